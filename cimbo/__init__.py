@@ -1,0 +1,1 @@
+"""cimbo: joint search over neural sub-networks and compute-in-memory chips."""

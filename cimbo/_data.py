@@ -1,0 +1,16 @@
+"""Where the shipped data lie: inside the installed package, or next to it in a source checkout."""
+
+from pathlib import Path
+
+from cimbo.errors import BadInput
+
+_PACKAGE = Path(__file__).resolve().parent
+_ROOTS = (_PACKAGE / "data", _PACKAGE.parent / "data")
+
+
+def path(name: str) -> Path:
+    """The shipped file or folder ``name`` below ``data/``. Raises BadInput when this installation lacks it."""
+    for root in _ROOTS:
+        if (root / name).exists():
+            return root / name
+    raise BadInput(name, "is not among the shipped data files", "reinstall cimbo, or check out the whole repository")

@@ -1,0 +1,63 @@
+"""From a folder of images to shipped weights: what ``cimbo train-supernet`` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from cimbo.errors import BadInput
+from cimbo.space import Choice
+from cimbo.supernets.data import CALIBRATION_IMAGES, Images, training_and_validation
+from cimbo.supernets.measure import accuracy
+from cimbo.supernets.mobilenet import ElasticMobileNet
+from cimbo.supernets.train import Recipe, extremes, train
+from cimbo.supernets.vit import ElasticViT
+
+SUPERNETS: dict[str, type[nn.Module]] = {"fmnist-vit": ElasticViT, "fmnist-mobilenet": ElasticMobileNet}
+#: The recipes that made the shipped weights.
+RECIPES = {"fmnist-vit": Recipe(epochs=10, learning_rate=2e-3), "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3)}
+
+
+def save(network: nn.Module, path: Path, about: dict[str, object]) -> None:
+    """Weights in half precision, with ``about`` (super-network, recipe, accuracies) as JSON metadata."""
+    tensors = {name: p.detach().half().contiguous() for name, p in network.state_dict().items()}
+    save_file(tensors, path, metadata={"cimbo": json.dumps(about)})
+
+
+def load(name: str, path: Path) -> nn.Module:
+    """Super-network ``name`` with the weights of ``path``, ready to measure. Raises BadInput when they do not fit it."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise BadInput(path, f"is not a safetensors file ({error})", "name weights made by cimbo train-supernet") from None
+    network = SUPERNETS[name]()
+    expected = {k: v.shape for k, v in network.state_dict().items()}
+    wrong = sorted(k for k in expected.keys() | tensors if k not in tensors or tensors[k].shape != expected.get(k))
+    if wrong:
+        raise BadInput(path, f"is not of super-network {name} (tensor {wrong[0]})", "name weights made for this super-network")
+    network.load_state_dict(tensors)
+    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def build(name: str, choices: Sequence[Choice], folder: Path, *, out: Path, recipe: Recipe, say: Callable[[str], None]) -> None:
+    """Train super-network ``name`` on the images in ``folder``; write the weights to ``out`` after every epoch."""
+    training, validation = training_and_validation(folder)
+    calibration = training.take(np.arange(CALIBRATION_IMAGES))
+    torch.manual_seed(recipe.seed)
+    network = SUPERNETS[name]().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for progress in train(network, choices, training, recipe):
+        scores = [accuracy(progress.network, s, validation, calibration) for s in extremes(choices)]
+        about = {"supernet": name, "recipe": asdict(recipe), "epoch": progress.epoch}
+        save(progress.network, out, about | {"validation_accuracy": dict(zip(("largest", "smallest"), scores, strict=True))})
+        say(f"epoch {progress.epoch}/{recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
+            f"largest {scores[0]:.2f} %, smallest {scores[1]:.2f} %")

@@ -1,0 +1,119 @@
+"""Elastic layers: each owns the weights of its largest form and runs any slice of them.
+
+Every product that a CiM array would compute passes through ``Elastic.effect``, so that the non-idealities of a chip
+(:mod:`cimbo.supernets.nonideal`) act on exactly the layers that live in the arrays and on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SubNetwork = Mapping[str, int]
+#: (product before its bias, rows of the array it reduces over) -> the product as the chip delivers it
+ArrayEffect = Callable[[Tensor, int], Tensor]
+
+
+class SuperNetwork(Protocol):
+    """A torch module that runs any of its sub-networks."""
+
+    def __call__(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        """Logits (n, classes) of images (n, 1, h, w), as the sub-network ``subnet`` computes them."""
+        ...
+
+
+class Elastic(nn.Module):
+    """A layer with array products; ``effect`` is what the chip does to them (None: nothing)."""
+
+    effect: ArrayEffect | None = None
+
+
+def set_effect(network: nn.Module, effect: ArrayEffect | None) -> None:
+    """Let every array product of ``network`` pass through ``effect`` from now on."""
+    for module in network.modules():
+        if isinstance(module, Elastic):
+            module.effect = effect
+
+
+class ElasticLinear(Elastic):
+    """y = x W' + b with the leading ``outputs`` rows of W; the input's width selects the columns."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        nn.init.trunc_normal_(self.weight, std=inputs**-0.5)
+
+    def forward(self, x: Tensor, outputs: int) -> Tensor:
+        rows = x.shape[-1]
+        weight, bias = self.weight[:outputs, :rows], self.bias[:outputs]
+        if self.effect is None:
+            return F.linear(x, weight, bias)
+        return self.effect(F.linear(x, weight), rows) + bias
+
+
+class ElasticConv(Elastic):
+    """A k x k convolution with elastic channels and no bias; depthwise when ``depthwise``.
+
+    A smaller kernel is the centre of the largest one under a learned linear map (the kernel transformation of
+    Once-for-All, arXiv 1908.09791, section 3.2).
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, depthwise: bool = False) -> None:
+        super().__init__()
+        self.stride, self.depthwise, self.kernel = stride, depthwise, kernel
+        fan_in = kernel * kernel * (1 if depthwise else inputs)
+        self.weight = nn.Parameter(torch.randn(outputs, 1 if depthwise else inputs, kernel, kernel) * (2 / fan_in) ** 0.5)
+        self.shrink = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in range(3, kernel, 2)})
+
+    def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:
+        kernel = kernel or self.kernel
+        weight = self._crop(self.weight[:outputs, : 1 if self.depthwise else x.shape[1]], kernel)
+        groups = outputs if self.depthwise else 1
+        product = F.conv2d(x, weight, stride=self.stride, padding=kernel // 2, groups=groups)
+        return product if self.effect is None else self.effect(product, weight[0].numel())
+
+    def _crop(self, weight: Tensor, kernel: int) -> Tensor:
+        if kernel == self.kernel:
+            return weight
+        margin = (self.kernel - kernel) // 2
+        centre = weight[:, :, margin : margin + kernel, margin : margin + kernel]
+        return (centre.flatten(2) @ self.shrink[str(kernel)]).view_as(centre)
+
+
+class ElasticBatchNorm(nn.Module):
+    """Batch norm over the leading channels. Its running statistics belong to one sub-network at a time.
+
+    In training they are never used; :func:`cimbo.supernets.measure.recalibrate` sets them for the sub-network to be
+    measured from one batch of training images.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("mean", torch.zeros(channels), persistent=False)
+        self.register_buffer("var", torch.ones(channels), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        c = x.shape[1]
+        return F.batch_norm(
+            x, self.mean[:c], self.var[:c], self.weight[:c], self.bias[:c], training=self.training, momentum=1.0
+        )
+
+
+class ElasticLayerNorm(nn.Module):
+    """Layer norm over the leading channels of the last dimension."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        c = x.shape[-1]
+        return F.layer_norm(x, (c,), self.weight[:c], self.bias[:c])

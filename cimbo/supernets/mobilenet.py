@@ -1,0 +1,101 @@
+"""Elastic MobileNetV3-like network for small images: resolution, depth, kernel and expansion.
+
+Genes as in the network family ``fmnist-mobilenet``: ``resolution``, ``depth_s``, ``kernel_s_b``, ``expand_s_b`` for
+stages s and blocks b, both from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
+
+STEM = 8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
+WIDTHS, STRIDES, DEPTH = (16, 32, 64), (2, 2, 1), 3
+EXCITED = (False, False, True)  # which stages have squeeze-excite
+KERNEL, EXPAND = 5, 4
+FEATURES = 128
+
+
+def squeezed(channels: int) -> int:
+    """Hidden channels of squeeze-excite: a quarter, rounded to a multiple of 8, at least 8."""
+    return max(8, int(channels / 4 + 4) // 8 * 8)
+
+
+class _SqueezeExcite(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce, self.expand = (
+            ElasticLinear(channels, squeezed(channels)),
+            ElasticLinear(squeezed(channels), channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        hidden = F.relu(self.reduce(x.mean((2, 3)), squeezed(channels)))
+        return x * F.hardsigmoid(self.expand(hidden, channels))[:, :, None, None]
+
+
+class _Block(nn.Module):
+    """Inverted bottleneck with elastic kernel and expansion."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, excite: bool, act: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        most = inputs * EXPAND
+        self.outputs, self.act = outputs, act
+        self.expand, self.norm1 = ElasticConv(inputs, most, 1), ElasticBatchNorm(most)
+        self.depthwise = ElasticConv(most, most, KERNEL, stride=stride, depthwise=True)
+        self.norm2 = ElasticBatchNorm(most)
+        self.excite = _SqueezeExcite(most) if excite else None
+        self.project, self.norm3 = ElasticConv(most, outputs, 1), ElasticBatchNorm(outputs)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor, kernel: int, expand: int) -> Tensor:
+        middle = x.shape[1] * expand
+        h = self.act(self.norm1(self.expand(x, middle)))
+        h = self.act(self.norm2(self.depthwise(h, middle, kernel)))
+        if self.excite is not None:
+            h = self.excite(h)
+        h = self.norm3(self.project(h, self.outputs))
+        return x + h if self.residual else h
+
+
+class ElasticMobileNet(nn.Module):
+    """The super-network: images (n, 1, 28, 28), resized to ``resolution`` inside -> logits (n, classes)."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.stem, self.stem_norm = ElasticConv(1, STEM, 3), ElasticBatchNorm(STEM)
+        self.stages = nn.ModuleList()
+        inputs = STEM
+        for width, stride, excite in zip(WIDTHS, STRIDES, EXCITED, strict=True):
+            act = F.hardswish if self.stages else F.relu
+            self.stages.append(
+                nn.ModuleList(
+                    _Block(width if b else inputs, width, 1 if b else stride, excite=excite, act=act)
+                    for b in range(DEPTH)
+                )
+            )
+            inputs = width
+        self.features, self.features_norm = ElasticConv(inputs, FEATURES, 1), ElasticBatchNorm(FEATURES)
+        self.head = ElasticLinear(FEATURES, classes)
+        self.classes = classes
+
+    def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        x = _resize(images, subnet["resolution"]).contiguous(memory_format=torch.channels_last)
+        x = F.hardswish(self.stem_norm(self.stem(x, STEM)))
+        for s, stage in enumerate(self.stages, 1):
+            for b in range(1, subnet[f"depth_{s}"] + 1):
+                x = stage[b - 1](x, subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"])
+        x = F.hardswish(self.features_norm(self.features(x, FEATURES)))
+        return self.head(x.mean((2, 3)), self.classes)
+
+
+def _resize(images: Tensor, size: int) -> Tensor:
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
