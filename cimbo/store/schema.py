@@ -119,7 +119,8 @@ def create(path: Path, definition: str) -> None:
     image[18:20] = b"\2\2"  # "uses a write-ahead log", so that no process ever has to switch while others look on
     if has_log(path) and not path.exists():
         # SQLite would play that log back into the new file.
-        raise BadInput(f"{path}-wal", "belongs to a study that is no longer there", "put the study back, or delete this file")
+        todo = "put the study back, or delete this file"
+        raise BadInput(f"{path}-wal", "belongs to a study that is no longer there", todo)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
