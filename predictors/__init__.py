@@ -1,0 +1,51 @@
+"""Surrogates worth reusing: fit once, keep for years, use from any optimiser.
+
+>>> model = predictors.fit(rows, latency_ms, kind="auto", log=True)
+>>> p = model.predict(new_rows)                 # p.mean, p.std in milliseconds
+>>> predictors.save(model, "latency.cimpred")   # one checked file, no pickle
+
+Importing this package loads neither torch, xgboost, scikit-learn nor pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from predictors.adapter import botorch_model as botorch_model
+    from predictors.bundle import bundles as bundles
+    from predictors.bundle import inspect as inspect
+    from predictors.bundle import load as load
+    from predictors.bundle import save as save
+    from predictors.errors import PredictorError as PredictorError
+    from predictors.fitting import fit as fit
+    from predictors.model import Model as Model
+    from predictors.model import Prediction as Prediction
+    from predictors.schema import Feature as Feature
+    from predictors.schema import Schema as Schema
+    from predictors.schema import infer as infer
+    from predictors.sklearn_api import SklearnPredictor as SklearnPredictor
+    from predictors.validate import Report as Report
+    from predictors.validate import Scores as Scores
+    from predictors.validate import compare as compare
+    from predictors.validate import grow_forward as grow_forward
+    from predictors.validate import learning_curve as learning_curve
+    from predictors.validate import more_samples as more_samples
+    from predictors.validate import score as score
+    from predictors.validate import validate as validate
+
+_WHERE = {
+    "PredictorError": "errors", "Feature": "schema", "Schema": "schema", "infer": "schema", "Model": "model",
+    "Prediction": "model", "fit": "fitting", "save": "bundle", "load": "bundle", "inspect": "bundle",
+    "bundles": "bundle", "Report": "validate", "Scores": "validate", "compare": "validate", "grow_forward": "validate",
+    "botorch_model": "adapter", "SklearnPredictor": "sklearn_api",
+    "learning_curve": "validate", "more_samples": "validate", "score": "validate", "validate": "validate",
+}  # fmt: skip
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'predictors' has no attribute {name!r}")
+    return getattr(import_module(f"predictors.{_WHERE[name]}"), name)

@@ -1,0 +1,74 @@
+"""Any fitted predictor as a BoTorch model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from botorch.models.model import Model as BotorchModel
+from botorch.posteriors.gpytorch import GPyTorchPosterior
+from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
+from torch import Tensor
+
+from predictors.errors import PredictorError
+from predictors.model import Model
+
+
+class PredictorModel(BotorchModel):
+    """Independent outputs over rows encoded by the models' common schema, ``schema.encode(X)`` (..., q, k).
+
+    The posterior is jointly Gaussian in *modelled* units: those of y, or of log y for a log target. It carries no
+    gradients (trees have none, and the spaces are discrete): optimise over candidate sets, ``optimize_acqf_discrete``.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        super().__init__()
+        self.models = tuple(models)
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.models)
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return torch.Size()
+
+    def posterior(
+        self, X: Tensor, output_indices: list[int] | None = None, observation_noise: bool | Tensor = False,
+        posterior_transform: Any = None,
+    ) -> Any:  # fmt: skip
+        """Joint posterior at X (..., q, k): event shape (q, m). A tensor of observation noise is not supported."""
+        chosen = self.models if output_indices is None else [self.models[i] for i in output_indices]
+        encoded = X.detach().cpu().numpy().astype(np.float64)
+        normals = [_normal(m, encoded, bool(observation_noise)) for m in chosen]
+        joint = normals[0] if len(normals) == 1 else MultitaskMultivariateNormal.from_independent_mvns(normals)
+        posterior = GPyTorchPosterior(joint)
+        return posterior if posterior_transform is None else posterior_transform(posterior)
+
+    def subset_output(self, idcs: list[int]) -> PredictorModel:
+        return PredictorModel([self.models[i] for i in idcs])
+
+
+def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> PredictorModel:
+    """One BoTorch model of one or several predictors, one output each, in order.
+
+    Raises PredictorError when there is none or when their features differ: they would read one encoding differently.
+    """
+    listed = [models] if isinstance(models, Model) else list(models.values() if isinstance(models, Mapping) else models)
+    if not listed:
+        raise PredictorError("botorch_model", "no models", "pass at least one fitted predictor")
+    for model in listed[1:]:
+        if model.schema.features != listed[0].schema.features:
+            difference = listed[0].schema.difference(model.schema)
+            raise PredictorError("botorch_model", f"features differ: {difference}", "fit all with one schema")
+    return PredictorModel(listed)
+
+
+def _normal(model: Model, encoded: np.ndarray[Any, Any], noise: bool) -> MultivariateNormal:
+    mean, covariance = model.joint(encoded)
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    # Repeated rows and small ensembles make the covariance singular, which gpytorch's Cholesky would warn about.
+    extra = 1e-8 * variance.mean() + 1e-12 + (model.noise_variance if noise else 0.0)
+    return MultivariateNormal(torch.tensor(mean), torch.tensor(covariance + extra * np.eye(encoded.shape[-2])))

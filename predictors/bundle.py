@@ -1,0 +1,231 @@
+"""One file a model: a stored zip of ``manifest.json``, safetensors and XGBoost JSON, checked before it is parsed.
+
+The archive's comment is the sha256 of every byte before it, so that no flipped bit reaches a parser; the manifest holds
+size and sha256 of each member. Both detect damage; neither is a signature, so ask where a file comes from. Nothing in a
+bundle is code: no pickle, no eval, and nothing is decompressed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from predictors import boosted, gp, hybrid
+from predictors.core import Core, State
+from predictors.errors import PredictorError
+from predictors.model import Base, Model
+from predictors.schema import Schema
+
+FORMAT = 1
+MAX_FILE = 256 * 2**20
+MAX_MANIFEST = 4 * 2**20
+MAX_MEMBERS = 200
+MAX_BASES = 4  # older models under one another
+_SEAL = b"cimpred sha256:"
+_SEAL_SIZE = len(_SEAL) + 64
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
+_RESTORE: dict[str, Callable[[Schema, State], Core]] = {
+    "gp": gp.restore, "hybrid": hybrid.restore, "xgboost": boosted.restore,
+}  # fmt: skip
+_PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")
+
+
+def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> None:
+    """Write ``model`` to one file, whole or not at all. ``licence``: under which terms the data may be reused."""
+    members: dict[str, bytes] = {}
+    manifest = {
+        "format": FORMAT, "licence": licence, "versions": _versions(), "model": _describe(model, "", members),
+        "members": {n: {"size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for n, b in members.items()},
+    }  # fmt: skip
+    data = _seal(_pack({"manifest.json": json.dumps(manifest, indent=1, sort_keys=True).encode()} | members))
+    _write(Path(path), data)
+
+
+def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
+    """Read a model. With ``schema``, a bundle of another space is refused and the difference named.
+
+    Raises PredictorError (one line) for a file that is missing, damaged, too large, of a newer format or of another
+    space. Formats of earlier releases keep opening.
+    """
+    where = str(path)
+    manifest, members = _open(path)
+    try:
+        model = _build(manifest["model"], "", members)
+    except PredictorError as error:
+        raise PredictorError(where, str(error), "it was not written by predictors.save") from None
+    except Exception as error:  # whatever a parser raises on content that only a forger can have sealed
+        raise PredictorError(where, f"is malformed ({type(error).__name__})", "save the model again") from None
+    difference = schema.difference(model.schema) if schema is not None else ""
+    if difference:
+        raise PredictorError(where, f"belongs to another space: {difference}", "fit a model for this space")
+    return model
+
+
+def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The checked manifest, without building the model: format, licence, versions, members, and the model's schema,
+    kind, why, rows, held-out error and data fingerprint. Raises as ``load``."""
+    return _open(path)[0]
+
+
+def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """Manifest of every ``*.cimpred`` file in a directory, by file name; a refused file is ``{"error": line}``."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(Path(directory).glob("*.cimpred")):
+        try:
+            found[path.name] = inspect(path)
+        except PredictorError as error:
+            found[path.name] = {"error": str(error)}
+    return found
+
+
+def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str, Any]:
+    from safetensors.numpy import save as pack_arrays
+
+    state = model.core.state()
+    if state.arrays:
+        arrays = {k: np.ascontiguousarray(v) for k, v in state.arrays.items()}
+        members[f"{prefix}arrays.safetensors"] = pack_arrays(arrays)
+    members.update({f"{prefix}{name}.json": data for name, data in state.boosters.items()})
+    described: dict[str, Any] = {
+        "kind": model.kind, "schema": model.schema.to_dict(), "schema_sha256": model.schema.fingerprint(),
+        "numbers": dict(state.numbers), "boosters": list(state.boosters), "location": model.location,
+        "scale": model.scale, "widen": model.widen, "why": model.why, "facts": dict(model.facts),
+    }  # fmt: skip
+    if model.base is not None:
+        below = _describe(model.base.model, f"{prefix}base/", members)
+        described["base"] = {"slope": model.base.slope, "intercept": model.base.intercept, "model": below}
+    return described
+
+
+def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, bytes]) -> Model:
+    from safetensors.numpy import load as unpack_arrays
+
+    if prefix.count("base/") > MAX_BASES:
+        raise PredictorError("base", f"more than {MAX_BASES} older models", "fit a model without so many")
+    schema = Schema.from_dict(described["schema"])
+    if schema.fingerprint() != described["schema_sha256"]:
+        raise PredictorError("schema", "does not match its fingerprint", "save the model again")
+    packed = members.get(f"{prefix}arrays.safetensors")
+    arrays = unpack_arrays(packed) if packed is not None else {}
+    boosters = {str(n): members[f"{prefix}{n}.json"] for n in described["boosters"]}
+    numbers = {str(k): _finite(v) for k, v in described["numbers"].items()}
+    core = _RESTORE[described["kind"]](schema, State(numbers, arrays, boosters))
+    below = described.get("base")
+    base = None
+    if below is not None:
+        older = _build(below["model"], f"{prefix}base/", members)
+        base = Base(older, _finite(below["slope"]), _finite(below["intercept"]))
+    scales = (_finite(described["location"]), _finite(described["scale"]), _finite(described["widen"]))
+    model = Model(described["kind"], schema, core, *scales, base, str(described["why"]), dict(described["facts"]))
+    # One prediction proves that arrays, trees and schema fit together; better now than in a search.
+    mean, var = model.latent(np.zeros((1, len(schema.owners))))
+    _finite(mean[0]), _finite(var[0])
+    return model
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not np.isfinite(number):
+        raise PredictorError("model", "holds a number that is not finite", "save the model again")
+    return number
+
+
+def _pack(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+        archive.comment = b" " * _SEAL_SIZE
+    return buffer.getvalue()
+
+
+def _seal(archive: bytes) -> bytes:
+    body = archive[:-_SEAL_SIZE]
+    return body + _SEAL + hashlib.sha256(body).hexdigest().encode()
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Manifest and members of a file whose seal, sizes and digests all hold."""
+    where = str(path)
+    data = _read(Path(path))
+    body, seal = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
+    if not seal.startswith(_SEAL):
+        raise PredictorError(where, "is not a predictor bundle or is cut short", "copy or save it again")
+    if seal[len(_SEAL) :] != hashlib.sha256(body).hexdigest().encode():
+        raise PredictorError(where, "is damaged (its sha256 does not match)", "copy or save it again")
+    try:
+        members = _unpack(data)
+        manifest = json.loads(members.pop("manifest.json"))
+        listed = manifest["members"]
+        whole = listed.keys() == members.keys() and all(_matches(listed[n], b) for n, b in members.items())
+        number = int(manifest["format"])
+    except PredictorError as error:
+        raise PredictorError(where, str(error), "save the model again") from None
+    except Exception as error:
+        raise PredictorError(where, f"is malformed ({type(error).__name__})", "save the model again") from None
+    if not 1 <= number <= FORMAT:
+        raise PredictorError(where, f"has format {number}, this release reads up to {FORMAT}", "upgrade predictors")
+    if not whole:
+        raise PredictorError(where, "members do not match the manifest", "copy or save it again")
+    return manifest, members
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            raise PredictorError(str(path), f"is {size} bytes, the limit is {MAX_FILE}", "fit on fewer rows")
+        return path.read_bytes()
+    except OSError as error:
+        raise PredictorError(str(path), f"cannot be read ({error.strerror})", "check the path") from None
+
+
+def _unpack(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        names = [e.filename for e in entries]
+        if len(entries) > MAX_MEMBERS or len(set(names)) != len(names):
+            raise PredictorError("archive", "has too many or repeated members", "save the model again")
+        for entry in entries:
+            limit = MAX_MANIFEST if entry.filename == "manifest.json" else MAX_FILE
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
+                raise PredictorError("archive", f"member {entry.filename!r} is too large", "save the model again")
+        return {e.filename: archive.read(e) for e in entries}
+
+
+def _matches(listed: Mapping[str, Any], data: bytes) -> bool:
+    return bool(listed["size"] == len(data) and listed["sha256"] == hashlib.sha256(data).hexdigest())
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,141 @@
+"""``fit``: rows and measurements to a Model, and the choice among kinds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from predictors import boosted, gp, hybrid
+from predictors.core import Fitted, Task
+from predictors.errors import PredictorError
+from predictors.model import Base, Model
+from predictors.schema import Array, Schema, infer
+
+FITS: dict[str, Callable[[Task], Fitted]] = {"gp": gp.fit, "hybrid": hybrid.fit, "xgboost": boosted.fit}
+_MARGIN = 0.97  # another kind must beat the process by 3 % to replace it
+
+
+def fit(
+    X: Any, y: Any, schema: Schema | None = None, kind: str = "auto", *,
+    noise: Any = None, seed: int = 0, log: bool | None = None, mean: Model | None = None,
+) -> Model:  # fmt: skip
+    """Fit a predictor.
+
+    X: n rows, as ``Schema.table`` takes them (list of dicts, (n, d) array, data frame); order matters only for
+    calibration, give rows as they were met. y: (n,) measurements. schema: inferred when None. kind: "gp", "xgboost",
+    "hybrid", or "auto", which cross-validates the three. noise: None, or standard deviations (scalar or (n,)) of the
+    measurements in units of y. log: model log y; None follows the schema, or, without one, is true for positive y that
+    span a factor of ten. mean: an older model whose features are among X's, used as mean function and dropped when
+    cross-validation says that it hurts. Equal inputs and seed give an equal model.
+
+    Raises PredictorError for an unknown kind, fewer than two rows, lengths that differ, targets that are not finite, or
+    not positive with ``log``.
+    """
+    if kind != "auto" and kind not in FITS:
+        raise PredictorError("kind", f"{kind!r} is unknown", f"use auto, {', '.join(FITS)}")
+    target = _targets(y)
+    schema = _schema(X, target, schema, log)
+    if schema.log and (target <= 0).any():
+        raise PredictorError("y", f"row {int(np.argmax(target <= 0))} is not positive", "use log=False")
+    encoded = schema.encode(X)
+    if len(encoded) != len(target):
+        raise PredictorError("y", f"has {len(target)} values for {len(encoded)} rows", "pass one measurement a row")
+    data = _Data(schema, encoded, target, _variances(noise, target, schema.log), seed)
+    plain = _fit(data, kind, None)
+    return plain if mean is None else _with_mean(data, kind, plain, mean)
+
+
+@dataclass(frozen=True)
+class _Data:
+    schema: Schema
+    encoded: Array
+    y: Array
+    known: Array
+    seed: int
+
+    @property
+    def modelled(self) -> Array:
+        return np.log(self.y) if self.schema.log else self.y
+
+
+def _fit(data: _Data, kind: str, base: Base | None) -> Model:
+    centred = data.modelled - (base(data.schema, data.encoded) if base is not None else 0.0)
+    location, scale = float(centred.mean()), float(centred.std())
+    scale = scale if scale > 1e-12 * (1.0 + abs(location)) else 1.0
+    y = (centred - location) / scale
+    task = Task(data.schema, data.encoded, y, data.known / scale**2, data.seed)
+    fits = {k: FITS[k](task) for k in ([kind] if kind != "auto" else FITS)}
+    errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
+    best = min(errors, key=lambda k: errors[k] / (1.0 if k == "gp" else _MARGIN))
+    won = fits[best]
+    facts = {"rows": len(y), "error": errors[best], "data": _fingerprint(data.encoded, data.y)}
+    why = _why(kind, best, errors, data.schema)
+    return Model(best, data.schema, won.core, location, scale, won.widen, base, why, facts)
+
+
+def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:
+    """The better of ``plain`` and a model of what the old one leaves, by held-out error."""
+    missing = [n for n in old.schema.names if n not in data.schema.names]
+    if missing:
+        return replace(plain, why=f"{plain.why}; older model dropped: rows lack {missing[0]!r}")
+    unit = Base(old, 1.0, 0.0)(data.schema, data.encoded)
+    slope, intercept = _line(unit, data.modelled)
+    candidate = _fit(data, kind, Base(old, slope, intercept))
+    with_old, without = candidate.facts["error"], plain.facts["error"]
+    if not with_old < without:
+        return replace(plain, why=f"{plain.why}; older model dropped: error {with_old:.3g} with, {without:.3g} without")
+    return replace(candidate, why=f"{candidate.why}; older model as mean: error {with_old:.3g}, {without:.3g} without")
+
+
+def _line(x: Array, y: Array) -> tuple[float, float]:
+    """Slope and intercept of y on x; the slope is pulled towards 1 with the weight of four rows."""
+    centred, spread = x - x.mean(), float(x.var())
+    slope = (float(centred @ (y - y.mean())) + 4.0 * spread) / max(float(centred @ centred) + 4.0 * spread, 1e-300)
+    slope = slope if spread > 0 else 1.0
+    return slope, float(y.mean() - slope * x.mean())
+
+
+def _why(asked: str, best: str, errors: dict[str, float], schema: Schema) -> str:
+    if asked != "auto":
+        return f"{best}: asked for"
+    unit = " in log units" if schema.log else f" {schema.unit}".rstrip()
+    others = ", ".join(f"{k} {e:.3g}" for k, e in errors.items() if k != best)
+    return f"{best}: held-out RMSE {errors[best]:.3g}{unit} against {others}"
+
+
+def _targets(y: Any) -> Array:
+    try:
+        target = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise PredictorError("y", "holds something that is not a number", "pass n numbers") from None
+    if target.ndim != 1 or len(target) < 2:
+        raise PredictorError("y", f"has shape {target.shape}, expected (n,), n >= 2", "pass one measurement a row")
+    if not np.isfinite(target).all():
+        row = int(np.argmin(np.isfinite(target)))
+        raise PredictorError("y", f"row {row} is {target[row]}", "drop failed evaluations before fitting")
+    return target
+
+
+def _schema(X: Any, y: Array, schema: Schema | None, log: bool | None) -> Schema:
+    if schema is None:
+        wide = bool(y.min() > 0 and y.max() >= 10 * y.min())
+        return infer(X, log=wide if log is None else log)
+    return schema if log is None else replace(schema, log=log)
+
+
+def _variances(noise: Any, y: Array, log: bool) -> Array:
+    """Given measurement variances (n,) in modelled units; log: relative errors (first order)."""
+    if noise is None:
+        return np.zeros(len(y))
+    deviation = np.broadcast_to(np.asarray(noise, dtype=np.float64), y.shape)
+    if not (np.isfinite(deviation) & (deviation >= 0)).all():
+        raise PredictorError("noise", "is negative or not finite", "pass standard deviations in units of y")
+    return np.asarray((deviation / y if log else deviation) ** 2)
+
+
+def _fingerprint(encoded: Array, y: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(np.c_[encoded, y]).tobytes()).hexdigest()

@@ -1,0 +1,137 @@
+"""A fitted predictor: people's rows in, natural units out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from predictors.core import Core
+from predictors.schema import Array, Schema
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions for n rows. ``centre`` and ``spread`` (n,) are in modelled units: those of y, or of log y."""
+
+    centre: Array
+    spread: Array
+    log: bool = False
+
+    @property
+    def mean(self) -> Array:
+        """(n,) in units of y. For a log target the median, which does not run away where the model is unsure."""
+        return np.exp(self.centre) if self.log else self.centre
+
+    @property
+    def std(self) -> Array:
+        """(n,) standard deviation of a new measurement, in units of y (log-normal for a log target)."""
+        if not self.log:
+            return self.spread
+        variance = np.minimum(self.spread, 3.0) ** 2
+        return np.asarray(np.exp(self.centre + 0.5 * variance) * np.sqrt(np.expm1(variance)))
+
+    def interval(self, level: float = 0.9) -> tuple[Array, Array]:
+        """Lower and upper end (n,), (n,) of the central interval that holds a new measurement with ``level``."""
+        from scipy.stats import norm
+
+        reach = float(norm.ppf(0.5 + 0.5 * level)) * self.spread
+        ends = (self.centre - reach, self.centre + reach)
+        return (np.exp(ends[0]), np.exp(ends[1])) if self.log else ends
+
+
+@dataclass(frozen=True)
+class Base:
+    """An older model as mean function: its modelled prediction times ``slope`` plus ``intercept``."""
+
+    model: Model
+    slope: float
+    intercept: float
+
+    def __call__(self, schema: Schema, encoded: Array) -> Array:
+        """(...) in modelled units, for rows encoded by ``schema`` (..., k), which has all the old model's features."""
+        flat = encoded.reshape(-1, encoded.shape[-1])
+        where = [schema.names.index(name) for name in self.model.schema.names]
+        old = self.model.schema.encode_table(recode(schema, self.model.schema, schema.decode(flat)[:, where]))
+        centre = self.slope * self.model.latent(old)[0] + self.intercept
+        return np.asarray(centre.reshape(encoded.shape[:-1]))
+
+
+@dataclass(frozen=True)
+class Model:
+    """What ``fit`` returns. ``why``: one line on how the kind was chosen. ``facts``: rows, data fingerprint, versions.
+
+    ``location`` and ``scale`` standardise the modelled target; ``widen`` multiplies every standard deviation.
+    """
+
+    kind: str
+    schema: Schema
+    core: Core
+    location: float = 0.0
+    scale: float = 1.0
+    widen: float = 1.0
+    base: Base | None = None
+    why: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, X: Any, *, noise: bool = True) -> Prediction:
+        """Mean and standard deviation (n,) of a new measurement; ``noise=False``: of the function behind it.
+
+        ``X`` as for ``fit``. Raises PredictorError on unknown columns or levels.
+        """
+        mean, var = self.latent(self.schema.encode(X))
+        extra = self.noise_variance if noise else 0.0
+        return Prediction(mean, np.sqrt(var + extra), self.schema.log)
+
+    def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
+        """(n_samples, n) joint samples of the noise-free function at n rows, in units of y; equal for equal seeds."""
+        mean, covariance = self.joint(self.schema.encode(X))
+        draws = np.random.default_rng(seed).standard_normal((n_samples, len(mean)))
+        paths = mean + draws @ _root(covariance).T
+        return np.exp(paths) if self.schema.log else paths
+
+    def latent(self, encoded: Array) -> tuple[Array, Array]:
+        """Mean and variance (n,) of the noise-free function in modelled units (log y for a log target)."""
+        mean, var = self.core.moments(encoded)
+        return self._natural(mean, encoded), var * (self.scale * self.widen) ** 2
+
+    def joint(self, encoded: Array) -> tuple[Array, Array]:
+        """Mean (..., q) and covariance (..., q, q) of the noise-free function at encoded rows, in modelled units."""
+        mean, covariance = self.core.joint(encoded)
+        return self._natural(mean, encoded), covariance * (self.scale * self.widen) ** 2
+
+    @property
+    def noise_variance(self) -> float:
+        """Variance of one measurement around the function, in modelled units squared."""
+        return self.core.noise * (self.scale * self.widen) ** 2
+
+    def _natural(self, mean: Array, encoded: Array) -> Array:
+        centre = mean * self.scale + self.location
+        return centre + self.base(self.schema, encoded) if self.base is not None else centre
+
+
+def recode(new: Schema, old: Schema, table: Array) -> Array:
+    """Codes of ``new`` for the features of ``old`` (n, d_old), with nominal indices translated; NaN where unknown."""
+    out = table.copy()
+    for j, f in enumerate(old.features):
+        if f.kind == "nominal":
+            there = new.features[new.names.index(f.name)].values
+            index = np.array([f.values.index(v) if v in f.values else np.nan for v in there] + [np.nan])
+            out[:, j] = index[np.nan_to_num(table[:, j], nan=len(there)).astype(int)]
+    return out
+
+
+def _root(covariance: Array) -> Array:
+    """A matrix R (n, n) with R R' = covariance, which may be singular: repeated rows, few ensemble members."""
+    from scipy.linalg import LinAlgError, cholesky
+
+    size = max(float(np.diag(covariance).mean()), 1e-300)
+    for jitter in (1e-9, 1e-7, 1e-5):
+        try:
+            return np.asarray(cholesky(covariance + jitter * size * np.eye(len(covariance)), lower=True))
+        except LinAlgError:
+            continue
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

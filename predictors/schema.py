@@ -1,0 +1,258 @@
+"""What a predictor's columns are: names, kinds, levels, the target's unit; and the encoding that follows from them.
+
+People's values stay outside. ``Schema.encode`` is the only border: it maps rows to a numeric matrix that depends on the
+schema alone (never on training data), so models of one schema share their input and can be put into one optimiser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.errors import PredictorError
+
+Array = NDArray[np.float64]
+KINDS = ("ordinal", "nominal", "numeric")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column. ``values``: levels of an ordinal (numbers, any order) or a nominal (text, numbers or booleans)."""
+
+    name: str
+    kind: str
+    values: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        where = f"feature {self.name!r}"
+        if self.kind not in KINDS:
+            raise PredictorError(where, f"kind {self.kind!r} is unknown", f"use one of {', '.join(KINDS)}")
+        values = tuple(v.item() if isinstance(v, np.generic) else v for v in self.values)
+        if self.kind == "ordinal":
+            if not all(_is_number(v) for v in values):
+                raise PredictorError(where, "ordinal values must be finite numbers", "use kind 'nominal' for text")
+            values = tuple(sorted(values))
+        if self.kind == "numeric":
+            values = ()
+        elif not values or len(set(values)) != len(values):
+            raise PredictorError(where, "values are empty or repeated", "list each level once")
+        object.__setattr__(self, "values", values)
+
+    @property
+    def width(self) -> int:
+        """Columns it takes in the encoded matrix."""
+        return len(self.values) if self.kind == "nominal" else 1
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Features in order, and the target with its unit.
+
+    ``log``: the target is positive and modelled as its logarithm. ``closed``: a value that is not among a feature's
+    levels is refused; inferred schemas are open and interpolate between levels (ordinal) or ignore it (nominal).
+    """
+
+    features: tuple[Feature, ...]
+    target: str = "y"
+    unit: str = ""
+    log: bool = False
+    closed: bool = True
+    _column: dict[str, int] = field(init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", tuple(self.features))
+        names = [f.name for f in self.features]
+        if not names or len(set(names)) != len(names):
+            raise PredictorError("schema", "no features or a repeated name", "name each feature once")
+        object.__setattr__(self, "_column", {name: i for i, name in enumerate(names)})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.features)
+
+    @property
+    def owners(self) -> NDArray[np.intp]:
+        """(k,) index of the feature that each encoded column belongs to."""
+        return np.repeat(np.arange(len(self.features)), [f.width for f in self.features])
+
+    def table(self, X: Any) -> Array:
+        """Rows as codes, (n, d): an ordinal's or numeric's value, a nominal's index; NaN where the gene is inactive.
+
+        ``X``: list of dicts (missing key or None: inactive), a data frame (by column name), an (n, d) object array of
+        values, or an (n, d) float array that already holds codes. Raises PredictorError on unknown columns or levels.
+        """
+        if isinstance(X, Mapping):
+            raise PredictorError("X", "is one dict", "pass a list of dicts")
+        if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+            return self._from_columns({str(c): X[c].to_numpy() for c in X.columns})
+        if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
+            return self._from_columns({f.name: [row.get(f.name) for row in X] for f in self.features})
+        return self._from_array(X)
+
+    def encode(self, X: Any) -> Array:
+        """Rows as a numeric matrix, (n, k): ordinals by rank in (0, 1], nominals one-hot, numerics as they are.
+
+        An inactive gene is 0 in all its columns: below every level, as a block that is not there.
+        """
+        return self.encode_table(self.table(X))
+
+    def encode_table(self, table: Array) -> Array:
+        """``encode`` for codes that ``table`` returned, (n, d) -> (n, k)."""
+        blocks = [_encode(f, table[:, j]) for j, f in enumerate(self.features)]
+        return np.concatenate(blocks, axis=1)
+
+    def decode(self, encoded: Array) -> Array:
+        """The codes behind an encoded matrix, (n, k) -> (n, d); inverse of ``encode_table``."""
+        edges = np.cumsum([0] + [f.width for f in self.features])
+        columns = [_decode(f, encoded[:, edges[j] : edges[j + 1]]) for j, f in enumerate(self.features)]
+        return np.stack(columns, axis=1)
+
+    def fingerprint(self) -> str:
+        """sha256 of names, kinds, levels, target and unit: equal exactly for models that may replace one another."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        features = [{"name": f.name, "kind": f.kind, "values": list(f.values)} for f in self.features]
+        return {"features": features, "target": self.target, "unit": self.unit, "log": self.log, "closed": self.closed}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        """Inverse of ``to_dict``. Raises PredictorError when a field is missing or of the wrong type."""
+        try:
+            features = tuple(Feature(str(f["name"]), str(f["kind"]), tuple(f["values"])) for f in data["features"])
+            text = (str(data["target"]), str(data["unit"]))
+            return cls(features, *text, log=bool(data["log"]), closed=bool(data["closed"]))
+        except (KeyError, TypeError) as error:
+            raise PredictorError("schema", f"is malformed ({error})", "save the model again") from None
+
+    def difference(self, other: Schema) -> str:
+        """What differs in ``other``, in words; empty when nothing does. For refusing a file of another space."""
+        mine, theirs = {f.name: f for f in self.features}, {f.name: f for f in other.features}
+        found = [f"lacks {n!r}" for n in mine if n not in theirs] + [f"adds {n!r}" for n in theirs if n not in mine]
+        for name in mine.keys() & theirs.keys():
+            if mine[name] != theirs[name]:
+                found.append(f"{name!r} is {_words(theirs[name])}, expected {_words(mine[name])}")
+        for what in ("target", "unit", "log"):
+            if getattr(self, what) != getattr(other, what):
+                found.append(f"{what} is {getattr(other, what)!r}, expected {getattr(self, what)!r}")
+        if not found and self.names != other.names:
+            found.append("features are in another order")
+        return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+
+    def _from_columns(self, columns: Mapping[str, Any]) -> Array:
+        missing = [f.name for f in self.features if f.name not in columns]
+        if missing:
+            raise PredictorError("X", f"has no column {missing[0]!r}", f"the model needs {', '.join(self.names)}")
+        return np.stack([self._codes(f, columns[f.name]) for f in self.features], axis=1)
+
+    def _from_array(self, X: Any) -> Array:
+        array = np.asarray(X)
+        if array.ndim != 2 or array.shape[1] != len(self.features):
+            wrong = f"has shape {array.shape}, expected (n, {len(self.features)})"
+            raise PredictorError("X", wrong, "pass one column a feature, in order")
+        if array.dtype.kind not in "fiub":
+            return self._from_columns({f.name: array[:, j] for j, f in enumerate(self.features)})
+        table = array.astype(np.float64)
+        for j, f in enumerate(self.features):
+            levels = range(len(f.values)) if f.kind == "nominal" else f.values
+            self._check(f, table[:, j], np.asarray(levels, dtype=np.float64))
+        return table
+
+    def _codes(self, feature: Feature, column: Any) -> Array:
+        if feature.kind == "nominal":
+            index: dict[Any, float] = {v: float(i) for i, v in enumerate(feature.values)}
+            index.update({None: math.nan})
+            codes = np.array([index.get(v, math.nan if v != v else -1.0) for v in column])
+            if self.closed and (codes == -1.0).any():
+                self._refuse(feature, column[int(np.argmax(codes == -1.0))])
+            return np.where(codes == -1.0, np.nan, codes)
+        try:
+            numbers = np.array([math.nan if v is None else v for v in column], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise PredictorError(f"feature {feature.name!r}", "holds text", "declare it as kind 'nominal'") from None
+        self._check(feature, numbers, np.asarray(feature.values, dtype=float))
+        return numbers
+
+    def _check(self, feature: Feature, column: Array, levels: Array) -> None:
+        if np.isinf(column).any():
+            self._refuse(feature, "inf")
+        if not self.closed or feature.kind == "numeric":
+            return
+        bad = ~(np.isnan(column) | np.isin(column, levels))
+        if bad.any():
+            self._refuse(feature, column[int(np.argmax(bad))])
+
+    def _refuse(self, feature: Feature, value: Any) -> None:
+        allowed = ", ".join(map(str, feature.values)) or "finite numbers"
+        raise PredictorError(f"feature {feature.name!r}", f"value {value} is not allowed", f"allowed: {allowed}")
+
+
+def infer(X: Any, target: str = "y", log: bool = False) -> Schema:
+    """An open schema guessed from rows: text and booleans are nominal, few distinct numbers ordinal, others numeric.
+
+    "Few": at most 12 distinct numbers, or 32 when all are integers, and at most half of the rows (so that a handful of
+    measured quantities is not taken for levels).
+    """
+    columns = _columns(X)
+    if not columns:
+        raise PredictorError("X", "is empty", "pass at least one row and one column")
+    return Schema(tuple(_guess(n, c) for n, c in columns.items()), target, log=log, closed=False)
+
+
+def _columns(X: Any) -> dict[str, list[Any]]:
+    if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+        return {str(c): list(X[c].to_numpy()) for c in X.columns}
+    if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
+        names = dict.fromkeys(str(name) for row in X for name in row)
+        return {name: [row.get(name) for row in X] for name in names}
+    array = np.asarray(X)
+    if array.ndim != 2:
+        raise PredictorError("X", f"has shape {array.shape}, expected (n, d)", "pass a two-dimensional array")
+    return {f"x{j}": list(array[:, j]) for j in range(array.shape[1])}
+
+
+def _guess(name: str, column: list[Any]) -> Feature:
+    present = [v.item() if isinstance(v, np.generic) else v for v in column]
+    present = [v for v in present if v is not None and v == v]
+    if any(isinstance(v, (str, bool)) for v in present):
+        return Feature(name, "nominal", tuple(sorted(set(present), key=str)))
+    levels = set(present)
+    whole = all(float(v).is_integer() for v in levels)
+    few = 0 < len(levels) <= min(32 if whole else 12, max(2, len(column) // 2))
+    return Feature(name, "ordinal", tuple(levels)) if few else Feature(name, "numeric")
+
+
+def _encode(feature: Feature, column: Array) -> Array:
+    if feature.kind == "numeric":
+        return np.nan_to_num(column)[:, None]
+    if feature.kind == "nominal":
+        return np.asarray(column[:, None] == np.arange(len(feature.values)), dtype=np.float64)
+    levels = np.asarray(feature.values, dtype=np.float64)
+    rank = np.interp(column, levels, np.arange(1.0, len(levels) + 1.0) / len(levels))
+    return np.where(np.isnan(column), 0.0, rank)[:, None]
+
+
+def _decode(feature: Feature, block: Array) -> Array:
+    if feature.kind == "numeric":
+        return block[:, 0]
+    active = block.max(axis=1) > 0
+    if feature.kind == "nominal":
+        return np.where(active, block.argmax(axis=1).astype(np.float64), np.nan)
+    levels = np.asarray(feature.values, dtype=np.float64)
+    value = np.interp(block[:, 0], np.arange(1.0, len(levels) + 1.0) / len(levels), levels)
+    return np.where(active, value, np.nan)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _words(feature: Feature) -> str:
+    return f"{feature.kind} {list(feature.values)}" if feature.values else feature.kind

@@ -1,0 +1,70 @@
+"""Predictors under scikit-learn's conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from predictors.fitting import fit
+from predictors.schema import Schema
+
+_AS_IS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
+
+
+class SklearnPredictor(RegressorMixin, BaseEstimator):
+    """A predictor for Pipelines, ``cross_val_score`` and grid searches.
+
+    Takes what scikit-learn takes (arrays, frames; NaN is an inactive gene) and lists of dicts. Parameters as for
+    ``predictors.fit``. After ``fit``: ``model_``, the fitted ``predictors.Model``, and ``n_features_in_``.
+    """
+
+    def __init__(
+        self, kind: str = "auto", schema: Schema | None = None, log: bool | None = None, random_state: int = 0
+    ) -> None:
+        self.kind = kind
+        self.schema = schema
+        self.log = log
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> SklearnPredictor:
+        """X: n rows, y: (n,). Weights of rows: ``predictors.fit`` with ``noise``."""
+        if _dicts(X):
+            rows, target = X, y
+        else:
+            options: dict[str, Any] = {"y_numeric": True, "ensure_min_samples": 2} | _AS_IS
+            rows, target = validate_data(self, X, y, **options)
+        self.model_ = fit(_numbers(rows), target, self.schema, self.kind, seed=self.random_state, log=self.log)
+        if not hasattr(self, "n_features_in_"):
+            self.n_features_in_ = len(self.model_.schema.features)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """(n,) predictions; with ``return_std`` also the standard deviations (n,) of a new measurement."""
+        check_is_fitted(self)
+        rows = X if _dicts(X) else _numbers(validate_data(self, X, reset=False, **_AS_IS))
+        prediction = self.model_.predict(rows)
+        return (prediction.mean, prediction.std) if return_std else prediction.mean
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _dicts(X: Any) -> bool:
+    return isinstance(X, (list, tuple)) and bool(X) and isinstance(X[0], Mapping)
+
+
+def _numbers(rows: Any) -> Any:
+    """An object array that holds only numbers as floats; everything else as it is."""
+    if getattr(rows, "dtype", None) != object:
+        return rows
+    if any(isinstance(v, (dict, list, set)) for v in rows.flat):
+        raise TypeError("argument must be a string or a number, not a container")
+    return rows if any(isinstance(v, str) for v in rows.flat) else rows.astype(np.float64)

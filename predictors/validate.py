@@ -1,0 +1,192 @@
+"""Can this predictor be trusted with a search? Held-out scores, a verdict, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from predictors.core import folds as split
+from predictors.errors import PredictorError
+from predictors.fitting import fit
+from predictors.model import Model, Prediction
+from predictors.schema import Array, Schema, infer
+
+KINDS = ("xgboost", "gp", "hybrid")
+GOOD_TAU, USABLE_TAU = 0.9, 0.7
+_MOST = 100_000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of n held-out predictions. ``rmse`` and ``sharpness`` (mean width of the 90 % interval) in units of y, ``mape``
+    as a share (0.1 is 10 %), ``coverage_90`` the share of measurements inside their 90 % interval."""
+
+    rmse: float
+    mape: float
+    r2: float
+    kendall_tau: float
+    coverage_90: float
+    sharpness: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Report(Scores):
+    """``verdict``: OK, WEAK or UNUSABLE, with the ``next_step``. ``more``: about how many more samples reach tau 0.9
+    (0: reached, None: not in sight). ``curve``: (rows trained on, tau) behind that figure."""
+
+    verdict: str
+    next_step: str
+    more: int | None = None
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+def score(y: Any, prediction: Prediction) -> Scores:
+    """Scores of a prediction of measurements y (n,). NaN where undefined (tau and R2 of constant y)."""
+    from scipy.stats import kendalltau
+
+    y = np.asarray(y, dtype=np.float64)
+    error = prediction.mean - y
+    lower, upper = prediction.interval(0.9)
+    total = float(((y - y.mean()) ** 2).sum())
+    varied = total > 0 and np.ptp(prediction.mean) > 0
+    return Scores(
+        rmse=float(np.sqrt(np.mean(error**2))),
+        mape=float(np.mean(np.abs(error) / np.maximum(np.abs(y), 1e-12))),
+        r2=1.0 - float((error**2).sum()) / total if total > 0 else math.nan,
+        kendall_tau=float(kendalltau(prediction.mean, y).statistic) if varied else math.nan if total == 0 else 0.0,
+        coverage_90=float(np.mean((lower <= y) & (y <= upper))),
+        sharpness=float(np.mean(upper - lower)),
+        n=len(y),
+    )
+
+
+def validate(
+    X: Any, y: Any, kinds: Sequence[str] = KINDS, schema: Schema | None = None, folds: int = 5, seed: int = 0,
+    *, log: bool | None = None, noise: Any = None,
+) -> dict[str, Report]:  # fmt: skip
+    """k-fold scores of each kind, every fold fitted from scratch. Arguments as for ``fit``.
+
+    Raises PredictorError for fewer than 2 folds or fewer than 2 * folds rows.
+    """
+    data = Rows.of(X, y, schema, log, noise)
+    if folds < 2 or len(data.y) < 2 * folds:
+        raise PredictorError("validate", f"{len(data.y)} rows for {folds} folds", "measure more or use fewer folds")
+    return {kind: _report(data, kind, folds, seed) for kind in kinds}
+
+
+def grow_forward(
+    X: Any, y: Any, kind: str = "auto", sizes: Sequence[int] = (50, 100, 200), schema: Schema | None = None,
+    *, seed: int = 0, log: bool | None = None,
+) -> dict[int, Scores]:  # fmt: skip
+    """Train on the first n rows a search met, predict all that it met later, for each n of ``sizes`` that leaves some.
+
+    The honest test of a surrogate in a search, whose later rows are unlike its first.
+    """
+    data = Rows.of(X, y, schema, log, None)
+    order = np.arange(len(data.y))
+    return {n: data.held_out(kind, order[:n], order[n:], seed) for n in sizes if 2 <= n < len(order) - 1}
+
+
+def learning_curve(
+    X: Any, y: Any, kind: str = "gp", sizes: Sequence[int] | None = None, schema: Schema | None = None,
+    *, seed: int = 0, log: bool | None = None,
+) -> dict[int, Scores]:  # fmt: skip
+    """Scores on a fixed fifth of the rows, trained on growing random parts of the others."""
+    data = Rows.of(X, y, schema, log, None)
+    rest, test = next(iter(split(len(data.y), 5, seed)))
+    order = np.random.default_rng(seed + 1).permutation(rest)
+    wanted = sizes or [max(4, len(rest) * share // 8) for share in (1, 2, 4, 8)]
+    return {n: data.held_out(kind, order[:n], test, seed) for n in wanted if n <= len(rest)}
+
+
+def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> int | None:
+    """About how many rows beyond the curve's largest reach ``tau``, if 1 - tau falls as a power of the rows.
+
+    0 when reached, None when the curve does not fall or points beyond 100,000 rows.
+    """
+    last_n, last_tau = max(curve)
+    if last_tau >= tau:
+        return 0
+    n, gap = np.array([c[0] for c in curve], float), np.array([1.0 - c[1] for c in curve])
+    if len(set(n)) < 2:
+        return None
+    slope = float(np.polyfit(np.log(n), np.log(np.maximum(gap, 1e-6)), 1)[0])
+    if slope > -0.05:
+        return None
+    need = last_n * ((1.0 - tau) / (1.0 - last_tau)) ** (1.0 / slope)
+    return math.ceil(need - last_n) if need < _MOST else None
+
+
+def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
+    """Scores of fitted models on the same measurements, which none of them should have seen."""
+    return {name: score(y, model.predict(X)) for name, model in models.items()}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Codes (n, d) under one schema, so that folds can be taken from any kind of input."""
+
+    schema: Schema
+    table: Array
+    y: Array
+    noise: Array | None
+
+    @classmethod
+    def of(cls, X: Any, y: Any, schema: Schema | None, log: bool | None, noise: Any) -> Rows:
+        target = np.asarray(y, dtype=np.float64)
+        if schema is None:
+            wide = bool(len(target) and target.min() > 0 and target.max() >= 10 * target.min())
+            schema = infer(X, log=wide if log is None else log)
+        elif log is not None:
+            schema = Schema(schema.features, schema.target, schema.unit, log, schema.closed)
+        table = schema.table(X)
+        if len(table) != len(target):
+            raise PredictorError("y", f"has {len(target)} values for {len(table)} rows", "pass one measurement a row")
+        return cls(schema, table, target, None if noise is None else np.broadcast_to(noise, target.shape))
+
+    def predict(self, kind: str, train: Any, test: Any, seed: int) -> Prediction:
+        noise = self.noise[train] if self.noise is not None else None
+        model = fit(self.table[train], self.y[train], self.schema, kind, noise=noise, seed=seed)
+        return model.predict(self.table[test])
+
+    def held_out(self, kind: str, train: Any, test: Any, seed: int) -> Scores:
+        return score(self.y[test], self.predict(kind, train, test, seed))
+
+
+def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
+    centre, spread = np.empty(len(data.y)), np.empty(len(data.y))
+    for train, test in split(len(data.y), folds, seed):
+        p = data.predict(kind, train, test, seed)
+        centre[test], spread[test] = p.centre, p.spread
+    scores = score(data.y, Prediction(centre, spread, data.schema.log))
+    curve = (*_short_curve(data, kind, folds, seed), (len(data.y) * (folds - 1) // folds, scores.kendall_tau))
+    more = more_samples(curve)
+    verdict, next_step = _judge(scores, more)
+    return Report(**vars(scores), verdict=verdict, next_step=next_step, more=more, curve=curve)
+
+
+def _short_curve(data: Rows, kind: str, folds: int, seed: int) -> list[tuple[int, float]]:
+    """(rows, tau) at a quarter and a half of the rows, tested on the others."""
+    order = np.random.default_rng(seed + 1).permutation(len(data.y))
+    sizes = sorted({max(4, len(order) // 4), max(4, len(order) // 2)})
+    taus = [(n, data.held_out(kind, order[:n], order[n:], seed).kendall_tau) for n in sizes]
+    return [(n, tau) for n, tau in taus if math.isfinite(tau)]
+
+
+def _judge(s: Scores, more: int | None) -> tuple[str, str]:
+    """Verdict and next step: rank correlation decides, intervals that lie make any predictor weak."""
+    if not math.isfinite(s.kendall_tau):
+        return "UNUSABLE", "the measurements do not vary: check the evaluator, or drop this objective"
+    how_many = "more samples alone will not do" if more is None else f"about {more} more samples to reach tau 0.9"
+    if s.kendall_tau < USABLE_TAU:
+        return "UNUSABLE", f"{how_many}: add derived features (MACs, parameters) or lower the measurement noise"
+    if s.kendall_tau < GOOD_TAU:
+        return "WEAK", f"{how_many}: use it, verify every candidate, and add derived features if there are any"
+    if s.coverage_90 < 0.75:
+        return "WEAK", f"ranks well, but its 90 % intervals hold {s.coverage_90:.0%}: measure more before trusting them"
+    return "OK", "use it; verify what it proposes"
