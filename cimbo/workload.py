@@ -66,13 +66,18 @@ class Layer:
         return self.reduction * self.columns * self.groups
 
     @property
+    def fresh(self) -> float:
+        """New elements that each input vector brings to its group when the window's overlap with the last is kept."""
+        return self.reduction * min(1.0, self.stride / self.kernel)
+
+    @property
     def parameters(self) -> int:
         """Trained numbers: weights (none for attention's products), biases and norms."""
         return (0 if self.dynamic else self.stationary) + self.extra_parameters
 
 
 _shape = attrgetter(*(field.name for field in fields(Layer) if field.name != "name"))
-COLUMNS = ("px", "reduction", "columns", "groups", "dynamic", "vector_ops", "inputs", "outputs", "kernel", "count")
+COLUMNS = ("px", "reduction", "columns", "groups", "dynamic", "vector_ops", "inputs", "outputs", "fresh", "count")
 
 
 @dataclass(frozen=True)

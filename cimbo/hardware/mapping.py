@@ -1,0 +1,192 @@
+"""How layers lie on a chip: tiles, copies, weight loads, spills; cycles of each resource, and countable events.
+
+Every array here has one element for each (layer shape, chip) pair, "row" in the comments; ``r`` carries the columns of both.
+All laws are closed forms; tests hold them against hand-computed cases and a slow event-by-event simulator.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from cimbo.hardware.circuit import tree_activity
+from cimbo.hardware.constants import constant
+
+Rows = SimpleNamespace
+BOUNDS = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
+EVENTS = (
+    "conversions", "drives", "activations", "full_adders", "half_adders", "shifts", "written",
+    "macs", "ops", "read", "stored", "moved", "dram",
+)  # fmt: skip
+# Columns of a chip that the laws below read; the rest enters once a chip, not once a row.
+CHIP_COLUMNS = (
+    "rows", "weight_columns", "cells_per_weight", "macros", "macros_per_pe", "planes", "capacity_tiles", "pulses",
+    "share", "act_bits", "weight_bits", "dac_bits", "buffer_bits", "buffer_bw", "dram_bw", "noc_bw", "vector_lanes", "packing",
+    "rows_written", "row_write_cycles", "digital", "rram",
+)  # fmt: skip
+
+
+def place(r: Rows) -> None:
+    """Tiles of each layer: what one macro holds at once. Groups that fit together share a tile, block-diagonally."""
+    r.row_tiles, r.column_tiles = np.ceil(r.reduction / r.rows), np.ceil(r.columns / r.weight_columns)
+    fitting = np.minimum(np.floor(r.rows / r.reduction), np.floor(r.weight_columns / r.columns))
+    r.packed = np.where(r.packing > 0, np.clip(fitting, 1, r.groups), 1)
+    r.tiles = r.row_tiles * r.column_tiles * np.ceil(r.groups / r.packed)
+    r.static = 1 - r.dynamic
+    r.weight_load_bits = r.reduction * r.columns * r.groups * np.where(r.dynamic > 0, r.act_bits, r.weight_bits)
+    r.input_bits, r.output_bits = r.inputs * r.act_bits, r.outputs * r.act_bits
+    r.fresh_bits = r.px * r.fresh * r.groups * r.act_bits
+    working_set = r.input_bits + r.output_bits + r.dynamic * r.weight_load_bits
+    r.chunks = np.maximum(np.ceil(working_set / r.buffer_bits), 1)
+    r.spill = r.chunks > 1
+
+
+def capacity(r: Rows, total: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Whether all static weights of a network fit its chip at once, for each row; sets its share of what is left.
+
+    ``total`` sums rows over their network and gives every row its sum. Spare tiles go to copies of layers in proportion
+    to sqrt(px * tiles), which minimises the summed time px / copies; with attention, half of them hold its operands.
+    """
+    left = r.capacity_tiles - total(r.static * r.tiles)
+    attention = total(r.dynamic) > 0 if r.any_dynamic else False
+    for_copies = np.where(attention, np.floor(left / 2), left)
+    weight = np.sqrt(r.px * r.tiles) * r.static
+    share = weight / np.maximum(total(weight), 1e-300)
+    r.copies = 1 + np.floor(np.maximum(for_copies, 0) * share / r.tiles)
+    r.free_macros = np.minimum(r.macros, np.maximum(left - for_copies, 0))
+    return left >= 0
+
+
+def schedule(r: Rows, resident: bool) -> Rows:
+    """Cycles of every layer with the network's weights resident, or reloaded each inference; what bounds each.
+
+    cycles = load + steady with one plane (a macro cannot be written while it computes), the larger with several;
+    steady is the slowest of arrays, DRAM, buffer, NoC and vector unit, which work side by side.
+    """
+    s = Rows(resident=resident)
+    available = np.where((r.dynamic > 0) & resident, r.free_macros, r.macros)
+    s.macros = np.maximum(available, 1)
+    copies = np.where(resident & (r.static > 0), r.copies, np.inf)
+    s.copies = np.clip(np.minimum(np.floor(s.macros / r.tiles), copies), 1, r.px)
+    s.passes = np.ceil(r.tiles / s.macros)
+    s.streams = np.ceil(r.column_tiles / np.maximum(np.floor(s.macros / r.row_tiles), 1))
+    s.compute = np.ceil(r.px / s.copies) * s.passes * r.pulses * r.share
+    s.loaded_bits = r.weight_load_bits * np.where(resident, r.dynamic, 1)
+    _steady(r, s)
+    _load(r, s)
+    _spill(r, s)
+    if r.any_dynamic:
+        _digital_unit(r, s, available)
+    return s
+
+
+def _steady(r: Rows, s: Rows) -> None:
+    """Buffer, NoC and vector unit. Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
+    s.read_bits = r.fresh_bits * s.streams
+    s.sum_bits = r.px * r.columns * r.groups * constant("noc.partial_sum")
+    s.moved_bits = s.read_bits + r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
+    s.buffer = (s.read_bits + r.output_bits) / r.buffer_bw
+    s.noc = s.moved_bits / r.noc_bw
+    s.vector = r.vector_ops / r.vector_lanes
+    s.fixed = np.maximum(np.maximum(s.compute, s.buffer), np.maximum(s.noc, s.vector))
+
+
+def _load(r: Rows, s: Rows) -> None:
+    """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
+    bandwidth = np.minimum(np.where(r.dynamic > 0, r.noc_bw, r.dram_bw), r.buffer_bw)
+    rows_used = np.minimum(r.reduction * r.packed, r.rows)
+    writing = s.passes * np.ceil(rows_used / r.rows_written) * r.row_write_cycles
+    s.load_once = np.where(s.loaded_bits > 0, np.maximum(s.loaded_bits / bandwidth, writing), 0)
+
+
+def _spill(r: Rows, s: Rows) -> None:
+    """Activations beyond the buffer: inputs again for every column pass, or weights again for every chunk of inputs."""
+    operand = np.where(r.spill, r.dynamic * r.weight_load_bits, 0)
+    by_column = np.where(r.spill, r.input_bits * s.streams + r.output_bits, 0) + operand
+    by_chunk = np.where(r.spill, r.input_bits + r.output_bits, 0) + operand
+    columns_first = _combine(r, s.load_once, np.maximum(s.fixed, by_column / r.dram_bw))
+    chunks_first = _combine(r, s.load_once * r.chunks, np.maximum(s.fixed, by_chunk / r.dram_bw))
+    again = chunks_first < columns_first
+    s.loads = np.where(again, r.chunks, 1)
+    s.io_bits = np.where(again, by_chunk, by_column)
+    s.load, s.dram = s.load_once * s.loads, s.io_bits / r.dram_bw
+    s.cycles = np.minimum(columns_first, chunks_first)
+    # With all row tiles on chip a column's sums are complete after one pass; else they may spill as well.
+    s.is_bound = r.spill & (r.row_tiles > s.macros)
+
+
+def _combine(r: Rows, load: np.ndarray, steady: np.ndarray) -> np.ndarray:
+    return np.where(r.planes > 1, np.maximum(load, steady), load + steady)
+
+
+def _digital_unit(r: Rows, s: Rows, available: np.ndarray) -> None:
+    """Attention's products on the vector unit, one MAC a lane and cycle, wherever that is faster than the arrays.
+
+    Lanes form a square, so that each operand fetched serves sqrt(lanes) of them. RRAM is never written at run time.
+    """
+    operands = 2 * r.macs_each * r.act_bits / np.sqrt(r.vector_lanes)
+    vector = (r.macs_each + r.vector_ops) / r.vector_lanes
+    buffer = (operands + r.output_bits) / r.buffer_bw
+    io_bits = np.where(r.spill, r.input_bits + r.output_bits + r.weight_load_bits, 0)
+    dram = io_bits / r.dram_bw
+    cycles = np.maximum(np.maximum(vector, buffer), dram)
+    s.on_unit = (r.dynamic > 0) & (r.rram | (available < 1) | (cycles < s.cycles))
+    new = {"cycles": cycles, "vector": vector, "buffer": buffer, "dram": dram}
+    new |= {"io_bits": io_bits, "read_bits": operands}
+    gone = ("compute", "load", "noc", "loaded_bits", "moved_bits", "is_bound")
+    for name, value in (new | dict.fromkeys(gone, 0)).items():
+        setattr(s, name, np.where(s.on_unit, value, getattr(s, name)))
+
+
+def events(r: Rows, s: Rows) -> np.ndarray:
+    """Countable events of each row, shape (len(EVENTS), rows); a chip's energies an event turn them into energy."""
+    on_array = ~s.on_unit if r.any_dynamic else np.ones_like(r.static, dtype=bool)
+    vectors = r.px * r.pulses * r.groups * on_array
+    sums = vectors * r.columns * r.row_tiles
+    full, half = _tree_events(r, vectors) if r.any_digital else (np.zeros_like(sums), np.zeros_like(sums))
+    spilled_out = np.where(r.spill, r.output_bits, 0)
+    partial = s.sum_bits * np.maximum(np.ceil(r.row_tiles / s.macros) - 1, 0) * on_array
+    loaded = s.loaded_bits * s.loads
+    from_dram = loaded * r.static
+    return np.stack([
+        sums * r.cells_per_weight,
+        vectors * r.reduction * r.column_tiles,
+        r.px * r.pulses * r.tiles * on_array,
+        full,
+        half,
+        sums,
+        loaded * s.copies,
+        r.macs_each * ~on_array,
+        r.vector_ops,
+        s.read_bits + loaded + partial + spilled_out,
+        r.output_bits + from_dram + partial + s.io_bits - spilled_out,
+        s.moved_bits + loaded,
+        from_dram + s.io_bits,
+    ])  # fmt: skip
+
+
+def _tree_events(r: Rows, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Live and half-live one-bit adders of digital arrays: full row tiles, and the last one with what remains."""
+    whole = np.floor(r.reduction / r.rows)
+    rest = (r.reduction - whole * r.rows).astype(int)
+    shapes, index = np.unique(np.stack([r.rows, r.weight_bits]), axis=1, return_inverse=True)
+    tables = [tree_activity(int(rows), int(bits)) for rows, bits in shapes.T]
+    starts = np.cumsum([0, *(table[0].size for table in tables)])[:-1][index.ravel()]
+    trees = vectors * r.columns * r.dac_bits * r.digital
+    results = []
+    for kind in (0, 1):
+        flat = np.concatenate([table[kind] for table in tables])
+        results.append(trees * (whole * flat[starts + r.rows.astype(int)] + flat[starts + rest]))
+    return results[0], results[1]
+
+
+def bounds(s: Rows) -> np.ndarray:
+    """Index into BOUNDS of what takes longest in each row."""
+    return np.argmax(np.stack([s.compute, s.load, s.dram, s.buffer, s.noc, s.vector]), axis=0)
+
+
+def choose(rows: Any, resident: Rows, reload: Rows) -> Rows:
+    """Row by row the schedule of the mode its pair runs in; ``rows`` is true where weights stay resident."""
+    names = [name for name in vars(reload) if name != "resident"]
+    return Rows(**{name: np.where(rows, getattr(resident, name), getattr(reload, name)) for name in names})

@@ -1,0 +1,213 @@
+"""The performance model: latency, energy and area of networks on chips, one at a time or many thousands a second.
+
+One code path serves all: (layer shape, chip) pairs become rows of flat arrays, laws are evaluated on all rows, and rows
+are summed into (network, chip) pairs. Large batches run in chunks, so memory stays bounded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from cimbo.errors import BadInput
+from cimbo.hardware.circuit import AREA_PARTS, circuit
+from cimbo.hardware.mapping import BOUNDS, CHIP_COLUMNS, EVENTS, bounds, capacity, choose, events, place, schedule
+from cimbo.hardware.space import columns
+from cimbo.workload import COLUMNS, Workload
+
+ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "adc": (("conversions", "conversion_energy"),),
+    "dac": (("drives", "drive_energy"),),
+    "array": (("drives", "row_energy"), ("activations", "array_energy"), ("conversions", "bitline_energy")),
+    "adders": (("full_adders", "adder_energy"), ("half_adders", "half_adder_energy"), ("shifts", "shift_energy")),
+    "accumulators": (("shifts", "accumulator_energy"),),
+    "weight_write": (("written", "write_energy"),),
+    "buffer": (("read", "read_energy"), ("stored", "store_energy")),
+    "noc": (("moved", "noc_energy"),),
+    "vector": (("ops", "op_energy"), ("macs", "mac_energy")),
+    "dram": (("dram", "dram_energy"),),
+}
+"""Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
+
+ROWS_IN_FLIGHT = 12_000  # about what stays in a core's second-level cache
+Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+def simulate_batch(workloads: Workload | Sequence[Workload], chips: Chips) -> dict[str, np.ndarray]:
+    """Metrics of n pairs (network, chip), each an array of shape (n,); the same figures as ``simulate``.
+
+    ``workloads``: one, or a list as long as the chips, or of any length with a single chip. ``chips``: a list of
+    chips, one chip, or a mapping of columns. Keys: latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation,
+    leakage_mw, resident and is_bound (bool), energy_uj.PART and area_mm2.PART. Raises BadInput.
+    """
+    table = columns(chips)
+    listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
+    size = _common_size(len(listed), table["rows"].size)
+    chip = circuit({name: _stretch(values, size) for name, values in table.items()})
+    parts = [_pairs(chip, listed, span) for span in _spans(listed, size)]
+    result = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return result | {f"area_mm2.{name}": chip.area_parts[name] for name in AREA_PARTS}
+
+
+def _common_size(workloads: int, chips: int) -> int:
+    if workloads == 0:
+        raise BadInput("workloads", "the list is empty", "give at least one")
+    if workloads != chips and 1 not in (workloads, chips):
+        raise BadInput("workloads", f"{workloads} for {chips} chips", "give as many of each, or one of either")
+    return max(workloads, chips)
+
+
+def _stretch(values: np.ndarray, size: int) -> np.ndarray:
+    return values if values.size == size else np.repeat(values, size)
+
+
+def _spans(listed: list[Workload], size: int) -> Iterator[slice]:
+    """Consecutive pairs with about ROWS_IN_FLIGHT rows together, always at least one."""
+    lengths = [workload.unique[0].shape[1] for workload in listed]
+    ends = np.cumsum(np.broadcast_to(lengths, (size,)))
+    start = 0
+    while start < size:
+        before = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, before + ROWS_IN_FLIGHT, side="right")), start + 1)
+        yield slice(start, stop)
+        start = stop
+
+
+class _Grid:
+    """The rows of some pairs: which pair each belongs to, and sums over a pair's rows, each shape by its count."""
+
+    def __init__(self, layers: list[np.ndarray], pairs: int) -> None:
+        lengths = np.array([array.shape[1] for array in layers])
+        self.lengths = np.broadcast_to(lengths, (pairs,))
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
+        stacked = layers[0] if len(layers) == 1 else np.concatenate(layers, axis=1)
+        self.columns = np.tile(stacked, pairs) if len(layers) == 1 else stacked
+        self.count = self.columns[COLUMNS.index("count")]
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum of ``values`` (..., rows) over each pair: (..., pairs)."""
+        return np.add.reduceat(values * self.count, self.starts, axis=-1)
+
+    def rows(self, values: np.ndarray) -> np.ndarray:
+        """``values`` (..., pairs) repeated for each row: (..., rows)."""
+        return np.repeat(values, self.lengths, axis=-1)
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """For each row the sum over its network."""
+        return self.rows(self.sums(values))
+
+
+def _pairs(chip: SimpleNamespace, listed: list[Workload], span: slice) -> dict[str, np.ndarray]:
+    chosen = listed if len(listed) == 1 else listed[span]
+    part = SimpleNamespace(**{name: value[span] for name, value in vars(chip).items() if isinstance(value, np.ndarray)})
+    grid = _Grid([workload.unique[0] for workload in chosen], part.rows.size)
+    rows, plan, resident = _plan(part, grid)
+    cycles, counts = grid.sums(plan.cycles), grid.sums(events(rows, plan))
+    peak = np.broadcast_to([float(workload.macs) for workload in chosen], cycles.shape)
+    picojoules = _energy(part, counts, cycles)
+    return {
+        "latency_ms": cycles * part.clock_ns * 1e-6,
+        "energy_uj": sum(picojoules.values()) * 1e-6,
+        "area_mm2": part.area_mm2,
+        "cycles": cycles,
+        "clock_ns": part.clock_ns,
+        "utilisation": peak / (cycles * part.peak_macs),
+        "leakage_mw": part.leakage_mw,
+        "resident": resident,
+        "is_bound": grid.sums(plan.is_bound) > 0,
+        **{f"energy_uj.{name}": value * 1e-6 for name, value in picojoules.items()},
+    }
+
+
+def _plan(part: SimpleNamespace, grid: _Grid) -> tuple[SimpleNamespace, SimpleNamespace, np.ndarray]:
+    """Rows of the pairs, the schedule each runs, and which pairs keep their weights resident."""
+    chip_rows = grid.rows(np.stack([getattr(part, name).astype(float) for name in CHIP_COLUMNS]))
+    rows = SimpleNamespace(**dict(zip(COLUMNS, grid.columns, strict=True)))
+    for name, values in zip(CHIP_COLUMNS, chip_rows, strict=True):
+        setattr(rows, name, values > 0 if name in ("digital", "rram") else values)
+    rows.any_dynamic, rows.any_digital = bool(rows.dynamic.any()), bool(part.digital.any())
+    rows.macs_each = rows.px * rows.reduction * rows.columns * rows.groups
+    place(rows)
+    fits = capacity(rows, grid.total)[grid.starts]
+    plan = schedule(rows, resident=False)
+    if not fits.any():
+        return rows, plan, fits
+    kept = schedule(rows, resident=True)
+    # A network that fits may still run faster when each layer is loaded into all macros in turn.
+    resident = fits & (grid.sums(kept.cycles) <= grid.sums(plan.cycles))
+    return rows, choose(grid.rows(resident), kept, plan), resident
+
+
+def _energy(chip: SimpleNamespace, counts: np.ndarray, cycles: np.ndarray) -> dict[str, np.ndarray]:
+    """Picojoules of each part; ``counts`` (len(EVENTS), n) and ``cycles`` (n,) with the chip's columns (n,) or (1,)."""
+    event = dict(zip(EVENTS, counts, strict=True))
+    parts = {
+        name: sum(event[what] * getattr(chip, energy) for what, energy in terms) for name, terms in ENERGY_PARTS.items()
+    }
+    return parts | {"leakage": chip.leakage_mw * cycles * chip.clock_ns}
+
+
+def area_mm2(chips: Chips) -> np.ndarray:
+    """Area of each chip, shape (n,); it depends on no network, so it can be constrained before any evaluation."""
+    return circuit(columns(chips)).area_mm2
+
+
+def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+    """One network on one chip: latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident,
+    is_bound, energy_parts_uj, area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound,
+    utilisation and energy_uj by part, in order. Raises BadInput naming the gene.
+    """
+    table = columns(chip)
+    if table["rows"].size != 1:
+        raise BadInput("chip", f"describes {table['rows'].size} chips", "give one, or use simulate_batch")
+    part = circuit(table)
+    shapes, where = workload.unique
+    grid = _Grid([shapes], 1)
+    rows, plan, resident = _plan(part, grid)
+    counts = events(rows, plan)
+    cycles = float(grid.sums(plan.cycles)[0])
+    total = _energy(part, grid.sums(counts), np.array([cycles]))
+    return {
+        "latency_ms": cycles * float(part.clock_ns[0]) * 1e-6,
+        "energy_uj": float(sum(total.values())[0]) * 1e-6,
+        "area_mm2": float(part.area_mm2[0]),
+        "cycles": cycles,
+        "clock_ns": float(part.clock_ns[0]),
+        "utilisation": workload.macs / (cycles * float(part.peak_macs[0])),
+        "leakage_mw": float(part.leakage_mw[0]),
+        "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
+        "resident": bool(resident[0]),
+        "is_bound": bool(plan.is_bound.any()),
+        "energy_parts_uj": {name: float(value[0]) * 1e-6 for name, value in total.items()},
+        "area_parts_mm2": {name: float(value[0]) for name, value in part.area_parts.items()},
+        "warnings": _warnings(workload, where, plan),
+        "layers": _layers(workload, where, (part, plan, counts)),
+    }
+
+
+def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[str, Any]]:
+    part, plan, counts = of
+    energy = _energy(part, counts, plan.cycles)
+    names = list(energy)
+    by_shape = (np.stack([np.broadcast_to(energy[name], plan.cycles.shape) for name in names]) * 1e-6).T.tolist()
+    bound, cycles, peak = bounds(plan).tolist(), plan.cycles.tolist(), float(part.peak_macs[0])
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "cycles": cycles[shape],
+            "bound": BOUNDS[bound[shape]],
+            "utilisation": layer.macs / (cycles[shape] * peak),
+            "energy_uj": dict(zip(names, by_shape[shape], strict=True)),
+        }
+        for layer, shape in zip(workload.layers, where, strict=True)
+    ]
+
+
+def _warnings(workload: Workload, where: Sequence[int], plan: SimpleNamespace) -> list[str]:
+    names = [layer.name for layer, shape in zip(workload.layers, where, strict=True) if plan.is_bound[shape]]
+    if not names:
+        return []
+    text = "partial sums and activations exceed the buffer; cycles and energy of these layers are lower bounds: "
+    return [text + ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")]
