@@ -1,0 +1,49 @@
+"""The short form of the recovery drills: nothing acknowledged is lost, nothing is done twice, nothing runs for ever."""
+
+import signal
+
+import drills
+import pytest
+
+
+def test_killed_at_random_instants_a_study_loses_nothing():
+    found = drills.kill_drill(8, budget=100, jobs=1)
+    assert found.kills == 8
+    assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (0, 0, 0, 0)
+    assert found.restart_s < 2
+
+
+def test_killed_while_workers_evaluate_a_study_loses_nothing():
+    found = drills.kill_drill(3, budget=40, jobs=2, seed=1)
+    assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_share_a_study_and_die(processes: int):
+    found = drills.swarm_drill(processes, budget=300, deaths=0.1)
+    assert found.evaluations == 300
+    assert (found.lost, found.duplicated, found.twice, found.left_running) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_study_ends_by_its_budget_whatever_goes_wrong(share: float):
+    found = drills.fault_drill(share, budget=24)
+    assert found.recorded == 24
+    assert (found.unexplained, found.wrongly_failed) == (0, 0)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_signals_leave_the_file_whole(sent: signal.Signals, code: int):
+    returncode, told, wrong = drills.signal_drill(sent, jobs=2)
+    assert returncode == code
+    assert ("to go on" in told) == (sent == signal.SIGINT)
+    assert not wrong
+
+
+def test_a_full_disk_is_told_and_costs_nothing():
+    try:
+        message, kept, found = drills.full_disk_drill()
+    except PermissionError as error:
+        pytest.skip(str(error))
+    assert "study.db: the disk is full" in message
+    assert kept == found > 100
