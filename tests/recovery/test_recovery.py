@@ -3,6 +3,7 @@
 import signal
 
 import drills
+import malformed
 import pytest
 
 
@@ -47,3 +48,9 @@ def test_a_full_disk_is_told_and_costs_nothing():
         pytest.skip(str(error))
     assert "study.db: the disk is full" in message
     assert kept == found > 100
+
+
+def test_malformed_files_are_answered_and_left_alone():
+    found = malformed.malformed_drill(65)
+    assert (found.accepted, found.not_one_line, found.wrote_something) == (0, 0, 0)
+    assert found.slowest_s < 2

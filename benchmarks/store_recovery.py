@@ -1,0 +1,118 @@
+"""The long form of the recovery drills: prints a scorecard and writes it as JSON beside this file.
+
+    python benchmarks/store_recovery.py [--kills 200] [--only NAME ...]
+
+Every line says PASS or FAIL, what was asked and what was measured. Exit code 1 when a line fails. As a normal user
+the line of the full disk is skipped, because mounting a small one needs root. About ten minutes on two cores.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "recovery"))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import drills
+import malformed
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the scorecard; ``passed`` is None when it could not be run."""
+
+    name: str
+    passed: bool | None
+    asked: str
+    measured: dict[str, object]
+    seconds: float = 0.0
+
+
+def kills(count: int) -> Iterator[Line]:
+    asked = "0 lost, duplicated, left running; same front; restart p95 < 2 s"
+    for jobs, share in ((1, 0.75), (2, 0.25)):
+        found = drills.kill_drill(round(count * share), budget=200, jobs=jobs)
+        wrong = found.lost + found.duplicated + found.left_running + found.fronts_differing
+        yield Line(f"SIGKILL, {jobs} worker(s)", not wrong and found.restart_s < 2, asked, asdict(found))
+
+
+def swarms(_: int) -> Iterator[Line]:
+    for processes in (2, 4, 8, 16):
+        found = drills.swarm_drill(processes, budget=2000, deaths=0.1)
+        wrong = found.lost + found.duplicated + found.twice + found.left_running + (found.evaluations != 2000)
+        asked = "0 lost, duplicated, evaluated twice, left running"
+        yield Line(f"{processes} processes, 10 % deaths", not wrong and found.kills > 0, asked, asdict(found))
+    found = drills.swarm_drill(4, budget=2000, deaths=0.0)
+    yield Line("4 processes, speed", found.per_second >= 200, "200 evaluations a second", asdict(found))
+
+
+def faults(_: int) -> Iterator[Line]:
+    for share in (0.05, 0.2, 0.5):
+        found = drills.fault_drill(share, budget=100)
+        good = found.recorded == found.budget and not found.unexplained and not found.wrongly_failed
+        yield Line(f"{share:.0%} faults", good, "ends by budget, each failure has its reason", asdict(found))
+
+
+def files(_: int) -> Iterator[Line]:
+    found = malformed.malformed_drill(300)
+    good = not (found.accepted or found.not_one_line or found.wrote_something) and found.slowest_s < 2
+    yield Line("300 malformed study files", good, "one line, under 2 s, nothing written", asdict(found))
+
+
+def disk(_: int) -> Iterator[Line]:
+    asked = "clear message, every acknowledged evaluation found, goes on when there is room"
+    try:
+        message, kept, found = drills.full_disk_drill()
+    except PermissionError as error:
+        yield Line("full disk", None, asked, {"skipped": str(error)})
+        return
+    told = message.split(": ", 1)[1]
+    yield Line("full disk", "disk is full" in message and kept == found, asked, {"said": told, "kept": kept})
+
+
+def signals(_: int) -> Iterator[Line]:
+    for sent, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
+        returned, _, wrong = drills.signal_drill(sent, jobs=2)
+        measured = {"exit": returned, "wrong": dict(wrong)}
+        yield Line(sent.name, returned == code and not wrong, "file whole, nothing running", measured)
+
+
+DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
+    "kills": kills, "swarms": swarms, "faults": faults, "files": files, "disk": disk, "signals": signals,
+}  # fmt: skip
+
+
+def timed(lines: Iterator[Line]) -> Iterator[Line]:
+    begin = time.perf_counter()
+    for line in lines:
+        yield replace(line, seconds=round(time.perf_counter() - begin, 1))
+        begin = time.perf_counter()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--only", nargs="*", choices=DRILLS, default=list(DRILLS))
+    options = parser.parse_args()
+    lines = []
+    for name in options.only:
+        for line in timed(DRILLS[name](options.kills)):
+            lines.append(line)
+            verdict = {True: "PASS", False: "FAIL", None: "SKIP"}[line.passed]
+            values = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in line.measured.items()}
+            measured = ", ".join(f"{k} {v}" for k, v in values.items())
+            print(f"{verdict}  {line.name:26} {line.asked}\n      {measured} ({line.seconds} s)", flush=True)
+    if options.only == list(DRILLS):
+        result = Path(__file__).with_suffix(".json")
+        result.write_text(json.dumps([asdict(line) for line in lines], indent=1) + "\n")
+    return int(any(line.passed is False for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
