@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from predictors.core import Fitted, State, Task, forward, widening
+from predictors.core import Fitted, State, Task, forward
 from predictors.schema import Array
 
 MEMBERS = 8
@@ -92,7 +93,7 @@ def fit(task: Task) -> Fitted:
     error = float(np.mean((task.y - held_out)[votes > 0] ** 2)) if votes.any() else 1.0
     spread = float(each.var(0, ddof=1).mean())
     core = Boosted(members, max(error - spread, 0.05 * error, 1e-6))
-    return Fitted(core, held_out, widening(_forward_z(task, error)))
+    return Fitted(core, held_out, partial(_forward_z, task, error))
 
 
 def _forward_z(task: Task, error: float) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from predictors import boosted, gp, hybrid
-from predictors.core import Fitted, Task
+from predictors.core import Fitted, Task, widening
 from predictors.errors import PredictorError
 from predictors.model import Base, Model
 from predictors.schema import Array, Schema, infer
@@ -68,13 +68,22 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
     scale = scale if scale > 1e-12 * (1.0 + abs(location)) else 1.0
     y = (centred - location) / scale
     task = Task(data.schema, data.encoded, y, data.known / scale**2, data.seed)
-    fits = {k: FITS[k](task) for k in ([kind] if kind != "auto" else FITS)}
+    fits = _candidates(task) if kind == "auto" else {kind: FITS[kind](task)}
     errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
     best = min(errors, key=lambda k: errors[k] / (1.0 if k == "gp" else _MARGIN))
     won = fits[best]
+    widen = widening(won.forward(), len(y), len(data.schema.features))
     facts = {"rows": len(y), "error": errors[best], "data": _fingerprint(data.encoded, data.y)}
     why = _why(kind, best, errors, data.schema)
-    return Model(best, data.schema, won.core, location, scale, won.widen, base, why, facts)
+    return Model(best, data.schema, won.core, location, scale, widen, base, why, facts)
+
+
+def _candidates(task: Task) -> dict[str, Fitted]:
+    """Every kind's fit; the hybrid's process starts from what the plain one found."""
+    plain = gp.fit(task)
+    assert isinstance(plain.core, gp.GaussianProcess)
+    warm = replace(task, start=plain.core.hyper.pack())
+    return {"gp": plain} | {k: f(warm) for k, f in FITS.items() if k != "gp"}
 
 
 def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:

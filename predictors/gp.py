@@ -17,13 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.core import Fitted, State, Task, forward, widening
+from predictors.core import Fitted, State, Task, forward
 from predictors.schema import Array, Schema
 
 Index = NDArray[np.intp]
@@ -163,8 +163,8 @@ def variance(hyper: Hyper, a: Inputs) -> Array:
 
 def _prior(d: int) -> tuple[Array, Array]:
     """Mean and deviation of the normal prior on each log hyper-parameter."""
-    mean = [math.sqrt(2.0) + 0.5 * math.log(d)] * d + [-1.0] + [0.0] * GROUPS + [-4.0]
-    deviation = [math.sqrt(3.0)] * d + [1.5] + [2.0] * GROUPS + [1.5]
+    mean = [math.sqrt(2.0) + 0.5 * math.log(d)] * d + [-1.0] + [0.0] * GROUPS + [-3.5]
+    deviation = [math.sqrt(3.0)] * d + [0.7] + [1.0] * GROUPS + [1.0]
     return np.array(mean), np.array(deviation)
 
 
@@ -285,22 +285,27 @@ def restore(schema: Schema, state: State) -> GaussianProcess:
     return GaussianProcess(views, Hyper.unpack(a["theta"]), a["encoded"], a["alpha"], a["whiten"])
 
 
-def fit(task: Task, start: Hyper | None = None) -> Fitted:
-    """Hyper-parameters, posterior, closed-form leave-one-out predictions and the widening from forward splits."""
+def fit(task: Task) -> Fitted:
+    """Hyper-parameters, posterior and closed-form leave-one-out predictions."""
     views = Views.of(task.schema, task.encoded)
+    start = Hyper.unpack(task.start) if task.start is not None else None
     hyper = learn(inputs(views, task.encoded), task.y, task.known, start)
     core = condition(views, hyper, task.encoded, task.y, task.known)
     # Rasmussen & Williams (2006), eq. 5.12
     left_out = task.y - core.alpha / (core.whiten**2).sum(0)
-    return Fitted(core, left_out, widening(_forward_z(task, core)))
+    return Fitted(core, left_out, partial(_forward_z, task))
 
 
-def _forward_z(task: Task, fitted: GaussianProcess) -> Array:
-    """Standardised errors of later rows under the posterior of earlier ones, with the hyper-parameters of all."""
+def _forward_z(task: Task) -> Array:
+    """Standardised errors of later rows under processes that were fitted to earlier rows alone."""
     found = [np.zeros(0)]
     for past, rest in forward(len(task)):
-        known = task.known[past]
-        core = condition(fitted.views, fitted.hyper, task.encoded[past], task.y[past], known)
-        mean, var = core.moments(task.encoded[rest])
-        found.append((task.y[rest] - mean) / np.sqrt(var + core.noise + task.known[rest]))
+        views = Views.of(task.schema, task.encoded[past])
+        location, known = float(task.y[past].mean()), task.known[past]
+        scale = float(task.y[past].std()) or 1.0
+        y, known = (task.y[past] - location) / scale, known / scale**2
+        hyper = learn(inputs(views, task.encoded[past]), y, known)
+        mean, var = condition(views, hyper, task.encoded[past], y, known).moments(task.encoded[rest])
+        error = (task.y[rest] - location) / scale - mean
+        found.append(error / np.sqrt(var + math.exp(hyper.noise) + task.known[rest] / scale**2))
     return np.concatenate(found)

@@ -67,7 +67,7 @@ def fit(task: Task) -> Fitted:
     booster = boosted.train(task.encoded, residual, task.seed)
     assert isinstance(rest.core, gp.GaussianProcess)
     core = Hybrid(booster, weight, rest.core)
-    return Fitted(core, rest.held_out + weight * held_out, rest.widen)
+    return Fitted(core, rest.held_out + weight * held_out, rest.forward)
 
 
 def _ridge_held_out(linear: Array, task: Task) -> Array:

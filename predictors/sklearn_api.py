@@ -63,7 +63,7 @@ def _dicts(X: Any) -> bool:
 
 def _numbers(rows: Any) -> Any:
     """An object array that holds only numbers as floats; everything else as it is."""
-    if getattr(rows, "dtype", None) != object:
+    if getattr(rows, "dtype", np.dtype(float)).kind != "O":
         return rows
     if any(isinstance(v, (dict, list, set)) for v in rows.flat):
         raise TypeError("argument must be a string or a number, not a container")
