@@ -177,10 +177,14 @@ class SearchSpace:
         return self.designs(self.rows([design]))[0]
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Rows (n, d) as numbers in [0, 1], the rank of each value; NaN where inactive."""
-        rows = self.canonical_rows(rows)
-        scaled = rows / np.maximum(self.cardinalities - 1, 1)
-        return np.where(rows == INACTIVE, np.nan, scaled)
+        """Rows (n, d) as numbers: the value of an ordered gene, the index of an unordered one's; NaN where inactive."""
+        columns = [lookup[rows[:, i]] for i, lookup in enumerate(self._numbers)]
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def _numbers(self) -> tuple[NDArray[np.float64], ...]:
+        """For each gene the number that stands for each index; the last one, which INACTIVE (-1) selects, is NaN."""
+        return tuple(np.array([*(c.values if c.ordered else range(len(c.values))), np.nan], float) for c in self.choices)
 
     # ---- what a search needs ----------------------------------------------------------------------------------------
 

@@ -1,0 +1,100 @@
+"""Candidates for the acquisition: a small evolutionary search over what the surrogates predict.
+
+Rows are canonical integer rows of the joint space (see :mod:`cimbo.space`). Nothing here is ever evaluated for real; the
+search is only asked where in a space of 10^20 designs it is worth computing the acquisition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.pareto import crowding, ranks
+from cimbo.space import INACTIVE, Rows, SearchSpace
+
+#: rows (n, d) -> scores (n, m) to be maximised, violations (n,), 0 where every constraint is predicted to hold
+Score = Callable[[Rows], tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Size of the search."""
+
+    population: int = 100
+    generations: int = 20
+
+
+def search(space: SearchSpace, score: Score, seeds: Rows, *, rng: np.random.Generator, effort: Effort, pin: Callable[[Rows], Rows]) -> Rows:
+    """The last population, non-dominated first, of NSGA-II started from ``seeds`` (k, d) and random rows.
+
+    ``pin`` maps rows to rows that respect the fixed genes.
+    """
+    start = np.concatenate([seeds, space.random_rows(effort.population, rng)])
+    rows = unique(pin(start))
+    values, violation = score(rows)
+    for _ in range(effort.generations):
+        parents = _tournament(values, violation, effort.population, rng)
+        children = pin(vary(space, rows[parents], rows[rng.permutation(parents)], rng))
+        rows_all = unique(np.concatenate([rows, children]))
+        fresh = rows_all[len(rows) :]
+        if len(fresh):
+            new_values, new_violation = score(fresh)
+            rows, values = rows_all, np.concatenate([values, new_values])
+            violation = np.concatenate([violation, new_violation])
+        kept = survivors(values, violation, effort.population)
+        rows, values, violation = rows[kept], values[kept], violation[kept]
+    return rows
+
+
+def unique(rows: Rows) -> Rows:
+    """Rows without repetitions, the first of each kept in place."""
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return rows[np.sort(first)]
+
+
+def survivors(values: NDArray[np.float64], violation: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Indices of the best ``n``: feasible first, then by front and crowding; infeasible ones by violation."""
+    feasible = np.flatnonzero(violation <= 0)
+    infeasible = np.flatnonzero(violation > 0)
+    kept: list[NDArray[np.intp]] = []
+    if len(feasible):
+        rank = ranks(values[feasible])
+        distance = np.zeros(len(feasible))
+        for level in range(rank.max() + 1):
+            front = rank == level
+            distance[front] = crowding(values[feasible][front])
+        kept.append(feasible[np.lexsort((-distance, rank))])
+    kept.append(infeasible[np.argsort(violation[infeasible], kind="stable")])
+    return np.concatenate(kept)[:n]
+
+
+def vary(space: SearchSpace, first: Rows, second: Rows, rng: np.random.Generator) -> Rows:
+    """Children (n, d): uniform crossover of two parents, then mutation."""
+    mixed = np.where(rng.random(first.shape) < 0.5, first, second)
+    # A gene inactive in the parent that was taken may be active in the child: take the other parent's value then.
+    mixed = np.where(mixed == INACTIVE, np.maximum(first, second), mixed)
+    return mutate(space, mixed, rng)
+
+
+def mutate(space: SearchSpace, rows: Rows, rng: np.random.Generator) -> Rows:
+    """Rows (n, d) with one to a few genes changed: ordered genes mostly by a step, unordered ones at random."""
+    n, d = rows.shape
+    rate = rng.choice([1.0, 2.0, 4.0], size=(n, 1)) / d
+    hit = rng.random((n, d)) < rate
+    hit[np.arange(n), rng.integers(0, d, n)] = True
+    step = rows + rng.choice([-1, 1], size=(n, d))
+    anywhere = rng.integers(0, space.cardinalities, size=(n, d))
+    step_it = space.ordered & (rng.random((n, d)) < 0.7) & (step >= 0) & (step < space.cardinalities)
+    return space.canonical_rows(np.where(hit, np.where(step_it, step, anywhere), rows))
+
+
+def _tournament(values: NDArray[np.float64], violation: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Indices (n,) of the winners of two-way tournaments."""
+    order = survivors(values, violation, len(values))
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    pairs = rng.integers(0, len(values), size=(n, 2))
+    return np.where(place[pairs[:, 0]] < place[pairs[:, 1]], pairs[:, 0], pairs[:, 1])

@@ -1,0 +1,242 @@
+"""The study: the one stateful object. It asks, has measured, records, and can always go on from its log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cimbo import engine, events
+from cimbo.errors import BadInput
+from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
+from cimbo.pareto import hypervolume, non_dominated
+from cimbo.propose import Search, State, propose
+from cimbo.space import Params, SearchSpace
+from cimbo.store import Record, Store
+from cimbo.surrogates import Encoder, Exact, Features, Teaching
+
+Evaluate = Callable[[Params], Mapping[str, float]]
+LEASE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How ``ask`` and ``optimize`` choose. All of it may change from one call to the next.
+
+    cheap: metrics that are exact and cheap, computed instead of modelled. features: derived features for the surrogates.
+    kind: predictor kind, or "auto". priors: older predictors by metric, used as mean functions. initial: Sobol designs
+    before the first surrogate. fixed: genes that keep a value.
+    """
+
+    cheap: Mapping[str, Exact] = field(default_factory=dict)
+    features: Features | None = None
+    kind: str = "auto"
+    priors: Mapping[str, Any] = field(default_factory=dict)
+    initial: int = 20
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Study:
+    """A search with a log. Open it with ``Study.open``."""
+
+    def __init__(self, store: Store, problem: Problem, seed: int) -> None:
+        self.store, self.problem, self.seed = store, problem, seed
+        self._records = store.records()
+        self._pending: dict[str, Candidate] = {}
+        self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str] | None,
+        space: SearchSpace | None = None,
+        objectives: Sequence[Objective] | None = None,
+        constraints: Iterable[Constraint] = (),
+        seed: int = 0,
+        *,
+        about: Mapping[str, Any] | None = None,
+        readonly: bool = False,
+    ) -> Study:
+        """Open the study at ``path``, or start it there; None keeps it in memory.
+
+        An existing file needs no space and objectives: they come from it, and so does the seed. ``about`` is kept with a new
+        study (the preset, versions). Raises BadInput for a file that is no study, or is another study.
+        """
+        if space is None and objectives is None:
+            if path is None:
+                raise BadInput("study", "has neither a file nor a space", "give space= and objectives=")
+            store = Store.open(path, None, readonly=readonly)
+            return Study(store, Problem.from_json(store.definition), int(store.definition.get("seed", 0)))
+        if space is None or not objectives:
+            raise BadInput("study", "needs a space and objectives together", "give both, or neither for an existing file")
+        problem = Problem(space, tuple(objectives), tuple(constraints))
+        store = Store.open(path, {**problem.to_json(), "seed": seed, **(about or {})}, readonly=readonly)
+        return Study(store, problem, int(store.definition.get("seed", seed)))
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    def evaluations(self) -> list[Record]:
+        """Every recorded evaluation, in order."""
+        self._records += self.store.records(after=self._records[-1].number if self._records else 0)
+        return list(self._records)
+
+    def verified(self) -> list[Record]:
+        """Evaluations that measured every objective and keep every constraint."""
+        return [r for r in self.evaluations() if r.status == "done" and self.problem.feasible(r.metrics)]
+
+    def pareto(self) -> list[Record]:
+        """Verified, feasible and non-dominated, best first objective first."""
+        records = self.verified()
+        if not records:
+            return []
+        scores = self.problem.scores([r.metrics for r in records])
+        front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
+        first = self.problem.objectives[0]
+        return sorted(front, key=lambda r: (-first.sign * r.metrics[first.name], r.number))
+
+    def hypervolume(self) -> float | None:
+        """Of the verified front above the references, in natural units; None when an objective has no reference."""
+        reference = self.problem.reference()
+        if reference is None:
+            return None
+        return hypervolume(self.problem.scores([r.metrics for r in self.verified()]), reference)
+
+    # ---- ask and tell ---------------------------------------------------------------------------------------------
+
+    def ask(self, n: int = 1, *, cheap: Mapping[str, Exact] | None = None, guidance: Guidance | None = None) -> list[Candidate]:
+        """``n`` designs to evaluate next, conditional on those asked for and not told yet.
+
+        Fewer when the space is exhausted. Raises BadInput for ``n`` below 1.
+        """
+        if n < 1:
+            raise BadInput("ask", f"cannot propose {n} designs", "ask for at least 1")
+        guidance = guidance or Guidance()
+        return self._propose(n, replace(guidance, cheap=cheap) if cheap is not None else guidance)[0]
+
+    def tell(self, asked: Candidate | Mapping[str, Any], metrics: Mapping[str, float] | None, *, reason: str | None = None) -> Record:
+        """Record what was measured. ``metrics`` None, or with a value that is no finite number: a failed evaluation.
+
+        ``asked`` may also be a design of one's own. Raises BadInput when it is not of this study's space.
+        """
+        c = asked if isinstance(asked, Candidate) else candidate(self.problem.space, asked, origin="told")
+        status = "failed" if metrics is None else "done"
+        return self._record(c, metrics or {}, status=status, reason=reason or ("no metrics" if metrics is None else None))
+
+    def _propose(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
+        teaching = Teaching(Encoder(self.problem.space, guidance.features), guidance.kind, guidance.cheap, guidance.priors)
+        search = Search(self.problem, teaching, guidance.initial, guidance.fixed)
+        records = sorted(self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number))
+        pending = {r.key: r.params for r in self.store.running()} | {k: c.params for k, c in self._pending.items()}
+        state = State(
+            [r.params for r in records],
+            [r.metrics if r.status == "done" else None for r in records],
+            list(pending.values()),
+        )
+        proposal = propose(search, state, n, seed=self.seed)
+        self._pending |= {c.key: c for c in proposal.candidates}
+        return proposal.candidates, proposal.notes
+
+    def _record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
+        extra = {"predicted": {k: list(v) for k, v in c.predicted.items()}} if c.predicted else {}
+        extra |= about.pop("extra", {})
+        record = self.store.record(c.key, c.params, metrics=metrics, origin=c.origin, extra=extra, **about)
+        self._pending.pop(c.key, None)
+        return record
+
+    # ---- the loop -------------------------------------------------------------------------------------------------
+
+    def optimize(
+        self,
+        evaluate: Evaluate,
+        budget: int,
+        batch_size: int = 5,
+        n_jobs: int = 1,
+        *,
+        cheap: Mapping[str, Exact] | None = None,
+        guidance: Guidance | None = None,
+        timeout_s: float | None = None,
+        listener: events.Listener = events.ignore,
+    ) -> list[Record]:
+        """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
+
+        evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds.
+        Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
+        Raises BadInput for a budget or batch below 1.
+        """
+        if budget < 1 or batch_size < 1:
+            raise BadInput("optimize", f"cannot run {budget} evaluations in batches of {batch_size}", "give numbers of at least 1")
+        guidance = guidance or Guidance()
+        guidance = replace(guidance, cheap=cheap) if cheap is not None else guidance
+        while (left := budget - len(self.evaluations())) > 0:
+            batch = self._planned() or self._plan(min(batch_size, left), guidance, listener)
+            if not batch:
+                break  # nothing left to propose, or others are evaluating all that was
+            self._verify(batch[:left], evaluate, engine_options={"n_jobs": n_jobs, "timeout_s": timeout_s}, report=_Report(listener, budget))
+        return self.pareto()
+
+    def _plan(self, n: int, guidance: Guidance, listener: events.Listener) -> list[tuple[Candidate, dict[str, Any]]]:
+        """Choose a batch and write it down, so that after a crash the same designs are finished first."""
+        start = time.perf_counter()
+        self._pending.clear()
+        candidates, notes = self._propose(n, guidance)
+        seconds = time.perf_counter() - start
+        first = len(self.evaluations())
+        plan = [
+            {"params": c.params, "origin": c.origin, "predicted": c.predicted,
+             "extra": {"position": first + i, "overhead_s": seconds / len(candidates)}}
+            for i, c in enumerate(candidates)
+        ]  # fmt: skip
+        self.store.set_meta("plan", plan)
+        listener(events.Proposed(len(candidates), seconds, tuple(notes)))
+        return self._planned()
+
+    def _planned(self) -> list[tuple[Candidate, dict[str, Any]]]:
+        """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""
+        plan = self.store.meta("plan") or []
+        done = {r.key for r in self.evaluations()}
+        entries = [(candidate(self.problem.space, e["params"], origin=e["origin"], predicted=e["predicted"]), e["extra"]) for e in plan]
+        entries = [(c, extra) for c, extra in entries if c.key not in done]
+        claimed = set(self.store.claim([(c.key, c.params) for c, _ in entries], owner=self._owner, lease_s=LEASE_S)) if entries else set()
+        return [(c, extra) for c, extra in entries if c.key in claimed]
+
+    def _verify(self, batch: list[tuple[Candidate, dict[str, Any]]], evaluate: Evaluate, *, engine_options: dict[str, Any], report: _Report) -> None:
+        by_key = {c.key: (c, extra) for c, extra in batch}
+        remember = getattr(evaluate, "remember", None)
+        if remember is not None:
+            for r in self.evaluations():
+                remember(r.params, r.metrics)
+        try:
+            for outcome in engine.run([c for c, _ in batch], evaluate, **engine_options):
+                c, extra = by_key[outcome.key]
+                record = self._record(
+                    c, outcome.metrics, status=outcome.status, reason=outcome.reason, seconds=outcome.seconds,
+                    extra=extra | dict(outcome.extra),
+                )  # fmt: skip
+                report(record, self)
+        finally:
+            self.store.release(self._owner)
+
+    def close(self) -> None:
+        """Release what is under way and close the file."""
+        self.store.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class _Report:
+    listener: events.Listener
+    budget: int
+
+    def __call__(self, record: Record, study: Study) -> None:
+        self.listener(events.Recorded(record, len(study.evaluations()), self.budget, study.hypervolume()))
+
+

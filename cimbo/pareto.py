@@ -1,0 +1,72 @@
+"""Non-domination, sorting into fronts and exact hypervolume. Every objective is maximised here."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def dominated_by(points: Array, others: Array) -> NDArray[np.bool_]:
+    """(n, k): whether point i (n, m) is dominated by other j (k, m): nowhere better, somewhere worse."""
+    at_least = np.ones((len(points), len(others)), bool)
+    better = np.zeros_like(at_least)
+    for column, other in zip(points.T, others.T, strict=True):
+        at_least &= column[:, None] <= other
+        better |= column[:, None] < other
+    return at_least & better
+
+
+def non_dominated(points: Array) -> Mask:
+    """(n,) mask of the points (n, m) that no other dominates; of equal points all stay."""
+    return ~dominated_by(points, points).any(1)
+
+
+def ranks(points: Array) -> NDArray[np.intp]:
+    """(n,) front of each point (n, m): 0 for the non-dominated, 1 for those non-dominated without them, and so on."""
+    dominated = dominated_by(points, points)
+    rank = np.full(len(points), -1, np.intp)
+    level = 0
+    while (left := rank < 0).any():
+        rank[left & ~dominated[:, left].any(1)] = level
+        level += 1
+    return rank
+
+
+def crowding(points: Array) -> Array:
+    """(n,) crowding distance (Deb et al. 2002) of points (n, m) within one front; infinite at the ends."""
+    distance = np.zeros(len(points))
+    for column in points.T:
+        order = np.argsort(column, kind="stable")
+        spread = column[order[-1]] - column[order[0]]
+        distance[order[[0, -1]]] = np.inf
+        if spread > 0:
+            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / spread
+    return distance
+
+
+def hypervolume(points: Array, reference: Array) -> float:
+    """Volume that points (n, m) dominate above ``reference`` (m,), exact; 0 when none is above it everywhere."""
+    inside = points[(points > reference).all(1)]
+    if not len(inside):
+        return 0.0
+    return _volume(np.unique(inside[non_dominated(inside)], axis=0) - reference)
+
+
+def _volume(points: Array) -> float:
+    """Volume dominated above the origin; slices along the last objective (m - 1 dimensional volumes of the slices)."""
+    if points.shape[1] == 1:
+        return float(points.max())
+    order = np.argsort(-points[:, -1], kind="stable")
+    points = points[order]
+    if points.shape[1] == 2:
+        widths = np.maximum.accumulate(points[:, 0])
+        return float((widths * (points[:, 1] - np.append(points[1:, 1], 0.0))).sum())
+    heights = points[:, -1] - np.append(points[1:, -1], 0.0)
+    volume = 0.0
+    for i in np.flatnonzero(heights):
+        below = points[: i + 1, :-1]
+        volume += heights[i] * _volume(below[non_dominated(below)])
+    return float(volume)
