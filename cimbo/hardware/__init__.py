@@ -1,5 +1,7 @@
 """CiM chips: their search space, and what networks cost on them."""
 
+from cimbo.hardware.explain import explain
+from cimbo.hardware.features import features
 from cimbo.hardware.model import area_mm2, simulate, simulate_batch
 from cimbo.hardware.space import BASELINE, BASELINE_VIT_B, DEFAULTS, chip_choices
 
@@ -9,6 +11,8 @@ __all__ = [
     "DEFAULTS",
     "area_mm2",
     "chip_choices",
+    "explain",
+    "features",
     "simulate",
     "simulate_batch",
 ]

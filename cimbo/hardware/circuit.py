@@ -4,7 +4,7 @@ Formulas of the arrays (gates a bit of adder, converter laws, energy of an activ
 model (zigzag-dse 3.9.1); the clock is that of a pipeline, conversion | digital stage, whichever is slower.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +14,7 @@ from cimbo.hardware.constants import constant, scale
 
 Columns = dict[str, Any]
 AREA_PARTS = ("cells", "adc", "dac", "multipliers", "adders", "accumulators", "buffer", "noc", "vector", "dram_interface")
+_RRAM_SCALE = float(scale("area", np.array([22.0]))[0])  # its cell is known at 22 nm, all else at 28
 _FJ, _MM2 = 1e-3, 1e-6  # fF V^2 -> pJ, um2 -> mm2
 
 
@@ -23,6 +24,7 @@ def circuit(table: Columns) -> SimpleNamespace:
     Times in ns, energies in pJ an event, areas in mm2 (``area_mm2`` and ``area_parts``), leakage in mW.
     """
     chip = SimpleNamespace(**table)
+    chip.area_scale, chip.energy_scale = scale("area", chip.node_nm), scale("energy", chip.node_nm)
     _geometry(chip)
     _gates(chip)
     _clock(chip)
@@ -95,7 +97,7 @@ def _areas(chip: SimpleNamespace) -> None:
     # A two-bit SRAM cell is two cells; RRAM stores both bits in one device.
     cell = np.where(
         chip.rram,
-        constant("rram_cell.area") / scale("area", np.array([22.0])),
+        constant("rram_cell.area") / _RRAM_SCALE,
         constant("sram_cell.area") * chip.cell_bits,
     )
     logical = chip.macros * np.ceil(chip.weight_columns / chip.share)
@@ -117,24 +119,29 @@ def _areas(chip: SimpleNamespace) -> None:
         "noc": router * chip.pes,
         "vector": constant("vector.lane_area") * chip.vector_lanes,
     }
-    node = scale("area", chip.node_nm) * _MM2
+    node = chip.area_scale * _MM2
     chip.area_parts = {name: area * node for name, area in parts.items()}
     chip.area_parts["dram_interface"] = constant("dram.interface_area") * chip.dram_bw
     chip.area_mm2 = sum(chip.area_parts.values())
 
 
+@cache
+def _log_buffer(quantity: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, y = np.log(constant("buffer.kilobytes")), np.log(constant(f"buffer.{quantity}"))
+    return x, y, np.diff(y) / np.diff(x)
+
+
 def _by_size(quantity: str, megabytes: np.ndarray) -> np.ndarray:
     """Buffer law of the constants file: piecewise linear in logarithms, its end slopes kept beyond the ends."""
-    x, y = np.log(constant("buffer.kilobytes")), np.log(constant(f"buffer.{quantity}"))
+    x, y, slope = _log_buffer(quantity)
     at = np.log(megabytes * 1024)
-    index = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
-    slope = (y[1:] - y[:-1]) / (x[1:] - x[:-1])
+    index = np.clip(np.searchsorted(x, at) - 1, 0, len(slope) - 1)
     return np.exp(y[index] + slope[index] * (at - x[index]))
 
 
 def _energies(chip: SimpleNamespace) -> None:
-    volts2 = chip.supply_v**2 * scale("energy", chip.node_nm) * _FJ
-    relative = scale("energy", chip.node_nm) * (chip.supply_v / constant("logic.supply")) ** 2
+    volts2 = chip.supply_v**2 * chip.energy_scale * _FJ
+    relative = chip.energy_scale * (chip.supply_v / constant("logic.supply")) ** 2
     nand, xor = constant("logic.nand_capacitance"), constant("logic.xor_capacitance")
     flipflop, bitline = constant("logic.flipflop_capacitance"), constant("logic.bitline_capacitance")
     switched = volts2 * chip.activity
@@ -165,7 +172,7 @@ def _energies(chip: SimpleNamespace) -> None:
 
 def _leakage(chip: SimpleNamespace, relative: np.ndarray) -> None:
     logic = chip.area_mm2 - sum(chip.area_parts[name] for name in ("cells", "buffer", "dram_interface"))
-    at_28 = logic / scale("area", chip.node_nm) / _MM2  # um2 of the same gates at 28 nm
+    at_28 = logic / chip.area_scale / _MM2  # um2 of the same gates at 28 nm
     bits = np.where(chip.rram, 0, chip.capacity_tiles * chip.rows * chip.cols * chip.cell_bits)
     milliwatts = (
         constant("logic.leakage") * at_28 * 1e-6

@@ -33,17 +33,21 @@ def check(entries: dict[str, dict], where: str = _FILE) -> dict[str, Any]:
 
 @cache
 def _values() -> dict[str, Any]:
-    return check(tomllib.loads(path(_FILE).read_text(encoding="utf-8")))
+    values = check(tomllib.loads(path(_FILE).read_text(encoding="utf-8")))
+    return {name: np.array(value, float) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def constant(name: str) -> Any:
     """The value of ``section.name``: a number, or an array where the file has a list. Raises KeyError if absent."""
-    value = _values()[name]
-    return np.array(value, dtype=float) if isinstance(value, list) else value
+    return _values()[name]
+
+
+@cache
+def _log_scale(quantity: str) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(constant("scaling.nodes"))
+    return np.log(constant("scaling.nodes")[order]), np.log(constant(f"scaling.{quantity}")[order])
 
 
 def scale(quantity: str, node_nm: np.ndarray) -> np.ndarray:
     """Factor from 28 nm to each node for ``area``, ``energy`` or ``delay``; log-log between the listed nodes."""
-    order = np.argsort(constant("scaling.nodes"))
-    nodes, factors = (np.log(constant(f"scaling.{name}"))[order] for name in ("nodes", quantity))
-    return np.exp(np.interp(np.log(node_nm), nodes, factors))
+    return np.exp(np.interp(np.log(node_nm), *_log_scale(quantity)))

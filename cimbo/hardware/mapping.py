@@ -70,7 +70,7 @@ def schedule(r: Rows, resident: bool) -> Rows:
     copies = np.where(resident & (r.static > 0), r.copies, np.inf)
     s.copies = np.clip(np.minimum(np.floor(s.macros / r.tiles), copies), 1, r.px)
     s.passes = np.ceil(r.tiles / s.macros)
-    s.streams = np.ceil(r.column_tiles / np.maximum(np.floor(s.macros / r.row_tiles), 1))
+    s.streams = _streams(r.row_tiles, r.row_tiles * r.column_tiles, s.macros)
     s.compute = np.ceil(r.px / s.copies) * s.passes * r.pulses * r.share
     s.loaded_bits = r.weight_load_bits * np.where(resident, r.dynamic, 1)
     _steady(r, s)
@@ -79,6 +79,12 @@ def schedule(r: Rows, resident: bool) -> Rows:
     if r.any_dynamic:
         _digital_unit(r, s, available)
     return s
+
+
+def _streams(row_tiles: np.ndarray, tiles: np.ndarray, macros: np.ndarray) -> np.ndarray:
+    """How often a group's inputs are read: tiles fill the macros column by column, equal row tiles share one read."""
+    full = np.floor(tiles / macros)
+    return (full * np.minimum(row_tiles, macros) + np.minimum(row_tiles, tiles - full * macros)) / row_tiles
 
 
 def _steady(r: Rows, s: Rows) -> None:
@@ -101,9 +107,13 @@ def _load(r: Rows, s: Rows) -> None:
 
 
 def _spill(r: Rows, s: Rows) -> None:
-    """Activations beyond the buffer: inputs again for every column pass, or weights again for every chunk of inputs."""
+    """Activations beyond the buffer: weights again for every chunk of inputs, or inputs again for every column pass.
+
+    In the latter order the buffer keeps what it can of the inputs; only the rest is fetched again.
+    """
     operand = np.where(r.spill, r.dynamic * r.weight_load_bits, 0)
-    by_column = np.where(r.spill, r.input_bits * s.streams + r.output_bits, 0) + operand
+    refetched = np.maximum(r.input_bits - r.buffer_bits, 0) * (s.streams - 1)
+    by_column = np.where(r.spill, r.input_bits + refetched + r.output_bits, 0) + operand
     by_chunk = np.where(r.spill, r.input_bits + r.output_bits, 0) + operand
     columns_first = _combine(r, s.load_once, np.maximum(s.fixed, by_column / r.dram_bw))
     chunks_first = _combine(r, s.load_once * r.chunks, np.maximum(s.fixed, by_chunk / r.dram_bw))

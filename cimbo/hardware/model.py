@@ -41,13 +41,27 @@ def simulate_batch(workloads: Workload | Sequence[Workload], chips: Chips) -> di
     chips, one chip, or a mapping of columns. Keys: latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation,
     leakage_mw, resident and is_bound (bool), energy_uj.PART and area_mm2.PART. Raises BadInput.
     """
+    chip, parts = pair_up(workloads, chips)
+    solved = [_solve(part, grid) for part, grid in parts]
+    result = {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
+    return result | {f"area_mm2.{name}": chip.area_parts[name] for name in AREA_PARTS}
+
+
+def pair_up(
+    workloads: Workload | Sequence[Workload], chips: Chips
+) -> tuple[SimpleNamespace, Iterator[tuple[SimpleNamespace, "Grid"]]]:
+    """All chips of a batch, and its pairs chunk by chunk: the chunk's chips, and the grid of its rows."""
     table = columns(chips)
     listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
     size = _common_size(len(listed), table["rows"].size)
     chip = circuit({name: _stretch(values, size) for name, values in table.items()})
-    parts = [_pairs(chip, listed, span) for span in _spans(listed, size)]
-    result = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return result | {f"area_mm2.{name}": chip.area_parts[name] for name in AREA_PARTS}
+    return chip, (_chunk(chip, listed, span) for span in _spans(listed, size))
+
+
+def _chunk(chip: SimpleNamespace, listed: list[Workload], span: slice) -> tuple[SimpleNamespace, "Grid"]:
+    chosen = listed if len(listed) == 1 else listed[span]
+    part = SimpleNamespace(**{name: value[span] for name, value in vars(chip).items() if isinstance(value, np.ndarray)})
+    return part, Grid([workload.unique[0] for workload in chosen], part.rows.size)
 
 
 def _common_size(workloads: int, chips: int) -> int:
@@ -74,7 +88,7 @@ def _spans(listed: list[Workload], size: int) -> Iterator[slice]:
         start = stop
 
 
-class _Grid:
+class Grid:
     """The rows of some pairs: which pair each belongs to, and sums over a pair's rows, each shape by its count."""
 
     def __init__(self, layers: list[np.ndarray], pairs: int) -> None:
@@ -98,13 +112,9 @@ class _Grid:
         return self.rows(self.sums(values))
 
 
-def _pairs(chip: SimpleNamespace, listed: list[Workload], span: slice) -> dict[str, np.ndarray]:
-    chosen = listed if len(listed) == 1 else listed[span]
-    part = SimpleNamespace(**{name: value[span] for name, value in vars(chip).items() if isinstance(value, np.ndarray)})
-    grid = _Grid([workload.unique[0] for workload in chosen], part.rows.size)
+def _solve(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
     rows, plan, resident = _plan(part, grid)
     cycles, counts = grid.sums(plan.cycles), grid.sums(events(rows, plan))
-    peak = np.broadcast_to([float(workload.macs) for workload in chosen], cycles.shape)
     picojoules = _energy(part, counts, cycles)
     return {
         "latency_ms": cycles * part.clock_ns * 1e-6,
@@ -112,7 +122,7 @@ def _pairs(chip: SimpleNamespace, listed: list[Workload], span: slice) -> dict[s
         "area_mm2": part.area_mm2,
         "cycles": cycles,
         "clock_ns": part.clock_ns,
-        "utilisation": peak / (cycles * part.peak_macs),
+        "utilisation": grid.sums(rows.macs_each) / (cycles * part.peak_macs),
         "leakage_mw": part.leakage_mw,
         "resident": resident,
         "is_bound": grid.sums(plan.is_bound) > 0,
@@ -120,15 +130,21 @@ def _pairs(chip: SimpleNamespace, listed: list[Workload], span: slice) -> dict[s
     }
 
 
-def _plan(part: SimpleNamespace, grid: _Grid) -> tuple[SimpleNamespace, SimpleNamespace, np.ndarray]:
-    """Rows of the pairs, the schedule each runs, and which pairs keep their weights resident."""
-    chip_rows = grid.rows(np.stack([getattr(part, name).astype(float) for name in CHIP_COLUMNS]))
+def chip_rows(part: Any, grid: Grid) -> SimpleNamespace:
+    """Columns of layer shapes and chips, one element a row, and where the tiles lie."""
+    table = grid.rows(np.stack([getattr(part, name).astype(float) for name in CHIP_COLUMNS]))
     rows = SimpleNamespace(**dict(zip(COLUMNS, grid.columns, strict=True)))
-    for name, values in zip(CHIP_COLUMNS, chip_rows, strict=True):
+    for name, values in zip(CHIP_COLUMNS, table, strict=True):
         setattr(rows, name, values > 0 if name in ("digital", "rram") else values)
     rows.any_dynamic, rows.any_digital = bool(rows.dynamic.any()), bool(part.digital.any())
     rows.macs_each = rows.px * rows.reduction * rows.columns * rows.groups
     place(rows)
+    return rows
+
+
+def _plan(part: SimpleNamespace, grid: Grid) -> tuple[SimpleNamespace, SimpleNamespace, np.ndarray]:
+    """Rows of the pairs, the schedule each runs, and which pairs keep their weights resident."""
+    rows = chip_rows(part, grid)
     fits = capacity(rows, grid.total)[grid.starts]
     plan = schedule(rows, resident=False)
     if not fits.any():
@@ -163,7 +179,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput("chip", f"describes {table['rows'].size} chips", "give one, or use simulate_batch")
     part = circuit(table)
     shapes, where = workload.unique
-    grid = _Grid([shapes], 1)
+    grid = Grid([shapes], 1)
     rows, plan, resident = _plan(part, grid)
     counts = events(rows, plan)
     cycles = float(grid.sums(plan.cycles)[0])
@@ -190,7 +206,7 @@ def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[st
     part, plan, counts = of
     energy = _energy(part, counts, plan.cycles)
     names = list(energy)
-    by_shape = (np.stack([np.broadcast_to(energy[name], plan.cycles.shape) for name in names]) * 1e-6).T.tolist()
+    by_shape = (np.stack([energy[name] for name in names]) * 1e-6).T.tolist()
     bound, cycles, peak = bounds(plan).tolist(), plan.cycles.tolist(), float(part.peak_macs[0])
     return [
         {

@@ -133,7 +133,7 @@ def test_fmnist_mobilenet_shapes():
     family = network("fmnist-mobilenet")
     layers = {layer.name: layer for layer in family.workload(family.largest()).layers}
     depthwise = layers["stage_1.block_1.depthwise"]
-    assert (depthwise.px, depthwise.reduction, depthwise.columns, depthwise.groups) == (196, 25, 1, 64)
+    assert (depthwise.px, depthwise.reduction, depthwise.columns, depthwise.groups) == (196, 25, 1, 32)
     assert layers["stage_2.block_1.depthwise"].px == 49
     assert layers["stage_3.block_1.squeeze"].columns == divisible(32 * 4 // 4) == 32
     assert layers["final"].px == 49

@@ -1,0 +1,144 @@
+"""Agreement with ZigZag-IMC and AccelForge on recorded points; skipped where the recordings are absent."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from cimbo.hardware import simulate
+from cimbo.hardware.circuit import circuit, tree_activity
+from cimbo.hardware.space import columns
+from cimbo.workload import Layer, Workload
+
+GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden"
+POINTS = json.loads((GOLDEN / "reference_points.json").read_text())["points"] if GOLDEN.exists() else []
+NETWORKS = json.loads((GOLDEN / "zigzag_networks.json").read_text()) if GOLDEN.exists() else []
+ZIGZAG = [point for point in POINTS if point["tool"].startswith("zigzag") and "loop_dims" in point]
+ACCELFORGE = [point for point in POINTS if point["tool"].startswith("accelforge") and point["M"]]
+pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="needs the shared golden points")
+
+
+def zigzag_chip(overrides: dict) -> dict:
+    """The chip of ZigZag's aimc.yaml and dimc.yaml: one macro of 128 x 128 8-bit weights, no NoC, no vector unit.
+
+    Its arrays are written all rows at once, its groups never share a macro and nothing is scaled by activity.
+    """
+    analog = overrides["base"] == "aimc"
+    rows, logical = overrides.get("rows", 128), overrides.get("cols", 128)
+    return {
+        "rows": rows, "cols": 8 * logical, "macros_per_pe": 1, "pes": 1,
+        "adc_bits": overrides.get("adc", 8), "columns_per_adc": 1, "planes": 1,
+        "buffer_mb": overrides.get("gb_bits", 262144) / 2**23, "buffer_bw": overrides.get("gb_bw", 512),
+        "dram_bw": overrides.get("dram_bw", 64), "dac_bits": overrides.get("dac", 2 if analog else 1),
+        "array": "analog_sram" if analog else "digital_sram", "noc_bw": 1e9, "vector_lanes": 1e9,
+        "packing": 0, "rows_written": rows, "activity": 1,
+    }  # fmt: skip
+
+
+def gemm(name: str, size: dict) -> Layer:
+    """A ZigZag layer (loop sizes) as ours; attention's products are plain layers there."""
+    kernel, groups = size.get("FX", 1), size.get("G", 1)
+    px = size.get("OY", 1) * size.get("OX", 1)
+    inputs = px * size["C"] * groups  # stride 1, borders aside
+    return Layer(
+        name, "conv", px, size["C"] * kernel * size.get("FY", 1), size["K"], groups,
+        inputs=inputs, outputs=px * size["K"] * groups, kernel=kernel, stride=size.get("S", 1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['net']}-{n['hw']}")
+def test_network_cycles_within_five_percent(network):
+    layers = []
+    for index, entry in enumerate(network["per_unique_layer"]):
+        depthwise = entry["kind"] == "dwconv"
+        size = {
+            "K": 1 if depthwise else entry["k"], "C": 1 if depthwise else entry["c"], "OY": entry["oy"],
+            "OX": entry["ox"], "FX": entry["f"], "FY": entry["f"], "S": entry["s"],
+            "G": entry["g"] if depthwise else 1,
+        }  # fmt: skip
+        layers += [gemm(f"{index}", size)] * entry["count"]
+    ours = simulate(Workload(network["net"], tuple(layers)), zigzag_chip(network["hw_overrides"]))
+    assert ours["cycles"] == pytest.approx(network["cycles"], rel=0.05)
+
+
+@pytest.mark.parametrize("point", ZIGZAG, ids=lambda p: p["id"])
+def test_layer_is_never_slower_than_the_reference(point):
+    layer = gemm(point["layer"], dict(zip(point["loop_dims"], point["loop_sizes"], strict=True)))
+    ours = simulate(Workload("w", (layer,)), zigzag_chip(point["hw_overrides"]))
+    assert ours["cycles"] <= 1.02 * point["cycles"]
+
+
+def mapped(point: dict) -> tuple[float, float]:
+    """Rows and logical columns of the macro that ZigZag's spatial mapping uses (dimensions D1 and D2 of operand W)."""
+    size = dict(zip(point["loop_dims"], point["loop_sizes"], strict=True))
+    operand_w = re.search(r"W: (\[.*?\]\])", point["spatial_mapping"]).group(1)
+    unrolled = [(name, float(factor)) for name, factor in re.findall(r"\((\w+), ([\d.]+)\)", operand_w)]
+    columns_used = math.prod(factor for name, factor in unrolled if name == "K")
+    rows_used = math.prod(factor for name, factor in unrolled if name in ("C", "FX", "FY"))
+    if size["K"] % columns_used:  # printed is the mean over passes, counted with the array's own dimension
+        columns_used = 2 ** math.ceil(math.log2(columns_used))
+    return rows_used, columns_used
+
+
+@pytest.mark.parametrize("point", ZIGZAG, ids=lambda p: p["id"])
+def test_array_energy_parts_within_one_percent(point):
+    """Energy of one activation x the activations ZigZag counts (MACs over mapped rows x columns, times pulses)."""
+    chip = {name: value[0] for name, value in vars(circuit(columns(zigzag_chip(point["hw_overrides"])))).items()
+            if getattr(value, "shape", None) == (1,)}  # fmt: skip
+    rows, used = mapped(point)
+    macs = math.prod(point["loop_sizes"])
+    times = macs / (rows * used) * chip["pulses"]
+    full, half = tree_activity(int(chip["rows"]), 8)
+    tree = full[int(rows)] * chip["adder_energy"] + half[int(rows)] * chip["half_adder_energy"]
+    ours = {
+        "dacs": chip["drive_energy"] * rows,
+        "adcs": chip["conversion_energy"] * used * 8,
+        "mults": chip["row_energy"] * rows + chip["array_energy"],
+        "analog_bl_addition": chip["bitline_energy"] * used * 8,
+        "adders_regular": tree * used * chip["dac_bits"] * chip["digital"],
+        "adders_pv": chip["shift_energy"] * used,
+        "accumulators": chip["accumulator_energy"] * used,
+    }
+    for name, energy in ours.items():
+        assert energy * times == pytest.approx(point["imc_breakdown_pJ"][name], rel=0.01), name
+
+
+@pytest.mark.parametrize("point", ZIGZAG, ids=lambda p: p["id"])
+def test_array_area_and_delay_within_one_percent(point):
+    """Area of the arrays' logic, and the sum of their stages (ZigZag does not pipeline the conversion)."""
+    chip = circuit(columns(zigzag_chip(point["hw_overrides"])))
+    logic = sum(chip.area_parts[name][0] for name in ("adc", "multipliers", "adders", "accumulators"))
+    assert logic == pytest.approx(point["imc_area_mm2"], rel=0.01)
+    assert chip.digital_ns[0] + chip.conversion_ns[0] == pytest.approx(point["tclk_ns"], rel=0.01)
+
+
+# Rows, logical columns of each macro (its publication); all weights at once in place, so only its cycle time is free.
+MACROS = {
+    "basic_analog": (32, 32), "neurram_nature_2022": (256, 128), "colonnade_jssc_2021": (128, 16),
+    "sinangil_jssc_2021": (64, 16), "wang_vlsi_2022": (128, 8), "jia_jssc_2020": (2304, 64),
+}  # fmt: skip
+
+
+def macro_cycles(point: dict) -> float:
+    rows, used = MACROS[point["arch"]]
+    chip = {
+        "rows": rows, "cols": 8 * used, "macros_per_pe": 1, "pes": 1, "adc_bits": 8, "columns_per_adc": 1,
+        "buffer_mb": 1024, "buffer_bw": 1e12, "dram_bw": 1e12, "planes": 1, "dac_bits": 8, "noc_bw": 1e12,
+        "vector_lanes": 1e12, "rows_written": rows,
+    }  # fmt: skip
+    layer = Layer(point["layer"], "linear", point["M"], point["K"], point["N"])
+    result = simulate(Workload("w", (layer,)), chip)
+    load = 1 if result["resident"] else math.ceil(point["K"] / rows) * math.ceil(point["N"] / used)
+    return result["cycles"] - (0 if result["resident"] else load)  # AccelForge loads no weights
+
+
+@pytest.mark.parametrize("arch", sorted({point["arch"] for point in ACCELFORGE}))
+def test_accelforge_latency_within_three_percent(arch):
+    """Latency in cycles of the macro: the ratio of any two layers on one macro is free of its cycle time."""
+    points = [point for point in ACCELFORGE if point["arch"] == arch]
+    first = points[0]
+    cycle_s = first["latency_s"] / macro_cycles(first)
+    for point in points[1:]:
+        assert macro_cycles(point) * cycle_s == pytest.approx(point["latency_s"], rel=0.03), point["id"]
