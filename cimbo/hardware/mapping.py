@@ -91,11 +91,18 @@ def _steady(r: Rows, s: Rows) -> None:
     """Buffer, NoC and vector unit. Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
     s.read_bits = r.fresh_bits * s.streams
     s.sum_bits = r.px * r.columns * r.groups * constant("noc.partial_sum")
-    s.moved_bits = s.read_bits + r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
+    sent = r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
+    s.moved_bits = s.read_bits + sent
     s.buffer = (s.read_bits + r.output_bits) / r.buffer_bw
     s.noc = s.moved_bits / r.noc_bw
     s.vector = r.vector_ops / r.vector_lanes
-    s.fixed = np.maximum(np.maximum(s.compute, s.buffer), np.maximum(s.noc, s.vector))
+    # Where a column takes several passes, its results leave the arrays during the last of them only.
+    last = 1 / np.ceil(r.row_tiles / s.macros)
+    inward = np.maximum(np.maximum(s.compute, s.read_bits / r.buffer_bw), s.read_bits / r.noc_bw)
+    with_results = np.maximum(last * s.compute, s.vector)
+    with_results = np.maximum(with_results, (last * s.read_bits + r.output_bits) / r.buffer_bw)
+    with_results = np.maximum(with_results, (last * s.read_bits + sent) / r.noc_bw)
+    s.fixed = (1 - last) * inward + with_results
 
 
 def _load(r: Rows, s: Rows) -> None:

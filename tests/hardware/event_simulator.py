@@ -1,0 +1,162 @@
+"""A slow simulator that moves every row, vector and result by itself, sharing no formula with the closed form.
+
+It places weights block by block, fills macros pass by pass and walks each input vector through buffer, NoC and a macro,
+its result through NoC, buffer and vector unit. Each of these serves one request after the other, a few vectors are
+under way at once. Time passes only as requests are served; nothing is divided, rounded up or maximised as a whole.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+
+class Clock:
+    """Runs what is due, in order of time."""
+
+    def __init__(self, start: float) -> None:
+        self.now, self._due, self._order = start, [], count()
+
+    def after(self, delay: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (self.now + delay, next(self._order), action))
+
+    def run(self) -> float:
+        while self._due:
+            self.now, _, action = heapq.heappop(self._due)
+            action()
+        return self.now
+
+
+class Server:
+    """Serves one request at a time, in the order they come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.queue, self.busy = clock, deque(), False
+
+    def ask(self, duration: float, then: Callable[[], None]) -> None:
+        self.queue.append((duration, then))
+        if not self.busy:
+            self._next()
+
+    def _next(self) -> None:
+        self.busy = bool(self.queue)
+        if self.busy:
+            duration, then = self.queue.popleft()
+            self.clock.after(duration, lambda: (then(), self._next()))
+
+
+@dataclass
+class Tile:
+    """Weights in one macro: the (group, row range, column range) blocks it holds."""
+
+    blocks: list[tuple[int, range, range]] = field(default_factory=list)
+
+    def rows(self) -> int:
+        return sum(len(rows) for _, rows, _ in self.blocks)
+
+
+def pieces(total: int, step: int) -> list[range]:
+    return [range(start, min(start + step, total)) for start in range(0, total, step)]
+
+
+def tiles_of(layer, chip) -> list[Tile]:
+    """Groups packed while another one fits below and beside the last; larger matrices cut, column by column."""
+    tiles: list[Tile] = []
+    for group in range(layer.groups):
+        blocks = [
+            (group, rows, columns)
+            for columns in pieces(layer.columns, chip["logical_columns"])
+            for rows in pieces(layer.reduction, chip["rows"])
+        ]
+        last = tiles[-1] if tiles else None
+        if len(blocks) == 1 and last and len(tiles[-1].blocks[0][1]) == layer.reduction and chip["packing"]:
+            used_columns = sum(len(columns) for _, _, columns in last.blocks)
+            fits = last.rows() + layer.reduction <= chip["rows"]
+            if fits and used_columns + layer.columns <= chip["logical_columns"]:
+                last.blocks.append(blocks[0])
+                continue
+        tiles += [Tile([block]) for block in blocks]
+    return tiles
+
+
+def passes_of(tiles: list[Tile], macros: int, px: int) -> tuple[list[list[Tile]], int]:
+    """Tiles in groups as large as the macros hold, and how many copies of all of them fit."""
+    groups = [tiles[start : start + macros] for start in range(0, len(tiles), macros)]
+    copies = 1
+    while copies < px and (copies + 1) * len(tiles) <= macros:
+        copies += 1
+    return groups, copies
+
+
+def load(tiles: list[Tile], chip, start: float) -> float:
+    """Row r of every macro in turn: its bits cross the narrower link, then the macro writes it."""
+    clock = Clock(start)
+    link, writers = Server(clock), [Server(clock) for _ in tiles]
+    for row in range(max(tile.rows() for tile in tiles)):
+        for tile, writer in zip(tiles, writers, strict=True):
+            columns = [columns for _, rows, columns in tile.blocks for _ in rows]
+            if row < len(columns):
+                bits = len(columns[row]) * chip["weight_bits"]
+                write = lambda writer=writer: writer.ask(chip["write_cycles"], lambda: None)  # noqa: E731
+                link.ask(bits / min(chip["dram_bw"], chip["buffer_bw"]), write)
+    return clock.run()
+
+
+@dataclass
+class Machine:
+    """One layer on one chip; ``run`` gives its cycles."""
+
+    chip: dict
+    layer: object
+
+    def run(self, resident: bool) -> float:
+        layer, chip, time = self.layer, self.chip, 0.0
+        tiles = tiles_of(layer, chip)
+        passes, copies = passes_of(tiles, chip["macros"], layer.px)
+        remaining = {  # row blocks that each (group, columns) still waits for
+            (group, columns.start): len(pieces(layer.reduction, chip["rows"]))
+            for tile in tiles
+            for group, _, columns in tile.blocks
+        }
+        for group in passes:
+            if not resident:
+                time = load(group, chip, time)
+            finished = 0
+            for tile in group:
+                for number, _, columns in tile.blocks:
+                    remaining[number, columns.start] -= 1
+                    finished += len(columns) if remaining[number, columns.start] == 0 else 0
+            time = self.stream(group, copies, (time, finished))
+        return time
+
+    def stream(self, tiles: list[Tile], copies: int, at: tuple[float, int]) -> float:
+        """All vectors through one pass that starts at a time and completes so many results a vector."""
+        layer, chip, (start, outputs) = self.layer, self.chip, at
+        clock = Clock(start)
+        buffer, noc, vector = Server(clock), Server(clock), Server(clock)
+        macros = [Server(clock) for _ in range(copies)]
+        slices = {(group, rows.start): len(rows) for tile in tiles for group, rows, _ in tile.blocks}
+        bits = sum(slices.values()) * chip["act_bits"] * min(1, layer.stride / layer.kernel)
+        out_bits = outputs * chip["act_bits"]
+        gathered = len(pieces(len(pieces(layer.reduction, chip["rows"])), chip["macros_per_pe"]))
+        sums = outputs * 24 * (gathered - 1)
+        work = layer.vector_ops * outputs / (layer.px * layer.columns * layer.groups)
+        busy = len(pieces(chip["act_bits"], chip["dac_bits"])) * chip["share"]
+        waiting = iter(range(layer.px))
+
+        def begin() -> None:
+            number = next(waiting, None)
+            if number is None:
+                return
+            macro = macros[number % copies]
+            done = lambda: vector.ask(work / chip["vector_lanes"], begin)  # noqa: E731
+            stored = lambda: buffer.ask(out_bits / chip["buffer_bw"], done)  # noqa: E731
+            summed = lambda: noc.ask((out_bits + sums) / chip["noc_bw"], stored)  # noqa: E731
+            multiplied = lambda: macro.ask(busy, summed)  # noqa: E731
+            fetched = lambda: noc.ask(bits / chip["noc_bw"], multiplied)  # noqa: E731
+            buffer.ask(bits / chip["buffer_bw"], fetched)
+
+        for _ in range(2 * copies + 6):  # vectors under way at once
+            begin()
+        return clock.run()

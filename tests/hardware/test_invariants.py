@@ -1,0 +1,168 @@
+"""What must hold for every network on every chip, as properties over the whole space and all families."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cimbo.hardware import BASELINE, area_mm2, chip_choices, features, simulate, simulate_batch
+from cimbo.networks import known, network
+from cimbo.workload import Workload, attention, conv, linear
+
+CHIPS = st.fixed_dictionaries({choice.name: st.sampled_from(choice.values) for choice in chip_choices(extended=True)})
+CHECK = settings(max_examples=60, deadline=None)
+SLACK = 1 + 1e-9
+
+
+@st.composite
+def workloads(draw):
+    """A random sub-network of any family."""
+    family, rng = network(draw(st.sampled_from(known()))), random.Random(draw(st.integers(0, 2**32)))
+    genes: dict = {}
+    for choice in family.choices():
+        if all(genes.get(parent) in values for parent, values in choice.active_if.items()):
+            genes[choice.name] = rng.choice(choice.values)
+    return family.workload(genes)
+
+
+def cycles(workload, *chips) -> np.ndarray:
+    return simulate_batch(workload, list(chips))["cycles"]
+
+
+@pytest.mark.parametrize("gene", ["buffer_bw", "dram_bw", "noc_bw", "vector_lanes", "buffer_mb"])
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_twice_of_it_is_never_slower(gene, workload, chip):
+    before, after = cycles(workload, chip, chip | {gene: 2 * chip[gene]})
+    assert after <= before * SLACK
+
+
+@pytest.mark.parametrize("gene", ["pes", "macros_per_pe"])
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_four_times_the_macros_are_never_slower(gene, workload, chip):
+    before, after = cycles(workload, chip, chip | {gene: 4 * chip[gene]})
+    assert after <= before * SLACK
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_half_the_sharing_is_never_slower(workload, chip):
+    before, after = cycles(workload, chip | {"columns_per_adc": 8}, chip | {"columns_per_adc": 4})
+    assert after <= before * SLACK
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_more_planes_are_never_slower(workload, chip):
+    one, four, many = cycles(workload, *(chip | {"planes": planes} for planes in (1, 4, 16)))
+    assert many <= four * SLACK
+    assert four <= one * SLACK
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_one_adc_bit_more_never_costs_less(workload, chip):
+    batch = simulate_batch(workload, [chip | {"adc_bits": bits} for bits in range(4, 9)])
+    assert (np.diff(batch["area_mm2"]) >= -1e-12).all()
+    assert (np.diff(batch["energy_uj"]) >= -1e-9 * batch["energy_uj"][1:]).all()
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_a_single_evaluation_is_consistent(workload, chip):
+    result = simulate(workload, chip)
+    parts = result["energy_parts_uj"]
+    assert min(parts.values()) >= 0
+    assert sum(parts.values()) == pytest.approx(result["energy_uj"], rel=1e-9)
+    by_layer = sum(sum(layer["energy_uj"].values()) for layer in result["layers"])
+    assert by_layer == pytest.approx(result["energy_uj"], rel=1e-9)
+    assert sum(layer["cycles"] for layer in result["layers"]) == pytest.approx(result["cycles"], rel=1e-9)
+    assert min(result["area_parts_mm2"].values()) >= 0
+    assert sum(result["area_parts_mm2"].values()) == pytest.approx(result["area_mm2"], rel=1e-9)
+    assert result["latency_ms"] == pytest.approx(result["cycles"] * result["clock_ns"] * 1e-6, rel=1e-12)
+    assert 0 < result["utilisation"] <= 1
+    assert all(0 < layer["utilisation"] <= 1 for layer in result["layers"])
+    assert result["is_bound"] == bool(result["warnings"])
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_never_faster_than_any_single_resource(workload, chip):
+    result = simulate(workload, chip)
+    peak = result["peak_tops"] * 1e3 / 2 * result["clock_ns"]  # MACs a cycle
+    assert result["cycles"] * SLACK >= workload.macs / peak
+    assert result["cycles"] * SLACK >= sum(layer.vector_ops for layer in workload.layers) / chip["vector_lanes"]
+    if not result["resident"]:
+        weights = 8 * sum(layer.stationary for layer in workload.layers if not layer.dynamic)
+        assert result["cycles"] * SLACK >= weights / min(chip["dram_bw"], chip["buffer_bw"])
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_resident_weights_cause_no_dram_traffic(workload, chip):
+    result = simulate(workload, chip | {"buffer_mb": 64, "pes": 64, "macros_per_pe": 8, "planes": 4096, "dram_bw": 1})
+    assert result["resident"]
+    assert result["energy_parts_uj"]["dram"] == 0
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS, seed=st.integers(0, 2**16))
+def test_order_of_layers_does_not_matter(workload, chip, seed):
+    layers = list(workload.layers)
+    random.Random(seed).shuffle(layers)
+    shuffled = Workload(workload.name, tuple(layers))
+    ours, theirs = (simulate_batch(each, chip) for each in (workload, shuffled))
+    for name in ("cycles", "energy_uj"):
+        assert ours[name][0] == pytest.approx(theirs[name][0], rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(pairs=st.lists(st.tuples(workloads(), CHIPS), min_size=1, max_size=8))
+def test_a_batch_equals_a_loop(pairs):
+    batch = simulate_batch([workload for workload, _ in pairs], [chip for _, chip in pairs])
+    for index, (workload, chip) in enumerate(pairs):
+        single = simulate(workload, chip)
+        for name in ("latency_ms", "energy_uj", "area_mm2", "cycles", "clock_ns", "utilisation", "leakage_mw"):
+            assert batch[name][index] == pytest.approx(single[name], rel=1e-9), name
+        assert batch["resident"][index] == single["resident"]
+        assert batch["is_bound"][index] == single["is_bound"]
+        for part, value in single["energy_parts_uj"].items():
+            assert batch[f"energy_uj.{part}"][index] == pytest.approx(value, rel=1e-9)
+
+
+def test_a_large_batch_is_chunked_and_equal():
+    """Far more rows than one chunk holds, columns given as arrays, one network for all."""
+    workload = network("vit-b").workload(network("vit-b").smallest())
+    rng = np.random.default_rng(0)
+    table = {choice.name: rng.choice(choice.values, 4000) for choice in chip_choices()}
+    batch = simulate_batch(workload, table)
+    for index in (0, 1777, 3999):
+        chip = {name: values[index] for name, values in table.items()}
+        assert batch["energy_uj"][index] == pytest.approx(simulate(workload, chip)["energy_uj"], rel=1e-9)
+    assert batch["area_mm2"] == pytest.approx(area_mm2(table))
+
+
+@CHECK
+@given(workload=workloads(), chip=CHIPS)
+def test_features_are_finite_and_tell_what_fits(workload, chip):
+    found = features(workload, chip)
+    assert all(np.isfinite(value).all() and value.shape == (1,) for value in found.values())
+    assert found["fits"][0] >= simulate_batch(workload, chip)["resident"][0]
+
+
+def test_rram_never_computes_attention_in_its_arrays():
+    scores, context = attention("a", 49, 4, 16)
+    workload = Workload("w", (linear("l", 49, (64, 64)), scores, context))
+    layers = simulate(workload, BASELINE | {"array": "rram", "vector_lanes": 4})["layers"]
+    assert layers[1]["energy_uj"]["weight_write"] == layers[1]["energy_uj"]["array"] == 0
+    assert layers[1]["energy_uj"]["vector"] > 0
+
+
+def test_newer_nodes_are_smaller_faster_and_thriftier():
+    workload = Workload("w", (conv("c", 28, (16, 32), 3),))
+    batch = simulate_batch(workload, [BASELINE | {"node_nm": node} for node in (65, 28, 22, 7)])
+    for name in ("area_mm2", "clock_ns", "energy_uj"):
+        assert (np.diff(batch[name]) < 0).all()
