@@ -114,6 +114,12 @@ def test_in_this_process_the_same_holds_for_what_can_be_caught(capfd: pytest.Cap
     assert capfd.readouterr().out == ""
 
 
+def test_one_job_can_be_isolated_without_any_limit():
+    found = outcomes(["segfault", "good"], isolate=True)
+    assert [o.status for o in found.values()] == ["failed", "done"]
+    assert found["good"].metrics["pid"] != os.getpid()
+
+
 def test_retries_repeat_a_failure_and_stop_at_success(tmp_path: Path):
     def flaky(params: dict[str, Any]) -> dict[str, float]:
         mark = Path(params["mark"])
@@ -239,7 +245,7 @@ def test_an_evaluator_that_cannot_be_loaded_fails_each_candidate():
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [({"n_jobs": 0}, "n_jobs"), ({"timeout_s": 0}, "timeout"), ({"timeout_s": math.nan}, "timeout")]
-    + [({"retries": -1}, "retries"), ({"memory_mb": 0}, "memory")],
+    + [({"retries": -1}, "retries"), ({"memory_mb": 0}, "memory"), ({"backend": "cloud"}, "use one of loky, dask")],
 )
 def test_impossible_arguments_are_refused_at_once(wrong: dict[str, Any], told: str):
     with pytest.raises(BadInput, match=told):

@@ -268,9 +268,7 @@ def _address(file: Path, *, readonly: bool) -> str:
         return f"{file.as_uri()}?mode=rw"
     # Without a log there is nothing to share with a writer, so the file can be read even from where SQLite may not
     # put its shared memory: a read-only folder, a network.
-    frozen = not schema.has_log(file) and (
-        not os.access(file.parent, os.W_OK) or place.on_network(file) is not None
-    )
+    frozen = not schema.has_log(file) and (not os.access(file.parent, os.W_OK) or place.on_network(file) is not None)
     return f"{file.as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
 
 

@@ -1,0 +1,110 @@
+"""Runs evaluations side by side; whatever happens to one of them is a value, never an exception.
+
+joblib hands the candidates out: to threads here, to a cluster with another ``backend``. Each thread drives one worker
+process of its own (started by loky, so scripts need no ``if __name__ == "__main__"``), and the evaluation happens
+in there. It may raise, hang, return nonsense, eat all memory or take the process down: its thread notices, writes
+one line about it and starts a new process for the next candidate. Nobody else is disturbed.
+"""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import joblib
+from joblib.externals.loky.backend.reduction import dumps
+
+from cimbo.engine.cluster import BACKENDS, connect
+from cimbo.engine.crew import IDLE, Crew, Keyed, Outcome, attempts
+from cimbo.engine.worker import Evaluate, Job, measure
+from cimbo.errors import BadInput
+from cimbo.store.values import one_line
+
+__all__ = ["Outcome", "close", "connect", "run"]
+
+
+def run(
+    candidates: Sequence[Keyed],
+    evaluate: Evaluate,
+    *,
+    n_jobs: int = 1,
+    timeout_s: float | None = None,
+    retries: int = 0,
+    memory_mb: int | None = None,
+    backend: str = "loky",
+    isolate: bool = False,
+) -> Iterator[Outcome]:
+    """Yields one `Outcome` a candidate, in the order in which they finish.
+
+    ``timeout_s`` seconds are given to each attempt; a failure is tried again ``retries`` times. ``memory_mb`` (MiB)
+    limits the private memory of a worker process, imports included (Linux only). With ``n_jobs=1``, the ``loky``
+    backend and neither limit, ``evaluate`` runs in this process, where nothing can stop it and a crash is a crash,
+    unless ``isolate`` asks for a worker all the same. ``n_jobs=-1`` means one worker a core. Workers use one thread
+    each unless OMP_NUM_THREADS and its like say otherwise, write to stderr only, and stay for the next batch until
+    `close`.
+
+    ``backend`` may also be ``dask``, ``ray`` or ``slurm`` (see `connect`); the limits hold there too, and ``n_jobs=-1``
+    means all that the cluster gives. Closing the iterator, or KeyboardInterrupt, ends the running evaluations. Raises
+    BadInput for impossible arguments and for an evaluator that cannot be sent to another process.
+    """
+    _check(n_jobs, timeout_s, retries, memory_mb)
+    if backend != "loky" and backend not in BACKENDS:
+        raise BadInput("backend", f"{backend!r} is unknown", f"use one of loky, {', '.join(BACKENDS)}")
+    if backend == "loky" and n_jobs == 1 and timeout_s is None and memory_mb is None and not isolate:
+        return _here(candidates, evaluate, retries)
+    job = Job(_pickled(evaluate), timeout_s, retries, memory_mb)
+    return {"loky": _local, **BACKENDS}[backend](candidates, job, n_jobs)
+
+
+def close() -> None:
+    """Ends the worker processes that wait for the next batch."""
+    IDLE.close()
+
+
+def _here(candidates: Sequence[Keyed], evaluate: Evaluate, retries: int) -> Iterator[Outcome]:
+    for candidate in candidates:
+        params = dict(candidate.params)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+            outcome = attempts(candidate.key, params, retries, partial(measure, evaluate, params))
+        yield outcome
+
+
+def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
+    crew = Crew()
+    parallel = joblib.Parallel(
+        n_jobs=joblib.cpu_count() if n_jobs < 0 else n_jobs,
+        backend="threading",
+        return_as="generator_unordered",
+        batch_size=1,
+        pre_dispatch="n_jobs",
+    )
+    outcomes = parallel(joblib.delayed(crew.outcome)(job, c.key, dict(c.params)) for c in candidates)
+    try:
+        for outcome in outcomes:  # noqa: UP028 (which would close joblib's iterator before the crew is stopped)
+            yield outcome
+    finally:
+        crew.stop()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells whoever stops early to ask for less
+            outcomes.close()
+
+
+def _pickled(evaluate: Evaluate) -> bytes:
+    try:
+        return bytes(dumps(evaluate))
+    except Exception as error:
+        todo = "open files and connections inside the function, or use one job and no limits"
+        raise BadInput("evaluate", f"cannot be sent to another process ({one_line(error)})", todo) from error
+
+
+def _check(n_jobs: int, timeout_s: float | None, retries: int, memory_mb: int | None) -> None:
+    wrong = [
+        ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
+        ("timeout", timeout_s is not None and not timeout_s > 0, "must be above 0 s", "leave it out for no limit"),
+        ("retries", retries < 0, "must not be negative", "use 0 for one attempt"),
+        ("memory", memory_mb is not None and memory_mb <= 0, "must be above 0 MiB", "leave it out for no limit"),
+    ]
+    for where, bad, what, todo in wrong:
+        if bad:
+            raise BadInput(where, what, todo)

@@ -1,0 +1,93 @@
+"""The same batch on a real local Dask cluster, a real local Ray and through submitit, with a worker killed midway."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cimbo import engine
+from cimbo.errors import BadInput
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes as Linux does")
+
+
+def evaluate(params: dict[str, Any]) -> dict[str, float]:
+    if params["x"] == 7:
+        os.abort()
+    time.sleep(0.1)
+    return {"double": 2.0 * params["x"], "driver": os.getppid()}
+
+
+def batch(backend: str, victim: bool, count: int = 16) -> list[engine.Outcome]:
+    """Runs a batch; after three outcomes the process of the cluster that drove the third one is killed."""
+    found = []
+    todo = [SimpleNamespace(key=str(i), params={"x": i}) for i in range(count)]
+    for outcome in engine.run(todo, evaluate, backend=backend, n_jobs=2, timeout_s=60):
+        found.append(outcome)
+        if victim and len(found) == 3:
+            os.kill(int(found[0].metrics["driver"]), signal.SIGKILL)
+    return found
+
+
+def check(found: list[engine.Outcome], count: int = 16) -> None:
+    assert sorted(int(o.key) for o in found) == list(range(count))
+    failed = {o.key: o.reason for o in found if o.status == "failed"}
+    assert failed == {"7": "the worker process was killed by SIGABRT"}
+    assert all(o.metrics["double"] == 2 * o.params["x"] for o in found if o.status == "done")
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, scheduler_port=0, local_directory=tmp_path
+    )
+    with cluster:
+        yield cluster.scheduler_address
+
+
+def test_dask_gives_the_candidate_of_a_killed_worker_to_another(scheduler: str):
+    with engine.connect("dask", scheduler):
+        check(batch("dask", victim=True))
+
+
+def test_ray_gives_the_candidate_of_a_killed_worker_to_another(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with engine.connect("ray"):
+        check(batch("ray", victim=True))
+
+
+def test_submitit_runs_one_job_a_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("submitit")
+    monkeypatch.chdir(tmp_path)  # without SLURM, submitit starts processes here
+    check(batch("slurm", victim=False, count=8), count=8)
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray", "slurm"])
+def test_a_missing_extra_is_told_with_what_to_install(backend: str, monkeypatch: pytest.MonkeyPatch):
+    module = {"dask": "distributed", "ray": "ray", "slurm": "submitit"}[backend]
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    with pytest.raises(BadInput, match=rf"package {module} is not installed; pip install 'cimbo\[{backend}\]'"):
+        list(engine.run([], evaluate, backend=backend))
+
+
+def test_a_scheduler_that_does_not_answer_is_told():
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(BadInput, match="127.0.0.1:9: no dask cluster answers"),
+        engine.connect("dask", "tcp://127.0.0.1:9"),
+    ):
+        pass
+    assert distributed
+    with pytest.raises(BadInput, match="use one of loky, dask, ray, slurm"), engine.connect("cloud"):
+        pass
