@@ -1,0 +1,251 @@
+"""Cases computed by hand, step by step: what no reference tool models.
+
+The chip: macros of 64 x 64 one-bit cells, so 64 / 8 = 8 weights of 8 bits a row. Inputs enter whole (8-bit DAC, one
+pulse) and every column has its converter, so one vector takes one cycle. One macro, one plane, links of 64 bit a
+cycle, a NoC and a vector unit too wide to matter. Each test changes what it is about.
+"""
+
+import pytest
+
+from cimbo.hardware import simulate
+from cimbo.workload import Layer, Workload
+
+CHIP = {
+    "rows": 64, "cols": 64, "macros_per_pe": 1, "pes": 1, "adc_bits": 6, "columns_per_adc": 1, "dac_bits": 8,
+    "buffer_mb": 1, "buffer_bw": 4096, "dram_bw": 64, "planes": 1, "noc_bw": 1e9, "vector_lanes": 1e9,
+}  # fmt: skip
+
+
+def layer(px: int, reduction: int, columns: int, **more) -> Layer:
+    groups = more.get("groups", 1)
+    sizes = {"inputs": px * reduction * groups, "outputs": px * columns * groups}
+    return Layer("l", more.pop("kind", "linear"), px, reduction, columns, **(sizes | more))
+
+
+def run(*layers: Layer, **change) -> dict:
+    return simulate(Workload("w", layers), CHIP | change)
+
+
+def test_1_one_tile_resident():
+    # 64 x 8 weights fill one macro; the network is that one tile, 1 <= 1 macro x 1 plane: resident, nothing loaded.
+    # 100 vectors x 1 pass x 1 pulse x 1 conversion = 100 cycles.
+    result = run(layer(100, 64, 8))
+    assert result["resident"]
+    assert result["cycles"] == 100
+
+
+def test_2_two_passes_with_reload():
+    # 128 x 8 weights: 2 row tiles on 1 macro: 2 passes, not resident.
+    # Load: 128 * 8 * 8 bit / 64 bit a cycle = 128 cycles; writing 2 x 64 rows takes 128 cycles in step: 128.
+    # Compute: 100 x 2 passes = 200. One plane: 128 + 200 = 328.
+    result = run(layer(100, 128, 8))
+    assert not result["resident"]
+    assert result["cycles"] == 328
+
+
+def test_3_writing_rows_can_be_slower_than_the_link():
+    # As case 2 with a 512-bit DRAM: transfer 8192 / 512 = 16 cycles, but 128 rows need 128 cycles: still 128 + 200.
+    assert run(layer(100, 128, 8), dram_bw=512)["cycles"] == 328
+
+
+def test_4_several_planes_hide_the_load():
+    # As case 2 with 128-bit rows a plane apart, and a third row tile so that 3 tiles exceed 1 macro x 2 planes.
+    # Load: 192 * 8 * 8 / 64 = 192; compute 100 x 3 = 300; several planes: max(192, 300) = 300.
+    result = run(layer(100, 192, 8), planes=2)
+    assert not result["resident"]
+    assert result["cycles"] == 300
+
+
+def test_5_several_planes_bound_by_the_load():
+    # As case 4 with 16 bit a cycle: load 12288 / 16 = 768 > 300.
+    result = run(layer(100, 192, 8), planes=2, dram_bw=16)
+    assert result["cycles"] == 768
+    assert result["layers"][0]["bound"] == "weight load"
+
+
+def test_6_planes_make_it_resident():
+    # Case 2's two tiles in two planes of the one macro: resident; 2 passes x 100 = 200.
+    result = run(layer(100, 128, 8), planes=2)
+    assert result["resident"]
+    assert result["cycles"] == 200
+
+
+def test_7_several_macros_take_tiles_at_once():
+    # 128 x 16 weights: 2 row x 2 column tiles on 4 macros: 1 pass; 4 <= 4: resident; 100 cycles.
+    assert run(layer(100, 128, 16), pes=4)["cycles"] == 100
+
+
+def test_8_more_tiles_than_macros():
+    # 3 macros for 4 tiles: ceil(4 / 3) = 2 passes x 100 = 200, reloaded. Load: 128 * 16 * 8 / 64 = 256; writing
+    # 2 passes x 64 rows = 128 < 256. 256 + 200 = 456.
+    assert run(layer(100, 128, 16), pes=3)["cycles"] == 456
+
+
+def test_9_copies_share_the_vectors():
+    # 1 tile on 4 macros: 4 copies, 100 / 4 = 25 cycles.
+    assert run(layer(100, 64, 8), pes=4)["cycles"] == 25
+
+
+def test_10_copies_never_exceed_the_vectors():
+    # 3 vectors on 8 macros: 3 copies at most, 1 cycle.
+    assert run(layer(3, 64, 8), pes=8)["cycles"] == 1
+
+
+def test_11_uneven_copies():
+    # 3 macros, 100 vectors: the busiest copy takes ceil(100 / 3) = 34.
+    assert run(layer(100, 64, 8), pes=3)["cycles"] == 34
+
+
+def test_12_shared_converters():
+    # 8 columns a converter: each vector takes 8 conversions: 100 x 8 = 800.
+    assert run(layer(100, 64, 8), columns_per_adc=8)["cycles"] == 800
+
+
+def test_13_serial_inputs():
+    # 8 bits through a 2-bit DAC: 4 pulses; with 4 columns a converter 100 x 4 x 4 = 1600.
+    assert run(layer(100, 64, 8), dac_bits=2, columns_per_adc=4)["cycles"] == 1600
+
+
+def test_14_depthwise_packed_on_the_diagonal():
+    # 3 x 3 depthwise, 14 channels: 9 rows x 1 column each; min(64 // 9 = 7, 8) = 7 groups a macro: 2 tiles, 1 macro.
+    # Weights 14 * 9 * 8 = 1008 bit / 64 = 15.75 cycles; writing 2 passes x 63 rows = 126; compute 2 x 100 = 200.
+    # 126 + 200 = 326.
+    depthwise = layer(100, 9, 1, groups=14, kernel=3, kind="depthwise")
+    assert run(depthwise)["cycles"] == 326
+
+
+def test_15_depthwise_unpacked():
+    # One group a macro: 14 tiles, 14 passes x 100 = 1400; writing 14 x 9 rows = 126. 1526.
+    depthwise = layer(100, 9, 1, groups=14, kernel=3, kind="depthwise")
+    assert run(depthwise, packing=0)["cycles"] == 1526
+
+
+def test_16_residency_of_a_network_and_its_copies():
+    # Two layers of 1 tile, 100 and 25 vectors, on 6 macros, 1 plane: 2 tiles fit, 4 are left. They are shared out in
+    # proportion to sqrt(px * tiles) = 10 and 5: 8/3 and 4/3 tiles, so 2 and 1 extra copies.
+    # 100 / 3 -> 34 cycles, 25 / 2 -> 13 cycles: 47. Reloading instead: six copies, 17 + 5 cycles, but twice
+    # 64 * 8 * 8 / 64 = 64 cycles of load: 150. Resident is faster.
+    result = run(layer(100, 64, 8), layer(25, 64, 8), pes=6)
+    assert result["resident"]
+    assert [each["cycles"] for each in result["layers"]] == [34, 13]
+
+
+def test_17_reloading_wins_over_residency():
+    # As case 16 with 10,000 and 2,500 vectors on 3 macros: 1 tile left; shares 2/3 and 1/3: no copy. Resident:
+    # 12,500 cycles. Reloaded: 3 copies each, 64 + ceil(10000 / 3) + 64 + ceil(2500 / 3) = 64 + 3334 + 64 + 834 = 4296.
+    result = run(layer(10_000, 64, 8), layer(2500, 64, 8), pes=3)
+    assert not result["resident"]
+    assert result["cycles"] == 4296
+
+
+def test_18_attention_written_at_run_time():
+    # Scores of 1 head: 100 tokens, 16 wide: operand 16 x 100: ceil(100 / 8) = 13 column tiles, 16 rows each.
+    # 1 macro: 13 passes x 100 = 1300; writing: 16 * 100 * 8 = 12800 bit over the 4096-bit buffer link = 3.125 cycles,
+    # but 13 passes x 16 rows = 208 cycles. 1508. The unit of 64 lanes: 160,000 MACs / 64 = 2500: arrays are faster.
+    attention = layer(100, 16, 100, dynamic=True, kind="attention")
+    result = run(attention, vector_lanes=64)
+    assert result["cycles"] == 1508
+    assert result["layers"][0]["energy_uj"]["weight_write"] > 0
+
+
+def test_19_attention_on_the_digital_unit():
+    # The same with 256 lanes: 160,000 / 256 = 625 cycles; operands 2 * 160,000 * 8 bit / sqrt(256) = 160,000 bit and
+    # results 100 * 100 * 8 = 80,000 bit over 4096 bit a cycle: 58.6. 625 < 1508.
+    result = run(layer(100, 16, 100, dynamic=True, kind="attention"), vector_lanes=256)
+    assert result["cycles"] == 625
+    assert result["layers"][0]["energy_uj"]["weight_write"] == 0
+
+
+def test_20_attention_beside_resident_weights():
+    # A 1-tile layer and attention on 4 macros: 3 tiles left, floor(3 / 2) = 1 for copies, 2 for attention's operands.
+    # Static: share 1 of the 1: one extra copy: 100 / 2 = 50. Attention on 2 macros: ceil(13 / 2) = 7 passes x 100
+    # = 700 and 7 x 16 rows of writing = 112: 812. Resident: 862.
+    # Reloaded: 64 + 25 = 89, attention on 4 macros: 4 passes x 100 + 4 x 16 = 464: 553. Faster, though it fits.
+    network = (layer(100, 64, 8), layer(100, 16, 100, dynamic=True, kind="attention"))
+    result = run(*network, pes=4, vector_lanes=1)
+    assert not result["resident"]
+    assert [each["cycles"] for each in result["layers"]] == [89, 464]
+    # With 4 bit a cycle of DRAM the load takes 4096 / 4 = 1024 cycles, and residency wins.
+    slow = run(*network, pes=4, vector_lanes=1, dram_bw=4)
+    assert slow["resident"]
+    assert [each["cycles"] for each in slow["layers"]] == [50, 812]
+
+
+def test_21_vector_unit():
+    # 100 x 8 results, 5 operations each = 4000; 16 lanes: 250 cycles > 100 of the array.
+    result = run(layer(100, 64, 8, vector_ops=4000), vector_lanes=16)
+    assert result["cycles"] == 250
+    assert result["layers"][0]["bound"] == "vector"
+
+
+def test_22_buffer_and_its_window():
+    # 1 x 1: reads 100 * 64 * 8 = 51,200 bit, writes 100 * 8 * 8 = 6,400; 64 bit a cycle: 900 cycles.
+    assert run(layer(100, 64, 8), buffer_bw=64)["cycles"] == 900
+    # 4 x 4 window, stride 1, over 4 channels: of 64 inputs a vector only 64 / 4 = 16 are new: 12,800 + 6,400 -> 300.
+    assert run(layer(100, 64, 8, kernel=4, kind="conv"), buffer_bw=64)["cycles"] == 300
+
+
+def test_23_inputs_are_read_for_every_pass_of_columns():
+    # 64 x 16: 2 column tiles on 1 macro, 2 planes: resident, 2 passes, inputs read twice:
+    # 2 * 51,200 + 12,800 bit over 128 bit a cycle = 900 > 200 of the arrays.
+    assert run(layer(100, 64, 16), buffer_bw=128, planes=2)["cycles"] == 900
+    # On 2 macros both tiles share one read: 51,200 + 12,800 -> 500.
+    assert run(layer(100, 64, 16), buffer_bw=128, pes=2)["cycles"] == 500
+
+
+def test_24_partial_sums_cross_the_noc():
+    # 4 row tiles on 4 PEs of one macro: per result 3 partial sums of 24 bit besides its 8: 800 results x 80 bit
+    # = 64,000; inputs 100 * 256 * 8 = 204,800 bit: 268,800 / 1024 = 262.5 cycles.
+    assert run(layer(100, 256, 8), pes=4, noc_bw=1024)["cycles"] == 262.5
+    # In one PE of 4 macros they are added on the spot: 204,800 + 6,400 = 211,200 / 1024 = 206.25.
+    assert run(layer(100, 256, 8), macros_per_pe=4, noc_bw=1024)["cycles"] == 206.25
+
+
+def test_25_spill_with_inputs_fetched_again():
+    # 1024 x 16 on 2 macros, 64 vectors: inputs 65,536 and outputs 1,024 elements: 532,480 bit. A buffer of 1/32 MB has
+    # 262,144 bit: spilled, 3 chunks. 32 tiles, 16 passes; streams: column by column, 16 row tiles each: 2 reads.
+    # Order 1: inputs 524,288 + what the buffer cannot keep 262,144 x (2 - 1) + outputs 8,192 = 794,624 bit / 64
+    # = 12,416 cycles; load 1024 * 16 * 8 / 64 = 2048 (writing 16 x 64 = 1024): 14,464.
+    # Order 2: 524,288 + 8,192 = 532,480 / 64 = 8,320 and three loads 6,144: 14,464. Equal; order 1 is kept.
+    result = run(layer(64, 1024, 16), pes=2, buffer_mb=1 / 32)
+    assert result["cycles"] == 14_464
+    assert result["is_bound"]  # 16 row tiles on 2 macros: partial sums may spill as well
+    assert "lower bounds" in result["warnings"][0]
+
+
+def test_26_spill_that_is_exact():
+    # The same 65,536 inputs as 1024 vectors of 64 against 64 x 8 weights, resident: inputs 524,288 + outputs 65,536 bit
+    # cross the DRAM once: 589,824 / 64 = 9,216 cycles. One row tile: results are complete at once, so no bound.
+    result = run(layer(1024, 64, 8), buffer_mb=1 / 32)
+    assert result["cycles"] == 9216
+    assert not result["is_bound"]
+
+
+def test_27_rram_writes_slowly():
+    # Writing a row takes 1000 ns. Clock: 6 bits x (0.00653 * 64 + 0.640) ns = 6.3475 ns: ceil(157.5) = 158 cycles a
+    # row. 128 rows x 158 = 20,224 cycles of load, 200 of compute.
+    result = run(layer(100, 128, 8), array="rram")
+    assert result["clock_ns"] == pytest.approx(6.34752)
+    assert result["cycles"] == 20_424
+
+
+def test_28_two_bits_a_cell():
+    # 4 cells a weight: 16 weights a row: 64 x 16 is one tile.
+    assert run(layer(100, 64, 16), cell_bits=2)["cycles"] == 100
+
+
+def test_29_energy_of_a_small_layer():
+    # Resident 64 x 8, 10 vectors, one pulse. Conversions: 10 x 8 columns x 8 bits = 640 of
+    # (100 * 6 + 0.001 * 4^6) fF x 0.81 V^2 = 489.318 fJ: 313.16 pJ. DAC: 10 x 64 rows x 50 fF * 8 x 0.81 = 324 fJ: 207.36 pJ.
+    # Rows: 640 x 64 columns x 0.5 * 0.7 fF x 0.81 x activity 0.25 = 0.070875 fJ: 2.903 pJ; bit lines: 640 columns x
+    # 64 rows x 0.35 fF x 0.81 x 0.25 = the same 2.903 pJ.
+    energy = run(layer(10, 64, 8))["layers"][0]["energy_uj"]
+    assert energy["adc"] == pytest.approx(640 * 0.48931776e-6)
+    assert energy["dac"] == pytest.approx(640 * 0.324e-6)
+    assert energy["array"] == pytest.approx(2 * 40960 * 0.070875e-9)
+    assert energy["dram"] == energy["weight_write"] == 0
+
+
+def test_30_utilisation():
+    # 100 vectors x 512 MACs in 100 cycles on 1 macro (512 a cycle) beside 512 idle lanes: a half.
+    assert run(layer(100, 64, 8), vector_lanes=512)["utilisation"] == 0.5
