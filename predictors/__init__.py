@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from predictors.bundle import save as save
     from predictors.errors import PredictorError as PredictorError
     from predictors.fitting import fit as fit
+    from predictors.importance import importances as importances
+    from predictors.importance import picture as picture
     from predictors.model import Model as Model
     from predictors.model import Prediction as Prediction
     from predictors.schema import Feature as Feature
@@ -40,7 +42,7 @@ _WHERE = {
     "Prediction": "model", "fit": "fitting", "save": "bundle", "load": "bundle", "inspect": "bundle",
     "bundles": "bundle", "Report": "validate", "Scores": "validate", "compare": "validate", "grow_forward": "validate",
     "botorch_model": "adapter", "SklearnPredictor": "sklearn_api",
-    "learning_curve": "validate", "more_samples": "validate", "score": "validate", "validate": "validate",
+    "importances": "importance", "picture": "importance", "learning_curve": "validate", "more_samples": "validate", "score": "validate", "validate": "validate",
 }  # fmt: skip
 __all__ = sorted(_WHERE)
 

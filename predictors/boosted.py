@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: a bootstrap ensemble whose spread, with the out-of-bag error, is the uncertainty."""
+"""Gradient-boosted trees: an ensemble over folds whose spread, with the held-out error, is the uncertainty."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ def parse(data: bytes) -> Any:
 
 @dataclass(frozen=True)
 class Boosted:
-    """``members``: boosters trained on bootstrap samples. ``noise``: out-of-bag error the members do not explain."""
+    """``members``: boosters that each left out one fold. ``noise``: the held-out error that their spread leaves over.
+
+    The members' mean is the prediction. Their covariance is the delete-a-group jackknife's, (K - 1) / K times the sum
+    of squared deviations (Shao & Wu, 1989), since members that share most rows differ less than refits would.
+    """
 
     members: tuple[Any, ...]
     noise: float
@@ -59,17 +63,22 @@ class Boosted:
         return np.stack([outputs(m, flat).reshape(encoded.shape[:-1]) for m in self.members])
 
     def moments(self, encoded: Array) -> tuple[Array, Array]:
-        each = self.each(encoded)
-        return each.mean(0), each.var(0, ddof=1) + 1e-12
+        mean, deviation = _jackknife(self.each(encoded))
+        return mean, (deviation**2).sum(0) + 1e-12
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean, and the members' empirical covariance (of rank members - 1)."""
-        each = self.each(encoded)
-        deviation = (each - each.mean(0)) / np.sqrt(len(each) - 1)
-        return each.mean(0), np.einsum("m...i,m...j->...ij", deviation, deviation, optimize=True)
+        """Mean (..., q), and covariance (..., q, q) of a rank below the number of members."""
+        mean, deviation = _jackknife(self.each(encoded))
+        return mean, np.einsum("m...i,m...j->...ij", deviation, deviation, optimize=True)
 
     def state(self) -> State:
         return State({"noise": self.noise}, {}, {f"member{i}": dump(m) for i, m in enumerate(self.members)})
+
+
+def _jackknife(each: Array) -> tuple[Array, Array]:
+    """Mean over members (axis 0), and deviations whose squares sum to the jackknife's variance."""
+    mean = each.mean(0)
+    return mean, (each - mean) * np.sqrt((len(each) - 1) / len(each))
 
 
 def restore(_: Any, state: State) -> Boosted:
@@ -79,20 +88,15 @@ def restore(_: Any, state: State) -> Boosted:
 
 
 def fit(task: Task) -> Fitted:
-    """Members on bootstrap samples; each row is predicted out of bag by the members that did not see it."""
-    rng = np.random.default_rng(task.seed)
-    n = len(task)
+    """One member a fold; each row is predicted by the member that did not see it."""
     weight = 1.0 / (0.05 + task.known)
-    counts = rng.multinomial(n, np.full(n, 1.0 / n), size=MEMBERS)
-    counts[0] = counts[0] if n > 2 else 1
-    members = tuple(train(task.encoded, task.y, task.seed + i, c * weight) for i, c in enumerate(counts))
-    each = np.stack([outputs(m, task.encoded) for m in members])
-    unseen = counts == 0
-    votes = unseen.sum(0)
-    held_out = np.where(votes > 0, (each * unseen).sum(0) / np.maximum(votes, 1), each.mean(0))
-    error = float(np.mean((task.y - held_out)[votes > 0] ** 2)) if votes.any() else 1.0
-    spread = float(each.var(0, ddof=1).mean())
-    core = Boosted(members, max(error - spread, 0.05 * error, 1e-6))
+    held_out, members = np.empty(len(task)), []
+    for rows, test in task.folds(MEMBERS):
+        members.append(train(task.encoded[rows], task.y[rows], task.seed, weight[rows]))
+        held_out[test] = outputs(members[-1], task.encoded[test])
+    error = float(np.mean((task.y - held_out) ** 2))
+    spread = float(Boosted(tuple(members), 0.0).moments(task.encoded)[1].mean())
+    core = Boosted(tuple(members), max(error - spread, 0.05 * error, 1e-6))
     return Fitted(core, held_out, partial(_forward_z, task, error))
 
 
@@ -100,5 +104,5 @@ def _forward_z(task: Task, error: float) -> Array:
     found = [np.zeros(0)]
     for past, rest in forward(len(task)):
         later = outputs(train(task.encoded[past], task.y[past], task.seed), task.encoded[rest])
-        found.append((task.y[rest] - later) / np.sqrt(error))
+        found.append((task.y[rest] - later) / np.sqrt(max(error, 1e-12)))
     return np.concatenate(found)

@@ -29,7 +29,8 @@ from predictors.schema import Array, Schema
 Index = NDArray[np.intp]
 GROUPS = 3  # ranks, levels, numerics
 _STEPS = 50
-_HYPER_ROWS = 600  # hyper-parameters are found on at most so many rows
+_FORWARD_STEPS = 25
+_HYPER_ROWS = 400  # hyper-parameters are found on at most so many rows
 _JITTER = 1e-8
 _CHUNK = 1024
 
@@ -67,6 +68,14 @@ class Views:
         scaled = [b / math.sqrt(max(b.shape[1], 1)) for b in blocks]
         group = np.repeat(np.arange(GROUPS), [b.shape[1] for b in blocks])
         return np.concatenate(scaled, axis=1), group
+
+    def linear_owners(self) -> Index:
+        """(l,) index of the feature behind each column of ``linear``."""
+        kinds = [f.kind for f in self.schema.features]
+        ranks = [j for j, kind in enumerate(kinds) if kind == "ordinal"]
+        levels = [j for j, f in enumerate(self.schema.features) for _ in f.values]
+        numeric = [j for j, kind in enumerate(kinds) if kind == "numeric"]
+        return np.array(ranks + levels + numeric + numeric, dtype=np.intp)
 
     def _levels(self, encoded: Array) -> Array:
         """One-hot of every ordinal and nominal; between two levels of an ordinal the weight is shared."""
@@ -174,7 +183,7 @@ def _start(d: int) -> Hyper:
 
 def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[float, Array]]:
     """Negative log posterior of packed log hyper-parameters and its gradient; ``known``: given noise variances (n,)."""
-    from scipy.linalg import cho_solve, cholesky
+    from scipy.linalg.lapack import dpotrf, dpotri
 
     n, d = len(y), int(data.owners.max()) + 1
     mean, deviation = _prior(d)
@@ -187,8 +196,11 @@ def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[f
         s, noise, v = math.exp(h.scale), math.exp(h.noise), np.exp(h.linear)
         k = 1.0 + s * local + (data.linear * v[data.group]) @ data.linear.T
         k[np.diag_indices(n)] += noise + known + _JITTER
-        factor = cholesky(k, lower=True, check_finite=False)
-        inverse = cho_solve((factor, True), np.eye(n), check_finite=False)
+        factor, failed = dpotrf(k, lower=1, clean=1)
+        if failed:  # only where the line search tries something wild: step back
+            return np.inf, np.zeros_like(theta)
+        inverse = dpotri(factor, lower=1)[0]
+        inverse += np.tril(inverse, -1).T
         alpha = inverse @ y
         gap = np.outer(alpha, alpha) - inverse
         w = gap * slope * s
@@ -304,7 +316,7 @@ def _forward_z(task: Task) -> Array:
         location, known = float(task.y[past].mean()), task.known[past]
         scale = float(task.y[past].std()) or 1.0
         y, known = (task.y[past] - location) / scale, known / scale**2
-        hyper = learn(inputs(views, task.encoded[past]), y, known)
+        hyper = learn(inputs(views, task.encoded[past]), y, known, steps=_FORWARD_STEPS)
         mean, var = condition(views, hyper, task.encoded[past], y, known).moments(task.encoded[rest])
         error = (task.y[rest] - location) / scale - mean
         found.append(error / np.sqrt(var + math.exp(hyper.noise) + task.known[rest] / scale**2))

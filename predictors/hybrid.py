@@ -17,6 +17,8 @@ from predictors import boosted, gp
 from predictors.core import Fitted, State, Task
 from predictors.schema import Array
 
+_FEWEST = 8  # rows, below which a fold is too small to choose a penalty
+
 
 @dataclass(frozen=True)
 class Hybrid:
@@ -54,10 +56,8 @@ def restore(schema: Any, state: State) -> Hybrid:
 
 def fit(task: Task) -> Fitted:
     """See the module. Cost: five ridge regressions and six boosters beyond the process."""
-    views = gp.Views.of(task.schema, task.encoded)
-    linear, _ = views.linear(task.encoded)
-    residual = task.y - _ridge_held_out(linear, task)
-    held_out = np.empty(len(task))
+    residual = task.y - _ridge_held_out(task)
+    held_out = np.zeros(len(task))
     for train, test in task.folds():
         booster = boosted.train(task.encoded[train], residual[train], task.seed)
         held_out[test] = boosted.outputs(booster, task.encoded[test])
@@ -70,9 +70,12 @@ def fit(task: Task) -> Fitted:
     return Fitted(core, rest.held_out + weight * held_out, rest.forward)
 
 
-def _ridge_held_out(linear: Array, task: Task) -> Array:
-    """Out-of-fold predictions of a ridge regression, its penalty chosen within each fold by leave-one-out."""
+def _ridge_held_out(task: Task) -> Array:
+    """Out-of-fold predictions of a ridge regression, its penalty chosen within each fold by leave-one-out; (n,)."""
+    if len(task) < _FEWEST:
+        return np.zeros(len(task))
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import cross_val_predict
 
+    linear, _ = gp.Views.of(task.schema, task.encoded).linear(task.encoded)
     return np.asarray(cross_val_predict(RidgeCV(np.logspace(-4, 2, 13)), linear, task.y, cv=list(task.folds())))

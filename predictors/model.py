@@ -55,8 +55,10 @@ class Base:
         flat = encoded.reshape(-1, encoded.shape[-1])
         where = [schema.names.index(name) for name in self.model.schema.names]
         old = self.model.schema.encode_table(recode(schema, self.model.schema, schema.decode(flat)[:, where]))
-        centre = self.slope * self.model.latent(old)[0] + self.intercept
-        return np.asarray(centre.reshape(encoded.shape[:-1]))
+        centre = self.model.latent(old)[0]
+        if self.model.schema.log != schema.log:
+            centre = np.log(np.maximum(centre, 1e-300)) if schema.log else np.exp(centre)
+        return np.asarray((self.slope * centre + self.intercept).reshape(encoded.shape[:-1]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""The process against gpytorch and finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from predictors_data import designs, space, truth
+
+from predictors import gp
+from predictors.core import Task
+
+gpytorch = pytest.importorskip("gpytorch")
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def task() -> Task:
+    rows = designs(40, 2)
+    y = np.array([truth(r) for r in rows])
+    return Task(space(), space().encode(rows), (y - y.mean()) / y.std(), np.linspace(0, 0.01, 40))
+
+
+@pytest.fixture
+def hyper(task: Task) -> gp.Hyper:
+    return gp.Hyper(np.random.default_rng(0).normal(0.5, 0.3, len(task.schema.features)), -0.3,
+                    np.array([0.2, -0.4, 0.1]), -3.0)
+
+
+def test_gradient_is_the_slope_of_the_objective(task: Task, hyper: gp.Hyper) -> None:
+    views = gp.Views.of(task.schema, task.encoded)
+    evaluate = gp.objective(gp.inputs(views, task.encoded), task.y, task.known)
+    theta, step = hyper.pack(), 1e-5
+    slopes = [(evaluate(theta + e)[0] - evaluate(theta - e)[0]) / (2 * step) for e in step * np.eye(len(theta))]
+    np.testing.assert_allclose(evaluate(theta)[1], slopes, rtol=1e-5, atol=1e-6)
+
+
+def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> None:
+    """The same kernel, put together from gpytorch's parts."""
+    views = gp.Views.of(task.schema, task.encoded)
+    data = gp.inputs(views, task.encoded)
+    width = data.near.shape[1]
+    local = gpytorch.kernels.ScaleKernel(
+        gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=width, active_dims=range(width))
+    )
+    local.base_kernel.lengthscale = torch.tensor(np.exp(hyper.lengthscale)[data.owners])
+    local.outputscale = torch.tensor(np.exp(hyper.scale))
+    constant = gpytorch.kernels.ConstantKernel()
+    constant.constant = torch.tensor([1.0])
+    kernel = local + constant
+    for g in range(gp.GROUPS):
+        linear = gpytorch.kernels.LinearKernel(active_dims=width + np.flatnonzero(data.group == g))
+        linear.variance = torch.tensor(np.exp(hyper.linear[g]))
+        kernel = kernel + linear
+
+    class Exact(gpytorch.models.ExactGP):
+        def __init__(self) -> None:
+            noise = torch.tensor(np.exp(hyper.noise) + task.known + 1e-8)
+            likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(noise=noise)
+            x = torch.tensor(np.concatenate([data.near, data.linear], axis=1))
+            super().__init__(x[:30], torch.tensor(task.y[:30]), likelihood)
+            self.x, self.likelihood.noise_covar.noise = x, noise[:30]
+
+        def forward(self, x: object) -> object:
+            return gpytorch.distributions.MultivariateNormal(torch.zeros(len(x), dtype=torch.double), kernel(x))
+
+    reference = Exact().double().eval()
+    with torch.no_grad(), gpytorch.settings.fast_computations(False, False, False):
+        expected = reference(reference.x[30:])
+        mean, covariance = expected.mean.numpy(), expected.covariance_matrix.numpy()
+        prior = reference.forward(reference.x[:30])
+        likelihood = float(reference.likelihood(prior).log_prob(torch.tensor(task.y[:30])))
+    core = gp.condition(views, hyper, task.encoded[:30], task.y[:30], task.known[:30])
+    ours = core.joint(task.encoded[30:])
+    np.testing.assert_allclose(ours[0], mean, atol=1e-6)
+    np.testing.assert_allclose(ours[1], covariance, atol=1e-6)
+    np.testing.assert_allclose(core.moments(task.encoded[30:])[1], np.diag(covariance), atol=1e-6)
+    center, spread = gp._prior(len(task.schema.features))
+    penalty = 0.5 * float((((hyper.pack() - center) / spread) ** 2).sum())
+    value = gp.objective(data.take(slice(30)), task.y[:30], task.known[:30])(hyper.pack())[0]
+    assert value == pytest.approx(penalty - likelihood, abs=1e-5)
+
+
+def test_left_out_predictions_are_those_of_refits(task: Task) -> None:
+    fitted = gp.fit(task)
+    assert isinstance(fitted.core, gp.GaussianProcess)
+    for row in (0, 17, 39):
+        rest = np.delete(np.arange(40), row)
+        core = gp.condition(fitted.core.views, fitted.core.hyper, task.encoded[rest], task.y[rest], task.known[rest])
+        assert core.moments(task.encoded[[row]])[0][0] == pytest.approx(fitted.held_out[row], abs=1e-6)
