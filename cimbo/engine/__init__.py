@@ -21,7 +21,7 @@ from cimbo.engine.worker import Evaluate, Job, measure
 from cimbo.errors import BadInput
 from cimbo.store.values import one_line
 
-__all__ = ["Outcome", "close", "connect", "run"]
+__all__ = ["Evaluate", "Outcome", "close", "connect", "run"]
 
 
 def run(
