@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,11 +46,13 @@ class Choice:
         values = tuple(values)
         if not name or not isinstance(name, str):
             raise BadInput(f"gene {name!r}", "a gene needs a name", "give it a non-empty string")
+        numbers = [isinstance(v, int | float) and abs(v) <= sys.float_info.max for v in values]
+        if not all(numbers) and not all(isinstance(v, str) for v in values):
+            raise BadInput(
+                f"gene {name}", "values must be all finite numbers or all strings", f"it lists {list(values)}"
+            )
         if not values or len(set(values)) < len(values):
             raise BadInput(f"gene {name}", "needs at least one value, none twice", f"it lists {list(values)}")
-        numbers = [isinstance(v, int | float) and math.isfinite(v) for v in values]
-        if not all(numbers) and not all(isinstance(v, str) for v in values):
-            raise BadInput(f"gene {name}", "values must be all finite numbers or all strings", f"it lists {list(values)}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "values", tuple(sorted(values)) if all(numbers) else values)
         object.__setattr__(self, "active_if", {k: tuple(v) for k, v in (active_if or {}).items()})
@@ -84,14 +87,18 @@ class SearchSpace:
             raise BadInput("space", "has no genes", "list at least one Choice")
         repeated = {n for n in self.names if self.names.count(n) > 1}
         if repeated:
-            raise BadInput("space", f"names {sorted(repeated)} stand more than once", "give every gene a name of its own")
+            raise BadInput(
+                "space", f"names {sorted(repeated)} stand more than once", "give every gene a name of its own"
+            )
         self._check_conditions()
 
     def _check_conditions(self) -> None:
         for choice in self.choices:
             for gate, values in choice.active_if.items():
                 if gate not in self.column:
-                    raise BadInput(f"gene {choice.name}", f"depends on unknown gene {gate}", f"use one of {list(self.names)}")
+                    raise BadInput(
+                        f"gene {choice.name}", f"depends on unknown gene {gate}", f"use one of {list(self.names)}"
+                    )
                 for value in values:
                     self.choices[self.column[gate]].index(value)
         _ = self._gating_order
@@ -124,7 +131,9 @@ class SearchSpace:
         while pending:
             ready = [i for i in pending if not any(self.column[g] in pending for g in self.choices[i].active_if)]
             if not ready:
-                raise BadInput("space", f"conditions of {[self.names[i] for i in pending]} form a cycle", "break the cycle")
+                raise BadInput(
+                    "space", f"conditions of {[self.names[i] for i in pending]} form a cycle", "break the cycle"
+                )
             order += ready
             pending = [i for i in pending if i not in ready]
         return tuple(order)
@@ -145,10 +154,10 @@ class SearchSpace:
 
     def canonical_rows(self, rows: NDArray[Any]) -> Rows:
         """Rows (n, d) with every inactive gene set to INACTIVE; a gene that is active but INACTIVE gets its first value."""
-        rows = np.array(rows, dtype=np.int16, ndmin=2)
+        rows = np.maximum(np.array(rows, dtype=np.int16, ndmin=2), 0)
         for i, gates in self._gates:
             is_open = np.logical_and.reduce([open_[rows[:, gate]] for gate, open_ in gates])
-            rows[:, i] = np.where(is_open, np.maximum(rows[:, i], 0), INACTIVE)
+            rows[~is_open, i] = INACTIVE
         return rows
 
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
@@ -156,7 +165,9 @@ class SearchSpace:
         rows = np.array([self._row(d) for d in designs], dtype=np.int16).reshape(-1, len(self.choices))
         canonical = self.canonical_rows(rows)
         for i, j in np.argwhere((canonical != INACTIVE) & (rows == INACTIVE))[:1]:
-            raise BadInput(f"design {i}", f"gene {self.names[j]} is missing", f"give it one of {list(self.choices[j].values)}")
+            raise BadInput(
+                f"design {i}", f"gene {self.names[j]} is missing", f"give it one of {list(self.choices[j].values)}"
+            )
         return canonical
 
     def _row(self, design: Mapping[str, Value]) -> list[int]:
@@ -184,7 +195,9 @@ class SearchSpace:
     @cached_property
     def _numbers(self) -> tuple[NDArray[np.float64], ...]:
         """For each gene the number that stands for each index; the last one, which INACTIVE (-1) selects, is NaN."""
-        return tuple(np.array([*(c.values if c.ordered else range(len(c.values))), np.nan], float) for c in self.choices)
+        return tuple(
+            np.array([*(c.values if c.ordered else range(len(c.values))), np.nan], float) for c in self.choices
+        )
 
     # ---- what a search needs ----------------------------------------------------------------------------------------
 
@@ -276,4 +289,6 @@ class SearchSpace:
             sides = ([Choice(**c) for c in data.get(side, ())] for side in ("architecture", "hardware"))
             return SearchSpace(*sides)
         except (TypeError, AttributeError) as error:
-            raise BadInput("space", f"is not a description of genes ({error})", "give lists of {name, values, active_if}") from None
+            raise BadInput(
+                "space", f"is not a description of genes ({error})", "give lists of {name, values, active_if}"
+            ) from None
