@@ -4,10 +4,10 @@ import math
 import random
 
 import pytest
+from event_simulator import Machine
 
 from cimbo.hardware import simulate
 from cimbo.workload import Layer, Workload
-from event_simulator import Machine
 
 
 def draw(seed: int) -> tuple[Layer, dict]:

@@ -1,0 +1,71 @@
+"""Simulators by name: ours, and those that plug-ins add under the entry points ``cimbo.simulators``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cimbo import hardware
+from cimbo.errors import BadInput
+from cimbo.plugins import find
+from cimbo.workload import Workload
+
+
+class Simulator(Protocol):
+    """What a network costs on a chip."""
+
+    @property
+    def name(self) -> str: ...
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+        """At least latency_ms, energy_uj and area_mm2."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """cimbo's own performance model."""
+
+    name: str = "cimbo"
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+        return hardware.simulate(workload, {**self.fixed, **chip})
+
+
+def simulator(name: str, **options: Any) -> Simulator:
+    """The simulator ``name``, set up with ``options``: "cimbo" (ours), "zigzag", "command", "table", or a plug-in's.
+
+    Raises BadInput when there is none of that name, or when it takes no such options.
+    """
+    try:
+        return find("simulators", name, {known: lambda made=made: made(options) for known, made in _BUILT_IN.items()})
+    except TypeError as error:
+        raise BadInput(f"simulator {name}", f"cannot be set up ({error})", "check its options") from None
+
+
+def _zigzag(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluators.zigzag import ZigZag
+
+    return ZigZag(**options)
+
+
+def _command(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluators.command import Command
+
+    return Command(**options)
+
+
+def _table(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluators.table import Table
+
+    return Table(**options)
+
+
+_BUILT_IN = {
+    "cimbo": lambda options: ClosedForm(**options),
+    "command": _command,
+    "table": _table,
+    "zigzag": _zigzag,
+}

@@ -1,0 +1,116 @@
+"""Chips as input: every mistake is named; and the constants file is complete."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from cimbo._data import path
+from cimbo.errors import BadInput
+from cimbo.hardware import BASELINE, BASELINE_VIT_B, DEFAULTS, area_mm2, chip_choices, explain, simulate, simulate_batch
+from cimbo.hardware.constants import check, constant, scale
+from cimbo.hardware.space import columns
+from cimbo.networks import network
+from cimbo.workload import Workload, linear
+
+WORKLOAD = Workload("w", (linear("a", 4, (8, 8)),))
+
+
+def test_core_space_has_its_published_size():
+    sizes = [len(choice.values) for choice in chip_choices()]
+    assert len(sizes) == 10
+    assert np.prod(sizes) == pytest.approx(9.7e5, rel=0.01)
+    extended = {choice.name: choice.values for choice in chip_choices(extended=True)}
+    assert all(DEFAULTS[name] in values for name, values in list(extended.items())[10:])
+
+
+@pytest.mark.parametrize("chip", [BASELINE, BASELINE_VIT_B])
+def test_baselines_lie_in_the_space(chip):
+    assert all(chip[choice.name] in choice.values for choice in chip_choices())
+
+
+def test_the_largest_small_network_does_not_fit_the_baseline_for_free():
+    family = network("fmnist-vit")
+    assert not simulate(family.workload(family.largest()), BASELINE)["resident"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": -64}, "chip 0.rows: is -64; give a whole positive number"),
+        ({"rows": 0}, "chip 0.rows: is 0"),
+        ({"cols": 12.5}, "chip 0.cols: is 12.5"),
+        ({"buffer_mb": float("nan")}, "chip 0.buffer_mb: is nan"),
+        ({"rows": "many"}, "chip.rows: is 'many'; give a number"),
+        ({"row": 64}, "chip.row: is no gene of a chip; did you mean rows?"),
+        ({"array": "flash"}, "chip 0.array: flash is unknown; use one of analog_sram"),
+        ({"cols": 4}, "chip 0.cols: 4.0 cannot hold one weight"),
+        ({"supply_v": 0.2}, "chip 0.supply_v: 0.2 is below threshold"),
+    ],
+)
+def test_bad_chips_are_named(change, message):
+    with pytest.raises(BadInput) as error:
+        simulate(WORKLOAD, BASELINE | change)
+    assert message in str(error.value)
+
+
+def test_missing_genes_are_named():
+    chip = {name: value for name, value in BASELINE.items() if name != "dram_bw"}
+    with pytest.raises(BadInput, match=r"chip.dram_bw: is missing"):
+        simulate(WORKLOAD, chip)
+    with pytest.raises(BadInput, match=r"chip 1.dram_bw: is missing"):
+        simulate_batch(WORKLOAD, [BASELINE, chip])
+
+
+def test_batches_that_do_not_match():
+    with pytest.raises(BadInput, match="2 for 3 chips"):
+        simulate_batch([WORKLOAD] * 2, [BASELINE] * 3)
+    with pytest.raises(BadInput, match="the list is empty"):
+        simulate_batch([], [BASELINE])
+    with pytest.raises(BadInput, match="the list is empty"):
+        simulate_batch(WORKLOAD, [])
+    with pytest.raises(BadInput, match="describes 2 chips"):
+        simulate(WORKLOAD, BASELINE | {"rows": [64, 128]})
+
+
+def test_columns_and_lists_are_one_thing():
+    chips = [BASELINE, BASELINE | {"rows": 64, "array": "rram"}]
+    as_columns = {name: [chip.get(name, DEFAULTS.get(name)) for chip in chips] for name in chips[1]}
+    assert area_mm2(chips) == pytest.approx(area_mm2(as_columns))
+    assert columns(chips)["dac_bits"].tolist() == [1, 1]
+
+
+def test_every_constant_has_value_unit_node_and_source():
+    entries = tomllib.loads(path("constants.toml").read_text(encoding="utf-8"))
+    values = check(entries)
+    assert len(values) > 50
+    assert all(entry["source"] for names in entries.values() for entry in names.values())
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"value": 1, "unit": "furlong", "node_nm": 28, "source": "x"}, "a.b: unit 'furlong' is unknown"),
+        ({"value": 1, "unit": "V", "node_nm": 28}, "a.b: has no source"),
+    ],
+)
+def test_bad_constants_are_named(entry, message):
+    with pytest.raises(BadInput, match=message):
+        check({"a": {"b": entry}})
+
+
+def test_scaling_is_one_at_28_nm_and_follows_the_table():
+    assert scale("area", np.array([28.0]))[0] == pytest.approx(1)
+    assert scale("delay", constant("scaling.nodes")) == pytest.approx(constant("scaling.delay"))
+
+
+def test_explain_adds_up():
+    family = network("fmnist-mobilenet")
+    told = explain(family.workload(family.smallest()), BASELINE)
+    assert sum(told["time_by_bound_ms"].values()) == pytest.approx(told["latency_ms"])
+    assert sum(layer["time_share"] for layer in told["layers"]) == pytest.approx(1)
+    assert sum(told["energy_by_part_uj"].values()) == pytest.approx(told["energy_uj"])
+    genes = {knob["gene"] for knob in told["knobs"]}
+    assert genes == {choice.name for choice in chip_choices(extended=True)}
+    wider = next(knob for knob in told["knobs"] if knob["gene"] == "dram_bw" and knob["to"] > knob["from"])
+    assert wider["latency_ms"] <= 1 < wider["area_mm2"]
