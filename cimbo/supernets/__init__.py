@@ -1,0 +1,1 @@
+"""Elastic networks that share their weights: torch modules, training, real measurement, converter noise."""
