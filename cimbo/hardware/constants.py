@@ -10,7 +10,8 @@ from cimbo._data import path
 from cimbo.errors import BadInput
 
 UNITS = frozenset(
-    ["1", "1/bit", "V", "fF", "fF/bit", "fF/cell", "um2", "um2/bit", "mm2", "mm2/bit", "ns", "ns/row", "nW/um2", "pW/bit", "uW/MB", "KB", "nm", "bit", "pJ", "pJ/bit", "pJ/bit/mm", "fJ/cell", "op/element"]
+    ("1", "1/bit", "V", "fF", "fF/bit", "fF/cell", "um2", "um2/bit", "mm2", "mm2/bit", "ns", "ns/row", "nW/um2", "pW/bit")
+    + ("uW/MB", "KB", "nm", "bit", "pJ", "pJ/bit", "pJ/bit/mm", "fJ/cell", "op/element")
 )
 _FILE = "constants.toml"
 

@@ -1,6 +1,7 @@
 """Descriptors of a network on a chip that follow from physics, cheap enough to give to a surrogate for every candidate."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -14,13 +15,11 @@ def features(workloads: Workload | Sequence[Workload], chips: Chips) -> dict[str
     MACs, weight bits, tiles, tiles a macro, ideal cycles of arrays, weight load, buffer and vector unit, clock in ns,
     area in mm2. Takes what ``simulate_batch`` takes; raises BadInput as it does.
     """
-    chip, parts = pair_up(workloads, chips)
-    found = [_features(part, grid) for part, grid in parts]
-    joined = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-    return joined | {"log_clock_ns": np.log(chip.clock_ns), "log_area_mm2": np.log(chip.area_mm2)}
+    found = [_features(part, grid) for part, grid in pair_up(workloads, chips)]
+    return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
 
 
-def _features(part: object, grid: Grid) -> dict[str, np.ndarray]:
+def _features(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
     r = chip_rows(part, grid)
     tiles = grid.sums(r.static * r.tiles)
     weight_bits = grid.sums(r.static * r.weight_load_bits)
@@ -42,4 +41,5 @@ def _features(part: object, grid: Grid) -> dict[str, np.ndarray]:
         "attention_cycles": grid.sums(r.dynamic * r.macs_each) / r.vector_lanes[grid.starts],
         "spilled_bits": grid.sums(np.where(r.spill, r.input_bits + r.output_bits, 0)),
     }
-    return {f"log_{name}": np.log1p(value) for name, value in logs.items()} | {"fits": fits.astype(float)}
+    chip = {"log_clock_ns": np.log(part.clock_ns), "log_area_mm2": np.log(part.area_mm2)}
+    return {f"log_{name}": np.log1p(value) for name, value in logs.items()} | chip | {"fits": fits.astype(float)}

@@ -5,13 +5,14 @@ are summed into (network, chip) pairs. Large batches run in chunks, so memory st
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from cimbo.errors import BadInput
-from cimbo.hardware.circuit import AREA_PARTS, circuit
+from cimbo.hardware.circuit import circuit
 from cimbo.hardware.mapping import BOUNDS, CHIP_COLUMNS, EVENTS, bounds, capacity, choose, events, place, schedule
 from cimbo.hardware.space import columns
 from cimbo.workload import COLUMNS, Workload
@@ -41,27 +42,22 @@ def simulate_batch(workloads: Workload | Sequence[Workload], chips: Chips) -> di
     chips, one chip, or a mapping of columns. Keys: latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation,
     leakage_mw, resident and is_bound (bool), energy_uj.PART and area_mm2.PART. Raises BadInput.
     """
-    chip, parts = pair_up(workloads, chips)
-    solved = [_solve(part, grid) for part, grid in parts]
-    result = {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
-    return result | {f"area_mm2.{name}": chip.area_parts[name] for name in AREA_PARTS}
+    solved = [_solve(part, grid) for part, grid in pair_up(workloads, chips)]
+    return {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
 
 
 def pair_up(
     workloads: Workload | Sequence[Workload], chips: Chips
-) -> tuple[SimpleNamespace, Iterator[tuple[SimpleNamespace, "Grid"]]]:
-    """All chips of a batch, and its pairs chunk by chunk: the chunk's chips, and the grid of its rows."""
+) -> Iterator[tuple[SimpleNamespace, "Grid"]]:
+    """The pairs of a batch chunk by chunk: the chunk's chips, and the grid of its rows."""
     table = columns(chips)
     listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
     size = _common_size(len(listed), table["rows"].size)
-    chip = circuit({name: _stretch(values, size) for name, values in table.items()})
-    return chip, (_chunk(chip, listed, span) for span in _spans(listed, size))
-
-
-def _chunk(chip: SimpleNamespace, listed: list[Workload], span: slice) -> tuple[SimpleNamespace, "Grid"]:
-    chosen = listed if len(listed) == 1 else listed[span]
-    part = SimpleNamespace(**{name: value[span] for name, value in vars(chip).items() if isinstance(value, np.ndarray)})
-    return part, Grid([workload.unique[0] for workload in chosen], part.rows.size)
+    table = {name: np.broadcast_to(values, (size,)) for name, values in table.items()}
+    for span in _spans(listed, size):
+        chosen = listed if len(listed) == 1 else listed[span]
+        part = circuit({name: values[span] for name, values in table.items()})
+        yield part, Grid([workload.unique[0] for workload in chosen], part.rows.size)
 
 
 def _common_size(workloads: int, chips: int) -> int:
@@ -70,10 +66,6 @@ def _common_size(workloads: int, chips: int) -> int:
     if workloads != chips and 1 not in (workloads, chips):
         raise BadInput("workloads", f"{workloads} for {chips} chips", "give as many of each, or one of either")
     return max(workloads, chips)
-
-
-def _stretch(values: np.ndarray, size: int) -> np.ndarray:
-    return values if values.size == size else np.repeat(values, size)
 
 
 def _spans(listed: list[Workload], size: int) -> Iterator[slice]:
@@ -127,6 +119,7 @@ def _solve(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
         "resident": resident,
         "is_bound": grid.sums(plan.is_bound) > 0,
         **{f"energy_uj.{name}": value * 1e-6 for name, value in picojoules.items()},
+        **{f"area_mm2.{name}": value for name, value in part.area_parts.items()},
     }
 
 
@@ -174,10 +167,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     is_bound, energy_parts_uj, area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound,
     utilisation and energy_uj by part, in order. Raises BadInput naming the gene.
     """
-    table = columns(chip)
-    if table["rows"].size != 1:
-        raise BadInput("chip", f"describes {table['rows'].size} chips", "give one, or use simulate_batch")
-    part = circuit(table)
+    part = _one_circuit(chip)
     shapes, where = workload.unique
     grid = Grid([shapes], 1)
     rows, plan, resident = _plan(part, grid)
@@ -202,11 +192,34 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _one_circuit(chip: Mapping[str, Any]) -> SimpleNamespace:
+    """The circuit of one chip, kept for the next network on it."""
+    try:
+        return _kept_circuit(tuple(chip.items()))
+    except TypeError:  # lists as values: several chips
+        return _checked_circuit(chip)
+
+
+def _checked_circuit(chip: Mapping[str, Any]) -> SimpleNamespace:
+    table = columns(chip)
+    if table["rows"].size != 1:
+        raise BadInput("chip", f"describes {table['rows'].size} chips", "give one, or use simulate_batch")
+    return circuit(table)
+
+
+@lru_cache(maxsize=256)
+def _kept_circuit(items: tuple) -> SimpleNamespace:
+    return _checked_circuit(dict(items))
+
+
 def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[str, Any]]:
     part, plan, counts = of
     energy = _energy(part, counts, plan.cycles)
     names = list(energy)
-    by_shape = (np.stack([energy[name] for name in names]) * 1e-6).T.tolist()
+    by_shape = [
+        dict(zip(names, values, strict=True))
+        for values in (np.stack([energy[name] for name in names]) * 1e-6).T.tolist()
+    ]
     bound, cycles, peak = bounds(plan).tolist(), plan.cycles.tolist(), float(part.peak_macs[0])
     return [
         {
@@ -215,7 +228,7 @@ def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[st
             "cycles": cycles[shape],
             "bound": BOUNDS[bound[shape]],
             "utilisation": layer.macs / (cycles[shape] * peak),
-            "energy_uj": dict(zip(names, by_shape[shape], strict=True)),
+            "energy_uj": by_shape[shape].copy(),
         }
         for layer, shape in zip(workload.layers, where, strict=True)
     ]
