@@ -15,15 +15,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import problem
 import vices
 
 from cimbo import engine
 from cimbo.errors import BadInput
+from cimbo.loop import Guidance
 from cimbo.pareto import non_dominated
 from cimbo.store import Store
 
@@ -71,6 +74,17 @@ class Faults:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Shortfall:
+    """A search in which a share of the designs fails: its hypervolume over that of the same search without failures."""
+
+    share: float
+    budget: int
+    recorded: int
+    failed: int
+    hypervolume: float
+
+
 def start(mode: str, folder: Path, budget: int, last: float) -> subprocess.Popen[str]:
     command = [sys.executable, HERE / "victim.py", mode, folder / "study.db", folder / "acks", str(budget), str(last)]
     return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
@@ -82,13 +96,39 @@ def acks(folder: Path) -> list[dict[str, Any]]:
 
 
 def front(path: Path) -> set[tuple[str, float, float]]:
+    """The designs that are best in the first metric upwards and the second downwards."""
     with Store.open(path, readonly=True) as store:
-        rows = [(r.key, r.metrics["up"], r.metrics["down"]) for r in store.records()]
+        rows = [(r.key, *r.metrics.values()) for r in store.records()]
     best = non_dominated(np.array([(up, -down) for _, up, down in rows]))
     return {row for row, good in zip(rows, best, strict=True) if good}
 
 
-def kill_drill(kills: int, *, budget: int, jobs: int, seed: int = 0) -> Kills:
+def shortfall_drill(shares: tuple[float, ...], *, budget: int, seed: int = 0) -> list[Shortfall]:
+    """The real search on a problem of which ``shares`` of the designs fail, in every way there is."""
+    found, clean = [], 0.0
+    for share in (0.0, *shares):
+        with problem.study(None, seed) as study:
+            study.optimize(partial(problem.faulty, share=share), budget, n_jobs=2, timeout_s=2.0)
+            rows, volume = study.evaluations(), study.hypervolume()
+        assert volume is not None
+        clean = clean or volume
+        failed = sum(r.status == "failed" for r in rows)
+        found.append(Shortfall(share, budget, len(rows), failed, volume / clean))
+    return found[1:]
+
+
+def orders(budget: int, jobs: tuple[int, ...]) -> list[list[str]]:
+    """The keys of a search with each number of workers, by the place at which they were proposed."""
+    found = []
+    for n in jobs:
+        with problem.study(None) as study:
+            study.optimize(problem.evaluate, budget, n_jobs=n, guidance=Guidance(initial=10))
+            rows = sorted(study.evaluations(), key=lambda r: r.extra["position"])
+            found.append([r.key for r in rows])
+    return found
+
+
+def kill_drill(kills: int, *, budget: int, jobs: int, seed: int = 0, mode: str = "solo") -> Kills:
     """SIGKILLs at random instants until there were ``kills`` of them; a study that reaches its budget is checked."""
     dice, total, results = random.Random(seed), 0, Counter[str]()
     restarts: list[float] = []
@@ -96,7 +136,7 @@ def kill_drill(kills: int, *, budget: int, jobs: int, seed: int = 0) -> Kills:
         whole = Path(name) / "whole"
         whole.mkdir()
         begin = time.perf_counter()
-        ended(start("solo", whole, budget, jobs))
+        ended(start(mode, whole, budget, jobs))
         span, expected = time.perf_counter() - begin, front(whole / "study.db")
         while total < kills:
             results["studies"] += 1
@@ -104,7 +144,7 @@ def kill_drill(kills: int, *, budget: int, jobs: int, seed: int = 0) -> Kills:
             folder.mkdir()
             while True:
                 known = len(acks(folder))
-                killed = shoot(start("solo", folder, budget, jobs), dice.uniform(0, span) if total < kills else None)
+                killed = shoot(start(mode, folder, budget, jobs), dice.uniform(0, span) if total < kills else None)
                 total += killed
                 restarts += [line["after_s"] for line in acks(folder)[known : known + 1]]
                 results += inspect(folder)

@@ -15,7 +15,7 @@ def test_killed_at_random_instants_a_study_loses_nothing():
 
 
 def test_killed_while_workers_evaluate_a_study_loses_nothing():
-    found = drills.kill_drill(3, budget=40, jobs=2, seed=1)
+    found = drills.kill_drill(2, budget=30, jobs=2, seed=1)
     assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (0, 0, 0, 0)
 
 
@@ -24,6 +24,12 @@ def test_processes_that_share_a_study_and_die(processes: int):
     found = drills.swarm_drill(processes, budget=300, deaths=0.1)
     assert found.evaluations == 300
     assert (found.lost, found.duplicated, found.twice, found.left_running) == (0, 0, 0, 0)
+
+
+def test_the_designs_do_not_depend_on_the_number_of_workers():
+    one, four = drills.orders(15, (1, 4))
+    assert one == four
+    assert len(one) == 15
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5])

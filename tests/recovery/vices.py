@@ -13,9 +13,13 @@ VICES = ("raise", "nan", "inf", "hang", "segfault", "kill", "memory", "nonsense"
 
 def candidate(number: int, share: float) -> dict[str, Any]:
     """Parameters of which ``share`` go wrong, each in its own way; the same whenever asked."""
-    dice = random.Random(number)
-    vice = VICES[number % len(VICES)] if dice.random() < share else "none"
-    return {"x": dice.random(), "vice": vice}
+    return {"x": float(number), "vice": vice({"number": number}, share)}
+
+
+def vice(params: dict[str, Any], share: float) -> str:
+    """What goes wrong with a design: always the same, and ``none`` for most when ``share`` is small."""
+    dice = random.Random(repr(sorted(params.items())))
+    return dice.choice(VICES) if dice.random() < share else "none"
 
 
 def evaluate(params: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """The programs that the drills kill. Each is a real process on a real study file.
 
 ``solo``: one study, one process, a proposal that depends on everything recorded before, as a real search does.
+``search``: the same with the real search, `Study.optimize`.
 ``swarm``: one of several processes that share the candidates of one study.
 Both write a line to ACKS after the store has acknowledged an evaluation, and before they go on.
 """
@@ -60,6 +61,24 @@ def solo(path: str, acks: int, budget: int, jobs: int) -> None:
                 note(acks, key=done.key, number=done.number, metrics=done.metrics, after_s=time.perf_counter() - ready)
 
 
+def search(path: str, acks: int, budget: int, jobs: int) -> None:
+    import botorch  # noqa: F401 (imports are not part of what is timed)
+    import problem
+
+    from cimbo.loop import Guidance
+
+    ready = time.perf_counter()
+
+    def heard(event: object) -> None:
+        done = getattr(event, "record", None)
+        if done is not None:
+            after_s = time.perf_counter() - ready
+            note(acks, key=done.key, number=done.number, metrics=done.metrics, after_s=after_s)
+
+    with problem.study(path) as study:
+        study.optimize(problem.evaluate, budget, n_jobs=jobs, guidance=Guidance(initial=10), listener=heard)
+
+
 def swarm(path: str, acks: int, budget: int, deaths: float) -> None:
     owner, dice = f"swarm {os.getpid()}", random.Random(os.getpid())
     free, seen = {f"{i:05d}" for i in range(budget)}, 0
@@ -95,10 +114,8 @@ if __name__ == "__main__":
     mode, study, acks_path, budget_text, last = sys.argv[1:]
     acks_file = os.open(acks_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        if mode == "solo":
-            solo(study, acks_file, int(budget_text), int(last))
-        else:
-            swarm(study, acks_file, int(budget_text), float(last))
+        programs = {"solo": solo, "search": search, "swarm": swarm}
+        programs[mode](study, acks_file, int(budget_text), float(last) if mode == "swarm" else int(last))
     except BadInput as error:
         print(error, file=sys.stderr)
         sys.exit(2)
