@@ -28,22 +28,29 @@ if TYPE_CHECKING:
     from predictors.schema import Schema as Schema
     from predictors.schema import infer as infer
     from predictors.sklearn_api import SklearnPredictor as SklearnPredictor
-    from predictors.validate import Report as Report
-    from predictors.validate import Scores as Scores
-    from predictors.validate import compare as compare
-    from predictors.validate import grow_forward as grow_forward
-    from predictors.validate import learning_curve as learning_curve
-    from predictors.validate import more_samples as more_samples
-    from predictors.validate import score as score
-    from predictors.validate import validate as validate
+    from predictors.validation import Report as Report
+    from predictors.validation import Scores as Scores
+    from predictors.validation import compare as compare
+    from predictors.validation import grow_forward as grow_forward
+    from predictors.validation import learning_curve as learning_curve
+    from predictors.validation import more_samples as more_samples
+    from predictors.validation import score as score
+    from predictors.validation import validate as validate
 
-_WHERE = {
-    "PredictorError": "errors", "Feature": "schema", "Schema": "schema", "infer": "schema", "Model": "model",
-    "Prediction": "model", "fit": "fitting", "save": "bundle", "load": "bundle", "inspect": "bundle",
-    "bundles": "bundle", "Report": "validate", "Scores": "validate", "compare": "validate", "grow_forward": "validate",
-    "botorch_model": "adapter", "SklearnPredictor": "sklearn_api",
-    "importances": "importance", "picture": "importance", "learning_curve": "validate", "more_samples": "validate", "score": "validate", "validate": "validate",
+_MODULES = {
+    "adapter": ("botorch_model",),
+    "bundle": ("bundles", "inspect", "load", "save"),
+    "errors": ("PredictorError",),
+    "fitting": ("fit",),
+    "importance": ("importances", "picture"),
+    "model": ("Model", "Prediction"),
+    "schema": ("Feature", "Schema", "infer"),
+    "sklearn_api": ("SklearnPredictor",),
+    "validation": (
+        "Report", "Scores", "compare", "grow_forward", "learning_curve", "more_samples", "score", "validate",
+    ),
 }  # fmt: skip
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_WHERE)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictors.boosted import Boosted
 from predictors.gp import GaussianProcess
@@ -33,10 +34,10 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
     if isinstance(core, (Boosted, Hybrid)):
         trees = core.members if isinstance(core, Boosted) else (core.booster,)
         owners = model.schema.owners
-        found["gain"] = np.bincount(owners, sum(_gain(t, len(owners)) for t in trees))
+        found["gain"] = _by(owners, np.sum([_gain(t, len(owners)) for t in trees], axis=0))
         if X is not None:
             encoded = model.schema.encode(X)
-            found["shap"] = np.bincount(owners, sum(_shap(t, encoded) for t in trees))
+            found["shap"] = _by(owners, np.sum([_shap(t, encoded) for t in trees], axis=0))
     return {measure: dict(zip(model.schema.names, _shares(v), strict=True)) for measure, v in found.items()}
 
 
@@ -72,10 +73,15 @@ def _relevance(process: GaussianProcess) -> Array:
     """(d,) prior variance that each feature accounts for, over the training rows."""
     hyper, train = process.hyper, process.train
     weights = np.exp(hyper.linear)[train.group] * (train.linear.T @ process.alpha)
-    straight = np.bincount(process.views.linear_owners(), weights**2 * train.linear.var(axis=0))
+    straight = _by(process.views.linear_owners(), weights**2 * train.linear.var(axis=0))
     lengths = np.exp(hyper.lengthscale)[train.owners]
-    curved = np.bincount(train.owners, np.exp(hyper.scale) * train.near.var(axis=0) / lengths**2)
+    curved = _by(train.owners, np.exp(hyper.scale) * train.near.var(axis=0) / lengths**2)
     return straight + curved
+
+
+def _by(owners: NDArray[np.intp], values: Array) -> Array:
+    """Sum of ``values`` (k,) over the columns of each feature, (d,)."""
+    return np.asarray(np.bincount(owners, values), dtype=np.float64)
 
 
 def _gain(booster: Any, width: int) -> Array:

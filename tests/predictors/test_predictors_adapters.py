@@ -12,12 +12,11 @@ from predictors import PredictorError
 sklearn = pytest.importorskip("sklearn")
 
 
-@pytest.mark.parametrize("kind", ["gp", "xgboost"])
 @pytest.mark.filterwarnings("ignore")
-def test_check_estimator(kind: str) -> None:
+def test_check_estimator() -> None:
     from sklearn.utils.estimator_checks import check_estimator
 
-    check_estimator(predictors.SklearnPredictor(kind), on_skip=None)
+    check_estimator(predictors.SklearnPredictor("gp"), on_skip=None)
 
 
 def test_pipeline_cross_val_score_and_clone(rows: list[dict], y: np.ndarray) -> None:
@@ -55,6 +54,7 @@ def test_botorch_posterior_is_the_models(model: predictors.Model, rows: list[dic
     np.testing.assert_allclose(ours, covariance, atol=1e-6 * covariance.max())
 
 
+@pytest.mark.filterwarnings("ignore::botorch.exceptions.warnings.NumericsWarning")
 def test_botorch_acquisition_over_two_objectives(rows: list[dict], y: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
     from botorch.acquisition.multi_objective.monte_carlo import qNoisyExpectedHypervolumeImprovement

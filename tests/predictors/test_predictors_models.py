@@ -8,11 +8,10 @@ import time
 
 import numpy as np
 import pytest
+from predictors_data import designs, measured, space, truth
 
 import predictors
 from predictors import Feature, PredictorError, Schema
-
-from predictors_data import designs, measured, space, truth
 
 
 def test_predicts_what_it_has_not_seen(model: predictors.Model, rows: list[dict], y: np.ndarray) -> None:

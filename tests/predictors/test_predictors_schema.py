@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from predictors_data import designs, space
 
 from predictors import Feature, PredictorError, Schema, infer
-
-from predictors_data import designs, space
 
 SMALL = Schema((Feature("d", "ordinal", (6, 3, 4)), Feature("a", "nominal", ("x", "y")), Feature("m", "numeric")))
 
