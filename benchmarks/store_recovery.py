@@ -105,7 +105,8 @@ def signals(_: int) -> Iterator[Line]:
 
 
 DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
-    "kills": kills, "search": search, "shortfall": shortfall, "swarms": swarms, "faults": faults, "files": files, "disk": disk, "signals": signals,
+    "kills": kills, "search": search, "shortfall": shortfall, "swarms": swarms,
+    "faults": faults, "files": files, "disk": disk, "signals": signals,
 }  # fmt: skip
 
 

@@ -232,3 +232,17 @@ def test_the_network_is_recognised_by_the_longest_mount_point():
     assert {"nfs4", "lustre", "cifs", "fuse.sshfs"} <= place.NETWORK
     assert not {"ext4", "xfs", "tmpfs"} & place.NETWORK
     assert place.on_network(Path("/proc/self")) is None
+
+
+def test_processes_that_start_the_same_study_at_once_get_the_same_file(path: Path):
+    def begin(i: int) -> int:
+        with Store.open(path, {**DEFINITION, "seed": i}) as store:
+            put(store, f"k{i}")
+            return int(store.definition["seed"])
+
+    with ThreadPoolExecutor(8) as pool:
+        seeds = set(pool.map(begin, range(16)))
+    assert len(seeds) == 1
+    with Store.open(path) as store:
+        assert store.count() == 16
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -42,7 +42,7 @@ def to_json(value: object, where: str) -> str:
 def from_json(text: str, where: str) -> Any:
     """The value behind ``text``. Raises BadInput when a study file was tampered with or damaged."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return _STRICT.decode(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(where, f"holds damaged JSON ({error})", "restore the file from a copy") from error
 
@@ -108,6 +108,9 @@ def _finite(value: object) -> object:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _plain(value: object) -> object:
