@@ -31,7 +31,7 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
 
-ROWS_IN_FLIGHT = 12_000  # about what stays in a core's second-level cache
+ROWS_IN_FLIGHT = 6_000  # some hundred columns of them stay in a core's second-level cache
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from zigzag_layers import gemm, network_layers, zigzag_chip
 
 from cimbo.hardware import simulate
 from cimbo.hardware.circuit import circuit, tree_activity
@@ -20,45 +21,9 @@ ACCELFORGE = [point for point in POINTS if point["tool"].startswith("accelforge"
 pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="needs the shared golden points")
 
 
-def zigzag_chip(overrides: dict) -> dict:
-    """The chip of ZigZag's aimc.yaml and dimc.yaml: one macro of 128 x 128 8-bit weights, no NoC, no vector unit.
-
-    Its arrays are written all rows at once, its groups never share a macro and nothing is scaled by activity.
-    """
-    analog = overrides["base"] == "aimc"
-    rows, logical = overrides.get("rows", 128), overrides.get("cols", 128)
-    return {
-        "rows": rows, "cols": 8 * logical, "macros_per_pe": 1, "pes": 1,
-        "adc_bits": overrides.get("adc", 8), "columns_per_adc": 1, "planes": 1,
-        "buffer_mb": overrides.get("gb_bits", 262144) / 2**23, "buffer_bw": overrides.get("gb_bw", 512),
-        "dram_bw": overrides.get("dram_bw", 64), "dac_bits": overrides.get("dac", 2 if analog else 1),
-        "array": "analog_sram" if analog else "digital_sram", "noc_bw": 1e9, "vector_lanes": 1e9,
-        "packing": 0, "rows_written": rows, "activity": 1,
-    }  # fmt: skip
-
-
-def gemm(name: str, size: dict) -> Layer:
-    """A ZigZag layer (loop sizes) as ours; attention's products are plain layers there."""
-    kernel, groups = size.get("FX", 1), size.get("G", 1)
-    px = size.get("OY", 1) * size.get("OX", 1)
-    inputs = px * size["C"] * groups  # stride 1, borders aside
-    return Layer(
-        name, "conv", px, size["C"] * kernel * size.get("FY", 1), size["K"], groups,
-        inputs=inputs, outputs=px * size["K"] * groups, kernel=kernel, stride=size.get("S", 1),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['net']}-{n['hw']}")
 def test_network_cycles_within_five_percent(network):
-    layers = []
-    for index, entry in enumerate(network["per_unique_layer"]):
-        depthwise = entry["kind"] == "dwconv"
-        size = {
-            "K": 1 if depthwise else entry["k"], "C": 1 if depthwise else entry["c"], "OY": entry["oy"],
-            "OX": entry["ox"], "FX": entry["f"], "FY": entry["f"], "S": entry["s"],
-            "G": entry["g"] if depthwise else 1,
-        }  # fmt: skip
-        layers += [gemm(f"{index}", size)] * entry["count"]
+    layers = network_layers(network)
     ours = simulate(Workload(network["net"], tuple(layers)), zigzag_chip(network["hw_overrides"]))
     assert ours["cycles"] == pytest.approx(network["cycles"], rel=0.05)
 

@@ -1,0 +1,57 @@
+"""The model beside ZigZag-IMC's recorded results: cycles of networks and layers, side by side.
+
+    python benchmarks/agreement.py GOLDEN_FOLDER
+
+GOLDEN_FOLDER holds reference_points.json and zigzag_networks.json. Prints ratios ours / reference and writes
+agreement.json beside this file. Where a mapping spills, ours is a bound and the ratio may lie far below one.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cimbo.hardware import simulate
+from cimbo.workload import Workload
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/hardware"))
+from zigzag_layers import gemm, network_layers, zigzag_chip
+
+
+def layers(points: list[dict]) -> list[dict]:
+    rows = []
+    for point in points:
+        if not point["tool"].startswith("zigzag") or "loop_dims" not in point:
+            continue
+        layer = gemm(point["layer"], dict(zip(point["loop_dims"], point["loop_sizes"], strict=True)))
+        ours = simulate(Workload("layer", (layer,)), zigzag_chip(point["hw_overrides"]))
+        row = {"case": point["id"], "ours": ours["cycles"], "reference": point["cycles"], "is_bound": ours["is_bound"]}
+        rows.append(row)
+    return rows
+
+
+def networks(recorded: list[dict]) -> list[dict]:
+    rows = []
+    for entry in recorded:
+        workload = Workload(entry["net"], tuple(network_layers(entry)))
+        ours = simulate(workload, zigzag_chip(entry["hw_overrides"]))
+        name = f"{entry['net']}/{entry['hw']}"
+        rows.append({"case": name, "ours": ours["cycles"], "reference": entry["cycles"], "is_bound": ours["is_bound"]})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("golden", type=Path)
+    folder = parser.parse_args().golden
+    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("reference_points", "zigzag_networks")}
+    rows = networks(read["zigzag_networks"]) + layers(read["reference_points"]["points"])
+    for row in rows:
+        row["ratio"] = row["ours"] / row["reference"]
+        note = "  lower bound" if row["is_bound"] else ""
+        print(f"{row['case']:46s}{row['ours']:14,.0f}{row['reference']:14,.0f}{row['ratio']:8.3f}{note}")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
