@@ -40,12 +40,15 @@ class Table:
 
 def choose(table: Table, reference: NDArray[np.float64], q: int) -> list[int]:
     """Positions in the pool (from 0) of the ``q`` points that greedily maximise qLogNEHVI above ``reference`` (m,)."""
-    m, c = table.objectives.shape[-1], table.violations.shape[-1]
-    values = torch.from_numpy(np.concatenate([table.objectives, table.violations], -1))
+    objectives, reference = np.asarray(table.objectives, float), np.asarray(reference, float)
+    if len(reference) == 1:  # BoTorch asks for two: of a second one that is 1 above its reference, the volume is the gain
+        objectives, reference = np.concatenate([objectives, np.ones_like(objectives)], -1), np.append(reference, 0.0)
+    m, c = len(reference), table.violations.shape[-1]
+    values = torch.from_numpy(np.concatenate([objectives, table.violations], -1))
     pool = torch.arange(table.baseline, values.shape[1], dtype=torch.double).unsqueeze(-1)
     acquisition = logei.qLogNoisyExpectedHypervolumeImprovement(
         model=_Drawn(values),
-        ref_point=torch.from_numpy(np.asarray(reference, float)),
+        ref_point=torch.from_numpy(reference),
         X_baseline=torch.arange(table.baseline, dtype=torch.double).unsqueeze(-1),
         sampler=_Replay(torch.Size([len(values)])),
         objective=GenericMCMultiOutputObjective(lambda y, X=None: y[..., :m]),
@@ -54,7 +57,9 @@ def choose(table: Table, reference: NDArray[np.float64], q: int) -> list[int]:
         cache_root=False,
     )
     with torch.no_grad():
-        best, _ = optimize_acqf_discrete(acquisition, q=min(q, len(pool)), choices=pool, max_batch_size=256, unique=True)
+        best, _ = optimize_acqf_discrete(
+            acquisition, q=min(q, len(pool)), choices=pool, max_batch_size=256, unique=True
+        )
     return [int(i) - table.baseline for i in best.flatten()]
 
 
