@@ -27,7 +27,15 @@ class Effort:
     generations: int = 20
 
 
-def search(space: SearchSpace, score: Score, seeds: Rows, *, rng: np.random.Generator, effort: Effort, pin: Callable[[Rows], Rows]) -> Rows:
+def search(
+    space: SearchSpace,
+    score: Score,
+    seeds: Rows,
+    *,
+    rng: np.random.Generator,
+    effort: Effort,
+    pin: Callable[[Rows], Rows],
+) -> Rows:
     """The last population, non-dominated first, of NSGA-II started from ``seeds`` (k, d) and random rows.
 
     ``pin`` maps rows to rows that respect the fixed genes.
@@ -91,7 +99,9 @@ def mutate(space: SearchSpace, rows: Rows, rng: np.random.Generator) -> Rows:
     return space.canonical_rows(np.where(hit, np.where(step_it, step, anywhere), rows))
 
 
-def _tournament(values: NDArray[np.float64], violation: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _tournament(
+    values: NDArray[np.float64], violation: NDArray[np.float64], n: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
     """Indices (n,) of the winners of two-way tournaments."""
     order = survivors(values, violation, len(values))
     place = np.empty(len(order), np.intp)

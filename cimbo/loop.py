@@ -72,7 +72,9 @@ class Study:
             store = Store.open(path, None, readonly=readonly)
             return Study(store, Problem.from_json(store.definition), int(store.definition.get("seed", 0)))
         if space is None or not objectives:
-            raise BadInput("study", "needs a space and objectives together", "give both, or neither for an existing file")
+            raise BadInput(
+                "study", "needs a space and objectives together", "give both, or neither for an existing file"
+            )
         problem = Problem(space, tuple(objectives), tuple(constraints))
         store = Store.open(path, {**problem.to_json(), "seed": seed, **(about or {})}, readonly=readonly)
         return Study(store, problem, int(store.definition.get("seed", seed)))
@@ -107,7 +109,9 @@ class Study:
 
     # ---- ask and tell ---------------------------------------------------------------------------------------------
 
-    def ask(self, n: int = 1, *, cheap: Mapping[str, Exact] | None = None, guidance: Guidance | None = None) -> list[Candidate]:
+    def ask(
+        self, n: int = 1, *, cheap: Mapping[str, Exact] | None = None, guidance: Guidance | None = None
+    ) -> list[Candidate]:
         """``n`` designs to evaluate next, conditional on those asked for and not told yet.
 
         Fewer when the space is exhausted. Raises BadInput for ``n`` below 1.
@@ -117,17 +121,23 @@ class Study:
         guidance = guidance or Guidance()
         return self._propose(n, replace(guidance, cheap=cheap) if cheap is not None else guidance)[0]
 
-    def tell(self, asked: Candidate | Mapping[str, Any], metrics: Mapping[str, float] | None, *, reason: str | None = None) -> Record:
+    def tell(
+        self, asked: Candidate | Mapping[str, Any], metrics: Mapping[str, float] | None, *, reason: str | None = None
+    ) -> Record:
         """Record what was measured. ``metrics`` None, or with a value that is no finite number: a failed evaluation.
 
         ``asked`` may also be a design of one's own. Raises BadInput when it is not of this study's space.
         """
         c = asked if isinstance(asked, Candidate) else candidate(self.problem.space, asked, origin="told")
         status = "failed" if metrics is None else "done"
-        return self._record(c, metrics or {}, status=status, reason=reason or ("no metrics" if metrics is None else None))
+        return self._record(
+            c, metrics or {}, status=status, reason=reason or ("no metrics" if metrics is None else None)
+        )
 
     def _propose(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
-        teaching = Teaching(Encoder(self.problem.space, guidance.features), guidance.kind, guidance.cheap, guidance.priors)
+        teaching = Teaching(
+            Encoder(self.problem.space, guidance.features), guidance.kind, guidance.cheap, guidance.priors
+        )
         search = Search(self.problem, teaching, guidance.initial, guidance.fixed)
         records = sorted(self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number))
         pending = {r.key: r.params for r in self.store.running()} | {k: c.params for k, c in self._pending.items()}
@@ -168,14 +178,21 @@ class Study:
         Raises BadInput for a budget or batch below 1.
         """
         if budget < 1 or batch_size < 1:
-            raise BadInput("optimize", f"cannot run {budget} evaluations in batches of {batch_size}", "give numbers of at least 1")
+            raise BadInput(
+                "optimize", f"cannot run {budget} evaluations in batches of {batch_size}", "give numbers of at least 1"
+            )
         guidance = guidance or Guidance()
         guidance = replace(guidance, cheap=cheap) if cheap is not None else guidance
         while (left := budget - len(self.evaluations())) > 0:
             batch = self._planned() or self._plan(min(batch_size, left), guidance, listener)
             if not batch:
                 break  # nothing left to propose, or others are evaluating all that was
-            self._verify(batch[:left], evaluate, engine_options={"n_jobs": n_jobs, "timeout_s": timeout_s}, report=_Report(listener, budget))
+            self._verify(
+                batch[:left],
+                evaluate,
+                engine_options={"n_jobs": n_jobs, "timeout_s": timeout_s},
+                report=_Report(listener, budget),
+            )
         return self.pareto()
 
     def _plan(self, n: int, guidance: Guidance, listener: events.Listener) -> list[tuple[Candidate, dict[str, Any]]]:
@@ -198,12 +215,26 @@ class Study:
         """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""
         plan = self.store.meta("plan") or []
         done = {r.key for r in self.evaluations()}
-        entries = [(candidate(self.problem.space, e["params"], origin=e["origin"], predicted=e["predicted"]), e["extra"]) for e in plan]
+        entries = [
+            (candidate(self.problem.space, e["params"], origin=e["origin"], predicted=e["predicted"]), e["extra"])
+            for e in plan
+        ]
         entries = [(c, extra) for c, extra in entries if c.key not in done]
-        claimed = set(self.store.claim([(c.key, c.params) for c, _ in entries], owner=self._owner, lease_s=LEASE_S)) if entries else set()
+        claimed = (
+            set(self.store.claim([(c.key, c.params) for c, _ in entries], owner=self._owner, lease_s=LEASE_S))
+            if entries
+            else set()
+        )
         return [(c, extra) for c, extra in entries if c.key in claimed]
 
-    def _verify(self, batch: list[tuple[Candidate, dict[str, Any]]], evaluate: Evaluate, *, engine_options: dict[str, Any], report: _Report) -> None:
+    def _verify(
+        self,
+        batch: list[tuple[Candidate, dict[str, Any]]],
+        evaluate: Evaluate,
+        *,
+        engine_options: dict[str, Any],
+        report: _Report,
+    ) -> None:
         by_key = {c.key: (c, extra) for c, extra in batch}
         remember = getattr(evaluate, "remember", None)
         if remember is not None:
@@ -238,5 +269,3 @@ class _Report:
 
     def __call__(self, record: Record, study: Study) -> None:
         self.listener(events.Recorded(record, len(study.evaluations()), self.budget, study.hypervolume()))
-
-

@@ -32,7 +32,9 @@ class Objective:
         if self.goal not in ("max", "min"):
             raise BadInput(f"objective {self.name}", f"has the goal {self.goal!r}", "use 'max' or 'min'")
         if self.reference is not None and not math.isfinite(self.reference):
-            raise BadInput(f"objective {self.name}", f"has the reference {self.reference}", "give a finite number or none")
+            raise BadInput(
+                f"objective {self.name}", f"has the reference {self.reference}", "give a finite number or none"
+            )
 
     @property
     def sign(self) -> float:
@@ -99,7 +101,9 @@ class Problem:
 
     def scores(self, metrics: Sequence[Metrics]) -> Array:
         """(n, m) objectives of evaluated designs, all to be maximised."""
-        return np.array([[o.sign * r[o.name] for o in self.objectives] for r in metrics], float).reshape(-1, len(self.objectives))
+        return np.array([[o.sign * r[o.name] for o in self.objectives] for r in metrics], float).reshape(
+            -1, len(self.objectives)
+        )
 
     def feasible(self, metrics: Metrics) -> bool:
         """Every objective measured and every constraint met."""

@@ -91,7 +91,9 @@ def propose(search: Search, state: State, n: int, *, seed: int) -> Proposal:
         explored = _strangers(search, taken, n - len(chosen), rng)
     else:
         explored = []
-    picked = [_with_prediction(guide, d, "proposed") for d in chosen] + [candidate(search.problem.space, d, origin="explored") for d in explored]
+    picked = [_with_prediction(guide, d, "proposed") for d in chosen] + [
+        candidate(search.problem.space, d, origin="explored") for d in explored
+    ]
     return Proposal(picked, fitted, notes)
 
 
@@ -151,7 +153,9 @@ class _Guide:
     def observed(self) -> tuple[Array, Array]:
         """Measured scores (n, m) in modelled units and violations (n, c)."""
         scores = [o.sign * self._modelled(o.name) for o in self.problem.objectives]
-        return np.stack(scores, 1), self._stack([self._violation(c, self._modelled(c.metric)) for c in self.problem.constraints])
+        return np.stack(scores, 1), self._stack(
+            [self._violation(c, self._modelled(c.metric)) for c in self.problem.constraints]
+        )
 
     def _stack(self, columns: list[Array]) -> Array:
         return np.stack(columns, 1) if columns else np.zeros((len(self.rows), 0))
@@ -252,7 +256,9 @@ def _pool(guide: _Guide, state: State, rng: np.random.Generator) -> Rows:
     front = guide.rows[order]
     mutants = search.pin(evolve.mutate(space, front[rng.integers(0, len(front), MUTANTS)], rng))
     found = [
-        evolve.search(space, guide.score(k), np.concatenate([front, mutants]), rng=rng, effort=search.effort, pin=search.pin)
+        evolve.search(
+            space, guide.score(k), np.concatenate([front, mutants]), rng=rng, effort=search.effort, pin=search.pin
+        )
         for k in (0.0, OPTIMISM)
     ]
     rows = evolve.unique(np.concatenate([*found, mutants, search.pin(space.random_rows(STRANGERS, rng))]))

@@ -132,7 +132,9 @@ def targets(problem: Problem) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def fit(problem: Problem, rows: Rows, metrics: Sequence[Mapping[str, float]], teaching: Teaching, *, seed: int) -> dict[str, Surrogate]:
+def fit(
+    problem: Problem, rows: Rows, metrics: Sequence[Mapping[str, float]], teaching: Teaching, *, seed: int
+) -> dict[str, Surrogate]:
     """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured."""
     inputs = teaching.encoder(rows)
     goals = {o.name: o.goal for o in problem.objectives}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from cimbo import hardware
@@ -40,7 +41,7 @@ def simulator(name: str, **options: Any) -> Simulator:
     Raises BadInput when there is none of that name, or when it takes no such options.
     """
     try:
-        return find("simulators", name, {known: lambda made=made: made(options) for known, made in _BUILT_IN.items()})
+        return find("simulators", name, {known: partial(make, options) for known, make in _BUILT_IN.items()})
     except TypeError as error:
         raise BadInput(f"simulator {name}", f"cannot be set up ({error})", "check its options") from None
 
@@ -63,7 +64,7 @@ def _table(options: Mapping[str, Any]) -> Simulator:
     return Table(**options)
 
 
-_BUILT_IN = {
+_BUILT_IN: dict[str, Callable[[Mapping[str, Any]], Simulator]] = {
     "cimbo": lambda options: ClosedForm(**options),
     "command": _command,
     "table": _table,

@@ -76,7 +76,7 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:
     try:
-        from pyarrow import parquet
+        from pyarrow import parquet  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise BadInput(path, "needs pyarrow", "pip install 'cimbo[parquet]', or give a CSV file") from None
     return parquet.read_table(path).to_pylist()

@@ -71,7 +71,7 @@ class ZigZag:
 
     def _run(self, description: dict[str, Any], chip: Mapping[str, Any]) -> tuple[float, float]:
         try:
-            from zigzag.api import get_hardware_performance_zigzag
+            from zigzag.api import get_hardware_performance_zigzag  # type: ignore[import-not-found, unused-ignore]
         except ImportError as error:
             todo = "pip install 'cimbo[zigzag]' (zigzag-dse and six)"
             raise BadInput("simulator zigzag", f"is not installed ({error.name} is missing)", todo) from None

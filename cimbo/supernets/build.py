@@ -15,7 +15,7 @@ from torch import nn
 
 from cimbo.errors import BadInput
 from cimbo.space import Choice
-from cimbo.supernets.data import CALIBRATION_IMAGES, Images, training_and_validation
+from cimbo.supernets.data import CALIBRATION_IMAGES, training_and_validation
 from cimbo.supernets.measure import accuracy
 from cimbo.supernets.mobilenet import ElasticMobileNet
 from cimbo.supernets.train import Recipe, extremes, train
@@ -23,7 +23,10 @@ from cimbo.supernets.vit import ElasticViT
 
 SUPERNETS: dict[str, type[nn.Module]] = {"fmnist-vit": ElasticViT, "fmnist-mobilenet": ElasticMobileNet}
 #: The recipes that made the shipped weights.
-RECIPES = {"fmnist-vit": Recipe(epochs=10, learning_rate=2e-3), "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3)}
+RECIPES = {
+    "fmnist-vit": Recipe(epochs=10, learning_rate=2e-3),
+    "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3),
+}
 
 
 def save(network: nn.Module, path: Path, about: dict[str, object]) -> None:
@@ -38,17 +41,23 @@ def load(name: str, path: Path) -> nn.Module:
         with safe_open(path, "pt") as file:
             tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
     except Exception as error:
-        raise BadInput(path, f"is not a safetensors file ({error})", "name weights made by cimbo train-supernet") from None
+        raise BadInput(
+            path, f"is not a safetensors file ({error})", "name weights made by cimbo train-supernet"
+        ) from None
     network = SUPERNETS[name]()
     expected = {k: v.shape for k, v in network.state_dict().items()}
     wrong = sorted(k for k in expected.keys() | tensors if k not in tensors or tensors[k].shape != expected.get(k))
     if wrong:
-        raise BadInput(path, f"is not of super-network {name} (tensor {wrong[0]})", "name weights made for this super-network")
+        raise BadInput(
+            path, f"is not of super-network {name} (tensor {wrong[0]})", "name weights made for this super-network"
+        )
     network.load_state_dict(tensors)
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
-def build(name: str, choices: Sequence[Choice], folder: Path, *, out: Path, recipe: Recipe, say: Callable[[str], None]) -> None:
+def build(
+    name: str, choices: Sequence[Choice], folder: Path, *, out: Path, recipe: Recipe, say: Callable[[str], None]
+) -> None:
     """Train super-network ``name`` on the images in ``folder``; write the weights to ``out`` after every epoch."""
     training, validation = training_and_validation(folder)
     calibration = training.take(np.arange(CALIBRATION_IMAGES))
@@ -58,6 +67,12 @@ def build(name: str, choices: Sequence[Choice], folder: Path, *, out: Path, reci
     for progress in train(network, choices, training, recipe):
         scores = [accuracy(progress.network, s, validation, calibration) for s in extremes(choices)]
         about = {"supernet": name, "recipe": asdict(recipe), "epoch": progress.epoch}
-        save(progress.network, out, about | {"validation_accuracy": dict(zip(("largest", "smallest"), scores, strict=True))})
-        say(f"epoch {progress.epoch}/{recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
-            f"largest {scores[0]:.2f} %, smallest {scores[1]:.2f} %")
+        save(
+            progress.network,
+            out,
+            about | {"validation_accuracy": dict(zip(("largest", "smallest"), scores, strict=True))},
+        )
+        say(
+            f"epoch {progress.epoch}/{recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
+            f"largest {scores[0]:.2f} %, smallest {scores[1]:.2f} %"
+        )

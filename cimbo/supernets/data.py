@@ -52,7 +52,9 @@ def read_idx(folder: Path, part: str) -> Images:
     """``part`` ("train" or "t10k") of an MNIST-like folder of gzipped or plain IDX files. Raises BadInput."""
     arrays = [_idx(folder, f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
     if len(arrays[0]) != len(arrays[1]) or arrays[0].shape[1:] != (28, 28):
-        raise BadInput(folder, f"{part} holds {arrays[0].shape} images, {len(arrays[1])} labels", "use 28x28 images, a label each")
+        raise BadInput(
+            folder, f"{part} holds {arrays[0].shape} images, {len(arrays[1])} labels", "use 28x28 images, a label each"
+        )
     return Images(*arrays)
 
 
@@ -63,7 +65,9 @@ def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
                 raw = file.read()
             shape = np.frombuffer(raw, ">i4", raw[3], 4)
             return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
-    raise BadInput(folder / f"{name}.gz", "does not exist", "install Debian's dataset-fashion-mnist or name its folder with --data")
+    raise BadInput(
+        folder / f"{name}.gz", "does not exist", "install Debian's dataset-fashion-mnist or name its folder with --data"
+    )
 
 
 def training_and_validation(folder: Path) -> tuple[Images, Images]:

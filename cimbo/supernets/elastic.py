@@ -67,7 +67,9 @@ class ElasticConv(Elastic):
         super().__init__()
         self.stride, self.depthwise, self.kernel = stride, depthwise, kernel
         fan_in = kernel * kernel * (1 if depthwise else inputs)
-        self.weight = nn.Parameter(torch.randn(outputs, 1 if depthwise else inputs, kernel, kernel) * (2 / fan_in) ** 0.5)
+        self.weight = nn.Parameter(
+            torch.randn(outputs, 1 if depthwise else inputs, kernel, kernel) * (2 / fan_in) ** 0.5
+        )
         self.shrink = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in range(3, kernel, 2)})
 
     def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cimbo.supernets.data import Images
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork
 
-BATCH = 500
+BATCH = 250
 
 
 @torch.no_grad()

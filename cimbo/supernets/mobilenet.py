@@ -43,7 +43,9 @@ class _SqueezeExcite(nn.Module):
 class _Block(nn.Module):
     """Inverted bottleneck with elastic kernel and expansion."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, excite: bool, act: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, *, excite: bool, act: Callable[[Tensor], Tensor]
+    ) -> None:
         super().__init__()
         most = inputs * EXPAND
         self.outputs, self.act = outputs, act

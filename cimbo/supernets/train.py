@@ -78,7 +78,9 @@ def train(network: nn.Module, choices: Sequence[Choice], images: Images, recipe:
             inputs = _augment(pixels[batch], recipe.shift, rng)
             others = [smallest, *space.designs(space.random_rows(recipe.random_subnets, rng))]
             share = recipe.distil * min(1.0, done / recipe.distil_after)
-            losses.append(_sandwich(network, inputs, labels[batch], _Sandwich(largest, others, share, recipe.label_smoothing)))
+            losses.append(
+                _sandwich(network, inputs, labels[batch], _Sandwich(largest, others, share, recipe.label_smoothing))
+            )
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

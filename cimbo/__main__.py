@@ -1,0 +1,5 @@
+"""``python -m cimbo``."""
+
+from cimbo.cli import main
+
+main()

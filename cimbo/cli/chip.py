@@ -1,0 +1,83 @@
+"""Commands about networks and chips, without a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cimbo.cli.options import json_object
+from cimbo.cli.output import emit, format_option
+
+
+@click.command()
+@format_option
+def presets(style: str) -> None:
+    """The shipped studies."""
+    from cimbo import config
+
+    rows = [
+        {"preset": name, "title": title, "default": name == config.DEFAULT_PRESET}
+        for name, title in config.presets().items()
+    ]
+    emit(style, rows, rows)
+
+
+@click.command()
+@click.option("--network", "name", required=True, help="A network family, such as fmnist-vit or vit-b.")
+@click.option("--subnet", default=None, help="Genes of the sub-network as JSON, or @FILE [default: the largest].")
+@click.option("--hardware", required=True, help="Genes of the chip as JSON, or @FILE.")
+@click.option("--simulator", "simulator_name", default="cimbo", show_default=True, help="Who simulates.")
+@format_option
+def simulate(name: str, subnet: str | None, hardware: str, simulator_name: str, style: str) -> None:
+    """One network on one chip: latency, energy, area, and what bounds each layer."""
+    from cimbo.evaluators.simulators import simulator
+    from cimbo.networks import network
+
+    family = network(name)
+    genes = family.largest() if subnet is None else json_object("--subnet", subnet)
+    _check_genes(genes, [c.name for c in family.choices()])
+    answer = dict(simulator(simulator_name).simulate(family.workload(genes), json_object("--hardware", hardware)))
+    layers = answer.pop("layers", [])
+    rows = [_layer_row(layer) for layer in layers]
+    rows.append({"layer": "TOTAL", "cycles": answer.get("cycles"), "bound": "", "energy_uj": answer.get("energy_uj")})
+    emit(style, rows, answer | {"layers": layers})
+    click.echo(
+        ", ".join(f"{k} {answer[k]:.5g}" for k in ("latency_ms", "energy_uj", "area_mm2") if k in answer), err=True
+    )
+    for warning in answer.get("warnings", []):
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _check_genes(genes: dict[str, Any], known: list[str]) -> None:
+    from cimbo.errors import BadInput
+
+    for name in genes:
+        if name not in known:
+            raise BadInput(f"--subnet, {name}", "is no gene of this network", f"the genes are {', '.join(known)}")
+
+
+def _layer_row(layer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "layer": layer["name"], "cycles": layer["cycles"], "bound": layer["bound"],
+        "energy_uj": float(sum(layer["energy_uj"].values())),
+    }  # fmt: skip
+
+
+@click.command()
+@click.argument("key")
+@click.option("--study", "file", default="cimbo.db", show_default=True, help="The study file.")
+@format_option
+def explain(key: str, file: str, style: str) -> None:
+    """Where the time and energy of an evaluated design go, layer by layer."""
+    from cimbo import hardware
+    from cimbo.cli.options import existing
+    from cimbo.cli.view import find, sides
+    from cimbo.config import from_definition
+    from cimbo.networks import network
+
+    with existing(file) as study:
+        config = from_definition(file, study.store.definition)
+        parts = sides(study, find(study, key))
+    answer = hardware.simulate(network(config.network).workload(parts["architecture"]), parts["hardware"])
+    emit(style, [_layer_row(layer) for layer in answer["layers"]], {"key": key, **answer})

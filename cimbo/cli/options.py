@@ -1,0 +1,97 @@
+"""Which study a command is about: a file, and for a new one a preset or a study.toml."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
+from cimbo.errors import BadInput
+from cimbo.loop import Study
+
+F = TypeVar("F", bound=Callable[..., Any])
+VERSIONED = ("cimbo", "torch", "botorch", "numpy", "scipy", "xgboost-cpu", "xgboost", "scikit-learn")
+
+study_option = click.option("--study", "file", default="cimbo.db", show_default=True, help="The study file.")
+
+
+def new_study_options(command: F) -> F:
+    """--study, --preset, --config and --seed."""
+    for option in (
+        click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
+        click.option("--config", type=click.Path(path_type=Path), default=None, help="A study.toml."),
+        click.option("--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."),
+        study_option,
+    ):
+        command = option(command)
+    return command
+
+
+def open_or_start(file: str, preset_name: str | None, config: Path | None, seed: int | None) -> tuple[Study, Config]:
+    """The study in ``file`` with what it was made from, or a new one. Raises BadInput as ``Study.open`` does."""
+    if preset_name and config:
+        raise BadInput("options", "both --preset and --config are given", "give one of them")
+    asked = preset(preset_name) if preset_name else load(config) if config else None
+    if Path(file).exists():
+        return _existing(file, asked, seed)
+    chosen = asked or preset(DEFAULT_PRESET)
+    problem = chosen.problem
+    about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}
+    study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)
+    return study, chosen
+
+
+def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study, Config]:
+    if asked is not None:
+        p = asked.problem
+        study = Study.open(file, p.space, p.objectives, p.constraints)
+    else:
+        study = Study.open(file)
+    if seed is not None and seed != study.seed:
+        study.close()
+        raise BadInput(
+            file, f"was started with seed {study.seed}, not {seed}", "leave out --seed, or name another --study"
+        )
+    return study, asked or from_definition(file, study.store.definition)
+
+
+def existing(file: str) -> Study:
+    """A study to look at. Raises BadInput when there is none."""
+    return Study.open(file, readonly=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the course of a study."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def positive(name: str, value: int) -> int:
+    """``value`` when it is at least 1. Raises BadInput."""
+    if value < 1:
+        raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
+    return value
+
+
+def json_object(name: str, text: str) -> dict[str, Any]:
+    """A JSON object given on the command line, or in a file named after an @. Raises BadInput."""
+    try:
+        source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+        value = json.loads(source)
+    except OSError as error:
+        raise BadInput(name, f"{text[1:]} cannot be read ({error.strerror})", "name a readable file") from None
+    except ValueError as error:
+        raise BadInput(name, f"is not JSON ({error})", 'give an object such as {"rows": 128}') from None
+    if not isinstance(value, dict):
+        raise BadInput(name, "is no JSON object", 'give an object such as {"rows": 128}')
+    return value

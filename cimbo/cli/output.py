@@ -1,0 +1,84 @@
+"""stdout is data: the same rows as an aligned table, as JSON or as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+format_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
+
+
+def emit(style: str, rows: Sequence[Mapping[str, Any]], document: Any) -> None:
+    """Print ``document`` as JSON, or ``rows`` as a table or CSV."""
+    if style == "json":
+        click.echo(json.dumps(_finite(document), indent=2, ensure_ascii=False))
+    elif style == "csv":
+        click.echo(as_csv(rows), nl=False)
+    else:
+        click.echo(as_table(rows))
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV with a header; the columns of all rows, in order of first appearance."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _columns(rows), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Columns aligned with spaces, numbers to the right."""
+    if not rows:
+        return "(none)"
+    columns = _columns(rows)
+    cells = [[_cell(row.get(c)) for c in columns] for row in rows]
+    numeric = [all(isinstance(row.get(c), int | float | None) for row in rows) for c in columns]
+    widths = [max(len(c), *(len(line[i]) for line in cells)) for i, c in enumerate(columns)]
+
+    def line(texts: Sequence[str]) -> str:
+        padded = (t.rjust(w) if right else t.ljust(w) for t, w, right in zip(texts, widths, numeric, strict=True))
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(columns), *map(line, cells)])
+
+
+def genes(design: Mapping[str, Any]) -> str:
+    """A design in one cell: runs of numbered genes are folded, ``heads=4,3,2``."""
+    runs: dict[str, list[str]] = {}
+    for name, value in design.items():
+        stem = name.split("_")[0] if name[-1].isdigit() else name
+        runs.setdefault(stem, []).append(str(value))
+    return " ".join(f"{stem}={','.join(values)}" for stem, values in runs.items())
+
+
+def _columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) and abs(value) < 1e5 else str(value)
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinities as null: they are no JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value

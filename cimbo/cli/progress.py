@@ -1,0 +1,70 @@
+"""Talk on stderr while a study runs: a live line on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+import click
+
+from cimbo.events import Event, Proposed, Recorded
+
+
+class Progress:
+    """A listener of a study's events, used as a context manager."""
+
+    def __init__(self, already: int) -> None:
+        self._start, self._already = time.monotonic(), already
+        self._live = sys.stderr.isatty()
+        self._width = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._width:
+            click.echo(err=True)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Proposed):
+            for note in event.notes:
+                self._line(note)
+        else:
+            self._recorded(event)
+
+    def _recorded(self, event: Recorded) -> None:
+        r = event.record
+        if r.status == "failed":
+            self._line(f"{r.key} failed: {r.reason}")
+        text = f"{event.count}/{event.budget} evaluations"
+        if event.hypervolume is not None:
+            text += f", hypervolume {event.hypervolume:.6g}"
+        if event.count < event.budget:
+            text += f", about {self._left(event)} left"
+        if self._live:
+            text = text[: max(click_width() - 1, 20)]
+            click.echo("\r" + text.ljust(self._width), nl=False, err=True)
+            self._width = len(text)
+        else:
+            measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
+            click.echo(f"{text} | {r.key} {r.origin} {measured}".rstrip(), err=True)
+
+    def _line(self, text: str) -> None:
+        clear = "\r" + " " * self._width + "\r" if self._width else ""
+        click.echo(clear + text, err=True)
+        self._width = 0
+
+    def _left(self, event: Recorded) -> str:
+        done = event.count - self._already
+        seconds = (time.monotonic() - self._start) / max(done, 1) * (event.budget - event.count)
+        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def click_width() -> int:
+    """Columns of the terminal."""
+    import shutil
+
+    return shutil.get_terminal_size().columns

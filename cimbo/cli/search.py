@@ -1,0 +1,231 @@
+"""``cimbo optimize`` and ``cimbo fit-predictors``: the two commands that evaluate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from cimbo.cli.options import new_study_options, open_or_start, positive
+from cimbo.cli.output import emit, format_option
+from cimbo.cli.progress import Progress
+from cimbo.cli.view import front_document, front_rows
+from cimbo.config import Config
+from cimbo.errors import BadInput
+from cimbo.evaluators.joint import JointEvaluator
+from cimbo.loop import Guidance, Study
+
+CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
+
+
+def _jobs(value: int | None) -> int:
+    return positive("--jobs", value) if value is not None else min(os.cpu_count() or 1, 8)
+
+
+@click.command()
+@click.option("--budget", type=int, default=200, show_default=True, help="Verified evaluations in the study, in all.")
+@click.option("--jobs", type=int, default=None, help="Evaluations at a time [default: one a core, at most 8].")
+@click.option(
+    "--predictors", "bundles", type=click.Path(path_type=Path), default=None, help="Folder of bundles to start from."
+)
+@click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
+              help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
+@click.option("--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene at a value; may be repeated.")
+@click.option("--timeout", "timeout_s", type=float, default=None, help="Seconds one evaluation may take.")
+@new_study_options
+@format_option
+def optimize(*, budget: int, jobs: int | None, style: str, **asked: Any) -> int:
+    """Search, verify every candidate, print the verified front. The same command resumes."""
+    positive("--budget", budget)
+    n_jobs = _jobs(jobs)
+    study, config = _open(asked)
+    with study:
+        evaluator = config.evaluator()
+        guidance = _guidance(study, config, evaluator, asked)
+        search = config.data.get("search", {})
+        click.echo(_headline(study, config, guidance, budget), err=True)
+        try:
+            with Progress(len(study.evaluations())) as progress:
+                study.optimize(
+                    evaluator, budget, int(search.get("batch", 6)), n_jobs,
+                    guidance=guidance, timeout_s=asked["timeout_s"], listener=progress,
+                )  # fmt: skip
+                test_front(study, evaluator, n_jobs)
+        except KeyboardInterrupt:
+            kept = len(study.evaluations())
+            click.echo(
+                f"interrupted; all {kept} evaluations are in {asked['file']}; the same command goes on", err=True
+            )
+            return 130
+        emit(style, front_rows(study), front_document(study))
+    return 0
+
+
+def _open(asked: dict[str, Any]) -> tuple[Study, Config]:
+    return open_or_start(asked["file"], asked["preset_name"], asked["config"], asked["seed"])
+
+
+def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
+    space = study.problem.space
+    exact = ", ".join(m for m in guidance.cheap if m in {o.name for o in study.problem.objectives}) or "nothing"
+    return (
+        f"{config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, seed {study.seed}, "
+        f"{len(study.evaluations())} of {budget} evaluations stored; computed exactly: {exact}"
+    )
+
+
+def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]) -> Guidance:
+    initial = int(config.data.get("search", {}).get("initial", 20))
+    cheap = _cheap(study, evaluator, asked["cost_model"])
+    return Guidance(
+        cheap,
+        evaluator.features,
+        priors=_priors(asked["bundles"]),
+        initial=initial,
+        fixed=_fixed(study, asked["fixes"]),
+    )
+
+
+def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:
+    exact = evaluator.exact()
+    if cost_model == "exact" and not exact:
+        raise BadInput("--cost-model", "this simulator cannot be called in batches", "use auto or surrogate")
+    # The chip's area follows from its genes alone: it is never modelled.
+    area = {k: v for k, v in exact.items() if k == "area_mm2"}
+    if cost_model == "surrogate" or not exact:
+        return area
+    slow = cost_model == "auto" and evaluator.seconds_a_design(study.problem.space.sobol(4, 0)) > CHEAP_S
+    return area if slow else exact
+
+
+def _priors(folder: Path | None) -> dict[str, Any]:
+    if folder is None:
+        return {}
+    import predictors
+
+    files = sorted(f for f in folder.glob("*.cimpred") if "." not in f.stem)
+    if not files:
+        raise BadInput(folder, "holds no bundles (*.cimpred)", "name a folder that cimbo fit-predictors wrote")
+    return {model.schema.target: model for model in map(predictors.load, files)}
+
+
+def _fixed(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
+    fixed: dict[str, Any] = {}
+    for text in fixes:
+        name, _, value = text.partition("=")
+        if name not in study.problem.space.column:
+            raise BadInput(
+                f"--fix {text}", f"{name!r} is no gene", f"the genes are {', '.join(study.problem.space.names)}"
+            )
+        choice = study.problem.space.choices[study.problem.space.column[name]]
+        matches = [v for v in choice.values if str(v) == value]
+        if not matches:
+            raise BadInput(f"--fix {text}", f"{name} cannot be {value!r}", f"choose one of {list(choice.values)}")
+        fixed[name] = matches[0]
+    return fixed
+
+
+@dataclass(frozen=True)
+class _OnTest:
+    """Evaluates a design's accuracy on the test images."""
+
+    evaluator: JointEvaluator
+
+    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
+        return {"accuracy_test": self.evaluator.on_test(design)}
+
+
+def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int) -> None:
+    """Measure the front on the test images, which the search never sees; kept in the study."""
+    from cimbo import engine
+
+    known: dict[str, float] = study.store.meta("accuracy_test") or {}
+    missing = [r for r in study.pareto() if r.key not in known]
+    if not missing:
+        return
+    click.echo(f"measuring {len(missing)} designs of the front on the test images", err=True)
+    for outcome in engine.run(missing, _OnTest(evaluator), n_jobs=n_jobs):
+        if outcome.status == "done":
+            known[outcome.key] = outcome.metrics["accuracy_test"]
+            study.store.set_meta("accuracy_test", known)
+        else:
+            click.echo(f"{outcome.key} failed on the test images: {outcome.reason}", err=True)
+
+
+@click.command()
+@click.option("--samples", type=int, default=100, show_default=True, help="Sampled designs to fit on, in all.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True, help="Folder for the bundles."
+)
+@click.option("--jobs", type=int, default=None, help="Evaluations at a time [default: one a core, at most 8].")
+@new_study_options
+@format_option
+def fit_predictors(*, samples: int, out: Path, jobs: int | None, style: str, **asked: Any) -> int:
+    """Sample the joint space, really evaluate, fit and judge surrogates, write bundles."""
+    positive("--samples", samples)
+    n_jobs = _jobs(jobs)
+    study, config = _open(asked)
+    with study:
+        evaluator = config.evaluator()
+        area = _cheap(study, evaluator, "surrogate")
+        guidance = Guidance(area, evaluator.features, initial=samples)
+        try:
+            with Progress(len(study.evaluations())) as progress:
+                study.optimize(evaluator, samples, 4 * n_jobs, n_jobs, guidance=guidance, listener=progress)
+        except KeyboardInterrupt:
+            click.echo(f"interrupted; all evaluations are in {asked['file']}; the same command goes on", err=True)
+            return 130
+        reports, files = _fit(study, evaluator, out)
+    document = {
+        "objectives": {m: r[r["kind"]] | {"kind": r["kind"], "kinds": _kinds(r)} for m, r in reports.items()},
+        "bundles": files,
+    }
+    rows = [
+        {"objective": m, "kind": k, "chosen": "*" if k == r["kind"] else ""} | s
+        for m, r in reports.items()
+        for k, s in _kinds(r).items()
+    ]
+    emit(style, rows, document)
+    click.echo(f"bundles: {', '.join(files)}", err=True)
+    return 0
+
+
+def _kinds(report: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in report.items() if k != "kind"}
+
+
+def _fit(study: Study, evaluator: JointEvaluator, out: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Cross-validated scores of every kind for every objective, and the files of the fitted bundles."""
+    import predictors
+    from cimbo.surrogates import Encoder
+
+    records = [r for r in study.evaluations() if r.status == "done"]
+    if len(records) < 10:
+        raise BadInput("--samples", f"only {len(records)} evaluations succeeded", "give at least 10")
+    encoder = Encoder(study.problem.space, evaluator.features)
+    table = encoder(study.problem.space.rows([r.params for r in records])).table
+    out.mkdir(parents=True, exist_ok=True)
+    reports, files = {}, []
+    for objective in study.problem.objectives:
+        y = np.array([r.metrics[objective.name] for r in records])
+        schema = encoder.schema(objective.name, log=objective.goal == "min" and bool((y > 0).all()))
+        scores = predictors.validate(table, y, kinds=["xgboost", "gp", "hybrid"], schema=schema, seed=study.seed)
+        best = min(scores, key=lambda k: scores[k].rmse)
+        reports[objective.name] = {"kind": best} | {k: _scores(s) for k, s in scores.items()}
+        for kind in scores:
+            model = predictors.fit(table, y, schema, kind, seed=study.seed)
+            for name in [f"{objective.name}.{kind}", *([objective.name] if kind == best else [])]:
+                path = out / f"{name}.cimpred"
+                predictors.save(model, path)
+                files.append(str(path))
+    return reports, files
+
+
+def _scores(report: Any) -> dict[str, Any]:
+    names = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "verdict")
+    return {name: getattr(report, name) for name in names}

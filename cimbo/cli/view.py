@@ -1,0 +1,186 @@
+"""Commands that look at a study and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cimbo.cli.options import existing, study_option
+from cimbo.cli.output import as_csv, emit, format_option, genes
+from cimbo.errors import BadInput
+from cimbo.loop import Study
+from cimbo.store import Record
+
+
+def metrics(study: Study, record: Record) -> dict[str, float]:
+    """What was measured, with the accuracy on test images where the front was measured on them."""
+    tested = (study.store.meta("accuracy_test") or {}).get(record.key)
+    return record.metrics if tested is None else {**record.metrics, "accuracy_test": tested}
+
+
+def sides(study: Study, record: Record) -> dict[str, dict[str, Any]]:
+    """A record's genes, split into architecture and hardware."""
+    first = {c.name for c in study.problem.space.architecture}
+    return {
+        "architecture": {k: v for k, v in record.params.items() if k in first},
+        "hardware": {k: v for k, v in record.params.items() if k not in first},
+    }
+
+
+def front_rows(study: Study) -> list[dict[str, Any]]:
+    """The front, a line a design."""
+    return [
+        {"key": r.key} | metrics(study, r) | {side: genes(g) for side, g in sides(study, r).items()}
+        for r in study.pareto()
+    ]
+
+
+def front_document(study: Study) -> dict[str, Any]:
+    """The front as the JSON of ``optimize`` and ``pareto``."""
+    return {
+        "evaluations": len(study.evaluations()),
+        "hypervolume": study.hypervolume(),
+        "pareto": [{"key": r.key, **sides(study, r), "metrics": metrics(study, r)} for r in study.pareto()],
+    }
+
+
+@click.command()
+@study_option
+@format_option
+def pareto(file: str, style: str) -> None:
+    """The verified, feasible, non-dominated designs."""
+    with existing(file) as study:
+        emit(style, front_rows(study), front_document(study))
+
+
+@click.command()
+@click.argument("key")
+@study_option
+@format_option
+def show(key: str, file: str, style: str) -> None:
+    """One evaluated design; KEY may be shortened."""
+    with existing(file) as study:
+        r = find(study, key)
+        front = any(r.key == p.key for p in study.pareto())
+        about = {
+            "key": r.key,
+            "number": r.number,
+            "status": r.status,
+            "origin": r.origin,
+            "on_front": front,
+            "seconds": r.seconds,
+        }
+        about |= {"reason": r.reason} if r.reason else {}
+        document = about | sides(study, r) | {"metrics": metrics(study, r), "predicted": r.extra.get("predicted", {})}
+        flat = about | {name: v for side in sides(study, r).values() for name, v in side.items()} | metrics(study, r)
+        emit(style, [{"what": k, "value": v} for k, v in flat.items()] if style == "table" else [flat], document)
+
+
+def find(study: Study, key: str) -> Record:
+    """The last record whose key starts with ``key``. Raises BadInput for none or several."""
+    found = {r.key: r for r in study.evaluations() if r.key.startswith(key)}
+    if len(found) != 1:
+        what = "no evaluation has this key" if not found else f"{len(found)} evaluations have keys that start so"
+        raise BadInput(f"KEY {key}", what, "cimbo pareto lists keys")
+    return next(iter(found.values()))
+
+
+@click.command()
+@study_option
+@format_option
+def status(file: str, style: str) -> None:
+    """How far a study is, and what it is about."""
+    with existing(file) as study:
+        records = study.evaluations()
+        space = study.problem.space
+        document = {
+            "study": file,
+            "preset": (study.store.definition.get("config") or {}).get("name"),
+            "seed": study.seed,
+            "genes": len(space.choices),
+            "designs": space.size,
+            "evaluations": len(records),
+            "failed": sum(r.status == "failed" for r in records),
+            "feasible": len(study.verified()),
+            "running": len(study.store.running()),
+            "front": len(study.pareto()),
+            "hypervolume": study.hypervolume(),
+            "evaluation_seconds": sum(r.seconds for r in records),
+            "constraints": [f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints],
+            "versions": study.store.definition.get("versions", {}),
+        }
+        emit(
+            style, [{"what": k, "value": v} for k, v in document.items()] if style == "table" else [document], document
+        )
+
+
+@click.command()
+@study_option
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The file to write.",
+)
+def report(file: str, out: Path) -> None:
+    """One HTML file: front, hypervolume, predicted against verified. It needs no network."""
+    from cimbo import report as pages
+
+    with existing(file) as study:
+        tested = study.store.meta("accuracy_test") or {}
+        config = study.store.definition.get("config") or {}
+        title = str((config.get("data") or {}).get("title", "cimbo study"))
+        text = pages.html(study, title=title, about=_provenance(study, file), tested=tested)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(out, f"cannot be written ({error.strerror})", "choose another place") from None
+    click.echo(str(out))
+
+
+def _provenance(study: Study, file: str) -> dict[str, str]:
+    config = study.store.definition.get("config") or {}
+    versions = study.store.definition.get("versions", {})
+    name = config.get("name")
+    command = f"cimbo optimize --budget {len(study.evaluations())} --seed {study.seed} --study {file}" + (
+        f" --preset {name}" if name else ""
+    )
+    return {"command": command, "versions": ", ".join(f"{k} {v}" for k, v in versions.items())}
+
+
+@click.command()
+@click.option("--to", "target", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=None, help="The file to write [default: stdout].")
+@study_option
+def export(target: str, out: Path | None, file: str) -> None:
+    """Every evaluation, a row each."""
+    import json
+
+    with existing(file) as study:
+        rows = [
+            {"number": r.number, "key": r.key, "status": r.status, "reason": r.reason, "origin": r.origin, "seconds": r.seconds}
+            | r.params | metrics(study, r) for r in study.evaluations()
+        ]  # fmt: skip
+    if target == "parquet":
+        _parquet(rows, out)
+        return
+    text = as_csv(rows) if target == "csv" else json.dumps(rows, indent=1) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def _parquet(rows: list[dict[str, Any]], out: Path | None) -> None:
+    if out is None:
+        raise BadInput("export", "Parquet is no text", "name a file with -o")
+    try:
+        import pandas as pd
+
+        pd.DataFrame(rows).to_parquet(out)
+    except ImportError:
+        raise BadInput("export", "pandas and pyarrow are not installed", "pip install 'cimbo[parquet]'") from None

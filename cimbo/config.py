@@ -1,0 +1,179 @@
+"""A study described in TOML: a shipped preset, or a user's study.toml of the same form.
+
+``load`` checks every key, so that a typing error is one line with its place and never a silent default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cimbo import hardware
+from cimbo.errors import BadInput
+from cimbo.evaluators.joint import COSTS, JointEvaluator
+from cimbo.evaluators.simulators import simulator
+from cimbo.networks import network
+from cimbo.objectives import Constraint, Objective, Problem
+from cimbo.space import Choice, SearchSpace
+
+PRESETS = Path(__file__).parent / "presets"
+DEFAULT_PRESET = "fmnist-vit"
+_KEYS: dict[str, set[str]] = {
+    "": {"title", "network", "hardware", "baseline", "objectives", "constraints", "search"},
+    "network": {"name", "accuracy", "accuracy_kind"},
+    "hardware": {"space", "genes", "fixed", "simulator", "options"},
+    "objectives": {"name", "goal", "reference"},
+    "constraints": {"metric", "relation", "bound", "baseline"},
+    "search": {"initial", "batch"},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked description of a study."""
+
+    name: str
+    data: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        return str(self.data.get("title", self.name))
+
+    @property
+    def network(self) -> str:
+        return str(self.data["network"]["name"])
+
+    @cached_property
+    def problem(self) -> Problem:
+        """Space, objectives and constraints. Raises BadInput naming the table that is wrong."""
+        space = SearchSpace(network(self.network).choices(), self._chip_genes())
+        objectives = tuple(Objective(**o) for o in self.data["objectives"])
+        return Problem(space, objectives, tuple(self._constraint(c) for c in self.data.get("constraints", ())))
+
+    def evaluator(self) -> JointEvaluator:
+        """The real evaluation this study stands on."""
+        chip = self.data.get("hardware", {})
+        options = {"fixed": dict(chip.get("fixed", {}))} | dict(chip.get("options", {}))
+        accuracy = self.data["network"].get("accuracy", self.network)
+        return JointEvaluator(
+            self.network, accuracy, chip.get("simulator", "cimbo"), {k: v for k, v in options.items() if v}
+        )
+
+    def baseline(self) -> dict[str, Any]:
+        """The chip drawn before any search. Raises BadInput when the study names none."""
+        if "baseline" not in self.data:
+            raise BadInput(f"{self.name}, baseline", "is missing", "add a table [baseline] with the genes of a chip")
+        return dict(self.data["baseline"])
+
+    def baseline_costs(self) -> dict[str, float]:
+        """Costs of the largest sub-network on the baseline chip."""
+        family = network(self.network)
+        answer = simulator("cimbo").simulate(family.workload(family.largest()), self.baseline())
+        return {name: float(answer[name]) for name in COSTS}
+
+    def _chip_genes(self) -> list[Choice]:
+        chip = self.data.get("hardware", {})
+        spaces = {"core": False, "extended": True}
+        if chip.get("space", "core") not in spaces:
+            raise BadInput(f"{self.name}, hardware.space", f"{chip['space']!r} is unknown", "use 'core' or 'extended'")
+        genes = {c.name: c for c in hardware.chip_choices(extended=spaces[chip.get("space", "core")])}
+        for name, values in chip.get("genes", {}).items():
+            if name not in genes:
+                raise BadInput(
+                    f"{self.name}, hardware.genes.{name}", "is no gene of a chip", f"use one of {', '.join(genes)}"
+                )
+            genes[name] = Choice(name, values)
+        return list(genes.values())
+
+    def _constraint(self, entry: Mapping[str, Any]) -> Constraint:
+        where = f"{self.name}, constraint on {entry.get('metric')}"
+        if ("bound" in entry) == ("baseline" in entry):
+            raise BadInput(
+                where,
+                "needs either bound or baseline",
+                "give a bound in the metric's unit, or a factor of the baseline's",
+            )
+        if "bound" in entry:
+            return Constraint(entry["metric"], entry.get("relation", "<="), float(entry["bound"]))
+        costs = self.baseline_costs()
+        if entry["metric"] not in costs:
+            raise BadInput(where, "the baseline has no such metric", f"use one of {', '.join(costs)}")
+        return Constraint(
+            entry["metric"], entry.get("relation", "<="), float(entry["baseline"]) * costs[entry["metric"]]
+        )
+
+
+def presets() -> dict[str, str]:
+    """Name and title of every shipped preset."""
+    return {p.stem: str(_read(p).get("title", p.stem)) for p in sorted(PRESETS.glob("*.toml"))}
+
+
+def preset(name: str) -> Config:
+    """A shipped study. Raises BadInput listing the known ones."""
+    path = PRESETS / f"{name}.toml"
+    known = sorted(p.stem for p in PRESETS.glob("*.toml"))
+    if name not in known:
+        raise BadInput(f"preset {name!r}", "is unknown", f"use one of {', '.join(known)}")
+    return _checked(name, _read(path))
+
+
+def load(path: Path) -> Config:
+    """A user's study.toml. Raises BadInput naming file and place."""
+    return _checked(str(path), _read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(path, f"cannot be read ({error.strerror})", "give the path of a study.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
+
+
+def _checked(name: str, data: dict[str, Any]) -> Config:
+    for required in ("network", "objectives"):
+        if not data.get(required):
+            raise BadInput(
+                f"{name}, {required}", "is missing", f"add [{required}]; cimbo presets shows complete studies"
+            )
+    _check_keys(name, "", data)
+    for table, kind in (
+        ("network", dict),
+        ("hardware", dict),
+        ("search", dict),
+        ("objectives", list),
+        ("constraints", list),
+    ):
+        if not isinstance(data.get(table, kind()), kind):
+            raise BadInput(
+                f"{name}, {table}", f"is not a {'table' if kind is dict else 'list of tables'}", "see a preset"
+            )
+        for entry in [data[table]] if kind is dict and table in data else data.get(table, ()):
+            _check_keys(name, table, entry)
+    for table, key in (("network", "name"), ("objectives", "name"), ("objectives", "goal"), ("constraints", "metric")):
+        entries = [data[table]] if isinstance(data.get(table), dict) else data.get(table, [])
+        if any(key not in e for e in entries):
+            raise BadInput(f"{name}, {table}", f"lacks the key {key!r}", "add it")
+    return Config(name, data)
+
+
+def _check_keys(name: str, table: str, entry: Mapping[str, Any]) -> None:
+    for key in entry:
+        if key not in _KEYS[table]:
+            where = f"{name}, {table}.{key}" if table else f"{name}, {key}"
+            raise BadInput(where, "is no key of a study", f"use one of {', '.join(sorted(_KEYS[table]))}")
+
+
+def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
+    """What a study file was made from. Raises BadInput for a study that was made in Python, not from a description."""
+    stored = definition.get("config")
+    if not isinstance(stored, Mapping) or not isinstance(stored.get("data"), dict):
+        raise BadInput(
+            where, "was not started from a preset or a study.toml", "go on with it in Python, where its evaluator is"
+        )
+    return _checked(str(stored.get("name", where)), stored["data"])

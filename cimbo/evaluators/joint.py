@@ -1,0 +1,132 @@
+"""The real evaluation of a joint design: its accuracy measured, its chip simulated."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo import hardware
+from cimbo.errors import BadInput
+from cimbo.evaluators.simulators import Simulator, simulator
+from cimbo.networks import Network, network
+from cimbo.plugins import Accuracy, find
+from cimbo.space import Params
+
+COSTS = ("latency_ms", "energy_uj", "area_mm2")
+
+
+def accuracy_source(name: str) -> Accuracy:
+    """The accuracy plug-in ``name``; the shipped super-networks are built in. Raises BadInput when unknown."""
+
+    def shipped(supernet: str) -> Callable[[], Accuracy]:
+        def make() -> Accuracy:
+            from cimbo.supernets.accuracy import ShippedAccuracy  # imports torch
+
+            return ShippedAccuracy(supernet)
+
+        return make
+
+    return find("accuracy", name, {n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")})
+
+
+@dataclass
+class JointEvaluator:
+    """accuracy ⊕ simulator: a flat dict of genes -> accuracy, latency_ms, energy_uj, area_mm2.
+
+    An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
+    """
+
+    network: str
+    accuracy: str
+    simulator: str = "cimbo"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    known: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, design: Params) -> dict[str, float]:
+        key = self._accuracy_key(design)
+        value = self.known.get(key)
+        if value is None:
+            value = self._accuracy.measure(design)
+        costs = self._simulator.simulate(self._family.workload(design), self._chip(design))
+        return {"accuracy": value, **{name: float(costs[name]) for name in COSTS if name in costs}}
+
+    def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """An accuracy that was measured before, by whichever process."""
+        if "accuracy" in metrics:
+            self.known[self._accuracy_key(design)] = metrics["accuracy"]
+
+    def on_test(self, design: Mapping[str, Any]) -> float:
+        """Accuracy in percent on the test images, which the search never sees."""
+        return self._accuracy.measure(design, "test")
+
+    def features(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+        """What is known of designs without measuring: the physics that a latency surrogate need not learn."""
+        workloads = [self._family.workload(d) for d in designs]
+        derived = hardware.features(workloads, [self._chip(d) for d in designs])
+        derived["log_parameters"] = np.log([w.parameters for w in workloads])
+        return derived
+
+    def exact(self) -> dict[str, Callable[[list[Params]], NDArray[np.float64]]]:
+        """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
+        if self.simulator != "cimbo":
+            return {}
+        return {name: _Cost(self, name) for name in COSTS}
+
+    def seconds_a_design(self, designs: list[Params]) -> float:
+        """Measured seconds the simulator takes for one of ``designs``."""
+        start = time.perf_counter()
+        for design in designs:
+            self._simulator.simulate(self._family.workload(design), self._chip(design))
+        return (time.perf_counter() - start) / max(len(designs), 1)
+
+    def costs(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+        """Costs of ``designs`` by our simulator, in one batch."""
+        answer = hardware.simulate_batch([self._family.workload(d) for d in designs], [self._chip(d) for d in designs])
+        return {name: np.asarray(answer[name]) for name in COSTS}
+
+    def _chip(self, design: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in design.items() if k not in self._architecture}
+
+    def _accuracy_key(self, design: Mapping[str, Any]) -> str:
+        shaping = self._architecture | set(self._accuracy.genes)
+        return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
+
+    @cached_property
+    def _architecture(self) -> set[str]:
+        return {c.name for c in self._family.choices()}
+
+    @cached_property
+    def _family(self) -> Network:
+        return network(self.network)
+
+    @cached_property
+    def _accuracy(self) -> Accuracy:
+        return accuracy_source(self.accuracy)
+
+    @cached_property
+    def _simulator(self) -> Simulator:
+        return simulator(self.simulator, **self.options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process go the settings and what is known, not the loaded networks."""
+        return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """One exact metric of a list of designs."""
+
+    evaluator: JointEvaluator
+    metric: str
+
+    def __call__(self, designs: list[Params]) -> NDArray[np.float64]:
+        if not designs:
+            raise BadInput("exact cost", "was asked of no design", "pass at least one")
+        return self.evaluator.costs(designs)[self.metric]
