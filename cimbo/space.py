@@ -209,6 +209,8 @@ class SearchSpace:
         from scipy.stats import qmc
 
         n = min(n, self.size)
+        if n < 1:
+            return []
         sampler = qmc.Sobol(len(self.choices), scramble=True, rng=np.random.default_rng(seed))
         found: dict[bytes, NDArray[np.int16]] = {}
         draw = 1 << max(n - 1, 1).bit_length()
