@@ -25,7 +25,9 @@ def loaded_by(program: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(told.stdout.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("module", ["", ".store", ".pareto", ".space", ".objectives", ".config", ".events", ".plugins", ".cli"])
+@pytest.mark.parametrize(
+    "module", ["", ".store", ".pareto", ".space", ".objectives", ".config", ".events", ".plugins", ".cli"]
+)
 def test_loads_no_learning_library(module: str):
     loaded = loaded_by(f"import cimbo{module}")
     assert "cimbo" in loaded
@@ -33,7 +35,9 @@ def test_loads_no_learning_library(module: str):
 
 
 def test_a_whole_preset_is_read_without_a_learning_library():
-    loaded = loaded_by("from cimbo.config import preset\np = preset('fmnist-vit')\np.problem.space.size\np.baseline_costs()")
+    loaded = loaded_by(
+        "from cimbo.config import preset\np = preset('fmnist-vit')\np.problem.space.size\np.baseline_costs()"
+    )
     assert not loaded & HEAVY
 
 
@@ -76,11 +80,14 @@ def test_the_tests_see_the_installed_wheel_with_its_data():
     assert not (package.parent / "data").exists()
 
 
-@pytest.mark.parametrize("name", ["constants.toml", "fashion-mnist/validation.npz", "fashion-mnist/test.npz", "fashion-mnist/calibration.npz"])
+@pytest.mark.parametrize(
+    "name",
+    ["constants.toml", "fashion-mnist/validation.npz", "fashion-mnist/test.npz", "fashion-mnist/calibration.npz"],
+)
 def test_shipped_data_are_there(name: str):
     assert _data.path(name).stat().st_size > 1000
 
 
 def test_missing_data_are_told_in_one_line():
-    with pytest.raises(cimbo.BadInput, match="no-such.npz: is not among the shipped data files; reinstall cimbo"):
+    with pytest.raises(cimbo.BadInput, match=r"no-such\.npz: is not among the shipped data files; reinstall cimbo"):
         _data.path("no-such.npz")

@@ -91,6 +91,7 @@ def test_sobol_points_are_different_and_deterministic(space: SearchSpace, seed: 
     assert len(designs) == n == len({space.key(d) for d in designs})
     assert space.sobol(n, seed) == designs
     assert space.sobol(max(n // 2, 1), seed) == designs[: max(n // 2, 1)]
+    assert space.sobol(0, seed) == []
     everything = space.sobol(10 * space.size, seed)
     assert len(everything) == space.size == len({space.key(d) for d in everything})
 
@@ -260,7 +261,9 @@ def test_whatever_is_no_description_of_genes_is_refused_in_one_line(data):
     try:
         space = SearchSpace.from_json(data)
     except BadInput as error:
-        assert "\n" not in str(error)
+        told = str(error)
     else:
+        told = "a space"
         assert space.size >= 1
         assert space.sobol(1)[0] == space.canonical(space.sobol(1)[0])
+    assert "\n" not in told
