@@ -47,7 +47,7 @@ class State:
 class Task:
     """A standardised regression task: ``encoded`` (n, k), ``y`` (n,), given noise variances ``known`` (n,).
 
-    ``start``: a process's log hyper-parameters to start from, when another fit has found some.
+    ``alone``: the plain process fitted to it, when there is one already.
     """
 
     schema: Schema
@@ -55,7 +55,7 @@ class Task:
     y: Array
     known: Array
     seed: int = 0
-    start: Array | None = None
+    alone: Fitted | None = None
 
     def __len__(self) -> int:
         return len(self.y)

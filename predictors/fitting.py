@@ -79,11 +79,10 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
 
 
 def _candidates(task: Task) -> dict[str, Fitted]:
-    """Every kind's fit; the hybrid's process starts from what the plain one found."""
+    """Every kind's fit; the hybrid builds on the process that is fitted anyway."""
     plain = gp.fit(task)
-    assert isinstance(plain.core, gp.GaussianProcess)
-    warm = replace(task, start=plain.core.hyper.pack())
-    return {"gp": plain} | {k: f(warm) for k, f in FITS.items() if k != "gp"}
+    informed = replace(task, alone=plain)
+    return {"gp": plain} | {k: f(informed) for k, f in FITS.items() if k != "gp"}
 
 
 def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:

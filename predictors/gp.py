@@ -79,16 +79,30 @@ class Views:
 
     def _levels(self, encoded: Array) -> Array:
         """One-hot of every ordinal and nominal; between two levels of an ordinal the weight is shared."""
-        blocks, column = [np.zeros((len(encoded), 0))], 0
+        columns, counts, ranks = self._steps
+        hats = encoded[:, columns]
+        hats *= counts
+        hats -= ranks
+        np.abs(hats, out=hats)
+        np.subtract(1.0, hats, out=hats)
+        return np.maximum(hats, 0.0, out=hats)
+
+    @cached_property
+    def _steps(self) -> tuple[Index, Array, Array]:
+        """For each level's column: the encoded column it is read from, what to multiply it by, the level's rank.
+
+        A nominal's columns are 0 or 1 already: one rank, 1.
+        """
+        found, column = [], 0
         for f in self.schema.features:
-            block = encoded[:, column : column + f.width]
-            if f.kind == "ordinal":
-                steps = block * len(f.values) - np.arange(1, len(f.values) + 1)
-                block = np.maximum(0.0, 1.0 - np.abs(steps))
-            if f.kind != "numeric":
-                blocks.append(block)
+            n = len(f.values)
+            if f.kind == "nominal":
+                found += [(column + i, 1, 1) for i in range(n)]
+            else:
+                found += [(column, n, i + 1) for i in range(n)]
             column += f.width
-        return np.concatenate(blocks, axis=1)
+        table = np.array(found, dtype=np.float64).reshape(-1, 3)
+        return table[:, 0].astype(np.intp), table[:, 1], table[:, 2]
 
 
 def _curved(z: Array) -> Array:
@@ -297,10 +311,9 @@ def restore(schema: Schema, state: State) -> GaussianProcess:
     return GaussianProcess(views, Hyper.unpack(a["theta"]), a["encoded"], a["alpha"], a["whiten"])
 
 
-def fit(task: Task) -> Fitted:
-    """Hyper-parameters, posterior and closed-form leave-one-out predictions."""
+def fit(task: Task, start: Hyper | None = None) -> Fitted:
+    """Hyper-parameters (searched from ``start``), posterior and closed-form leave-one-out predictions."""
     views = Views.of(task.schema, task.encoded)
-    start = Hyper.unpack(task.start) if task.start is not None else None
     hyper = learn(inputs(views, task.encoded), task.y, task.known, start)
     core = condition(views, hyper, task.encoded, task.y, task.known)
     # Rasmussen & Williams (2006), eq. 5.12
