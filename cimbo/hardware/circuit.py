@@ -41,6 +41,7 @@ def _geometry(chip: SimpleNamespace) -> None:
     chip.pulses = np.ceil(chip.act_bits / chip.dac_bits)
     chip.share = np.minimum(chip.columns_per_adc, chip.cols)
     chip.buffer_bits = chip.buffer_mb * 2**23
+    chip.buffer_area, chip.read_energy, chip.store_energy = _buffer_laws(chip.buffer_mb)
     chip.peak_macs = chip.macros * chip.rows * chip.weight_columns / (chip.pulses * chip.share) + chip.vector_lanes
     # Several planes multiply the cells but not the logic; a plane is written while another one computes.
     chip.capacity_tiles = chip.macros * chip.planes
@@ -94,7 +95,7 @@ def _areas(chip: SimpleNamespace) -> None:
     adder = 3 * nand + 2 * xor
     cells = chip.macros * chip.rows * chip.cols
     analog = ~chip.digital
-    # A two-bit SRAM cell is two cells; RRAM stores both bits in one device.
+    # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
     cell = np.where(
         chip.rram,
         constant("rram_cell.area") / _RRAM_SCALE,
@@ -104,7 +105,7 @@ def _areas(chip: SimpleNamespace) -> None:
     converters = chip.macros * np.ceil(chip.cols / chip.share)
     adc = 10 ** (constant("adc.area_slope") * chip.adc_bits + constant("adc.area_offset")) * 2**chip.adc_bits
     dac = np.where(chip.dac_bits > 1, constant("dac.area") * chip.dac_bits, 0)
-    multipliers = np.where(chip.rram, 0, nand * np.where(chip.digital, chip.dac_bits, 1))
+    multipliers = np.where(chip.rram, 0, nand * np.where(chip.digital, chip.dac_bits, 1) * chip.cell_bits)
     router = constant("noc.router_area") * chip.noc_bw
     parts = {
         "cells": cells * chip.planes * cell,
@@ -113,9 +114,7 @@ def _areas(chip: SimpleNamespace) -> None:
         "multipliers": multipliers * cells,
         "adders": adder * (chip.tree_adders + chip.shift_adders) * logical,
         "accumulators": (adder + flipflop) * chip.accumulator_bits * logical,
-        "buffer": (
-            _by_size("area", chip.buffer_mb) / _MM2 + constant("buffer.port_area") * chip.buffer_bw
-        ),
+        "buffer": chip.buffer_area / _MM2 + constant("buffer.port_area") * chip.buffer_bw,
         "noc": router * chip.pes,
         "vector": constant("vector.lane_area") * chip.vector_lanes,
     }
@@ -126,17 +125,21 @@ def _areas(chip: SimpleNamespace) -> None:
 
 
 @cache
-def _log_buffer(quantity: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x, y = np.log(constant("buffer.kilobytes")), np.log(constant(f"buffer.{quantity}"))
+def _log_buffer() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x = np.log(constant("buffer.kilobytes"))
+    y = np.log([constant(f"buffer.{quantity}") for quantity in ("area", "read_energy", "write_energy")])
     return x, y, np.diff(y) / np.diff(x)
 
 
-def _by_size(quantity: str, megabytes: np.ndarray) -> np.ndarray:
-    """Buffer law of the constants file: piecewise linear in logarithms, its end slopes kept beyond the ends."""
-    x, y, slope = _log_buffer(quantity)
+def _buffer_laws(megabytes: np.ndarray) -> np.ndarray:
+    """Area (mm2), read and write energy (pJ a bit) of buffers at 28 nm, shape (3, n).
+
+    Piecewise linear in logarithms between the sizes of the constants file, the end slopes kept beyond its ends.
+    """
+    x, y, slope = _log_buffer()
     at = np.log(megabytes * 1024)
-    index = np.clip(np.searchsorted(x, at) - 1, 0, len(slope) - 1)
-    return np.exp(y[index] + slope[index] * (at - x[index]))
+    index = np.minimum(np.maximum(np.searchsorted(x, at) - 1, 0), slope.shape[1] - 1)
+    return np.exp(y[:, index] + slope[:, index] * (at - x[index]))
 
 
 def _energies(chip: SimpleNamespace) -> None:
@@ -152,17 +155,17 @@ def _energies(chip: SimpleNamespace) -> None:
     driver = np.where(chip.dac_bits > 1, constant("dac.energy") * chip.dac_bits, 0)
     chip.drive_energy = np.where(chip.digital, 0, driver * volts2)
     # A driven row switches the multipliers of all columns; in a digital array all rows' gates see the bit lines.
-    gate = np.where(chip.rram, constant("rram_cell.read_energy") * chip.activity * relative * _FJ, 0.5 * nand * switched)
+    device = constant("rram_cell.read_energy") * chip.activity * relative * _FJ
+    gate = np.where(chip.rram, device, 0.5 * nand * switched * chip.cell_bits)
     chip.row_energy = np.where(chip.digital, 0, gate * chip.cols)
     chip.array_energy = np.where(chip.digital, gate * chip.dac_bits * chip.rows * chip.cols, 0)
-    chip.bitline_energy = np.where(chip.digital | chip.rram, 0, bitline * switched * chip.rows)
+    chip.bitline_energy = np.where(chip.digital | chip.rram, 0, bitline * switched * chip.rows * chip.cell_bits)
     adder = (3 * nand + 2 * xor) * switched
     chip.shift_energy = adder * chip.shift_adders
     chip.accumulator_energy = (adder + flipflop * switched) * chip.accumulator_bits
     write = np.where(chip.rram, constant("rram_cell.write_energy"), constant("sram_cell.write_energy"))
     chip.write_energy = write * relative
-    chip.read_energy = _by_size("read_energy", chip.buffer_mb) * relative
-    chip.store_energy = _by_size("write_energy", chip.buffer_mb) * relative
+    chip.read_energy, chip.store_energy = chip.read_energy * relative, chip.store_energy * relative
     distance_mm = 2 / 3 * np.sqrt(chip.area_mm2)  # mean Manhattan distance of two points on a square
     chip.noc_energy = constant("noc.energy") * relative * distance_mm
     chip.op_energy, chip.mac_energy = constant("vector.op_energy") * relative, constant("vector.mac_energy") * relative

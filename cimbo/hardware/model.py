@@ -125,7 +125,7 @@ def _solve(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
 
 def chip_rows(part: Any, grid: Grid) -> SimpleNamespace:
     """Columns of layer shapes and chips, one element a row, and where the tiles lie."""
-    table = grid.rows(np.stack([getattr(part, name).astype(float) for name in CHIP_COLUMNS]))
+    table = grid.rows(np.array([getattr(part, name) for name in CHIP_COLUMNS], dtype=float))
     rows = SimpleNamespace(**dict(zip(COLUMNS, grid.columns, strict=True)))
     for name, values in zip(CHIP_COLUMNS, table, strict=True):
         setattr(rows, name, values > 0 if name in ("digital", "rram") else values)
@@ -176,7 +176,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     total = _energy(part, grid.sums(counts), np.array([cycles]))
     return {
         "latency_ms": cycles * float(part.clock_ns[0]) * 1e-6,
-        "energy_uj": float(sum(total.values())[0]) * 1e-6,
+        "energy_uj": sum(float(value[0]) for value in total.values()) * 1e-6,
         "area_mm2": float(part.area_mm2[0]),
         "cycles": cycles,
         "clock_ns": float(part.clock_ns[0]),

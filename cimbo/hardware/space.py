@@ -129,7 +129,7 @@ def _check_numbers(numbers: np.ndarray) -> None:
 
 def _check_consistent(table: dict[str, np.ndarray]) -> None:
     cells = np.ceil(table["weight_bits"] / table["cell_bits"])
-    known = np.any([table["array"] == kind for kind in ARRAYS], axis=0)
+    known = np.array([kind in ARRAYS for kind in table["array"].tolist()])
     limits = [
         ("cols", table["cols"] < cells, "cannot hold one weight", "give at least weight_bits / cell_bits columns"),
         ("array", ~known, "is unknown", f"use one of {', '.join(ARRAYS)}"),

@@ -19,12 +19,14 @@ _VECTOR = {
     "Add": "add", "Sub": "add", "Sum": "add", "Mul": "scale", "Div": "scale", "Pow": "scale", "Sqrt": "scale",
     "Sigmoid": "hsigmoid", "HardSigmoid": "hsigmoid", "HardSwish": "hswish", "Erf": "gelu", "Gelu": "gelu",
     "Tanh": "tanh", "Softmax": "softmax", "LogSoftmax": "softmax", "LayerNormalization": "layernorm",
+    "LRN": "layernorm",
     "BatchNormalization": "requantise", "MaxPool": "pool", "AveragePool": "pool", "GlobalAveragePool": "pool",
     "GlobalMaxPool": "pool", "ReduceMean": "pool", "ReduceSum": "pool", "ReduceMax": "pool",
 }  # fmt: skip
 _FREE = frozenset(
-    "Reshape Flatten Transpose Identity Dropout Squeeze Unsqueeze Concat Split Slice Gather Shape Constant Cast Expand "
-    "ConstantOfShape Pad Where Equal Range QuantizeLinear DequantizeLinear".split()  # noqa: SIM905
+    ("Reshape", "Flatten", "Transpose", "Identity", "Dropout", "Squeeze", "Unsqueeze", "Concat", "Split", "Slice", "Gather")
+    + ("Shape", "Constant", "Cast", "Expand", "ConstantOfShape", "Pad", "Where", "Equal", "Range")
+    + ("QuantizeLinear", "DequantizeLinear")
 )
 Sizes = dict[str, list[int]]
 
@@ -54,7 +56,7 @@ def from_onnx(file: str | Path) -> Workload:
 
 def _load(file: Path) -> tuple[Any, Sizes]:
     try:
-        import onnx
+        import onnx  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise BadInput(file, "needs the onnx package", "pip install 'cimbo[onnx]'") from None
     try:

@@ -249,3 +249,12 @@ def test_29_energy_of_a_small_layer():
 def test_30_utilisation():
     # 100 vectors x 512 MACs in 100 cycles on 1 macro (512 a cycle) beside 512 idle lanes: a half.
     assert run(layer(100, 64, 8), vector_lanes=512)["utilisation"] == 0.5
+
+
+def test_31_two_bit_sram_cells_are_two_cells():
+    # Half the columns with two-bit cells: the same bits, gates and converted weights, half the converters.
+    one, two = run(layer(10, 64, 8)), run(layer(10, 64, 8), cols=32, cell_bits=2)
+    for part in ("cells", "multipliers"):
+        assert two["area_parts_mm2"][part] == pytest.approx(one["area_parts_mm2"][part])
+    assert two["area_parts_mm2"]["adc"] == pytest.approx(one["area_parts_mm2"]["adc"] / 2)
+    assert two["layers"][0]["energy_uj"]["array"] == pytest.approx(one["layers"][0]["energy_uj"]["array"])

@@ -12,7 +12,7 @@ from cimbo.networks import known, network
 from cimbo.workload import Workload, attention, conv, linear
 
 CHIPS = st.fixed_dictionaries({choice.name: st.sampled_from(choice.values) for choice in chip_choices(extended=True)})
-CHECK = settings(max_examples=60, deadline=None)
+CHECK = settings(max_examples=40, deadline=None)
 SLACK = 1 + 1e-9
 
 
