@@ -135,10 +135,12 @@ class Store:
         """Candidates under a live lease: number 0; ``extra`` holds the ``owner`` and ``expires`` (Unix seconds)."""
         now = time.time()
         query = "SELECT key, params, owner, process, expires FROM lease WHERE expires > ? ORDER BY expires, key"
+        rows = self._rows(query, now)
+        gone = {process for process in {row[3] for row in rows} if place.dead(process)}
         return [
             Record(0, key, self._json(params, key), {}, "running", None, "", 0.0, {"owner": owner, "expires": expires})
-            for key, params, owner, process, expires in self._rows(query, now)
-            if not place.dead(process)
+            for key, params, owner, process, expires in rows
+            if process not in gone
         ]
 
     def release(self, owner: str) -> None:

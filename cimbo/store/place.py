@@ -1,6 +1,7 @@
 """Where a study lies and who is using it: network file systems, writability, and whether a process still lives."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 from cimbo.errors import BadInput
@@ -57,12 +58,17 @@ def refuse_read_only(path: Path) -> None:
 
 def identity() -> str:
     """Names this process for as long as the machine runs: ``boot/namespace/pid/start``; '' where that is unknown."""
+    return _identity(os.getpid())
+
+
+@cache
+def _identity(pid: int) -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return ""
-    return f"{boot}/{namespace}/{os.getpid()}/{_started(os.getpid())}"
+    return f"{boot}/{namespace}/{pid}/{_started(pid)}"
 
 
 def dead(name: str) -> bool:
