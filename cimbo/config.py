@@ -98,13 +98,13 @@ class Config:
                 "give a bound in the metric's unit, or a factor of the baseline's",
             )
         if "bound" in entry:
-            return Constraint(entry["metric"], entry.get("relation", "<="), float(entry["bound"]))
+            return Constraint(entry["metric"], entry.get("relation", "<="), entry["bound"])
         costs = self.baseline_costs()
         if entry["metric"] not in costs:
             raise BadInput(where, "the baseline has no such metric", f"use one of {', '.join(costs)}")
-        return Constraint(
-            entry["metric"], entry.get("relation", "<="), float(entry["baseline"]) * costs[entry["metric"]]
-        )
+        if not isinstance(entry["baseline"], int | float):
+            raise BadInput(where, f"baseline is {entry['baseline']!r}", "give a factor, such as 1.0")
+        return Constraint(entry["metric"], entry.get("relation", "<="), entry["baseline"] * costs[entry["metric"]])
 
 
 def presets() -> dict[str, str]:

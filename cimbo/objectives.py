@@ -17,6 +17,10 @@ Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
 
 
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 @dataclass(frozen=True)
 class Objective:
     """A measured metric to maximise or minimise. ``reference``: the worst value that still counts for the hypervolume.
@@ -31,7 +35,7 @@ class Objective:
     def __post_init__(self) -> None:
         if self.goal not in ("max", "min"):
             raise BadInput(f"objective {self.name}", f"has the goal {self.goal!r}", "use 'max' or 'min'")
-        if self.reference is not None and not math.isfinite(self.reference):
+        if self.reference is not None and not _finite(self.reference):
             raise BadInput(
                 f"objective {self.name}", f"has the reference {self.reference}", "give a finite number or none"
             )
@@ -53,7 +57,7 @@ class Constraint:
     def __post_init__(self) -> None:
         if self.relation not in ("<=", ">="):
             raise BadInput(f"constraint on {self.metric}", f"has the relation {self.relation!r}", "use '<=' or '>='")
-        if not math.isfinite(self.bound):
+        if not _finite(self.bound):
             raise BadInput(f"constraint on {self.metric}", f"has the bound {self.bound}", "give a finite number")
 
     def violation(self, values: Array) -> Array:

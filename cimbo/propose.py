@@ -101,16 +101,20 @@ def propose(search: Search, state: State, n: int, *, seed: int) -> Proposal:
 
 
 def _sobol(search: Search, state: State, n: int, seed: int) -> list[Candidate]:
-    """The next ``n`` designs of the study's Sobol sequence that keep the constraints that can be computed."""
+    """The next ``n`` designs of the study's Sobol sequence that keep the constraints that can be computed.
+
+    The sequence is read further until there are enough; designs that break a constraint come only when there are not.
+    """
     space, seen = search.problem.space, _keys(search, state)
-    draw = 4 * (search.initial + len(seen) + n)
-    designs = space.designs(search.pin(space.rows(space.sobol(draw, seed))))
-    allowed = _known_violation(search, designs) <= 0
-    # Designs that keep the known constraints first; the others only where there are too few.
-    ordered = [designs[i] for i in np.argsort(~allowed, kind="stable")]
-    found = {space.key(d): d for d in ordered}
-    fresh = [d for key, d in found.items() if key not in seen]
-    return [candidate(space, d, origin="sobol") for d in fresh[:n]]
+    fresh: dict[str, Params] = {}
+    for draw in (64 * 4**i for i in range(5)):
+        designs = space.designs(search.pin(space.rows(space.sobol(draw, seed))))
+        allowed = _known_violation(search, designs) <= 0
+        ordered = [designs[i] for i in np.argsort(~allowed, kind="stable")]
+        fresh = {key: d for d in ordered if (key := space.key(d)) not in seen}
+        if len({space.key(d) for d in ordered[: allowed.sum()]} - seen) >= n or draw >= space.size:
+            break
+    return [candidate(space, d, origin="sobol") for d in list(fresh.values())[:n]]
 
 
 def _known_violation(search: Search, designs: list[Params]) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,27 +14,54 @@ from cimbo.errors import BadInput
 
 @click.command()
 @click.argument("name")
-@click.option("--data", "folder", type=click.Path(path_type=Path), default=Path("/usr/share/datasets/fashion-mnist"), show_default=True,
-              help="Folder of gzipped IDX files; Debian's package dataset-fashion-mnist puts them there.")  # fmt: skip
-@click.option("--epochs", type=int, default=None, help="Passes over the training images [default: the recipe's].")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), default=None, help="The weights [default: NAME.safetensors]."
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("/usr/share/datasets/fashion-mnist"),
+    show_default=True,
+    help="Folder of gzipped IDX files; Debian's package dataset-fashion-mnist puts them there.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=None, help="The weights [default: NAME.safetensors].")
+@click.option("--from", "start", type=click.Path(path_type=Path), default=None, help="Weights to go on from.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change the recipe, such as epochs=6.")
+@click.option("--stop-after", type=int, default=None, help="Epochs to run of the recipe's [default: all].")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
-def train_supernet(name: str, folder: Path, epochs: int | None, out: Path | None, seed: int, threads: int) -> None:
+def train_supernet(
+    *,
+    name: str,
+    folder: Path,
+    out: Path | None,
+    start: Path | None,
+    changes: tuple[str, ...],
+    stop_after: int | None,
+    threads: int,
+) -> None:
     """Train super-network NAME (fmnist-vit or fmnist-mobilenet) with the sandwich rule and in-place distillation."""
     import torch
 
     from cimbo.networks import network
-    from cimbo.supernets.build import RECIPES, build
+    from cimbo.supernets.build import RECIPES, Run, build
 
     if name not in RECIPES:
         raise BadInput(f"super-network {name!r}", "is unknown", f"use one of {', '.join(RECIPES)}")
-    recipe = replace(RECIPES[name], seed=seed)
-    if epochs is not None:
-        recipe = replace(recipe, epochs=positive("--epochs", epochs))
+    recipe = replace(RECIPES[name], **dict(_change(RECIPES[name], text) for text in changes))
     torch.set_num_threads(positive("--threads", threads))
     target = out or Path(f"{name}.safetensors")
-    build(name, network(name).choices(), folder, out=target, recipe=recipe, say=lambda line: click.echo(line, err=True))
+    stop = positive("--stop-after", stop_after) if stop_after is not None else recipe.epochs
+    run = Run(network(name).choices(), folder, target, recipe, start=start, stop_after=stop)
+    build(name, run, say=lambda line: click.echo(line, err=True))
     click.echo(str(target))
+
+
+def _change(recipe: Any, text: str) -> tuple[str, float]:
+    """``NAME=VALUE`` as a field of the recipe and its new value. Raises BadInput."""
+    name, _, value = text.partition("=")
+    kinds = {f.name: type(getattr(recipe, f.name)) for f in fields(recipe)}
+    if name not in kinds:
+        raise BadInput(f"--set {text}", f"{name!r} is no part of a recipe", f"use one of {', '.join(kinds)}")
+    try:
+        number = kinds[name](value)
+    except ValueError:
+        raise BadInput(f"--set {text}", f"{value!r} is no number", f"give {name} a number") from None
+    return name, number if name == "seed" or number >= 0 else positive(f"--set {name}", number)

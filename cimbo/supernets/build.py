@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,24 +56,43 @@ def load(name: str, path: Path) -> nn.Module:
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
-def build(
-    name: str, choices: Sequence[Choice], folder: Path, *, out: Path, recipe: Recipe, say: Callable[[str], None]
-) -> None:
-    """Train super-network ``name`` on the images in ``folder``; write the weights to ``out`` after every epoch."""
-    training, validation = training_and_validation(folder)
+def history(path: Path) -> list[dict[str, object]]:
+    """The stages of training that made the weights in ``path``: a recipe each, and how many of its epochs were run."""
+    with safe_open(path, "pt") as file:
+        about = json.loads((file.metadata() or {}).get("cimbo", "{}"))
+    return list(about.get("stages", []))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of training: from ``folder``'s images to ``out``, ``stop_after`` epochs of the recipe's.
+
+    ``start``: weights to go on from, with a schedule of its own, rather than from random ones.
+    """
+
+    choices: Sequence[Choice]
+    folder: Path
+    out: Path
+    recipe: Recipe
+    start: Path | None = None
+    stop_after: int = 10_000
+
+
+def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
+    """Train super-network ``name``; write the weights after every epoch. Raises BadInput for a wrong file or folder."""
+    training, validation = training_and_validation(run.folder)
     calibration = training.take(np.arange(CALIBRATION_IMAGES))
-    torch.manual_seed(recipe.seed)
-    network = SUPERNETS[name]().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for progress in train(network, choices, training, recipe):
-        scores = [accuracy(progress.network, s, validation, calibration) for s in extremes(choices)]
-        about = {"supernet": name, "recipe": asdict(recipe), "epoch": progress.epoch}
-        save(
-            progress.network,
-            out,
-            about | {"validation_accuracy": dict(zip(("largest", "smallest"), scores, strict=True))},
-        )
+    torch.manual_seed(run.recipe.seed)
+    network = load(name, run.start) if run.start else SUPERNETS[name]()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    before = history(run.start) if run.start else []
+    run.out.parent.mkdir(parents=True, exist_ok=True)
+    for progress in itertools.islice(train(network, run.choices, training, run.recipe), run.stop_after):
+        largest, smallest = (accuracy(progress.network, s, validation, calibration) for s in extremes(run.choices))
+        stages = [*before, {"recipe": asdict(run.recipe), "epochs_done": progress.epoch}]
+        scores = {"largest": largest, "smallest": smallest}
+        save(progress.network, run.out, {"supernet": name, "stages": stages, "validation_accuracy": scores})
         say(
-            f"epoch {progress.epoch}/{recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
-            f"largest {scores[0]:.2f} %, smallest {scores[1]:.2f} %"
+            f"epoch {progress.epoch}/{run.recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
+            f"largest {largest:.2f} %, smallest {smallest:.2f} %"
         )

@@ -1,0 +1,52 @@
+"""Are the shipped super-networks worth searching? Accuracy of the extremes, spread and rank over random sub-networks.
+
+    python benchmarks/supernets.py [--count 100]
+
+For each super-network: validation and test accuracy of the largest and smallest sub-network, the spread over random ones,
+how many beat the smallest, and Kendall's tau between accuracy and size (MACs). Writes supernets.json beside this file.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau, spearmanr
+
+from cimbo.networks import network
+from cimbo.space import SearchSpace
+from cimbo.supernets.accuracy import ShippedAccuracy
+
+
+def gates(name: str, count: int) -> dict[str, object]:
+    """Figures of one super-network; accuracies in percent, without a chip's non-idealities."""
+    family, source = network(name), ShippedAccuracy(name)
+    space = SearchSpace(family.choices())
+    subnets = space.sobol(count, seed=7)
+    start = time.perf_counter()
+    accuracies = np.array([source.measure(s) for s in subnets])
+    seconds = (time.perf_counter() - start) / count
+    macs = np.array([family.workload(s).macs for s in subnets])
+    ends = {w: {p: source.measure(getattr(family, w)(), p) for p in ("validation", "test")} for w in ("largest", "smallest")}
+    return {
+        "ends": ends,
+        "random": {"count": count, "least": accuracies.min(), "median": float(np.median(accuracies)), "most": accuracies.max()},
+        "spread": float(np.ptp(accuracies)),
+        "beat_the_smallest": int((accuracies > ends["smallest"]["validation"]).sum()),
+        "kendall_tau_with_macs": float(kendalltau(accuracies, macs).statistic),
+        "spearman_with_macs": float(spearmanr(accuracies, macs).statistic),
+        "seconds_a_measurement": seconds,
+        "threads": torch.get_num_threads(),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("names", nargs="*", default=["fmnist-vit", "fmnist-mobilenet"])
+    arguments = parser.parse_args()
+    answer = {name: gates(name, arguments.count) for name in arguments.names}
+    print(json.dumps(answer, indent=1))
+    (Path(__file__).parent / "supernets.json").write_text(json.dumps(answer, indent=1) + "\n")
