@@ -57,11 +57,15 @@ class Config:
     def evaluator(self) -> JointEvaluator:
         """The real evaluation this study stands on."""
         chip = self.data.get("hardware", {})
-        options = {"fixed": dict(chip.get("fixed", {}))} | dict(chip.get("options", {}))
         accuracy = self.data["network"].get("accuracy", self.network)
         return JointEvaluator(
-            self.network, accuracy, chip.get("simulator", "cimbo"), {k: v for k, v in options.items() if v}
+            self.network, accuracy, chip.get("simulator", "cimbo"), chip.get("options", {}), chip.get("fixed", {})
         )
+
+    def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
+        """The same study with another simulator."""
+        chip = dict(self.data.get("hardware", {})) | {"simulator": name, "options": dict(options)}
+        return Config(self.name, {**self.data, "hardware": chip})
 
     def baseline(self) -> dict[str, Any]:
         """The chip drawn before any search. Raises BadInput when the study names none."""

@@ -27,7 +27,15 @@ Features = Callable[[list[Params]], Mapping[str, Array]]
 class Surrogate(Protocol):
     """One metric in modelled units at rows (n, d)."""
 
-    log: bool
+    @property
+    def log(self) -> bool:
+        """Whether modelled units are the logarithm of natural ones."""
+        ...
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it predicts what it has not seen."""
+        ...
 
     def moments(self, inputs: Inputs) -> tuple[Array, Array]:
         """Mean and standard deviation, each (n,)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cimbo.cli.options import json_object
+from cimbo.cli.options import json_object, simulator_option, simulator_options_option
 from cimbo.cli.output import emit, format_option
 
 
@@ -27,17 +27,21 @@ def presets(style: str) -> None:
 @click.option("--network", "name", required=True, help="A network family, such as fmnist-vit or vit-b.")
 @click.option("--subnet", default=None, help="Genes of the sub-network as JSON, or @FILE [default: the largest].")
 @click.option("--hardware", required=True, help="Genes of the chip as JSON, or @FILE.")
-@click.option("--simulator", "simulator_name", default="cimbo", show_default=True, help="Who simulates.")
+@simulator_option
+@simulator_options_option
 @format_option
-def simulate(name: str, subnet: str | None, hardware: str, simulator_name: str, style: str) -> None:
+def simulate(
+    *, name: str, subnet: str | None, hardware: str, simulator: str | None, simulator_options: str, style: str
+) -> None:
     """One network on one chip: latency, energy, area, and what bounds each layer."""
-    from cimbo.evaluators.simulators import simulator
+    from cimbo.evaluators import simulators
     from cimbo.networks import network
 
     family = network(name)
     genes = family.largest() if subnet is None else json_object("--subnet", subnet)
     _check_genes(genes, [c.name for c in family.choices()])
-    answer = dict(simulator(simulator_name).simulate(family.workload(genes), json_object("--hardware", hardware)))
+    who = simulators.simulator(simulator or "cimbo", **json_object("--simulator-options", simulator_options))
+    answer = dict(who.simulate(family.workload(genes), json_object("--hardware", hardware)))
     layers = answer.pop("layers", [])
     rows = [_layer_row(layer) for layer in layers]
     rows.append({"layer": "TOTAL", "cycles": answer.get("cycles"), "bound": "", "energy_uj": answer.get("energy_uj")})

@@ -20,9 +20,17 @@ VERSIONED = ("cimbo", "torch", "botorch", "numpy", "scipy", "xgboost-cpu", "xgbo
 study_option = click.option("--study", "file", default="cimbo.db", show_default=True, help="The study file.")
 
 
+simulator_option = click.option("--simulator", default=None, help="cimbo, zigzag, command, table, or a plug-in's name.")
+simulator_options_option = click.option(
+    "--simulator-options", default="{}", help='Its options as JSON, or @FILE, such as {"command": ["./simulate"]}.'
+)
+
+
 def new_study_options(command: F) -> F:
-    """--study, --preset, --config and --seed."""
+    """--study, --preset, --config, --seed and the simulator."""
     for option in (
+        simulator_options_option,
+        simulator_option,
         click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
         click.option("--config", type=click.Path(path_type=Path), default=None, help="A study.toml."),
         click.option("--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."),
@@ -32,14 +40,29 @@ def new_study_options(command: F) -> F:
     return command
 
 
-def open_or_start(file: str, preset_name: str | None, config: Path | None, seed: int | None) -> tuple[Study, Config]:
+def open_or_start(
+    *,
+    file: str,
+    preset_name: str | None,
+    config: Path | None,
+    seed: int | None,
+    simulator: str | None,
+    simulator_options: str,
+) -> tuple[Study, Config]:
     """The study in ``file`` with what it was made from, or a new one. Raises BadInput as ``Study.open`` does."""
     if preset_name and config:
         raise BadInput("options", "both --preset and --config are given", "give one of them")
     asked = preset(preset_name) if preset_name else load(config) if config else None
     if Path(file).exists():
+        if simulator is not None:
+            raise BadInput(
+                "--simulator", f"{file} has its simulator already", "name another --study for another simulator"
+            )
         return _existing(file, asked, seed)
     chosen = asked or preset(DEFAULT_PRESET)
+    if simulator is not None:
+        chosen = chosen.with_simulator(simulator, json_object("--simulator-options", simulator_options))
+        chosen.evaluator().check()
     problem = chosen.problem
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)

@@ -67,7 +67,8 @@ def optimize(*, budget: int, jobs: int | None, style: str, **asked: Any) -> int:
 
 
 def _open(asked: dict[str, Any]) -> tuple[Study, Config]:
-    return open_or_start(asked["file"], asked["preset_name"], asked["config"], asked["seed"])
+    names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options")
+    return open_or_start(**{name: asked[name] for name in names})
 
 
 def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:

@@ -22,7 +22,9 @@ from cimbo.errors import BadInput
     show_default=True,
     help="Folder of gzipped IDX files; Debian's package dataset-fashion-mnist puts them there.",
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=None, help="The weights [default: NAME.safetensors].")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=None, help="The weights [default: NAME.safetensors]."
+)
 @click.option("--from", "start", type=click.Path(path_type=Path), default=None, help="Weights to go on from.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change the recipe, such as epochs=6.")
 @click.option("--stop-after", type=int, default=None, help="Epochs to run of the recipe's [default: all].")

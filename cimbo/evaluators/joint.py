@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
-from cimbo.errors import BadInput
 from cimbo.evaluators.simulators import Simulator, simulator
 from cimbo.networks import Network, network
 from cimbo.plugins import Accuracy, find
@@ -41,12 +40,14 @@ class JointEvaluator:
     """accuracy ⊕ simulator: a flat dict of genes -> accuracy, latency_ms, energy_uj, area_mm2.
 
     An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
+    ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
     """
 
     network: str
     accuracy: str
     simulator: str = "cimbo"
     options: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     known: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, design: Params) -> dict[str, float]:
@@ -54,8 +55,14 @@ class JointEvaluator:
         value = self.known.get(key)
         if value is None:
             value = self._accuracy.measure(design)
-        costs = self._simulator.simulate(self._family.workload(design), self._chip(design))
+        costs = dict(self._simulator.simulate(self._family.workload(design), self._chip(design)))
+        if "area_mm2" not in costs:  # a property of the chip alone; ours where the simulator gives none
+            costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
         return {"accuracy": value, **{name: float(costs[name]) for name in COSTS if name in costs}}
+
+    def check(self) -> None:
+        """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly."""
+        _ = self._family, self._accuracy, self._simulator
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """An accuracy that was measured before, by whichever process."""
@@ -92,7 +99,7 @@ class JointEvaluator:
         return {name: np.asarray(answer[name]) for name in COSTS}
 
     def _chip(self, design: Mapping[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in design.items() if k not in self._architecture}
+        return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
 
     def _accuracy_key(self, design: Mapping[str, Any]) -> str:
         shaping = self._architecture | set(self._accuracy.genes)
@@ -128,5 +135,7 @@ class _Cost:
 
     def __call__(self, designs: list[Params]) -> NDArray[np.float64]:
         if not designs:
-            raise BadInput("exact cost", "was asked of no design", "pass at least one")
+            return np.zeros(0)
+        if self.metric == "area_mm2":
+            return np.asarray(hardware.area_mm2([self.evaluator._chip(d) for d in designs]))
         return self.evaluator.costs(designs)[self.metric]
