@@ -1,0 +1,149 @@
+"""What a report says about a study, taken from it once, so that every section speaks of the same evaluations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cimbo.objectives import Candidate, Constraint, Problem
+from cimbo.pareto import dominated_by, hypervolume
+from cimbo.store import Record
+
+if TYPE_CHECKING:
+    from cimbo.loop import Study
+
+RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
+_LARGEST = 1e100  # products of three still fit a float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model said of a metric before it was measured."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A study at one moment, with what the caller knows besides.
+
+    predicted: designs a model thinks well of and nobody has verified. baselines: name -> hypervolume after each evaluation
+    of another search. extra_rows: key of a design -> lines for its details.
+    """
+
+    problem: Problem
+    seed: int
+    records: tuple[Record, ...]
+    front: tuple[Record, ...]
+    hypervolume: float | None
+    started_as: Mapping[str, Any] = field(default_factory=dict)
+    predicted: Sequence[Candidate] = ()
+    baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def on_front(self) -> frozenset[int]:
+        return frozenset(r.number for r in self.front)
+
+    @cached_property
+    def failed(self) -> tuple[Record, ...]:
+        return tuple(r for r in self.records if r.status != "done")
+
+    @cached_property
+    def verified(self) -> tuple[Record, ...]:
+        """Measured in every objective, and within every constraint."""
+        return tuple(r for r in self.records if r.status == "done" and self.problem.feasible(r.metrics))
+
+    @cached_property
+    def infeasible(self) -> tuple[Record, ...]:
+        kept = {r.number for r in self.verified}
+        return tuple(r for r in self.records if r.status == "done" and r.number not in kept)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric that was measured: objectives first, then constraints, then the others by name."""
+        first = [o.name for o in self.problem.objectives] + [c.metric for c in self.problem.constraints]
+        measured = {name for r in self.records for name in r.metrics}
+        return tuple(name for name in dict.fromkeys([*first, *sorted(measured)]) if name in measured)
+
+    @cached_property
+    def initial(self) -> int:
+        """How many evaluations at the start were drawn without a model."""
+        origins = [r.origin in RANDOM_ORIGINS for r in self.records]
+        return origins.index(False) if False in origins else len(origins)
+
+
+def gather(study: Study, **known: Any) -> Facts:
+    """The facts of ``study`` now. Other processes may write to it meanwhile; it is read until it holds still."""
+    while True:
+        records = tuple(study.evaluations())
+        front, volume = tuple(study.pareto()), study.hypervolume()
+        if len(study.evaluations()) == len(records):
+            break
+    shown = {"space", "objectives", "constraints", "seed"}  # these have places of their own
+    started_as = {k: v for k, v in study.store.definition.items() if k not in shown}
+    return Facts(study.problem, study.seed, records, front, volume, started_as, **known)
+
+
+def sign(c: Constraint) -> str:
+    """≤ or ≥."""
+    return "≤" if c.relation == "<=" else "≥"
+
+
+def prediction(record: Record, metric: str) -> Prediction | None:
+    """What ``record.extra`` says was predicted, None where it says nothing that can be read."""
+    return as_prediction(_mapping(record.extra.get("predicted")).get(metric))
+
+
+def as_prediction(pair: object) -> Prediction | None:
+    """(mean, standard deviation), None unless both are finite numbers and the latter not negative."""
+    mean, std = map(finite, pair) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
+    return None if mean is None or std is None or std < 0 else Prediction(mean, std)
+
+
+def test_accuracy(record: Record) -> float | None:
+    """Accuracy on images the search never saw, where it was measured."""
+    return finite(record.extra.get("accuracy_test"))
+
+
+def finite(value: object) -> float | None:
+    """``value`` as a float where it is a finite number. What other programs wrote into ``extra`` may be anything."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) -> list[float]:
+    """Hypervolume after each evaluation, counting only those that ``keep`` accepts.
+
+    It is measured above the study's references; without them above the worst verified values, which is good enough to see
+    where a search still moved.
+    """
+    scores = np.clip(facts.problem.scores([r.metrics for r in facts.verified]), -_LARGEST, _LARGEST)
+    if not len(scores):
+        return [0.0] * len(facts.records)
+    reference = facts.problem.reference()
+    reference = scores.min(0) if reference is None else reference
+    by_number = {r.number: score for r, score in zip(facts.verified, scores, strict=True)}
+    front, value = scores[:0], 0.0
+    history: list[float] = []
+    for record in facts.records:
+        score = by_number.get(record.number)
+        if score is not None and keep(record) and not dominated_by(score[None], front).any():
+            # What only this design dominates: its box, less what the front dominates of it. Far cheaper than all anew.
+            value += hypervolume(score[None], reference) - hypervolume(np.minimum(front, score), reference)
+            front = np.vstack([front[~dominated_by(front, score[None]).any(1)], score])
+        history.append(value)
+    return history
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,76 @@
+"""How the hypervolume grew, and how far random designs alone would have got."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cimbo.report import plots
+from cimbo.report.axes import Axis, axis, counts
+from cimbo.report.facts import RANDOM_ORIGINS, Facts, volumes
+from cimbo.report.markup import Markup, join, tag, text
+from cimbo.report.quantity import number
+from cimbo.store import Record
+
+
+def section(facts: Facts) -> Markup:
+    """The anytime curve of the study, of its own random designs, and of the given baselines."""
+    if not facts.records:
+        return tag("p", "Nothing was evaluated yet.", class_="empty")
+    study, alone = volumes(facts), volumes(facts, _random)
+    every = [*study, *(v for values in facts.baselines.values() for v in values)]
+    longest = max(len(study), *(len(v) for v in facts.baselines.values()), 1)
+    x, y = counts("evaluation", longest), axis("hypervolume", every, zero=True)
+    others = [plots.steps(values, x, y, f"other o{i % 4}") for i, values in enumerate(facts.baselines.values())]
+    drawn = sum(map(_random, facts.records))
+    curves = plots.layer(
+        _start(facts, x),
+        *others,
+        plots.steps(alone, x, y, "random") if drawn else Markup(),
+        plots.steps(study, x, y, "ours"),
+    )
+    # The rug stands on the axis: one tick for each design that no model chose.
+    rug = [plots.bars([(x.at(i), 100, 98) for i, r in enumerate(facts.records, 1) if _random(r)], "rug")]
+    picture = plots.frame(x, y, curves, plots.layer(*rug), _dots(study, x, y), about="hypervolume over evaluations")
+    return join([picture, _legend(facts, drawn), tag("p", _reading(facts, study, alone), class_="fine")])
+
+
+def _random(record: Record) -> bool:
+    return record.origin in RANDOM_ORIGINS
+
+
+def _start(facts: Facts, x: Axis) -> Markup:
+    if not 0 < facts.initial < len(facts.records):
+        return Markup()
+    return tag("rect", x="0", y="0", width=f"{x.at(facts.initial):g}", height="100", class_="start")
+
+
+def _dots(study: Sequence[float], x: Axis, y: Axis) -> Markup:
+    """A mark with a tooltip wherever the front grew."""
+    grown = [(i + 1, study[i]) for i in np.flatnonzero(np.diff(study, prepend=0.0) > 0).tolist()]
+    dots = [plots.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
+    return tag("g", *dots, class_="grown")
+
+
+def _legend(facts: Facts, drawn: int) -> Markup:
+    entries = [plots.key("ours", "this study")]
+    entries += [plots.key("random", f"its {drawn} random designs alone")] if drawn else []
+    entries += [plots.key(f"other o{i % 4}", name) for i, name in enumerate(facts.baselines)]
+    return tag("div", *entries, class_="legend")
+
+
+def _reading(facts: Facts, study: Sequence[float], alone: Sequence[float]) -> Markup:
+    lines = []
+    if facts.problem.reference() is None:
+        lines.append("No reference was given for every objective, so this is measured above the worst verified values.")
+    drawn = sum(_random(r) for r in facts.records)
+    if drawn:
+        lines.append(
+            f"{drawn} designs were drawn without a model (ticks on the axis; the first {facts.initial} are shaded)."
+        )
+    if drawn and drawn < len(facts.records) and alone[-1] > 0:
+        lines.append(f"The others multiplied the hypervolume by {number(study[-1] / alone[-1])}.")
+    if not facts.baselines:
+        lines.append("Compare with an independent random search of the same budget to judge the gain.")
+    return text(" ".join(lines))

@@ -1,0 +1,109 @@
+"""How each gene goes together with each objective: simple associations, labelled as no more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.objectives import Objective
+from cimbo.report import statistics
+from cimbo.report.facts import Facts
+from cimbo.report.markup import Markup, join, tag
+from cimbo.report.quantity import number, spoken
+from cimbo.space import Choice
+from cimbo.store import Record
+
+FEWEST = 8  # designs below which a correlation says nothing
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Influence:
+    """A gene's association with an objective: ``value`` in -1..1 (0..1 for an unordered gene), ``noise`` what chance gives."""
+
+    value: float | None
+    noise: float
+    n: int
+    ordered: bool
+    gap: str = ""
+
+    @property
+    def strength(self) -> float:
+        return abs(self.value) if self.value is not None else 0.0
+
+
+def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -> Influence:
+    """Over the designs that have the gene: rank correlation for numbers, correlation ratio of ranks for names."""
+    having = [r for r in records if choice.name in r.params and objective.name in r.metrics]
+    groups = np.array([choice.index(r.params[choice.name]) for r in having], np.intp)
+    y = np.array([r.metrics[objective.name] for r in having], float)
+    levels = len(np.unique(groups))
+    if len(having) < FEWEST or levels < 2:
+        return Influence(None, 1.0, len(having), choice.ordered)
+    if choice.ordered:
+        value = statistics.rank_correlation(groups.astype(float), y)
+        return Influence(value, statistics.chance(len(y)), len(y), True)
+    value = statistics.correlation_ratio(groups, y)
+    return Influence(value, statistics.chance(len(y), levels), len(y), False, _gap(choice, groups, y))
+
+
+def _gap(choice: Choice, groups: np.ndarray, y: np.ndarray) -> str:
+    """The difference of means between the two extreme values of an unordered gene."""
+    means = {g: float(y[groups == g].mean()) for g in np.unique(groups)}
+    low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    return f"{choice.values[high]} above {choice.values[low]} by {number(means[high] - means[low])} on average"
+
+
+def section(facts: Facts) -> Markup:
+    """A row a gene, strongest first; the weak ones folded."""
+    records = [r for r in facts.records if r.status == "done"]
+    objectives = facts.problem.objectives
+    rows = [(c, [influence(c, o, records) for o in objectives]) for c in facts.problem.space.choices]
+    rows.sort(key=lambda row: -max(i.strength for i in row[1]))
+    known = [row for row in rows if any(i.value is not None for i in row[1])]
+    if not known:
+        return tag(
+            "p", f"Too little to tell: a gene needs {FEWEST} measured designs with different values.", class_="empty"
+        )
+    rest = known[SHOWN:]
+    folded = tag("details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest)) if rest else Markup()
+    return join([_table(objectives, known[:SHOWN]), folded, _note()])
+
+
+def _note() -> Markup:
+    return tag(
+        "p",
+        "Rank correlation (Spearman's ρ) of the gene's value with the measured objective: to the right where they grow "
+        "together; blue where more of the gene is better. For genes without an order, η in grey: the share (as a root) of the "
+        "spread that lies between its values. Pale bars are within what chance alone gives to 19 of 20 genes. The search did "
+        "not sample evenly, and genes move together: association, not cause.",
+        class_="fine",
+    )
+
+
+def _table(objectives: Sequence[Objective], rows: Sequence[tuple[Choice, list[Influence]]]) -> Markup:
+    head = tag("tr", tag("th", "Gene", scope="col"), *(tag("th", spoken(o.name), scope="col") for o in objectives))
+    body = [
+        tag(
+            "tr",
+            tag("th", c.name, scope="row"),
+            *(tag("td", _bar(i, o)) for i, o in zip(found, objectives, strict=True)),
+        )
+        for c, found in rows
+    ]
+    return tag("table", tag("thead", head), tag("tbody", *body), class_="influence")
+
+
+def _bar(i: Influence, objective: Objective) -> Markup:
+    """From the middle to the right where both grow; blue where more of the gene is better, amber where it is worse."""
+    if i.value is None:
+        return tag("span", "–", class_="fine")
+    good = "neutral" if not i.ordered else "good" if i.value * objective.sign > 0 else "bad"
+    pale = " pale" if i.strength <= i.noise else ""
+    start, width = min(50.0, 50 + 50 * i.value), abs(50 * i.value)
+    tip = f"{'ρ' if i.ordered else 'η'} {i.value:.2f} over {i.n} designs; chance gives up to {i.noise:.2f}"
+    bar = tag("rect", x=f"{start:.1f}%", width=f"{width:.1f}%", y="3", height="10", class_=good + pale)
+    picture = tag("svg", tag("title", f"{tip}\n{i.gap}".strip()), bar, class_="bar")
+    return join([picture, tag("small", (f"{i.value:+.2f}" if i.ordered else f"η {i.value:.2f}").replace("-", "−"))])

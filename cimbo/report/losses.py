@@ -1,0 +1,72 @@
+"""What did not count, and why: failures by reason, limits by how many broke them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from cimbo.objectives import Constraint
+from cimbo.report.facts import Facts, sign
+from cimbo.report.markup import Markup, join, tag
+from cimbo.report.quantity import amount, label, spoken
+from cimbo.store import Record
+
+MOST_REASONS = 40
+_MOST_NUMBERS = 12
+
+
+def section(facts: Facts) -> Markup:
+    """Two tables, or a line that says that all went well."""
+    if not facts.failed and not facts.infeasible:
+        return tag("p", "Nothing failed, and every design kept every constraint.", class_="empty")
+    return join([_failures(facts.failed), _limits(facts)])
+
+
+def _failures(failed: Sequence[Record]) -> Markup:
+    if not failed:
+        return tag("p", "Nothing failed.", class_="empty")
+    by_reason: dict[str, list[Record]] = {}
+    for record in failed:
+        by_reason.setdefault(record.reason or "no reason given", []).append(record)
+    common = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    rows = [
+        tag("tr", tag("td", len(records)), tag("td", reason, class_="reason"), tag("td", _numbers(records)))
+        for reason, records in islice(common, MOST_REASONS)
+    ]
+    left = len(common) - len(rows)
+    more = tag("p", f"{left} rarer reasons are not listed.", class_="fine") if left > 0 else Markup()
+    return join([_table(("Failed", "Reason", "Evaluations"), rows), more])
+
+
+def _limits(facts: Facts) -> Markup:
+    if not facts.infeasible:
+        return Markup()
+    rows = [_limit(c, facts.infeasible) for c in facts.problem.constraints]
+    for o in facts.problem.objectives:
+        missing = [r for r in facts.infeasible if o.name not in r.metrics]
+        if missing:
+            cells = (len(missing), f"{o.name} was not measured", _numbers(missing))
+            rows.append(tag("tr", *(tag("td", cell) for cell in cells)))
+    return _table(("Infeasible", "Limit", "Furthest beyond"), rows)
+
+
+def _limit(c: Constraint, infeasible: Sequence[Record]) -> Markup:
+    broken = [r for r in infeasible if not c.holds(r.metrics)]
+    values = [r.metrics[c.metric] for r in broken if c.metric in r.metrics]
+    worst = (max(values) if c.relation == "<=" else min(values)) if values else None
+    limit = f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}"
+    return tag(
+        "tr", tag("td", len(broken)), tag("td", limit, title=label(c.metric)), tag("td", amount(c.metric, worst))
+    )
+
+
+def _numbers(records: Sequence[Record]) -> str:
+    listed = ", ".join(f"#{r.number}" for r in records[:_MOST_NUMBERS])
+    return listed + (f" and {len(records) - _MOST_NUMBERS} more" if len(records) > _MOST_NUMBERS else "")
+
+
+def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:
+    head = tag("tr", *(tag("th", h, scope="col") for h in heads))
+    return tag(
+        "div", tag("table", tag("thead", head), tag("tbody", *rows), class_="losses"), class_="scroll", tabindex="0"
+    )

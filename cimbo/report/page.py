@@ -1,0 +1,173 @@
+"""The page: sections one after another, one style sheet, one script, and a policy that lets nothing else in or out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from cimbo.errors import BadInput
+from cimbo.objectives import Candidate
+from cimbo.report import calibration, history, influence, losses, parallel, plots, provenance, scatter, table
+from cimbo.report.facts import Facts, gather
+from cimbo.report.markup import Markup, tag
+from cimbo.report.quantity import amount, label, number, spoken
+
+if TYPE_CHECKING:
+    from cimbo.loop import Study
+
+
+def html(
+    study: Study,
+    *,
+    title: str,
+    about: Mapping[str, str] | None = None,
+    extra_rows: Mapping[str, Mapping[str, str]] | None = None,
+    predicted: Sequence[Candidate] = (),
+    baselines: Mapping[str, Sequence[float]] | None = None,
+) -> str:
+    """The report of ``study`` as one HTML file that opens offline and asks the network for nothing.
+
+    about: lines of provenance in order, as they shall be shown (command, versions, date): nothing is taken from the clock.
+    extra_rows: by a design's key, lines for its details. predicted: designs that a model thinks well of and nobody verified.
+    baselines: name -> hypervolume after evaluation 1, 2, ... of another search over the same problem.
+    Every string may be hostile; all of them are escaped. Encode the page as UTF-8.
+    Raises BadInput for an empty title, rows for a design that is not in the study, or a baseline that is not finite.
+    """
+    _check(study, title, extra_rows or {}, baselines or {})
+    facts = gather(
+        study, predicted=tuple(predicted), baselines=dict(baselines or {}), extra_rows=dict(extra_rows or {})
+    )
+    return document(facts, title, dict(about or {}))
+
+
+def _check(
+    study: Study, title: str, extra_rows: Mapping[str, object], baselines: Mapping[str, Sequence[float]]
+) -> None:
+    if not title.strip():
+        raise BadInput("report title", "is empty", "give the report a name")
+    unknown = set(extra_rows) - {r.key for r in study.evaluations()} if extra_rows else set()
+    if unknown:
+        raise BadInput(
+            f"report row {min(unknown)!r}", "belongs to no evaluation of the study", "use keys of evaluations"
+        )
+    for name, values in baselines.items():
+        if not all(math.isfinite(v) and v >= 0 for v in values):
+            raise BadInput(f"baseline {name!r}", "holds a hypervolume below 0 or not finite", "give finite numbers")
+
+
+def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
+    """The page of ``facts``, a pure function of its arguments."""
+    style, script = Markup(_asset("style.css")), Markup(_asset("script.js"))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", title),
+        tag("style", style),
+    )
+    main = tag("main", *_sections(facts, about))
+    body = tag("body", plots.shapes(), _header(facts, title, about), main, tag("script", script))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _asset(name: str) -> str:
+    return resources.files("cimbo.report").joinpath(name).read_text(encoding="utf-8").strip()
+
+
+def _policy(style: str, script: str) -> str:
+    """Only this very style sheet and script run; nothing is fetched, sent or framed."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src '{_digest(style)}'",
+            f"script-src '{_digest(script)}'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _header(facts: Facts, title: str, about: Mapping[str, str]) -> Markup:
+    subtitle = " · ".join([*([about["date"]] if "date" in about else []), f"seed {facts.seed}"])
+    tiles = [_tile(*entry) for entry in _headlines(facts)]
+    return tag("header", tag("h1", title), tag("p", subtitle, class_="fine"), tag("div", *tiles, class_="tiles"))
+
+
+def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
+    """(name, exact value, as shown, remark)."""
+    n, volume = len(facts.records), facts.hypervolume
+    fitting = f"{len(facts.verified)} feasible"
+    without = "needs a reference for every objective" if volume is None else "above the references"
+    counts = [
+        ("evaluations", float(n), f"{n:,}", fitting),
+        ("failed", float(len(facts.failed)), f"{len(facts.failed):,}", f"{len(facts.infeasible)} infeasible"),
+        ("designs on the front", float(len(facts.front)), f"{len(facts.front):,}", "verified, not dominated"),
+        ("hypervolume", volume, number(volume), without),
+    ]
+    best = []
+    for o in facts.problem.objectives if facts.front else ():
+        record = max(facts.front, key=lambda r, o=o: o.sign * r.metrics[o.name])  # type: ignore[misc]
+        value = record.metrics[o.name]
+        name = f"{'highest' if o.goal == 'max' else 'lowest'} {spoken(o.name)}"
+        best.append((name, value, amount(o.name, value), f"evaluation {record.number}"))
+    return [*counts, *best]
+
+
+def _tile(name: str, value: float | None, shown: str, remark: str) -> Markup:
+    digits, _, unit = shown.partition("\u00a0")
+    figure = tag("data", digits, tag("i", f"\u00a0{unit}") if unit else "", value="" if value is None else repr(value))
+    return tag("div", tag("span", name), figure, tag("small", remark), class_="tile")
+
+
+def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
+    goals = " and ".join(f"{label(o.name)} {'up' if o.goal == 'max' else 'down'}" for o in facts.problem.objectives)
+    return [
+        _section("front", "The verified front", f"Every point was measured; better is {goals}.", _front(facts)),
+        _section(
+            "designs",
+            "Designs of the front",
+            "Open a row for its genes; click a heading to sort.",
+            table.section(facts),
+        ),
+        _section("history", "Hypervolume over evaluations", "", history.section(facts)),
+        _section(
+            "prediction",
+            "Predicted against verified",
+            "Each prediction was made before its design was measured; bars span the predicted 90 %. "
+            "Tooltips: predicted → verified.",
+            calibration.section(facts),
+        ),
+        _section("influence", "Which genes matter", "", influence.section(facts)),
+        _section(
+            "genes", "Genes of the front", "A thread is a design; “off”: it lacks the gene.", parallel.section(facts)
+        ),
+        _section("losses", "What did not count", "", losses.section(facts)),
+        _section("provenance", "Provenance", "", provenance.section(facts, about)),
+    ]
+
+
+def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:
+    return tag("section", tag("h2", heading), tag("p", lead, class_="lead") if lead else Markup(), content, id=name)
+
+
+def _front(facts: Facts) -> Markup:
+    """The picture, and beside it a panel that a script fills with the chosen design."""
+    if not facts.records:
+        return tag("p", "Nothing was evaluated yet.", class_="empty")
+    hint = (
+        "Each point of the front leads to its design in the table below." if facts.front else "There is no front yet."
+    )
+    panel = tag("aside", tag("p", hint, class_="fine"), id="chosen", aria_live="polite")
+    return tag("div", scatter.section(facts), panel, class_="split")

@@ -1,0 +1,122 @@
+"""The genes of the front, a row a gene and a thread a design. Rows, not columns: names stay level, and phones have height."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.report import plots
+from cimbo.report.facts import Facts
+from cimbo.report.markup import Markup, join, short, tag, text
+from cimbo.report.quantity import amount, spoken
+from cimbo.space import Choice
+from cimbo.store import Record
+
+MOST_THREADS = 48
+ROW = 38  # pixels
+SHADES = 5
+_WIDE = 999  # units across: whole numbers then are exact to half a pixel
+_OFF = "off"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A gene that varies on the front: where its values stand, in percent; ``_OFF`` where a design lacks it."""
+
+    name: str
+    places: dict[object, float]
+    gap: float
+
+
+def section(facts: Facts) -> Markup:
+    """Threads for architecture and hardware, and the genes on which the whole front agrees."""
+    if len(facts.front) < 2:
+        return tag("p", "Two designs on the front are needed to compare their genes.", class_="empty")
+    pick = np.unique(np.linspace(0, len(facts.front) - 1, MOST_THREADS).round().astype(int))
+    designs = [facts.front[i] for i in pick]
+    space = facts.problem.space
+    sides = _side("Architecture", space.architecture, designs), _side("Hardware", space.hardware, designs)
+    return join([_scale(facts, designs), tag("div", *sides, class_="grid"), _agreed(space.choices, facts.front)])
+
+
+def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) -> Markup:
+    rows = [_row(c, designs) for c in choices if len({d.params.get(c.name) for d in designs}) > 1]
+    if not rows:
+        return Markup()
+    height = ROW * len(rows)
+    heights = [100 * (i + 0.5) / len(rows) for i in range(len(rows))]
+    names = [part for row, at in zip(rows, heights, strict=True) for part in _name(row, at)]
+    plates = [part for row, at in zip(rows, heights, strict=True) for part in _plates(row, at)]
+    paths = [_thread(rows, d, i, len(designs)) for i, d in enumerate(designs)]
+    threads = tag("g", plots.layer(*paths, width=_WIDE, height=2 * len(rows)), class_="threads")
+    picture = tag("svg", *names, threads, *plates, height=height, role="img", aria_label=f"{heading} genes")
+    return tag("figure", tag("figcaption", heading), tag("div", picture, class_="parallel"), class_="cell")
+
+
+def _row(choice: Choice, designs: Sequence[Record]) -> Row:
+    off = any(choice.name not in d.params for d in designs)
+    values: list[object] = [*([_OFF] if off else []), *choice.values]
+    gap = 100 / len(values)
+    # An unordered gene may itself have a value called "off"; None cannot be a value.
+    keys = [None if off and i == 0 else v for i, v in enumerate(values)]
+    return Row(choice.name, {k: gap * (i + 0.5) for i, k in enumerate(keys)}, gap)
+
+
+def _name(row: Row, at: float) -> list[Markup]:
+    y = f"{at:.4g}%"
+    rule = tag("line", x1="0", x2="100%", y1=y, y2=y)
+    return [
+        rule,
+        tag("text", short(row.name, 17), tag("title", row.name), x="0", y=y, dx="-10", dy="4", class_="y-tick"),
+    ]
+
+
+def _plates(row: Row, at: float) -> list[Markup]:
+    """The values, on top of the threads that run through them."""
+    y = f"{at:.4g}%"
+    every = max(1, round(len(row.places) / 8))
+    return [
+        tag("text", short(_OFF if v is None else v, 9), x=f"{x:g}%", y=y, dy="4", class_="plate")
+        for i, (v, x) in enumerate(row.places.items())
+        if i % every == 0
+    ]
+
+
+def _thread(rows: Sequence[Row], design: Record, i: int, n: int) -> Markup:
+    """A smooth path through the rows; threads of one value lie side by side, the best in the first objective leftmost."""
+    shift = (i / max(n - 1, 1) - 0.5) * 0.55
+    xs = [row.places[design.params.get(row.name)] + shift * row.gap for row in rows]
+    # Two units a row: curves meet the rows at odd units and bend at even ones; S mirrors the bend before it.
+    places = [round(x * _WIDE / 100) for x in xs]
+    path = f"M{places[0]} .4V1"
+    for j, (before, x) in enumerate(itertools.pairwise(places), start=1):
+        path += f"C{before} 2 {x} 2 {x} 3" if j == 1 else f"S{x} {2 * j} {x} {2 * j + 1}"
+    shade = min(SHADES - 1, i * SHADES // n)
+    return tag(
+        "path", tag("title", f"#{design.number} on the front"), d=f"{path}v.6", class_=f"q{shade}", data_d=design.number
+    )
+
+
+def _scale(facts: Facts, designs: Sequence[Record]) -> Markup:
+    """The legend of the shades."""
+    first = facts.problem.objectives[0].name
+    ends = [amount(first, d.metrics[first]) for d in (designs[0], designs[-1])]
+    swatches = tag("span", *(tag("i", class_=f"q{i}") for i in range(SHADES)), class_="shades")
+    left = (
+        f" {len(designs)} of {len(facts.front)} designs, evenly along the front."
+        if len(designs) < len(facts.front)
+        else ""
+    )
+    return tag("p", f"{spoken(first)} {ends[0]} ", swatches, f" {ends[1]}.{left}", class_="fine")
+
+
+def _agreed(choices: Sequence[Choice], front: Sequence[Record]) -> Markup:
+    """Genes with one value on the whole front: often the clearest advice a search gives."""
+    same = [(c.name, front[0].params.get(c.name)) for c in choices if len({r.params.get(c.name) for r in front}) == 1]
+    if not same:
+        return Markup()
+    items = [join([text(name), "\u00a0", tag("b", _OFF if value is None else value)]) for name, value in same]
+    return tag("p", tag("strong", "The same in every design of the front: "), join(items, " "), class_="genes")

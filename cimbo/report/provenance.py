@@ -1,0 +1,64 @@
+"""Where the numbers come from: enough to run the search again."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+
+from cimbo import __version__
+from cimbo.objectives import Objective
+from cimbo.report.facts import Facts, sign
+from cimbo.report.markup import Markup, join, tag
+from cimbo.report.quantity import amount, label, number, spoken
+
+_LONGEST = 4000  # characters of a stored description that are shown
+
+
+def section(facts: Facts, about: Mapping[str, str]) -> Markup:
+    """What the caller says of this report, then what the study itself knows."""
+    entries = [*about.items(), *_known(facts)]
+    lines = [join([tag("dt", name), tag("dd", value)]) for name, value in entries]
+    stored = [_stored(name, value) for name, value in facts.started_as.items()]
+    return join([tag("dl", *lines, class_="provenance"), *stored])
+
+
+def _known(facts: Facts) -> list[tuple[str, str]]:
+    problem = facts.problem
+    origins = Counter(r.origin for r in facts.records)
+    seconds = sum(r.seconds for r in facts.records)
+    space = problem.space
+    limits = [f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}" for c in problem.constraints]
+    entries = [
+        ("seed", str(facts.seed)),
+        ("objectives", "; ".join(map(_objective, problem.objectives))),
+        ("constraints", "; ".join(limits) or "none"),
+        ("genes", f"{len(space.architecture)} of the architecture, {len(space.hardware)} of the hardware"),
+        ("different designs", _size(space.size)),
+        ("evaluations by origin", ", ".join(f"{n} {origin}" for origin, n in origins.most_common()) or "none"),
+        ("cimbo that wrote this report", __version__),
+    ]
+    return [*entries, ("time spent evaluating", f"{number(seconds)} s")] if seconds else entries
+
+
+def _objective(o: Objective) -> str:
+    reference = "no reference" if o.reference is None else f"reference {amount(o.name, o.reference)}"
+    return f"{o.goal} {label(o.name)}, {reference}"
+
+
+def _size(n: int) -> str:
+    """``n`` may exceed any float."""
+    return f"{n:,}" if n < 10**7 else f"{str(n)[0]}.{str(n)[1]} × 10{_raised(len(str(n)) - 1)}"
+
+
+def _raised(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _stored(name: str, value: object) -> Markup:
+    """What the study was started with: a line, or folded JSON."""
+    if isinstance(value, str | int | float | None):
+        return tag("dl", tag("dt", name), tag("dd", value), class_="provenance")
+    written = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    cut = written if len(written) <= _LONGEST else f"{written[:_LONGEST]}\n… {len(written) - _LONGEST} more characters"
+    return tag("details", tag("summary", f"{name}, as the study was started"), tag("pre", cut))

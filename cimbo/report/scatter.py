@@ -1,0 +1,244 @@
+"""The front as a picture: two objectives at a time, what was verified, what broke a limit, what failed, what is a guess."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.objectives import Objective
+from cimbo.pareto import non_dominated
+from cimbo.report import facts as facts_
+from cimbo.report import plots
+from cimbo.report.axes import Axis, axis, counts
+from cimbo.report.facts import Facts
+from cimbo.report.markup import Markup, join, tag
+from cimbo.report.quantity import amount, label, spoken
+from cimbo.store import Record
+
+MOST_VIEWS = 6  # pairs of objectives drawn; each costs some 20 kB
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture: ``y`` against ``x``; without ``x`` against the number of the evaluation.
+
+    All pictures show the same designs in the same order, so only the ``first`` carries tooltips; a script lends them.
+    """
+
+    facts: Facts
+    y: Objective
+    x: Objective | None
+    x_axis: Axis
+    y_axis: Axis
+    first: bool = True
+
+    def place(self, number: int, metrics: dict[str, float]) -> plots.Place | None:
+        """Where a design lies, None when it lacks an objective, be it one of another picture."""
+        if any(o.name not in metrics for o in self.facts.problem.objectives):
+            return None
+        return self.x_axis.at(metrics[self.x.name] if self.x else number), self.y_axis.down(metrics[self.y.name])
+
+    @property
+    def metrics(self) -> list[str]:
+        return [o.name for o in (self.y, self.x) if o]
+
+    def tip(self, start: str, metrics: dict[str, float]) -> str:
+        if not self.first:
+            return ""
+        values = (f"{spoken(o.name)} {amount(o.name, metrics[o.name])}" for o in self.facts.problem.objectives)
+        return "\n".join([start, *values])
+
+
+def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | None]]:
+    """(y, x) of every picture; where there are too many, those with the first objective."""
+    if len(objectives) == 1:
+        return [(objectives[0], None)]
+    every: list[tuple[Objective, Objective | None]] = list(itertools.combinations(objectives, 2))
+    return every if len(every) <= MOST_VIEWS else [p for p in every if p[0] is objectives[0]][:MOST_VIEWS]
+
+
+def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True) -> View:
+    """The picture of ``y`` against ``x`` with axes around all that it shows."""
+
+    def axis_of(objective: Objective) -> Axis:
+        name = objective.name
+        shown = [r.metrics[name] for r in facts.records if name in r.metrics]
+        guesses = [p.mean for g in _guesses(facts) if (p := g.get(name))]
+        reference = [] if objective.reference is None else [objective.reference]
+        return axis(f"{label(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses, *reference])
+
+    return View(facts, y, x, axis_of(x) if x else counts("evaluation", len(facts.records)), axis_of(y), first)
+
+
+def _guesses(facts: Facts) -> Iterator[dict[str, facts_.Prediction]]:
+    """Predictions that the picture shows: of failures, of the front, and of designs nobody verified."""
+    names = [o.name for o in facts.problem.objectives]
+    for record in (*facts.failed, *facts.front):
+        yield {m: p for m in names if (p := facts_.prediction(record, m))}
+    for candidate in facts.predicted:
+        yield {m: p for m in names if (p := facts_.as_prediction((candidate.predicted or {}).get(m)))}
+
+
+def picture(view: View, class_: str) -> Markup:
+    """The whole plot."""
+    groups = [
+        tag("g", plots.layer(*_area(view)), class_="staircase"),
+        tag("g", *_verified(view), class_="verified"),
+        tag("g", *_marks(view, view.facts.infeasible, "triangle", "infeasible"), class_="infeasible"),
+        tag("g", *_failures(view), class_="failed"),
+        tag("g", *_predicted(view), class_="predicted"),
+        tag("g", *_references(view)),
+        tag("g", *_best(view), class_="best"),
+    ]
+    x = view.x_axis.label
+    return plots.frame(view.x_axis, view.y_axis, *groups, about=f"{view.y_axis.label} against {x}", class_=class_)
+
+
+def _name(record: Record) -> str:
+    return f"#{record.number}"
+
+
+def _verified(view: View) -> Iterator[Markup]:
+    for r in view.facts.verified:
+        place = view.place(r.number, r.metrics)
+        if place and r.number not in view.facts.on_front:
+            yield plots.dot(place, view.tip(_name(r), r.metrics))
+
+
+def _best(view: View) -> Iterator[Markup]:
+    for r in view.facts.front:
+        place = view.place(r.number, r.metrics)
+        if place:
+            point = plots.dot(place, view.tip(f"{_name(r)} on the front", r.metrics))
+            yield tag("a", point, href=f"#d{r.number}", data_d=r.number)
+
+
+def _marks(view: View, records: Sequence[Record], shape: str, why: str) -> Iterator[Markup]:
+    for r in records:
+        place = view.place(r.number, r.metrics)
+        if place:
+            yield plots.mark(shape, place, view.tip(f"{_name(r)} {why}", r.metrics))
+
+
+def _failures(view: View) -> Iterator[Markup]:
+    """A failure has no measurement; it stands where it was predicted to be."""
+    for r in view.facts.failed:
+        means = _means(view, r)
+        place = view.place(r.number, means)
+        if place:
+            yield plots.mark("cross", place, view.tip(f"{_name(r)} failed; predicted", means))
+
+
+def _predicted(view: View) -> Iterator[Markup]:
+    """Where designs of the front were predicted to be, tied to where they are; and designs nobody verified."""
+    ties = []
+    for r in view.facts.front:
+        means = _means(view, r)
+        was, now = view.place(r.number, means), view.place(r.number, r.metrics)
+        if was and now:
+            ties.append([was, now])
+            yield plots.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
+    for c in view.facts.predicted:
+        given = c.predicted or {}
+        means = {
+            o.name: p.mean for o in view.facts.problem.objectives if (p := facts_.as_prediction(given.get(o.name)))
+        }
+        place = view.place(len(view.facts.records), means)
+        if place:
+            yield plots.mark("diamond", place, view.tip(f"{c.key} predicted, not verified", means), class_="unverified")
+    yield plots.layer(plots.lines(ties, "tie"))
+
+
+def _means(view: View, r: Record) -> dict[str, float]:
+    return {o.name: p.mean for o in view.facts.problem.objectives if (p := facts_.prediction(r, o.name))}
+
+
+def _area(view: View) -> Iterator[Markup]:
+    """The staircase of what is non-dominated in these two objectives, and what it dominates above the references."""
+    records = [r for r in view.facts.verified if view.x]
+    if not view.x or not records:
+        return
+    signs = np.array([view.x.sign, view.y.sign])
+    values = np.array([[r.metrics[view.x.name], r.metrics[view.y.name]] for r in records])
+    best = values[non_dominated(values * signs)]
+    best = best[np.argsort(-best[:, 0] * signs[0], kind="stable")]  # from the best in x to the worst
+    places = [(view.x_axis.at(x), view.y_axis.down(y)) for x, y in best]
+    floor, wall = _corner(view)
+    # A front that lies beyond a reference is not tied back to it.
+    start = floor if (floor - places[0][1]) * signs[1] > 0 else places[0][1]
+    end = wall if (wall - places[-1][0]) * signs[0] < 0 else places[-1][0]
+    path = f"M{places[0][0]:g} {start:g}" + "".join(f"H{x:g}V{y:g}" for x, y in places) + f"H{end:g}"
+    if view.x.reference is not None and view.y.reference is not None and len(view.facts.problem.objectives) == 2:
+        inside = [(x, y) for x, y in places if (wall - x) * signs[0] < 0 and (floor - y) * signs[1] > 0]
+        area = f"M{wall:g} {floor:g}" + "".join(f"H{x:g}V{y:g}" for x, y in inside) + f"H{wall:g}Z"
+        yield tag("path", d=area, class_="dominated")
+    yield tag("path", d=path, class_="stairs")
+
+
+def _corner(view: View) -> plots.Place:
+    """(y, x) where the staircase ends: at the references, else at the plot's worst corner."""
+    assert view.x is not None
+    worst_y = view.y_axis.low if view.y.goal == "max" else view.y_axis.high
+    worst_x = view.x_axis.low if view.x.goal == "max" else view.x_axis.high
+    y = view.y.reference if view.y.reference is not None else worst_y
+    x = view.x.reference if view.x.reference is not None else worst_x
+    return view.y_axis.down(y), view.x_axis.at(x)
+
+
+def _references(view: View) -> Iterator[Markup]:
+    if view.y.reference is not None:
+        at = f"{view.y_axis.down(view.y.reference):g}%"
+        yield tag("line", x1="0", x2="100%", y1=at, y2=at, class_="reference")
+        name = f"reference {amount(view.y.name, view.y.reference)}"
+        yield tag("text", name, x="100%", y=at, dx="-4", dy="-5", class_="note end")
+    if view.x and view.x.reference is not None:
+        at = f"{view.x_axis.at(view.x.reference):g}%"
+        yield tag("line", x1=at, x2=at, y1="0", y2="100%", class_="reference")
+        right = view.x_axis.at(view.x.reference) > 50
+        name, shift = f"reference {amount(view.x.name, view.x.reference)}", "-6" if right else "6"
+        yield tag("text", name, x=at, y="0", dx=shift, dy="12", class_="note end" if right else "note")
+
+
+def section(facts: Facts) -> Markup:
+    """Pictures of every pair of objectives, one shown at a time, with switches for what they show."""
+    views = [view(facts, y, x, first=i == 0) for i, (y, x) in enumerate(pairs(facts.problem.objectives))]
+    pictures = [picture(v, f"view view-{i}") for i, v in enumerate(views)]
+    return tag("div", _chooser(views), *pictures, _legend(facts, views), class_="front-plot")
+
+
+def _chooser(views: Sequence[View]) -> Markup:
+    if len(views) < 2:
+        return Markup()
+    buttons = [
+        tag(
+            "label",
+            tag("input", type="radio", name="view", id=f"view-{i}", checked=i == 0),
+            tag("span", " · ".join(label(m) for m in v.metrics)),
+        )
+        for i, v in enumerate(views)
+    ]
+    return tag("div", *buttons, class_="chooser", role="radiogroup", aria_label="objectives shown")
+
+
+def _legend(facts: Facts, views: Sequence[View]) -> Markup:
+    drawn = sum(1 for _ in _failures(views[0]))
+    hidden = len(facts.failed) - drawn + sum(views[0].place(r.number, r.metrics) is None for r in facts.infeasible)
+    predicted = sum(1 for m in _predicted(views[0])) - 1
+    entries = [
+        ("best", "front", len(facts.front)),
+        ("verified", "verified, dominated", len(facts.verified) - len(facts.front)),
+        ("infeasible", "infeasible", len(facts.infeasible)),
+        ("failed", "failed, where predicted" if facts.failed else "failed", len(facts.failed)),
+        ("predicted", "predicted", predicted),
+    ]
+    switches = [_switch(*entry) for entry in entries if entry[2]]
+    note = f"Without a place here: {hidden}, with neither a measurement nor a prediction of every objective."
+    return join([tag("div", *switches, class_="legend"), tag("p", note, class_="fine") if hidden else Markup()])
+
+
+def _switch(kind: str, name: str, n: int) -> Markup:
+    box = tag("input", type="checkbox", id=f"show-{kind}", checked=True)
+    return tag("label", box, plots.swatch(kind), f"{name} ", tag("b", n))

@@ -1,0 +1,137 @@
+"""The front as a table: a row a design, its genes folded below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from cimbo.report import facts as facts_
+from cimbo.report.facts import Facts
+from cimbo.report.markup import Markup, join, tag, text
+from cimbo.report.quantity import aligned, amount, label, number, rough, spoken
+from cimbo.space import Choice
+from cimbo.store import Record
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and the value of each design; ``best`` is "max", "min" or "" for neither."""
+
+    heading: str
+    values: tuple[float | None, ...]
+    best: str = ""
+    counting: bool = False
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """Every value as it is written."""
+        return [f"{v:.0f}" for v in self.values if v is not None] if self.counting else aligned(self.values)
+
+
+def columns(facts: Facts) -> list[Column]:
+    """The number of the evaluation, objectives, test accuracy where known, then all else that was measured."""
+    goals = {o.name: o.goal for o in facts.problem.objectives}
+    measured = [
+        Column(label(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, ""))
+        for name in facts.metrics
+    ]
+    tested = tuple(facts_.test_accuracy(r) for r in facts.front)
+    extra = [Column("accuracy, test set", tested)] if any(v is not None for v in tested) else []
+    at = len(goals)
+    return [
+        Column("#", tuple(float(r.number) for r in facts.front), counting=True),
+        *measured[:at],
+        *extra,
+        *measured[at:],
+    ]
+
+
+def section(facts: Facts) -> Markup:
+    """The table, or a line that says why there is none."""
+    if not facts.front:
+        return tag("p", "No evaluation has measured every objective within every constraint yet.", class_="empty")
+    shown = columns(facts)
+    names = {"max": " ↑", "min": " ↓", "": ""}
+    head = [tag("th", c.heading + names[c.best], scope="col", data_best=c.best or None) for c in shown]
+    rows = [_design(facts, record, shown, i) for i, record in enumerate(facts.front)]
+    table = tag("table", tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))), *rows, class_="sortable")
+    return tag("div", table, class_="scroll", tabindex="0")
+
+
+def _design(facts: Facts, record: Record, shown: Sequence[Column], i: int) -> Markup:
+    cells = [
+        tag(
+            "td",
+            c.shown[i],
+            data_v="" if (v := c.values[i]) is None else repr(v),
+            class_="top" if _is_best(c, i) else None,
+        )
+        for c in shown
+    ]
+    genes = len(record.params)
+    box = tag("input", type="checkbox")
+    fold = tag("td", tag("label", box, tag("code", record.key), f" {genes} genes"), class_="fold")
+    more = tag("tr", tag("td", details(facts, record), colspan=len(shown) + 1), class_="more")
+    return tag("tbody", tag("tr", *cells, fold), more, id=f"d{record.number}", data_d=record.number)
+
+
+def _is_best(column: Column, i: int) -> bool:
+    known = [v for v in column.values if v is not None]
+    return bool(column.best) and len(known) > 1 and column.values[i] == (max if column.best == "max" else min)(known)
+
+
+def details(facts: Facts, record: Record) -> Markup:
+    """All that is known of a design, for the folded row and the panel beside the plot."""
+    space = facts.problem.space
+    parts = [
+        tag("h4", f"Evaluation {record.number} ", tag("code", record.key)),
+        tag("dl", *_measurements(facts, record), class_="metrics"),
+        _genes("Architecture", space.architecture, record),
+        _genes("Hardware", space.hardware, record),
+    ]
+    rows = facts.extra_rows.get(record.key, {})
+    notes = [join([tag("dt", name), tag("dd", value)]) for name, value in rows.items()]
+    return tag("div", *parts, tag("dl", *notes, class_="notes") if notes else Markup(), class_="design")
+
+
+def _measurements(facts: Facts, record: Record) -> list[Markup]:
+    lines: list[tuple[str, object]] = []
+    for name in (n for n in facts.metrics if n in record.metrics):
+        said = facts_.prediction(record, name)
+        value = [text(amount(name, record.metrics[name]))]
+        if said and said.std > 0:
+            value.append(tag("small", f"predicted {number(said.mean)} ± {rough(said.std)}"))
+        lines.append((spoken(name), join(value)))
+    tested = facts_.test_accuracy(record)
+    if tested is not None:
+        lines.append(("accuracy, test set", number(tested)))
+    took = f", took {number(record.seconds)} s" if record.seconds else ""
+    lines.append(("chosen by", f"{record.origin}{took}"))
+    return [join([tag("dt", name), tag("dd", value)]) for name, value in lines]
+
+
+def _genes(heading: str, choices: Sequence[Choice], record: Record) -> Markup:
+    """A line of genes; hardly any markup, since a front may hold a hundred designs of fifty genes."""
+    active = [c for c in choices if c.name in record.params]
+    if not active:
+        return Markup()
+    items = [join([text(name), "\u00a0", tag("b", value)]) for name, value in _series(active, record)]
+    return join([tag("h5", f"{heading} ", tag("small", len(active))), tag("p", join(items, " "), class_="genes")])
+
+
+def _series(active: Sequence[Choice], record: Record) -> list[tuple[str, str]]:
+    """Genes and values; those numbered one after another (heads_1, heads_2, ...) together, as the profile they are."""
+    runs: dict[str, list[tuple[str, str]]] = {}
+    for choice in active:
+        stem = choice.name.rstrip("0123456789")
+        series = stem if stem.endswith("_") else choice.name
+        runs.setdefault(series, []).append((choice.name, str(record.params[choice.name])))
+    shown = []
+    for series, run in runs.items():
+        indices = [name.removeprefix(series) for name, _ in run]
+        if len(run) > 1 and indices == [str(int(indices[0] or 0) + i) for i in range(len(run))]:
+            shown.append((f"{series}{indices[0]}…{indices[-1]}", " ".join(value for _, value in run)))
+        else:
+            shown += run
+    return shown
