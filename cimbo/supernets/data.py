@@ -61,10 +61,13 @@ def read_idx(folder: Path, part: str) -> Images:
 def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
     for path, opener in ((folder / f"{name}.gz", gzip.open), (folder / name, open)):
         if path.exists():
-            with opener(path, "rb") as file:
-                raw = file.read()
-            shape = np.frombuffer(raw, ">i4", raw[3], 4)
-            return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+            try:
+                with opener(path, "rb") as file:
+                    raw = file.read()
+                shape = np.frombuffer(raw, ">i4", raw[3], 4)
+                return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+            except (OSError, EOFError, IndexError, ValueError) as error:
+                raise BadInput(path, f"is not a whole IDX file ({error})", "get it again") from None
     raise BadInput(
         folder / f"{name}.gz", "does not exist", "install Debian's dataset-fashion-mnist or name its folder with --data"
     )
