@@ -78,13 +78,13 @@ def _clock(chip: SimpleNamespace) -> None:
     chip.digital_ns = nand + np.where(chip.digital, tree, 0) + shift + accumulate
     conversion = chip.adc_bits * (constant("adc.delay_row") * chip.rows + constant("adc.delay_bit"))
     chip.conversion_ns = np.where(chip.digital, 0, conversion)
-    speed = scale("delay", chip.node_nm) * _slowdown(chip.supply_v)
+    speed = scale("delay", chip.node_nm) * slowdown(chip.supply_v)
     chip.clock_ns = np.maximum(chip.digital_ns, chip.conversion_ns) * speed
     write = np.where(chip.rram, constant("rram_cell.write_time"), constant("sram_cell.write_time"))
     chip.row_write_cycles = np.ceil(write / chip.clock_ns)
 
 
-def _slowdown(supply: np.ndarray) -> np.ndarray:
+def slowdown(supply: np.ndarray) -> np.ndarray:
     """Delay against the nominal supply by the alpha-power law, t ~ V / (V - Vt)^alpha (Sakurai and Newton, 1990)."""
     threshold, alpha, nominal = (constant(f"logic.{name}") for name in ("threshold", "alpha", "supply"))
     return supply / nominal * ((nominal - threshold) / (supply - threshold)) ** alpha

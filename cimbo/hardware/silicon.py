@@ -1,6 +1,11 @@
-"""Published chips against the model: each one's macro at the operating point its file states."""
+"""Published chips against the model: each one's macro, part by part, at the operating point its file states.
+
+A file in data/silicon lists the macro's parts with their number and widths as its source describes them, the stages of
+its pipeline, and the conditions of the reported figures. Constants and laws are those of the performance model.
+"""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +13,19 @@ import numpy as np
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.hardware.circuit import circuit, tree_activity
+from cimbo.hardware.circuit import circuit, slowdown, tree_activity
+from cimbo.hardware.constants import scale
+from cimbo.hardware.parts import element
 from cimbo.hardware.space import columns
 
 MACRO_PARTS = ("cells", "adc", "dac", "multipliers", "adders", "accumulators")
 TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
+_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
 _AROUND = {"pes": 1, "planes": 1, "adc_bits": 4, "columns_per_adc": 1, "buffer_mb": 1, "buffer_bw": 64, "dram_bw": 64}
 
 
-def macro(genes: dict[str, Any]) -> dict[str, float]:
-    """A macro alone at full use: area_mm2, cycle_ns, tops_per_watt (two operations a MAC), no buffer, NoC or DRAM."""
+def macro(genes: Mapping[str, Any]) -> dict[str, float]:
+    """A plain array alone at full use: area_mm2, cycle_ns, tops_per_watt (two operations a MAC), no buffer, NoC or DRAM."""
     chip = circuit(columns({**_AROUND, **genes}))
     one = {name: float(values[0]) for name, values in vars(chip).items()
            if isinstance(values, np.ndarray) and values.dtype != object}  # fmt: skip
@@ -36,12 +44,35 @@ def macro(genes: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def described(entry: Mapping[str, Any], where: str = "chip") -> dict[str, float]:
+    """The macro of a chip file from its parts: area_mm2, cycle_ns and tops_per_watt.
+
+    ``part.switching``: the share of its capacitance that an array operation switches; without it for a part that has any,
+    there is no efficiency. ``virtual`` parts are other parts in another role, so they add no area. A cycle is the slowest
+    stage of ``path``, ``pulses_a_cycle`` times. Raises BadInput naming ``where`` and the part.
+    """
+    parts = {part["name"]: (part, element(where, part)) for part in entry["part"]}
+    area = sum(part["count"] * one.area for part, one in parts.values() if not part.get("virtual"))
+    try:
+        slowest = max(sum(parts[name][1].delay for name in stage) for stage in entry["path"])
+    except KeyError as error:
+        raise BadInput(f"{where}: path", f"names {error}, which is no part", "use the names of parts") from None
+    node, volts = np.array([float(entry["node_nm"])]), float(entry["supply_v"])
+    cycle = slowest * entry.get("pulses_a_cycle", 1) * float(scale("delay", node)[0]) * float(slowdown(volts))
+    result = {"area_mm2": area * 1e-6 * float(scale("area", node)[0]), "cycle_ns": cycle}
+    if all("switching" in part for part, one in parts.values() if one.capacitance):
+        switched = sum(part["count"] * part.get("switching", 0) * one.capacitance for part, one in parts.values())
+        picojoules = switched * volts**2 * float(scale("energy", node)[0]) * 1e-3 * entry["pulses"]
+        result["tops_per_watt"] = 2 * entry["macs"] / picojoules
+    return result
+
+
 def published() -> dict[str, dict[str, Any]]:
     """Every chip file by name. Raises BadInput naming the file when it lacks its citation or reported figures."""
     found = {}
     for file in sorted(Path(path("silicon")).glob("*.toml")):
         entry = tomllib.loads(file.read_text(encoding="utf-8"))
-        for field in ("citation", "node_nm", "source", "reported", "not_comparable"):
+        for field in ("citation", "node_nm", "source", "conditions", "reported", "not_comparable"):
             if field not in entry:
                 raise BadInput(file.name, f"has no {field}", "see the other files in data/silicon")
         found[file.stem] = entry
@@ -49,13 +80,17 @@ def published() -> dict[str, dict[str, Any]]:
 
 
 def comparison() -> list[dict[str, Any]]:
-    """For each chip and quantity: modelled, reported, error (relative), and why it is not comparable where it is not."""
+    """For each chip and quantity: modelled from its parts, reported, error (relative), and why it is not comparable
+    where it is not; ``plain``: the nearest array of the performance model without the chip's own circuits.
+    """
     rows = []
     for name, entry in published().items():
-        ours = macro({**entry["chip"], "node_nm": entry["node_nm"]}) if "chip" in entry else {}
-        for quantity, key in (("area", "area_mm2"), ("delay", "cycle_ns"), ("energy", "tops_per_watt")):
+        ours = described(entry, name) if "part" in entry else {}
+        plain = macro({**entry["chip"], "node_nm": entry["node_nm"]}) if "chip" in entry else {}
+        for quantity, key in _KEYS.items():
             said, excuses = entry["reported"].get(key), entry["not_comparable"]
             row = {"chip": name, "quantity": quantity, "modelled": ours.get(key), "reported": said}
+            row |= {"plain": plain.get(key), "conditions": entry["conditions"]}
             both = said is not None and key in ours
             row["error"] = ours[key] / said - 1 if both else None
             row["not_comparable"] = excuses.get("all") or excuses.get(quantity) or (None if both else "not reported")
