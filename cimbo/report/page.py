@@ -113,7 +113,7 @@ def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
     counts = [
         ("evaluations", float(n), f"{n:,}", fitting),
         ("failed", float(len(facts.failed)), f"{len(facts.failed):,}", f"{len(facts.infeasible)} infeasible"),
-        ("designs on the front", float(len(facts.front)), f"{len(facts.front):,}", "verified, not dominated"),
+        ("on the front", float(len(facts.front)), f"{len(facts.front):,}", "verified, not dominated"),
         ("hypervolume", volume, number(volume), without),
     ]
     best = []

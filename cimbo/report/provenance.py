@@ -17,10 +17,11 @@ _LONGEST = 4000  # characters of a stored description that are shown
 
 def section(facts: Facts, about: Mapping[str, str]) -> Markup:
     """What the caller says of this report, then what the study itself knows."""
-    entries = [*about.items(), *_known(facts)]
+    plain = {k: v for k, v in facts.started_as.items() if isinstance(v, str | int | float | None)}
+    entries = [*about.items(), *_known(facts), *plain.items()]
     lines = [join([tag("dt", name), tag("dd", value)]) for name, value in entries]
-    stored = [_stored(name, value) for name, value in facts.started_as.items()]
-    return join([tag("dl", *lines, class_="provenance"), *stored])
+    nested = [_stored(name, value) for name, value in facts.started_as.items() if name not in plain]
+    return join([tag("dl", *lines, class_="provenance"), *nested])
 
 
 def _known(facts: Facts) -> list[tuple[str, str]]:
@@ -56,9 +57,7 @@ def _raised(exponent: int) -> str:
 
 
 def _stored(name: str, value: object) -> Markup:
-    """What the study was started with: a line, or folded JSON."""
-    if isinstance(value, str | int | float | None):
-        return tag("dl", tag("dt", name), tag("dd", value), class_="provenance")
+    """What the study was started with, as folded JSON."""
     written = json.dumps(value, indent=1, ensure_ascii=False, default=str)
     cut = written if len(written) <= _LONGEST else f"{written[:_LONGEST]}\n… {len(written) - _LONGEST} more characters"
     return tag("details", tag("summary", f"{name}, as the study was started"), tag("pre", cut))

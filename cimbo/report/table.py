@@ -64,7 +64,7 @@ def _design(facts: Facts, record: Record, shown: Sequence[Column], i: int) -> Ma
         tag(
             "td",
             c.shown[i],
-            data_v="" if (v := c.values[i]) is None else repr(v),
+            data_v="" if (v := c.values[i]) is None else f"{v:.10g}",
             class_="top" if _is_best(c, i) else None,
         )
         for c in shown
