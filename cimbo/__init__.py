@@ -5,6 +5,7 @@
 Importing this package loads neither torch nor xgboost; the first proposal does.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
@@ -20,7 +21,5 @@ __all__ = ["BadInput", "Candidate", "Choice", "Constraint", "Guidance", "Objecti
 
 def __getattr__(name: str) -> Any:
     if name in ("Study", "Guidance"):
-        from cimbo import loop
-
-        return getattr(loop, name)
+        return getattr(import_module("cimbo.loop"), name)
     raise AttributeError(f"module 'cimbo' has no attribute {name!r}")

@@ -13,7 +13,7 @@ from cimbo import evolve
 from cimbo.objectives import Candidate, Constraint, Problem, candidate
 from cimbo.pareto import non_dominated
 from cimbo.space import Params, Rows
-from cimbo.surrogates import Computed, Encoder, Surrogate
+from cimbo.surrogates import Computed, Inputs, Surrogate
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,6 @@ class Guide:
     """The surrogates as scores to be maximised and violations to be avoided, with what was measured."""
 
     problem: Problem
-    encoder: Encoder
     fitted: Mapping[str, Surrogate]
     rows: Rows
     measured: Sequence[Mapping[str, float]]
@@ -53,7 +52,7 @@ class Guide:
         """Objectives at mean + ``optimism`` standard deviations; constraints at the mean."""
 
         def score(rows: Rows) -> tuple[Array, Array]:
-            inputs = self.encoder(rows)
+            inputs = Inputs(self.problem.space, rows)
             moments = {name: s.moments(inputs) for name, s in self.fitted.items()}
             values = [o.sign * moments[o.name][0] + optimism * moments[o.name][1] for o in self.problem.objectives]
             violation = np.zeros(len(rows))
@@ -65,7 +64,7 @@ class Guide:
 
     def draw(self, rows: Rows, n: int, seed: int) -> tuple[Array, Array]:
         """``n`` joint samples at ``rows`` (k, d): scores (n, k, m) and violations (n, k, c)."""
-        inputs = self.encoder(rows)
+        inputs = Inputs(self.problem.space, rows)
         drawn = {name: s.samples(inputs, n, seed + i) for i, (name, s) in enumerate(self.fitted.items())}
         scores = np.stack([o.sign * drawn[o.name] for o in self.problem.objectives], -1)
         violations = [self._violation(c, drawn[c.metric]) for c in self.problem.constraints]
@@ -92,7 +91,7 @@ class Guide:
     def allowed(self, rows: Rows) -> NDArray[np.bool_]:
         """(k,) False where a constraint that can be computed is violated."""
         allowed = np.ones(len(rows), bool)
-        inputs = self.encoder(rows)
+        inputs = Inputs(self.problem.space, rows)
         for c in self.problem.constraints:
             s = self.fitted[c.metric]
             if isinstance(s, Computed):
@@ -101,7 +100,7 @@ class Guide:
 
     def predicted(self, design: Params, origin: str) -> Candidate:
         """The candidate with what the surrogates expect of it."""
-        inputs = self.encoder(self.problem.space.rows([design]))
+        inputs = Inputs(self.problem.space, self.problem.space.rows([design]))
         predicted = {}
         for name, s in self.fitted.items():
             mean, std = (float(v[0]) for v in s.moments(inputs))

@@ -18,7 +18,7 @@ from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Search, State, propose
 from cimbo.space import Params, SearchSpace
 from cimbo.store import Record, Store
-from cimbo.surrogates import Encoder, Exact, Features, Teaching
+from cimbo.surrogates import Exact, Teaching, View
 
 Evaluate = Callable[[Params], Mapping[str, float]]
 LEASE_S = 24 * 3600.0
@@ -28,13 +28,13 @@ LEASE_S = 24 * 3600.0
 class Guidance:
     """How ``ask`` and ``optimize`` choose. All of it may change from one call to the next.
 
-    cheap: metrics that are exact and cheap, computed instead of modelled. features: derived features for the surrogates.
+    cheap: metrics that are exact and cheap, computed instead of modelled. views: what each metric depends on.
     kind: predictor kind, or "auto". priors: older predictors by metric, used as mean functions. initial: Sobol designs
     before the first surrogate. fixed: genes that keep a value.
     """
 
     cheap: Mapping[str, Exact] = field(default_factory=dict)
-    features: Features | None = None
+    views: Mapping[str, View] = field(default_factory=dict)
     kind: str = "auto"
     priors: Mapping[str, Any] = field(default_factory=dict)
     initial: int = 20
@@ -48,6 +48,7 @@ class Study:
         self.store, self.problem, self.seed = store, problem, seed
         self._records = store.records()
         self._pending: dict[str, Candidate] = {}
+        self._kinds: dict[tuple[str, int], str] = {}
         self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
 
     @staticmethod
@@ -136,7 +137,7 @@ class Study:
 
     def _propose(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
         teaching = Teaching(
-            Encoder(self.problem.space, guidance.features), guidance.kind, guidance.cheap, guidance.priors
+            self.problem.space, guidance.kind, guidance.views, guidance.cheap, guidance.priors, self._kinds
         )
         search = Search(self.problem, teaching, guidance.initial, guidance.fixed)
         records = sorted(self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number))

@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def dominated_by(points: Array, others: Array) -> NDArray[np.bool_]:
+def dominated_by(points: Array, others: Array) -> Mask:
     """(n, k): whether point i (n, m) is dominated by other j (k, m): nowhere better, somewhere worse."""
     at_least = np.ones((len(points), len(others)), bool)
     better = np.zeros_like(at_least)
@@ -21,7 +21,8 @@ def dominated_by(points: Array, others: Array) -> NDArray[np.bool_]:
 
 def non_dominated(points: Array) -> Mask:
     """(n,) mask of the points (n, m) that no other dominates; of equal points all stay."""
-    return ~dominated_by(points, points).any(1)
+    dominated: Mask = np.asarray(dominated_by(points, points).any(1))
+    return ~dominated
 
 
 def ranks(points: Array) -> NDArray[np.intp]:

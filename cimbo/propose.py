@@ -85,7 +85,7 @@ def propose(search: Search, state: State, n: int, *, seed: int) -> Proposal:
     rng = np.random.default_rng([seed, started])
     rows, measured = search.problem.space.rows([d for d, _ in known]), [m for _, m in known]
     fitted = surrogates.fit(search.problem, rows, measured, search.teaching, seed=seed)
-    guide = Guide(search.problem, search.teaching.encoder, fitted, rows, measured)
+    guide = Guide(search.problem, fitted, rows, measured)
     doubted = [name for name, s in fitted.items() if not s.trusted]
     strangers = n // 2 if doubted else 0
     chosen = [guide.predicted(d, "proposed") for d in _acquire(search, guide, state, n - strangers, rng)]

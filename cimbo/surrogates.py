@@ -6,8 +6,10 @@ magnitude, and both the predictors and the hypervolume that is improved are bett
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -47,36 +49,47 @@ class Surrogate(Protocol):
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Rows (n, d) with what surrogates need of them, computed once: designs and the predictors' table (n, d + features)."""
+class View:
+    """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
 
-    designs: list[Params]
-    table: Array
+    An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
+    """
+
+    genes: frozenset[str] | None = None
+    features: Features | None = None
+
+    def columns(self, space: SearchSpace) -> list[int]:
+        """The genes' columns, in the space's order."""
+        return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
+
+    def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
+        """The predictors' description of a table (n, genes + features) and of the target."""
+        choices = [space.choices[i] for i in self.columns(space)]
+        genes = [predictors.Feature(c.name, "ordinal" if c.ordered else "nominal", c.values) for c in choices]
+        names = self.features(space.designs(np.zeros((1, len(space.choices)), np.int16))) if self.features else {}
+        derived = [predictors.Feature(name, "numeric") for name in names]
+        return predictors.Schema((*genes, *derived), metric, unit(metric), log)
 
 
 @dataclass(frozen=True)
-class Encoder:
-    """From canonical rows to ``Inputs``."""
+class Inputs:
+    """Canonical rows (n, d) and all that surrogates need of them, computed when asked for and kept."""
 
     space: SearchSpace
-    features: Features | None = None
+    rows: Rows
+    _tables: dict[View, Array] = field(default_factory=dict, repr=False)
 
-    def __call__(self, rows: Rows) -> Inputs:
-        designs = self.space.designs(rows)
-        table = self.space.encode(rows)
-        if self.features is None:
-            return Inputs(designs, table)
-        derived = self.features(designs)
-        return Inputs(designs, np.column_stack([table, *derived.values()]))
+    @cached_property
+    def designs(self) -> list[Params]:
+        return self.space.designs(self.rows)
 
-    def schema(self, metric: str, *, log: bool) -> predictors.Schema:
-        """The predictors' description of the table and the target."""
-        genes = [
-            predictors.Feature(c.name, "ordinal" if c.ordered else "nominal", c.values) for c in self.space.choices
-        ]
-        names = self.features(self.space.designs(np.zeros((1, len(genes)), np.int16))) if self.features else {}
-        derived = [predictors.Feature(name, "numeric") for name in names]
-        return predictors.Schema((*genes, *derived), metric, unit(metric), log)
+    def table(self, view: View) -> Array:
+        """The predictors' table (n, genes + features) of a view."""
+        if view not in self._tables:
+            genes = self.space.encode(self.rows)[:, view.columns(self.space)]
+            derived = view.features(self.designs).values() if view.features else ()
+            self._tables[view] = np.column_stack([genes, *derived])
+        return self._tables[view]
 
 
 def unit(metric: str) -> str:
@@ -87,9 +100,10 @@ def unit(metric: str) -> str:
 
 @dataclass(frozen=True)
 class Learned:
-    """A predictor. ``trusted``: whether it predicted data it had not seen."""
+    """A predictor over a view of the design. ``trusted``: whether it predicted data it had not seen."""
 
     model: predictors.Model
+    view: View
     trusted: bool = True
 
     @property
@@ -97,11 +111,11 @@ class Learned:
         return self.model.schema.log
 
     def moments(self, inputs: Inputs) -> tuple[Array, Array]:
-        p = self.model.predict(inputs.table, noise=False)
+        p = self.model.predict(inputs.table(self.view), noise=False)
         return p.centre, p.spread
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        drawn = self.model.sample(inputs.table, n, seed)
+        drawn = self.model.sample(inputs.table(self.view), n, seed)
         return np.log(drawn) if self.log else drawn
 
 
@@ -126,12 +140,18 @@ class Computed:
 
 @dataclass(frozen=True)
 class Teaching:
-    """What surrogates are made from, apart from the observations."""
+    """What surrogates are made from, apart from the observations.
 
-    encoder: Encoder
+    views: metric -> what it depends on; every gene where it is not named. cheap: metrics that are computed. priors: older
+    predictors, used as mean functions. ``choices`` keeps which kind "auto" chose, so that a refit need not choose again.
+    """
+
+    space: SearchSpace
     kind: str = "auto"
+    views: Mapping[str, View] = field(default_factory=dict)
     cheap: Mapping[str, Exact] = field(default_factory=dict)
     priors: Mapping[str, predictors.Model] = field(default_factory=dict)
+    choices: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
 def targets(problem: Problem) -> list[str]:
@@ -144,7 +164,7 @@ def fit(
     problem: Problem, rows: Rows, metrics: Sequence[Mapping[str, float]], teaching: Teaching, *, seed: int
 ) -> dict[str, Surrogate]:
     """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured."""
-    inputs = teaching.encoder(rows)
+    inputs = Inputs(problem.space, rows)
     goals = {o.name: o.goal for o in problem.objectives}
     fitted: dict[str, Surrogate] = {}
     for metric in targets(problem):
@@ -152,16 +172,32 @@ def fit(
         log = bool((y > 0).all()) and (goals.get(metric) != "max" or y.max() > 30 * y.min())
         if metric in teaching.cheap:
             fitted[metric] = Computed(metric, teaching.cheap[metric], log)
-            continue
-        fitted[metric] = _learn(inputs, y, teaching, schema=teaching.encoder.schema(metric, log=log), seed=seed)
+        else:
+            fitted[metric] = _learn(inputs, y, teaching, metric=metric, log=log, seed=seed)
     return fitted
 
 
-def _learn(inputs: Inputs, y: Array, teaching: Teaching, *, schema: predictors.Schema, seed: int) -> Learned:
-    prior = teaching.priors.get(schema.target)
-    model = predictors.fit(inputs.table, y, schema, teaching.kind, seed=seed, mean=prior)
-    modelled = np.log(y) if schema.log else y
-    spread = float(modelled.std())
+def _learn(inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bool, seed: int) -> Learned:
+    view = teaching.views.get(metric, View())
+    schema = view.schema(inputs.space, metric, log=log)
+    table = inputs.table(view)
+    kind = teaching.kind
+    if kind == "auto":
+        # The kind is a function of the first so many observations, and chosen anew when there are a quarter more: a search
+        # that was interrupted chooses the same ones again.
+        n = milestone(len(y))
+        if (metric, n) not in teaching.choices:
+            teaching.choices[metric, n] = predictors.fit(table[:n], y[:n], schema, "auto", seed=seed).kind
+        kind = teaching.choices[metric, n]
+    model = predictors.fit(table, y, schema, kind, seed=seed, mean=teaching.priors.get(metric))
+    spread = float((np.log(y) if log else y).std())
     # In cross-validation no better than the mean: it may not steer the search alone.
-    trusted = spread == 0 or float(model.facts["error"]) < spread
-    return Learned(model, trusted)
+    return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
+
+
+def milestone(n: int) -> int:
+    """The largest of 5, 7, 9, 12, ... (each a quarter more) that ``n`` reaches; ``n`` itself below 5."""
+    reached = 5
+    while (following := math.ceil(reached * 1.25)) <= n:
+        reached = following
+    return min(reached, n)

@@ -11,14 +11,14 @@ from cimbo.evolve import Effort
 from cimbo.objectives import Problem
 from cimbo.pareto import hypervolume
 from cimbo.propose import Proposal, Search, State, propose
-from cimbo.surrogates import Encoder, Teaching
+from cimbo.surrogates import Teaching
 
 
 def searching(
     space=SPACE, objectives=OBJECTIVES, constraints=(), *, cheap=None, initial=5, fixed=None, kind="gp"
 ) -> Search:
     problem = Problem(space, tuple(objectives), tuple(constraints))
-    return Search(problem, Teaching(Encoder(space), kind, cheap or {}), initial, fixed or {}, Effort(40, 8))
+    return Search(problem, Teaching(space, kind, cheap=cheap or {}), initial, fixed or {}, Effort(40, 8))
 
 
 def log(n: int, *, space=SPACE, seed: int = 7, of=measure, pending: int = 0) -> State:

@@ -7,9 +7,12 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
+
+from cimbo.errors import BadInput
 
 format_option = click.option(
     "--format",
@@ -54,6 +57,14 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(columns), *map(line, cells)])
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file. Raises BadInput where that is impossible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(path, f"cannot be written ({error.strerror})", "choose another place") from None
 
 
 def genes(design: Mapping[str, Any]) -> str:

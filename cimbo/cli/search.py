@@ -17,8 +17,9 @@ from cimbo.cli.progress import Progress
 from cimbo.cli.view import front_document, front_rows
 from cimbo.config import Config
 from cimbo.errors import BadInput
-from cimbo.evaluators.joint import JointEvaluator
+from cimbo.evaluators.joint import COSTS, JointEvaluator
 from cimbo.loop import Guidance, Study
+from cimbo.surrogates import Inputs, View
 
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 
@@ -85,11 +86,17 @@ def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: di
     cheap = _cheap(study, evaluator, asked["cost_model"])
     return Guidance(
         cheap,
-        evaluator.features,
+        views=_views(evaluator),
         priors=_priors(asked["bundles"]),
         initial=initial,
         fixed=_fixed(study, asked["fixes"]),
     )
+
+
+def _views(evaluator: JointEvaluator) -> dict[str, View]:
+    """What each metric depends on, and the derived features that help to learn it."""
+    costs = View(features=evaluator.features)
+    return {"accuracy": View(evaluator.shaping(), evaluator.sizes), **dict.fromkeys(COSTS, costs)}
 
 
 def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:
@@ -174,7 +181,7 @@ def fit_predictors(*, samples: int, out: Path, jobs: int | None, style: str, **a
     with study:
         evaluator = config.evaluator()
         area = _cheap(study, evaluator, "surrogate")
-        guidance = Guidance(area, evaluator.features, initial=samples)
+        guidance = Guidance(area, initial=samples)
         try:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(evaluator, samples, 4 * n_jobs, n_jobs, guidance=guidance, listener=progress)
@@ -203,18 +210,19 @@ def _kinds(report: dict[str, Any]) -> dict[str, Any]:
 def _fit(study: Study, evaluator: JointEvaluator, out: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Cross-validated scores of every kind for every objective, and the files of the fitted bundles."""
     import predictors
-    from cimbo.surrogates import Encoder
 
     records = [r for r in study.evaluations() if r.status == "done"]
     if len(records) < 10:
         raise BadInput("--samples", f"only {len(records)} evaluations succeeded", "give at least 10")
-    encoder = Encoder(study.problem.space, evaluator.features)
-    table = encoder(study.problem.space.rows([r.params for r in records])).table
+    space, views = study.problem.space, _views(evaluator)
+    inputs = Inputs(space, space.rows([r.params for r in records]))
     out.mkdir(parents=True, exist_ok=True)
     reports, files = {}, []
     for objective in study.problem.objectives:
         y = np.array([r.metrics[objective.name] for r in records])
-        schema = encoder.schema(objective.name, log=objective.goal == "min" and bool((y > 0).all()))
+        view = views.get(objective.name, View())
+        table = inputs.table(view)
+        schema = view.schema(space, objective.name, log=objective.goal == "min" and bool((y > 0).all()))
         scores = predictors.validate(table, y, kinds=["xgboost", "gp", "hybrid"], schema=schema, seed=study.seed)
         best = min(scores, key=lambda k: scores[k].rmse)
         reports[objective.name] = {"kind": best} | {k: _scores(s) for k, s in scores.items()}

@@ -47,7 +47,8 @@ def train_supernet(
 
     if name not in RECIPES:
         raise BadInput(f"super-network {name!r}", "is unknown", f"use one of {', '.join(RECIPES)}")
-    recipe = replace(RECIPES[name], **dict(_change(RECIPES[name], text) for text in changes))
+    changed: dict[str, Any] = dict(_change(RECIPES[name], text) for text in changes)
+    recipe = replace(RECIPES[name], **changed)
     torch.set_num_threads(positive("--threads", threads))
     target = out or Path(f"{name}.safetensors")
     stop = positive("--stop-after", stop_after) if stop_after is not None else recipe.epochs

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_csv, emit, format_option, genes
+from cimbo.cli.output import as_csv, emit, format_option, genes, write
 from cimbo.errors import BadInput
 from cimbo.loop import Study
 from cimbo.store import Record
@@ -131,14 +131,10 @@ def report(file: str, out: Path) -> None:
     from cimbo import report as pages
 
     with existing(file) as study:
-        tested = study.store.meta("accuracy_test") or {}
         config = study.store.definition.get("config") or {}
         title = str((config.get("data") or {}).get("title", "cimbo study"))
-        text = pages.html(study, title=title, about=_provenance(study, file), tested=tested)
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(out, f"cannot be written ({error.strerror})", "choose another place") from None
+        text = pages.html(study, title=title, about=_provenance(study, file))
+    write(out, text)
     click.echo(str(out))
 
 
@@ -172,7 +168,7 @@ def export(target: str, out: Path | None, file: str) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        write(out, text)
 
 
 def _parquet(rows: list[dict[str, Any]], out: Path | None) -> None:

@@ -17,8 +17,10 @@ from cimbo.evaluators.simulators import Simulator, simulator
 from cimbo.networks import Network, network
 from cimbo.plugins import Accuracy, find
 from cimbo.space import Params
+from cimbo.workload import Workload
 
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
+KEPT = 20_000  # workloads kept in memory
 
 
 def accuracy_source(name: str) -> Accuracy:
@@ -55,7 +57,7 @@ class JointEvaluator:
         value = self.known.get(key)
         if value is None:
             value = self._accuracy.measure(design)
-        costs = dict(self._simulator.simulate(self._family.workload(design), self._chip(design)))
+        costs = dict(self._simulator.simulate(self._workload(design), self._chip(design)))
         if "area_mm2" not in costs:  # a property of the chip alone; ours where the simulator gives none
             costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
         return {"accuracy": value, **{name: float(costs[name]) for name in COSTS if name in costs}}
@@ -74,11 +76,20 @@ class JointEvaluator:
         return self._accuracy.measure(design, "test")
 
     def features(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
-        """What is known of designs without measuring: the physics that a latency surrogate need not learn."""
-        workloads = [self._family.workload(d) for d in designs]
-        derived = hardware.features(workloads, [self._chip(d) for d in designs])
-        derived["log_parameters"] = np.log([w.parameters for w in workloads])
-        return derived
+        """What is known of a design's costs without simulating it: the physics that a surrogate need not learn."""
+        return hardware.features([self._workload(d) for d in designs], [self._chip(d) for d in designs])
+
+    def sizes(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+        """What is known of a design's accuracy without measuring it: the size of its network, on a log scale."""
+        workloads = [self._workload(d) for d in designs]
+        return {
+            "log_macs": np.log([w.macs for w in workloads]),
+            "log_parameters": np.log([w.parameters for w in workloads]),
+        }
+
+    def shaping(self) -> frozenset[str]:
+        """The genes that the accuracy depends on."""
+        return frozenset({*self._architecture, *self._accuracy.genes})
 
     def exact(self) -> dict[str, Callable[[list[Params]], NDArray[np.float64]]]:
         """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
@@ -87,27 +98,42 @@ class JointEvaluator:
         return {name: _Cost(self, name) for name in COSTS}
 
     def seconds_a_design(self, designs: list[Params]) -> float:
-        """Measured seconds the simulator takes for one of ``designs``."""
-        start = time.perf_counter()
+        """Seconds the simulator takes for one of ``designs``: the least of them, as other programs may be running."""
+        seconds = []
         for design in designs:
-            self._simulator.simulate(self._family.workload(design), self._chip(design))
-        return (time.perf_counter() - start) / max(len(designs), 1)
+            start = time.perf_counter()
+            self._simulator.simulate(self._workload(design), self._chip(design))
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
 
     def costs(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
         """Costs of ``designs`` by our simulator, in one batch."""
-        answer = hardware.simulate_batch([self._family.workload(d) for d in designs], [self._chip(d) for d in designs])
+        answer = hardware.simulate_batch([self._workload(d) for d in designs], [self._chip(d) for d in designs])
         return {name: np.asarray(answer[name]) for name in COSTS}
 
     def _chip(self, design: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
 
     def _accuracy_key(self, design: Mapping[str, Any]) -> str:
-        shaping = self._architecture | set(self._accuracy.genes)
+        shaping = self.shaping()
         return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
 
+    def _workload(self, design: Mapping[str, Any]) -> Workload:
+        key = tuple(design.get(name) for name in self._architecture)
+        found = self._workloads.get(key)
+        if found is None:
+            if len(self._workloads) >= KEPT:
+                self._workloads.clear()
+            found = self._workloads[key] = self._family.workload(design)
+        return found
+
     @cached_property
-    def _architecture(self) -> set[str]:
-        return {c.name for c in self._family.choices()}
+    def _workloads(self) -> dict[tuple[Any, ...], Workload]:
+        return {}
+
+    @cached_property
+    def _architecture(self) -> dict[str, None]:
+        return dict.fromkeys(c.name for c in self._family.choices())  # a set that keeps its order
 
     @cached_property
     def _family(self) -> Network:

@@ -1,1 +1,1 @@
-"""Elastic networks that share their weights: torch modules, training, real measurement, converter noise."""
+"""Weight-sharing super-networks: elastic torch modules, their training, and the accuracy of their sub-networks."""

@@ -94,6 +94,9 @@ class ElasticBatchNorm(nn.Module):
     measured from one batch of training images.
     """
 
+    mean: Tensor
+    var: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))

@@ -91,6 +91,7 @@ class ElasticMobileNet(nn.Module):
         x = _resize(images, subnet["resolution"]).contiguous(memory_format=torch.channels_last)
         x = F.hardswish(self.stem_norm(self.stem(x, STEM)))
         for s, stage in enumerate(self.stages, 1):
+            assert isinstance(stage, nn.ModuleList)
             for b in range(1, subnet[f"depth_{s}"] + 1):
                 x = stage[b - 1](x, subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"])
         x = F.hardswish(self.features_norm(self.features(x, FEATURES)))

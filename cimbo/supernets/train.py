@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def train(network: nn.Module, choices: Sequence[Choice], images: Images, recipe:
                 group["lr"] = recipe.learning_rate * _schedule(done, recipe.warm_up)
             batch = order[step * recipe.batch : (step + 1) * recipe.batch]
             inputs = _augment(pixels[batch], recipe.shift, rng)
-            others = [smallest, *space.designs(space.random_rows(recipe.random_subnets, rng))]
+            others: list[Any] = [smallest, *space.designs(space.random_rows(recipe.random_subnets, rng))]
             share = recipe.distil * min(1.0, done / recipe.distil_after)
             losses.append(
                 _sandwich(network, inputs, labels[batch], _Sandwich(largest, others, share, recipe.label_smoothing))

@@ -1,0 +1,1 @@
+"""Real evaluations: accuracy ⊕ simulator -> metrics, and adapters of simulators that others wrote."""
