@@ -108,6 +108,15 @@ class Study:
             return None
         return hypervolume(self.problem.scores([r.metrics for r in self.verified()]), reference)
 
+    def tested(self) -> dict[str, float]:
+        """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
+        found: dict[str, float] = self.store.meta("accuracy_test") or {}
+        return found
+
+    def record_test(self, key: str, accuracy: float) -> None:
+        """Keep the test accuracy of one design."""
+        self.store.set_meta("accuracy_test", {**self.tested(), key: accuracy})
+
     # ---- ask and tell ---------------------------------------------------------------------------------------------
 
     def ask(

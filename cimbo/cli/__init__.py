@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -74,5 +75,6 @@ def _is_bad_input(error: ValueError) -> bool:
 
 
 def main() -> None:
-    """Entry point of the ``cimbo`` program."""
+    """Entry point of the ``cimbo`` program. A polite kill ends it as Ctrl-C does: everything kept, the way on told."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())

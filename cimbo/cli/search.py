@@ -152,15 +152,14 @@ def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
     from cimbo import engine
 
-    known: dict[str, float] = study.store.meta("accuracy_test") or {}
+    known = study.tested()
     missing = [r for r in study.pareto() if r.key not in known]
     if not missing:
         return
     click.echo(f"measuring {len(missing)} designs of the front on the test images", err=True)
     for outcome in engine.run(missing, _OnTest(evaluator), n_jobs=n_jobs):
         if outcome.status == "done":
-            known[outcome.key] = outcome.metrics["accuracy_test"]
-            study.store.set_meta("accuracy_test", known)
+            study.record_test(outcome.key, outcome.metrics["accuracy_test"])
         else:
             click.echo(f"{outcome.key} failed on the test images: {outcome.reason}", err=True)
 

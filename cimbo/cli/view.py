@@ -16,7 +16,7 @@ from cimbo.store import Record
 
 def metrics(study: Study, record: Record) -> dict[str, float]:
     """What was measured, with the accuracy on test images where the front was measured on them."""
-    tested = (study.store.meta("accuracy_test") or {}).get(record.key)
+    tested = study.tested().get(record.key)
     return record.metrics if tested is None else {**record.metrics, "accuracy_test": tested}
 
 

@@ -34,7 +34,8 @@ class Facts:
     """A study at one moment, with what the caller knows besides.
 
     predicted: designs a model thinks well of and nobody has verified. baselines: name -> hypervolume after each evaluation
-    of another search. extra_rows: key of a design -> lines for its details.
+    of another search. extra_rows: key of a design -> lines for its details. tested: key -> accuracy on images that the search
+    never saw, where it was measured.
     """
 
     problem: Problem
@@ -43,6 +44,7 @@ class Facts:
     front: tuple[Record, ...]
     hypervolume: float | None
     started_as: Mapping[str, Any] = field(default_factory=dict)
+    tested: Mapping[str, float] = field(default_factory=dict)
     predicted: Sequence[Candidate] = ()
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -88,7 +90,7 @@ def gather(study: Study, **known: Any) -> Facts:
             break
     shown = {"space", "objectives", "constraints", "seed"}  # these have places of their own
     started_as = {k: v for k, v in study.store.definition.items() if k not in shown}
-    return Facts(study.problem, study.seed, records, front, volume, started_as, **known)
+    return Facts(study.problem, study.seed, records, front, volume, started_as, study.tested(), **known)
 
 
 def sign(c: Constraint) -> str:
@@ -105,11 +107,6 @@ def as_prediction(pair: object) -> Prediction | None:
     """(mean, standard deviation), None unless both are finite numbers and the latter not negative."""
     mean, std = map(finite, pair) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
     return None if mean is None or std is None or std < 0 else Prediction(mean, std)
-
-
-def test_accuracy(record: Record) -> float | None:
-    """Accuracy on images the search never saw, where it was measured."""
-    return finite(record.extra.get("accuracy_test"))
 
 
 def finite(value: object) -> float | None:

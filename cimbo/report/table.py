@@ -36,7 +36,7 @@ def columns(facts: Facts) -> list[Column]:
         Column(label(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, ""))
         for name in facts.metrics
     ]
-    tested = tuple(facts_.test_accuracy(r) for r in facts.front)
+    tested = tuple(facts.tested.get(r.key) for r in facts.front)
     extra = [Column("accuracy, test set", tested)] if any(v is not None for v in tested) else []
     at = len(goals)
     return [
@@ -103,7 +103,7 @@ def _measurements(facts: Facts, record: Record) -> list[Markup]:
         if said and said.std > 0:
             value.append(tag("small", f"predicted {number(said.mean)} ± {rough(said.std)}"))
         lines.append((spoken(name), join(value)))
-    tested = facts_.test_accuracy(record)
+    tested = facts.tested.get(record.key)
     if tested is not None:
         lines.append(("accuracy, test set", number(tested)))
     took = f", took {number(record.seconds)} s" if record.seconds else ""
