@@ -36,9 +36,9 @@ class ClosedForm:
 
 
 def simulator(name: str, **options: Any) -> Simulator:
-    """The simulator ``name``, set up with ``options``: "cimbo" (ours), "zigzag", "command", "table", or a plug-in's.
+    """The simulator ``name``, set up with ``options``: "cimbo" (ours), zigzag, accelforge, command, table, or a plug-in's.
 
-    Raises BadInput when there is none of that name, or when it takes no such options.
+    Raises BadInput when there is none of that name, when it takes no such options, or when what it needs is not here.
     """
     try:
         return find("simulators", name, {known: partial(make, options) for known, make in _BUILT_IN.items()})
@@ -47,9 +47,16 @@ def simulator(name: str, **options: Any) -> Simulator:
 
 
 def _zigzag(options: Mapping[str, Any]) -> Simulator:
-    from cimbo.evaluators.zigzag import ZigZag
+    from cimbo.evaluators.zigzag import ZigZag, check_installed
 
+    check_installed()  # before a search, not once an evaluation
     return ZigZag(**options)
+
+
+def _accelforge(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluators.accelforge import AccelForge
+
+    return AccelForge(**options)
 
 
 def _command(options: Mapping[str, Any]) -> Simulator:
@@ -65,6 +72,7 @@ def _table(options: Mapping[str, Any]) -> Simulator:
 
 
 _BUILT_IN: dict[str, Callable[[Mapping[str, Any]], Simulator]] = {
+    "accelforge": _accelforge,
     "cimbo": lambda options: ClosedForm(**options),
     "command": _command,
     "table": _table,

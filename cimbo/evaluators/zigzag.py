@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -70,11 +71,9 @@ class ZigZag:
         return times * cycles, times * picojoules
 
     def _run(self, description: dict[str, Any], chip: Mapping[str, Any]) -> tuple[float, float]:
-        try:
-            from zigzag.api import get_hardware_performance_zigzag  # type: ignore[import-not-found, unused-ignore]
-        except ImportError as error:
-            todo = "pip install 'cimbo[zigzag]' (zigzag-dse and six)"
-            raise BadInput("simulator zigzag", f"is not installed ({error.name} is missing)", todo) from None
+        check_installed()
+        from zigzag.api import get_hardware_performance_zigzag  # type: ignore[import-not-found, unused-ignore]
+
         with TemporaryDirectory() as folder, _quiet():
             # JSON is YAML; it reads these two only from files that are called so.
             paths = {name: Path(folder) / f"{name}.yaml" for name in ("accelerator", "mapping")}
@@ -86,6 +85,14 @@ class ZigZag:
                 loma_show_progress_bar=False,
             )  # fmt: skip
         return float(cycles), float(energy)
+
+
+def check_installed() -> None:
+    """Raises BadInput naming the packages that are missing."""
+    absent = [name for name in ("zigzag", "six") if find_spec(name) is None]
+    if absent:
+        todo = "pip install 'cimbo[zigzag]' (zigzag-dse and six)"
+        raise BadInput("simulator zigzag", f"is not installed ({' and '.join(absent)} missing)", todo)
 
 
 def _check(chip: Mapping[str, Any]) -> None:
