@@ -26,6 +26,14 @@ def squeezed(channels: int) -> int:
     return max(8, int(channels / 4 + 4) // 8 * 8)
 
 
+def _relu(x: Tensor) -> Tensor:
+    return F.relu(x, inplace=not torch.is_grad_enabled())
+
+
+def _hardswish(x: Tensor) -> Tensor:
+    return F.hardswish(x, inplace=not torch.is_grad_enabled())
+
+
 class _SqueezeExcite(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -75,7 +83,7 @@ class ElasticMobileNet(nn.Module):
         self.stages = nn.ModuleList()
         inputs = STEM
         for width, stride, excite in zip(WIDTHS, STRIDES, EXCITED, strict=True):
-            act = F.hardswish if self.stages else F.relu
+            act = _hardswish if self.stages else _relu
             self.stages.append(
                 nn.ModuleList(
                     _Block(width if b else inputs, width, 1 if b else stride, excite=excite, act=act)
@@ -89,12 +97,12 @@ class ElasticMobileNet(nn.Module):
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
         x = _resize(images, subnet["resolution"]).contiguous(memory_format=torch.channels_last)
-        x = F.hardswish(self.stem_norm(self.stem(x, STEM)))
+        x = _hardswish(self.stem_norm(self.stem(x, STEM)))
         for s, stage in enumerate(self.stages, 1):
             assert isinstance(stage, nn.ModuleList)
             for b in range(1, subnet[f"depth_{s}"] + 1):
                 x = stage[b - 1](x, subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"])
-        x = F.hardswish(self.features_norm(self.features(x, FEATURES)))
+        x = _hardswish(self.features_norm(self.features(x, FEATURES)))
         return self.head(x.mean((2, 3)), self.classes)
 
 
