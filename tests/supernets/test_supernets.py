@@ -1,0 +1,320 @@
+"""Elastic networks: slices, counts, recalibration, a training that learns, weights on disk, converter noise."""
+
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from cimbo import BadInput, SearchSpace, _data
+from cimbo.networks import network
+from cimbo.supernets import nonideal
+from cimbo.supernets.accuracy import ShippedAccuracy
+from cimbo.supernets.build import SUPERNETS, load, save
+from cimbo.supernets.data import Images, read_idx, shipped
+from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLayerNorm, ElasticLinear, set_effect
+from cimbo.supernets.measure import accuracy, logits, recalibrate
+from cimbo.supernets.train import Recipe, extremes, train
+
+NAMES = sorted(SUPERNETS)
+
+
+def fresh(name: str, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return SUPERNETS[name]().eval()
+
+
+def subnets(name: str, n: int, seed: int = 0) -> list[dict]:
+    space = SearchSpace(network(name).choices())
+    return [*extremes(network(name).choices()), *space.designs(space.random_rows(n, np.random.default_rng(seed)))]
+
+
+def noise_images(n: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+
+
+class Used(TorchFunctionMode):
+    """Counts the elements of each parameter that take part in a computation, slices being what they are cut to."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.names = {id(p): n for n, p in module.named_parameters()}
+        self.counts: dict[str, int] = {}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is not Tensor.__getitem__:
+            for argument in [*args, *(kwargs or {}).values()]:
+                if isinstance(argument, Tensor):
+                    owner = argument if argument._base is None else argument._base
+                    if id(owner) in self.names:
+                        name = self.names[id(owner)]
+                        self.counts[name] = max(self.counts.get(name, 0), argument.nelement())
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sub_network_has_the_parameters_that_its_workload_says(name: str):
+    """The kernel transformations (``shrink``) belong to the super-network: a deployed kernel is transformed already."""
+    supernet = fresh(name)
+    for subnet in subnets(name, 6):
+        with Used(supernet) as used:
+            supernet(noise_images(2), subnet)
+        count = sum(n for parameter, n in used.counts.items() if "shrink" not in parameter)
+        assert count == network(name).workload(subnet).parameters
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sub_network_has_the_multiplications_that_its_workload_says(name: str):
+    """Counted by torch while it runs; the only plain ``mm`` is the transformation of kernels, done once, not per image."""
+    supernet = fresh(name)
+    for subnet in subnets(name, 6):
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            supernet(noise_images(1), subnet)
+        counted = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
+        assert counter.get_total_flops() - counted.get("aten.mm", 0) == 2 * network(name).workload(subnet).macs
+
+
+# ---- elastic layers -------------------------------------------------------------------------------------------------
+
+
+def test_a_linear_slice_is_the_leading_block():
+    layer, x = ElasticLinear(8, 6), torch.randn(3, 5)
+    torch.testing.assert_close(layer(x, 4), x @ layer.weight[:4, :5].T + layer.bias[:4])
+
+
+def test_a_convolution_slice_is_the_leading_channels():
+    layer, x = ElasticConv(8, 6, 3, stride=2), torch.randn(2, 5, 9, 9)
+    torch.testing.assert_close(layer(x, 4), F.conv2d(x, layer.weight[:4, :5], stride=2, padding=1))
+
+
+def test_a_smaller_kernel_is_the_transformed_centre():
+    layer, x = ElasticConv(7, 7, 5, depthwise=True), torch.randn(2, 4, 8, 8)
+    centre = layer.weight[:4, :, 1:4, 1:4]
+    torch.testing.assert_close(layer(x, 4, 3), F.conv2d(x, centre, padding=1, groups=4))  # the identity, untrained
+    with torch.no_grad():
+        layer.shrink["3"].copy_(2 * torch.eye(9).roll(1, 1))
+    moved = 2 * centre.flatten(2).roll(1, 2).view_as(centre)
+    torch.testing.assert_close(layer(x, 4, 3), F.conv2d(x, moved, padding=1, groups=4))
+    torch.testing.assert_close(layer(x, 4), F.conv2d(x, layer.weight[:4], padding=2, groups=4))
+
+
+def test_norms_act_on_the_leading_channels():
+    x = torch.randn(4, 5, 3, 3)
+    batch, layer = ElasticBatchNorm(8).train(), ElasticLayerNorm(8)
+    torch.testing.assert_close(batch(x), F.batch_norm(x, None, None, training=True))
+    torch.testing.assert_close(batch.mean[:5], x.mean((0, 2, 3)))
+    torch.testing.assert_close(batch.var[:5], x.var((0, 2, 3)))
+    torch.testing.assert_close(batch.var[5:], torch.ones(3))
+    torch.testing.assert_close(layer(x.flatten(2).mT), F.layer_norm(x.flatten(2).mT, (5,)))
+
+
+def test_layers_beyond_the_depth_do_not_matter():
+    subnet = extremes(network("fmnist-vit").choices())[1]
+    supernet = fresh("fmnist-vit")
+    before = logits(supernet, subnet, noise_images(4))
+    for layer in supernet.layers[subnet["depth"] :]:
+        for parameter in layer.parameters():
+            nn.init.constant_(parameter, float("nan"))
+    torch.testing.assert_close(logits(supernet, subnet, noise_images(4)), before, rtol=0, atol=0)
+
+
+# ---- measuring ------------------------------------------------------------------------------------------------------
+
+
+def test_recalibration_gives_each_sub_network_its_own_statistics():
+    supernet = fresh("fmnist-mobilenet")
+    images, calibration = noise_images(16, 1), noise_images(64, 2) * 3 + 1
+    large, small = extremes(network("fmnist-mobilenet").choices())
+
+    def measured(subnet: Mapping) -> Tensor:
+        recalibrate(supernet, subnet, calibration)
+        return logits(supernet, subnet, images)
+
+    first = measured(large)
+    of_another = measured(small)
+    stale = logits(supernet, large, images)
+    assert not torch.allclose(stale, first, atol=1e-3)
+    torch.testing.assert_close(measured(large), first, rtol=0, atol=0)
+    torch.testing.assert_close(measured(small), of_another, rtol=0, atol=0)
+    stem = supernet.stem(calibration, supernet.stem.weight.shape[0])
+    recalibrate(supernet, large, calibration)
+    torch.testing.assert_close(supernet.stem_norm.mean, stem.mean((0, 2, 3)), rtol=1e-4, atol=1e-4)
+    assert not supernet.training
+
+
+def test_logits_do_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch):
+    supernet, subnet = fresh("fmnist-vit"), extremes(network("fmnist-vit").choices())[0]
+    whole = logits(supernet, subnet, noise_images(7))
+    monkeypatch.setattr("cimbo.supernets.measure.BATCH", 3)
+    torch.testing.assert_close(logits(supernet, subnet, noise_images(7)), whole, rtol=1e-5, atol=1e-6)
+
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+
+def textures(n: int, seed: int) -> Images:
+    """Five classes that no flip or shift changes: dark, bright, stripes of either direction, a chequerboard; with noise."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 5, n).astype(np.uint8)
+    stripes = np.broadcast_to((np.arange(28) // 2 % 2)[:, None], (28, 28))
+    patterns = np.stack([0 * stripes, 0 * stripes + 1, stripes, stripes.T, stripes ^ stripes.T])
+    return Images((patterns[labels] * 180 + rng.integers(0, 60, (n, 28, 28))).astype(np.uint8), labels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_short_training_teaches_every_sub_network(name: str):
+    choices, images, unseen = network(name).choices(), textures(256, 0), textures(100, 1)
+    torch.manual_seed(0)
+    *_, last = train(SUPERNETS[name](), choices, images, Recipe(epochs=3, batch=32, learning_rate=4e-3, average=0.8))
+    assert last.epoch == 3
+    for subnet in subnets(name, 2):
+        assert accuracy(last.network, subnet, unseen, images) > 40  # chance is 20
+
+
+def test_training_repeats_itself_and_improves():
+    choices = network("fmnist-vit").choices()
+
+    def trained(seed: int) -> tuple[list[float], Tensor]:
+        torch.manual_seed(1)
+        supernet = SUPERNETS["fmnist-vit"](depth=6)
+        history = [
+            (p.loss, p.network)
+            for p in train(supernet, choices, textures(96, 0), Recipe(epochs=2, batch=32, seed=seed))
+        ]
+        return [loss for loss, _ in history], history[-1][1].head.weight.detach().clone()
+
+    losses, weights = trained(0)
+    again, weights_again = trained(0)
+    assert losses == again
+    torch.testing.assert_close(weights, weights_again, rtol=0, atol=0)
+    assert losses[1] < losses[0]
+    assert trained(1)[0] != losses
+
+
+# ---- weights and images on disk -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_come_back_in_half_precision(name: str, tmp_path: Path):
+    supernet, path = fresh(name, 3), tmp_path / "w.safetensors"
+    save(supernet, path, {"supernet": name})
+    again = load(name, path)
+    for (key, a), (_, b) in zip(supernet.state_dict().items(), again.state_dict().items(), strict=True):
+        torch.testing.assert_close(a.half().float(), b, rtol=0, atol=0, msg=key)
+    subnet = subnets(name, 1)[2]
+    for n in (supernet, again):
+        recalibrate(n, subnet, noise_images(32))
+    torch.testing.assert_close(
+        logits(supernet, subnet, noise_images(4)), logits(again, subnet, noise_images(4)), rtol=0.05, atol=0.05
+    )
+
+
+def test_other_files_are_no_weights(tmp_path: Path):
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(BadInput, match="is not a safetensors file"):
+        load("fmnist-vit", path)
+    path.write_bytes(b"\x08\0\0\0\0\0\0\0garbage!")
+    with pytest.raises(BadInput, match="is not a safetensors file"):
+        load("fmnist-vit", path)
+    save(fresh("fmnist-mobilenet"), path, {})
+    with pytest.raises(BadInput, match="is not of super-network fmnist-vit"):
+        load("fmnist-vit", path)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes()
+
+
+def test_idx_files_are_read_packed_or_not_and_checked(tmp_path: Path):
+    images = textures(7, 0)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images.pixels)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(images.labels))
+    found = read_idx(tmp_path, "train")
+    np.testing.assert_array_equal(found.pixels, images.pixels)
+    np.testing.assert_array_equal(found.labels, images.labels)
+    with pytest.raises(BadInput, match=r"t10k-images-idx3-ubyte\.gz: does not exist"):
+        read_idx(tmp_path, "t10k")
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(images.labels[:5]))
+    with pytest.raises(BadInput, match="5 labels"):
+        read_idx(tmp_path, "train")
+    for damaged in (b"", idx(images.labels)[:-1], b"\0\0\x08"):
+        (tmp_path / "train-labels-idx1-ubyte").write_bytes(damaged)
+        with pytest.raises(BadInput, match="is not a whole IDX file"):
+            read_idx(tmp_path, "train")
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images.pixels))[:-9])
+    with pytest.raises(BadInput, match="is not a whole IDX file"):
+        read_idx(tmp_path, "train")
+
+
+@pytest.mark.parametrize(("part", "size"), [("validation", 5000), ("calibration", 1000), ("test", 10_000)])
+def test_shipped_images(part: str, size: int):
+    images = shipped(part)
+    assert images.pixels.shape == (size, 28, 28)
+    assert np.bincount(images.labels, minlength=10).min() > 0.07 * size
+    pixels, _ = images.tensors()
+    assert abs(pixels.mean()) < 0.03
+    assert abs(pixels.std() - 1) < 0.03
+
+
+def test_images_of_the_search_are_not_those_of_the_calibration_or_the_test():
+    seen = {part: {image.tobytes() for image in shipped(part).pixels} for part in ("validation", "calibration", "test")}
+    assert not seen["validation"] & seen["test"]
+    assert not seen["validation"] & seen["calibration"]
+
+
+# ---- converters -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [4, 5, 6, 8])
+@pytest.mark.parametrize("rows", [64, 256])
+def test_converter_noise_is_that_of_really_quantised_partial_sums(bits: int, rows: int):
+    """Against quantisation itself: 1,024 products in blocks of ``rows``, each rounded to 2 ** bits levels over 8 sigma."""
+    rng = np.random.default_rng(bits)
+    partial = (rng.normal(size=(6000, 1024)) * rng.normal(size=1024)).reshape(6000, -1, rows).sum(-1)
+    sigma = partial.std(0)
+    step = 2 * nonideal.CLIP * sigma / 2**bits
+    read = np.clip((np.floor(partial / step) + 0.5) * step, -nonideal.CLIP * sigma, nonideal.CLIP * sigma)
+    product = torch.from_numpy(partial.sum(1)).float()
+    delivered = nonideal.effect({"adc_bits": bits}, 0)(product, 1024)
+    assert (delivered - product).std().item() == pytest.approx((read - partial).sum(1).std(), rel=0.06)
+
+
+def test_only_analog_arrays_disturb_and_equal_seeds_disturb_equally():
+    assert nonideal.effect({"array": "digital_sram", "adc_bits": 4}, 0) is None
+    assert nonideal.effect({}, 0) is None
+    product = torch.randn(200, 50)
+    one, same, other = (nonideal.effect({"adc_bits": 5}, seed)(product, 64) for seed in (1, 1, 2))
+    torch.testing.assert_close(one, same, rtol=0, atol=0)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fewer_bits_disturb_the_logits_more_and_none_leaves_no_trace(name: str):
+    supernet, images = fresh(name), noise_images(32)
+    subnet = extremes(network(name).choices())[0]
+    recalibrate(supernet, subnet, images)
+    clean = logits(supernet, subnet, images)
+    errors = []
+    for bits in (8, 6, 4):
+        set_effect(supernet, nonideal.effect({"adc_bits": bits}, 0))
+        errors.append((logits(supernet, subnet, images) - clean).std().item())
+    assert 0 < errors[0] < errors[1] < errors[2]
+    set_effect(supernet, None)
+    torch.testing.assert_close(logits(supernet, subnet, images), clean, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_weights_measure_the_same_whatever_was_measured_before(name: str):
+    assert _data.path(f"supernets/{name}.safetensors").stat().st_size < 8e6
+    source, (large, small) = ShippedAccuracy(name), extremes(network(name).choices())
+    clean = source.measure(large | {"array": "digital_sram"})
+    poor = source.measure(small | {"array": "analog_sram", "adc_bits": 3})
+    assert source.measure(large | {"array": "digital_sram"}) == clean > 80
+    assert poor < clean
