@@ -77,7 +77,7 @@ class Layer:
 
 
 _shape = attrgetter(*(field.name for field in fields(Layer) if field.name != "name"))
-COLUMNS = ("px", "reduction", "columns", "groups", "dynamic", "vector_ops", "inputs", "outputs", "fresh", "count")
+COLUMNS = ("px", "reduction", "columns", "groups", "dynamic", "vector_ops", "inputs", "outputs", "fresh", "kernel", "count")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from cimbo.errors import BadInput
@@ -48,7 +49,7 @@ class AccelForge:
     def __post_init__(self) -> None:
         lacking = missing()
         if lacking:
-            todo = "use Python 3.12 or newer, pip install accelforge==1.0.467, and rebuild its programs for this system"
+            todo = "use Python 3.12 or newer, pip install accelforge==1.0.467, install graphviz, rebuild its programs for this system"
             raise BadInput("simulator accelforge", f"cannot run here: {'; '.join(lacking)}", todo)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,6 +94,8 @@ def missing() -> list[str]:
         spec = find_spec(package)
         if spec is not None and spec.origin is not None:
             lacking += _trouble(Path(spec.origin).parent / program)
+    if which("dot") is None:
+        lacking.append("no program dot (graphviz), with which its mapper draws what it found")
     return lacking
 
 

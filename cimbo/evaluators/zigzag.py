@@ -190,9 +190,9 @@ def _port(kind: str, bits: int, uses: list[str], number: int = 1) -> dict[str, A
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """ZigZag logs every step at INFO."""
+    """ZigZag logs every step at INFO, and every limit of its array as a warning."""
     before = logging.root.manager.disable
-    logging.disable(logging.INFO)
+    logging.disable(logging.WARNING)
     try:
         yield
     finally:

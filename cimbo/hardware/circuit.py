@@ -84,7 +84,7 @@ def _clock(chip: SimpleNamespace) -> None:
     chip.row_write_cycles = np.ceil(write / chip.clock_ns)
 
 
-def slowdown(supply: np.ndarray) -> np.ndarray:
+def slowdown(supply: Any) -> Any:
     """Delay against the nominal supply by the alpha-power law, t ~ V / (V - Vt)^alpha (Sakurai and Newton, 1990)."""
     threshold, alpha, nominal = (constant(f"logic.{name}") for name in ("threshold", "alpha", "supply"))
     return supply / nominal * ((nominal - threshold) / (supply - threshold)) ** alpha

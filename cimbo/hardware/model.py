@@ -13,7 +13,7 @@ import numpy as np
 
 from cimbo.errors import BadInput
 from cimbo.hardware.circuit import circuit
-from cimbo.hardware.mapping import BOUNDS, CHIP_COLUMNS, EVENTS, bounds, capacity, choose, events, place, schedule
+from cimbo.hardware.mapping import BOUNDS, CHIP_COLUMNS, EVENTS, bounds, capacity, events, only, place, put, schedule
 from cimbo.hardware.space import columns
 from cimbo.workload import COLUMNS, Workload
 
@@ -142,10 +142,14 @@ def _plan(part: SimpleNamespace, grid: Grid) -> tuple[SimpleNamespace, SimpleNam
     plan = schedule(rows, resident=False)
     if not fits.any():
         return rows, plan, fits
-    kept = schedule(rows, resident=True)
+    where = slice(None) if fits.all() else np.flatnonzero(grid.rows(fits))
+    kept = schedule(only(rows, where), resident=True)
     # A network that fits may still run faster when each layer is loaded into all macros in turn.
-    resident = fits & (grid.sums(kept.cycles) <= grid.sums(plan.cycles))
-    return rows, choose(grid.rows(resident), kept, plan), resident
+    cycles = plan.cycles.copy()
+    cycles[where] = kept.cycles
+    resident = fits & (grid.sums(cycles) <= grid.sums(plan.cycles))
+    put(plan, kept, (where, grid.rows(resident)[where]))
+    return rows, plan, resident
 
 
 def _energy(chip: SimpleNamespace, counts: np.ndarray, cycles: np.ndarray) -> dict[str, np.ndarray]:

@@ -46,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "activity": constant("logic.activity"),
     "packing": 1,  # 1: several groups share a macro block-diagonally, 0: one group a macro
     "rows_written": 1,  # rows a macro writes at once
+    "whole_kernels": 0,  # 1: a macro's rows hold whole channels and kernel sides only, as ZigZag maps them; 0: any of them
 }
 """Values of the genes a chip may omit."""
 
@@ -60,7 +61,7 @@ BASELINE_VIT_B: dict[str, Any] = BASELINE | {"rows": 256, "cols": 256, "macros_p
 
 _NUMBERS = tuple(name for name in (*_CORE, *DEFAULTS) if name != "array")
 _WHOLE = np.array([[name not in ("buffer_mb", "supply_v", "activity")] for name in _NUMBERS])
-_MAY_BE_ZERO = np.array([[name == "packing"] for name in _NUMBERS])
+_MAY_BE_ZERO = np.array([[name in ("packing", "whole_kernels")] for name in _NUMBERS])
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:

@@ -10,6 +10,7 @@ from zigzag_layers import gemm, network_layers, zigzag_chip
 
 from cimbo.hardware import simulate
 from cimbo.hardware.circuit import circuit, tree_activity
+from cimbo.hardware.mapping import whole_kernel_tiles
 from cimbo.hardware.space import columns
 from cimbo.workload import Layer, Workload
 
@@ -26,6 +27,24 @@ def test_network_cycles_within_five_percent(network):
     layers = network_layers(network)
     ours = simulate(Workload(network["net"], tuple(layers)), zigzag_chip(network["hw_overrides"]))
     assert ours["cycles"] == pytest.approx(network["cycles"], rel=0.05)
+
+
+def test_convolution_as_mapped_in_whole_kernels():
+    """64 channels of 3 x 3 on 128 rows with a buffer that holds them: cycles are ZigZag's to one in a thousand."""
+    point = next(point for point in ZIGZAG if point["id"] == "zz/conv_rn18_56_64_64_k3/aimc_gb2M")
+    layer = gemm(point["layer"], dict(zip(point["loop_dims"], point["loop_sizes"], strict=True)))
+    chip = zigzag_chip(point["hw_overrides"])
+    assert simulate(Workload("w", (layer,)), chip)["cycles"] == pytest.approx(point["cycles"], rel=1e-3)
+    assert simulate(Workload("w", (layer,)), chip | {"whole_kernels": 0})["cycles"] < 0.9 * point["cycles"]
+
+
+@pytest.mark.parametrize(
+    ("reduction", "kernel", "tiles"),
+    [(64 * 9, 3, 6), (128 * 9, 3, 9), (256 * 9, 3, 18), (3 * 49, 7, 3), (3 * 256, 16, 6), (40 * 25, 5, 8), (8, 1, 1)],
+)
+def test_row_tiles_of_whole_kernels(reduction, kernel, tiles):
+    """On 128 rows: 96, 128, 128 and 49 of them; 16 x 8; 5 channels of 5 x 5."""
+    assert whole_kernel_tiles(128, reduction, kernel) == tiles
 
 
 @pytest.mark.parametrize("point", ZIGZAG, ids=lambda p: p["id"])

@@ -16,7 +16,7 @@ def zigzag_chip(overrides: dict) -> dict:
         "buffer_mb": overrides.get("gb_bits", 262144) / 2**23, "buffer_bw": overrides.get("gb_bw", 512),
         "dram_bw": overrides.get("dram_bw", 64), "dac_bits": overrides.get("dac", 2 if analog else 1),
         "array": "analog_sram" if analog else "digital_sram", "noc_bw": 1e9, "vector_lanes": 1e9,
-        "packing": 0, "rows_written": rows, "activity": 1,
+        "packing": 0, "rows_written": rows, "activity": 1, "whole_kernels": 1,
     }  # fmt: skip
 
 
