@@ -49,7 +49,7 @@ class AccelForge:
     def __post_init__(self) -> None:
         lacking = missing()
         if lacking:
-            todo = "use Python 3.12 or newer, pip install accelforge==1.0.467, install graphviz, rebuild its programs for this system"
+            todo = "use Python 3.12 or newer, pip install accelforge==1.0.467, install graphviz, rebuild the programs"
             raise BadInput("simulator accelforge", f"cannot run here: {'; '.join(lacking)}", todo)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         "energy_parts_uj": {name: float(value[0]) * 1e-6 for name, value in total.items()},
         "area_parts_mm2": {name: float(value[0]) for name, value in part.area_parts.items()},
         "warnings": _warnings(workload, where, plan),
-        "layers": _layers(workload, where, (part, plan, counts)),
+        "layers": _layers(workload, where, (part, rows, plan, counts)),
     }
 
 
@@ -217,22 +217,23 @@ def _kept_circuit(items: tuple) -> SimpleNamespace:
 
 
 def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[str, Any]]:
-    part, plan, counts = of
+    part, rows, plan, counts = of
     energy = _energy(part, counts, plan.cycles)
     names = list(energy)
-    by_shape = [
+    energies = [
         dict(zip(names, values, strict=True))
-        for values in (np.stack([energy[name] for name in names]) * 1e-6).T.tolist()
+        for values in (np.array([energy[name] for name in names]) * 1e-6).T.tolist()
     ]
-    bound, cycles, peak = bounds(plan).tolist(), plan.cycles.tolist(), float(part.peak_macs[0])
+    bound, cycles = [BOUNDS[index] for index in bounds(plan).tolist()], plan.cycles.tolist()
+    used = (rows.macs_each / (plan.cycles * part.peak_macs[0])).tolist()
     return [
         {
             "name": layer.name,
             "kind": layer.kind,
             "cycles": cycles[shape],
-            "bound": BOUNDS[bound[shape]],
-            "utilisation": layer.macs / (cycles[shape] * peak),
-            "energy_uj": by_shape[shape].copy(),
+            "bound": bound[shape],
+            "utilisation": used[shape],
+            "energy_uj": energies[shape].copy(),
         }
         for layer, shape in zip(workload.layers, where, strict=True)
     ]

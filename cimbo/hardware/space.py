@@ -77,11 +77,9 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     """
     given = chips if isinstance(chips, Mapping) else _transpose(chips)
     _check_names(given)
-    size = max((np.size(value) for value in given.values()), default=1)
+    size = max((1 if isinstance(value, int | float | str) else np.size(value) for value in given.values()), default=1)
     full = {**DEFAULTS, **given}
-    numbers = np.empty((len(_NUMBERS), size))
-    for row, name in zip(numbers, _NUMBERS, strict=True):
-        _fill(row, name, full[name])
+    numbers = _numbers(full, size)
     _check_numbers(numbers)
     table = dict(zip(_NUMBERS, numbers, strict=True))
     table["array"] = np.broadcast_to(np.asarray(full["array"], dtype=object), (size,))
@@ -109,6 +107,19 @@ def _check_names(given: Mapping[str, Any]) -> None:
     for name, values in _CORE.items():
         if name not in given:
             raise BadInput(f"chip.{name}", "is missing", f"give a value such as {values[len(values) // 2]}")
+
+
+def _numbers(full: Mapping[str, Any], size: int) -> np.ndarray:
+    """The numeric genes as rows of shape (len(_NUMBERS), size); at once where the chip is one, whose check must be quick."""
+    if size == 1:
+        try:
+            return np.array([full[name] for name in _NUMBERS], dtype=float).reshape(-1, 1)
+        except (TypeError, ValueError):
+            pass  # some gene is a list of one, or no number: the slower way tells which
+    numbers = np.empty((len(_NUMBERS), size))
+    for row, name in zip(numbers, _NUMBERS, strict=True):
+        _fill(row, name, full[name])
+    return numbers
 
 
 def _fill(row: np.ndarray, name: str, value: Any) -> None:
