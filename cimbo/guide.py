@@ -13,7 +13,7 @@ from cimbo import evolve
 from cimbo.objectives import Candidate, Constraint, Problem, candidate
 from cimbo.pareto import non_dominated
 from cimbo.space import Params, Rows
-from cimbo.surrogates import Computed, Inputs, Surrogate
+from cimbo.surrogates import Computed, Inputs, Surrogate, modelled
 
 Array = NDArray[np.float64]
 
@@ -38,8 +38,7 @@ class Guide:
         return np.stack(columns, 1) if columns else np.zeros((len(self.rows), 0))
 
     def _modelled(self, metric: str) -> Array:
-        y = np.array([m[metric] for m in self.measured], float)
-        return np.log(y) if self.fitted[metric].log else y
+        return modelled(np.array([m[metric] for m in self.measured], float), log=self.fitted[metric].log)
 
     def _violation(self, c: Constraint, values: Array) -> Array:
         """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""

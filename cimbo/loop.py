@@ -18,10 +18,11 @@ from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Search, State, propose
 from cimbo.space import Params, SearchSpace
 from cimbo.store import Record, Store
-from cimbo.surrogates import Exact, Teaching, View
+from cimbo.surrogates import Exact, Teaching, View, targets
 
 Evaluate = Callable[[Params], Mapping[str, float]]
 LEASE_S = 24 * 3600.0
+ABSURD = 1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,19 @@ class Study:
     def _record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
         extra = {"predicted": {k: list(v) for k, v in c.predicted.items()}} if c.predicted else {}
         extra |= about.pop("extra", {})
+        complaint = self._complaint(metrics) if about.get("status", "done") == "done" else None
+        about |= {"status": "failed", "reason": complaint} if complaint else {}
         record = self.store.record(c.key, c.params, metrics=metrics, origin=c.origin, extra=extra, **about)
         self._pending.pop(c.key, None)
         return record
+
+    def _complaint(self, metrics: Mapping[str, float]) -> str | None:
+        """Why nothing can be learned from ``metrics``: a search over nothing but such designs would never say so."""
+        missing = [name for name in targets(self.problem) if name not in metrics]
+        absurd = [f"{name} is {value:g}" for name, value in metrics.items() if abs(value) > ABSURD]
+        if missing:
+            return f"did not measure {', '.join(missing)}"
+        return f"{absurd[0]}: no measurement" if absurd else None
 
     # ---- the loop -------------------------------------------------------------------------------------------------
 

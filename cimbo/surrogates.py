@@ -20,6 +20,7 @@ from cimbo.objectives import Problem
 from cimbo.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
+FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
 Exact = Callable[[list[Params]], Array]
 #: list of n designs -> derived features, each (n,): what is known of a design without measuring it
@@ -90,6 +91,17 @@ class Inputs:
             derived = view.features(self.designs).values() if view.features else ()
             self._tables[view] = np.column_stack([genes, *derived])
         return self._tables[view]
+
+
+def modelled(values: Array, *, log: bool) -> Array:
+    """Metrics (n,) in modelled units; those absurdly far from the others are brought to the edge of what is not.
+
+    An evaluator's -1e9 for "it went wrong" must not flatten everything else.
+    """
+    values = np.log(values) if log else values
+    middle = np.median(values)
+    reach = FAR * float(np.median(np.abs(values - middle)))
+    return np.clip(values, middle - reach, middle + reach) if reach > 0 else values
 
 
 def unit(metric: str) -> str:
@@ -181,6 +193,7 @@ def _learn(inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bo
     view = teaching.views.get(metric, View())
     schema = view.schema(inputs.space, metric, log=log)
     table = inputs.table(view)
+    y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
     kind = teaching.kind
     if kind == "auto":
         # The kind is a function of the first so many observations, and chosen anew when there are a quarter more: a search
@@ -190,7 +203,7 @@ def _learn(inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bo
             teaching.choices[metric, n] = predictors.fit(table[:n], y[:n], schema, "auto", seed=seed).kind
         kind = teaching.choices[metric, n]
     model = predictors.fit(table, y, schema, kind, seed=seed, mean=teaching.priors.get(metric))
-    spread = float((np.log(y) if log else y).std())
+    spread = float(modelled(y, log=log).std())
     # In cross-validation no better than the mean: it may not steer the search alone.
     return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
 

@@ -345,3 +345,24 @@ def test_what_an_evaluator_prints_does_not_reach_stdout(capfd: pytest.CaptureFix
         study.optimize(lambda d: print("chatter") or measure(d), 2, guidance=QUICK)
     out, err = capfd.readouterr()
     assert (out, err.count("chatter")) == ("", 2)
+
+
+def test_an_evaluation_without_an_objective_is_a_failure_that_names_it():
+    with opened() as study:
+        study.optimize(lambda design: {"accuracy": 1.0, "latency": 2.0}, 3, guidance=QUICK)
+        assert {r.status for r in study.evaluations()} == {"failed"}
+        assert all("did not measure latency_ms" in r.reason for r in study.evaluations())
+
+
+@pytest.mark.parametrize(("absurd", "failed"), [(-1e300, True), (1e300, True), (-1e9, False), (1e6, False)])
+def test_an_absurd_metric_does_not_end_the_study(absurd, failed):
+    def evaluate(design: dict) -> dict[str, float]:
+        metrics = measure(design)
+        return metrics | {"accuracy": absurd} if SPACE.key(design)[0] in "0123" else metrics
+
+    with opened() as study:
+        study.optimize(evaluate, 14, guidance=QUICK)
+        assert len(study.evaluations()) == 14
+        hit = [r for r in study.evaluations() if SPACE.key(r.params)[0] in "0123"]
+        assert hit
+        assert {r.status for r in hit} == {"failed" if failed else "done"}
