@@ -20,7 +20,9 @@ VERSIONED = ("cimbo", "torch", "botorch", "numpy", "scipy", "xgboost-cpu", "xgbo
 study_option = click.option("--study", "file", default="cimbo.db", show_default=True, help="The study file.")
 
 
-simulator_option = click.option("--simulator", default=None, help="cimbo, zigzag, command, table, or a plug-in's name.")
+simulator_option = click.option(
+    "--simulator", default=None, help="cimbo, zigzag, accelforge, command, table, or a plug-in's name."
+)
 simulator_options_option = click.option(
     "--simulator-options", default="{}", help='Its options as JSON, or @FILE, such as {"command": ["./simulate"]}.'
 )

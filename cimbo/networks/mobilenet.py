@@ -129,10 +129,10 @@ def _activation(function: str) -> Callable[[int], int]:
 
 
 def fmnist_mobilenet() -> MobileNet:
-    """Elastic MobileNetV3 on 28 x 28 x 1 images (resolution 16 to 28), three stages of 16, 32 and 64 channels."""
+    """Elastic MobileNetV3 on 28 x 28 x 1 images (resolution 20 to 28), three stages of 16, 32 and 64 channels."""
     stages = (Stage(16, 2, "relu", False), Stage(32, 2, "hswish", False), Stage(64, 1, "hswish", True))
     return MobileNet(
-        "fmnist-mobilenet", (16, 20, 24, 28), stages, (1, 2, 3), (3, 5), (2, 3, 4),
+        "fmnist-mobilenet", (20, 24, 28), stages, (1, 2, 3), (3, 5), (2, 3, 4),
         stem=lambda size: [conv("stem", size, (1, 8), 3, work=_activation("hswish"))],
         stem_stride=1, stem_width=8, back=_small_head,
     )  # fmt: skip
