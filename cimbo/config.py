@@ -146,6 +146,7 @@ def _checked(name: str, data: dict[str, Any]) -> Config:
                 f"{name}, {required}", "is missing", f"add [{required}]; cimbo presets shows complete studies"
             )
     _check_keys(name, "", data)
+    _check_values(name, data)
     for table, kind in (
         ("network", dict),
         ("hardware", dict),
@@ -164,6 +165,21 @@ def _checked(name: str, data: dict[str, Any]) -> Config:
         if any(key not in e for e in entries):
             raise BadInput(f"{name}, {table}", f"lacks the key {key!r}", "add it")
     return Config(name, data)
+
+
+def _check_values(name: str, data: Mapping[str, Any]) -> None:
+    search, chip = data.get("search", {}), data.get("hardware", {})
+    for key, value in search.items() if isinstance(search, dict) else ():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise BadInput(f"{name}, search.{key}", f"is {value!r}", "give a whole number of at least 1")
+    for table in ("genes", "fixed", "options") if isinstance(chip, dict) else ():
+        if not isinstance(chip.get(table, {}), dict):
+            raise BadInput(f"{name}, hardware.{table}", "is not a table", "write one line of NAME = VALUE each")
+    for gene, values in chip.get("genes", {}).items() if isinstance(chip, dict) else ():
+        if not isinstance(values, list):
+            raise BadInput(
+                f"{name}, hardware.genes.{gene}", f"is {values!r}", "list the values it may take, as [64, 128]"
+            )
 
 
 def _check_keys(name: str, table: str, entry: Mapping[str, Any]) -> None:

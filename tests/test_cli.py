@@ -217,6 +217,11 @@ def test_a_read_only_folder(capsys, tmp_path):
         ("[network]\nname='fmnist-vit'\n[[objectives]]\nname='accuracy'\ngoal='up'\n", "accuracy"),
         ("network = 3\n[[objectives]]\nname='accuracy'\ngoal='max'\n", "network"),
         ("[network]\nname='fmnist-vit'\n[hardware]\nspace='huge'\n[[objectives]]\nname='accuracy'\ngoal='max'\n", "huge"),
+        ("[network]\nname='fmnist-vit'\n[search]\nbatch='x'\n[[objectives]]\nname='accuracy'\ngoal='max'\n", "batch"),
+        (
+            "[network]\nname='fmnist-vit'\n[hardware.genes]\nrows=3\n[[objectives]]\nname='accuracy'\ngoal='max'\n",
+            "rows",
+        ),
         (
             "[network]\nname='fmnist-vit'\n[[objectives]]\nname='accuracy'\ngoal='max'\n"
             "[[constraints]]\nmetric='area_mm2'\nbound='big'\n",
