@@ -16,7 +16,9 @@ import pytest
 import predictors
 from cimbo import _data
 from cimbo.cli import run
+from cimbo.cli.progress import Progress
 from cimbo.config import preset
+from cimbo.events import Proposed
 from cimbo.store import Store
 
 CHIP = dict(preset("fmnist-vit").baseline())
@@ -255,3 +257,18 @@ def test_the_shipped_weights_say_how_they_were_made():
         stages = history(Path(_data.path(f"supernets/{name}.safetensors")))
         assert stages
         assert all(stage["epochs_done"] >= 1 for stage in stages)
+
+
+def test_an_interrupt_that_foreign_code_drops_is_granted_at_the_next_event(monkeypatch):
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+
+    class Noisy:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)  # Python reports what a destructor raises, and drops it
+
+    with pytest.raises(KeyboardInterrupt), Progress(0) as progress:
+        noisy = Noisy()
+        del noisy
+        assert len(dropped) == 1
+        progress(Proposed(1, 0.0, ()))

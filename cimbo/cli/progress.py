@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 import click
 
@@ -12,23 +15,39 @@ from cimbo.events import Event, Proposed, Recorded
 
 
 class Progress:
-    """A listener of a study's events, used as a context manager."""
+    """A listener of a study's events, used as a context manager.
+
+    Ctrl-C and a polite kill raise KeyboardInterrupt. Python drops an exception that a signal raises inside a callback of
+    foreign code (a destructor, a compiled library); so the wish is remembered, and granted at the next event.
+    """
 
     def __init__(self, already: int) -> None:
         self._start, self._already = time.monotonic(), already
         self._live = sys.stderr.isatty()
         self._width = 0
+        self._interrupted = False
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Progress:
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
         if self._width:
             click.echo(err=True)
 
     def __call__(self, event: Event) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
         if isinstance(event, Proposed):
             for note in event.notes:
                 self._line(note)
