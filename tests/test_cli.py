@@ -267,8 +267,12 @@ def test_an_interrupt_that_foreign_code_drops_is_granted_at_the_next_event(monke
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)  # Python reports what a destructor raises, and drops it
 
-    with pytest.raises(KeyboardInterrupt), Progress(0) as progress:
-        noisy = Noisy()
-        del noisy
-        assert len(dropped) == 1
-        progress(Proposed(1, 0.0, ()))
+    def watched() -> None:
+        with Progress(0) as progress:
+            noisy = Noisy()
+            del noisy
+            assert len(dropped) == 1
+            progress(Proposed(1, 0.0, ()))
+
+    with pytest.raises(KeyboardInterrupt):
+        watched()
