@@ -30,7 +30,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {s: signal.signal(s, self._interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+            # What a shell lets a background job ignore stays ignored.
+            heard = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
+            self._handlers = {s: signal.signal(s, self._interrupt) for s in heard}
         return self
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
