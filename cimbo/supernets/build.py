@@ -25,7 +25,7 @@ from cimbo.supernets.vit import ElasticViT
 SUPERNETS: dict[str, type[nn.Module]] = {"fmnist-vit": ElasticViT, "fmnist-mobilenet": ElasticMobileNet}
 #: The recipes that made the shipped weights.
 RECIPES = {
-    "fmnist-vit": Recipe(epochs=10, learning_rate=2e-3),
+    "fmnist-vit": Recipe(epochs=18, batch=64, learning_rate=2e-3, label_smoothing=0.0, shift=1),
     "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3),
 }
 

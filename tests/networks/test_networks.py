@@ -126,7 +126,7 @@ def test_fmnist_vit_shapes():
     assert layers["block_1.ffn_in"].columns == 96
     scores = layers["block_1.attention.scores"]
     assert (scores.px, scores.reduction, scores.columns, scores.groups, scores.dynamic) == (49, 16, 49, 3, True)
-    assert len([name for name in layers if name.endswith("qkv")]) == 3
+    assert len([name for name in layers if name.endswith("qkv")]) == 2
 
 
 def test_fmnist_mobilenet_shapes():
