@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cimbo import engine, events
+from cimbo import engine, events, tabular
 from cimbo.errors import BadInput
 from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.pareto import hypervolume, non_dominated
@@ -144,6 +144,24 @@ class Study:
         return self._record(
             c, metrics or {}, status=status, reason=reason or ("no metrics" if metrics is None else None)
         )
+
+    def replay(
+        self, c: Candidate, metrics: Mapping[str, float], *, seconds: float = 0.0, reason: str | None = None
+    ) -> Record:
+        """Record what was measured earlier, with its prediction and the seconds it took then; a ``reason``: it failed."""
+        status = "done" if reason is None else "failed"
+        return self._record(c, metrics, status=status, reason=reason, seconds=seconds)
+
+    def frame(self) -> Any:
+        """Every evaluation as a pandas DataFrame, a row each, with the columns of ``cimbo export``.
+
+        Raises BadInput when pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
+        return pd.DataFrame(tabular.rows(self.evaluations(), self.tested()))
 
     def _propose(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
         teaching = Teaching(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from functools import cache
+from importlib import import_module, resources
 
 import click
 
@@ -15,12 +17,13 @@ from cimbo.errors import BadInput
 
 _COMMANDS = {
     "optimize": "search", "fit-predictors": "search", "pareto": "view", "show": "view", "status": "view", "report": "view",
-    "export": "view", "simulate": "chip", "explain": "chip", "presets": "chip", "train-supernet": "train",
+    "export": "export", "simulate": "chip", "explain": "chip", "presets": "chip", "train-supernet": "train",
+    "init": "start", "doctor": "doctor", "completion": "completion",
 }  # fmt: skip
 
 
 class _Lazy(click.Group):
-    """Imports a command's module when it is asked for, so that --help costs nothing."""
+    """Imports a command's module when it is asked for; what --help says of each is read from the source, not run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -31,6 +34,23 @@ class _Lazy(click.Group):
         module = import_module(f"cimbo.cli.{_COMMANDS[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(name)) for name in _COMMANDS])
+
+
+def summary(name: str) -> str:
+    """The first sentence of a command's docstring, found without importing its module."""
+    tree = _tree(_COMMANDS[name])
+    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name.replace("-", "_"))
+    text = " ".join((ast.get_docstring(function) or "").split("\n\n")[0].split())
+    return text.split(". ")[0].rstrip(".") + "."
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(resources.files("cimbo.cli").joinpath(f"{module}.py").read_text(encoding="utf-8"))
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

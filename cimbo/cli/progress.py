@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -23,7 +26,8 @@ class Progress:
 
     def __init__(self, already: int) -> None:
         self._start, self._already = time.monotonic(), already
-        self._live = sys.stderr.isatty()
+        # A line that is written over needs a terminal that can; nothing here has a colour.
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._width = 0
         self._interrupted = False
         self._handlers: dict[int, Any] = {}
@@ -60,18 +64,16 @@ class Progress:
         r = event.record
         if r.status == "failed":
             self._line(f"{r.key} failed: {r.reason}")
-        text = f"{event.count}/{event.budget} evaluations"
-        if event.hypervolume is not None:
-            text += f", hypervolume {event.hypervolume:.6g}"
-        if event.count < event.budget:
-            text += f", about {self._left(event)} left"
+        told = [f"{event.count}/{event.budget} evaluations"]
+        told += [f"hypervolume {event.hypervolume:.6g}"] if event.hypervolume is not None else []
+        told += [f"about {self._left(event)} left"] if event.count < event.budget else []
         if self._live:
-            text = text[: max(click_width() - 1, 20)]
+            text = fitting(told, shutil.get_terminal_size().columns - 1)
             click.echo("\r" + text.ljust(self._width), nl=False, err=True)
             self._width = len(text)
         else:
             measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
-            click.echo(f"{text} | {r.key} {r.origin} {measured}".rstrip(), err=True)
+            click.echo(f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip(), err=True)
 
     def _line(self, text: str) -> None:
         clear = "\r" + " " * self._width + "\r" if self._width else ""
@@ -84,8 +86,13 @@ class Progress:
         return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def click_width() -> int:
-    """Columns of the terminal."""
-    import shutil
+def fitting(parts: Sequence[str], width: int) -> str:
+    """As many ``parts`` as fit on a line of ``width`` columns; the first is cut where even that is too wide.
 
-    return shutil.get_terminal_size().columns
+    A line that wraps could not be written over.
+    """
+    shown = parts[0][: max(width, 0)]
+    for part in parts[1:]:
+        if len(shown) + len(part) + 2 <= width:
+            shown += f", {part}"
+    return shown

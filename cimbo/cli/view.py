@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_csv, emit, format_option, genes, write
+from cimbo.cli.output import emit, format_option, genes, write
 from cimbo.errors import BadInput
 from cimbo.loop import Study
 from cimbo.store import Record
@@ -146,37 +146,3 @@ def _provenance(study: Study, file: str) -> dict[str, str]:
         f" --preset {name}" if name else ""
     )
     return {"command": command, "versions": ", ".join(f"{k} {v}" for k, v in versions.items())}
-
-
-@click.command()
-@click.option("--to", "target", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=None, help="The file to write [default: stdout].")
-@study_option
-def export(target: str, out: Path | None, file: str) -> None:
-    """Every evaluation, a row each."""
-    import json
-
-    with existing(file) as study:
-        rows = [
-            {"number": r.number, "key": r.key, "status": r.status, "reason": r.reason, "origin": r.origin, "seconds": r.seconds}
-            | r.params | metrics(study, r) for r in study.evaluations()
-        ]  # fmt: skip
-    if target == "parquet":
-        _parquet(rows, out)
-        return
-    text = as_csv(rows) if target == "csv" else json.dumps(rows, indent=1) + "\n"
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        write(out, text)
-
-
-def _parquet(rows: list[dict[str, Any]], out: Path | None) -> None:
-    if out is None:
-        raise BadInput("export", "Parquet is no text", "name a file with -o")
-    try:
-        import pandas as pd
-
-        pd.DataFrame(rows).to_parquet(out)
-    except ImportError:
-        raise BadInput("export", "pandas and pyarrow are not installed", "pip install 'cimbo[parquet]'") from None

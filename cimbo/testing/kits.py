@@ -1,0 +1,62 @@
+"""From a plug-in's name to what the conformance kits find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.evaluators.joint import accuracy_source
+from cimbo.evaluators.simulators import simulator
+from cimbo.networks import known, network
+from cimbo.testing.accuracy import check_shipped
+from cimbo.testing.finding import Finding
+from cimbo.testing.network import check_network
+from cimbo.testing.simulator import check_simulator
+from cimbo.testing.surrogate import check_surrogate
+
+Kit = Callable[[], list[Finding]]
+_SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
+_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
+_KINDS = ("gp", "xgboost", "hybrid")
+#: A chip that every simulator can express: one macro, one plane, a converter for every column.
+PLAIN = {
+    "rows": 64, "cols": 64, "macros_per_pe": 1, "pes": 1, "adc_bits": 6, "columns_per_adc": 1, "buffer_mb": 0.5,
+    "buffer_bw": 1024, "dram_bw": 128, "planes": 1,
+}  # fmt: skip
+
+
+def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
+    """The kits that apply to ``name``, by kind of plug-in. Raises BadInput when nothing has this name.
+
+    ``options`` set up a simulator.
+    """
+    every: dict[str, tuple[Iterable[str], Kit]] = {
+        "network": (known(), lambda: check_network(network(name))),
+        "simulator": (_named("simulators", _SIMULATORS), partial(_simulator, name, options)),
+        "accuracy": (_named("accuracy", _SUPERNETS), lambda: check_shipped(name, accuracy_source(name))),
+        "surrogate": (_named("surrogates", _KINDS), lambda: check_surrogate(_fit(name))),
+    }
+    found = {kind: kit for kind, (names, kit) in every.items() if name in names}
+    if not found:
+        listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, (names, _) in every.items())
+        raise BadInput(f"plug-in {name!r}", "is unknown", f"use one of {listed}")
+    return found
+
+
+def _named(group: str, built_in: Iterable[str]) -> list[str]:
+    return sorted({*built_in, *(point.name for point in entry_points(group=f"cimbo.{group}"))})
+
+
+def _simulator(name: str, options: dict[str, Any]) -> list[Finding]:
+    return check_simulator(simulator(name, **options), chip=PLAIN)
+
+
+def _fit(name: str) -> Any:
+    if name in _KINDS:
+        import predictors
+
+        return partial(predictors.fit, kind=name)
+    return next(point for point in entry_points(group="cimbo.surrogates") if point.name == name).load()
