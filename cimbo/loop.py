@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -207,14 +208,15 @@ class Study:
         *,
         cheap: Mapping[str, Exact] | None = None,
         guidance: Guidance | None = None,
-        timeout_s: float | None = None,
         listener: events.Listener = events.ignore,
+        **conditions: Unpack[engine.Conditions],
     ) -> list[Record]:
         """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
 
         evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds.
         Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
-        Raises BadInput for a budget or batch below 1.
+        conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
+        Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
         """
         if budget < 1 or batch_size < 1:
             raise BadInput(
@@ -222,16 +224,13 @@ class Study:
             )
         guidance = guidance or Guidance()
         guidance = replace(guidance, cheap=cheap) if cheap is not None else guidance
+        engine.check(n_jobs, **conditions)
+        run = partial(engine.run, n_jobs=n_jobs, **conditions)
         while (left := budget - len(self.evaluations())) > 0:
             batch = self._planned() or self._plan(min(batch_size, left), guidance, listener)
             if not batch:
                 break  # nothing left to propose, or others are evaluating all that was
-            self._verify(
-                batch[:left],
-                evaluate,
-                engine_options={"n_jobs": n_jobs, "timeout_s": timeout_s},
-                report=_Report(listener, budget),
-            )
+            self._verify(batch[:left], evaluate, run=run, report=_Report(listener, budget))
         return self.pareto()
 
     def _plan(self, n: int, guidance: Guidance, listener: events.Listener) -> list[tuple[Candidate, dict[str, Any]]]:
@@ -271,7 +270,7 @@ class Study:
         batch: list[tuple[Candidate, dict[str, Any]]],
         evaluate: Evaluate,
         *,
-        engine_options: dict[str, Any],
+        run: Callable[[list[Candidate], Evaluate], Iterator[engine.Outcome]],
         report: _Report,
     ) -> None:
         by_key = {c.key: (c, extra) for c, extra in batch}
@@ -280,7 +279,7 @@ class Study:
             for r in self.evaluations():
                 remember(r.params, r.metrics)
         try:
-            for outcome in engine.run([c for c, _ in batch], evaluate, **engine_options):
+            for outcome in run([c for c, _ in batch], evaluate):
                 c, extra = by_key[outcome.key]
                 record = self._record(
                     c, outcome.metrics, status=outcome.status, reason=outcome.reason, seconds=outcome.seconds,

@@ -72,6 +72,33 @@ def test_two_workers_evaluate_the_same_candidates_as_one(uninterrupted):
         assert told(study) == uninterrupted
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_s": 0}, {"retries": -1}, {"memory_mb": 0}, {"backend": "cloud"}, {"n_jobs": 0}], ids=str
+)
+def test_impossible_conditions_are_refused_before_anything_is_planned(wrong):
+    with opened() as study:
+        with pytest.raises(BadInput):
+            study.optimize(measure, 14, guidance=QUICK, **wrong)
+        assert study.store.meta("plan") is None
+
+
+def test_conditions_reach_the_evaluations(tmp_path: Path):
+    def dies_at_first(design: dict) -> dict[str, float]:
+        mark = tmp_path / SPACE.key(design)
+        if not mark.exists():
+            mark.touch()
+            signal.raise_signal(signal.SIGKILL)
+        return measure(design)
+
+    with opened() as study:
+        study.optimize(dies_at_first, 2, guidance=QUICK, isolate=True)
+        assert all("SIGKILL" in str(r.reason) for r in study.evaluations())
+        study.optimize(dies_at_first, 4, guidance=QUICK, isolate=True, retries=1, memory_mb=4096, timeout_s=60)
+        records = study.evaluations()
+    assert [r.status for r in records] == ["failed"] * 2 + ["done"] * 2
+    assert [r.extra.get("attempts") for r in records] == [None, None, 2, 2]
+
+
 @pytest.mark.parametrize("at", [1, 3, 12])
 def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(tmp_path: Path, uninterrupted, at: int):
     with pytest.raises(KeyboardInterrupt), opened(tmp_path / "s.db") as study:

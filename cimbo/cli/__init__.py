@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -61,8 +62,9 @@ def cimbo() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Bad input is one line on stderr."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = cimbo.main(args=arguments, prog_name="cimbo", standalone_mode=False)
+        result = cimbo.main(args=words, prog_name="cimbo", standalone_mode=False, obj=shlex.join(["cimbo", *words]))
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from cimbo import engine
 from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput
 from cimbo.loop import Study
@@ -40,6 +43,45 @@ def new_study_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def evaluation_options(command: F) -> F:
+    """Where evaluations run and what each may use: --jobs, --timeout, --retries, --memory-mb, --backend, --scheduler."""
+    for option in (
+        click.option("--scheduler", default=None, metavar="ADDRESS", help="A running Dask or Ray cluster [default: one here]."),
+        click.option("--backend", default="loky", show_default=True, help="loky (this machine), dask, ray or slurm."),
+        click.option("--memory-mb", type=int, default=None, help="Private memory of one worker process, in MiB (Linux)."),
+        click.option("--retries", type=int, default=0, show_default=True, help="Further attempts after a failure."),
+        click.option("--timeout", "timeout_s", type=float, default=None, help="Seconds one attempt may take."),
+        click.option(
+            "--jobs", type=int, default=None,
+            help="Evaluations at a time [default: one a core, at most 8; on a cluster all it gives].",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@contextmanager
+def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, engine.Conditions]]:
+    """How many evaluations at a time, and under which conditions; the cluster stays joined while the block lasts.
+
+    Takes its own options out of ``asked``. Raises BadInput for impossible ones and a cluster that does not answer.
+    """
+    jobs, backend, scheduler = (asked.pop(name) for name in ("jobs", "backend", "scheduler"))
+    if jobs is None:
+        jobs = min(os.cpu_count() or 1, 8) if backend == "loky" else -1
+    elif jobs != -1:
+        positive("--jobs", jobs)
+    conditions = engine.Conditions(
+        timeout_s=asked.pop("timeout_s"),
+        retries=asked.pop("retries"),
+        memory_mb=asked.pop("memory_mb"),
+        backend=backend,
+    )
+    engine.check(jobs, **conditions)
+    with engine.connect(backend, scheduler):
+        yield jobs, conditions
 
 
 def open_or_start(

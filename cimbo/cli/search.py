@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import click
 import numpy as np
 
-from cimbo.cli.options import new_study_options, open_or_start, positive
+from cimbo import engine
+from cimbo.cli.options import evaluation_options, evaluations, new_study_options, open_or_start, positive
 from cimbo.cli.output import emit, format_option
 from cimbo.cli.progress import Progress
 from cimbo.cli.view import front_document, front_rows
@@ -24,28 +25,21 @@ from cimbo.surrogates import Inputs, View
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 
 
-def _jobs(value: int | None) -> int:
-    return positive("--jobs", value) if value is not None else min(os.cpu_count() or 1, 8)
-
-
 @click.command()
 @click.option("--budget", type=int, default=200, show_default=True, help="Verified evaluations in the study, in all.")
-@click.option("--jobs", type=int, default=None, help="Evaluations at a time [default: one a core, at most 8].")
 @click.option(
     "--predictors", "bundles", type=click.Path(path_type=Path), default=None, help="Folder of bundles to start from."
 )
 @click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
               help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
 @click.option("--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene at a value; may be repeated.")
-@click.option("--timeout", "timeout_s", type=float, default=None, help="Seconds one evaluation may take.")
+@evaluation_options
 @new_study_options
 @format_option
-def optimize(*, budget: int, jobs: int | None, style: str, **asked: Any) -> int:
+def optimize(*, budget: int, style: str, **asked: Any) -> int:
     """Search, verify every candidate, print the verified front. The same command resumes."""
     positive("--budget", budget)
-    n_jobs = _jobs(jobs)
-    study, config = _open(asked)
-    with study:
+    with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (study, config):
         evaluator = config.evaluator()
         guidance = _guidance(study, config, evaluator, asked)
         search = config.data.get("search", {})
@@ -54,22 +48,27 @@ def optimize(*, budget: int, jobs: int | None, style: str, **asked: Any) -> int:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(
                     evaluator, budget, int(search.get("batch", 6)), n_jobs,
-                    guidance=guidance, timeout_s=asked["timeout_s"], listener=progress,
+                    guidance=guidance, listener=progress, **conditions,
                 )  # fmt: skip
-                test_front(study, evaluator, n_jobs)
+                test_front(study, evaluator, n_jobs=n_jobs, **conditions)
         except KeyboardInterrupt:
-            kept = len(study.evaluations())
-            click.echo(
-                f"interrupted; all {kept} evaluations are in {asked['file']}; the same command goes on", err=True
-            )
-            return 130
+            return _interrupted(study)
         emit(style, front_rows(study), front_document(study))
     return 0
 
 
-def _open(asked: dict[str, Any]) -> tuple[Study, Config]:
+def _interrupted(study: Study) -> int:
+    kept, command = len(study.evaluations()), click.get_current_context().obj
+    click.echo(f"interrupted; all {kept} evaluations are in {study.store.path}; to go on: {command}", err=True)
+    return 130
+
+
+@contextmanager
+def _opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
     names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options")
-    return open_or_start(**{name: asked[name] for name in names})
+    study, config = open_or_start(**{name: asked[name] for name in names})
+    with study:
+        yield study, config
 
 
 def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
@@ -148,16 +147,14 @@ class _OnTest:
         return {"accuracy_test": self.evaluator.on_test(design)}
 
 
-def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int) -> None:
+def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[engine.Conditions]) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
-    from cimbo import engine
-
     known = study.tested()
     missing = [r for r in study.pareto() if r.key not in known]
     if not missing:
         return
     click.echo(f"measuring {len(missing)} designs of the front on the test images", err=True)
-    for outcome in engine.run(missing, _OnTest(evaluator), n_jobs=n_jobs):
+    for outcome in engine.run(missing, _OnTest(evaluator), n_jobs=n_jobs, **conditions):
         if outcome.status == "done":
             study.record_test(outcome.key, outcome.metrics["accuracy_test"])
         else:
@@ -169,24 +166,21 @@ def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True, help="Folder for the bundles."
 )
-@click.option("--jobs", type=int, default=None, help="Evaluations at a time [default: one a core, at most 8].")
 @new_study_options
 @format_option
-def fit_predictors(*, samples: int, out: Path, jobs: int | None, style: str, **asked: Any) -> int:
+def fit_predictors(*, samples: int, out: Path, style: str, **asked: Any) -> int:
     """Sample the joint space, really evaluate, fit and judge surrogates, write bundles."""
     positive("--samples", samples)
-    n_jobs = _jobs(jobs)
-    study, config = _open(asked)
-    with study:
+    with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (study, config):
         evaluator = config.evaluator()
         area = _cheap(study, evaluator, "surrogate")
         guidance = Guidance(area, initial=samples)
+        batch = 4 * n_jobs if n_jobs > 0 else samples  # nothing is learned between them: as many as keep all busy
         try:
             with Progress(len(study.evaluations())) as progress:
-                study.optimize(evaluator, samples, 4 * n_jobs, n_jobs, guidance=guidance, listener=progress)
+                study.optimize(evaluator, samples, batch, n_jobs, guidance=guidance, listener=progress, **conditions)
         except KeyboardInterrupt:
-            click.echo(f"interrupted; all evaluations are in {asked['file']}; the same command goes on", err=True)
-            return 130
+            return _interrupted(study)
         reports, files = _fit(study, evaluator, out)
     document = {
         "objectives": {m: r[r["kind"]] | {"kind": r["kind"], "kinds": _kinds(r)} for m, r in reports.items()},

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TypedDict
 
 import joblib
 from joblib.externals.loky.backend.reduction import dumps
@@ -21,7 +22,17 @@ from cimbo.engine.worker import Evaluate, Job, measure
 from cimbo.errors import BadInput
 from cimbo.store.values import one_line
 
-__all__ = ["Evaluate", "Outcome", "close", "connect", "run"]
+__all__ = ["Conditions", "Evaluate", "Outcome", "check", "close", "connect", "run"]
+
+
+class Conditions(TypedDict, total=False):
+    """Options of `run` for those who pass them on."""
+
+    timeout_s: float | None
+    retries: int
+    memory_mb: int | None
+    backend: str
+    isolate: bool
 
 
 def run(
@@ -48,13 +59,34 @@ def run(
     means all that the cluster gives. Closing the iterator, or KeyboardInterrupt, ends the running evaluations. Raises
     BadInput for impossible arguments and for an evaluator that cannot be sent to another process.
     """
-    _check(n_jobs, timeout_s, retries, memory_mb)
-    if backend != "loky" and backend not in BACKENDS:
-        raise BadInput("backend", f"{backend!r} is unknown", f"use one of loky, {', '.join(BACKENDS)}")
+    check(n_jobs, timeout_s=timeout_s, retries=retries, memory_mb=memory_mb, backend=backend)
     if backend == "loky" and n_jobs == 1 and timeout_s is None and memory_mb is None and not isolate:
         return _here(candidates, evaluate, retries)
-    job = Job(_pickled(evaluate), timeout_s, retries, memory_mb)
+    job = Job(_packed(evaluate), timeout_s, retries, memory_mb)
     return {"loky": _local, **BACKENDS}[backend](candidates, job, n_jobs)
+
+
+def check(
+    n_jobs: int,
+    *,
+    timeout_s: float | None = None,
+    retries: int = 0,
+    memory_mb: int | None = None,
+    backend: str = "loky",
+    isolate: bool = False,
+) -> None:
+    """Raises BadInput for what `run` would refuse."""
+    known = ", ".join(["loky", *BACKENDS])
+    wrong = [
+        ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
+        ("timeout", timeout_s is not None and not timeout_s > 0, "must be above 0 s", "leave it out for no limit"),
+        ("retries", retries < 0, "must not be negative", "use 0 for one attempt"),
+        ("memory", memory_mb is not None and memory_mb <= 0, "must be above 0 MiB", "leave it out for no limit"),
+        ("backend", backend not in ("loky", *BACKENDS), f"{backend!r} is unknown", f"use one of {known}"),
+    ]
+    for where, bad, what, todo in wrong:
+        if bad:
+            raise BadInput(where, what, todo)
 
 
 def close() -> None:
@@ -90,21 +122,9 @@ def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outco
             outcomes.close()
 
 
-def _pickled(evaluate: Evaluate) -> bytes:
+def _packed(evaluate: Evaluate) -> bytes:
     try:
         return bytes(dumps(evaluate))
     except Exception as error:
         todo = "open files and connections inside the function, or use one job and no limits"
         raise BadInput("evaluate", f"cannot be sent to another process ({one_line(error)})", todo) from error
-
-
-def _check(n_jobs: int, timeout_s: float | None, retries: int, memory_mb: int | None) -> None:
-    wrong = [
-        ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
-        ("timeout", timeout_s is not None and not timeout_s > 0, "must be above 0 s", "leave it out for no limit"),
-        ("retries", retries < 0, "must not be negative", "use 0 for one attempt"),
-        ("memory", memory_mb is not None and memory_mb <= 0, "must be above 0 MiB", "leave it out for no limit"),
-    ]
-    for where, bad, what, todo in wrong:
-        if bad:
-            raise BadInput(where, what, todo)

@@ -77,8 +77,10 @@ BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
 def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
     """Joins the cluster at ``scheduler`` (an address of Dask or Ray; None starts a local one) while the block lasts.
 
-    Raises BadInput when the extra is not installed, nobody answers there, or the backend is unknown.
+    Raises BadInput when the extra is not installed, nobody answers there, or the backend is unknown or has no scheduler.
     """
+    if scheduler is not None and backend not in ("dask", "ray"):
+        raise BadInput("scheduler", f"the backend {backend} has none", "use the backend dask or ray, or leave it out")
     with contextlib.ExitStack() as stack:
         try:
             if backend == "dask":
@@ -87,7 +89,9 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
                 there = _extra("ray", "ray")
                 there.init(address=scheduler, log_to_driver=False, include_dashboard=False)
                 stack.callback(there.shutdown)
-            elif backend not in ("loky", "slurm"):
+            elif backend == "slurm":
+                _extra("submitit", "slurm")
+            elif backend != "loky":
                 known = ", ".join(["loky", *BACKENDS])
                 raise BadInput("backend", f"{backend!r} is unknown", f"use one of {known}")
         except (OSError, ConnectionError, RuntimeError) as error:

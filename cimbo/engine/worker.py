@@ -5,7 +5,6 @@ import faulthandler
 import hashlib
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from joblib.externals.loky.backend import get_context
+from joblib.externals.loky.backend.reduction import loads
 
 from cimbo.store.values import finite_metrics, one_line
 
@@ -30,7 +30,7 @@ Evaluate = Callable[[dict[str, Any]], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done with every candidate, in a form that travels: ``code`` is the pickled evaluator."""
+    """What is to be done with every candidate, in a form that travels: ``code`` is the evaluator as loky sends it."""
 
     code: bytes
     timeout_s: float | None
@@ -168,7 +168,7 @@ def _serve(pipe: Connection, memory_mb: int | None, master: int) -> None:
 
 def _loaded(code: bytes) -> tuple[Evaluate | None, str | None]:
     try:
-        return pickle.loads(code), None  # noqa: S301 (sent by our own master process)
+        return loads(code), None  # from our own master process, through a pipe that nobody else holds
     except (Exception, SystemExit) as error:
         return None, f"the evaluator cannot be loaded in a worker: {_told(error)}"
 
