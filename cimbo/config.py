@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from cimbo import hardware
 from cimbo.errors import BadInput
+from cimbo.evaluators import modelled
 from cimbo.evaluators.joint import COSTS, JointEvaluator
 from cimbo.evaluators.simulators import simulator
 from cimbo.networks import network
@@ -24,7 +25,7 @@ PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "fmnist-vit"
 _KEYS: dict[str, set[str]] = {
     "": {"title", "network", "hardware", "baseline", "objectives", "constraints", "search"},
-    "network": {"name", "accuracy", "accuracy_kind"},
+    "network": {"name", "genes", "accuracy", "accuracy_kind", "options"},
     "hardware": {"space", "genes", "fixed", "simulator", "options"},
     "objectives": {"name", "goal", "reference"},
     "constraints": {"metric", "relation", "bound", "baseline"},
@@ -50,17 +51,32 @@ class Config:
     @cached_property
     def problem(self) -> Problem:
         """Space, objectives and constraints. Raises BadInput naming the table that is wrong."""
-        space = SearchSpace(network(self.network).choices(), self._chip_genes())
+        space = SearchSpace(self._network_genes(), self._chip_genes())
         objectives = tuple(Objective(**o) for o in self.data["objectives"])
         return Problem(space, objectives, tuple(self._constraint(c) for c in self.data.get("constraints", ())))
 
     def evaluator(self) -> JointEvaluator:
         """The real evaluation this study stands on."""
-        chip = self.data.get("hardware", {})
-        accuracy = self.data["network"].get("accuracy", self.network)
+        chip, about = self.data.get("hardware", {}), self.data["network"]
         return JointEvaluator(
-            self.network, accuracy, chip.get("simulator", "cimbo"), chip.get("options", {}), chip.get("fixed", {})
-        )
+            self.network, self.accuracy, chip.get("simulator", "cimbo"), chip.get("options", {}), chip.get("fixed", {}),
+            accuracy_options=about.get("options", {}),
+        )  # fmt: skip
+
+    @property
+    def accuracy(self) -> str:
+        """Name of the source of accuracy."""
+        return str(self.data["network"].get("accuracy", self.network))
+
+    def standing(self) -> dict[str, Any]:
+        """What the accuracies of this study are worth: measured, or modelled with which error, where and from what."""
+        if self.accuracy in modelled.names():
+            about = modelled.standing(self.accuracy)
+            error = f"± {about['error_points']:g} points ({about['error_is']})"
+            label = f"accuracy is {about['kind']}, not measured: {error}; valid for {about['valid']}; from {about['source']}"
+            return {**about, "label": label}
+        kind = str(self.data["network"].get("accuracy_kind", "measured"))
+        return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
 
     def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
         """The same study with another simulator."""
@@ -78,6 +94,18 @@ class Config:
         family = network(self.network)
         answer = simulator("cimbo").simulate(family.workload(family.largest()), self.baseline())
         return {name: float(answer[name]) for name in COSTS}
+
+    def _network_genes(self) -> list[Choice]:
+        """The family's genes, those that the study narrows with fewer values."""
+        genes = {c.name: c for c in network(self.network).choices()}
+        for name, values in self.data["network"].get("genes", {}).items():
+            where = f"{self.name}, network.genes.{name}"
+            if name not in genes:
+                raise BadInput(where, f"is no gene of {self.network}", f"use one of {', '.join(genes)}")
+            if any(v not in genes[name].values for v in values):
+                raise BadInput(where, f"is {values}", f"use values among {list(genes[name].values)}")
+            genes[name] = Choice(name, values, genes[name].active_if)
+        return list(_reachable(genes))
 
     def _chip_genes(self) -> list[Choice]:
         chip = self.data.get("hardware", {})
@@ -109,6 +137,14 @@ class Config:
         if not isinstance(entry["baseline"], int | float):
             raise BadInput(where, f"baseline is {entry['baseline']!r}", "give a factor, such as 1.0")
         return Constraint(entry["metric"], entry.get("relation", "<="), entry["baseline"] * costs[entry["metric"]])
+
+
+def _reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
+    """Genes whose conditions can still be met, the conditions without values that no gene has any more."""
+    for choice in genes.values():
+        active_if = {g: [v for v in values if v in genes[g].values] for g, values in choice.active_if.items()}
+        if all(active_if.values()):
+            yield Choice(choice.name, choice.values, active_if)
 
 
 def presets() -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any, Protocol, TypeVar
 
 from cimbo.errors import BadInput
@@ -15,7 +16,10 @@ T = TypeVar("T")
 
 
 class Accuracy(Protocol):
-    """Where a sub-network's accuracy comes from."""
+    """Where a sub-network's accuracy comes from.
+
+    A source that has no images for the end lists ``parts = ("validation",)``.
+    """
 
     @property
     def genes(self) -> Iterable[str]:
@@ -27,13 +31,26 @@ class Accuracy(Protocol):
         ...
 
 
-def find(group: str, name: str, built_in: Mapping[str, Callable[[], T]]) -> T:
-    """The plug-in ``name``: one of ``built_in``, or of the entry points ``cimbo.<group>``. Raises BadInput when unknown."""
+def find(
+    group: str, name: str, built_in: Mapping[str, Callable[..., T]], options: Mapping[str, Any] | None = None
+) -> T:
+    """The plug-in ``name``: one of ``built_in``, or of the entry points ``cimbo.<group>``, called with ``options``.
+
+    Raises BadInput when there is none of that name, or it takes no such options.
+    """
     if name in built_in:
-        return built_in[name]()
+        return _made(f"{group} {name!r}", built_in[name], options or {})
     points = {p.name: p for p in entry_points(group=f"cimbo.{group}")}
     if name in points:
-        loaded: Callable[[], T] = points[name].load()
-        return loaded()
+        loaded: Callable[..., T] = points[name].load()
+        return _made(f"{group} {name!r}", loaded, options or {})
     known = sorted({*built_in, *points})
     raise BadInput(f"{group} {name!r}", "is unknown", f"use one of {', '.join(known)}")
+
+
+def _made(where: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:
+    try:
+        signature(make).bind(**options)
+    except TypeError as error:
+        raise BadInput(where, f"cannot take these options ({error})", "correct [network.options]") from None
+    return make(**options)

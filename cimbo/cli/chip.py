@@ -19,9 +19,10 @@ def presets(style: str) -> None:
     from cimbo import config
 
     rows = [
-        {"preset": name, "title": title, "default": name == config.DEFAULT_PRESET}
+        {"preset": name, "title": title, "default": name == config.DEFAULT_PRESET,
+         "accuracy": config.preset(name).standing()["kind"]}
         for name, title in config.presets().items()
-    ]
+    ]  # fmt: skip
     emit(style, rows, rows)
 
 

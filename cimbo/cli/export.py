@@ -12,6 +12,7 @@ import click
 from cimbo import tabular
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import as_csv, write
+from cimbo.cli.view import labelled, standing
 from cimbo.errors import BadInput
 from cimbo.loop import Study
 
@@ -38,7 +39,8 @@ def _print(text: str, out: Path | None) -> None:
 
 
 def _rows(study: Study) -> list[dict[str, Any]]:
-    return tabular.rows(study.evaluations(), study.tested())
+    label = labelled(standing(study))
+    return [row | label for row in tabular.rows(study.evaluations(), study.tested())]
 
 
 def _csv(study: Study, out: Path | None) -> None:

@@ -44,6 +44,8 @@ def optimize(*, budget: int, style: str, **asked: Any) -> int:
         guidance = _guidance(study, config, evaluator, asked)
         search = config.data.get("search", {})
         click.echo(_headline(study, config, guidance, budget), err=True)
+        if config.standing()["kind"] != "measured":
+            click.echo(config.standing()["label"], err=True)
         try:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(
@@ -90,6 +92,11 @@ def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: di
         initial=initial,
         fixed=_fixed(study, asked["fixes"]),
     )
+
+
+def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
+    """How a study is searched when nothing special is asked for."""
+    return _guidance(study, config, evaluator, {"cost_model": "auto", "bundles": None, "fixes": ()})
 
 
 def _views(evaluator: JointEvaluator) -> dict[str, View]:
@@ -150,6 +157,8 @@ class _OnTest:
 def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[engine.Conditions]) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
     known = study.tested()
+    if not evaluator.has_test():
+        return
     missing = [r for r in study.pareto() if r.key not in known]
     if not missing:
         return
@@ -186,6 +195,7 @@ def fit_predictors(*, samples: int, out: Path, style: str, **asked: Any) -> int:
         "objectives": {m: r[r["kind"]] | {"kind": r["kind"], "kinds": _kinds(r)} for m, r in reports.items()},
         "bundles": files,
     }
+    document |= {"accuracy": config.standing()} if config.standing()["kind"] != "measured" else {}
     rows = [
         {"objective": m, "kind": k, "chosen": "*" if k == r["kind"] else ""} | s
         for m, r in reports.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, genes, write
+from cimbo.config import from_definition
 from cimbo.errors import BadInput
 from cimbo.loop import Study
 from cimbo.store import Record
@@ -29,21 +31,35 @@ def sides(study: Study, record: Record) -> dict[str, dict[str, Any]]:
     }
 
 
+def standing(study: Study) -> dict[str, Any]:
+    """What the study's accuracies are worth, where they are anything else than measured; else empty."""
+    definition = study.store.definition
+    if "config" not in definition:
+        return {}
+    found = from_definition(study.store.path, definition).standing()
+    return found if found["kind"] != "measured" else {}
+
+
+def labelled(about: Mapping[str, Any]) -> dict[str, str]:
+    """The column that tells a modelled accuracy from a measured one."""
+    return {"accuracy_is": f"{about['kind']} ± {about['error_points']:g}"} if "error_points" in about else {}
+
+
 def front_rows(study: Study) -> list[dict[str, Any]]:
     """The front, a line a design."""
+    label = labelled(standing(study))
     return [
-        {"key": r.key} | metrics(study, r) | {side: genes(g) for side, g in sides(study, r).items()}
+        {"key": r.key} | metrics(study, r) | label | {side: genes(g) for side, g in sides(study, r).items()}
         for r in study.pareto()
     ]
 
 
 def front_document(study: Study) -> dict[str, Any]:
-    """The front as the JSON of ``optimize`` and ``pareto``."""
-    return {
-        "evaluations": len(study.evaluations()),
-        "hypervolume": study.hypervolume(),
-        "pareto": [{"key": r.key, **sides(study, r), "metrics": metrics(study, r)} for r in study.pareto()],
-    }
+    """The front as the JSON of ``optimize`` and ``pareto``; a modelled accuracy says so, with its error and range."""
+    about = standing(study)
+    front = [{"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about) for r in study.pareto()]
+    document = {"evaluations": len(study.evaluations()), "hypervolume": study.hypervolume(), "pareto": front}
+    return document | ({"accuracy": about} if about else {})
 
 
 @click.command()
@@ -73,6 +89,7 @@ def show(key: str, file: str, style: str) -> None:
             "seconds": r.seconds,
         }
         about |= {"reason": r.reason} if r.reason else {}
+        about |= labelled(standing(study))
         document = about | sides(study, r) | {"metrics": metrics(study, r), "predicted": r.extra.get("predicted", {})}
         flat = about | {name: v for side in sides(study, r).values() for name, v in side.items()} | metrics(study, r)
         emit(style, [{"what": k, "value": v} for k, v in flat.items()] if style == "table" else [flat], document)
@@ -111,6 +128,8 @@ def status(file: str, style: str) -> None:
             "constraints": [f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints],
             "versions": study.store.definition.get("versions", {}),
         }
+        about = standing(study)
+        document |= {"accuracy": about["label"]} if about else {}
         emit(
             style, [{"what": k, "value": v} for k, v in document.items()] if style == "table" else [document], document
         )
@@ -145,4 +164,6 @@ def _provenance(study: Study, file: str) -> dict[str, str]:
     command = f"cimbo optimize --budget {len(study.evaluations())} --seed {study.seed} --study {file}" + (
         f" --preset {name}" if name else ""
     )
-    return {"command": command, "versions": ", ".join(f"{k} {v}" for k, v in versions.items())}
+    found = standing(study)
+    about = {"accuracy": found["label"]} if found else {}
+    return about | {"command": command, "versions": ", ".join(f"{k} {v}" for k, v in versions.items())}

@@ -6,13 +6,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
+from cimbo.evaluators import modelled
 from cimbo.evaluators.simulators import Simulator, simulator
 from cimbo.networks import Network, network
 from cimbo.plugins import Accuracy, find
@@ -23,8 +24,9 @@ COSTS = ("latency_ms", "energy_uj", "area_mm2")
 KEPT = 20_000  # workloads kept in memory
 
 
-def accuracy_source(name: str) -> Accuracy:
-    """The accuracy plug-in ``name``; the shipped super-networks are built in. Raises BadInput when unknown."""
+def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
+    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks and models of published
+    accuracies (:mod:`cimbo.evaluators.modelled`). Raises BadInput when unknown."""
 
     def shipped(supernet: str) -> Callable[[], Accuracy]:
         def make() -> Accuracy:
@@ -34,7 +36,9 @@ def accuracy_source(name: str) -> Accuracy:
 
         return make
 
-    return find("accuracy", name, {n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")})
+    built_in: dict[str, Callable[..., Accuracy]] = {n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")}
+    built_in |= {n: partial(modelled.load, n) for n in modelled.names()}
+    return find("accuracy", name, built_in, options or {})
 
 
 @dataclass
@@ -51,6 +55,7 @@ class JointEvaluator:
     options: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     known: dict[str, float] = field(default_factory=dict)
+    accuracy_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, design: Params) -> dict[str, float]:
         key = self._accuracy_key(design)
@@ -70,6 +75,10 @@ class JointEvaluator:
         """An accuracy that was measured before, by whichever process."""
         if "accuracy" in metrics:
             self.known[self._accuracy_key(design)] = metrics["accuracy"]
+
+    def has_test(self) -> bool:
+        """Whether there are images that the search never sees."""
+        return "test" in getattr(self._accuracy, "parts", ("validation", "test"))
 
     def on_test(self, design: Mapping[str, Any]) -> float:
         """Accuracy in percent on the test images, which the search never sees."""
@@ -141,7 +150,7 @@ class JointEvaluator:
 
     @cached_property
     def _accuracy(self) -> Accuracy:
-        return accuracy_source(self.accuracy)
+        return accuracy_source(self.accuracy, self.accuracy_options)
 
     @cached_property
     def _simulator(self) -> Simulator:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cimbo.objectives import Candidate, Constraint, Problem
 from cimbo.pareto import dominated_by, hypervolume
+from cimbo.report.quantity import label
 from cimbo.store import Record
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class Facts:
         first = [o.name for o in self.problem.objectives] + [c.metric for c in self.problem.constraints]
         measured = {name for r in self.records for name in r.metrics}
         return tuple(name for name in dict.fromkeys([*first, *sorted(measured)]) if name in measured)
+
+    def named(self, metric: str) -> str:
+        """Its label, with what the study's description calls its accuracy unless it is measured."""
+        config = _mapping(_mapping(self.started_as.get("config")).get("data"))
+        kind = _mapping(config.get("network")).get("accuracy_kind", "measured")
+        return f"{label(metric)}, {kind}" if metric == "accuracy" and kind != "measured" else label(metric)
 
     @cached_property
     def initial(self) -> int:

@@ -102,7 +102,8 @@ def _digest(content: str) -> str:
 def _header(facts: Facts, title: str, about: Mapping[str, str]) -> Markup:
     subtitle = " · ".join([*([about["date"]] if "date" in about else []), f"seed {facts.seed}"])
     tiles = [_tile(*entry) for entry in _headlines(facts)]
-    return tag("header", tag("h1", title), tag("p", subtitle, class_="fine"), tag("div", *tiles, class_="tiles"))
+    remark = [tag("p", about["accuracy"])] if "accuracy" in about else []
+    return tag("header", tag("h1", title), tag("p", subtitle, class_="fine"), *remark, tag("div", *tiles, class_="tiles"))
 
 
 def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
@@ -120,7 +121,7 @@ def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
     for o in facts.problem.objectives if facts.front else ():
         record = max(facts.front, key=lambda r, o=o: o.sign * r.metrics[o.name])  # type: ignore[misc]
         value = record.metrics[o.name]
-        name = f"{'highest' if o.goal == 'max' else 'lowest'} {spoken(o.name)}"
+        name = f"{'highest' if o.goal == 'max' else 'lowest'} {facts.named(o.name).replace(label(o.name), spoken(o.name))}"
         best.append((name, value, amount(o.name, value), f"evaluation {record.number}"))
     return [*counts, *best]
 
@@ -132,9 +133,9 @@ def _tile(name: str, value: float | None, shown: str, remark: str) -> Markup:
 
 
 def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
-    goals = " and ".join(f"{label(o.name)} {'up' if o.goal == 'max' else 'down'}" for o in facts.problem.objectives)
+    goals = " and ".join(f"{facts.named(o.name)} {'up' if o.goal == 'max' else 'down'}" for o in facts.problem.objectives)
     return [
-        _section("front", "The verified front", f"Every point was measured; better is {goals}.", _front(facts)),
+        _section("front", "The verified front", f"Every point was {_verified(facts)}; better is {goals}.", _front(facts)),
         _section(
             "designs",
             "Designs of the front",
@@ -156,6 +157,11 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
         _section("losses", "What did not count", "", losses.section(facts)),
         _section("provenance", "Provenance", "", provenance.section(facts, about)),
     ]
+
+
+def _verified(facts: Facts) -> str:
+    modelled = facts.named("accuracy") != label("accuracy")
+    return "simulated, its accuracy modelled" if modelled else "measured"
 
 
 def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:

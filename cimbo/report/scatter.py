@@ -68,7 +68,7 @@ def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True)
         shown = [r.metrics[name] for r in facts.records if name in r.metrics]
         guesses = [p.mean for g in _guesses(facts) if (p := g.get(name))]
         reference = [] if objective.reference is None else [objective.reference]
-        return axis(f"{label(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses, *reference])
+        return axis(f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses, *reference])
 
     return View(facts, y, x, axis_of(x) if x else counts("evaluation", len(facts.records)), axis_of(y), first)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from cimbo.report import facts as facts_
 from cimbo.report.facts import Facts
 from cimbo.report.markup import Markup, join, tag, text
-from cimbo.report.quantity import aligned, amount, label, number, rough, spoken
+from cimbo.report.quantity import aligned, amount, number, rough, spoken
 from cimbo.space import Choice
 from cimbo.store import Record
 
@@ -33,7 +33,7 @@ def columns(facts: Facts) -> list[Column]:
     """The number of the evaluation, objectives, test accuracy where known, then all else that was measured."""
     goals = {o.name: o.goal for o in facts.problem.objectives}
     measured = [
-        Column(label(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, ""))
+        Column(facts.named(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, ""))
         for name in facts.metrics
     ]
     tested = tuple(facts.tested.get(r.key) for r in facts.front)
