@@ -1,0 +1,212 @@
+"""The headline, measured: speed-up at the baseline's accuracy by architecture, hardware and both, over five seeds.
+
+    python benchmarks/headline/study.py fmnist-vit --budgets 24,48,72 --minutes 30
+    python benchmarks/headline/study.py vit-b-imagenet --budgets 60
+    python benchmarks/headline/study.py ofa-mobilenetv3-imagenet --budgets 60
+
+Three searches a seed, of equal budget: joint, chip fixed at the preset's baseline, network fixed at the largest. Studies and
+measured accuracies lie in --work and are shared and resumed: a sub-network is measured once for all seeds and searches. Every
+budget is completed for all seeds before the next begins, so that --minutes cuts off the least informative part. A design
+counts when it is within --within points of the baseline on validation images, and the fastest such designs also on test
+images; where no test images exist (modelled accuracy) the first alone. Writes PRESET.json.
+
+Hypervolume counts from a point below the baseline's accuracy (--floor) and from its latency on: the search looks where the
+question is asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cimbo import Study, attribute
+from cimbo.attribute import SIDES, Gain, Point, Pool, Rules
+from cimbo.cli.search import plain_guidance
+from cimbo.config import Config, preset
+from cimbo.evaluators.joint import JointEvaluator
+from cimbo.networks import network
+from cimbo.objectives import Objective, Problem
+from cimbo.store import Record
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Shared(JointEvaluator):
+    """Measures as the preset's evaluator does, and writes every accuracy to ``file``, which other seeds read."""
+
+    file: Path = Path("accuracies.jsonl")
+    tested: dict[str, float] = field(default_factory=dict)
+
+    def load(self) -> None:
+        for line in self.file.read_text().splitlines() if self.file.exists() else []:
+            entry = json.loads(line)
+            (self.tested if entry["part"] == "test" else self.known)[entry["key"]] = entry["accuracy"]
+
+    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
+        key = self._accuracy_key(design)
+        new = key not in self.known
+        metrics = super().__call__(design)
+        if new:
+            self.known[key] = metrics["accuracy"]
+            self._write("validation", key, metrics["accuracy"])
+        return metrics
+
+    def on_test(self, design: Mapping[str, Any]) -> float:
+        key = self._accuracy_key(design)
+        if key not in self.tested:
+            self.tested[key] = super().on_test(design)
+            self._write("test", key, self.tested[key])
+        return self.tested[key]
+
+    def _write(self, part: str, key: str, accuracy: float) -> None:
+        with self.file.open("a") as out:
+            out.write(json.dumps({"part": part, "key": key, "accuracy": accuracy}) + "\n")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A preset with its baseline, and where its studies lie."""
+
+    config: Config
+    problem: Problem
+    evaluator: Shared
+    baseline: Point
+    work: Path
+
+    def study(self, seed: int, side: str) -> Study:
+        p = self.problem
+        about = {"config": {"name": self.config.name, "data": dict(self.config.data)}}
+        return Study.open(self.work / f"{seed}-{side}.db", p.space, p.objectives, p.constraints, seed, about=about)
+
+    def fixed(self, side: str) -> dict[str, Any]:
+        """The genes that a search of this side leaves as the baseline has them."""
+        other = {"architecture": self.problem.space.hardware, "hardware": self.problem.space.architecture, "joint": ()}
+        return {c.name: self.baseline.params[c.name] for c in other[side] if c.name in self.baseline.params}
+
+
+def case(name: str, work: Path, floor: float) -> Case:
+    config = preset(name)
+    plain = config.evaluator()
+    work.mkdir(parents=True, exist_ok=True)
+    names = ("network", "accuracy", "simulator", "options", "fixed", "accuracy_options")
+    evaluator = Shared(**{n: getattr(plain, n) for n in names}, file=work / "accuracies.jsonl")
+    evaluator.load()
+    space = config.problem.space
+    params = space.canonical(network(config.network).largest() | config.baseline())
+    metrics = evaluator(params)
+    reference = {"accuracy": metrics["accuracy"] - floor, "latency_ms": metrics["latency_ms"]}
+    objectives = tuple(Objective(o.name, o.goal, reference.get(o.name)) for o in config.problem.objectives)
+    problem = Problem(space, objectives, config.problem.constraints)
+    return Case(config, problem, evaluator, Point(params, metrics["accuracy"], metrics), work)
+
+
+def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
+    """Bring one search to ``budget`` evaluations; False when the time is up before."""
+    with case.study(seed, side) as study:
+        guidance = replace(plain_guidance(study, case.config, case.evaluator), fixed=case.fixed(side))
+        guidance = replace(guidance, initial=min(guidance.initial, max(budget // 3, 8)))
+        while (done := len(study.evaluations())) < budget:
+            if time.monotonic() > until:
+                return False
+            study.optimize(case.evaluator, min(done + 6, budget), 6, guidance=guidance)
+            if len(study.evaluations()) == done:
+                break  # the side has no more designs
+    return True
+
+
+def attributed(case: Case, seed: int, budget: int, within: float) -> tuple[Pool, list[Gain]]:
+    """Gains of one seed from the first ``budget`` evaluations of each search."""
+    records: dict[str, Sequence[Record]] = {}
+    for side in SIDES:
+        with case.study(seed, side) as study:
+            records[side] = study.evaluations()[:budget]
+    pool = attribute.pool(case.problem.space, case.evaluator, case.baseline, records)
+    rules = Rules(within, case.problem.constraints, lambda p: tested(case, p, within))
+    return pool, attribute.gains(pool, rules)
+
+
+def tested(case: Case, point: Point, within: float) -> bool:
+    """Whether a winner keeps the baseline's accuracy on test images too, where there are any."""
+    if point is case.baseline or not case.evaluator.has_test():
+        return True
+    return case.evaluator.on_test(point.params) >= case.evaluator.on_test(case.baseline.params) - within
+
+
+def table(case: Case, seeds: Sequence[int], budget: int, within: float) -> dict[str, Any]:
+    found = [attributed(case, seed, budget, within)[1] for seed in seeds]
+    rows = []
+    for same in zip(*found, strict=True):
+        interval = attribute.over_seeds([g.speedup for g in same])
+        rows.append({
+            "held": same[0].held, "side": same[0].side, "speedup": interval.mean, "low": interval.low, "high": interval.high,
+            "each": [g.speedup for g in same], "points": [shown(case, g.point) for g in same],
+        })  # fmt: skip
+    return {"budget_of_each_search": budget, "seeds": list(seeds), "within": within, "speedups": rows}
+
+
+def shown(case: Case, point: Point) -> dict[str, Any]:
+    metrics = {"accuracy": point.accuracy, **{k: point.costs[k] for k in ("latency_ms", "energy_uj", "area_mm2")}}
+    if case.evaluator.has_test():
+        metrics["accuracy_test"] = case.evaluator.on_test(point.params)
+    return {"params": point.params, "metrics": metrics}
+
+
+def verdicts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was asked, at the baseline's accuracy and area."""
+    row = {r["side"]: r for r in rows if r["held"] == "accuracy, area"}
+    best_alone = max(row["architecture"]["high"], row["hardware"]["high"])
+    return {
+        "joint at least 3.1x": row["joint"]["speedup"] >= 3.1,
+        "architecture alone at least 1.7x": row["architecture"]["speedup"] >= 1.7,
+        "joint beats either alone, intervals apart": row["joint"]["low"] > best_alone,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budgets", default="60", help="evaluations of each search, in stages: 24,48,72")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--within", type=float, default=0.3)
+    parser.add_argument("--floor", type=float, default=1.0)
+    parser.add_argument("--work", type=Path, default=None, help="studies and measured accuracies [headline-PRESET]")
+    asked = parser.parse_args()
+    until = time.monotonic() + 60 * asked.minutes
+    started = case(asked.preset, asked.work or Path(f"headline-{asked.preset}"), asked.floor)
+    seeds = list(range(asked.seeds))
+    for budget in map(int, asked.budgets.split(",")):
+        complete = all(search(started, seed, side, budget, until) for seed in seeds for side in SIDES)
+        if not complete:
+            print(f"time is up before {budget} evaluations of every search")
+            break
+        write(asked, started, table(started, seeds, budget, asked.within))
+
+
+def write(asked: argparse.Namespace, case: Case, answer: dict[str, Any]) -> None:
+    options = f"--seeds {asked.seeds} --budgets {asked.budgets} --within {asked.within:g} --floor {asked.floor:g}"
+    minutes = f" --minutes {asked.minutes:g}" if np.isfinite(asked.minutes) else ""
+    document = {
+        "command": f"python benchmarks/headline/study.py {asked.preset} {options}{minutes}",
+        "accuracy": case.config.standing(), "measured_accuracies": len(case.evaluator.known),
+        "baseline": shown(case, case.baseline) | {"chip": case.config.baseline()},
+        **answer, "asked": verdicts(answer["speedups"]),
+    }  # fmt: skip
+    (HERE / f"{asked.preset}.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(f"{asked.preset}, {answer['budget_of_each_search']} evaluations of each search, {len(answer['seeds'])} seeds "
+          f"({case.config.standing()['kind']})")  # fmt: skip
+    for r in answer["speedups"]:
+        each = ", ".join(f"{v:.2f}" for v in r["each"])
+        print(f"  {r['held']:24} {r['side']:13} {r['speedup']:6.2f}x  [{r['low']:.2f}, {r['high']:.2f}]  {each}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
