@@ -15,8 +15,7 @@ from cimbo import _data
 from cimbo.supernets import nonideal
 from cimbo.supernets.build import load
 from cimbo.supernets.data import shipped
-from cimbo.supernets.elastic import set_effect
-from cimbo.supernets.measure import logits, recalibrate
+from cimbo.supernets.measure import deployed, top1
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,9 @@ class ShippedAccuracy:
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
         network, calibration = _network(self.supernet), _images("calibration")[0]
         images, labels = _images(part)
-        set_effect(network, nonideal.effect(design, seed=zlib.crc32(part.encode())))
+        noise = nonideal.effect(design, seed=zlib.crc32(part.encode()))
         with torch.inference_mode():
-            recalibrate(network, design, calibration)
-            right = logits(network, design, images).argmax(1) == labels
-        return 100 * right.double().mean().item()
+            return top1(deployed(network, design, calibration, noise), images, labels)
 
 
 @cache

@@ -73,13 +73,14 @@ class ElasticConv(Elastic):
         self.shrink = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in range(3, kernel, 2)})
 
     def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:
-        kernel = kernel or self.kernel
-        weight = self._crop(self.weight[:outputs, : 1 if self.depthwise else x.shape[1]], kernel)
+        weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
-        product = F.conv2d(x, weight, stride=self.stride, padding=kernel // 2, groups=groups)
+        product = F.conv2d(x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups)
         return product if self.effect is None else self.effect(product, weight[0].numel())
 
-    def _crop(self, weight: Tensor, kernel: int) -> Tensor:
+    def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
+        """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""
+        weight, kernel = self.weight[:outputs, : 1 if self.depthwise else inputs], kernel or self.kernel
         if kernel == self.kernel:
             return weight
         margin = (self.kernel - kernel) // 2
@@ -105,10 +106,17 @@ class ElasticBatchNorm(nn.Module):
         self.register_buffer("var", torch.ones(channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._normalise(x, self.training)
+
+    def fold(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``x`` normalised by its own statistics, and the factor (channels,) and offset (channels,) that will do the same."""
+        y, c = self._normalise(x, True), x.shape[1]
+        factor = self.weight[:c] * (self.var[:c] + 1e-5).rsqrt()
+        return y, factor, self.bias[:c] - self.mean[:c] * factor
+
+    def _normalise(self, x: Tensor, training: bool) -> Tensor:
         c = x.shape[1]
-        return F.batch_norm(
-            x, self.mean[:c], self.var[:c], self.weight[:c], self.bias[:c], training=self.training, momentum=1.0
-        )
+        return F.batch_norm(x, self.mean[:c], self.var[:c], self.weight[:c], self.bias[:c], training, momentum=1.0)
 
 
 class ElasticLayerNorm(nn.Module):

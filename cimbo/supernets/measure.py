@@ -1,14 +1,20 @@
-"""The real measurement: recalibrate a sub-network's batch norm, run it on images, count."""
+"""The real measurement: deploy a sub-network, calibrate it, run it on images, count."""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from cimbo.supernets.data import Images
+from cimbo.supernets.deploy import Deployable, Deployed, Noise
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork
 
-BATCH = 250
+BATCH = 16  # what a layer delivers for so many images stays in a core's cache
+
+RANGE_IMAGES = 100  # enough to set a converter's range by; statistics of batch norms need all of the calibration
 
 
 @torch.no_grad()
@@ -24,13 +30,33 @@ def recalibrate(network: nn.Module, subnet: SubNetwork, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def logits(network: nn.Module, subnet: SubNetwork, images: Tensor) -> Tensor:
+def deployed(network: nn.Module, subnet: SubNetwork, calibration: Tensor, noise: Noise | None = None) -> Deployed:
+    """``subnet`` ready to measure: batch norm and the ranges of the converters set by ``calibration`` (n, 1, 28, 28).
+
+    A super-network that cannot deploy its sub-networks is run as it is, without noise.
+    """
+    if not hasattr(network, "deploy"):
+        recalibrate(network, subnet, calibration)
+        return partial(network, subnet=subnet)
+    ready: Deployed = cast("Deployable", network).deploy(subnet, noise)
+    normed = any(isinstance(m, ElasticBatchNorm) for m in network.modules())
+    if normed or noise is not None:
+        ready(calibration if normed else calibration[:RANGE_IMAGES])
+    return ready
+
+
+@torch.no_grad()
+def logits(network: Deployed, images: Tensor) -> Tensor:
     """Logits (n, classes) of ``images`` (n, 1, 28, 28), in batches."""
-    return torch.cat([network(batch, subnet) for batch in images.split(BATCH)])
+    return torch.cat([network(batch) for batch in images.split(BATCH)])
+
+
+@torch.no_grad()
+def top1(network: Deployed, images: Tensor, labels: Tensor) -> float:
+    """Share of ``images`` in percent whose largest logit is their label's."""
+    return 100 * (logits(network, images).argmax(1) == labels).double().mean().item()
 
 
 def accuracy(network: nn.Module, subnet: SubNetwork, images: Images, calibration: Images) -> float:
     """Top-1 accuracy in percent of ``subnet`` on ``images``, its batch norm recalibrated on ``calibration``."""
-    recalibrate(network, subnet, calibration.tensors()[0])
-    pixels, labels = images.tensors()
-    return 100 * (logits(network, subnet, pixels).argmax(1) == labels).double().mean().item()
+    return top1(deployed(network, subnet, calibration.tensors()[0]), *images.tensors())

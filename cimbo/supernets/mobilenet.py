@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed, Noise
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
 
 STEM = 8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
@@ -104,6 +105,58 @@ class ElasticMobileNet(nn.Module):
                 x = stage[b - 1](x, subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"])
         x = _hardswish(self.features_norm(self.features(x, FEATURES)))
         return self.head(x.mean((2, 3)), self.classes)
+
+    def deploy(self, subnet: SubNetwork, noise: Noise | None = None) -> Deployed:
+        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deploy`): images (n, 1, 28, 28) -> logits (n, classes)."""
+        return _DeployedMobileNet(self, subnet, noise)
+
+
+class _DeployedBlock:
+    def __init__(self, block: _Block, inputs: int, kernel: int, expand: int, noise: Noise | None) -> None:
+        middle = inputs * expand
+        self.act, self.residual = block.act, block.residual
+        self.expand = ArrayConv(block.expand.cut(inputs, middle), block.norm1, noise)
+        self.depthwise = ArrayConv(
+            block.depthwise.cut(middle, middle, kernel), block.norm2, noise,
+            stride=block.depthwise.stride, padding=kernel // 2, groups=middle,
+        )  # fmt: skip
+        self.project = ArrayConv(block.project.cut(middle, block.outputs), block.norm3, noise)
+        self.excite = None
+        if block.excite is not None:
+            reduce, expand_, hidden = block.excite.reduce, block.excite.expand, squeezed(middle)
+            self.excite = (
+                ArrayLinear(reduce.weight[:hidden, :middle], reduce.bias[:hidden], noise),
+                ArrayLinear(expand_.weight[:middle, :hidden], expand_.bias[:middle], noise),
+            )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        h = self.act(self.depthwise(self.act(self.expand(x))))
+        if self.excite is not None:
+            reduce, expand = self.excite
+            h.mul_(F.hardsigmoid(expand(F.relu(reduce(h.mean((2, 3))))))[:, :, None, None])
+        h = self.project(h)
+        return h.add_(x) if self.residual else h
+
+
+class _DeployedMobileNet:
+    def __init__(self, network: ElasticMobileNet, subnet: SubNetwork, noise: Noise | None) -> None:
+        self.resolution = subnet["resolution"]
+        self.stem = ArrayConv(network.stem.cut(1, STEM), network.stem_norm, noise, padding=1)
+        self.blocks, inputs = [], STEM
+        for s, stage in enumerate(network.stages, 1):
+            for b, block in enumerate(stage[: subnet[f"depth_{s}"]], 1):  # type: ignore[index]
+                kernel, expand = subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"]
+                self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, noise))
+                inputs = block.outputs
+        self.features = ArrayConv(network.features.cut(inputs, FEATURES), network.features_norm, noise)
+        self.head = ArrayLinear(network.head.weight, network.head.bias, noise)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        x = _resize(images, self.resolution).contiguous(memory_format=torch.channels_last)
+        x = _hardswish(self.stem(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(_hardswish(self.features(x)).mean((2, 3)))
 
 
 def _resize(images: Tensor, size: int) -> Tensor:

@@ -36,30 +36,37 @@ class ConverterNoise:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_places", random.Random(self.seed))  # noqa: S311 (noise, not secrets)
 
-    def __call__(self, product: Tensor, rows: int) -> Tensor:
-        relative = CLIP / (math.sqrt(3.0) * 2.0**self.adc_bits)
-        scale = relative * product.std().item()
-        # Without gradients nobody else holds the product: in place, a third of the memory traffic is saved.
-        add = product.add if torch.is_grad_enabled() else product.add_
-        return add(self._noise(product), alpha=scale)
+    @property
+    def relative(self) -> float:
+        """Standard deviation of the noise as a share of the product's."""
+        return CLIP / (math.sqrt(3.0) * 2.0**self.adc_bits)
 
-    def _noise(self, product: Tensor) -> Tensor:
+    def __call__(self, product: Tensor, rows: int) -> Tensor:
+        return product.add(self.draw(product.numel()).view(product.shape), alpha=self.relative * product.std().item())
+
+    def std(self, product: Tensor, parts: int) -> Tensor:
+        """Of the noise in each output: (samples, outputs) -> (outputs,), the ranges as calibrated on ``product``."""
+        samples, outputs = product.shape
+        each = product.view(samples, parts, outputs // parts).permute(1, 0, 2).flatten(1).std(1)
+        return (self.relative * each).repeat_interleave(outputs // parts)
+
+    def draw(self, size: int) -> Tensor:
         """A stretch of the bank, from a random place: drawing afresh would cost more than the network itself."""
-        size, bank = product.numel(), _bank()
+        bank = _bank()
         if size >= len(bank):
             bank = bank.repeat(size // len(bank) + 2)
-        start = self._places.randrange(len(bank) - size)  # type: ignore[attr-defined]
-        stretch = bank[start : start + size]
-        if product.ndim == 4 and product.is_contiguous(memory_format=torch.channels_last):
-            n, c, h, w = product.shape
-            return stretch.view(n, h, w, c).permute(0, 3, 1, 2)
-        return stretch.view(product.shape)
+        start = self.place(len(bank) - size)
+        return bank[start : start + size]
+
+    def place(self, most: int) -> int:
+        """A random whole number from 0 to ``most`` - 1."""
+        return int(self._places.randrange(most))  # type: ignore[attr-defined]
 
 
 @cache
 def _bank() -> Tensor:
-    """2^24 standard normal numbers, the same in every process."""
-    return torch.empty(1 << 24).normal_(generator=torch.Generator().manual_seed(0))
+    """2^22 standard normal numbers, the same in every process."""
+    return torch.empty(1 << 22).normal_(generator=torch.Generator().manual_seed(0))
 
 
 def effect(chip: Mapping[str, Any], seed: int) -> ConverterNoise | None:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed, Noise, attention, gelu
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork
 
 HEAD_SIZE = 16
@@ -77,3 +78,54 @@ class ElasticViT(nn.Module):
         for i in range(subnet["depth"]):
             x = self.layers[i](x, subnet[f"heads_{i + 1}"], subnet[f"mlp_{i + 1}"] * embed)
         return self.head(self.norm(x).mean(1), self.classes)
+
+    def deploy(self, subnet: SubNetwork, noise: Noise | None = None) -> Deployed:
+        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deploy`): images (n, 1, 28, 28) -> logits (n, classes)."""
+        return _DeployedViT(self, subnet, noise)
+
+
+class _DeployedLayer:
+    def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, noise: Noise | None) -> None:
+        def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
+            weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
+            return ArrayLinear(weight, torch.cat([x.bias[:outputs] for x in layers]), noise, len(layers))
+
+        self.heads = width // HEAD_SIZE
+        self.norm1, self.norm2 = layer.norm1, layer.norm2
+        self.attend = linear(embed, width, layer.query, layer.key, layer.value)
+        self.project = linear(width, embed, layer.project)
+        self.up, self.down = linear(embed, hidden, layer.up), linear(hidden, embed, layer.down)
+
+    def __call__(self, x: Tensor, tokens: int) -> Tensor:
+        """x: (n * tokens, embed)."""
+        each = self.attend(self.norm1(x)).view(-1, tokens, 3, self.heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
+        attended = attention(*each.contiguous().view(3, -1, tokens, HEAD_SIZE))
+        attended = attended.view(-1, self.heads, tokens, HEAD_SIZE).transpose(1, 2).reshape(len(x), -1)
+        x = self.project(attended).add_(x)
+        return self.down(gelu(self.up(self.norm2(x)))).add_(x)
+
+
+class _DeployedViT:
+    def __init__(self, network: ElasticViT, subnet: SubNetwork, noise: Noise | None) -> None:
+        embed = self.embed = subnet["embed"]
+        stems = ((network.stem1, 1, STEM_CHANNELS), (network.stem2, STEM_CHANNELS, embed))
+        self.stem1, self.stem2 = (
+            ArrayConv(stem.weight[:outputs, :inputs], stem.bias[:outputs], noise, stride=2, padding=1)
+            for stem, inputs, outputs in stems
+        )
+        self.position = network.position[0, :, :embed]
+        self.layers = [
+            _DeployedLayer(layer, embed, subnet[f"heads_{i}"] * HEAD_SIZE, subnet[f"mlp_{i}"] * embed, noise)  # type: ignore[arg-type]
+            for i, layer in enumerate(network.layers[: subnet["depth"]], 1)
+        ]
+        self.norm = network.norm
+        self.head = ArrayLinear(network.head.weight[:, :embed], network.head.bias, noise)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        x = self.stem2(gelu(self.stem1(images.contiguous(memory_format=torch.channels_last))))
+        x = x.permute(0, 2, 3, 1).flatten(1, 2) + self.position
+        n, tokens, embed = x.shape
+        x = x.view(-1, embed)
+        for layer in self.layers:
+            x = layer(x, tokens)
+        return self.head(self.norm(x).view(n, tokens, embed).mean(1))
