@@ -18,8 +18,9 @@ from cimbo.errors import BadInput
 
 _COMMANDS = {
     "optimize": "search", "fit-predictors": "search", "pareto": "view", "show": "view", "status": "view", "report": "view",
-    "export": "export", "simulate": "chip", "explain": "chip", "presets": "chip", "train-supernet": "train",
-    "init": "start", "doctor": "doctor", "completion": "completion", "attribute": "attribute",
+    "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",
+    "robust": "decision", "portfolio": "decision", "init": "start", "doctor": "doctor", "completion": "completion",
+    "attribute": "attribute",
 }  # fmt: skip
 
 

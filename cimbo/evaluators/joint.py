@@ -80,6 +80,10 @@ class JointEvaluator:
         """Whether there are images that the search never sees."""
         return "test" in getattr(self._accuracy, "parts", ("validation", "test"))
 
+    def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
+        """The network and the chip of ``design``, as a simulator takes them."""
+        return self._workload(design), self._chip(design)
+
     def on_test(self, design: Mapping[str, Any]) -> float:
         """Accuracy in percent on the test images, which the search never sees."""
         return self._accuracy.measure(design, "test")

@@ -20,8 +20,9 @@ def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) ->
 
 
 def check_shipped(name: str, source: Accuracy) -> list[Finding]:
-    """The kit on the family of the same name, where there is one."""
-    return check_accuracy(source, network(name).smallest() | BASELINE if name in known() else None)
+    """The kit on the source's own family, or the one of the same name, where there is one."""
+    family = getattr(source, "network", name)
+    return check_accuracy(source, network(family).smallest() | BASELINE if family in known() else None)
 
 
 def _examine(source: Accuracy, design: dict[str, Any]) -> Iterator[Finding]:

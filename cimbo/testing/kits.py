@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.evaluators import modelled
 from cimbo.evaluators.joint import accuracy_source
 from cimbo.evaluators.simulators import simulator
 from cimbo.networks import known, network
@@ -36,7 +37,10 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
     every: dict[str, tuple[Iterable[str], Kit]] = {
         "network": (known(), lambda: check_network(network(name))),
         "simulator": (_named("simulators", _SIMULATORS), partial(_simulator, name, options)),
-        "accuracy": (_named("accuracy", _SUPERNETS), lambda: check_shipped(name, accuracy_source(name))),
+        "accuracy": (
+            _named("accuracy", (*_SUPERNETS, *modelled.names())),
+            lambda: check_shipped(name, accuracy_source(name)),
+        ),
         "surrogate": (_named("surrogates", _KINDS), lambda: check_surrogate(_fit(name))),
     }
     found = {kind: kit for kind, (names, kit) in every.items() if name in names}
