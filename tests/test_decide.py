@@ -211,7 +211,8 @@ def test_the_commands_print_it(study, file, capsys):
     assert run(["robust", "--study", str(file), "--draws", "5", "--format", "json"]) == 0
     designs = json.loads(capsys.readouterr().out)["designs"]
     assert {d["key"] for d in designs if d["on_front"]} == {r.key for r in study.pareto()}
-    assert run(["portfolio", "fmnist-vit", key, "--area", "4", "--samples", "50", "--study", str(file), "--format", "json"]) == 0
+    asked = ["portfolio", "fmnist-vit", key, "--area", "4", "--samples", "50"]
+    assert run([*asked, "--study", str(file), "--format", "json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [s["for"] for s in answer][:3] == ["worst case", "weighted mean", "regret"]
     assert all(s["chip"]["adc_bits"] == 6 for s in answer)
