@@ -23,6 +23,7 @@ from cimbo.surrogates import Exact, Teaching, View, targets
 
 Evaluate = Callable[[Params], Mapping[str, float]]
 LEASE_S = 24 * 3600.0
+WARM = 8  # Sobol designs that suffice where older predictors know every metric
 ABSURD = 1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 
 
@@ -32,7 +33,7 @@ class Guidance:
 
     cheap: metrics that are exact and cheap, computed instead of modelled. views: what each metric depends on.
     kind: predictor kind, or "auto". priors: older predictors by metric, used as mean functions. initial: Sobol designs
-    before the first surrogate. fixed: genes that keep a value.
+    before the first surrogate.
     """
 
     cheap: Mapping[str, Exact] = field(default_factory=dict)
@@ -40,14 +41,18 @@ class Guidance:
     kind: str = "auto"
     priors: Mapping[str, Any] = field(default_factory=dict)
     initial: int = 20
-    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def start(self, metrics: Iterable[str]) -> int:
+        """Sobol designs before the first surrogate: few where priors know every one of ``metrics`` that is modelled."""
+        modelled = [m for m in metrics if m not in self.cheap]
+        return min(self.initial, WARM) if modelled and all(m in self.priors for m in modelled) else self.initial
 
 
 class Study:
     """A search with a log. Open it with ``Study.open``."""
 
-    def __init__(self, store: Store, problem: Problem, seed: int) -> None:
-        self.store, self.problem, self.seed = store, problem, seed
+    def __init__(self, store: Store, problem: Problem, seed: int, fixed: Mapping[str, Any] | None = None) -> None:
+        self.store, self.problem, self.seed, self.fixed = store, problem, seed, dict(fixed or {})
         self._records = store.records()
         self._pending: dict[str, Candidate] = {}
         self._kinds: dict[tuple[str, int], str] = {}
@@ -82,6 +87,22 @@ class Study:
         store = Store.open(path, {**problem.to_json(), "seed": seed, **(about or {})}, readonly=readonly)
         return Study(store, problem, int(store.definition.get("seed", seed)))
 
+    def what_if(self, limits: Iterable[Constraint] = (), fixed: Mapping[str, Any] | None = None) -> Study:
+        """The same log asked another question: under other bounds, with genes kept at a value. Nothing is evaluated again.
+
+        A limit takes the place of the study's constraint on the same metric and side. Front, hypervolume and proposals are
+        those of the new question. Both studies share one file: closing either closes it. Raises BadInput for an unknown
+        gene or a value it cannot take.
+        """
+        space, fixed = self.problem.space, {**self.fixed, **(fixed or {})}
+        for name, value in fixed.items():
+            if name not in space.column:
+                raise BadInput(f"fixed gene {name}", "is no gene", f"the genes are {', '.join(space.names)}")
+            space.choices[space.column[name]].index(value)
+        other = Study(self.store, self.problem.limited(limits), self.seed, fixed)
+        other._pending = self._pending
+        return other
+
     # ---- reading --------------------------------------------------------------------------------------------------
 
     def evaluations(self) -> list[Record]:
@@ -90,8 +111,12 @@ class Study:
         return list(self._records)
 
     def verified(self) -> list[Record]:
-        """Evaluations that measured every objective and keep every constraint."""
-        return [r for r in self.evaluations() if r.status == "done" and self.problem.feasible(r.metrics)]
+        """Evaluations that measured every objective, keep every constraint and have the fixed genes where those exist."""
+        return [
+            r
+            for r in self.evaluations()
+            if r.status == "done" and self.problem.feasible(r.metrics) and _agrees(r.params, self.fixed)
+        ]
 
     def pareto(self) -> list[Record]:
         """Verified, feasible and non-dominated, best first objective first."""
@@ -168,7 +193,7 @@ class Study:
         teaching = Teaching(
             self.problem.space, guidance.kind, guidance.views, guidance.cheap, guidance.priors, self._kinds
         )
-        search = Search(self.problem, teaching, guidance.initial, guidance.fixed)
+        search = Search(self.problem, teaching, guidance.start(targets(self.problem)), self.fixed)
         records = sorted(self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number))
         pending = {r.key: r.params for r in self.store.running()} | {k: c.params for k, c in self._pending.items()}
         state = State(
@@ -242,7 +267,7 @@ class Study:
         first = len(self.evaluations())
         plan = [
             {"params": c.params, "origin": c.origin, "predicted": c.predicted,
-             "extra": {"position": first + i, "overhead_s": seconds / len(candidates)}}
+             "extra": {"position": first + i, "overhead_s": seconds / len(candidates)}, "question": self._question()}
             for i, c in enumerate(candidates)
         ]  # fmt: skip
         self.store.set_meta("plan", plan)
@@ -251,7 +276,8 @@ class Study:
 
     def _planned(self) -> list[tuple[Candidate, dict[str, Any]]]:
         """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""
-        plan = self.store.meta("plan") or []
+        # What was planned for another question (see what_if) is no answer to this one.
+        plan = [e for e in self.store.meta("plan") or [] if e.get("question") == self._question()]
         done = {r.key for r in self.evaluations()}
         entries = [
             (candidate(self.problem.space, e["params"], origin=e["origin"], predicted=e["predicted"]), e["extra"])
@@ -264,6 +290,10 @@ class Study:
             else set()
         )
         return [(c, extra) for c, extra in entries if c.key in claimed]
+
+    def _question(self) -> dict[str, Any]:
+        """What tells this study from others over the same log; JSON."""
+        return {"constraints": self.problem.to_json()["constraints"], "fixed": self.fixed}
 
     def _verify(
         self,
@@ -298,6 +328,11 @@ class Study:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _agrees(params: Params, fixed: Mapping[str, Any]) -> bool:
+    """Whether every fixed gene that a design has keeps its value."""
+    return all(params.get(name, value) == value for name, value in fixed.items())
 
 
 @dataclass(frozen=True)

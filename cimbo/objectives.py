@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,11 @@ class Problem:
         names = [o.name for o in self.objectives]
         if not names or len(set(names)) < len(names):
             raise BadInput("objectives", f"are {names}", "name at least one, none twice")
+
+    def limited(self, limits: Iterable[Constraint]) -> Problem:
+        """The problem with ``limits`` in the place of its constraints on the same metric and side, or beside them."""
+        constraints = {(c.metric, c.relation): c for c in (*self.constraints, *limits)}
+        return replace(self, constraints=tuple(constraints.values()))
 
     def scores(self, metrics: Sequence[Metrics]) -> Array:
         """(n, m) objectives of evaluated designs, all to be maximised."""

@@ -70,6 +70,11 @@ class Search:
             rows[:, column] = self.problem.space.choices[column].index(value)
         return self.problem.space.canonical_rows(rows)
 
+    def keeps(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) whether each row (n, d) has the fixed genes at their value, where it has them."""
+        kept: NDArray[np.bool_] = (self.pin(rows) == rows).all(1)
+        return kept
+
 
 def propose(search: Search, state: State, n: int, *, seed: int) -> Proposal:
     """At most ``n`` new designs to evaluate; fewer only where the space has no more."""
@@ -156,7 +161,10 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
     violations = np.array(violations)
     violations[:, :measured] = guide.observed()[1]  # what was measured is known
     reference = guide.reference()
-    kept = _worth_keeping(scores[:, :measured], violations[:, :measured])
+    # Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
+    asked = search.keeps(guide.rows)
+    kept = np.zeros(measured, bool)
+    kept[asked] = _worth_keeping(scores[:, :measured][:, asked], violations[:, :measured][:, asked])
     base = np.concatenate([np.flatnonzero(kept), np.arange(measured, first)])
     promise = _promise(scores, violations, base, first, reference)
     best = first + np.argsort(-promise, kind="stable")[: max(POOL, 4 * n)]

@@ -315,9 +315,10 @@ def test_a_space_is_searched_to_its_end_and_no_further():
 
 def test_cheap_metrics_fixed_genes_and_what_is_told_to_a_listener():
     heard: list[events.Event] = []
-    guidance = Guidance(kind="gp", initial=6, fixed={"depth": 3})
+    guidance = Guidance(kind="gp", initial=6)
     cheap = {"latency_ms": latency, "area_mm2": area}
-    with opened() as study:
+    with opened() as whole:
+        study = whole.what_if(fixed={"depth": 3})
         study.optimize(measure, 12, batch_size=3, cheap=cheap, guidance=guidance, listener=heard.append)
         records, volume = study.evaluations(), study.hypervolume()
     assert all(r.params["depth"] == 3 and r.metrics["area_mm2"] <= 40 for r in records)

@@ -110,8 +110,9 @@ def case(name: str, work: Path, floor: float) -> Case:
 
 def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
     """Bring one search to ``budget`` evaluations; False when the time is up before."""
-    with case.study(seed, side) as study:
-        guidance = replace(plain_guidance(study, case.config, case.evaluator), fixed=case.fixed(side))
+    with case.study(seed, side) as whole:
+        study = whole.what_if(fixed=case.fixed(side))
+        guidance = plain_guidance(study, case.config, case.evaluator)
         guidance = replace(guidance, initial=min(guidance.initial, max(budget // 3, 8)))
         while (done := len(study.evaluations())) < budget:
             if time.monotonic() > until:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module, resources
+from keyword import iskeyword
 
 import click
 
@@ -21,6 +22,7 @@ _COMMANDS = {
     "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",
     "robust": "decision", "portfolio": "decision", "init": "start", "doctor": "doctor", "completion": "completion",
     "attribute": "attribute",
+    "import": "intake",
 }  # fmt: skip
 
 
@@ -34,7 +36,7 @@ class _Lazy(click.Group):
         if name not in _COMMANDS:
             return None
         module = import_module(f"cimbo.cli.{_COMMANDS[name]}")
-        command: click.Command = getattr(module, name.replace("-", "_"))
+        command: click.Command = getattr(module, _function(name))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -45,9 +47,14 @@ class _Lazy(click.Group):
 def summary(name: str) -> str:
     """The first sentence of a command's docstring, found without importing its module."""
     tree = _tree(_COMMANDS[name])
-    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name.replace("-", "_"))
+    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == _function(name))
     text = " ".join((ast.get_docstring(function) or "").split("\n\n")[0].split())
     return text.split(". ")[0].rstrip(".") + "."
+
+
+def _function(name: str) -> str:
+    """What a command's function is called: ``import`` is a word of Python's own."""
+    return name.replace("-", "_") + "_" * iskeyword(name)
 
 
 @cache

@@ -171,9 +171,10 @@ def _restricted(
         path = Path(file).with_suffix(f".{side}-only.db")
         with Study.open(
             path, space, study.problem.objectives, study.problem.constraints, study.seed, about=_about(study)
-        ) as restricted:
+        ) as whole:
             held = {c.name: baseline.params[c.name] for c in genes_ if c.name in baseline.params}
-            guidance = replace(plain_guidance(restricted, config, evaluator), fixed=held)
+            restricted = whole.what_if(fixed=held)
+            guidance = plain_guidance(restricted, config, evaluator)
             click.echo(f"{side} only: {options.complete} evaluations in {path}", err=True)
             with Progress(len(restricted.evaluations())) as progress:
                 restricted.optimize(evaluator, options.complete, n_jobs=options.jobs, guidance=guidance, listener=progress)

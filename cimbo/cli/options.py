@@ -16,6 +16,7 @@ from cimbo import engine
 from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput
 from cimbo.loop import Study
+from cimbo.objectives import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 VERSIONED = ("cimbo", "torch", "botorch", "numpy", "scipy", "xgboost-cpu", "xgboost", "scikit-learn")
@@ -94,9 +95,7 @@ def open_or_start(
     simulator_options: str,
 ) -> tuple[Study, Config]:
     """The study in ``file`` with what it was made from, or a new one. Raises BadInput as ``Study.open`` does."""
-    if preset_name and config:
-        raise BadInput("options", "both --preset and --config are given", "give one of them")
-    asked = preset(preset_name) if preset_name else load(config) if config else None
+    asked = _described(preset_name, config)
     if Path(file).exists():
         if simulator is not None:
             raise BadInput(
@@ -111,6 +110,20 @@ def open_or_start(
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)
     return study, chosen
+
+
+def studied(file: str, preset_name: str | None, config: Path | None, **_: Any) -> Problem:
+    """What the study in ``file`` is about, or what a new one would be; nothing is created."""
+    if Path(file).exists():
+        with existing(file) as study:
+            return study.problem
+    return (_described(preset_name, config) or preset(DEFAULT_PRESET)).problem
+
+
+def _described(preset_name: str | None, config: Path | None) -> Config | None:
+    if preset_name and config:
+        raise BadInput("options", "both --preset and --config are given", "give one of them")
+    return preset(preset_name) if preset_name else load(config) if config else None
 
 
 def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study, Config]:

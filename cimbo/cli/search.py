@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,11 @@ from cimbo.cli.options import evaluation_options, evaluations, new_study_options
 from cimbo.cli.output import emit, format_option
 from cimbo.cli.progress import Progress
 from cimbo.cli.view import front_document, front_rows
+from cimbo.cli.warm import bundles, from_study, views
+from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.config import Config
 from cimbo.errors import BadInput
-from cimbo.evaluators.joint import COSTS, JointEvaluator
+from cimbo.evaluators.joint import JointEvaluator
 from cimbo.loop import Guidance, Study
 from cimbo.surrogates import Inputs, View
 
@@ -30,16 +32,18 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
 @click.option(
     "--predictors", "bundles", type=click.Path(path_type=Path), default=None, help="Folder of bundles to start from."
 )
+@click.option("--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from.")
 @click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
               help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
-@click.option("--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene at a value; may be repeated.")
+@what_if_options
 @evaluation_options
 @new_study_options
 @format_option
 def optimize(*, budget: int, style: str, **asked: Any) -> int:
     """Search, verify every candidate, print the verified front. The same command resumes."""
     positive("--budget", budget)
-    with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (study, config):
+    with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (whole, config):
+        study = narrowed(whole, asked["fixes"], asked["limits"])
         evaluator = config.evaluator()
         guidance = _guidance(study, config, evaluator, asked)
         search = config.data.get("search", {})
@@ -76,33 +80,23 @@ def _opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
 def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
     space = study.problem.space
     exact = ", ".join(m for m in guidance.cheap if m in {o.name for o in study.problem.objectives}) or "nothing"
+    kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     return (
-        f"{config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, seed {study.seed}, "
+        f"{config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, seed {study.seed}{kept}, "
         f"{len(study.evaluations())} of {budget} evaluations stored; computed exactly: {exact}"
     )
 
 
 def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]) -> Guidance:
-    initial = int(config.data.get("search", {}).get("initial", 20))
     cheap = _cheap(study, evaluator, asked["cost_model"])
-    return Guidance(
-        cheap,
-        views=_views(evaluator),
-        priors=_priors(asked["bundles"]),
-        initial=initial,
-        fixed=_fixed(study, asked["fixes"]),
-    )
+    priors = from_study(study, config, asked["other"], cheap) | bundles(asked["bundles"])
+    initial = int(config.data.get("search", {}).get("initial", 20))
+    return Guidance(cheap, views=views(evaluator), priors=priors, initial=initial)
 
 
 def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
     """How a study is searched when nothing special is asked for."""
-    return _guidance(study, config, evaluator, {"cost_model": "auto", "bundles": None, "fixes": ()})
-
-
-def _views(evaluator: JointEvaluator) -> dict[str, View]:
-    """What each metric depends on, and the derived features that help to learn it."""
-    costs = View(features=evaluator.features)
-    return {"accuracy": View(evaluator.shaping(), evaluator.sizes), **dict.fromkeys(COSTS, costs)}
+    return _guidance(study, config, evaluator, {"cost_model": "auto", "bundles": None, "other": None})
 
 
 def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:
@@ -115,33 +109,6 @@ def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str
         return area
     slow = cost_model == "auto" and evaluator.seconds_a_design(study.problem.space.sobol(4, 0)) > CHEAP_S
     return area if slow else exact
-
-
-def _priors(folder: Path | None) -> dict[str, Any]:
-    if folder is None:
-        return {}
-    import predictors
-
-    files = sorted(f for f in folder.glob("*.cimpred") if "." not in f.stem)
-    if not files:
-        raise BadInput(folder, "holds no bundles (*.cimpred)", "name a folder that cimbo fit-predictors wrote")
-    return {model.schema.target: model for model in map(predictors.load, files)}
-
-
-def _fixed(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
-    fixed: dict[str, Any] = {}
-    for text in fixes:
-        name, _, value = text.partition("=")
-        if name not in study.problem.space.column:
-            raise BadInput(
-                f"--fix {text}", f"{name!r} is no gene", f"the genes are {', '.join(study.problem.space.names)}"
-            )
-        choice = study.problem.space.choices[study.problem.space.column[name]]
-        matches = [v for v in choice.values if str(v) == value]
-        if not matches:
-            raise BadInput(f"--fix {text}", f"{name} cannot be {value!r}", f"choose one of {list(choice.values)}")
-        fixed[name] = matches[0]
-    return fixed
 
 
 @dataclass(frozen=True)
@@ -217,13 +184,13 @@ def _fit(study: Study, evaluator: JointEvaluator, out: Path) -> tuple[dict[str, 
     records = [r for r in study.evaluations() if r.status == "done"]
     if len(records) < 10:
         raise BadInput("--samples", f"only {len(records)} evaluations succeeded", "give at least 10")
-    space, views = study.problem.space, _views(evaluator)
+    space, known = study.problem.space, views(evaluator)
     inputs = Inputs(space, space.rows([r.params for r in records]))
     out.mkdir(parents=True, exist_ok=True)
     reports, files = {}, []
     for objective in study.problem.objectives:
         y = np.array([r.metrics[objective.name] for r in records])
-        view = views.get(objective.name, View())
+        view = known.get(objective.name, View())
         table = inputs.table(view)
         schema = view.schema(space, objective.name, log=objective.goal == "min" and bool((y > 0).all()))
         scores = predictors.validate(table, y, kinds=["xgboost", "gp", "hybrid"], schema=schema, seed=study.seed)

@@ -10,6 +10,7 @@ import click
 
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, genes, write
+from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.config import from_definition
 from cimbo.errors import BadInput
 from cimbo.loop import Study
@@ -63,11 +64,13 @@ def front_document(study: Study) -> dict[str, Any]:
 
 
 @click.command()
+@what_if_options
 @study_option
 @format_option
-def pareto(file: str, style: str) -> None:
-    """The verified, feasible, non-dominated designs."""
-    with existing(file) as study:
+def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...]) -> None:
+    """The verified, feasible, non-dominated designs; with --fix and --limit those of a what-if question."""
+    with existing(file) as whole:
+        study = narrowed(whole, fixes, limits)
         emit(style, front_rows(study), front_document(study))
 
 

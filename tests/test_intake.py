@@ -1,0 +1,153 @@
+"""Evaluations of other programs told into a study: all rows or none."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
+
+from cimbo import BadInput, Choice, Objective, SearchSpace, Study, intake
+from cimbo.cli import run
+from cimbo.loop import Guidance
+from cimbo.networks import network
+from cimbo.objectives import Problem
+
+PROBLEM = Problem(SPACE, OBJECTIVES, CONSTRAINTS)
+DYNAST_FILE = Path(__file__).parents[1].parent / "shared/data/ofa_mbv3_imagenet_linas.csv"
+
+
+def rows(n: int = 12) -> list[dict]:
+    return [d | measure(d) for d in SPACE.sobol(n, 4)]
+
+
+def write(path: Path, lines: list[dict]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, dict.fromkeys(name for line in lines for name in line), restval="")
+        writer.writeheader()
+        writer.writerows(lines)
+    return path
+
+
+@pytest.fixture
+def study(tmp_path):
+    file = tmp_path / "toy.db"
+    Study.open(file, SPACE, OBJECTIVES, CONSTRAINTS).close()
+    return file
+
+
+def test_rows_become_evaluations_and_the_search_starts_from_them(tmp_path, study, capsys):
+    lines = [{"note": "by hand", **r, "adc": r["rows"]} for r in rows()]
+    for line in lines:
+        del line["rows"]
+    file = write(tmp_path / "old.csv", lines)
+    assert run(["import", str(file), "--map", "adc=rows", "--study", str(study), "--format", "json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"rows": 12, "new": 12, "evaluations": 12, "ignored": ["note"]}
+    assert "note" in said.err
+    assert run(["import", str(file), "--map", "adc=rows", "--study", str(study), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["new"] == 0
+    with Study.open(study) as opened:
+        for record, line in zip(opened.evaluations(), rows(), strict=True):
+            assert record.origin == "imported"
+            assert {**record.params, **record.metrics} == line
+        opened.optimize(measure, 15, batch_size=3, guidance=Guidance(kind="gp", initial=12))
+        assert [r.origin for r in opened.evaluations()[12:]].count("proposed") >= 1
+
+
+def test_an_export_comes_back_as_it_was_failures_included(tmp_path, study, capsys):
+    with Study.open(study) as opened:
+        for i, line in enumerate(rows(6)):
+            design = {k: v for k, v in line.items() if k in SPACE.column}
+            opened.tell(design, None if i == 2 else measure(design), reason="fell over" if i == 2 else None)
+        first = opened.evaluations()
+    assert run(["export", "--study", str(study), "-o", str(tmp_path / "all.csv")]) == 0
+    copy = tmp_path / "copy.db"
+    Study.open(copy, SPACE, OBJECTIVES, CONSTRAINTS).close()
+    assert run(["import", str(tmp_path / "all.csv"), "--study", str(copy)]) == 0
+    with Study.open(copy) as opened:
+        again = opened.evaluations()
+    assert [(r.key, r.metrics, r.status, r.reason) for r in again] == [
+        (r.key, r.metrics, r.status, r.reason) for r in first
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        ("rows", "100", "line 5, rows: cannot be '100'"),
+        ("cell", "d", "line 5, cell: cannot be 'd'"),
+        ("rows", "", "line 5: gene rows is missing"),
+        ("accuracy", "", "line 5, accuracy: is ''"),
+        ("accuracy", "nan", "line 5, accuracy: is 'nan'"),
+        ("latency_ms", "0", "line 5, latency_ms: is '0'"),
+        ("area_mm2", "large", "line 5, area_mm2: is 'large'"),
+    ],
+)
+def test_one_bad_row_and_nothing_is_written(tmp_path, study, capsys, column, value, complaint):
+    lines = rows()
+    lines[3][column] = value
+    file = write(tmp_path / "bad.csv", lines)
+    assert run(["import", str(file), "--study", str(study)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1
+    assert f"{file}, {complaint}" in said.err
+    with Study.open(study, readonly=True) as opened:
+        assert opened.evaluations() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "has no rows"),
+        (b"rows,cell\n", "has no rows"),
+        (b"rows,cell\n64\n", "line 2: has another number of cells"),
+        (b"rows,cell\n64,a,3\n", "line 2: has another number of cells"),
+        (b"rows,subnet\n64,{oops\n", "line 2, subnet: is no dict"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"depth,w1,rows,cell\n1,1,64,a\n", "accuracy: is missing"),
+        (None, "cannot be read"),
+    ],
+)
+def test_files_that_are_no_table_of_evaluations(tmp_path, content, complaint):
+    file = tmp_path / "x.csv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadInput, match=complaint):
+        intake.read(file, PROBLEM)
+
+
+@pytest.mark.parametrize("pair", ["nonsense", "=rows", "column=", "missing=rows"])
+def test_maps_that_are_none(tmp_path, study, capsys, pair):
+    file = write(tmp_path / "ok.csv", rows())
+    assert run(["import", str(file), "--map", pair, "--study", str(study)]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_no_study_is_made_for_a_file_that_is_refused(tmp_path, capsys):
+    file = write(tmp_path / "bad.csv", rows())  # the toy problem is not the default preset
+    assert run(["import", str(file), "--study", str(tmp_path / "new.db")]) == 2
+    assert not (tmp_path / "new.db").exists()
+    capsys.readouterr()
+
+
+def test_sub_networks_in_one_cell_are_spread_over_the_genes_of_a_stem(tmp_path):
+    space = SearchSpace([Choice("size", [1, 2]), *(Choice(f"kernel_{i}", [3, 5, 7]) for i in (1, 2, 3))])
+    problem = Problem(space, (Objective("accuracy", "max"),))
+    file = write(tmp_path / "nets.csv", [{"net": json.dumps({"s": [2], "ks": [3, 7, 5], "w": None}), "acc": 70.5}])
+    table = intake.read(file, problem, {"s": "size", "ks": "kernel", "acc": "accuracy"})
+    assert table.rows == [intake.Row({"size": 2, "kernel_1": 3, "kernel_2": 7, "kernel_3": 5}, {"accuracy": 70.5})]
+
+
+@pytest.mark.skipif(not DYNAST_FILE.exists(), reason="needs measured results of DyNAS-T")
+def test_dynast_results_come_in_where_the_space_fits(tmp_path, capsys):
+    space = SearchSpace(network("ofa-mobilenetv3").choices())
+    file = tmp_path / "ofa.db"
+    Study.open(file, space, [Objective("accuracy", "max", 70.0), Objective("macs", "min", 6e8)]).close()
+    assert run(["import", str(DYNAST_FILE), "--study", str(file), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 554
+    with Study.open(file, readonly=True) as study:
+        best = max(study.evaluations(), key=lambda r: r.metrics["accuracy"])
+        assert study.hypervolume() > 0
+        assert 77 < best.metrics["accuracy"] < 80
