@@ -142,6 +142,7 @@ def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **condition
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True, help="Folder for the bundles."
 )
+@evaluation_options
 @new_study_options
 @format_option
 def fit_predictors(*, samples: int, out: Path, style: str, **asked: Any) -> int:
