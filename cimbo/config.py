@@ -78,6 +78,12 @@ class Config:
         kind = str(self.data["network"].get("accuracy_kind", "measured"))
         return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
 
+    def with_checkpoint(self, options: Mapping[str, Any]) -> Config:
+        """The same study with accuracy measured on the user's weights and images, over the network's whole space."""
+        about = {k: v for k, v in self.data["network"].items() if k != "genes"}
+        about |= {"accuracy": "checkpoint", "accuracy_kind": "measured", "options": {"network": self.network, **options}}
+        return Config(self.name, {**self.data, "network": about})
+
     def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
         """The same study with another simulator."""
         chip = dict(self.data.get("hardware", {})) | {"simulator": name, "options": dict(options)}

@@ -33,8 +33,13 @@ simulator_options_option = click.option(
 
 
 def new_study_options(command: F) -> F:
-    """--study, --preset, --config, --seed and the simulator."""
+    """--study, --preset, --config, --seed, the simulator and a user's own super-network."""
     for option in (
+        click.option("--images", type=int, default=None, help="Images of --data that the search uses [default: 2000]."),
+        click.option("--weights", type=click.Path(path_type=Path), default=None,
+                     help="A checkpoint (OFA, timm, Hugging Face): accuracy is measured, not modelled."),
+        click.option("--data", type=click.Path(path_type=Path), default=None,
+                     help="Images for --weights: val/ and train/ with a folder a class, or images.npy and labels.npy."),
         simulator_options_option,
         simulator_option,
         click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
@@ -93,9 +98,12 @@ def open_or_start(
     seed: int | None,
     simulator: str | None,
     simulator_options: str,
+    data: Path | None = None,
+    weights: Path | None = None,
+    images: int | None = None,
 ) -> tuple[Study, Config]:
     """The study in ``file`` with what it was made from, or a new one. Raises BadInput as ``Study.open`` does."""
-    asked = _described(preset_name, config)
+    asked = _with_checkpoint(_described(preset_name, config), data, weights, images)
     if Path(file).exists():
         if simulator is not None:
             raise BadInput(
@@ -105,6 +113,7 @@ def open_or_start(
     chosen = asked or preset(DEFAULT_PRESET)
     if simulator is not None:
         chosen = chosen.with_simulator(simulator, json_object("--simulator-options", simulator_options))
+    if simulator is not None or weights is not None:
         chosen.evaluator().check()
     problem = chosen.problem
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}
@@ -112,12 +121,16 @@ def open_or_start(
     return study, chosen
 
 
-def studied(file: str, preset_name: str | None, config: Path | None, **_: Any) -> Problem:
+def studied(
+    file: str, preset_name: str | None, config: Path | None, *,
+    data: Path | None = None, weights: Path | None = None, images: int | None = None, **_: Any,
+) -> Problem:  # fmt: skip
     """What the study in ``file`` is about, or what a new one would be; nothing is created."""
     if Path(file).exists():
         with existing(file) as study:
             return study.problem
-    return (_described(preset_name, config) or preset(DEFAULT_PRESET)).problem
+    asked = _with_checkpoint(_described(preset_name, config), data, weights, images)
+    return (asked or preset(DEFAULT_PRESET)).problem
 
 
 def _described(preset_name: str | None, config: Path | None) -> Config | None:
@@ -126,10 +139,23 @@ def _described(preset_name: str | None, config: Path | None) -> Config | None:
     return preset(preset_name) if preset_name else load(config) if config else None
 
 
+def _with_checkpoint(
+    asked: Config | None, data: Path | None, weights: Path | None, images: int | None
+) -> Config | None:
+    """``asked`` with its accuracy measured on a user's checkpoint and images, where they are given."""
+    if data is None and weights is None and images is None:
+        return asked
+    if data is None or weights is None or asked is None:
+        raise BadInput("--data and --weights", "belong together, with a --preset or --config", "give all of them")
+    options = {"weights": str(weights.resolve()), "data": str(data.resolve())}
+    return asked.with_checkpoint(options | ({} if images is None else {"images": images}))
+
+
 def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study, Config]:
     if asked is not None:
         p = asked.problem
         study = Study.open(file, p.space, p.objectives, p.constraints)
+        _same_accuracy(file, asked, study)
     else:
         study = Study.open(file)
     if seed is not None and seed != study.seed:
@@ -138,6 +164,19 @@ def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study,
             file, f"was started with seed {study.seed}, not {seed}", "leave out --seed, or name another --study"
         )
     return study, asked or from_definition(file, study.store.definition)
+
+
+def _same_accuracy(file: str, asked: Config, study: Study) -> None:
+    """Raises BadInput when the study's accuracies come from elsewhere: measured and modelled ones must not be mixed."""
+    stored = (study.store.definition.get("config") or {}).get("data")
+    if not isinstance(stored, dict):
+        return
+    before = Config(file, stored)
+    if (before.accuracy, before.data["network"].get("options")) != (asked.accuracy, asked.data["network"].get("options")):
+        study.close()
+        raise BadInput(
+            file, "has accuracies of another source", "give --data, --weights and --images as before, or another --study"
+        )
 
 
 def existing(file: str) -> Study:

@@ -71,7 +71,7 @@ def _interrupted(study: Study) -> int:
 
 @contextmanager
 def _opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
-    names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options")
+    names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options", "data", "weights", "images")
     study, config = open_or_start(**{name: asked[name] for name in names})
     with study:
         yield study, config

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
+from cimbo.errors import BadInput
 from cimbo.evaluators import modelled
 from cimbo.evaluators.simulators import Simulator, simulator
 from cimbo.networks import Network, network
@@ -25,8 +26,8 @@ KEPT = 20_000  # workloads kept in memory
 
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
-    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks and models of published
-    accuracies (:mod:`cimbo.evaluators.modelled`). Raises BadInput when unknown."""
+    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
+    accuracies (:mod:`cimbo.evaluators.modelled`), and a user's own checkpoint. Raises BadInput when unknown."""
 
     def shipped(supernet: str) -> Callable[[], Accuracy]:
         def make() -> Accuracy:
@@ -36,8 +37,16 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
 
         return make
 
+    def checkpoint(**options: Any) -> Accuracy:
+        from cimbo.supernets.checkpoint import CheckpointAccuracy  # imports torch
+
+        try:
+            return CheckpointAccuracy(**options)
+        except TypeError as error:
+            raise BadInput("network.options", f"do not set up a checkpoint ({error})", "see --data and --weights") from None
+
     built_in: dict[str, Callable[..., Accuracy]] = {n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")}
-    built_in |= {n: partial(modelled.load, n) for n in modelled.names()}
+    built_in |= {n: partial(modelled.load, n) for n in modelled.names()} | {"checkpoint": checkpoint}
     return find("accuracy", name, built_in, options or {})
 
 
@@ -65,7 +74,12 @@ class JointEvaluator:
         costs = dict(self._simulator.simulate(self._workload(design), self._chip(design)))
         if "area_mm2" not in costs:  # a property of the chip alone; ours where the simulator gives none
             costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
-        return {"accuracy": value, **{name: float(costs[name]) for name in COSTS if name in costs}}
+        return {"accuracy": value, **self._interval(value), **{name: float(costs[name]) for name in COSTS if name in costs}}
+
+    def _interval(self, accuracy: float) -> dict[str, float]:
+        """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
+        interval = getattr(self._accuracy, "interval", None)
+        return dict(zip(("accuracy_low", "accuracy_high"), interval(accuracy), strict=True)) if interval else {}
 
     def check(self) -> None:
         """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly."""

@@ -1,0 +1,138 @@
+"""Layers of the Once-for-All super-networks (Cai et al., arXiv 1908.09791), under the names of their published checkpoints.
+
+Every layer owns the weights of its largest form and runs the leading channels of it. Products that a CiM array would compute
+pass through :class:`cimbo.supernets.elastic.Elastic`, as everywhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cimbo.supernets.elastic import Elastic, ElasticLinear
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def divisible(channels: float, by: int = 8) -> int:
+    """``channels`` rounded to a multiple of ``by``, never losing more than a tenth."""
+    rounded = max(by, int(channels + by / 2) // by * by)
+    return rounded + by if rounded < 0.9 * channels else rounded
+
+
+class Conv(Elastic):
+    """A convolution without bias. A smaller kernel is cut and mapped step by step: 7 to 5 to 3, each with its matrix."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, *,
+        stride: int = 1, kernels: tuple[int, ...] = (), depthwise: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.stride, self.kernel, self.depthwise = stride, kernel, depthwise
+        self.weight = nn.Parameter(torch.empty(outputs, 1 if depthwise else inputs, kernel, kernel))
+        self.steps = [(large, small) for small, large in itertools.pairwise(kernels)][::-1]
+        for large, small in self.steps:
+            self.register_parameter(f"{large}to{small}_matrix", nn.Parameter(torch.empty(small**2, small**2)))
+
+    def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        """(n, c, h, w) -> (n, ``outputs``, h / stride, w / stride); a depthwise one keeps the input's channels."""
+        outputs = x.shape[1] if self.depthwise else outputs or len(self.weight)
+        weight = self.cut(x.shape[1], outputs, kernel)
+        groups = outputs if self.depthwise else 1
+        product = F.conv2d(x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups)
+        return product if self.effect is None else self.effect(product, weight[0].numel())
+
+    def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
+        """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""
+        weight = self.weight[:outputs, : 1 if self.depthwise else inputs]
+        for large, small in self.steps:
+            if large <= (kernel or self.kernel):
+                break
+            margin = (large - small) // 2
+            centre = weight[:, :, margin : margin + small, margin : margin + small]
+            matrix = self.get_parameter(f"{large}to{small}_matrix")
+            weight = F.linear(centre.flatten(2), matrix).view_as(centre)
+        return weight
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over the leading channels, with the checkpoint's statistics until :func:`calibrated` replaces them."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
+        self.register_buffer("running_mean", torch.empty(channels))
+        self.register_buffer("running_var", torch.empty(channels))
+        self.found: list[tuple[int, Tensor, Tensor]] | None = None  # (pixels, mean, mean square) of each batch seen
+
+    def forward(self, x: Tensor) -> Tensor:
+        c = x.shape[1]
+        if self.found is None:
+            return F.batch_norm(x, self.running_mean[:c], self.running_var[:c], self.weight[:c], self.bias[:c])
+        self.found.append((x.numel() // c, x.mean((0, 2, 3)), x.square().mean((0, 2, 3))))
+        return F.batch_norm(x, None, None, self.weight[:c], self.bias[:c], training=True)
+
+    def settle(self) -> None:
+        """Make the statistics those of every batch seen; a norm that saw none, of a layer left out, keeps its own."""
+        found, self.found = self.found, None
+        if found:
+            share = torch.tensor([n for n, _, _ in found], dtype=torch.float64)
+            share = (share / share.sum()).float()[:, None]
+            mean = (share * torch.stack([m for _, m, _ in found])).sum(0)
+            square = (share * torch.stack([s for _, _, s in found])).sum(0)
+            self.running_mean[: len(mean)], self.running_var[: len(mean)] = mean, (square - mean.square()).clamp_min(0)
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch norm and an activation."""
+
+    def __init__(self, conv: Conv, activation: Activation | None = None) -> None:
+        super().__init__()
+        self.conv, self.bn, self.activation = conv, BatchNorm(len(conv.weight)), activation
+
+    def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        x = self.bn(self.conv(x, outputs, kernel))
+        return x if self.activation is None else self.activation(x)
+
+
+class SqueezeExcite(nn.Module):
+    """Scales channels by what their means say; a quarter of the channels in between."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Module()
+        self.fc.reduce = _Pointwise(channels, divisible(channels // 4))
+        self.fc.expand = _Pointwise(divisible(channels // 4), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        hidden = F.relu(self.fc.reduce(x.mean((2, 3)), divisible(channels // 4)))  # type: ignore[operator]
+        return x * F.hardsigmoid(self.fc.expand(hidden, channels))[:, :, None, None]  # type: ignore[operator]
+
+
+class _Pointwise(ElasticLinear):
+    """A linear layer whose weights the checkpoint keeps as those of a 1 x 1 convolution."""
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        name = f"{prefix}weight"
+        if name in state:
+            state[name] = state[name].flatten(1)
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+class Classifier(nn.Module):
+    """The last linear layer, on however many features come in."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear = ElasticLinear(features, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x, len(self.linear.bias))

@@ -1,0 +1,95 @@
+"""Once-for-All MobileNetV3 on ImageNet, width 1.0 or 1.2. Genes as in the network families ``ofa-mobilenetv3``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cimbo.supernets.elastic import SubNetwork
+from cimbo.supernets.ofa import Classifier, Conv, ConvNorm, SqueezeExcite, divisible
+
+KERNELS, EXPAND, DEPTH = (3, 5, 7), 6, 4
+WIDTHS, STRIDES = (24, 40, 80, 112, 160), (2, 2, 2, 1, 2)
+ACTIVATIONS = (F.relu, F.relu, F.hardswish, F.hardswish, F.hardswish)
+SQUEEZED = (False, True, False, True, True)
+
+
+class _DepthConv(ConvNorm):
+    """Depthwise convolution with an optional squeeze-excite behind it."""
+
+    def __init__(self, conv: Conv, activation: Callable[..., Tensor], *, squeeze: bool) -> None:
+        super().__init__(conv, activation)
+        self.se = SqueezeExcite(len(conv.weight)) if squeeze else None
+
+    def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        x = super().forward(x, outputs, kernel)
+        return x if self.se is None else self.se(x)
+
+
+class _Body(nn.Module):
+    def __init__(self, channels: tuple[int, int], stride: int, activation: Callable[..., Tensor], *, squeeze: bool) -> None:
+        super().__init__()
+        inputs, outputs = channels
+        most = divisible(inputs * EXPAND)
+        self.inverted_bottleneck = ConvNorm(Conv(inputs, most), activation)
+        depthwise = Conv(most, most, KERNELS[-1], stride=stride, kernels=KERNELS, depthwise=True)
+        self.depth_conv = _DepthConv(depthwise, activation, squeeze=squeeze)
+        self.point_linear = ConvNorm(Conv(most, outputs))
+
+    def forward(self, x: Tensor, kernel: int, expand: int) -> Tensor:
+        x = self.inverted_bottleneck(x, divisible(x.shape[1] * expand))
+        return self.point_linear(self.depth_conv(x, kernel=kernel))
+
+
+class _Block(nn.Module):
+    """An inverted bottleneck, added to its input where the shapes allow."""
+
+    def __init__(self, body: nn.Module, *, residual: bool) -> None:
+        super().__init__()
+        self.conv, self.residual = body, residual
+
+    def forward(self, x: Tensor, *genes: int) -> Tensor:
+        y = self.conv(x, *genes)
+        return x + y if self.residual else y
+
+
+class _First(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.depth_conv = ConvNorm(Conv(inputs, inputs, 3, depthwise=True), F.relu)
+        self.point_linear = ConvNorm(Conv(inputs, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.point_linear(self.depth_conv(x))
+
+
+class OfaMobileNet(nn.Module):
+    """The super-network: images (n, 3, r, r) of resolution r -> logits (n, classes)."""
+
+    def __init__(self, width: float = 1.0, classes: int = 1000) -> None:
+        super().__init__()
+        stem, first, *widths, final, last = (divisible(c * width) for c in (16, 16, *WIDTHS, 960, 1280))
+        self.first_conv = ConvNorm(Conv(3, stem, 3, stride=2), F.hardswish)
+        self.blocks = nn.ModuleList([_Block(_First(stem, first), residual=stem == first)])
+        inputs = first
+        for outputs, stride, activation, squeeze in zip(widths, STRIDES, ACTIVATIONS, SQUEEZED, strict=True):
+            for block in range(DEPTH):
+                step = 1 if block else stride
+                body = _Body((inputs, outputs), step, activation, squeeze=squeeze)
+                self.blocks.append(_Block(body, residual=step == 1 and inputs == outputs))
+                inputs = outputs
+        self.final_expand_layer = ConvNorm(Conv(inputs, final), F.hardswish)
+        self.feature_mix_layer = nn.Module()
+        self.feature_mix_layer.conv = Conv(final, last)
+        self.classifier = Classifier(last, classes)
+
+    def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        x = self.blocks[0](self.first_conv(images))
+        for stage in range(1, len(WIDTHS) + 1):
+            for block in range(1, subnet[f"depth_{stage}"] + 1):
+                layer = self.blocks[DEPTH * (stage - 1) + block]
+                x = layer(x, subnet[f"kernel_{stage}_{block}"], subnet[f"expand_{stage}_{block}"])
+        x = self.final_expand_layer(x).mean((2, 3), keepdim=True)
+        return self.classifier(F.hardswish(self.feature_mix_layer.conv(x)).flatten(1))  # type: ignore[operator]

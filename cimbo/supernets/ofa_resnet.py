@@ -1,0 +1,77 @@
+"""Once-for-All ResNet-50-D on ImageNet. Genes as in the network family ``ofa-resnet50``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cimbo.supernets.ofa import Classifier, Conv, ConvNorm, divisible
+
+STEM = 64
+STAGES = ((256, 2, 1), (512, 2, 2), (1024, 4, 2), (2048, 2, 2))  # channels, blocks at the least, stride
+MORE, EXPAND = 2, 0.35
+
+
+def _hidden(outputs: int, expand: float) -> int:
+    return divisible(round(outputs * expand))
+
+
+class _Shortcut(ConvNorm):
+    """Averages, then projects."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(Conv(inputs, outputs))
+        self.stride = stride
+
+    def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        return super().forward(F.avg_pool2d(x, self.stride, self.stride, ceil_mode=True), outputs)
+
+
+class _Bottleneck(nn.Module):
+    def __init__(self, channels: tuple[int, int], stride: int, *, first: bool) -> None:
+        super().__init__()
+        inputs, outputs = channels
+        most = _hidden(outputs, EXPAND)
+        self.conv1 = ConvNorm(Conv(inputs, most), F.relu)
+        self.conv2 = ConvNorm(Conv(most, most, 3, stride=stride), F.relu)
+        self.conv3 = ConvNorm(Conv(most, outputs))
+        # The first block of a stage always projects: its inputs and outputs are widened apart.
+        self.downsample = _Shortcut(inputs, outputs, stride) if first else None
+
+    def forward(self, x: Tensor, outputs: int, expand: float) -> Tensor:
+        hidden = _hidden(outputs, expand)
+        shortcut = x if self.downsample is None else self.downsample(x, outputs)
+        return F.relu(self.conv3(self.conv2(self.conv1(x, hidden), hidden), outputs) + shortcut)
+
+
+class OfaResNet(nn.Module):
+    """The super-network: images (n, 3, 224, 224) -> logits (n, classes)."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        middle = divisible(STEM // 2)
+        stem = (Conv(3, middle, 3, stride=2), Conv(middle, middle, 3), Conv(middle, STEM, 3))
+        self.input_stem = nn.ModuleList(ConvNorm(conv, F.relu) for conv in stem)
+        self.blocks = nn.ModuleList()
+        inputs = STEM
+        for outputs, base, stride in STAGES:
+            for block in range(base + MORE):
+                self.blocks.append(_Bottleneck((inputs, outputs), 1 if block else stride, first=block == 0))
+                inputs = outputs
+        self.classifier = Classifier(inputs, classes)
+
+    def forward(self, images: Tensor, subnet: Mapping[str, float]) -> Tensor:
+        middle = divisible(divisible(STEM * subnet["width_stem_mid"]) // 2)
+        x = self.input_stem[0](images, middle)
+        if subnet["depth_stem"]:
+            x = x + self.input_stem[1](x, middle)
+        x = F.max_pool2d(self.input_stem[2](x, divisible(STEM * subnet["width_stem_out"])), 3, 2, 1)
+        start = 0
+        for stage, (channels, base, _) in enumerate(STAGES, 1):
+            outputs = divisible(channels * subnet[f"width_{stage}"])
+            for block in range(base + int(subnet[f"depth_{stage}"])):
+                x = self.blocks[start + block](x, outputs, subnet[f"expand_{stage}_{block + 1}"])
+            start += base + MORE
+        return self.classifier(x.mean((2, 3)))
