@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from predictors.bundle import save as save
     from predictors.errors import PredictorError as PredictorError
     from predictors.fitting import fit as fit
+    from predictors.importance import draw as draw
     from predictors.importance import importances as importances
     from predictors.importance import picture as picture
     from predictors.model import Model as Model
@@ -42,7 +43,7 @@ _MODULES = {
     "bundle": ("bundles", "inspect", "load", "save"),
     "errors": ("PredictorError",),
     "fitting": ("fit",),
-    "importance": ("importances", "picture"),
+    "importance": ("draw", "importances", "picture"),
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),
     "sklearn_api": ("SklearnPredictor",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ from predictors import boosted, gp, hybrid
 from predictors.core import Fitted, Task, widening
 from predictors.errors import PredictorError
 from predictors.model import Base, Model
-from predictors.schema import Array, Schema, infer
+from predictors.schema import Array, Schema, fingerprint, infer
 
 FITS: dict[str, Callable[[Task], Fitted]] = {"gp": gp.fit, "hybrid": hybrid.fit, "xgboost": boosted.fit}
 _MARGIN = 0.97  # another kind must beat the process by 3 % to replace it
@@ -73,7 +72,7 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
     best = min(errors, key=lambda k: errors[k] / (1.0 if k == "gp" else _MARGIN))
     won = fits[best]
     widen = widening(won.forward(), len(y), len(data.schema.features))
-    facts = {"rows": len(y), "error": errors[best], "data": _fingerprint(data.encoded, data.y)}
+    facts = {"rows": len(y), "error": errors[best], "data": fingerprint(data.encoded, data.y)}
     why = _why(kind, best, errors, data.schema)
     return Model(best, data.schema, won.core, location, scale, widen, base, why, facts)
 
@@ -144,6 +143,3 @@ def _variances(noise: Any, y: Array, log: bool) -> Array:
         raise PredictorError("noise", "is negative or not finite", "pass standard deviations in units of y")
     return np.asarray((deviation / y if log else deviation) ** 2)
 
-
-def _fingerprint(encoded: Array, y: Array) -> str:
-    return hashlib.sha256(np.ascontiguousarray(np.c_[encoded, y]).tobytes()).hexdigest()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.boosted import Boosted
+from predictors.errors import PredictorError
 from predictors.gp import GaussianProcess
 from predictors.hybrid import Hybrid
 from predictors.model import Model
@@ -43,7 +44,14 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
 
 def picture(models: Mapping[str, Model], path: str | os.PathLike[str]) -> None:
     """An SVG heat map, features down and objectives across; darker matters more. A process's ARD, else trees' gain."""
-    columns = {name: next(iter(importances(model).values())) for name, model in models.items()}
+    draw({name: next(iter(importances(model).values())) for name, model in models.items()}, path)
+
+
+def draw(columns: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str]) -> None:
+    """An SVG heat map of shares by feature, one column a name: objectives, or the measures of one model.
+
+    Raises PredictorError when ``path`` cannot be written.
+    """
     features = list(dict.fromkeys(f for column in columns.values() for f in column))
     features.sort(key=lambda f: -max(column.get(f, 0.0) for column in columns.values()))
     size = (_LEFT + 4 * _CELL * len(columns) + 10, _TOP + _CELL * len(features) + 10)
@@ -55,7 +63,10 @@ def picture(models: Mapping[str, Model], path: str | os.PathLike[str]) -> None:
         x, most = _LEFT + 4 * _CELL * i, max(column.values()) or 1.0
         lines.append(_text(x + 2 * _CELL, _TOP - 8, name, "middle"))
         lines += [_cell(x, _TOP + _CELL * j, column.get(f, 0.0), most) for j, f in enumerate(features)]
-    Path(path).write_text("\n".join([*lines, "</svg>\n"]), encoding="utf-8")
+    try:
+        Path(path).write_text("\n".join([*lines, "</svg>\n"]), encoding="utf-8")
+    except OSError as error:
+        raise PredictorError(str(path), f"cannot be written ({error.strerror})", "choose another place") from None
 
 
 def _cell(x: int, y: int, share: float, most: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from predictors.core import Core
-from predictors.schema import Array, Schema
+from predictors.schema import Array, Schema, fingerprint
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,10 @@ class Model:
         mean, var = self.latent(self.schema.encode(X))
         extra = self.noise_variance if noise else 0.0
         return Prediction(mean, np.sqrt(var + extra), self.schema.log)
+
+    def saw(self, X: Any, y: Any) -> bool:
+        """Whether it was fitted to exactly these rows and measurements."""
+        return self.facts.get("data") == fingerprint(self.schema.encode(X), np.asarray(y, dtype=np.float64))
 
     def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
         """(n_samples, n) joint samples of the noise-free function at n rows, in units of y; equal for equal seeds."""

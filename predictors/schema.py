@@ -135,13 +135,15 @@ class Schema:
     def difference(self, other: Schema) -> str:
         """What differs in ``other``, in words; empty when nothing does. For refusing a file of another space."""
         mine, theirs = {f.name: f for f in self.features}, {f.name: f for f in other.features}
-        found = [f"lacks {n!r}" for n in mine if n not in theirs] + [f"adds {n!r}" for n in theirs if n not in mine]
+        found = [
+            f"{what} is {getattr(other, what)!r}, expected {getattr(self, what)!r}"
+            for what in ("target", "unit", "log")
+            if getattr(self, what) != getattr(other, what)
+        ]
+        found += [f"lacks {n!r}" for n in mine if n not in theirs] + [f"adds {n!r}" for n in theirs if n not in mine]
         for name in mine.keys() & theirs.keys():
             if mine[name] != theirs[name]:
                 found.append(f"{name!r} is {_words(theirs[name])}, expected {_words(mine[name])}")
-        for what in ("target", "unit", "log"):
-            if getattr(self, what) != getattr(other, what):
-                found.append(f"{what} is {getattr(other, what)!r}, expected {getattr(self, what)!r}")
         if not found and self.names != other.names:
             found.append("features are in another order")
         return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
@@ -192,6 +194,11 @@ class Schema:
     def _refuse(self, feature: Feature, value: Any) -> None:
         allowed = ", ".join(map(str, feature.values)) or "finite numbers"
         raise PredictorError(f"feature {feature.name!r}", f"value {value} is not allowed", f"allowed: {allowed}")
+
+
+def fingerprint(encoded: Array, y: Array) -> str:
+    """sha256 of encoded rows (n, k) and measurements (n,): which data a model was fitted to."""
+    return hashlib.sha256(np.ascontiguousarray(np.c_[encoded, y]).tobytes()).hexdigest()
 
 
 def infer(X: Any, target: str = "y", log: bool = False) -> Schema:

@@ -22,7 +22,7 @@ _COMMANDS = {
     "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",
     "robust": "decision", "portfolio": "decision", "init": "start", "doctor": "doctor", "completion": "completion",
     "attribute": "attribute",
-    "import": "intake",
+    "import": "intake", "predictors": "predictors",
 }  # fmt: skip
 
 
