@@ -28,7 +28,7 @@ SCHEMA = json.loads((PRESETS / "study.schema.json").read_text(encoding="utf-8"))
 
 @pytest.mark.parametrize("name", cli._COMMANDS)
 def test_help_says_of_a_command_what_the_command_says_of_itself(name):
-    command = getattr(import_module(f"cimbo.cli.{cli._COMMANDS[name]}"), name.replace("-", "_"))
+    command = getattr(import_module(f"cimbo.cli.{cli._COMMANDS[name]}"), cli._function(name))
     assert command.help.replace("\n", " ").startswith(cli.summary(name).rstrip("."))
 
 
