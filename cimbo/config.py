@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from cimbo import hardware
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, naming
 from cimbo.evaluators import modelled
-from cimbo.evaluators.joint import COSTS, JointEvaluator
+from cimbo.evaluators.joint import COSTS, METRICS, JointEvaluator
 from cimbo.evaluators.simulators import simulator
 from cimbo.networks import network
 from cimbo.objectives import Constraint, Objective, Problem
@@ -23,14 +25,7 @@ from cimbo.space import Choice, SearchSpace
 
 PRESETS = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "fmnist-vit"
-_KEYS: dict[str, set[str]] = {
-    "": {"title", "network", "hardware", "baseline", "objectives", "constraints", "search"},
-    "network": {"name", "genes", "accuracy", "accuracy_kind", "options"},
-    "hardware": {"space", "genes", "fixed", "simulator", "options"},
-    "objectives": {"name", "goal", "reference"},
-    "constraints": {"metric", "relation", "bound", "baseline"},
-    "search": {"initial", "batch"},
-}
+_SCHEMA = PRESETS / "study.schema.json"
 
 
 @dataclass(frozen=True)
@@ -51,9 +46,14 @@ class Config:
     @cached_property
     def problem(self) -> Problem:
         """Space, objectives and constraints. Raises BadInput naming the table that is wrong."""
-        space = SearchSpace(self._network_genes(), self._chip_genes())
-        objectives = tuple(Objective(**o) for o in self.data["objectives"])
-        return Problem(space, objectives, tuple(self._constraint(c) for c in self.data.get("constraints", ())))
+        with naming(self.name):
+            space = SearchSpace(self._network_genes(), self._chip_genes())
+            objectives = tuple(Objective(**o) for o in self.data["objectives"])
+            problem = Problem(space, objectives, tuple(self._constraint(c) for c in self.data.get("constraints", ())))
+            for metric in {o.name for o in problem.objectives} | {c.metric for c in problem.constraints}:
+                if metric not in METRICS:
+                    raise BadInput(metric, "is measured by no evaluation", f"use one of {', '.join(METRICS)}")
+            return problem
 
     def evaluator(self) -> JointEvaluator:
         """The real evaluation this study stands on."""
@@ -115,33 +115,25 @@ class Config:
 
     def _chip_genes(self) -> list[Choice]:
         chip = self.data.get("hardware", {})
-        spaces = {"core": False, "extended": True}
-        if chip.get("space", "core") not in spaces:
-            raise BadInput(f"{self.name}, hardware.space", f"{chip['space']!r} is unknown", "use 'core' or 'extended'")
-        genes = {c.name: c for c in hardware.chip_choices(extended=spaces[chip.get("space", "core")])}
+        genes = {c.name: c for c in hardware.chip_choices(extended=chip.get("space", "core") == "extended")}
+        usual = {c.name: c.values[-1] for c in genes.values()}
         for name, values in chip.get("genes", {}).items():
             if name not in genes:
                 raise BadInput(
                     f"{self.name}, hardware.genes.{name}", "is no gene of a chip", f"use one of {', '.join(genes)}"
                 )
             genes[name] = Choice(name, values)
+            with naming(f"hardware.genes.{name}"):
+                hardware.area_mm2([{**usual, name: value} for value in values])  # refuses what no chip can have
         return list(genes.values())
 
     def _constraint(self, entry: Mapping[str, Any]) -> Constraint:
-        where = f"{self.name}, constraint on {entry.get('metric')}"
-        if ("bound" in entry) == ("baseline" in entry):
-            raise BadInput(
-                where,
-                "needs either bound or baseline",
-                "give a bound in the metric's unit, or a factor of the baseline's",
-            )
+        where = f"constraint on {entry['metric']}"
         if "bound" in entry:
             return Constraint(entry["metric"], entry.get("relation", "<="), entry["bound"])
         costs = self.baseline_costs()
         if entry["metric"] not in costs:
             raise BadInput(where, "the baseline has no such metric", f"use one of {', '.join(costs)}")
-        if not isinstance(entry["baseline"], int | float):
-            raise BadInput(where, f"baseline is {entry['baseline']!r}", "give a factor, such as 1.0")
         return Constraint(entry["metric"], entry.get("relation", "<="), entry["baseline"] * costs[entry["metric"]])
 
 
@@ -177,64 +169,71 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(path, f"cannot be read ({error.strerror})", "give the path of a study.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
 
 
+@cache
+def _validator() -> Callable[[Any], Any]:
+    import fastjsonschema
+
+    validate: Callable[[Any], Any] = fastjsonschema.compile(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+    return validate
+
+
 def _checked(name: str, data: dict[str, Any]) -> Config:
-    for required in ("network", "objectives"):
-        if not data.get(required):
-            raise BadInput(
-                f"{name}, {required}", "is missing", f"add [{required}]; cimbo presets shows complete studies"
-            )
-    _check_keys(name, "", data)
-    _check_values(name, data)
-    for table, kind in (
-        ("network", dict),
-        ("hardware", dict),
-        ("search", dict),
-        ("objectives", list),
-        ("constraints", list),
-    ):
-        if not isinstance(data.get(table, kind()), kind):
-            raise BadInput(
-                f"{name}, {table}", f"is not a {'table' if kind is dict else 'list of tables'}", "see a preset"
-            )
-        for entry in [data[table]] if kind is dict and table in data else data.get(table, ()):
-            _check_keys(name, table, entry)
-    for table, key in (("network", "name"), ("objectives", "name"), ("objectives", "goal"), ("constraints", "metric")):
-        entries = [data[table]] if isinstance(data.get(table), dict) else data.get(table, [])
-        if any(key not in e for e in entries):
-            raise BadInput(f"{name}, {table}", f"lacks the key {key!r}", "add it")
+    """Checks ``data`` against the schema that editors use. Raises BadInput naming the place."""
+    from fastjsonschema import JsonSchemaValueException
+
+    try:
+        _validator()(data)
+    except JsonSchemaValueException as error:
+        raise _told(name, error) from None
+    for place, value in _leaves(data):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadInput(f"{name}, {place}", f"is {value}", "give a finite number")
     return Config(name, data)
 
 
-def _check_values(name: str, data: Mapping[str, Any]) -> None:
-    search, chip = data.get("search", {}), data.get("hardware", {})
-    for key, value in search.items() if isinstance(search, dict) else ():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadInput(f"{name}, search.{key}", f"is {value!r}", "give a whole number of at least 1")
-    for table in ("genes", "fixed", "options") if isinstance(chip, dict) else ():
-        if not isinstance(chip.get(table, {}), dict):
-            raise BadInput(f"{name}, hardware.{table}", "is not a table", "write one line of NAME = VALUE each")
-    for gene, values in chip.get("genes", {}).items() if isinstance(chip, dict) else ():
-        if not isinstance(values, list):
-            raise BadInput(
-                f"{name}, hardware.genes.{gene}", f"is {values!r}", "list the values it may take, as [64, 128]"
-            )
+def _told(name: str, error: Any) -> BadInput:
+    """What the validator complains of, in our words."""
+    place = ".".join(error.path[1:])
+    table = error.definition.get("properties", {})
+    if error.rule == "additionalProperties" and error.rule_definition is False:
+        unknown = next(key for key in error.value if key not in table)
+        return BadInput(
+            f"{name}, {_joined(place, unknown)}", "is no key of a study", f"use one of {', '.join(sorted(table))}"
+        )
+    if error.rule == "required":
+        missing = next(key for key in error.rule_definition if key not in error.value)
+        return BadInput(f"{name}, {_joined(place, missing)}", "is missing", "add it; cimbo init shows a complete study")
+    if error.rule == "oneOf":
+        what, todo = (
+            "needs either bound or baseline",
+            "give a bound in the metric's unit, or a factor of the baseline's",
+        )
+        return BadInput(f"{name}, {place}", what, todo)
+    wanted = error.message.partition(" must ")[2]
+    return BadInput(f"{name}, {place}", f"is {error.value!r:.60}", f"it must {wanted}")
 
 
-def _check_keys(name: str, table: str, entry: Mapping[str, Any]) -> None:
-    for key in entry:
-        if key not in _KEYS[table]:
-            where = f"{name}, {table}.{key}" if table else f"{name}, {key}"
-            raise BadInput(where, "is no key of a study", f"use one of {', '.join(sorted(_KEYS[table]))}")
+def _joined(*parts: str) -> str:
+    return ".".join(filter(None, parts))
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from _leaves(inner, _joined(place, str(key)))
+    else:
+        yield place, value
 
 
 def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
     """What a study file was made from. Raises BadInput for a study that was made in Python, not from a description."""
-    stored = definition.get("config")
-    if not isinstance(stored, Mapping) or not isinstance(stored.get("data"), dict):
+    stored = definition.get("config") or {}
+    if "data" not in stored:
         raise BadInput(
             where, "was not started from a preset or a study.toml", "go on with it in Python, where its evaluator is"
         )

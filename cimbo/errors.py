@@ -1,5 +1,8 @@
 """The one exception a user meets: a single line that says where, what is wrong and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class BadInput(ValueError):
     """Input cimbo cannot work with. ``str(error)`` is the whole line ``where: what is wrong; what to do``.
@@ -9,4 +12,20 @@ class BadInput(ValueError):
 
     def __init__(self, where: object, what: str, todo: str) -> None:
         self.where, self.what, self.todo = str(where), what, todo
-        super().__init__(f"{self.where}: {what}; {todo}".replace("\n", " "))
+        super().__init__(printable(f"{self.where}: {what}; {todo}"))
+
+
+def printable(text: str) -> str:
+    """``text`` as one line without a character that a terminal would obey; those are written out (``\\x1b``)."""
+    return "".join(c if c.isprintable() else " " if c in "\r\n\t" else ascii(c)[1:-1] for c in text)
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Whatever BadInput is raised inside says ``where`` it came from, a file for instance."""
+    try:
+        yield
+    except BadInput as error:
+        if str(where) in str(error):
+            raise
+        raise BadInput(f"{where}, {error.where}", error.what, error.todo) from None

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from cimbo import engine, events, tabular
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, naming
 from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Search, State, propose
@@ -77,15 +77,26 @@ class Study:
         if space is None and objectives is None:
             if path is None:
                 raise BadInput("study", "has neither a file nor a space", "give space= and objectives=")
-            store = Store.open(path, None, readonly=readonly)
-            return Study(store, Problem.from_json(store.definition), int(store.definition.get("seed", 0)))
+            return Study._of(Store.open(path, None, readonly=readonly), None)
         if space is None or not objectives:
             raise BadInput(
                 "study", "needs a space and objectives together", "give both, or neither for an existing file"
             )
         problem = Problem(space, tuple(objectives), tuple(constraints))
         store = Store.open(path, {**problem.to_json(), "seed": seed, **(about or {})}, readonly=readonly)
-        return Study(store, problem, int(store.definition.get("seed", seed)))
+        return Study._of(store, problem)
+
+    @staticmethod
+    def _of(store: Store, problem: Problem | None) -> Study:
+        """The study in an open file, which is closed again when that holds none."""
+        try:
+            with naming(store.path):
+                _check_definition(store.definition)
+                problem = problem or Problem.from_json(store.definition)
+                return Study(store, problem, store.definition.get("seed", 0))
+        except BaseException:
+            store.close()
+            raise
 
     def what_if(self, limits: Iterable[Constraint] = (), fixed: Mapping[str, Any] | None = None) -> Study:
         """The same log asked another question: under other bounds, with genes kept at a value. Nothing is evaluated again.
@@ -333,6 +344,16 @@ class Study:
 def _agrees(params: Params, fixed: Mapping[str, Any]) -> bool:
     """Whether every fixed gene that a design has keeps its value."""
     return all(params.get(name, value) == value for name, value in fixed.items())
+
+
+def _check_definition(definition: Mapping[str, Any]) -> None:
+    """Raises BadInput when what a file says of its origin is not of the form that this class writes."""
+    config = definition.get("config") or {}
+    data = config.get("data") or {} if isinstance(config, dict) else {}
+    told = [("seed", definition.get("seed", 0), int), ("versions", definition.get("versions", {}), dict)]
+    for name, value, kind in [*told, ("config", config, dict), ("config.data", data, dict)]:
+        if not isinstance(value, kind):
+            raise BadInput(name, f"is {value!r:.40}, damaged", "restore the file from a copy")
 
 
 @dataclass(frozen=True)

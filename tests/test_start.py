@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cimbo import cli
 from cimbo.cli import run
 from cimbo.cli.progress import fitting
-from cimbo.config import _KEYS, PRESETS, load, presets
+from cimbo.config import PRESETS, load, presets
 from cimbo.testing import kits
 
 SCHEMA = json.loads((PRESETS / "study.schema.json").read_text(encoding="utf-8"))
@@ -83,14 +83,6 @@ def test_what_init_comments_out_is_right_once_the_comment_signs_are_gone(tmp_pat
     assert [o.name for o in about.problem.objectives] == ["accuracy", "latency_ms", "energy_uj"]
     assert about.evaluator().fixed == {"node_nm": 28}
     assert about.problem.space.choices[-6].values == (5, 6)  # adc_bits
-
-
-def test_the_schema_knows_the_keys_that_the_loader_knows():
-    assert set(SCHEMA["properties"]) == _KEYS[""]
-    for table in ("network", "hardware", "search"):
-        assert set(SCHEMA["properties"][table]["properties"]) == _KEYS[table]
-    for table in ("objectives", "constraints"):
-        assert set(SCHEMA["properties"][table]["items"]["properties"]) == _KEYS[table]
 
 
 def test_an_editor_s_validator_accepts_the_presets_and_refuses_a_typing_error():

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from cimbo.cli.options import json_object, simulator_option, simulator_options_option
+from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
 from cimbo.cli.output import emit, format_option
+from cimbo.errors import BadInput, naming, printable
 
 
 @click.command()
@@ -33,7 +34,7 @@ def presets(style: str) -> None:
 @format_option
 def simulate(
     *, name: str, subnet: str | None, hardware: str, simulator: str | None, simulator_options: str, style: str
-) -> None:
+) -> int:
     """One network on one chip: latency, energy, area, and what bounds each layer."""
     from cimbo.evaluators import simulators
     from cimbo.networks import network
@@ -42,7 +43,13 @@ def simulate(
     genes = family.largest() if subnet is None else json_object("--subnet", subnet)
     _check_genes(genes, [c.name for c in family.choices()])
     who = simulators.simulator(simulator or "cimbo", **json_object("--simulator-options", simulator_options))
-    answer = dict(who.simulate(family.workload(genes), json_object("--hardware", hardware)))
+    chip = json_object("--hardware", hardware)
+    try:
+        with naming(origin("--hardware", hardware)):
+            answer = dict(who.simulate(family.workload(genes), chip))
+    except RuntimeError as error:  # how simulators say that they cannot
+        click.echo(f"{who.name}: {printable(str(error))}; try another design", err=True)
+        return 1
     layers = answer.pop("layers", [])
     rows = [layer_row(layer) for layer in layers]
     rows.append({"layer": "TOTAL", "cycles": answer.get("cycles"), "bound": "", "energy_uj": answer.get("energy_uj")})
@@ -52,11 +59,10 @@ def simulate(
     )
     for warning in answer.get("warnings", []):
         click.echo(f"warning: {warning}", err=True)
+    return 0
 
 
 def _check_genes(genes: dict[str, Any], known: list[str]) -> None:
-    from cimbo.errors import BadInput
-
     for name in genes:
         if name not in known:
             raise BadInput(f"--subnet, {name}", "is no gene of this network", f"the genes are {', '.join(known)}")

@@ -14,7 +14,7 @@ import click
 
 from cimbo import engine
 from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, naming
 from cimbo.loop import Study
 from cimbo.objectives import Problem
 
@@ -113,9 +113,9 @@ def open_or_start(
     chosen = asked or preset(DEFAULT_PRESET)
     if simulator is not None:
         chosen = chosen.with_simulator(simulator, json_object("--simulator-options", simulator_options))
-    if simulator is not None or weights is not None:
-        chosen.evaluator().check()
     problem = chosen.problem
+    with naming(chosen.name):
+        chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)
     return study, chosen
@@ -208,9 +208,14 @@ def json_object(name: str, text: str) -> dict[str, Any]:
         source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
         value = json.loads(source)
     except OSError as error:
-        raise BadInput(name, f"{text[1:]} cannot be read ({error.strerror})", "name a readable file") from None
-    except ValueError as error:
-        raise BadInput(name, f"is not JSON ({error})", 'give an object such as {"rows": 128}') from None
+        raise BadInput(origin(name, text), f"cannot be read ({error.strerror})", "name a readable file") from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(origin(name, text), f"is not JSON ({error})", 'give an object such as {"rows": 128}') from None
     if not isinstance(value, dict):
-        raise BadInput(name, "is no JSON object", 'give an object such as {"rows": 128}')
+        raise BadInput(origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}')
     return value
+
+
+def origin(name: str, text: str) -> str:
+    """Where an option's value comes from: the option, and the file after an @."""
+    return f"{name} {text[1:]}" if text.startswith("@") else name

@@ -42,6 +42,7 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
 def optimize(*, budget: int, style: str, **asked: Any) -> int:
     """Search, verify every candidate, print the verified front. The same command resumes."""
     positive("--budget", budget)
+    asked["priors"] = bundles(asked.pop("bundles"))
     with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (whole, config):
         study = narrowed(whole, asked["fixes"], asked["limits"])
         evaluator = config.evaluator()
@@ -89,14 +90,14 @@ def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> 
 
 def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]) -> Guidance:
     cheap = _cheap(study, evaluator, asked["cost_model"])
-    priors = from_study(study, config, asked["other"], cheap) | bundles(asked["bundles"])
+    priors = from_study(study, config, asked["other"], cheap) | asked["priors"]
     initial = int(config.data.get("search", {}).get("initial", 20))
     return Guidance(cheap, views=views(evaluator), priors=priors, initial=initial)
 
 
 def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
     """How a study is searched when nothing special is asked for."""
-    return _guidance(study, config, evaluator, {"cost_model": "auto", "bundles": None, "other": None})
+    return _guidance(study, config, evaluator, {"cost_model": "auto", "priors": {}, "other": None})
 
 
 def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:

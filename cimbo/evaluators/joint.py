@@ -22,6 +22,7 @@ from cimbo.space import Params
 from cimbo.workload import Workload
 
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
+METRICS = ("accuracy", *COSTS)
 KEPT = 20_000  # workloads kept in memory
 
 
@@ -83,7 +84,7 @@ class JointEvaluator:
 
     def check(self) -> None:
         """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly."""
-        _ = self._family, self._accuracy, self._simulator
+        _ = self._family, self._simulator, self._accuracy  # the last may load a learning library
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """An accuracy that was measured before, by whichever process."""

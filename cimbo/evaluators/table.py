@@ -70,7 +70,7 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
             return _read_parquet(path)
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(path, f"cannot be read ({error})", "give a CSV or Parquet file") from None
 
 

@@ -256,7 +256,9 @@ def _connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
     with schema.one_line_errors(file):
         connection = schema.connect(_address(file, readonly=readonly), uri=True)
         try:
-            if not readonly:
+            if readonly:  # where it may, SQLite opens the file as a writer does, to tidy up behind itself
+                connection.execute("PRAGMA query_only = ON")
+            else:
                 schema.migrate(connection)
             schema.check_whole(connection, file)
         except BaseException:
@@ -266,12 +268,15 @@ def _connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
 
 
 def _address(file: Path, *, readonly: bool) -> str:
-    if not readonly:
-        return f"{file.as_uri()}?mode=rw"
+    mode = "rw"
+    if readonly and (schema.has_log(file) or not os.access(file, os.W_OK)):
+        mode = "ro"
     # Without a log there is nothing to share with a writer, so the file can be read even from where SQLite may not
     # put its shared memory: a read-only folder, a network.
-    frozen = not schema.has_log(file) and (not os.access(file.parent, os.W_OK) or place.on_network(file) is not None)
-    return f"{file.as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
+    shared = os.access(file.parent, os.W_OK) and place.on_network(file) is None
+    if readonly and not shared:
+        mode = "ro" if schema.has_log(file) else "ro&immutable=1"
+    return f"{file.as_uri()}?mode={mode}"
 
 
 def _same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
