@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import drills
 import malformed
+import payloads
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,21 @@ def faults(_: int) -> Iterator[Line]:
 
 def files(_: int) -> Iterator[Line]:
     found = malformed.malformed_drill(300)
-    good = not (found.accepted or found.not_one_line or found.wrote_something) and found.slowest_s < 2
-    yield Line("300 malformed study files", good, "one line, under 2 s, nothing written", asdict(found))
+    doors = ", ".join(door.file for door in malformed.DOORS if malformed.find_spec(door.needs))
+    asked = "one line naming file and place, exit code 2, under 2 s, nothing written"
+    yield Line("300 malformed inputs", not found.wrong, asked, {"as": doors, **asdict(found)})
+    try:
+        wrong = malformed.read_only_drill()
+        yield Line("read-only disk", not wrong, asked, {"commands": len(malformed.READ_ONLY), "wrong": wrong})
+    except PermissionError as error:
+        yield Line("read-only disk", None, asked, {"skipped": str(error)})
+
+
+def hostile(_: int) -> Iterator[Line]:
+    found = payloads.payload_drill()
+    good = not (found.executed or found.outside or found.escaped or found.markup)
+    asked = "0 executed, 0 files outside the target, no order to a terminal, the report escapes them"
+    yield Line("payloads", good, asked, asdict(found))
 
 
 def disk(_: int) -> Iterator[Line]:
@@ -106,7 +120,7 @@ def signals(_: int) -> Iterator[Line]:
 
 DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
     "kills": kills, "search": search, "shortfall": shortfall, "swarms": swarms,
-    "faults": faults, "files": files, "disk": disk, "signals": signals,
+    "faults": faults, "files": files, "payloads": hostile, "disk": disk, "signals": signals,
 }  # fmt: skip
 
 

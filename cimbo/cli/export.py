@@ -11,7 +11,7 @@ import click
 
 from cimbo import tabular
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_csv, write
+from cimbo.cli.output import as_csv, show, write
 from cimbo.cli.view import labelled, standing
 from cimbo.errors import BadInput
 from cimbo.loop import Study
@@ -33,7 +33,7 @@ def export(target: str, out: Path | None, file: str) -> None:
 
 def _print(text: str, out: Path | None) -> None:
     if out is None:
-        click.echo(text, nl=False)
+        show(text)
     else:
         write(out, text)
 

@@ -17,6 +17,7 @@ from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput, naming
 from cimbo.loop import Study
 from cimbo.objectives import Problem
+from cimbo.store import check_place
 
 F = TypeVar("F", bound=Callable[..., Any])
 VERSIONED = ("cimbo", "torch", "botorch", "numpy", "scipy", "xgboost-cpu", "xgboost", "scikit-learn")
@@ -114,6 +115,7 @@ def open_or_start(
     if simulator is not None:
         chosen = chosen.with_simulator(simulator, json_object("--simulator-options", simulator_options))
     problem = chosen.problem
+    check_place(Path(file).absolute())
     with naming(chosen.name):
         chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}

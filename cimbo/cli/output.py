@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, printable
 
 format_option = click.option(
     "--format",
@@ -27,11 +27,16 @@ format_option = click.option(
 def emit(style: str, rows: Sequence[Mapping[str, Any]], document: Any) -> None:
     """Print ``document`` as JSON, or ``rows`` as a table or CSV."""
     if style == "json":
-        click.echo(json.dumps(_finite(document), indent=2, ensure_ascii=False))
+        show(json.dumps(_finite(document), indent=2, ensure_ascii=False) + "\n")
     elif style == "csv":
-        click.echo(as_csv(rows), nl=False)
+        show(as_csv(rows))
     else:
-        click.echo(as_table(rows))
+        show(as_table(rows) + "\n")
+
+
+def show(text: str) -> None:
+    """Print to stdout; a name out of a file cannot give orders to the terminal."""
+    click.echo("\n".join(map(printable, text.split("\n"))), nl=False)
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -69,9 +69,13 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
         if path.suffix == ".parquet":
             return _read_parquet(path)
         with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(path, f"cannot be read ({error})", "give a CSV or Parquet file") from None
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise BadInput(f"{path} line {number}", "has another number of cells than the header", "correct that line")
+    return rows
 
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:

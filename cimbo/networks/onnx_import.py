@@ -43,6 +43,8 @@ def from_onnx(file: str | Path) -> Workload:
     layers: list[Layer] = []
     for index, node in enumerate(graph.node):
         where = f"{file}: node {node.name or index} ({node.op_type})"
+        if node.op_type not in _FREE and (len(node.input) < 1 + (node.op_type in _LAYERS) or not node.output):
+            raise BadInput(where, "lacks an input or an output", "export the network again")
         if node.op_type in _LAYERS:
             layers.append(_LAYERS[node.op_type](where, node, (sizes, constants)))
         elif node.op_type in _VECTOR:
@@ -51,6 +53,8 @@ def from_onnx(file: str | Path) -> Workload:
             known = ", ".join(sorted((*_LAYERS, *_VECTOR)))
             raise BadInput(where, "is an operator we do not know", f"replace it by one of {known}")
     weights = sum(layer.stationary for layer in layers if not layer.dynamic)
+    if not layers:
+        raise BadInput(file, "holds no product of matrices", "give a network with a convolution or a linear layer")
     return Workload(Path(file).stem, tuple(layers), max(sum(constants.values()) - weights, 0))
 
 

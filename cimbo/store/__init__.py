@@ -12,7 +12,7 @@ The contract, in prose:
 * A study file is only data: opening one runs nothing from it. See SECURITY.md.
 """
 
-from cimbo.store.log import Store
+from cimbo.store.log import Store, check_place
 from cimbo.store.values import Record
 
-__all__ = ["Record", "Store"]
+__all__ = ["Record", "Store", "check_place"]

@@ -46,7 +46,7 @@ class Store:
             return Store(schema.newborn(to_json(asked or {}, "definition")), "study in memory", readonly=False)
         file = Path(path).expanduser().resolve()
         if not readonly:
-            _refuse_place(file)
+            check_place(file)
         if not file.exists():
             _create(file, asked, readonly=readonly)
         connection = _connect(file, readonly=readonly)
@@ -228,7 +228,8 @@ class Store:
         return from_json(text, f"{self.path}, {where}")
 
 
-def _refuse_place(file: Path) -> None:
+def check_place(file: Path) -> None:
+    """Raises BadInput where no study can be written: a missing folder, a network file system, a read-only disk."""
     if not file.parent.is_dir():
         raise BadInput(file, "its folder does not exist", "create the folder, or choose another place")
     if file.is_dir():

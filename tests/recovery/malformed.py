@@ -6,17 +6,24 @@ import json
 import random
 import re
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+
+from drills import small_disk
 
 import predictors
 from cimbo import config
 from cimbo.cli import run
+from cimbo.errors import BadInput
+from cimbo.networks.onnx_import import from_onnx
 from cimbo.store import Store
 from predictors import bundle
 
@@ -33,6 +40,7 @@ class Door:
     good: Callable[[Path], bytes]
     commands: list[Callable[[str], list[str]]]
     damages: list[Damage]
+    needs: str = "cimbo"
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,23 @@ class Malformed:
 
 
 def answer(arguments: list[str]) -> Answer:
-    """Runs a command in this process."""
+    """Runs a command in this process. ``onnx FILE`` stands for reading a network, which no command does."""
     out, said, begin = io.StringIO(), io.StringIO(), time.perf_counter()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
         try:
-            code: int | str = run(arguments)
+            code: int | str = run(arguments) if arguments[0] != "onnx" else read_onnx(arguments[1])
         except Exception as error:
             code = f"{type(error).__name__}: {error}"
     return Answer(code, out.getvalue(), said.getvalue(), time.perf_counter() - begin)
+
+
+def read_onnx(file: str) -> int:
+    try:
+        from_onnx(file)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -113,6 +130,13 @@ def good_bundle(folder: Path) -> bytes:
     image = (folder / "good.cimpred").read_bytes()
     (folder / "good.cimpred").unlink()
     return image
+
+
+def good_import(_: Path) -> bytes:
+    space = config.preset("fmnist-vit").problem.space
+    names = [*space.names, "accuracy", "latency_ms", "area_mm2"]
+    rows = [{**design, "accuracy": 85.5, "latency_ms": 0.125, "area_mm2": 2.5} for design in space.sobol(9, 0)]
+    return "\n".join([",".join(names), *(",".join(str(row.get(n, "")) for n in names) for row in rows), ""]).encode()
 
 
 def good_json(_: Path) -> bytes:
@@ -300,6 +324,20 @@ DOORS = [
         ],
     ),
     Door(
+        "measured.csv",
+        good_import,
+        [lambda file: ["import", file, "--study", "new.db"]],
+        [
+            lambda image, dice: image[: dice.randrange(1, image.index(b"0.125"))],
+            lambda image, dice: image[: (cut := image.rindex(b"85.5"))] + bytes(20) + image[cut + 20 :],
+            *OTHERS, prose,
+            rewritten("0.125", "nan", "fast", "", "-0.125", "1e999", "0.125,7", '"0.125', "inf", "9" * 200_000),
+            rewritten("^depth", "deep", "", "depth,depth", "\0", "x" * 200_000),
+            rewritten(r"^\d+,", "77,", "-1,", "x,", ",", "{'depth': [,", "{" * NESTED + ",", "[" * NESTED + ","),
+            lambda image, dice: image.replace(b"85.5", "85,5€".encode("cp1252")),
+        ],
+    ),
+    Door(
         "chip.json",
         good_json,
         [lambda file: ["simulate", "--network", "fmnist-vit", "--hardware", f"@{file}"]],
@@ -322,17 +360,38 @@ DOORS = [
             forged(model={"kind": "__import__('os')"}),
         ],
     ),
+    Door(
+        "network.onnx",
+        good_onnx,
+        [lambda file: ["onnx", file]],
+        [
+            truncated, lambda image, dice: image[:30] + bytes(len(image) - 30), *OTHERS, prose,
+            network_of([], {}, {"x": [1]}),
+            network_of([("Conv", ["x"], ["y"])], {}, {"x": [1, 3, 8, 8]}),
+            network_of([("Conv", [], [])], {}, {"x": [1, 3, 8, 8]}),
+            network_of([("Conv", ["x", "w"], ["y"])], {"w": [8, 3, 3, 3]}, {"x": [1, 3, "h", 8]}),
+            network_of([("Conv", ["x", "w"], ["y"])], {"w": [8, 3, 3, 5]}, {"x": [1, 3, 8, 8]}),
+            network_of([("Conv", ["x", "w"], ["y"])], {"w": [2**62] * 4}, {"x": [1, 3, 8, 8]}),
+            network_of([("Conv", ["x", "w"], ["y"])], {"w": [-8, 3, 3, 3]}, {"x": [1, 3, 8, 8]}),
+            network_of([("Conv", ["x", "w"], ["y"])], {"w": [8, 3, 3, 3]}, {"x": [3]}),
+            network_of([("Conv", ["y", "w"], ["y"])], {"w": [8, 3, 3, 3]}, {"x": [1, 3, 8, 8]}),
+            network_of([("MatMul", ["x", "x"], ["y"])], {}, {"x": [3]}),
+            network_of([("Gemm", ["x", "w"], ["y"])], {"w": [3]}, {"x": [1, 3]}),
+            network_of([("Loop", ["x", "w"], ["y"])], {"w": [3]}, {"x": [1, 3]}),
+        ],
+        needs="onnx",
+    ),
 ]  # fmt: skip
 
 
 def malformed_drill(count: int, seed: int = 0) -> Malformed:
     """``count`` malformed inputs, an equal share through each door; each in an empty folder."""
     dice, wrong, slowest = random.Random(seed), list[str](), 0.0
+    doors = [door for door in DOORS if find_spec(door.needs)]
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
-        images = {door.file: door.good(Path(name)) for door in DOORS}
+        images = {door.file: door.good(Path(name)) for door in doors}
         for i in range(count):
-            door = DOORS[i % len(DOORS)]
-            turn = i // len(DOORS)
+            door, turn = doors[i % len(doors)], i // len(doors)
             damage = door.damages[turn % len(door.damages)]
             Path(door.file).write_bytes(damage(images[door.file], dice))
             before = contents(Path())
@@ -345,3 +404,25 @@ def malformed_drill(count: int, seed: int = 0) -> Malformed:
             for path in after:
                 Path(path).unlink()
     return Malformed(count, wrong, slowest)
+
+
+READ_ONLY: list[tuple[str, list[str]]] = [
+    ("study.db", ["optimize", "--budget", "1", "--study", "study.db"]),
+    ("new.db", ["optimize", "--budget", "1", "--study", "new.db"]),
+    ("out.html", ["report", "--study", "study.db", "-o", "out.html"]),
+    ("out.csv", ["export", "--study", "study.db", "-o", "out.csv"]),
+    ("study.schema.json", ["init"]),
+]
+
+
+def read_only_drill() -> list[str]:
+    """Commands that would write on a disk that is read-only; mounting it needs root. What was answered wrongly."""
+    with small_disk(8) as folder, contextlib.chdir(folder):
+        Path("study.db").write_bytes(good_study(folder))
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        before = contents(folder)
+        answers = [(arguments, complaint(answer(arguments), file)) for file, arguments in READ_ONLY]
+        looked = answer(["status", "--study", "study.db"])
+        wrong = [f"{arguments}: {told}" for arguments, told in answers if told]
+        wrong += [f"status: {looked.said}"] if looked.code != 0 else []
+        return wrong + (["wrote"] if contents(folder) != before else [])
