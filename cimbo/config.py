@@ -188,16 +188,25 @@ def _checked(name: str, data: dict[str, Any]) -> Config:
     try:
         _validator()(data)
     except JsonSchemaValueException as error:
-        raise _told(name, error) from None
+        raise _told(name, _place(data, error.path[1:]), error) from None
     for place, value in _leaves(data):
         if isinstance(value, float) and not math.isfinite(value):
             raise BadInput(f"{name}, {place}", f"is {value}", "give a finite number")
     return Config(name, data)
 
 
-def _told(name: str, error: Any) -> BadInput:
+def _place(value: Any, path: list[str]) -> str:
+    """``path`` in words: an entry of a list by its name rather than its number."""
+    words = []
+    for step in path:
+        value = value[int(step)] if isinstance(value, list) else value[step]
+        known = [value[key] for key in ("name", "metric") if key in value] if isinstance(value, dict) else []
+        words.append(str(known[0]) if known and step.isdigit() else step)
+    return ".".join(words)
+
+
+def _told(name: str, place: str, error: Any) -> BadInput:
     """What the validator complains of, in our words."""
-    place = ".".join(error.path[1:])
     table = error.definition.get("properties", {})
     if error.rule == "additionalProperties" and error.rule_definition is False:
         unknown = next(key for key in error.value if key not in table)
