@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cimbo.errors import BadInput
-from cimbo.supernets import imagenet, nonideal
-from cimbo.supernets.elastic import set_effect
+from cimbo.supernets import imagenet
+from cimbo.supernets.elastic import ArrayEffect, set_effect
 from cimbo.supernets.imagenet import Arrays, Folder, prepared
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.tally import Tally, wilson
 from cimbo.supernets.weights import FORMATS, elastic
 
+CLIP = 4.0  # half a converter's range, in standard deviations of a partial sum
 #: What the genes of these networks begin with; all others are of the chip.
 SUBNET = ("resolution", "depth", "width", "kernel", "expand", "heads", "ffn")
 
@@ -34,7 +36,8 @@ class CheckpointAccuracy:
     ``images`` of them, drawn once with ``seed``, serve the search ("validation"), ``test_images`` others the end ("test").
     Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
     ``normalise``: "imagenet" or "half" (mean and deviation 0.5, as ViT-B of Google wants). Batches already answered are
-    read from ``cache``, a file that several processes share. Raises BadInput for options that cannot be used.
+    read from ``cache``, a file that several processes share. Of the chip, the converters act on the accuracy, in the equivalent
+    form (:func:`converters`). Raises BadInput for options that cannot be used.
     """
 
     network: str
@@ -47,7 +50,7 @@ class CheckpointAccuracy:
     seed: int = 0
     normalise: str = "imagenet"
     cache: str = "imagenet-cache.jsonl"
-    genes: tuple[str, ...] = nonideal.GENES
+    genes: tuple[str, ...] = ("adc_bits", "array")
 
     def __post_init__(self) -> None:
         for name in ("images", "test_images", "calibration", "batch"):
@@ -132,7 +135,7 @@ class CheckpointAccuracy:
     def _right(self, design: Mapping[str, Any], index: NDArray[np.int64], about: str) -> int:
         """How many of the images are told right; the chip's noise depends on which they are, not on what was run before."""
         seed = int.from_bytes(hashlib.blake2b(about.encode(), digest_size=4).digest(), "big")
-        set_effect(self._module, nonideal.effect(design, seed))
+        set_effect(self._module, converters(design, seed))
         logits = self._module(self._pixels(self._source, index, design), design)
         return int((logits.argmax(1).numpy() == self._source.labels[index]).sum())
 
@@ -149,6 +152,25 @@ class CheckpointAccuracy:
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "parts"}
+
+
+def converters(chip: Mapping[str, Any], seed: int) -> ArrayEffect | None:
+    """What ``adc_bits``-bit converters of an analog array add to a product; a digital one adds nothing.
+
+    With a range of CLIP standard deviations to either side, calibrated on each product, and uniform rounding, noise of variance
+    v CLIP^2 / (3 * 4^bits) for a product of variance v, whatever the rows are: nb = R / rows partial sums of variance v / nb
+    are rounded in steps of 2 CLIP sqrt(v / nb) / 2^bits, each with variance step^2 / 12.
+    """
+    if chip.get("array", "analog_sram") == "digital_sram" or "adc_bits" not in chip:
+        return None
+    relative = CLIP / (math.sqrt(3.0) * 2.0 ** int(chip["adc_bits"]))
+    generator = torch.Generator().manual_seed(seed)
+
+    def effect(product: Tensor, rows: int) -> Tensor:
+        noise = torch.empty(product.shape).normal_(generator=generator)
+        return product.add(noise, alpha=relative * product.std().item())
+
+    return effect
 
 
 @cache

@@ -15,7 +15,7 @@ from cimbo import BadInput
 from cimbo.cli import run
 from cimbo.networks import network
 from cimbo.supernets import imagenet
-from cimbo.supernets.checkpoint import CheckpointAccuracy
+from cimbo.supernets.checkpoint import CheckpointAccuracy, converters
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.tally import Tally, wilson
 from cimbo.supernets.weights import elastic
@@ -143,6 +143,18 @@ def test_calibration_over_batches_is_calibration_over_all_images():
     assert torch.allclose(layer.running_var[:3], x[:, :3].var((0, 2, 3), unbiased=False), atol=1e-4)
     assert layer.running_mean[3:].eq(0).all()
     assert layer.running_var[3:].eq(1).all()
+
+
+def test_converters_add_the_noise_of_uniform_rounding_and_digital_arrays_none():
+    x, rows = torch.randn(4000, 64), 64
+    for bits in (4, 6):
+        found = converters({"adc_bits": bits}, 1)(x, rows)
+        step = 2 * 4.0 * x.std() / 2**bits  # one block: the whole product is converted at once
+        rounded = (x / step).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1)) * step
+        assert (found - x).std().item() == pytest.approx((rounded - x).std().item(), rel=0.05)
+        assert torch.equal(found, converters({"adc_bits": bits}, 1)(x, rows))
+        assert not torch.equal(found, converters({"adc_bits": bits}, 2)(x, rows))
+    assert converters({"adc_bits": 4, "array": "digital_sram"}, 1) is None
 
 
 # ---- images ---------------------------------------------------------------------------------------------------------
