@@ -44,6 +44,41 @@ def test_what_is_recorded_is_read_back_exactly(path: Path):
         assert store.count() == 1
 
 
+def test_what_was_synced_last_holds_all_that_is_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After a power cut there may be nothing but what was synced: here, copies made whenever that happens."""
+    synced, fsync = path.parent / "synced.db", os.fsync
+
+    def copy(descriptor: int) -> None:
+        fsync(descriptor)
+        for end in ("", "-wal"):
+            synced.with_name(synced.name + end).write_bytes(path.with_name(path.name + end).read_bytes())
+
+    with Store.open(path, DEFINITION) as store, Store.open(path) as other:
+        monkeypatch.setattr("cimbo.store.log.os.fsync", copy)
+        store.claim([("k", PARAMS)], owner="me", lease_s=60)
+        assert not synced.exists()  # a lease need not survive
+        for each in (store, other):
+            each._connection.execute("PRAGMA wal_autocheckpoint = 20")  # so that there are several
+        for i in range(60):
+            last = put((store, other)[i % 2], f"k{i}", status="failed" if i % 7 == 0 else "done")
+            put(store, f"k{i}", status="failed" if i % 7 == 0 else "done")
+            if i % 10 == 9:
+                with Store.open(synced, readonly=True) as found:
+                    assert found.records()[-1] == last
+                for file in path.parent.glob("synced.db*"):
+                    file.unlink()
+
+
+def test_a_disk_that_fails_to_sync_is_told_and_nothing_is_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with Store.open(path, DEFINITION) as store:
+        monkeypatch.setattr("cimbo.store.log.os.fsync", fail)
+        with pytest.raises(BadInput, match="the disk is full or failing; free some space"):
+            put(store, "k")
+
+
 def test_a_key_is_done_once_and_a_failed_one_may_be_done_later(path: Path):
     with Store.open(path, DEFINITION) as store:
         failed = put(store, "k", status="failed", reason="it\nbroke\0 \udcff")
