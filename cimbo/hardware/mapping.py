@@ -7,7 +7,7 @@ All laws are closed forms; tests hold them against hand-computed cases and a slo
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,11 @@ def place(r: Rows) -> None:
     fitting = np.minimum(np.floor(r.rows / r.reduction), np.floor(r.weight_columns / r.columns))
     r.packed = np.where(r.packing > 0, np.clip(fitting, 1, r.groups), 1)
     r.tiles = r.row_tiles * r.column_tiles * np.ceil(r.groups / r.packed)
+    # A strip is a group's row tiles of the same columns, whose sums make its results; its last tile may lack rows.
+    r.tile_rows = np.minimum(np.ceil(r.reduction / r.row_tiles) if r.whole_kernels.any() else r.rows, r.reduction)
+    r.short = r.row_tiles * r.tile_rows - r.reduction
+    r.all_rows = r.reduction * r.groups
+    r.strip_width = np.where(r.groups > 1, 1 / r.column_tiles, np.minimum(r.weight_columns / r.columns, 1))
     r.static, r.one_plane = 1 - r.dynamic, (r.planes <= 1).astype(float)
     stored_bits = np.where(r.dynamic > 0, r.act_bits, r.weight_bits) if r.any_dynamic else r.weight_bits
     r.weight_load_bits = r.reduction * r.columns * r.groups * stored_bits
@@ -105,26 +110,86 @@ def schedule(r: Rows, resident: bool) -> Rows:
     s.macros = np.maximum(available, 1)
     copies = np.where(resident & (r.static > 0), r.copies, np.inf)
     s.copies = np.clip(np.minimum(np.floor(s.macros / r.tiles), copies), 1, r.px)
-    s.passes = np.ceil(r.tiles / s.macros)
-    s.streams = _streams(r.row_tiles, r.row_tiles * r.column_tiles, s.macros)
-    s.compute = np.ceil(r.px / s.copies) * s.passes * r.pulses * r.share
+    s.compute_once = np.ceil(r.px / s.copies) * r.pulses * r.share
     s.loaded_bits = r.weight_load_bits * np.where(resident, r.dynamic, 1)
-    _steady(r, s)
-    _load(r, s)
+    passes = _passes(r, s)
+    s.compute = s.compute_once * s.passes
+    _steady(r, s, passes)
+    _load(r, s, passes)
     _spill(r, s)
     if r.any_dynamic:
         _digital_unit(r, s, available)
     return s
 
 
-def _streams(row_tiles: np.ndarray, tiles: np.ndarray, macros: np.ndarray) -> np.ndarray:
-    """How often a group's inputs are read: tiles fill the macros column by column, equal row tiles share one read."""
-    full = np.floor(tiles / macros)
-    return (full * np.minimum(row_tiles, macros) + np.minimum(row_tiles, tiles - full * macros)) / row_tiles
+class Pass(NamedTuple):
+    """Passes of one kind: how many there are, weight rows each holds, and its shares of all inputs, results and weights."""
+
+    number: Any
+    rows: np.ndarray
+    inputs: np.ndarray
+    results: np.ndarray
+    weights: np.ndarray
 
 
-def _steady(r: Rows, s: Rows) -> None:
-    """Buffer, NoC and vector unit. Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
+def _passes(r: Rows, s: Rows) -> tuple[Pass, Pass, Pass]:
+    """A pass fills the macros with the next tiles, strip by strip. Each full one completes ``complete`` strips or one more,
+    the last one those that are left; kinds of passes differ in what they read, load and give, and so in what bounds them.
+    """
+    s.passes = np.ceil(r.tiles / s.macros)
+    full = s.passes - 1
+    complete, done = np.floor(s.macros / r.row_tiles), np.floor(full * s.macros / r.row_tiles)
+    more = done - complete * full
+    fewer = full - more
+    rows = s.macros * r.tile_rows * r.packed - complete * r.short
+    rows_more = rows - r.short
+    rows_last = r.all_rows * r.column_tiles - fewer * rows - more * rows_more
+    inputs = [np.minimum(held / r.all_rows, 1) for held in (rows, rows_more, rows_last)]
+    _grouped_inputs(r, s, inputs)
+    s.streams = fewer * inputs[0] + more * inputs[1] + inputs[2]
+    strip = r.strip_width * r.packed / r.groups
+    # The last strip may be narrower: it is all that the last pass holds, or one strip of it.
+    narrow = 1 - (r.column_tiles - 1) * r.strip_width
+    alone = r.tiles - done * r.row_tiles <= r.row_tiles
+    missing = np.where(alone, rows_last, r.reduction) * (r.strip_width - narrow)
+    last = (rows_last * r.strip_width - missing) / r.all_rows
+    each = (1 - last) / np.maximum(r.all_rows * r.column_tiles - rows_last, 1)
+    return (
+        Pass(fewer, rows, inputs[0], complete * strip, rows * each),
+        Pass(more, rows_more, inputs[1], (complete + 1) * strip, rows_more * each),
+        Pass(1, rows_last, inputs[2], 1 - done * strip, last),
+    )
+
+
+def _grouped_inputs(r: Rows, s: Rows, inputs: list[np.ndarray]) -> None:
+    """Shares of the inputs where groups of several columns of tiles follow each other: macros m, tiles g of a group.
+
+    A full pass reads every tile's rows once for each group it touches: m / column tiles, and what it reads again of the group
+    that it enters in the middle, averaged over the places, multiples of gcd(m, g), where it can do so.
+    """
+    where = np.flatnonzero((r.groups > 1) & (r.column_tiles > 1) & (s.passes > 1))
+    if not where.size:
+        return
+    rows, columns, groups = r.row_tiles[where], r.column_tiles[where], r.groups[where]
+    macros, group = s.macros[where], rows * columns
+    step = np.gcd(macros.astype(int), group.astype(int))
+    again = np.minimum(macros, rows) * (1 - np.maximum(step, rows) / group)
+    inputs[0][where] = inputs[1][where] = (macros / columns + again) / (rows * groups)
+    last = group * groups - (s.passes[where] - 1) * macros
+    whole = np.floor(last / group)
+    inputs[2][where] = (whole * rows + np.minimum(last - whole * group, rows)) / (rows * groups)
+
+
+def _over_passes(passes: Iterable[Pass], cost: Callable[[Pass], np.ndarray]) -> np.ndarray:
+    fewer, more, last = (each.number * cost(each) for each in passes)
+    return fewer + more + last
+
+
+def _steady(r: Rows, s: Rows, passes: tuple[Pass, Pass, Pass]) -> None:
+    """Arrays, buffer, NoC and vector unit; the slowest of them bounds each pass, since a pass waits for the last one.
+
+    Partial sums of row tiles in other PEs cross the NoC; those of one PE do not.
+    """
     s.read_bits = r.fresh_bits * s.streams
     s.sum_bits = r.px * r.columns * r.groups * constant("noc.partial_sum")
     sent = r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
@@ -132,22 +197,27 @@ def _steady(r: Rows, s: Rows) -> None:
     s.buffer = (s.read_bits + r.output_bits) / r.buffer_bw
     s.noc = s.moved_bits / r.noc_bw
     s.vector = r.vector_ops / r.vector_lanes
-    # Where a column takes several passes, its results leave the arrays during the last of them only.
-    last = 1 / np.ceil(r.row_tiles / s.macros)
-    inward = np.maximum(np.maximum(s.compute, s.read_bits / r.buffer_bw), s.read_bits / r.noc_bw)
-    with_results = np.maximum(last * s.compute, s.vector)
-    with_results = np.maximum(with_results, (last * s.read_bits + r.output_bits) / r.buffer_bw)
-    with_results = np.maximum(with_results, (last * s.read_bits + sent) / r.noc_bw)
-    s.fixed = (1 - last) * inward + with_results
+
+    def slowest(each: Pass) -> np.ndarray:
+        read = r.fresh_bits * each.inputs
+        buffer = (read + r.output_bits * each.results) / r.buffer_bw
+        noc = (read + sent * each.results) / r.noc_bw
+        return np.maximum(np.maximum(s.compute_once, s.vector * each.results), np.maximum(buffer, noc))
+
+    s.fixed = _over_passes(passes, slowest)
 
 
-def _load(r: Rows, s: Rows) -> None:
+def _load(r: Rows, s: Rows, passes: tuple[Pass, Pass, Pass]) -> None:
     """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
-    bandwidth = np.minimum(link, r.buffer_bw)
-    rows_used = np.minimum(r.reduction * r.packed, r.rows)
-    writing = s.passes * np.ceil(rows_used / r.rows_written) * r.row_write_cycles
-    s.load_once = (s.loaded_bits > 0) * np.maximum(s.loaded_bits / bandwidth, writing)
+    transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
+    fullest = np.minimum(r.reduction * r.packed, r.rows)
+
+    def slower(each: Pass) -> np.ndarray:
+        writing = np.ceil(np.minimum(each.rows, fullest) / r.rows_written) * r.row_write_cycles
+        return np.maximum(transfer * each.weights, writing)
+
+    s.load_once = (s.loaded_bits > 0) * _over_passes(passes, slower)
 
 
 def _spill(r: Rows, s: Rows) -> None:
