@@ -7,12 +7,13 @@ All laws are closed forms; tests hold them against hand-computed cases and a slo
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cimbo.hardware.circuit import tree_activity
 from cimbo.hardware.constants import constant
+from cimbo.hardware.passes import Pass, Passes, passes
 
 Rows = SimpleNamespace
 BOUNDS = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
@@ -27,10 +28,6 @@ CHIP_COLUMNS = (
     "whole_kernels",
     "rows_written", "row_write_cycles", "digital", "rram",
 )  # fmt: skip
-_UNIT_COLUMNS = (
-    "macs_each", "act_bits", "vector_lanes", "vector_ops", "output_bits", "buffer_bw", "spill", "input_bits",
-    "weight_load_bits", "dram_bw", "rram",
-)  # fmt: skip
 
 
 def place(r: Rows) -> None:
@@ -41,11 +38,12 @@ def place(r: Rows) -> None:
     fitting = np.minimum(np.floor(r.rows / r.reduction), np.floor(r.weight_columns / r.columns))
     r.packed = np.where(r.packing > 0, np.clip(fitting, 1, r.groups), 1)
     r.tiles = r.row_tiles * r.column_tiles * np.ceil(r.groups / r.packed)
-    # A strip is a group's row tiles of the same columns, whose sums make its results; its last tile may lack rows.
     r.tile_rows = np.minimum(np.ceil(r.reduction / r.row_tiles) if r.whole_kernels.any() else r.rows, r.reduction)
     r.short = r.row_tiles * r.tile_rows - r.reduction
+    r.fullest = np.minimum(r.reduction * r.packed, r.rows)
     r.all_rows = r.reduction * r.groups
-    r.strip_width = np.where(r.groups > 1, 1 / r.column_tiles, np.minimum(r.weight_columns / r.columns, 1))
+    r.strip_width = np.minimum(r.weight_columns / r.columns, 1)
+    r.narrow_width = 1 - (r.column_tiles - 1) * r.strip_width
     r.static, r.one_plane = 1 - r.dynamic, (r.planes <= 1).astype(float)
     stored_bits = np.where(r.dynamic > 0, r.act_bits, r.weight_bits) if r.any_dynamic else r.weight_bits
     r.weight_load_bits = r.reduction * r.columns * r.groups * stored_bits
@@ -54,6 +52,8 @@ def place(r: Rows) -> None:
     r.working_set = r.input_bits + r.output_bits + r.dynamic * r.weight_load_bits
     r.chunks = np.maximum(np.ceil(r.working_set / r.buffer_bits), 1)
     r.spill = r.chunks > 1
+    if r.any_dynamic:
+        _unit(r)
 
 
 def _whole_kernels(r: Rows) -> None:
@@ -112,112 +112,47 @@ def schedule(r: Rows, resident: bool) -> Rows:
     s.copies = np.clip(np.minimum(np.floor(s.macros / r.tiles), copies), 1, r.px)
     s.compute_once = np.ceil(r.px / s.copies) * r.pulses * r.share
     s.loaded_bits = r.weight_load_bits * np.where(resident, r.dynamic, 1)
-    passes = _passes(r, s)
+    s.passes = np.ceil(r.tiles / s.macros)
     s.compute = s.compute_once * s.passes
-    _steady(r, s, passes)
-    _load(r, s, passes)
+    passed = passes(r, s)
+    _steady(r, s, passed)
+    _load(r, s, passed)
     _spill(r, s)
     if r.any_dynamic:
         _digital_unit(r, s, available)
     return s
 
 
-class Pass(NamedTuple):
-    """Passes of one kind: how many there are, weight rows each holds, and its shares of all inputs, results and weights."""
-
-    number: Any
-    rows: np.ndarray
-    inputs: np.ndarray
-    results: np.ndarray
-    weights: np.ndarray
-
-
-def _passes(r: Rows, s: Rows) -> tuple[Pass, Pass, Pass]:
-    """A pass fills the macros with the next tiles, strip by strip. Each full one completes ``complete`` strips or one more,
-    the last one those that are left; kinds of passes differ in what they read, load and give, and so in what bounds them.
-    """
-    s.passes = np.ceil(r.tiles / s.macros)
-    full = s.passes - 1
-    complete, done = np.floor(s.macros / r.row_tiles), np.floor(full * s.macros / r.row_tiles)
-    more = done - complete * full
-    fewer = full - more
-    rows = s.macros * r.tile_rows * r.packed - complete * r.short
-    rows_more = rows - r.short
-    rows_last = r.all_rows * r.column_tiles - fewer * rows - more * rows_more
-    inputs = [np.minimum(held / r.all_rows, 1) for held in (rows, rows_more, rows_last)]
-    _grouped_inputs(r, s, inputs)
-    s.streams = fewer * inputs[0] + more * inputs[1] + inputs[2]
-    strip = r.strip_width * r.packed / r.groups
-    # The last strip may be narrower: it is all that the last pass holds, or one strip of it.
-    narrow = 1 - (r.column_tiles - 1) * r.strip_width
-    alone = r.tiles - done * r.row_tiles <= r.row_tiles
-    missing = np.where(alone, rows_last, r.reduction) * (r.strip_width - narrow)
-    last = (rows_last * r.strip_width - missing) / r.all_rows
-    each = (1 - last) / np.maximum(r.all_rows * r.column_tiles - rows_last, 1)
-    return (
-        Pass(fewer, rows, inputs[0], complete * strip, rows * each),
-        Pass(more, rows_more, inputs[1], (complete + 1) * strip, rows_more * each),
-        Pass(1, rows_last, inputs[2], 1 - done * strip, last),
-    )
-
-
-def _grouped_inputs(r: Rows, s: Rows, inputs: list[np.ndarray]) -> None:
-    """Shares of the inputs where groups of several columns of tiles follow each other: macros m, tiles g of a group.
-
-    A full pass reads every tile's rows once for each group it touches: m / column tiles, and what it reads again of the group
-    that it enters in the middle, averaged over the places, multiples of gcd(m, g), where it can do so.
-    """
-    where = np.flatnonzero((r.groups > 1) & (r.column_tiles > 1) & (s.passes > 1))
-    if not where.size:
-        return
-    rows, columns, groups = r.row_tiles[where], r.column_tiles[where], r.groups[where]
-    macros, group = s.macros[where], rows * columns
-    step = np.gcd(macros.astype(int), group.astype(int))
-    again = np.minimum(macros, rows) * (1 - np.maximum(step, rows) / group)
-    inputs[0][where] = inputs[1][where] = (macros / columns + again) / (rows * groups)
-    last = group * groups - (s.passes[where] - 1) * macros
-    whole = np.floor(last / group)
-    inputs[2][where] = (whole * rows + np.minimum(last - whole * group, rows)) / (rows * groups)
-
-
-def _over_passes(passes: Iterable[Pass], cost: Callable[[Pass], np.ndarray]) -> np.ndarray:
-    fewer, more, last = (each.number * cost(each) for each in passes)
-    return fewer + more + last
-
-
-def _steady(r: Rows, s: Rows, passes: tuple[Pass, Pass, Pass]) -> None:
-    """Arrays, buffer, NoC and vector unit; the slowest of them bounds each pass, since a pass waits for the last one.
-
-    Partial sums of row tiles in other PEs cross the NoC; those of one PE do not.
-    """
+def _steady(r: Rows, s: Rows, passed: Passes) -> None:
+    """Arrays, buffer, NoC and vector unit. Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
     s.read_bits = r.fresh_bits * s.streams
     s.sum_bits = r.px * r.columns * r.groups * constant("noc.partial_sum")
-    sent = r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
-    s.moved_bits = s.read_bits + sent
+    s.sent_bits = r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
+    s.moved_bits = s.read_bits + s.sent_bits
     s.buffer = (s.read_bits + r.output_bits) / r.buffer_bw
     s.noc = s.moved_bits / r.noc_bw
     s.vector = r.vector_ops / r.vector_lanes
-
-    def slowest(each: Pass) -> np.ndarray:
-        read = r.fresh_bits * each.inputs
-        buffer = (read + r.output_bits * each.results) / r.buffer_bw
-        noc = (read + sent * each.results) / r.noc_bw
-        return np.maximum(np.maximum(s.compute_once, s.vector * each.results), np.maximum(buffer, noc))
-
-    s.fixed = _over_passes(passes, slowest)
+    s.fixed = passed.total(_streaming, r, s)
 
 
-def _load(r: Rows, s: Rows, passes: tuple[Pass, Pass, Pass]) -> None:
+def _streaming(r: Rows, s: Rows, each: Pass) -> np.ndarray:
+    """Cycles of a pass while inputs stream in and results out."""
+    read = r.fresh_bits * each.inputs
+    buffer = (read + r.output_bits * each.results) / r.buffer_bw
+    noc = (read + s.sent_bits * each.results) / r.noc_bw
+    return np.maximum(np.maximum(s.compute_once, s.vector * each.results), np.maximum(buffer, noc))
+
+
+def _load(r: Rows, s: Rows, passed: Passes) -> None:
     """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
-    transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
-    fullest = np.minimum(r.reduction * r.packed, r.rows)
+    s.transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
+    s.load_once = (s.loaded_bits > 0) * passed.total(_loading, r, s)
 
-    def slower(each: Pass) -> np.ndarray:
-        writing = np.ceil(np.minimum(each.rows, fullest) / r.rows_written) * r.row_write_cycles
-        return np.maximum(transfer * each.weights, writing)
 
-    s.load_once = (s.loaded_bits > 0) * _over_passes(passes, slower)
+def _loading(r: Rows, s: Rows, each: Pass) -> np.ndarray:
+    writing = np.ceil(np.minimum(each.rows, r.fullest) / r.rows_written) * r.row_write_cycles
+    return np.maximum(s.transfer * each.weights, writing)
 
 
 def _spill(r: Rows, s: Rows) -> None:
@@ -243,27 +178,26 @@ def _combine(r: Rows, load: np.ndarray, steady: np.ndarray) -> np.ndarray:
     return np.maximum(load, steady) + r.one_plane * np.minimum(load, steady)
 
 
-def _digital_unit(r: Rows, s: Rows, available: np.ndarray) -> None:
-    """Attention's products on the vector unit, one MAC a lane and cycle, wherever that is faster than the arrays.
+def _unit(r: Rows) -> None:
+    """Attention's products on the vector unit, one MAC a lane and cycle, instead of the arrays.
 
-    Lanes form a square, so that each operand fetched serves sqrt(lanes) of them. RRAM is never written at run time.
+    Lanes form a square, so that each operand fetched serves sqrt(lanes) of them.
     """
-    where = np.flatnonzero(r.dynamic)
-    d = only(r, where, _UNIT_COLUMNS)
-    operands = 2 * d.macs_each * d.act_bits / np.sqrt(d.vector_lanes)
-    vector = (d.macs_each + d.vector_ops) / d.vector_lanes
-    buffer = (operands + d.output_bits) / d.buffer_bw
-    io_bits = d.spill * (d.input_bits + d.output_bits + d.weight_load_bits)
-    dram = io_bits / d.dram_bw
-    cycles = np.maximum(np.maximum(vector, buffer), dram)
-    faster = d.rram | (available[where] < 1) | (cycles < s.cycles[where])
-    where = where[faster]
-    s.on_unit = np.zeros(r.dynamic.shape, dtype=bool)
-    s.on_unit[where] = True
-    new = {"cycles": cycles, "vector": vector, "buffer": buffer, "dram": dram}
-    new |= {"io_bits": io_bits, "read_bits": operands}
-    for name, values in new.items():
-        getattr(s, name)[where] = values[faster]
+    r.unit_read_bits = 2 * r.macs_each * r.act_bits / np.sqrt(r.vector_lanes)
+    r.unit_vector = (r.macs_each + r.vector_ops) / r.vector_lanes
+    r.unit_buffer = (r.unit_read_bits + r.output_bits) / r.buffer_bw
+    r.unit_io_bits = r.spill * r.working_set
+    r.unit_dram = r.unit_io_bits / r.dram_bw
+    r.unit_cycles = np.maximum(np.maximum(r.unit_vector, r.unit_buffer), r.unit_dram)
+    r.unit_cycles[r.dynamic == 0] = np.inf
+
+
+def _digital_unit(r: Rows, s: Rows, available: np.ndarray) -> None:
+    """Attention's products go to the vector unit wherever that is faster. RRAM is never written at run time."""
+    s.on_unit = (r.unit_cycles < s.cycles) | (r.dynamic > 0) & (r.rram | (available < 1))
+    where = np.flatnonzero(s.on_unit)
+    for name in ("cycles", "vector", "buffer", "dram", "io_bits", "read_bits"):
+        getattr(s, name)[where] = getattr(r, f"unit_{name}")[where]
     for name in ("compute", "load", "noc", "loaded_bits", "moved_bits", "is_bound"):
         getattr(s, name)[where] = 0
 

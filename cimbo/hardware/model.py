@@ -32,6 +32,7 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 """Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
 
 ROWS_IN_FLIGHT = 3_000  # some hundred columns of them stay in a core's caches
+PAIRS_IN_FLIGHT = 4_000  # whose chips' circuits are worked out at once; memory grows with these two and the results only
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -43,8 +44,12 @@ def simulate_batch(workloads: Workload | Sequence[Workload], chips: Chips) -> di
     leakage_mw, resident and is_bound (bool), energy_uj.PART and area_mm2.PART. Raises BadInput.
     """
     _keep_heap()
-    solved = [_solve(part, grid) for part, grid in pair_up(workloads, chips)]
-    return {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
+    solved = [_solve(part, grids) for part, grids in _blocks(workloads, chips)]
+    return _joined(solved)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([each[name] for each in parts], axis=-1) for name in parts[0]}
 
 
 @cache
@@ -61,14 +66,29 @@ def pair_up(
     workloads: Workload | Sequence[Workload], chips: Chips
 ) -> Iterator[tuple[SimpleNamespace, "Grid"]]:
     """The pairs of a batch chunk by chunk: the chunk's chips, and the grid of its rows."""
+    for part, grids in _blocks(workloads, chips):
+        for span, grid in grids:
+            yield only(part, span), grid
+
+
+def _blocks(
+    workloads: Workload | Sequence[Workload], chips: Chips
+) -> Iterator[tuple[SimpleNamespace, Iterator[tuple[slice, "Grid"]]]]:
+    """The circuits of a block of chips, and which of them make up each chunk of rows, with its grid."""
     table = columns(chips)
     listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
     size = _common_size(len(listed), table["rows"].size)
     table = {name: np.broadcast_to(values, (size,)) for name, values in table.items()}
-    for span in _spans(listed, size):
-        chosen = listed if len(listed) == 1 else listed[span]
-        part = circuit({name: values[span] for name, values in table.items()})
-        yield part, Grid([workload.unique[0] for workload in chosen], part.rows.size)
+    for start in range(0, size, PAIRS_IN_FLIGHT):
+        block = slice(start, min(start + PAIRS_IN_FLIGHT, size))
+        chosen = listed if len(listed) == 1 else listed[block]
+        yield circuit({name: values[block] for name, values in table.items()}), _grids(chosen, block.stop - start)
+
+
+def _grids(listed: list[Workload], size: int) -> Iterator[tuple[slice, "Grid"]]:
+    layers = [workload.unique[0] for workload in listed]
+    for span in _spans(layers, size):
+        yield span, Grid(layers if len(layers) == 1 else layers[span], span.stop - span.start)
 
 
 def _common_size(workloads: int, chips: int) -> int:
@@ -79,10 +99,9 @@ def _common_size(workloads: int, chips: int) -> int:
     return max(workloads, chips)
 
 
-def _spans(listed: list[Workload], size: int) -> Iterator[slice]:
+def _spans(layers: list[np.ndarray], size: int) -> Iterator[slice]:
     """Consecutive pairs with about ROWS_IN_FLIGHT rows together, always at least one."""
-    lengths = [workload.unique[0].shape[1] for workload in listed]
-    ends = np.cumsum(np.broadcast_to(lengths, (size,)))
+    ends = np.cumsum(np.broadcast_to([each.shape[1] for each in layers], (size,)))
     start = 0
     while start < size:
         before = ends[start - 1] if start else 0
@@ -115,22 +134,34 @@ class Grid:
         return self.rows(self.sums(values))
 
 
-def _solve(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
-    rows, plan, resident = _plan(part, grid)
-    cycles, counts = grid.sums(plan.cycles), grid.sums(events(rows, plan))
-    picojoules = _energy(part, counts, cycles)
+def _solve(part: SimpleNamespace, grids: Iterator[tuple[slice, Grid]]) -> dict[str, np.ndarray]:
+    """Metrics of a block: its rows are summed chunk by chunk, what is the same for a whole chip enters at the end."""
+    sums = _joined([_summed(only(part, span, CHIP_COLUMNS), grid) for span, grid in grids])
+    cycles = sums["cycles"]
+    picojoules = _energy(part, sums["counts"], cycles)
     return {
         "latency_ms": cycles * part.clock_ns * 1e-6,
         "energy_uj": sum(picojoules.values()) * 1e-6,
         "area_mm2": part.area_mm2,
         "cycles": cycles,
         "clock_ns": part.clock_ns,
-        "utilisation": grid.sums(rows.macs_each) / (cycles * part.peak_macs),
+        "utilisation": sums["macs"] / (cycles * part.peak_macs),
         "leakage_mw": part.leakage_mw,
-        "resident": resident,
-        "is_bound": grid.sums(plan.is_bound) > 0,
+        "resident": sums["resident"],
+        "is_bound": sums["is_bound"],
         **{f"energy_uj.{name}": value * 1e-6 for name, value in picojoules.items()},
         **{f"area_mm2.{name}": value for name, value in part.area_parts.items()},
+    }
+
+
+def _summed(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
+    rows, plan, resident = _plan(part, grid)
+    return {
+        "cycles": grid.sums(plan.cycles),
+        "counts": grid.sums(events(rows, plan)),
+        "macs": grid.sums(rows.macs_each),
+        "resident": resident,
+        "is_bound": grid.sums(plan.is_bound) > 0,
     }
 
 

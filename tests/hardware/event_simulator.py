@@ -15,8 +15,8 @@ from itertools import count
 class Clock:
     """Runs what is due, in order of time."""
 
-    def __init__(self, start: float) -> None:
-        self.now, self._due, self._order = start, [], count()
+    def __init__(self) -> None:
+        self.now, self._due, self._order = 0.0, [], count()
 
     def after(self, delay: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._due, (self.now + delay, next(self._order), action))
@@ -89,51 +89,69 @@ def passes_of(tiles: list[Tile], macros: int, px: int) -> tuple[list[list[Tile]]
     return groups, copies
 
 
-def load(tiles: list[Tile], chip, start: float) -> float:
+def load(tiles: list[Tile], chip, layer) -> float:
     """Row r of every macro in turn: its bits cross the narrower link, then the macro writes it."""
-    clock = Clock(start)
+    clock = Clock()
     link, writers = Server(clock), [Server(clock) for _ in tiles]
+    bits_each = chip["act_bits"] if layer.dynamic else chip["weight_bits"]
+    bandwidth = min(chip["noc_bw"] if layer.dynamic else chip["dram_bw"], chip["buffer_bw"])
     for row in range(max(tile.rows() for tile in tiles)):
         for tile, writer in zip(tiles, writers, strict=True):
             columns = [columns for _, rows, columns in tile.blocks for _ in rows]
             if row < len(columns):
-                bits = len(columns[row]) * chip["weight_bits"]
                 write = lambda writer=writer: writer.ask(chip["write_cycles"], lambda: None)  # noqa: E731
-                link.ask(bits / min(chip["dram_bw"], chip["buffer_bw"]), write)
+                link.ask(len(columns[row]) * bits_each / bandwidth, write)
     return clock.run()
+
+
+def planned(loads: list[float], streams: list[float], planes: int) -> list[float]:
+    """When each pass ends. Loads follow each other, each into the plane of the pass ``planes`` before, once that is done;
+    with one plane a pass is loaded when the one before it ends."""
+    ends: list[float] = []
+    loaded = 0.0
+    for number, (writing, computing) in enumerate(zip(loads, streams, strict=True)):
+        free = ends[number - planes] if number >= planes else 0.0
+        loaded = max(loaded, free) + writing
+        ends.append(max(loaded, ends[-1] if ends else 0.0) + computing)
+    return ends
 
 
 @dataclass
 class Machine:
-    """One layer on one chip; ``run`` gives its cycles."""
+    """One layer on one chip; ``run`` gives its cycles.
+
+    With several planes passes load ahead of the one that computes, so a layer's first load falls into the layer before it:
+    what counts is how much longer a sequence of the same layer takes with one more of it.
+    """
 
     chip: dict
     layer: object
 
     def run(self, resident: bool) -> float:
-        layer, chip, time = self.layer, self.chip, 0.0
-        tiles = tiles_of(layer, chip)
-        passes, copies = passes_of(tiles, chip["macros"], layer.px)
-        remaining = {  # row blocks that each (group, columns) still waits for
-            (group, columns.start): len(pieces(layer.reduction, chip["rows"]))
-            for tile in tiles
-            for group, _, columns in tile.blocks
-        }
-        for group in passes:
-            if not resident:
-                time = load(group, chip, time)
-            finished = 0
-            for tile in group:
-                for number, _, columns in tile.blocks:
-                    remaining[number, columns.start] -= 1
-                    finished += len(columns) if remaining[number, columns.start] == 0 else 0
-            time = self.stream(group, copies, (time, finished))
-        return time
+        layer, chip = self.layer, self.chip
+        passes, copies = passes_of(tiles_of(layer, chip), chip["macros"], layer.px)
+        streams = [self.stream(group, copies, done) for group, done in zip(passes, self.completed(passes), strict=True)]
+        loads = [0.0 if resident and not layer.dynamic else load(group, self.chip, layer) for group in passes]
+        ends = planned(loads * 4, streams * 4, chip["planes"])
+        return ends[-1] - ends[-1 - len(passes)]
 
-    def stream(self, tiles: list[Tile], copies: int, at: tuple[float, int]) -> float:
-        """All vectors through one pass that starts at a time and completes so many results a vector."""
-        layer, chip, (start, outputs) = self.layer, self.chip, at
-        clock = Clock(start)
+    def completed(self, passes: list[list[Tile]]) -> list[int]:
+        """Results a vector that each pass completes."""
+        remaining: dict[tuple[int, int], int] = {}  # row blocks that each (group, columns) still waits for
+        for number, _, columns in (block for group in passes for tile in group for block in tile.blocks):
+            remaining[number, columns.start] = remaining.get((number, columns.start), 0) + 1
+        found = []
+        for group in passes:
+            found.append(0)
+            for number, _, columns in (block for tile in group for block in tile.blocks):
+                remaining[number, columns.start] -= 1
+                found[-1] += len(columns) if remaining[number, columns.start] == 0 else 0
+        return found
+
+    def stream(self, tiles: list[Tile], copies: int, outputs: int) -> float:
+        """Cycles of all vectors through one pass that completes so many results a vector."""
+        layer, chip = self.layer, self.chip
+        clock = Clock()
         buffer, noc, vector = Server(clock), Server(clock), Server(clock)
         macros = [Server(clock) for _ in range(copies)]
         slices = {(group, rows.start): len(rows) for tile in tiles for group, rows, _ in tile.blocks}
