@@ -57,10 +57,11 @@ def place(r: Rows) -> None:
 
 
 def _whole_kernels(r: Rows) -> None:
-    """Row tiles where a macro's rows hold whole kernel sides and an even share of the channels."""
+    """Row tiles where a macro's rows hold whole kernel sides and an even share of the channels; windows are read whole too."""
     chosen = np.flatnonzero((r.whole_kernels > 0) & (r.kernel > 1))
     for row in chosen:
         r.row_tiles[row] = whole_kernel_tiles(int(r.rows[row]), int(r.reduction[row]), int(r.kernel[row]))
+    r.fresh = np.where(r.whole_kernels > 0, r.reduction, r.fresh)
 
 
 @lru_cache(maxsize=4096)
@@ -126,10 +127,12 @@ def schedule(r: Rows, resident: bool) -> Rows:
 def _steady(r: Rows, s: Rows, passed: Passes) -> None:
     """Arrays, buffer, NoC and vector unit. Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
     s.read_bits = r.fresh_bits * s.streams
-    s.sum_bits = r.px * r.columns * r.groups * constant("noc.partial_sum")
-    s.sent_bits = r.output_bits + s.sum_bits * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
+    sums = r.px * r.columns * r.groups
+    s.sent_bits = r.output_bits + sums * constant("noc.partial_sum") * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
+    s.waiting_bits = sums * constant("buffer.partial_sum") * s.turns
     s.moved_bits = s.read_bits + s.sent_bits
-    s.buffer = (s.read_bits + r.output_bits) / r.buffer_bw
+    s.summing = (s.read_bits + s.waiting_bits) / r.buffer_bw
+    s.buffer = np.maximum((s.read_bits + r.output_bits) / r.buffer_bw, s.summing)
     s.noc = s.moved_bits / r.noc_bw
     s.vector = r.vector_ops / r.vector_lanes
     s.fixed = passed.total(_streaming, r, s)
@@ -169,7 +172,8 @@ def _spill(r: Rows, s: Rows) -> None:
     s.loads = np.where(again, r.chunks, 1)
     s.io_bits = np.where(again, by_chunk, by_column)
     s.load, s.dram = s.load_once * s.loads, s.io_bits / r.dram_bw
-    s.cycles = np.minimum(columns_first, chunks_first)
+    # The buffer adds up waiting sums on its own, beside whatever the arrays do, loading included.
+    s.cycles = np.maximum(np.minimum(columns_first, chunks_first), s.summing)
     # With all row tiles on chip a column's sums are complete after one pass; else they may spill as well.
     s.is_bound = r.spill & (r.row_tiles > s.macros)
 
@@ -209,7 +213,7 @@ def events(r: Rows, s: Rows) -> np.ndarray:
     sums = vectors * r.columns * r.row_tiles
     full, half = _tree_events(r, vectors) if r.any_digital else (np.zeros_like(sums), np.zeros_like(sums))
     spilled_out = r.spill * r.output_bits
-    partial = s.sum_bits * np.maximum(np.ceil(r.row_tiles / s.macros) - 1, 0) * on_array
+    partial = s.waiting_bits * on_array
     loaded = s.loaded_bits * s.loads
     from_dram = loaded * r.static
     return np.stack([

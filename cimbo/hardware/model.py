@@ -31,7 +31,7 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
 
-ROWS_IN_FLIGHT = 3_000  # some hundred columns of them stay in a core's caches
+ROWS_IN_FLIGHT = 6_000  # some hundred columns of them stay in a core's caches
 PAIRS_IN_FLIGHT = 4_000  # whose chips' circuits are worked out at once; memory grows with these two and the results only
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 

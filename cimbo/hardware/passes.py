@@ -56,11 +56,13 @@ class _Gathered:
 
 
 def passes(r: Rows, s: Rows) -> Passes:
-    """Passes of each row on ``s.macros``, ``s.passes`` of them; sets ``s.streams``, how often its inputs are read.
+    """Passes of each row on ``s.macros``, ``s.passes`` of them. Sets ``s.streams``, how often its inputs are read, and
+    ``s.turns``, how often its sums wait in the buffer.
 
     Rows that the arrays could not compute as fast as the vector unit does need no list.
     """
     kinds = _kinds(r, s)
+    s.turns = _turns(r, s)
     s.streams = sum(each.number * each.inputs for each in kinds)
     listed = (r.groups > 1) & (r.column_tiles > 1) & (s.passes > 1)
     rows = np.flatnonzero(listed & (s.compute <= r.unit_cycles) if r.any_dynamic else listed)
@@ -92,6 +94,23 @@ def _kinds(r: Rows, s: Rows) -> tuple[Pass, Pass, Pass]:
         Pass(more, rows_more, inputs[1], (complete + 1) * strip, rows_more * a_row),
         Pass(1, rows_last, inputs[2], 1 - done * strip, last),
     )
+
+
+def _turns(r: Rows, s: Rows) -> np.ndarray:
+    """How often a sum is put aside, on average: in every pass that holds a part of a strip that others hold, too.
+
+    Each is read once, by the next pass or by the vector unit. Passes end within a strip unless their number is a multiple of
+    row tiles / gcd(row tiles, macros).
+    """
+    turns = np.zeros(r.tiles.shape)
+    rows = np.flatnonzero((s.passes > 1) & (r.row_tiles > 1))
+    macros, height, ends = s.macros[rows], r.row_tiles[rows], s.passes[rows] - 1
+    cut = ends - np.floor(ends * np.gcd(macros.astype(int), height.astype(int)) / height)
+    last = r.tiles[rows] - ends * macros < height  # the last pass ends a strip, the narrow one, that the pass before it begins
+    several, wide, narrow = r.groups[rows] > 1, r.strip_width[rows], r.narrow_width[rows]
+    strips = np.where(several, cut / r.column_tiles[rows], cut * wide - last * (wide - narrow)) / r.groups[rows]
+    turns[rows] = np.where(macros < height, 1 + cut * height / r.tiles[rows], 2 * strips)
+    return turns
 
 
 def _one_by_one(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, Pass]:

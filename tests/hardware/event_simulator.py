@@ -133,7 +133,27 @@ class Machine:
         streams = [self.stream(group, copies, done) for group, done in zip(passes, self.completed(passes), strict=True)]
         loads = [0.0 if resident and not layer.dynamic else load(group, self.chip, layer) for group in passes]
         ends = planned(loads * 4, streams * 4, chip["planes"])
-        return ends[-1] - ends[-1 - len(passes)]
+        added = self.added([end - stream for end, stream in zip(ends, streams * 4, strict=True)], passes)
+        return max(ends[-1], added[-1]) - max(ends[-1 - len(passes)], added[-1 - len(passes)])
+
+    def added(self, starts: list[float], passes: list[list[Tile]]) -> list[float]:
+        """When the buffer has read the inputs and the waiting sums of each pass, one after the other, arrays going on."""
+        holders: dict[tuple[int, int], set[int]] = {}
+        for index, group in enumerate(passes):
+            for number, _, columns in (block for tile in group for block in tile.blocks):
+                holders.setdefault((number, columns.start), set()).add(index)
+        busy, found = 0.0, []
+        for index, start in enumerate(starts):
+            group = passes[index % len(passes)]
+            parts = {(number, columns.start): len(columns) for tile in group for number, _, columns in tile.blocks}
+            waiting = sum(width for part, width in parts.items() if len(holders[part]) > 1)
+            busy = max(busy, start) + self.layer.px * (self.input_bits(group) + 16 * waiting) / self.chip["buffer_bw"]
+            found.append(busy)
+        return found
+
+    def input_bits(self, tiles: list[Tile]) -> float:
+        slices = {(group, rows.start): len(rows) for tile in tiles for group, rows, _ in tile.blocks}
+        return sum(slices.values()) * self.chip["act_bits"] * min(1, self.layer.stride / self.layer.kernel)
 
     def completed(self, passes: list[list[Tile]]) -> list[int]:
         """Results a vector that each pass completes."""
@@ -154,8 +174,7 @@ class Machine:
         clock = Clock()
         buffer, noc, vector = Server(clock), Server(clock), Server(clock)
         macros = [Server(clock) for _ in range(copies)]
-        slices = {(group, rows.start): len(rows) for tile in tiles for group, rows, _ in tile.blocks}
-        bits = sum(slices.values()) * chip["act_bits"] * min(1, layer.stride / layer.kernel)
+        bits = self.input_bits(tiles)
         out_bits = outputs * chip["act_bits"]
         gathered = len(pieces(len(pieces(layer.reduction, chip["rows"])), chip["macros_per_pe"]))
         sums = outputs * 24 * (gathered - 1)
