@@ -150,12 +150,18 @@ def _load(r: Rows, s: Rows, passed: Passes) -> None:
     """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
     s.transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
-    s.load_once = (s.loaded_bits > 0) * passed.total(_loading, r, s)
+    cost = _loading_early if r.whole_kernels.any() else _loading
+    s.load_once = (s.loaded_bits > 0) * passed.total(cost, r, s)
 
 
 def _loading(r: Rows, s: Rows, each: Pass) -> np.ndarray:
     writing = np.ceil(np.minimum(each.rows, r.fullest) / r.rows_written) * r.row_write_cycles
     return np.maximum(s.transfer * each.weights, writing)
+
+
+def _loading_early(r: Rows, s: Rows, each: Pass) -> np.ndarray:
+    """As ZigZag counts it, the last vector of the pass before is still being computed when a load begins."""
+    return np.maximum(_loading(r, s, each) - (r.whole_kernels > 0) * r.pulses * r.share, 0)
 
 
 def _spill(r: Rows, s: Rows) -> None:

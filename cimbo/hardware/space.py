@@ -46,7 +46,8 @@ DEFAULTS: dict[str, Any] = {
     "activity": constant("logic.activity"),
     "packing": 1,  # 1: several groups share a macro block-diagonally, 0: one group a macro
     "rows_written": 1,  # rows a macro writes at once
-    "whole_kernels": 0,  # 1: as ZigZag maps them, rows hold whole channels and kernel sides, windows come whole; 0: any
+    # 1: as ZigZag maps and counts: rows hold whole channels and kernel sides, windows come whole, loads begin one vector early.
+    "whole_kernels": 0,
 }
 """Values of the genes a chip may omit."""
 

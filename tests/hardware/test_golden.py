@@ -1,4 +1,4 @@
-"""Agreement with ZigZag-IMC and AccelForge on recorded points; skipped where the recordings are absent."""
+"""Agreement with ZigZag-IMC and AccelForge on recorded points; those of the shared folder are skipped where it is absent."""
 
 import json
 import math
@@ -16,10 +16,11 @@ from cimbo.workload import Layer, Workload
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden"
 POINTS = json.loads((GOLDEN / "reference_points.json").read_text())["points"] if GOLDEN.exists() else []
-NETWORKS = json.loads((GOLDEN / "zigzag_networks.json").read_text()) if GOLDEN.exists() else []
+RESNET50 = json.loads(Path(__file__).with_name("zigzag_resnet50.json").read_text())  # by benchmarks/record_zigzag.py
+NETWORKS = RESNET50 + (json.loads((GOLDEN / "zigzag_networks.json").read_text()) if GOLDEN.exists() else [])
 ZIGZAG = [point for point in POINTS if point["tool"].startswith("zigzag") and "loop_dims" in point]
 ACCELFORGE = [point for point in POINTS if point["tool"].startswith("accelforge") and point["M"]]
-pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="needs the shared golden points")
+needs_points = pytest.mark.skipif(not GOLDEN.exists(), reason="needs the shared golden points")
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['net']}-{n['hw']}")
@@ -29,6 +30,14 @@ def test_network_cycles_within_five_percent(network):
     assert ours["cycles"] == pytest.approx(network["cycles"], rel=0.05)
 
 
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['net']}-{n['hw']}")
+def test_no_layer_of_a_network_is_slower_than_the_reference(network):
+    for layer, entry in zip(network_layers(network, repeat=False), network["per_unique_layer"], strict=True):
+        ours = simulate(Workload("w", (layer,)), zigzag_chip(network["hw_overrides"]))
+        assert ours["cycles"] <= 1.02 * entry["cycles"], entry
+
+
+@needs_points
 def test_convolution_as_mapped_in_whole_kernels():
     """64 channels of 3 x 3 on 128 rows with a buffer that holds them: cycles are ZigZag's to one in a thousand."""
     point = next(point for point in ZIGZAG if point["id"] == "zz/conv_rn18_56_64_64_k3/aimc_gb2M")

@@ -31,8 +31,8 @@ def gemm(name: str, size: dict) -> Layer:
     )  # fmt: skip
 
 
-def network_layers(recorded: dict) -> list[Layer]:
-    """Layers of a recorded network, each as often as it occurs."""
+def network_layers(recorded: dict, repeat: bool = True) -> list[Layer]:
+    """Layers of a recorded network, each as often as it occurs or once."""
     layers = []
     for index, entry in enumerate(recorded["per_unique_layer"]):
         depthwise = entry["kind"] == "dwconv"
@@ -41,5 +41,5 @@ def network_layers(recorded: dict) -> list[Layer]:
             "OX": entry["ox"], "FX": entry["f"], "FY": entry["f"], "S": entry["s"],
             "G": entry["g"] if depthwise else 1,
         }  # fmt: skip
-        layers += [gemm(f"{index}", size)] * entry["count"]
+        layers += [gemm(f"{index}", size)] * (entry["count"] if repeat else 1)
     return layers
