@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from cimbo import BadInput, Choice, Constraint, SearchSpace
+from cimbo import BadInput, Choice, Constraint, Objective, SearchSpace, Study
 from cimbo.attribute import CONDITIONS, Point, Rules, baselines, bootstrap, gains, over_seeds, pool
 from cimbo.cli import run
+from cimbo.cli.attribute import Unseen
 from cimbo.store import Record
 
 SPACE = SearchSpace([Choice("depth", [1, 2, 3])], [Choice("rows", [1, 2, 4, 8]), Choice("adc_bits", [4, 6])])
@@ -139,6 +140,33 @@ def test_other_baselines_are_chips_of_the_space_no_larger_than_the_drawn_one():
     assert found["drawn, its best single knob turned"] == {"rows": 4, "adc_bits": 4}  # more rows would be larger
     assert found["drawn with 6-bit converters (larger)"] == {"rows": 4, "adc_bits": 6}
     assert found["median of random chips of its area"]["adc_bits"] == 4
+
+
+class Imaged(Law):
+    """A law with test images: a point less than 90 for every row."""
+
+    def has_test(self):
+        return True
+
+    def on_test(self, params):
+        return 90.0 - params["depth"]
+
+
+def test_test_accuracies_are_read_measured_when_asked_and_kept_for_every_chip_that_shares_them(tmp_path):
+    objectives = [Objective("accuracy", "max"), Objective("latency_ms", "min")]
+    with Study.open(tmp_path / "s.db", space=SPACE, objectives=objectives) as study:
+        for r in RECORDS:
+            study.tell(r.params, r.metrics)
+        key = study.evaluations()[0].key
+        study.record_test(key, 88.5)
+        shy, eager = Unseen(study, Imaged(), measure=False), Unseen(study, Imaged(), measure=True)
+        for tests in (shy, eager):
+            tests.load()
+            assert tests.of({"depth": 2, "rows": 8, "adc_bits": 6}) == 88.5  # measured on the chip with four rows
+        other = {"depth": 1, "rows": 2, "adc_bits": 6}
+        assert shy.of(other) is None
+        assert eager.of(other) == 89.0
+        assert study.tested() == {key: 88.5, SPACE.key(other): 89.0}
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------

@@ -75,12 +75,12 @@ class Case:
     rules: Rules
     gains: Sequence[Gain]
     evaluations: Mapping[str, int]
-    tests: Tests
+    tests: Unseen
     others: Sequence[Mapping[str, Any]]
 
 
 @dataclass
-class Tests:
+class Unseen:
     """Accuracy on test images: those of the study, and measured anew where that was asked for."""
 
     study: Study
@@ -115,7 +115,7 @@ def _case(file: str, options: Options) -> Case:
             evaluator.remember(r.params, r.metrics)
         largest, drawn = network(config.network).largest(), config.baseline()
         baseline = _point(evaluator, _canonical(study, {**largest, **drawn}))
-        tests = Tests(study, evaluator, options.test)
+        tests = Unseen(study, evaluator, options.test)
         tests.load()
         records = {"joint": study.evaluations(), **_restricted(file, study, (config, evaluator, baseline), options)}
         pool = attribution.pool(study.problem.space, evaluator, baseline, records)
@@ -142,7 +142,7 @@ def _point(evaluator: JointEvaluator, params: Params) -> Point:
     return Point(params, metrics["accuracy"], metrics)
 
 
-def _confirmation(tests: Tests, baseline: Point, within: float) -> Any:
+def _confirmation(tests: Unseen, baseline: Point, within: float) -> Any:
     """Whether a winner also keeps the baseline's accuracy on test images; unknown ones are let through."""
 
     def confirm(point: Point) -> bool:
