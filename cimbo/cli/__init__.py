@@ -18,7 +18,8 @@ from cimbo import __version__
 from cimbo.errors import BadInput
 
 _COMMANDS = {
-    "optimize": "search", "fit-predictors": "search", "pareto": "view", "show": "view", "status": "view", "report": "view",
+    "optimize": "search", "fit-predictors": "search", "pareto": "view", "show": "view", "status": "view",
+    "report": "report", "plot": "report",
     "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",
     "robust": "decision", "portfolio": "decision", "init": "start", "doctor": "doctor", "completion": "completion",
     "attribute": "attribute",

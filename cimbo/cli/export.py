@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,42 @@ import click
 from cimbo import tabular
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import as_csv, show, write
-from cimbo.cli.view import labelled, standing
+from cimbo.cli.report import title
+from cimbo.cli.view import find, labelled, sides, standing
+from cimbo.config import from_definition
 from cimbo.errors import BadInput
 from cimbo.loop import Study
+from cimbo.store import Record
 
 Writer = Callable[[Study, Path | None], None]
+Design = Callable[[Study, Record, Path, bool], list[Path]]
 
 
 @click.command()
-@click.option("--to", "target", default="csv", show_default=True, help="csv, json or parquet.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=None, help="The file to write [default: stdout].")
+@click.argument("key", required=False)
+@click.option("--to", "target", default="csv", show_default=True,
+              help="csv, json, parquet or optuna; with KEY: onnx, zigzag or accelforge.")  # fmt: skip
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=None,
+              help="The file, or the folder of YAML files, to write [default: stdout, if it is text].")  # fmt: skip
+@click.option(
+    "--nearest", is_flag=True, help="Where ZigZag or AccelForge cannot express a chip, write the nearest one."
+)
 @study_option
-def export(target: str, out: Path | None, file: str) -> None:
-    """Every evaluation, a row each."""
-    if target not in _TABLES:
-        raise BadInput(f"--to {target}", "is no format", f"use one of {', '.join(_TABLES)}")
+def export(key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:
+    """Every evaluation, a row each; or, with KEY, a design's network as ONNX or its chip for another simulator."""
+    known: dict[str, Any] = _TABLES if key is None else _DESIGNS
+    if target not in known:
+        other = "leave out KEY" if target in _TABLES else "give the KEY of a design"
+        todo = other if target in {**_TABLES, **_DESIGNS} else f"use one of {', '.join(known)}"
+        raise BadInput(f"--to {target}", "is no format of a design" if key else "is no format of a study", todo)
     with existing(file) as study:
-        _TABLES[target](study, out)
+        if key is None:
+            _TABLES[target](study, out)
+            return
+        if out is None:
+            raise BadInput("export", f"{target} needs a place", "name it with -o")
+        for path in _DESIGNS[target](study, find(study, key), out, nearest):
+            click.echo(str(path))
 
 
 def _print(text: str, out: Path | None) -> None:
@@ -62,4 +82,40 @@ def _parquet(study: Study, out: Path | None) -> None:
         raise BadInput(out, f"cannot be written ({error.strerror})", "choose another place") from None
 
 
-_TABLES: dict[str, Writer] = {"csv": _csv, "json": _json, "parquet": _parquet}
+def _optuna(study: Study, out: Path | None) -> None:
+    if out is None:
+        raise BadInput("export", "an Optuna storage is no text", "name a file with -o")
+    from cimbo.exchange import optuna_storage
+
+    stored = study.store.definition.get("config") or {}
+    name = str(stored.get("name", "cimbo"))
+    optuna_storage.write(out, name, study.problem, study.evaluations(), {"seed": study.seed, "title": title(study)})
+    click.echo(f"optuna-dashboard sqlite:///{out}", err=True)
+
+
+def _onnx(study: Study, record: Record, out: Path, nearest: bool) -> list[Path]:
+    from cimbo.exchange import onnx_file
+
+    config = from_definition(study.store.path, study.store.definition)
+    onnx_file.write(out, config.evaluator().accuracy, sides(study, record)["architecture"])
+    return [out]
+
+
+def _chip(tool: str, study: Study, record: Record, out: Path, nearest: bool) -> list[Path]:
+    from cimbo.exchange import chips
+
+    evaluator = from_definition(study.store.path, study.store.definition).evaluator()
+    workload, chip = evaluator.placed(record.params)
+    changed = chips.nearest(tool, chip) if nearest else {}
+    for gene, (now, to) in changed.items():
+        click.echo(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has", err=True)
+    write = chips.write_zigzag if tool == "zigzag" else chips.write_accelforge
+    return write(out, workload, {**chip, **{gene: to for gene, (_, to) in changed.items()}})
+
+
+_TABLES: dict[str, Writer] = {"csv": _csv, "json": _json, "parquet": _parquet, "optuna": _optuna}
+_DESIGNS: dict[str, Design] = {
+    "onnx": _onnx,
+    "zigzag": partial(_chip, "zigzag"),
+    "accelforge": partial(_chip, "accelforge"),
+}

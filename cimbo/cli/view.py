@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import emit, format_option, genes, write
+from cimbo.cli.output import emit, format_option, genes
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.config import from_definition
 from cimbo.errors import BadInput
@@ -136,37 +135,3 @@ def status(file: str, style: str) -> None:
         emit(
             style, [{"what": k, "value": v} for k, v in document.items()] if style == "table" else [document], document
         )
-
-
-@click.command()
-@study_option
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("report.html"),
-    show_default=True,
-    help="The file to write.",
-)
-def report(file: str, out: Path) -> None:
-    """One HTML file: front, hypervolume, predicted against verified. It needs no network."""
-    from cimbo import report as pages
-
-    with existing(file) as study:
-        config = study.store.definition.get("config") or {}
-        title = str((config.get("data") or {}).get("title", "cimbo study"))
-        text = pages.html(study, title=title, about=_provenance(study, file))
-    write(out, text)
-    click.echo(str(out))
-
-
-def _provenance(study: Study, file: str) -> dict[str, str]:
-    config = study.store.definition.get("config") or {}
-    versions = study.store.definition.get("versions", {})
-    name = config.get("name")
-    command = f"cimbo optimize --budget {len(study.evaluations())} --seed {study.seed} --study {file}" + (
-        f" --preset {name}" if name else ""
-    )
-    found = standing(study)
-    about = {"accuracy": found["label"]} if found else {}
-    return about | {"command": command, "versions": ", ".join(f"{k} {v}" for k, v in versions.items())}

@@ -87,6 +87,16 @@ class ZigZag:
         return float(cycles), float(energy)
 
 
+def inputs(workload: Workload, chip: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]], list[list[dict]]]:
+    """ZigZag's accelerator and mapping for a chip, and a workload of one layer for each layer of the network, in order.
+
+    A layer of attention is one head of it. Raises BadInput where ZigZag cannot express the chip.
+    """
+    full = {name: values[0] for name, values in columns(chip).items()}
+    _check(full)
+    return accelerator(full), _MAPPING, [[_describe(layer)] for layer in workload.layers]
+
+
 def check_installed() -> None:
     """Raises BadInput naming the packages that are missing."""
     absent = [name for name in ("zigzag", "six") if find_spec(name) is None]

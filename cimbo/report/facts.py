@@ -36,7 +36,7 @@ class Facts:
 
     predicted: designs a model thinks well of and nobody has verified. baselines: name -> hypervolume after each evaluation
     of another search. extra_rows: key of a design -> lines for its details. tested: key -> accuracy on images that the search
-    never saw, where it was measured.
+    never saw, where it was measured. layers: key -> each layer's name, bound, latency_ms and energy_uj by part.
     """
 
     problem: Problem
@@ -49,6 +49,7 @@ class Facts:
     predicted: Sequence[Candidate] = ()
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    layers: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @cached_property
     def on_front(self) -> frozenset[int]:

@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
 from cimbo.objectives import Candidate
@@ -28,19 +28,22 @@ def html(
     extra_rows: Mapping[str, Mapping[str, str]] | None = None,
     predicted: Sequence[Candidate] = (),
     baselines: Mapping[str, Sequence[float]] | None = None,
+    layers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> str:
     """The report of ``study`` as one HTML file that opens offline and asks the network for nothing.
 
     about: lines of provenance in order, as they shall be shown (command, versions, date): nothing is taken from the clock.
     extra_rows: by a design's key, lines for its details. predicted: designs that a model thinks well of and nobody verified.
     baselines: name -> hypervolume after evaluation 1, 2, ... of another search over the same problem.
+    layers: by a design's key, the layers that ``hardware.explain`` lists.
     Every string may be hostile; all of them are escaped. Encode the page as UTF-8.
     Raises BadInput for an empty title, rows for a design that is not in the study, or a baseline that is not finite.
     """
     _check(study, title, extra_rows or {}, baselines or {})
     facts = gather(
-        study, predicted=tuple(predicted), baselines=dict(baselines or {}), extra_rows=dict(extra_rows or {})
-    )
+        study, predicted=tuple(predicted), baselines=dict(baselines or {}), extra_rows=dict(extra_rows or {}),
+        layers=dict(layers or {}),
+    )  # fmt: skip
     return document(facts, title, dict(about or {}))
 
 

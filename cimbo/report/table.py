@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cimbo.report import facts as facts_
+from cimbo.report import layers
 from cimbo.report.facts import Facts
 from cimbo.report.markup import Markup, join, tag, text
 from cimbo.report.quantity import aligned, amount, number, rough, spoken
@@ -92,7 +93,8 @@ def details(facts: Facts, record: Record) -> Markup:
     ]
     rows = facts.extra_rows.get(record.key, {})
     notes = [join([tag("dt", name), tag("dd", value)]) for name, value in rows.items()]
-    return tag("div", *parts, tag("dl", *notes, class_="notes") if notes else Markup(), class_="design")
+    noted = tag("dl", *notes, class_="notes") if notes else Markup()
+    return tag("div", *parts, noted, layers.section(facts.layers.get(record.key, ())), class_="design")
 
 
 def _measurements(facts: Facts, record: Record) -> list[Markup]:

@@ -128,5 +128,5 @@ class ElasticLayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        c = x.shape[-1]
+        c = int(x.shape[-1])  # a plain number also while an ONNX file is traced
         return F.layer_norm(x, (c,), self.weight[:c], self.bias[:c])

@@ -1,0 +1,97 @@
+"""Figures for a paper, by matplotlib: one column wide, fonts embedded, readable in grey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cimbo.errors import BadInput
+from cimbo.report import calibration, statistics
+from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, volumes
+
+_COLUMN = (3.4, 2.6)  # inches
+_STYLE = {
+    "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "savefig.bbox": "tight",
+    "savefig.dpi": 300, "legend.frameon": False, "svg.hashsalt": "cimbo",
+}  # fmt: skip
+
+
+def write(path: Path, what: str, facts: Facts) -> None:
+    """Draw ``what`` ("front", "hypervolume" or "calibration") into ``path``, in the format its ending names.
+
+    Raises BadInput when matplotlib is missing, when there is nothing to draw, or when the file cannot be written.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BadInput("plot", "matplotlib is not installed", "pip install 'cimbo[plot]'") from None
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=_COLUMN)
+        _DRAW[what](figure.subplots(), facts)
+        try:
+            figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+        except OSError as error:
+            raise BadInput(path, f"cannot be written ({error.strerror})", "choose another place") from None
+
+
+def _front(axes: Any, facts: Facts) -> None:
+    """The first objective against the second: verified designs, the front, and where a model had predicted it."""
+    if not facts.front or len(facts.problem.objectives) < 2:
+        raise BadInput("plot front", "needs a front of two objectives", "search first, or plot the hypervolume")
+    y, x = (o.name for o in facts.problem.objectives[:2])
+    others = [r for r in facts.verified if r.number not in facts.on_front]
+    axes.plot(*_columns(others, x, y), "o", ms=2.5, color="0.7", label="verified, dominated")
+    guesses = [(p.mean, q.mean) for r in facts.front if (p := prediction(r, x)) and (q := prediction(r, y))]
+    if guesses:
+        axes.plot(*zip(*guesses, strict=True), "D", ms=3, mfc="none", mew=0.7, color="tab:orange", label="predicted")
+    front = sorted(facts.front, key=lambda r: r.metrics[x])
+    axes.plot(*_columns(front, x, y), "o-", ms=3.5, lw=0.8, color="tab:blue", label="verified front")
+    spread = [r.metrics[x] for r in facts.verified]
+    if min(spread) > 0 and max(spread) > 10 * min(spread):
+        axes.set_xscale("log")
+    _finish(axes, facts.named(x), facts.named(y))
+
+
+def _hypervolume(axes: Any, facts: Facts) -> None:
+    curves = {"this search": volumes(facts)} | {name: list(v) for name, v in facts.baselines.items()}
+    if not facts.records:
+        raise BadInput("plot hypervolume", "needs evaluations", "search first")
+    if any(r.origin in RANDOM_ORIGINS for r in facts.records) and not facts.baselines:
+        curves["its random designs alone"] = volumes(facts, lambda r: r.origin in RANDOM_ORIGINS)
+    for (name, values), style in zip(curves.items(), ("-", "--", ":", "-."), strict=False):
+        axes.step(range(1, len(values) + 1), values, style, where="post", lw=1.2, label=name)
+    axes.set_ylim(bottom=0)
+    _finish(axes, "evaluations", "hypervolume")
+
+
+def _calibration(axes: Any, facts: Facts) -> None:
+    """The first metric that was guessed, not computed: each prediction with its 90 % interval."""
+    learned = [c for c in calibration.checked(facts) if (c.std > 0).any()]
+    if not learned:
+        raise BadInput("plot calibration", "no prediction was verified yet", "search beyond the initial designs")
+    c = learned[0]
+    axes.errorbar(c.measured, c.mean, statistics.Z90 * c.std, fmt="o", ms=2.5, lw=0.5, color="tab:blue", ecolor="0.7")
+    ends = [min(c.measured.min(), c.mean.min()), max(c.measured.max(), c.mean.max())]
+    axes.plot(ends, ends, lw=0.8, color="0.4")
+    _finish(axes, f"verified {facts.named(c.metric)}", f"predicted {facts.named(c.metric)}", legend=False)
+
+
+def _columns(records: Any, x: str, y: str) -> Any:
+    return np.array([[r.metrics[x], r.metrics[y]] for r in records], float).reshape(-1, 2).T
+
+
+def _finish(axes: Any, x: str, y: str, *, legend: bool = True) -> None:
+    axes.set(xlabel=x, ylabel=y)
+    if legend:
+        axes.legend()
+
+
+_DRAW: dict[str, Callable[[Any, Facts], None]] = {
+    "front": _front,
+    "hypervolume": _hypervolume,
+    "calibration": _calibration,
+}
