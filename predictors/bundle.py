@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -104,6 +105,8 @@ def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str,
     if model.base is not None:
         below = _describe(model.base.model, f"{prefix}base/", members)
         described["base"] = {"slope": model.base.slope, "intercept": model.base.intercept, "model": below}
+        if math.isfinite(model.base.known):  # not infinite: that is no JSON
+            described["base"]["known"] = model.base.known
     return described
 
 
@@ -124,7 +127,7 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
     base = None
     if below is not None:
         older = _build(below["model"], f"{prefix}base/", members)
-        base = Base(older, _finite(below["slope"]), _finite(below["intercept"]))
+        base = Base(older, _finite(below["slope"]), _finite(below["intercept"]), float(below.get("known", math.inf)))
     scales = (_finite(described["location"]), _finite(described["scale"]), _finite(described["widen"]))
     model = Model(described["kind"], schema, core, *scales, base, str(described["why"]), dict(described["facts"]))
     # One prediction proves that arrays, trees and schema fit together; better now than in a search.

@@ -90,8 +90,7 @@ def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:
     if missing:
         return replace(plain, why=f"{plain.why}; older model dropped: rows lack {missing[0]!r}")
     unit = Base(old, 1.0, 0.0)(data.schema, data.encoded)
-    slope, intercept = _line(unit, data.modelled)
-    candidate = _fit(data, kind, Base(old, slope, intercept))
+    candidate = _fit(data, kind, Base.of(old, _line(unit, data.modelled), data.schema, data.encoded))
     with_old, without = candidate.facts["error"], plain.facts["error"]
     if not with_old < without:
         return replace(plain, why=f"{plain.why}; older model dropped: error {with_old:.3g} with, {without:.3g} without")

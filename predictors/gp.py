@@ -300,8 +300,9 @@ def condition(views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array
     data = inputs(views, encoded)
     k = kernel(hyper, data, data)
     k[np.diag_indices(len(y))] += math.exp(hyper.noise) + known + _JITTER
-    whiten = solve_triangular(cholesky(k, lower=True), np.eye(len(y)), lower=True)
-    return GaussianProcess(views, hyper, encoded, whiten.T @ (whiten @ y), whiten)
+    # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
+    whiten = np.ascontiguousarray(solve_triangular(cholesky(k, lower=True), np.eye(len(y)), lower=True))
+    return GaussianProcess(views, hyper, np.ascontiguousarray(encoded), whiten.T @ (whiten @ y), whiten)
 
 
 def restore(schema: Schema, state: State) -> GaussianProcess:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,21 +45,55 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Base:
-    """An older model as mean function: its modelled prediction times ``slope`` plus ``intercept``."""
+    """An older model as mean function: its modelled prediction times ``slope`` plus ``intercept``.
+
+    ``known``: the older model's mean variance at the new model's rows. Its error there is part of what the new model has
+    learned from; where it is less sure than that, the difference is added to the new model's variance.
+    """
 
     model: Model
     slope: float
     intercept: float
+    known: float = math.inf
+
+    @classmethod
+    def of(cls, model: Model, line: tuple[float, float], schema: Schema, encoded: Array) -> Base:
+        """``line``: slope and intercept, found at the new model's rows ``encoded`` (n, k)."""
+        base = cls(model, *line)
+        return replace(base, known=float(model.latent(base._rows(schema, encoded))[1].mean()))
 
     def __call__(self, schema: Schema, encoded: Array) -> Array:
         """(...) in modelled units, for rows encoded by ``schema`` (..., k), which has all the old model's features."""
-        flat = encoded.reshape(-1, encoded.shape[-1])
+        return self.moments(schema, encoded)[0]
+
+    def moments(self, schema: Schema, encoded: Array) -> tuple[Array, Array]:
+        """The mean as above, and the variance (...) that it adds."""
+        centre, variance = self.model.latent(self._rows(schema, encoded.reshape(-1, encoded.shape[-1])))
+        stretch = self.slope * self._units(schema, centre)[1]
+        mean = self.slope * self._units(schema, centre)[0] + self.intercept
+        added = stretch**2 * np.maximum(variance - self.known, 0.0)
+        return mean.reshape(encoded.shape[:-1]), added.reshape(encoded.shape[:-1])
+
+    def added(self, schema: Schema, encoded: Array) -> Array:
+        """Covariance (..., q, q) whose diagonal is that variance, correlated as the older model is."""
+        if math.isinf(self.known):
+            return np.zeros((*encoded.shape[:-1], encoded.shape[-2]))
+        rows = self._rows(schema, encoded.reshape(-1, encoded.shape[-1])).reshape(*encoded.shape[:-1], -1)
+        covariance = self.model.joint(rows)[1]
+        variance = np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-300)
+        share = np.sqrt(self.moments(schema, encoded)[1] / variance)
+        return np.asarray(covariance * share[..., :, None] * share[..., None, :])
+
+    def _rows(self, schema: Schema, encoded: Array) -> Array:
         where = [schema.names.index(name) for name in self.model.schema.names]
-        old = self.model.schema.encode_table(recode(schema, self.model.schema, schema.decode(flat)[:, where]))
-        centre = self.model.latent(old)[0]
-        if self.model.schema.log != schema.log:
-            centre = np.log(np.maximum(centre, 1e-300)) if schema.log else np.exp(centre)
-        return np.asarray((self.slope * centre + self.intercept).reshape(encoded.shape[:-1]))
+        return self.model.schema.encode_table(recode(schema, self.model.schema, schema.decode(encoded)[:, where]))
+
+    def _units(self, schema: Schema, centre: Array) -> tuple[Array, Array]:
+        """The older model's prediction in the new one's modelled units, and the derivative of that change of units."""
+        if self.model.schema.log == schema.log:
+            return centre, np.ones_like(centre)
+        positive = np.maximum(centre, 1e-300)
+        return (np.log(positive), 1.0 / positive) if schema.log else (np.exp(centre), np.exp(centre))
 
 
 @dataclass(frozen=True)
@@ -101,21 +136,24 @@ class Model:
     def latent(self, encoded: Array) -> tuple[Array, Array]:
         """Mean and variance (n,) of the noise-free function in modelled units (log y for a log target)."""
         mean, var = self.core.moments(encoded)
-        return self._natural(mean, encoded), var * (self.scale * self.widen) ** 2
+        mean, var = mean * self.scale + self.location, var * (self.scale * self.widen) ** 2
+        if self.base is None:
+            return mean, var
+        older, added = self.base.moments(self.schema, encoded)
+        return mean + older, var + added
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
         """Mean (..., q) and covariance (..., q, q) of the noise-free function at encoded rows, in modelled units."""
         mean, covariance = self.core.joint(encoded)
-        return self._natural(mean, encoded), covariance * (self.scale * self.widen) ** 2
+        mean, covariance = mean * self.scale + self.location, covariance * (self.scale * self.widen) ** 2
+        if self.base is None:
+            return mean, covariance
+        return mean + self.base(self.schema, encoded), covariance + self.base.added(self.schema, encoded)
 
     @property
     def noise_variance(self) -> float:
         """Variance of one measurement around the function, in modelled units squared."""
         return self.core.noise * (self.scale * self.widen) ** 2
-
-    def _natural(self, mean: Array, encoded: Array) -> Array:
-        centre = mean * self.scale + self.location
-        return centre + self.base(self.schema, encoded) if self.base is not None else centre
 
 
 def recode(new: Schema, old: Schema, table: Array) -> Array:

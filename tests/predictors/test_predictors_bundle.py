@@ -148,6 +148,7 @@ def test_a_model_with_its_older_model_fits_in_one_file(rows: list[dict], y: np.n
     predictors.save(new, tmp_path / "new.cimpred")
     loaded = predictors.load(tmp_path / "new.cimpred")
     np.testing.assert_array_equal(loaded.predict(rows).mean, new.predict(rows).mean)
+    np.testing.assert_array_equal(loaded.predict(rows).std, new.predict(rows).std)
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.cimpred")), ids=lambda p: p.stem)

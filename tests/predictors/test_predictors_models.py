@@ -140,6 +140,29 @@ def test_transfer_helps_with_few_rows_and_is_dropped_when_it_hurts(rows: list[di
     assert "older model dropped" in kept.why
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_an_older_model_is_doubted_where_it_is_unsure_itself(log: bool) -> None:
+    """It has seen small networks only, and so have the new measurements: what it says of large ones needs wide intervals."""
+    rows, new = designs(400, 11), designs(300, 12)
+    small = [r for r in rows if r["log_macs"] < 4.5]
+    near, far = ([r for r in new if (r["log_macs"] < 4.5) == here] for here in (True, False))
+
+    def y(listed: list[dict]) -> np.ndarray:
+        values = np.array([truth(r) for r in listed])
+        return np.exp(0.1 * values) if log else values
+
+    old = predictors.fit(small, y(small), space(), "gp")
+    model = predictors.fit(near[:25], 1.05 * y(near[:25]), space(log), "gp", mean=old)
+    assert model.base is not None
+    assert np.median(model.predict(far).spread) > 1.5 * np.median(model.predict(near[25:]).spread)
+    assert predictors.score(1.05 * y(far), model.predict(far)).coverage_90 > 0.8
+    encoded = space(log).encode(far[:8])
+    covariance = model.joint(encoded.reshape(2, 4, -1))[1]
+    variance = model.latent(encoded)[1].reshape(2, 4)
+    np.testing.assert_allclose(np.diagonal(covariance, axis1=-2, axis2=-1), variance, rtol=1e-6)
+    assert (np.linalg.eigvalsh(covariance) > -1e-9).all()
+
+
 def test_fast_enough_for_a_search_loop() -> None:
     """200 rows of 60 features. Bounds in CPU seconds, several times what an idle core takes."""
     rng = np.random.default_rng(0)

@@ -1,0 +1,115 @@
+"""What bundles of an older study are worth to a new one on other chips: evaluations until the cold study's hypervolume.
+
+    python benchmarks/transfer.py [--seeds 3] [--budget 100]
+
+Both search Once-for-All MobileNetV3 sub-networks, accuracy from the shipped model of published measurements, latency modelled
+as that of a slow simulator must be. The older study: 200 evaluations on smaller chips of an older process, with a narrower
+NoC, fewer vector lanes and fewer genes; its bundles are fitted to those. The new one: the ten core genes. Lines on stdout:
+seed, evaluations that the study with ``--predictors`` needs to reach the hypervolume that the study without has after its
+budget, hypervolumes of both after a quarter, a half and all of it. Written to transfer.json beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+import predictors
+from cimbo import Choice, SearchSpace, Study
+from cimbo.cli.warm import bundles, views
+from cimbo.config import preset
+from cimbo.evaluators.joint import JointEvaluator
+from cimbo.loop import Guidance
+from cimbo.pareto import hypervolume
+from cimbo.surrogates import Inputs
+
+NETWORK = "ofa-mobilenetv3"
+OLDER = {
+    "rows": [64, 128], "cols": [64, 128], "macros_per_pe": [1, 2, 4], "pes": [4, 8, 16], "adc_bits": [6, 8],
+    "columns_per_adc": [4, 8], "buffer_mb": [0.25, 0.5, 1], "buffer_bw": [256, 512, 1024], "dram_bw": [32, 64, 128],
+}  # fmt: skip
+OLDER_FIXED = {"planes": 1, "noc_bw": 512, "vector_lanes": 64, "node_nm": 40}
+PROBLEM = preset("ofa-mobilenetv3-imagenet").problem
+BATCH = 10
+
+
+def evaluator(**fixed: Any) -> JointEvaluator:
+    return JointEvaluator(NETWORK, "ofa-mobilenetv3-imagenet", fixed=fixed)
+
+
+def older(folder: Path) -> None:
+    """Bundles of accuracy and latency from the older study's evaluations, half sampled, half searched."""
+    space = SearchSpace(PROBLEM.space.architecture, [Choice(name, values) for name, values in OLDER.items()])
+    measure = evaluator(**OLDER_FIXED)
+    known = views(measure)
+    with Study.open(None, space, PROBLEM.objectives) as study:
+        study.optimize(measure, 200, 50, guidance=Guidance(views=known, kind="gp", initial=100))
+        done = study.evaluations()
+    inputs = Inputs(space, space.rows([r.params for r in done]))
+    for metric in ("accuracy", "latency_ms"):
+        y = np.array([r.metrics[metric] for r in done])
+        schema = known[metric].schema(space, metric, log=metric == "latency_ms")
+        model = predictors.fit(inputs.table(known[metric]), y, schema, "gp")
+        predictors.save(model, folder / f"{metric}.cimpred")
+
+
+def search(priors: dict[str, Any], budget: int, seed: int) -> list[float]:
+    """Hypervolume after each evaluation of the new study."""
+    measure = evaluator()
+    area = {"area_mm2": measure.exact()["area_mm2"]}
+    guidance = Guidance(area, views(measure), "gp", priors)
+    with Study.open(None, PROBLEM.space, PROBLEM.objectives, PROBLEM.constraints, seed=seed) as study:
+        study.optimize(measure, budget, BATCH, guidance=guidance)
+        records = study.evaluations()
+    reference = PROBLEM.reference()
+    kept = [r.metrics if PROBLEM.feasible(r.metrics) else None for r in records]
+    scores = [PROBLEM.scores([m])[0] for m in kept if m]
+    ends = np.cumsum([m is not None for m in kept])
+    return [hypervolume(np.array(scores[:end]), reference) if end else 0.0 for end in ends]
+
+
+def needed(course: list[float], goal: float) -> int | None:
+    """Evaluations until ``goal``, None where it is not reached."""
+    return next((i for i, value in enumerate(course, 1) if value >= goal), None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=int, default=100)
+    asked = parser.parse_args()
+    start, results = time.process_time(), []
+    with tempfile.TemporaryDirectory() as folder:
+        older(Path(folder))
+        known = bundles(Path(folder))
+    print(f"older study and its bundles: {time.process_time() - start:.0f} CPU s", flush=True)
+    for seed in range(asked.seeds):
+        cold, warm = search({}, asked.budget, seed), search(known, asked.budget, seed)
+        at = [asked.budget // 4, asked.budget // 2, asked.budget]
+        row = {"seed": seed, "needed": needed(warm, cold[-1]), "cold_hypervolume": [cold[n - 1] for n in at],
+               "warm_hypervolume": [warm[n - 1] for n in at], "after": at}  # fmt: skip
+        results.append(row)
+        print(json.dumps(row), f"{time.process_time() - start:.0f} CPU s", flush=True)
+    reached = [row["needed"] if row["needed"] is not None else np.inf for row in results]
+    median = float(np.median(reached))
+    report = {
+        "command": shlex.join(["python", "benchmarks/transfer.py", *sys.argv[1:]]), "budget": asked.budget, "seeds": results,
+        "median_needed": median if np.isfinite(median) else None,
+    }  # fmt: skip
+    print(f"median: {median:g} evaluations for the hypervolume of {asked.budget}")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
