@@ -43,8 +43,10 @@ def search(
     start = np.concatenate([seeds, space.random_rows(effort.population, rng)])
     rows = unique(pin(start))
     values, violation = score(rows)
+    best = survivors(values, violation, len(rows))
+    rows, values, violation = rows[best], values[best], violation[best]
     for _ in range(effort.generations):
-        parents = _tournament(values, violation, effort.population, rng)
+        parents = rng.integers(0, len(rows), size=(2, effort.population)).min(0)  # tournaments: the best come first
         children = pin(vary(space, rows[parents], rows[rng.permutation(parents)], rng))
         rows_all = unique(np.concatenate([rows, children]))
         fresh = rows_all[len(rows) :]
@@ -59,8 +61,7 @@ def search(
 
 def unique(rows: Rows) -> Rows:
     """Rows without repetitions, the first of each kept in place."""
-    _, first = np.unique(rows, axis=0, return_index=True)
-    return rows[np.sort(first)]
+    return rows[np.sort(list({row.tobytes(): i for i, row in reversed(list(enumerate(rows)))}.values()))]
 
 
 def survivors(values: NDArray[np.float64], violation: NDArray[np.float64], n: int) -> NDArray[np.intp]:
@@ -69,9 +70,9 @@ def survivors(values: NDArray[np.float64], violation: NDArray[np.float64], n: in
     infeasible = np.flatnonzero(violation > 0)
     kept: list[NDArray[np.intp]] = []
     if len(feasible):
-        rank = ranks(values[feasible])
+        rank = ranks(values[feasible], n)
         distance = np.zeros(len(feasible))
-        for level in range(rank.max() + 1):
+        for level in np.unique(rank[rank < len(rank)]):
             front = rank == level
             distance[front] = crowding(values[feasible][front])
         kept.append(feasible[np.lexsort((-distance, rank))])
@@ -97,14 +98,3 @@ def mutate(space: SearchSpace, rows: Rows, rng: np.random.Generator) -> Rows:
     anywhere = rng.integers(0, space.cardinalities, size=(n, d))
     step_it = space.ordered & (rng.random((n, d)) < 0.7) & (step >= 0) & (step < space.cardinalities)
     return space.canonical_rows(np.where(hit, np.where(step_it, step, anywhere), rows))
-
-
-def _tournament(
-    values: NDArray[np.float64], violation: NDArray[np.float64], n: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Indices (n,) of the winners of two-way tournaments."""
-    order = survivors(values, violation, len(values))
-    place = np.empty(len(order), np.intp)
-    place[order] = np.arange(len(order))
-    pairs = rng.integers(0, len(values), size=(n, 2))
-    return np.where(place[pairs[:, 0]] < place[pairs[:, 1]], pairs[:, 0], pairs[:, 1])

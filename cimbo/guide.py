@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,18 +48,30 @@ class Guide:
         return sign * (values - bound) / (self._modelled(c.metric).std() or 1.0)
 
     def score(self, optimism: float) -> evolve.Score:
-        """Objectives at mean + ``optimism`` standard deviations; constraints at the mean."""
+        """Objectives at mean + ``optimism`` standard deviations; constraints at the mean.
+
+        What lies below the reference adds nothing to the hypervolume: it counts as a violation, so that the search spends
+        its population on the part of the front that matters.
+        """
+        shortfall = self.shortfall()
 
         def score(rows: Rows) -> tuple[Array, Array]:
             inputs = Inputs(self.problem.space, rows)
-            moments = {name: s.moments(inputs) for name, s in self.fitted.items()}
+            aims = {o.name for o in self.problem.objectives} if optimism else set()
+            moments = {n: s.moments(inputs) if n in aims else (s.mean(inputs), 0.0) for n, s in self.fitted.items()}
             values = [o.sign * moments[o.name][0] + optimism * moments[o.name][1] for o in self.problem.objectives]
-            violation = np.zeros(len(rows))
+            scores = np.stack(values, 1)
+            violation = shortfall(scores)
             for c in self.problem.constraints:
                 violation += np.maximum(self._violation(c, moments[c.metric][0]), 0)
-            return np.stack(values, 1), violation
+            return scores, violation
 
         return score
+
+    def shortfall(self) -> Callable[[Array], Array]:
+        """How far scores (n, m) lie below the reference, (n,), in units of the observed spread."""
+        floor, unit = self.reference(), np.maximum(self.observed()[0].std(0), 1e-12)
+        return lambda scores: np.asarray((np.maximum(floor - scores, 0) / unit).sum(1))
 
     def draw(self, rows: Rows, n: int, seed: int) -> tuple[Array, Array]:
         """``n`` joint samples at ``rows`` (k, d): scores (n, k, m) and violations (n, k, c)."""
@@ -94,7 +106,7 @@ class Guide:
         for c in self.problem.constraints:
             s = self.fitted[c.metric]
             if isinstance(s, Computed):
-                allowed &= self._violation(c, s.moments(inputs)[0]) <= 0
+                allowed &= self._violation(c, s.mean(inputs)) <= 0
         return allowed
 
     def predicted(self, design: Params, origin: str) -> Candidate:

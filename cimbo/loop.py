@@ -55,7 +55,7 @@ class Study:
         self.store, self.problem, self.seed, self.fixed = store, problem, seed, dict(fixed or {})
         self._records = store.records()
         self._pending: dict[str, Candidate] = {}
-        self._kinds: dict[tuple[str, int], str] = {}
+        self._fits: dict[tuple[str, str], Any] = {}
         self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
 
     @staticmethod
@@ -202,7 +202,7 @@ class Study:
 
     def _propose(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
         teaching = Teaching(
-            self.problem.space, guidance.kind, guidance.views, guidance.cheap, guidance.priors, self._kinds
+            self.problem.space, guidance.kind, guidance.views, guidance.cheap, guidance.priors, self._fits
         )
         search = Search(self.problem, teaching, guidance.start(targets(self.problem)), self.fixed)
         records = sorted(self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number))

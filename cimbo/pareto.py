@@ -25,14 +25,18 @@ def non_dominated(points: Array) -> Mask:
     return ~dominated
 
 
-def ranks(points: Array) -> NDArray[np.intp]:
-    """(n,) front of each point (n, m): 0 for the non-dominated, 1 for those non-dominated without them, and so on."""
+def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
+    """(n,) front of each point (n, m): 0 for the non-dominated, 1 for those non-dominated without them, and so on.
+
+    Once ``enough`` points have theirs, the others' is n.
+    """
     dominated = dominated_by(points, points)
-    rank = np.full(len(points), -1, np.intp)
-    level = 0
-    while (left := rank < 0).any():
-        rank[left & ~dominated[:, left].any(1)] = level
-        level += 1
+    rank, level = np.full(len(points), len(points), np.intp), 0
+    left = np.arange(len(points))
+    while len(points) - len(left) < (len(points) if enough is None else min(enough, len(points))):
+        beaten = dominated[np.ix_(left, left)].any(1)
+        rank[left[~beaten]] = level
+        left, level = left[beaten], level + 1
     return rank
 
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from cimbo import evolve, surrogates
 from cimbo.guide import Guide
 from cimbo.objectives import Candidate, Problem, candidate
-from cimbo.pareto import dominated_by
+from cimbo.promise import shortlist, worth_keeping
 from cimbo.space import Params, Rows
 from cimbo.surrogates import Surrogate, Teaching
 
 Array = NDArray[np.float64]
-SAMPLES = 64
-POOL = 96  # candidates that reach the acquisition
+SAMPLES = {1: 64, 2: 64, 3: 24}  # by the number of objectives, 10 beyond: cells of a box decomposition multiply
+EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
 MUTANTS = 100
 STRANGERS = 50
 OPTIMISM = 1.5
@@ -156,18 +156,19 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
         return []
     space = guide.problem.space
     pending = space.rows(state.pending)
-    scores, violations = guide.draw(np.concatenate([guide.rows, pending, pool]), SAMPLES, int(rng.integers(2**31)))
+    drawn = SAMPLES.get(len(guide.problem.objectives), 10)
+    scores, violations = guide.draw(np.concatenate([guide.rows, pending, pool]), drawn, int(rng.integers(2**31)))
     measured, first = len(guide.rows), len(guide.rows) + len(pending)
     violations = np.array(violations)
     violations[:, :measured] = guide.observed()[1]  # what was measured is known
     reference = guide.reference()
+    feasible = np.asarray((violations <= 0).all(-1))
     # Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
     asked = search.keeps(guide.rows)
-    kept = np.zeros(measured, bool)
-    kept[asked] = _worth_keeping(scores[:, :measured][:, asked], violations[:, :measured][:, asked])
+    kept = worth_keeping(scores[:, :measured], feasible[0, :measured] & asked)
     base = np.concatenate([np.flatnonzero(kept), np.arange(measured, first)])
-    promise = _promise(scores, violations, base, first, reference)
-    best = first + np.argsort(-promise, kind="stable")[: max(POOL, 4 * n)]
+    listed = shortlist(scores[:, base], scores[:, first:], feasible[:, first:], reference, rounds=2 * n, each=EACH)
+    best = first + np.array(listed)
     points = np.concatenate([base, best])
     table = acquire.Table(scores[:, points], violations[:, points], len(base))
     chosen = acquire.choose(table, reference, n)
@@ -178,7 +179,8 @@ def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) 
     """Unseen candidates (k, d): two evolutionary searches, mutants of the verified front and a few random designs."""
     space = guide.problem.space
     scores, violations = guide.observed()
-    order = evolve.survivors(scores, np.maximum(violations, 0).sum(1), max(10, len(guide.rows) // 4))
+    amiss = np.maximum(violations, 0).sum(1) + guide.shortfall()(scores)
+    order = evolve.survivors(scores, amiss, max(10, len(guide.rows) // 4))
     front = guide.rows[order]
     mutants = search.pin(evolve.mutate(space, front[rng.integers(0, len(front), MUTANTS)], rng))
     found = [
@@ -190,35 +192,3 @@ def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) 
     rows = _unseen(search, state, np.concatenate([*found, mutants, search.pin(space.random_rows(STRANGERS, rng))]))
     allowed = guide.allowed(rows)
     return rows[allowed] if allowed.any() else rows
-
-
-def _worth_keeping(scores: Array, violations: Array) -> NDArray[np.bool_]:
-    """(n,) whether an evaluated point is feasible and non-dominated in any sample (s, n, m)."""
-    feasible = (violations <= 0).all(-1).all(0)
-    kept = np.zeros(scores.shape[1], bool)
-    for sample in scores:
-        among = sample[feasible]
-        kept[np.flatnonzero(feasible)[~dominated_by(among, among).any(1)]] = True
-    return kept
-
-
-def _promise(scores: Array, violations: Array, base: NDArray[np.intp], first: int, reference: Array) -> Array:
-    """(k,) cheap estimate of each pool point's expected hypervolume improvement, for choosing whom qLogNEHVI sees.
-
-    Hypervolume is a mean over random directions of the best scalarised point (Zhang and Golovin 2020, "Random hypervolume
-    scalarizations", lemma 5); its improvement is the mean of the improvements of the scalarised values.
-    """
-    m = scores.shape[-1]
-    directions = np.abs(np.random.default_rng(0).standard_normal((32, m)))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    spread = np.maximum(np.ptp(scores[:, base].mean(0), axis=0), 1e-9) if len(base) > 1 else np.ones(m)
-    improvement = np.zeros(scores.shape[1] - first)
-    feasible = (violations[:, first:] <= 0).all(-1)
-    for direction in directions:
-        value = ((scores - reference) / spread / direction).min(-1)
-        best = value[:, base].max(1, keepdims=True) if len(base) else np.full((len(value), 1), value.min())
-        gain = np.maximum(value[:, first:], 0) ** m - np.maximum(best, 0) ** m
-        # Below the reference nothing counts; there the distance to it decides.
-        gain = np.where(best < 0, value[:, first:] - best + gain, gain)
-        improvement += (np.maximum(gain, 0) * feasible).mean(0)
-    return improvement

@@ -6,6 +6,7 @@ magnitude, and both the predictors and the hypervolume that is improved are bett
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from cimbo.objectives import Problem
 from cimbo.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
+RECHOOSE, REFIT = 1.5, 1.1  # how much more data makes the kind, and the hyper-parameters, be found anew
 FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
 Exact = Callable[[list[Params]], Array]
@@ -38,6 +40,10 @@ class Surrogate(Protocol):
     @property
     def trusted(self) -> bool:
         """Whether it predicts what it has not seen."""
+        ...
+
+    def mean(self, inputs: Inputs) -> Array:
+        """(n,) mean alone, which costs less."""
         ...
 
     def moments(self, inputs: Inputs) -> tuple[Array, Array]:
@@ -63,6 +69,15 @@ class View:
         """The genes' columns, in the space's order."""
         return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
 
+    def lookups(self, space: SearchSpace) -> list[tuple[int, Array]]:
+        """(column, encoding of each of its indices (n + 1, width), last that of INACTIVE) of each gene."""
+        found = []
+        for i in self.columns(space):
+            n = len(space.choices[i].values)
+            active = np.arange(1.0, n + 1.0)[:, None] / n if space.choices[i].ordered else np.eye(n)
+            found.append((i, np.concatenate([active, np.zeros((1, active.shape[1]))])))
+        return found
+
     def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
         """The predictors' description of a table (n, genes + features) and of the target."""
         choices = [space.choices[i] for i in self.columns(space)]
@@ -79,6 +94,7 @@ class Inputs:
     space: SearchSpace
     rows: Rows
     _tables: dict[View, Array] = field(default_factory=dict, repr=False)
+    _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
 
     @cached_property
     def designs(self) -> list[Params]:
@@ -91,6 +107,14 @@ class Inputs:
             derived = view.features(self.designs).values() if view.features else ()
             self._tables[view] = np.column_stack([genes, *derived])
         return self._tables[view]
+
+    def encoded(self, view: View) -> Array:
+        """``view.schema(...).encode(table(view))`` (n, k), looked up: rows of the space need no checking."""
+        if view not in self._encoded:
+            genes = [lookup[self.rows[:, i]] for i, lookup in view.lookups(self.space)]
+            derived = view.features(self.designs).values() if view.features else ()
+            self._encoded[view] = np.column_stack([*genes, *(np.nan_to_num(v) for v in derived)])
+        return self._encoded[view]
 
 
 def modelled(values: Array, *, log: bool) -> Array:
@@ -122,32 +146,41 @@ class Learned:
     def log(self) -> bool:
         return self.model.schema.log
 
+    def mean(self, inputs: Inputs) -> Array:
+        return self.model.centre(inputs.encoded(self.view))
+
     def moments(self, inputs: Inputs) -> tuple[Array, Array]:
-        p = self.model.predict(inputs.table(self.view), noise=False)
-        return p.centre, p.spread
+        mean, variance = self.model.latent(inputs.encoded(self.view))
+        return mean, np.sqrt(variance)
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        drawn = self.model.sample(inputs.table(self.view), n, seed)
-        return np.log(drawn) if self.log else drawn
+        return self.model.paths(inputs.encoded(self.view), n, seed)
 
 
 @dataclass(frozen=True)
 class Computed:
-    """A metric that is exact and cheap: no uncertainty, nothing to learn."""
+    """A metric that is exact and cheap: no uncertainty, nothing to learn. Values are kept, as a search asks again."""
 
     metric: str
     compute: Exact
     log: bool
     trusted: bool = field(default=True, init=False)
+    _kept: dict[bytes, float] = field(default_factory=dict, init=False, repr=False)
+
+    def mean(self, inputs: Inputs) -> Array:
+        keys = [row.tobytes() for row in inputs.rows]
+        new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
+        if new:
+            values = np.asarray(self.compute([inputs.designs[i] for i in new]), float)
+            values = np.log(np.maximum(values, np.finfo(float).tiny)) if self.log else values
+            self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
+        return np.array([self._kept[key] for key in keys])
 
     def moments(self, inputs: Inputs) -> tuple[Array, Array]:
-        values = np.asarray(self.compute(inputs.designs), float)
-        if self.log:
-            values = np.log(np.maximum(values, np.finfo(float).tiny))
-        return values, np.zeros(len(values))
+        return self.mean(inputs), np.zeros(len(inputs.rows))
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        return np.broadcast_to(self.moments(inputs)[0], (n, len(inputs.designs)))
+        return np.broadcast_to(self.mean(inputs), (n, len(inputs.rows)))
 
 
 @dataclass(frozen=True)
@@ -155,7 +188,7 @@ class Teaching:
     """What surrogates are made from, apart from the observations.
 
     views: metric -> what it depends on; every gene where it is not named. cheap: metrics that are computed. priors: older
-    predictors, used as mean functions. ``choices`` keeps which kind "auto" chose, so that a refit need not choose again.
+    predictors, used as mean functions. ``kept`` is a memory of fits that are asked for again with the same data.
     """
 
     space: SearchSpace
@@ -163,7 +196,16 @@ class Teaching:
     views: Mapping[str, View] = field(default_factory=dict)
     cheap: Mapping[str, Exact] = field(default_factory=dict)
     priors: Mapping[str, predictors.Model] = field(default_factory=dict)
-    choices: dict[tuple[str, int], str] = field(default_factory=dict)
+    kept: dict[tuple[str, str], tuple[bytes, predictors.Model]] = field(default_factory=dict)
+
+    def fit(self, table: Array, y: Array, schema: predictors.Schema, kind: str, *, seed: int) -> predictors.Model:
+        """``predictors.fit`` with the metric's prior, remembered."""
+        data = hashlib.blake2b(np.column_stack([table, y]).tobytes() + f"{seed} {kind} {schema.log}".encode()).digest()
+        place = (schema.target, "auto" if kind == "auto" else "fixed")
+        if place not in self.kept or self.kept[place][0] != data:
+            prior = self.priors.get(schema.target)
+            self.kept[place] = (data, predictors.fit(table, y, schema, kind, seed=seed, mean=prior))
+        return self.kept[place][1]
 
 
 def targets(problem: Problem) -> list[str]:
@@ -194,23 +236,24 @@ def _learn(inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bo
     schema = view.schema(inputs.space, metric, log=log)
     table = inputs.table(view)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
-    kind = teaching.kind
+    # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
+    # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
+    kind, n = teaching.kind, milestone(len(y), REFIT)
     if kind == "auto":
-        # The kind is a function of the first so many observations, and chosen anew when there are a quarter more: a search
-        # that was interrupted chooses the same ones again.
-        n = milestone(len(y))
-        if (metric, n) not in teaching.choices:
-            teaching.choices[metric, n] = predictors.fit(table[:n], y[:n], schema, "auto", seed=seed).kind
-        kind = teaching.choices[metric, n]
-    model = predictors.fit(table, y, schema, kind, seed=seed, mean=teaching.priors.get(metric))
+        first = milestone(len(y), RECHOOSE)
+        chosen = teaching.fit(table[:first], y[:first], schema, "auto", seed=seed)
+        model = chosen if first == n else teaching.fit(table[:n], y[:n], schema, chosen.kind, seed=seed)
+    else:
+        model = teaching.fit(table[:n], y[:n], schema, kind, seed=seed)
+    model = predictors.extend(model, table, y, seed=seed) if n < len(y) else model
     spread = float(modelled(y, log=log).std())
     # In cross-validation no better than the mean: it may not steer the search alone.
     return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
 
 
-def milestone(n: int) -> int:
-    """The largest of 5, 7, 9, 12, ... (each a quarter more) that ``n`` reaches; ``n`` itself below 5."""
+def milestone(n: int, growth: float) -> int:
+    """The largest of 5, 5 ``growth``, 5 ``growth``^2, ... (rounded up) that ``n`` reaches; ``n`` itself below 5."""
     reached = 5
-    while (following := math.ceil(reached * 1.25)) <= n:
+    while (following := math.ceil(reached * growth)) <= n:
         reached = following
     return min(reached, n)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from predictors.bundle import load as load
     from predictors.bundle import save as save
     from predictors.errors import PredictorError as PredictorError
+    from predictors.extending import extend as extend
     from predictors.fitting import fit as fit
     from predictors.importance import draw as draw
     from predictors.importance import importances as importances
@@ -42,6 +43,7 @@ _MODULES = {
     "adapter": ("botorch_model",),
     "bundle": ("bundles", "inspect", "load", "save"),
     "errors": ("PredictorError",),
+    "extending": ("extend",),
     "fitting": ("fit",),
     "importance": ("draw", "importances", "picture"),
     "model": ("Model", "Prediction"),

@@ -62,6 +62,9 @@ class Boosted:
         flat = encoded.reshape(-1, encoded.shape[-1])
         return np.stack([outputs(m, flat).reshape(encoded.shape[:-1]) for m in self.members])
 
+    def centre(self, encoded: Array) -> Array:
+        return np.asarray(self.each(encoded).mean(0))
+
     def moments(self, encoded: Array) -> tuple[Array, Array]:
         mean, deviation = _jackknife(self.each(encoded))
         return mean, (deviation**2).sum(0) + 1e-12

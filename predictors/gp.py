@@ -201,6 +201,8 @@ def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[f
 
     n, d = len(y), int(data.owners.max()) + 1
     mean, deviation = _prior(d)
+    parts = [data.linear[:, data.group == g] for g in range(GROUPS)]
+    grams = [part @ part.T for part in parts]  # once, as only their weights change
 
     def evaluate(theta: Array) -> tuple[float, Array]:
         h = Hyper.unpack(theta)
@@ -208,7 +210,7 @@ def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[f
         r, decay = matern(z, z)
         local, slope = (1.0 + r + r * r / 3.0) * decay, (-5.0 / 6.0) * (1.0 + r) * decay
         s, noise, v = math.exp(h.scale), math.exp(h.noise), np.exp(h.linear)
-        k = 1.0 + s * local + (data.linear * v[data.group]) @ data.linear.T
+        k = 1.0 + s * local + sum(weight * gram for weight, gram in zip(v, grams, strict=True))
         k[np.diag_indices(n)] += noise + known + _JITTER
         factor, failed = dpotrf(k, lower=1, clean=1)
         if failed:  # only where the line search tries something wild: step back
@@ -220,13 +222,13 @@ def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[f
         w = gap * slope * s
         # sum_ij w_ij (z_ik - z_jk)^2 without the (n, n, k) array
         distances = 2.0 * (w.sum(1) @ (z * z) - (z * (w @ z)).sum(0))
-        by_linear = (data.linear * (gap @ data.linear)).sum(0) * v[data.group]
+        by_linear = [weight * np.vdot(gap, gram) for weight, gram in zip(v, grams, strict=True)]
         tilt = (theta - mean) / deviation**2
         gradient = np.concatenate(
             [
                 -2.0 * np.bincount(data.owners, distances, d),
                 [s * (gap * local).sum()],
-                np.bincount(data.group, by_linear, GROUPS),
+                by_linear,
                 [noise * np.trace(gap)],
             ]
         )
@@ -269,6 +271,22 @@ class GaussianProcess:
     def noise(self) -> float:
         return math.exp(self.hyper.noise)
 
+    @cached_property
+    def slopes(self) -> Array:
+        """(l,) posterior mean of the linear parts' coefficients."""
+        return np.asarray((self.alpha @ self.train.linear) * np.exp(self.hyper.linear)[self.train.group])
+
+    def centre(self, encoded: Array) -> Array:
+        """Latent mean (n,): only the Matern part needs the rows one by one."""
+        mean, ls = np.empty(len(encoded)), np.exp(self.hyper.lengthscale)[self.train.owners]
+        near = self.train.near / ls
+        for i in range(0, len(encoded), _CHUNK):
+            rows = inputs(self.views, encoded[i : i + _CHUNK])
+            r, decay = matern(rows.near / ls, near)
+            local = ((r * (1.0 / 3.0) + 1.0) * r + 1.0) * decay
+            mean[i : i + _CHUNK] = math.exp(self.hyper.scale) * (local @ self.alpha) + rows.linear @ self.slopes
+        return np.asarray(mean + self.alpha.sum())
+
     def moments(self, encoded: Array) -> tuple[Array, Array]:
         """Latent mean and variance, each (n,), in chunks so that 50,000 rows need no 50,000 x n matrix."""
         mean, var = np.empty(len(encoded)), np.empty(len(encoded))
@@ -303,6 +321,17 @@ def condition(views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array
     # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
     whiten = np.ascontiguousarray(solve_triangular(cholesky(k, lower=True), np.eye(len(y)), lower=True))
     return GaussianProcess(views, hyper, np.ascontiguousarray(encoded), whiten.T @ (whiten @ y), whiten)
+
+
+def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
+    """The posterior given ``task``'s rows under the hyper-parameters of ``core``."""
+    return condition(core.views, core.hyper, task.encoded, task.y, task.known)
+
+
+def targets(core: GaussianProcess, known: Array) -> Array:
+    """(n,) what ``core`` was conditioned on; ``known``: the noise variances (n,) it was given."""
+    cross = kernel(core.hyper, core.train, core.train) @ core.alpha
+    return np.asarray(cross + (math.exp(core.hyper.noise) + known + _JITTER) * core.alpha)
 
 
 def restore(schema: Schema, state: State) -> GaussianProcess:

@@ -34,7 +34,12 @@ class Hybrid:
 
     def _trees(self, encoded: Array) -> Array:
         flat = encoded.reshape(-1, encoded.shape[-1])
+        if not self.weight:
+            return np.zeros(encoded.shape[:-1])
         return self.weight * boosted.outputs(self.booster, flat).reshape(encoded.shape[:-1])
+
+    def centre(self, encoded: Array) -> Array:
+        return self.process.centre(encoded) + self._trees(encoded)
 
     def moments(self, encoded: Array) -> tuple[Array, Array]:
         mean, var = self.process.moments(encoded)
@@ -52,6 +57,17 @@ def restore(schema: Any, state: State) -> Hybrid:
     """Inverse of ``Hybrid.state``."""
     process = gp.restore(schema, state)
     return Hybrid(boosted.parse(state.boosters["trees"]), state.numbers["weight"], process)
+
+
+def extend(core: Hybrid, task: Task) -> Hybrid:
+    """The process told of ``task``'s rows, of which the first are its own; the trees stay.
+
+    They did not see the new rows, so that their residual there is as honest as the out-of-fold one of the first rows.
+    """
+    old = len(core.process.alpha)
+    rest = task.y[old:] - core._trees(task.encoded[old:])
+    first = gp.targets(core.process, task.known[:old])
+    return replace(core, process=gp.extend(core.process, replace(task, y=np.concatenate([first, rest]))))
 
 
 def fit(task: Task) -> Fitted:

@@ -128,10 +128,18 @@ class Model:
 
     def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
         """(n_samples, n) joint samples of the noise-free function at n rows, in units of y; equal for equal seeds."""
-        mean, covariance = self.joint(self.schema.encode(X))
-        draws = np.random.default_rng(seed).standard_normal((n_samples, len(mean)))
-        paths = mean + draws @ _root(covariance).T
+        paths = self.paths(self.schema.encode(X), n_samples, seed)
         return np.exp(paths) if self.schema.log else paths
+
+    def paths(self, encoded: Array, n_samples: int, seed: int = 0) -> Array:
+        """(n_samples, n) joint samples at encoded rows (n, k), in modelled units."""
+        mean, covariance = self.joint(encoded)
+        draws = np.random.default_rng(seed).standard_normal((n_samples, len(mean)))
+        return mean + draws @ _root(covariance).T
+
+    def centre(self, encoded: Array) -> Array:
+        """Mean (n,) alone, as ``latent`` gives it."""
+        return self._natural(self.core.centre(encoded), encoded)
 
     def latent(self, encoded: Array) -> tuple[Array, Array]:
         """Mean and variance (n,) of the noise-free function in modelled units (log y for a log target)."""

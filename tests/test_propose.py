@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Choice, Constraint, Objective, SearchSpace
@@ -11,7 +13,7 @@ from cimbo.evolve import Effort
 from cimbo.objectives import Problem
 from cimbo.pareto import hypervolume
 from cimbo.propose import Proposal, Search, State, propose
-from cimbo.surrogates import Teaching
+from cimbo.surrogates import Inputs, Teaching, View
 
 
 def searching(
@@ -174,3 +176,48 @@ def test_more_genes_than_observations():
 
     found = propose(searching(space), log(6, space=space, of=of), 4, seed=0)
     assert len(set(keys(found))) == 4
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(8, 30), st.integers(0, 4))
+@settings(max_examples=12, deadline=None)
+def test_nothing_is_ever_proposed_twice_under_any_name(seed: int, evaluated: int, pending: int):
+    state = log(evaluated, seed=seed % 1000, pending=pending)
+    found = propose(searching(), state, 4, seed=seed % 1000)
+    identities = [tuple(SPACE.rows([d])[0]) for d in (*state.designs, *state.pending, *(c.params for c in found.candidates))]
+    assert len(set(identities)) == len(identities) == evaluated + pending + 4
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda i, m: m | {"accuracy": 50.0},
+        lambda i, m: m | {"latency_ms": m["latency_ms"] * 10.0 ** (6 * (i % 7 == 0))},
+        lambda i, m: None if i % 2 else m,
+    ],
+    ids=["constant", "outliers over six orders of magnitude", "half of them fail"],
+)
+def test_a_hard_run_ends_normally(odd):
+    designs: list[dict] = []
+    metrics: list[dict | None] = []
+    for _ in range(5):
+        found = propose(searching(initial=8), State(designs, metrics), 5, seed=3)
+        for c in found.candidates:
+            metrics.append(odd(len(designs), measure(c.params)))
+            designs.append(c.params)
+    assert len({SPACE.key(d) for d in designs}) == len(designs) == 23
+
+
+def test_surrogates_read_rows_as_their_schema_would():
+    designs = SPACE.sobol(60, 1)
+    for view in (View(), View(frozenset({"depth", "w3", "cell"})), View(None, lambda ds: {"size": np.arange(len(ds))})):
+        inputs = Inputs(SPACE, SPACE.rows(designs))
+        schema = view.schema(SPACE, "accuracy", log=False)
+        np.testing.assert_array_equal(inputs.encoded(view), schema.encode(inputs.table(view)))
+
+
+def test_what_a_proposal_remembers_does_not_change_it():
+    """A resumed search, whose memory is empty, chooses as the one that was interrupted would have."""
+    search = searching(kind="auto")
+    for n in (12, 14, 19):
+        found = propose(search, log(n), 3, seed=0)
+    assert keys(found) == keys(propose(searching(kind="auto"), log(19), 3, seed=0))

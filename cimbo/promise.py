@@ -1,0 +1,109 @@
+"""Whom the acquisition gets to see: the points of a pool whose expected hypervolume improvement is largest by a cheap estimate.
+
+qLogNEHVI over hundreds of points costs more than all the rest of a proposal, and most points of a pool are hopeless. With two
+objectives the improvement of a single point is counted exactly, strip by strip under the staircase of each sample's front; with
+more it is estimated from random scalarisations. The choice itself is BoTorch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.pareto import dominated_by
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+DIRECTIONS = 32
+#: positions in the pool that count as chosen -> (p,) improvement of each point beyond them
+Gain = Callable[[list[int]], Array]
+
+
+def shortlist(base: Array, pool: Array, feasible: Mask, reference: Array, *, rounds: int, each: int) -> list[int]:
+    """Positions of points worth a closer look in ``pool`` (s, p, m), samples at p points of which (s, p) are ``feasible``.
+
+    ``each`` best ones of every of ``rounds`` rounds, a round's best counting as chosen in the next, so that the list serves a
+    batch; ``base`` (s, k, m) is the front so far, ``reference`` (m,) what improves it at all.
+    """
+    gain = _staircase(base, pool, feasible, reference) if len(reference) == 2 else None
+    if gain is None or (gain([]) > 0).mean() < 0.1:  # hardly anything lies above the reference
+        gain = _scalarised(base, pool, feasible, reference)
+    listed: dict[int, None] = {}
+    chosen: list[int] = []
+    for _ in range(rounds):
+        new = [int(i) for i in np.argsort(-gain(chosen), kind="stable") if int(i) not in listed][:each]
+        listed |= dict.fromkeys(new)
+        chosen += new[:1]
+    return list(listed)
+
+
+def worth_keeping(scores: Array, feasible: Mask) -> Mask:
+    """(n,) whether a point of ``scores`` (s, n, m) is ``feasible`` (n,) and non-dominated in any sample."""
+    among = np.flatnonzero(feasible)
+    kept = np.zeros(scores.shape[1], bool)
+    if scores.shape[-1] == 2 and len(among):
+        kept[among] = _on_staircase(scores[:, among]).any(0)
+        return kept
+    for sample in scores[:, among]:
+        kept[among[~dominated_by(sample, sample).any(1)]] = True
+    return kept
+
+
+def _on_staircase(points: Array) -> Mask:
+    """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one)."""
+    order = np.lexsort((-points[..., 1], -points[..., 0]), axis=1)
+    height = np.take_along_axis(points[..., 1], order, 1)
+    before = np.maximum.accumulate(np.concatenate([np.full((len(height), 1), -np.inf), height[:, :-1]], 1), axis=1)
+    on = np.zeros(points.shape[:2], bool)
+    np.put_along_axis(on, order, height > before, 1)
+    return on
+
+
+def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
+    """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
+
+    def gain(chosen: list[int]) -> Array:
+        total = np.zeros(pool.shape[1])
+        for known, new, ok in zip(base, pool, feasible, strict=True):
+            known = np.concatenate([known, new[[i for i in chosen if ok[i]]]])
+            inside = known[(known > reference).all(1)]
+            stairs = inside[_on_staircase(inside[None])[0]]
+            stairs = stairs[np.argsort(-stairs[:, 0])]
+            width = np.minimum(new[:, :1], np.append(np.inf, stairs[:, 0]))
+            width -= np.append(stairs[:, 0], reference[0])
+            above = new[:, 1:] - np.append(reference[1], stairs[:, 1])
+            area = np.einsum("pk,pk->p", np.maximum(width, 0, out=width), np.maximum(above, 0, out=above))
+            total += area * ok
+        return total / len(base)
+
+    return gain
+
+
+def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
+    """Estimated in any dimension.
+
+    Hypervolume is a mean over random directions of the best scalarised point (Zhang and Golovin 2020, "Random hypervolume
+    scalarizations", lemma 5); its improvement is the mean of the improvements of the scalarised values.
+    """
+    m, known = len(reference), base.shape[1]
+    directions = np.abs(np.random.default_rng(0).standard_normal((DIRECTIONS, m)))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    spread = np.maximum(np.ptp(base.mean(0), axis=0), 1e-9) if known > 1 else np.ones(m)
+    value = np.stack([((pool - reference) / (spread * d)).min(-1) for d in directions])
+    if known:
+        start = np.stack([((base - reference) / (spread * d)).min(-1).max(1) for d in directions])
+    else:
+        start = np.full(value.shape[:2], value.min())
+
+    def gain(chosen: list[int]) -> Array:
+        best = start
+        for i in chosen:
+            best = np.where(feasible[:, i], np.maximum(best, value[..., i]), best)
+        more = np.maximum(value, 0) ** m - np.maximum(best, 0)[..., None] ** m
+        # Below the reference nothing counts; there the distance to it decides.
+        more = np.where(best[..., None] < 0, value - best[..., None] + more, more)
+        return np.asarray((np.maximum(more, 0) * feasible).mean((0, 1)))
+
+    return gain
