@@ -68,6 +68,11 @@ class Guide:
 
         return score
 
+    def best(self, n: int) -> NDArray[np.intp]:
+        """Indices of the ``n`` best evaluated designs: those that keep the constraints and are above the reference first."""
+        scores, violations = self.observed()
+        return evolve.survivors(scores, np.maximum(violations, 0).sum(1) + self.shortfall()(scores), n)
+
     def shortfall(self) -> Callable[[Array], Array]:
         """How far scores (n, m) lie below the reference, (n,), in units of the observed spread."""
         floor, unit = self.reference(), np.maximum(self.observed()[0].std(0), 1e-12)

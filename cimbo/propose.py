@@ -28,6 +28,7 @@ from cimbo.surrogates import Surrogate, Teaching
 Array = NDArray[np.float64]
 SAMPLES = {1: 64, 2: 64, 3: 24}  # by the number of objectives, 10 beyond: cells of a box decomposition multiply
 EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
+BASE = 200  # evaluated designs whose posterior is drawn
 MUTANTS = 100
 STRANGERS = 50
 OPTIMISM = 1.5
@@ -157,10 +158,11 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
     space = guide.problem.space
     pending = space.rows(state.pending)
     drawn = SAMPLES.get(len(guide.problem.objectives), 10)
-    scores, violations = guide.draw(np.concatenate([guide.rows, pending, pool]), drawn, int(rng.integers(2**31)))
-    measured, first = len(guide.rows), len(guide.rows) + len(pending)
+    near = guide.best(BASE)
+    scores, violations = guide.draw(np.concatenate([guide.rows[near], pending, pool]), drawn, int(rng.integers(2**31)))
+    measured, first = len(near), len(near) + len(pending)
     violations = np.array(violations)
-    violations[:, :measured] = guide.observed()[1]  # what was measured is known
+    violations[:, :measured] = guide.observed()[1][near]  # what was measured is known
     reference = guide.reference()
     feasible = np.asarray((violations <= 0).all(-1))
     # Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
@@ -178,10 +180,7 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
 def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) -> Rows:
     """Unseen candidates (k, d): two evolutionary searches, mutants of the verified front and a few random designs."""
     space = guide.problem.space
-    scores, violations = guide.observed()
-    amiss = np.maximum(violations, 0).sum(1) + guide.shortfall()(scores)
-    order = evolve.survivors(scores, amiss, max(10, len(guide.rows) // 4))
-    front = guide.rows[order]
+    front = guide.rows[guide.best(min(max(10, len(guide.rows) // 4), MUTANTS))]
     mutants = search.pin(evolve.mutate(space, front[rng.integers(0, len(front), MUTANTS)], rng))
     found = [
         evolve.search(

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 import predictors
 from cimbo.objectives import Problem
+from cimbo.pareto import ranks
 from cimbo.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 RECHOOSE, REFIT = 1.5, 1.1  # how much more data makes the kind, and the hyper-parameters, be found anew
+MOST = 500  # rows that a model is fitted to
 FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
 Exact = Callable[[list[Params]], Array]
@@ -220,6 +222,7 @@ def fit(
     """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured."""
     inputs = Inputs(problem.space, rows)
     goals = {o.name: o.goal for o in problem.objectives}
+    scores = problem.scores(metrics)
     fitted: dict[str, Surrogate] = {}
     for metric in targets(problem):
         y = np.array([m[metric] for m in metrics], float)
@@ -227,26 +230,45 @@ def fit(
         if metric in teaching.cheap:
             fitted[metric] = Computed(metric, teaching.cheap[metric], log)
         else:
-            fitted[metric] = _learn(inputs, y, teaching, metric=metric, log=log, seed=seed)
+            fitted[metric] = _learn(inputs, y, teaching, metric=metric, log=log, seed=seed, scores=scores)
     return fitted
 
 
-def _learn(inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bool, seed: int) -> Learned:
+def memorable(scores: Array) -> NDArray[np.intp]:
+    """Of scores (n, m) all indices up to ``MOST``; beyond, the best two thirds by front, the others evenly from the rest.
+
+    What an exact process costs grows with the cube of its rows; where a search has got to needs more of them than where it
+    came from.
+    """
+    n = len(scores)
+    if n <= MOST:
+        return np.arange(n)
+    best = np.argsort(ranks(scores, 2 * MOST // 3), kind="stable")[: 2 * MOST // 3]
+    rest = np.setdiff1d(np.arange(n), best)
+    return np.sort(np.concatenate([best, rest[np.linspace(0, len(rest) - 1, MOST - len(best)).astype(int)]]))
+
+
+def _learn(
+    inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bool, seed: int, scores: Array
+) -> Learned:
     view = teaching.views.get(metric, View())
     schema = view.schema(inputs.space, metric, log=log)
     table = inputs.table(view)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
     # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
-    kind, n = teaching.kind, milestone(len(y), REFIT)
-    if kind == "auto":
-        first = milestone(len(y), RECHOOSE)
-        chosen = teaching.fit(table[:first], y[:first], schema, "auto", seed=seed)
-        model = chosen if first == n else teaching.fit(table[:n], y[:n], schema, chosen.kind, seed=seed)
-    else:
-        model = teaching.fit(table[:n], y[:n], schema, kind, seed=seed)
-    model = predictors.extend(model, table, y, seed=seed) if n < len(y) else model
-    spread = float(modelled(y, log=log).std())
+    first, n = milestone(len(y), RECHOOSE), milestone(len(y), REFIT)
+    model, rows = None, memorable(scores[:n])
+    if (kind := teaching.kind) == "auto":
+        early = memorable(scores[:first])
+        model = teaching.fit(table[early], y[early], schema, "auto", seed=seed)
+        kind = model.kind
+    if model is None or first < n:
+        model = teaching.fit(table[rows], y[rows], schema, kind, seed=seed)
+    spread = float(modelled(y[rows], log=log).std())
+    if n < len(y):
+        rows = np.concatenate([rows, np.arange(n, len(y))])
+        model = predictors.extend(model, table[rows], y[rows], seed=seed)
     # In cross-validation no better than the mean: it may not steer the search alone.
     return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
 
