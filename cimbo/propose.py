@@ -166,7 +166,7 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
     reference = guide.reference()
     feasible = np.asarray((violations <= 0).all(-1))
     # Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
-    asked = search.keeps(guide.rows)
+    asked = search.keeps(guide.rows[near])
     kept = worth_keeping(scores[:, :measured], feasible[0, :measured] & asked)
     base = np.concatenate([np.flatnonzero(kept), np.arange(measured, first)])
     listed = shortlist(scores[:, base], scores[:, first:], feasible[:, first:], reference, rounds=2 * n, each=EACH)
