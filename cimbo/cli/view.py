@@ -75,9 +75,10 @@ def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...
 
 @click.command()
 @click.argument("key")
+@click.option("--exact", is_flag=True, help="Measure its accuracy with the arrays' errors in exact form; takes minutes.")
 @study_option
 @format_option
-def show(key: str, file: str, style: str) -> None:
+def show(key: str, exact: bool, file: str, style: str) -> None:
     """One evaluated design; KEY may be shortened."""
     with existing(file) as study:
         r = find(study, key)
@@ -92,6 +93,9 @@ def show(key: str, file: str, style: str) -> None:
         }
         about |= {"reason": r.reason} if r.reason else {}
         about |= labelled(standing(study))
+        if exact:
+            evaluator = from_definition(file, study.store.definition).evaluator()
+            about |= {"accuracy_exact": evaluator.on_exact_arrays(r.params)}
         document = about | sides(study, r) | {"metrics": metrics(study, r), "predicted": r.extra.get("predicted", {})}
         flat = about | {name: v for side in sides(study, r).values() for name, v in side.items()} | metrics(study, r)
         emit(style, [{"what": k, "value": v} for k, v in flat.items()] if style == "table" else [flat], document)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class JointEvaluator:
         key = self._accuracy_key(design)
         value = self.known.get(key)
         if value is None:
-            value = self._accuracy.measure(design)
+            value = self._accuracy.measure({**self.fixed, **design})
         costs = dict(self._simulator.simulate(self._workload(design), self._chip(design)))
         if "area_mm2" not in costs:  # a property of the chip alone; ours where the simulator gives none
             costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
@@ -101,7 +102,14 @@ class JointEvaluator:
 
     def on_test(self, design: Mapping[str, Any]) -> float:
         """Accuracy in percent on the test images, which the search never sees."""
-        return self._accuracy.measure(design, "test")
+        return self._accuracy.measure({**self.fixed, **design}, "test")
+
+    def on_exact_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
+        """Accuracy in percent with the errors of the arrays in their exact form. Raises BadInput where there is none."""
+        if "exact" not in signature(self._accuracy.measure).parameters:
+            raise BadInput(f"accuracy {self.accuracy!r}", "has no exact form of the arrays' errors", "leave out --exact")
+        measure: Callable[..., float] = self._accuracy.measure
+        return measure({**self.fixed, **design}, part, exact=True)
 
     def features(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
         """What is known of a design's costs without simulating it: the physics that a surrogate need not learn."""

@@ -1,9 +1,12 @@
-"""A sub-network as a chip holds it: weights cut out once, batch norm folded into them, converter noise of a fixed size.
+"""A sub-network as a chip holds it: weights cut out once and written into cells, batch norm folded, converters calibrated.
 
 The elastic modules are made for training. A measurement runs one sub-network on thousands of images, and the same function
 in this form takes less than half of the time: the slices are contiguous, query, key and value are one product, batch norm
 costs nothing, the batches stay in the cache. The first images that a deployed network sees calibrate it: they set the
 statistics of its batch norms and the ranges of its converters, which then stay as they are.
+
+Without a die the layers compute plain products. On a die they compute in the equivalent-noise form of
+:mod:`cimbo.supernets.nonideal`, or once calibrated, where the die says so, in the exact one.
 """
 
 from __future__ import annotations
@@ -16,123 +19,141 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cimbo.supernets.elastic import ElasticBatchNorm
+from cimbo.supernets.nonideal import Die, disturbance
 
 Deployed = Callable[[Tensor], Tensor]
-
-
-class Noise(Protocol):
-    """What the chip adds to the products of its arrays."""
-
-    def std(self, product: Tensor, parts: int) -> Tensor:
-        """Standard deviation (outputs,) of what is added to ``product`` (samples, outputs), as calibrated on it.
-
-        ``parts``: the outputs belong to so many equal layers, each with a range of its own.
-        """
-        ...
-
-    def draw(self, size: int) -> Tensor:
-        """``size`` standard normal numbers."""
-        ...
-
-    def place(self, most: int) -> int:
-        """A random whole number from 0 to ``most`` - 1."""
-        ...
+SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
+LOOKED_AT = 16  # images from which a convolution's calibration sample is taken
 
 
 class Deployable(Protocol):
     """A super-network that can hand out its sub-networks in this form."""
 
-    def deploy(self, subnet: Mapping[str, int], noise: Noise | None = None) -> Deployed:
-        """``subnet`` on a chip with ``noise``; not calibrated yet."""
+    def deploy(self, subnet: Mapping[str, int], die: Die | None = None) -> Deployed:
+        """``subnet`` on ``die``, or computed without error; not calibrated yet."""
         ...
 
 
 class _Offsets:
-    """What is added to the products of a layer: its bias and the chip's noise, drawn beforehand.
+    """What is added to the products of a layer: its bias and the noise of its die, drawn beforehand.
 
     Drawing afresh would cost more than the network itself; a pass over the product per summand would cost a third of it.
     """
 
-    def __init__(self, bias: Tensor, std: Tensor, noise: Noise) -> None:
-        self.bias, self.std, self.noise = bias, std, noise
+    def __init__(self, bias: Tensor, std: Tensor, die: Die) -> None:
+        self.bias, self.std, self.die = bias, std, die
         self.drawn = bias[None]
 
     def __call__(self, samples: int) -> Tensor:
         """(samples, outputs): a stretch of the drawn rows from a random place."""
         spare = SPARE // len(self.bias) + 1
         if len(self.drawn) < samples + spare:
-            drawn = self._draw(samples + spare)
-            if len(drawn) * len(self.bias) > 8 * SPARE:  # the many images of a calibration come but once
-                return drawn[:samples]
-            self.drawn = drawn
-        start = self.noise.place(len(self.drawn) - samples)
+            self.drawn = self._draw(samples + spare)
+        start = self.die.place(len(self.drawn) - samples)
         return self.drawn[start : start + samples]
 
     def _draw(self, samples: int) -> Tensor:
-        drawn = self.noise.draw(samples * len(self.bias)).view(samples, -1)
+        drawn = self.die.draw(samples * len(self.bias)).view(samples, -1)
         return torch.addcmul(self.bias, drawn, self.std)
 
 
-SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
-
-
 class ArrayLinear:
-    """y = x W' + b for x (samples, rows), W (outputs, rows); ``parts``: see :meth:`Noise.std`."""
+    """y = x W' + b for x (samples, rows), W (outputs, rows): ``parts`` equal layers that read the same inputs."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, noise: Noise | None = None, parts: int = 1) -> None:
-        self.weight, self.bias, self.noise, self.parts = weight.t().contiguous(), bias, noise, parts
+    def __init__(self, weight: Tensor, bias: Tensor, die: Die | None = None, parts: int = 1) -> None:
+        self.bias, self.die, self.parts = bias, die, parts
         self.offsets: _Offsets | None = None
+        if die is not None:
+            self.product = die.product(weight.view(parts, -1, weight.shape[-1]), common=False)
+            weight = self.product.weight.flatten(0, 1)
+        self.weight = weight.t().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.noise is None:
+        if self.die is None:
             return torch.addmm(self.bias, x, self.weight)
         if self.offsets is None:
-            self.offsets = _Offsets(self.bias, self.noise.std(x @ self.weight, self.parts), self.noise)
+            self.offsets = self._calibrate(self.die, x)
+        elif self.die.exact:
+            return self.product(self._inputs(x)).transpose(0, 1).flatten(1) + self.bias
         return torch.addmm(self.offsets(len(x)), x, self.weight)
+
+    def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
+        sample = die.sample(self._inputs(x))
+        self.product.calibrate(sample, x)
+        found = disturbance(self.product, sample)
+        self.weight = self.weight * found.gain
+        return _Offsets(self.bias + found.offset, found.std, die)
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        return x.expand(self.parts, -1, -1)
 
 
 class ArrayConv:
     """A convolution on images (n, c, h, w) in channels-last order with ``norm`` after it, or with ``bias``."""
 
     def __init__(
-        self, weight: Tensor, after: ElasticBatchNorm | Tensor, noise: Noise | None = None, **geometry: int
+        self, weight: Tensor, after: ElasticBatchNorm | Tensor, die: Die | None = None, **geometry: int
     ) -> None:
-        self.weight = weight.contiguous(memory_format=torch.channels_last)
-        self.noise, self.geometry = noise, geometry
+        self.die, self.geometry = die, geometry
         self.norm = after if isinstance(after, ElasticBatchNorm) else None
         self.bias = after if isinstance(after, Tensor) else weight.new_zeros(len(weight))
+        self.factor = torch.ones_like(self.bias)
+        if die is not None:
+            groups = geometry.get("groups", 1)
+            self.product = die.product(weight.reshape(groups, len(weight) // groups, -1), common=True)
+            weight = self.product.weight.view_as(weight)
+        # Copied, as strides of 1x1 kernels are ambiguous otherwise and convolutions would turn the images around.
+        self.weight = torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight)
         self.offsets: _Offsets | None = None
-        self.ready = noise is None and self.norm is None
+        self.ready = die is None and self.norm is None
 
     def __call__(self, x: Tensor) -> Tensor:
         if not self.ready:
             return self._calibrate(x)
-        y = F.conv2d(x, self.weight, None if self.offsets else self.bias, **self.geometry)  # type: ignore[arg-type]
-        return self._offset(y) if self.offsets else y
+        if self.offsets is None:
+            return self._convolve(x, self.bias)
+        if self.offsets.die.exact:
+            return self._exact(x)
+        return self._offset(self._convolve(x), self.offsets)
+
+    def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.conv2d(x, self.weight, bias, **self.geometry)  # type: ignore[arg-type]
 
     def _calibrate(self, x: Tensor) -> Tensor:
-        y, std = F.conv2d(x, self.weight, **self.geometry), None  # type: ignore[call-overload]
-        if self.noise is not None:
-            std = self.noise.std(_samples(y), 1)
-            self.offsets = _Offsets(self.bias, std, self.noise)
-            y = self._offset(y)
+        found = None
+        if self.die is not None:
+            sample = self.die.sample(self._inputs(x[:: -(-len(x) // LOOKED_AT)]))
+            self.product.calibrate(sample, x)
+            found = disturbance(self.product, sample)
+            self.weight = self.weight * found.gain[:, None, None, None]
+            self.offsets = _Offsets(self.bias + found.offset, found.std, self.die)
+        y = self._convolve(x) if self.offsets is None else self._offset(self._convolve(x), self.offsets)
         if self.norm is not None:
-            y, factor, self.bias = self.norm.fold(y)
-            self.weight = self.weight * factor[:, None, None, None]
-            if self.noise is not None and std is not None:
-                self.offsets = _Offsets(self.bias, std * factor, self.noise)
+            self.factor, self.bias = self.norm.fold(y)
+            self.weight = self.weight * self.factor[:, None, None, None]
+            if self.die is not None and found is not None:
+                self.offsets = _Offsets(found.offset * self.factor + self.bias, found.std * self.factor, self.die)
         self.ready = True
         return y
 
-    def _offset(self, y: Tensor) -> Tensor:
-        assert self.offsets is not None
-        n, c, h, w = y.shape
-        return y.add_(self.offsets(n * h * w).view(n, h, w, c).permute(0, 3, 1, 2))
+    def _offset(self, y: Tensor, offsets: _Offsets) -> Tensor:
+        for some in y.split(LOOKED_AT):  # the many images of a calibration need not all have drawings of their own
+            n, c, h, w = some.shape
+            some.add_(offsets(n * h * w).view(n, h, w, c).permute(0, 3, 1, 2))
+        return y
 
+    def _exact(self, x: Tensor) -> Tensor:
+        step, margin, kernel = self.geometry.get("stride", 1), self.geometry.get("padding", 0), self.weight.shape[-1]
+        h, w = ((size + 2 * margin - kernel) // step + 1 for size in x.shape[2:])
+        y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), h, w, -1)
+        return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
 
-def _samples(images: Tensor) -> Tensor:
-    """(n, c, h, w) as (n * h * w, c)."""
-    return images.permute(0, 2, 3, 1).flatten(0, 2)
+    def _inputs(self, x: Tensor) -> Tensor:
+        """What the word lines get: (groups, n * positions, rows)."""
+        groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
+        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
+        patches = F.unfold(x, kernel, stride=stride, padding=padding)
+        return patches.view(len(x), groups, -1, patches.shape[-1]).permute(1, 0, 3, 2).flatten(1, 2)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

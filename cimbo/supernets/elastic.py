@@ -106,17 +106,26 @@ class ElasticBatchNorm(nn.Module):
         self.register_buffer("var", torch.ones(channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._normalise(x, self.training)
-
-    def fold(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``x`` normalised by its own statistics, and the factor (channels,) and offset (channels,) that will do the same."""
-        y, c = self._normalise(x, True), x.shape[1]
-        factor = self.weight[:c] * (self.var[:c] + 1e-5).rsqrt()
-        return y, factor, self.bias[:c] - self.mean[:c] * factor
-
-    def _normalise(self, x: Tensor, training: bool) -> Tensor:
         c = x.shape[1]
-        return F.batch_norm(x, self.mean[:c], self.var[:c], self.weight[:c], self.bias[:c], training, momentum=1.0)
+        return F.batch_norm(
+            x, self.mean[:c], self.var[:c], self.weight[:c], self.bias[:c], training=self.training, momentum=1.0
+        )
+
+    def fold(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise ``x`` (n, c, h, w), channels last, in place; factor and offset (channels,) that will do so from now on.
+
+        As in torch, a batch is normalised by its own variance and others by the unbiased estimate. Sums are products with
+        ones, which BLAS takes in one pass over a few images at a time.
+        """
+        c, parts = x.shape[1], x.permute(0, 2, 3, 1).flatten(0, 2).split(1 << 12)
+        count = x.numel() // c
+        mean = torch.cat([p.new_ones(1, len(p)) @ p for p in parts]).sum(0) / count
+        squares = torch.cat([p.new_ones(1, len(p)) @ (p - mean).square_() for p in parts]).sum(0)
+        weight, bias = self.weight[:c], self.bias[:c]
+        now, later = (weight * (squares / n + 1e-5).rsqrt() for n in (count, count - 1))
+        for p in parts:
+            p.mul_(now).add_(bias - mean * now)
+        return later, bias - mean * later
 
 
 class ElasticLayerNorm(nn.Module):

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cimbo.supernets.data import Images
-from cimbo.supernets.deploy import Deployable, Deployed, Noise
-from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork
+from cimbo.supernets.deploy import Deployable, Deployed
+from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
+from cimbo.supernets.nonideal import Die, ProductNoise
 
 BATCH = 16  # what a layer delivers for so many images stays in a core's cache
 
@@ -30,17 +31,18 @@ def recalibrate(network: nn.Module, subnet: SubNetwork, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def deployed(network: nn.Module, subnet: SubNetwork, calibration: Tensor, noise: Noise | None = None) -> Deployed:
-    """``subnet`` ready to measure: batch norm and the ranges of the converters set by ``calibration`` (n, 1, 28, 28).
+def deployed(network: nn.Module, subnet: SubNetwork, calibration: Tensor, die: Die | None = None) -> Deployed:
+    """``subnet`` on ``die``, ready to measure: batch norm and converters calibrated by ``calibration`` (n, 1, 28, 28).
 
-    A super-network that cannot deploy its sub-networks is run as it is, without noise.
+    A super-network that cannot deploy its sub-networks is run as it is, under noise of about the same size.
     """
     if not hasattr(network, "deploy"):
+        set_effect(network, ProductNoise(die.chip.adc_bits, die.chip.cell_noise) if die else None)
         recalibrate(network, subnet, calibration)
         return partial(network, subnet=subnet)
-    ready: Deployed = cast("Deployable", network).deploy(subnet, noise)
+    ready = cast("Deployable", network).deploy(subnet, die)
     normed = any(isinstance(m, ElasticBatchNorm) for m in network.modules())
-    if normed or noise is not None:
+    if normed or die is not None:
         ready(calibration if normed else calibration[:RANGE_IMAGES])
     return ready
 

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed, Noise
+from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
+from cimbo.supernets.nonideal import Die
 
 STEM = 8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
 WIDTHS, STRIDES, DEPTH = (16, 32, 64), (2, 2, 1), 3
@@ -106,27 +107,27 @@ class ElasticMobileNet(nn.Module):
         x = _hardswish(self.features_norm(self.features(x, FEATURES)))
         return self.head(x.mean((2, 3)), self.classes)
 
-    def deploy(self, subnet: SubNetwork, noise: Noise | None = None) -> Deployed:
+    def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
         """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deploy`): images (n, 1, 28, 28) -> logits (n, classes)."""
-        return _DeployedMobileNet(self, subnet, noise)
+        return _DeployedMobileNet(self, subnet, die)
 
 
 class _DeployedBlock:
-    def __init__(self, block: _Block, inputs: int, kernel: int, expand: int, noise: Noise | None) -> None:
+    def __init__(self, block: _Block, inputs: int, kernel: int, expand: int, die: Die | None) -> None:
         middle = inputs * expand
         self.act, self.residual = block.act, block.residual
-        self.expand = ArrayConv(block.expand.cut(inputs, middle), block.norm1, noise)
+        self.expand = ArrayConv(block.expand.cut(inputs, middle), block.norm1, die)
         self.depthwise = ArrayConv(
-            block.depthwise.cut(middle, middle, kernel), block.norm2, noise,
+            block.depthwise.cut(middle, middle, kernel), block.norm2, die,
             stride=block.depthwise.stride, padding=kernel // 2, groups=middle,
         )  # fmt: skip
-        self.project = ArrayConv(block.project.cut(middle, block.outputs), block.norm3, noise)
+        self.project = ArrayConv(block.project.cut(middle, block.outputs), block.norm3, die)
         self.excite = None
         if block.excite is not None:
             reduce, expand_, hidden = block.excite.reduce, block.excite.expand, squeezed(middle)
             self.excite = (
-                ArrayLinear(reduce.weight[:hidden, :middle], reduce.bias[:hidden], noise),
-                ArrayLinear(expand_.weight[:middle, :hidden], expand_.bias[:middle], noise),
+                ArrayLinear(reduce.weight[:hidden, :middle], reduce.bias[:hidden], die),
+                ArrayLinear(expand_.weight[:middle, :hidden], expand_.bias[:middle], die),
             )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -139,17 +140,17 @@ class _DeployedBlock:
 
 
 class _DeployedMobileNet:
-    def __init__(self, network: ElasticMobileNet, subnet: SubNetwork, noise: Noise | None) -> None:
+    def __init__(self, network: ElasticMobileNet, subnet: SubNetwork, die: Die | None) -> None:
         self.resolution = subnet["resolution"]
-        self.stem = ArrayConv(network.stem.cut(1, STEM), network.stem_norm, noise, padding=1)
+        self.stem = ArrayConv(network.stem.cut(1, STEM), network.stem_norm, die, padding=1)
         self.blocks, inputs = [], STEM
         for s, stage in enumerate(network.stages, 1):
             for b, block in enumerate(stage[: subnet[f"depth_{s}"]], 1):  # type: ignore[index]
                 kernel, expand = subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"]
-                self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, noise))
+                self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, die))
                 inputs = block.outputs
-        self.features = ArrayConv(network.features.cut(inputs, FEATURES), network.features_norm, noise)
-        self.head = ArrayLinear(network.head.weight, network.head.bias, noise)
+        self.features = ArrayConv(network.features.cut(inputs, FEATURES), network.features_norm, die)
+        self.head = ArrayLinear(network.head.weight, network.head.bias, die)
 
     def __call__(self, images: Tensor) -> Tensor:
         x = _resize(images, self.resolution).contiguous(memory_format=torch.channels_last)

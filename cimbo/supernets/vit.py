@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed, Noise, attention, gelu
+from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed, attention, gelu
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork
+from cimbo.supernets.nonideal import Die
 
 HEAD_SIZE = 16
 STEM_CHANNELS = 16
@@ -79,16 +80,16 @@ class ElasticViT(nn.Module):
             x = self.layers[i](x, subnet[f"heads_{i + 1}"], subnet[f"mlp_{i + 1}"] * embed)
         return self.head(self.norm(x).mean(1), self.classes)
 
-    def deploy(self, subnet: SubNetwork, noise: Noise | None = None) -> Deployed:
+    def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
         """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deploy`): images (n, 1, 28, 28) -> logits (n, classes)."""
-        return _DeployedViT(self, subnet, noise)
+        return _DeployedViT(self, subnet, die)
 
 
 class _DeployedLayer:
-    def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, noise: Noise | None) -> None:
+    def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
             weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
-            return ArrayLinear(weight, torch.cat([x.bias[:outputs] for x in layers]), noise, len(layers))
+            return ArrayLinear(weight, torch.cat([x.bias[:outputs] for x in layers]), die, len(layers))
 
         self.heads = width // HEAD_SIZE
         self.norm1, self.norm2 = layer.norm1, layer.norm2
@@ -106,20 +107,20 @@ class _DeployedLayer:
 
 
 class _DeployedViT:
-    def __init__(self, network: ElasticViT, subnet: SubNetwork, noise: Noise | None) -> None:
+    def __init__(self, network: ElasticViT, subnet: SubNetwork, die: Die | None) -> None:
         embed = self.embed = subnet["embed"]
         stems = ((network.stem1, 1, STEM_CHANNELS), (network.stem2, STEM_CHANNELS, embed))
         self.stem1, self.stem2 = (
-            ArrayConv(stem.weight[:outputs, :inputs], stem.bias[:outputs], noise, stride=2, padding=1)
+            ArrayConv(stem.weight[:outputs, :inputs], stem.bias[:outputs], die, stride=2, padding=1)
             for stem, inputs, outputs in stems
         )
         self.position = network.position[0, :, :embed]
         self.layers = [
-            _DeployedLayer(layer, embed, subnet[f"heads_{i}"] * HEAD_SIZE, subnet[f"mlp_{i}"] * embed, noise)  # type: ignore[arg-type]
+            _DeployedLayer(layer, embed, subnet[f"heads_{i}"] * HEAD_SIZE, subnet[f"mlp_{i}"] * embed, die)  # type: ignore[arg-type]
             for i, layer in enumerate(network.layers[: subnet["depth"]], 1)
         ]
         self.norm = network.norm
-        self.head = ArrayLinear(network.head.weight[:, :embed], network.head.bias, noise)
+        self.head = ArrayLinear(network.head.weight[:, :embed], network.head.bias, die)
 
     def __call__(self, images: Tensor) -> Tensor:
         x = self.stem2(gelu(self.stem1(images.contiguous(memory_format=torch.channels_last))))

@@ -1,4 +1,4 @@
-"""Elastic networks: slices, counts, recalibration, a training that learns, weights on disk, converter noise."""
+"""Elastic networks: slices, counts, recalibration, a training that learns, weights on disk."""
 
 import gzip
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cimbo import BadInput, SearchSpace, _data
 from cimbo.networks import network
-from cimbo.supernets import nonideal
 from cimbo.supernets.accuracy import ShippedAccuracy
 from cimbo.supernets.build import SUPERNETS, load, save
 from cimbo.supernets.data import Images, read_idx, shipped
@@ -297,46 +296,6 @@ def test_images_of_the_search_are_not_those_of_the_calibration_or_the_test():
     seen = {part: {image.tobytes() for image in shipped(part).pixels} for part in ("validation", "calibration", "test")}
     assert not seen["validation"] & seen["test"]
     assert not seen["validation"] & seen["calibration"]
-
-
-# ---- converters -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("bits", [4, 5, 6, 8])
-@pytest.mark.parametrize("rows", [64, 256])
-def test_converter_noise_is_that_of_really_quantised_partial_sums(bits: int, rows: int):
-    """Against quantisation itself: partial sums of ``rows`` of 1,024 rows, each rounded to 2 ** bits levels over 8 sigma."""
-    rng = np.random.default_rng(bits)
-    partial = rng.normal(size=(100_000, 1024 // rows)) * rng.uniform(0.5, 2.0, 1024 // rows)
-    sigma = partial.std(0)
-    step = 2 * nonideal.CLIP * sigma / 2**bits
-    read = np.clip((np.floor(partial / step) + 0.5) * step, -nonideal.CLIP * sigma, nonideal.CLIP * sigma)
-    product = torch.from_numpy(partial.sum(1)).float()
-    delivered = nonideal.effect({"adc_bits": bits}, 0)(product, 1024)
-    assert (delivered - product).std().item() == pytest.approx((read - partial).sum(1).std(), rel=0.06)
-
-
-def test_only_analog_arrays_disturb_and_equal_seeds_disturb_equally():
-    assert nonideal.effect({"array": "digital_sram", "adc_bits": 4}, 0) is None
-    assert nonideal.effect({}, 0) is None
-    product = torch.randn(200, 50)
-    one, same, other = (nonideal.effect({"adc_bits": 5}, seed)(product, 64) for seed in (1, 1, 2))
-    torch.testing.assert_close(one, same, rtol=0, atol=0)
-    assert not torch.equal(one, other)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_fewer_bits_disturb_the_logits_more(name: str):
-    supernet, images = fresh(name), noise_images(32)
-    subnet = extremes(network(name).choices())[0]
-    clean = logits(deployed(supernet, subnet, images), images)
-    errors = [
-        (logits(deployed(supernet, subnet, images, nonideal.effect({"adc_bits": bits}, 0)), images) - clean)
-        .std()
-        .item()
-        for bits in (8, 6, 4)
-    ]
-    assert 0 < errors[0] < errors[1] < errors[2]
 
 
 @pytest.mark.parametrize("name", NAMES)
