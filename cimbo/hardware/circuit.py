@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.hardware.constants import constant, scale
+from cimbo.hardware.constants import constant, converter_scale, scale
 
 Columns = dict[str, Any]
 AREA_PARTS = ("cells", "adc", "dac", "multipliers", "adders", "accumulators", "buffer", "noc", "vector", "dram_interface")
@@ -118,8 +118,11 @@ def _areas(chip: SimpleNamespace) -> None:
         "noc": router * chip.pes,
         "vector": constant("vector.lane_area") * chip.vector_lanes,
     }
-    node = chip.area_scale * _MM2
-    chip.area_parts = {name: area * node for name, area in parts.items()}
+    converters_scale = converter_scale(chip.node_nm)
+    node = {name: converters_scale if name in ("adc", "dac") else chip.area_scale for name in parts}
+    # What leaks as gates do, in um2 at 28 nm.
+    chip.logic_area = sum(parts[name] for name in parts if name not in ("cells", "buffer"))
+    chip.area_parts = {name: area * node[name] * _MM2 for name, area in parts.items()}
     chip.area_parts["dram_interface"] = constant("dram.interface_area") * chip.dram_bw
     chip.area_mm2 = sum(chip.area_parts.values())
 
@@ -174,11 +177,9 @@ def _energies(chip: SimpleNamespace) -> None:
 
 
 def _leakage(chip: SimpleNamespace, relative: np.ndarray) -> None:
-    logic = chip.area_mm2 - sum(chip.area_parts[name] for name in ("cells", "buffer", "dram_interface"))
-    at_28 = logic / chip.area_scale / _MM2  # um2 of the same gates at 28 nm
     bits = np.where(chip.rram, 0, chip.capacity_tiles * chip.rows * chip.cols * chip.cell_bits)
     milliwatts = (
-        constant("logic.leakage") * at_28 * 1e-6
+        constant("logic.leakage") * chip.logic_area * 1e-6
         + constant("sram_cell.leakage") * bits * 1e-9
         + constant("buffer.leakage") * chip.buffer_mb * 1e-3
     )

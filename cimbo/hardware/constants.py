@@ -51,3 +51,8 @@ def _log_scale(quantity: str) -> tuple[np.ndarray, np.ndarray]:
 def scale(quantity: str, node_nm: np.ndarray) -> np.ndarray:
     """Factor from 28 nm to each node for ``area``, ``energy`` or ``delay``; log-log between the listed nodes."""
     return np.exp(np.interp(np.log(node_nm), *_log_scale(quantity)))
+
+
+def converter_scale(node_nm: np.ndarray) -> np.ndarray:
+    """Factor from 28 nm to each node for the area of converters: analog circuits shrink less than gates and cells."""
+    return (node_nm / 28) ** constant("scaling.converter_exponent")

@@ -13,11 +13,15 @@ from cimbo.hardware.constants import constant
 
 
 class Element(NamedTuple):
-    """Figures of one element: ``area`` in um2, ``capacitance`` switched an operation in fF, ``delay`` in ns."""
+    """Figures of one element: ``area`` in um2, ``capacitance`` switched an operation in fF, ``delay`` in ns.
+
+    ``is_converter``: its area scales with the node as converters' areas do.
+    """
 
     area: float
     capacitance: float
     delay: float
+    is_converter: bool = False
 
 
 def _gate(name: str) -> tuple[float, float]:
@@ -79,12 +83,12 @@ def adc(bits: float, inputs: float) -> Element:
     """A converter of ``bits`` at a bit line with ``inputs`` cells."""
     area = 10 ** (constant("adc.area_slope") * bits + constant("adc.area_offset")) * 2**bits
     capacitance = constant("adc.energy_linear") * bits + constant("adc.energy_exponential") * 4**bits
-    return Element(area, capacitance, bits * (constant("adc.delay_row") * inputs + constant("adc.delay_bit")))
+    return Element(area, capacitance, bits * (constant("adc.delay_row") * inputs + constant("adc.delay_bit")), True)
 
 
 def dac(bits: float) -> Element:
     """An input converter, ready before the cycle that uses it."""
-    return Element(constant("dac.area") * bits, constant("dac.energy") * bits, 0.0)
+    return Element(constant("dac.area") * bits, constant("dac.energy") * bits, 0.0, True)
 
 
 def cells(bits: float) -> Element:

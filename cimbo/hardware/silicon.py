@@ -14,7 +14,7 @@ import numpy as np
 from cimbo._data import path
 from cimbo.errors import BadInput
 from cimbo.hardware.circuit import circuit, slowdown, tree_activity
-from cimbo.hardware.constants import scale
+from cimbo.hardware.constants import converter_scale, scale
 from cimbo.hardware.parts import element
 from cimbo.hardware.space import columns
 
@@ -52,14 +52,16 @@ def described(entry: Mapping[str, Any], where: str = "chip") -> dict[str, float]
     stage of ``path``, ``pulses_a_cycle`` times. Raises BadInput naming ``where`` and the part.
     """
     parts = {part["name"]: (part, element(where, part)) for part in entry["part"]}
-    area = sum(part["count"] * one.area for part, one in parts.values() if not part.get("virtual"))
     try:
         slowest = max(sum(parts[name][1].delay for name in stage) for stage in entry["path"])
     except KeyError as error:
         raise BadInput(f"{where}: path", f"names {error}, which is no part", "use the names of parts") from None
     node, volts = np.array([float(entry["node_nm"])]), float(entry["supply_v"])
     cycle = slowest * entry.get("pulses_a_cycle", 1) * float(scale("delay", node)[0]) * float(slowdown(volts))
-    result = {"area_mm2": area * 1e-6 * float(scale("area", node)[0]), "cycle_ns": cycle}
+    gates, converters = float(scale("area", node)[0]), float(converter_scale(node)[0])
+    real = [(part["count"] * one.area, one) for part, one in parts.values() if not part.get("virtual")]
+    area = sum(um2 * (converters if one.is_converter else gates) for um2, one in real)
+    result = {"area_mm2": area * 1e-6, "cycle_ns": cycle}
     if all("switching" in part for part, one in parts.values() if one.capacitance):
         switched = sum(part["count"] * part.get("switching", 0) * one.capacitance for part, one in parts.values())
         picojoules = switched * volts**2 * float(scale("energy", node)[0]) * 1e-3 * entry["pulses"]

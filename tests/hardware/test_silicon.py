@@ -37,18 +37,33 @@ def test_every_quantity_has_an_error_or_a_reason():
      ("isscc23_16_3", "area", 0.23), ("isscc23_16_3", "delay", 0.048)],
 )  # fmt: skip
 def test_same_mismatch_as_the_reference_equations(chip, quantity, mismatch):
-    row = next(row for row in comparison() if (row["chip"], row["quantity"]) == (chip, quantity))
-    assert abs(row["error"]) == pytest.approx(mismatch, abs=0.006)
+    """Without the registers of inputs and outputs, which the reference leaves out."""
+    entry, key = published()[chip], {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}[quantity]
+    entry["part"] = [part for part in entry["part"] if part["name"] not in ("inputs", "outputs")]
+    assert abs(described(entry)[key] / entry["reported"][key] - 1) == pytest.approx(mismatch, abs=0.006)
+
+
+def test_converters_shrink_less_than_gates():
+    """From 28 to 65 nm 1.957 times the area, gates 4.024 times."""
+    entry = {"node_nm": 65, "supply_v": 0.9, "path": [["a"]]}
+    at_28 = parts.adc(8, 64).area
+    converter = {"name": "a", "kind": "adc", "count": 1, "bits": 8, "inputs": 64}
+    assert described(entry | {"part": [converter]})["area_mm2"] == pytest.approx(1.9566 * at_28 * 1e-6, rel=1e-3)
+    gate = {"name": "a", "kind": "register", "count": 1, "bits": 1}
+    assert described(entry | {"part": [gate]})["area_mm2"] == pytest.approx(4.024 * 3.684e-6, rel=1e-3)
+    old, new = (circuit(columns(CHIP | {"array": "analog_sram", "node_nm": node})) for node in (65, 28))
+    assert old.area_parts["adc"][0] == pytest.approx(1.9566 * new.area_parts["adc"][0], rel=1e-3)
+    assert old.area_parts["accumulators"][0] == pytest.approx(4.024 * new.area_parts["accumulators"][0], rel=1e-3)
 
 
 def test_comparable_figures_within_target():
-    """All delays and efficiencies; areas of four chips. Those beyond are named here, so that none joins them unseen."""
+    """All delays and efficiencies; areas of six chips. Those beyond are named here, so that none joins them unseen."""
     beyond = {
         (row["chip"], row["quantity"])
         for row in comparison()
         if not row["not_comparable"] and abs(row["error"]) > TARGETS[row["quantity"]]
     }
-    assert beyond == {(chip, "area") for chip in ("cicc21_22nm", "isscc22_11_7", "isscc23_16_3", "jia_jssc20")}
+    assert beyond == {(chip, "area") for chip in ("cicc21_22nm", "isscc23_16_3")}
 
 
 def test_parts_are_those_of_the_performance_model():
