@@ -2,7 +2,9 @@
 
     python benchmarks/throughput.py [--zigzag] [--seconds 5]
 
-One process, one thread. Prints a table and writes throughput.json beside this file.
+One process, one thread. Prints a table and writes throughput.json beside this file. What counts on a machine that others
+use as well is evaluations a CPU second; those a second of wall-clock time stand beside them. The ratio to ZigZag is of CPU
+seconds of the same run, each ViT-B evaluation against one of the batch.
 """
 
 import argparse
@@ -95,10 +97,8 @@ def zigzag() -> dict[str, float]:
 
     family = network("vit-b")
     chip = {**BASELINE, "planes": 1, "columns_per_adc": 1, "cols": 1024, "macros_per_pe": 1, "pes": 1, "buffer_mb": 2}
-    start = time.perf_counter()
-    ZigZag().simulate(family.workload(family.largest()), chip)
-    wall = time.perf_counter() - start
-    return {"per_second": 1 / wall, "ms_each": 1e3 * wall}
+    wall, cpu = best_seconds(lambda: ZigZag().simulate(family.workload(family.largest()), chip), 0)
+    return {"per_second": 1 / wall, "per_cpu_second": 1 / cpu, "ms_each": 1e3 * wall}
 
 
 def main() -> None:
@@ -113,9 +113,11 @@ def main() -> None:
         print(f"{name:42s}" + "".join(f"{value:14,.4g} {key}" for key, value in row.items()))
     report: dict = {"rows": rows, "memory": memory()}
     if options.zigzag:
-        ratio = rows["ZigZag, ViT-B on one chip"]["ms_each"] / rows["ViT-B on 20,000 chips"]["ms_each"]
-        report["times_faster_than_zigzag"] = ratio
-        print(f"{ratio:,.0f} times faster than ZigZag in batches")
+        slow = rows["ZigZag, ViT-B on one chip"]["per_cpu_second"]
+        names = [name for name in rows if name.startswith(("ViT-B on", "200 ViT-B"))]
+        report["times_faster_than_zigzag"] = {name: rows[name]["per_cpu_second"] / slow for name in names}
+        for name, ratio in report["times_faster_than_zigzag"].items():
+            print(f"{name}: {ratio:,.0f} times as many a CPU second as ZigZag")
     print(json.dumps(report["memory"]))
     Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

@@ -130,6 +130,9 @@ def _steady(r: Rows, s: Rows, passed: Passes) -> None:
     sums = r.px * r.columns * r.groups
     s.sent_bits = r.output_bits + sums * constant("noc.partial_sum") * (np.ceil(r.row_tiles / r.macros_per_pe) - 1)
     s.waiting_bits = sums * constant("buffer.partial_sum") * s.turns
+    # Where inputs and waiting sums do not fit, a schedule has to spill sums or to load weights again, which we leave out.
+    held = r.input_bits + sums * constant("buffer.partial_sum")
+    s.is_bound = (s.turns > 0) & (held > r.buffer_bits)
     s.moved_bits = s.read_bits + s.sent_bits
     s.summing = (s.read_bits + s.waiting_bits) / r.buffer_bw
     s.buffer = np.maximum((s.read_bits + r.output_bits) / r.buffer_bw, s.summing)
@@ -180,8 +183,6 @@ def _spill(r: Rows, s: Rows) -> None:
     s.load, s.dram = s.load_once * s.loads, s.io_bits / r.dram_bw
     # The buffer adds up waiting sums on its own, beside whatever the arrays do, loading included.
     s.cycles = np.maximum(np.minimum(columns_first, chunks_first), s.summing)
-    # With all row tiles on chip a column's sums are complete after one pass; else they may spill as well.
-    s.is_bound = r.spill & (r.row_tiles > s.macros)
 
 
 def _combine(r: Rows, load: np.ndarray, steady: np.ndarray) -> np.ndarray:

@@ -68,8 +68,9 @@ def passes(r: Rows, s: Rows) -> Passes:
     rows = np.flatnonzero(listed & (s.compute <= r.unit_cycles) if r.any_dynamic else listed)
     if not rows.size:
         return Passes(kinds, None)
-    of, each = _one_by_one(r, s, rows)
+    of, each, cut = _one_by_one(r, s, rows)
     s.streams[rows] = np.bincount(of, each.inputs)
+    s.turns[rows] = np.where(s.macros[rows] < r.row_tiles[rows], s.turns[rows], 2 * np.bincount(of, cut))
     return Passes(kinds, (rows, of, each))
 
 
@@ -107,14 +108,15 @@ def _turns(r: Rows, s: Rows) -> np.ndarray:
     macros, height, ends = s.macros[rows], r.row_tiles[rows], s.passes[rows] - 1
     cut = ends - np.floor(ends * np.gcd(macros.astype(int), height.astype(int)) / height)
     last = r.tiles[rows] - ends * macros < height  # the last pass ends a strip, the narrow one, that the pass before it begins
-    several, wide, narrow = r.groups[rows] > 1, r.strip_width[rows], r.narrow_width[rows]
-    strips = np.where(several, cut / r.column_tiles[rows], cut * wide - last * (wide - narrow)) / r.groups[rows]
+    strips = (cut * r.strip_width[rows] - last * (r.strip_width[rows] - r.narrow_width[rows])) / r.groups[rows]
     turns[rows] = np.where(macros < height, 1 + cut * height / r.tiles[rows], 2 * strips)
     return turns
 
 
-def _one_by_one(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, Pass]:
-    """Every pass of the given rows, each from its first tile to the one after its last; and the row it belongs to."""
+def _one_by_one(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, Pass, np.ndarray]:
+    """Every pass of the given rows, each from its first tile to the one after its last: the row it belongs to, the pass, and
+    the share of all results in the strip that it leaves to the next pass.
+    """
     number = s.passes[rows].astype(int)
     of = np.repeat(np.arange(rows.size), number)
     index = np.arange(of.size) - np.repeat(np.cumsum(number) - number, number)
@@ -133,11 +135,13 @@ def _one_by_one(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, Pass]:
     narrow = groups * height + np.maximum(out - group + height, 0) - np.maximum(into - group + height, 0)
     all_rows, width, less = r.all_rows[at], r.strip_width[at], r.strip_width[at] - r.narrow_width[at]
     held = (end - first) * tile_rows - strips * short
-    return of, Pass(
+    each = Pass(
         1,
         held,
         (read * tile_rows - short_read * short) / all_rows,
         (strips * width - groups * less) / r.groups[at],
         (held * width - (narrow * tile_rows - groups * short) * less) / all_rows,
     )
+    cut = (np.floor(end / height) * height < end) * (width - (out > group - height) * less) / r.groups[at]
+    return of, each, cut
 

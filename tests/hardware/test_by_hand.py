@@ -258,3 +258,43 @@ def test_31_two_bit_sram_cells_are_two_cells():
         assert two["area_parts_mm2"][part] == pytest.approx(one["area_parts_mm2"][part])
     assert two["area_parts_mm2"]["adc"] == pytest.approx(one["area_parts_mm2"]["adc"] / 2)
     assert two["layers"][0]["energy_uj"]["array"] == pytest.approx(one["layers"][0]["energy_uj"]["array"])
+
+
+def test_32_each_pass_waits_for_its_own_slowest():
+    # 64 x 20: column tiles of 8, 8 and 4 on 2 macros, 2 planes: resident, passes of 16 and of 4 columns. One operation a
+    # result, 8 lanes: 100 * 16 / 8 = 200 > 100 of the arrays, then 100 * 4 / 8 = 50 < 100: 200 + 100 = 300.
+    assert run(layer(100, 64, 20, vector_ops=2000), pes=2, planes=2, vector_lanes=8)["cycles"] == 300
+
+
+def test_33_sums_wait_in_the_buffer():
+    # 192 x 8: 3 row tiles on 1 macro, 4 planes: resident. Inputs 100 * 192 * 8 = 153,600 bit, results 6,400, over 32 bit:
+    # 1,600 + 1,600 + 1,800 = 5,000 cycles. Sums of 16 bit are put aside in all 3 passes and read again: 3 * 800 * 16 =
+    # 38,400 bit; with the inputs 192,000 bit: 6,000 cycles.
+    result = run(layer(100, 192, 8), planes=4, buffer_bw=32)
+    assert result["cycles"] == 6000
+    assert result["layers"][0]["bound"] == "buffer"
+
+
+def test_34_groups_of_several_columns_share_passes():
+    # 2 groups of 16 x 12: column tiles of 8 and 4 each. 3 macros: a pass of 8, 4 and 8 columns, which reads both groups'
+    # inputs, and one of 4, which reads the second's again. Over 64 bit: inputs 2 x 12,800 + results 16,000 = 650 cycles,
+    # then 12,800 + 3,200 = 250; arrays 100 each. Loads: 16 * 20 * 8 / 64 = 40 > 16 rows, then 8 < 16 rows: 56. 956.
+    result = run(layer(100, 16, 12, groups=2), pes=3, buffer_bw=64)
+    assert not result["resident"]
+    assert result["cycles"] == 956
+
+
+def test_35_a_narrow_last_strip_is_loaded_faster():
+    # 128 x 12 on 1 macro: two passes of 8 columns, two of 4: loads 64 rows x 8 x 8 / 32 = 128 cycles twice, 64 (and 64 rows)
+    # twice: 384; arrays 4 x 100. 784.
+    assert run(layer(100, 128, 12), dram_bw=32)["cycles"] == 784
+
+
+def test_36_waiting_sums_beyond_the_buffer_give_a_bound():
+    # 128 vectors of 128 against 128 x 8 on one macro, two passes: inputs 131,072 bit and 1,024 sums of 16 bit. 1/64 MB are
+    # 131,072 bit: inputs and 8-bit results spill, and the sums as well. In 147,456 bit all fit, one bit less is too small.
+    at = lambda bits: run(layer(128, 128, 8), buffer_mb=bits / 2**23)  # noqa: E731
+    assert at(131_072)["is_bound"]
+    assert at(147_455)["is_bound"]
+    assert "lower bounds" in at(147_455)["warnings"][0]
+    assert not at(147_456)["is_bound"]
