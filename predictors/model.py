@@ -139,7 +139,8 @@ class Model:
 
     def centre(self, encoded: Array) -> Array:
         """Mean (n,) alone, as ``latent`` gives it."""
-        return self._natural(self.core.centre(encoded), encoded)
+        mean = self.core.centre(encoded) * self.scale + self.location
+        return mean if self.base is None else mean + self.base(self.schema, encoded)
 
     def latent(self, encoded: Array) -> tuple[Array, Array]:
         """Mean and variance (n,) of the noise-free function in modelled units (log y for a log target)."""
