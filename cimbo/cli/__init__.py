@@ -23,7 +23,7 @@ _COMMANDS = {
     "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",
     "robust": "decision", "portfolio": "decision", "init": "start", "doctor": "doctor", "completion": "completion",
     "attribute": "attribute",
-    "import": "intake", "predictors": "predictors",
+    "import": "intake", "predictors": "predictors", "compare": "compare",
 }  # fmt: skip
 
 
