@@ -23,7 +23,7 @@ import problems
 from cimbo.compare import chart, race, start
 from cimbo.compare.peer import Measured, Task
 from cimbo.compare.race import Band
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 from cimbo.objectives import Problem
 from cimbo.space import Params
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cimbo.errors import BadInput
-    from cimbo.loop import Guidance, Study
+    from cimbo.guidance import Guidance
+    from cimbo.loop import Study
     from cimbo.objectives import Candidate, Constraint, Objective
     from cimbo.space import Choice, SearchSpace
 
 __version__ = "0.1.0"
 __all__ = ["BadInput", "Candidate", "Choice", "Constraint", "Guidance", "Objective", "SearchSpace", "Study"]
 _HOMES = {
-    "BadInput": "errors", "Candidate": "objectives", "Choice": "space", "Constraint": "objectives", "Guidance": "loop",
+    "BadInput": "errors", "Candidate": "objectives", "Choice": "space", "Constraint": "objectives", "Guidance": "guidance",
     "Objective": "objectives", "SearchSpace": "space", "Study": "loop",
 }  # fmt: skip
 

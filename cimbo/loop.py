@@ -6,46 +6,25 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 
-from cimbo import engine, events, tabular
+from cimbo import engine, events, reuse, tabular
 from cimbo.errors import BadInput, naming
+from cimbo.guidance import Guidance
 from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Search, State, propose
 from cimbo.space import Params, SearchSpace
 from cimbo.store import Record, Store
-from cimbo.surrogates import Exact, Teaching, View, targets
+from cimbo.surrogates import Exact, Teaching, targets
 
 Evaluate = Callable[[Params], Mapping[str, float]]
 LEASE_S = 24 * 3600.0
-WARM = 8  # Sobol designs that suffice where older predictors know every metric
 ABSURD = 1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """How ``ask`` and ``optimize`` choose. All of it may change from one call to the next.
-
-    cheap: metrics that are exact and cheap, computed instead of modelled. views: what each metric depends on.
-    kind: predictor kind, or "auto". priors: older predictors by metric, used as mean functions. initial: Sobol designs
-    before the first surrogate.
-    """
-
-    cheap: Mapping[str, Exact] = field(default_factory=dict)
-    views: Mapping[str, View] = field(default_factory=dict)
-    kind: str = "auto"
-    priors: Mapping[str, Any] = field(default_factory=dict)
-    initial: int = 20
-
-    def start(self, metrics: Iterable[str]) -> int:
-        """Sobol designs before the first surrogate: few where priors know every one of ``metrics`` that is modelled."""
-        modelled = [m for m in metrics if m not in self.cheap]
-        return min(self.initial, WARM) if modelled and all(m in self.priors for m in modelled) else self.initial
 
 
 class Study:
@@ -155,6 +134,10 @@ class Study:
         """Keep the test accuracy of one design."""
         self.store.set_meta("accuracy_test", {**self.tested(), key: accuracy})
 
+    def accuracies_measured(self) -> int:
+        """How many networks had their accuracy measured: one measurement serves every chip for a network."""
+        return len(reuse.measured(self.evaluations(), self.store.meta("shaping")))
+
     # ---- ask and tell ---------------------------------------------------------------------------------------------
 
     def ask(
@@ -200,11 +183,12 @@ class Study:
             raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
         return pd.DataFrame(tabular.rows(self.evaluations(), self.tested()))
 
-    def _propose(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
-        teaching = Teaching(
-            self.problem.space, guidance.kind, guidance.views, guidance.cheap, guidance.priors, self._fits
-        )
+    def _propose(self, n: int, guidance: Guidance, known: reuse.Known | None = None) -> tuple[list[Candidate], list[str]]:
+        """``n`` candidates; where ``known`` is given, chips for networks that are measured already."""
+        cheap = guidance.cheap if known is None else {**guidance.cheap, reuse.COSTLY: known.accuracy}
+        teaching = Teaching(self.problem.space, guidance.kind, guidance.views, cheap, guidance.priors, self._fits)
         search = Search(self.problem, teaching, guidance.start(targets(self.problem)), self.fixed)
+        search = search if known is None else replace(search, snap=known.snap)
         records = sorted(self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number))
         pending = {r.key: r.params for r in self.store.running()} | {k: c.params for k, c in self._pending.items()}
         state = State(
@@ -249,7 +233,8 @@ class Study:
     ) -> list[Record]:
         """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
 
-        evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds.
+        evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds, and so
+        does the budget of accuracies in ``guidance``, which may end the search before.
         Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
         conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
         Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
@@ -261,6 +246,8 @@ class Study:
         guidance = guidance or Guidance()
         guidance = replace(guidance, cheap=cheap) if cheap is not None else guidance
         engine.check(n_jobs, **conditions)
+        if guidance.shaping is not None:
+            self.store.set_meta("shaping", sorted(guidance.shaping))
         run = partial(engine.run, n_jobs=n_jobs, **conditions)
         while (left := budget - len(self.evaluations())) > 0:
             batch = self._planned() or self._plan(min(batch_size, left), guidance, listener)
@@ -273,7 +260,7 @@ class Study:
         """Choose a batch and write it down, so that after a crash the same designs are finished first."""
         start = time.perf_counter()
         self._pending.clear()
-        candidates, notes = self._propose(n, guidance)
+        candidates, notes = self._affordable(n, guidance)
         seconds = time.perf_counter() - start
         first = len(self.evaluations())
         plan = [
@@ -284,6 +271,31 @@ class Study:
         self.store.set_meta("plan", plan)
         listener(events.Proposed(len(candidates), seconds, tuple(notes)))
         return self._planned()
+
+    def _affordable(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
+        """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""
+        if guidance.accuracies is None:
+            return self._propose(n, guidance)
+        left = guidance.accuracies - self.accuracies_measured()
+        records = [r for r in self.evaluations() if _agrees(r.params, self.fixed)]
+        known = reuse.Known.of(self.problem.space, guidance.shaping, records)
+        if left > 0:
+            candidates, notes = self._propose(n, guidance)
+            return known.first(candidates, left), notes
+        if guidance.shaping is None or not known.accuracies:
+            return [], ["as many accuracies are measured as may be"]
+        candidates, notes = self._propose(n, guidance, known)
+        return [c for c in candidates if self._adds(c)], notes
+
+    def _adds(self, c: Candidate) -> bool:
+        """False for a candidate of which everything is known, and that it would not add to the hypervolume."""
+        volume, reference = self.hypervolume(), self.problem.reference()
+        if reference is None or volume is None or not c.predicted or any(std > 0 for _, std in c.predicted.values()):
+            return True
+        metrics = {name: mean for name, (mean, _) in c.predicted.items()}
+        front = [r.metrics for r in self.pareto()] + [metrics]
+        grown = hypervolume(self.problem.scores(front), reference)
+        return self.problem.feasible(metrics) and grown > volume * (1 + 1e-9)
 
     def _planned(self) -> list[tuple[Candidate, dict[str, Any]]]:
         """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""

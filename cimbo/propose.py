@@ -11,7 +11,7 @@ Everything is a function of the log of evaluations and the seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,17 +55,21 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Search:
-    """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value."""
+    """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value.
+
+    ``snap`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already.
+    """
 
     problem: Problem
     teaching: Teaching
     initial: int = 20
     fixed: Mapping[str, Any] = field(default_factory=dict)
     effort: evolve.Effort = field(default_factory=evolve.Effort)
+    snap: Callable[[Rows], Rows] = np.asarray
 
     def pin(self, rows: Rows) -> Rows:
-        """Rows with the fixed genes at their value, canonical."""
-        rows = np.array(rows, np.int16)
+        """Rows that may be proposed: with the fixed genes at their value, canonical."""
+        rows = np.array(self.snap(rows), np.int16)
         for name, value in self.fixed.items():
             column = self.problem.space.column[name]
             rows[:, column] = self.problem.space.choices[column].index(value)

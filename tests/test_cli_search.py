@@ -86,3 +86,14 @@ def test_bundles_shorten_the_start(old, capsys):
           "--predictors", "bundles", "--study", "bundled.db")  # fmt: skip
     with Study.open("bundled.db", readonly=True) as study:
         assert [r.origin for r in study.evaluations()].count("sobol") == 8
+
+
+def test_accuracies_and_simulations_are_budgeted_apart(old, capsys):
+    file = shutil.copy(old, old.with_name("budgets.db"))
+    answer, _ = asked(capsys, "optimize", "--accuracy-budget", 22, "--budget", 60, "--jobs", 1, "--study", file)
+    assert answer["accuracies_measured"] == 22
+    assert 22 < answer["evaluations"] <= 60
+    state, _ = asked(capsys, "status", "--study", file)
+    assert (state["evaluations"], state["accuracies_measured"]) == (answer["evaluations"], 22)
+    assert run(["optimize", "--accuracy-budget", "0", "--study", str(file)]) == 2
+    assert "--accuracy-budget" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
 from cimbo import BadInput, Choice, Objective, SearchSpace, Study, intake
 from cimbo.cli import run
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 from cimbo.networks import network
 from cimbo.objectives import Problem
 

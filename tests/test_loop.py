@@ -12,7 +12,7 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import BadInput, Choice, Constraint, Objective, SearchSpace, Study, events
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 from cimbo.objectives import Problem
 from cimbo.pareto import hypervolume
 

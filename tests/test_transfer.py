@@ -5,7 +5,7 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Choice, SearchSpace, Study, transfer
-from cimbo.loop import WARM, Guidance
+from cimbo.guidance import WARM, Guidance
 from cimbo.surrogates import View
 
 # As the toy problem, with another cell, larger arrays, and a gene that this one has not.

@@ -5,7 +5,7 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import BadInput, Constraint, Study
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 
 GUIDANCE = Guidance({"latency_ms": latency, "area_mm2": area}, kind="gp", initial=8)
 

@@ -19,7 +19,8 @@ from cimbo.compare.race import Band, Measure, Run
 from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput
 from cimbo.evaluators.joint import JointEvaluator
-from cimbo.loop import Guidance, Study
+from cimbo.guidance import Guidance
+from cimbo.loop import Study
 from cimbo.objectives import Problem, candidate
 from cimbo.space import Params
 from cimbo.store import Record

@@ -21,7 +21,8 @@ from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.config import Config
 from cimbo.errors import BadInput
 from cimbo.evaluators.joint import JointEvaluator
-from cimbo.loop import Guidance, Study
+from cimbo.guidance import Guidance
+from cimbo.loop import Study
 from cimbo.surrogates import Inputs, View
 
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
@@ -32,6 +33,8 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
 @click.option(
     "--predictors", "bundles", type=click.Path(path_type=Path), default=None, help="Folder of bundles to start from."
 )
+@click.option("--accuracy-budget", type=int, default=None,
+              help="Accuracies to measure, in all; then new chips for measured networks, while they add to the front.")
 @click.option("--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from.")
 @click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
               help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
@@ -42,6 +45,8 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
 def optimize(*, budget: int, style: str, **asked: Any) -> int:
     """Search, verify every candidate, print the verified front. The same command resumes."""
     positive("--budget", budget)
+    if asked["accuracy_budget"] is not None:
+        positive("--accuracy-budget", asked["accuracy_budget"])
     asked["priors"] = bundles(asked.pop("bundles"))
     with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (whole, config):
         study = narrowed(whole, asked["fixes"], asked["limits"])
@@ -92,12 +97,15 @@ def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: di
     cheap = _cheap(study, evaluator, asked["cost_model"])
     priors = from_study(study, config, asked["other"], cheap) | asked["priors"]
     initial = int(config.data.get("search", {}).get("initial", 20))
-    return Guidance(cheap, views=views(evaluator), priors=priors, initial=initial)
+    return Guidance(
+        cheap, views=views(evaluator), priors=priors, initial=initial, accuracies=asked["accuracy_budget"]
+    )
 
 
 def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
     """How a study is searched when nothing special is asked for."""
-    return _guidance(study, config, evaluator, {"cost_model": "auto", "priors": {}, "other": None})
+    plain = dict.fromkeys(("other", "accuracy_budget"))
+    return _guidance(study, config, evaluator, {"cost_model": "auto", "priors": {}, **plain})
 
 
 def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def status(file: str, style: str) -> None:
             "genes": len(space.choices),
             "designs": space.size,
             "evaluations": len(records),
+            "accuracies_measured": study.accuracies_measured(),
             "failed": sum(r.status == "failed" for r in records),
             "feasible": len(study.verified()),
             "running": len(study.store.running()),

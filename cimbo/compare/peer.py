@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 from cimbo.objectives import Problem
 from cimbo.space import Params
 

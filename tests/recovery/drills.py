@@ -26,7 +26,7 @@ import vices
 
 from cimbo import engine
 from cimbo.errors import BadInput
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 from cimbo.pareto import non_dominated
 from cimbo.store import Store
 

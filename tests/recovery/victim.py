@@ -83,7 +83,7 @@ def solo(path: str, acks: int, budget: int, jobs: int) -> None:
 def search(path: str, acks: int, budget: int, jobs: int) -> None:
     import problem
 
-    from cimbo.loop import Guidance
+    from cimbo.guidance import Guidance
 
     for name in FIRST_PROPOSAL:  # imports are not part of what is timed
         import_module(name)
