@@ -20,6 +20,7 @@ class Guidance:
     kind: predictor kind, or "auto". priors: older predictors by metric, used as mean functions. initial: Sobol designs
     before the first surrogate. accuracies: how many networks may have their accuracy measured in all; when they have, the
     search goes on with new chips for them, which cost a simulation each, for as long as those add to the hypervolume.
+    converged: the search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
     """
 
     cheap: Mapping[str, Exact] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Guidance:
     priors: Mapping[str, Any] = field(default_factory=dict)
     initial: int = 20
     accuracies: int | None = None
+    converged: float | None = None
 
     def start(self, metrics: Iterable[str]) -> int:
         """Sobol designs before the first surrogate: few where priors know every one of ``metrics`` that is modelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Unpack
@@ -14,6 +14,7 @@ import numpy as np
 
 from cimbo import engine, events, reuse, tabular
 from cimbo.errors import BadInput, naming
+from cimbo.forecast import Forecast, curve, forecast
 from cimbo.guidance import Guidance
 from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.pareto import hypervolume, non_dominated
@@ -23,6 +24,7 @@ from cimbo.store import Record, Store
 from cimbo.surrogates import Exact, Teaching, targets
 
 Evaluate = Callable[[Params], Mapping[str, float]]
+Planned = tuple[Candidate, dict[str, Any]]  # with what will be kept beside its evaluation
 LEASE_S = 24 * 3600.0
 ABSURD = 1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 
@@ -124,6 +126,17 @@ class Study:
         if reference is None:
             return None
         return hypervolume(self.problem.scores([r.metrics for r in self.verified()]), reference)
+
+    def forecast(self, more: int = 50) -> Forecast | None:
+        """What ``more`` evaluations are expected to add to the hypervolume.
+
+        None without references, and before 20 evaluations were chosen by a model.
+        """
+        if self.problem.reference() is None:
+            return None
+        records = [r for r in self.evaluations() if _agrees(r.params, self.fixed)]
+        start = next((i for i, r in enumerate(records) if r.origin == "proposed"), len(records))
+        return forecast(curve(self.problem, records), start, more)
 
     def tested(self) -> dict[str, float]:
         """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
@@ -229,6 +242,7 @@ class Study:
         cheap: Mapping[str, Exact] | None = None,
         guidance: Guidance | None = None,
         listener: events.Listener = events.ignore,
+        asynchronous: bool = False,
         **conditions: Unpack[engine.Conditions],
     ) -> list[Record]:
         """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
@@ -236,6 +250,8 @@ class Study:
         evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds, and so
         does the budget of accuracies in ``guidance``, which may end the search before.
         Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
+        asynchronous: no batches; a worker that is free gets a candidate chosen with what is known at that moment and
+        conditional on what the others are evaluating, so that none waits, and the candidates depend on who is first.
         conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
         Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
         """
@@ -248,21 +264,43 @@ class Study:
         engine.check(n_jobs, **conditions)
         if guidance.shaping is not None:
             self.store.set_meta("shaping", sorted(guidance.shaping))
-        run = partial(engine.run, n_jobs=n_jobs, **conditions)
+        report = _Report(listener, budget)
+        if asynchronous:
+            flight: dict[str, Planned] = {}
+            following = partial(self._following, flight, evaluate, budget=budget, guidance=guidance, listener=listener)
+            self._record_all(engine.flow(following, evaluate, n_jobs=n_jobs, **conditions), flight, report)
+            return self.pareto()
         while (left := budget - len(self.evaluations())) > 0:
-            batch = self._planned() or self._plan(min(batch_size, left), guidance, listener)
+            if self._converged(guidance):
+                break
+            batch = (self._planned() or self._plan(min(batch_size, left), guidance, listener))[:left]
             if not batch:
                 break  # nothing left to propose, or others are evaluating all that was
-            self._verify(batch[:left], evaluate, run=run, report=_Report(listener, budget))
+            self._recall(evaluate)
+            outcomes = engine.run([c for c, _ in batch], evaluate, n_jobs=n_jobs, **conditions)
+            self._record_all(outcomes, {c.key: (c, extra) for c, extra in batch}, report)
         return self.pareto()
 
-    def _plan(self, n: int, guidance: Guidance, listener: events.Listener) -> list[tuple[Candidate, dict[str, Any]]]:
+    def _following(
+        self, flight: dict[str, Planned], evaluate: Evaluate, *, budget: int, guidance: Guidance, listener: events.Listener
+    ) -> Candidate | None:
+        """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
+        if len(self.evaluations()) + len(flight) >= budget or self._converged(guidance):
+            return None
+        waiting = [planned for planned in self._planned() if planned[0].key not in flight]
+        for c, extra in (waiting or self._plan(1, guidance, listener))[:1]:
+            flight[c.key] = (c, extra)
+            self._recall(evaluate)
+            return c
+        return None
+
+    def _plan(self, n: int, guidance: Guidance, listener: events.Listener) -> list[Planned]:
         """Choose a batch and write it down, so that after a crash the same designs are finished first."""
         start = time.perf_counter()
         self._pending.clear()
         candidates, notes = self._affordable(n, guidance)
         seconds = time.perf_counter() - start
-        first = len(self.evaluations())
+        first = len(self.evaluations()) + len(self.store.running())
         plan = [
             {"params": c.params, "origin": c.origin, "predicted": c.predicted,
              "extra": {"position": first + i, "overhead_s": seconds / len(candidates)}, "question": self._question()}
@@ -271,6 +309,10 @@ class Study:
         self.store.set_meta("plan", plan)
         listener(events.Proposed(len(candidates), seconds, tuple(notes)))
         return self._planned()
+
+    def _converged(self, guidance: Guidance) -> bool:
+        ahead = self.forecast() if guidance.converged is not None else None
+        return ahead is not None and guidance.converged is not None and ahead.share < guidance.converged
 
     def _affordable(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
         """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""
@@ -285,19 +327,10 @@ class Study:
         if guidance.shaping is None or not known.accuracies:
             return [], ["as many accuracies are measured as may be"]
         candidates, notes = self._propose(n, guidance, known)
-        return [c for c in candidates if self._adds(c)], notes
+        front = [r.metrics for r in self.pareto()]
+        return [c for c in candidates if reuse.adds(self.problem, front, c)], notes
 
-    def _adds(self, c: Candidate) -> bool:
-        """False for a candidate of which everything is known, and that it would not add to the hypervolume."""
-        volume, reference = self.hypervolume(), self.problem.reference()
-        if reference is None or volume is None or not c.predicted or any(std > 0 for _, std in c.predicted.values()):
-            return True
-        metrics = {name: mean for name, (mean, _) in c.predicted.items()}
-        front = [r.metrics for r in self.pareto()] + [metrics]
-        grown = hypervolume(self.problem.scores(front), reference)
-        return self.problem.feasible(metrics) and grown > volume * (1 + 1e-9)
-
-    def _planned(self) -> list[tuple[Candidate, dict[str, Any]]]:
+    def _planned(self) -> list[Planned]:
         """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""
         # What was planned for another question (see what_if) is no answer to this one.
         plan = [e for e in self.store.meta("plan") or [] if e.get("question") == self._question()]
@@ -318,22 +351,18 @@ class Study:
         """What tells this study from others over the same log; JSON."""
         return {"constraints": self.problem.to_json()["constraints"], "fixed": self.fixed}
 
-    def _verify(
-        self,
-        batch: list[tuple[Candidate, dict[str, Any]]],
-        evaluate: Evaluate,
-        *,
-        run: Callable[[list[Candidate], Evaluate], Iterator[engine.Outcome]],
-        report: _Report,
-    ) -> None:
-        by_key = {c.key: (c, extra) for c, extra in batch}
+    def _recall(self, evaluate: Evaluate) -> None:
+        """Tell an evaluator that remembers what was measured, by whichever process."""
         remember = getattr(evaluate, "remember", None)
         if remember is not None:
             for r in self.evaluations():
                 remember(r.params, r.metrics)
+
+    def _record_all(self, outcomes: Iterable[engine.Outcome], planned: dict[str, Planned], report: _Report) -> None:
+        """Record each outcome as it comes, and take it off what is ``planned``."""
         try:
-            for outcome in run([c for c, _ in batch], evaluate):
-                c, extra = by_key[outcome.key]
+            for outcome in outcomes:
+                c, extra = planned.pop(outcome.key)
                 record = self._record(
                     c, outcome.metrics, status=outcome.status, reason=outcome.reason, seconds=outcome.seconds,
                     extra=extra | dict(outcome.extra),

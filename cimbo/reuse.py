@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.guidance import COSTLY
-from cimbo.objectives import Candidate
+from cimbo.objectives import Candidate, Problem
+from cimbo.pareto import hypervolume
 from cimbo.space import Params, Rows, SearchSpace
 from cimbo.store import Record
 
@@ -34,6 +35,16 @@ def measured(records: Iterable[Record], shaping: Iterable[str] | None) -> dict[N
         if COSTLY in r.metrics:
             found.setdefault(network(r.params, shaping), r)
     return found
+
+
+def adds(problem: Problem, front: Sequence[Mapping[str, float]], c: Candidate) -> bool:
+    """False for a candidate of which everything is known, and that it would not add to the hypervolume of ``front``."""
+    reference = problem.reference()
+    if reference is None or not c.predicted or any(std > 0 for _, std in c.predicted.values()):
+        return True
+    metrics = {name: mean for name, (mean, _) in c.predicted.items()}
+    volumes = [hypervolume(problem.scores(found), reference) for found in (front, [*front, metrics])]
+    return problem.feasible(metrics) and volumes[1] > volumes[0] * (1 + 1e-9)
 
 
 @dataclass(frozen=True)

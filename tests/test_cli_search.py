@@ -97,3 +97,14 @@ def test_accuracies_and_simulations_are_budgeted_apart(old, capsys):
     assert (state["evaluations"], state["accuracies_measured"]) == (answer["evaluations"], 22)
     assert run(["optimize", "--accuracy-budget", "0", "--study", str(file)]) == 2
     assert "--accuracy-budget" in capsys.readouterr().err
+
+
+def test_a_search_says_what_more_of_it_would_bring(old, capsys):
+    file = shutil.copy(old, old.with_name("forecast.db"))
+    _, said = asked(capsys, "optimize", "--budget", 22, "--jobs", 1, "--study", file)
+    assert "no forecast" in said
+    answer, said = asked(capsys, "optimize", "--budget", 60, "--jobs", 2, "--async", "--until-converged", 90, "--study", file)
+    assert "50 more evaluations are expected to add" in said
+    assert 30 <= answer["evaluations"] < 60
+    assert run(["optimize", "--until-converged", "0", "--study", str(file)]) == 2
+    assert "--until-converged" in capsys.readouterr().err

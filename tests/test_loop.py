@@ -1,5 +1,6 @@
 """The study: the same search whatever happens to it, failures as values, budgets kept, files that go on."""
 
+import itertools
 import math
 import signal
 import subprocess
@@ -66,10 +67,51 @@ def test_a_search_is_a_function_of_its_seed(uninterrupted):
         assert told(study)[:6] != uninterrupted[:6]
 
 
-def test_two_workers_evaluate_the_same_candidates_as_one(uninterrupted):
+@pytest.mark.parametrize("workers", [2, 8])
+def test_many_workers_evaluate_the_same_candidates_as_one(uninterrupted, workers: int):
     with opened() as study:
-        study.optimize(measure_slowly, 14, batch_size=4, n_jobs=2, guidance=QUICK)
+        study.optimize(measure_slowly, 14, batch_size=4, n_jobs=workers, guidance=QUICK)
         assert told(study) == uninterrupted
+
+
+def measure_log(design: dict) -> dict[str, float]:
+    """Writes when it begins and ends; some designs take ten times as long as others."""
+    start = time.time()
+    time.sleep(0.5 if SPACE.key(design)[0] in "0123" else 0.05)
+    return measure(design) | {"start": start, "end": time.time()}
+
+
+def test_asynchronous_workers_do_not_wait_for_one_another_and_propose_nothing_twice():
+    heard: list[events.Event] = []
+    with opened() as study:
+        study.optimize(measure_log, 18, n_jobs=2, guidance=QUICK, asynchronous=True, listener=heard.append)
+        records = study.evaluations()
+        assert study.store.running() == []
+    assert len({r.key for r in records}) == 18
+    assert sorted(r.extra["position"] for r in records) == list(range(18))
+    assert {r.origin for r in records[6:]} <= {"proposed", "explored", "sobol"}
+    assert sum(r.origin == "proposed" for r in records) >= 8
+    # Proposals are one at a time, and made while another design is being evaluated.
+    proposals = [e for e in heard if isinstance(e, events.Proposed)]
+    assert [e.count for e in proposals] == [1] * 18
+    spans = sorted((r.metrics["start"], r.metrics["end"]) for r in records)
+    assert sum(b[0] < a[1] for a, b in itertools.pairwise(spans)) >= 1
+
+
+def test_asynchronous_searches_stop_at_ctrl_c_and_go_on():
+    def interrupting(event: events.Event) -> None:
+        if isinstance(event, events.Recorded) and event.count == 5:
+            raise KeyboardInterrupt
+
+    with opened() as study:
+        with pytest.raises(KeyboardInterrupt):
+            study.optimize(measure, 9, n_jobs=2, guidance=QUICK, asynchronous=True, listener=interrupting)
+        assert len(study.evaluations()) == 5
+        assert study.store.running() == []
+        study.optimize(measure, 9, n_jobs=2, guidance=QUICK, asynchronous=True)
+        assert len(study.evaluations()) == 9
+        with pytest.raises(BadInput, match="on this machine"):
+            study.optimize(measure, 12, guidance=QUICK, asynchronous=True, backend="dask")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
 )
 @click.option("--accuracy-budget", type=int, default=None,
               help="Accuracies to measure, in all; then new chips for measured networks, while they add to the front.")
+@click.option("--until-converged", "converged", type=float, is_flag=False, flag_value=1.0, default=None, metavar="[PERCENT]",
+              help="Stop when 50 more evaluations are expected to add less than so much hypervolume [1].")
+@click.option("--async", "asynchronous", is_flag=True,
+              help="No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.")
 @click.option("--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from.")
 @click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
               help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
@@ -47,6 +51,8 @@ def optimize(*, budget: int, style: str, **asked: Any) -> int:
     positive("--budget", budget)
     if asked["accuracy_budget"] is not None:
         positive("--accuracy-budget", asked["accuracy_budget"])
+    if asked["converged"] is not None and not asked["converged"] > 0:
+        raise BadInput("--until-converged", f"{asked['converged']:g} is not above 0", "give a percentage, such as 1")
     asked["priors"] = bundles(asked.pop("bundles"))
     with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (whole, config):
         study = narrowed(whole, asked["fixes"], asked["limits"])
@@ -60,11 +66,12 @@ def optimize(*, budget: int, style: str, **asked: Any) -> int:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(
                     evaluator, budget, int(search.get("batch", 6)), n_jobs,
-                    guidance=guidance, listener=progress, **conditions,
+                    guidance=guidance, listener=progress, asynchronous=asked["asynchronous"], **conditions,
                 )  # fmt: skip
                 test_front(study, evaluator, n_jobs=n_jobs, **conditions)
         except KeyboardInterrupt:
             return _interrupted(study)
+        click.echo(study.forecast() or "no forecast: 20 proposed evaluations and a reference an objective are needed", err=True)
         emit(style, front_rows(study), front_document(study))
     return 0
 
@@ -98,13 +105,14 @@ def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: di
     priors = from_study(study, config, asked["other"], cheap) | asked["priors"]
     initial = int(config.data.get("search", {}).get("initial", 20))
     return Guidance(
-        cheap, views=views(evaluator), priors=priors, initial=initial, accuracies=asked["accuracy_budget"]
-    )
+        cheap, views=views(evaluator), priors=priors, initial=initial,
+        accuracies=asked["accuracy_budget"], converged=asked["converged"] and asked["converged"] / 100,
+    )  # fmt: skip
 
 
 def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
     """How a study is searched when nothing special is asked for."""
-    plain = dict.fromkeys(("other", "accuracy_budget"))
+    plain = dict.fromkeys(("other", "accuracy_budget", "converged"))
     return _guidance(study, config, evaluator, {"cost_model": "auto", "priors": {}, **plain})
 
 

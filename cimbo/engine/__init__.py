@@ -9,9 +9,10 @@ one line about it and starts a new process for the next candidate. Nobody else i
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 import joblib
 from joblib.externals.loky.backend.reduction import dumps
@@ -22,7 +23,7 @@ from cimbo.engine.worker import Evaluate, Job, measure
 from cimbo.errors import BadInput
 from cimbo.store.values import one_line
 
-__all__ = ["Conditions", "Evaluate", "Outcome", "check", "close", "connect", "run"]
+__all__ = ["Conditions", "Evaluate", "Outcome", "check", "close", "connect", "flow", "run"]
 
 
 class Conditions(TypedDict, total=False):
@@ -64,6 +65,34 @@ def run(
         return _here(candidates, evaluate, retries)
     job = Job(_packed(evaluate), timeout_s, retries, memory_mb)
     return {"loky": _local, **BACKENDS}[backend](candidates, job, n_jobs)
+
+
+def flow(
+    following: Callable[[], Keyed | None], evaluate: Evaluate, *, n_jobs: int = 1, **conditions: Unpack[Conditions]
+) -> Iterator[Outcome]:
+    """As `run`, for candidates that are chosen one at a time: ``following`` is asked whenever a worker is free.
+
+    It is asked in the caller's thread, after what was yielded before has been dealt with; None means none at present, and
+    when nothing is running either, that is the end. Runs on this machine. Raises BadInput as `run` does.
+    """
+    check(n_jobs, **conditions)
+    if conditions.get("backend", "loky") != "loky":
+        raise BadInput("backend", "asynchronous evaluations run on this machine", "use loky, or batches")
+    limits = (conditions.get("timeout_s"), conditions.get("retries", 0), conditions.get("memory_mb"))
+    crew, workers = Crew(), joblib.cpu_count() if n_jobs < 0 else n_jobs
+    threads, running = ThreadPoolExecutor(workers), set[Future[Outcome]]()
+    try:
+        while True:
+            while len(running) < workers and (c := following()) is not None:
+                job = Job(_packed(evaluate), *limits)  # with what it has learned to remember since
+                running.add(threads.submit(crew.outcome, job, c.key, dict(c.params)))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+    finally:
+        crew.stop()
+        threads.shutdown()
 
 
 def check(
