@@ -51,6 +51,14 @@ class Forecast:
         )
 
 
+def ahead(problem: Problem, records: Sequence[Record], more: int = MORE) -> Forecast | None:
+    """The forecast of a study from its log; None without references, and while no model has chosen 20 designs."""
+    if problem.reference() is None:
+        return None
+    start = next((i for i, r in enumerate(records) if r.origin == "proposed"), len(records))
+    return forecast(curve(problem, records), start, more)
+
+
 def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
     """Hypervolume after each evaluation, in the order of recording; the problem needs a reference for each objective."""
     reference = problem.reference()
@@ -80,9 +88,9 @@ def forecast(volumes: Sequence[float], start: int, more: int = MORE) -> Forecast
         size = volumes[-1] / max(int((np.diff(volumes, prepend=0.0) > 0).sum()), 1)
         return Forecast(float(volumes[-1]), more, 0.0, 0.0, 3 * more / len(gains) * size)
     decays, weights = _decays(t, gains)
-    ahead = np.arange(len(gains) + 1.0, len(gains) + more + 1)
-    expected = sum(w * float(np.mean(gains * t**b) * (ahead**-b).sum()) for b, w in zip(decays, weights, strict=True))
-    low, high = np.quantile(_draws(t, gains, (decays, weights), ahead), [0.05, 0.95])
+    future = np.arange(len(gains) + 1.0, len(gains) + more + 1)
+    expected = sum(w * float(np.mean(gains * t**b) * (future**-b).sum()) for b, w in zip(decays, weights, strict=True))
+    low, high = np.quantile(_draws(t, gains, (decays, weights), future), [0.05, 0.95])
     return Forecast(float(volumes[-1]), more, float(expected), min(float(low), expected), max(float(high), expected))
 
 
@@ -96,7 +104,7 @@ def _decays(t: Array, gains: Array) -> tuple[Array, Array]:
     return decays, weights / weights.sum()
 
 
-def _draws(t: Array, gains: Array, decay: tuple[Array, Array], ahead: Array) -> Array:
+def _draws(t: Array, gains: Array, decay: tuple[Array, Array], future: Array) -> Array:
     """(DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown."""
     rng = np.random.default_rng(0)
     b = rng.choice(decay[0], DRAWS, p=decay[1])
@@ -105,6 +113,6 @@ def _draws(t: Array, gains: Array, decay: tuple[Array, Array], ahead: Array) -> 
     # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean and rate from k of them.
     shape = 1.0 / np.clip(sizes.var(1) / sizes.mean(1) ** 2, 1.0, _UNEVEN)
     mean = sizes.mean(1) * k * shape / rng.gamma(k * shape + 0.5)
-    number = rng.poisson(rng.gamma(k + 0.5, 1.0 / len(t), DRAWS) * len(ahead))
+    number = rng.poisson(rng.gamma(k + 0.5, 1.0 / len(t), DRAWS) * len(future))
     total = rng.gamma(np.maximum(number * shape, 1e-9)) / shape * mean
-    return np.where(number > 0, total * (ahead[None] ** -b[:, None]).mean(1), 0.0)
+    return np.where(number > 0, total * (future[None] ** -b[:, None]).mean(1), 0.0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from cimbo import engine, events, reuse, tabular
 from cimbo.errors import BadInput, naming
-from cimbo.forecast import Forecast, curve, forecast
+from cimbo.forecast import Forecast, ahead
 from cimbo.guidance import Guidance
 from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.pareto import hypervolume, non_dominated
@@ -128,15 +128,8 @@ class Study:
         return hypervolume(self.problem.scores([r.metrics for r in self.verified()]), reference)
 
     def forecast(self, more: int = 50) -> Forecast | None:
-        """What ``more`` evaluations are expected to add to the hypervolume.
-
-        None without references, and before 20 evaluations were chosen by a model.
-        """
-        if self.problem.reference() is None:
-            return None
-        records = [r for r in self.evaluations() if _agrees(r.params, self.fixed)]
-        start = next((i for i, r in enumerate(records) if r.origin == "proposed"), len(records))
-        return forecast(curve(self.problem, records), start, more)
+        """What ``more`` evaluations are expected to add to the hypervolume, see `cimbo.forecast`."""
+        return ahead(self.problem, [r for r in self.evaluations() if _agrees(r.params, self.fixed)], more)
 
     def tested(self) -> dict[str, float]:
         """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
@@ -311,8 +304,8 @@ class Study:
         return self._planned()
 
     def _converged(self, guidance: Guidance) -> bool:
-        ahead = self.forecast() if guidance.converged is not None else None
-        return ahead is not None and guidance.converged is not None and ahead.share < guidance.converged
+        expected = self.forecast() if guidance.converged is not None else None
+        return expected is not None and expected.share < (guidance.converged or 0.0)
 
     def _affordable(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
         """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""

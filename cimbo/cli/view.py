@@ -58,7 +58,8 @@ def front_document(study: Study) -> dict[str, Any]:
     """The front as the JSON of ``optimize`` and ``pareto``; a modelled accuracy says so, with its error and range."""
     about = standing(study)
     front = [{"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about) for r in study.pareto()]
-    document = {"evaluations": len(study.evaluations()), "hypervolume": study.hypervolume(), "pareto": front}
+    counts = {"evaluations": len(study.evaluations()), "accuracies_measured": study.accuracies_measured()}
+    document = counts | {"hypervolume": study.hypervolume(), "pareto": front}
     return document | ({"accuracy": about} if about else {})
 
 
