@@ -1,17 +1,21 @@
 """The same batch on a real local Dask cluster, a real local Ray and through submitit, with a worker killed midway."""
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import quick_accuracy
 
-from cimbo import engine
+from cimbo import Study, engine
+from cimbo.cli import run
 from cimbo.errors import BadInput
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes as Linux does")
@@ -65,6 +69,79 @@ def test_ray_gives_the_candidate_of_a_killed_worker_to_another(monkeypatch: pyte
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     with engine.connect("ray"):
         check(batch("ray", victim=True))
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Any]]]:
+    """``cimbo optimize`` as users run it, 15 evaluations of which 5 proposed; returns what the study holds."""
+    quick_accuracy.install(tmp_path, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))  # for the cluster's own processes
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    quick_accuracy.study(tmp_path)
+
+    def run_job(backend: str, *options: str) -> list[Any]:
+        more = ["--study", f"{backend}.db", "--backend", backend, "--jobs", "2", *options]
+        assert run(["optimize", "--config", "study.toml", "--budget", "15", "--retries", "1", *more]) == 0
+        with Study.open(f"{backend}.db", readonly=True) as study:
+            records = sorted(study.evaluations(), key=lambda r: r.extra["position"])
+        return [(r.key, r.status, r.metrics) for r in records]
+
+    yield run_job
+    engine.close()
+
+
+def drivers() -> set[int]:
+    """Processes of a cluster that drive a worker process of ours at this moment."""
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"popen_loky_posix" in file.read_bytes():
+                found.add(int(file.with_name("stat").read_text().rpartition(")")[2].split()[1]))
+    return found - {os.getpid(), 1}
+
+
+@contextlib.contextmanager
+def one_driver_dies(study: str) -> Iterator[list[int]]:
+    """Kills a process of the cluster once, when the study holds some evaluations and others are under way."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02) and not killed:
+            if Path(study).exists() and (alive := drivers()):
+                with Study.open(study, readonly=True) as seen:
+                    enough = len(seen.evaluations()) >= 3
+                with contextlib.suppress(ProcessLookupError):
+                    if enough and alive:
+                        os.kill(max(alive), signal.SIGKILL)
+                        killed.append(max(alive))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield killed
+    over.set()
+    thread.join()
+
+
+def test_the_main_job_on_dask_is_the_one_of_this_machine(job: Callable[..., list[Any]], scheduler: str):
+    with one_driver_dies("dask.db") as killed:
+        there = job("dask", "--scheduler", scheduler)
+    assert killed
+    assert len(there) == 15
+    assert there == job("loky")
+
+
+def test_the_main_job_on_ray_is_the_one_of_this_machine(job: Callable[..., list[Any]]):
+    pytest.importorskip("ray")
+    with one_driver_dies("ray.db") as killed:
+        there = job("ray")
+    assert killed
+    assert there == job("loky")
+
+
+def test_the_main_job_through_submitit_is_the_one_of_this_machine(job: Callable[..., list[Any]]):
+    pytest.importorskip("submitit")
+    assert job("slurm") == job("loky")
 
 
 def test_submitit_runs_one_job_a_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
