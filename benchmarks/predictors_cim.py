@@ -1,4 +1,4 @@
-"""How well the predictors do on costs of sub-networks on chips, from genes alone and with derived features.
+"""How well the predictors do on costs of sub-networks on chips: from genes, with products of genes, with derived features.
 
     python benchmarks/predictors_cim.py [--train 200] [--kinds gp,hybrid] [--draws 3]
 
@@ -66,11 +66,18 @@ class Pairs:
         return cls(schema, space.encode(rows), features(workloads, chips), costs)
 
     def described(self) -> Iterator[tuple[str, Schema, np.ndarray]]:
-        """Genes alone, and with derived features."""
+        """Genes alone, with two products of them, and with derived features."""
         yield "genes", self.genes, self.table
-        added = tuple(Feature(name, "numeric") for name in self.derived)
-        schema = Schema((*self.genes.features, *added), "cost", log=True)
-        yield "derived", schema, np.column_stack([self.table, *self.derived.values()])
+        for what, columns in (("products", self.products()), ("derived", self.derived)):
+            added = tuple(Feature(name, "numeric") for name in columns)
+            schema = Schema((*self.genes.features, *added), "cost", log=True)
+            yield what, schema, np.column_stack([self.table, *columns.values()])
+
+    def products(self) -> dict[str, np.ndarray]:
+        """What genes say together, in logarithms: cells a chip has, and cells at work at a time. No network, no constant."""
+        log = {f.name: np.log2(column) for f, column in zip(self.genes.features, self.table.T, strict=True)}
+        cells = log["rows"] + log["cols"] + log["macros_per_pe"] + log["pes"]
+        return {"cells": cells + log["planes"], "at_work": cells - log["columns_per_adc"]}
 
 
 def another(workloads: list[Any], chips: list[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -130,6 +130,11 @@ def modelled(values: Array, *, log: bool) -> Array:
     return np.clip(values, middle - reach, middle + reach) if reach > 0 else values
 
 
+def logarithmic(y: Array, goal: str | None) -> bool:
+    """Whether measurements (n,) are modelled as logarithms: positive, and costs or spread over more than a decade."""
+    return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
+
+
 def unit(metric: str) -> str:
     """The unit in a metric's name ("ms" of "latency_ms"), "" where it carries none."""
     known = {"ms": "ms", "us": "us", "s": "s", "uj": "uJ", "mj": "mJ", "mm2": "mm2", "mw": "mW", "percent": "%"}
@@ -226,7 +231,7 @@ def fit(
     fitted: dict[str, Surrogate] = {}
     for metric in targets(problem):
         y = np.array([m[metric] for m in metrics], float)
-        log = bool((y > 0).all()) and (goals.get(metric) != "max" or y.max() > 30 * y.min())
+        log = logarithmic(y, goals.get(metric))
         if metric in teaching.cheap:
             fitted[metric] = Computed(metric, teaching.cheap[metric], log)
         else:

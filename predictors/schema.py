@@ -68,6 +68,7 @@ class Schema:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "log", bool(self.log))  # numpy's booleans are no JSON
         names = [f.name for f in self.features]
         if not names or len(set(names)) != len(names):
             raise PredictorError("schema", "no features or a repeated name", "name each feature once")

@@ -28,7 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         quick_accuracy.install(where, patch)
         quick_accuracy.study(where, genes=GENES)
-        fitted = ["fit-predictors", "--samples", "30", "--out", "bundles", "--jobs", "1", "--config", "study.toml"]
+        fitted = ["fit-predictors", "--samples", "30", "--out", "bundles", "--jobs", "1", "--config", "study.toml",
+                  "--licence", "CC-BY-4.0"]  # fmt: skip
         assert run(fitted) == 0
         assert run(["fit-predictors", "--samples", "38", "--out", "later", "--jobs", "1"]) == 0
         Path("bundles/broken.cimpred").write_bytes(b"no")
@@ -42,6 +43,9 @@ def test_list_names_what_each_bundle_is_and_what_is_wrong_with_others(folder: Pa
     assert "not a predictor bundle" in rows["broken.cimpred"]["refused"]
     latency = rows["latency_ms.cimpred"]
     assert (latency["target"], latency["unit"], latency["scale"], latency["rows"]) == ("latency_ms", "ms", "log", "30")
+    assert latency["licence"] == "CC-BY-4.0"
+    texts = {e.text for e in ElementTree.parse(folder / "bundles/knobs.svg").iter() if e.tag.endswith("text")}
+    assert {"accuracy", "latency_ms", "log_macs"} <= texts
     code, out, _ = asked(capsys, "predictors", "list", folder / "bundles", "--format", "json")
     assert json.loads(out)["accuracy.gp.cimpred"]["model"]["kind"] == "gp"
     code, _, err = asked(capsys, "predictors", "list", folder / "none")

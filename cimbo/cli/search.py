@@ -23,7 +23,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluators.joint import JointEvaluator
 from cimbo.guidance import Guidance
 from cimbo.loop import Study
-from cimbo.surrogates import Inputs, View
+from cimbo.surrogates import Inputs, View, logarithmic
 
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 
@@ -159,10 +159,11 @@ def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **condition
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True, help="Folder for the bundles."
 )
+@click.option("--licence", default="", help="Terms under which the bundles may be used; kept in them.")
 @evaluation_options
 @new_study_options
 @format_option
-def fit_predictors(*, samples: int, out: Path, style: str, **asked: Any) -> int:
+def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked: Any) -> int:
     """Sample the joint space, really evaluate, fit and judge surrogates, write bundles."""
     positive("--samples", samples)
     with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (study, config):
@@ -175,7 +176,7 @@ def fit_predictors(*, samples: int, out: Path, style: str, **asked: Any) -> int:
                 study.optimize(evaluator, samples, batch, n_jobs, guidance=guidance, listener=progress, **conditions)
         except KeyboardInterrupt:
             return _interrupted(study)
-        reports, files = _fit(study, evaluator, out)
+        reports, files = _fit(study, evaluator, out, licence)
     document = {
         "objectives": {m: r[r["kind"]] | {"kind": r["kind"], "kinds": _kinds(r)} for m, r in reports.items()},
         "bundles": files,
@@ -186,8 +187,10 @@ def fit_predictors(*, samples: int, out: Path, style: str, **asked: Any) -> int:
         for m, r in reports.items()
         for k, s in _kinds(r).items()
     ]
-    emit(style, rows, document)
-    click.echo(f"bundles: {', '.join(files)}", err=True)
+    emit(style, [{k: v for k, v in row.items() if k != "next_step"} for row in rows], document)
+    for m, r in reports.items():
+        click.echo(f"{m}: {r[r['kind']]['verdict']}; {r[r['kind']]['next_step']}", err=True)
+    click.echo(f"bundles: {', '.join(files)}; which knobs matter: {out / 'knobs.svg'}", err=True)
     return 0
 
 
@@ -195,8 +198,10 @@ def _kinds(report: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in report.items() if k != "kind"}
 
 
-def _fit(study: Study, evaluator: JointEvaluator, out: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Cross-validated scores of every kind for every objective, and the files of the fitted bundles."""
+def _fit(
+    study: Study, evaluator: JointEvaluator, out: Path, licence: str
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Cross-validated scores of every kind for every objective, and the files of the fitted bundles; draws knobs.svg."""
     import predictors
 
     records = [r for r in study.evaluations() if r.status == "done"]
@@ -205,12 +210,13 @@ def _fit(study: Study, evaluator: JointEvaluator, out: Path) -> tuple[dict[str, 
     space, known = study.problem.space, views(evaluator)
     inputs = Inputs(space, space.rows([r.params for r in records]))
     out.mkdir(parents=True, exist_ok=True)
+    chosen: dict[str, predictors.Model] = {}
     reports, files = {}, []
     for objective in study.problem.objectives:
         y = np.array([r.metrics[objective.name] for r in records])
         view = known.get(objective.name, View())
         table = inputs.table(view)
-        schema = view.schema(space, objective.name, log=objective.goal == "min" and bool((y > 0).all()))
+        schema = view.schema(space, objective.name, log=logarithmic(y, objective.goal))
         scores = predictors.validate(table, y, kinds=["xgboost", "gp", "hybrid"], schema=schema, seed=study.seed)
         best = min(scores, key=lambda k: scores[k].rmse)
         reports[objective.name] = {"kind": best} | {k: _scores(s) for k, s in scores.items()}
@@ -218,11 +224,13 @@ def _fit(study: Study, evaluator: JointEvaluator, out: Path) -> tuple[dict[str, 
             model = predictors.fit(table, y, schema, kind, seed=study.seed)
             for name in [f"{objective.name}.{kind}", *([objective.name] if kind == best else [])]:
                 path = out / f"{name}.cimpred"
-                predictors.save(model, path)
+                predictors.save(model, path, licence=licence)
                 files.append(str(path))
+            chosen |= {objective.name: model} if kind == best else {}
+    predictors.picture(chosen, out / "knobs.svg")
     return reports, files
 
 
 def _scores(report: Any) -> dict[str, Any]:
-    names = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "verdict")
+    names = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "verdict", "next_step")
     return {name: getattr(report, name) for name in names}
