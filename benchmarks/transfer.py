@@ -2,12 +2,12 @@
 
     python benchmarks/transfer.py [--seeds 3] [--budget 100] [--warm 60]
 
-Both search the small vision transformers of the shipped preset, with an accuracy that is a formula of size, of each gene and of
-converter bits, and a latency that is modelled as that of a slow simulator must be. The older study: 120 samples of smaller
-chips of an older process, with a narrower NoC, fewer vector lanes and fewer genes, and an accuracy two points lower, as on another
-data set. Its bundles are fitted to those. The new one: the ten core genes. Lines on stdout: seed, evaluations that the study
-with ``--predictors`` needs to reach the hypervolume that the study without has after its budget, hypervolumes of both.
-Written to transfer.json beside this file.
+Both search the small vision transformers of the shipped preset, with an accuracy that is a formula of size, of each gene
+and of converter bits, and a latency that is modelled as that of a slow simulator must be. The older study: 120 samples of
+smaller chips of an older process, with a narrower NoC, fewer vector lanes and fewer genes, and an accuracy two points
+lower, as on another data set. Its bundles are fitted to those. The new one: the ten core genes. Lines on stdout: seed,
+evaluations that the study with ``--predictors`` needs to reach the hypervolume that the study without has after its budget,
+hypervolumes of both. Written to transfer.json beside this file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cimbo.cli.warm import bundles, views
 from cimbo.config import preset
 from cimbo.evaluators.joint import JointEvaluator
 from cimbo.evaluators.simulators import simulator
-from cimbo.loop import Guidance
+from cimbo.guidance import Guidance
 from cimbo.networks import network
 from cimbo.pareto import hypervolume
 from cimbo.surrogates import Inputs
