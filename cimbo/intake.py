@@ -1,4 +1,4 @@
-"""Evaluations that were made elsewhere: the rows of a CSV file as designs and metrics of a problem.
+"""Evaluations that were made elsewhere: rows of a CSV file, or trials of an Optuna study, as designs of a problem.
 
 A column is a gene or a metric by its name, or by the name that ``names`` gives it. A cell may also hold a whole sub-network
 as a dict (JSON, or as Python prints it): each of its entries is then a column, and a list stands for the genes of one stem
@@ -11,7 +11,9 @@ import ast
 import csv
 import json
 import math
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +54,7 @@ def read(file: Path, problem: Problem, names: Mapping[str, str] | None = None) -
 
     Raises BadInput naming file, line and column for the first row that is no evaluation of ``problem``.
     """
-    lines = list(_lines(file))
+    lines = list(_trials(file, problem) if _is_database(file) else _lines(file))
     if not lines:
         raise BadInput(file, "has no rows", "give a CSV file with a header and a line an evaluation")
     header = list(lines[0][1])
@@ -65,6 +67,51 @@ def read(file: Path, problem: Problem, names: Mapping[str, str] | None = None) -
     columns = dict.fromkeys(names.get(column, column) for _, cells in lines[:1] for column in cells)
     stems = {_stem(name) for name in problem.space.names}
     return Table(rows, [c for c in columns if not (c in known or c in stems or c in OWN or c.startswith("predicted_"))])
+
+
+def _is_database(file: Path) -> bool:
+    """Whether ``file`` is an SQLite database, in which Optuna keeps its studies."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False  # told when it is read
+
+
+def _has_trials(file: Path) -> bool:
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.DatabaseError:
+            return False
+    return {"studies", "trials", "version_info"} <= found
+
+
+def _trials(file: Path, problem: Problem) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and cells of each finished trial of the one Optuna study in ``file``: parameters, values, user attributes.
+
+    A value's name is the study's metric name, or that of the problem's objective in the same place.
+    """
+    if not _has_trials(file):  # Optuna would add its tables to any database that it opens
+        raise BadInput(file, "is no storage of Optuna", "give a CSV file, or a storage of Optuna")
+    try:
+        import optuna
+    except ImportError:
+        raise BadInput(file, "is a database, and Optuna is not installed", "pip install 'cimbo[optuna]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        studies = optuna.get_all_study_names(f"sqlite:///{file}")
+        study = optuna.load_study(study_name=studies[0], storage=f"sqlite:///{file}") if len(studies) == 1 else None
+    except Exception as error:  # whatever SQLAlchemy says of a database that is none of Optuna's
+        raise BadInput(file, f"is no storage of Optuna ({type(error).__name__})", "give a CSV file, or a storage") from None
+    if study is None:
+        raise BadInput(file, f"holds {len(studies)} studies", "copy one of them into a storage of its own")
+    names = study.metric_names or [o.name for o in problem.objectives]
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.is_finished():
+            values = dict(zip(names, trial.values or (), strict=False))
+            failed = {} if trial.values else {"status": "failed", "reason": trial.user_attrs.get("reason") or trial.state.name}
+            yield trial.number, {**trial.user_attrs, **trial.params, **values, **failed}
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -100,6 +100,49 @@ def test_optuna_reads_the_storage(file, tmp_path):
     assert run(["export", "--study", str(file), "--to", "optuna", "-o", str(tmp_path / "o.db")]) == 2
 
 
+def test_a_study_goes_through_optuna_and_back(file, tmp_path):
+    pytest.importorskip("optuna")
+    run(["export", "--study", str(file), "--to", "optuna", "-o", str(tmp_path / "o.db")])
+    asked = ["import", str(tmp_path / "o.db"), "--study", str(tmp_path / "back.db"), "--preset", CONFIG.name]
+    assert run(asked) == 0
+    with Study.open(file, readonly=True) as study, Study.open(tmp_path / "back.db", readonly=True) as back:
+        kept = [(r.params, r.status, r.reason) for r in study.evaluations()]
+        assert [(r.params, r.status, r.reason) for r in back.evaluations()] == kept
+        assert back.hypervolume() == pytest.approx(study.hypervolume(), rel=1e-12)
+
+
+def test_a_search_of_optuna_s_own_comes_in_with_a_map(tmp_path):
+    optuna = pytest.importorskip("optuna")
+    path = tmp_path / "theirs.db"
+    theirs = optuna.create_study(storage=f"sqlite:///{path}", directions=["maximize", "minimize"])
+    design = PROBLEM.space.sobol(1, 5)[0]
+    theirs.enqueue_trial({"bits": design["adc_bits"]})
+
+    def objective(trial):
+        bits = trial.suggest_categorical("bits", [4, 5, 6, 8])
+        for choice in PROBLEM.space.choices:
+            if choice.name in design and choice.name != "adc_bits":
+                trial.set_user_attr(choice.name, design[choice.name])
+        trial.set_user_attr("area_mm2", 3.0)
+        return 80.0 + bits, 0.25
+
+    theirs.optimize(objective, n_trials=1)
+    asked = ["import", str(path), "--map", "bits=adc_bits", "--study", str(tmp_path / "s.db"), "--preset", CONFIG.name]
+    assert run(asked) == 0
+    with Study.open(tmp_path / "s.db", readonly=True) as study:
+        (record,) = study.evaluations()
+        assert record.params == design
+        assert record.metrics["accuracy"] == 80.0 + design["adc_bits"]
+
+
+def test_a_database_that_is_none_of_optuna_s_is_refused(file, tmp_path, capsys):
+    before = file.read_bytes()
+    assert run(["import", str(file), "--study", str(tmp_path / "s.db"), "--preset", CONFIG.name]) == 2
+    assert "is no storage of Optuna" in capsys.readouterr().err
+    assert not (tmp_path / "s.db").exists()
+    assert file.read_bytes() == before
+
+
 def test_the_dashboard_opens_the_storage(file, tmp_path):
     dashboard = pytest.importorskip("optuna_dashboard")
     import optuna

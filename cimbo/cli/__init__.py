@@ -18,6 +18,7 @@ from cimbo import __version__
 from cimbo.errors import BadInput
 
 _COMMANDS = {
+    "demo": "demo",
     "optimize": "search", "fit-predictors": "search", "pareto": "view", "show": "view", "status": "view",
     "report": "report", "plot": "report",
     "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",

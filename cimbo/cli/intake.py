@@ -17,12 +17,15 @@ from cimbo.objectives import candidate
 
 
 @click.command(name="import")
-@click.argument("source", type=click.Path(path_type=Path), metavar="FILE.csv")
+@click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--map", "pairs", multiple=True, metavar="COLUMN=NAME", help="What a column of the file is: a gene or a metric.")
 @new_study_options
 @format_option
 def import_(*, source: Path, pairs: Sequence[str], style: str, **asked: Any) -> int:
-    """Tell a study the evaluations of FILE.csv: a column a gene and a metric. One wrong row, and nothing is written."""
+    """Tell a study the evaluations of FILE, a CSV file or an Optuna storage. One wrong row, and nothing is written.
+
+    A column, or a parameter or value of a trial, is a gene or a metric by its name, or by the name that --map gives it.
+    """
     table = intake.read(source, studied(**asked), dict(_pair(text) for text in pairs))
     with _target(asked) as study:
         before = len(study.evaluations())

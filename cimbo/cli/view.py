@@ -138,6 +138,8 @@ def status(file: str, style: str) -> None:
         }
         about = standing(study)
         document |= {"accuracy": about["label"]} if about else {}
+        recorded = study.store.definition.get("recorded")
+        document |= {"recorded": recorded} if recorded else {}
         emit(
             style, [{"what": k, "value": v} for k, v in document.items()] if style == "table" else [document], document
         )

@@ -18,6 +18,9 @@ _STYLE = {
     "savefig.dpi": 300, "legend.frameon": False, "svg.hashsalt": "cimbo",
 }  # fmt: skip
 
+#: No date inside, so that the same study gives the same file.
+_UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+
 
 def write(path: Path, what: str, facts: Facts) -> None:
     """Draw ``what`` ("front", "hypervolume" or "calibration") into ``path``, in the format its ending names.
@@ -33,7 +36,7 @@ def write(path: Path, what: str, facts: Facts) -> None:
         figure = Figure(figsize=_COLUMN)
         _DRAW[what](figure.subplots(), facts)
         try:
-            figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+            figure.savefig(path, metadata=_UNDATED.get(path.suffix))
         except OSError as error:
             raise BadInput(path, f"cannot be written ({error.strerror})", "choose another place") from None
 

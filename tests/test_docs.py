@@ -1,0 +1,97 @@
+"""Every command and every program of README.md and docs/ is run here, or names the test that runs it.
+
+A block of ``sh`` is run line by line, in order, in one empty folder a document. ``# run by tests/test_x.py`` marks a line that
+is too slow, or needs an extra: that test must exist and know the command. A block whose first line is ``# file: NAME`` (a JSON
+file: the line is dropped) is written to the folder; a block of ``python`` is run there.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cimbo.cli import _COMMANDS, run
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+MARK = "# run by tests/"
+
+
+def blocks(document):
+    return BLOCK.findall(document.read_text(encoding="utf-8"))
+
+
+def lines(document):
+    return [line for kind, text in blocks(document) if kind == "sh" for line in text.strip().splitlines()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.stem)
+def test_a_document_runs_from_its_first_command_to_its_last(document, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for kind, text in blocks(document):
+        first, _, rest = text.partition("\n")
+        if first.startswith("# file: "):
+            Path(first.removeprefix("# file: ")).write_text(rest if kind == "json" else text)
+    for kind, text in blocks(document):
+        if kind == "sh":
+            for line in text.strip().splitlines():
+                if MARK not in line:
+                    done(line, capsys)
+        elif kind == "python" and not text.startswith("# file: "):
+            told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300, check=False)
+            assert told.returncode == 0, f"{text}\n{told.stderr}"
+        elif kind == "toml":
+            assert tomllib.loads(text)
+
+
+def done(line, capsys):
+    program, *words = shlex.split(line.replace('"python"', f'"{sys.executable}"'), comments=True)
+    assert program == "cimbo", line
+    code = run(words)
+    said = capsys.readouterr()
+    assert code == 0, f"{line}\n{said.err}"
+    written = words[words.index("-o") + 1] if "-o" in words else ""
+    assert said.out or Path(written).exists(), f"{line} gave nothing"
+
+
+def test_the_readme_s_first_front_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    _, _, *later = [text for kind, text in blocks(ROOT / "README.md") if kind == "sh"]  # after the two that CI runs
+    for text in later:
+        for line in text.strip().splitlines():
+            if MARK not in line:
+                done(line, capsys)
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "README.md"], ids=lambda d: d.stem)
+def test_what_is_not_run_here_is_run_by_the_test_it_names(document):
+    for line in lines(document):
+        if MARK in line:
+            command, _, file = line.partition("# run by ")
+            source = (ROOT / file.strip()).read_text(encoding="utf-8")
+            words = shlex.split(command)
+            assert words[0] == "cimbo"
+            assert f'"{words[1]}"' in source, f"{file} never runs cimbo {words[1]}"
+            for value in re.findall(r"--(?:to|what) (\w+)", command):
+                assert f'"{value}"' in source, f"{file} never runs {command}"
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "README.md", ROOT / "CHANGELOG.md"], ids=lambda d: d.stem)
+def test_links_lead_somewhere_and_commands_exist(document):
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+        assert target.startswith("https://") or (document.parent / target).exists(), target
+    named = set(re.findall(r"`cimbo ([a-z][a-z-]*)", text))
+    assert named <= set(_COMMANDS), named - set(_COMMANDS)
+
+
+def test_the_citation_names_this_version():
+    import cimbo
+
+    assert f"version: {cimbo.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {cimbo.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
