@@ -146,7 +146,10 @@ def kill_drill(kills: int, *, budget: int, jobs: int, seed: int = 0, mode: str =
             folder.mkdir()
             while True:
                 known = len(acks(folder))
+                begin = time.perf_counter()
                 killed = shoot(start(mode, folder, budget, jobs), dice.uniform(0, span) if total < kills else None)
+                if not killed and not known:
+                    span = time.perf_counter() - begin  # a busy machine may have become an idle one
                 total += killed
                 restarts += [(line["after_s"], line["after_cpu_s"]) for line in acks(folder)[known : known + 1]]
                 results += inspect(folder)
