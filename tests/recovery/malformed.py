@@ -63,23 +63,37 @@ class Malformed:
 
 
 def answer(arguments: list[str]) -> Answer:
-    """Runs a command in this process. ``onnx FILE`` stands for reading a network, which no command does."""
+    """Runs a command in this process. ``onnx FILE`` and ``weights FILE`` stand for reading a network and a checkpoint."""
     out, said, begin = io.StringIO(), io.StringIO(), time.perf_counter()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
         try:
-            code: int | str = run(arguments) if arguments[0] != "onnx" else read_onnx(arguments[1])
+            code: int | str = READERS[arguments[0]](Path(arguments[1])) if arguments[0] in READERS else run(arguments)
         except Exception as error:
             code = f"{type(error).__name__}: {error}"
     return Answer(code, out.getvalue(), said.getvalue(), time.perf_counter() - begin)
 
 
-def read_onnx(file: str) -> int:
-    try:
-        from_onnx(file)
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+def reader(read: Callable[[Path], object]) -> Callable[[Path], int]:
+    """Ends as a command would that reads a file by ``read``."""
+
+    def command(file: Path) -> int:
+        try:
+            read(file)
+        except BadInput as error:
+            print(error, file=sys.stderr)
+            return 2
+        return 0
+
+    return command
+
+
+def checkpoint(file: Path) -> object:
+    from cimbo.supernets import weights  # imports torch
+
+    return weights.read(file)
+
+
+READERS = {"onnx": reader(from_onnx), "weights": reader(checkpoint)}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

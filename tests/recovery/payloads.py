@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import chdir, closing
 from dataclasses import dataclass
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -80,8 +81,13 @@ HTML = [
 ]  # fmt: skip
 
 
-def raw() -> Iterator[tuple[str, bytes]]:
+@cache
+def raw() -> list[tuple[str, bytes]]:
     """Files that are a payload as a whole."""
+    return list(_raw())
+
+
+def _raw() -> Iterator[tuple[str, bytes]]:
     yield "pickle", pickled()
     yield "NumPy object array", numpy_file()
     yield "pickle in a bundle", archive(("manifest.json", b"{}"), ("model.pkl", pickled()), method=zipfile.ZIP_STORED)
@@ -101,6 +107,8 @@ def through_doors() -> Iterator[tuple[str, bytes, list[str]]]:
         if find_spec(door.needs):
             for (what, data), command in itertools.product(raw(), door.commands):
                 yield f"{what} as {door.file}", data, [door.file, *command(door.file)]
+    for (what, data), file in itertools.product(raw(), ["weights.pt", "weights.safetensors"]):
+        yield f"{what} as {file}", data, [file, "weights", file]
 
 
 def named(name: str) -> Iterator[list[str]]:
