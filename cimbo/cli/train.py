@@ -43,7 +43,7 @@ def train_supernet(
     import torch
 
     from cimbo.networks import network
-    from cimbo.supernets.build import RECIPES, Run, build
+    from cimbo.supernets.build import RECIPES, Run, build, trained
 
     if name not in RECIPES:
         raise BadInput(f"super-network {name!r}", "is unknown", f"use one of {', '.join(RECIPES)}")
@@ -52,7 +52,7 @@ def train_supernet(
     torch.set_num_threads(positive("--threads", threads))
     target = out or Path(f"{name}.safetensors")
     stop = positive("--stop-after", stop_after) if stop_after is not None else recipe.epochs
-    run = Run(network(name).choices(), folder, target, recipe, start=start, stop_after=stop)
+    run = Run(trained(name, network(name).choices()), folder, target, recipe, start=start, stop_after=stop)
     build(name, run, say=lambda line: click.echo(line, err=True))
     click.echo(str(target))
 

@@ -33,7 +33,7 @@ def _class_head(embed: int) -> list[Layer]:
 def fmnist_vit() -> Transformer:
     """Elastic ViT on 28 x 28 x 1 images: convolutional stem to 49 tokens, mean pooling, heads of 16."""
     return Transformer(
-        "fmnist-vit", _SMALL_TOKENS, (2, 3, 4, 5, 6), (16, 32, 48, 64), (1, 2, 3, 4), 16, (1, 2, 3),
+        "fmnist-vit", _SMALL_TOKENS, (2, 3, 4, 5, 6), (32, 48, 64), (1, 2, 3, 4), 16, (1, 2, 3),
         front=_stem, back=_mean_head, table=lambda embed: _SMALL_TOKENS * embed,  # positions
         ffn_gene="mlp", relative_ffn=True,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cimbo import BadInput, SearchSpace, _data
 from cimbo.networks import network
 from cimbo.supernets.accuracy import ShippedAccuracy
-from cimbo.supernets.build import SUPERNETS, load, save
+from cimbo.supernets.build import MARGIN, SUPERNETS, load, recorded, save, trained
 from cimbo.supernets.data import Images, read_idx, shipped
 from cimbo.supernets.deploy import attention, gelu
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLayerNorm, ElasticLinear
@@ -206,10 +206,30 @@ def test_a_short_training_teaches_every_sub_network(name: str):
         assert accuracy(last.network, subnet, unseen, images) > 40  # chance is 20
 
 
+def test_training_goes_one_value_below_the_search():
+    for name in NAMES:
+        searched = network(name).choices()
+        gene, least = MARGIN[name]
+        wider = {c.name: c.values for c in trained(name, searched)}
+        assert wider == {c.name: ((least, *c.values) if c.name == gene else c.values) for c in searched}
+        assert least < min(wider[gene][1:])
+        smallest = extremes(trained(name, searched))[1]
+        assert elastic_logits(fresh(name), smallest, noise_images(2)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shipped_weights_are_as_accurate_as_their_training_said(name: str):
+    """And worth searching: several points lie between the largest and the smallest sub-network."""
+    said = recorded(_data.path(f"supernets/{name}.safetensors"))["validation_accuracy"]["largest"]
+    largest, smallest = (ShippedAccuracy(name).measure(s) for s in extremes(network(name).choices()))
+    assert largest == pytest.approx(said, abs=0.1)
+    assert largest - smallest > 3
+
+
 def test_training_repeats_itself_and_improves():
     choices = network("fmnist-vit").choices()
 
-    def trained(seed: int) -> tuple[list[float], Tensor]:
+    def taught(seed: int) -> tuple[list[float], Tensor]:
         torch.manual_seed(1)
         supernet = SUPERNETS["fmnist-vit"](depth=6)
         history = [
@@ -218,12 +238,12 @@ def test_training_repeats_itself_and_improves():
         ]
         return [loss for loss, _ in history], history[-1][1].head.weight.detach().clone()
 
-    losses, weights = trained(0)
-    again, weights_again = trained(0)
+    losses, weights = taught(0)
+    again, weights_again = taught(0)
     assert losses == again
     torch.testing.assert_close(weights, weights_again, rtol=0, atol=0)
     assert losses[1] < losses[0]
-    assert trained(1)[0] != losses
+    assert taught(1)[0] != losses
 
 
 # ---- weights and images on disk -------------------------------------------------------------------------------------
