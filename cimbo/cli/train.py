@@ -11,6 +11,8 @@ import click
 from cimbo.cli.options import positive
 from cimbo.errors import BadInput
 
+NOISE = ("adc_bits", "cell_noise")
+
 
 @click.command()
 @click.argument("name")
@@ -27,6 +29,12 @@ from cimbo.errors import BadInput
 )
 @click.option("--from", "start", type=click.Path(path_type=Path), default=None, help="Weights to go on from.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change the recipe, such as epochs=6.")
+@click.option(
+    "--noise",
+    default="",
+    metavar="NAME=VALUE,...",
+    help="Train under the arrays' noise: adc_bits=5,cell_noise=0.02. Goes well on trained weights (--from).",
+)
 @click.option("--stop-after", type=int, default=None, help="Epochs to run of the recipe's [default: all].")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
 def train_supernet(
@@ -36,6 +44,7 @@ def train_supernet(
     out: Path | None,
     start: Path | None,
     changes: tuple[str, ...],
+    noise: str,
     stop_after: int | None,
     threads: int,
 ) -> None:
@@ -48,6 +57,7 @@ def train_supernet(
     if name not in RECIPES:
         raise BadInput(f"super-network {name!r}", "is unknown", f"use one of {', '.join(RECIPES)}")
     changed: dict[str, Any] = dict(_change(RECIPES[name], text) for text in changes)
+    changed |= dict(_noise(RECIPES[name], text) for text in filter(None, noise.split(",")))
     recipe = replace(RECIPES[name], **changed)
     torch.set_num_threads(positive("--threads", threads))
     target = out or Path(f"{name}.safetensors")
@@ -55,6 +65,13 @@ def train_supernet(
     run = Run(trained(name, network(name).choices()), folder, target, recipe, start=start, stop_after=stop)
     build(name, run, say=lambda line: click.echo(line, err=True))
     click.echo(str(target))
+
+
+def _noise(recipe: Any, text: str) -> tuple[str, float]:
+    """One part of ``--noise``. Raises BadInput for what is no noise."""
+    if text.partition("=")[0] not in NOISE:
+        raise BadInput(f"--noise {text}", "is no noise of an array", f"use {' or '.join(f'{n}=VALUE' for n in NOISE)}")
+    return _change(recipe, text)
 
 
 def _change(recipe: Any, text: str) -> tuple[str, float]:

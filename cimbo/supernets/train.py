@@ -20,12 +20,16 @@ from torch import Tensor, nn
 
 from cimbo.space import Choice, SearchSpace
 from cimbo.supernets.data import Images
-from cimbo.supernets.elastic import SubNetwork
+from cimbo.supernets.elastic import SubNetwork, set_effect
+from cimbo.supernets.nonideal import ProductNoise
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. ``distil`` is the final share of the distillation loss, reached after ``distil_after`` of the steps."""
+    """How to train. ``distil`` is the final share of the distillation loss, reached after ``distil_after`` of the steps.
+
+    ``adc_bits`` (0: none) and ``cell_noise`` (a share of full scale): the noise of the arrays to train under.
+    """
 
     epochs: int = 12
     batch: int = 128
@@ -38,6 +42,8 @@ class Recipe:
     distil_after: float = 0.25
     average: float = 0.998
     shift: int = 2
+    adc_bits: int = 0
+    cell_noise: float = 0.0
     seed: int = 0
 
 
@@ -63,7 +69,9 @@ def train(network: nn.Module, choices: Sequence[Choice], images: Images, recipe:
     space = SearchSpace(choices)
     largest, smallest = extremes(choices)
     pixels, labels = images.tensors()
-    averaged = copy.deepcopy(network)
+    averaged = copy.deepcopy(network)  # without the noise, which its measurement does not need
+    noise = ProductNoise(recipe.adc_bits, recipe.cell_noise)
+    set_effect(network, noise if noise.relative else None)
     optimizer = torch.optim.AdamW(_decay_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
     steps = len(images) // recipe.batch
     total = steps * recipe.epochs

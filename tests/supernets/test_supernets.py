@@ -19,7 +19,7 @@ from cimbo.supernets.accuracy import ShippedAccuracy
 from cimbo.supernets.build import MARGIN, SUPERNETS, load, recorded, save, trained
 from cimbo.supernets.data import Images, read_idx, shipped
 from cimbo.supernets.deploy import attention, gelu
-from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLayerNorm, ElasticLinear
+from cimbo.supernets.elastic import Elastic, ElasticBatchNorm, ElasticConv, ElasticLayerNorm, ElasticLinear
 from cimbo.supernets.measure import accuracy, deployed, logits, recalibrate
 from cimbo.supernets.train import Recipe, extremes, train
 
@@ -244,6 +244,21 @@ def test_training_repeats_itself_and_improves():
     torch.testing.assert_close(weights, weights_again, rtol=0, atol=0)
     assert losses[1] < losses[0]
     assert taught(1)[0] != losses
+
+
+def test_training_under_noise_learns_and_leaves_no_noise_behind():
+    choices, images = network("fmnist-mobilenet").choices(), textures(96, 0)
+
+    def trained(**noise: float) -> tuple[float, nn.Module]:
+        torch.manual_seed(1)
+        recipe = Recipe(epochs=3, batch=32, learning_rate=4e-3, average=0.8, **noise)
+        *_, last = train(SUPERNETS["fmnist-mobilenet"](), choices, images, recipe)
+        return last.loss, last.network
+
+    quiet, (loud, result) = trained()[0], trained(adc_bits=2)
+    assert loud != quiet
+    assert loud < np.log(10)  # what guessing costs
+    assert all(m.effect is None for m in result.modules() if isinstance(m, Elastic))
 
 
 # ---- weights and images on disk -------------------------------------------------------------------------------------
