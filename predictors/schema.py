@@ -91,8 +91,8 @@ class Schema:
         """
         if isinstance(X, Mapping):
             raise PredictorError("X", "is one dict", "pass a list of dicts")
-        if hasattr(X, "columns") and hasattr(X, "to_numpy"):
-            return self._from_columns({str(c): X[c].to_numpy() for c in X.columns})
+        if is_frame(X):
+            return self._from_columns(_frame(X))
         if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
             return self._from_columns({f.name: [row.get(f.name) for row in X] for f in self.features})
         return self._from_array(X)
@@ -214,9 +214,27 @@ def infer(X: Any, target: str = "y", log: bool = False) -> Schema:
     return Schema(tuple(_guess(n, c) for n, c in columns.items()), target, log=log, closed=False)
 
 
+def is_frame(X: Any) -> bool:
+    """Whether ``X`` is a data frame: columns by name, each convertible to an array."""
+    return hasattr(X, "columns") and hasattr(X, "to_numpy")
+
+
+def _frame(X: Any) -> dict[str, Any]:
+    columns = {str(c): X[c].to_numpy() for c in X.columns}
+    return {n: [v if _present(v) else None for v in c] if c.dtype == object else c for n, c in columns.items()}
+
+
+def _present(value: Any) -> bool:
+    """False for None, NaN and pandas' NA, which refuses to be compared."""
+    try:
+        return value is not None and bool(value == value)
+    except TypeError:
+        return False
+
+
 def _columns(X: Any) -> dict[str, list[Any]]:
-    if hasattr(X, "columns") and hasattr(X, "to_numpy"):
-        return {str(c): list(X[c].to_numpy()) for c in X.columns}
+    if is_frame(X):
+        return {name: list(column) for name, column in _frame(X).items()}
     if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
         names = dict.fromkeys(str(name) for row in X for name in row)
         return {name: [row.get(name) for row in X] for name in names}

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from predictors.fitting import fit
-from predictors.schema import Schema
+from predictors.schema import Schema, is_frame
 
 _AS_IS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
 
@@ -34,6 +34,8 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):
         """X: n rows, y: (n,). Weights of rows: ``predictors.fit`` with ``noise``."""
         if _dicts(X):
             rows, target = X, y
+        elif is_frame(X):
+            rows, target = validate_data(self, X, skip_check_array=True), y
         else:
             options: dict[str, Any] = {"y_numeric": True, "ensure_min_samples": 2} | _AS_IS
             rows, target = validate_data(self, X, y, **options)
@@ -45,7 +47,12 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """(n,) predictions; with ``return_std`` also the standard deviations (n,) of a new measurement."""
         check_is_fitted(self)
-        rows = X if _dicts(X) else _numbers(validate_data(self, X, reset=False, **_AS_IS))
+        if _dicts(X):
+            rows = X
+        elif is_frame(X):
+            rows = validate_data(self, X, reset=False, skip_check_array=True)
+        else:
+            rows = _numbers(validate_data(self, X, reset=False, **_AS_IS))
         prediction = self.model_.predict(rows)
         return (prediction.mean, prediction.std) if return_std else prediction.mean
 

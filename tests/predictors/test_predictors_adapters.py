@@ -85,3 +85,19 @@ def test_botorch_refuses_models_of_two_spaces(rows: list[dict], y: np.ndarray) -
         predictors.botorch_model([one, other])
     with pytest.raises(PredictorError, match="no models"):
         predictors.botorch_model([])
+
+
+def test_frames_keep_their_columns_by_name_and_may_miss_values(rows: list[dict], y: np.ndarray) -> None:
+    pandas = pytest.importorskip("pandas")
+    from sklearn.model_selection import cross_val_score
+
+    frame = pandas.DataFrame(rows).astype({"array": "category", "kernel_1": "Int64"})
+    assert frame["kernel_1"].isna().any()
+    by_row = predictors.fit(rows[:60], y[:60], space(), "gp").predict(rows[60:])
+    estimator = predictors.SklearnPredictor("gp", space()).fit(frame[:60], pandas.Series(y[:60]))
+    np.testing.assert_array_equal(estimator.predict(frame[60:]), by_row.mean)
+    assert list(estimator.feature_names_in_) == list(frame.columns)
+    assert cross_val_score(predictors.SklearnPredictor("gp"), frame, y, cv=3, error_score="raise").mean() > 0.7
+    shuffled = frame[sorted(frame.columns)]
+    np.testing.assert_array_equal(predictors.fit(shuffled, y, space(), "gp").predict(frame).mean,
+                                  predictors.fit(rows, y, space(), "gp").predict(rows).mean)  # fmt: skip
