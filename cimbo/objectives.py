@@ -17,6 +17,24 @@ Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
 
 
+_UNITS = {
+    "s": "s", "ms": "ms", "us": "us", "ns": "ns", "cycles": "cycles",
+    "j": "J", "mj": "mJ", "uj": "uJ", "nj": "nJ", "pj": "pJ",
+    "w": "W", "mw": "mW", "uw": "uW", "mm2": "mm2", "um2": "um2",
+    "kb": "KB", "mb": "MB", "gb": "GB", "mhz": "MHz", "ghz": "GHz", "db": "dB",
+    "gops": "GOPS", "tops": "TOPS", "percent": "%", "pct": "%",
+}  # fmt: skip
+_RATIOS = {"tops_per_w": "TOPS/W", "tops_w": "TOPS/W", "tops_mm2": "TOPS/mm2", "tops_per_mm2": "TOPS/mm2"}
+
+
+def name_and_unit(metric: str) -> tuple[str, str]:
+    """A metric's name without the unit at its end, and that unit in ASCII: ("latency", "ms") of ``latency_ms``; "" for none."""
+    endings = (e for e in (*_RATIOS, metric.lower().rpartition("_")[2]) if metric.lower().endswith(f"_{e}"))
+    ending = next(endings, "")
+    name, unit = metric[: -len(ending) - 1], (_RATIOS | _UNITS).get(ending, "")
+    return (name, unit) if name and unit else (metric, "")
+
+
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import predictors
-from cimbo.objectives import Problem
+from cimbo.objectives import Problem, name_and_unit
 from cimbo.pareto import ranks
 from cimbo.space import Params, Rows, SearchSpace
 
@@ -86,7 +86,7 @@ class View:
         genes = [predictors.Feature(c.name, "ordinal" if c.ordered else "nominal", c.values) for c in choices]
         names = self.features(space.designs(np.zeros((1, len(space.choices)), np.int16))) if self.features else {}
         derived = [predictors.Feature(name, "numeric") for name in names]
-        return predictors.Schema((*genes, *derived), metric, unit(metric), log)
+        return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,6 @@ def modelled(values: Array, *, log: bool) -> Array:
 def logarithmic(y: Array, goal: str | None) -> bool:
     """Whether measurements (n,) are modelled as logarithms: positive, and costs or spread over more than a decade."""
     return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
-
-
-def unit(metric: str) -> str:
-    """The unit in a metric's name ("ms" of "latency_ms"), "" where it carries none."""
-    known = {"ms": "ms", "us": "us", "s": "s", "uj": "uJ", "mj": "mJ", "mm2": "mm2", "mw": "mW", "percent": "%"}
-    return known.get(metric.rsplit("_", 1)[-1], "") if "_" in metric else ""
 
 
 @dataclass(frozen=True)

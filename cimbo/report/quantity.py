@@ -6,31 +6,17 @@ import math
 import re
 from collections.abc import Sequence
 
-_UNITS = {
-    "s": "s", "ms": "ms", "us": "µs", "ns": "ns", "cycles": "cycles",
-    "j": "J", "mj": "mJ", "uj": "µJ", "nj": "nJ", "pj": "pJ",
-    "w": "W", "mw": "mW", "uw": "µW", "mm2": "mm²", "um2": "µm²",
-    "kb": "KB", "mb": "MB", "gb": "GB", "mhz": "MHz", "ghz": "GHz", "db": "dB",
-    "gops": "GOPS", "tops": "TOPS", "percent": "%", "pct": "%",
-}  # fmt: skip
-_RATIOS = {"tops_per_w": "TOPS/W", "tops_w": "TOPS/W", "tops_mm2": "TOPS/mm²", "tops_per_mm2": "TOPS/mm²"}
+from cimbo.objectives import name_and_unit
 
 
 def unit(metric: str) -> str:
     """The unit at the end of a metric's name ("ms" of ``latency_ms``), "" where it carries none."""
-    return _parted(metric)[1]
+    return re.sub(r"^u(?=[sJWm])", "µ", name_and_unit(metric)[1]).replace("m2", "m²")
 
 
 def spoken(metric: str) -> str:
     """The name without its unit: "latency" of ``latency_ms``."""
-    return re.sub(r"(?<=\w)_+(?=\w)", " ", _parted(metric)[0])
-
-
-def _parted(metric: str) -> tuple[str, str]:
-    endings = (e for e in (*_RATIOS, metric.lower().rpartition("_")[2]) if metric.lower().endswith(f"_{e}"))
-    ending = next(endings, "")
-    name, known = metric[: -len(ending) - 1], (_RATIOS | _UNITS).get(ending, "")
-    return (name, known) if name and known else (metric, "")
+    return re.sub(r"(?<=\w)_+(?=\w)", " ", name_and_unit(metric)[0])
 
 
 def label(metric: str) -> str:
