@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
 from cimbo.cli.output import emit, format_option
 from cimbo.errors import BadInput, naming, printable
+
+if TYPE_CHECKING:
+    from cimbo.workload import Workload
 
 
 @click.command()
@@ -26,7 +30,7 @@ def presets(style: str) -> None:
 
 
 @click.command()
-@click.option("--network", "name", required=True, help="A network family, such as fmnist-vit or vit-b.")
+@click.option("--network", "name", required=True, help="A network family, such as fmnist-vit or vit-b, or a file NAME.onnx.")
 @click.option("--subnet", default=None, help="Genes of the sub-network as JSON, or @FILE [default: the largest].")
 @click.option("--hardware", required=True, help="Genes of the chip as JSON, or @FILE.")
 @simulator_option
@@ -37,16 +41,13 @@ def simulate(
 ) -> int:
     """One network on one chip: latency, energy, area, and what bounds each layer."""
     from cimbo.evaluators import simulators
-    from cimbo.networks import network
 
-    family = network(name)
-    genes = family.largest() if subnet is None else json_object("--subnet", subnet)
-    _check_genes(genes, [c.name for c in family.choices()])
+    workload = _workload(name, subnet)
     who = simulators.simulator(simulator or "cimbo", **json_object("--simulator-options", simulator_options))
     chip = json_object("--hardware", hardware)
     try:
         with naming(origin("--hardware", hardware)):
-            answer = dict(who.simulate(family.workload(genes), chip))
+            answer = dict(who.simulate(workload, chip))
     except RuntimeError as error:  # how simulators say that they cannot
         click.echo(f"{who.name}: {printable(str(error))}; try another design", err=True)
         return 1
@@ -60,6 +61,22 @@ def simulate(
     for warning in answer.get("warnings", []):
         click.echo(f"warning: {warning}", err=True)
     return 0
+
+
+def _workload(name: str, subnet: str | None) -> Workload:
+    """What ``--network`` and ``--subnet`` name: a sub-network of a family, or the network of an ONNX file."""
+    from cimbo.networks import network
+    from cimbo.networks.onnx_import import from_onnx
+
+    if name.endswith(".onnx"):
+        if subnet is not None:
+            raise BadInput("--subnet", f"chooses within a family, but {name} is one network", "leave it out")
+        return from_onnx(name)
+    family = network(name)
+    genes = family.largest() if subnet is None else json_object("--subnet", subnet)
+    _check_genes(genes, [c.name for c in family.choices()])
+    with naming(origin("--subnet", subnet)) if subnet is not None else nullcontext():
+        return family.workload(genes)
 
 
 def _check_genes(genes: dict[str, Any], known: list[str]) -> None:

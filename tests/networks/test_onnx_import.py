@@ -1,10 +1,13 @@
 """ONNX files as workloads. Skipped without the onnx package, but for the message that says so."""
 
+import json
 from importlib.util import find_spec
 
 import pytest
 
+from cimbo.cli import run
 from cimbo.errors import BadInput
+from cimbo.hardware import BASELINE
 from cimbo.networks.onnx_import import from_onnx
 
 HAS_ONNX = find_spec("onnx") is not None
@@ -75,3 +78,19 @@ def test_unknown_operator_and_shape_are_named(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
     with pytest.raises(BadInput, match="cannot be read as ONNX"):
         from_onnx(tmp_path / "bad.onnx")
+
+
+def test_a_file_on_the_command_line(tmp_path, capsys):
+    chip = json.dumps(BASELINE)
+    assert run(["simulate", "--network", "x.onnx", "--subnet", "{}", "--hardware", chip]) == 2
+    assert "--subnet: chooses within a family, but x.onnx is one network; leave it out" in capsys.readouterr().err
+    if not HAS_ONNX:
+        assert run(["simulate", "--network", "x.onnx", "--hardware", chip]) == 2
+        assert "x.onnx: needs the onnx package" in capsys.readouterr().err
+        return
+    nodes = [("Conv", ["x", "w"], ["y"], {})]
+    file = save(tmp_path / "one.onnx", nodes, {"w": [4, 3, 1, 1]}, {"x": [1, 3, 8, 8]})
+    assert run(["simulate", "--network", str(file), "--hardware", chip, "--format", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [layer["kind"] for layer in answer["layers"]] == ["conv"]
+    assert answer["cycles"] > 0
