@@ -282,3 +282,11 @@ def test_an_interrupt_that_foreign_code_drops_is_granted_at_the_next_event(monke
 
     with pytest.raises(KeyboardInterrupt):
         watched()
+
+    def unwatched() -> None:
+        with Progress(0):
+            noisy = Noisy()
+            del noisy
+
+    with pytest.raises(KeyboardInterrupt):
+        unwatched()

@@ -151,6 +151,31 @@ def test_submitit_runs_one_job_a_candidate(tmp_path: Path, monkeypatch: pytest.M
     check(batch("slurm", victim=False, count=3), count=3)
 
 
+def test_who_stops_early_leaves_no_job_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("submitit")
+    monkeypatch.chdir(tmp_path)
+
+    def evaluate(params: dict[str, Any]) -> dict[str, float]:
+        (tmp_path / str(params["x"])).write_text(str(os.getpid()))
+        time.sleep(1000 * params["x"])
+        return {"a": 1.0}
+
+    todo = [SimpleNamespace(key=str(i), params={"x": i}) for i in range(2)]
+    outcomes = engine.run(todo, evaluate, backend="slurm", n_jobs=2)
+    assert next(outcomes).status == "done"
+    wait_for((tmp_path / "1").exists)
+    pid = int((tmp_path / "1").read_text())
+    outcomes.close()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("backend", ["dask", "ray", "slurm"])
 def test_a_missing_extra_is_told_with_what_to_install(backend: str, monkeypatch: pytest.MonkeyPatch):
     module = {"dask": "distributed", "ray": "ray", "slurm": "submitit"}[backend]

@@ -21,7 +21,7 @@ class Progress:
     """A listener of a study's events, used as a context manager.
 
     Ctrl-C and a polite kill raise KeyboardInterrupt. Python drops an exception that a signal raises inside a callback of
-    foreign code (a destructor, a compiled library); so the wish is remembered, and granted at the next event.
+    foreign code (a destructor, a compiled library); so the wish is remembered, and granted at the next event or at the end.
     """
 
     def __init__(self, already: int) -> None:
@@ -50,6 +50,8 @@ class Progress:
             signal.signal(number, handler)
         if self._width:
             click.echo(err=True)
+        if self._interrupted and kind is None:
+            raise KeyboardInterrupt
 
     def __call__(self, event: Event) -> None:
         if self._interrupted:

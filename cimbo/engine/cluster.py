@@ -9,6 +9,8 @@ import contextlib
 import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,16 @@ SLURM_FOLDER = Path("runs", "slurm")  # on the file system that the nodes share
 POLL_S = 0.2
 
 Batch = Callable[[Sequence[Keyed], Job, int], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and drops a task."""
+
+    submit: Callable[[Keyed], Any]
+    finished: Callable[[list[Any]], list[Any]]
+    result: Callable[[Any], Outcome]
+    cancel: Callable[[Any], object]
 
 
 def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
@@ -46,7 +58,7 @@ def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]
     def submit(c: Keyed) -> Any:
         return task.remote(shared, c.key, dict(c.params))
 
-    yield from _window(candidates, n_jobs, submit, finished, there.get)
+    yield from _window(candidates, n_jobs, Tasks(submit, finished, there.get, partial(there.cancel, force=True)))
 
 
 def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
@@ -67,7 +79,9 @@ def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcom
     def submit(c: Keyed) -> Any:
         return executor.submit(outcome_there, job, c.key, dict(c.params))
 
-    yield from _window(candidates, n_jobs, submit, finished, lambda running: running.result())
+    yield from _window(
+        candidates, n_jobs, Tasks(submit, finished, lambda task: task.result(), lambda task: task.cancel())
+    )
 
 
 BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
@@ -100,27 +114,31 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
         yield
 
 
-def _window(
-    candidates: Sequence[Keyed],
-    n_jobs: int,
-    submit: Callable[[Keyed], Any],
-    finished: Callable[[list[Any]], list[Any]],
-    result: Callable[[Any], Outcome],
-) -> Iterator[Outcome]:
-    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back."""
+def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[Outcome]:
+    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back.
+
+    Whoever stops early leaves nothing running there.
+    """
     waiting, running = list(reversed(candidates)), dict[Any, Keyed]()
-    while waiting or running:
-        while waiting and (n_jobs < 0 or len(running) < n_jobs):
-            candidate = waiting.pop()
-            running[submit(candidate)] = candidate
-        for handle in finished(list(running)):
-            candidate = running.pop(handle)
-            try:
-                outcome = result(handle)
-            except Exception as error:  # whatever a cluster raises when a node is lost, it is about this candidate
-                told = one_line(f"lost by the cluster: {type(error).__name__}: {error}")
-                outcome = Outcome(candidate.key, dict(candidate.params), {}, "failed", told, 0.0, {})
-            yield outcome
+    try:
+        while waiting or running:
+            while waiting and (n_jobs < 0 or len(running) < n_jobs):
+                candidate = waiting.pop()
+                running[tasks.submit(candidate)] = candidate
+            for task in tasks.finished(list(running)):
+                yield _outcome(tasks, task, running.pop(task))
+    finally:
+        for task in running:
+            with contextlib.suppress(Exception):  # it may have ended, or its node be gone
+                tasks.cancel(task)
+
+
+def _outcome(tasks: Tasks, task: Any, candidate: Keyed) -> Outcome:
+    try:
+        return tasks.result(task)
+    except Exception as error:  # whatever a cluster raises when a node is lost, it is about this candidate
+        told = one_line(f"lost by the cluster: {type(error).__name__}: {error}")
+        return Outcome(candidate.key, dict(candidate.params), {}, "failed", told, 0.0, {})
 
 
 def _extra(module: str, extra: str) -> Any:
