@@ -43,7 +43,9 @@ def test_a_document_runs_from_its_first_command_to_its_last(document, tmp_path, 
                 if MARK not in line:
                     done(line, capsys)
         elif kind == "python" and not text.startswith("# file: "):
-            told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300, check=False)
+            told = subprocess.run(
+                [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, check=False
+            )
             assert told.returncode == 0, f"{text}\n{told.stderr}"
         elif kind == "toml":
             assert tomllib.loads(text)
@@ -95,3 +97,11 @@ def test_the_citation_names_this_version():
 
     assert f"version: {cimbo.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\n## {cimbo.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_extra_is_one_that_doctor_knows():
+
+    from cimbo.cli.doctor import EXTRAS
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"test", "lint"}

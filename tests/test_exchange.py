@@ -165,8 +165,7 @@ def test_the_dashboard_opens_the_storage(file, tmp_path):
     assert len(get(f"/api/studies/{summary['study_id']}")["trials"]) == N
 
 
-@pytest.mark.parametrize("supernet", ["fmnist-vit", "fmnist-mobilenet"])
-@pytest.mark.parametrize("which", ["smallest", "largest"])
+@pytest.mark.parametrize(("supernet", "which"), [("fmnist-vit", "largest"), ("fmnist-mobilenet", "smallest")])
 def test_the_network_as_onnx_gives_the_same_logits(tmp_path, supernet, which):
     onnxruntime, _ = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     import torch

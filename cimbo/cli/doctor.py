@@ -25,6 +25,8 @@ EXTRAS = {
     "plot": ("matplotlib", "cimbo plot"),
     "onnx": ("onnx", "ONNX files in and out"),
     "optuna": ("optuna", "Optuna studies in and out"),
+    "peers": ("pymoo", "other search methods in cimbo compare"),
+    "imagenet": ("PIL", "ImageNet images for a checkpoint"),
     "zigzag": ("zigzag", "the simulator ZigZag"),
     "accelforge": ("accelforge", "the simulator AccelForge"),
     "dask": ("distributed", "workers on a Dask cluster"),
