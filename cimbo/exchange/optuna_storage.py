@@ -28,11 +28,21 @@ def write(path: Path, name: str, problem: Problem, records: list[Record], about:
     directions = ["maximize" if o.goal == "max" else "minimize" for o in problem.objectives]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # metric names are called experimental
-        study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name, directions=directions)
+        study = optuna.create_study(storage=_storage(optuna, path), study_name=name, directions=directions)
         study.set_metric_names([o.name for o in problem.objectives])
         for key, value in about.items():
             study.set_user_attr(key, value)
         study.add_trials([_trial(optuna, problem, r) for r in records])
+
+
+def _storage(optuna: Any, path: Path) -> Any:
+    """A new file, which is not forced to the disk after each attribute of each trial: it can be written again."""
+    from sqlalchemy import event  # type: ignore[import-not-found, unused-ignore]
+
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    event.listen(storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+    storage.engine.dispose()  # connections made so far wait for the disk
+    return storage
 
 
 def _optuna() -> Any:
