@@ -24,7 +24,7 @@ from cimbo.objectives import Problem
 from cimbo.propose import Search, State, propose
 from cimbo.surrogates import REFIT, Teaching, milestone
 
-POINTS = ((200, 60, 2), (500, 60, 2), (1000, 60, 2), (2000, 60, 2), (2000, 200, 2), (200, 60, 3))
+POINTS = ((200, 60, 2), (2000, 60, 2), (2000, 200, 2), (200, 60, 3), (500, 60, 2), (1000, 60, 2))
 
 
 def problem(genes: int, objectives: int) -> Problem:
@@ -61,12 +61,11 @@ def point(observations: int, genes: int, objectives: int) -> dict[str, float]:
 def main() -> None:
     from cimbo import acquire  # noqa: F401  # what is imported once is not what grows
 
-    answer = []
+    answer, file = [], Path(__file__).parent / "growth.json"
     for wanted in POINTS:
         answer.append(point(*wanted))
         print(answer[-1], flush=True)
-    file = Path(__file__).parent / "growth.json"
-    file.write_text(json.dumps({"python": sys.version.split()[0], "points": answer}, indent=1) + "\n")
+        file.write_text(json.dumps({"python": sys.version.split()[0], "points": answer}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

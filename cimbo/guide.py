@@ -57,13 +57,13 @@ class Guide:
 
         def score(rows: Rows) -> tuple[Array, Array]:
             inputs = Inputs(self.problem.space, rows)
-            aims = {o.name for o in self.problem.objectives} if optimism else set()
-            moments = {n: s.moments(inputs) if n in aims else (s.mean(inputs), 0.0) for n, s in self.fitted.items()}
-            values = [o.sign * moments[o.name][0] + optimism * moments[o.name][1] for o in self.problem.objectives]
-            scores = np.stack(values, 1)
-            violation = shortfall(scores)
+            violation, scores = np.zeros(len(rows)), np.zeros((len(rows), len(self.problem.objectives)))
             for c in self.problem.constraints:
-                violation += np.maximum(self._violation(c, moments[c.metric][0]), 0)
+                violation += np.maximum(self._violation(c, self.fitted[c.metric].mean(inputs)), 0)
+            kept = violation <= 0  # nobody asks for the objectives of the others, and a simulator may stand behind them
+            if kept.any():
+                scores[kept] = self._optimistic(Inputs(self.problem.space, rows[kept]), optimism)
+                violation[kept] = shortfall(scores[kept])
             return scores, violation
 
         return score
@@ -72,6 +72,14 @@ class Guide:
         """Indices of the ``n`` best evaluated designs: those that keep the constraints and are above the reference first."""
         scores, violations = self.observed()
         return evolve.survivors(scores, np.maximum(violations, 0).sum(1) + self.shortfall()(scores), n)
+
+    def _optimistic(self, inputs: Inputs, optimism: float) -> Array:
+        columns = []
+        for o in self.problem.objectives:
+            s = self.fitted[o.name]
+            mean, deviation = s.moments(inputs) if optimism else (s.mean(inputs), np.zeros(len(inputs.rows)))
+            columns.append(o.sign * mean + optimism * deviation)
+        return np.stack(columns, 1)
 
     def shortfall(self) -> Callable[[Array], Array]:
         """How far scores (n, m) lie below the reference, (n,), in units of the observed spread."""
