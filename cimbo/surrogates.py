@@ -233,11 +233,6 @@ def fit(
     return fitted
 
 
-def logarithmic(y: Array, goal: str | None) -> bool:
-    """Whether a metric's values (n,) are modelled on a log scale: positive costs are, gains only where they span decades."""
-    return bool((y > 0).all()) and (goal != "max" or bool(y.max() > 30 * y.min()))
-
-
 def memorable(scores: Array) -> NDArray[np.intp]:
     """Of scores (n, m) all indices up to ``MOST``; beyond, the best two thirds by front, the others evenly from the rest.
 
