@@ -26,6 +26,7 @@ ENOUGH = 20  # evaluations of the search proper before there is anything to carr
 _PULL = 1.0  # weight, in gains seen, of the belief that the decay b is near 1
 _SLOWEST, _FASTEST = 0.0, 4.0  # b
 _UNEVEN = 5.0  # largest squared coefficient of variation of the sizes
+DOUBT = 0.7  # that the law is a power: spread of the logarithm of the sum
 DRAWS = 4000
 
 
@@ -105,14 +106,17 @@ def _decays(t: Array, gains: Array) -> tuple[Array, Array]:
 
 
 def _draws(t: Array, gains: Array, decay: tuple[Array, Array], future: Array) -> Array:
-    """(DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown."""
+    """(DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown.
+
+    Gains become both rarer and smaller, each with half of the decay.
+    """
     rng = np.random.default_rng(0)
-    b = rng.choice(decay[0], DRAWS, p=decay[1])
+    half = rng.choice(decay[0], DRAWS, p=decay[1])[:, None] / 2
     happened = gains > 0
-    k, sizes = int(happened.sum()), gains[happened] * t[happened] ** b[:, None]
-    # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean and rate from k of them.
+    k, sizes = int(happened.sum()), gains[happened] * t[happened] ** half
+    number = rng.poisson(rng.gamma(k + 0.5, 1.0, DRAWS) * (future**-half).sum(1) / (t**-half).sum(1))
+    # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean is known from k of them.
     shape = 1.0 / np.clip(sizes.var(1) / sizes.mean(1) ** 2, 1.0, _UNEVEN)
     mean = sizes.mean(1) * k * shape / rng.gamma(k * shape + 0.5)
-    number = rng.poisson(rng.gamma(k + 0.5, 1.0 / len(t), DRAWS) * len(future))
-    total = rng.gamma(np.maximum(number * shape, 1e-9)) / shape * mean
-    return np.where(number > 0, total * (future[None] ** -b[:, None]).mean(1), 0.0)
+    total = rng.gamma(np.maximum(number * shape, 1e-9)) / shape * mean * (future**-half).mean(1)
+    return np.where(number > 0, total * np.exp(DOUBT * rng.standard_normal(DRAWS)), 0.0)

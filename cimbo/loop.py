@@ -304,23 +304,23 @@ class Study:
         return self._planned()
 
     def _converged(self, guidance: Guidance) -> bool:
-        expected = self.forecast() if guidance.converged is not None else None
+        expected = self.forecast() if guidance.converged else None
         return expected is not None and expected.share < (guidance.converged or 0.0)
 
     def _affordable(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
         """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""
         if guidance.accuracies is None:
             return self._propose(n, guidance)
-        left = guidance.accuracies - self.accuracies_measured()
         records = [r for r in self.evaluations() if _agrees(r.params, self.fixed)]
         known = reuse.Known.of(self.problem.space, guidance.shaping, records)
+        started = {reuse.network(r.params, guidance.shaping) for r in self.store.running()} - known.accuracies.keys()
+        left = guidance.accuracies - self.accuracies_measured() - len(started)
         if left > 0:
             candidates, notes = self._propose(n, guidance)
             return known.first(candidates, left), notes
         if guidance.shaping is None or not known.accuracies:
             return [], ["as many accuracies are measured as may be"]
-        candidates, notes = self._propose(n, guidance, known)
-        front = [r.metrics for r in self.pareto()]
+        (candidates, notes), front = self._propose(n, guidance, known), [r.metrics for r in self.pareto()]
         return [c for c in candidates if reuse.adds(self.problem, front, c)], notes
 
     def _planned(self) -> list[Planned]:

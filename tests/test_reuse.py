@@ -47,6 +47,14 @@ def test_the_same_call_again_adds_nothing_and_a_larger_budget_goes_on(spent):
     assert spent.accuracies_measured() <= 13
 
 
+def test_asynchronous_workers_keep_the_budget_too():
+    with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
+        guidance = Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=8)
+        study.optimize(measure, 60, n_jobs=3, guidance=guidance, asynchronous=True)
+        assert study.accuracies_measured() == 8
+        assert 8 < len(study.evaluations()) < 60
+
+
 def test_where_every_gene_shapes_the_accuracy_the_search_ends_with_the_budget():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
         study.optimize(measure, 50, 4, guidance=Guidance(CHEAP, kind="gp", initial=6, accuracies=7))
