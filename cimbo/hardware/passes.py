@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Rows = SimpleNamespace
+LISTED_AT_ONCE = 100_000  # passes; long sequences on few macros have thousands each
 
 
 class Pass(NamedTuple):
@@ -29,18 +30,17 @@ Cost = Callable[[Any, Any, Pass], np.ndarray]
 
 
 class Passes(NamedTuple):
-    """The kinds of passes of every row; ``single``: rows whose passes are listed one by one, which of them each belongs to,
-    and those passes."""
+    """The kinds of passes of every row; ``single``: blocks of rows whose passes are listed one by one, which of them each
+    belongs to, and those passes."""
 
     kinds: tuple[Pass, Pass, Pass]
-    single: tuple[np.ndarray, np.ndarray, Pass] | None
+    single: list[tuple[np.ndarray, np.ndarray, Pass]]
 
     def total(self, cost: Cost, r: Rows, s: Rows) -> np.ndarray:
         """Sum of ``cost`` over the passes of each row."""
         fewer, more, last = (each.number * cost(r, s, each) for each in self.kinds)
         result = fewer + more + last
-        if self.single is not None:
-            rows, of, each = self.single
+        for rows, of, each in self.single:
             result[rows] = np.bincount(of, cost(_Gathered(r, rows[of]), _Gathered(s, rows[of]), each))
         return result
 
@@ -66,12 +66,20 @@ def passes(r: Rows, s: Rows) -> Passes:
     s.streams = sum(each.number * each.inputs for each in kinds)
     listed = (r.groups > 1) & (r.column_tiles > 1) & (s.passes > 1)
     rows = np.flatnonzero(listed & (s.compute <= r.unit_cycles) if r.any_dynamic else listed)
-    if not rows.size:
-        return Passes(kinds, None)
+    return Passes(kinds, [_listed(r, s, block) for block in _blocks(s, rows)])
+
+
+def _blocks(s: Rows, rows: np.ndarray) -> list[np.ndarray]:
+    """``rows`` in order, some LISTED_AT_ONCE passes in each block; none where there are no rows."""
+    block = np.cumsum(s.passes[rows]) // LISTED_AT_ONCE
+    return [each for each in np.split(rows, np.flatnonzero(np.diff(block)) + 1) if each.size]
+
+
+def _listed(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, Pass]:
     of, each, cut = _one_by_one(r, s, rows)
     s.streams[rows] = np.bincount(of, each.inputs)
     s.turns[rows] = np.where(s.macros[rows] < r.row_tiles[rows], s.turns[rows], 2 * np.bincount(of, cut))
-    return Passes(kinds, (rows, of, each))
+    return rows, of, each
 
 
 def _kinds(r: Rows, s: Rows) -> tuple[Pass, Pass, Pass]:

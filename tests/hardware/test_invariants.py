@@ -148,6 +148,18 @@ def test_a_large_batch_is_chunked_and_equal():
     assert batch["area_mm2"] == pytest.approx(area_mm2(table))
 
 
+def test_passes_listed_in_blocks_are_the_same_passes(monkeypatch):
+    """Long sequences on few macros: hundreds of passes for each of many chips, whose lists are worked off in blocks."""
+    rng = np.random.default_rng(0)
+    table = {choice.name: rng.choice(choice.values, 200) for choice in chip_choices()} | {"vector_lanes": np.full(200, 16)}
+    workload = Workload("long", (linear("l", 1024, (768, 768)), *attention("a", 1024, 12, 64)))
+    whole = simulate_batch(workload, table)
+    monkeypatch.setattr("cimbo.hardware.passes.LISTED_AT_ONCE", 50)
+    blocks = simulate_batch(workload, table)
+    for name, values in whole.items():
+        assert (values == blocks[name]).all(), name
+
+
 @CHECK
 @given(workload=workloads(), chip=CHIPS)
 def test_features_are_finite_and_tell_what_fits(workload, chip):
