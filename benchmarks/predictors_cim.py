@@ -112,6 +112,7 @@ def main() -> None:
     asked = parser.parse_args()
     results: list[dict[str, Any]] = []
     alike: list[dict[str, Any]] = []
+    command = shlex.join(["python", "benchmarks/predictors_cim.py", *sys.argv[1:]])
     for name in asked.networks.split(","):
         pairs = Pairs.of(name, asked.draws * asked.train + TEST)
         for metric, best in BEST.items():
@@ -126,11 +127,10 @@ def main() -> None:
                 y_all = pairs.costs[simulator][metric]
                 results.append(about | measure(table, y_all, schema, kind, train=asked.train, draws=asked.draws))
                 print(LINE.format(**results[-1]), flush=True)
+        report = {"command": command, "trained_on": asked.train, "results": results, "single_feature_tau": alike}
+        Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for row in alike:
         print("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else v for k, v in row.items()))
-    command = shlex.join(["python", "benchmarks/predictors_cim.py", *sys.argv[1:]])
-    report = {"command": command, "trained_on": asked.train, "results": results, "single_feature_tau": alike}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -120,6 +120,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--warm", type=int, default=60, help="evaluations of the study that starts from bundles")
     asked = parser.parse_args()
+    command = shlex.join(["python", "benchmarks/transfer.py", *sys.argv[1:]])
     start, results = time.process_time(), []
     with tempfile.TemporaryDirectory() as folder:
         older(Path(folder))
@@ -131,14 +132,12 @@ def main() -> None:
         row |= {f"cold_{n}": cold[n - 1] for n in (25, 50, asked.budget)} | {f"warm_{n}": warm[n - 1] for n in (25, 50)}
         results.append(row)
         print(json.dumps(row), f"{time.process_time() - start:.0f} CPU s", flush=True)
-    reached = [row["needed"] if row["needed"] is not None else np.inf for row in results]
-    median = float(np.median(reached))
-    report = {
-        "command": shlex.join(["python", "benchmarks/transfer.py", *sys.argv[1:]]), "budget": asked.budget, "seeds": results,
-        "median_needed": median if np.isfinite(median) else None,
-    }  # fmt: skip
+        reached = [r["needed"] if r["needed"] is not None else np.inf for r in results]
+        median = float(np.median(reached))
+        report = {"command": command, "budget": asked.budget, "median_needed": median if np.isfinite(median) else None}
+        text = json.dumps(report | {"seeds": results}, indent=1)
+        Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     print(f"median: {median:g} evaluations for the hypervolume of {asked.budget}")
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
