@@ -75,7 +75,18 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The checked manifest, without building the model: format, licence, versions, members, and the model's schema,
     kind, why, rows, held-out error and data fingerprint. Raises as ``load``."""
-    return _open(path)[0]
+    manifest = _open(path)[0]
+    try:
+        model = manifest["model"]
+        Schema.from_dict(model["schema"])
+        told = [manifest["licence"], manifest["versions"], model["kind"], model["facts"]]
+        if [type(each) for each in told] != [str, dict, str, dict]:
+            raise TypeError
+    except PredictorError as error:
+        raise PredictorError(str(path), str(error), "it was not written by predictors.save") from None
+    except (KeyError, TypeError) as error:
+        raise PredictorError(str(path), f"is malformed ({type(error).__name__})", "save the model again") from None
+    return manifest
 
 
 def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:

@@ -114,6 +114,19 @@ def test_forged_content_is_refused_too(saved: Path, what: str) -> None:
     refusal(saved.with_name("forged.cimpred"), forged(saved, lambda m, b: FORGERIES[what](m, b) and None))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda m: m.pop("model"), lambda m: m["model"].pop("schema"), lambda m: m["model"].update(facts=[]),
+     lambda m: m.update(licence=None), lambda m: m.update(model=7)],
+)  # fmt: skip
+def test_what_only_looks_at_a_manifest_refuses_a_forged_one(saved: Path, change: Callable[[dict], object]) -> None:
+    path = saved.with_name("forged.cimpred")
+    path.write_bytes(forged(saved, lambda m, b: change(m) and None))
+    with pytest.raises(PredictorError, match=r"forged\.cimpred: .*malformed"):
+        predictors.inspect(path)
+    assert "malformed" in predictors.bundles(path.parent)["forged.cimpred"]["error"]
+
+
 def test_compressed_or_huge_members_are_not_unpacked(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
