@@ -211,10 +211,13 @@ def test_the_commands_print_it(study, file, capsys):
     assert run(["robust", "--study", str(file), "--draws", "5", "--format", "json"]) == 0
     designs = json.loads(capsys.readouterr().out)["designs"]
     assert {d["key"] for d in designs if d["on_front"]} == {r.key for r in study.pareto()}
-    asked = ["portfolio", "fmnist-vit", key, "--area", "4", "--samples", "50"]
+    small = f"fmnist-vit={json.dumps(VIT.smallest())}"
+    asked = ["portfolio", "fmnist-vit", small, key, "--area", "4", "--samples", "50"]
     assert run([*asked, "--study", str(file), "--format", "json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [s["for"] for s in answer][:3] == ["worst case", "weighted mean", "regret"]
+    assert len(answer) == 6
+    assert all([n["network"] for n in s["networks"]] == ["fmnist-vit", small, key] for s in answer)
     assert all(s["chip"]["adc_bits"] == 6 for s in answer)
 
 
@@ -224,6 +227,8 @@ def test_the_commands_print_it(study, file, capsys):
         (("portfolio", "nope", "--area", "4"), "cimbo.db"),
         (("portfolio", "fmnist-vit", "--area", "0.001", "--samples", "8"), "--area"),
         (("portfolio", "fmnist-vit", "--area", "4", "--weights", "1,2"), "--weights"),
+        (("portfolio", "fmnist-vit", "fmnist-vit", "--area", "4"), "NETWORKS"),
+        (("portfolio", 'fmnist-vit={"depth": 3}', "--area", "4"), "fmnist-vit"),
         (("portfolio", "fmnist-vit", "--area", "4", "--fix", "colour=2"), "colour"),
         (("robust", "--draws", "0"), "--draws"),
         (("robust", "--bandwidth", "-1"), "--bandwidth"),

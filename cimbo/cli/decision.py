@@ -45,7 +45,10 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
         records = study.verified()
         if not records:
             raise BadInput(file, "holds no verified design", "search first: cimbo optimize")
-        placed = place(config.evaluator(), study.problem.space, [r.params for r in records])
+        evaluator = config.evaluator()
+        if evaluator.simulator != "cimbo":
+            click.echo("note: costs are another simulator's; cimbo's own chip model says how they change", err=True)
+        placed = place(evaluator, study.problem.space, [r.params for r in records])
         found = chances(study.problem, records, placed, Errors(**errors), draws=draws, seed=seed)
         chance = {r.key: float(c) for r, c in zip(records, found, strict=True)}
         names = [o.name for o in study.problem.objectives]
@@ -89,6 +92,8 @@ def portfolio(
     from cimbo.decide import Portfolio, serve
     from cimbo.hardware import chip_choices
 
+    if len(set(networks)) < len(networks):
+        raise BadInput("NETWORKS", "name one twice", "give it a larger weight instead: --weights 2,1")
     choices = chip_choices()
     asked = Portfolio(
         [_workload(name, file) for name in networks], np.array(_weights(weights, len(networks))), choices,
@@ -118,7 +123,7 @@ def _workload(name: str, file: str) -> Any:
     family, _, text = name.partition("=")
     if family in known():
         built = network(family)
-        return built.workload(json_object(name, text) if text else built.largest())
+        return replace(built.workload(json_object(name, text) if text else built.largest()), name=name)
     with existing(file) as study:
         evaluator = from_definition(file, study.store.definition).evaluator()
         return replace(evaluator.placed(find(study, name).params)[0], name=name)
