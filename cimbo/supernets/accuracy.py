@@ -32,15 +32,13 @@ class ShippedAccuracy:
     def measure(self, design: Mapping[str, Any], part: str = "validation", *, exact: bool = False) -> float:
         """``exact``: in the exact form of the arrays' errors instead of the equivalent one, at many times the cost."""
         chip = nonideal.arrays(design, seed=zlib.crc32(part.encode()) % 1000)
-        dies = [nonideal.Die(chip, i) for i in range(chip.dies)] if chip else [None]
+        dies = [nonideal.Die(chip, i, exact=exact) for i in range(chip.dies)] if chip else [None]
         images, labels = _images(part)
         right = 0.0
         with torch.inference_mode():
             for i, die in enumerate(dies):
                 share = slice(i, None, len(dies))
                 ready = deployed(_network(self.supernet), design, _images("calibration")[0][share], die)
-                if die is not None:
-                    die.exact = exact
                 right += top1(ready, images[share], labels[share]) * len(labels[share])
         return right / len(labels)
 

@@ -6,7 +6,7 @@ costs nothing, the batches stay in the cache. The first images that a deployed n
 statistics of its batch norms and the ranges of its converters, which then stay as they are.
 
 Without a die the layers compute plain products. On a die they compute in the equivalent-noise form of
-:mod:`cimbo.supernets.nonideal`, or once calibrated, where the die says so, in the exact one.
+:mod:`cimbo.supernets.nonideal`, or where the die says so in the exact one, batch norm's statistics included.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class ArrayLinear:
             return torch.addmm(self.bias, x, self.weight)
         if self.offsets is None:
             self.offsets = self._calibrate(self.die, x)
-        elif self.die.exact:
+        if self.die.exact:
             return self.product(self._inputs(x)).transpose(0, 1).flatten(1) + self.bias
         return torch.addmm(self.offsets(len(x)), x, self.weight)
 
@@ -110,10 +110,14 @@ class ArrayConv:
     def __call__(self, x: Tensor) -> Tensor:
         if not self.ready:
             return self._calibrate(x)
+        return self._convolve(x, self.bias) if self.offsets is None else self._delivered(x)
+
+    def _delivered(self, x: Tensor) -> Tensor:
         if self.offsets is None:
-            return self._convolve(x, self.bias)
+            return self._convolve(x)
         if self.offsets.die.exact:
-            return self._exact(x)
+            found = torch.cat([self._exact(some) for some in x.split(LOOKED_AT)])
+            return found.contiguous(memory_format=torch.channels_last)
         return self._offset(self._convolve(x), self.offsets)
 
     def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -127,7 +131,7 @@ class ArrayConv:
             found = disturbance(self.product, sample)
             self.weight = self.weight * found.gain[:, None, None, None]
             self.offsets = _Offsets(self.bias + found.offset, found.std, self.die)
-        y = self._convolve(x) if self.offsets is None else self._offset(self._convolve(x), self.offsets)
+        y = self._delivered(x)
         if self.norm is not None:
             self.factor, self.bias = self.norm.fold(y)
             self.weight = self.weight * self.factor[:, None, None, None]

@@ -83,8 +83,8 @@ class Die:
     ``exact``: its layers compute in the exact form rather than in the equivalent one.
     """
 
-    def __init__(self, chip: Arrays, number: int = 0) -> None:
-        self.chip, self.exact = chip, False
+    def __init__(self, chip: Arrays, number: int = 0, *, exact: bool = False) -> None:
+        self.chip, self.exact = chip, exact
         self._cells = torch.Generator().manual_seed(1000 * chip.seed + number)
         self._places = random.Random(1000 * chip.seed + number)  # noqa: S311 (noise, not secrets)
 
@@ -216,16 +216,13 @@ class Disturbance:
 def disturbance(product: BlockProduct, inputs: Tensor) -> Disturbance:
     """What ``product`` makes of its own weights' plain product with ``inputs`` (groups, samples, rows), measured.
 
-    The gain is one a layer (a group, where those are layers); offset and noise are each output's own.
+    Each output has a gain of its own: where a few strong ones set the range, the weak ones drown in the first step.
     """
     plain, exact = torch.bmm(inputs, product.weight.transpose(1, 2)), product(inputs)
-    mean, mean_exact = plain.mean(1, keepdim=True), exact.mean(1, keepdim=True)
-    over = (0, 1, 2) if product.common else (1, 2)
-    power = (plain - mean).square().sum(over, keepdim=True).clamp_min(1e-30)
-    gain = ((exact - mean_exact) * (plain - mean)).sum(over, keepdim=True) / power
+    around, around_exact = (y - y.mean(1, keepdim=True) for y in (plain, exact))
+    gain = (around_exact * around).sum(1, keepdim=True) / around.square().sum(1, keepdim=True).clamp_min(1e-30)
     left = exact - gain * plain
-    std = left.std(1)
-    return Disturbance(gain.expand(len(plain), 1, plain.shape[2]).flatten(), left.mean(1).flatten(), std.flatten())
+    return Disturbance(gain.flatten(), left.mean(1).flatten(), left.std(1).flatten())
 
 
 @dataclass(frozen=True)

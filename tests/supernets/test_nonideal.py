@@ -143,10 +143,7 @@ def test_networks_on_a_die(name: str):
     subnet = network(name).smallest()
 
     def off(chip: Arrays, number: int = 0, exact: bool = False) -> Tensor:
-        die = Die(chip, number)
-        ready = deployed(supernet, subnet, images, die)
-        die.exact = exact
-        return logits(ready, images) - clean
+        return logits(deployed(supernet, subnet, images, Die(chip, number, exact=exact)), images) - clean
 
     clean = logits(deployed(supernet, subnet, images), images)
     few, many = Arrays(4, 128, 2, 2, cell_noise=0.02), Arrays(20, 128, 2, 2, weight_bits=14, act_bits=14)
