@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cimbo import BadInput
+from cimbo.evaluators import modelled
+from cimbo.evaluators.joint import JointEvaluator
 from cimbo.networks import network
 from cimbo.supernets.accuracy import ShippedAccuracy
 from cimbo.supernets.build import SUPERNETS
@@ -159,6 +162,14 @@ def test_an_accuracy_is_a_function_of_the_genes_that_shape_it():
     first = source.measure(small | chip)
     assert source.measure(small | chip | {"pes": 64, "columns_per_adc": 8}) == first
     assert source.measure(small | {"adc_bits": 8, "rows": 64}) > first
+
+
+def test_the_exact_form_is_measured_where_there_is_one():
+    evaluator = JointEvaluator("fmnist-vit", "fmnist-vit", fixed={"array": "digital_sram"})
+    small = network("fmnist-vit").smallest()
+    assert evaluator.on_exact_arrays(small) == ShippedAccuracy("fmnist-vit").measure(small)
+    with pytest.raises(BadInput, match="has no exact form"):
+        JointEvaluator("vit-b", modelled.names()[0]).on_exact_arrays({})
 
 
 def test_noise_to_train_under_has_a_gradient_and_its_stated_size():

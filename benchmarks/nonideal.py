@@ -1,0 +1,241 @@
+"""The equivalent-noise form of arrays' errors beside the exact, per-row-block one, and both beside aihwkit's own simulation.
+
+    python benchmarks/nonideal.py pairs [--count 30] [--images 1000]     random sub-network x chip pairs
+    python benchmarks/nonideal.py fixed [--count 6] [--images 500]       converters of fixed full scale
+    python benchmarks/nonideal.py cost [--images 5000]                   CPU time beside a clean evaluation
+    python benchmarks/nonideal.py aihwkit                                one layer; needs aihwkit (pip install --no-deps)
+    python benchmarks/nonideal.py tune FOLDER [--images 8000]            short trainings, quiet and under noise, to FOLDER
+    python benchmarks/nonideal.py tuned FOLDER [--images 1000]           what the training under noise wins back
+
+Each writes its part of nonideal.json beside this file. Accuracies in percent of the first ``--images`` validation images, the
+same ones for both forms; ``sampling_error`` is the standard error of their difference, from the images on which they differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cimbo import _data
+from cimbo.hardware import BASELINE, chip_choices
+from cimbo.networks import network
+from cimbo.space import SearchSpace
+from cimbo.supernets import accuracy as source
+from cimbo.supernets.build import load, save
+from cimbo.supernets.data import training_and_validation
+from cimbo.supernets.measure import deployed, logits
+from cimbo.supernets.nonideal import GENES, Arrays, BlockProduct, Die, arrays, disturbance, signal_to_noise_db
+from cimbo.supernets.train import Recipe, train
+
+NAMES = ("fmnist-vit", "fmnist-mobilenet")
+CALIBRATION = 250  # images on which either form is calibrated here
+RESULTS = Path(__file__).parent / "nonideal.json"
+
+
+def keep(part: str, figures: Any) -> None:
+    """Store ``figures`` as ``part`` of the results, and print them."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | {part: figures}, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
+
+
+def right(name: str, design: dict, count: int, *, exact: bool) -> tuple[Tensor, float]:
+    """Which of the first ``count`` validation images are classified rightly, and the CPU seconds that took."""
+    start = time.process_time()
+    chip, (images, labels) = arrays(design, seed=1), (part[:count] for part in source._images("validation"))
+    dies = [Die(chip, i, exact=exact) for i in range(chip.dies)] if chip else [None]
+    hits = torch.zeros(len(labels), dtype=torch.bool)
+    with torch.inference_mode():
+        for i, die in enumerate(dies):
+            share = slice(i, None, len(dies))
+            ready = deployed(source._network(name), design, source._images("calibration")[0][share][:CALIBRATION], die)
+            hits[share] = logits(ready, images[share]).argmax(1) == labels[share]
+    return hits, time.process_time() - start
+
+
+def compared(name: str, design: dict, count: int) -> dict[str, Any]:
+    """One pair: its accuracy in both forms."""
+    (equivalent, fast), (exact, slow) = (right(name, design, count, exact=e) for e in (False, True))
+    differ = int((equivalent != exact).sum())
+    return {
+        "network": name,
+        "chip": {g: design[g] for g in GENES if g in design},
+        "equivalent": round(100 * equivalent.double().mean().item(), 2),
+        "exact": round(100 * exact.double().mean().item(), 2),
+        "sampling_error": round(100 * differ**0.5 / count, 2),
+        "cpu_seconds": [round(fast, 2), round(slow, 2)],
+    }
+
+
+def random_pairs(count: int, seed: int, fixed: dict) -> list[tuple[str, dict]]:
+    """Sub-networks of either super-network in turn, on analog chips of the extended space."""
+    rng, found = np.random.default_rng(seed), []
+    genes = [c for c in chip_choices(extended=True) if c.name in GENES]
+    for i in range(count):
+        space = SearchSpace(network(NAMES[i % 2]).choices())
+        chip = {c.name: c.values[rng.integers(len(c.values))] for c in genes}
+        if chip["array"] == "digital_sram":
+            chip["array"] = "analog_sram"
+        found.append((NAMES[i % 2], {**space.designs(space.random_rows(1, rng))[0], **chip, **fixed}))
+    return found
+
+
+def summary(pairs: list[dict], images: int) -> dict[str, Any]:
+    """Median and worst difference of the two forms, and the pairs themselves."""
+    off = np.array([p["equivalent"] - p["exact"] for p in pairs])
+    error = np.array([p["sampling_error"] for p in pairs])
+    return {
+        "images": images,
+        "median_difference": float(np.median(abs(off))),
+        "worst_difference": float(abs(off).max()),
+        "mean_signed_difference": float(off.mean()),
+        "within_half_a_point": int((abs(off) <= 0.5).sum()),
+        "within_half_a_point_and_two_sampling_errors": int((abs(off) <= 0.5 + 2 * error).sum()),
+        "median_sampling_error": float(np.median(error)),
+        "median_cpu_ratio_exact_to_equivalent": float(
+            np.median([p["cpu_seconds"][1] / p["cpu_seconds"][0] for p in pairs])
+        ),
+        "pairs": pairs,
+    }
+
+
+def run_pairs(part: str, count: int, images: int, fixed: dict) -> None:
+    """Store after every pair; the same command goes on where a run was cut off."""
+    known = json.loads(RESULTS.read_text()).get(part, {}) if RESULTS.exists() else {}
+    found: list[dict] = known.get("pairs", []) if known.get("images") == images else []
+    for name, design in random_pairs(count, 5, fixed)[len(found) :]:
+        found.append(compared(name, design, images))
+        keep(part, summary(found, images))
+
+
+def cost(images: int) -> None:
+    """CPU time on a chip as a multiple of a clean evaluation's, recalibration included; in turns, the least of two."""
+    figures: dict[str, Any] = {"images": images, "threads": torch.get_num_threads()}
+    chips = {"clean": {}, "analog": {"adc_bits": 5, "rows": 128}, "rram": {"adc_bits": 5, "rows": 128, "array": "rram"}}
+    for name in NAMES:
+        space = SearchSpace(network(name).choices())
+        subnets = {
+            "largest": network(name).largest(),
+            "random": space.designs(space.random_rows(1, np.random.default_rng(0)))[0],
+        }
+        for size, subnet in subnets.items():
+            taken = [{k: right(name, subnet | c, images, exact=False)[1] for k, c in chips.items()} for _ in range(2)]
+            least = {k: min(t[k] for t in taken) for k in chips}
+            ratios = {f"{k}_to_clean": least[k] / least["clean"] for k in chips if k != "clean"}
+            figures[f"{name}, {size}"] = {"cpu_seconds": least} | ratios
+    keep("cost", figures)
+
+
+# ---- aihwkit ---------------------------------------------------------------------------------------------------------
+
+
+def layer_of_aihwkit(weight: Tensor, bits: int, rows: int, half: float) -> Callable[[Tensor], Tensor]:
+    """A layer of aihwkit's TorchInference tiles: blocks of ``rows`` rows, converters of ``bits`` bits over +-``half``."""
+    from aihwkit.nn import AnalogLinear
+    from aihwkit.simulator.configs import TorchInferenceRPUConfig
+    from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType, WeightNoiseType
+
+    setup = TorchInferenceRPUConfig()
+    setup.mapping.max_input_size, setup.mapping.max_output_size = rows, 0
+    setup.mapping.weight_scaling_omega = 0.0  # weights as they are
+    setup.forward.is_perfect = False
+    setup.forward.inp_bound, setup.forward.inp_res = float("inf"), -1.0
+    setup.forward.noise_management, setup.forward.bound_management = NoiseManagementType.NONE, BoundManagementType.NONE
+    setup.forward.out_noise, setup.forward.w_noise_type = 0.0, WeightNoiseType.NONE
+    setup.forward.out_bound, setup.forward.out_res = half, 1.0 / 2**bits  # a share of the whole range of 2 * half
+    layer = AnalogLinear(weight.shape[1], weight.shape[0], bias=False, rpu_config=setup)
+    layer.set_weights(weight)
+    return layer.eval()
+
+
+def aihwkit() -> None:
+    """One layer on Gaussian data, converters of one range in both: what each delivers, against the float product."""
+    torch.manual_seed(2)
+    inputs, weight, rows = torch.randn(197, 768), torch.randn(256, 768) / 768**0.5, 256
+    figures = []
+    for bits in (4, 5, 6, 8):
+        chip = Arrays(
+            bits, rows, 16, 16, weight_bits=16, act_bits=16
+        )  # aihwkit rounds sums only: nothing sliced or rounded here
+        ours = BlockProduct(chip, weight[None], torch.Generator(), common=False)
+        ours.calibrate(inputs[None])
+        found = disturbance(ours, inputs[None])
+        half = (
+            4 * torch.stack([inputs[:, b : b + rows] @ weight[:, b : b + rows].T for b in (0, 256, 512)]).std().item()
+        )
+        plain, exact = inputs @ weight.T, ours(inputs[None])[0]
+        equivalent = found.gain * plain + found.offset + found.std * torch.randn(plain.shape)
+        with torch.no_grad():
+            theirs = layer_of_aihwkit(weight, bits, rows, half)(inputs)
+        figures.append({
+            "adc_bits": bits,
+            "snr_db": {k: round(signal_to_noise_db(plain, v), 2)
+                       for k, v in (("exact", exact), ("equivalent", equivalent), ("aihwkit", theirs))},
+            "rms_exact_to_aihwkit_in_steps": round((exact - theirs).square().mean().sqrt().item() / (2 * half / 2**bits), 3),
+        })  # fmt: skip
+    keep("aihwkit", {"layer": [197, 768, 256], "rows": rows, "points": figures})
+
+
+# ---- noise-aware training --------------------------------------------------------------------------------------------
+
+
+def tune(out: Path, count: int, folder: Path) -> None:
+    """A short training of the shipped fmnist-mobilenet on ``count`` images, once quiet and once under noise, to ``out``."""
+    name = "fmnist-mobilenet"
+    images = training_and_validation(folder)[0].take(np.arange(count))
+    for kind, bits in (("quiet", 0), ("noisy", 4)):
+        network_ = load(name, _data.path(f"supernets/{name}.safetensors"))
+        recipe = Recipe(epochs=1, learning_rate=1e-3, random_subnets=1, distil_after=0.01, average=0.98, adc_bits=bits)
+        *_, last = train(network_, network(name).choices(), images, recipe)
+        save(last.network, out / f"{kind}.safetensors", {"supernet": name})
+
+
+def tuned(folder: Path, images: int) -> None:
+    """Test accuracies of fmnist-mobilenet as shipped and after either training of :func:`tune`, on three chips."""
+    name, family = "fmnist-mobilenet", network("fmnist-mobilenet")
+    space = SearchSpace(family.choices())
+    subnets = [family.largest(), family.smallest(), *space.designs(space.random_rows(4, np.random.default_rng(3)))]
+    nets = {"shipped": source._network(name)} | {k: load(name, folder / f"{k}.safetensors") for k in ("quiet", "noisy")}
+    chips = {"digital": {"array": "digital_sram"}, "analog, 4 bits": {"adc_bits": 4, "rows": 256},
+             "rram, 5 bits": {"adc_bits": 5, "rows": 128, "array": "rram"}}  # fmt: skip
+    figures: dict[str, Any] = {"test_images": images, "recipe": tune.__doc__}
+    for label, chip in chips.items():
+        figures[label] = {k: [on_test(net, s, chip, images) for s in subnets] for k, net in nets.items()}
+        figures[label] |= {f"mean_{k}": round(float(np.mean(figures[label][k])), 2) for k in nets}
+    keep("noise_aware_training", figures)
+
+
+def on_test(net: torch.nn.Module, subnet: dict, chip: dict, images: int) -> float:
+    """Accuracy in percent of the first ``images`` test images, in the equivalent form on one die."""
+    setting = arrays(BASELINE | chip, 1)
+    pixels, labels = (part[:images] for part in source._images("test"))
+    with torch.inference_mode():
+        ready = deployed(net, subnet, source._images("calibration")[0], Die(setting) if setting else None)
+        return round(100 * (logits(ready, pixels).argmax(1) == labels).double().mean().item(), 2)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["pairs", "fixed", "cost", "aihwkit", "tune", "tuned"])
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--count", type=int, default=30)
+    parser.add_argument("--images", type=int, default=1000)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    {
+        "pairs": lambda: run_pairs("pairs", given.count, given.images, {}),
+        "fixed": lambda: run_pairs("fixed_range", given.count, given.images, {"fixed_range": 1}),
+        "cost": lambda: cost(given.images),
+        "aihwkit": aihwkit,
+        "tune": lambda: tune(given.folder, given.images, given.data),
+        "tuned": lambda: tuned(given.folder, given.images),
+    }[given.what]()
