@@ -17,6 +17,7 @@ from cimbo.errors import BadInput, naming
 from cimbo.forecast import Forecast, ahead
 from cimbo.guidance import Guidance
 from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidate
+from cimbo.origin import check_definition, versions
 from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Search, State, propose
 from cimbo.space import Params, SearchSpace
@@ -53,7 +54,8 @@ class Study:
         """Open the study at ``path``, or start it there; None keeps it in memory.
 
         An existing file needs no space and objectives: they come from it, and so does the seed. ``about`` is kept with a new
-        study (the preset, versions). Raises BadInput for a file that is no study, or is another study.
+        study (the preset), besides the versions of what decides its course. Raises BadInput for a file that is no study, or is
+        another study.
         """
         if space is None and objectives is None:
             if path is None:
@@ -64,7 +66,8 @@ class Study:
                 "study", "needs a space and objectives together", "give both, or neither for an existing file"
             )
         problem = Problem(space, tuple(objectives), tuple(constraints))
-        store = Store.open(path, {**problem.to_json(), "seed": seed, **(about or {})}, readonly=readonly)
+        definition = {**problem.to_json(), "seed": seed, "versions": versions(), **(about or {})}
+        store = Store.open(path, definition, readonly=readonly)
         return Study._of(store, problem)
 
     @staticmethod
@@ -72,7 +75,7 @@ class Study:
         """The study in an open file, which is closed again when that holds none."""
         try:
             with naming(store.path):
-                _check_definition(store.definition)
+                check_definition(store.definition)
                 problem = problem or Problem.from_json(store.definition)
                 return Study(store, problem, store.definition.get("seed", 0))
         except BaseException:
@@ -378,16 +381,6 @@ class Study:
 def _agrees(params: Params, fixed: Mapping[str, Any]) -> bool:
     """Whether every fixed gene that a design has keeps its value."""
     return all(params.get(name, value) == value for name, value in fixed.items())
-
-
-def _check_definition(definition: Mapping[str, Any]) -> None:
-    """Raises BadInput when what a file says of its origin is not of the form that this class writes."""
-    config = definition.get("config") or {}
-    data = config.get("data") or {} if isinstance(config, dict) else {}
-    told = [("seed", definition.get("seed", 0), int), ("versions", definition.get("versions", {}), dict)]
-    for name, value, kind in [*told, ("config", config, dict), ("config.data", data, dict)]:
-        if not isinstance(value, kind):
-            raise BadInput(name, f"is {value!r:.40}, damaged", "restore the file from a copy")
 
 
 @dataclass(frozen=True)

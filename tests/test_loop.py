@@ -114,6 +114,13 @@ def test_asynchronous_searches_stop_at_ctrl_c_and_go_on():
             study.optimize(measure, 12, guidance=QUICK, asynchronous=True, backend="dask")
 
 
+def test_a_study_knows_the_versions_that_it_was_made_with(tmp_path: Path):
+    with opened(tmp_path / "s.db"):
+        pass
+    with Study.open(tmp_path / "s.db", readonly=True) as study:
+        assert study.store.definition["versions"]["numpy"] == np.__version__
+
+
 @pytest.mark.parametrize(
     "wrong", [{"timeout_s": 0}, {"retries": -1}, {"memory_mb": 0}, {"backend": "cloud"}, {"n_jobs": 0}], ids=str
 )

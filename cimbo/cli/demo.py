@@ -38,12 +38,11 @@ def demo(file: str, style: str) -> None:
 def replay(which: str, file: str) -> Study:
     """The shipped record ``which`` ("search" or "random") as a study in ``file``."""
     from cimbo import _data, tabular
-    from cimbo.cli.options import versions
     from cimbo.config import preset
 
     config = preset(PRESET)
     problem, evaluator = config.problem, config.evaluator()
-    about = {"config": {"name": config.name, "data": dict(config.data)}, "versions": versions(), "recorded": RECORDED}
+    about = {"config": {"name": config.name, "data": dict(config.data)}, "recorded": RECORDED}
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, about=about)
     rows = list(tabular.read(_data.path(f"demo/{which}.csv"), problem.space))
     costs = evaluator.costs([candidate.params for candidate, _, _ in rows])

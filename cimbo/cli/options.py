@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from cimbo.objectives import Problem
 from cimbo.store import check_place
 
 F = TypeVar("F", bound=Callable[..., Any])
-VERSIONED = ("cimbo", "torch", "botorch", "numpy", "scipy", "xgboost-cpu", "xgboost", "scikit-learn")
 
 study_option = click.option("--study", "file", default="cimbo.db", show_default=True, help="The study file.")
 
@@ -118,7 +116,7 @@ def open_or_start(
     check_place(Path(file).absolute())
     with naming(chosen.name):
         chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
-    about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "versions": versions()}
+    about = {"config": {"name": chosen.name, "data": dict(chosen.data)}}
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)
     return study, chosen
 
@@ -184,17 +182,6 @@ def _same_accuracy(file: str, asked: Config, study: Study) -> None:
 def existing(file: str) -> Study:
     """A study to look at. Raises BadInput when there is none."""
     return Study.open(file, readonly=True)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the course of a study."""
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def positive(name: str, value: int) -> int:
