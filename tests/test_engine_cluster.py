@@ -91,13 +91,17 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
 
 def drivers() -> set[int]:
-    """Processes of a cluster that drive a worker process of ours at this moment."""
-    found = set()
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    """Processes below this one that drive a worker process at this moment: those of the cluster that we started."""
+    parents, workers = dict[int, int](), list[int]()
+    for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if b"popen_loky_posix" in file.read_bytes():
-                found.add(int(file.with_name("stat").read_text().rpartition(")")[2].split()[1]))
-    return found - {os.getpid(), 1}
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            workers += [int(folder.name)] if b"popen_loky_posix" in (folder / "cmdline").read_bytes() else []
+
+    def ours(pid: int) -> bool:
+        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
+
+    return {parents[pid] for pid in workers if ours(parents[pid])} - {os.getpid()}
 
 
 @contextlib.contextmanager
