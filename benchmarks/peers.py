@@ -4,9 +4,10 @@
     python benchmarks/peers.py --problems chain-36 --methods cimbo --again
 
 Needs ``pip install 'cimbo[peers]'``. The problems are those of ``problems.py`` (two synthetic joint spaces and a replay of
-OFA-MobileNetV3's ImageNet accuracies) and, where ``record_preset.py`` has recorded it, the default preset. ``cimbo`` models
+OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is ``cimbo compare``. ``cimbo`` models
 every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's own chip model. GPSampler and
-BoTorch's alternating search take seconds to minutes a proposal: they run fewer seeds and evaluations, see ``PLAN``.
+BoTorch's alternating search take seconds to minutes a proposal: they run fewer seeds and evaluations, see ``PLAN``, the most
+that is run; ``peers.json`` tells how far that went.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ SUBJECTS = ("chain-36", "transformer-44", "ofa-mobilenet")
 BATCH = 5
 #: method -> evaluations, seeds
 PLAN = {
-    "random": (200, 5), "nsga2": (200, 5), "tpe": (200, 5), "linas": (200, 5), "gp-sampler": (60, 1), "botorch": (60, 1),
-    "cimbo": (200, 5), "cimbo-exact": (200, 5),
+    "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 1), "botorch": (30, 1),
+    "cimbo": (100, 5), "cimbo-exact": (100, 5),
 }  # fmt: skip
 
 
