@@ -36,6 +36,7 @@ from cimbo.objectives import Objective, Problem
 from cimbo.store import Record
 
 HERE = Path(__file__).parent
+INITIAL = 6  # designs before the first surrogate, the baseline among them
 
 
 @dataclass
@@ -113,7 +114,9 @@ def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
     with case.study(seed, side) as whole:
         study = whole.what_if(fixed=case.fixed(side))
         guidance = plain_guidance(study, case.config, case.evaluator)
-        guidance = replace(guidance, initial=min(guidance.initial, max(budget // 3, 8)))
+        guidance = replace(guidance, initial=min(guidance.initial, INITIAL))
+        if not study.evaluations():
+            study.tell(case.baseline.params, case.baseline.costs)  # every search starts from what is there already
         while (done := len(study.evaluations())) < budget:
             if time.monotonic() > until:
                 return False
