@@ -30,7 +30,8 @@ from cimbo.space import Params, Rows
 from cimbo.surrogates import Surrogate, Teaching
 
 Array = NDArray[np.float64]
-SAMPLES = {1: 64, 2: 64, 3: 24}  # by the number of objectives, 10 beyond: cells of a box decomposition multiply
+SAMPLES = {1: 64, 2: 64, 3: 24}  # by the number of objectives, 10 beyond
+DECOMPOSED = {3: 900}  # points of the fronts that are decomposed into boxes, all samples together; 200 beyond
 EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
 BASE = 200  # evaluated designs whose posterior is drawn
 MUTANTS = 100
@@ -179,10 +180,20 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
     base = np.concatenate([np.flatnonzero(kept), np.arange(measured, first)])
     listed = shortlist(scores[:, base], scores[:, first:], feasible[:, first:], reference, rounds=2 * n, each=EACH)
     best = first + np.array(listed)
-    points = np.concatenate([base, best])
-    table = acquire.Table(scores[:, points], violations[:, points], len(base))
+    points, kept_samples = np.concatenate([base, best]), _affordable(scores.shape[-1], len(base))
+    table = acquire.Table(scores[:kept_samples, points], violations[:kept_samples, points], len(base))
     chosen = acquire.choose(table, reference, n)
     return space.designs(pool[best[chosen] - first])
+
+
+def _affordable(objectives: int, base: int) -> int:
+    """How many samples BoTorch gets.
+
+    With three objectives and more each is decomposed into boxes anew for every point of a batch, one sample after another, and
+    that is nearly all of a proposal's time.
+    """
+    drawn = SAMPLES.get(objectives, 10)
+    return drawn if objectives < 3 else int(np.clip(DECOMPOSED.get(objectives, 200) // max(base, 1), 4, drawn))
 
 
 def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) -> Rows:

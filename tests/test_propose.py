@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
-from cimbo import Choice, Constraint, Objective, SearchSpace
+from cimbo import Choice, Constraint, Objective, SearchSpace, surrogates
 from cimbo.evolve import Effort
 from cimbo.objectives import Problem
-from cimbo.pareto import hypervolume
+from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Proposal, Search, State, propose
 from cimbo.surrogates import Inputs, Teaching, View
 
@@ -221,3 +221,29 @@ def test_what_a_proposal_remembers_does_not_change_it():
     for n in (12, 14, 19):
         found = propose(search, log(n), 3, seed=0)
     assert keys(found) == keys(propose(searching(kind="auto"), log(19), 3, seed=0))
+
+
+@pytest.mark.parametrize("m", [3, 4])
+def test_three_and_four_objectives(m: int):
+    more = (*OBJECTIVES, Objective("area_mm2", "min", 60.0), Objective("wires", "min", 9.0))[:m]
+
+    def of(d: dict) -> dict:
+        return measure(d) | {"wires": 1.0 + math.log2(d["rows"]) - 0.5 * d["depth"]}
+
+    found = propose(searching(objectives=more), log(24, of=of), 4, seed=0)
+    assert len(set(keys(found))) == 4
+    assert {c.origin for c in found.candidates} == {"proposed"}
+
+
+def test_long_logs_are_learned_from_in_part_and_the_front_is_in_it(monkeypatch):
+    scores = np.random.default_rng(0).normal(0, 1, (400, 2))
+    monkeypatch.setattr(surrogates, "MOST", 60)
+    kept = surrogates.memorable(scores)
+    assert len(set(kept)) == len(kept) == 60
+    assert set(np.flatnonzero(non_dominated(scores))) <= set(kept)
+    np.testing.assert_array_equal(surrogates.memorable(scores[:60]), np.arange(60))
+    state = log(78, seed=3)
+    found = propose(searching(), state, 4, seed=0)
+    assert found.surrogates["accuracy"].model.facts["rows"] == 60 + 78 - surrogates.milestone(78, surrogates.REFIT)
+    ratios = [c.predicted["latency_ms"][0] / measure(c.params)["latency_ms"] for c in found.candidates]
+    assert all(0.5 < r < 2 for r in ratios)
