@@ -16,7 +16,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-from malformed import CHIP, DOORS, answer, find_spec
+from doors import CHIP, DOORS
+from malformed import answer, find_spec
 
 from cimbo import Choice, Objective, SearchSpace, Study, config
 from predictors import bundle
