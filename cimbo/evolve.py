@@ -61,7 +61,8 @@ def search(
 
 def unique(rows: Rows) -> Rows:
     """Rows without repetitions, the first of each kept in place."""
-    return rows[np.sort(list({row.tobytes(): i for i, row in reversed(list(enumerate(rows)))}.values()))]
+    first = {row.tobytes(): i for i, row in reversed(list(enumerate(rows)))}
+    return rows[np.sort(np.array(list(first.values()), np.intp))]
 
 
 def survivors(values: NDArray[np.float64], violation: NDArray[np.float64], n: int) -> NDArray[np.intp]:
