@@ -125,9 +125,10 @@ class BlockProduct:
 
     def __init__(self, chip: Arrays, weight: Tensor, noise: torch.Generator, *, common: bool) -> None:
         self.chip, self.common = chip, common
-        levels = 2 ** (chip.weight_bits - 1) - 1
+        bits = max(1, chip.weight_bits - 1)  # of the magnitude; a sign alone still says one or minus one
+        levels = 2**bits - 1
         self.scale = weight.abs().amax(-1, keepdim=True).clamp_min_(1e-30) / levels
-        self.cells = _digits((weight / self.scale).round_(), chip.weight_bits - 1, chip.cell_bits)
+        self.cells = _digits((weight / self.scale).round_(), bits, chip.cell_bits)
         if chip.cell_noise:
             full = min(2**chip.cell_bits - 1, levels)
             self.cells = self.cells + chip.cell_noise * full * torch.randn(self.cells.shape, generator=noise)
@@ -140,7 +141,7 @@ class BlockProduct:
     def calibrate(self, inputs: Tensor, every: Tensor | None = None) -> None:
         """Set the ranges of the converters by ``inputs`` (groups, samples, rows), the inputs' own by ``every`` one of them."""
         low, high = torch.aminmax(inputs if every is None else every)
-        bits = self.chip.act_bits - (1 if low < 0 else 0)
+        bits = max(1, self.chip.act_bits - (1 if low < 0 else 0))
         self.input_bits, self.input_scale = bits, torch.maximum(-low, high).clamp_min(1e-30) / (2**bits - 1)
         whole = self.chip.rows * (2**self.chip.dac_bits - 1.0) * (2**self.chip.cell_bits - 1.0)
         self.steps = []  # of each pulse: (groups or 1, digits, 1)

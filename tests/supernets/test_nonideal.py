@@ -103,6 +103,13 @@ def test_more_bits_are_never_worse(rows: int, fixed: bool, cells: int, inputs: i
     assert found[-1] > found[0] + 3
 
 
+def test_one_bit_operands_are_signs():
+    x, w = gaussian(5, 3, 20)
+    product = written(Arrays(12, 64, weight_bits=1, act_bits=1), x, w)
+    assert set((product.weight / product.scale).unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert torch.isfinite(product(x)).all()
+
+
 def test_rows_matter_where_the_range_is_fixed_and_hardly_where_it_is_calibrated():
     def spread(bits: int, fixed: bool) -> float:
         found = [quality_db(Arrays(bits, r, **WHOLE, fixed_range=fixed), *gaussian(60, 16, 512)) for r in (64, 256)]
