@@ -75,9 +75,9 @@ class Pairs:
 
     def products(self) -> dict[str, np.ndarray]:
         """What genes say together, in logarithms: cells a chip has, and cells at work at a time. No network, no constant."""
-        log = {f.name: np.log2(column) for f, column in zip(self.genes.features, self.table.T, strict=True)}
-        cells = log["rows"] + log["cols"] + log["macros_per_pe"] + log["pes"]
-        return {"cells": cells + log["planes"], "at_work": cells - log["columns_per_adc"]}
+        gene = dict(zip(self.genes.names, self.table.T, strict=True))
+        cells = gene["rows"] * gene["cols"] * gene["macros_per_pe"] * gene["pes"]
+        return {"cells": np.log2(cells * gene["planes"]), "at_work": np.log2(cells / gene["columns_per_adc"])}
 
 
 def another(workloads: list[Any], chips: list[dict[str, Any]]) -> dict[str, np.ndarray]:
