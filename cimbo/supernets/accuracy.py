@@ -45,8 +45,8 @@ class ShippedAccuracy:
 
 @cache
 def _network(supernet: str) -> nn.Module:
-    """Loaded once a process; workers of the engine stay alive between evaluations."""
-    return load(supernet, _data.path(f"supernets/{supernet}.safetensors"))
+    """Loaded once a process, to be measured and not trained; workers of the engine stay alive between evaluations."""
+    return load(supernet, _data.path(f"supernets/{supernet}.safetensors")).requires_grad_(False)
 
 
 @cache
