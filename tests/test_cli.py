@@ -201,6 +201,7 @@ def test_a_wrong_budget(capsys, budget, monkeypatch, tmp_path):
 def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, arguments, word):
     monkeypatch.chdir(tmp_path)
     assert word in bad(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_no_study(capsys, tmp_path):

@@ -84,10 +84,21 @@ def _interrupted(study: Study) -> int:
 
 @contextmanager
 def _opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
+    """The asked study; one that is started here goes again when bad input ends the command before an evaluation."""
     names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options", "data", "weights", "images")
+    file, evaluated = Path(asked["file"]), 0
+    new = not file.exists()
     study, config = open_or_start(**{name: asked[name] for name in names})
-    with study:
-        yield study, config
+    try:
+        with study:
+            try:
+                yield study, config
+            finally:
+                evaluated = len(study.evaluations())
+    except BadInput:
+        if new and not evaluated:
+            file.unlink()
+        raise
 
 
 def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
