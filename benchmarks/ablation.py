@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
@@ -21,20 +22,35 @@ from problems import PROBLEMS, Problem
 
 from cimbo import objectives, surrogates
 from cimbo.evolve import Effort
-from cimbo.propose import Search, State, propose
+from cimbo.propose import EACH, Search, State, propose
 from cimbo.surrogates import Teaching, View
 
 
 @dataclass(frozen=True)
 class Variant:
-    """``cheap``: latency is computed. ``views``: accuracy is known to depend on fewer genes. ``log``: costs on a log scale."""
+    """``cheap``: latency is computed. ``views``: accuracy is known to depend on fewer genes. ``log``: costs on a log scale.
+
+    ``sums``: genes that layers share by name are features summed up, too. ``each``: how long the acquisition's list is.
+    """
 
     kind: str = "gp"
     batch: int = 5
     effort: Effort = field(default_factory=Effort)
     log: bool = True
+    sums: bool = True
+    each: int = EACH
     cheap: bool = False
     views: Callable[[Problem], dict[str, View]] = lambda _: {}
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The choices that nobody can configure, made otherwise."""
+        with mock.patch("cimbo.propose.EACH", self.each), ExitStack() as changed:
+            if not self.log:
+                changed.enter_context(mock.patch.object(surrogates, "logarithmic", return_value=False))
+            if not self.sums:
+                changed.enter_context(mock.patch.object(View, "repeated", return_value={}))
+            yield
 
 
 def factorised(problem: Problem) -> dict[str, View]:
@@ -48,6 +64,8 @@ VARIANTS = {
     "surrogate: chosen by cross-validation": Variant(kind="auto"),
     "surrogate: xgboost": Variant(kind="xgboost"),
     "no logarithm": Variant(log=False),
+    "no sums over layers": Variant(sums=False),
+    "twice as long a list for the acquisition": Variant(each=2 * EACH),
     "candidates: mutants and random designs only": Variant(effort=Effort(100, 0)),
     "candidates: 40 generations": Variant(effort=Effort(100, 40)),
     "batch of 1": Variant(batch=1),
@@ -81,7 +99,7 @@ def main() -> None:
     asked = parser.parse_args()
     table = {}
     for name, variant in VARIANTS.items():
-        with mock.patch.object(surrogates, "logarithmic", surrogates.logarithmic if variant.log else lambda *_: False):
+        with variant.applied():
             runs = [run(PROBLEMS[asked.problem], variant, asked.budget, seed) for seed in range(asked.seeds)]
         half, full, spent = (round(float(np.median(v)), 3) for v in zip(*runs, strict=True))
         table[name] = {"half": half, "full": full, "overhead_s": spent}

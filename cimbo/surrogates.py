@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -62,14 +63,33 @@ class View:
     """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
 
     An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
+    ``sums``: whether the genes that layers share by name (``width0``, ``width1``, ...) are summed up as features.
     """
 
     genes: frozenset[str] | None = None
     features: Features | None = None
+    sums: bool = False
 
     def columns(self, space: SearchSpace) -> list[int]:
         """The genes' columns, in the space's order."""
         return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
+
+    def repeated(self, space: SearchSpace) -> dict[str, list[int]]:
+        """Ordered genes with as many values and the same name but for its digits: what they are called -> their columns.
+
+        Layers do alike: how wide they are in all is learned from fewer measurements than what each of them contributes.
+        """
+        found: dict[str, list[int]] = {}
+        for i in self.columns(space) if self.sums else ():
+            choice = space.choices[i]
+            if choice.ordered:
+                found.setdefault(f"sum of {re.sub('[0-9]+', '*', choice.name)} ({len(choice.values)})", []).append(i)
+        return {name: columns for name, columns in found.items() if len(columns) > 1}
+
+    def totals(self, space: SearchSpace, rows: Rows) -> list[Array]:
+        """Of each group of ``repeated`` genes the sum (n,) of the ranks in (0, 1], 0 where inactive, in rows (n, d)."""
+        columns = self.repeated(space).values()
+        return [(rows[:, c] + 1.0).sum(1) / len(space.choices[c[0]].values) for c in columns]
 
     def lookups(self, space: SearchSpace) -> list[tuple[int, Array]]:
         """(column, encoding of each of its indices (n + 1, width), last that of INACTIVE) of each gene."""
@@ -85,7 +105,7 @@ class View:
         choices = [space.choices[i] for i in self.columns(space)]
         genes = [predictors.Feature(c.name, "ordinal" if c.ordered else "nominal", c.values) for c in choices]
         names = self.features(space.designs(np.zeros((1, len(space.choices)), np.int16))) if self.features else {}
-        derived = [predictors.Feature(name, "numeric") for name in names]
+        derived = [predictors.Feature(name, "numeric") for name in (*self.repeated(space), *names)]
         return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
 
 
@@ -107,7 +127,7 @@ class Inputs:
         if view not in self._tables:
             genes = self.space.encode(self.rows)[:, view.columns(self.space)]
             derived = view.features(self.designs).values() if view.features else ()
-            self._tables[view] = np.column_stack([genes, *derived])
+            self._tables[view] = np.column_stack([genes, *view.totals(self.space, self.rows), *derived])
         return self._tables[view]
 
     def encoded(self, view: View) -> Array:
@@ -115,7 +135,8 @@ class Inputs:
         if view not in self._encoded:
             genes = [lookup[self.rows[:, i]] for i, lookup in view.lookups(self.space)]
             derived = view.features(self.designs).values() if view.features else ()
-            self._encoded[view] = np.column_stack([*genes, *(np.nan_to_num(v) for v in derived)])
+            sums = view.totals(self.space, self.rows)
+            self._encoded[view] = np.column_stack([*genes, *sums, *(np.nan_to_num(v) for v in derived)])
         return self._encoded[view]
 
 
@@ -202,7 +223,7 @@ class Teaching:
     def fit(self, table: Array, y: Array, schema: predictors.Schema, kind: str, *, seed: int) -> predictors.Model:
         """``predictors.fit`` with the metric's prior, remembered."""
         data = hashlib.blake2b(np.column_stack([table, y]).tobytes() + f"{seed} {kind} {schema.log}".encode()).digest()
-        place = (schema.target, "auto" if kind == "auto" else "fixed")
+        place = (schema.target, f"{'auto' if kind == 'auto' else 'fixed'}, {len(schema.features)} features")
         if place not in self.kept or self.kept[place][0] != data:
             prior = self.priors.get(schema.target)
             self.kept[place] = (data, predictors.fit(table, y, schema, kind, seed=seed, mean=prior))
@@ -250,24 +271,25 @@ def memorable(scores: Array) -> NDArray[np.intp]:
 def _learn(
     inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bool, seed: int, scores: Array
 ) -> Learned:
-    view = teaching.views.get(metric, View())
-    schema = view.schema(inputs.space, metric, log=log)
-    table = inputs.table(view)
+    plain = teaching.views.get(metric, View())
+    summed = replace(plain, sums=True)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
     # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
     first, n = milestone(len(y), RECHOOSE), milestone(len(y), REFIT)
-    model, rows = None, memorable(scores[:n])
-    if (kind := teaching.kind) == "auto":
-        early = memorable(scores[:first])
-        model = teaching.fit(table[early], y[early], schema, "auto", seed=seed)
-        kind = model.kind
-    if model is None or first < n:
-        model = teaching.fit(table[rows], y[rows], schema, kind, seed=seed)
+    rows = memorable(scores[:n])
+
+    def fitted(view: View, kind: str, rows: NDArray[np.intp]) -> predictors.Model:
+        schema = view.schema(inputs.space, metric, log=log)
+        return teaching.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
+
+    kind = teaching.kind if teaching.kind != "auto" else fitted(plain, "auto", memorable(scores[:first])).kind
+    views = [plain, summed] if summed.repeated(inputs.space) else [plain]
+    model, view = min(((fitted(v, kind, rows), v) for v in views), key=lambda found: float(found[0].facts["error"]))
     spread = float(modelled(y[rows], log=log).std())
     if n < len(y):
         rows = np.concatenate([rows, np.arange(n, len(y))])
-        model = predictors.extend(model, table[rows], y[rows], seed=seed)
+        model = predictors.extend(model, inputs.table(view)[rows], y[rows], seed=seed)
     # In cross-validation no better than the mean: it may not steer the search alone.
     return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
 

@@ -1,6 +1,7 @@
 """What is proposed: nothing twice, the same for the same log, within fixed genes and known constraints, and it helps."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,10 +210,33 @@ def test_a_hard_run_ends_normally(odd):
 
 def test_surrogates_read_rows_as_their_schema_would():
     designs = SPACE.sobol(60, 1)
-    for view in (View(), View(frozenset({"depth", "w3", "cell"})), View(None, lambda ds: {"size": np.arange(len(ds))})):
+    sizes = View(None, lambda ds: {"size": np.arange(len(ds))})
+    for view in (View(), View(frozenset({"depth", "w3", "cell"})), sizes, View(sums=True), replace(sizes, sums=True)):
         inputs = Inputs(SPACE, SPACE.rows(designs))
         schema = view.schema(SPACE, "accuracy", log=False)
         np.testing.assert_array_equal(inputs.encoded(view), schema.encode(inputs.table(view)))
+
+
+def test_what_layers_share_is_summed_up():
+    gated = [Choice(f"layer{i}_bits", [2, 4, 8], {"depth": [3]} if i == 2 else None) for i in range(3)]
+    kinds = [Choice(f"kind{i}", ["a", "b"]) for i in range(2)]
+    space = SearchSpace([Choice("depth", [2, 3]), *gated, *kinds], [Choice("width1", [1, 2]), Choice("width2", [1, 2, 3])])
+    view, one = View(sums=True), {"kind0": "a", "kind1": "b", "width1": 2, "width2": 1, "layer0_bits": 8, "layer1_bits": 2}
+    rows = space.rows([one | {"depth": 2}, one | {"depth": 3, "layer2_bits": 4}])
+    assert list(view.repeated(space)) == ["sum of layer*_bits (3)"]  # no texts, no lists of other lengths
+    np.testing.assert_allclose(view.totals(space, rows), [[4 / 3, 6 / 3]])
+    assert View(frozenset({"depth", "layer0_bits"}), sums=True).repeated(space) == {}
+    assert View().totals(space, rows) == []
+
+
+def test_alike_layers_are_learned_from_fewer_measurements():
+    """Of 40 layers and 30 measurements: no layer's own share can be told, that of all together can."""
+    space = SearchSpace([Choice(f"w{i}", [1, 2, 3, 4]) for i in range(40)], [Choice("rows", [32, 64, 128])])
+    rows = space.random_rows(60, np.random.default_rng(0))
+    total = rows[:, :40].sum(1)
+    problem = Problem(space, (Objective("accuracy", "max"),))
+    fitted = surrogates.fit(problem, rows[:30], [{"accuracy": float(v)} for v in total[:30]], Teaching(space, "gp"), seed=0)
+    assert np.corrcoef(fitted["accuracy"].mean(Inputs(space, rows[30:])), total[30:])[0, 1] > 0.95
 
 
 def test_what_a_proposal_remembers_does_not_change_it():
