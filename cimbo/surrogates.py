@@ -24,6 +24,7 @@ from cimbo.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 RECHOOSE, REFIT = 1.5, 1.1  # how much more data makes the kind, and the hyper-parameters, be found anew
+FEW = 3  # genes of one name that are learned each for itself, without their sum
 MOST = 500  # rows that a model is fitted to
 FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
@@ -84,7 +85,7 @@ class View:
             choice = space.choices[i]
             if choice.ordered:
                 found.setdefault(f"sum of {re.sub('[0-9]+', '*', choice.name)} ({len(choice.values)})", []).append(i)
-        return {name: columns for name, columns in found.items() if len(columns) > 1}
+        return {name: columns for name, columns in found.items() if len(columns) > FEW}
 
     def totals(self, space: SearchSpace, rows: Rows) -> list[Array]:
         """Of each group of ``repeated`` genes the sum (n,) of the ranks in (0, 1], 0 where inactive, in rows (n, d)."""

@@ -218,15 +218,20 @@ def test_surrogates_read_rows_as_their_schema_would():
 
 
 def test_what_layers_share_is_summed_up():
-    gated = [Choice(f"layer{i}_bits", [2, 4, 8], {"depth": [3]} if i == 2 else None) for i in range(3)]
-    kinds = [Choice(f"kind{i}", ["a", "b"]) for i in range(2)]
-    space = SearchSpace([Choice("depth", [2, 3]), *gated, *kinds], [Choice("width1", [1, 2]), Choice("width2", [1, 2, 3])])
-    view, one = View(sums=True), {"kind0": "a", "kind1": "b", "width1": 2, "width2": 1, "layer0_bits": 8, "layer1_bits": 2}
-    rows = space.rows([one | {"depth": 2}, one | {"depth": 3, "layer2_bits": 4}])
-    assert list(view.repeated(space)) == ["sum of layer*_bits (3)"]  # no texts, no lists of other lengths
-    np.testing.assert_allclose(view.totals(space, rows), [[4 / 3, 6 / 3]])
+    gated = [Choice(f"layer{i}_bits", [2, 4, 8], {"depth": [3]} if i == 3 else None) for i in range(4)]
+    kinds = [Choice(f"kind{i}", ["a", "b"]) for i in range(4)]
+    widths = [Choice(f"width{i}", [1, 2, 3][: 2 + i // 3]) for i in range(5)]
+    space = SearchSpace([Choice("depth", [2, 3]), *gated, *kinds], widths)
+    view, one = View(sums=True), dict.fromkeys(space.names, 1) | {f"kind{i}": "a" for i in range(4)} | {"depth": 2}
+    one |= {"layer0_bits": 8, "layer1_bits": 2, "layer2_bits": 2}
+    del one["layer3_bits"]
+    rows = space.rows([one, one | {"depth": 3, "layer3_bits": 4}])
+    assert list(view.repeated(space)) == ["sum of layer*_bits (3)"]  # no texts, nor three of a length
+    np.testing.assert_allclose(view.totals(space, rows), [[5 / 3, 7 / 3]])
     assert View(frozenset({"depth", "layer0_bits"}), sums=True).repeated(space) == {}
     assert View().totals(space, rows) == []
+    inputs = Inputs(space, rows)
+    np.testing.assert_array_equal(inputs.encoded(view), view.schema(space, "accuracy", log=False).encode(inputs.table(view)))
 
 
 def test_alike_layers_are_learned_from_fewer_measurements():
