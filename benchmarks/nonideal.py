@@ -189,6 +189,7 @@ def aihwkit() -> None:
 
 def tune(out: Path, count: int, folder: Path) -> None:
     """A short training of the shipped fmnist-mobilenet on ``count`` images, once quiet and once under noise, to ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
     name = "fmnist-mobilenet"
     images = training_and_validation(folder)[0].take(np.arange(count))
     for kind, bits in (("quiet", 0), ("noisy", 4)):
