@@ -264,12 +264,20 @@ def test_figures(file, other, tmp_path, what, ending):
     assert run(["plot", "--study", str(file), "-o", str(tmp_path / "figure.docx")]) == 2
 
 
+def test_the_figure_of_a_front_can_show_what_comes_next(file, tmp_path):
+    pytest.importorskip("matplotlib")
+    for n in (0, 4):
+        assert run(["plot", "--study", str(file), "--next", str(n), "-o", str(tmp_path / f"{n}.svg")]) == 0
+    marks = [len(re.findall("<use", (tmp_path / f"{n}.svg").read_text())) for n in (0, 4)]
+    assert marks[1] >= marks[0] + 4
+
+
 @pytest.fixture(scope="module")
 def pages(file, other, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     asked = ["report", "--study", str(file), "--baseline", str(other)]
     assert run([*asked, "-o", str(folder / "full.html")]) == 0
-    assert run([*asked, "--lite", "-o", str(folder / "lite.html")]) == 0
+    assert run([*asked, "--lite", "--next", "0", "-o", str(folder / "lite.html")]) == 0
     return folder
 
 
@@ -284,6 +292,35 @@ def test_the_report_of_200_evaluations_has_layers_and_keeps_to_its_size(file, pa
     assert all(f"<td>{layer.name}</td>" in full.read_text() for layer in deepest)
     assert 'class="layers"' not in lite.read_text()
     assert ">random<" in full.read_text()  # the baseline's curve, by its file's name
+
+
+def test_the_report_tells_the_next_candidates_from_what_was_verified(file, pages):
+    full, lite = ((pages / f"{name}.html").read_text() for name in ("full", "lite"))
+    squares = re.search(r'<g class="upcoming">(.*?)</g>', full, re.DOTALL)[1]
+    keys = set(re.findall(r"<title>(\w+) predicted, not verified\n", squares))
+    assert len(keys) == 6
+    section = full.split('<section id="next">')[1].split("</section>")[0]
+    assert set(re.findall(r'<tbody id="d(\w+)"', section)) == keys
+    with Study.open(file, readonly=True) as study:
+        assert len(study.evaluations()) == N  # asked, but neither recorded
+        assert not study.store.running()  # nor claimed
+        assert not keys & {r.key for r in study.evaluations()}
+    assert "not verified" not in lite
+
+
+def test_a_study_that_has_no_model_yet_or_no_evaluator_has_a_report(tmp_path, capsys):
+    page = tmp_path / "r.html"
+    early = write(tmp_path / "early.db", 5, model=False)
+    assert run(["report", "--study", str(early), "-o", str(page)]) == 0
+    assert "not verified" not in page.read_text()
+    space = PROBLEM.space
+    with Study.open(tmp_path / "python.db", space, PROBLEM.objectives) as study:  # says nothing of what evaluates it
+        for i, design in enumerate(space.sobol(30)):
+            study.tell(design, {"accuracy": 80 + i % 7, "latency_ms": 1 + i % 5})
+    assert run(["report", "--study", str(tmp_path / "python.db"), "--next", "2", "-o", str(page)]) == 0
+    assert page.read_text().count("predicted, not verified\n") == 2
+    assert run(["report", "--study", str(early), "--next", "-1", "-o", str(page)]) == 2
+    assert "--next" in capsys.readouterr().err
 
 
 def test_a_baseline_of_another_problem_is_refused(file, tmp_path, capsys):

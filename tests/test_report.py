@@ -238,7 +238,11 @@ def test_points_are_told_apart() -> None:
         "failed": len(predicted_failures),
         "best": len(known.front),
     }
-    assert f"{guessed.key} predicted, not verified" in page
+    squares = re.search(r'<g class="upcoming">(.*?)</g>', page, re.S)
+    assert squares
+    assert squares[1].count(f"{guessed.key} predicted, not verified") == page.count(f"{guessed.key} predicted") == 1
+    assert "80.00 ± 1.6" in page  # 1.645 standard deviations
+    assert "not verified" not in report(study)
     assert len(known.verified) + len(known.infeasible) + len(known.failed) == 100
 
 

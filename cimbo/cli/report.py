@@ -11,9 +11,11 @@ import click
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import write
 from cimbo.cli.view import standing
-from cimbo.config import from_definition
+from cimbo.config import Config, from_definition
 from cimbo.errors import BadInput
+from cimbo.evaluators.joint import JointEvaluator
 from cimbo.loop import Study
+from cimbo.objectives import Candidate
 
 baseline_option = click.option(
     "--baseline", "baselines", multiple=True, metavar="FILE",
@@ -21,20 +23,27 @@ baseline_option = click.option(
 )  # fmt: skip
 
 
+def next_option(n: int) -> Any:
+    """--next N, ``n`` by default."""
+    return click.option("--next", "following", type=int, default=n, show_default=True, metavar="N",
+                        help="Also show N designs that the search would verify next, as predicted.")  # fmt: skip
+
+
 @click.command()
 @study_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True,
               help="The file to write.")  # fmt: skip
 @baseline_option
+@next_option(6)
 @click.option("--lite", is_flag=True, help="Without the layers of each design: a file of some 100 kB.")
-def report(file: str, out: Path, baselines: tuple[str, ...], lite: bool) -> None:
-    """One HTML file: front, hypervolume against random, predicted against verified, layers. It needs no network."""
+def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, lite: bool) -> None:
+    """One HTML file: front, next candidates, hypervolume, predicted against verified, layers. It needs no network."""
     from cimbo import report as pages
 
     with existing(file) as study:
         text = pages.html(
             study, title=title(study), about=_provenance(study, file), baselines=curves(study, baselines),
-            layers={} if lite else _layers(study),
+            layers={} if lite else _layers(study), predicted=candidates(study, following),
         )  # fmt: skip
     write(out, text)
     click.echo(str(out))
@@ -46,14 +55,17 @@ def report(file: str, out: Path, baselines: tuple[str, ...], lite: bool) -> None
               help="The file to write; its ending says the format: pdf, png or svg.")  # fmt: skip
 @click.option("--what", type=click.Choice(["front", "hypervolume", "calibration"]), default="front", show_default=True)
 @baseline_option
-def plot(file: str, out: Path, what: str, baselines: tuple[str, ...]) -> None:
+@next_option(0)
+def plot(*, file: str, out: Path, what: str, baselines: tuple[str, ...], following: int) -> None:
     """A figure for a paper: the front, hypervolume over evaluations, or predicted against verified."""
     if out.suffix not in (".pdf", ".png", ".svg"):
         raise BadInput(out, "is no format of a figure", "end it in .pdf, .png or .svg")
     from cimbo.report import facts, figures
 
+    figures.available()
     with existing(file) as study:
-        figures.write(out, what, facts.gather(study, baselines=curves(study, baselines)))
+        known = facts.gather(study, baselines=curves(study, baselines), predicted=candidates(study, following))
+        figures.write(out, what, known)
     click.echo(str(out))
 
 
@@ -77,15 +89,39 @@ def curves(study: Study, files: Sequence[str]) -> dict[str, Sequence[float]]:
     return found
 
 
+def candidates(study: Study, n: int) -> list[Candidate]:
+    """The ``n`` designs that the search would verify next, with what it predicts; none while it has no model to ask."""
+    if n < 0:
+        raise BadInput("--next", f"cannot show {n} designs", "give 0 or more")
+    if n == 0 or not any(r.status == "done" for r in study.evaluations()):
+        return []
+    from cimbo.cli.search import plain_guidance
+
+    click.echo(f"asking the search for its next {n} designs (--next 0 leaves them out)", err=True)
+    described = _described(study)
+    try:
+        guidance = plain_guidance(study, *described) if described else None
+    except BadInput as error:  # what it evaluated with may be on another machine; all that is measured can be shown still
+        click.echo(f"no next designs: {error}", err=True)
+        return []
+    return [c for c in study.ask(n, guidance=guidance) if c.predicted]
+
+
+def _described(study: Study) -> tuple[Config, JointEvaluator] | None:
+    """What the study says it evaluates, and with what; None for one made in Python, whose genes may mean anything."""
+    try:
+        config = from_definition(study.store.path, study.store.definition)
+        return config, config.evaluator()
+    except BadInput:
+        return None
+
+
 def _layers(study: Study) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """Layers of every design of the front by key; none for a study that is not of cimbo's networks and chip model."""
     from cimbo import hardware
 
-    try:
-        evaluator = from_definition(study.store.path, study.store.definition).evaluator()
-    except BadInput:
-        return {}  # a study made in Python: its genes mean something else
-    if evaluator.simulator != "cimbo":
+    described = _described(study)
+    if described is None or (evaluator := described[1]).simulator != "cimbo":
         return {}
     placed = {r.key: evaluator.placed(r.params) for r in study.pareto()}
     return {key: hardware.explain(*pair)["layers"] for key, pair in placed.items()}

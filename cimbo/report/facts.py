@@ -13,6 +13,7 @@ import numpy as np
 from cimbo.objectives import Candidate, Constraint, Problem
 from cimbo.pareto import dominated_by, hypervolume
 from cimbo.report.quantity import label
+from cimbo.report.statistics import Z90
 from cimbo.store import Record
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Prediction:
 
     mean: float
     std: float
+
+    @property
+    def half(self) -> float:
+        """Half the width of the interval that holds 90 % if it is normal, which is what the report writes after ±."""
+        return Z90 * self.std
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,11 @@ def sign(c: Constraint) -> str:
 def prediction(record: Record, metric: str) -> Prediction | None:
     """What ``record.extra`` says was predicted, None where it says nothing that can be read."""
     return as_prediction(_mapping(record.extra.get("predicted")).get(metric))
+
+
+def predictions(c: Candidate) -> dict[str, Prediction]:
+    """What a model says of each metric of a design that nobody has verified."""
+    return {name: p for name, pair in (c.predicted or {}).items() if (p := as_prediction(pair))}
 
 
 def as_prediction(pair: object) -> Prediction | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from cimbo.errors import BadInput
 from cimbo.report import calibration, statistics
-from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, volumes
+from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, predictions, volumes
 
 _COLUMN = (3.4, 2.6)  # inches
 _STYLE = {
@@ -22,16 +23,21 @@ _STYLE = {
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
+def available() -> None:
+    """Raises BadInput when matplotlib is missing."""
+    if find_spec("matplotlib") is None:
+        raise BadInput("plot", "matplotlib is not installed", "pip install 'cimbo[plot]'")
+
+
 def write(path: Path, what: str, facts: Facts) -> None:
     """Draw ``what`` ("front", "hypervolume" or "calibration") into ``path``, in the format its ending names.
 
     Raises BadInput when matplotlib is missing, when there is nothing to draw, or when the file cannot be written.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BadInput("plot", "matplotlib is not installed", "pip install 'cimbo[plot]'") from None
+    available()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=_COLUMN)
         _DRAW[what](figure.subplots(), facts)
@@ -42,15 +48,18 @@ def write(path: Path, what: str, facts: Facts) -> None:
 
 
 def _front(axes: Any, facts: Facts) -> None:
-    """The first objective against the second: verified designs, the front, and where a model had predicted it."""
+    """The first objective against the second: verified designs, the front, where it was predicted, and what comes next."""
     if not facts.front or len(facts.problem.objectives) < 2:
         raise BadInput("plot front", "needs a front of two objectives", "search first, or plot the hypervolume")
     y, x = (o.name for o in facts.problem.objectives[:2])
     others = [r for r in facts.verified if r.number not in facts.on_front]
     axes.plot(*_columns(others, x, y), "o", ms=2.5, color="0.7", label="verified, dominated")
+    following = [(p.mean, q.mean) for c in map(predictions, facts.predicted) if (p := c.get(x)) and (q := c.get(y))]
+    if following:
+        axes.plot(*zip(*following, strict=True), "s", ms=3, color="tab:purple", label="next, not verified")
     guesses = [(p.mean, q.mean) for r in facts.front if (p := prediction(r, x)) and (q := prediction(r, y))]
     if guesses:
-        axes.plot(*zip(*guesses, strict=True), "D", ms=3, mfc="none", mew=0.7, color="tab:orange", label="predicted")
+        axes.plot(*zip(*guesses, strict=True), "D", ms=3, mfc="none", mew=0.7, color="tab:orange", label="front as predicted")
     front = sorted(facts.front, key=lambda r: r.metrics[x])
     axes.plot(*_columns(front, x, y), "o-", ms=3.5, lw=0.8, color="tab:blue", label="verified front")
     spread = [r.metrics[x] for r in facts.verified]

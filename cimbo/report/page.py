@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
 from cimbo.objectives import Candidate
-from cimbo.report import calibration, history, influence, losses, parallel, plots, provenance, scatter, table
+from cimbo.report import calibration, history, influence, losses, parallel, plots, provenance, scatter, table, upcoming
 from cimbo.report.facts import Facts, gather
 from cimbo.report.markup import Markup, tag
 from cimbo.report.quantity import amount, label, number, spoken
@@ -33,7 +33,8 @@ def html(
     """The report of ``study`` as one HTML file that opens offline and asks the network for nothing.
 
     about: lines of provenance in order, as they shall be shown (command, versions, date): nothing is taken from the clock.
-    extra_rows: by a design's key, lines for its details. predicted: designs that a model thinks well of and nobody verified.
+    extra_rows: by a design's key, lines for its details.
+    predicted: designs that a model thinks well of and nobody verified; they are drawn and listed as such.
     baselines: name -> hypervolume after evaluation 1, 2, ... of another search over the same problem.
     layers: by a design's key, the layers that ``hardware.explain`` lists.
     Every string may be hostile; all of them are escaped. Encode the page as UTF-8.
@@ -138,13 +139,14 @@ def _tile(name: str, value: float | None, shown: str, remark: str) -> Markup:
 def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
     goals = " and ".join(f"{facts.named(o.name)} {'up' if o.goal == 'max' else 'down'}" for o in facts.problem.objectives)
     return [
-        _section("front", "The verified front", f"Every point was {_verified(facts)}; better is {goals}.", _front(facts)),
+        _section("front", "The verified front", f"{_points(facts)} Better is {goals}.", _front(facts)),
         _section(
             "designs",
             "Designs of the front",
             "Open a row for its genes; click a heading to sort.",
             table.section(facts),
         ),
+        *_next(facts),
         _section("history", "Hypervolume over evaluations", "", history.section(facts)),
         _section(
             "prediction",
@@ -162,9 +164,17 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
     ]
 
 
-def _verified(facts: Facts) -> str:
+def _next(facts: Facts) -> list[Markup]:
+    if not facts.predicted:
+        return []
+    lead = "What the search would verify next, as its model sees it: none of these was measured. ± spans the predicted 90 %."
+    return [_section("next", "Next candidates, predicted", lead, upcoming.section(facts))]
+
+
+def _points(facts: Facts) -> str:
     modelled = facts.named("accuracy") != label("accuracy")
-    return "simulated, its accuracy modelled" if modelled else "measured"
+    verified = f"Every point was {'simulated, its accuracy modelled' if modelled else 'measured'}"
+    return f"{verified}, but for squares: those are the next candidates, predicted." if facts.predicted else f"{verified}."
 
 
 def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:

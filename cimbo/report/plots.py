@@ -92,6 +92,7 @@ def shapes() -> Markup:
             tag("path", id="triangle", d="M0 -4.2L4 3H-4Z"),
             tag("path", id="cross", d="M-3.2 -3.2L3.2 3.2M3.2 -3.2L-3.2 3.2"),
             tag("path", id="diamond", d="M0 -5L4.2 0L0 5L-4.2 0Z"),
+            tag("path", id="square", d="M-4 -4H4V4H-4Z"),
         ),
         width="0",
         height="0",
@@ -102,7 +103,7 @@ def shapes() -> Markup:
 
 def swatch(kind: str) -> Markup:
     """The mark of ``kind`` as it stands in a legend."""
-    shape = {"infeasible": "triangle", "failed": "cross", "predicted": "diamond"}.get(kind)
+    shape = {"infeasible": "triangle", "failed": "cross", "predicted": "diamond", "upcoming": "square"}.get(kind)
     inside = tag("use", href=f"#{shape}") if shape else tag("circle")
     return tag("svg", tag("g", inside, class_=kind), viewBox="-8 -8 16 16", class_="swatch", aria_hidden="true")
 

@@ -13,7 +13,7 @@ from cimbo.pareto import non_dominated
 from cimbo.report import facts as facts_
 from cimbo.report import plots
 from cimbo.report.axes import Axis, axis, counts
-from cimbo.report.facts import Facts
+from cimbo.report.facts import Facts, Prediction
 from cimbo.report.markup import Markup, join, tag
 from cimbo.report.quantity import amount, label, spoken
 from cimbo.store import Record
@@ -66,7 +66,7 @@ def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True)
     def axis_of(objective: Objective) -> Axis:
         name = objective.name
         shown = [r.metrics[name] for r in facts.records if name in r.metrics]
-        guesses = [p.mean for g in _guesses(facts) if (p := g.get(name))]
+        guesses = [v for g in _guesses(facts) if (p := g.get(name)) for v in _span(p)]
         reference = [] if objective.reference is None else [objective.reference]
         return axis(f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses, *reference])
 
@@ -77,9 +77,14 @@ def _guesses(facts: Facts) -> Iterator[dict[str, facts_.Prediction]]:
     """Predictions that the picture shows: of failures, of the front, and of designs nobody verified."""
     names = [o.name for o in facts.problem.objectives]
     for record in (*facts.failed, *facts.front):
-        yield {m: p for m in names if (p := facts_.prediction(record, m))}
-    for candidate in facts.predicted:
-        yield {m: p for m in names if (p := facts_.as_prediction((candidate.predicted or {}).get(m)))}
+        yield {m: Prediction(p.mean, 0.0) for m in names if (p := facts_.prediction(record, m))}
+    yield from map(facts_.predictions, facts.predicted)
+
+
+def _span(p: Prediction) -> tuple[float, float]:
+    """The interval that holds 90 %, cut where it would turn the sign of what is predicted."""
+    half = min(p.half, 0.9 * abs(p.mean))
+    return p.mean - half, p.mean + half
 
 
 def picture(view: View, class_: str) -> Markup:
@@ -90,6 +95,7 @@ def picture(view: View, class_: str) -> Markup:
         tag("g", *_marks(view, view.facts.infeasible, "triangle", "infeasible"), class_="infeasible"),
         tag("g", *_failures(view), class_="failed"),
         tag("g", *_predicted(view), class_="predicted"),
+        tag("g", *_upcoming(view), class_="upcoming"),
         tag("g", *_references(view)),
         tag("g", *_best(view), class_="best"),
     ]
@@ -133,7 +139,7 @@ def _failures(view: View) -> Iterator[Markup]:
 
 
 def _predicted(view: View) -> Iterator[Markup]:
-    """Where designs of the front were predicted to be, tied to where they are; and designs nobody verified."""
+    """Where designs of the front were predicted to be, tied to where they are."""
     ties = []
     for r in view.facts.front:
         means = _means(view, r)
@@ -141,15 +147,30 @@ def _predicted(view: View) -> Iterator[Markup]:
         if was and now:
             ties.append([was, now])
             yield plots.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
-    for c in view.facts.predicted:
-        given = c.predicted or {}
-        means = {
-            o.name: p.mean for o in view.facts.problem.objectives if (p := facts_.as_prediction(given.get(o.name)))
-        }
-        place = view.place(len(view.facts.records), means)
-        if place:
-            yield plots.mark("diamond", place, view.tip(f"{c.key} predicted, not verified", means), class_="unverified")
     yield plots.layer(plots.lines(ties, "tie"))
+
+
+def _upcoming(view: View) -> Iterator[Markup]:
+    """Designs that nobody verified yet, where they are predicted to be, with the interval that holds 90 %."""
+    bars: list[list[plots.Place]] = []
+    for c in view.facts.predicted:
+        known = facts_.predictions(c)
+        means = {name: p.mean for name, p in known.items()}
+        place = view.place(len(view.facts.records), means)
+        if not place:
+            continue
+        bars += _whiskers(view, known, place)
+        point = plots.mark("square", place, view.tip(f"{c.key} predicted, not verified", means))
+        yield tag("a", point, href=f"#d{c.key}", data_d=c.key)
+    yield plots.layer(plots.lines(bars, "whisker"))
+
+
+def _whiskers(view: View, known: dict[str, Prediction], place: plots.Place) -> Iterator[list[plots.Place]]:
+    x, y = place
+    if view.x and known[view.x.name].std > 0:
+        yield [(view.x_axis.at(v), y) for v in _span(known[view.x.name])]
+    if known[view.y.name].std > 0:
+        yield [(x, view.y_axis.down(v)) for v in _span(known[view.y.name])]
 
 
 def _means(view: View, r: Record) -> dict[str, float]:
@@ -226,13 +247,14 @@ def _chooser(views: Sequence[View]) -> Markup:
 def _legend(facts: Facts, views: Sequence[View]) -> Markup:
     drawn = sum(1 for _ in _failures(views[0]))
     hidden = len(facts.failed) - drawn + sum(views[0].place(r.number, r.metrics) is None for r in facts.infeasible)
-    predicted = sum(1 for m in _predicted(views[0])) - 1
+    predicted, upcoming = (sum(1 for _ in marks(views[0])) - 1 for marks in (_predicted, _upcoming))
     entries = [
         ("best", "front", len(facts.front)),
         ("verified", "verified, dominated", len(facts.verified) - len(facts.front)),
         ("infeasible", "infeasible", len(facts.infeasible)),
         ("failed", "failed, where predicted" if facts.failed else "failed", len(facts.failed)),
-        ("predicted", "predicted", predicted),
+        ("predicted", "the front as it was predicted", predicted),
+        ("upcoming", "next, predicted, not verified", upcoming),
     ]
     switches = [_switch(*entry) for entry in entries if entry[2]]
     note = f"Without a place here: {hidden}, with neither a measurement nor a prediction of every objective."

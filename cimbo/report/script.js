@@ -69,7 +69,7 @@
     if (!event.target.closest("tbody")) event.preventDefault();
     choose(chosen.dataset.d);
   });
-  const designs = all("tbody[data-d]");
+  const designs = all("#designs tbody[data-d]");
   if (designs.length) choose(designs[designs.length >> 1].dataset.d);
 
   // ---- sorting: a design is a <tbody>, so its folded row travels with it.

@@ -11,7 +11,7 @@ from cimbo.report import layers
 from cimbo.report.facts import Facts
 from cimbo.report.markup import Markup, join, tag, text
 from cimbo.report.quantity import aligned, amount, number, rough, spoken
-from cimbo.space import Choice
+from cimbo.space import Choice, Params
 from cimbo.store import Record
 
 
@@ -70,11 +70,14 @@ def _design(facts: Facts, record: Record, shown: Sequence[Column], i: int) -> Ma
         )
         for c in shown
     ]
-    genes = len(record.params)
-    box = tag("input", type="checkbox")
-    fold = tag("td", tag("label", box, tag("code", record.key), f" {genes} genes"), class_="fold")
     more = tag("tr", tag("td", details(facts, record), colspan=len(shown) + 1), class_="more")
-    return tag("tbody", tag("tr", *cells, fold), more, id=f"d{record.number}", data_d=record.number)
+    folded = fold(record.key, len(record.params))
+    return tag("tbody", tag("tr", *cells, folded), more, id=f"d{record.number}", data_d=record.number)
+
+
+def fold(key: str, n: int) -> Markup:
+    """The cell whose box unfolds the details of the design ``key`` of ``n`` genes."""
+    return tag("td", tag("label", tag("input", type="checkbox"), tag("code", key), f" {n} genes"), class_="fold")
 
 
 def _is_best(column: Column, i: int) -> bool:
@@ -88,8 +91,8 @@ def details(facts: Facts, record: Record) -> Markup:
     parts = [
         tag("h4", f"Evaluation {record.number} ", tag("code", record.key)),
         tag("dl", *_measurements(facts, record), class_="metrics"),
-        _genes("Architecture", space.architecture, record),
-        _genes("Hardware", space.hardware, record),
+        genes("Architecture", space.architecture, record.params),
+        genes("Hardware", space.hardware, record.params),
     ]
     rows = facts.extra_rows.get(record.key, {})
     notes = [join([tag("dt", name), tag("dd", value)]) for name, value in rows.items()]
@@ -103,7 +106,7 @@ def _measurements(facts: Facts, record: Record) -> list[Markup]:
         said = facts_.prediction(record, name)
         value = [text(amount(name, record.metrics[name]))]
         if said and said.std > 0:
-            value.append(tag("small", f"predicted {number(said.mean)} ± {rough(said.std)}"))
+            value.append(tag("small", f"predicted {number(said.mean)} ± {rough(said.half)}"))
         lines.append((spoken(name), join(value)))
     tested = facts.tested.get(record.key)
     if tested is not None:
@@ -113,22 +116,22 @@ def _measurements(facts: Facts, record: Record) -> list[Markup]:
     return [join([tag("dt", name), tag("dd", value)]) for name, value in lines]
 
 
-def _genes(heading: str, choices: Sequence[Choice], record: Record) -> Markup:
+def genes(heading: str, choices: Sequence[Choice], params: Params) -> Markup:
     """A line of genes; hardly any markup, since a front may hold a hundred designs of fifty genes."""
-    active = [c for c in choices if c.name in record.params]
+    active = [c for c in choices if c.name in params]
     if not active:
         return Markup()
-    items = [join([text(name), "\u00a0", tag("b", value)]) for name, value in _series(active, record)]
+    items = [join([text(name), "\u00a0", tag("b", value)]) for name, value in _series(active, params)]
     return join([tag("h5", f"{heading} ", tag("small", len(active))), tag("p", join(items, " "), class_="genes")])
 
 
-def _series(active: Sequence[Choice], record: Record) -> list[tuple[str, str]]:
+def _series(active: Sequence[Choice], params: Params) -> list[tuple[str, str]]:
     """Genes and values; those numbered one after another (heads_1, heads_2, ...) together, as the profile they are."""
     runs: dict[str, list[tuple[str, str]]] = {}
     for choice in active:
         stem = choice.name.rstrip("0123456789")
         series = stem if stem.endswith("_") else choice.name
-        runs.setdefault(series, []).append((choice.name, str(record.params[choice.name])))
+        runs.setdefault(series, []).append((choice.name, str(params[choice.name])))
     shown = []
     for series, run in runs.items():
         indices = [name.removeprefix(series) for name, _ in run]
