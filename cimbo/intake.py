@@ -12,7 +12,7 @@ import csv
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,16 @@ from cimbo.errors import BadInput
 from cimbo.objectives import Problem
 from cimbo.space import Choice, Params, SearchSpace, Value
 
-#: What the result files of DyNAS-T (github.com/IntelLabs/DyNAS-T) call the genes of Once-for-All networks, and its metrics.
+#: What the result files of DyNAS-T (github.com/IntelLabs/DyNAS-T) call its metrics, and the genes of Once-for-All networks,
+#: ViT and BERT.
 DYNAST = {
-    "d": "depth", "ks": "kernel", "e": "expand", "r": "resolution", "Top-1 Acc (%)": "accuracy", "Latency (ms)": "latency_ms",
-    "MACs": "macs", "Model Parameters": "parameters",
+    "d": "depth", "ks": "kernel", "e": "expand", "r": "resolution", "num_layers": "depth", "num_attention_heads": "heads",
+    "vit_intermediate_sizes": "ffn", "subnet_intermediate_sizes": "ffn", "intermediate_size": "ffn",
+    "Top-1 Acc (%)": "accuracy", "Latency (ms)": "latency_ms", "MACs": "macs", "Model Parameters": "parameters",
 }  # fmt: skip
+DYNAST_HAS = ({"d", "ks", "e"}, {"num_layers", "num_attention_heads"})  # columns that tell such a file
 OWN = (*tabular.ABOUT, tabular.TESTED)  # columns of cimbo's own export
+_MISSING = "add a column, --map one, or name a chip with --hardware"
 POSITIVE = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
 
 
@@ -49,10 +53,15 @@ class Table:
     ignored: list[str]
 
 
-def read(file: Path, problem: Problem, names: Mapping[str, str] | None = None) -> Table:
+def read(
+    file: Path, problem: Problem, names: Mapping[str, str] | None = None, *,
+    given: Mapping[str, Any] | None = None, unread: Collection[str] = (),
+) -> Table:  # fmt: skip
     """Every row of ``file``. ``names`` maps a column of the file to a gene or a metric.
 
-    Raises BadInput naming file, line and column for the first row that is no evaluation of ``problem``.
+    given: genes of every row that does not name them, such as the chip of a file that knows networks only. unread: metrics
+    that are left out, because they hold for another chip. Raises BadInput naming file, line and column for the first row that
+    is no evaluation of ``problem``.
     """
     lines = list(_trials(file, problem) if _is_database(file) else _lines(file))
     if not lines:
@@ -61,9 +70,12 @@ def read(file: Path, problem: Problem, names: Mapping[str, str] | None = None) -
     missing = [column for column in names or {} if not any(column in cells for _, cells in lines)]
     if missing:
         raise BadInput(file, f"has no column {missing[0]!r}", f"its columns are {', '.join(header)}")
-    names = {**(DYNAST if {"d", "ks", "e"} <= set(header) else {}), **(names or {})}
-    known = {*problem.space.names, *_metrics(problem), *names.values()}
-    rows = [_row(f"{file}, line {n}", _named(cells, names, problem.space), problem, known) for n, cells in lines]
+    names = {**(DYNAST if any(marks <= set(header) for marks in DYNAST_HAS) else {}), **(names or {})}
+    known = {*problem.space.names, *_metrics(problem), *names.values()} - set(unread)
+    rows = [
+        _row(f"{file}, line {n}", _completed(_named(cells, names, problem.space), given or {}), problem, known)
+        for n, cells in lines
+    ]
     columns = dict.fromkeys(names.get(column, column) for _, cells in lines[:1] for column in cells)
     stems = {_stem(name) for name in problem.space.names}
     return Table(rows, [c for c in columns if not (c in known or c in stems or c in OWN or c.startswith("predicted_"))])
@@ -162,6 +174,11 @@ def _named(cells: Mapping[str, Any], names: Mapping[str, str], space: SearchSpac
     return found
 
 
+def _completed(cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Cells, with ``given`` genes where they are missing or empty."""
+    return {**cells, **{gene: value for gene, value in given.items() if cells.get(gene) in (None, "")}}
+
+
 def _stem(gene: str) -> str:
     return gene.rstrip("0123456789_") if gene[-1].isdigit() else gene
 
@@ -175,10 +192,10 @@ def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]
     try:
         params = problem.space.canonical(genes)
     except BadInput as error:
-        raise BadInput(where, str(error).partition(": ")[2].partition(";")[0], "add a column, or --map one") from None
+        raise BadInput(where, str(error).partition(": ")[2].partition(";")[0], _MISSING) from None
     if cells.get("status") == "failed":
         return Row(params, {}, str(cells.get("reason") or "failed where it was measured"))
-    needed = _metrics(problem)
+    needed = [name for name in _metrics(problem) if name in known]
     others = [name for name in cells if name in known and name not in problem.space.column and name not in needed]
     metrics = {name: _number(f"{where}, {name}", name, cells.get(name)) for name in needed}
     return Row(params, metrics | {name: v for name in others if (v := _finite(cells[name])) is not None})

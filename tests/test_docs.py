@@ -1,8 +1,8 @@
 """Every command and every program of README.md and docs/ is run here, or names the test that runs it.
 
 A block of ``sh`` is run line by line, in order, in one empty folder a document. ``# run by tests/test_x.py`` marks a line that
-is too slow, or needs an extra: that test must exist and know the command. A block whose first line is ``# file: NAME`` (a JSON
-file: the line is dropped) is written to the folder; a block of ``python`` is run there.
+is too slow, or needs an extra: that test must exist and know the command. A block whose first line is ``# file: NAME`` (JSON
+and CSV: without that line) is written to the folder; a block of ``python`` is run there.
 """
 
 import re
@@ -36,7 +36,7 @@ def test_a_document_runs_from_its_first_command_to_its_last(document, tmp_path, 
     for kind, text in blocks(document):
         first, _, rest = text.partition("\n")
         if first.startswith("# file: "):
-            Path(first.removeprefix("# file: ")).write_text(rest if kind == "json" else text)
+            Path(first.removeprefix("# file: ")).write_text(text if kind == "python" else rest)
     for kind, text in blocks(document):
         if kind == "sh":
             for line in text.strip().splitlines():

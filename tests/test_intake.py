@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
 from cimbo import BadInput, Choice, Objective, SearchSpace, Study, intake
 from cimbo.cli import run
+from cimbo.config import preset as presets
 from cimbo.guidance import Guidance
 from cimbo.networks import network
 from cimbo.objectives import Problem
@@ -138,6 +140,55 @@ def test_sub_networks_in_one_cell_are_spread_over_the_genes_of_a_stem(tmp_path):
     file = write(tmp_path / "nets.csv", [{"net": json.dumps({"s": [2], "ks": [3, 7, 5], "w": None}), "acc": 70.5}])
     table = intake.read(file, problem, {"s": "size", "ks": "kernel", "acc": "accuracy"})
     assert table.rows == [intake.Row({"size": 2, "kernel_1": 3, "kernel_2": 7, "kernel_3": 5}, {"accuracy": 70.5})]
+
+
+def dynast(path: Path, name: str, columns: dict[str, str], n: int = 16) -> Path:
+    """A result file as DyNAS-T writes it: each sub-network a dict of lists over all blocks, no latency measured."""
+    lines = []
+    for i, d in enumerate(SearchSpace(network(name).choices()).sobol(n, 3)):
+        whole = {c.name: d.get(c.name, c.values[0]) for c in network(name).choices()}
+        net = {k: [v for g, v in whole.items() if g.startswith(stem)] for k, stem in columns.items()}
+        measured = {"Latency (ms)": 0, "Top-1 Acc (%)": 75 + i / 9}
+        lines.append({"Sub-network": str({"wid": None, **net}), "Date": "2022-11-01", **measured})
+    return write(path, lines)
+
+
+@pytest.mark.parametrize(
+    ("preset", "family", "columns"),
+    [
+        ("ofa-mobilenetv3-imagenet", "ofa-mobilenetv3", {"ks": "kernel", "e": "expand", "d": "depth", "r": "resolution"}),
+        ("vit-b-imagenet", "vit-b", {"num_layers": "depth", "num_attention_heads": "heads", "vit_intermediate_sizes": "ffn"}),
+    ],
+)
+def test_measured_networks_teach_a_joint_search_once_they_are_put_on_a_chip(tmp_path, capsys, preset, family, columns):
+    space = presets(preset).problem.space
+    file, study = dynast(tmp_path / "nets.csv", family, columns), str(tmp_path / "joint.db")
+    if "resolution" in space.column:
+        file.write_text(re.sub(r"'r': \[\d+\]", "'r': [224]", file.read_text()))
+    asked = ["import", str(file), "--study", study, "--preset", preset]
+    assert run(asked) == 2
+    assert "--hardware" in capsys.readouterr().err
+    assert run([*asked, "--hardware", '{"rows": 3}']) == 2
+    assert run([*asked, "--hardware", '{"rowz": 128}']) == 2
+    assert run([*asked, "--hardware", '{"rows": 128}']) == 2  # the other genes are missing still
+    assert not Path(study).exists()
+    assert run([*asked, "--hardware", "baseline", "--format", "json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["new"] == 16
+    assert "costs are simulated" in said.err
+    assert "latency_ms, neither" not in said.err
+    assert run(["pareto", "--study", study, "--format", "json"]) == 0
+    assert {d["accuracy_is"] for d in json.loads(capsys.readouterr().out)["pareto"]} == {"imported"}  # others are modelled
+    chip, evaluator = presets(preset).baseline(), presets(preset).evaluator()
+    with Study.open(study) as opened:
+        for i, r in enumerate(opened.evaluations()):
+            assert r.metrics["accuracy"] == pytest.approx(75 + i / 9)
+            assert {k: r.params[k] for k in chip} == chip
+            assert r.metrics["latency_ms"] == pytest.approx(evaluator.simulated(r.params)["latency_ms"])
+        assert len(opened.verified()) == 16  # within the area of the baseline, which is theirs
+        [c] = opened.ask(1, guidance=Guidance(kind="gp", initial=16))
+    assert c.origin == "proposed"
+    assert c.predicted["accuracy"][0] == pytest.approx(76, abs=3)
 
 
 @pytest.mark.skipif(not DYNAST_FILE.exists(), reason="needs measured results of DyNAS-T")

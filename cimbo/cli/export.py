@@ -59,8 +59,8 @@ def _print(text: str, out: Path | None) -> None:
 
 
 def _rows(study: Study) -> list[dict[str, Any]]:
-    label = labelled(standing(study))
-    return [row | label for row in tabular.rows(study.evaluations(), study.tested())]
+    about = standing(study)
+    return [row | labelled(about, row["origin"]) for row in tabular.rows(study.evaluations(), study.tested())]
 
 
 def _csv(study: Study, out: Path | None) -> None:

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cimbo import intake
-from cimbo.cli.options import new_study_options, open_or_start, studied
+from cimbo.cli.options import json_object, new_study_options, open_or_start, opened, studied
 from cimbo.cli.output import emit, format_option
-from cimbo.errors import BadInput
+from cimbo.config import Config
+from cimbo.errors import BadInput, naming
+from cimbo.evaluators.joint import COSTS, JointEvaluator
 from cimbo.loop import Study
-from cimbo.objectives import candidate
+from cimbo.objectives import Problem, candidate
 
 
 @click.command(name="import")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--map", "pairs", multiple=True, metavar="COLUMN=NAME", help="What a column of the file is: a gene or a metric.")
+@click.option("--hardware", "chip", default=None, metavar="CHIP",
+              help="For networks without a chip: JSON, @FILE or baseline. Costs are then simulated, not read from FILE.")
 @new_study_options
 @format_option
-def import_(*, source: Path, pairs: Sequence[str], style: str, **asked: Any) -> int:
+def import_(*, source: Path, pairs: Sequence[str], chip: str | None, style: str, **asked: Any) -> int:
     """Tell a study the evaluations of FILE, a CSV file or an Optuna storage. One wrong row, and nothing is written.
 
     A column, or a parameter or value of a trial, is a gene or a metric by its name, or by the name that --map gives it.
+    Accuracies measured on networks alone, such as the results of DyNAS-T, teach a joint search what they know once --hardware
+    puts the networks on a chip.
     """
-    table = intake.read(source, studied(**asked), dict(_pair(text) for text in pairs))
-    with _target(asked) as study:
-        before = len(study.evaluations())
-        tell(study, table.rows)
-        after = len(study.evaluations())
-    if table.ignored:
-        click.echo(f"{source}: ignored {', '.join(table.ignored)}, neither gene nor metric of the study", err=True)
+    problem, names = studied(**asked), dict(_pair(text) for text in pairs)
+    if chip is None:
+        table = intake.read(source, problem, names)
+        with _target(asked) as study:
+            before, after = _told(study, table.rows)
+    else:
+        with opened(asked) as (study, config):
+            table = intake.read(source, problem, names, given=_chip(chip, problem, config), unread=COSTS)
+            before, after = _told(study, _simulated(table.rows, config.evaluator()))
+            click.echo(f"{source}: {_taken(config.evaluator(), problem)}", err=True)
+    unused = [name for name in table.ignored if chip is None or name not in COSTS]
+    if unused:
+        click.echo(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study", err=True)
     document = {"rows": len(table.rows), "new": after - before, "evaluations": after, "ignored": table.ignored}
     emit(style, [document | {"ignored": " ".join(table.ignored)}], document)
     return 0
+
+
+def _told(study: Study, rows: Sequence[intake.Row]) -> tuple[int, int]:
+    """How many evaluations there were before and after."""
+    before = len(study.evaluations())
+    tell(study, rows)
+    return before, len(study.evaluations())
 
 
 def tell(study: Study, rows: Sequence[intake.Row]) -> None:
@@ -43,6 +63,30 @@ def tell(study: Study, rows: Sequence[intake.Row]) -> None:
     for row in rows:
         c = candidate(study.problem.space, row.params, origin="imported")
         study.tell(c, row.metrics if row.reason is None else None, reason=row.reason)
+
+
+def _chip(text: str, problem: Problem, config: Config) -> dict[str, Any]:
+    """The asked chip, or the baseline's. Raises BadInput for what is no gene of a chip, or no value of it."""
+    chip = config.baseline() if text == "baseline" else json_object("--hardware", text)
+    genes = {c.name: c for c in problem.space.hardware}
+    for name, value in chip.items():
+        if name not in genes:
+            raise BadInput(f"--hardware {name}", "is no gene of the study's chips", f"the genes are {', '.join(genes)}")
+        with naming("--hardware"):
+            genes[name].index(value)
+    return chip
+
+
+def _taken(evaluator: JointEvaluator, problem: Problem) -> str:
+    """What became of the accuracies and costs of a file whose networks were put on a chip."""
+    shaping = [c.name for c in problem.space.hardware if c.name in evaluator.shaping()]
+    doubt = f"; they are taken to hold for its {', '.join(shaping)}" if shaping else ""
+    return f"costs are simulated on the given chip, accuracies are those of the file{doubt}"
+
+
+def _simulated(rows: Sequence[intake.Row], evaluator: JointEvaluator) -> list[intake.Row]:
+    """Rows with the costs that the study's simulator gives them."""
+    return [replace(r, metrics=r.metrics | evaluator.simulated(r.params)) if r.reason is None else r for r in rows]
 
 
 def _target(asked: dict[str, Any]) -> Study:

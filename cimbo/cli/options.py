@@ -89,6 +89,25 @@ def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, engine.Conditions]
         yield jobs, conditions
 
 
+@contextmanager
+def opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
+    """The asked study; one that is started here goes again when bad input ends the command before an evaluation."""
+    names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options", "data", "weights", "images")
+    file, evaluated = Path(asked["file"]), 0
+    new = not file.exists()
+    study, config = open_or_start(**{name: asked[name] for name in names})
+    try:
+        with study:
+            try:
+                yield study, config
+            finally:
+                evaluated = len(study.evaluations())
+    except BadInput:
+        if new and not evaluated:
+            file.unlink()
+        raise
+
+
 def open_or_start(
     *,
     file: str,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,7 +10,7 @@ import click
 import numpy as np
 
 from cimbo import engine
-from cimbo.cli.options import evaluation_options, evaluations, new_study_options, open_or_start, positive
+from cimbo.cli.options import evaluation_options, evaluations, new_study_options, opened, positive
 from cimbo.cli.output import emit, format_option
 from cimbo.cli.progress import Progress
 from cimbo.cli.view import front_document, front_rows
@@ -54,7 +52,7 @@ def optimize(*, budget: int, style: str, **asked: Any) -> int:
     if asked["converged"] is not None and not asked["converged"] > 0:
         raise BadInput("--until-converged", f"{asked['converged']:g} is not above 0", "give a percentage, such as 1")
     asked["priors"] = bundles(asked.pop("bundles"))
-    with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (whole, config):
+    with evaluations(asked) as (n_jobs, conditions), opened(asked) as (whole, config):
         study = narrowed(whole, asked["fixes"], asked["limits"])
         evaluator = config.evaluator()
         guidance = _guidance(study, config, evaluator, asked)
@@ -80,25 +78,6 @@ def _interrupted(study: Study) -> int:
     kept, command = len(study.evaluations()), click.get_current_context().obj
     click.echo(f"interrupted; all {kept} evaluations are in {study.store.path}; to go on: {command}", err=True)
     return 130
-
-
-@contextmanager
-def _opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
-    """The asked study; one that is started here goes again when bad input ends the command before an evaluation."""
-    names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options", "data", "weights", "images")
-    file, evaluated = Path(asked["file"]), 0
-    new = not file.exists()
-    study, config = open_or_start(**{name: asked[name] for name in names})
-    try:
-        with study:
-            try:
-                yield study, config
-            finally:
-                evaluated = len(study.evaluations())
-    except BadInput:
-        if new and not evaluated:
-            file.unlink()
-        raise
 
 
 def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
@@ -177,7 +156,7 @@ def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **condition
 def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked: Any) -> int:
     """Sample the joint space, really evaluate, fit and judge surrogates, write bundles."""
     positive("--samples", samples)
-    with evaluations(asked) as (n_jobs, conditions), _opened(asked) as (study, config):
+    with evaluations(asked) as (n_jobs, conditions), opened(asked) as (study, config):
         evaluator = config.evaluator()
         area = _cheap(study, evaluator, "surrogate")
         guidance = Guidance(area, initial=samples)

@@ -40,16 +40,21 @@ def standing(study: Study) -> dict[str, Any]:
     return found if found["kind"] != "measured" else {}
 
 
-def labelled(about: Mapping[str, Any]) -> dict[str, str]:
-    """The column that tells a modelled accuracy from a measured one."""
-    return {"accuracy_is": f"{about['kind']} ± {about['error_points']:g}"} if "error_points" in about else {}
+def labelled(about: Mapping[str, Any], origin: str) -> dict[str, str]:
+    """The column that tells a modelled accuracy from one that was measured elsewhere and imported."""
+    if "error_points" not in about:
+        return {}
+    return {"accuracy_is": "imported" if origin == "imported" else f"{about['kind']} ± {about['error_points']:g}"}
 
 
 def front_rows(study: Study) -> list[dict[str, Any]]:
     """The front, a line a design."""
-    label = labelled(standing(study))
+    about = standing(study)
     return [
-        {"key": r.key} | metrics(study, r) | label | {side: genes(g) for side, g in sides(study, r).items()}
+        {"key": r.key}
+        | metrics(study, r)
+        | labelled(about, r.origin)
+        | {side: genes(g) for side, g in sides(study, r).items()}
         for r in study.pareto()
     ]
 
@@ -57,7 +62,10 @@ def front_rows(study: Study) -> list[dict[str, Any]]:
 def front_document(study: Study) -> dict[str, Any]:
     """The front as the JSON of ``optimize`` and ``pareto``; a modelled accuracy says so, with its error and range."""
     about = standing(study)
-    front = [{"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about) for r in study.pareto()]
+    front = [
+        {"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about, r.origin)
+        for r in study.pareto()
+    ]
     counts = {"evaluations": len(study.evaluations()), "accuracies_measured": study.accuracies_measured()}
     document = counts | {"hypervolume": study.hypervolume(), "pareto": front}
     return document | ({"accuracy": about} if about else {})
@@ -93,7 +101,7 @@ def show(key: str, exact: bool, file: str, style: str) -> None:
             "seconds": r.seconds,
         }
         about |= {"reason": r.reason} if r.reason else {}
-        about |= labelled(standing(study))
+        about |= labelled(standing(study), r.origin)
         if exact:
             evaluator = from_definition(file, study.store.definition).evaluator()
             about |= {"accuracy_exact": evaluator.on_exact_arrays(r.params)}

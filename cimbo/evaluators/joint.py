@@ -73,10 +73,14 @@ class JointEvaluator:
         value = self.known.get(key)
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
+        return {"accuracy": value, **self._interval(value), **self.simulated(design)}
+
+    def simulated(self, design: Params) -> dict[str, float]:
+        """The costs of ``design``, by the study's simulator."""
         costs = dict(self._simulator.simulate(self._workload(design), self._chip(design)))
         if "area_mm2" not in costs:  # a property of the chip alone; ours where the simulator gives none
             costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
-        return {"accuracy": value, **self._interval(value), **{name: float(costs[name]) for name in COSTS if name in costs}}
+        return {name: float(costs[name]) for name in COSTS if name in costs}
 
     def _interval(self, accuracy: float) -> dict[str, float]:
         """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
