@@ -1,8 +1,9 @@
-"""AccelForge (accelforge 1.0.467 with hwcomponents) as a simulator: one analog macro, every unique layer mapped once.
+"""AccelForge (accelforge 1.0.467 with hwcomponents) as a simulator: its analog macro, every distinct layer mapped once.
 
 It needs Python 3.12 or newer and the programs that its component models run, whose shipped builds want a newer C library
 than many systems have; all of it is probed first. Its macro descriptions are evaluated as code, so only those of the
-installed package are read. Energy and time are its own; it models no DRAM, no buffer and no loading of weights.
+installed package are read. Energy and time are its own, by NeuroSim and a survey of converters; it models no DRAM, no
+buffer and no loading of weights, and macros stand side by side without a network between them.
 """
 
 import subprocess
@@ -13,8 +14,9 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from shlex import quote
 from shutil import which
-from typing import Any
+from typing import Any, NamedTuple
 
 from cimbo.errors import BadInput
 from cimbo.hardware.circuit import circuit
@@ -23,117 +25,133 @@ from cimbo.workload import Layer, Workload
 
 _PYTHON = (3, 12)
 _PACKAGES = ("accelforge", "hwcomponents", "hwcomponents_adc", "hwcomponents_neurosim")
-_PROGRAMS = {"hwcomponents_neurosim": "NeuroSim/main"}  # which its package runs, by path inside the package
 _MACRO = "basic_analog"
-_CANNOT = (
-    ("macros_per_pe", lambda value: value > 1, "has one macro"),
-    ("pes", lambda value: value > 1, "has one macro"),
-    ("planes", lambda value: value > 1, "has one plane of weights"),
-    ("columns_per_adc", lambda value: value > 1, "has a converter for every column"),
-    ("array", lambda value: value == "digital_sram", "has analog cells"),
-)
+_CELLS = {"analog_sram": "sram_example.yaml", "rram": "rram_example.yaml"}
+
+
+class Lack(NamedTuple):
+    """What AccelForge lacks here, and what to do about it."""
+
+    what: str
+    todo: str
 
 
 @dataclass
 class AccelForge:
     """Energy and latency of every layer on AccelForge's basic analog macro with the chip's rows, columns and converters.
 
-    Raises BadInput, before anything else, when Python, a package or a program is missing, naming all of them in one line,
-    and where the chip is beyond one macro. ``cell``: a file of the package's memory cells.
+    Raises BadInput, before anything else, when Python, a package or a program is missing, naming all of them and what to do
+    in one line, and where the chip's arrays are digital. ``cell``: a file of the package's memory cells, by default one of
+    the kind that the chip has.
     """
 
-    cell: str = "sram_example.yaml"
+    cell: str | None = None
     name: str = "accelforge"
     known: dict[tuple, tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        lacking = missing()
-        if lacking:
-            todo = "use Python 3.12 or newer, pip install accelforge==1.0.467, install graphviz, rebuild the programs"
-            raise BadInput("simulator accelforge", f"cannot run here: {'; '.join(lacking)}", todo)
+        found = lacking()
+        if found:
+            what, todo = ("; ".join(dict.fromkeys(each)) for each in zip(*found, strict=True))
+            raise BadInput("simulator accelforge", f"cannot run here: {what}", todo)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         """latency_ms, energy_uj, area_mm2 (our circuit model's, so that chips compare), and each layer's energy and time."""
         full = {name: values[0] for name, values in columns(chip).items()}
         check(full)
         part = circuit(columns(chip))
-        costs = [self._layer(layer, full, float(part.clock_ns[0])) for layer in workload.layers]
+        clock_ns = float(part.clock_ns[0])
+        costs = [self._layer(layer, full, clock_ns) for layer in workload.layers]
         joules, seconds = (float(sum(column)) for column in zip(*costs, strict=True))
         return {
             "latency_ms": seconds * 1e3,
             "energy_uj": joules * 1e6,
             "area_mm2": float(part.area_mm2[0]),
-            "cycles": seconds * 1e9 / float(part.clock_ns[0]),
-            "clock_ns": float(part.clock_ns[0]),
+            "cycles": seconds * 1e9 / clock_ns,
+            "clock_ns": clock_ns,
             "layers": [
-                {"name": layer.name, "cycles": time * 1e9 / float(part.clock_ns[0]), "energy_uj": energy * 1e6}
+                {"name": layer.name, "cycles": time * 1e9 / clock_ns, "energy_uj": energy * 1e6}
                 for layer, (energy, time) in zip(workload.layers, costs, strict=True)
             ],
         }
 
     def _layer(self, layer: Layer, chip: Mapping[str, Any], clock_ns: float) -> tuple[float, float]:
-        """Joules and seconds; groups and heads are products of their own, one after another."""
+        """Joules and seconds; groups and heads are products of their own, which share the macros evenly and take turns."""
         size = {"M": layer.px, "K": layer.reduction, "N": layer.columns}
+        macros = int(chip["macros_per_pe"] * chip["pes"])
+        each = max(macros // layer.groups, 1)
+        turns = -(-layer.groups // (macros // each))
         settings = variables(chip, clock_ns)
-        key = (*size.values(), chip["rows"], chip["cols"], *settings.values(), self.cell)
+        cell = self.cell or _CELLS[chip["array"]]
+        key = (*size.values(), chip["rows"], chip["cols"], each, *settings.values(), cell)
         if key not in self.known:
-            self.known[key] = _run(size, (int(chip["rows"]), int(chip["cols"])), settings, self.cell)
+            self.known[key] = _run(size, (int(chip["rows"]), int(chip["cols"]), each), settings, cell)
         joules, seconds = self.known[key]
-        return layer.groups * joules, layer.groups * seconds
+        return layer.groups * joules, turns * seconds
 
 
-def missing() -> list[str]:
-    """What AccelForge lacks here, in words: a newer Python, packages, programs that do not start. Empty if it can run."""
-    lacking = []
+def lacking() -> list[Lack]:
+    """What AccelForge lacks here: a newer Python, packages, programs that do not start. Empty if it can run."""
+    found = []
     if sys.version_info < _PYTHON:
-        lacking.append(f"Python {'.'.join(map(str, sys.version_info[:2]))} is older than 3.12")
+        version = ".".join(map(str, sys.version_info[:2]))
+        found.append(Lack(f"Python {version} is older than 3.12", "use Python 3.12 or newer"))
     absent = [name for name in _PACKAGES if find_spec(name) is None]
     if absent:
-        lacking.append(f"no package {', '.join(absent)}")
-    for package, program in _PROGRAMS.items():
-        spec = find_spec(package)
-        if spec is not None and spec.origin is not None:
-            lacking += _trouble(Path(spec.origin).parent / program)
+        found.append(Lack(f"no package {', '.join(absent)}", "pip install 'cimbo[accelforge]'"))
+    spec = find_spec("hwcomponents_neurosim")
+    if spec is not None and spec.origin is not None:
+        found += _trouble(Path(spec.origin).parent / "NeuroSim/main")
     if which("dot") is None:
-        lacking.append("no program dot (graphviz), with which its mapper draws what it found")
-    return lacking
+        found.append(Lack("no program dot, with which its mapper draws what it found", "install graphviz"))
+    return found
 
 
-def _trouble(program: Path) -> list[str]:
+def _trouble(program: Path) -> list[Lack]:
     """Why ``program`` does not start, if it does not: it is absent, or the loader refuses it."""
     try:
         done = subprocess.run(  # noqa: S603  a program of the installed package, without arguments
             [str(program)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
         )
     except OSError as error:
-        return [f"program {program.name} of {program.parent.name} does not start ({error.strerror})"]
+        return [Lack(f"its program NeuroSim/main does not start ({error.strerror})", rebuild(program))]
     except subprocess.TimeoutExpired:
         return []  # it started, and waits for work
     refused = [line for line in done.stderr.splitlines() if "GLIBC" in line or "shared librar" in line]
     if not refused:
         return []
     wanted = refused[0].split("version `")[-1].split("'")[0] if "version `" in refused[0] else "a shared library"
-    return [f"program {program.name} of {program.parent.name} needs {wanted}"]
+    return [Lack(f"its program NeuroSim/main needs {wanted}, which this system lacks", rebuild(program))]
+
+
+def rebuild(program: Path) -> str:
+    """How to build the program from the sources that its package brings: the shell commands, on one line."""
+    sources = "DNN_NeuroSim_V1.3/Inference_pytorch/NeuroSIM"
+    steps = f"cp drop_in/* {sources} && make -C {sources} clean all && cp {sources}/main NeuroSim/main"
+    return f"with g++ and make: cd {quote(str(program.parents[1]))} && {steps}"
 
 
 def check(chip: Mapping[str, Any]) -> None:
-    """Raises BadInput naming the gene that one AccelForge macro cannot express."""
-    for gene, beyond, what in _CANNOT:
-        if beyond(chip[gene]):
-            raise BadInput(
-                f"chip.{gene}", f"is {chip[gene]}, but AccelForge {what}", "fix the gene, or use simulator cimbo"
-            )
+    """Raises BadInput naming the gene that AccelForge's macro cannot express."""
+    if chip["array"] not in _CELLS:
+        todo = f"use array {' or '.join(_CELLS)}, or simulator cimbo"
+        raise BadInput("chip.array", f"is {chip['array']}, but AccelForge's macro has analog cells", todo)
 
 
 def variables(chip: Mapping[str, Any], clock_ns: float) -> dict[str, Any]:
-    """The macro's variables for a chip: converters, precision, supply, node in metres, period in seconds."""
+    """The macro's variables for a chip: converters, planes, precision, supply, node in metres, period in seconds.
+
+    Columns that share a converter are converted one after the other, so a period has as many clocks.
+    """
+    share = int(chip["columns_per_adc"])
     return {
         "adc_resolution": int(chip["adc_bits"]),
         "voltage_dac_resolution": int(chip["dac_bits"]),
         "temporal_dac_resolution": 1,
-        "n_adc_per_bank": int(chip["cols"]),
+        "n_adc_per_bank": -(-int(chip["cols"]) // share),
+        "cim_unit_depth_cells": int(chip["planes"]),
         "bits_per_cell": int(chip["cell_bits"]),
-        "cycle_period": clock_ns * 1e-9,
+        "cycle_period": clock_ns * share * 1e-9,
         "supported_input_bits": int(chip["act_bits"]),
         "supported_weight_bits": int(chip["weight_bits"]),
         "voltage": float(chip["supply_v"]),
@@ -152,18 +170,18 @@ def _loader(folder: Path) -> Any:
     return module
 
 
-def _run(size: dict[str, int], array: tuple[int, int], settings: dict[str, Any], cell: str) -> tuple[float, float]:
-    """Joules and seconds of one product (M vectors of K, N columns) on one macro of rows x columns ``array``."""
+def _run(size: dict[str, int], array: tuple[int, int, int], settings: dict[str, Any], cell: str) -> tuple[float, float]:
+    """Joules and seconds of one product (M vectors of K, N columns) on an ``array`` of (rows, columns, macros)."""
     accelforge = import_module("accelforge")
     accelforge.set_n_parallel_jobs(1)
     folder = Path(accelforge.examples.path) / "arches" / "compute_in_memory"
-    spec = _loader(folder).get_spec(_MACRO, add_dummy_main_memory=True)
+    spec = _loader(folder).get_spec(_MACRO, add_dummy_main_memory=True, n_macros=array[2])
     for name, value in settings.items():
         (spec.arch.variables if name in spec.arch.variables else spec.variables)[name] = value
     spec.variables["cell_config"] = accelforge.LiteralString(folder / "memory_cells" / cell)  # no expression
     for node in spec.arch.nodes:
         for spatial in getattr(node, "spatial", ()):
-            for suffix, fanout in zip(("ARRAY_ROWS", "ARRAY_COLUMNS"), array, strict=True):
+            for suffix, fanout in zip(("ARRAY_ROWS", "ARRAY_COLUMNS"), array, strict=False):
                 if spatial.name.strip().endswith(suffix):
                     spatial.fanout = fanout
     spec.workload.rank_sizes.update(size)

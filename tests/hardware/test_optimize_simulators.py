@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cimbo import Choice, Objective, SearchSpace, Study
+from cimbo.evaluators.accelforge import lacking
 from cimbo.evaluators.simulators import Simulator, simulator
 from cimbo.evaluators.zigzag import ZigZag
 from cimbo.hardware import BASELINE, simulate
@@ -123,3 +124,12 @@ def test_what_zigzag_refuses_is_a_failed_evaluation(monkeypatch):
 def test_optimize_with_zigzag():
     study = search(simulator("zigzag"), budget=4)
     assert any(record.status == "done" and record.metrics["latency_ms"] > 0 for record in study.evaluations())
+
+
+@pytest.mark.skipif(bool(lacking()), reason="needs AccelForge and its programs")
+def test_optimize_with_accelforge():
+    by = simulator("accelforge")
+    study = search(by, budget=6)
+    assert all(record.status == "done" and record.metrics["latency_ms"] > 0 for record in study.evaluations())
+    layers = [(each.px, each.reduction, each.columns) for r in study.evaluations() for each in parts(r.params)[0].layers]
+    assert len(by.known) < len(layers)  # layers of one shape are mapped once a chip
