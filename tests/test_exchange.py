@@ -1,6 +1,7 @@
 """What leaves a study: rows, Optuna storage, an ONNX network of the same logits, ZigZag's files, figures, the page."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -232,6 +233,47 @@ def test_zigzag_accepts_its_files(tmp_path):
     assert sum(float(energy) for energy, _ in costs) * 1e-6 == pytest.approx(ours["energy_uj"], rel=1e-9)
 
 
+def accelforge_nodes(folder: Path) -> dict[str, dict]:
+    """The nodes of arch.yaml, by name: a tag and JSON a line."""
+    lines = (folder / "arch.yaml").read_text().splitlines()[2:]
+    nodes = [json.loads(line.split(maxsplit=2)[2]) for line in lines]
+    return {node["name"]: node for node in nodes}
+
+
+def test_accelforge_s_files_hold_the_chip_and_every_layer(file, key, tmp_path):
+    assert run(["export", key, "--study", str(file), "--to", "accelforge", "-o", str(tmp_path)]) == 0
+    with Study.open(file, readonly=True) as study:
+        record = next(r for r in study.evaluations() if r.key == key)
+        workload, chip = CONFIG.evaluator().placed(record.params)
+    nodes = accelforge_nodes(tmp_path)
+    instances, area = 1, 0.0
+    for node in nodes.values():
+        instances *= math.prod(each["fanout"] for each in node.get("spatial", ()))
+        area += node.get("area", 0) * (instances if node["name"] != "Converters" else nodes["Macro"]["spatial"][0]["fanout"])
+    assert area * 1e6 == pytest.approx(record.metrics["area_mm2"])
+    assert instances == chip["pes"] * chip["macros_per_pe"] * chip["rows"] * (chip["cols"] // 8)
+    layers = json.loads((tmp_path / "network.yaml").read_text())
+    macs = [math.prod(json.loads((tmp_path / e["workload"]).read_text())["workload"]["rank_sizes"].values()) for e in layers]
+    assert sum(n * e["times"] for n, e in zip(macs, layers, strict=True)) == workload.macs
+
+
+@pytest.mark.parametrize("array", ["analog_sram", "digital_sram"])
+def test_accelforge_accepts_its_files(tmp_path, array):
+    """Tiles fill the arrays and several planes hide the load, so its mapper has no better way and no worse one than ours."""
+    accelforge = pytest.importorskip("accelforge")
+    from cimbo.hardware import BASELINE, simulate
+    from cimbo.workload import Workload, linear
+
+    chip, layer = {**BASELINE, "array": array}, linear("l", 196, (256, 256))
+    paths = {p.stem: str(p) for p in chips.write_accelforge(tmp_path, Workload("w", (layer,)), chip)}
+    accelforge.set_n_parallel_jobs(1)
+    found = accelforge.Spec.from_yaml(paths["arch"], paths["layer_00"]).map_workload_to_arch(print_progress=False)
+    ours = simulate(Workload("w", (layer,)), chip)
+    assert float(found.latency()) * 1e3 == pytest.approx(ours["latency_ms"], rel=1e-6)
+    parts = ours["energy_parts_uj"]
+    assert float(found.energy()) * 1e6 == pytest.approx(ours["energy_uj"] - parts["vector"], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -240,7 +282,7 @@ def test_zigzag_accepts_its_files(tmp_path):
         (("KEY", "--to", "csv"), "leave out KEY"),
         (("KEY", "--to", "onnx"), "-o"),
         (("--to", "parquet"), "-o"),
-        (("KEY", "--to", "accelforge", "-o", "x"), "AccelForge"),
+        (("KEY", "--to", "zigzag", "-o", "x"), "ZigZag"),
     ],
 )
 def test_bad_input_is_one_line(file, key, arguments, word, capsys, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ Design = Callable[[Study, Record, Path, bool], list[Path]]
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=None,
               help="The file, or the folder of YAML files, to write [default: stdout, if it is text].")  # fmt: skip
 @click.option(
-    "--nearest", is_flag=True, help="Where ZigZag or AccelForge cannot express a chip, write the nearest one."
+    "--nearest", is_flag=True, help="Where ZigZag cannot express a chip, write the nearest one that it can."
 )
 @study_option
 def export(key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:

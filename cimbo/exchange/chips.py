@@ -1,4 +1,4 @@
-"""The chosen chip and network as the files that ZigZag reads, and the chip as the variables of AccelForge's analog macro."""
+"""The chosen chip and network as the files that ZigZag and AccelForge read."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cimbo.evaluators import accelforge, zigzag
-from cimbo.hardware.circuit import circuit
+from cimbo.evaluators import zigzag
+from cimbo.exchange import accelforge_chip
+from cimbo.hardware import simulate
 from cimbo.hardware.space import columns
 from cimbo.workload import Workload
 
 #: What each tool cannot express, and the nearest that it can.
 NEAREST: dict[str, dict[str, Any]] = {
     "zigzag": {"planes": 1, "columns_per_adc": 1, "cell_bits": 1},
-    "accelforge": {"planes": 1, "columns_per_adc": 1, "macros_per_pe": 1, "pes": 1},
+    "accelforge": {},  # it takes any chip
 }
 
 
@@ -32,38 +33,44 @@ def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> l
     Raises BadInput where ZigZag cannot express the chip.
     """
     accelerator, mapping, layers = zigzag.inputs(workload, chip)
-    files: dict[str, str] = {}
-    network = []
-    for layer, description in zip(workload.layers, layers, strict=True):
-        name = files.setdefault(json.dumps(description), f"layer_{len(files):02}")
-        times = layer.groups if layer.dynamic else 1
-        network.append({"layer": layer.name, "workload": f"{name}.yaml", "times": times})
-    distinct = {name: json.loads(text) for text, name in files.items()}
-    return _write(folder, {"accelerator": accelerator, "mapping": mapping, "network": network, **distinct})
+    times = [layer.groups if layer.dynamic else 1 for layer in workload.layers]
+    network, files = _distinct(workload, [_yaml(layer) for layer in layers], times)
+    fixed = {"accelerator": accelerator, "mapping": mapping, "network": network}
+    return _write(folder, {name: _yaml(document) for name, document in fixed.items()} | files)
 
 
 def write_accelforge(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
-    """variables.yaml: what AccelForge's basic analog macro is set to, with its rows, columns and the layers' sizes.
-
-    Raises BadInput where one macro of AccelForge cannot express the chip.
+    """arch.yaml, a workload file for each distinct layer, and network.yaml, which says what layer is in which file and how
+    often it runs: ``accelforge.Spec.from_yaml("arch.yaml", "layer_00.yaml").map_workload_to_arch()``.
     """
     full = {name: values[0] for name, values in columns(chip).items()}
-    accelforge.check(full)
-    variables = accelforge.variables(full, float(circuit(columns(chip)).clock_ns[0]))
-    document = {
-        "variables": variables,
-        "array": {"rows": int(full["rows"]), "columns": int(full["cols"])},
-        "layers": [
-            {"name": e.name, "M": e.px, "K": e.reduction, "N": e.columns, "times": e.groups} for e in workload.layers
-        ],
-    }
-    return _write(folder, {"variables": document})
+    bits = int(full["act_bits"]), int(full["weight_bits"])
+    layers = [accelforge_chip.product(layer, bits) for layer in workload.layers]
+    network, files = _distinct(workload, layers, [layer.groups for layer in workload.layers])
+    arch = accelforge_chip.architecture(chip, resident=simulate(workload, chip)["resident"])
+    return _write(folder, {"arch": arch, "network": _yaml(network), **files})
 
 
-def _write(folder: Path, documents: Mapping[str, Any]) -> list[Path]:
+def _distinct(
+    workload: Workload, layers: list[str], times: list[int]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The network, layer by layer, and the text of each distinct layer under the name that the network gives it."""
+    names: dict[str, str] = {}
+    network = [
+        {"layer": layer.name, "workload": f"{names.setdefault(text, f'layer_{len(names):02}')}.yaml", "times": often}
+        for layer, text, often in zip(workload.layers, layers, times, strict=True)
+    ]
+    return network, {name: text for text, name in names.items()}
+
+
+def _yaml(document: Any) -> str:
     """JSON is YAML, and needs no library."""
+    return json.dumps(document, indent=1, default=lambda v: v.item()) + "\n"
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.yaml" for name in documents]
-    for path, document in zip(paths, documents.values(), strict=True):
-        path.write_text(json.dumps(document, indent=1, default=lambda v: v.item()) + "\n", encoding="utf-8")
+    paths = [folder / f"{name}.yaml" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text, encoding="utf-8")
     return paths
