@@ -27,8 +27,8 @@ def test_old_python_is_said_with_all_else_that_is_missing():
 
 def test_every_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(accelforge, "find_spec", lambda name: None)
-    found = lacking()
-    assert ("no package accelforge, hwcomponents, hwcomponents_adc, hwcomponents_neurosim", "pip install 'cimbo[accelforge]'") in found
+    names = "accelforge, hwcomponents, hwcomponents_adc, hwcomponents_neurosim"
+    assert (f"no package {names}", "pip install 'cimbo[accelforge]'") in lacking()
 
 
 def test_program_that_the_loader_refuses(tmp_path):
@@ -104,7 +104,8 @@ def test_variables_are_in_its_units():
 
 @pytest.mark.skipif(bool(lacking()), reason="needs AccelForge and its programs")
 @pytest.mark.parametrize(
-    ("change", "cycles"), [({}, 10 * 2 * 2 * 8), ({"pes": 4}, 10 * 8), ({"columns_per_adc": 8, "dac_bits": 2}, 10 * 2 * 2 * 4 * 8)]
+    ("change", "cycles"),
+    [({}, 10 * 2 * 2 * 8), ({"pes": 4}, 10 * 8), ({"columns_per_adc": 8, "dac_bits": 2}, 10 * 2 * 2 * 4 * 8)],
 )
 def test_layers_for_real(change, cycles):
     """Vectors x tiles of 128 rows x 16 weights x pulses x columns a converter, on one macro; four macros take all tiles."""
