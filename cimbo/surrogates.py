@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 import predictors
 from cimbo.objectives import Problem, name_and_unit
 from cimbo.pareto import ranks
-from cimbo.space import Params, Rows, SearchSpace
+from cimbo.space import Choice, Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 RECHOOSE, REFIT = 1.5, 1.1  # how much more data makes the kind, and the hyper-parameters, be found anew
-FEW = 3  # genes of one name that are learned each for itself, without their sum
 MOST = 500  # rows that a model is fitted to
 FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
@@ -64,33 +63,14 @@ class View:
     """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
 
     An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
-    ``sums``: whether the genes that layers share by name (``width0``, ``width1``, ...) are summed up as features.
     """
 
     genes: frozenset[str] | None = None
     features: Features | None = None
-    sums: bool = False
 
     def columns(self, space: SearchSpace) -> list[int]:
         """The genes' columns, in the space's order."""
         return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
-
-    def repeated(self, space: SearchSpace) -> dict[str, list[int]]:
-        """Ordered genes with as many values and the same name but for its digits: what they are called -> their columns.
-
-        Layers do alike: how wide they are in all is learned from fewer measurements than what each of them contributes.
-        """
-        found: dict[str, list[int]] = {}
-        for i in self.columns(space) if self.sums else ():
-            choice = space.choices[i]
-            if choice.ordered:
-                found.setdefault(f"sum of {re.sub('[0-9]+', '*', choice.name)} ({len(choice.values)})", []).append(i)
-        return {name: columns for name, columns in found.items() if len(columns) > FEW}
-
-    def totals(self, space: SearchSpace, rows: Rows) -> list[Array]:
-        """Of each group of ``repeated`` genes the sum (n,) of the ranks in (0, 1], 0 where inactive, in rows (n, d)."""
-        columns = self.repeated(space).values()
-        return [(rows[:, c] + 1.0).sum(1) / len(space.choices[c[0]].values) for c in columns]
 
     def lookups(self, space: SearchSpace) -> list[tuple[int, Array]]:
         """(column, encoding of each of its indices (n + 1, width), last that of INACTIVE) of each gene."""
@@ -104,10 +84,16 @@ class View:
     def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
         """The predictors' description of a table (n, genes + features) and of the target."""
         choices = [space.choices[i] for i in self.columns(space)]
-        genes = [predictors.Feature(c.name, "ordinal" if c.ordered else "nominal", c.values) for c in choices]
+        genes = [_feature(c) for c in choices]
         names = self.features(space.designs(np.zeros((1, len(space.choices)), np.int16))) if self.features else {}
-        derived = [predictors.Feature(name, "numeric") for name in (*self.repeated(space), *names)]
+        derived = [predictors.Feature(name, "numeric") for name in names]
         return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
+
+
+def _feature(gene: Choice) -> predictors.Feature:
+    """Layers share genes by name, but for its digits: ``width0``, ``width1``, ..."""
+    kind = "ordinal" if gene.ordered else "nominal"
+    return predictors.Feature(gene.name, kind, gene.values, re.sub("[0-9]+", "*", gene.name) if gene.ordered else "")
 
 
 @dataclass(frozen=True)
@@ -116,6 +102,7 @@ class Inputs:
 
     space: SearchSpace
     rows: Rows
+    _derived: dict[Features | None, list[Array]] = field(default_factory=dict, repr=False)
     _tables: dict[View, Array] = field(default_factory=dict, repr=False)
     _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
 
@@ -123,21 +110,24 @@ class Inputs:
     def designs(self) -> list[Params]:
         return self.space.designs(self.rows)
 
+    def derived(self, view: View) -> list[Array]:
+        """A view's derived features, each (n,)."""
+        if view.features not in self._derived:
+            self._derived[view.features] = list(view.features(self.designs).values()) if view.features else []
+        return self._derived[view.features]
+
     def table(self, view: View) -> Array:
         """The predictors' table (n, genes + features) of a view."""
         if view not in self._tables:
             genes = self.space.encode(self.rows)[:, view.columns(self.space)]
-            derived = view.features(self.designs).values() if view.features else ()
-            self._tables[view] = np.column_stack([genes, *view.totals(self.space, self.rows), *derived])
+            self._tables[view] = np.column_stack([genes, *self.derived(view)])
         return self._tables[view]
 
     def encoded(self, view: View) -> Array:
         """``view.schema(...).encode(table(view))`` (n, k), looked up: rows of the space need no checking."""
         if view not in self._encoded:
             genes = [lookup[self.rows[:, i]] for i, lookup in view.lookups(self.space)]
-            derived = view.features(self.designs).values() if view.features else ()
-            sums = view.totals(self.space, self.rows)
-            self._encoded[view] = np.column_stack([*genes, *sums, *(np.nan_to_num(v) for v in derived)])
+            self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
         return self._encoded[view]
 
 
@@ -224,7 +214,7 @@ class Teaching:
     def fit(self, table: Array, y: Array, schema: predictors.Schema, kind: str, *, seed: int) -> predictors.Model:
         """``predictors.fit`` with the metric's prior, remembered."""
         data = hashlib.blake2b(np.column_stack([table, y]).tobytes() + f"{seed} {kind} {schema.log}".encode()).digest()
-        place = (schema.target, f"{'auto' if kind == 'auto' else 'fixed'}, {len(schema.features)} features")
+        place = (schema.target, "auto" if kind == "auto" else "fixed")
         if place not in self.kept or self.kept[place][0] != data:
             prior = self.priors.get(schema.target)
             self.kept[place] = (data, predictors.fit(table, y, schema, kind, seed=seed, mean=prior))
@@ -272,21 +262,19 @@ def memorable(scores: Array) -> NDArray[np.intp]:
 def _learn(
     inputs: Inputs, y: Array, teaching: Teaching, *, metric: str, log: bool, seed: int, scores: Array
 ) -> Learned:
-    plain = teaching.views.get(metric, View())
-    summed = replace(plain, sums=True)
+    view = teaching.views.get(metric, View())
+    schema = view.schema(inputs.space, metric, log=log)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
+
+    def fitted(kind: str, rows: NDArray[np.intp]) -> predictors.Model:
+        return teaching.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
+
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
     # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
     first, n = milestone(len(y), RECHOOSE), milestone(len(y), REFIT)
+    kind = teaching.kind if teaching.kind != "auto" else fitted("auto", memorable(scores[:first])).kind
     rows = memorable(scores[:n])
-
-    def fitted(view: View, kind: str, rows: NDArray[np.intp]) -> predictors.Model:
-        schema = view.schema(inputs.space, metric, log=log)
-        return teaching.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
-
-    kind = teaching.kind if teaching.kind != "auto" else fitted(plain, "auto", memorable(scores[:first])).kind
-    views = [plain, summed] if summed.repeated(inputs.space) else [plain]
-    model, view = min(((fitted(v, kind, rows), v) for v in views), key=lambda found: float(found[0].facts["error"]))
+    model = fitted(kind, rows)
     spread = float(modelled(y[rows], log=log).std())
     if n < len(y):
         rows = np.concatenate([rows, np.arange(n, len(y))])

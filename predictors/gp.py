@@ -1,12 +1,12 @@
-"""Exact Gaussian process over encoded rows: an ARD Matern-5/2 part plus Bayesian linear parts.
+"""Exact Gaussian process over encoded rows: Matern-5/2 parts plus Bayesian linear parts.
 
-k(x, x') = 1 + s * matern52(|x - x'| / lengthscales) + sum_g v_g <phi_g(x), phi_g(x')>
+k(x, x') = 1 + sum_p s_p * matern52(|z_p(x) - z_p(x')| / lengthscales) + sum_g v_g <phi_g(x), phi_g(x')>
 
-One lengthscale a feature (the columns of a nominal share it). The linear parts, each with a variance of its own, are
-ranks, levels (one-hot) and numeric features; they extrapolate where a stationary kernel falls back to the mean, which
-is where a front grows, and their coefficients' uncertainty is part of the posterior. Hyper-parameters are the MAP under
-log-normal priors, lengthscales as in Hvarfner et al., "Vanilla Bayesian Optimization Performs Great in High Dimensions"
-(ICML 2024).
+:mod:`predictors.inputs` says what z and phi are. The fine Matern part has one lengthscale a feature (the columns of a nominal
+share it), the coarse one has its own. The linear parts, each with a variance of its own, extrapolate where a stationary kernel
+falls back to the mean, which is where a front grows, and their coefficients' uncertainty is part of the posterior.
+Hyper-parameters are the MAP under log-normal priors, the fine lengthscales' as in Hvarfner et al., "Vanilla Bayesian
+Optimization Performs Great in High Dimensions" (ICML 2024); the others' are ours.
 
 Why not gpytorch: the gradient is closed-form and every product is a matrix product, which fits 200 rows of 60 features
 in a quarter of its time, needs no torch, and leaves plain arrays to store. The tests hold it to gpytorch's numbers.
@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.core import Fitted, State, Task, forward
+from predictors.inputs import Inputs, Local, Sizes, Views
 from predictors.schema import Array, Schema
 
-Index = NDArray[np.intp]
-GROUPS = 3  # ranks, levels, numerics
+_SCALES = np.array([-1.0, 0.0])  # what is expected of the logarithm of the fine part's variance, and of the coarse one's
+_LINEAR = np.array([0.0, 0.0, 0.0, 0.0, -1.5])  # and of those of ranks, levels, numerics; totals, counts
 _STEPS = 50
 _FORWARD_STEPS = 25
 _HYPER_ROWS = 400  # hyper-parameters are found on at most so many rows
@@ -36,118 +36,21 @@ _CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Views:
-    """Maps encoded rows to the kernel's inputs; numerics are centred and scaled as they were in training.
-
-    Array fields, k encoded columns: ``shift``, ``scale`` (k,).
-    """
-
-    schema: Schema
-    shift: Array
-    scale: Array
-
-    @classmethod
-    def of(cls, schema: Schema, encoded: Array) -> Views:
-        numeric = _is(schema, "numeric")
-        spread = encoded.std(axis=0)
-        scale = np.where(numeric & (spread > 1e-12 * (1 + np.abs(encoded).max(axis=0))), spread, 1.0)
-        return cls(schema, np.where(numeric, encoded.mean(axis=0), 0.5), scale)
-
-    def near(self, encoded: Array) -> Array:
-        """Inputs of the Matern part, (n, k) -> (n, k)."""
-        return (encoded - self.shift) / self.scale
-
-    def linear(self, encoded: Array) -> tuple[Array, Index]:
-        """Inputs of the linear parts, (n, k) -> (n, l), and the group of each column, (l,).
-
-        Each group is divided by the root of its width, so that one prior fits few and many genes.
-        """
-        ranks, numeric = _is(self.schema, "ordinal"), _is(self.schema, "numeric")
-        z = self.near(encoded)
-        blocks = [z[:, ranks], self._levels(encoded), _curved(z[:, numeric])]
-        scaled = [b / math.sqrt(max(b.shape[1], 1)) for b in blocks]
-        group = np.repeat(np.arange(GROUPS), [b.shape[1] for b in blocks])
-        return np.concatenate(scaled, axis=1), group
-
-    def linear_owners(self) -> Index:
-        """(l,) index of the feature behind each column of ``linear``."""
-        kinds = [f.kind for f in self.schema.features]
-        ranks = [j for j, kind in enumerate(kinds) if kind == "ordinal"]
-        levels = [j for j, f in enumerate(self.schema.features) for _ in f.values]
-        numeric = [j for j, kind in enumerate(kinds) if kind == "numeric"]
-        return np.array(ranks + levels + numeric + numeric, dtype=np.intp)
-
-    def _levels(self, encoded: Array) -> Array:
-        """One-hot of every ordinal and nominal; between two levels of an ordinal the weight is shared."""
-        columns, counts, ranks = self._steps
-        hats = encoded[:, columns]
-        hats *= counts
-        hats -= ranks
-        np.abs(hats, out=hats)
-        np.subtract(1.0, hats, out=hats)
-        return np.maximum(hats, 0.0, out=hats)
-
-    @cached_property
-    def _steps(self) -> tuple[Index, Array, Array]:
-        """For each level's column: the encoded column it is read from, what to multiply it by, the level's rank.
-
-        A nominal's columns are 0 or 1 already: one rank, 1.
-        """
-        found, column = [], 0
-        for f in self.schema.features:
-            n = len(f.values)
-            if f.kind == "nominal":
-                found += [(column + i, 1, 1) for i in range(n)]
-            else:
-                found += [(column, n, i + 1) for i in range(n)]
-            column += f.width
-        table = np.array(found, dtype=np.float64).reshape(-1, 3)
-        return table[:, 0].astype(np.intp), table[:, 1], table[:, 2]
-
-
-def _curved(z: Array) -> Array:
-    """Numerics with one bend each: accuracy saturates in the cost, and a straight line overshoots a grown front."""
-    return np.concatenate([z, 1.0 - np.exp(-0.5 * np.clip(z, -4.0, 8.0))], axis=1)
-
-
-def _is(schema: Schema, kind: str) -> NDArray[np.bool_]:
-    return np.array([f.kind == kind for f in schema.features])[schema.owners]
-
-
-@dataclass(frozen=True)
 class Hyper:
-    """Log hyper-parameters: ``lengthscale`` (d,), ``scale`` of the Matern part, ``linear`` (3,), ``noise`` variance."""
+    """Log hyper-parameters: all ``lengthscale``s, ``scale`` of each Matern part, ``linear`` variances, ``noise`` variance."""
 
     lengthscale: Array
-    scale: float
+    scale: Array
     linear: Array
     noise: float
 
     def pack(self) -> Array:
-        return np.concatenate([self.lengthscale, [self.scale], self.linear, [self.noise]])
+        return np.concatenate([self.lengthscale, self.scale, self.linear, [self.noise]])
 
     @classmethod
-    def unpack(cls, theta: Array) -> Hyper:
-        return cls(theta[: -GROUPS - 2], float(theta[-GROUPS - 2]), theta[-GROUPS - 1 : -1], float(theta[-1]))
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Kernel inputs of rows: ``near`` (..., n, k) with its ``owners`` (k,), ``linear`` (..., n, l), ``group`` (l,)."""
-
-    near: Array
-    owners: Index
-    linear: Array
-    group: Index
-
-    def take(self, rows: Any) -> Inputs:
-        return Inputs(self.near[rows], self.owners, self.linear[rows], self.group)
-
-
-def inputs(views: Views, encoded: Array) -> Inputs:
-    """Kernel inputs of encoded rows (..., n, k)."""
-    linear, group = views.linear(encoded.reshape(-1, encoded.shape[-1]))
-    return Inputs(views.near(encoded), views.schema.owners, linear.reshape(*encoded.shape[:-1], -1), group)
+    def unpack(cls, theta: Array, sizes: Sizes) -> Hyper:
+        lengthscale, scale, linear, noise = np.split(theta, sizes.ends)
+        return cls(lengthscale, scale, linear, float(noise[0]))
 
 
 def matern(a: Array, b: Array) -> tuple[Array, Array]:
@@ -163,54 +66,63 @@ def matern(a: Array, b: Array) -> tuple[Array, Array]:
     return r, np.exp(-r)
 
 
+def local(hyper: Hyper, a: Inputs, b: Inputs) -> Array:
+    """The Matern parts' covariance, (..., n, m)."""
+    found: Array | float = 0.0
+    for scale, p, q in zip(np.exp(hyper.scale), a.local, b.local, strict=True):
+        ls = np.exp(hyper.lengthscale)[p.owners]
+        r, decay = matern(p.points / ls, q.points / ls)
+        out = r * (1.0 / 3.0)  # in place from here on: this is where prediction spends its time
+        out += 1.0
+        out *= r
+        out += 1.0
+        out *= decay
+        out *= scale
+        out += found
+        found = out
+    return np.asarray(found)
+
+
 def kernel(hyper: Hyper, a: Inputs, b: Inputs) -> Array:
     """Covariance between rows, (..., n, m), without noise."""
-    ls = np.exp(hyper.lengthscale)[a.owners]
-    weights = np.exp(hyper.linear)[a.group]
-    r, decay = matern(a.near / ls, b.near / ls)
-    out = r * (1.0 / 3.0)  # in place from here on: this is where prediction spends its time
-    out += 1.0
-    out *= r
-    out += 1.0
-    out *= decay
-    out *= math.exp(hyper.scale)
-    out += (a.linear * weights) @ np.swapaxes(b.linear, -1, -2)
+    out = local(hyper, a, b)
+    out += (a.linear * np.exp(hyper.linear)[a.group]) @ np.swapaxes(b.linear, -1, -2)
     out += 1.0
     return out
 
 
 def variance(hyper: Hyper, a: Inputs) -> Array:
     """Diagonal of ``kernel(hyper, a, a)``, (..., n)."""
-    return 1.0 + math.exp(hyper.scale) + (a.linear**2) @ np.exp(hyper.linear)[a.group]
+    return 1.0 + float(np.exp(hyper.scale).sum()) + (a.linear**2) @ np.exp(hyper.linear)[a.group]
 
 
-def _prior(d: int) -> tuple[Array, Array]:
+def _prior(sizes: Sizes) -> tuple[Array, Array]:
     """Mean and deviation of the normal prior on each log hyper-parameter."""
-    mean = [math.sqrt(2.0) + 0.5 * math.log(d)] * d + [-1.0] + [0.0] * GROUPS + [-3.5]
-    deviation = [math.sqrt(3.0)] * d + [0.7] + [1.0] * GROUPS + [1.0]
-    return np.array(mean), np.array(deviation)
+    lengths = np.concatenate([np.full(d, math.sqrt(2.0) + 0.5 * math.log(d)) for d in sizes.local])
+    mean = [lengths, _SCALES[: len(sizes.local)], _LINEAR[: sizes.linear], np.array([-3.5])]
+    deviation = np.repeat([math.sqrt(3.0), 0.7, 1.0, 1.0], [len(m) for m in mean])
+    return np.concatenate(mean), deviation
 
 
-def _start(d: int) -> Hyper:
-    return Hyper(np.full(d, 0.5 * math.log(d) + 0.2), -1.0, np.full(GROUPS, -0.5), -4.0)
+def _start(sizes: Sizes) -> Hyper:
+    lengths = np.concatenate([np.full(d, 0.2 + 0.5 * math.log(d)) for d in sizes.local])
+    return Hyper(lengths, _SCALES[: len(sizes.local)], _LINEAR[: sizes.linear] - 0.5, -4.0)
 
 
-def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[float, Array]]:
+def objective(data: Inputs, y: Array, known: Array, sizes: Sizes) -> Callable[[Array], tuple[float, Array]]:
     """Negative log posterior of packed log hyper-parameters and its gradient; ``known``: given noise variances (n,)."""
     from scipy.linalg.lapack import dpotrf, dpotri
 
-    n, d = len(y), int(data.owners.max()) + 1
-    mean, deviation = _prior(d)
-    parts = [data.linear[:, data.group == g] for g in range(GROUPS)]
+    n, (mean, deviation) = len(y), _prior(sizes)
+    parts = [data.linear[:, data.group == g] for g in range(sizes.linear)]
     grams = [part @ part.T for part in parts]  # once, as only their weights change
 
     def evaluate(theta: Array) -> tuple[float, Array]:
-        h = Hyper.unpack(theta)
-        z = data.near / np.exp(h.lengthscale)[data.owners]
-        r, decay = matern(z, z)
-        local, slope = (1.0 + r + r * r / 3.0) * decay, (-5.0 / 6.0) * (1.0 + r) * decay
-        s, noise, v = math.exp(h.scale), math.exp(h.noise), np.exp(h.linear)
-        k = 1.0 + s * local + sum(weight * gram for weight, gram in zip(v, grams, strict=True))
+        h = Hyper.unpack(theta, sizes)
+        s, noise, v = np.exp(h.scale), math.exp(h.noise), np.exp(h.linear)
+        near = [_Near.of(p, h.lengthscale) for p in data.local]
+        k = 1.0 + sum(a * p.value for a, p in zip(s, near, strict=True))
+        k += sum(weight * gram for weight, gram in zip(v, grams, strict=True))
         k[np.diag_indices(n)] += noise + known + _JITTER
         factor, failed = dpotrf(k, lower=1, clean=1)
         if failed:  # only where the line search tries something wild: step back
@@ -219,38 +131,53 @@ def objective(data: Inputs, y: Array, known: Array) -> Callable[[Array], tuple[f
         inverse += np.tril(inverse, -1).T
         alpha = inverse @ y
         gap = np.outer(alpha, alpha) - inverse
-        w = gap * slope * s
-        # sum_ij w_ij (z_ik - z_jk)^2 without the (n, n, k) array
-        distances = 2.0 * (w.sum(1) @ (z * z) - (z * (w @ z)).sum(0))
+        by_length = sum(p.by_length(gap * a, sum(sizes.local)) for a, p in zip(s, near, strict=True))
+        by_scale = [a * np.vdot(gap, p.value) for a, p in zip(s, near, strict=True)]
         by_linear = [weight * np.vdot(gap, gram) for weight, gram in zip(v, grams, strict=True)]
         tilt = (theta - mean) / deviation**2
-        gradient = np.concatenate(
-            [
-                -2.0 * np.bincount(data.owners, distances, d),
-                [s * (gap * local).sum()],
-                by_linear,
-                [noise * np.trace(gap)],
-            ]
-        )
+        gradient = np.concatenate([by_length, by_scale, by_linear, [noise * np.trace(gap)]])
         value = 0.5 * float(y @ alpha) + float(np.log(np.diag(factor)).sum()) + 0.5 * n * math.log(2 * math.pi)
         return value + 0.5 * float(((theta - mean) * tilt).sum()), tilt - 0.5 * gradient
 
     return evaluate
 
 
-def learn(data: Inputs, y: Array, known: Array, start: Hyper | None = None, steps: int = _STEPS) -> Hyper:
-    """Hyper-parameters for rows ``data`` and standardised targets ``y`` (n,)."""
+@dataclass(frozen=True)
+class _Near:
+    """A Matern part over training rows: scaled points ``z`` (n, k), whose lengthscales, value and slope (n, n)."""
+
+    z: Array
+    owners: NDArray[np.intp]
+    value: Array
+    slope: Array
+
+    @classmethod
+    def of(cls, part: Local, lengthscale: Array) -> _Near:
+        z = part.points / np.exp(lengthscale)[part.owners]
+        r, decay = matern(z, z)
+        return cls(z, part.owners, (1.0 + r + r * r / 3.0) * decay, (-5.0 / 6.0) * (1.0 + r) * decay)
+
+    def by_length(self, gap: Array, n: int) -> Array:
+        """(n,) slope of <gap, value> in each log lengthscale, without the (rows, rows, k) array of distances."""
+        w = gap * self.slope
+        distances = 2.0 * (w.sum(1) @ (self.z * self.z) - (self.z * (w @ self.z)).sum(0))
+        return np.asarray(-2.0 * np.bincount(self.owners, distances, n), np.float64)
+
+
+def learn(views: Views, task: Task, start: Hyper | None = None, steps: int = _STEPS) -> Hyper:
+    """Hyper-parameters for the rows of ``task``, searched from ``start``."""
     from scipy.optimize import minimize
 
-    d = int(data.owners.max()) + 1
+    sizes, data, y, known = views.sizes, views.inputs(task.encoded), task.y, task.known
     if len(y) > _HYPER_ROWS:
         rows = np.random.default_rng(0).permutation(len(y))[:_HYPER_ROWS]
         data, y, known = data.take(rows), y[rows], known[rows]
-    bounds = [(-3.0, 6.0)] * d + [(-8.0, 4.0)] + [(-9.0, 7.0)] * GROUPS + [(-11.0, 1.0)]
-    theta = (start or _start(d)).pack()
-    found = minimize(objective(data, y, known), theta, jac=True, method="L-BFGS-B", bounds=bounds,
+    bounds = [(-3.0, 6.0)] * sum(sizes.local) + [(-8.0, 4.0)] * len(sizes.local)
+    bounds += [(-9.0, 7.0)] * sizes.linear + [(-11.0, 1.0)]
+    theta = (start or _start(sizes)).pack()
+    found = minimize(objective(data, y, known, sizes), theta, jac=True, method="L-BFGS-B", bounds=bounds,
                      options={"maxiter": steps})
-    return Hyper.unpack(found.x)
+    return Hyper.unpack(found.x, sizes)
 
 
 @dataclass(frozen=True)
@@ -265,7 +192,7 @@ class GaussianProcess:
 
     @cached_property
     def train(self) -> Inputs:
-        return inputs(self.views, self.encoded)
+        return self.views.inputs(self.encoded)
 
     @property
     def noise(self) -> float:
@@ -277,21 +204,18 @@ class GaussianProcess:
         return np.asarray((self.alpha @ self.train.linear) * np.exp(self.hyper.linear)[self.train.group])
 
     def centre(self, encoded: Array) -> Array:
-        """Latent mean (n,): only the Matern part needs the rows one by one."""
-        mean, ls = np.empty(len(encoded)), np.exp(self.hyper.lengthscale)[self.train.owners]
-        near = self.train.near / ls
+        """Latent mean (n,): only the Matern parts need the rows one by one."""
+        mean = np.empty(len(encoded))
         for i in range(0, len(encoded), _CHUNK):
-            rows = inputs(self.views, encoded[i : i + _CHUNK])
-            r, decay = matern(rows.near / ls, near)
-            local = ((r * (1.0 / 3.0) + 1.0) * r + 1.0) * decay
-            mean[i : i + _CHUNK] = math.exp(self.hyper.scale) * (local @ self.alpha) + rows.linear @ self.slopes
+            rows = self.views.inputs(encoded[i : i + _CHUNK])
+            mean[i : i + _CHUNK] = local(self.hyper, rows, self.train) @ self.alpha + rows.linear @ self.slopes
         return np.asarray(mean + self.alpha.sum())
 
     def moments(self, encoded: Array) -> tuple[Array, Array]:
         """Latent mean and variance, each (n,), in chunks so that 50,000 rows need no 50,000 x n matrix."""
         mean, var = np.empty(len(encoded)), np.empty(len(encoded))
         for i in range(0, len(encoded), _CHUNK):
-            rows = inputs(self.views, encoded[i : i + _CHUNK])
+            rows = self.views.inputs(encoded[i : i + _CHUNK])
             cross = kernel(self.hyper, rows, self.train)
             mean[i : i + _CHUNK] = cross @ self.alpha
             explained = ((cross @ self.whiten.T) ** 2).sum(1)
@@ -300,7 +224,7 @@ class GaussianProcess:
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
         """Latent mean (..., q) and covariance (..., q, q)."""
-        rows = inputs(self.views, encoded)
+        rows = self.views.inputs(encoded)
         cross = kernel(self.hyper, rows, self.train)
         white = cross @ self.whiten.T
         return cross @ self.alpha, kernel(self.hyper, rows, rows) - white @ np.swapaxes(white, -1, -2)
@@ -310,12 +234,11 @@ class GaussianProcess:
         return State({}, arrays | {"encoded": self.encoded, "alpha": self.alpha, "whiten": self.whiten}, {})
 
 
-
 def condition(views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array) -> GaussianProcess:
     """The posterior for fixed hyper-parameters: (n, k) rows, standardised (n,) targets, given noise variances (n,)."""
     from scipy.linalg import cholesky, solve_triangular
 
-    data = inputs(views, encoded)
+    data = views.inputs(encoded)
     k = kernel(hyper, data, data)
     k[np.diag_indices(len(y))] += math.exp(hyper.noise) + known + _JITTER
     # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
@@ -338,13 +261,13 @@ def restore(schema: Schema, state: State) -> GaussianProcess:
     """Inverse of ``GaussianProcess.state``."""
     a = state.arrays
     views = Views(schema, a["shift"], a["scale"])
-    return GaussianProcess(views, Hyper.unpack(a["theta"]), a["encoded"], a["alpha"], a["whiten"])
+    return GaussianProcess(views, Hyper.unpack(a["theta"], views.sizes), a["encoded"], a["alpha"], a["whiten"])
 
 
 def fit(task: Task, start: Hyper | None = None) -> Fitted:
     """Hyper-parameters (searched from ``start``), posterior and closed-form leave-one-out predictions."""
     views = Views.of(task.schema, task.encoded)
-    hyper = learn(inputs(views, task.encoded), task.y, task.known, start)
+    hyper = learn(views, task, start)
     core = condition(views, hyper, task.encoded, task.y, task.known)
     # Rasmussen & Williams (2006), eq. 5.12
     left_out = task.y - core.alpha / (core.whiten**2).sum(0)
@@ -356,11 +279,11 @@ def _forward_z(task: Task) -> Array:
     found = [np.zeros(0)]
     for past, rest in forward(len(task)):
         views = Views.of(task.schema, task.encoded[past])
-        location, known = float(task.y[past].mean()), task.known[past]
-        scale = float(task.y[past].std()) or 1.0
-        y, known = (task.y[past] - location) / scale, known / scale**2
-        hyper = learn(inputs(views, task.encoded[past]), y, known, steps=_FORWARD_STEPS)
-        mean, var = condition(views, hyper, task.encoded[past], y, known).moments(task.encoded[rest])
+        location, scale = float(task.y[past].mean()), float(task.y[past].std()) or 1.0
+        y, known = (task.y[past] - location) / scale, task.known[past] / scale**2
+        first = replace(task, encoded=task.encoded[past], y=y, known=known)
+        hyper = learn(views, first, steps=_FORWARD_STEPS)
+        mean, var = condition(views, hyper, first.encoded, first.y, first.known).moments(task.encoded[rest])
         error = (task.y[rest] - location) / scale - mean
         found.append(error / np.sqrt(var + math.exp(hyper.noise) + task.known[rest] / scale**2))
     return np.concatenate(found)

@@ -15,6 +15,7 @@ import numpy as np
 
 from predictors import boosted, gp
 from predictors.core import Fitted, State, Task
+from predictors.inputs import Views
 from predictors.schema import Array
 
 _FEWEST = 8  # rows, below which a fold is too small to choose a penalty
@@ -100,5 +101,5 @@ def _ridge_held_out(task: Task) -> Array:
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import cross_val_predict
 
-    linear, _ = gp.Views.of(task.schema, task.encoded).linear(task.encoded)
+    linear = Views.of(task.schema, task.encoded).inputs(task.encoded).linear
     return np.asarray(cross_val_predict(RidgeCV(np.logspace(-4, 2, 13)), linear, task.y, cv=list(task.folds())))

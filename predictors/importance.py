@@ -24,7 +24,7 @@ _CELL, _LEFT, _TOP = 20, 150, 90  # pixels
 def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
     """Share of each feature, summing to 1, by measure, for as many measures as the kind has.
 
-    "ard" (process): variance of the linear part's contribution plus that of the Matern part to first order, s * var(x)
+    "ard" (process): variance of the linear part's contribution plus that of the Matern parts to first order, s * var(x)
     / lengthscale^2. "gain" (trees): total loss reduction of a feature's splits. "shap" (trees, with rows ``X``): mean
     absolute SHAP value (Lundberg & Lee, 2017, as XGBoost computes it).
     """
@@ -83,11 +83,12 @@ def _text(x: int, y: int, text: str, anchor: str) -> str:
 def _relevance(process: GaussianProcess) -> Array:
     """(d,) prior variance that each feature accounts for, over the training rows."""
     hyper, train = process.hyper, process.train
-    weights = np.exp(hyper.linear)[train.group] * (train.linear.T @ process.alpha)
-    straight = _by(process.views.linear_owners(), weights**2 * train.linear.var(axis=0))
-    lengths = np.exp(hyper.lengthscale)[train.owners]
-    curved = _by(train.owners, np.exp(hyper.scale) * train.near.var(axis=0) / lengths**2)
-    return straight + curved
+    straight = (process.slopes**2 * train.linear.var(axis=0)) @ process.views.linear_shares
+    lengths = np.exp(hyper.lengthscale)
+    curved = np.zeros(len(lengths))
+    for scale, part in zip(np.exp(hyper.scale), train.local, strict=True):
+        np.add.at(curved, part.owners, scale * part.points.var(axis=0) / lengths[part.owners] ** 2)
+    return np.asarray(straight + curved @ process.views.local_shares)
 
 
 def _by(owners: NDArray[np.intp], values: Array) -> Array:

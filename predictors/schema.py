@@ -24,11 +24,16 @@ KINDS = ("ordinal", "nominal", "numeric")
 
 @dataclass(frozen=True)
 class Feature:
-    """One column. ``values``: levels of an ordinal (numbers, any order) or a nominal (text, numbers or booleans)."""
+    """One column. ``values``: levels of an ordinal (numbers, any order) or a nominal (text, numbers or booleans).
+
+    ``group``: what layers have in common, such as "width" for the ordinals width0, width1, ...; features of one group and
+    as many levels are also learned from in total, which needs fewer measurements than what each of them contributes.
+    """
 
     name: str
     kind: str
     values: tuple[Any, ...] = ()
+    group: str = ""
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
@@ -49,6 +54,15 @@ class Feature:
     def width(self) -> int:
         """Columns it takes in the encoded matrix."""
         return len(self.values) if self.kind == "nominal" else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        group = {"group": self.group} if self.group else {}
+        return {"name": self.name, "kind": self.kind, "values": list(self.values)} | group
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Feature:
+        """Inverse of ``to_dict``. Raises KeyError or TypeError when something is missing or of the wrong type."""
+        return cls(str(data["name"]), str(data["kind"]), tuple(data["values"]), str(data.get("group", "")))
 
 
 @dataclass(frozen=True)
@@ -120,14 +134,14 @@ class Schema:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        features = [{"name": f.name, "kind": f.kind, "values": list(f.values)} for f in self.features]
+        features = [f.to_dict() for f in self.features]
         return {"features": features, "target": self.target, "unit": self.unit, "log": self.log, "closed": self.closed}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
         """Inverse of ``to_dict``. Raises PredictorError when a field is missing or of the wrong type."""
         try:
-            features = tuple(Feature(str(f["name"]), str(f["kind"]), tuple(f["values"])) for f in data["features"])
+            features = tuple(Feature.from_dict(f) for f in data["features"])
             text = (str(data["target"]), str(data["unit"]))
             return cls(features, *text, log=bool(data["log"]), closed=bool(data["closed"]))
         except (KeyError, TypeError) as error:

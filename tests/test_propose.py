@@ -1,7 +1,6 @@
 """What is proposed: nothing twice, the same for the same log, within fixed genes and known constraints, and it helps."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -211,27 +210,10 @@ def test_a_hard_run_ends_normally(odd):
 def test_surrogates_read_rows_as_their_schema_would():
     designs = SPACE.sobol(60, 1)
     sizes = View(None, lambda ds: {"size": np.arange(len(ds))})
-    for view in (View(), View(frozenset({"depth", "w3", "cell"})), sizes, View(sums=True), replace(sizes, sums=True)):
+    for view in (View(), View(frozenset({"depth", "w3", "cell"})), sizes):
         inputs = Inputs(SPACE, SPACE.rows(designs))
         schema = view.schema(SPACE, "accuracy", log=False)
         np.testing.assert_array_equal(inputs.encoded(view), schema.encode(inputs.table(view)))
-
-
-def test_what_layers_share_is_summed_up():
-    gated = [Choice(f"layer{i}_bits", [2, 4, 8], {"depth": [3]} if i == 3 else None) for i in range(4)]
-    kinds = [Choice(f"kind{i}", ["a", "b"]) for i in range(4)]
-    widths = [Choice(f"width{i}", [1, 2, 3][: 2 + i // 3]) for i in range(5)]
-    space = SearchSpace([Choice("depth", [2, 3]), *gated, *kinds], widths)
-    view, one = View(sums=True), dict.fromkeys(space.names, 1) | {f"kind{i}": "a" for i in range(4)} | {"depth": 2}
-    one |= {"layer0_bits": 8, "layer1_bits": 2, "layer2_bits": 2}
-    del one["layer3_bits"]
-    rows = space.rows([one, one | {"depth": 3, "layer3_bits": 4}])
-    assert list(view.repeated(space)) == ["sum of layer*_bits (3)"]  # no texts, nor three of a length
-    np.testing.assert_allclose(view.totals(space, rows), [[5 / 3, 7 / 3]])
-    assert View(frozenset({"depth", "layer0_bits"}), sums=True).repeated(space) == {}
-    assert View().totals(space, rows) == []
-    inputs = Inputs(space, rows)
-    np.testing.assert_array_equal(inputs.encoded(view), view.schema(space, "accuracy", log=False).encode(inputs.table(view)))
 
 
 def test_alike_layers_are_learned_from_fewer_measurements():

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from predictors_data import designs, space, truth
 
 from predictors import gp
 from predictors.core import Task
+from predictors.inputs import Views
 
 gpytorch = pytest.importorskip("gpytorch")
 torch = pytest.importorskip("torch")
+
+#: the six kernels have a total
+SPACE = replace(space(), features=tuple(replace(f, group=f.name[:6]) for f in space().features))
 
 
 @pytest.fixture
 def task() -> Task:
     rows = designs(40, 2)
     y = np.array([truth(r) for r in rows])
-    return Task(space(), space().encode(rows), (y - y.mean()) / y.std(), np.linspace(0, 0.01, 40))
+    return Task(SPACE, SPACE.encode(rows), (y - y.mean()) / y.std(), np.linspace(0, 0.01, 40))
 
 
 @pytest.fixture
 def hyper(task: Task) -> gp.Hyper:
-    return gp.Hyper(np.random.default_rng(0).normal(0.5, 0.3, len(task.schema.features)), -0.3,
-                    np.array([0.2, -0.4, 0.1]), -3.0)
+    sizes = Views.of(task.schema, task.encoded).sizes
+    assert len(sizes.local) == 2
+    lengthscale = np.random.default_rng(0).normal(0.5, 0.3, sum(sizes.local))
+    return gp.Hyper(lengthscale, np.array([-0.3, -0.8]), np.array([0.2, -0.4, 0.1, -0.2, 0.3]), -3.0)
 
 
 def test_gradient_is_the_slope_of_the_objective(task: Task, hyper: gp.Hyper) -> None:
-    views = gp.Views.of(task.schema, task.encoded)
-    evaluate = gp.objective(gp.inputs(views, task.encoded), task.y, task.known)
+    views = Views.of(task.schema, task.encoded)
+    evaluate = gp.objective(views.inputs(task.encoded), task.y, task.known, views.sizes)
     theta, step = hyper.pack(), 1e-5
     slopes = [(evaluate(theta + e)[0] - evaluate(theta - e)[0]) / (2 * step) for e in step * np.eye(len(theta))]
     np.testing.assert_allclose(evaluate(theta)[1], slopes, rtol=1e-5, atol=1e-6)
@@ -36,27 +44,29 @@ def test_gradient_is_the_slope_of_the_objective(task: Task, hyper: gp.Hyper) -> 
 
 def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> None:
     """The same kernel, put together from gpytorch's parts."""
-    views = gp.Views.of(task.schema, task.encoded)
-    data = gp.inputs(views, task.encoded)
-    width = data.near.shape[1]
-    local = gpytorch.kernels.ScaleKernel(
-        gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=width, active_dims=range(width))
-    )
-    local.base_kernel.lengthscale = torch.tensor(np.exp(hyper.lengthscale)[data.owners])
-    local.outputscale = torch.tensor(np.exp(hyper.scale))
-    constant = gpytorch.kernels.ConstantKernel()
-    constant.constant = torch.tensor([1.0])
-    kernel = local + constant
-    for g in range(gp.GROUPS):
-        linear = gpytorch.kernels.LinearKernel(active_dims=width + np.flatnonzero(data.group == g))
-        linear.variance = torch.tensor(np.exp(hyper.linear[g]))
+    views = Views.of(task.schema, task.encoded)
+    data = views.inputs(task.encoded)
+    columns = [*(p.points for p in data.local), data.linear]
+    starts = np.cumsum([0] + [c.shape[1] for c in columns])
+    kernel = gpytorch.kernels.ConstantKernel()
+    kernel.constant = torch.tensor([1.0])
+    for part, start, scale in zip(data.local, starts, hyper.scale, strict=False):
+        width = part.points.shape[1]
+        matern = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=width, active_dims=start + np.arange(width))
+        matern.lengthscale = torch.tensor(np.exp(hyper.lengthscale)[part.owners])
+        local = gpytorch.kernels.ScaleKernel(matern)
+        local.outputscale = torch.tensor(np.exp(scale))
+        kernel = kernel + local
+    for g, weight in enumerate(np.exp(hyper.linear)):
+        linear = gpytorch.kernels.LinearKernel(active_dims=starts[-2] + np.flatnonzero(data.group == g))
+        linear.variance = torch.tensor(weight)
         kernel = kernel + linear
 
     class Exact(gpytorch.models.ExactGP):
         def __init__(self) -> None:
             noise = torch.tensor(np.exp(hyper.noise) + task.known + 1e-8)
             likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(noise=noise)
-            x = torch.tensor(np.concatenate([data.near, data.linear], axis=1))
+            x = torch.tensor(np.concatenate(columns, axis=1))
             super().__init__(x[:30], torch.tensor(task.y[:30]), likelihood)
             self.x, self.likelihood.noise_covar.noise = x, noise[:30]
 
@@ -74,9 +84,9 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
     np.testing.assert_allclose(ours[0], mean, atol=1e-6)
     np.testing.assert_allclose(ours[1], covariance, atol=1e-6)
     np.testing.assert_allclose(core.moments(task.encoded[30:])[1], np.diag(covariance), atol=1e-6)
-    center, spread = gp._prior(len(task.schema.features))
+    center, spread = gp._prior(views.sizes)
     penalty = 0.5 * float((((hyper.pack() - center) / spread) ** 2).sum())
-    value = gp.objective(data.take(slice(30)), task.y[:30], task.known[:30])(hyper.pack())[0]
+    value = gp.objective(data.take(slice(30)), task.y[:30], task.known[:30], views.sizes)(hyper.pack())[0]
     assert value == pytest.approx(penalty - likelihood, abs=1e-5)
 
 
