@@ -1,16 +1,46 @@
-"""What every elastic family shares: finding its extreme sub-networks and reading genes."""
+"""What every elastic family shares: extreme sub-networks, reading genes, and genes of blocks that may be absent."""
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from cimbo.space import Choice
 from cimbo.workload import pick
 
 
-def extreme(choices: list[Choice], best: Callable[[tuple], Any]) -> dict[str, Any]:
-    """Every gene at ``best`` (min or max) of its values; genes whose parents make them inactive are left out."""
-    genes = {choice.name: best(choice.values) for choice in choices}
-    return {choice.name: genes[choice.name] for choice in choices if active(choice, genes)}
+class Family(ABC):
+    """A family that is described by its genes; the other half of `cimbo.networks.Network` is a workload."""
+
+    name: str
+
+    @abstractmethod
+    def choices(self) -> list[Choice]:
+        """The genes, in a fixed order."""
+
+    def largest(self) -> dict[str, Any]:
+        """Every active gene at its largest value."""
+        return self._extreme(max)
+
+    def smallest(self) -> dict[str, Any]:
+        """Every active gene at its smallest value."""
+        return self._extreme(min)
+
+    def reader(self, subnet: Mapping) -> Callable[[str], Any]:
+        """A function from a gene's name to its value in ``subnet``. It raises BadInput for one missing or not listed."""
+        return lambda name: pick(self.name, subnet, name, self._values[name])
+
+    @cached_property
+    def _genes(self) -> list[Choice]:
+        return self.choices()
+
+    @cached_property
+    def _values(self) -> dict[str, tuple]:
+        return {choice.name: choice.values for choice in self._genes}
+
+    def _extreme(self, best: Callable[[tuple], Any]) -> dict[str, Any]:
+        genes = {choice.name: best(choice.values) for choice in self._genes}
+        return {choice.name: genes[choice.name] for choice in self._genes if active(choice, genes)}
 
 
 def active(choice: Choice, genes: Mapping[str, Any]) -> bool:
@@ -18,10 +48,11 @@ def active(choice: Choice, genes: Mapping[str, Any]) -> bool:
     return all(genes[parent] in values for parent, values in choice.active_if.items())
 
 
-def reader(where: str, subnet: Mapping, choices: list[Choice]) -> Callable[[str], Any]:
-    """A function from a gene's name to its checked value. Raises BadInput on a missing gene or a value not listed."""
-    allowed = {choice.name: choice.values for choice in choices}
-    return lambda name: pick(where, subnet, name, allowed[name])
+def block_choices(depth: Choice, block: int, values: Mapping[str, Sequence]) -> list[Choice]:
+    """The genes ``values`` (name -> what it may be) of a block that exists where ``depth`` is at least ``block``."""
+    deep = [d for d in depth.values if int(d) >= block]
+    active_if = {depth.name: deep} if len(deep) < len(depth.values) else None
+    return [Choice(name, list(listed), active_if) for name, listed in values.items()]
 
 
 def divisible(channels: float, by: int = 8) -> int:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
-from cimbo.networks.elastic import divisible, extreme, reader
+from cimbo.networks.elastic import Family, block_choices, divisible
 from cimbo.space import Choice
 from cimbo.workload import Layer, Workload, conv, linear, vector_work
 
@@ -33,7 +33,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class MobileNet:
+class MobileNet(Family):
     """Elastic resolution, depth of each stage, and kernel and expansion of each block.
 
     ``stem(resolution)`` gives the layers before the stages; ``back(size, channels)`` those after them.
@@ -54,24 +54,16 @@ class MobileNet:
         """``resolution``, then for each stage ``depth_s`` and for each of its blocks ``kernel_s_b``, ``expand_s_b``."""
         genes = [Choice("resolution", list(self.resolutions))]
         for stage in range(1, len(self.stages) + 1):
-            genes.append(Choice(f"depth_{stage}", list(self.depths)))
+            depth = Choice(f"depth_{stage}", list(self.depths))
+            genes.append(depth)
             for block in range(1, max(self.depths) + 1):
-                genes += self._block_choices(stage, block)
+                values = {f"kernel_{stage}_{block}": self.kernels, f"expand_{stage}_{block}": self.expands}
+                genes += block_choices(depth, block, values)
         return genes
-
-    def _block_choices(self, stage: int, block: int) -> list[Choice]:
-        depths = [depth for depth in self.depths if depth >= block]
-        active_if = {f"depth_{stage}": depths} if len(depths) < len(self.depths) else None
-        values = {f"kernel_{stage}_{block}": self.kernels, f"expand_{stage}_{block}": self.expands}
-        return [Choice(name, list(listed), active_if) for name, listed in values.items()]
-
-    @cached_property
-    def _genes(self) -> list[Choice]:
-        return self.choices()
 
     def workload(self, subnet: Mapping) -> Workload:
         """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
-        gene = reader(self.name, subnet, self._genes)
+        gene = self.reader(subnet)
         layers = self.stem(gene("resolution"))
         size, width = -(-gene("resolution") // self.stem_stride), self.stem_width
         for number, stage in enumerate(self.stages, 1):
@@ -82,14 +74,6 @@ class MobileNet:
                 layers += bottleneck(f"stage_{number}.block_{block}", spec)
                 size, width = -(-size // stride), stage.width
         return Workload(self.name, tuple(layers + self.back(size, width)))
-
-    def largest(self) -> dict:
-        """Every gene at its largest value."""
-        return extreme(self._genes, max)
-
-    def smallest(self) -> dict:
-        """Every active gene at its smallest value."""
-        return extreme(self._genes, min)
 
 
 @lru_cache(maxsize=4096)

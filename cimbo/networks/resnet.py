@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
-from cimbo.networks.elastic import divisible, extreme, reader
+from cimbo.networks.elastic import Family, block_choices, divisible
 from cimbo.space import Choice
 from cimbo.workload import Layer, Workload, conv, linear, vector_work
 
@@ -13,7 +13,7 @@ _STEM, _CLASSES, _RESOLUTION = 64, 1000, 224
 
 
 @dataclass(frozen=True)
-class ResNet50:
+class ResNet50(Family):
     """Once-for-All ResNet-50-D (Cai et al., 2020), 224 x 224 images.
 
     ``depth_stem`` 2 adds a residual convolution to the stem (0 and 1 of the original are one network); ``depth_s``
@@ -30,20 +30,15 @@ class ResNet50:
         widths = list(self.widths)
         genes = [Choice("depth_stem", [0, 2]), Choice("width_stem_mid", widths), Choice("width_stem_out", widths)]
         for stage, (_, base, _) in enumerate(_STAGES, 1):
-            genes += [Choice(f"width_{stage}", widths), Choice(f"depth_{stage}", list(self.depths))]
+            depth = Choice(f"depth_{stage}", list(self.depths))
+            genes += [Choice(f"width_{stage}", widths), depth]
             for block in range(1, base + max(self.depths) + 1):
-                depths = [depth for depth in self.depths if base + depth >= block]
-                active_if = {f"depth_{stage}": depths} if len(depths) < len(self.depths) else None
-                genes.append(Choice(f"expand_{stage}_{block}", list(self.expands), active_if))
+                genes += block_choices(depth, block - base, {f"expand_{stage}_{block}": self.expands})
         return genes
-
-    @cached_property
-    def _genes(self) -> list[Choice]:
-        return self.choices()
 
     def workload(self, subnet: Mapping) -> Workload:
         """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
-        gene = reader(self.name, subnet, self._genes)
+        gene = self.reader(subnet)
         middle = divisible(divisible(_STEM * gene("width_stem_mid")) // 2)
         width = divisible(_STEM * gene("width_stem_out"))
         layers, size = _stem(middle, width, gene("depth_stem")), -(-_RESOLUTION // 4)
@@ -56,14 +51,6 @@ class ResNet50:
                 size, width = -(-size // step), outputs
         head = linear("head", 1, (width, _CLASSES), work=vector_work(pool=size * size * width))
         return Workload(self.name, (*layers, head))
-
-    def largest(self) -> dict:
-        """Every gene at its largest value."""
-        return extreme(self._genes, max)
-
-    def smallest(self) -> dict:
-        """Every active gene at its smallest value."""
-        return extreme(self._genes, min)
 
 
 def _relu(elements: int) -> int:

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
-from cimbo.networks.elastic import extreme, reader
+from cimbo.networks.elastic import Family, block_choices
 from cimbo.space import Choice
 from cimbo.workload import Layer, Workload, attention, linear, vector_work
 
 
 @dataclass(frozen=True)
-class Transformer:
+class Transformer(Family):
     """Blocks of multi-head attention and a GELU feed-forward layer on ``tokens`` tokens of width ``embed``.
 
     ``ffn`` lists the values of the gene ``{ffn_gene}_i``: hidden widths, or multiples of the embedding when
@@ -33,23 +33,16 @@ class Transformer:
 
     def choices(self) -> list[Choice]:
         """``depth``, ``embed`` where elastic, then ``heads_i`` and the feed-forward gene for each block, 1-based."""
-        blocks = [choice for block in range(1, max(self.depths) + 1) for choice in self._block_choices(block)]
-        embed = [Choice("embed", list(self.embeds))] if len(self.embeds) > 1 else []
-        return [Choice("depth", list(self.depths)), *embed, *blocks]
-
-    def _block_choices(self, block: int) -> list[Choice]:
-        depths = [depth for depth in self.depths if depth >= block]
-        active_if = {"depth": depths} if len(depths) < len(self.depths) else None
-        values = {f"heads_{block}": self.heads, f"{self.ffn_gene}_{block}": self.ffn}
-        return [Choice(name, list(listed), active_if) for name, listed in values.items()]
-
-    @cached_property
-    def _genes(self) -> list[Choice]:
-        return self.choices()
+        genes = [depth := Choice("depth", list(self.depths))]
+        if len(self.embeds) > 1:
+            genes.append(Choice("embed", list(self.embeds)))
+        for block in range(1, max(self.depths) + 1):
+            genes += block_choices(depth, block, {f"heads_{block}": self.heads, f"{self.ffn_gene}_{block}": self.ffn})
+        return genes
 
     def workload(self, subnet: Mapping) -> Workload:
         """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
-        gene = reader(self.name, subnet, self._genes)
+        gene = self.reader(subnet)
         embed = gene("embed") if len(self.embeds) > 1 else self.embeds[0]
         layers = self.front(embed)
         for block in range(1, gene("depth") + 1):
@@ -57,14 +50,6 @@ class Transformer:
             size = (embed, gene(f"heads_{block}"), self.head_size, hidden)
             layers += _block(f"block_{block}", self.tokens, size)
         return Workload(self.name, tuple(layers + self.back(embed)), self.table(embed))
-
-    def largest(self) -> dict:
-        """Every gene at its largest value."""
-        return extreme(self._genes, max)
-
-    def smallest(self) -> dict:
-        """Every active gene at its smallest value."""
-        return extreme(self._genes, min)
 
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
