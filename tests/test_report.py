@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import cimbo.report
 from cimbo import BadInput, Choice, Constraint, Objective, SearchSpace, Study
 from cimbo.objectives import candidate
-from cimbo.report import axes, facts, quantity, statistics
+from cimbo.report import axes, facts, quantity, scatter, statistics
 from cimbo.report.markup import tag, text
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -244,6 +244,18 @@ def test_points_are_told_apart() -> None:
     assert "80.00 ± 1.6" in page  # 1.645 standard deviations
     assert "not verified" not in report(study)
     assert len(known.verified) + len(known.infeasible) + len(known.failed) == 100
+
+
+def test_a_reference_far_away_is_named_and_does_not_flatten_the_picture() -> None:
+    study = told([Objective("accuracy", "max", -900.0), Objective("latency_ms", "min", 1e9)], *measured(15))
+    known = facts.gather(study)
+    drawn = scatter.view(known, *known.problem.objectives)
+    values = [r.metrics["accuracy"] for r in known.verified]
+    assert drawn.y_axis.high - drawn.y_axis.low < 1.2 * (max(values) - min(values))
+    page = report(study)
+    assert "↓ reference −900" in page
+    assert "reference 1e9\u00a0ms →" in page
+    assert 'class="reference"' not in page
 
 
 def test_it_is_a_pure_function() -> None:

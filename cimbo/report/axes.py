@@ -33,6 +33,10 @@ class Axis:
         """The same measured from the top, as SVG counts."""
         return round(100 - self.at(value), 2)
 
+    def beyond(self, value: float) -> int:
+        """1 for a value above the axis, -1 for one below, 0 for one on it."""
+        return int(value > self.high) - int(value < self.low)
+
     def ticks(self) -> list[tuple[float, str]]:
         """Places worth a label, with the label."""
         return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)

@@ -19,9 +19,15 @@ def section(facts: Facts, about: Mapping[str, str]) -> Markup:
     """What the caller says of this report, then what the study itself knows."""
     plain = {k: v for k, v in facts.started_as.items() if isinstance(v, str | int | float | None)}
     entries = [*about.items(), *_known(facts), *plain.items()]
-    lines = [join([tag("dt", name), tag("dd", value)]) for name, value in entries]
+    shown = [(name, _command(str(value)) if name == "command" else value) for name, value in entries]
+    lines = [join([tag("dt", name), tag("dd", value)]) for name, value in shown]
     nested = [_stored(name, value) for name, value in facts.started_as.items() if name not in plain]
     return join([tag("dl", *lines, class_="provenance"), *nested])
+
+
+def _command(value: str) -> Markup:
+    """A command whose options no browser breaks after their hyphens."""
+    return tag("code", join([tag("span", word, class_="word") for word in value.split()], " "))
 
 
 def _known(facts: Facts) -> list[tuple[str, str]]:

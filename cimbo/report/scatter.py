@@ -61,14 +61,13 @@ def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | 
 
 
 def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True) -> View:
-    """The picture of ``y`` against ``x`` with axes around all that it shows."""
+    """The picture of ``y`` against ``x`` with axes around all designs that it shows; a reference may lie beyond."""
 
     def axis_of(objective: Objective) -> Axis:
         name = objective.name
         shown = [r.metrics[name] for r in facts.records if name in r.metrics]
         guesses = [v for g in _guesses(facts) if (p := g.get(name)) for v in _span(p)]
-        reference = [] if objective.reference is None else [objective.reference]
-        return axis(f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses, *reference])
+        return axis(f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses])
 
     return View(facts, y, x, axis_of(x) if x else counts("evaluation", len(facts.records)), axis_of(y), first)
 
@@ -210,17 +209,21 @@ def _corner(view: View) -> plots.Place:
 
 
 def _references(view: View) -> Iterator[Markup]:
+    """The references as lines; one beyond the picture is named at the side where it lies."""
     if view.y.reference is not None:
-        at = f"{view.y_axis.down(view.y.reference):g}%"
-        yield tag("line", x1="0", x2="100%", y1=at, y2=at, class_="reference")
-        name = f"reference {amount(view.y.name, view.y.reference)}"
-        yield tag("text", name, x="100%", y=at, dx="-4", dy="-5", class_="note end")
+        name, at = f"reference {amount(view.y.name, view.y.reference)}", f"{view.y_axis.down(view.y.reference):g}%"
+        beyond = view.y_axis.beyond(view.y.reference)
+        if beyond == 0:
+            yield tag("line", x1="0", x2="100%", y1=at, y2=at, class_="reference")
+        dy = "12" if beyond > 0 else "-5"
+        yield tag("text", {0: "", 1: "↑ ", -1: "↓ "}[beyond] + name, x="100%", y=at, dx="-4", dy=dy, class_="note end")
     if view.x and view.x.reference is not None:
-        at = f"{view.x_axis.at(view.x.reference):g}%"
-        yield tag("line", x1=at, x2=at, y1="0", y2="100%", class_="reference")
-        right = view.x_axis.at(view.x.reference) > 50
-        name, shift = f"reference {amount(view.x.name, view.x.reference)}", "-6" if right else "6"
-        yield tag("text", name, x=at, y="0", dx=shift, dy="12", class_="note end" if right else "note")
+        name, at = f"reference {amount(view.x.name, view.x.reference)}", f"{view.x_axis.at(view.x.reference):g}%"
+        beyond, right = view.x_axis.beyond(view.x.reference), view.x_axis.at(view.x.reference) > 50
+        if beyond == 0:
+            yield tag("line", x1=at, x2=at, y1="0", y2="100%", class_="reference")
+        name = {0: name, 1: f"{name} →", -1: f"← {name}"}[beyond]
+        yield tag("text", name, x=at, y="0", dx="-6" if right else "6", dy="12", class_="note end" if right else "note")
 
 
 def section(facts: Facts) -> Markup:
