@@ -84,6 +84,10 @@ def test_the_bottleneck_is_what_most_time_waits_for():
     assert compute["bound"] == "compute"
     assert 0 < compute["layer_share"] <= 1
     assert compute["share"] >= 1 / 6  # of six bounds the largest
+    assert compute["genes"] == ["columns_per_adc", "pes", "macros_per_pe"]
+    at_its_end = wide | {"columns_per_adc": 1, "pes": 64}
+    told = bottleneck(hardware.explain(VIT.workload(VIT.largest()), wide), at_its_end, SPACE.hardware)
+    assert told["genes"] == ["macros_per_pe"]  # the others have no wider value left
 
 
 def test_neighbours_that_were_beaten_are_dominated_or_break_a_limit(study):
@@ -99,6 +103,7 @@ def test_neighbours_that_were_beaten_are_dominated_or_break_a_limit(study):
                 assert min(n.margins.values()) >= 0 < max(n.margins.values())
             else:
                 assert n.metrics["area_mm2"] > problem.constraints[0].bound
+                assert list(n.broken) == [problem.constraints[0]]
 
 
 def test_a_step_of_one_gene_costs_what_simulating_it_costs(study):

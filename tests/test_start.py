@@ -151,13 +151,16 @@ def test_a_line_of_progress_never_wraps_and_keeps_what_fits(parts, width):
     assert (line == whole) == (len(whole) <= width) or len(whole) == len(line)
 
 
-def _on_a_terminal(columns, **more):
-    """What a search of two designs writes on a terminal of so many columns."""
-    program = (
-        "from cimbo import *\nfrom cimbo.cli.progress import Progress\n"
-        "s = Study.open(None, SearchSpace([Choice('a', [1, 2, 3])]), [Objective('y', 'max', 0.0)])\n"
-        "with Progress(0) as p: s.optimize(lambda d: {'y': float(d['a'])}, 2, listener=p)"
-    )
+SEARCH = (
+    "from cimbo import *\nfrom cimbo.cli.progress import Progress\n"
+    "s = Study.open(None, SearchSpace([Choice('a', [1, 2, 3])]), [Objective('y', 'max', 0.0)])\n"
+    "with Progress(0) as p: s.optimize(lambda d: {'y': float(d['a'])}, 2, listener=p)"
+)
+TABLE = "from cimbo.cli.output import emit\nemit('table', [{'key': 'abc', 'genes': 'x' * 60}], None)"
+
+
+def _on_a_terminal(columns, program=SEARCH, **more):
+    """What a search of two designs, or another program, writes on a terminal of so many columns."""
     terminal, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")} | more
@@ -179,6 +182,18 @@ def test_progress_on_a_narrow_terminal_stays_on_its_line_and_has_no_colour():
     lines = [part for line in said.split("\n") for part in line.split("\r")]
     assert max(map(len, lines)) < 24
     assert "2/2 evaluations" in said
+
+
+def test_a_table_is_cut_to_the_terminal_and_says_so_but_whole_in_a_pipe():
+    said = _on_a_terminal(40, TABLE)
+    rows = [line.rstrip("\r") for line in said.splitlines() if line.startswith(("key", "abc"))]
+    assert [len(row) for row in rows] == [10, 40]
+    assert rows[1].endswith("x…")
+    assert "cut to 40 columns" in said
+    assert "cut to" not in _on_a_terminal(80, TABLE)
+    piped = subprocess.run([sys.executable, "-c", TABLE], capture_output=True, text=True, env=os.environ | {"COLUMNS": "40"})
+    assert "x" * 60 in piped.stdout
+    assert not piped.stderr
 
 
 def test_progress_on_a_terminal_that_cannot_write_over_is_lines():

@@ -67,7 +67,10 @@ def _tree(module: str) -> ast.Module:
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="cimbo")
 def cimbo() -> None:
-    """Search neural sub-networks and compute-in-memory chips together."""
+    """Search neural sub-networks and compute-in-memory chips together.
+
+    New here: cimbo demo. Then: cimbo optimize --budget 200.
+    """
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

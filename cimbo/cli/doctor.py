@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import click
 from cimbo.cli.options import json_object, positive, simulator_options_option
 from cimbo.cli.output import emit, format_option
 from cimbo.config import DEFAULT_PRESET, Config, load, preset
-from cimbo.testing import Finding, failures
+from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
 
 #: extra -> (the module it brings, what it is for)
@@ -36,6 +37,7 @@ EXTRAS = {
 _CORE = ("cimbo", "torch", "botorch", "gpytorch", "numpy", "scipy", "scikit-learn", "safetensors")
 _PYTHON = (3, 11)
 _MANY_H = 24.0
+_SAID = {"PASS": "checks passed", "SKIP": "optional extras not installed", "WARN": "worth knowing", "FAIL": "failed"}
 
 
 @click.command()
@@ -58,9 +60,9 @@ def doctor(*, name: str | None, simulator_options: str, style: str, **asked: Any
         findings = [*_installed(), *_study(**asked)]
     rows = [{"check": f.check, "verdict": f.verdict, "found": f.detail, "next": f.todo} for f in findings]
     emit(style, rows, rows)
-    failed = [f for f in failures(findings) if f.verdict == "FAIL"]
-    click.echo(f"{len(findings)} checks, {len(failures(findings))} to look at", err=True)
-    return 1 if failed else 0
+    counted = Counter(f.verdict for f in findings)
+    click.echo(", ".join(f"{counted[verdict]} {said}" for verdict, said in _SAID.items() if counted[verdict]), err=True)
+    return 1 if counted["FAIL"] else 0
 
 
 def _plugin(name: str, options: dict[str, Any]) -> list[Finding]:
@@ -92,8 +94,7 @@ def _package(name: str) -> Finding:
 
 def _extra(extra: str, module: str, purpose: str) -> Finding:
     if importlib.util.find_spec(module) is None:
-        todo = f"pip install 'cimbo[{extra}]' if you need it"
-        return Finding(f"extra {extra}", "WARN", f"not installed: {purpose}", todo)
+        return Finding(f"extra {extra}", "SKIP", f"not installed: {purpose}", f"if you need it: pip install 'cimbo[{extra}]'")
     return passed(f"extra {extra}", purpose)
 
 

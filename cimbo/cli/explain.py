@@ -16,6 +16,7 @@ from cimbo.cli.output import as_table, emit, format_option, write
 from cimbo.cli.view import find
 from cimbo.config import Config, from_definition
 from cimbo.loop import Study
+from cimbo.objectives import Constraint
 from cimbo.store import Record
 
 Rows = list[dict[str, Any]]
@@ -72,7 +73,7 @@ class Explained:
     def bottleneck(self) -> dict[str, Any]:
         from cimbo.decide import bottleneck
 
-        return bottleneck(self.answer, self.here.full)
+        return bottleneck(self.answer, self.here.full, self.here.choices)
 
     def layers(self) -> Rows:
         return [layer_row(layer) for layer in self.answer["layers"]]
@@ -80,7 +81,11 @@ class Explained:
     def prices(self) -> Rows:
         from cimbo.decide import prices
 
-        return [price.to_json() for price in prices(self.here)]
+        return [
+            {"resource": p.resource, "step": f"{p.gene} {_value(p.start)}->{_value(p.to)}", "units": p.amount,
+             "ms a unit": p.latency_ms, "uJ a unit": p.energy_uj, "mm2 a unit": p.area_mm2, "beyond the list": p.beyond}
+            for p in prices(self.here)
+        ]  # fmt: skip
 
     def front(self) -> Rows:
         """A line a design of the front: its objectives, then each resource's price in latency and energy."""
@@ -106,15 +111,18 @@ class Explained:
             {"how": n.how, "key": n.key, "verdict": n.verdict}
             | {f"{name} better by": margin for name, margin in n.margins.items()}
             | {"changes": [f"{gene} {_value(a)}->{_value(b)}" for gene, (a, b) in n.changes.items()]}
+            | ({"breaks": [_broken(c, n.metrics) for c in n.broken]} if n.broken else {})
             for n in found
         ]
 
     def document(self) -> dict[str, Any]:
+        from cimbo.decide import prices
+
         return {
             "key": self.record.key,
             **self.answer,
             "bottleneck": self.bottleneck,
-            "prices": self.prices(),
+            "prices": [price.to_json() for price in prices(self.here)],
             "front": self.front(),
             "neighbours": self.neighbours(),
         }
@@ -123,8 +131,8 @@ class Explained:
         """What is said besides the rows that were asked for."""
         b = self.bottleneck
         lines = [
-            f"bottleneck: {b['layer']} takes {b['layer_share']:.0%} of the time (bound by {b['layer_bound']}); "
-            f"{b['share']:.0%} of all time waits for: {b['interface']} (widen with {' or '.join(b['genes'])})",
+            f"bottleneck: {b['layer']} takes {100 * b['layer_share']:.0f} % of the time (bound by {b['layer_bound']}); "
+            f"{100 * b['share']:.0f} % of all time waits for: {b['interface']} ({_remedy(b['genes'])})",
             _bars("time by bound, ms", self.answer["time_by_bound_ms"]),
             _bars("energy by part, uJ", self.answer["energy_by_part_uj"]),
         ]
@@ -145,6 +153,15 @@ _ROWS: dict[str, Callable[[Explained], Rows]] = {
     "front": Explained.front,
     "neighbours": Explained.neighbours,
 }
+
+
+def _broken(c: Constraint, metrics: Mapping[str, float]) -> str:
+    measured = f"{metrics[c.metric]:.4g}" if c.metric in metrics else "not measured"
+    return f"{c.metric} {measured}, not {c.relation} {c.bound:.4g}"
+
+
+def _remedy(genes: Sequence[str]) -> str:
+    return f"widen with {' or '.join(genes)}" if genes else "no searched gene widens it further"
 
 
 def _written(rows: Rows) -> Rows:

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,21 @@ def emit(style: str, rows: Sequence[Mapping[str, Any]], document: Any) -> None:
     elif style == "csv":
         show(as_csv(rows))
     else:
-        show(as_table(rows) + "\n")
+        show(_fitted(as_table(rows)) + "\n")
 
 
 def show(text: str) -> None:
     """Print to stdout; a name out of a file cannot give orders to the terminal."""
     click.echo("\n".join(map(printable, text.split("\n"))), nl=False)
+
+
+def _fitted(table: str) -> str:
+    """On a terminal, lines cut to its width, which is said; a wrapped table cannot be read."""
+    width = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or max(map(len, table.split("\n"))) <= width:
+        return table
+    click.echo(f"cut to {width} columns; --format csv or json, or a pipe, has all", err=True)
+    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n"))
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -54,7 +65,7 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
         return "(none)"
     columns = _columns(rows)
     cells = [[_cell(row.get(c)) for c in columns] for row in rows]
-    numeric = [all(isinstance(row.get(c), int | float | None) for row in rows) for c in columns]
+    numeric = [all(_is_number(row.get(c)) for row in rows) for c in columns]
     widths = [max(len(c), *(len(line[i]) for line in cells)) for i, c in enumerate(columns)]
 
     def line(texts: Sequence[str]) -> str:
@@ -86,11 +97,19 @@ def _columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.4g}"
+    if isinstance(value, bool | None):
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e5 <= abs(value) < 1e15 else f"{value + 0.0:.4g}"  # no minus before a zero
+    return str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _finite(value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cimbo.decide.placed import COSTS, Placed
-from cimbo.objectives import Problem
+from cimbo.objectives import Constraint, Problem
 from cimbo.store import Record
 
 BEATEN, BETTER, TRADE, EQUAL, INFEASIBLE = "beaten", "better", "trade-off", "equal", "infeasible"
@@ -23,13 +23,15 @@ Change = tuple[Any, Any]
 @dataclass(frozen=True)
 class Neighbour:
     """``changes``: gene -> (this design's value, the neighbour's), None where inactive. ``margins``: objective -> by how much
-    this design is better, in the objective's unit; negative where it is worse. ``key`` is "" for one that was computed."""
+    this design is better, in the objective's unit; negative where it is worse. ``broken``: constraints that it does not keep.
+    ``key`` is "" for one that was computed."""
 
     key: str
     changes: Mapping[str, Change]
     metrics: Mapping[str, float]
     margins: Mapping[str, float]
     verdict: str
+    broken: Sequence[Constraint] = ()
 
     @property
     def how(self) -> str:
@@ -70,7 +72,8 @@ def _compared(
         for o in problem.objectives
         if o.name in metrics and o.name in of.metrics
     }
-    return Neighbour(key, changes, metrics, margins, _verdict(problem, metrics, list(margins.values())))
+    broken = [c for c in problem.constraints if not c.holds(metrics)]
+    return Neighbour(key, changes, metrics, margins, _verdict(problem, metrics, list(margins.values())), broken)
 
 
 def _verdict(problem: Problem, metrics: Mapping[str, float], margins: Sequence[float]) -> str:

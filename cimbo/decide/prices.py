@@ -91,10 +91,10 @@ def _price(what: tuple[str, str, Any, Any], amount: float, costs: Mapping[str, A
     return Price(*what, amount, latency, energy, area, beyond)
 
 
-def bottleneck(explained: Mapping[str, Any], chip: Mapping[str, Any]) -> dict[str, Any]:
+def bottleneck(explained: Mapping[str, Any], chip: Mapping[str, Any], choices: Sequence[Choice] = ()) -> dict[str, Any]:
     """The slowest layer, and the interface or unit that most of the time waits for, of what ``hardware.explain`` said.
 
-    ``genes``: those that widen it.
+    ``genes``: those that widen it; with ``choices`` only those that another of their values still widens.
     """
     layer = max(explained["layers"], key=lambda each: each["latency_ms"])
     bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])
@@ -108,8 +108,14 @@ def bottleneck(explained: Mapping[str, Any], chip: Mapping[str, Any]) -> dict[st
         "interface": name,
         "bound": bound,
         "share": milliseconds / explained["latency_ms"],
-        "genes": list(genes),
+        "genes": [gene for gene in genes if not choices or _wider(gene, chip, choices)],
     }
+
+
+def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> bool:
+    """Whether ``gene`` may still go where it widens: up, but for the columns that share a converter."""
+    values = [v for c in choices if c.name == gene for v in c.values]
+    return any(v < chip[gene] if gene == "columns_per_adc" else v > chip[gene] for v in values)
 
 
 _INTERFACES: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """``verdict``: PASS, WARN (worth knowing) or FAIL; ``todo``: the next step, "" where there is none."""
+    """``verdict``: PASS, SKIP (optional, and not here), WARN (worth knowing) or FAIL; ``todo``: the next step, if any."""
 
     check: str
     verdict: str
