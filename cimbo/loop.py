@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
 
 from cimbo import engine, events, reuse, tabular
+from cimbo.campaign import Campaign, Evaluate
 from cimbo.errors import BadInput, naming
 from cimbo.forecast import Forecast, ahead
 from cimbo.guidance import Guidance
@@ -20,13 +19,10 @@ from cimbo.objectives import Candidate, Constraint, Objective, Problem, candidat
 from cimbo.origin import check_definition, versions
 from cimbo.pareto import hypervolume, non_dominated
 from cimbo.propose import Search, State, propose
-from cimbo.space import Params, SearchSpace
+from cimbo.space import SearchSpace
 from cimbo.store import Record, Store
 from cimbo.surrogates import Exact, Teaching, targets
 
-Evaluate = Callable[[Params], Mapping[str, float]]
-Planned = tuple[Candidate, dict[str, Any]]  # with what will be kept beside its evaluation
-LEASE_S = 24 * 3600.0
 ABSURD = 1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 
 
@@ -38,7 +34,7 @@ class Study:
         self._records = store.records()
         self._pending: dict[str, Candidate] = {}
         self._fits: dict[tuple[str, str], Any] = {}
-        self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.owner = f"{os.getpid()}-{secrets.token_hex(4)}"
 
     @staticmethod
     def open(
@@ -105,13 +101,13 @@ class Study:
         self._records += self.store.records(after=self._records[-1].number if self._records else 0)
         return list(self._records)
 
+    def relevant(self) -> list[Record]:
+        """Evaluations of designs that have the fixed genes at their values, where they have them."""
+        return [r for r in self.evaluations() if all(r.params.get(k, v) == v for k, v in self.fixed.items())]
+
     def verified(self) -> list[Record]:
-        """Evaluations that measured every objective, keep every constraint and have the fixed genes where those exist."""
-        return [
-            r
-            for r in self.evaluations()
-            if r.status == "done" and self.problem.feasible(r.metrics) and _agrees(r.params, self.fixed)
-        ]
+        """Those of the relevant evaluations that measured every objective and keep every constraint."""
+        return [r for r in self.relevant() if r.status == "done" and self.problem.feasible(r.metrics)]
 
     def pareto(self) -> list[Record]:
         """Verified, feasible and non-dominated, best first objective first."""
@@ -132,7 +128,7 @@ class Study:
 
     def forecast(self, more: int = 50) -> Forecast | None:
         """What ``more`` evaluations are expected to add to the hypervolume, see `cimbo.forecast`."""
-        return ahead(self.problem, [r for r in self.evaluations() if _agrees(r.params, self.fixed)], more)
+        return ahead(self.problem, self.relevant(), more)
 
     def tested(self) -> dict[str, float]:
         """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
@@ -159,7 +155,7 @@ class Study:
         if n < 1:
             raise BadInput("ask", f"cannot propose {n} designs", "ask for at least 1")
         guidance = guidance or Guidance()
-        return self._propose(n, replace(guidance, cheap=cheap) if cheap is not None else guidance)[0]
+        return self.propose(n, replace(guidance, cheap=cheap) if cheap is not None else guidance)[0]
 
     def tell(
         self, asked: Candidate | Mapping[str, Any], metrics: Mapping[str, float] | None, *, reason: str | None = None
@@ -170,7 +166,7 @@ class Study:
         """
         c = asked if isinstance(asked, Candidate) else candidate(self.problem.space, asked, origin="told")
         status = "failed" if metrics is None else "done"
-        return self._record(
+        return self.record(
             c, metrics or {}, status=status, reason=reason or ("no metrics" if metrics is None else None)
         )
 
@@ -179,7 +175,7 @@ class Study:
     ) -> Record:
         """Record what was measured earlier, with its prediction and the seconds it took then; a ``reason``: it failed."""
         status = "done" if reason is None else "failed"
-        return self._record(c, metrics, status=status, reason=reason, seconds=seconds)
+        return self.record(c, metrics, status=status, reason=reason, seconds=seconds)
 
     def frame(self) -> Any:
         """Every evaluation as a pandas DataFrame, a row each, with the columns of ``cimbo export``.
@@ -192,8 +188,8 @@ class Study:
             raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
         return pd.DataFrame(tabular.rows(self.evaluations(), self.tested()))
 
-    def _propose(self, n: int, guidance: Guidance, known: reuse.Known | None = None) -> tuple[list[Candidate], list[str]]:
-        """``n`` candidates; where ``known`` is given, chips for networks that are measured already."""
+    def propose(self, n: int, guidance: Guidance, known: reuse.Known | None = None) -> tuple[list[Candidate], list[str]]:
+        """``n`` candidates and lines worth telling; where ``known`` is given, chips for networks that are measured already."""
         cheap = guidance.cheap if known is None else {**guidance.cheap, reuse.COSTLY: known.accuracy}
         teaching = Teaching(self.problem.space, guidance.kind, guidance.views, cheap, guidance.priors, self._fits)
         search = Search(self.problem, teaching, guidance.start(targets(self.problem)), self.fixed)
@@ -209,7 +205,15 @@ class Study:
         self._pending |= {c.key: c for c in proposal.candidates}
         return proposal.candidates, proposal.notes
 
-    def _record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
+    def forget_asked(self) -> None:
+        """Candidates that were asked for and never told are free to be proposed again."""
+        self._pending.clear()
+
+    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
+        """Write one evaluation to the log, with what was predicted of it; metrics that nothing can be learned from: failed.
+
+        about: ``status``, ``reason``, ``seconds`` and ``extra``, as in `cimbo.store.Store.record`.
+        """
         extra = {"predicted": {k: list(v) for k, v in c.predicted.items()}} if c.predicted else {}
         extra |= about.pop("extra", {})
         complaint = self._complaint(metrics) if about.get("status", "done") == "done" else None
@@ -260,112 +264,12 @@ class Study:
         engine.check(n_jobs, **conditions)
         if guidance.shaping is not None:
             self.store.set_meta("shaping", sorted(guidance.shaping))
-        report = _Report(listener, budget)
+        campaign = Campaign(self, evaluate, budget, guidance, listener)
         if asynchronous:
-            flight: dict[str, Planned] = {}
-            following = partial(self._following, flight, evaluate, budget=budget, guidance=guidance, listener=listener)
-            self._record_all(engine.flow(following, evaluate, n_jobs=n_jobs, **conditions), flight, report)
-            return self.pareto()
-        while (left := budget - len(self.evaluations())) > 0:
-            if self._converged(guidance):
-                break
-            batch = (self._planned() or self._plan(min(batch_size, left), guidance, listener))[:left]
-            if not batch:
-                break  # nothing left to propose, or others are evaluating all that was
-            self._recall(evaluate)
-            outcomes = engine.run([c for c, _ in batch], evaluate, n_jobs=n_jobs, **conditions)
-            self._record_all(outcomes, {c.key: (c, extra) for c, extra in batch}, report)
+            campaign.flowing(n_jobs, conditions)
+        else:
+            campaign.in_batches(batch_size, n_jobs, conditions)
         return self.pareto()
-
-    def _following(
-        self, flight: dict[str, Planned], evaluate: Evaluate, *, budget: int, guidance: Guidance, listener: events.Listener
-    ) -> Candidate | None:
-        """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
-        if len(self.evaluations()) + len(flight) >= budget or self._converged(guidance):
-            return None
-        waiting = [planned for planned in self._planned() if planned[0].key not in flight]
-        for c, extra in (waiting or self._plan(1, guidance, listener))[:1]:
-            flight[c.key] = (c, extra)
-            self._recall(evaluate)
-            return c
-        return None
-
-    def _plan(self, n: int, guidance: Guidance, listener: events.Listener) -> list[Planned]:
-        """Choose a batch and write it down, so that after a crash the same designs are finished first."""
-        start = time.perf_counter()
-        self._pending.clear()
-        candidates, notes = self._affordable(n, guidance)
-        seconds = time.perf_counter() - start
-        first = len(self.evaluations()) + len(self.store.running())
-        plan = [
-            {"params": c.params, "origin": c.origin, "predicted": c.predicted,
-             "extra": {"position": first + i, "overhead_s": seconds / len(candidates)}, "question": self._question()}
-            for i, c in enumerate(candidates)
-        ]  # fmt: skip
-        self.store.set_meta("plan", plan)
-        listener(events.Proposed(len(candidates), seconds, tuple(notes)))
-        return self._planned()
-
-    def _converged(self, guidance: Guidance) -> bool:
-        expected = self.forecast() if guidance.converged else None
-        return expected is not None and expected.share < (guidance.converged or 0.0)
-
-    def _affordable(self, n: int, guidance: Guidance) -> tuple[list[Candidate], list[str]]:
-        """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""
-        if guidance.accuracies is None:
-            return self._propose(n, guidance)
-        records = [r for r in self.evaluations() if _agrees(r.params, self.fixed)]
-        known = reuse.Known.of(self.problem.space, guidance.shaping, records)
-        started = {reuse.network(r.params, guidance.shaping) for r in self.store.running()} - known.accuracies.keys()
-        left = guidance.accuracies - self.accuracies_measured() - len(started)
-        if left > 0:
-            candidates, notes = self._propose(n, guidance)
-            return known.first(candidates, left), notes
-        if guidance.shaping is None or not known.accuracies:
-            return [], ["as many accuracies are measured as may be"]
-        (candidates, notes), front = self._propose(n, guidance, known), [r.metrics for r in self.pareto()]
-        return [c for c in candidates if reuse.adds(self.problem, front, c)], notes
-
-    def _planned(self) -> list[Planned]:
-        """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""
-        # What was planned for another question (see what_if) is no answer to this one.
-        plan = [e for e in self.store.meta("plan") or [] if e.get("question") == self._question()]
-        done = {r.key for r in self.evaluations()}
-        entries = [
-            (candidate(self.problem.space, e["params"], origin=e["origin"], predicted=e["predicted"]), e["extra"])
-            for e in plan
-        ]
-        entries = [(c, extra) for c, extra in entries if c.key not in done]
-        claimed = (
-            set(self.store.claim([(c.key, c.params) for c, _ in entries], owner=self._owner, lease_s=LEASE_S))
-            if entries
-            else set()
-        )
-        return [(c, extra) for c, extra in entries if c.key in claimed]
-
-    def _question(self) -> dict[str, Any]:
-        """What tells this study from others over the same log; JSON."""
-        return {"constraints": self.problem.to_json()["constraints"], "fixed": self.fixed}
-
-    def _recall(self, evaluate: Evaluate) -> None:
-        """Tell an evaluator that remembers what was measured, by whichever process."""
-        remember = getattr(evaluate, "remember", None)
-        if remember is not None:
-            for r in self.evaluations():
-                remember(r.params, r.metrics)
-
-    def _record_all(self, outcomes: Iterable[engine.Outcome], planned: dict[str, Planned], report: _Report) -> None:
-        """Record each outcome as it comes, and take it off what is ``planned``."""
-        try:
-            for outcome in outcomes:
-                c, extra = planned.pop(outcome.key)
-                record = self._record(
-                    c, outcome.metrics, status=outcome.status, reason=outcome.reason, seconds=outcome.seconds,
-                    extra=extra | dict(outcome.extra),
-                )  # fmt: skip
-                report(record, self)
-        finally:
-            self.store.release(self._owner)
 
     def close(self) -> None:
         """Release what is under way and close the file."""
@@ -376,17 +280,3 @@ class Study:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _agrees(params: Params, fixed: Mapping[str, Any]) -> bool:
-    """Whether every fixed gene that a design has keeps its value."""
-    return all(params.get(name, value) == value for name, value in fixed.items())
-
-
-@dataclass(frozen=True)
-class _Report:
-    listener: events.Listener
-    budget: int
-
-    def __call__(self, record: Record, study: Study) -> None:
-        self.listener(events.Recorded(record, len(study.evaluations()), self.budget, study.hypervolume()))

@@ -70,7 +70,7 @@ def searched(n: int, m: int = 2, *, limit: float = 35.0, seed: int = 0) -> Study
         if i % 13 == 5:
             study.tell(c, None, reason=f"worker {i % 2} said {HOSTILE}")
         else:
-            study._record(c, measured, status="done", reason=None, seconds=1.5)
+            study.record(c, measured, status="done", reason=None, seconds=1.5)
             study.record_test(c.key, 12.5)
     return study
 
