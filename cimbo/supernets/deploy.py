@@ -23,7 +23,7 @@ from cimbo.supernets.nonideal import Die, disturbance
 
 Deployed = Callable[[Tensor], Tensor]
 SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
-LOOKED_AT = 16  # images from which a convolution's calibration sample is taken
+LOOKED_AT = 16  # images whose errors are drawn or computed at a time
 
 
 class Deployable(Protocol):
@@ -78,7 +78,7 @@ class ArrayLinear:
         return torch.addmm(self.offsets(len(x)), x, self.weight)
 
     def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
-        sample = die.sample(self._inputs(x))
+        sample = self._inputs(x[die.sample(len(x))])
         self.product.calibrate(sample, x)
         found = disturbance(self.product, sample)
         self.weight = self.weight * found.gain
@@ -126,7 +126,7 @@ class ArrayConv:
     def _calibrate(self, x: Tensor) -> Tensor:
         found = None
         if self.die is not None:
-            sample = self.die.sample(self._inputs(x[:: -(-len(x) // LOOKED_AT)]))
+            sample = self._sample(x, self.die)
             self.product.calibrate(sample, x)
             found = disturbance(self.product, sample)
             self.weight = self.weight * found.gain[:, None, None, None]
@@ -151,6 +151,16 @@ class ArrayConv:
         h, w = ((size + 2 * margin - kernel) // step + 1 for size in x.shape[2:])
         y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), h, w, -1)
         return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
+
+    def _sample(self, x: Tensor, die: Die) -> Tensor:
+        """Some of what the word lines get: (groups, samples, rows)."""
+        groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
+        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
+        padded = F.pad(x, [padding] * 4) if padding else x
+        windows = padded.unfold(2, kernel, stride).unfold(3, kernel, stride)
+        n, _, h, w = windows.shape[:4]
+        at = die.sample(n * h * w)
+        return windows[at // (h * w), :, at // w % h, at % w].reshape(len(at), groups, -1).transpose(0, 1).contiguous()
 
     def _inputs(self, x: Tensor) -> Tensor:
         """What the word lines get: (groups, n * positions, rows)."""

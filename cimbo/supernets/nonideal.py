@@ -39,7 +39,8 @@ from cimbo.hardware.space import DEFAULTS
 
 CLIP = 4.0  # half the ADC's calibrated range, in standard deviations of a partial sum
 DIES = 4  # chips over which cell noise is averaged
-SAMPLES = 128  # inputs of a layer by which its converters are calibrated and its noise is measured
+IN_CACHE = 1 << 18  # partial sums read at a time
+SAMPLES = 256  # inputs of a layer by which its converters are calibrated and its noise is measured
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,16 @@ class Die:
     def __init__(self, chip: Arrays, number: int = 0, *, exact: bool = False) -> None:
         self.chip, self.exact = chip, exact
         self._cells = torch.Generator().manual_seed(1000 * chip.seed + number)
-        self._places = random.Random(1000 * chip.seed + number)  # noqa: S311 (noise, not secrets)
+        # Two sequences: an exact die and an equivalent one, which draws noise besides, calibrate by the same inputs.
+        self._samples, self._places = (random.Random(1000 * chip.seed + number) for _ in range(2))  # noqa: S311 (no secrets)
 
     def product(self, weight: Tensor, *, common: bool) -> BlockProduct:
         """``weight`` (groups, outputs, rows) written into this die's cells."""
         return BlockProduct(self.chip, weight, self._cells, common=common)
 
-    def sample(self, inputs: Tensor) -> Tensor:
-        """Some of ``inputs`` (groups, samples, rows), to calibrate a layer by."""
-        count = inputs.shape[1]
-        return inputs[:, self._places.sample(range(count), min(count, SAMPLES))]
+    def sample(self, count: int) -> Tensor:
+        """Numbers of some of ``count`` inputs, to calibrate a layer by."""
+        return torch.tensor(self._samples.sample(range(count), min(count, SAMPLES)))
 
     def draw(self, size: int) -> Tensor:
         """``size`` standard normal numbers: a stretch of a fixed bank, for fresh ones would cost more than a network."""
@@ -128,15 +129,21 @@ class BlockProduct:
         bits = max(1, chip.weight_bits - 1)  # of the magnitude; a sign alone still says one or minus one
         levels = 2**bits - 1
         self.scale = weight.abs().amax(-1, keepdim=True).clamp_min_(1e-30) / levels
-        self.cells = _digits((weight / self.scale).round_(), bits, chip.cell_bits)
+        digits = _digits((weight / self.scale).round_().transpose(1, 2), bits, chip.cell_bits)
+        self.cells = torch.stack(list(digits), -1)  # (groups, rows, outputs, digits)
         if chip.cell_noise:
             full = min(2**chip.cell_bits - 1, levels)
-            self.cells = self.cells + chip.cell_noise * full * torch.randn(self.cells.shape, generator=noise)
+            self.cells += chip.cell_noise * full * torch.randn(self.cells.shape, generator=noise)
 
     @property
     def weight(self) -> Tensor:
         """(groups, outputs, rows): the weights that the cells hold in effect."""
-        return torch.einsum("jgkr,j->gkr", self.cells, self._places(len(self.cells), self.chip.cell_bits)) * self.scale
+        return (self.cells @ self._places).transpose(1, 2) * self.scale
+
+    @property
+    def _places(self) -> Tensor:
+        """(digits,): what a digit of a weight is worth."""
+        return 2.0 ** (self.chip.cell_bits * torch.arange(self.cells.shape[-1]))
 
     def calibrate(self, inputs: Tensor, every: Tensor | None = None) -> None:
         """Set the ranges of the converters by ``inputs`` (groups, samples, rows), the inputs' own by ``every`` one of them."""
@@ -144,65 +151,75 @@ class BlockProduct:
         bits = max(1, self.chip.act_bits - (1 if low < 0 else 0))
         self.input_bits, self.input_scale = bits, torch.maximum(-low, high).clamp_min(1e-30) / (2**bits - 1)
         whole = self.chip.rows * (2**self.chip.dac_bits - 1.0) * (2**self.chip.cell_bits - 1.0)
-        self.steps = []  # of each pulse: (groups or 1, digits, 1)
+        self.steps = []  # of each pulse: (groups or 1, digits)
         for pulse in self._pulses(inputs):
-            half = torch.full((1, len(self.cells), 1), whole)
+            half = torch.full((1, self.cells.shape[-1]), whole)
             if not self.chip.fixed_range:
-                sums = torch.stack([s.square().mean((1, 3)) for s in self._partial_sums(pulse)]).mean(0)
-                half = CLIP * (sums.mean(0, keepdim=True) if self.common else sums).sqrt().unsqueeze(-1)
+                squares = self._mean_squares(pulse)
+                half = CLIP * (squares.mean(0, keepdim=True) if self.common else squares).sqrt()
             self.steps.append((2 * half / 2**self.chip.adc_bits).clamp_min_(1.0))  # no finer than one cell
 
     @property
     def lossless(self) -> bool:
         """Whether the converters read every sum as it is: whole numbers, in steps of one, within the range."""
         digits = (2.0 ** min(self.chip.dac_bits, self.input_bits) - 1) * (2.0**self.chip.cell_bits - 1)
-        most = min(self.chip.rows, self.cells.shape[-1]) * digits
+        most = min(self.chip.rows, self.cells.shape[1]) * digits
         whole = self.chip.cell_noise == 0 and all(step.amax() == 1 for step in self.steps)
         return whole and most <= 2 ** (self.chip.adc_bits - 1) - 1
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if self.lossless:
             return torch.bmm(self._rounded(inputs), self.weight.transpose(1, 2)) * self.input_scale
-        most, total = 2 ** (self.chip.adc_bits - 1), torch.zeros(())
-        weights = self._places(len(self.cells), self.chip.cell_bits)
-        for place, (pulse, step) in enumerate(zip(self._pulses(inputs), self.steps, strict=True)):
-            worth = 2.0 ** (self.chip.dac_bits * place) * weights[:, None] * step
-            for sums in self._partial_sums(pulse, step):
-                read = sums.round_().clamp_(-most, most - 1)
-                total = total + torch.einsum("gsjk,gjx->gsk", read, worth.expand(len(sums), -1, -1))
-        return total * self.input_scale * self.scale.transpose(1, 2)
+        groups, rows, outputs, digits = self.cells.shape
+        cells = [(self.cells / step.view(-1, 1, 1, digits)).flatten(2) for step in self.steps]
+        some = max(1, IN_CACHE // (groups * max(outputs * digits, rows)))
+        read = torch.cat([self._read(part, cells) for part in inputs.split(some, 1)], 1)
+        return read * self.input_scale * self.scale.transpose(1, 2)
 
-    def _pulses(self, inputs: Tensor) -> Tensor:
+    def _read(self, inputs: Tensor, cells: list[Tensor]) -> Tensor:
+        """What the converters' readings sum up to: (groups, samples, outputs). ``cells``: in each pulse's steps."""
+        groups, _, outputs, digits = self.cells.shape
+        most = 2 ** (self.chip.adc_bits - 1)
+        total = torch.zeros(groups, inputs.shape[1] * outputs, 1)
+        for place, (pulse, scaled) in enumerate(zip(self._pulses(inputs), cells, strict=True)):
+            worth = (2.0 ** (self.chip.dac_bits * place) * self._places * self.steps[place]).unsqueeze(-1)
+            for rows in self._blocks():
+                sums = torch.bmm(pulse[..., rows], scaled[:, rows]).round_().clamp_(-most, most - 1)
+                total.baddbmm_(sums.view(groups, -1, digits), worth.expand(groups, -1, -1))
+        return total.view(groups, -1, outputs)
+
+    def _blocks(self) -> list[slice]:
+        """Rows of the layer that share an array."""
+        return [slice(start, start + self.chip.rows) for start in range(0, self.cells.shape[1], self.chip.rows)]
+
+    def _pulses(self, inputs: Tensor) -> Iterator[Tensor]:
         return _digits(self._rounded(inputs), self.input_bits, self.chip.dac_bits)
 
     def _rounded(self, inputs: Tensor) -> Tensor:
         top = 2**self.input_bits - 1
         return (inputs / self.input_scale).round_().clamp_(-top, top)
 
-    def _partial_sums(self, pulse: Tensor, step: Tensor | None = None) -> Iterator[Tensor]:
-        """Of each block of rows: (groups, samples, digits, outputs), in units of ``step``."""
-        digits, groups, outputs, _ = self.cells.shape
-        for block in range(0, pulse.shape[-1], self.chip.rows):
-            rows = slice(block, block + self.chip.rows)
-            cells = self.cells[..., rows].permute(1, 0, 2, 3)
-            if step is not None:
-                cells = cells / step.unsqueeze(-1)
-            sums = torch.bmm(pulse[..., rows], cells.flatten(1, 2).transpose(1, 2))
-            yield sums.view(groups, -1, digits, outputs)
+    def _mean_squares(self, pulse: Tensor) -> Tensor:
+        """Of the partial sums of each digit, over samples, outputs and blocks of rows: (groups, digits).
 
-    def _places(self, count: int, bits: int) -> Tensor:
-        return 2.0 ** (bits * torch.arange(count))
+        By way of the rows' products with each other: c' (P' P) c costs less than every sum of P c.
+        """
+        groups, _, outputs, digits = self.cells.shape
+        found = []
+        for rows in self._blocks():
+            each, cells = pulse[..., rows], self.cells[:, rows].flatten(2)
+            together = torch.bmm(each.transpose(1, 2), each)
+            found.append(torch.bmm(together, cells).mul_(cells).view(groups, -1, digits).sum(1))
+        return torch.stack(found).mean(0).clamp_min_(0) / (pulse.shape[1] * outputs)
 
 
-def _digits(whole: Tensor, bits: int, each: int) -> Tensor:
-    """Magnitudes of ``bits`` as digits of ``each`` bits, the lowest first, each with the sign: (digits, *shape)."""
-    sign, rest = whole.sign(), whole.abs()
-    found = []
-    for _ in range(math.ceil(bits / each)):
-        high = (rest / 2**each).floor_()
-        found.append((rest - high * 2**each) * sign)
-        rest = high
-    return torch.stack(found)
+def _digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
+    """Magnitudes of ``bits`` as digits of ``each`` bits, the lowest first, each with the sign of ``whole``."""
+    for _ in range(math.ceil(bits / each) - 1):
+        high = (whole / 2**each).trunc_()
+        yield whole.sub(high, alpha=2**each)
+        whole = high
+    yield whole
 
 
 @dataclass(frozen=True)
