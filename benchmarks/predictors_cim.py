@@ -4,7 +4,7 @@
 
 Trains on random (network, chip) pairs of a simulator and predicts 800 others; medians over draws of the training pairs.
 "another" is a simulator unlike the one that the features' laws resemble: DRAM at 60 % of its bandwidth, half the NoC, half the
-vector lanes, whole kernels, no packing, a clock that falls with rows and converter bits, and half a microsecond a layer;
+vector lanes, windows cut anywhere, no packing, a clock that falls with rows and converter bits, and half a microsecond a layer;
 "between" says how far the two simulators rank the test pairs alike (Kendall tau), and "roofline" how far the best single
 feature does. Lines on stdout: network, metric, simulator, features, kind, Kendall tau, MAPE, coverage of the 90 % intervals,
 CPU seconds to fit, predictions with their deviations a CPU second. Written to predictors_cim.json beside this file.
@@ -82,7 +82,7 @@ class Pairs:
 
 def another(workloads: list[Any], chips: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Costs by somebody else's simulator: other constants and other terms."""
-    changed = {"noc_bw": 512, "vector_lanes": 128, "packing": 0, "whole_kernels": 1}
+    changed = {"noc_bw": 512, "vector_lanes": 128, "packing": 0, "whole_kernels": 0}
     found = simulate_batch(workloads, [c | changed | {"dram_bw": round(0.6 * c["dram_bw"])} for c in chips])
     slower = np.array([(c["rows"] / 128) ** 0.3 * (c["adc_bits"] / 6) ** 0.5 for c in chips])
     launches = 5e-4 * np.array([len(w.layers) for w in workloads])

@@ -25,7 +25,7 @@ EVENTS = (
 CHIP_COLUMNS = (
     "rows", "weight_columns", "cells_per_weight", "macros", "macros_per_pe", "planes", "capacity_tiles", "pulses",
     "share", "act_bits", "weight_bits", "dac_bits", "buffer_bits", "buffer_bw", "dram_bw", "noc_bw", "vector_lanes", "packing",
-    "whole_kernels",
+    "whole_kernels", "zigzag_counting",
     "rows_written", "row_write_cycles", "digital", "rram",
 )  # fmt: skip
 
@@ -33,14 +33,15 @@ CHIP_COLUMNS = (
 def place(r: Rows) -> None:
     """Tiles of each layer: what one macro holds at once. Groups that fit together share a tile, block-diagonally."""
     r.row_tiles, r.column_tiles = np.ceil(r.reduction / r.rows), np.ceil(r.columns / r.weight_columns)
-    if r.whole_kernels.any():
-        _whole_kernels(r)
+    r.tile_rows = np.minimum(r.rows, r.reduction)
+    _whole_kernels(r)
+    if r.zigzag_counting.any():
+        r.fresh = np.where(r.zigzag_counting > 0, r.reduction, r.fresh)
     fitting = np.minimum(np.floor(r.rows / r.reduction), np.floor(r.weight_columns / r.columns))
     r.packed = np.where(r.packing > 0, np.clip(fitting, 1, r.groups), 1)
     r.tiles = r.row_tiles * r.column_tiles * np.ceil(r.groups / r.packed)
-    r.tile_rows = np.minimum(np.ceil(r.reduction / r.row_tiles) if r.whole_kernels.any() else r.rows, r.reduction)
     r.short = r.row_tiles * r.tile_rows - r.reduction
-    r.fullest = np.minimum(r.reduction * r.packed, r.rows)
+    r.fullest = r.tile_rows * r.packed
     r.all_rows = r.reduction * r.groups
     r.strip_width = np.minimum(r.weight_columns / r.columns, 1)
     r.narrow_width = 1 - (r.column_tiles - 1) * r.strip_width
@@ -57,11 +58,16 @@ def place(r: Rows) -> None:
 
 
 def _whole_kernels(r: Rows) -> None:
-    """Row tiles where a macro's rows hold whole kernel sides and an even share of the channels; windows are read whole too."""
-    chosen = np.flatnonzero((r.whole_kernels > 0) & (r.kernel > 1))
-    for row in chosen:
-        r.row_tiles[row] = whole_kernel_tiles(int(r.rows[row]), int(r.reduction[row]), int(r.kernel[row]))
-    r.fresh = np.where(r.whole_kernels > 0, r.reduction, r.fresh)
+    """Row tiles of convolutions where macros hold whole kernel sides of an even share of the channels each."""
+    chosen = np.flatnonzero((r.kernel > 1) & (r.row_tiles > 1))
+    chosen = chosen[(r.whole_kernels[chosen] > 0) & (r.reduction[chosen] % r.kernel[chosen] ** 2 == 0)]
+    if not chosen.size:
+        return
+    rows, reduction, kernel = (getattr(r, name)[chosen].astype(int) for name in ("rows", "reduction", "kernel"))
+    _, first, index = np.unique((rows << 44) | (reduction << 12) | kernel, return_index=True, return_inverse=True)
+    tiles = [whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])) for at in first]
+    r.row_tiles[chosen] = np.array(tiles)[index]
+    r.tile_rows[chosen] = np.ceil(r.reduction[chosen] / r.row_tiles[chosen])
 
 
 @lru_cache(maxsize=4096)
@@ -69,9 +75,10 @@ def whole_kernel_tiles(rows: int, reduction: int, kernel: int) -> int:
     """Tiles of a convolution's ``reduction`` = channels x kernel x kernel when the rows used of a macro are a product of
     divisors: of the channels (of ``rows`` itself where there are more) and of each side of the kernel.
 
-    Of those that fit, ZigZag takes the one that uses most rows: 96 of 128 with 64 channels of 3 x 3. Against it, layers of
-    ResNet-50 on 128 rows and 2 MiB of buffer: 7 x 7 with 3 channels 1.000, 3 x 3 with 64 channels 1.000 (cut anywhere:
-    0.667 and 0.836).
+    So every macro is fed by one regular walk over channels and window, as mappers of loop nests (ZigZag, Timeloop) have it; a
+    chip that cuts the window anywhere needs a walk of its own for each. Of the divisors that fit, ZigZag takes those that use
+    most rows: 96 of 128 with 64 channels of 3 x 3. Against it, layers of ResNet-50 on 128 rows and 2 MiB of buffer: 7 x 7 with
+    3 channels 1.000, 3 x 3 with 64 channels 1.000 (cut anywhere: 0.667 and 0.836).
     """
     channels = reduction // kernel**2
     sides = {one * other for one in _divisors(kernel) for other in _divisors(kernel)}
@@ -153,7 +160,7 @@ def _load(r: Rows, s: Rows, passed: Passes) -> None:
     """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
     s.transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
-    cost = _loading_early if r.whole_kernels.any() else _loading
+    cost = _loading_early if r.zigzag_counting.any() else _loading
     s.load_once = (s.loaded_bits > 0) * passed.total(cost, r, s)
 
 
@@ -164,7 +171,7 @@ def _loading(r: Rows, s: Rows, each: Pass) -> np.ndarray:
 
 def _loading_early(r: Rows, s: Rows, each: Pass) -> np.ndarray:
     """As ZigZag counts it, the last vector of the pass before is still being computed when a load begins."""
-    return np.maximum(_loading(r, s, each) - (r.whole_kernels > 0) * r.pulses * r.share, 0)
+    return np.maximum(_loading(r, s, each) - (r.zigzag_counting > 0) * r.pulses * r.share, 0)
 
 
 def _spill(r: Rows, s: Rows) -> None:

@@ -46,8 +46,8 @@ DEFAULTS: dict[str, Any] = {
     "activity": constant("logic.activity"),
     "packing": 1,  # 1: several groups share a macro block-diagonally, 0: one group a macro
     "rows_written": 1,  # rows a macro writes at once
-    # 1: as ZigZag maps and counts: rows hold whole channels and kernel sides, windows come whole, loads begin one vector early.
-    "whole_kernels": 0,
+    "whole_kernels": 1,  # 1: macros hold whole kernel sides of an even share of channels each, 0: windows are cut anywhere
+    "zigzag_counting": 0,  # 1: as ZigZag counts: windows are read whole each time, and loads begin one vector early
     "fixed_range": 0,  # 1: an ADC's full scale is the largest sum of its rows, 0: calibrated to each layer; acts on accuracy
 }
 """Values of the genes a chip may omit."""
@@ -63,7 +63,7 @@ BASELINE_VIT_B: dict[str, Any] = BASELINE | {"rows": 256, "cols": 256, "macros_p
 
 _NUMBERS = tuple(name for name in (*_CORE, *DEFAULTS) if name != "array")
 _WHOLE = np.array([[name not in ("buffer_mb", "supply_v", "activity")] for name in _NUMBERS])
-_MAY_BE_ZERO = np.array([[name in ("packing", "whole_kernels", "fixed_range")] for name in _NUMBERS])
+_MAY_BE_ZERO = np.array([[name in ("packing", "whole_kernels", "zigzag_counting", "fixed_range")] for name in _NUMBERS])
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:

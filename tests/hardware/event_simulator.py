@@ -60,6 +60,19 @@ def pieces(total: int, step: int) -> list[range]:
     return [range(start, min(start + step, total)) for start in range(0, total, step)]
 
 
+def slices(layer, chip) -> list[range]:
+    """Rows of each of a group's row tiles: a convolution that needs several has whole kernel sides of as many channels in
+    each as the macro takes, of those that go into all channels evenly."""
+    rows, window = chip["rows"], layer.kernel**2
+    if layer.kernel > 1 and layer.reduction > rows:
+        channels = layer.reduction // window
+        lengths = [length for length in range(1, layer.kernel + 1) if layer.kernel % length == 0]
+        shares = [share for share in range(1, channels + 1) if channels % share == 0]
+        used = (share * a * b for share in shares for a in lengths for b in lengths)
+        rows = max(each for each in used if each <= rows)
+    return pieces(layer.reduction, rows)
+
+
 def tiles_of(layer, chip) -> list[Tile]:
     """Groups packed while another one fits below and beside the last; larger matrices cut, column by column."""
     tiles: list[Tile] = []
@@ -67,7 +80,7 @@ def tiles_of(layer, chip) -> list[Tile]:
         blocks = [
             (group, rows, columns)
             for columns in pieces(layer.columns, chip["logical_columns"])
-            for rows in pieces(layer.reduction, chip["rows"])
+            for rows in slices(layer, chip)
         ]
         last = tiles[-1] if tiles else None
         if len(blocks) == 1 and last and len(tiles[-1].blocks[0][1]) == layer.reduction and chip["packing"]:
@@ -176,7 +189,7 @@ class Machine:
         macros = [Server(clock) for _ in range(copies)]
         bits = self.input_bits(tiles)
         out_bits = outputs * chip["act_bits"]
-        gathered = len(pieces(len(pieces(layer.reduction, chip["rows"])), chip["macros_per_pe"]))
+        gathered = len(pieces(len(slices(layer, chip)), chip["macros_per_pe"]))
         sums = outputs * 24 * (gathered - 1)
         work = layer.vector_ops * outputs / (layer.px * layer.columns * layer.groups)
         busy = len(pieces(chip["act_bits"], chip["dac_bits"])) * chip["share"]

@@ -298,3 +298,24 @@ def test_36_waiting_sums_beyond_the_buffer_give_a_bound():
     assert at(147_455)["is_bound"]
     assert "lower bounds" in at(147_455)["warnings"][0]
     assert not at(147_456)["is_bound"]
+
+
+def test_37_macros_hold_whole_kernel_sides():
+    # 3 x 3 with 14 channels, 126 rows. Of 64: 7 channels x 9 = 63, two of them: 2 tiles. 24 channels, 216 rows: shares of
+    # 1, 2, 3, 4, 6, 8, 12 or 24 times 1, 3 or 9: at most 6 x 9 = 54, four tiles, where cut anywhere ceil(216 / 64) = 4, too.
+    # 16 channels, 144 rows: 16 x 3 = 48, three tiles (cut anywhere 3); 20 channels, 180 rows: 20 x 3 = 60, three (3);
+    # 11 channels, 99 rows: 11 x 3 = 33, three, where cut anywhere two would do. One macro: 100 cycles a tile, and each
+    # tile's 33 rows are 33 * 8 * 8 / 64 = 33 cycles of loading, 3 * 133 = 399; cut anywhere 64 + 35 rows, 99 + 200 = 299.
+    for channels, tiles, cut in [(14, 2, 2), (24, 4, 4), (16, 3, 3), (20, 3, 3), (11, 3, 2)]:
+        window = layer(100, 9 * channels, 8, kernel=3, kind="conv")
+        assert run(window)["cycles"] == tiles * 100 + 9 * channels
+        assert run(window, whole_kernels=0)["cycles"] == cut * 100 + 9 * channels
+
+
+def test_38_more_channels_than_rows():
+    # 3 x 3 with 100 channels on 64 rows: shares are those of 64, so that 64 channels of one position fill them: ceil(100 / 64)
+    # = 2 tiles a position, 18 tiles, which hold 50 rows each. 18 x (100 + 50) = 2,700. Cut anywhere: ceil(900 / 64) = 15
+    # tiles, 15 x 100 + 900 = 2,400.
+    window = layer(100, 900, 8, kernel=3, kind="conv")
+    assert run(window)["cycles"] == 2700
+    assert run(window, whole_kernels=0)["cycles"] == 2400

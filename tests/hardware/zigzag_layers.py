@@ -6,7 +6,8 @@ from cimbo.workload import Layer
 def zigzag_chip(overrides: dict) -> dict:
     """The chip of ZigZag's aimc.yaml and dimc.yaml: one macro of 128 x 128 8-bit weights, no NoC, no vector unit.
 
-    Its arrays are written all rows at once, its groups never share a macro and nothing is scaled by activity.
+    Its arrays are written all rows at once, its groups never share a macro, nothing is scaled by activity, and reads and loads
+    are counted in its way.
     """
     analog = overrides["base"] == "aimc"
     rows, logical = overrides.get("rows", 128), overrides.get("cols", 128)
@@ -16,7 +17,7 @@ def zigzag_chip(overrides: dict) -> dict:
         "buffer_mb": overrides.get("gb_bits", 262144) / 2**23, "buffer_bw": overrides.get("gb_bw", 512),
         "dram_bw": overrides.get("dram_bw", 64), "dac_bits": overrides.get("dac", 2 if analog else 1),
         "array": "analog_sram" if analog else "digital_sram", "noc_bw": 1e9, "vector_lanes": 1e9,
-        "packing": 0, "rows_written": rows, "activity": 1, "whole_kernels": 1,
+        "packing": 0, "rows_written": rows, "activity": 1, "zigzag_counting": 1,
     }  # fmt: skip
 
 
