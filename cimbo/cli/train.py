@@ -11,7 +11,7 @@ import click
 from cimbo.cli.options import positive
 from cimbo.errors import BadInput
 
-NOISE = ("adc_bits", "cell_noise")
+NOISE = ("adc_bits", "cell_noise", "rows", "cell_bits", "dac_bits")
 
 
 @click.command()
@@ -33,7 +33,7 @@ NOISE = ("adc_bits", "cell_noise")
     "--noise",
     default="",
     metavar="NAME=VALUE,...",
-    help="Train under the arrays' noise: adc_bits=5,cell_noise=0.02. Goes well on trained weights (--from).",
+    help="Train under the noise of arrays: adc_bits=4,rows=256,cell_bits=2,dac_bits=2,cell_noise=0.02. Goes well with --from.",
 )
 @click.option("--stop-after", type=int, default=None, help="Epochs to run of the recipe's [default: all].")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -17,14 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cimbo.errors import BadInput
-from cimbo.supernets import imagenet
+from cimbo.supernets import imagenet, nonideal
 from cimbo.supernets.elastic import ArrayEffect, set_effect
 from cimbo.supernets.imagenet import Arrays, Folder, prepared
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.tally import Tally, wilson
 from cimbo.supernets.weights import FORMATS, elastic
 
-CLIP = 4.0  # half a converter's range, in standard deviations of a partial sum
 #: What the genes of these networks begin with; all others are of the chip.
 SUBNET = ("resolution", "depth", "width", "kernel", "expand", "heads", "ffn")
 
@@ -36,8 +34,9 @@ class CheckpointAccuracy:
     ``images`` of them, drawn once with ``seed``, serve the search ("validation"), ``test_images`` others the end ("test").
     Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
     ``normalise``: "imagenet" or "half" (mean and deviation 0.5, as ViT-B of Google wants). Batches already answered are
-    read from ``cache``, a file that several processes share. Of the chip, the converters act on the accuracy, in the equivalent
-    form (:func:`converters`). Raises BadInput for options that cannot be used.
+    read from ``cache``, a file that several processes share. Of the chip, the arrays act on the
+    accuracy, as noise of the size that they cause (:class:`cimbo.supernets.nonideal.ProductNoise`).
+    Raises BadInput for options that cannot be used.
     """
 
     network: str
@@ -50,7 +49,7 @@ class CheckpointAccuracy:
     seed: int = 0
     normalise: str = "imagenet"
     cache: str = "imagenet-cache.jsonl"
-    genes: tuple[str, ...] = ("adc_bits", "array")
+    genes: tuple[str, ...] = nonideal.GENES
 
     def __post_init__(self) -> None:
         for name in ("images", "test_images", "calibration", "batch"):
@@ -155,22 +154,9 @@ class CheckpointAccuracy:
 
 
 def converters(chip: Mapping[str, Any], seed: int) -> ArrayEffect | None:
-    """What ``adc_bits``-bit converters of an analog array add to a product; a digital one adds nothing.
-
-    With a range of CLIP standard deviations to either side, calibrated on each product, and uniform rounding, noise of variance
-    v CLIP^2 / (3 * 4^bits) for a product of variance v, whatever the rows are: nb = R / rows partial sums of variance v / nb
-    are rounded in steps of 2 CLIP sqrt(v / nb) / 2^bits, each with variance step^2 / 12.
-    """
-    if chip.get("array", "analog_sram") == "digital_sram" or "adc_bits" not in chip:
-        return None
-    relative = CLIP / (math.sqrt(3.0) * 2.0 ** int(chip["adc_bits"]))
-    generator = torch.Generator().manual_seed(seed)
-
-    def effect(product: Tensor, rows: int) -> Tensor:
-        noise = torch.empty(product.shape).normal_(generator=generator)
-        return product.add(noise, alpha=relative * product.std().item())
-
-    return effect
+    """The noise that the arrays of ``chip`` add to a product, drawn from ``seed``; a digital one adds nothing."""
+    analog = nonideal.arrays(chip, 0)
+    return nonideal.ProductNoise(analog, torch.Generator().manual_seed(seed)) if analog else None
 
 
 @cache

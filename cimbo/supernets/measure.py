@@ -37,7 +37,7 @@ def deployed(network: nn.Module, subnet: SubNetwork, calibration: Tensor, die: D
     A super-network that cannot deploy its sub-networks is run as it is, under noise of about the same size.
     """
     if not hasattr(network, "deploy"):
-        set_effect(network, ProductNoise(die.chip.adc_bits, die.chip.cell_noise) if die else None)
+        set_effect(network, ProductNoise(die.chip) if die else None)
         recalibrate(network, subnet, calibration)
         return partial(network, subnet=subnet)
     ready = cast("Deployable", network).deploy(subnet, die)

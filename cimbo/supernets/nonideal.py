@@ -245,23 +245,30 @@ def disturbance(product: BlockProduct, inputs: Tensor) -> Disturbance:
 
 @dataclass(frozen=True)
 class ProductNoise:
-    """An ``ArrayEffect`` to train under: Gaussian noise of about the size that converters and cells cause.
+    """An ``ArrayEffect`` where layers are not deployed: to train under, and for networks that know no dies.
 
-    Of converters as above; of a cell that is off by ``cell_noise`` of full scale, where a column's largest weight is some
-    three standard deviations.
+    Gaussian noise as large as what the arrays make of a Gaussian layer of so many rows (:func:`relative_error`); of
+    ``generator``, or of torch's own.
     """
 
-    adc_bits: int = 0
-    cell_noise: float = 0.0
-
-    @property
-    def relative(self) -> float:
-        """Standard deviation of the noise as a share of the product's."""
-        converters = CLIP / (math.sqrt(3.0) * 2.0**self.adc_bits) if self.adc_bits else 0.0
-        return math.hypot(converters, 3.0 * self.cell_noise)
+    chip: Arrays
+    generator: torch.Generator | None = None
 
     def __call__(self, product: Tensor, rows: int) -> Tensor:
-        return product + torch.randn_like(product) * (self.relative * product.detach().std())
+        noise = torch.empty_like(product).normal_(generator=self.generator)
+        size = product.detach().std() if product.requires_grad else product.std()
+        return torch.addcmul(product, noise, relative_error(self.chip, rows) * size)
+
+
+@cache
+def relative_error(chip: Arrays, rows: int) -> float:
+    """Standard deviation of the exact form's error as a share of the product's, for a layer of Gaussian inputs and weights."""
+    draw = torch.Generator().manual_seed(chip.seed)
+    weight, inputs = (torch.randn(1, n, rows, generator=draw) for n in (32, SAMPLES))
+    product = BlockProduct(chip, weight, draw, common=False)
+    product.calibrate(inputs)
+    plain = torch.bmm(inputs, weight.transpose(1, 2))
+    return ((product(inputs) - plain).std() / plain.std()).item()
 
 
 def signal_to_noise_db(ideal: Tensor, delivered: Tensor) -> float:

@@ -21,14 +21,17 @@ from torch import Tensor, nn
 from cimbo.space import Choice, SearchSpace
 from cimbo.supernets.data import Images
 from cimbo.supernets.elastic import SubNetwork, set_effect
-from cimbo.supernets.nonideal import ProductNoise
+from cimbo.supernets.nonideal import Arrays, ProductNoise
+
+FINE = 16  # bits of converters that cause no error
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train. ``distil`` is the final share of the distillation loss, reached after ``distil_after`` of the steps.
 
-    ``adc_bits`` (0: none) and ``cell_noise`` (a share of full scale): the noise of the arrays to train under.
+    ``adc_bits`` (0: without error) and ``cell_noise`` (a share of full scale): of the arrays under whose noise to train, and
+    the ``rows``, ``cell_bits`` and ``dac_bits`` that they have.
     """
 
     epochs: int = 12
@@ -44,7 +47,18 @@ class Recipe:
     shift: int = 2
     adc_bits: int = 0
     cell_noise: float = 0.0
+    rows: int = 128
+    cell_bits: int = 1
+    dac_bits: int = 1
     seed: int = 0
+
+    @property
+    def noise(self) -> ProductNoise | None:
+        """What the arrays do to every product while training; None without arrays that err."""
+        if not (self.adc_bits or self.cell_noise):
+            return None
+        bits = self.adc_bits or FINE
+        return ProductNoise(Arrays(bits, self.rows, self.cell_bits, self.dac_bits, cell_noise=self.cell_noise))
 
 
 @dataclass(frozen=True)
@@ -70,8 +84,7 @@ def train(network: nn.Module, choices: Sequence[Choice], images: Images, recipe:
     largest, smallest = extremes(choices)
     pixels, labels = images.tensors()
     averaged = copy.deepcopy(network)  # without the noise, which its measurement does not need
-    noise = ProductNoise(recipe.adc_bits, recipe.cell_noise)
-    set_effect(network, noise if noise.relative else None)
+    set_effect(network, recipe.noise)
     optimizer = torch.optim.AdamW(_decay_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
     steps = len(images) // recipe.batch
     total = steps * recipe.epochs

@@ -179,9 +179,12 @@ def test_the_exact_form_is_measured_where_there_is_one():
         JointEvaluator("vit-b", modelled.names()[0]).on_exact_arrays({})
 
 
-def test_noise_to_train_under_has_a_gradient_and_its_stated_size():
-    product = torch.randn(4000, 8, requires_grad=True)
-    delivered = ProductNoise(adc_bits=5, cell_noise=0.02)(product, 64)
-    assert (delivered - product).std().item() == pytest.approx(ProductNoise(5, 0.02).relative, rel=0.03)
+@pytest.mark.parametrize("more", [{}, {"cell_bits": 2, "dac_bits": 4}, WHOLE, {"cell_noise": 0.05}])
+def test_noise_to_train_under_has_a_gradient_and_the_size_of_the_exact_error(more: dict):
+    chip, (x, w) = Arrays(5, 128, **more), gaussian(400, 16, 300)
+    product = (x @ w.mT).requires_grad_()
+    delivered = ProductNoise(chip)(product, 300)
+    exact = written(chip, x, w)(x)
+    assert signal_to_noise_db(product, delivered) == pytest.approx(signal_to_noise_db(product, exact), abs=0.8)
     delivered.sum().backward()
     torch.testing.assert_close(product.grad, torch.ones_like(product))
