@@ -118,7 +118,7 @@ def _areas(chip: SimpleNamespace) -> None:
         "noc": router * chip.pes,
         "vector": constant("vector.lane_area") * chip.vector_lanes,
     }
-    converters_scale = converter_scale(chip.node_nm)
+    converters_scale = converter_scale(chip.node_nm, "area")
     node = {name: converters_scale if name in ("adc", "dac") else chip.area_scale for name in parts}
     # What leaks as gates do, in um2 at 28 nm.
     chip.logic_area = sum(parts[name] for name in parts if name not in ("cells", "buffer"))
@@ -147,6 +147,7 @@ def _buffer_laws(megabytes: np.ndarray) -> np.ndarray:
 
 def _energies(chip: SimpleNamespace) -> None:
     volts2 = chip.supply_v**2 * chip.energy_scale * _FJ
+    converter_volts2 = chip.supply_v**2 * converter_scale(chip.node_nm, "energy") * _FJ
     relative = chip.energy_scale * (chip.supply_v / constant("logic.supply")) ** 2
     nand, xor = constant("logic.nand_capacitance"), constant("logic.xor_capacitance")
     flipflop, bitline = constant("logic.flipflop_capacitance"), constant("logic.bitline_capacitance")
@@ -154,9 +155,9 @@ def _energies(chip: SimpleNamespace) -> None:
     chip.adder_energy, chip.half_adder_energy = (3 * nand + 2 * xor) * switched, 2 * xor * switched
     bits = chip.adc_bits
     converted = constant("adc.energy_linear") * bits + constant("adc.energy_exponential") * 4**bits
-    chip.conversion_energy = np.where(chip.digital, 0, converted * volts2)
+    chip.conversion_energy = np.where(chip.digital, 0, converted * converter_volts2)
     driver = np.where(chip.dac_bits > 1, constant("dac.energy") * chip.dac_bits, 0)
-    chip.drive_energy = np.where(chip.digital, 0, driver * volts2)
+    chip.drive_energy = np.where(chip.digital, 0, driver * converter_volts2)
     # A driven row switches the multipliers of all columns; in a digital array all rows' gates see the bit lines.
     device = constant("rram_cell.read_energy") * chip.activity * relative * _FJ
     gate = np.where(chip.rram, device, 0.5 * nand * switched * chip.cell_bits)

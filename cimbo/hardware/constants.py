@@ -53,6 +53,6 @@ def scale(quantity: str, node_nm: np.ndarray) -> np.ndarray:
     return np.exp(np.interp(np.log(node_nm), *_log_scale(quantity)))
 
 
-def converter_scale(node_nm: np.ndarray) -> np.ndarray:
-    """Factor from 28 nm to each node for the area of converters: analog circuits shrink less than gates and cells."""
-    return (node_nm / 28) ** constant("scaling.converter_exponent")
+def converter_scale(node_nm: np.ndarray, quantity: str) -> np.ndarray:
+    """Factor from 28 nm to each node for ``area`` or ``energy`` of converters: analog circuits gain less than gates do."""
+    return (node_nm / 28) ** constant(f"scaling.converter_{quantity}_exponent")

@@ -58,13 +58,17 @@ def described(entry: Mapping[str, Any], where: str = "chip") -> dict[str, float]
         raise BadInput(f"{where}: path", f"names {error}, which is no part", "use the names of parts") from None
     node, volts = np.array([float(entry["node_nm"])]), float(entry["supply_v"])
     cycle = slowest * entry.get("pulses_a_cycle", 1) * float(scale("delay", node)[0]) * float(slowdown(volts))
-    gates, converters = float(scale("area", node)[0]), float(converter_scale(node)[0])
+    gates, converters = float(scale("area", node)[0]), float(converter_scale(node, "area")[0])
     real = [(part["count"] * one.area, one) for part, one in parts.values() if not part.get("virtual")]
     area = sum(um2 * (converters if one.is_converter else gates) for um2, one in real)
     result = {"area_mm2": area * 1e-6, "cycle_ns": cycle}
     if all("switching" in part for part, one in parts.values() if one.capacitance):
-        switched = sum(part["count"] * part.get("switching", 0) * one.capacitance for part, one in parts.values())
-        picojoules = switched * volts**2 * float(scale("energy", node)[0]) * 1e-3 * entry["pulses"]
+        shrinks = {True: float(converter_scale(node, "energy")[0]), False: float(scale("energy", node)[0])}
+        switched = sum(
+            part["count"] * part.get("switching", 0) * one.capacitance * shrinks[one.is_converter]
+            for part, one in parts.values()
+        )
+        picojoules = switched * volts**2 * 1e-3 * entry["pulses"]
         result["tops_per_watt"] = 2 * entry["macs"] / picojoules
     return result
 

@@ -56,6 +56,19 @@ def test_converters_shrink_less_than_gates():
     assert old.area_parts["accumulators"][0] == pytest.approx(4.024 * new.area_parts["accumulators"][0], rel=1e-3)
 
 
+def test_converters_spend_by_supply_not_by_node():
+    """At 22 nm gates spend 0.573 of what they do at 28, converters the same; four-bit conversions are 400 fF x V^2."""
+    entry = {"node_nm": 22, "supply_v": 0.8, "path": [["a"]], "macs": 1, "pulses": 1}
+    converter = {"name": "a", "kind": "adc", "count": 1, "bits": 4, "inputs": 64, "switching": 1}
+    assert described(entry | {"part": [converter]})["tops_per_watt"] == pytest.approx(2 / (400.256e-3 * 0.64), rel=1e-6)
+    gates = {"name": "a", "kind": "register", "count": 1, "bits": 1, "switching": 1}
+    assert described(entry | {"part": [gates]})["tops_per_watt"] == pytest.approx(2 / (2.1e-3 * 0.64 * 0.573), rel=1e-6)
+    old, new = (circuit(columns(CHIP | {"array": "analog_sram", "node_nm": node})) for node in (22, 7))
+    assert old.conversion_energy[0] == new.conversion_energy[0]
+    assert old.drive_energy[0] == new.drive_energy[0]
+    assert old.shift_energy[0] > 3 * new.shift_energy[0]
+
+
 def test_comparable_figures_within_target():
     """All delays and efficiencies; areas of six chips. Those beyond are named here, so that none joins them unseen."""
     beyond = {
