@@ -139,6 +139,15 @@ class Study:
         """Keep the test accuracy of one design."""
         self.store.set_meta("accuracy_test", {**self.tested(), key: accuracy})
 
+    def exact(self) -> dict[str, dict[str, float]]:
+        """By key: by how many ``points`` the exact form of the arrays' errors changes the accuracy, on how many ``images``."""
+        found: dict[str, dict[str, float]] = self.store.meta("accuracy_exact") or {}
+        return found
+
+    def record_exact(self, key: str, points: float, images: int) -> None:
+        """Keep what the exact form does to one design."""
+        self.store.set_meta("accuracy_exact", {**self.exact(), key: {"points": points, "images": images}})
+
     def accuracies_measured(self) -> int:
         """How many networks had their accuracy measured: one measurement serves every chip for a network."""
         return len(reuse.measured(self.evaluations(), self.store.meta("shaping")))

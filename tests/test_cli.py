@@ -35,7 +35,7 @@ def cimbo(*arguments, folder, env=None):
 def searched(tmp_path_factory):
     """A real study of the default preset, small: 24 verified evaluations in two processes."""
     folder = tmp_path_factory.mktemp("searched")
-    done = cimbo("optimize", "--budget", 24, "--jobs", 2, "--format", "json", folder=folder)
+    done = cimbo("optimize", "--budget", 24, "--jobs", 2, "--exact", 100, "--format", "json", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -50,6 +50,9 @@ def test_optimize_verifies_for_real_and_prints_the_front(searched):
         assert set(design) == {"key", "architecture", "hardware", "metrics"}
         assert 0 < design["metrics"]["area_mm2"] <= bound
         assert abs(design["metrics"]["accuracy"] - design["metrics"]["accuracy_test"]) < 4
+    verified = [d["metrics"]["exact_form_points"] for d in answer["pareto"] if "exact_form_points" in d["metrics"]]
+    assert len(verified) == min(5, len(answer["pareto"]))
+    assert max(map(abs, verified)) < 6
     assert "24/24 evaluations, hypervolume" in done.stderr
     with Store.open(folder / "cimbo.db", readonly=True) as store:
         records = store.records()
@@ -62,7 +65,7 @@ def test_optimize_verifies_for_real_and_prints_the_front(searched):
 
 def test_the_same_command_resumes_and_adds_nothing_when_the_budget_is_spent(searched):
     folder, done = searched
-    again = cimbo("optimize", "--budget", 24, "--format", "json", folder=folder)
+    again = cimbo("optimize", "--budget", 24, "--exact", 100, "--format", "json", folder=folder)
     assert again.returncode == 0
     assert json.loads(again.stdout) == json.loads(done.stdout)
     assert "24 of 24 evaluations stored" in again.stderr
@@ -114,7 +117,7 @@ def test_fit_predictors_writes_bundles_another_process_and_study_can_use(searche
         assert predictors.load(tmp_path / "b" / f"{name}.xgboost.cimpred").kind == "xgboost"
         assert predictors.load(tmp_path / "b" / f"{name}.gp.cimpred").kind == "gp"
     other = cimbo("optimize", "--budget", 21, "--predictors", tmp_path / "b", "--cost-model", "surrogate",
-                  "--seed", 1, "--study", "other.db", "--format", "json", folder=folder)  # fmt: skip
+                  "--seed", 1, "--study", "other.db", "--exact", 0, "--format", "json", folder=folder)  # fmt: skip
     assert other.returncode == 0, other.stderr
     assert json.loads(other.stdout)["evaluations"] == 21
 
@@ -137,7 +140,7 @@ def test_an_interrupted_search_keeps_everything_and_says_how_to_go_on(tmp_path):
     with Store.open(tmp_path / "cimbo.db", readonly=True) as store:
         kept = store.count()
     assert kept >= 2
-    more = cimbo("optimize", "--budget", kept + 1, "--format", "json", folder=tmp_path)
+    more = cimbo("optimize", "--budget", kept + 1, "--exact", 0, "--format", "json", folder=tmp_path)
     assert json.loads(more.stdout)["evaluations"] == kept + 1
 
 
@@ -177,6 +180,7 @@ def test_a_wrong_budget(capsys, budget, monkeypatch, tmp_path):
         (("optimize", "--config", "missing.toml"), "missing.toml"),
         (("optimize", "--preset", "fmnist-vit", "--config", "x.toml"), "--config"),
         (("optimize", "--jobs", "0"), "--jobs"),
+        (("optimize", "--exact", "-1"), "--exact"),
         (("optimize", "--predictors", "nowhere"), "nowhere"),
         (("optimize", "--fix", "rows=77"), "rows"),
         (("optimize", "--fix", "colour=3"), "colour"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,8 +22,10 @@ from cimbo.errors import BadInput
 from cimbo.evaluators.joint import JointEvaluator
 from cimbo.guidance import Guidance
 from cimbo.loop import Study
+from cimbo.store import Record
 from cimbo.surrogates import Inputs, View, logarithmic
 
+FINALISTS = 5  # designs of the front that are verified in the arrays' exact form
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 
 
@@ -40,13 +43,17 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
 @click.option("--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from.")
 @click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
               help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
+@click.option("--exact", type=int, default=300, show_default=True,
+              help="Verify five designs of the front with the arrays' errors in exact form, on so many test images; 0: none.")
 @what_if_options
 @evaluation_options
 @new_study_options
 @format_option
-def optimize(*, budget: int, style: str, **asked: Any) -> int:
+def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
     """Search, verify every candidate, print the verified front. The same command resumes."""
     positive("--budget", budget)
+    if exact < 0:
+        raise BadInput("--exact", f"{exact} is below 0", "give a number of test images, or 0")
     if asked["accuracy_budget"] is not None:
         positive("--accuracy-budget", asked["accuracy_budget"])
     if asked["converged"] is not None and not asked["converged"] > 0:
@@ -67,6 +74,7 @@ def optimize(*, budget: int, style: str, **asked: Any) -> int:
                     guidance=guidance, listener=progress, asynchronous=asked["asynchronous"], **conditions,
                 )  # fmt: skip
                 test_front(study, evaluator, n_jobs=n_jobs, **conditions)
+                exact_finalists(study, evaluator, exact, n_jobs=n_jobs, **conditions)
         except KeyboardInterrupt:
             return _interrupted(study)
         click.echo(study.forecast() or "no forecast: 20 proposed evaluations and a reference an objective are needed", err=True)
@@ -131,17 +139,49 @@ class _OnTest:
 def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[engine.Conditions]) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
     known = study.tested()
-    if not evaluator.has_test():
+    missing = [r for r in study.pareto() if r.key not in known] if evaluator.has_test() else []
+    found = _afterwards("on the test images", missing, _OnTest(evaluator), n_jobs=n_jobs, **conditions)
+    for key, metrics in found:
+        study.record_test(key, metrics["accuracy_test"])
+
+
+@dataclass(frozen=True)
+class _Exactly:
+    """Evaluates what the exact form of the arrays' errors changes in a design's accuracy."""
+
+    evaluator: JointEvaluator
+    images: int
+
+    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
+        return {"points": self.evaluator.exact_difference(design, self.images)}
+
+
+def exact_finalists(
+    study: Study, evaluator: JointEvaluator, images: int, n_jobs: int, **conditions: Unpack[engine.Conditions]
+) -> None:
+    """Verify FINALISTS designs, spread over the front, in the exact form of the arrays' errors; kept in the study."""
+    if not images or not evaluator.has_test() or not evaluator.has_exact():
         return
-    missing = [r for r in study.pareto() if r.key not in known]
-    if not missing:
+    front, known = study.pareto(), study.exact()
+    spread = sorted({round(i) for i in np.linspace(0, len(front) - 1, FINALISTS)}) if front else []
+    missing = [front[i] for i in spread if known.get(front[i].key, {"images": 0})["images"] < images]
+    how = f"in the arrays' exact form on {images} test images"
+    for key, metrics in _afterwards(how, missing, _Exactly(evaluator, images), n_jobs=n_jobs, **conditions):
+        study.record_exact(key, metrics["points"], images)
+
+
+def _afterwards(
+    how: str, designs: list[Record], evaluate: Any, n_jobs: int, **conditions: Unpack[engine.Conditions]
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """What ``evaluate`` finds of designs of the front, by key; failures are said."""
+    if not designs:
         return
-    click.echo(f"measuring {len(missing)} designs of the front on the test images", err=True)
-    for outcome in engine.run(missing, _OnTest(evaluator), n_jobs=n_jobs, **conditions):
+    click.echo(f"measuring {len(designs)} designs of the front {how}", err=True)
+    for outcome in engine.run(designs, evaluate, n_jobs=n_jobs, **conditions):
         if outcome.status == "done":
-            study.record_test(outcome.key, outcome.metrics["accuracy_test"])
+            yield outcome.key, outcome.metrics
         else:
-            click.echo(f"{outcome.key} failed on the test images: {outcome.reason}", err=True)
+            click.echo(f"{outcome.key} failed {how}: {outcome.reason}", err=True)
 
 
 @click.command()

@@ -17,9 +17,9 @@ from cimbo.store import Record
 
 
 def metrics(study: Study, record: Record) -> dict[str, float]:
-    """What was measured, with the accuracy on test images where the front was measured on them."""
-    tested = study.tested().get(record.key)
-    return record.metrics if tested is None else {**record.metrics, "accuracy_test": tested}
+    """What was measured, with what was measured of the front afterwards: on test images, and in the arrays' exact form."""
+    after = {"accuracy_test": study.tested(), "exact_form_points": {k: v["points"] for k, v in study.exact().items()}}
+    return record.metrics | {name: known[record.key] for name, known in after.items() if record.key in known}
 
 
 def sides(study: Study, record: Record) -> dict[str, dict[str, Any]]:

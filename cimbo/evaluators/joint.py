@@ -108,9 +108,19 @@ class JointEvaluator:
         """Accuracy in percent on the test images, which the search never sees."""
         return self._accuracy.measure({**self.fixed, **design}, "test")
 
+    def has_exact(self) -> bool:
+        """Whether the accuracy can be measured with the errors of the arrays in their exact form."""
+        return {"exact", "images"} <= signature(self._accuracy.measure).parameters.keys()
+
+    def exact_difference(self, design: Mapping[str, Any], images: int) -> float:
+        """By how many points the exact form of the arrays' errors changes the accuracy on the first ``images`` test images."""
+        measure: Callable[..., float] = self._accuracy.measure
+        exact, equivalent = (measure({**self.fixed, **design}, "test", exact=e, images=images) for e in (True, False))
+        return exact - equivalent
+
     def on_exact_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Accuracy in percent with the errors of the arrays in their exact form. Raises BadInput where there is none."""
-        if "exact" not in signature(self._accuracy.measure).parameters:
+        if not self.has_exact():
             raise BadInput(f"accuracy {self.accuracy!r}", "has no exact form of the arrays' errors", "leave out --exact")
         measure: Callable[..., float] = self._accuracy.measure
         return measure({**self.fixed, **design}, part, exact=True)

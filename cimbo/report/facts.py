@@ -42,7 +42,9 @@ class Facts:
 
     predicted: designs a model thinks well of and nobody has verified. baselines: name -> hypervolume after each evaluation
     of another search. extra_rows: key of a design -> lines for its details. tested: key -> accuracy on images that the search
-    never saw, where it was measured. layers: key -> each layer's name, bound, latency_ms and energy_uj by part.
+    never saw, where it was measured. exact: key -> by how many
+    points the exact form of the arrays' errors changes it. layers: key -> each layer's name, bound, latency_ms and
+    energy_uj by part.
     """
 
     problem: Problem
@@ -52,6 +54,7 @@ class Facts:
     hypervolume: float | None
     started_as: Mapping[str, Any] = field(default_factory=dict)
     tested: Mapping[str, float] = field(default_factory=dict)
+    exact: Mapping[str, float] = field(default_factory=dict)
     predicted: Sequence[Candidate] = ()
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -104,7 +107,8 @@ def gather(study: Study, **known: Any) -> Facts:
             break
     shown = {"space", "objectives", "constraints", "seed"}  # these have places of their own
     started_as = {k: v for k, v in study.store.definition.items() if k not in shown}
-    return Facts(study.problem, study.seed, records, front, volume, started_as, study.tested(), **known)
+    exact = {key: found["points"] for key, found in study.exact().items()}
+    return Facts(study.problem, study.seed, records, front, volume, started_as, study.tested(), exact, **known)
 
 
 def sign(c: Constraint) -> str:

@@ -37,8 +37,9 @@ def columns(facts: Facts) -> list[Column]:
         Column(facts.named(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, ""))
         for name in facts.metrics
     ]
-    tested = tuple(facts.tested.get(r.key) for r in facts.front)
-    extra = [Column("accuracy, test set", tested)] if any(v is not None for v in tested) else []
+    after = {"accuracy, test set": facts.tested, "exact form, points": facts.exact}
+    found = {heading: tuple(known.get(r.key) for r in facts.front) for heading, known in after.items()}
+    extra = [Column(heading, values) for heading, values in found.items() if any(v is not None for v in values)]
     at = len(goals)
     return [
         Column("#", tuple(float(r.number) for r in facts.front), counting=True),

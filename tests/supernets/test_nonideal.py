@@ -188,3 +188,13 @@ def test_noise_to_train_under_has_a_gradient_and_the_size_of_the_exact_error(mor
     assert signal_to_noise_db(product, delivered) == pytest.approx(signal_to_noise_db(product, exact), abs=0.8)
     delivered.sum().backward()
     torch.testing.assert_close(product.grad, torch.ones_like(product))
+
+
+def test_finalists_are_measured_in_both_forms_on_the_same_images():
+    evaluator, small = JointEvaluator("fmnist-vit", "fmnist-vit"), network("fmnist-vit").smallest()
+    assert evaluator.has_exact()
+    coarse = small | {"adc_bits": 3, "rows": 256, "dac_bits": 4, "cell_bits": 2}
+    source = ShippedAccuracy("fmnist-vit")
+    exact, equivalent = (source.measure(coarse, "test", exact=e, images=100) for e in (True, False))
+    assert evaluator.exact_difference(coarse, 100) == exact - equivalent
+    assert not JointEvaluator("vit-b", modelled.names()[0]).has_exact()
