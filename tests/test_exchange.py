@@ -258,7 +258,7 @@ def test_accelforge_s_files_hold_the_chip_and_every_layer(file, key, tmp_path):
 
 
 @pytest.mark.parametrize("array", ["analog_sram", "digital_sram"])
-def test_accelforge_accepts_its_files(tmp_path, array):
+def test_accelforge_accepts_its_files(tmp_path, monkeypatch, array):
     """Tiles fill the arrays and several planes hide the load, so its mapper has no better way and no worse one than ours."""
     accelforge = pytest.importorskip("accelforge")
     from cimbo.hardware import BASELINE, simulate
@@ -267,6 +267,7 @@ def test_accelforge_accepts_its_files(tmp_path, array):
     chip, layer = {**BASELINE, "array": array}, linear("l", 196, (256, 256))
     paths = {p.stem: str(p) for p in chips.write_accelforge(tmp_path, Workload("w", (layer,)), chip)}
     accelforge.set_n_parallel_jobs(1)
+    monkeypatch.chdir(tmp_path)  # its mapper leaves a drawing
     found = accelforge.Spec.from_yaml(paths["arch"], paths["layer_00"]).map_workload_to_arch(print_progress=False)
     ours = simulate(Workload("w", (layer,)), chip)
     assert float(found.latency()) * 1e3 == pytest.approx(ours["latency_ms"], rel=1e-6)

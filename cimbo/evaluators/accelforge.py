@@ -9,6 +9,7 @@ buffer and no loading of weights, and macros stand side by side without a networ
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import chdir
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from shlex import quote
 from shutil import which
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from cimbo.errors import BadInput
@@ -170,11 +172,30 @@ def _loader(folder: Path) -> Any:
     return module
 
 
+def published_latency_s(macro: str, size: tuple[int, int, int]) -> float:
+    """Seconds of a product, ``size`` M vectors of K and N columns, on a macro that AccelForge describes, as it describes it."""
+    accelforge = import_module("accelforge")
+    accelforge.set_n_parallel_jobs(1)
+    spec = _loader(_macros(accelforge)).get_spec(macro, add_dummy_main_memory=True)
+    spec.workload.rank_sizes.update(zip("MKN", size, strict=True))
+    return float(_mapped(spec).latency())
+
+
+def _mapped(spec: Any) -> Any:
+    """What its mapper finds. It draws that into the working directory, so it gets one of its own."""
+    with TemporaryDirectory() as folder, chdir(folder):
+        return spec.map_workload_to_arch(print_progress=False)
+
+
+def _macros(accelforge: Any) -> Path:
+    return Path(accelforge.examples.path) / "arches" / "compute_in_memory"
+
+
 def _run(size: dict[str, int], array: tuple[int, int, int], settings: dict[str, Any], cell: str) -> tuple[float, float]:
     """Joules and seconds of one product (M vectors of K, N columns) on an ``array`` of (rows, columns, macros)."""
     accelforge = import_module("accelforge")
     accelforge.set_n_parallel_jobs(1)
-    folder = Path(accelforge.examples.path) / "arches" / "compute_in_memory"
+    folder = _macros(accelforge)
     spec = _loader(folder).get_spec(_MACRO, add_dummy_main_memory=True, n_macros=array[2])
     for name, value in settings.items():
         (spec.arch.variables if name in spec.arch.variables else spec.variables)[name] = value
@@ -185,5 +206,5 @@ def _run(size: dict[str, int], array: tuple[int, int, int], settings: dict[str, 
                 if spatial.name.strip().endswith(suffix):
                     spatial.fanout = fanout
     spec.workload.rank_sizes.update(size)
-    found = spec.map_workload_to_arch(print_progress=False)
+    found = _mapped(spec)
     return float(found.energy()), float(found.latency())

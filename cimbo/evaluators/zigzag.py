@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,19 +73,38 @@ class ZigZag:
 
     def _run(self, description: dict[str, Any], chip: Mapping[str, Any]) -> tuple[float, float]:
         check_installed()
-        from zigzag.api import get_hardware_performance_zigzag  # type: ignore[import-not-found, unused-ignore]
+        from zigzag.mapping.temporal_mapping import TemporalMappingType  # type: ignore[import-not-found, unused-ignore]
+        from zigzag.stages.main import MainStage  # type: ignore[import-not-found, unused-ignore]
 
         with TemporaryDirectory() as folder, _quiet():
             # JSON is YAML; it reads these two only from files that are called so.
             paths = {name: Path(folder) / f"{name}.yaml" for name in ("accelerator", "mapping")}
             paths["accelerator"].write_text(json.dumps(accelerator(chip)))
             paths["mapping"].write_text(json.dumps(_MAPPING))
-            energy, cycles, *_ = get_hardware_performance_zigzag(
-                [description], str(paths["accelerator"]), str(paths["mapping"]), opt="latency", dump_folder=folder,
-                lpf_limit=self.lpf_limit, nb_spatial_mappings_generated=self.spatial_mappings, in_memory_compute=True,
-                loma_show_progress_bar=False,
-            )  # fmt: skip
-        return float(cycles), float(energy)
+            found = MainStage(
+                list_of_callables=_stages(), workload=[description], accelerator=str(paths["accelerator"]),
+                mapping=str(paths["mapping"]), loma_lpf_limit=self.lpf_limit, loma_show_progress_bar=False,
+                nb_mappings_generated=self.spatial_mappings, enable_mix_spatial_mapping_generation=True,
+                access_same_data_considered_as_no_access=True, temporal_mapping_type=TemporalMappingType.UNEVEN,
+            ).run()  # fmt: skip
+        return float(found[0][0].latency_total2), float(found[0][0].energy_total)
+
+
+def _stages() -> list[Any]:
+    """ZigZag's stages for chips that compute in memory, latency first, as its interface strings them together; but for its
+    drawings and dumps, which nobody reads here and which fail where a layer needs no loop in time.
+    """
+    names = (
+        "parser.workload_parser.WorkloadParserStage", "parser.accelerator_parser.AcceleratorParserStage",
+        "results.reduce_stages.SumStage", "exploit_data_locality_stages.SearchInterLayerDataLocalityStage",
+        "workload_iterator.WorkloadStage", "exploit_data_locality_stages.ExploitInterLayerDataLocalityStage",
+        "results.reduce_stages.MinimalLatencyStage", "mapping.spatial_mapping_generation.SpatialMappingGeneratorStage",
+        "results.reduce_stages.MinimalLatencyStage",
+        "mapping.temporal_mapping_generator_stage.TemporalMappingGeneratorStage",
+        "evaluation.cost_model_evaluation.CostModelStage",
+    )  # fmt: skip
+    split = [name.rsplit(".", 1) for name in names]
+    return [getattr(import_module(f"zigzag.stages.{module}"), stage) for module, stage in split]
 
 
 def inputs(workload: Workload, chip: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]], list[list[dict]]]:

@@ -107,8 +107,10 @@ def test_variables_are_in_its_units():
     ("change", "cycles"),
     [({}, 10 * 2 * 2 * 8), ({"pes": 4}, 10 * 8), ({"columns_per_adc": 8, "dac_bits": 2}, 10 * 2 * 2 * 4 * 8)],
 )
-def test_layers_for_real(change, cycles):
+def test_layers_for_real(change, cycles, tmp_path, monkeypatch):
     """Vectors x tiles of 128 rows x 16 weights x pulses x columns a converter, on one macro; four macros take all tiles."""
+    monkeypatch.chdir(tmp_path)
     result = simulator("accelforge").simulate(Workload("w", (linear("a", 10, (256, 32)),)), ONE | change)
     assert result["cycles"] == pytest.approx(cycles, rel=1e-6)
     assert result["energy_uj"] > 0
+    assert not list(tmp_path.iterdir())

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from accelforge_macros import macro_cycles
 from zigzag_layers import gemm, network_layers, zigzag_chip
 
 from cimbo.hardware import simulate
 from cimbo.hardware.circuit import circuit, tree_activity
 from cimbo.hardware.mapping import whole_kernel_tiles
 from cimbo.hardware.space import columns
-from cimbo.workload import Layer, Workload
+from cimbo.workload import Workload
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden"
 POINTS = json.loads((GOLDEN / "reference_points.json").read_text())["points"] if GOLDEN.exists() else []
@@ -108,24 +109,8 @@ def test_array_area_and_delay_within_one_percent(point):
     assert chip.digital_ns[0] + chip.conversion_ns[0] == pytest.approx(point["tclk_ns"], rel=0.01)
 
 
-# Rows, logical columns of each macro (its publication); all weights at once in place, so only its cycle time is free.
-MACROS = {
-    "basic_analog": (32, 32), "neurram_nature_2022": (256, 128), "colonnade_jssc_2021": (128, 16),
-    "sinangil_jssc_2021": (64, 16), "wang_vlsi_2022": (128, 8), "jia_jssc_2020": (2304, 64),
-}  # fmt: skip
-
-
-def macro_cycles(point: dict) -> float:
-    rows, used = MACROS[point["arch"]]
-    chip = {
-        "rows": rows, "cols": 8 * used, "macros_per_pe": 1, "pes": 1, "adc_bits": 8, "columns_per_adc": 1,
-        "buffer_mb": 1024, "buffer_bw": 1e12, "dram_bw": 1e12, "planes": 1, "dac_bits": 8, "noc_bw": 1e12,
-        "vector_lanes": 1e12, "rows_written": rows,
-    }  # fmt: skip
-    layer = Layer(point["layer"], "linear", point["M"], point["K"], point["N"])
-    result = simulate(Workload("w", (layer,)), chip)
-    load = 1 if result["resident"] else math.ceil(point["K"] / rows) * math.ceil(point["N"] / used)
-    return result["cycles"] - (0 if result["resident"] else load)  # AccelForge loads no weights
+def cycles(point: dict) -> float:
+    return macro_cycles(point["arch"], (point["M"], point["K"], point["N"]))
 
 
 @pytest.mark.parametrize("arch", sorted({point["arch"] for point in ACCELFORGE}))
@@ -133,6 +118,6 @@ def test_accelforge_latency_within_three_percent(arch):
     """Latency in cycles of the macro: the ratio of any two layers on one macro is free of its cycle time."""
     points = [point for point in ACCELFORGE if point["arch"] == arch]
     first = points[0]
-    cycle_s = first["latency_s"] / macro_cycles(first)
+    cycle_s = first["latency_s"] / cycles(first)
     for point in points[1:]:
-        assert macro_cycles(point) * cycle_s == pytest.approx(point["latency_s"], rel=0.03), point["id"]
+        assert cycles(point) * cycle_s == pytest.approx(point["latency_s"], rel=0.03), point["id"]

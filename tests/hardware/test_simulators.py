@@ -149,3 +149,10 @@ def test_zigzag_agrees_with_our_law():
     theirs = ZigZag().simulate(layer, chip)["cycles"]
     ours = simulate(layer, chip | {"vector_lanes": 1e6, "noc_bw": 1e6})["cycles"]
     assert ours == pytest.approx(theirs, rel=0.05)
+
+
+@pytest.mark.skipif(find_spec("zigzag") is None, reason="needs zigzag-dse")
+def test_zigzag_on_a_layer_of_one_operation():
+    """It needs no loop in time, at which ZigZag's own drawing of the mapping stops."""
+    chip = PLAIN | {"macros_per_pe": 1, "pes": 1, "cols": 1024, "dac_bits": 2}
+    assert ZigZag().simulate(Workload("w", (linear("head", 1, (64, 10)),)), chip)["cycles"] > 0
