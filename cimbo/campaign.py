@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cimbo import engine, events, reuse
 from cimbo.guidance import Guidance
 from cimbo.objectives import Candidate, candidate
-from cimbo.space import Params
 
 if TYPE_CHECKING:
     from cimbo.loop import Study
 
-Evaluate = Callable[[Params], Mapping[str, float]]
 Planned = tuple[Candidate, dict[str, Any]]  # with what will be kept beside its evaluation
 LEASE_S = 24 * 3600.0
 
@@ -25,7 +23,7 @@ class Campaign:
     """One call of ``Study.optimize``: what evaluates, how candidates are chosen, and how many evaluations there may be."""
 
     study: Study
-    evaluate: Evaluate
+    evaluate: engine.Evaluate
     budget: int
     guidance: Guidance
     listener: events.Listener = events.ignore

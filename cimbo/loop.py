@@ -11,7 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from cimbo import engine, events, reuse, tabular
-from cimbo.campaign import Campaign, Evaluate
+from cimbo.campaign import Campaign
 from cimbo.errors import BadInput, naming
 from cimbo.forecast import Forecast, ahead
 from cimbo.guidance import Guidance
@@ -243,7 +243,7 @@ class Study:
 
     def optimize(
         self,
-        evaluate: Evaluate,
+        evaluate: engine.Evaluate,
         budget: int,
         batch_size: int = 5,
         n_jobs: int = 1,

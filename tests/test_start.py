@@ -151,6 +151,14 @@ def test_a_line_of_progress_never_wraps_and_keeps_what_fits(parts, width):
     assert (line == whole) == (len(whole) <= width) or len(whole) == len(line)
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("optimise", "optimize"), ("explan", "explain"), ("xyzzy", None)])
+def test_a_command_that_is_none_is_one_line_that_names_the_nearest(typed, meant, capsys):
+    assert run([typed]) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert (f", perhaps {meant};" in said) == (meant is not None)
+
+
 SEARCH = (
     "from cimbo import *\nfrom cimbo.cli.progress import Progress\n"
     "s = Study.open(None, SearchSpace([Choice('a', [1, 2, 3])]), [Objective('y', 'max', 0.0)])\n"

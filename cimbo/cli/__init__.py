@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module, resources
 from keyword import iskeyword
@@ -40,6 +41,14 @@ class _Lazy(click.Group):
         module = import_module(f"cimbo.cli.{_COMMANDS[name]}")
         command: click.Command = getattr(module, _function(name))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], _COMMANDS, 2)
+            ctx.fail(f"No such command '{args[0]}'" + (f", perhaps {' or '.join(near)}" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

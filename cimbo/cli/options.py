@@ -200,6 +200,8 @@ def _same_accuracy(file: str, asked: Config, study: Study) -> None:
 
 def existing(file: str) -> Study:
     """A study to look at. Raises BadInput when there is none."""
+    if not Path(file).exists():
+        raise BadInput(file, "does not exist", "name a study with --study, or start one: cimbo optimize, or cimbo demo")
     return Study.open(file, readonly=True)
 
 
