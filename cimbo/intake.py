@@ -32,7 +32,6 @@ DYNAST = {
 }  # fmt: skip
 DYNAST_HAS = ({"d", "ks", "e"}, {"num_layers", "num_attention_heads"})  # columns that tell such a file
 OWN = (*tabular.ABOUT, tabular.TESTED)  # columns of cimbo's own export
-_MISSING = "add a column, --map one, or name a chip with --hardware"
 POSITIVE = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
 
 
@@ -63,7 +62,8 @@ def read(
     that are left out, because they hold for another chip. Raises BadInput naming file, line and column for the first row that
     is no evaluation of ``problem``.
     """
-    lines = list(_trials(file, problem) if _is_database(file) else _lines(file))
+    stored = _is_database(file)
+    lines, unit = list(_trials(file, problem) if stored else _lines(file)), "trial" if stored else "line"
     if not lines:
         raise BadInput(file, "has no rows", "give a CSV file with a header and a line an evaluation")
     header = list(lines[0][1])
@@ -73,7 +73,7 @@ def read(
     names = {**(DYNAST if any(marks <= set(header) for marks in DYNAST_HAS) else {}), **(names or {})}
     known = {*problem.space.names, *_metrics(problem), *names.values()} - set(unread)
     rows = [
-        _row(f"{file}, line {n}", _completed(_named(cells, names, problem.space), given or {}), problem, known)
+        _row(f"{file}, {unit} {n}", _completed(_named(cells, names, problem.space), given or {}), problem, known)
         for n, cells in lines
     ]
     columns = dict.fromkeys(names.get(column, column) for _, cells in lines[:1] for column in cells)
@@ -192,7 +192,9 @@ def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]
     try:
         params = problem.space.canonical(genes)
     except BadInput as error:
-        raise BadInput(where, str(error).partition(": ")[2].partition(";")[0], _MISSING) from None
+        of_chip = any(f" {c.name} " in error.what for c in problem.space.hardware)
+        todo = "add a column, --map one, or name a chip with --hardware" if of_chip else "add a column, or --map one"
+        raise BadInput(where, error.what, todo) from None
     if cells.get("status") == "failed":
         return Row(params, {}, str(cells.get("reason") or "failed where it was measured"))
     needed = [name for name in _metrics(problem) if name in known]
