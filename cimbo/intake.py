@@ -137,7 +137,7 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise BadInput(where, "has another number of cells than the header", "correct that line")
                 yield reader.line_num, _apart(where, cells)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(file, f"cannot be read ({error})", "give a CSV file") from None
+        raise BadInput(file, f"cannot be read ({getattr(error, 'strerror', None) or error})", "give a CSV file") from None
 
 
 def _apart(where: str, cells: Mapping[str, str]) -> dict[str, Any]:

@@ -135,9 +135,15 @@ def open_or_start(
     check_place(Path(file).absolute())
     with naming(chosen.name):
         chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
-    about = {"config": {"name": chosen.name, "data": dict(chosen.data)}}
+    about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "command": command_line()}
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)
     return study, chosen
+
+
+def command_line() -> str:
+    """The command that is running, as it was typed; "" in a program that calls this module's functions."""
+    context = click.get_current_context(silent=True)
+    return str(context.obj or "") if context else ""
 
 
 def studied(

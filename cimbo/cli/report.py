@@ -42,7 +42,7 @@ def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, 
 
     with existing(file) as study:
         text = pages.html(
-            study, title=title(study), about=_provenance(study, file), baselines=curves(study, baselines),
+            study, title=title(study), about=_provenance(study), baselines=curves(study, baselines),
             layers={} if lite else _layers(study), predicted=candidates(study, following),
         )  # fmt: skip
     write(out, text)
@@ -127,13 +127,11 @@ def _layers(study: Study) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     return {key: hardware.explain(*pair)["layers"] for key, pair in placed.items()}
 
 
-def _provenance(study: Study, file: str) -> dict[str, str]:
-    config = study.store.definition.get("config") or {}
+def _provenance(study: Study) -> dict[str, str]:
+    """What the accuracies are worth where they are not measured, the command that started the study, and the versions."""
     versions = study.store.definition.get("versions", {})
-    name = config.get("name")
-    command = f"cimbo optimize --budget {len(study.evaluations())} --seed {study.seed} --study {file}" + (
-        f" --preset {name}" if name else ""
-    )
     found = standing(study)
     about = {"accuracy": found["label"]} if found else {}
-    return about | {"command": command, "versions": ", ".join(f"{k} {v}" for k, v in versions.items())}
+    command = study.store.definition.get("command")
+    about |= {"command": str(command)} if command else {}
+    return about | {"versions": ", ".join(f"{k} {v}" for k, v in versions.items())}

@@ -105,7 +105,7 @@ def gather(study: Study, **known: Any) -> Facts:
         front, volume = tuple(study.pareto()), study.hypervolume()
         if len(study.evaluations()) == len(records):
             break
-    shown = {"space", "objectives", "constraints", "seed"}  # these have places of their own
+    shown = {"space", "objectives", "constraints", "seed", "command"}  # these have places of their own
     started_as = {k: v for k, v in study.store.definition.items() if k not in shown}
     exact = {key: found["points"] for key, found in study.exact().items()}
     return Facts(study.problem, study.seed, records, front, volume, started_as, study.tested(), exact, **known)
