@@ -28,7 +28,9 @@ def test_the_first_front_is_there_and_says_that_it_was_recorded(tmp_path, capsys
     assert run(["status", "--study", str(tmp_path / "d.db")]) == 0
     assert "RECORDED" in capsys.readouterr().out
     assert run(["report", "--study", str(tmp_path / "d.db"), "-o", str(tmp_path / "r.html")]) == 0
-    assert "<h1>Recorded: " in (tmp_path / "r.html").read_text()
+    page = (tmp_path / "r.html").read_text()
+    assert "<h1>Recorded: " in page
+    assert '<span class="word">cimbo</span> <span class="word">demo</span>' in page  # the command, under Provenance
 
 
 def test_every_recorded_accuracy_is_replayed_and_every_cost_is_today_s(shown):

@@ -40,7 +40,10 @@ def write(path: Path, what: str, facts: Facts) -> None:
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=_COLUMN)
-        _DRAW[what](figure.subplots(), facts)
+        axes = figure.subplots()
+        _DRAW[what](axes, facts)
+        if "recorded" in facts.started_as:
+            axes.set_title("recorded search, replayed", loc="left", fontsize=7, color="0.4")
         try:
             figure.savefig(path, metadata=_UNDATED.get(path.suffix))
         except OSError as error:
@@ -61,7 +64,9 @@ def _front(axes: Any, facts: Facts) -> None:
     if guesses:
         axes.plot(*zip(*guesses, strict=True), "D", ms=3, mfc="none", mew=0.7, color="tab:orange", label="front as predicted")
     front = sorted(facts.front, key=lambda r: r.metrics[x])
-    axes.plot(*_columns(front, x, y), "o-", ms=3.5, lw=0.8, color="tab:blue", label="verified front")
+    steps = "steps-post" if facts.problem.objectives[1].goal == "min" else "steps-pre"  # what lies between is not known
+    line = "o-" if len(facts.problem.objectives) == 2 else "o"
+    axes.plot(*_columns(front, x, y), line, ms=3.5, lw=0.8, ds=steps, color="tab:blue", label="verified front")
     spread = [r.metrics[x] for r in facts.verified]
     if min(spread) > 0 and max(spread) > 10 * min(spread):
         axes.set_xscale("log")
