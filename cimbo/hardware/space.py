@@ -10,6 +10,7 @@ from cimbo.errors import BadInput
 from cimbo.hardware.constants import constant
 from cimbo.space import Choice
 
+MOST_BITS = 16  # of a converter
 ARRAYS = ("analog_sram", "digital_sram", "rram")
 
 _CORE: dict[str, list] = {
@@ -143,11 +144,15 @@ def _check_numbers(numbers: np.ndarray) -> None:
 
 def _check_consistent(table: dict[str, np.ndarray]) -> None:
     cells = np.ceil(table["weight_bits"] / table["cell_bits"])
+    nodes = constant("scaling.nodes")
     known = np.array([kind in ARRAYS for kind in table["array"].tolist()])
     limits = [
         ("cols", table["cols"] < cells, "cannot hold one weight", "give at least weight_bits / cell_bits columns"),
         ("array", ~known, "is unknown", f"use one of {', '.join(ARRAYS)}"),
         ("supply_v", table["supply_v"] <= constant("logic.threshold"), "is below threshold", "give more volts"),
+        ("adc_bits", table["adc_bits"] > MOST_BITS, "is beyond any converter of an array", f"give at most {MOST_BITS}"),
+        ("node_nm", (table["node_nm"] < nodes.min()) | (table["node_nm"] > nodes.max()), "is a node we have no figures of",
+         f"give {nodes.min():g} to {nodes.max():g}"),
     ]
     for name, bad, what, todo in limits:
         if bad.any():

@@ -17,6 +17,8 @@ from cimbo.workload import Layer, Workload, vector_work
 _VECTOR = {
     "Relu": "relu", "Clip": "relu", "LeakyRelu": "relu", "PRelu": "relu", "Max": "relu", "Min": "relu",
     "Add": "add", "Sub": "add", "Sum": "add", "Mul": "scale", "Div": "scale", "Pow": "scale", "Sqrt": "scale",
+    "Neg": "scale", "Abs": "scale", "Reciprocal": "scale", "Resize": "scale", "Exp": "tanh", "Log": "tanh", "Elu": "tanh",
+    "Softplus": "tanh", "InstanceNormalization": "layernorm", "GroupNormalization": "layernorm", "ArgMax": "pool",
     "Sigmoid": "hsigmoid", "HardSigmoid": "hsigmoid", "HardSwish": "hswish", "Erf": "gelu", "Gelu": "gelu",
     "Tanh": "tanh", "Softmax": "softmax", "LogSoftmax": "softmax", "LayerNormalization": "layernorm",
     "LRN": "layernorm",
@@ -95,15 +97,14 @@ def _attribute(node: Any, name: str, default: list[int]) -> list[int]:
 def _conv(where: str, node: Any, tables: tuple[Sizes, dict[str, int]]) -> Layer:
     sizes, _ = tables
     weight, output = _size(where, sizes, node.input[1]), _size(where, sizes, node.output[0])
-    if len(weight) != 4 or weight[2] != weight[3]:
-        raise BadInput(where, f"has a kernel of shape {weight[2:]}", "only square two-dimensional kernels are supported")
-    groups, stride = _attribute(node, "group", [1])[0], _attribute(node, "strides", [1, 1])[0]
-    px, elements = output[2] * output[3], math.prod(output[1:])
+    square = len(weight) == 4 and weight[2] == weight[3]  # any other window counts as a product that reads it whole
+    groups, stride = _attribute(node, "group", [1])[0], _attribute(node, "strides", [1])[0]
+    px, elements = math.prod(output[2:]), math.prod(output[1:])
     return Layer(
         node.name or node.output[0], "depthwise" if groups > 1 and weight[1] == 1 else "conv",
         px, math.prod(weight[1:]), weight[0] // groups, groups, vector_ops=vector_work(requantise=elements),
         inputs=math.prod(_size(where, sizes, node.input[0])[1:]), outputs=elements,
-        kernel=weight[2], stride=stride, width=output[3],
+        kernel=weight[2] if square else 1, stride=stride if square else 1, width=output[-1],
     )  # fmt: skip
 
 

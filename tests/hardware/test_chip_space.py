@@ -46,6 +46,8 @@ def test_the_largest_small_network_does_not_fit_the_baseline_for_free():
         ({"array": "flash"}, "chip 0.array: flash is unknown; use one of analog_sram"),
         ({"cols": 4}, "chip 0.cols: 4.0 cannot hold one weight"),
         ({"supply_v": 0.2}, "chip 0.supply_v: 0.2 is below threshold"),
+        ({"adc_bits": 60}, "chip 0.adc_bits: 60.0 is beyond any converter of an array; give at most 16"),
+        ({"node_nm": 3}, "chip 0.node_nm: 3.0 is a node we have no figures of; give 7 to 65"),
     ],
 )
 def test_bad_chips_are_named(change, message):

@@ -1,6 +1,7 @@
 """ONNX files as workloads. Skipped without the onnx package, but for the message that says so."""
 
 import json
+import math
 from importlib.util import find_spec
 
 import pytest
@@ -56,6 +57,22 @@ def test_convolution_depthwise_and_linear(tmp_path):
     assert [layer.macs for layer in workload.layers] == [64 * 27 * 8, 64 * 9 * 8, 80]
     assert workload.parameters == 8 * 27 + 72 + 80
     assert workload.layers[0].vector_ops == 2 * 64 * 8
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("weight", "image", "pads", "px"),
+    [
+        ([4, 3, 1, 7], [3, 8, 9], [0, 3, 0, 3], 72),
+        ([4, 3, 5], [3, 20], [2, 2], 20),
+        ([4, 3, 3, 3, 3], [3, 4, 5, 6], [1] * 6, 120),
+    ],
+)
+def test_windows_that_are_no_square_are_products(tmp_path, weight, image, pads, px):
+    nodes = [("Conv", ["x", "w"], ["y"], {"pads": pads})]
+    (layer,) = from_onnx(save(tmp_path / "net.onnx", nodes, {"w": weight}, {"x": [1, *image]})).layers
+    assert (layer.px, layer.reduction, layer.columns, layer.kernel) == (px, math.prod(weight[1:]), 4, 1)
+    assert layer.inputs == math.prod(image)
 
 
 @needs_onnx
