@@ -16,6 +16,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluators.joint import JointEvaluator
 from cimbo.loop import Study
 from cimbo.objectives import Candidate
+from cimbo.store import Record
 
 baseline_option = click.option(
     "--baseline", "baselines", multiple=True, metavar="FILE",
@@ -41,9 +42,10 @@ def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, 
     from cimbo import report as pages
 
     with existing(file) as study:
+        predicted = candidates(study, following)
         text = pages.html(
             study, title=title(study), about=_provenance(study), baselines=curves(study, baselines),
-            layers={} if lite else _layers(study), predicted=candidates(study, following),
+            layers={} if lite else _layers(study, [*study.pareto(), *predicted]), predicted=predicted,
         )  # fmt: skip
     write(out, text)
     click.echo(str(out))
@@ -116,14 +118,14 @@ def _described(study: Study) -> tuple[Config, JointEvaluator] | None:
         return None
 
 
-def _layers(study: Study) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Layers of every design of the front by key; none for a study that is not of cimbo's networks and chip model."""
+def _layers(study: Study, designs: Sequence[Record | Candidate]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Layers of each of ``designs`` by key; none for a study that is not of cimbo's networks and chip model."""
     from cimbo import hardware
 
     described = _described(study)
     if described is None or (evaluator := described[1]).simulator != "cimbo":
         return {}
-    placed = {r.key: evaluator.placed(r.params) for r in study.pareto()}
+    placed = {r.key: evaluator.placed(r.params) for r in designs}
     return {key: hardware.explain(*pair)["layers"] for key, pair in placed.items()}
 
 

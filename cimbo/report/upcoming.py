@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cimbo.objectives import Candidate
-from cimbo.report import table
+from cimbo.report import layers, table
 from cimbo.report.facts import Facts, Prediction, predictions
 from cimbo.report.markup import Markup, join, tag
 from cimbo.report.quantity import aligned, amount, rough, spoken
@@ -45,6 +45,7 @@ def _details(facts: Facts, c: Candidate) -> Markup:
         tag("dl", *lines, class_="metrics"),
         table.genes("Architecture", space.architecture, c.params),
         table.genes("Hardware", space.hardware, c.params),
+        layers.section(facts.layers.get(c.key, ())),
         class_="design",
     )
 
