@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
 
 from cimbo import __version__
 from cimbo.objectives import Objective
@@ -55,7 +56,10 @@ def _objective(o: Objective) -> str:
 
 def _size(n: int) -> str:
     """``n`` may exceed any float."""
-    return f"{n:,}" if n < 10**7 else f"{str(n)[0]}.{str(n)[1]} × 10{_raised(len(str(n)) - 1)}"
+    if n < 10**7:
+        return f"{n:,}"
+    digits, _, power = f"{Decimal(n):.1e}".partition("e+")
+    return f"{digits} × 10{_raised(int(power))}"
 
 
 def _raised(exponent: int) -> str:
