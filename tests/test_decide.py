@@ -226,6 +226,19 @@ def test_the_commands_print_it(study, file, capsys):
     assert all(s["chip"]["adc_bits"] == 6 for s in answer)
 
 
+def test_costs_of_another_simulator_are_not_compared_with_ours(study, tmp_path, capsys):
+    path, problem = tmp_path / "other.db", study.problem
+    config = CONFIG.with_simulator("command", {"command": ["true"]})
+    about = {"config": {"name": "fmnist-vit", "data": dict(config.data)}}
+    with Study.open(path, SPACE, problem.objectives, problem.constraints, about=about) as s:
+        for r in study.evaluations():
+            s.tell(r.params, r.metrics | {"latency_ms": 1000 * r.metrics["latency_ms"]})
+    assert run(["explain", study.pareto()[0].key, "--study", str(path), "--format", "json"]) == 0
+    said = capsys.readouterr()
+    assert "another simulator's" in said.err
+    assert {n["how"] for n in json.loads(said.out)["neighbours"]} == {"measured"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

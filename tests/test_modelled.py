@@ -130,7 +130,7 @@ def test_modelled_accuracies_are_labelled_in_table_json_csv_and_report(study, tm
     assert run(["report", "--study", study, "-o", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
     assert "accuracy is modelled (illustration), not measured: ± 1.8 points" in text
-    assert "accuracy, illustration" in text
+    assert "accuracy (illustration)" in text
     assert "its accuracy modelled" in text
 
 

@@ -106,7 +106,9 @@ class Explained:
         from cimbo.decide import beaten, one_step
 
         problem = self.study.problem
-        found = beaten(problem, self.record, self.study.evaluations()) + one_step(problem, self.record, self.here)
+        found = beaten(problem, self.record, self.study.evaluations())
+        if self.config.evaluator().simulator == "cimbo":  # costs of two simulators do not compare
+            found += one_step(problem, self.record, self.here)
         return [
             {"how": n.how, "key": n.key, "verdict": n.verdict}
             | {f"{name} better by": margin for name, margin in n.margins.items()}

@@ -89,7 +89,7 @@ class Facts:
         """Its label, with what the study's description calls its accuracy unless it is measured."""
         config = _mapping(_mapping(self.started_as.get("config")).get("data"))
         kind = _mapping(config.get("network")).get("accuracy_kind", "measured")
-        return f"{label(metric)}, {kind}" if metric == "accuracy" and kind != "measured" else label(metric)
+        return f"{label(metric)} ({kind})" if metric == "accuracy" and kind != "measured" else label(metric)
 
     @cached_property
     def initial(self) -> int:

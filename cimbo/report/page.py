@@ -106,7 +106,7 @@ def _digest(content: str) -> str:
 def _header(facts: Facts, title: str, about: Mapping[str, str]) -> Markup:
     subtitle = " · ".join([*([about["date"]] if "date" in about else []), f"seed {facts.seed}"])
     tiles = [_tile(*entry) for entry in _headlines(facts)]
-    remark = [tag("p", about["accuracy"])] if "accuracy" in about else []
+    remark = [tag("p", about["accuracy"][:1].upper() + about["accuracy"][1:])] if "accuracy" in about else []
     return tag("header", tag("h1", title), tag("p", subtitle, class_="fine"), *remark, tag("div", *tiles, class_="tiles"))
 
 
