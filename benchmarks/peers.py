@@ -29,12 +29,12 @@ from cimbo.objectives import Problem
 from cimbo.space import Params
 
 HERE = Path(__file__).parent
-SUBJECTS = ("chain-36", "transformer-44", "ofa-mobilenet")
+SUBJECTS = ("chain-36", "chain-56", "transformer-44", "ofa-mobilenet")
 BATCH = 5
 #: method -> evaluations, seeds
 PLAN = {
     "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 1), "botorch": (30, 1),
-    "cimbo": (100, 5), "cimbo-exact": (100, 5),
+    "cimbo": (200, 5), "cimbo-exact": (200, 5),
 }  # fmt: skip
 
 

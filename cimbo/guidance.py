@@ -27,7 +27,7 @@ class Guidance:
     views: Mapping[str, View] = field(default_factory=dict)
     kind: str = "auto"
     priors: Mapping[str, Any] = field(default_factory=dict)
-    initial: int = 20
+    initial: int = 10
     accuracies: int | None = None
     converged: float | None = None
 

@@ -40,7 +40,7 @@ EACH = 4  # candidates that reach the acquisition, for each of twice as many as 
 BASE = 200  # evaluated designs whose posterior is drawn
 MUTANTS = 100
 STRANGERS = 50
-OPTIMISM = 1.5
+OPTIMISM = 1.3
 SMALL = 4096  # a space of at most so many designs can be gone through
 
 
@@ -71,7 +71,7 @@ class Search:
 
     problem: Problem
     teaching: Teaching
-    initial: int = 20
+    initial: int = 10
     fixed: Mapping[str, Any] = field(default_factory=dict)
     effort: evolve.Effort = field(default_factory=evolve.Effort)
     snap: Callable[[Rows], Rows] = np.asarray

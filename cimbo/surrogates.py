@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -167,7 +167,8 @@ class Learned:
         return mean, np.sqrt(variance)
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        return self.model.paths(inputs.encoded(self.view), n, seed)
+        # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
+        return replace(self.model, widen=0.5 * (1.0 + self.model.widen)).paths(inputs.encoded(self.view), n, seed)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> 
 def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]) -> Guidance:
     cheap = _cheap(study, evaluator, asked["cost_model"])
     priors = from_study(study, config, asked["other"], cheap) | asked["priors"]
-    initial = int(config.data.get("search", {}).get("initial", 20))
+    initial = int(config.data.get("search", {}).get("initial", 10))
     return Guidance(
         cheap, views=views(evaluator), priors=priors, initial=initial,
         accuracies=asked["accuracy_budget"], converged=asked["converged"] and asked["converged"] / 100,

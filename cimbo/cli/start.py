@@ -15,7 +15,7 @@ _MORE = """
 # ---- Everything below is optional; what is commented out shows what there is. -----------------------------------------
 
 [search]
-initial = 20               # designs drawn before the first surrogate
+initial = 10               # designs drawn before the first surrogate
 batch = 6                  # designs chosen at a time
 
 # [hardware.genes]         # other values of a gene than the shipped ones (cimbo doctor shows the size of the space)
