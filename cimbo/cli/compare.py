@@ -50,7 +50,7 @@ def compare(*, methods: str, plot: Path | None, style: str, **asked: Any) -> int
         guidance = plain_guidance(study, config, evaluator)
     for name in names:
         start(name, Task(problem, 0, guidance))  # what is missing is said before the first evaluation
-    measure, how = _measure(problem, evaluator, records, guidance, asked)
+    measure, how = _measure(problem, evaluator, records, guidance, asked=asked)
     click.echo(f"{config.title}: {asked['seeds']} seeds of {asked['budget']} evaluations, {how}", err=True)
     runs = _runs(names, (problem, guidance, measure), asked)
     found = race.bands(runs, problem, race.natural(problem), race.checkpoints(asked["budget"]))
@@ -73,7 +73,7 @@ def _subject(asked: dict[str, Any]) -> tuple[Config, Problem, list[Record]]:
 
 
 def _measure(
-    problem: Problem, evaluator: JointEvaluator, records: Sequence[Record], guidance: Guidance, asked: dict[str, Any]
+    problem: Problem, evaluator: JointEvaluator, records: Sequence[Record], guidance: Guidance, *, asked: dict[str, Any]
 ) -> tuple[Measure, str]:
     """What evaluates a list of designs, and a line on what that is."""
     from cimbo.compare.replay import ENOUGH, replay

@@ -30,7 +30,7 @@ _SHOWN = 4  # changed genes in a cell
               show_default=True, help="Print layers, shadow prices here or along the front, or neighbours.")  # fmt: skip
 @study_option
 @format_option
-def explain(key: str, picture: Path | None, which: str, file: str, style: str) -> None:
+def explain(*, key: str, picture: Path | None, which: str, file: str, style: str) -> None:
     """What bounds an evaluated design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat."""
     from cimbo.report import breakdown
 

@@ -21,7 +21,7 @@ from cimbo.loop import Study
 from cimbo.store import Record
 
 Writer = Callable[[Study, Path | None], None]
-Design = Callable[[Study, Record, Path, bool], list[Path]]
+Design = Callable[..., list[Path]]  # (study, record, out, *, nearest)
 
 
 @click.command()
@@ -34,7 +34,7 @@ Design = Callable[[Study, Record, Path, bool], list[Path]]
     "--nearest", is_flag=True, help="Where ZigZag cannot express a chip, write the nearest one that it can."
 )
 @study_option
-def export(key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:
+def export(*, key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:
     """Every evaluation, a row each; or, with KEY, a design's network as ONNX or its chip for another simulator."""
     known: dict[str, Any] = _TABLES if key is None else _DESIGNS
     if target not in known:
@@ -47,7 +47,7 @@ def export(key: str | None, target: str, out: Path | None, nearest: bool, file: 
             return
         if out is None:
             raise BadInput("export", f"{target} needs a place", "name it with -o")
-        for path in _DESIGNS[target](study, find(study, key), out, nearest):
+        for path in _DESIGNS[target](study, find(study, key), out, nearest=nearest):
             click.echo(str(path))
 
 
@@ -89,11 +89,12 @@ def _optuna(study: Study, out: Path | None) -> None:
 
     stored = study.store.definition.get("config") or {}
     name = str(stored.get("name", "cimbo"))
-    optuna_storage.write(out, name, study.problem, study.evaluations(), {"seed": study.seed, "title": title(study)})
+    about = {"seed": study.seed, "title": title(study)}
+    optuna_storage.write(out, name, study.problem, study.evaluations(), about=about)
     click.echo(f"optuna-dashboard sqlite:///{out}", err=True)
 
 
-def _onnx(study: Study, record: Record, out: Path, nearest: bool) -> list[Path]:
+def _onnx(study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
     from cimbo.exchange import onnx_file
 
     config = from_definition(study.store.path, study.store.definition)
@@ -101,7 +102,7 @@ def _onnx(study: Study, record: Record, out: Path, nearest: bool) -> list[Path]:
     return [out]
 
 
-def _chip(tool: str, study: Study, record: Record, out: Path, nearest: bool) -> list[Path]:
+def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
     from cimbo.exchange import chips
 
     evaluator = from_definition(study.store.path, study.store.definition).evaluator()

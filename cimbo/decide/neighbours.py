@@ -45,7 +45,7 @@ def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) 
         return []
     rows = problem.space.rows([of.params, *(r.params for r in others)])
     order = np.argsort((rows[1:] != rows[0]).sum(1), kind="stable")
-    found = [_compared(problem, of, others[i].params, others[i].metrics, others[i].key) for i in order]
+    found = [_compared(problem, of, others[i].params, others[i].metrics, key=others[i].key) for i in order]
     return [neighbour for neighbour in found if neighbour.verdict in (BEATEN, INFEASIBLE)][:n]
 
 
@@ -63,7 +63,7 @@ def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
 
 
 def _compared(
-    problem: Problem, of: Record, params: Mapping[str, Any], metrics: Mapping[str, float], key: str = ""
+    problem: Problem, of: Record, params: Mapping[str, Any], metrics: Mapping[str, float], *, key: str = ""
 ) -> Neighbour:
     names = [*dict.fromkeys([*of.params, *params])]
     changes = {n: (of.params.get(n), params.get(n)) for n in names if of.params.get(n) != params.get(n)}

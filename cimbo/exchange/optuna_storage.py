@@ -14,7 +14,7 @@ from cimbo.store import Record
 _CONSTRAINTS = "constraints"  # the system attribute in which Optuna's samplers and its dashboard look for violations
 
 
-def write(path: Path, name: str, problem: Problem, records: list[Record], about: Mapping[str, Any]) -> None:
+def write(path: Path, name: str, problem: Problem, records: list[Record], *, about: Mapping[str, Any]) -> None:
     """Every record as a finished trial of study ``name`` in the SQLite file ``path``.
 
     Genes are categorical parameters (inactive ones are left out), objectives the values, everything else that was measured
