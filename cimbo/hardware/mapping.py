@@ -35,7 +35,8 @@ def place(r: Rows) -> None:
     r.row_tiles, r.column_tiles = np.ceil(r.reduction / r.rows), np.ceil(r.columns / r.weight_columns)
     r.tile_rows = np.minimum(r.rows, r.reduction)
     _whole_kernels(r)
-    if r.zigzag_counting.any():
+    r.any_counted = bool(r.zigzag_counting.any())
+    if r.any_counted:
         r.fresh = np.where(r.zigzag_counting > 0, r.reduction, r.fresh)
     fitting = np.minimum(np.floor(r.rows / r.reduction), np.floor(r.weight_columns / r.columns))
     r.packed = np.where(r.packing > 0, np.clip(fitting, 1, r.groups), 1)
@@ -142,7 +143,7 @@ def _steady(r: Rows, s: Rows, passed: Passes) -> None:
     s.is_bound = (s.turns > 0) & (held > r.buffer_bits)
     s.moved_bits = s.read_bits + s.sent_bits
     s.summing = (s.read_bits + s.waiting_bits) / r.buffer_bw
-    s.buffer = np.maximum((s.read_bits + r.output_bits) / r.buffer_bw, s.summing)
+    s.buffer = np.maximum(_through(r, s.read_bits, r.output_bits) / r.buffer_bw, s.summing)
     s.noc = s.moved_bits / r.noc_bw
     s.vector = r.vector_ops / r.vector_lanes
     s.fixed = passed.total(_streaming, r, s)
@@ -151,16 +152,22 @@ def _steady(r: Rows, s: Rows, passed: Passes) -> None:
 def _streaming(r: Rows, s: Rows, each: Pass) -> np.ndarray:
     """Cycles of a pass while inputs stream in and results out."""
     read = r.fresh_bits * each.inputs
-    buffer = (read + r.output_bits * each.results) / r.buffer_bw
+    buffer = _through(r, read, r.output_bits * each.results) / r.buffer_bw
     noc = (read + s.sent_bits * each.results) / r.noc_bw
     return np.maximum(np.maximum(s.compute_once, s.vector * each.results), np.maximum(buffer, noc))
+
+
+def _through(r: Rows, read: np.ndarray, written: np.ndarray) -> np.ndarray:
+    """Bits that take the buffer's time: reads and writes share its port, where they are not counted as ZigZag counts them."""
+    both = read + written
+    return np.where(r.zigzag_counting > 0, np.maximum(read, written), both) if r.any_counted else both
 
 
 def _load(r: Rows, s: Rows, passed: Passes) -> None:
     """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
     s.transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
-    cost = _loading_early if r.zigzag_counting.any() else _loading
+    cost = _loading_early if r.any_counted else _loading
     s.load_once = (s.loaded_bits > 0) * passed.total(cost, r, s)
 
 

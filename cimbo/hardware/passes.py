@@ -51,8 +51,9 @@ class _Gathered:
     def __init__(self, rows: Rows, where: np.ndarray) -> None:
         self._rows, self._where = rows, where
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        return getattr(self._rows, name)[self._where]
+    def __getattr__(self, name: str) -> Any:
+        values = getattr(self._rows, name)
+        return values[self._where] if isinstance(values, np.ndarray) else values
 
 
 def passes(r: Rows, s: Rows) -> Passes:

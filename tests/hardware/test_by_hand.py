@@ -319,3 +319,16 @@ def test_38_more_channels_than_rows():
     window = layer(100, 900, 8, kernel=3, kind="conv")
     assert run(window)["cycles"] == 2700
     assert run(window, whole_kernels=0)["cycles"] == 2400
+
+
+def test_39_counted_as_zigzag_counts():
+    # Case 2, each of its two loads begins one vector, a cycle, before the pass before ends: 328 - 2.
+    assert run(layer(100, 128, 8), zigzag_counting=1)["cycles"] == 326
+    # Case 1 over a 32-bit buffer: 51,200 bit of inputs and 6,400 of results are 1,800 cycles; read and written at once 1,600.
+    assert run(layer(100, 64, 8), buffer_bw=32)["cycles"] == 1800
+    assert run(layer(100, 64, 8), buffer_bw=32, zigzag_counting=1)["cycles"] == 1600
+    # A 3 x 3 window of 7 channels, 63 rows: a third of it is new with each vector, 16,800 bit, and 6,400 bit of results:
+    # 725 cycles. Read whole 50,400 bit, at once with the results: 1,575.
+    window = layer(100, 63, 8, kernel=3, kind="conv")
+    assert run(window, buffer_bw=32)["cycles"] == 725
+    assert run(window, buffer_bw=32, zigzag_counting=1)["cycles"] == 1575
