@@ -9,6 +9,7 @@ from cimbo.report.markup import Markup, join, tag
 from cimbo.report.quantity import amount
 
 WIDTH, LEFT, ROW = 860, 190, 18
+_SHORT_MS = 0.1  # below it times are written in µs
 COLOURS = {
     "compute": "#2258c9", "weight load": "#b8651b", "DRAM": "#c23b3b", "buffer": "#2b8a63", "NoC": "#7c4bc4",
     "vector": "#5d6873",
@@ -17,11 +18,12 @@ COLOURS = {
 
 def picture(explained: Mapping[str, Any]) -> str:
     """SVG of what ``hardware.explain`` said."""
-    layers = explained["layers"]
-    times = [(layer["name"], layer["latency_ms"], COLOURS.get(layer["bound"], "#98a2ac")) for layer in layers]
+    layers, total = explained["layers"], explained["latency_ms"]
+    metric, factor = ("latency_us", 1e3) if total < _SHORT_MS else ("latency_ms", 1.0)
+    times = [(layer["name"], factor * layer["latency_ms"], COLOURS.get(layer["bound"], "#98a2ac")) for layer in layers]
     parts = [(name, value, "#2258c9") for name, value in explained["energy_by_part_uj"].items() if value > 0]
     legend = _legend([b for b in COLOURS if any(layer["bound"] == b for layer in layers)])
-    first = _bars(f"Time by layer, {amount('latency_ms', explained['latency_ms'])} in all", "latency_ms", times, 60)
+    first = _bars(f"Time by layer, {amount(metric, factor * total)} in all", metric, times, 60)
     second_top = 60 + (len(times) + 4) * ROW
     second = _bars(
         f"Energy by part, {amount('energy_uj', explained['energy_uj'])} in all", "energy_uj", parts, second_top
