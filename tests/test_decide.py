@@ -213,6 +213,11 @@ def test_the_commands_print_it(study, file, capsys):
     for rows in ("prices", "front", "neighbours"):
         assert run(["explain", key[:6], "--study", str(file), "--rows", rows, "--format", "csv"]) == 0
         assert len(capsys.readouterr().out.splitlines()) > 3
+    drawn = file.with_name("layers.svg")
+    assert run(["explain", key, "--study", str(file), "--picture", str(drawn)]) == 0
+    assert drawn.read_text().startswith("<svg")
+    assert all(f">{layer['name']}<" in drawn.read_text() for layer in answer["layers"])
+    capsys.readouterr()
     assert run(["robust", "--study", str(file), "--draws", "5", "--format", "json"]) == 0
     designs = json.loads(capsys.readouterr().out)["designs"]
     assert {d["key"] for d in designs if d["on_front"]} == {r.key for r in study.pareto()}

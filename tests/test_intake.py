@@ -191,6 +191,17 @@ def test_measured_networks_teach_a_joint_search_once_they_are_put_on_a_chip(tmp_
     assert c.predicted["accuracy"][0] == pytest.approx(76, abs=3)
 
 
+def test_a_simulator_that_cannot_gives_failed_evaluations(tmp_path, capsys):
+    columns = {"num_layers": "depth", "num_attention_heads": "heads", "vit_intermediate_sizes": "ffn"}
+    file, study = dynast(tmp_path / "nets.csv", "vit-b", columns, 3), str(tmp_path / "s.db")
+    told = ["--simulator", "command", "--simulator-options", '{"command": ["false"]}']
+    assert run(["import", str(file), "--study", study, "--preset", "vit-b-imagenet", "--hardware", "baseline", *told]) == 0
+    with Study.open(study, readonly=True) as opened:
+        assert [r.status for r in opened.evaluations()] == ["failed"] * 3
+        assert all(r.reason for r in opened.evaluations())
+    capsys.readouterr()
+
+
 @pytest.mark.skipif(not DYNAST_FILE.exists(), reason="needs measured results of DyNAS-T")
 def test_dynast_results_come_in_where_the_space_fits(tmp_path, capsys):
     space = SearchSpace(network("ofa-mobilenetv3").choices())

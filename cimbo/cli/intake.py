@@ -41,8 +41,9 @@ def import_(*, source: Path, pairs: Sequence[str], chip: str | None, style: str,
     else:
         with opened(asked) as (study, config):
             table = intake.read(source, problem, names, given=_chip(chip, problem, config), unread=COSTS)
-            before, after = _told(study, _simulated(table.rows, config.evaluator()))
-            click.echo(f"{source}: {_taken(config.evaluator(), problem)}", err=True)
+            evaluator = config.evaluator()
+            before, after = _told(study, [_simulated(row, evaluator) for row in table.rows])
+            click.echo(f"{source}: {_taken(evaluator, problem)}", err=True)
     unused = [name for name in table.ignored if chip is None or name not in COSTS]
     if unused:
         click.echo(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study", err=True)
@@ -84,9 +85,14 @@ def _taken(evaluator: JointEvaluator, problem: Problem) -> str:
     return f"costs are simulated on the given chip, accuracies are those of the file{doubt}"
 
 
-def _simulated(rows: Sequence[intake.Row], evaluator: JointEvaluator) -> list[intake.Row]:
-    """Rows with the costs that the study's simulator gives them."""
-    return [replace(r, metrics=r.metrics | evaluator.simulated(r.params)) if r.reason is None else r for r in rows]
+def _simulated(row: intake.Row, evaluator: JointEvaluator) -> intake.Row:
+    """The row with the costs that the study's simulator gives it; where it cannot, a failed one."""
+    if row.reason is not None:
+        return row
+    try:
+        return replace(row, metrics=row.metrics | evaluator.simulated(row.params))
+    except RuntimeError as error:  # how simulators say that they cannot
+        return intake.Row(row.params, {}, str(error))
 
 
 def _target(asked: dict[str, Any]) -> Study:
