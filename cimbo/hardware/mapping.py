@@ -166,7 +166,8 @@ def _through(r: Rows, read: np.ndarray, written: np.ndarray) -> np.ndarray:
 def _load(r: Rows, s: Rows, passed: Passes) -> None:
     """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
-    s.transfer = s.loaded_bits / np.minimum(link, r.buffer_bw)
+    past_the_buffer = r.any_counted & (r.zigzag_counting > 0)
+    s.transfer = s.loaded_bits / np.where(past_the_buffer, link, np.minimum(link, r.buffer_bw))
     cost = _loading_early if r.any_counted else _loading
     s.load_once = (s.loaded_bits > 0) * passed.total(cost, r, s)
 

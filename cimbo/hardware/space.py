@@ -48,7 +48,8 @@ DEFAULTS: dict[str, Any] = {
     "packing": 1,  # 1: several groups share a macro block-diagonally, 0: one group a macro
     "rows_written": 1,  # rows a macro writes at once
     "whole_kernels": 1,  # 1: macros hold whole kernel sides of an even share of channels each, 0: windows are cut anywhere
-    # 1: as ZigZag counts: windows are read whole each time, the buffer reads and writes at once, loads begin one vector early.
+    # 1: as ZigZag counts: windows are read whole each time, the buffer reads and writes at once, weights load past the buffer
+    # and one vector early.
     "zigzag_counting": 0,
     "fixed_range": 0,  # 1: an ADC's full scale is the largest sum of its rows, 0: calibrated to each layer; acts on accuracy
 }

@@ -324,6 +324,10 @@ def test_38_more_channels_than_rows():
 def test_39_counted_as_zigzag_counts():
     # Case 2, each of its two loads begins one vector, a cycle, before the pass before ends: 328 - 2.
     assert run(layer(100, 128, 8), zigzag_counting=1)["cycles"] == 326
+    # Two column tiles over a 16-bit buffer: each loads 4,096 bit, 256 cycles, reads 51,200 bit and writes 6,400, 3,600 cycles:
+    # 7,712. Past the buffer the load is 4,096 / 64 = 64 and begins a cycle early, and reading takes 3,200: 6,526.
+    assert run(layer(100, 64, 16), buffer_bw=16)["cycles"] == 7712
+    assert run(layer(100, 64, 16), buffer_bw=16, zigzag_counting=1)["cycles"] == 6526
     # Case 1 over a 32-bit buffer: 51,200 bit of inputs and 6,400 of results are 1,800 cycles; read and written at once 1,600.
     assert run(layer(100, 64, 8), buffer_bw=32)["cycles"] == 1800
     assert run(layer(100, 64, 8), buffer_bw=32, zigzag_counting=1)["cycles"] == 1600
