@@ -101,6 +101,9 @@ def summary(pairs: list[dict], images: int) -> dict[str, Any]:
         "within_half_a_point": int((abs(off) <= 0.5).sum()),
         "within_half_a_point_and_two_sampling_errors": int((abs(off) <= 0.5 + 2 * error).sum()),
         "median_sampling_error": float(np.median(error)),
+        # What the forms differ by beyond the images and the drawn noise: root mean square, with what sampling alone explains.
+        "rms_difference": float(np.sqrt((off**2).mean())),
+        "rms_of_sampling_alone": float(np.sqrt((error**2).mean())),
         "median_cpu_ratio_exact_to_equivalent": float(
             np.median([p["cpu_seconds"][1] / p["cpu_seconds"][0] for p in pairs])
         ),
