@@ -200,7 +200,7 @@ def main() -> None:
     started = case(asked.preset, asked.work or Path(f"headline-{asked.preset}"), asked.within, asked.margin)
     seeds = list(range(asked.seeds))
     for budget in map(int, asked.budgets.split(",")):
-        complete = all(search(started, seed, side, budget, until) for seed in seeds for side in SIDES)
+        complete = all(search(started, seed, side, budget, until) for side in reversed(SIDES) for seed in seeds)
         if not complete:
             print(f"time is up before {budget} evaluations of every search")
             break
