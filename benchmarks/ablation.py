@@ -30,15 +30,16 @@ from cimbo.surrogates import Teaching, View
 class Variant:
     """``cheap``: latency is computed. ``views``: accuracy is known to depend on fewer genes. ``log``: costs on a log scale.
 
-    ``sums``: genes that layers share by name are features summed up, too. ``each``: how long the acquisition's list is.
+    ``shared``: genes that layers share by name are learned in total too. ``each``: how long the acquisition's list is.
     """
 
     kind: str = "gp"
     batch: int = 5
     effort: Effort = field(default_factory=Effort)
     log: bool = True
-    sums: bool = True
+    shared: bool = True
     each: int = EACH
+    initial: int = 10
     cheap: bool = False
     views: Callable[[Problem], dict[str, View]] = lambda _: {}
 
@@ -48,8 +49,8 @@ class Variant:
         with mock.patch("cimbo.propose.EACH", self.each), ExitStack() as changed:
             if not self.log:
                 changed.enter_context(mock.patch.object(surrogates, "logarithmic", return_value=False))
-            if not self.sums:
-                changed.enter_context(mock.patch.object(View, "repeated", return_value={}))
+            if not self.shared:
+                changed.enter_context(mock.patch("predictors.inputs.FEW", 10**6))
             yield
 
 
@@ -64,8 +65,9 @@ VARIANTS = {
     "surrogate: chosen by cross-validation": Variant(kind="auto"),
     "surrogate: xgboost": Variant(kind="xgboost"),
     "no logarithm": Variant(log=False),
-    "no sums over layers": Variant(sums=False),
-    "twice as long a list for the acquisition": Variant(each=2 * EACH),
+    "no coarse part nor totals": Variant(shared=False),
+    "half as long a list for the acquisition": Variant(each=EACH // 2),
+    "20 designs first": Variant(initial=20),
     "candidates: mutants and random designs only": Variant(effort=Effort(100, 0)),
     "candidates: 40 generations": Variant(effort=Effort(100, 40)),
     "batch of 1": Variant(batch=1),
@@ -80,7 +82,7 @@ def run(problem: Problem, variant: Variant, budget: int, seed: int) -> tuple[flo
     space = problem.space
     cheap = {"latency_ms": problem.cheap["latency_ms"]} if variant.cheap else {}
     teaching = Teaching(space, variant.kind, variant.views(problem), cheap)
-    search = Search(objectives.Problem(space, problem.objectives), teaching, 20, {}, variant.effort)
+    search = Search(objectives.Problem(space, problem.objectives), teaching, variant.initial, {}, variant.effort)
     designs, metrics, spent = [], [], 0.0
     while len(designs) < budget:
         start = time.process_time()

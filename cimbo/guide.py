@@ -128,6 +128,7 @@ class Guide:
         predicted = {}
         for name, s in self.fitted.items():
             mean, std = (float(v[0]) for v in s.moments(inputs))
+            std = math.hypot(std, s.noise)  # of a measurement, as it will be compared with one
             # Natural units; of a log-normal the median and the standard deviation to first order.
             predicted[name] = (math.exp(mean), math.exp(mean) * std) if s.log else (mean, std)
         return candidate(self.problem.space, design, origin=origin, predicted=predicted)

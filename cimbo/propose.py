@@ -4,15 +4,17 @@ Surrogates on canonical genes; candidates from an evolutionary search over the p
 started from mutants of the verified front and kept above the reference; the posterior drawn once over front and candidates; a
 greedy batch by qLogNEHVI among those that :mod:`cimbo.promise` lists.
 
-What led to it, as shares of the best log hypervolume known after 200 evaluations of joint problems of 53 and 54 genes, one to
-four seeds, so that differences under .05 say nothing: costs on a log scale .80 (in milliseconds .60); candidates by evolution
-on the posterior mean .80 (mutants of the front alone .72); batches of 5 .80 (of 10 .72); latency computed .95 (modelled
-.81); XGBoost as the only posterior .69, as a member chosen by cross-validation neutral. Maximising the acquisition itself by
-evolution was ten times slower and no better. On problems of 36 and 56 genes, one or two seeds: what limits the loop is what the
-surrogates know, not the search over them (with both objectives known .985 after 100 evaluations of the 56 genes, with latency
-known .64, with neither .47), so that sums of a gene over the layers were added where cross-validation prefers them. Without
-gain were: hyper-parameters found anew at every proposal, the acquisition in natural units, costs beyond the median compressed.
-``benchmarks/ablation.py`` changes one choice of today's loop at a time.
+What led to it, as shares of the best hypervolume known. On joint problems of 53 and 54 genes, 200 evaluations, one to four
+seeds, so that differences under .05 say nothing: costs on a log scale .80 (in milliseconds .60); candidates by evolution on
+the posterior mean .80 (mutants of the front alone .72); batches of 5 .80 (of 10 .72); XGBoost as the only posterior .69, as a
+member chosen by cross-validation neutral. Maximising the acquisition itself by evolution was ten times slower and no better.
+On problems of 36 and 56 genes what limits the loop is what the surrogates know, not the search over them (with both objectives
+known .985 after 100 evaluations of the 56 genes): a kernel that sees what layers do in total, after 50 and 100 evaluations,
+two seeds, .56 and .79 (features of sums chosen by cross-validation .31 and .67, neither .47 after 100). Of what was tried
+after that, over six to fourteen seeds: 10 designs before the first surrogate .81 (20: .76); without gain were a start that
+leans to small and large networks, twice or three times the generations, a list twice as long for the acquisition, the
+acquisition in natural units, the full or no widening of the posterior, hyper-parameters found anew at every proposal, costs
+beyond the median compressed. ``benchmarks/ablation.py`` changes one choice of today's loop at a time.
 
 Everything is a function of the log of evaluations and the seed.
 """

@@ -45,6 +45,11 @@ class Surrogate(Protocol):
         """Whether it predicts what it has not seen."""
         ...
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a measurement around the metric."""
+        ...
+
     def mean(self, inputs: Inputs) -> Array:
         """(n,) mean alone, which costs less."""
         ...
@@ -159,6 +164,10 @@ class Learned:
     def log(self) -> bool:
         return self.model.schema.log
 
+    @property
+    def noise(self) -> float:
+        return math.sqrt(self.model.noise_variance)
+
     def mean(self, inputs: Inputs) -> Array:
         return self.model.centre(inputs.encoded(self.view))
 
@@ -179,6 +188,7 @@ class Computed:
     compute: Exact
     log: bool
     trusted: bool = field(default=True, init=False)
+    noise: float = field(default=0.0, init=False)
     _kept: dict[bytes, float] = field(default_factory=dict, init=False, repr=False)
 
     def mean(self, inputs: Inputs) -> Array:
