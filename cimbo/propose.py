@@ -37,7 +37,7 @@ from cimbo.surrogates import Surrogate, Teaching
 
 Array = NDArray[np.float64]
 SAMPLES = {1: 64, 2: 64, 3: 24}  # by the number of objectives, 10 beyond
-DECOMPOSED = {3: 900}  # points of the fronts that are decomposed into boxes, all samples together; 200 beyond
+DECOMPOSED = {3: 400}  # points of the fronts that are decomposed into boxes, all samples together; 200 beyond
 EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
 BASE = 200  # evaluated designs whose posterior is drawn
 MUTANTS = 100
