@@ -196,8 +196,13 @@ def test_zigzag_s_files_say_what_the_simulator_was_given(file, key, tmp_path, ca
     with Study.open(file, readonly=True) as study:
         record = next(r for r in study.evaluations() if r.key == key)
         workload, chip = CONFIG.evaluator().placed(record.params)
-    for gene in chips.nearest("zigzag", chip):
+    changed = chips.nearest("zigzag", chip)
+    for gene in changed:
         assert f"{gene} " in said.err
+    if changed:
+        assert run(["export", key, "--study", str(file), "--to", "zigzag", "-o", str(tmp_path / "other")]) == 2
+        assert "--nearest" in capsys.readouterr().err
+        assert not (tmp_path / "other").exists()
     layers = json.loads((tmp_path / "z/network.yaml").read_text())
     assert [layer["layer"] for layer in layers] == [layer.name for layer in workload.layers]
     assert all((tmp_path / "z" / layer["workload"]).exists() for layer in layers)

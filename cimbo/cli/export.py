@@ -107,8 +107,10 @@ def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) 
 
     evaluator = from_definition(study.store.path, study.store.definition).evaluator()
     workload, chip = evaluator.placed(record.params)
-    changed = chips.nearest(tool, chip) if nearest else {}
+    changed = chips.nearest(tool, chip)
     for gene, (now, to) in changed.items():
+        if not nearest:
+            raise BadInput(f"chip.{gene}", f"{now:g} is nothing that {tool} can express", f"add --nearest to write {to:g}")
         click.echo(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has", err=True)
     write = chips.write_zigzag if tool == "zigzag" else chips.write_accelforge
     return write(out, workload, {**chip, **{gene: to for gene, (_, to) in changed.items()}})
