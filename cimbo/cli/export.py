@@ -107,13 +107,16 @@ def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) 
 
     evaluator = from_definition(study.store.path, study.store.definition).evaluator()
     workload, chip = evaluator.placed(record.params)
-    changed = chips.nearest(tool, chip)
+    changed = chips.nearest(tool, chip) if nearest else {}
     for gene, (now, to) in changed.items():
-        if not nearest:
-            raise BadInput(f"chip.{gene}", f"{now:g} is nothing that {tool} can express", f"add --nearest to write {to:g}")
         click.echo(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has", err=True)
     write = chips.write_zigzag if tool == "zigzag" else chips.write_accelforge
-    return write(out, workload, {**chip, **{gene: to for gene, (_, to) in changed.items()}})
+    try:
+        return write(out, workload, {**chip, **{gene: to for gene, (_, to) in changed.items()}})
+    except BadInput as error:
+        if nearest or not chips.nearest(tool, chip):
+            raise
+        raise BadInput(error.where, error.what, "add --nearest to write the nearest chip that it can") from None
 
 
 _TABLES: dict[str, Writer] = {"csv": _csv, "json": _json, "parquet": _parquet, "optuna": _optuna}

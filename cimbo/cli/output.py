@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,6 +82,12 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadInput(path, f"cannot be written ({error.strerror})", "choose another place") from None
+
+
+def writable(path: Path) -> None:
+    """Raises BadInput where ``write`` would, before anything costly is done for it."""
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise BadInput(path, "cannot be written (no folder, or a read-only one)", "choose another place")
 
 
 def genes(design: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import write
+from cimbo.cli.output import writable, write
 from cimbo.cli.view import standing
 from cimbo.config import Config, from_definition
 from cimbo.errors import BadInput
@@ -41,6 +41,7 @@ def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, 
     """One HTML file: front, next candidates, hypervolume, predicted against verified, layers. It needs no network."""
     from cimbo import report as pages
 
+    writable(out)
     with existing(file) as study:
         predicted = candidates(study, following)
         text = pages.html(
@@ -65,6 +66,7 @@ def plot(*, file: str, out: Path, what: str, baselines: tuple[str, ...], followi
     from cimbo.report import facts, figures
 
     figures.available()
+    writable(out)
     with existing(file) as study:
         known = facts.gather(study, baselines=curves(study, baselines), predicted=candidates(study, following))
         figures.write(out, what, known)
