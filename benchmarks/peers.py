@@ -3,11 +3,12 @@
     python benchmarks/peers.py                                         # what is not in peers.json yet, then the picture
     python benchmarks/peers.py --problems chain-36 --methods cimbo --again
 
-Needs ``pip install 'cimbo[peers]'``. The problems are those of ``problems.py`` (two synthetic joint spaces and a replay of
-OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is ``cimbo compare``. ``cimbo`` models
-every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's own chip model. GPSampler and
-BoTorch's alternating search take seconds to minutes a proposal: they run fewer seeds and evaluations, see ``PLAN``, the most
-that is run; ``peers.json`` tells how far that went.
+Needs ``pip install 'cimbo[peers]'``. The problems are those of ``problems.py`` (three synthetic joint spaces and a
+replay of OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is ``cimbo compare``:
+``peers_preset.json`` and its picture are what it says of the default preset, replayed from the record of ``cimbo
+demo``. ``cimbo`` models every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's
+own chip model. GPSampler and BoTorch's alternating search take seconds to minutes a proposal: they run fewer seeds and
+evaluations, see ``PLAN``, the most that is run; ``peers.json`` tells how far that went.
 """
 
 from __future__ import annotations
