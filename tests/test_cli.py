@@ -197,7 +197,7 @@ def test_a_wrong_budget(capsys, budget, monkeypatch, tmp_path):
         (("simulate", "--network", "vit-b", "--hardware", json.dumps({**CHIP, "rows": -1})), "rows"),
         (("simulate", "--network", "vit-b", "--subnet", '{"nope": 1}', "--hardware", json.dumps(CHIP)), "nope"),
         (("train-supernet", "nope"), "nope"),
-        (("train-supernet", "fmnist-vit", "--noise", "rows=64"), "is no noise of an array"),
+        (("train-supernet", "fmnist-vit", "--noise", "colour=3"), "is no noise of an array"),
         (("train-supernet", "fmnist-vit", "--data", "nowhere"), "nowhere"),
         (("frobnicate",), "frobnicate"),
     ],
