@@ -97,13 +97,17 @@ def _attribute(node: Any, name: str, default: list[int]) -> list[int]:
 def _conv(where: str, node: Any, tables: tuple[Sizes, dict[str, int]]) -> Layer:
     sizes, _ = tables
     weight, output = _size(where, sizes, node.input[1]), _size(where, sizes, node.output[0])
-    square = len(weight) == 4 and weight[2] == weight[3]  # any other window counts as a product that reads it whole
+    given = _size(where, sizes, node.input[0])
     groups, stride = _attribute(node, "group", [1])[0], _attribute(node, "strides", [1])[0]
+    if len(given) != len(weight) or given[1] != weight[1] * groups:
+        wrong = f"its weights take {weight[1] * groups} channels, and {given[1] if given[1:] else 'none'} come in"
+        raise BadInput(where, wrong, "export the network again")
+    square = len(weight) == 4 and weight[2] == weight[3]  # any other window counts as a product that reads it whole
     px, elements = math.prod(output[2:]), math.prod(output[1:])
     return Layer(
         node.name or node.output[0], "depthwise" if groups > 1 and weight[1] == 1 else "conv",
         px, math.prod(weight[1:]), weight[0] // groups, groups, vector_ops=vector_work(requantise=elements),
-        inputs=math.prod(_size(where, sizes, node.input[0])[1:]), outputs=elements,
+        inputs=math.prod(given[1:]), outputs=elements,
         kernel=weight[2] if square else 1, stride=stride if square else 1, width=output[-1],
     )  # fmt: skip
 
