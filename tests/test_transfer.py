@@ -49,7 +49,7 @@ def test_a_warm_search_starts_earlier_and_finds_more(older):
     priors = transfer.priors(SPACE, RELATED, older, views)
     cold = Guidance({"latency_ms": latency, "area_mm2": area}, views, kind="gp")
     warm = Guidance(cold.cheap, views, kind="gp", priors=priors)
-    assert (cold.start(["accuracy", "latency_ms"]), warm.start(["accuracy", "latency_ms"])) == (20, WARM)
+    assert (cold.start(["accuracy", "latency_ms"]), warm.start(["accuracy", "latency_ms"])) == (10, WARM)
     found = {
         name: [_found(guidance, seed) for seed in range(3)] for name, guidance in (("cold", cold), ("warm", warm))
     }

@@ -59,7 +59,7 @@ def _front(axes: Any, facts: Facts) -> None:
     axes.plot(*_columns(others, x, y), "o", ms=2.5, color="0.7", label="verified, dominated")
     following = [(p.mean, q.mean) for c in map(predictions, facts.predicted) if (p := c.get(x)) and (q := c.get(y))]
     if following:
-        axes.plot(*zip(*following, strict=True), "s", ms=3, color="tab:purple", label="next, not verified")
+        axes.plot(*zip(*following, strict=True), "s", ms=3, color="tab:purple", label="next, not verified", gid="next")
     guesses = [(p.mean, q.mean) for r in facts.front if (p := prediction(r, x)) and (q := prediction(r, y))]
     if guesses:
         axes.plot(*zip(*guesses, strict=True), "D", ms=3, mfc="none", mew=0.7, color="tab:orange", label="front as predicted")
