@@ -283,9 +283,9 @@ def _learn(
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
     # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
     first, n = milestone(len(y), RECHOOSE), milestone(len(y), REFIT)
-    kind = teaching.kind if teaching.kind != "auto" else fitted("auto", memorable(scores[:first])).kind
     rows = memorable(scores[:n])
-    model = fitted(kind, rows)
+    chosen = fitted("auto", memorable(scores[:first])) if teaching.kind == "auto" else None
+    model = chosen if chosen and first == n else fitted(chosen.kind if chosen else teaching.kind, rows)
     spread = float(modelled(y[rows], log=log).std())
     if n < len(y):
         rows = np.concatenate([rows, np.arange(n, len(y))])
