@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cimbo.supernets.elastic import ElasticBatchNorm
-from cimbo.supernets.nonideal import Die, disturbance
+from cimbo.supernets.nonideal import Die, Disturbance, disturbance
 
 Deployed = Callable[[Tensor], Tensor]
 SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
@@ -40,21 +40,27 @@ class _Offsets:
     Drawing afresh would cost more than the network itself; a pass over the product per summand would cost a third of it.
     """
 
-    def __init__(self, bias: Tensor, std: Tensor, die: Die) -> None:
-        self.bias, self.std, self.die = bias, std, die
-        self.drawn = bias[None]
+    def __init__(self, found: Disturbance, die: Die) -> None:
+        self.found, self.die = found, die
+        self.drawn = found.offset[None]
 
-    def __call__(self, samples: int) -> Tensor:
-        """(samples, outputs): a stretch of the drawn rows from a random place."""
-        spare = SPARE // len(self.bias) + 1
-        if len(self.drawn) < samples + spare:
-            self.drawn = self._draw(samples + spare)
-        start = self.die.place(len(self.drawn) - samples)
-        return self.drawn[start : start + samples]
+    def __call__(self, samples: int, positions: int = 1) -> Tensor:
+        """(samples * positions, outputs): a stretch of the drawn rows from a random place, ``positions`` of a sample."""
+        size = len(self.found.offset) * positions
+        spare = SPARE // size + 1
+        if len(self.drawn) < (samples + spare) * positions:
+            self.drawn = self._draw(samples + spare, positions)
+        start = self.die.place(len(self.drawn) // positions - samples) * positions
+        return self.drawn[start : start + samples * positions]
 
-    def _draw(self, samples: int) -> Tensor:
-        drawn = self.die.draw(samples * len(self.bias)).view(samples, -1)
-        return torch.addcmul(self.bias, drawn, self.std)
+    def _draw(self, samples: int, positions: int) -> Tensor:
+        found, outputs = self.found, len(self.found.offset)
+        drawn = self.die.draw(samples * positions * outputs).view(samples * positions, outputs)
+        drawn = torch.addcmul(found.offset, drawn, found.std)
+        if found.common is not None:
+            common = self.die.draw(samples * outputs).view(samples, 1, outputs) * found.common
+            drawn.view(samples, positions, outputs).add_(common)
+        return drawn
 
 
 class ArrayLinear:
@@ -82,14 +88,18 @@ class ArrayLinear:
         self.product.calibrate(sample, x)
         found = disturbance(self.product, sample)
         self.weight = self.weight * found.gain
-        return _Offsets(self.bias + found.offset, found.std, die)
+        return _Offsets(found.scaled(torch.ones_like(self.bias), self.bias), die)
 
     def _inputs(self, x: Tensor) -> Tensor:
         return x.expand(self.parts, -1, -1)
 
 
 class ArrayConv:
-    """A convolution on images (n, c, h, w) in channels-last order with ``norm`` after it, or with ``bias``."""
+    """A convolution on images (n, c, h, w) in channels-last order with batch norm ``after`` it, or with a bias.
+
+    One with a bias cuts an image into tokens, which a transformer tells apart: its noise is white. Behind batch norm
+    positions go on to be summed and pooled, so there what those of an image share is drawn apart.
+    """
 
     def __init__(
         self, weight: Tensor, after: ElasticBatchNorm | Tensor, die: Die | None = None, **geometry: int
@@ -126,24 +136,23 @@ class ArrayConv:
     def _calibrate(self, x: Tensor) -> Tensor:
         found = None
         if self.die is not None:
-            sample = self._sample(x, self.die)
-            self.product.calibrate(sample, x)
-            found = disturbance(self.product, sample)
+            found = self._measured(x, self.die)
             self.weight = self.weight * found.gain[:, None, None, None]
-            self.offsets = _Offsets(self.bias + found.offset, found.std, self.die)
+            self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
         y = self._delivered(x)
         if self.norm is not None:
             self.factor, self.bias = self.norm.fold(y)
             self.weight = self.weight * self.factor[:, None, None, None]
             if self.die is not None and found is not None:
-                self.offsets = _Offsets(found.offset * self.factor + self.bias, found.std * self.factor, self.die)
+                self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
         self.ready = True
         return y
 
     def _offset(self, y: Tensor, offsets: _Offsets) -> Tensor:
         for some in y.split(LOOKED_AT):  # the many images of a calibration need not all have drawings of their own
             n, c, h, w = some.shape
-            some.add_(offsets(n * h * w).view(n, h, w, c).permute(0, 3, 1, 2))
+            drawn = offsets(n * h * w) if self.norm is None else offsets(n, h * w)
+            some.add_(drawn.view(n, h, w, c).permute(0, 3, 1, 2))
         return y
 
     def _exact(self, x: Tensor) -> Tensor:
@@ -152,15 +161,25 @@ class ArrayConv:
         y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), h, w, -1)
         return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
 
-    def _sample(self, x: Tensor, die: Die) -> Tensor:
-        """Some of what the word lines get: (groups, samples, rows)."""
+    def _measured(self, x: Tensor, die: Die) -> Disturbance:
+        """What the arrays do to this layer, its converters' ranges set by ``x``."""
         groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
         stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
         padded = F.pad(x, [padding] * 4) if padding else x
         windows = padded.unfold(2, kernel, stride).unfold(3, kernel, stride)
         n, _, h, w = windows.shape[:4]
-        at = die.sample(n * h * w)
-        return windows[at // (h * w), :, at // w % h, at % w].reshape(len(at), groups, -1).transpose(0, 1).contiguous()
+
+        def inputs(at: Tensor) -> Tensor:
+            """What the word lines get at positions ``at`` of all: (groups, samples, rows)."""
+            some = windows[at // (h * w), :, at // w % h, at % w]
+            return some.reshape(len(at), groups, -1).transpose(0, 1).contiguous()
+
+        sample = inputs(die.sample(n * h * w))
+        self.product.calibrate(sample, x)
+        if self.norm is None:
+            return disturbance(self.product, sample)
+        at, each = die.sample_by_image(n, h * w)
+        return disturbance(self.product, inputs(at), each)
 
     def _inputs(self, x: Tensor) -> Tensor:
         """What the word lines get: (groups, n * positions, rows)."""

@@ -18,6 +18,10 @@ disturbed once for each die.
 calibration inputs: a gain, an offset and a noise for each output, as Bussgang's theorem splits a distortion. The layer
 itself then is one product and one addition. The search measures in this form; the exact one verifies finalists.
 
+What a convolution is off by at the positions of one image is alike, most in the first layers (flat backgrounds) and in late
+depthwise ones, so that pooling averages out less of it than of white noise. There the noise is a sum of two: one drawn for
+each image, one for each position.
+
 A digital array computes 8-bit products without error, and 8-bit operands change the accuracy of networks like these by
 less than a tenth of a point: there nothing is modelled.
 """
@@ -41,6 +45,7 @@ CLIP = 4.0  # half the ADC's calibrated range, in standard deviations of a parti
 DIES = 4  # chips over which cell noise is averaged
 IN_CACHE = 1 << 18  # partial sums read at a time
 SAMPLES = 256  # inputs of a layer by which its converters are calibrated and its noise is measured
+EACH = 8  # of these of one image, where what they share counts
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,13 @@ class Die:
     def sample(self, count: int) -> Tensor:
         """Numbers of some of ``count`` inputs, to calibrate a layer by."""
         return torch.tensor(self._samples.sample(range(count), min(count, SAMPLES)))
+
+    def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
+        """As many numbers of ``images`` times ``positions`` inputs, image by image, and how many of each image."""
+        each = min(EACH, positions)
+        some = min(images, SAMPLES // each)
+        starts = (i * images // some * positions for i in range(some))
+        return torch.tensor([s + p for s in starts for p in self._places.sample(range(positions), each)]), each
 
     def draw(self, size: int) -> Tensor:
         """``size`` standard normal numbers: a stretch of a fixed bank, for fresh ones would cost more than a network."""
@@ -224,23 +236,39 @@ def _digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """The equivalent-noise form of a layer: y -> gain * y + offset + std * standard normal noise; (outputs,) each."""
+    """The equivalent-noise form of a layer: y -> gain * y + offset + std * standard normal noise; (outputs,) each.
+
+    ``common``: the standard deviation of what is added besides, drawn once for all positions of an image; None: nothing.
+    """
 
     gain: Tensor
     offset: Tensor
     std: Tensor
+    common: Tensor | None = None
+
+    def scaled(self, factor: Tensor, bias: Tensor) -> Disturbance:
+        """What it is after ``factor`` * y + ``bias``, the gain being in the weights."""
+        common = None if self.common is None else self.common * factor
+        return Disturbance(self.gain, self.offset * factor + bias, self.std * factor, common)
 
 
-def disturbance(product: BlockProduct, inputs: Tensor) -> Disturbance:
+def disturbance(product: BlockProduct, inputs: Tensor, each: int = 1) -> Disturbance:
     """What ``product`` makes of its own weights' plain product with ``inputs`` (groups, samples, rows), measured.
 
     Each output has a gain of its own: where a few strong ones set the range, the weak ones drown in the first step.
+    ``each``: so many samples in a row are positions of one image. What they have in common is told from the rest by a
+    one-way analysis of variance with random effects.
     """
     plain, exact = torch.bmm(inputs, product.weight.transpose(1, 2)), product(inputs)
     around, around_exact = (y - y.mean(1, keepdim=True) for y in (plain, exact))
     gain = (around_exact * around).sum(1, keepdim=True) / around.square().sum(1, keepdim=True).clamp_min(1e-30)
     left = exact - gain * plain
-    return Disturbance(gain.flatten(), left.mean(1).flatten(), left.std(1).flatten())
+    if each == 1 or left.shape[1] <= each:
+        return Disturbance(gain.flatten(), left.mean(1).flatten(), left.std(1).flatten())
+    images = left.unflatten(1, (-1, each))
+    within, between = images.var(2).mean(1), images.mean(2).var(1)
+    common = (between - within / each).clamp_min(0).sqrt()
+    return Disturbance(gain.flatten(), left.mean(1).flatten(), within.sqrt().flatten(), common.flatten())
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,27 @@ def test_the_equivalent_noise_is_as_large_as_the_exact_error(bits: int, more: di
     assert signal_to_noise_db(plain, equivalent) == pytest.approx(signal_to_noise_db(plain, exact), abs=0.8)
 
 
+def test_what_positions_of_an_image_are_off_by_in_common_is_told_from_the_rest():
+    chip, (x, w) = Arrays(4, 128), gaussian(1600, 16, 300)
+    product = written(chip, x[:, :200], w)
+    for alike, share in ((0.0, 0.0), (1.0, 1.0)):
+        image, own = x[:, :200].repeat_interleave(8, 1), x
+        found = disturbance(product, alike * image + (1 - alike) * own, 8)
+        whole = (found.common.square() + found.std.square()).mean()
+        assert (found.common.square().mean() / whole).item() == pytest.approx(share, abs=0.03)
+        assert whole.sqrt().item() == pytest.approx(disturbance(product, x).std.square().mean().sqrt().item(), rel=0.1)
+
+
+def test_samples_by_image_are_positions_of_images_side_by_side():
+    for images, positions, each in ((250, 49, 8), (40, 1, 1), (20, 5, 5)):
+        numbers, found = Die(Arrays(4)).sample_by_image(images, positions)
+        rows = (numbers // positions).view(-1, each)
+        assert found == each
+        assert len(numbers.unique()) == len(numbers) == each * min(images, 256 // each)
+        assert (rows == rows[:, :1]).all()
+        assert rows[-1, 0] >= images - images // len(rows) - 1  # spread over all images
+
+
 def test_only_analog_arrays_err():
     assert arrays({"array": "digital_sram", "adc_bits": 4}, 0) is None
     assert arrays({}, 0) is None
