@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp, hybrid
+from predictors import boosted, gp, hybrid, posynomial
 from predictors.core import Core, State
 from predictors.errors import PredictorError
 from predictors.model import Base, Model
@@ -36,7 +36,7 @@ _SEAL = b"cimpred sha256:"
 _SEAL_SIZE = len(_SEAL) + 64
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
 _RESTORE: dict[str, Callable[[Schema, State], Core]] = {
-    "gp": gp.restore, "hybrid": hybrid.restore, "xgboost": boosted.restore,
+    "gp": gp.restore, "hybrid": hybrid.restore, "posynomial": posynomial.restore, "xgboost": boosted.restore,
 }  # fmt: skip
 _PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")
 

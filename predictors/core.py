@@ -50,7 +50,7 @@ class State:
 class Task:
     """A standardised regression task: ``encoded`` (n, k), ``y`` (n,), given noise variances ``known`` (n,).
 
-    ``alone``: the plain process fitted to it, when there is one already.
+    ``alone``: the plain process fitted to it, when there is one already. ``scale``: one unit of y in modelled units.
     """
 
     schema: Schema
@@ -59,6 +59,7 @@ class Task:
     known: Array
     seed: int = 0
     alone: Fitted | None = None
+    scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.y)

@@ -16,6 +16,7 @@ from predictors.model import Model
 _EXTENSIONS: dict[str, Callable[[Any, Task], Any]] = {
     "gp": gp.extend,
     "hybrid": hybrid.extend,
+    "posynomial": gp.extend,
     "xgboost": lambda _, task: boosted.fit(task).core,  # trees cannot be told more, only grown anew
 }
 

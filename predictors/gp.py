@@ -24,15 +24,19 @@ from numpy.typing import NDArray
 
 from predictors.core import Fitted, State, Task, forward
 from predictors.inputs import Inputs, Local, Sizes, Views
+from predictors.products import Posynomials
 from predictors.schema import Array, Schema
 
 _SCALES = np.array([-1.0, 0.0])  # what is expected of the logarithm of the fine part's variance, and of the coarse one's
 _LINEAR = np.array([0.0, 0.0, 0.0, 0.0, -1.5])  # and of those of ranks, levels, numerics; totals, counts
+_BASIS = np.array([0.0])  # and of that of a basis
 _STEPS = 50
 _FORWARD_STEPS = 25
 _HYPER_ROWS = 400  # hyper-parameters are found on at most so many rows
 _JITTER = 1e-8
 _CHUNK = 1024
+#: rows that a process is fitted to -> columns of one more linear part
+Basis = Callable[[Task], Posynomials]
 
 
 @dataclass(frozen=True)
@@ -96,17 +100,22 @@ def variance(hyper: Hyper, a: Inputs) -> Array:
     return 1.0 + float(np.exp(hyper.scale).sum()) + (a.linear**2) @ np.exp(hyper.linear)[a.group]
 
 
+def _linear(sizes: Sizes) -> Array:
+    """What is expected of the logarithms of the linear parts' variances."""
+    return np.concatenate([_LINEAR[: sizes.linear], _BASIS[: int(sizes.basis)]])
+
+
 def _prior(sizes: Sizes) -> tuple[Array, Array]:
     """Mean and deviation of the normal prior on each log hyper-parameter."""
     lengths = np.concatenate([np.full(d, math.sqrt(2.0) + 0.5 * math.log(d)) for d in sizes.local])
-    mean = [lengths, _SCALES[: len(sizes.local)], _LINEAR[: sizes.linear], np.array([-3.5])]
+    mean = [lengths, _SCALES[: len(sizes.local)], _linear(sizes), np.array([-3.5])]
     deviation = np.repeat([math.sqrt(3.0), 0.7, 1.0, 1.0], [len(m) for m in mean])
     return np.concatenate(mean), deviation
 
 
 def _start(sizes: Sizes) -> Hyper:
     lengths = np.concatenate([np.full(d, 0.2 + 0.5 * math.log(d)) for d in sizes.local])
-    return Hyper(lengths, _SCALES[: len(sizes.local)], _LINEAR[: sizes.linear] - 0.5, -4.0)
+    return Hyper(lengths, _SCALES[: len(sizes.local)], _linear(sizes) - 0.5, -4.0)
 
 
 def objective(data: Inputs, y: Array, known: Array, sizes: Sizes) -> Callable[[Array], tuple[float, Array]]:
@@ -114,7 +123,7 @@ def objective(data: Inputs, y: Array, known: Array, sizes: Sizes) -> Callable[[A
     from scipy.linalg.lapack import dpotrf, dpotri
 
     n, (mean, deviation) = len(y), _prior(sizes)
-    parts = [data.linear[:, data.group == g] for g in range(sizes.linear)]
+    parts = [data.linear[:, data.group == g] for g in range(len(_linear(sizes)))]
     grams = [part @ part.T for part in parts]  # once, as only their weights change
 
     def evaluate(theta: Array) -> tuple[float, Array]:
@@ -173,7 +182,7 @@ def learn(views: Views, task: Task, start: Hyper | None = None, steps: int = _ST
         rows = np.random.default_rng(0).permutation(len(y))[:_HYPER_ROWS]
         data, y, known = data.take(rows), y[rows], known[rows]
     bounds = [(-3.0, 6.0)] * sum(sizes.local) + [(-8.0, 4.0)] * len(sizes.local)
-    bounds += [(-9.0, 7.0)] * sizes.linear + [(-11.0, 1.0)]
+    bounds += [(-9.0, 7.0)] * len(_linear(sizes)) + [(-11.0, 1.0)]
     theta = (start or _start(sizes)).pack()
     found = minimize(objective(data, y, known, sizes), theta, jac=True, method="L-BFGS-B", bounds=bounds,
                      options={"maxiter": steps})
@@ -231,7 +240,11 @@ class GaussianProcess:
 
     def state(self) -> State:
         arrays = {"shift": self.views.shift, "scale": self.views.scale, "theta": self.hyper.pack()}
-        return State({}, arrays | {"encoded": self.encoded, "alpha": self.alpha, "whiten": self.whiten}, {})
+        arrays |= {"encoded": self.encoded, "alpha": self.alpha, "whiten": self.whiten}
+        basis = self.views.basis
+        if basis is None:
+            return State({}, arrays, {})
+        return State({"unit": basis.unit}, arrays | {"products": basis.theta}, {})
 
 
 def condition(views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array) -> GaussianProcess:
@@ -257,31 +270,31 @@ def targets(core: GaussianProcess, known: Array) -> Array:
     return np.asarray(cross + (math.exp(core.hyper.noise) + known + _JITTER) * core.alpha)
 
 
-def restore(schema: Schema, state: State) -> GaussianProcess:
+def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> GaussianProcess:
     """Inverse of ``GaussianProcess.state``."""
     a = state.arrays
-    views = Views(schema, a["shift"], a["scale"])
+    views = Views(schema, a["shift"], a["scale"], basis)
     return GaussianProcess(views, Hyper.unpack(a["theta"], views.sizes), a["encoded"], a["alpha"], a["whiten"])
 
 
-def fit(task: Task, start: Hyper | None = None) -> Fitted:
+def fit(task: Task, start: Hyper | None = None, basis: Basis | None = None) -> Fitted:
     """Hyper-parameters (searched from ``start``), posterior and closed-form leave-one-out predictions."""
-    views = Views.of(task.schema, task.encoded)
+    views = Views.of(task.schema, task.encoded, basis(task) if basis else None)
     hyper = learn(views, task, start)
     core = condition(views, hyper, task.encoded, task.y, task.known)
     # Rasmussen & Williams (2006), eq. 5.12
     left_out = task.y - core.alpha / (core.whiten**2).sum(0)
-    return Fitted(core, left_out, partial(_forward_z, task))
+    return Fitted(core, left_out, partial(_forward_z, task, basis))
 
 
-def _forward_z(task: Task) -> Array:
+def _forward_z(task: Task, basis: Basis | None) -> Array:
     """Standardised errors of later rows under processes that were fitted to earlier rows alone."""
     found = [np.zeros(0)]
     for past, rest in forward(len(task)):
-        views = Views.of(task.schema, task.encoded[past])
         location, scale = float(task.y[past].mean()), float(task.y[past].std()) or 1.0
         y, known = (task.y[past] - location) / scale, task.known[past] / scale**2
-        first = replace(task, encoded=task.encoded[past], y=y, known=known)
+        first = replace(task, encoded=task.encoded[past], y=y, known=known, scale=task.scale * scale)
+        views = Views.of(task.schema, first.encoded, basis(first) if basis else None)
         hyper = learn(views, first, steps=_FORWARD_STEPS)
         mean, var = condition(views, hyper, first.encoded, first.y, first.known).moments(task.encoded[rest])
         error = (task.y[rest] - location) / scale - mean

@@ -5,7 +5,7 @@ Two Matern parts. The *fine* one is over every feature. Where layers share a gen
 chip, decides most of a cost, and is a problem of ten dimensions instead of sixty.
 
 Linear columns are ranks, levels (one-hot) and numeric features; with shared genes also their totals and how many layers have
-each level.
+each level; with a ``basis`` also what its members predict.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.products import Posynomials
 from predictors.schema import Array, Schema
 
 Index = NDArray[np.intp]
 FEW = 3  # features of one name that are learned each for itself, without their total
-SPREAD = 2.0  # what standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1]
+SPREAD = (
+    2.0  # what standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1]
+)
 SHARES = 2.0  # what the share of layers at a level is multiplied by: it hardly strays from its mean
 Group = tuple[int, ...]
 
@@ -49,15 +52,18 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many hyper-parameters there are: ``local`` lengthscales of each Matern part, ``linear`` parts."""
+    """How many hyper-parameters there are: ``local`` lengthscales of each Matern part, ``linear`` parts, and whether there is
+    one more, of a basis."""
 
     local: tuple[int, ...]
     linear: int
+    basis: bool = False
 
     @property
     def ends(self) -> list[int]:
         """Where lengthscales, scales of Matern parts and linear variances end in a packed array."""
-        return [sum(self.local), sum(self.local) + len(self.local), sum(self.local) + len(self.local) + self.linear]
+        scales = sum(self.local) + len(self.local)
+        return [sum(self.local), scales, scales + self.linear + self.basis]
 
 
 def shared(schema: Schema) -> tuple[Group, ...]:
@@ -79,15 +85,16 @@ class Views:
     schema: Schema
     shift: Array
     scale: Array
+    basis: Posynomials | None = None
 
     @classmethod
-    def of(cls, schema: Schema, encoded: Array) -> Views:
+    def of(cls, schema: Schema, encoded: Array, basis: Posynomials | None = None) -> Views:
         plain = cls(schema, np.zeros(0), np.zeros(0))
         columns = np.concatenate([encoded, encoded @ plain._summing], axis=1)
         free = np.append(plain._are("numeric"), np.ones(len(plain.shared), bool))
         spread = columns.std(axis=0)
         scale = np.where(free & (spread > 1e-12 * (1 + np.abs(columns).max(axis=0))), spread, 1.0)
-        return cls(schema, np.where(free, columns.mean(axis=0), 0.5), scale)
+        return cls(schema, np.where(free, columns.mean(axis=0), 0.5), scale, basis)
 
     @cached_property
     def shared(self) -> tuple[Group, ...]:
@@ -95,8 +102,8 @@ class Views:
 
     @cached_property
     def sizes(self) -> Sizes:
-        d = len(self.schema.features)
-        return Sizes((d, len(self.shared) + len(self._single)), 5) if self.shared else Sizes((d,), 3)
+        d, more = len(self.schema.features), self.basis is not None
+        return Sizes((d, len(self.shared) + len(self._single)), 5, more) if self.shared else Sizes((d,), 3, more)
 
     def inputs(self, encoded: Array) -> Inputs:
         """Kernel inputs of encoded rows (..., n, k)."""
@@ -119,6 +126,8 @@ class Views:
         blocks = [z[:, self._are("ordinal")], levels, _curved(z[:, self._are("numeric")])]
         if self.shared:
             blocks += [_curved(totals), levels @ self._counting]
+        if self.basis is not None:
+            blocks.append(self.basis(rows))
         return [b / math.sqrt(max(b.shape[1], 1)) for b in blocks]
 
     @cached_property
@@ -139,7 +148,7 @@ class Views:
             totals = np.stack([one[list(group)].mean(0) for group in self.shared])
             counts = np.repeat(totals, [len(self.schema.features[group[0]].values) for group in self.shared], axis=0)
             blocks += [totals, totals, counts]
-        return np.concatenate(blocks)
+        return np.concatenate([*blocks, self.basis.shares] if self.basis is not None else blocks)
 
     @cached_property
     def local_shares(self) -> Array:
@@ -179,7 +188,9 @@ class Views:
         for group in self.shared:
             levels = len(self.schema.features[group[0]].values)
             block = np.zeros((len(owners), levels))
-            block[np.isin(owners, group)] = np.tile(np.eye(levels), (len(group), 1)) * (SHARES * levels**0.5 / len(group))
+            block[np.isin(owners, group)] = np.tile(np.eye(levels), (len(group), 1)) * (
+                SHARES * levels**0.5 / len(group)
+            )
             blocks.append(block)
         return np.concatenate(blocks, axis=1)
 

@@ -247,7 +247,8 @@ def _fit(
         view = known.get(objective.name, View())
         table = inputs.table(view)
         schema = view.schema(space, objective.name, log=logarithmic(y, objective.goal))
-        scores = predictors.validate(table, y, kinds=["xgboost", "gp", "hybrid"], schema=schema, seed=study.seed)
+        kinds = ["xgboost", "gp", "hybrid", *(["posynomial"] if schema.log else [])]
+        scores = predictors.validate(table, y, kinds=kinds, schema=schema, seed=study.seed)
         best = min(scores, key=lambda k: scores[k].rmse)
         reports[objective.name] = {"kind": best} | {k: _scores(s) for k, s in scores.items()}
         for kind in scores:

@@ -21,7 +21,7 @@ from cimbo.testing.surrogate import check_surrogate
 Kit = Callable[[], list[Finding]]
 _SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
 _SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
-_KINDS = ("gp", "xgboost", "hybrid")
+_KINDS = ("gp", "xgboost", "hybrid", "posynomial")
 #: A chip that every simulator can express: one macro, one plane, a converter for every column.
 PLAIN = {
     "rows": 64, "cols": 64, "macros_per_pe": 1, "pes": 1, "adc_bits": 6, "columns_per_adc": 1, "buffer_mb": 0.5,

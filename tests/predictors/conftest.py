@@ -17,6 +17,6 @@ def y(rows: list[dict]) -> np.ndarray:
     return np.array([truth(r) for r in rows]) + 0.02 * np.random.default_rng(1).standard_normal(len(rows))
 
 
-@pytest.fixture(scope="session", params=["gp", "xgboost", "hybrid"])
+@pytest.fixture(scope="session", params=["gp", "xgboost", "hybrid", "posynomial"])
 def model(request: pytest.FixtureRequest, rows: list[dict], y: np.ndarray) -> predictors.Model:
     return predictors.fit(rows[:80], y[:80], space(), request.param)

@@ -1,0 +1,218 @@
+"""Costs of layered networks as sums of products of powers, which is what most of them are.
+
+    log y = log sum_{l, r} exp(a_r + b_lr + sum_j c_jr x_j + sum_g (d_gr x_gl + e_gr x_g,l-1))
+
+x are logarithms of genes: of every feature j that no layer has for itself, and of what layers share (``group`` of their
+features), of layer l and of the one before it. A layer takes the longest of a few products (tiles times pixels over macros,
+bytes over bandwidth); the largest of several is nearly their sum, and a network's cost is the sum over its layers. Exponents
+are the same for all layers, so that a hundred measurements tell what sixty genes do, also far from where they were taken. In
+geometric programming such a sum is called a posynomial (Boyd et al., "A tutorial on geometric programming", 2007; fitted to
+data: Hoburg et al., "Data fitting with geometric-programming-compatible softmax functions", 2016).
+
+The fit is the maximum a posteriori under normal priors, found by the method of Levenberg and Marquardt from many starts at
+once. It has many optima: by how much members differ tells how little is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.schema import Array, Feature, Schema
+
+FEWEST = 3  # layers of which a group must have more
+TERMS = 4  # products a layer
+STEPS = 40
+SPREADS = (2.0, 1.0, 1.0)  # prior deviations of a, of b, and of the exponents
+LEAST = 0.03  # residual below which a fit need not go, as a share of the target's deviation
+MOST = 400  # rows that are fitted
+_START, _CALM = 0.5, 0.7  # share of the prior's deviation at the start; by how much the residual aimed at falls a step
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which encoded columns belong to which layer. shift, scale: (k,) what numerics are standardised by."""
+
+    schema: Schema
+    shift: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, schema: Schema, encoded: Array) -> Layout:
+        """For a fit to ``encoded`` rows (n, k)."""
+        spread = encoded.std(axis=0)
+        return cls(
+            schema, encoded.mean(axis=0), np.where(spread > 1e-12 * (1 + np.abs(encoded).max(axis=0)), spread, 1.0)
+        )
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """What layers share: for each, the feature of every layer in order."""
+        found: dict[str, list[int]] = {}
+        for j, f in enumerate(self.schema.features):
+            if f.group and f.kind == "ordinal":
+                found.setdefault(f.group, []).append(j)
+        longest = max(map(len, found.values()), default=0)
+        return [group for group in found.values() if len(group) == longest > FEWEST]
+
+    @property
+    def depth(self) -> int:
+        """How many layers there are; one where nothing is shared."""
+        return len(self.groups[0]) if self.groups else 1
+
+    @cached_property
+    def single(self) -> NDArray[np.intp]:
+        """Encoded columns of the features that no group holds."""
+        grouped = [j for group in self.groups for j in group]
+        return np.flatnonzero(~np.isin(self.schema.owners, grouped))
+
+    @cached_property
+    def column(self) -> NDArray[np.intp]:
+        """(d,) the first encoded column of each feature."""
+        return np.searchsorted(self.schema.owners, np.arange(len(self.schema.features)))
+
+    def __call__(self, encoded: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """What exponents multiply (n, layers, p), and which layers are there (n, layers), of encoded rows (n, k)."""
+        z = (encoded - self.shift) / self.scale
+        features = [self.schema.features[j] for j in self.schema.owners]
+        x = np.where([f.kind == "numeric" for f in features], z, encoded)
+        for k in np.flatnonzero([f.kind == "ordinal" for f in features]):
+            x[:, k] = _logarithm(features[k], x[:, k])
+        blocks = [np.repeat(x[:, None, self.single], self.depth, axis=1)]
+        there = np.zeros((len(x), self.depth), bool)
+        for group in self.groups:
+            own = x[:, self.column[group]]
+            there |= encoded[:, self.column[group]] > 0
+            blocks += [own[..., None], np.pad(own, ((0, 0), (1, 0)))[:, :-1, None]]
+        there[:, 0] |= ~there.any(1)  # nothing is shared, or no layer is there: one term says what the rest costs
+        return np.concatenate(blocks, axis=2), there
+
+    @cached_property
+    def shares(self) -> Array:
+        """(p, d) how much of what each exponent multiplies is each feature's, by its variance."""
+        one = np.diag([_variance(f) for f in self.schema.features])
+        means = [one[group].mean(0) for group in self.groups for _ in range(2)]
+        return np.concatenate([one[self.schema.owners[self.single]], np.reshape(means, (-1, len(one)))])
+
+
+def _logarithm(feature: Feature, column: Array) -> Array:
+    """An ordinal's encoded column (n,) as centred logarithms, 0 where inactive; where a level has none, as centred ranks."""
+    levels = _levels(feature)
+    ranks = np.arange(1.0, len(levels) + 1.0) / len(levels)
+    return np.where(column > 0, np.interp(column, ranks, levels), 0.0)
+
+
+def _levels(feature: Feature) -> Array:
+    values = np.asarray(feature.values, dtype=np.float64)
+    levels = np.log(values) if values[0] > 0 else np.linspace(-1.0, 1.0, len(values))
+    return levels - levels.mean()
+
+
+def _variance(feature: Feature) -> float:
+    """Of what an exponent multiplies, where every level is as frequent as any other."""
+    n = max(len(feature.values), 1)
+    return {"numeric": 1.0, "nominal": (n - 1) / n**2}.get(feature.kind) or float(_levels(feature).var())
+
+
+@dataclass(frozen=True)
+class Posynomials:
+    """Several fits of one standardised target, a unit of which is ``unit`` in logarithms: ``theta`` (members, parameters)."""
+
+    layout: Layout
+    theta: Array
+    unit: float
+
+    def __call__(self, encoded: Array) -> Array:
+        """Every member's prediction, (n, k) -> (n, members)."""
+        return (_values(self.theta, *self.layout(encoded))[0].T - _level(self.layout)) / self.unit
+
+    def only(self, members: slice) -> Posynomials:
+        return replace(self, theta=self.theta[members])
+
+    @property
+    def shares(self) -> Array:
+        """(members, d) how much of a member's spread is each feature's, by its squared exponents."""
+        powers = _split(self.theta, self.layout.depth)[2] ** 2
+        found = powers.sum(2) @ self.layout.shares
+        return np.asarray(found / np.maximum(found.sum(1, keepdims=True), 1e-300))
+
+
+def _level(layout: Layout) -> float:
+    """The logarithm of the sum at parameters of zero."""
+    return math.log(layout.depth * TERMS)
+
+
+def _split(theta: Array, depth: int) -> tuple[Array, Array, Array]:
+    """a (m, r), b (m, depth, r) and the exponents (m, p, r)."""
+    a, b, powers = np.split(theta, [TERMS, TERMS * (1 + depth)], axis=1)
+    return a, b.reshape(len(theta), depth, TERMS), powers.reshape(len(theta), -1, TERMS)
+
+
+def _values(theta: Array, z: Array, there: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """log sum exp (m, n), and the share (m, n, depth, r) of each product in the sum, which is its slope."""
+    a, b, powers = _split(theta, z.shape[1])
+    u = np.matmul(z, powers[:, None]) + (a[:, None] + b)[:, None]
+    u[:, ~there] = -np.inf
+    top = u.max((2, 3), keepdims=True)
+    u -= top
+    np.exp(u, out=u)
+    total = u.sum((2, 3), keepdims=True)
+    u /= total
+    return (top + np.log(total))[:, :, 0, 0], u
+
+
+def _slopes(z: Array, shares: Array) -> Array:
+    """(m, n, parameters) from the shares of each product."""
+    flat = shares.reshape(*shares.shape[:2], -1)
+    return np.concatenate(
+        [shares.sum(2), flat, np.matmul(z.transpose(0, 2, 1), shares).reshape(*shares.shape[:2], -1)], axis=2
+    )
+
+
+def fit(schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0) -> Posynomials:
+    """A member for each row of ``seen`` (members, n), 1 where it may see the row of ``encoded`` (n, k), else 0.
+
+    y: (n,) standardised target; ``unit``: what one of its units is in logarithms.
+    """
+    layout, rng = Layout.of(schema, encoded), np.random.default_rng(seed)
+    if len(y) > MOST:
+        rows = np.sort(rng.permutation(len(y))[:MOST])
+        encoded, y, seen = encoded[rows], y[rows], seen[:, rows]
+    z, there = layout(encoded)
+    target = unit * y + _level(layout)
+    prior = np.repeat(SPREADS, [TERMS, TERMS * layout.depth, TERMS * z.shape[2]])
+    theta = _START * prior * rng.standard_normal((len(seen), len(prior)))
+    return Posynomials(layout, _descend(theta, prior, z, there, target, seen, unit), unit)
+
+
+def _descend(
+    theta: Array, prior: Array, z: Array, there: NDArray[np.bool_], target: Array, seen: Array, spread: float
+) -> Array:
+    """Levenberg-Marquardt for all members (m, parameters) at once, the residual that is aimed at falling from step to step.
+
+    spread: standard deviation of the target.
+    """
+    sigma, damping, diagonal = np.full(len(theta), 0.3 * spread), np.full(len(theta), 1e-2), np.arange(len(prior))
+    value, shares = _values(theta, z, there)
+    for _ in range(STEPS):
+        weight = seen / sigma[:, None] ** 2
+        slopes = _slopes(z, shares)
+        curvature = np.matmul((slopes * weight[:, :, None]).transpose(0, 2, 1), slopes)
+        curvature[:, diagonal, diagonal] += (1.0 + damping[:, None]) / prior**2
+        gradient = np.matmul((weight * (value - target))[:, None], slopes)[:, 0] + theta / prior**2
+        new = theta - np.linalg.solve(curvature, gradient[..., None])[..., 0]
+        new_value, new_shares = _values(new, z, there)
+        gain = (weight * ((value - target) ** 2 - (new_value - target) ** 2)).sum(1) + (
+            (theta**2 - new**2) / prior**2
+        ).sum(1)
+        better = gain > 0
+        theta, value = np.where(better[:, None], new, theta), np.where(better[:, None], new_value, value)
+        shares = np.where(better[:, None, None, None], new_shares, shares)
+        damping = np.clip(np.where(better, damping / 4.0, damping * 6.0), 1e-4, 1e4)
+        residual = np.sqrt((seen * (value - target) ** 2).sum(1) / np.maximum(seen.sum(1), 1.0))
+        sigma = np.maximum(LEAST * spread, np.minimum(sigma, np.maximum(residual, _CALM * sigma)))
+    return theta

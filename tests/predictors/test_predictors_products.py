@@ -1,0 +1,157 @@
+"""Sums of products of powers: what they say, how they are fitted, and where a process that sees them is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from predictors_data import designs, space, truth
+
+import predictors
+from predictors import Feature, Schema, products
+from predictors.products import Layout
+
+LAYERS = 6
+WIDTHS = [Feature(f"width{i}", "ordinal", (8, 16, 32, 64), "width*") for i in range(LAYERS)]
+BITS = [Feature(f"bits{i}", "ordinal", (2, 4, 8), "bits*") for i in range(LAYERS)]
+CHIP = [Feature("macros", "ordinal", (1, 2, 4, 8, 16)), Feature("bandwidth", "ordinal", (8, 32, 128))]
+KIND, MACS = Feature("kind", "nominal", ("a", "b")), Feature("macs", "numeric")
+SCHEMA = Schema((*WIDTHS, *BITS, *CHIP), "latency_ms", "ms", log=True)
+
+
+def networks(n: int, seed: int, least: float = 0.0, most: float = np.inf) -> tuple[list[dict], np.ndarray]:
+    """Designs whose latency lies between ``least`` and ``most``, with it."""
+    rng, rows, found = np.random.default_rng(seed), [], []
+    while len(rows) < n:
+        row = {f.name: f.values[rng.integers(len(f.values))] for f in SCHEMA.features}
+        if least <= (y := latency(row)) <= most:
+            rows.append(row)
+            found.append(y)
+    return rows, np.array(found)
+
+
+def latency(row: dict) -> float:
+    """Layers, each bound by its products or by the transfer of its weights; whole passes over the macros."""
+    total, before = 0.0, 3
+    for i in range(LAYERS):
+        width, bits = row[f"width{i}"], row[f"bits{i}"]
+        compute = 4.0 ** (3 - i // 2) * bits * np.ceil(before * width / (256 * row["macros"]))
+        total += max(compute, before * width * bits / row["bandwidth"])
+        before = width
+    return total
+
+
+def test_one_member_is_the_sum_it_stands_for() -> None:
+    layout = Layout.of(SCHEMA, SCHEMA.encode(networks(3, 0)[0]))
+    (row,), _ = networks(1, 5)
+    z, there = layout(SCHEMA.encode([row]))
+    theta = np.random.default_rng(0).standard_normal((1, products.TERMS * (1 + LAYERS + z.shape[2])))
+    a, b, powers = products._split(theta, LAYERS)
+
+    def centred(name: str) -> float:
+        levels = np.log(next(f.values for f in SCHEMA.features if f.name == name))
+        return float(np.log(row[name]) - levels.mean())
+
+    total = 0.0
+    for layer in range(LAYERS):
+        own = [centred("macros"), centred("bandwidth")]
+        for shared in ("width", "bits"):
+            own += [centred(f"{shared}{layer}"), centred(f"{shared}{layer - 1}") if layer else 0.0]
+        for r in range(products.TERMS):
+            total += np.exp(a[0, r] + b[0, layer, r] + np.dot(own, powers[0, :, r]))
+    assert products._values(theta, z, there)[0][0, 0] == pytest.approx(np.log(total), rel=1e-12)
+
+
+def test_slopes_are_those_of_finite_differences() -> None:
+    rows, _ = networks(4, 1)
+    z, there = Layout.of(SCHEMA, SCHEMA.encode(rows))(SCHEMA.encode(rows))
+    theta = np.random.default_rng(1).standard_normal((2, products.TERMS * (1 + LAYERS + z.shape[2])))
+    slopes = products._slopes(z, products._values(theta, z, there)[1])
+    step = 1e-6 * np.eye(theta.shape[1])
+    each = [products._values(theta + s, z, there)[0] - products._values(theta - s, z, there)[0] for s in step]
+    np.testing.assert_allclose(slopes, np.stack(each, -1) / 2e-6, atol=1e-7)
+
+
+def test_a_layer_that_is_not_there_costs_nothing() -> None:
+    rows, _ = networks(2, 2)
+    short = {k: v for k, v in rows[0].items() if k not in ("width5", "bits5")}
+    layout = Layout.of(SCHEMA, SCHEMA.encode(rows))
+    z, there = layout(SCHEMA.encode([rows[0], short]))
+    np.testing.assert_array_equal(there.sum(1), [LAYERS, LAYERS - 1])
+    theta = np.random.default_rng(2).standard_normal((1, products.TERMS * (1 + LAYERS + z.shape[2])))
+    whole, shares = products._values(theta, z, there)
+    assert whole[0, 1] == pytest.approx(whole[0, 0] + np.log(1 - shares[0, 0, -1].sum()))
+    nothing = {f.name: rows[0][f.name] for f in CHIP}
+    assert np.isfinite(products._values(theta, *layout(SCHEMA.encode([nothing])))[0]).all()
+
+
+def test_without_shared_genes_it_is_one_sum_over_everything() -> None:
+    schema = Schema((*CHIP, KIND, MACS), "energy_uj", log=True)
+    rows = [{"macros": m, "bandwidth": b, "kind": k, "macs": 10.0 * m + b} for m in (1, 4, 16) for b in (8, 128) for k in "ab"]
+    encoded = schema.encode(rows)
+    z, there = Layout.of(schema, encoded)(encoded)
+    assert z.shape == (12, 1, 5)  # two ordinals, two levels of a nominal, a numeric
+    assert there.all()
+    np.testing.assert_allclose([z[..., -1].mean(), z[..., -1].std()], [0.0, 1.0], atol=1e-12)
+    y = np.array([r["macs"] ** 1.5 / r["macros"] * (1 + (r["kind"] == "b")) for r in rows])
+    assert np.isfinite(predictors.fit(rows, y, schema, "posynomial").predict(rows).mean).all()
+
+
+def test_far_from_its_data_it_is_much_closer_than_a_process() -> None:
+    """Fitted to slow designs, asked for fast ones: what a search does all the time."""
+    cut = np.median(networks(400, 3)[1])
+    rows, y = networks(80, 4, least=cut)
+    fast, y_fast = networks(60, 5, most=cut / 2)
+    error = {}
+    for kind in ("gp", "posynomial"):
+        p = predictors.fit(rows, y, SCHEMA, kind).predict(fast)
+        error[kind] = np.sqrt(np.mean((p.centre - np.log(y_fast)) ** 2))
+    assert error["posynomial"] < 0.6 * error["gp"]
+    assert predictors.fit(rows, y, SCHEMA).kind == "posynomial"
+
+
+def test_its_held_out_error_is_that_of_rows_it_has_not_seen() -> None:
+    rows, y = networks(120, 6)
+    model = predictors.fit(rows[:80], y[:80], SCHEMA, "posynomial")
+    off = np.sqrt(np.mean((model.predict(rows[80:]).centre - np.log(y[80:])) ** 2))
+    assert 0.6 * off < model.facts["error"] < 2.5 * off
+
+
+def test_members_do_not_learn_from_rows_they_may_not_see() -> None:
+    rows, y = networks(40, 7)
+    encoded, target = SCHEMA.encode(rows), (np.log(y) - np.log(y).mean()) / np.log(y).std()
+    seen = np.ones((2, 40))
+    seen[1, :10] = 0.0
+    other = np.where(np.arange(40) < 10, target + 3.0, target)
+    first, again = (products.fit(SCHEMA, encoded, t, 1.3, seen)(encoded) for t in (target, other))
+    np.testing.assert_array_equal(first[:, 1], again[:, 1])
+    assert np.abs(first[:10, 0] - again[:10, 0]).mean() > 1.0
+
+
+def test_a_target_that_is_no_logarithm_gets_the_plain_process() -> None:
+    rows = designs(40)
+    y = np.array([truth(r) for r in rows])
+    plain, asked = (predictors.fit(rows, y, space(), kind) for kind in ("gp", "posynomial"))
+    np.testing.assert_array_equal(plain.predict(rows).mean, asked.predict(rows).mean)
+
+
+def test_a_bundle_of_it_predicts_the_same_bits_and_can_be_told_more(tmp_path: Path) -> None:
+    rows, y = networks(60, 8)
+    schema = Schema((*SCHEMA.features, MACS), "latency_ms", "ms", log=True)
+    table = [r | {"macs": float(sum(r[f.name] for f in WIDTHS))} for r in rows]
+    model = predictors.fit(table[:50], y[:50], schema, "posynomial")
+    predictors.save(model, tmp_path / "latency.cimpred")
+    loaded = predictors.load(tmp_path / "latency.cimpred")
+    for m in (loaded, predictors.extend(loaded, table[:50], y[:50])):
+        np.testing.assert_allclose(m.predict(table).mean, model.predict(table).mean, rtol=0 if m is loaded else 1e-6)
+    told = predictors.extend(loaded, table, y)
+    before, after = (np.abs(m.predict(table[50:]).centre - np.log(y[50:])).mean() for m in (model, told))
+    assert after < 0.5 * before
+
+
+def test_importance_counts_what_the_members_depend_on() -> None:
+    rows, y = networks(80, 9)
+    shares = predictors.importances(predictors.fit(rows, y, SCHEMA, "posynomial"))["ard"]
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares["bandwidth"] > 2 * shares["bits0"]
