@@ -18,7 +18,7 @@ from predictors.products import Layout, Posynomials
 from predictors.schema import Array, Schema
 
 MEMBERS, FOLDS = 8, 5
-_FEWEST = 20  # rows; with fewer, exponents are guesses
+_FEWEST = 8  # rows
 
 
 def fit(task: Task) -> Fitted:

@@ -77,11 +77,7 @@ class Layout:
 
     def __call__(self, encoded: Array) -> tuple[Array, NDArray[np.bool_]]:
         """What exponents multiply (n, layers, p), and which layers are there (n, layers), of encoded rows (n, k)."""
-        z = (encoded - self.shift) / self.scale
-        features = [self.schema.features[j] for j in self.schema.owners]
-        x = np.where([f.kind == "numeric" for f in features], z, encoded)
-        for k in np.flatnonzero([f.kind == "ordinal" for f in features]):
-            x[:, k] = _logarithm(features[k], x[:, k])
+        x = self._logarithms(encoded)
         blocks = [np.repeat(x[:, None, self.single], self.depth, axis=1)]
         there = np.zeros((len(x), self.depth), bool)
         for group in self.groups:
@@ -91,6 +87,30 @@ class Layout:
         there[:, 0] |= ~there.any(1)  # nothing is shared, or no layer is there: one term says what the rest costs
         return np.concatenate(blocks, axis=2), there
 
+    def _logarithms(self, encoded: Array) -> Array:
+        """(n, k): ordinals as centred logarithms, 0 where inactive, between levels interpolated; numerics standardised."""
+        x = np.where(self._numeric, (encoded - self.shift) / self.scale, encoded)
+        columns, counts, table = self._table
+        rank = encoded[:, columns] * counts
+        low = np.minimum(rank.astype(np.intp), counts)
+        share, each = rank - low, np.arange(len(columns))
+        x[:, columns] = np.where(rank > 0, table[each, low] * (1.0 - share) + table[each, low + 1] * share, 0.0)
+        return x
+
+    @cached_property
+    def _numeric(self) -> NDArray[np.bool_]:
+        """(k,) whether each encoded column is a numeric feature's."""
+        return np.array([f.kind == "numeric" for f in self.schema.features])[self.schema.owners]
+
+    @cached_property
+    def _table(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+        """Ordinals' columns, how many levels each has, and the logarithms of levels by rank, the ends repeated."""
+        found = [(j, _levels(f)) for j, f in enumerate(self.schema.features) if f.kind == "ordinal"]
+        counts = np.array([len(levels) for _, levels in found], np.intp)
+        most = int(counts.max(initial=0))
+        rows = [np.pad(levels, (1, most + 1 - len(levels)), "edge") for _, levels in found]
+        return self.column[[j for j, _ in found]], counts, np.reshape(rows, (len(found), most + 2))
+
     @cached_property
     def shares(self) -> Array:
         """(p, d) how much of what each exponent multiplies is each feature's, by its variance."""
@@ -99,17 +119,11 @@ class Layout:
         return np.concatenate([one[self.schema.owners[self.single]], np.reshape(means, (-1, len(one)))])
 
 
-def _logarithm(feature: Feature, column: Array) -> Array:
-    """An ordinal's encoded column (n,) as centred logarithms, 0 where inactive; where a level has none, as centred ranks."""
-    levels = _levels(feature)
-    ranks = np.arange(1.0, len(levels) + 1.0) / len(levels)
-    return np.where(column > 0, np.interp(column, ranks, levels), 0.0)
-
-
 def _levels(feature: Feature) -> Array:
+    """An ordinal's levels as centred logarithms; where one has none, as centred ranks."""
     values = np.asarray(feature.values, dtype=np.float64)
     levels = np.log(values) if values[0] > 0 else np.linspace(-1.0, 1.0, len(values))
-    return levels - levels.mean()
+    return np.asarray(levels - levels.mean())
 
 
 def _variance(feature: Feature) -> float:
@@ -153,24 +167,26 @@ def _split(theta: Array, depth: int) -> tuple[Array, Array, Array]:
 
 
 def _values(theta: Array, z: Array, there: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """log sum exp (m, n), and the share (m, n, depth, r) of each product in the sum, which is its slope."""
-    a, b, powers = _split(theta, z.shape[1])
-    u = np.matmul(z, powers[:, None]) + (a[:, None] + b)[:, None]
-    u[:, ~there] = -np.inf
-    top = u.max((2, 3), keepdims=True)
+    """log sum exp (m, n), and the share (n, depth, m, r) of each product in the sum, which is its slope."""
+    (n, depth, p), m = z.shape, len(theta)
+    a, b, powers = _split(theta, depth)
+    u = (z.reshape(-1, p) @ powers.transpose(1, 0, 2).reshape(p, -1)).reshape(n, depth, m, TERMS)
+    u += (a[:, None] + b).transpose(1, 0, 2)
+    u[~there] = -np.inf
+    top = u.max((1, 2, 3), keepdims=True)
     u -= top
     np.exp(u, out=u)
-    total = u.sum((2, 3), keepdims=True)
-    u /= total
-    return (top + np.log(total))[:, :, 0, 0], u
+    total = u.sum((1, 3))
+    u /= total[:, None, :, None]
+    return (top[:, 0, :, 0] + np.log(total)).T, u
 
 
 def _slopes(z: Array, shares: Array) -> Array:
     """(m, n, parameters) from the shares of each product."""
-    flat = shares.reshape(*shares.shape[:2], -1)
-    return np.concatenate(
-        [shares.sum(2), flat, np.matmul(z.transpose(0, 2, 1), shares).reshape(*shares.shape[:2], -1)], axis=2
-    )
+    n, depth, m, _ = shares.shape
+    by_power = np.matmul(z.transpose(0, 2, 1), shares.reshape(n, depth, -1)).reshape(n, -1, m, TERMS)
+    parts = (shares.sum(1)[:, None], shares, by_power)
+    return np.concatenate([part.transpose(2, 0, 1, 3).reshape(m, n, -1) for part in parts], axis=2)
 
 
 def fit(schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0) -> Posynomials:
@@ -211,7 +227,7 @@ def _descend(
         ).sum(1)
         better = gain > 0
         theta, value = np.where(better[:, None], new, theta), np.where(better[:, None], new_value, value)
-        shares = np.where(better[:, None, None, None], new_shares, shares)
+        shares = np.where(better[:, None], new_shares, shares)
         damping = np.clip(np.where(better, damping / 4.0, damping * 6.0), 1e-4, 1e4)
         residual = np.sqrt((seen * (value - target) ** 2).sum(1) / np.maximum(seen.sum(1), 1.0))
         sigma = np.maximum(LEAST * spread, np.minimum(sigma, np.maximum(residual, _CALM * sigma)))
