@@ -1,6 +1,6 @@
 """Costs of layered networks as sums of products of powers, which is what most of them are.
 
-    log y = log sum_{l, r} exp(a_r + b_lr + sum_j c_jr x_j + sum_g (d_gr x_gl + e_gr x_g,l-1))
+    log y = log sum_{l, r} exp(a_r + b_s(l)r + sum_j c_jr x_j + sum_g (d_gr x_gl + e_gr x_g,l-1))
 
 x are logarithms of genes: of every feature j that no layer has for itself, and of what layers share (``group`` of their
 features), of layer l and of the one before it. A layer takes the longest of a few products (tiles times pixels over macros,
@@ -27,10 +27,25 @@ from predictors.schema import Array, Feature, Schema
 FEWEST = 3  # layers of which a group must have more
 TERMS = 4  # products a layer
 STEPS = 40
+SEGMENTS = 12  # stretches of layers with a b of their own: in a network of hundreds neighbours share it
 SPREADS = (2.0, 1.0, 1.0)  # prior deviations of a, of b, and of the exponents
 LEAST = 0.03  # residual below which a fit need not go, as a share of the target's deviation
 MOST = 400  # rows that are fitted
 _START, _CALM = 0.5, 0.7  # share of the prior's deviation at the start; by how much the residual aimed at falls a step
+
+
+@dataclass(frozen=True)
+class Design:
+    """What exponents multiply ``z`` (n, layers, p), which layers are ``there`` (n, layers), ``segments`` (s, layers)."""
+
+    z: Array
+    there: NDArray[np.bool_]
+    segments: Array
+
+    @property
+    def parameters(self) -> tuple[int, int, int]:
+        """How many a, b and exponents there are."""
+        return TERMS, TERMS * len(self.segments), TERMS * self.z.shape[2]
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,12 @@ class Layout:
         return len(self.groups[0]) if self.groups else 1
 
     @cached_property
+    def segments(self) -> Array:
+        """(segments, layers) 1 where a layer lies in a segment."""
+        n = min(self.depth, SEGMENTS)
+        return np.asarray(np.arange(n)[:, None] == np.arange(self.depth) * n // self.depth, dtype=np.float64)
+
+    @cached_property
     def single(self) -> NDArray[np.intp]:
         """Encoded columns of the features that no group holds."""
         grouped = [j for group in self.groups for j in group]
@@ -75,8 +96,8 @@ class Layout:
         """(d,) the first encoded column of each feature."""
         return np.searchsorted(self.schema.owners, np.arange(len(self.schema.features)))
 
-    def __call__(self, encoded: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """What exponents multiply (n, layers, p), and which layers are there (n, layers), of encoded rows (n, k)."""
+    def __call__(self, encoded: Array) -> Design:
+        """What the sums of encoded rows (n, k) are made of."""
         x = self._logarithms(encoded)
         blocks = [np.repeat(x[:, None, self.single], self.depth, axis=1)]
         there = np.zeros((len(x), self.depth), bool)
@@ -85,7 +106,7 @@ class Layout:
             there |= encoded[:, self.column[group]] > 0
             blocks += [own[..., None], np.pad(own, ((0, 0), (1, 0)))[:, :-1, None]]
         there[:, 0] |= ~there.any(1)  # nothing is shared, or no layer is there: one term says what the rest costs
-        return np.concatenate(blocks, axis=2), there
+        return Design(np.concatenate(blocks, axis=2), there, self.segments)
 
     def _logarithms(self, encoded: Array) -> Array:
         """(n, k): ordinals as centred logarithms, 0 where inactive, between levels interpolated; numerics standardised."""
@@ -142,7 +163,7 @@ class Posynomials:
 
     def __call__(self, encoded: Array) -> Array:
         """Every member's prediction, (n, k) -> (n, members)."""
-        return (_values(self.theta, *self.layout(encoded))[0].T - _level(self.layout)) / self.unit
+        return (_values(self.theta, self.layout(encoded))[0].T - _level(self.layout)) / self.unit
 
     def only(self, members: slice) -> Posynomials:
         return replace(self, theta=self.theta[members])
@@ -150,7 +171,7 @@ class Posynomials:
     @property
     def shares(self) -> Array:
         """(members, d) how much of a member's spread is each feature's, by its squared exponents."""
-        powers = _split(self.theta, self.layout.depth)[2] ** 2
+        powers = _split(self.theta, len(self.layout.segments))[2] ** 2
         found = powers.sum(2) @ self.layout.shares
         return np.asarray(found / np.maximum(found.sum(1, keepdims=True), 1e-300))
 
@@ -160,19 +181,19 @@ def _level(layout: Layout) -> float:
     return math.log(layout.depth * TERMS)
 
 
-def _split(theta: Array, depth: int) -> tuple[Array, Array, Array]:
-    """a (m, r), b (m, depth, r) and the exponents (m, p, r)."""
-    a, b, powers = np.split(theta, [TERMS, TERMS * (1 + depth)], axis=1)
-    return a, b.reshape(len(theta), depth, TERMS), powers.reshape(len(theta), -1, TERMS)
+def _split(theta: Array, segments: int) -> tuple[Array, Array, Array]:
+    """a (m, r), b (m, segments, r) and the exponents (m, p, r)."""
+    a, b, powers = np.split(theta, [TERMS, TERMS * (1 + segments)], axis=1)
+    return a, b.reshape(len(theta), segments, TERMS), powers.reshape(len(theta), -1, TERMS)
 
 
-def _values(theta: Array, z: Array, there: NDArray[np.bool_]) -> tuple[Array, Array]:
+def _values(theta: Array, design: Design) -> tuple[Array, Array]:
     """log sum exp (m, n), and the share (n, depth, m, r) of each product in the sum, which is its slope."""
-    (n, depth, p), m = z.shape, len(theta)
-    a, b, powers = _split(theta, depth)
-    u = (z.reshape(-1, p) @ powers.transpose(1, 0, 2).reshape(p, -1)).reshape(n, depth, m, TERMS)
-    u += (a[:, None] + b).transpose(1, 0, 2)
-    u[~there] = -np.inf
+    (n, depth, p), m = design.z.shape, len(theta)
+    a, b, powers = _split(theta, len(design.segments))
+    u = (design.z.reshape(-1, p) @ powers.transpose(1, 0, 2).reshape(p, -1)).reshape(n, depth, m, TERMS)
+    u += np.tensordot(design.segments.T, a[:, None] + b, (1, 1))
+    u[~design.there] = -np.inf
     top = u.max((1, 2, 3), keepdims=True)
     u -= top
     np.exp(u, out=u)
@@ -181,11 +202,12 @@ def _values(theta: Array, z: Array, there: NDArray[np.bool_]) -> tuple[Array, Ar
     return (top[:, 0, :, 0] + np.log(total)).T, u
 
 
-def _slopes(z: Array, shares: Array) -> Array:
+def _slopes(design: Design, shares: Array) -> Array:
     """(m, n, parameters) from the shares of each product."""
     n, depth, m, _ = shares.shape
-    by_power = np.matmul(z.transpose(0, 2, 1), shares.reshape(n, depth, -1)).reshape(n, -1, m, TERMS)
-    parts = (shares.sum(1)[:, None], shares, by_power)
+    flat = shares.reshape(n, depth, -1)
+    by_segment, by_power = (np.matmul(f, flat).reshape(n, -1, m, TERMS) for f in (design.segments, design.z.transpose(0, 2, 1)))
+    parts = (shares.sum(1)[:, None], by_segment, by_power)
     return np.concatenate([part.transpose(2, 0, 1, 3).reshape(m, n, -1) for part in parts], axis=2)
 
 
@@ -198,30 +220,27 @@ def fit(schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed
     if len(y) > MOST:
         rows = np.sort(rng.permutation(len(y))[:MOST])
         encoded, y, seen = encoded[rows], y[rows], seen[:, rows]
-    z, there = layout(encoded)
-    target = unit * y + _level(layout)
-    prior = np.repeat(SPREADS, [TERMS, TERMS * layout.depth, TERMS * z.shape[2]])
+    design, target = layout(encoded), unit * y + _level(layout)
+    prior = np.repeat(SPREADS, design.parameters)
     theta = _START * prior * rng.standard_normal((len(seen), len(prior)))
-    return Posynomials(layout, _descend(theta, prior, z, there, target, seen, unit), unit)
+    return Posynomials(layout, _descend(theta, prior, design, target, seen, unit), unit)
 
 
-def _descend(
-    theta: Array, prior: Array, z: Array, there: NDArray[np.bool_], target: Array, seen: Array, spread: float
-) -> Array:
+def _descend(theta: Array, prior: Array, design: Design, target: Array, seen: Array, spread: float) -> Array:
     """Levenberg-Marquardt for all members (m, parameters) at once, the residual that is aimed at falling from step to step.
 
     spread: standard deviation of the target.
     """
     sigma, damping, diagonal = np.full(len(theta), 0.3 * spread), np.full(len(theta), 1e-2), np.arange(len(prior))
-    value, shares = _values(theta, z, there)
+    value, shares = _values(theta, design)
     for _ in range(STEPS):
         weight = seen / sigma[:, None] ** 2
-        slopes = _slopes(z, shares)
+        slopes = _slopes(design, shares)
         curvature = np.matmul((slopes * weight[:, :, None]).transpose(0, 2, 1), slopes)
         curvature[:, diagonal, diagonal] += (1.0 + damping[:, None]) / prior**2
         gradient = np.matmul((weight * (value - target))[:, None], slopes)[:, 0] + theta / prior**2
         new = theta - np.linalg.solve(curvature, gradient[..., None])[..., 0]
-        new_value, new_shares = _values(new, z, there)
+        new_value, new_shares = _values(new, design)
         gain = (weight * ((value - target) ** 2 - (new_value - target) ** 2)).sum(1) + (
             (theta**2 - new**2) / prior**2
         ).sum(1)

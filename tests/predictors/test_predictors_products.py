@@ -45,8 +45,8 @@ def latency(row: dict) -> float:
 def test_one_member_is_the_sum_it_stands_for() -> None:
     layout = Layout.of(SCHEMA, SCHEMA.encode(networks(3, 0)[0]))
     (row,), _ = networks(1, 5)
-    z, there = layout(SCHEMA.encode([row]))
-    theta = np.random.default_rng(0).standard_normal((1, products.TERMS * (1 + LAYERS + z.shape[2])))
+    design = layout(SCHEMA.encode([row]))
+    theta = np.random.default_rng(0).standard_normal((1, sum(design.parameters)))
     a, b, powers = products._split(theta, LAYERS)
 
     def centred(name: str) -> float:
@@ -60,40 +60,48 @@ def test_one_member_is_the_sum_it_stands_for() -> None:
             own += [centred(f"{shared}{layer}"), centred(f"{shared}{layer - 1}") if layer else 0.0]
         for r in range(products.TERMS):
             total += np.exp(a[0, r] + b[0, layer, r] + np.dot(own, powers[0, :, r]))
-    assert products._values(theta, z, there)[0][0, 0] == pytest.approx(np.log(total), rel=1e-12)
+    assert products._values(theta, design)[0][0, 0] == pytest.approx(np.log(total), rel=1e-12)
 
 
 def test_slopes_are_those_of_finite_differences() -> None:
     rows, _ = networks(4, 1)
-    z, there = Layout.of(SCHEMA, SCHEMA.encode(rows))(SCHEMA.encode(rows))
-    theta = np.random.default_rng(1).standard_normal((2, products.TERMS * (1 + LAYERS + z.shape[2])))
-    slopes = products._slopes(z, products._values(theta, z, there)[1])
+    design = Layout.of(SCHEMA, SCHEMA.encode(rows))(SCHEMA.encode(rows))
+    theta = np.random.default_rng(1).standard_normal((2, sum(design.parameters)))
+    slopes = products._slopes(design, products._values(theta, design)[1])
     step = 1e-6 * np.eye(theta.shape[1])
-    each = [products._values(theta + s, z, there)[0] - products._values(theta - s, z, there)[0] for s in step]
+    each = [products._values(theta + s, design)[0] - products._values(theta - s, design)[0] for s in step]
     np.testing.assert_allclose(slopes, np.stack(each, -1) / 2e-6, atol=1e-7)
+
+
+def test_of_many_layers_neighbours_share_what_they_cost_alone() -> None:
+    deep = Schema(tuple(Feature(f"width{i}", "ordinal", (1, 2, 4), "width*") for i in range(30)), log=True)
+    design = Layout.of(deep, np.ones((2, 30)))(np.ones((2, 30)))
+    assert design.segments.shape == (products.SEGMENTS, 30)
+    np.testing.assert_array_equal(design.segments.sum(0), 1)
+    assert set(design.segments.sum(1)) == {2, 3}
 
 
 def test_a_layer_that_is_not_there_costs_nothing() -> None:
     rows, _ = networks(2, 2)
     short = {k: v for k, v in rows[0].items() if k not in ("width5", "bits5")}
     layout = Layout.of(SCHEMA, SCHEMA.encode(rows))
-    z, there = layout(SCHEMA.encode([rows[0], short]))
-    np.testing.assert_array_equal(there.sum(1), [LAYERS, LAYERS - 1])
-    theta = np.random.default_rng(2).standard_normal((1, products.TERMS * (1 + LAYERS + z.shape[2])))
-    whole, shares = products._values(theta, z, there)
+    design = layout(SCHEMA.encode([rows[0], short]))
+    np.testing.assert_array_equal(design.there.sum(1), [LAYERS, LAYERS - 1])
+    theta = np.random.default_rng(2).standard_normal((1, sum(design.parameters)))
+    whole, shares = products._values(theta, design)
     assert whole[0, 1] == pytest.approx(whole[0, 0] + np.log(1 - shares[0, -1].sum()))
     nothing = {f.name: rows[0][f.name] for f in CHIP}
-    assert np.isfinite(products._values(theta, *layout(SCHEMA.encode([nothing])))[0]).all()
+    assert np.isfinite(products._values(theta, layout(SCHEMA.encode([nothing])))[0]).all()
 
 
 def test_without_shared_genes_it_is_one_sum_over_everything() -> None:
     schema = Schema((*CHIP, KIND, MACS), "energy_uj", log=True)
     rows = [{"macros": m, "bandwidth": b, "kind": k, "macs": 10.0 * m + b} for m in (1, 4, 16) for b in (8, 128) for k in "ab"]
     encoded = schema.encode(rows)
-    z, there = Layout.of(schema, encoded)(encoded)
-    assert z.shape == (12, 1, 5)  # two ordinals, two levels of a nominal, a numeric
-    assert there.all()
-    np.testing.assert_allclose([z[..., -1].mean(), z[..., -1].std()], [0.0, 1.0], atol=1e-12)
+    design = Layout.of(schema, encoded)(encoded)
+    assert design.z.shape == (12, 1, 5)  # two ordinals, two levels of a nominal, a numeric
+    assert design.there.all()
+    np.testing.assert_allclose([design.z[..., -1].mean(), design.z[..., -1].std()], [0.0, 1.0], atol=1e-12)
     y = np.array([r["macs"] ** 1.5 / r["macros"] * (1 + (r["kind"] == "b")) for r in rows])
     assert np.isfinite(predictors.fit(rows, y, schema, "posynomial").predict(rows).mean).all()
 
