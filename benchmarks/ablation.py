@@ -33,7 +33,7 @@ class Variant:
     ``shared``: genes that layers share by name are learned in total too. ``each``: how long the acquisition's list is.
     """
 
-    kind: str = "gp"
+    kind: str = "auto"
     batch: int = 5
     effort: Effort = field(default_factory=Effort)
     log: bool = True
@@ -61,9 +61,11 @@ def factorised(problem: Problem) -> dict[str, View]:
 
 
 VARIANTS = {
-    "as it is, process": Variant(),
-    "surrogate: chosen by cross-validation": Variant(kind="auto"),
+    "as it is": Variant(),
+    "surrogate: process": Variant(kind="gp"),
+    "surrogate: hybrid": Variant(kind="hybrid"),
     "surrogate: xgboost": Variant(kind="xgboost"),
+    "surrogate: posynomial whatever its error": Variant(kind="posynomial"),
     "no logarithm": Variant(log=False),
     "no coarse part nor totals": Variant(shared=False),
     "half as long a list for the acquisition": Variant(each=EACH // 2),

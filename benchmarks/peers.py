@@ -7,7 +7,7 @@ Needs ``pip install 'cimbo[peers]'``. The problems are those of ``problems.py`` 
 replay of OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is ``cimbo compare``:
 ``peers_preset.json`` and its picture are what it says of the default preset, replayed from the record of ``cimbo
 demo``. ``cimbo`` models every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's
-own chip model. GPSampler and BoTorch's alternating search take seconds to minutes a proposal: they run fewer seeds and
+own chip model. GPSampler and BoTorch's alternating search take seconds to minutes a proposal: they run fewer
 evaluations, see ``PLAN``, the most that is run; ``peers.json`` tells how far that went.
 """
 
@@ -34,7 +34,7 @@ SUBJECTS = ("chain-36", "chain-56", "transformer-44", "ofa-mobilenet")
 BATCH = 5
 #: method -> evaluations, seeds
 PLAN = {
-    "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 1), "botorch": (30, 1),
+    "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 5), "botorch": (30, 5),
     "cimbo": (200, 5), "cimbo-exact": (200, 5),
 }  # fmt: skip
 

@@ -84,10 +84,10 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
 
 
 def _candidates(task: Task) -> dict[str, Fitted]:
-    """Every kind's fit; the hybrid builds on the process that is fitted anyway."""
+    """The fit of every kind that is not the plain process again; the others build on it, as it is fitted anyway."""
     plain = gp.fit(task)
-    informed = replace(task, alone=plain)
-    return {"gp": plain} | {k: f(informed) for k, f in FITS.items() if k != "gp"}
+    others = {k: f(replace(task, alone=plain)) for k, f in FITS.items() if k != "gp"}
+    return {"gp": plain} | {k: found for k, found in others.items() if found is not plain}
 
 
 def _handicap(kind: str, schema: Schema) -> float:

@@ -142,6 +142,7 @@ def test_a_target_that_is_no_logarithm_gets_the_plain_process() -> None:
     y = np.array([truth(r) for r in rows])
     plain, asked = (predictors.fit(rows, y, space(), kind) for kind in ("gp", "posynomial"))
     np.testing.assert_array_equal(plain.predict(rows).mean, asked.predict(rows).mean)
+    assert "posynomial" not in predictors.fit(rows, y, space()).why
 
 
 def test_a_bundle_of_it_predicts_the_same_bits_and_can_be_told_more(tmp_path: Path) -> None:
