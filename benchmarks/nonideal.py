@@ -1,6 +1,7 @@
 """The equivalent-noise form of arrays' errors beside the exact, per-row-block one, and both beside aihwkit's own simulation.
 
     python benchmarks/nonideal.py pairs [--count 30] [--images 1000]     random sub-network x chip pairs
+    python benchmarks/nonideal.py hard [--images 1500]                   the CNN on chips of few bits and many rows
     python benchmarks/nonideal.py fixed [--count 6] [--images 500]       converters of fixed full scale
     python benchmarks/nonideal.py cost [--images 5000]                   CPU time beside a clean evaluation
     python benchmarks/nonideal.py aihwkit                                one layer; needs aihwkit (pip install --no-deps)
@@ -89,6 +90,18 @@ def random_pairs(count: int, seed: int, fixed: dict) -> list[tuple[str, dict]]:
     return found
 
 
+def hard_pairs() -> list[tuple[str, dict]]:
+    """fmnist-mobilenet on chips whose errors cost points: its largest sub-network and nine random ones."""
+    name, rng = "fmnist-mobilenet", np.random.default_rng(11)
+    space = SearchSpace(network(name).choices())
+    subnets = [network(name).largest(), *space.designs(space.random_rows(9, rng))]
+    chips = [(4, 2, 2, "analog_sram"), (4, 1, 4, "analog_sram"), (5, 2, 4, "rram"), (4, 2, 4, "rram"), (5, 2, 2, "analog_sram"),
+             (4, 2, 4, "analog_sram"), (4, 2, 2, "analog_sram"), (4, 2, 4, "rram"), (5, 2, 4, "analog_sram"),
+             (4, 1, 4, "rram")]  # fmt: skip
+    genes = ("adc_bits", "cell_bits", "dac_bits", "array")
+    return [(name, {**s, **dict(zip(genes, c, strict=True)), "rows": 256}) for s, c in zip(subnets, chips, strict=True)]
+
+
 def summary(pairs: list[dict], images: int) -> dict[str, Any]:
     """Median and worst difference of the two forms, and the pairs themselves."""
     off = np.array([p["equivalent"] - p["exact"] for p in pairs])
@@ -111,11 +124,11 @@ def summary(pairs: list[dict], images: int) -> dict[str, Any]:
     }
 
 
-def run_pairs(part: str, count: int, images: int, fixed: dict) -> None:
+def run_pairs(part: str, pairs: list[tuple[str, dict]], images: int) -> None:
     """Store after every pair; the same command goes on where a run was cut off."""
     known = json.loads(RESULTS.read_text()).get(part, {}) if RESULTS.exists() else {}
     found: list[dict] = known.get("pairs", []) if known.get("images") == images else []
-    for name, design in random_pairs(count, 5, fixed)[len(found) :]:
+    for name, design in pairs[len(found) :]:
         found.append(compared(name, design, images))
         keep(part, summary(found, images))
 
@@ -232,7 +245,7 @@ def on_test(net: torch.nn.Module, subnet: dict, chip: dict, images: int) -> floa
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["pairs", "fixed", "cost", "aihwkit", "tune", "tuned"])
+    parser.add_argument("what", choices=["pairs", "hard", "fixed", "cost", "aihwkit", "tune", "tuned"])
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--count", type=int, default=30)
@@ -240,8 +253,9 @@ if __name__ == "__main__":
     given = parser.parse_args()
     torch.set_num_threads(1)
     {
-        "pairs": lambda: run_pairs("pairs", given.count, given.images, {}),
-        "fixed": lambda: run_pairs("fixed_range", given.count, given.images, {"fixed_range": 1}),
+        "pairs": lambda: run_pairs("pairs", random_pairs(given.count, 5, {}), given.images),
+        "hard": lambda: run_pairs("hard_pairs", hard_pairs(), given.images),
+        "fixed": lambda: run_pairs("fixed_range", random_pairs(given.count, 5, {"fixed_range": 1}), given.images),
         "cost": lambda: cost(given.images),
         "aihwkit": aihwkit,
         "tune": lambda: tune(given.folder, given.images, given.data),
