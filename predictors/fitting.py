@@ -75,7 +75,7 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
     task = Task(data.schema, data.encoded, y, data.known / scale**2, data.seed, scale=scale)
     fits = _candidates(task) if kind == "auto" else {kind: FITS[kind](task)}
     errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
-    best = min(errors, key=lambda k: errors[k] / _handicap(k, data.schema))
+    best = min(errors, key=lambda k: errors[k] / _allowance(k, errors[k] < scale, data.schema))
     won = fits[best]
     widen = widening(won.forward(), len(y), len(data.schema.features))
     facts = {"rows": len(y), "error": errors[best], "data": fingerprint(data.encoded, data.y)}
@@ -90,9 +90,9 @@ def _candidates(task: Task) -> dict[str, Fitted]:
     return {"gp": plain} | {k: found for k, found in others.items() if found is not plain}
 
 
-def _handicap(kind: str, schema: Schema) -> float:
-    """How many times the process's held-out error a kind may have and still be taken."""
-    if kind == "posynomial" and schema.log and shared(schema):
+def _allowance(kind: str, better: bool, schema: Schema) -> float:
+    """How many times the process's held-out error a kind may have and still be taken; ``better``: than the mean's."""
+    if kind == "posynomial" and better and shared(schema):
         return _BEYOND
     return 1.0 if kind == "gp" else _OTHERS
 

@@ -60,9 +60,8 @@ class Layout:
     def of(cls, schema: Schema, encoded: Array) -> Layout:
         """For a fit to ``encoded`` rows (n, k)."""
         spread = encoded.std(axis=0)
-        return cls(
-            schema, encoded.mean(axis=0), np.where(spread > 1e-12 * (1 + np.abs(encoded).max(axis=0)), spread, 1.0)
-        )
+        varied = spread > 1e-12 * (1 + np.abs(encoded).max(axis=0))
+        return cls(schema, encoded.mean(axis=0), np.where(varied, spread, 1.0))
 
     @cached_property
     def groups(self) -> list[list[int]]:
@@ -197,7 +196,7 @@ def _values(theta: Array, design: Design) -> tuple[Array, Array]:
     top = u.max((1, 2, 3), keepdims=True)
     u -= top
     np.exp(u, out=u)
-    total = u.sum((1, 3))
+    total = np.maximum(u.sum((1, 3)), 1e-300)  # 0 where a step went so wild that the other members drown a member
     u /= total[:, None, :, None]
     return (top[:, 0, :, 0] + np.log(total)).T, u
 
@@ -241,10 +240,8 @@ def _descend(theta: Array, prior: Array, design: Design, target: Array, seen: Ar
         gradient = np.matmul((weight * (value - target))[:, None], slopes)[:, 0] + theta / prior**2
         new = theta - np.linalg.solve(curvature, gradient[..., None])[..., 0]
         new_value, new_shares = _values(new, design)
-        gain = (weight * ((value - target) ** 2 - (new_value - target) ** 2)).sum(1) + (
-            (theta**2 - new**2) / prior**2
-        ).sum(1)
-        better = gain > 0
+        gain = (weight * ((value - target) ** 2 - (new_value - target) ** 2)).sum(1)
+        better = gain + ((theta**2 - new**2) / prior**2).sum(1) > 0
         theta, value = np.where(better[:, None], new, theta), np.where(better[:, None], new_value, value)
         shares = np.where(better[:, None], new_shares, shares)
         damping = np.clip(np.where(better, damping / 4.0, damping * 6.0), 1e-4, 1e4)
