@@ -164,3 +164,9 @@ def test_importance_counts_what_the_members_depend_on() -> None:
     shares = predictors.importances(predictors.fit(rows, y, SCHEMA, "posynomial"))["ard"]
     assert sum(shares.values()) == pytest.approx(1.0)
     assert shares["bandwidth"] > 2 * shares["bits0"]
+
+
+def test_what_nothing_predicts_is_left_to_the_process() -> None:
+    rows, _ = networks(40, 10)
+    noise = 10.0 ** np.random.default_rng(0).uniform(-6, 6, 40)
+    assert predictors.fit(rows, noise, SCHEMA).kind == "gp"
