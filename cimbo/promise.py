@@ -8,6 +8,7 @@ more it is estimated from random scalarisations. The choice itself is BoTorch's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from cimbo.pareto import dominated_by
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Index = NDArray[np.intp]
 DIRECTIONS = 32
-#: positions in the pool that count as chosen -> (p,) improvement of each point beyond them
-Gain = Callable[[list[int]], Array]
+#: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
+Gain = Callable[[list[int], Index], Array]
 
 
 def shortlist(base: Array, pool: Array, feasible: Mask, reference: Array, *, rounds: int, each: int) -> list[int]:
@@ -28,15 +30,34 @@ def shortlist(base: Array, pool: Array, feasible: Mask, reference: Array, *, rou
     batch; ``base`` (s, k, m) is the front so far, ``reference`` (m,) what improves it at all.
     """
     gain = _staircase(base, pool, feasible, reference) if len(reference) == 2 else None
-    if gain is None or (gain([]) > 0).mean() < 0.1:  # hardly anything lies above the reference
+    everything = np.arange(pool.shape[1])
+    if gain is None or ((bound := gain([], everything)) > 0).mean() < 0.1:  # hardly anything lies above the reference
         gain = _scalarised(base, pool, feasible, reference)
-    listed: dict[int, None] = {}
+        bound = gain([], everything)
+    listed: list[int] = []
     chosen: list[int] = []
     for _ in range(rounds):
-        new = [int(i) for i in np.argsort(-gain(chosen), kind="stable") if int(i) not in listed][:each]
-        listed |= dict.fromkeys(new)
+        new = _best(partial(gain, chosen), bound, listed, each)
+        listed += new
         chosen += new[:1]
-    return list(listed)
+    return listed
+
+
+def _best(gain: Callable[[Index], Array], bound: Array, listed: list[int], n: int) -> list[int]:
+    """The ``n`` positions of largest gain that are not ``listed`` yet.
+
+    Gains only fall while points are chosen, so an earlier one is a ``bound`` (p,), lowered in place: most need no other look.
+    """
+    order = np.argsort(-bound, kind="stable")
+    order = order[~np.isin(order, listed)]
+    for i in range(0, len(order), 4 * n):
+        some = order[i : i + 4 * n]
+        bound[some] = gain(some)
+        seen, rest = order[: i + 4 * n], order[i + 4 * n :]
+        best = seen[np.argsort(-bound[seen], kind="stable")][:n]
+        if not len(rest) or bound[best[-1]] >= bound[rest[0]]:
+            return [int(i) for i in best]
+    return []
 
 
 def worth_keeping(scores: Array, feasible: Mask) -> Mask:
@@ -64,19 +85,18 @@ def _on_staircase(points: Array) -> Mask:
 def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
     """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
 
-    def gain(chosen: list[int]) -> Array:
-        total = np.zeros(pool.shape[1])
-        for known, new, ok in zip(base, pool, feasible, strict=True):
-            known = np.concatenate([known, new[[i for i in chosen if ok[i]]]])
-            inside = known[(known > reference).all(1)]
-            stairs = inside[_on_staircase(inside[None])[0]]
-            stairs = stairs[np.argsort(-stairs[:, 0])]
-            width = np.minimum(new[:, :1], np.append(np.inf, stairs[:, 0]))
-            width -= np.append(stairs[:, 0], reference[0])
-            above = new[:, 1:] - np.append(reference[1], stairs[:, 1])
-            area = np.einsum("pk,pk->p", np.maximum(width, 0, out=width), np.maximum(above, 0, out=above))
-            total += area * ok
-        return total / len(base)
+    def gain(chosen: list[int], asked: Index) -> Array:
+        added = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
+        known = np.maximum(np.concatenate([base, added], 1), reference)
+        order = np.argsort(-known[..., 0], axis=1)
+        x, y = (np.take_along_axis(known[..., i], order, 1) for i in range(2))
+        right, left = (np.pad(x, ((0, 0), ends), constant_values=v) for ends, v in (((1, 0), np.inf), ((0, 1), reference[0])))
+        bottom = np.pad(np.maximum.accumulate(y, axis=1), ((0, 0), (1, 0)), constant_values=reference[1])
+        new = pool[:, asked]
+        width = np.minimum(new[..., :1], right[:, None]) - left[:, None]
+        above = new[..., 1:] - bottom[:, None]
+        area = np.einsum("spk,spk->sp", np.maximum(width, 0, out=width), np.maximum(above, 0, out=above))
+        return np.asarray((area * feasible[:, asked]).mean(0))
 
     return gain
 
@@ -97,13 +117,14 @@ def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> G
     else:
         start = np.full(value.shape[:2], value.min())
 
-    def gain(chosen: list[int]) -> Array:
+    def gain(chosen: list[int], asked: Index) -> Array:
         best = start
         for i in chosen:
             best = np.where(feasible[:, i], np.maximum(best, value[..., i]), best)
-        more = np.maximum(value, 0) ** m - np.maximum(best, 0)[..., None] ** m
+        new = value[..., asked]
+        more = np.maximum(new, 0) ** m - np.maximum(best, 0)[..., None] ** m
         # Below the reference nothing counts; there the distance to it decides.
-        more = np.where(best[..., None] < 0, value - best[..., None] + more, more)
-        return np.asarray((np.maximum(more, 0) * feasible).mean((0, 1)))
+        more = np.where(best[..., None] < 0, new - best[..., None] + more, more)
+        return np.asarray((np.maximum(more, 0) * feasible[:, asked]).mean((0, 1)))
 
     return gain

@@ -40,8 +40,8 @@ from cimbo.space import Params, Rows
 from cimbo.surrogates import Surrogate, Teaching
 
 Array = NDArray[np.float64]
-SAMPLES = {1: 64, 2: 64, 3: 24}  # by the number of objectives, 10 beyond
-DECOMPOSED = {3: 400}  # points of the fronts that are decomposed into boxes, all samples together; 200 beyond
+SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
+DECOMPOSED = 200  # beyond three objectives: points of the fronts that are decomposed into boxes, all samples together
 EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
 BASE = 200  # evaluated designs whose posterior is drawn
 MUTANTS = 100
@@ -199,11 +199,11 @@ def _acquire(search: Search, guide: Guide, state: State, n: int, rng: np.random.
 def _affordable(objectives: int, base: int) -> int:
     """How many samples BoTorch gets.
 
-    With three objectives and more each is decomposed into boxes anew for every point of a batch, one sample after another, and
-    that is nearly all of a proposal's time.
+    With four objectives and more it decomposes each one's front into boxes, one sample after another, and that is nearly all
+    of a proposal's time.
     """
     drawn = SAMPLES.get(objectives, 10)
-    return drawn if objectives < 3 else int(np.clip(DECOMPOSED.get(objectives, 200) // max(base, 1), 4, drawn))
+    return drawn if objectives <= 3 else int(np.clip(DECOMPOSED // max(base, 1), 4, drawn))
 
 
 def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) -> Rows:

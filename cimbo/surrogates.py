@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -77,15 +77,6 @@ class View:
         """The genes' columns, in the space's order."""
         return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
 
-    def lookups(self, space: SearchSpace) -> list[tuple[int, Array]]:
-        """(column, encoding of each of its indices (n + 1, width), last that of INACTIVE) of each gene."""
-        found = []
-        for i in self.columns(space):
-            n = len(space.choices[i].values)
-            active = np.arange(1.0, n + 1.0)[:, None] / n if space.choices[i].ordered else np.eye(n)
-            found.append((i, np.concatenate([active, np.zeros((1, active.shape[1]))])))
-        return found
-
     def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
         """The predictors' description of a table (n, genes + features) and of the target."""
         choices = [space.choices[i] for i in self.columns(space)]
@@ -99,6 +90,17 @@ def _feature(gene: Choice) -> predictors.Feature:
     """Layers share genes by name, but for its digits: ``width0``, ``width1``, ..."""
     kind = "ordinal" if gene.ordered else "nominal"
     return predictors.Feature(gene.name, kind, gene.values, re.sub("[0-9]+", "*", gene.name) if gene.ordered else "")
+
+
+def _codes(gene: Choice) -> Array:
+    """The predictors' encoding of each of a gene's indices (n + 1, width), last that of INACTIVE."""
+    return _codes_of(len(gene.values), gene.ordered)
+
+
+@cache
+def _codes_of(n: int, ordered: bool) -> Array:
+    active = np.arange(1.0, n + 1.0)[:, None] / n if ordered else np.eye(n)
+    return np.concatenate([active, np.zeros((1, active.shape[1]))])
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Inputs:
     def encoded(self, view: View) -> Array:
         """``view.schema(...).encode(table(view))`` (n, k), looked up: rows of the space need no checking."""
         if view not in self._encoded:
-            genes = [lookup[self.rows[:, i]] for i, lookup in view.lookups(self.space)]
+            genes = [_codes(self.space.choices[i])[self.rows[:, i]] for i in view.columns(self.space)]
             self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
         return self._encoded[view]
 

@@ -36,16 +36,20 @@ _START, _CALM = 0.5, 0.7  # share of the prior's deviation at the start; by how 
 
 @dataclass(frozen=True)
 class Design:
-    """What exponents multiply ``z`` (n, layers, p), which layers are ``there`` (n, layers), ``segments`` (s, layers)."""
+    """What exponents multiply: of no layer ``single`` (n, p), of each ``layered`` (n, layers, p').
 
-    z: Array
+    there: (n, layers) whether a layer is. segments: (s, layers).
+    """
+
+    single: Array
+    layered: Array
     there: NDArray[np.bool_]
     segments: Array
 
     @property
     def parameters(self) -> tuple[int, int, int]:
         """How many a, b and exponents there are."""
-        return TERMS, TERMS * len(self.segments), TERMS * self.z.shape[2]
+        return TERMS, TERMS * len(self.segments), TERMS * (self.single.shape[1] + self.layered.shape[2])
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,13 @@ class Layout:
     def __call__(self, encoded: Array) -> Design:
         """What the sums of encoded rows (n, k) are made of."""
         x = self._logarithms(encoded)
-        blocks = [np.repeat(x[:, None, self.single], self.depth, axis=1)]
-        there = np.zeros((len(x), self.depth), bool)
+        blocks, there = [np.zeros((len(x), self.depth, 0))], np.zeros((len(x), self.depth), bool)
         for group in self.groups:
             own = x[:, self.column[group]]
             there |= encoded[:, self.column[group]] > 0
             blocks += [own[..., None], np.pad(own, ((0, 0), (1, 0)))[:, :-1, None]]
         there[:, 0] |= ~there.any(1)  # nothing is shared, or no layer is there: one term says what the rest costs
-        return Design(np.concatenate(blocks, axis=2), there, self.segments)
+        return Design(x[:, self.single], np.concatenate(blocks, axis=2), there, self.segments)
 
     def _logarithms(self, encoded: Array) -> Array:
         """(n, k): ordinals as centred logarithms, 0 where inactive, between levels interpolated; numerics standardised."""
@@ -187,27 +190,40 @@ def _split(theta: Array, segments: int) -> tuple[Array, Array, Array]:
 
 
 def _values(theta: Array, design: Design) -> tuple[Array, Array]:
-    """log sum exp (m, n), and the share (n, depth, m, r) of each product in the sum, which is its slope."""
-    (n, depth, p), m = design.z.shape, len(theta)
+    """log sum exp (m, n), and each product (n, depth, m * r) in units of its row's largest."""
+    (n, depth, p), m = design.layered.shape, len(theta)
     a, b, powers = _split(theta, len(design.segments))
-    u = (design.z.reshape(-1, p) @ powers.transpose(1, 0, 2).reshape(p, -1)).reshape(n, depth, m, TERMS)
-    u += np.tensordot(design.segments.T, a[:, None] + b, (1, 1))
+    powers = powers.transpose(1, 0, 2).reshape(-1, m * TERMS)
+    alone, layered = np.split(powers, [design.single.shape[1]])
+    u = (design.layered.reshape(n * depth, p) @ layered).reshape(n, depth, m * TERMS)
+    u += (design.single @ alone)[:, None]
+    u += np.tensordot(design.segments.T, a[:, None] + b, (1, 1)).reshape(depth, -1)
     u[~design.there] = -np.inf
-    top = u.max((1, 2, 3), keepdims=True)
-    u -= top
+    top = u.reshape(n, depth * m * TERMS).max(1)
+    u -= top[:, None, None]
     np.exp(u, out=u)
-    total = np.maximum(u.sum((1, 3)), 1e-300)  # 0 where a step went so wild that the other members drown a member
-    u /= total[:, None, :, None]
-    return (top[:, 0, :, 0] + np.log(total)).T, u
+    return (top[:, None] + np.log(_totals(u)[:, 0])).T, u
 
 
-def _slopes(design: Design, shares: Array) -> Array:
-    """(m, n, parameters) from the shares of each product."""
-    n, depth, m, _ = shares.shape
-    flat = shares.reshape(n, depth, -1)
-    by_segment, by_power = (np.matmul(f, flat).reshape(n, -1, m, TERMS) for f in (design.segments, design.z.transpose(0, 2, 1)))
-    parts = (shares.sum(1)[:, None], by_segment, by_power)
-    return np.concatenate([part.transpose(2, 0, 1, 3).reshape(m, n, -1) for part in parts], axis=2)
+def _totals(products: Array) -> Array:
+    """(n, 1, m) sums of products (n, depth, m * r)."""
+    n, _, width = products.shape
+    total = products.sum(1, keepdims=True).reshape(n, 1, width // TERMS, TERMS).sum(3)
+    return np.asarray(np.maximum(total, 1e-300))  # 0 where a step went so wild that other members drown a member
+
+
+def _slopes(design: Design, products: Array) -> Array:
+    """(m, n, parameters): what each product's share in the sum is multiplied with."""
+    shares = products / np.repeat(_totals(products), TERMS, axis=2)
+    total, members = shares.sum(1, keepdims=True), shares.shape[2] // TERMS
+    parts = (
+        total,
+        np.matmul(design.segments, shares),
+        design.single[:, :, None] * total,
+        np.matmul(design.layered.transpose(0, 2, 1), shares),
+    )
+    each = [part.reshape(len(part), -1, members, TERMS).transpose(2, 0, 1, 3) for part in parts]
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in each], axis=2)
 
 
 def fit(schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0) -> Posynomials:
@@ -231,19 +247,19 @@ def _descend(theta: Array, prior: Array, design: Design, target: Array, seen: Ar
     spread: standard deviation of the target.
     """
     sigma, damping, diagonal = np.full(len(theta), 0.3 * spread), np.full(len(theta), 1e-2), np.arange(len(prior))
-    value, shares = _values(theta, design)
+    value, products = _values(theta, design)
     for _ in range(STEPS):
         weight = seen / sigma[:, None] ** 2
-        slopes = _slopes(design, shares)
+        slopes = _slopes(design, products)
         curvature = np.matmul((slopes * weight[:, :, None]).transpose(0, 2, 1), slopes)
         curvature[:, diagonal, diagonal] += (1.0 + damping[:, None]) / prior**2
         gradient = np.matmul((weight * (value - target))[:, None], slopes)[:, 0] + theta / prior**2
         new = theta - np.linalg.solve(curvature, gradient[..., None])[..., 0]
-        new_value, new_shares = _values(new, design)
+        new_value, new_products = _values(new, design)
         gain = (weight * ((value - target) ** 2 - (new_value - target) ** 2)).sum(1)
         better = gain + ((theta**2 - new**2) / prior**2).sum(1) > 0
         theta, value = np.where(better[:, None], new, theta), np.where(better[:, None], new_value, value)
-        shares = np.where(better[:, None], new_shares, shares)
+        products = np.where(np.repeat(better, TERMS), new_products, products)
         damping = np.clip(np.where(better, damping / 4.0, damping * 6.0), 1e-4, 1e4)
         residual = np.sqrt((seen * (value - target) ** 2).sum(1) / np.maximum(seen.sum(1), 1.0))
         sigma = np.maximum(LEAST * spread, np.minimum(sigma, np.maximum(residual, _CALM * sigma)))

@@ -88,8 +88,8 @@ def test_a_layer_that_is_not_there_costs_nothing() -> None:
     design = layout(SCHEMA.encode([rows[0], short]))
     np.testing.assert_array_equal(design.there.sum(1), [LAYERS, LAYERS - 1])
     theta = np.random.default_rng(2).standard_normal((1, sum(design.parameters)))
-    whole, shares = products._values(theta, design)
-    assert whole[0, 1] == pytest.approx(whole[0, 0] + np.log(1 - shares[0, -1].sum()))
+    whole, (first, _) = products._values(theta, design)
+    assert whole[0, 1] == pytest.approx(whole[0, 0] + np.log(1 - first[-1].sum() / first.sum()))
     nothing = {f.name: rows[0][f.name] for f in CHIP}
     assert np.isfinite(products._values(theta, layout(SCHEMA.encode([nothing])))[0]).all()
 
@@ -99,9 +99,9 @@ def test_without_shared_genes_it_is_one_sum_over_everything() -> None:
     rows = [{"macros": m, "bandwidth": b, "kind": k, "macs": 10.0 * m + b} for m in (1, 4, 16) for b in (8, 128) for k in "ab"]
     encoded = schema.encode(rows)
     design = Layout.of(schema, encoded)(encoded)
-    assert design.z.shape == (12, 1, 5)  # two ordinals, two levels of a nominal, a numeric
+    assert design.single.shape == (12, 5)  # two ordinals, two levels of a nominal, a numeric
     assert design.there.all()
-    np.testing.assert_allclose([design.z[..., -1].mean(), design.z[..., -1].std()], [0.0, 1.0], atol=1e-12)
+    np.testing.assert_allclose([design.single[:, -1].mean(), design.single[:, -1].std()], [0.0, 1.0], atol=1e-12)
     y = np.array([r["macs"] ** 1.5 / r["macros"] * (1 + (r["kind"] == "b")) for r in rows])
     assert np.isfinite(predictors.fit(rows, y, schema, "posynomial").predict(rows).mean).all()
 
