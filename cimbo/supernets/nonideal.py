@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -111,16 +111,21 @@ class Die:
         return torch.tensor([s + p for s in starts for p in self._places.sample(range(positions), each)]), each
 
     def draw(self, size: int) -> Tensor:
-        """``size`` standard normal numbers: a stretch of a fixed bank, for fresh ones would cost more than a network."""
-        bank = _bank()
-        if size >= len(bank):
-            bank = bank.repeat(size // len(bank) + 2)
-        start = self.place(len(bank) - size)
-        return bank[start : start + size]
+        """``size`` standard normal numbers."""
+        return _stretch(size, self.place)
 
     def place(self, most: int) -> int:
         """A random whole number from 0 to ``most`` - 1."""
         return self._places.randrange(most)
+
+
+def _stretch(size: int, place: Callable[[int], int]) -> Tensor:
+    """``size`` standard normal numbers of a fixed bank, for fresh ones would cost more than a network; ``place`` says where."""
+    bank = _bank()
+    if size >= len(bank):
+        bank = bank.repeat(size // len(bank) + 2)
+    start = place(len(bank) - size)
+    return bank[start : start + size]
 
 
 @cache
@@ -283,9 +288,12 @@ class ProductNoise:
     generator: torch.Generator | None = None
 
     def __call__(self, product: Tensor, rows: int) -> Tensor:
-        noise = torch.empty_like(product).normal_(generator=self.generator)
+        noise = _stretch(product.numel(), self._place).view(product.shape)
         size = product.detach().std() if product.requires_grad else product.std()
         return torch.addcmul(product, noise, relative_error(self.chip, rows) * size)
+
+    def _place(self, most: int) -> int:
+        return int(torch.randint(most + 1, (1,), generator=self.generator))
 
 
 @cache
