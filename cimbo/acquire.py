@@ -23,6 +23,8 @@ from botorch.utils.objective import compute_feasibility_indicator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cimbo.pareto import boxes
+
 Array = NDArray[np.float64]
 
 # BoTorch would compile a C++ kernel on the first construction: a minute's wait and a compiler to gain nothing on pools.
@@ -49,7 +51,8 @@ def choose(table: Table, reference: Array, q: int) -> list[int]:
     m, c = len(reference), table.violations.shape[-1]
     values = torch.from_numpy(np.concatenate([objectives, table.violations], -1))
     pool = torch.arange(table.baseline, values.shape[1], dtype=torch.double).unsqueeze(-1)
-    acquisition = _Boxed(
+    form = {2: logei.qLogNoisyExpectedHypervolumeImprovement, 3: _Boxed}.get(m, _Updated)
+    acquisition = form(
         model=_Drawn(values),
         ref_point=torch.from_numpy(reference),
         X_baseline=torch.arange(table.baseline, dtype=torch.double).unsqueeze(-1),
@@ -67,64 +70,27 @@ def choose(table: Table, reference: Array, q: int) -> list[int]:
 
 
 class _Boxed(logei.qLogNoisyExpectedHypervolumeImprovement):
-    """Of three objectives all samples' boxes at once; of more, BoTorch's decompositions are told of a point that was chosen.
-
-    BoTorch itself would decompose each sample anew for every point of a batch, one after another.
-    """
+    """For three objectives: all samples' boxes at once, where BoTorch takes them one after another, for every point anew."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
-        m = len(self.ref_point)
-        if m == 2 or (m > 3 and self.partitioning is None):
+        values = self.model.posterior(self.X_baseline).rsample()
+        feasible = compute_feasibility_indicator(self.constraints, values)
+        front = torch.where(feasible[..., None], self.objective(values), self.ref_point)
+        corners = boxes(front.numpy(), self.ref_point.numpy())
+        self.cell_lower_bounds, self.cell_upper_bounds = map(torch.from_numpy, corners)
+
+
+class _Updated(logei.qLogNoisyExpectedHypervolumeImprovement):
+    """For more: BoTorch's decompositions, told of a point that was chosen instead of begun anew."""
+
+    def _set_cell_bounds(self, num_new_points: int) -> None:
+        if self.partitioning is None:
             super()._set_cell_bounds(num_new_points)
             return
-        points = self.X_baseline if m == 3 else self.X_baseline[-num_new_points:]
-        values = self.model.posterior(points).rsample()
-        front, feasible = self.objective(values), compute_feasibility_indicator(self.constraints, values)
-        if m == 3:
-            kept = torch.where(feasible[..., None], front, self.ref_point)
-            corners = boxes(kept.numpy(), self.ref_point.numpy())
-            self.cell_lower_bounds, self.cell_upper_bounds = map(torch.from_numpy, corners)
-            return
-        self.partitioning.update([y[ok] for y, ok in zip(front, feasible, strict=True)])
+        values = self.model.posterior(self.X_baseline[-num_new_points:]).rsample()
+        feasible = compute_feasibility_indicator(self.constraints, values)
+        self.partitioning.update([y[ok] for y, ok in zip(self.objective(values), feasible, strict=True)])
         self.cell_lower_bounds, self.cell_upper_bounds = self.partitioning.get_hypercell_bounds()
-
-
-def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
-    """Lower and upper corners (s, c, 3) of disjoint boxes of all that nothing of ``front`` (s, k, 3) dominates.
-
-    Above ``reference`` (3,); c is the most that any sample has, the others' last boxes are empty. From one point's third
-    objective down to the next one's there is a slab, and in it a strip for each step of the staircase of the points above,
-    named after the point at its left edge. A strip that the next slab leaves as it is goes on: a box is a run of slabs.
-    """
-    front = np.maximum(front, reference)
-    front = np.take_along_axis(front, np.argsort(-front[..., 2:], axis=1), 1)
-    order = np.argsort(-front[..., 0], axis=1)
-    x, y = (np.take_along_axis(front[..., i], order, 1)[:, :, None] for i in range(2))
-    above = order[:, :, None] < np.arange(front.shape[1] + 1)  # (s, k, slab): nothing is above the first slab
-    bottom = _padded(np.maximum.accumulate(np.where(above, y, reference[1]), axis=1), first=reference[1])
-    steps = above & (y > bottom[:, :-1])
-    right = _padded(np.minimum.accumulate(np.where(steps, x, np.inf), axis=1), first=np.inf)
-    left = _padded(np.broadcast_to(x, steps.shape), last=reference[0])
-    strips = _padded(steps, last=True)
-    goes_on = strips[..., 1:] & strips[..., :-1] & (right[..., 1:] == right[..., :-1]) & (bottom[..., 1:] == bottom[..., :-1])
-    starts, ends = strips.copy(), strips.copy()
-    starts[..., 1:] &= ~goes_on
-    ends[..., :-1] &= ~goes_on
-    floor, ceiling = _padded(front[..., 2], last=reference[2]), _padded(front[..., 2], first=np.inf)
-    floor, ceiling = (np.broadcast_to(z[:, None], strips.shape) for z in (floor, ceiling))
-    count = starts.sum((1, 2))
-    there = np.arange(count.max()) < count[:, None]
-    lower, upper = np.zeros((*there.shape, 3)), np.zeros((*there.shape, 3))
-    lower[there] = np.stack([left[ends], bottom[ends], floor[ends]], -1)
-    upper[there] = np.stack([right[starts], np.full(count.sum(), np.inf), ceiling[starts]], -1)
-    return lower, upper
-
-
-def _padded(values: Any, *, first: float | None = None, last: float | None = None) -> Any:
-    """(s, k + 1, ...) with one more before or after ``values`` (s, k, ...)."""
-    more: Any = last if first is None else first
-    ends = (int(first is not None), int(last is not None))
-    return np.pad(values, ((0, 0), ends, *((0, 0),) * (values.ndim - 2)), constant_values=more)
 
 
 class _DrawnPosterior(Posterior):

@@ -1,6 +1,8 @@
-"""Non-domination, sorting into fronts and exact hypervolume. Every objective is maximised here."""
+"""Non-domination, sorting into fronts, exact hypervolume and what is left of it. Every objective is maximised here."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,3 +77,41 @@ def _volume(points: Array) -> float:
         below = points[: i + 1, :-1]
         volume += heights[i] * _volume(below[non_dominated(below)])
     return float(volume)
+
+
+def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
+    """Lower and upper corners (s, c, 3) of disjoint boxes of all that nothing of ``front`` (s, k, 3) dominates.
+
+    Above ``reference`` (3,); c is the most that any sample has, the others' last boxes are empty. From one point's third
+    objective down to the next one's there is a slab, and in it a strip for each step of the staircase of the points above,
+    named after the point at its left edge. A strip that the next slab leaves as it is goes on: a box is a run of slabs.
+    """
+    front = np.maximum(front, reference)
+    front = np.take_along_axis(front, np.argsort(-front[..., 2:], axis=1), 1)
+    order = np.argsort(-front[..., 0], axis=1)
+    x, y = (np.take_along_axis(front[..., i], order, 1)[:, :, None] for i in range(2))
+    above = order[:, :, None] < np.arange(front.shape[1] + 1)  # (s, k, slab): nothing is above the first slab
+    bottom = _padded(np.maximum.accumulate(np.where(above, y, reference[1]), axis=1), first=reference[1])
+    steps = above & (y > bottom[:, :-1])
+    right = _padded(np.minimum.accumulate(np.where(steps, x, np.inf), axis=1), first=np.inf)
+    left = _padded(np.broadcast_to(x, steps.shape), last=reference[0])
+    strips = _padded(steps, last=True)
+    goes_on = strips[..., 1:] & strips[..., :-1] & (right[..., 1:] == right[..., :-1]) & (bottom[..., 1:] == bottom[..., :-1])
+    starts, ends = strips.copy(), strips.copy()
+    starts[..., 1:] &= ~goes_on
+    ends[..., :-1] &= ~goes_on
+    floor, ceiling = _padded(front[..., 2], last=reference[2]), _padded(front[..., 2], first=np.inf)
+    floor, ceiling = (np.broadcast_to(z[:, None], strips.shape) for z in (floor, ceiling))
+    count = starts.sum((1, 2))
+    there = np.arange(count.max()) < count[:, None]
+    lower, upper = np.zeros((*there.shape, 3)), np.zeros((*there.shape, 3))
+    lower[there] = np.stack([left[ends], bottom[ends], floor[ends]], -1)
+    upper[there] = np.stack([right[starts], np.full(count.sum(), np.inf), ceiling[starts]], -1)
+    return lower, upper
+
+
+def _padded(values: Any, *, first: float | None = None, last: float | None = None) -> Any:
+    """(s, k + 1, ...) with one more before or after ``values`` (s, k, ...)."""
+    more: Any = last if first is None else first
+    ends = (int(first is not None), int(last is not None))
+    return np.pad(values, ((0, 0), ends, *((0, 0),) * (values.ndim - 2)), constant_values=more)

@@ -4,7 +4,7 @@ import moocore
 import numpy as np
 import pytest
 
-from cimbo.acquire import Table, boxes, choose
+from cimbo.acquire import Table, choose
 
 BASELINE, POOL = 6, 24
 
@@ -107,16 +107,3 @@ def test_where_nothing_improves_the_picks_are_still_different_points():
 
 def test_equal_tables_give_equal_choices():
     assert choose(drawn(3, 2, 1), np.full(2, -2.0), 4) == choose(drawn(3, 2, 1), np.full(2, -2.0), 4)
-
-
-@pytest.mark.parametrize("k", [0, 1, 2, 7, 30])
-def test_boxes_hold_what_no_point_of_a_sample_dominates(k: int):
-    rng, reference = np.random.default_rng(k), np.full(3, -1.0)
-    front, points = rng.normal(0, 1, (5, k, 3)), rng.normal(0.5, 1, (40, 3))
-    front[:, 2:4, :2] = front[:, 1:2, :2]  # ties, one of them a point twice
-    front[:, 3:4] = front[:, :1]
-    for lower, upper, known in zip(*boxes(front, reference), front, strict=True):
-        sides = np.minimum(upper, points[:, None]) - lower
-        gain = np.maximum(sides, 0).prod(-1).sum(-1)
-        expected = [volume(np.vstack([known, p]), reference) - volume(known, reference) for p in points]
-        np.testing.assert_allclose(gain, expected, atol=1e-12)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cimbo.pareto import crowding, dominated_by, hypervolume, non_dominated, ranks
+from cimbo.pareto import boxes, crowding, dominated_by, hypervolume, non_dominated, ranks
 
 
 @st.composite
@@ -91,3 +91,23 @@ def test_crowding_by_hand():
 @pytest.mark.parametrize("function", [non_dominated, ranks])
 def test_no_points(function):
     assert function(np.empty((0, 3))).shape == (0,)
+
+
+@st.composite
+def fronts(draw: st.DrawFn) -> np.ndarray:
+    """(s, k, 3): points of several samples, half of the time on a coarse grid."""
+    grid, fine = st.integers(-2, 3).map(float), st.floats(-3, 3, allow_nan=False, width=32)
+    shape = (draw(st.integers(1, 4)), draw(st.integers(0, 12)), 3)
+    return draw(arrays(float, shape, elements=draw(st.sampled_from([grid, fine]))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(fronts(), st.integers(0, 2**31))
+def test_boxes_hold_once_what_no_point_of_a_sample_dominates(samples: np.ndarray, seed: int):
+    reference, new = np.full(3, -1.0), np.random.default_rng(seed).normal(0.5, 1.5, (10, 3))
+    lower, upper = boxes(samples, reference)
+    for low, high, front in zip(lower, upper, samples, strict=True):
+        gain = np.maximum(np.minimum(high, new[:, None]) - low, 0).prod(-1).sum(-1)
+        before = hypervolume(front, reference)
+        added = [hypervolume(np.vstack([front, p]), reference) - before for p in new]
+        np.testing.assert_allclose(gain, added, atol=1e-9)
