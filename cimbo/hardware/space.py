@@ -66,7 +66,8 @@ BASELINE_VIT_B: dict[str, Any] = BASELINE | {"rows": 256, "cols": 256, "macros_p
 
 _NUMBERS = tuple(name for name in (*_CORE, *DEFAULTS) if name != "array")
 _WHOLE = np.array([[name not in ("buffer_mb", "supply_v", "activity")] for name in _NUMBERS])
-_MAY_BE_ZERO = np.array([[name in ("packing", "whole_kernels", "zigzag_counting", "fixed_range")] for name in _NUMBERS])
+_SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "fixed_range")
+_MAY_BE_ZERO = np.array([[name in _SWITCHES] for name in _NUMBERS])
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:
@@ -109,6 +110,9 @@ def _check_names(given: Mapping[str, Any]) -> None:
             near = get_close_matches(str(name), [*_CORE, *DEFAULTS], 1)
             todo = f"did you mean {near[0]}?" if near else f"known are {', '.join([*_CORE, *DEFAULTS])}"
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
+    for name, value in given.items():  # which numpy would read as numbers
+        if (name != "array" and isinstance(value, str)) or (name not in _SWITCHES and isinstance(value, bool)):
+            raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
     for name, values in _CORE.items():
         if name not in given:
             raise BadInput(f"chip.{name}", "is missing", f"give a value such as {values[len(values) // 2]}")

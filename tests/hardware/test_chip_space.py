@@ -43,6 +43,8 @@ def test_the_largest_small_network_does_not_fit_the_baseline_for_free():
         ({"buffer_mb": float("nan")}, "chip 0.buffer_mb: is nan"),
         ({"rows": "many"}, "chip.rows: is 'many'; give a number"),
         ({"row": 64}, "chip.row: is no gene of a chip; did you mean rows?"),
+        ({"rows": True}, "chip.rows: is True; give a number"),
+        ({"rows": "128"}, "chip.rows: is '128'; give a number"),
         ({"array": "flash"}, "chip 0.array: flash is unknown; use one of analog_sram"),
         ({"cols": 4}, "chip 0.cols: 4.0 cannot hold one weight"),
         ({"supply_v": 0.2}, "chip 0.supply_v: 0.2 is below threshold"),
