@@ -37,27 +37,27 @@ def shortlist(base: Array, pool: Array, feasible: Mask, reference: Array, *, rou
     listed: list[int] = []
     chosen: list[int] = []
     for _ in range(rounds):
-        new = _best(partial(gain, chosen), bound, listed, each)
+        new = _best(partial(gain, chosen), bound, each)
+        bound[new] = -np.inf
         listed += new
         chosen += new[:1]
     return listed
 
 
-def _best(gain: Callable[[Index], Array], bound: Array, listed: list[int], n: int) -> list[int]:
-    """The ``n`` positions of largest gain that are not ``listed`` yet.
+def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
+    """The ``n`` positions of largest gain, in order; fewer where no more have a finite ``bound`` (p,).
 
-    Gains only fall while points are chosen, so an earlier one is a ``bound`` (p,), lowered in place: most need no other look.
+    Gains only fall while points are chosen, so that an earlier one is a bound, lowered here: most need no other look.
     """
-    order = np.argsort(-bound, kind="stable")
-    order = order[~np.isin(order, listed)]
-    for i in range(0, len(order), 4 * n):
-        some = order[i : i + 4 * n]
+    stale = bound > 0
+    while True:
+        order = np.argsort(-bound, kind="stable")
+        if not stale[order[:n]].any():
+            return [int(i) for i in order[:n] if bound[i] >= 0]
+        some = order[: 4 * n]
+        some = some[stale[some]]
         bound[some] = gain(some)
-        seen, rest = order[: i + 4 * n], order[i + 4 * n :]
-        best = seen[np.argsort(-bound[seen], kind="stable")][:n]
-        if not len(rest) or bound[best[-1]] >= bound[rest[0]]:
-            return [int(i) for i in best]
-    return []
+        stale[some] = False
 
 
 def worth_keeping(scores: Array, feasible: Mask) -> Mask:
