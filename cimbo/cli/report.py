@@ -18,6 +18,9 @@ from cimbo.loop import Study
 from cimbo.objectives import Candidate
 from cimbo.store import Record
 
+#: what a study says it evaluates, and with what
+Described = tuple[Config, JointEvaluator]
+
 baseline_option = click.option(
     "--baseline", "baselines", multiple=True, metavar="FILE",
     help="Another study of the same problem, such as a random search; may be repeated.",
@@ -43,10 +46,11 @@ def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, 
 
     writable(out)
     with existing(file) as study:
-        predicted = candidates(study, following)
+        described = _described(study)
+        predicted = candidates(study, described, following)
         text = pages.html(
             study, title=title(study), about=_provenance(study), baselines=curves(study, baselines),
-            layers={} if lite else _layers(study, [*study.pareto(), *predicted]), predicted=predicted,
+            layers={} if lite else _layers(described, [*study.pareto(), *predicted]), predicted=predicted,
         )  # fmt: skip
     write(out, text)
     click.echo(str(out))
@@ -68,7 +72,8 @@ def plot(*, file: str, out: Path, what: str, baselines: tuple[str, ...], followi
     figures.available()
     writable(out)
     with existing(file) as study:
-        known = facts.gather(study, baselines=curves(study, baselines), predicted=candidates(study, following))
+        predicted = candidates(study, _described(study), following)
+        known = facts.gather(study, baselines=curves(study, baselines), predicted=predicted)
         figures.write(out, what, known)
     click.echo(str(out))
 
@@ -93,7 +98,7 @@ def curves(study: Study, files: Sequence[str]) -> dict[str, Sequence[float]]:
     return found
 
 
-def candidates(study: Study, n: int) -> list[Candidate]:
+def candidates(study: Study, described: Described | None, n: int) -> list[Candidate]:
     """The ``n`` designs that the search would verify next, with what it predicts; none while it has no model to ask."""
     if n < 0:
         raise BadInput("--next", f"cannot show {n} designs", "give 0 or more")
@@ -102,7 +107,6 @@ def candidates(study: Study, n: int) -> list[Candidate]:
     from cimbo.cli.search import plain_guidance
 
     click.echo(f"asking the search for its next {n} designs (--next 0 leaves them out)", err=True)
-    described = _described(study)
     try:
         guidance = plain_guidance(study, *described) if described else None
     except BadInput as error:  # what it evaluated with may be on another machine; all that is measured can be shown still
@@ -111,7 +115,7 @@ def candidates(study: Study, n: int) -> list[Candidate]:
     return [c for c in study.ask(n, guidance=guidance) if c.predicted]
 
 
-def _described(study: Study) -> tuple[Config, JointEvaluator] | None:
+def _described(study: Study) -> Described | None:
     """What the study says it evaluates, and with what; None for one made in Python, whose genes may mean anything."""
     try:
         config = from_definition(study.store.path, study.store.definition)
@@ -120,11 +124,12 @@ def _described(study: Study) -> tuple[Config, JointEvaluator] | None:
         return None
 
 
-def _layers(study: Study, designs: Sequence[Record | Candidate]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+def _layers(
+    described: Described | None, designs: Sequence[Record | Candidate]
+) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """Layers of each of ``designs`` by key; none for a study that is not of cimbo's networks and chip model."""
     from cimbo import hardware
 
-    described = _described(study)
     if described is None or (evaluator := described[1]).simulator != "cimbo":
         return {}
     placed = {r.key: evaluator.placed(r.params) for r in designs}
