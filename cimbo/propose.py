@@ -42,6 +42,7 @@ from cimbo.surrogates import Surrogate, Teaching
 Array = NDArray[np.float64]
 SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
 DECOMPOSED = 200  # beyond three objectives: points of the fronts that are decomposed into boxes, all samples together
+POPULATION = {1: 100, 2: 100}  # of the search for candidates, by the number of objectives; 250 beyond: fronts are surfaces
 EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
 BASE = 200  # evaluated designs whose posterior is drawn
 MUTANTS = 100
@@ -72,6 +73,7 @@ class Proposal:
 class Search:
     """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value.
 
+    ``effort``: of the search for candidates; by the number of objectives when None.
     ``snap`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already.
     """
 
@@ -79,7 +81,7 @@ class Search:
     teaching: Teaching
     initial: int = 10
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    effort: evolve.Effort = field(default_factory=evolve.Effort)
+    effort: evolve.Effort | None = None
     snap: Callable[[Rows], Rows] = np.asarray
 
     def pin(self, rows: Rows) -> Rows:
@@ -209,11 +211,12 @@ def _affordable(objectives: int, base: int) -> int:
 def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) -> Rows:
     """Unseen candidates (k, d): two evolutionary searches, mutants of the verified front and a few random designs."""
     space = guide.problem.space
+    effort = search.effort or evolve.Effort(POPULATION.get(len(guide.problem.objectives), 250))
     front = guide.rows[guide.best(min(max(10, len(guide.rows) // 4), MUTANTS))]
     mutants = search.pin(evolve.mutate(space, front[rng.integers(0, len(front), MUTANTS)], rng))
     found = [
         evolve.search(
-            space, guide.score(k), np.concatenate([front, mutants]), rng=rng, effort=search.effort, pin=search.pin
+            space, guide.score(k), np.concatenate([front, mutants]), rng=rng, effort=effort, pin=search.pin
         )
         for k in (0.0, OPTIMISM)
     ]
