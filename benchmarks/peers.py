@@ -34,7 +34,7 @@ SUBJECTS = ("chain-36", "chain-56", "transformer-44", "ofa-mobilenet")
 BATCH = 5
 #: method -> evaluations, seeds
 PLAN = {
-    "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 5), "botorch": (30, 5),
+    "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 5), "botorch": (100, 5),
     "cimbo": (200, 5), "cimbo-exact": (200, 5),
 }  # fmt: skip
 
