@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -35,7 +35,7 @@ class Variant:
 
     kind: str = "auto"
     batch: int = 5
-    effort: Effort = field(default_factory=Effort)
+    effort: Effort | None = None
     log: bool = True
     shared: bool = True
     each: int = EACH

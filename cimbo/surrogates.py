@@ -92,13 +92,9 @@ def _feature(gene: Choice) -> predictors.Feature:
     return predictors.Feature(gene.name, kind, gene.values, re.sub("[0-9]+", "*", gene.name) if gene.ordered else "")
 
 
-def _codes(gene: Choice) -> Array:
-    """The predictors' encoding of each of a gene's indices (n + 1, width), last that of INACTIVE."""
-    return _codes_of(len(gene.values), gene.ordered)
-
-
 @cache
-def _codes_of(n: int, ordered: bool) -> Array:
+def _codes(n: int, ordered: bool) -> Array:
+    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE."""
     active = np.arange(1.0, n + 1.0)[:, None] / n if ordered else np.eye(n)
     return np.concatenate([active, np.zeros((1, active.shape[1]))])
 
@@ -133,7 +129,8 @@ class Inputs:
     def encoded(self, view: View) -> Array:
         """``view.schema(...).encode(table(view))`` (n, k), looked up: rows of the space need no checking."""
         if view not in self._encoded:
-            genes = [_codes(self.space.choices[i])[self.rows[:, i]] for i in view.columns(self.space)]
+            choices = [(i, self.space.choices[i]) for i in view.columns(self.space)]
+            genes = [_codes(len(c.values), c.ordered)[self.rows[:, i]] for i, c in choices]
             self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
         return self._encoded[view]
 
