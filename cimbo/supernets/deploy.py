@@ -149,33 +149,38 @@ class ArrayConv:
         return y
 
     def _offset(self, y: Tensor, offsets: _Offsets) -> Tensor:
-        for some in y.split(LOOKED_AT):  # the many images of a calibration need not all have drawings of their own
+        # The many images of a calibration need not all have drawings of their own.
+        for some in y.split(LOOKED_AT) if len(y) > LOOKED_AT else (y,):
             n, c, h, w = some.shape
             drawn = offsets(n * h * w) if self.norm is None else offsets(n, h * w)
             some.add_(drawn.view(n, h, w, c).permute(0, 3, 1, 2))
         return y
 
     def _exact(self, x: Tensor) -> Tensor:
+        y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), *self._positions(x), -1)
+        return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
+
+    def _positions(self, x: Tensor) -> tuple[int, int]:
+        """Height and width of what is delivered for ``x``."""
         step, margin, kernel = self.geometry.get("stride", 1), self.geometry.get("padding", 0), self.weight.shape[-1]
         h, w = ((size + 2 * margin - kernel) // step + 1 for size in x.shape[2:])
-        y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), h, w, -1)
-        return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
+        return h, w
 
     def _measured(self, x: Tensor, die: Die) -> Disturbance:
         """What the arrays do to this layer, its converters' ranges set by ``x``."""
         groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
         stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
-        padded = F.pad(x, [padding] * 4) if padding else x
-        windows = padded.unfold(2, kernel, stride).unfold(3, kernel, stride)
-        n, _, h, w = windows.shape[:4]
+        n, (h, w) = len(x), self._positions(x)
 
         def inputs(at: Tensor) -> Tensor:
             """What the word lines get at positions ``at`` of all: (groups, samples, rows)."""
-            some = windows[at // (h * w), :, at // w % h, at % w]
+            images = F.pad(x[at // (h * w)], [padding] * 4)  # only those that are looked at
+            windows = images.unfold(2, kernel, stride).unfold(3, kernel, stride)
+            some = windows[torch.arange(len(at)), :, at // w % h, at % w]
             return some.reshape(len(at), groups, -1).transpose(0, 1).contiguous()
 
         sample = inputs(die.sample(n * h * w))
-        self.product.calibrate(sample, x)
+        self.product.calibrate(sample, x.permute(0, 2, 3, 1))  # as it lies in memory, several times as fast to look through
         if self.norm is None:
             return disturbance(self.product, sample)
         at, each = die.sample_by_image(n, h * w)

@@ -44,7 +44,7 @@ from cimbo.hardware.space import DEFAULTS
 CLIP = 4.0  # half the ADC's calibrated range, in standard deviations of a partial sum
 DIES = 4  # chips over which cell noise is averaged
 IN_CACHE = 1 << 18  # partial sums read at a time
-SAMPLES = 256  # inputs of a layer by which its converters are calibrated and its noise is measured
+SAMPLES = 256  # inputs of a layer by which converters are calibrated and noise is measured, over all dies together
 EACH = 8  # of these of one image, where what they share counts
 
 
@@ -94,6 +94,7 @@ class Die:
         self._cells = torch.Generator().manual_seed(1000 * chip.seed + number)
         # Two sequences: an exact die and an equivalent one, which draws noise besides, calibrate by the same inputs.
         self._samples, self._places = (random.Random(1000 * chip.seed + number) for _ in range(2))  # noqa: S311 (no secrets)
+        self._share = SAMPLES // chip.dies
 
     def product(self, weight: Tensor, *, common: bool) -> BlockProduct:
         """``weight`` (groups, outputs, rows) written into this die's cells."""
@@ -101,12 +102,12 @@ class Die:
 
     def sample(self, count: int) -> Tensor:
         """Numbers of some of ``count`` inputs, to calibrate a layer by."""
-        return torch.tensor(self._samples.sample(range(count), min(count, SAMPLES)))
+        return torch.tensor(self._samples.sample(range(count), min(count, self._share)))
 
     def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
         """As many numbers of ``images`` times ``positions`` inputs, image by image, and how many of each image."""
         each = min(EACH, positions)
-        some = min(images, SAMPLES // each)
+        some = min(images, self._share // each)
         starts = (i * images // some * positions for i in range(some))
         return torch.tensor([s + p for s in starts for p in self._places.sample(range(positions), each)]), each
 
