@@ -155,7 +155,8 @@ def _strangers(search: Search, state: State, n: int, rng: np.random.Generator) -
 def _unseen(search: Search, state: State, rows: Rows) -> Rows:
     """Different rows of designs that are neither evaluated nor under way."""
     seen = {r.tobytes() for r in search.problem.space.rows([*state.designs, *state.pending])}
-    return evolve.unique(rows)[[r.tobytes() not in seen for r in evolve.unique(rows)]]
+    different = evolve.unique(rows)
+    return different[[r.tobytes() not in seen for r in different]]
 
 
 def _kept(search: Search, rows: Rows) -> NDArray[np.bool_]:

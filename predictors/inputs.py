@@ -196,7 +196,12 @@ class Views:
 
     def _are(self, kind: str) -> NDArray[np.bool_]:
         """(k,) whether each encoded column is of a feature of that kind."""
-        return np.array([f.kind == kind for f in self.schema.features])[self.schema.owners]
+        return self._kinds == kind
+
+    @cached_property
+    def _kinds(self) -> NDArray[np.str_]:
+        """(k,) the kind of feature that each encoded column is of."""
+        return np.array([f.kind for f in self.schema.features])[self.schema.owners]
 
     def _levels(self, encoded: Array) -> Array:
         """One-hot of every ordinal and nominal; between two levels of an ordinal the weight is shared."""

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         return tuple(f.name for f in self.features)
 
-    @property
+    @cached_property
     def owners(self) -> NDArray[np.intp]:
         """(k,) index of the feature that each encoded column belongs to."""
         return np.repeat(np.arange(len(self.features)), [f.width for f in self.features])
