@@ -7,8 +7,7 @@ Needs ``pip install 'cimbo[peers]'``. The problems are those of ``problems.py`` 
 replay of OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is ``cimbo compare``:
 ``peers_preset.json`` and its picture are what it says of the default preset, replayed from the record of ``cimbo
 demo``. ``cimbo`` models every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's
-own chip model. GPSampler and BoTorch's alternating search take seconds to minutes a proposal: they run fewer
-evaluations, see ``PLAN``, the most that is run; ``peers.json`` tells how far that went.
+own chip model. Methods that take seconds a proposal run fewer evaluations, see ``PLAN``.
 """
 
 from __future__ import annotations
