@@ -158,6 +158,14 @@ def test_samples_by_image_are_positions_of_images_side_by_side():
         assert rows[-1, 0] >= images - images // len(rows) - 1  # spread over all images
 
 
+def test_dies_share_the_samples_that_their_noise_is_measured_by():
+    one, several = Arrays(5), Arrays(5, cell_noise=0.1)
+    shares = [Die(several, number).sample(10**6) for number in range(several.dies)]
+    assert several.dies > 1
+    assert sum(map(len, shares)) == len(Die(one).sample(10**6))
+    assert len(torch.cat(shares).unique()) > len(shares[0])  # each looks at inputs of its own
+
+
 def test_only_analog_arrays_err():
     assert arrays({"array": "digital_sram", "adc_bits": 4}, 0) is None
     assert arrays({}, 0) is None
