@@ -196,7 +196,7 @@ class Views:
 
     def _are(self, kind: str) -> NDArray[np.bool_]:
         """(k,) whether each encoded column is of a feature of that kind."""
-        return self._kinds == kind
+        return np.asarray(self._kinds == kind)
 
     @cached_property
     def _kinds(self) -> NDArray[np.str_]:
