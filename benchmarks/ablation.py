@@ -20,10 +20,11 @@ from unittest import mock
 import numpy as np
 from problems import PROBLEMS, Problem
 
-from cimbo import objectives, surrogates
-from cimbo.evolve import Effort
-from cimbo.propose import EACH, Search, State, propose
-from cimbo.surrogates import Teaching, View
+from cimbo.optimizer import surrogates
+from cimbo.optimizer.evolution import Effort
+from cimbo.optimizer.recommend import EACH, Search, State, propose
+from cimbo.optimizer.surrogates import Teaching, View
+from cimbo.problem import objectives
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,11 @@ class Variant:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The choices that nobody can configure, made otherwise."""
-        with mock.patch("cimbo.propose.EACH", self.each), ExitStack() as changed:
+        with mock.patch("cimbo.optimizer.recommend.EACH", self.each), ExitStack() as changed:
             if not self.log:
-                changed.enter_context(mock.patch.object(surrogates, "logarithmic", return_value=False))
+                changed.enter_context(
+                    mock.patch.object(surrogates, "logarithmic", return_value=False)
+                )
             if not self.shared:
                 changed.enter_context(mock.patch("predictors.inputs.FEW", 10**6))
             yield
@@ -56,7 +59,9 @@ class Variant:
 
 def factorised(problem: Problem) -> dict[str, View]:
     """Accuracy depends on the network, and on the two chip genes that make the converter clip."""
-    network = {c.name for c in problem.space.architecture} | {"resolution"} & set(problem.space.names)
+    network = {c.name for c in problem.space.architecture} | {"resolution"} & set(
+        problem.space.names
+    )
     return {"accuracy": View(frozenset(network | {"rows", "adc_bits"}))}
 
 
@@ -84,11 +89,15 @@ def run(problem: Problem, variant: Variant, budget: int, seed: int) -> tuple[flo
     space = problem.space
     cheap = {"latency_ms": problem.cheap["latency_ms"]} if variant.cheap else {}
     teaching = Teaching(space, variant.kind, variant.views(problem), cheap)
-    search = Search(objectives.Problem(space, problem.objectives), teaching, variant.initial, {}, variant.effort)
+    search = Search(
+        objectives.Problem(space, problem.objectives), teaching, variant.initial, {}, variant.effort
+    )
     designs, metrics, spent = [], [], 0.0
     while len(designs) < budget:
         start = time.process_time()
-        found = propose(search, State(designs, metrics), min(variant.batch, budget - len(designs)), seed=seed)
+        found = propose(
+            search, State(designs, metrics), min(variant.batch, budget - len(designs)), seed=seed
+        )
         spent += time.process_time() - start
         designs += [c.params for c in found.candidates]
         metrics += [problem.evaluate(c.params) for c in found.candidates]
@@ -104,11 +113,19 @@ def main() -> None:
     table = {}
     for name, variant in VARIANTS.items():
         with variant.applied():
-            runs = [run(PROBLEMS[asked.problem], variant, asked.budget, seed) for seed in range(asked.seeds)]
+            runs = [
+                run(PROBLEMS[asked.problem], variant, asked.budget, seed)
+                for seed in range(asked.seeds)
+            ]
         half, full, spent = (round(float(np.median(v)), 3) for v in zip(*runs, strict=True))
         table[name] = {"half": half, "full": full, "overhead_s": spent}
         print(f"{name:45} {half:.3f} {full:.3f} {spent:.3f} s", flush=True)
-        answer = {"problem": asked.problem, "budget": asked.budget, "seeds": asked.seeds, "variants": table}
+        answer = {
+            "problem": asked.problem,
+            "budget": asked.budget,
+            "seeds": asked.seeds,
+            "variants": table,
+        }
         (Path(__file__).parent / "ablation.json").write_text(json.dumps(answer, indent=1) + "\n")
 
 

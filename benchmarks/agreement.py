@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from cimbo.hardware import simulate
-from cimbo.workload import Workload
+from cimbo.workloads.layers import Workload
 
 TESTS = Path(__file__).resolve().parents[1] / "tests/hardware"
 sys.path.insert(0, str(TESTS))
@@ -23,9 +23,18 @@ from zigzag_layers import gemm, network_layers, zigzag_chip  # noqa: E402
 
 
 def compare(case: tuple[str, float], workload: Workload, chip: dict) -> dict:
-    ways = {"ratio": {}, "ratio_zigzag_counting": {"zigzag_counting": 1}, "ratio_cut_anywhere": {"whole_kernels": 0}}
+    ways = {
+        "ratio": {},
+        "ratio_zigzag_counting": {"zigzag_counting": 1},
+        "ratio_cut_anywhere": {"whole_kernels": 0},
+    }
     ours = simulate(workload, chip | {"zigzag_counting": 0})
-    row = {"case": case[0], "ours": ours["cycles"], "reference": case[1], "is_bound": ours["is_bound"]}
+    row = {
+        "case": case[0],
+        "ours": ours["cycles"],
+        "reference": case[1],
+        "is_bound": ours["is_bound"],
+    }
     for name, change in ways.items():
         row[name] = simulate(workload, chip | {"zigzag_counting": 0} | change)["cycles"] / case[1]
     return row
@@ -36,8 +45,16 @@ def layers(points: list[dict]) -> list[dict]:
     for point in points:
         if not point["tool"].startswith("zigzag") or "loop_dims" not in point:
             continue
-        layer = gemm(point["layer"], dict(zip(point["loop_dims"], point["loop_sizes"], strict=True)))
-        rows.append(compare((point["id"], point["cycles"]), Workload("layer", (layer,)), zigzag_chip(point["hw_overrides"])))
+        layer = gemm(
+            point["layer"], dict(zip(point["loop_dims"], point["loop_sizes"], strict=True))
+        )
+        rows.append(
+            compare(
+                (point["id"], point["cycles"]),
+                Workload("layer", (layer,)),
+                zigzag_chip(point["hw_overrides"]),
+            )
+        )
     return rows
 
 
@@ -60,10 +77,14 @@ def main() -> None:
         rows += layers(json.loads((folder / "reference_points.json").read_text())["points"])
     print(f"{'case':46s}{'ours':>14s}{'reference':>14s}{'ratio':>8s}{'counted':>8s}{'cut':>8s}")
     for row in rows:
-        ratios = "".join(f"{row[name]:8.3f}" for name in ("ratio", "ratio_zigzag_counting", "ratio_cut_anywhere"))
+        ratios = "".join(
+            f"{row[name]:8.3f}" for name in ("ratio", "ratio_zigzag_counting", "ratio_cut_anywhere")
+        )
         note = "  lower bound" if row["is_bound"] else ""
         print(f"{row['case']:46s}{row['ours']:14,.0f}{row['reference']:14,.0f}{ratios}{note}")
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps(rows, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

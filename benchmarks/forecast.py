@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import problems
 
-from cimbo.forecast import forecast
-from cimbo.pareto import hypervolume
+from cimbo.optimizer.convergence import forecast
+from cimbo.problem.pareto import hypervolume
 
 HERE = Path(__file__).parent
 NAMES = ("transformer-44", "chain-36-area")
@@ -27,7 +27,9 @@ def searches(problem: problems.Problem, method: str) -> Iterator[list[float]]:
         if method == "random":
             rows = problem.space.random_rows(300, np.random.default_rng(seed))
             found = problem.metrics(rows)
-            met = [{name: float(values[i]) for name, values in found.items()} for i in range(len(rows))]
+            met = [
+                {name: float(values[i]) for name, values in found.items()} for i in range(len(rows))
+            ]
         else:
             met = problems.nsga2(problem, 360, 20, seed)[:300]
         yield curve(problem.points(met), problem.reference)
@@ -46,7 +48,11 @@ def curve(points: np.ndarray, reference: np.ndarray) -> list[float]:
 
 def score(curves: Sequence[list[float]], look: int) -> dict[str, float] | None:
     """Share of searches whose gain lay in the range, and means of gain and forecast as shares of the hypervolume."""
-    pairs = [(forecast(c[:look], 20, MORE), c[look + MORE - 1] - c[look - 1]) for c in curves if len(c) >= look + MORE]
+    pairs = [
+        (forecast(c[:look], 20, MORE), c[look + MORE - 1] - c[look - 1])
+        for c in curves
+        if len(c) >= look + MORE
+    ]
     known = [(f, gain) for f, gain in pairs if f is not None]
     if not known:
         return None
@@ -71,7 +77,9 @@ def main() -> None:
     every = [a["in_range"] * a["searches"] for a in found.values()]
     found["all"] = {"in_range": round(sum(every) / sum(a["searches"] for a in found.values()), 3)}
     print(found["all"])
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(answer)}" for name, answer in found.items())
+    lines = ",\n".join(
+        f" {json.dumps(name)}: {json.dumps(answer)}" for name, answer in found.items()
+    )
     (HERE / "forecast.json").write_text(f"{{\n{lines}\n}}\n")
 
 

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from cimbo import Choice, Objective, SearchSpace
-from cimbo.objectives import Problem
-from cimbo.propose import Search, State, propose
-from cimbo.surrogates import REFIT, Teaching, milestone
+from cimbo.optimizer.recommend import Search, State, propose
+from cimbo.optimizer.surrogates import REFIT, Teaching, milestone
+from cimbo.problem.objectives import Problem
 
 POINTS = ((200, 60, 2), (2000, 60, 2), (2000, 200, 2), (200, 60, 3), (500, 60, 2), (1000, 60, 2))
 
@@ -41,9 +41,16 @@ def measure(rows: np.ndarray[Any, Any]) -> list[dict[str, float]]:
     """Every gene helps and costs; latency has a tail, area grows with half of the genes."""
     values, d = 2.0**rows, rows.shape[1]
     accuracy = 70 + 20 * np.log(values).mean(1) - 3 * (np.diff(rows, axis=1) ** 2).mean(1)
-    latency = np.ceil(values[:, : d // 2] / 3).sum(1) * np.maximum(values[:, d // 2 :], 3).mean(1) / values[:, -1]
+    latency = (
+        np.ceil(values[:, : d // 2] / 3).sum(1)
+        * np.maximum(values[:, d // 2 :], 3).mean(1)
+        / values[:, -1]
+    )
     area = 1 + values[:, ::2].mean(1)
-    return [{"accuracy": a, "latency_ms": t, "area_mm2": s} for a, t, s in zip(accuracy, latency, area, strict=True)]
+    return [
+        {"accuracy": a, "latency_ms": t, "area_mm2": s}
+        for a, t, s in zip(accuracy, latency, area, strict=True)
+    ]
 
 
 def point(observations: int, genes: int, objectives: int) -> dict[str, float]:
@@ -59,18 +66,26 @@ def point(observations: int, genes: int, objectives: int) -> dict[str, float]:
         spent[f"{what}_s"] = round((time.process_time() - start) / len(chosen), 4)
         designs, metrics = designs + chosen, metrics + measure(wanted.space.rows(chosen))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"observations": n, "genes": genes, "objectives": objectives, **spent, "memory_gib": round(memory, 3)}
+    return {
+        "observations": n,
+        "genes": genes,
+        "objectives": objectives,
+        **spent,
+        "memory_gib": round(memory, 3),
+    }
 
 
 def main() -> None:
-    from cimbo import acquire  # noqa: F401  # what is imported once is not what grows
+    from cimbo.optimizer import acquisition  # noqa: F401  # what is imported once is not what grows
 
     answer, file = [], Path(__file__).parent / "growth.json"
     for wanted in POINTS:
         runs = [point(*wanted) for _ in range(REPEATS)]
         answer.append({name: sorted(r[name] for r in runs)[REPEATS // 2] for name in runs[0]})
         print(answer[-1], flush=True)
-        file.write_text(json.dumps({"python": sys.version.split()[0], "points": answer}, indent=1) + "\n")
+        file.write_text(
+            json.dumps({"python": sys.version.split()[0], "points": answer}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -20,13 +20,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/hardware"))
 from accelforge_macros import MACROS, macro_cycles
 
-from cimbo.evaluators.accelforge import published_latency_s
+from cimbo.evaluation.simulators.accelforge import published_latency_s
 
 LAYERS = {
-    "ViT-B qkv": (197, 768, 2304), "ViT-B first of the MLP": (197, 768, 3072), "ViT-B second of the MLP": (197, 3072, 768),
-    "ViT-B scores, a head": (197, 64, 197), "BERT-base projection": (128, 768, 768), "ResNet-18 3 x 3, 64": (3136, 576, 64),
-    "ResNet-50 1 x 1, 2048": (49, 2048, 512), "ResNet-50 classifier": (1, 2048, 1000), "odd sizes": (50, 200, 75),
-}  # fmt: skip
+    "ViT-B qkv": (197, 768, 2304),
+    "ViT-B first of the MLP": (197, 768, 3072),
+    "ViT-B second of the MLP": (197, 3072, 768),
+    "ViT-B scores, a head": (197, 64, 197),
+    "BERT-base projection": (128, 768, 768),
+    "ResNet-18 3 x 3, 64": (3136, 576, 64),
+    "ResNet-50 1 x 1, 2048": (49, 2048, 512),
+    "ResNet-50 classifier": (1, 2048, 1000),
+    "odd sizes": (50, 200, 75),
+}
 
 
 def compared(arch: str) -> Iterator[dict]:
@@ -34,7 +40,15 @@ def compared(arch: str) -> Iterator[dict]:
     for layer, size in LAYERS.items():
         ours, theirs = macro_cycles(arch, size), published_latency_s(arch, size)
         first = first or theirs / ours
-        row = {"macro": arch, "layer": layer, "M": size[0], "K": size[1], "N": size[2], "ours": ours, "latency_s": theirs}
+        row = {
+            "macro": arch,
+            "layer": layer,
+            "M": size[0],
+            "K": size[1],
+            "N": size[2],
+            "ours": ours,
+            "latency_s": theirs,
+        }
         yield row | {"ratio": ours * first / theirs}
 
 
@@ -45,9 +59,14 @@ def main() -> None:
     for arch in parser.parse_args().macros.split(","):
         for row in compared(arch):
             seconds = f"{row['latency_s']:12.4g} s"
-            print(f"{arch:22s}{row['layer']:26s}{row['ours']:12,.0f}{seconds}{row['ratio']:8.3f}", flush=True)
+            print(
+                f"{arch:22s}{row['layer']:26s}{row['ours']:12,.0f}{seconds}{row['ratio']:8.3f}",
+                flush=True,
+            )
             rows.append(row)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps(rows, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

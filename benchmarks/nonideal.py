@@ -27,15 +27,23 @@ import torch
 from torch import Tensor
 
 from cimbo import _data
+from cimbo.evaluation.accuracy import shipped as source
 from cimbo.hardware import BASELINE, chip_choices
-from cimbo.networks import network
-from cimbo.space import SearchSpace
-from cimbo.supernets import accuracy as source
-from cimbo.supernets.build import load, save
-from cimbo.supernets.data import training_and_validation
-from cimbo.supernets.measure import deployed, logits
-from cimbo.supernets.nonideal import GENES, Arrays, BlockProduct, Die, arrays, disturbance, signal_to_noise_db
-from cimbo.supernets.train import Recipe, train
+from cimbo.problem.space import SearchSpace
+from cimbo.supernets.array_errors import (
+    GENES,
+    Arrays,
+    BlockProduct,
+    Die,
+    arrays,
+    disturbance,
+    signal_to_noise_db,
+)
+from cimbo.supernets.images import training_and_validation
+from cimbo.supernets.measurement import deployed, logits
+from cimbo.supernets.recipes import load, save
+from cimbo.supernets.training import Recipe, train
+from cimbo.workloads import network
 
 NAMES = ("fmnist-vit", "fmnist-mobilenet")
 CALIBRATION = 250  # images on which either form is calibrated here
@@ -52,13 +60,21 @@ def keep(part: str, figures: Any) -> None:
 def right(name: str, design: dict, count: int, *, exact: bool) -> tuple[Tensor, float]:
     """Which of the first ``count`` validation images are classified rightly, and the CPU seconds that took."""
     start = time.process_time()
-    chip, (images, labels) = arrays(design, seed=1), (part[:count] for part in source._images("validation"))
+    chip, (images, labels) = (
+        arrays(design, seed=1),
+        (part[:count] for part in source._images("validation")),
+    )
     dies = [Die(chip, i, exact=exact) for i in range(chip.dies)] if chip else [None]
     hits = torch.zeros(len(labels), dtype=torch.bool)
     with torch.inference_mode():
         for i, die in enumerate(dies):
             share = slice(i, None, len(dies))
-            ready = deployed(source._network(name), design, source._images("calibration")[0][share][:CALIBRATION], die)
+            ready = deployed(
+                source._network(name),
+                design,
+                source._images("calibration")[0][share][:CALIBRATION],
+                die,
+            )
             hits[share] = logits(ready, images[share]).argmax(1) == labels[share]
     return hits, time.process_time() - start
 
@@ -86,7 +102,9 @@ def random_pairs(count: int, seed: int, fixed: dict) -> list[tuple[str, dict]]:
         chip = {c.name: c.values[rng.integers(len(c.values))] for c in genes}
         if chip["array"] == "digital_sram":
             chip["array"] = "analog_sram"
-        found.append((NAMES[i % 2], {**space.designs(space.random_rows(1, rng))[0], **chip, **fixed}))
+        found.append(
+            (NAMES[i % 2], {**space.designs(space.random_rows(1, rng))[0], **chip, **fixed})
+        )
     return found
 
 
@@ -95,11 +113,23 @@ def hard_pairs() -> list[tuple[str, dict]]:
     name, rng = "fmnist-mobilenet", np.random.default_rng(11)
     space = SearchSpace(network(name).choices())
     subnets = [network(name).largest(), *space.designs(space.random_rows(9, rng))]
-    chips = [(4, 2, 2, "analog_sram"), (4, 1, 4, "analog_sram"), (5, 2, 4, "rram"), (4, 2, 4, "rram"), (5, 2, 2, "analog_sram"),
-             (4, 2, 4, "analog_sram"), (4, 2, 2, "analog_sram"), (4, 2, 4, "rram"), (5, 2, 4, "analog_sram"),
-             (4, 1, 4, "rram")]  # fmt: skip
+    chips = [
+        (4, 2, 2, "analog_sram"),
+        (4, 1, 4, "analog_sram"),
+        (5, 2, 4, "rram"),
+        (4, 2, 4, "rram"),
+        (5, 2, 2, "analog_sram"),
+        (4, 2, 4, "analog_sram"),
+        (4, 2, 2, "analog_sram"),
+        (4, 2, 4, "rram"),
+        (5, 2, 4, "analog_sram"),
+        (4, 1, 4, "rram"),
+    ]
     genes = ("adc_bits", "cell_bits", "dac_bits", "array")
-    return [(name, {**s, **dict(zip(genes, c, strict=True)), "rows": 256}) for s, c in zip(subnets, chips, strict=True)]
+    return [
+        (name, {**s, **dict(zip(genes, c, strict=True)), "rows": 256})
+        for s, c in zip(subnets, chips, strict=True)
+    ]
 
 
 def summary(pairs: list[dict], images: int) -> dict[str, Any]:
@@ -143,7 +173,11 @@ def seconds(name: str, design: dict, images: int) -> float:
 def cost(images: int) -> None:
     """CPU time of a measurement on a chip as a multiple of a clean one's; five turns of all, their medians."""
     figures: dict[str, Any] = {"images": images, "threads": torch.get_num_threads()}
-    chips = {"clean": {}, "analog": {"adc_bits": 5, "rows": 128}, "rram": {"adc_bits": 5, "rows": 128, "array": "rram"}}
+    chips = {
+        "clean": {},
+        "analog": {"adc_bits": 5, "rows": 128},
+        "rram": {"adc_bits": 5, "rows": 128, "array": "rram"},
+    }
     for name in NAMES:
         space = SearchSpace(network(name).choices())
         subnets = {
@@ -151,7 +185,9 @@ def cost(images: int) -> None:
             "random": space.designs(space.random_rows(1, np.random.default_rng(0)))[0],
         }
         for size, subnet in subnets.items():
-            taken = [{k: seconds(name, subnet | c, images) for k, c in chips.items()} for _ in range(5)]
+            taken = [
+                {k: seconds(name, subnet | c, images) for k, c in chips.items()} for _ in range(5)
+            ]
             medians = {k: float(np.median([t[k] for t in taken])) for k in chips}
             ratios = {f"{k}_to_clean": medians[k] / medians["clean"] for k in chips if k != "clean"}
             figures[f"{name}, {size}"] = {"cpu_seconds": medians} | ratios
@@ -161,20 +197,32 @@ def cost(images: int) -> None:
 # ---- aihwkit ---------------------------------------------------------------------------------------------------------
 
 
-def layer_of_aihwkit(weight: Tensor, bits: int, rows: int, half: float) -> Callable[[Tensor], Tensor]:
+def layer_of_aihwkit(
+    weight: Tensor, bits: int, rows: int, half: float
+) -> Callable[[Tensor], Tensor]:
     """A layer of aihwkit's TorchInference tiles: blocks of ``rows`` rows, converters of ``bits`` bits over +-``half``."""
     from aihwkit.nn import AnalogLinear
     from aihwkit.simulator.configs import TorchInferenceRPUConfig
-    from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType, WeightNoiseType
+    from aihwkit.simulator.parameters.enums import (
+        BoundManagementType,
+        NoiseManagementType,
+        WeightNoiseType,
+    )
 
     setup = TorchInferenceRPUConfig()
     setup.mapping.max_input_size, setup.mapping.max_output_size = rows, 0
     setup.mapping.weight_scaling_omega = 0.0  # weights as they are
     setup.forward.is_perfect = False
     setup.forward.inp_bound, setup.forward.inp_res = float("inf"), -1.0
-    setup.forward.noise_management, setup.forward.bound_management = NoiseManagementType.NONE, BoundManagementType.NONE
+    setup.forward.noise_management, setup.forward.bound_management = (
+        NoiseManagementType.NONE,
+        BoundManagementType.NONE,
+    )
     setup.forward.out_noise, setup.forward.w_noise_type = 0.0, WeightNoiseType.NONE
-    setup.forward.out_bound, setup.forward.out_res = half, 1.0 / 2**bits  # a share of the whole range of 2 * half
+    setup.forward.out_bound, setup.forward.out_res = (
+        half,
+        1.0 / 2**bits,
+    )  # a share of the whole range of 2 * half
     layer = AnalogLinear(weight.shape[1], weight.shape[0], bias=False, rpu_config=setup)
     layer.set_weights(weight)
     return layer.eval()
@@ -193,24 +241,40 @@ def aihwkit() -> None:
         ours.calibrate(inputs[None])
         found = disturbance(ours, inputs[None])
         half = (
-            4 * torch.stack([inputs[:, b : b + rows] @ weight[:, b : b + rows].T for b in (0, 256, 512)]).std().item()
+            4
+            * torch.stack(
+                [inputs[:, b : b + rows] @ weight[:, b : b + rows].T for b in (0, 256, 512)]
+            )
+            .std()
+            .item()
         )
         plain, exact = inputs @ weight.T, ours(inputs[None])[0]
         equivalent = found.gain * plain + found.offset + found.std * torch.randn(plain.shape)
         with torch.no_grad():
             theirs = layer_of_aihwkit(weight, bits, rows, half)(inputs)
-        figures.append({
-            "adc_bits": bits,
-            "snr_db": {k: round(signal_to_noise_db(plain, v), 2)
-                       for k, v in (("exact", exact), ("equivalent", equivalent), ("aihwkit", theirs))},
-            "rms_exact_to_aihwkit_in_steps": round((exact - theirs).square().mean().sqrt().item() / (2 * half / 2**bits), 3),
-        })  # fmt: skip
+        figures.append(
+            {
+                "adc_bits": bits,
+                "snr_db": {
+                    k: round(signal_to_noise_db(plain, v), 2)
+                    for k, v in (("exact", exact), ("equivalent", equivalent), ("aihwkit", theirs))
+                },
+                "rms_exact_to_aihwkit_in_steps": round(
+                    (exact - theirs).square().mean().sqrt().item() / (2 * half / 2**bits), 3
+                ),
+            }
+        )
     keep("aihwkit", {"layer": [197, 768, 256], "rows": rows, "points": figures})
 
 
 # ---- noise-aware training --------------------------------------------------------------------------------------------
 
-HARD = {"adc_bits": 4, "rows": 256, "cell_bits": 2, "dac_bits": 4}  # a chip on which the CNN suffers
+HARD = {
+    "adc_bits": 4,
+    "rows": 256,
+    "cell_bits": 2,
+    "dac_bits": 4,
+}  # a chip on which the CNN suffers
 
 
 def tune(out: Path, count: int, folder: Path) -> None:
@@ -221,22 +285,35 @@ def tune(out: Path, count: int, folder: Path) -> None:
     for kind, noise in (("quiet", {}), ("noisy", HARD)):
         start = time.process_time()
         network_ = load(name, _data.path(f"supernets/{name}.safetensors"))
-        recipe = Recipe(epochs=2, learning_rate=5e-4, random_subnets=1, distil_after=0.01, average=0.98, **noise)
+        recipe = Recipe(
+            epochs=2, learning_rate=5e-4, random_subnets=1, distil_after=0.01, average=0.98, **noise
+        )
         *_, last = train(network_, network(name).choices(), images, recipe)
         save(last.network, out / f"{kind}.safetensors", {"supernet": name})
-        keep(f"training_{kind}", {"images": count, "recipe": asdict(recipe), "cpu_seconds": time.process_time() - start})
+        keep(
+            f"training_{kind}",
+            {"images": count, "recipe": asdict(recipe), "cpu_seconds": time.process_time() - start},
+        )
 
 
 def tuned(folder: Path, images: int) -> None:
     """Test accuracies of fmnist-mobilenet as shipped and after either training of :func:`tune`, on HARD and without error."""
     name, family = "fmnist-mobilenet", network("fmnist-mobilenet")
     space = SearchSpace(family.choices())
-    subnets = [family.largest(), family.smallest(), *space.designs(space.random_rows(4, np.random.default_rng(3)))]
-    nets = {"shipped": source._network(name)} | {k: load(name, folder / f"{k}.safetensors") for k in ("quiet", "noisy")}
+    subnets = [
+        family.largest(),
+        family.smallest(),
+        *space.designs(space.random_rows(4, np.random.default_rng(3))),
+    ]
+    nets = {"shipped": source._network(name)} | {
+        k: load(name, folder / f"{k}.safetensors") for k in ("quiet", "noisy")
+    }
     chips = {"digital": {"array": "digital_sram"}, "hard": HARD}
     figures: dict[str, Any] = {"test_images": images, "training": tune.__doc__, "chips": chips}
     for label, chip in chips.items():
-        figures[label] = {k: [on_test(net, s, chip, images) for s in subnets] for k, net in nets.items()}
+        figures[label] = {
+            k: [on_test(net, s, chip, images) for s in subnets] for k, net in nets.items()
+        }
         figures[label] |= {f"mean_{k}": round(float(np.mean(figures[label][k])), 2) for k in nets}
     keep("noise_aware_training", figures)
 
@@ -246,13 +323,17 @@ def on_test(net: torch.nn.Module, subnet: dict, chip: dict, images: int) -> floa
     setting = arrays(BASELINE | chip, 1)
     pixels, labels = (part[:images] for part in source._images("test"))
     with torch.inference_mode():
-        ready = deployed(net, subnet, source._images("calibration")[0], Die(setting) if setting else None)
+        ready = deployed(
+            net, subnet, source._images("calibration")[0], Die(setting) if setting else None
+        )
         return round(100 * (logits(ready, pixels).argmax(1) == labels).double().mean().item(), 2)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["pairs", "hard", "fixed", "cost", "aihwkit", "tune", "tuned"])
+    parser.add_argument(
+        "what", choices=["pairs", "hard", "fixed", "cost", "aihwkit", "tune", "tuned"]
+    )
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--count", type=int, default=30)
@@ -262,7 +343,9 @@ if __name__ == "__main__":
     {
         "pairs": lambda: run_pairs("pairs", random_pairs(given.count, 5, {}), given.images),
         "hard": lambda: run_pairs("hard_pairs", hard_pairs(), given.images),
-        "fixed": lambda: run_pairs("fixed_range", random_pairs(given.count, 5, {"fixed_range": 1}), given.images),
+        "fixed": lambda: run_pairs(
+            "fixed_range", random_pairs(given.count, 5, {"fixed_range": 1}), given.images
+        ),
         "cost": lambda: cost(given.images),
         "aihwkit": aihwkit,
         "tune": lambda: tune(given.folder, given.images, given.data),

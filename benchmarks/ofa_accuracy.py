@@ -19,8 +19,8 @@ import numpy as np
 from scipy.stats import kendalltau
 
 import predictors
-from cimbo.evaluators.modelled import features
-from cimbo.networks import network
+from cimbo.evaluation.accuracy.published import features
+from cimbo.workloads import network
 from predictors import Feature, Schema
 
 FAMILY = "ofa-mobilenetv3"
@@ -30,8 +30,16 @@ Rows = dict[str, tuple[dict[str, float], list[float]]]
 
 
 def schema() -> Schema:
-    genes = [Feature(c.name, "ordinal", c.values) for c in network(FAMILY).choices() if c.name != "resolution"]
-    return Schema((*genes, Feature("log_macs", "numeric"), Feature("log_parameters", "numeric")), "accuracy", "%")
+    genes = [
+        Feature(c.name, "ordinal", c.values)
+        for c in network(FAMILY).choices()
+        if c.name != "resolution"
+    ]
+    return Schema(
+        (*genes, Feature("log_macs", "numeric"), Feature("log_parameters", "numeric")),
+        "accuracy",
+        "%",
+    )
 
 
 def read(path: Path) -> Rows:
@@ -75,31 +83,51 @@ def held_out(run: Rows, others: Rows) -> dict[str, float]:
     error = predicted.mean - measured
     inside = np.abs(error) <= 1.6449 * predicted.std
     return {
-        "kind": model.kind, "trained_on": len(others), "n": len(new), "rmse": float(np.sqrt(np.mean(error**2))),
-        "bias": float(error.mean()), "largest": float(np.abs(error).max()), "coverage_90": float(inside.mean()),
+        "kind": model.kind,
+        "trained_on": len(others),
+        "n": len(new),
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "bias": float(error.mean()),
+        "largest": float(np.abs(error).max()),
+        "coverage_90": float(inside.mean()),
         "kendall_tau": float(kendalltau(predicted.mean, measured).statistic),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     runs = {path.stem: read(path) for path in asked.runs}
-    errors = {name: held_out(run, merged([r for n, r in runs.items() if n != name])) for name, run in runs.items()}
+    errors = {
+        name: held_out(run, merged([r for n, r in runs.items() if n != name]))
+        for name, run in runs.items()
+    }
     rows = merged(list(runs.values()))
     top = [float(np.mean(v)) for _, v in rows.values()]
     macs = [np.exp(r["log_macs"]) / 1e6 for r, _ in rows.values()]
     answer = {
-        "command": "python benchmarks/ofa_accuracy.py " + " ".join(p.name for p in asked.runs) + " --write",
-        "sub_networks": len(rows), "accuracy": [min(top), max(top)], "mega_macs": [min(macs), max(macs)],
+        "command": "python benchmarks/ofa_accuracy.py "
+        + " ".join(p.name for p in asked.runs)
+        + " --write",
+        "sub_networks": len(rows),
+        "accuracy": [min(top), max(top)],
+        "mega_macs": [min(macs), max(macs)],
         "leave_one_run_out": errors,
-    }  # fmt: skip
+    }
     if asked.write:
         model = fit(rows)
         predictors.save(model, OUT, licence="Apache-2.0 (measurements: IntelLabs/DyNAS-T)")
-        answer |= {"bundle": {"file": f"data/accuracy/{OUT.name}", "kind": model.kind, "bytes": OUT.stat().st_size}}
+        answer |= {
+            "bundle": {
+                "file": f"data/accuracy/{OUT.name}",
+                "kind": model.kind,
+                "bytes": OUT.stat().st_size,
+            }
+        }
     print(json.dumps(answer, indent=1))
     Path(__file__).with_suffix(".json").write_text(json.dumps(answer, indent=1) + "\n")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cimbo.loop import Study
+from cimbo.study.study import Study
 
 
 def split(file: str) -> dict[str, float]:

@@ -21,21 +21,28 @@ from typing import Any
 import numpy as np
 import problems
 
-from cimbo.compare import chart, race, start
-from cimbo.compare.peer import Measured, Task
-from cimbo.compare.race import Band
-from cimbo.guidance import Guidance
-from cimbo.objectives import Problem
-from cimbo.space import Params
+from cimbo.benchmarking import runner, start
+from cimbo.benchmarking.method import Measured, Task
+from cimbo.benchmarking.runner import Band
+from cimbo.optimizer.options import Guidance
+from cimbo.plots import curves
+from cimbo.problem.objectives import Problem
+from cimbo.problem.space import Params
 
 HERE = Path(__file__).parent
 SUBJECTS = ("chain-36", "chain-56", "transformer-44", "ofa-mobilenet")
 BATCH = 5
 #: method -> evaluations, seeds
 PLAN = {
-    "random": (200, 5), "nsga2": (200, 5), "tpe": (100, 5), "linas": (100, 5), "gp-sampler": (30, 5), "botorch": (100, 5),
-    "cimbo": (200, 5), "cimbo-exact": (200, 5),
-}  # fmt: skip
+    "random": (200, 5),
+    "nsga2": (200, 5),
+    "tpe": (100, 5),
+    "linas": (100, 5),
+    "gp-sampler": (30, 5),
+    "botorch": (100, 5),
+    "cimbo": (200, 5),
+    "cimbo-exact": (200, 5),
+}
 
 
 def run(problem: problems.Problem, method: str, seed: int, budget: int) -> dict[str, Any]:
@@ -46,12 +53,21 @@ def run(problem: problems.Problem, method: str, seed: int, budget: int) -> dict[
 
     def measure(designs: list[Params]) -> list[Measured]:
         found = problem.metrics(problem.space.rows(designs))
-        return [{name: float(values[i]) for name, values in found.items()} for i in range(len(designs))]
+        return [
+            {name: float(values[i]) for name, values in found.items()} for i in range(len(designs))
+        ]
 
-    measured, overhead = race.race(peer, measure, budget, BATCH)
-    at = [n for n in race.checkpoints(200) if n <= budget]
-    shares = race.anytime(race.Run(method, seed, measured, overhead), plain, problem.volume, at) / problem.best_hypervolume
-    return {"at": at, "share": [round(float(s), 4) for s in shares], "overhead_s": round(overhead, 4)}
+    measured, overhead = runner.race(peer, measure, budget, BATCH)
+    at = [n for n in runner.checkpoints(200) if n <= budget]
+    shares = (
+        runner.anytime(runner.Run(method, seed, measured, overhead), plain, problem.volume, at)
+        / problem.best_hypervolume
+    )
+    return {
+        "at": at,
+        "share": [round(float(s), 4) for s in shares],
+        "overhead_s": round(overhead, 4),
+    }
 
 
 def main() -> None:
@@ -63,10 +79,14 @@ def main() -> None:
         runs = known.setdefault(name, {}).setdefault(method, {})
         if options.again or str(seed) not in runs:
             runs[str(seed)] = run(problems.PROBLEMS[name], method, seed, budget)
-            print(f"{name:16} {method:12} seed {seed}: {runs[str(seed)]['share'][-1]:.3f}", flush=True)
+            print(
+                f"{name:16} {method:12} seed {seed}: {runs[str(seed)]['share'][-1]:.3f}", flush=True
+            )
             file.write_text(_text(known))
     table(known)
-    (HERE / "peers.svg").write_text(chart.svg([_panel(name, runs) for name, runs in known.items()]))
+    (HERE / "peers.svg").write_text(
+        curves.svg([_panel(name, runs) for name, runs in known.items()])
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -92,22 +112,36 @@ def _bands(runs: dict[str, dict[str, Any]]) -> Iterator[Band]:
     for method in sorted(runs, key=list(PLAN).index):
         found = list(runs[method].values())
         shares = np.array([r["share"] for r in found])
-        yield Band(method, np.array(found[0]["at"], float), np.median(shares, 0), shares.min(0), shares.max(0))
+        yield Band(
+            method,
+            np.array(found[0]["at"], float),
+            np.median(shares, 0),
+            shares.min(0),
+            shares.max(0),
+        )
 
 
-def _panel(name: str, runs: dict[str, dict[str, Any]]) -> chart.Panel:
-    return chart.Panel(name, "share of the best known hypervolume", list(_bands(runs)))
+def _panel(name: str, runs: dict[str, dict[str, Any]]) -> curves.Panel:
+    return curves.Panel(name, "share of the best known hypervolume", list(_bands(runs)))
 
 
 def table(known: dict[str, dict[str, dict[str, Any]]]) -> None:
     """Median share (least to largest) after 50, 100 and 200 evaluations, and CPU seconds of overhead an evaluation."""
     for name, runs in known.items():
-        print(f"\n{name}\n{'method':12} seeds  " + "".join(f"{n:>20}" for n in (50, 100, 200)) + f"{'overhead_s':>12}")
+        print(
+            f"\n{name}\n{'method':12} seeds  "
+            + "".join(f"{n:>20}" for n in (50, 100, 200))
+            + f"{'overhead_s':>12}"
+        )
         for band in _bands(runs):
             found = runs[band.method]
             cells = [_cell(band, n) for n in (50, 100, 200)]
             overhead = float(np.median([r["overhead_s"] for r in found.values()]))
-            print(f"{band.method:12} {len(found):5}  " + "".join(f"{c:>20}" for c in cells) + f"{overhead:12.4f}")
+            print(
+                f"{band.method:12} {len(found):5}  "
+                + "".join(f"{c:>20}" for c in cells)
+                + f"{overhead:12.4f}"
+            )
 
 
 def _cell(band: Band, n: int) -> str:

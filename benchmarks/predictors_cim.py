@@ -29,11 +29,11 @@ import numpy as np
 from scipy.stats import kendalltau
 
 import predictors
+from cimbo.hardware.chip import chip_choices
+from cimbo.hardware.cost_model import simulate_batch
 from cimbo.hardware.features import features
-from cimbo.hardware.model import simulate_batch
-from cimbo.hardware.space import chip_choices
-from cimbo.networks import network
-from cimbo.space import SearchSpace
+from cimbo.problem.space import SearchSpace
+from cimbo.workloads import network
 from predictors import Feature, Schema
 
 TEST = 800
@@ -59,9 +59,13 @@ class Pairs:
         space = SearchSpace(architecture=family.choices(), hardware=chip_choices())
         rows = space.canonical_rows(space.random_rows(n, np.random.default_rng(0)))
         designs = space.designs(rows)
-        workloads = [family.workload({k: v for k, v in d.items() if k not in names}) for d in designs]
+        workloads = [
+            family.workload({k: v for k, v in d.items() if k not in names}) for d in designs
+        ]
         chips = [{k: d[k] for k in names} for d in designs]
-        schema = Schema(tuple(Feature(c.name, "ordinal", c.values) for c in space.choices), "cost", log=True)
+        schema = Schema(
+            tuple(Feature(c.name, "ordinal", c.values) for c in space.choices), "cost", log=True
+        )
         costs = {"own": simulate_batch(workloads, chips), "another": another(workloads, chips)}
         return cls(schema, space.encode(rows), features(workloads, chips), costs)
 
@@ -77,19 +81,29 @@ class Pairs:
         """What genes say together, in logarithms: cells a chip has, and cells at work at a time. No network, no constant."""
         gene = dict(zip(self.genes.names, self.table.T, strict=True))
         cells = gene["rows"] * gene["cols"] * gene["macros_per_pe"] * gene["pes"]
-        return {"cells": np.log2(cells * gene["planes"]), "at_work": np.log2(cells / gene["columns_per_adc"])}
+        return {
+            "cells": np.log2(cells * gene["planes"]),
+            "at_work": np.log2(cells / gene["columns_per_adc"]),
+        }
 
 
 def another(workloads: list[Any], chips: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Costs by somebody else's simulator: other constants and other terms."""
     changed = {"noc_bw": 512, "vector_lanes": 128, "packing": 0, "whole_kernels": 0}
-    found = simulate_batch(workloads, [c | changed | {"dram_bw": round(0.6 * c["dram_bw"])} for c in chips])
+    found = simulate_batch(
+        workloads, [c | changed | {"dram_bw": round(0.6 * c["dram_bw"])} for c in chips]
+    )
     slower = np.array([(c["rows"] / 128) ** 0.3 * (c["adc_bits"] / 6) ** 0.5 for c in chips])
     launches = 5e-4 * np.array([len(w.layers) for w in workloads])
-    return {"latency_ms": found["latency_ms"] * slower + launches, "energy_uj": found["energy_uj"] * np.sqrt(slower)}
+    return {
+        "latency_ms": found["latency_ms"] * slower + launches,
+        "energy_uj": found["energy_uj"] * np.sqrt(slower),
+    }
 
 
-def measure(table: np.ndarray, y: np.ndarray, schema: Schema, kind: str, *, train: int, draws: int) -> dict[str, Any]:
+def measure(
+    table: np.ndarray, y: np.ndarray, schema: Schema, kind: str, *, train: int, draws: int
+) -> dict[str, Any]:
     """Medians over training sets that follow one another; the last 800 rows are predicted."""
     found = []
     for rows in (slice(i * train, (i + 1) * train) for i in range(draws)):
@@ -104,7 +118,9 @@ def measure(table: np.ndarray, y: np.ndarray, schema: Schema, kind: str, *, trai
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--train", type=int, default=200)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--kinds", default="gp,hybrid")
@@ -118,17 +134,39 @@ def main() -> None:
         for metric, best in BEST.items():
             y = {simulator: costs[metric][-TEST:] for simulator, costs in pairs.costs.items()}
             taus = {"between": kendalltau(y["own"], y["another"]).statistic}
-            taus |= {f"roofline_{s}": kendalltau(pairs.derived[best][-TEST:], v).statistic for s, v in y.items()}
+            taus |= {
+                f"roofline_{s}": kendalltau(pairs.derived[best][-TEST:], v).statistic
+                for s, v in y.items()
+            }
             alike.append({"network": name, "metric": metric} | taus)
             for simulator, (described, schema, table), kind in (
-                (s, d, k) for s in pairs.costs for d in pairs.described() for k in asked.kinds.split(",")
+                (s, d, k)
+                for s in pairs.costs
+                for d in pairs.described()
+                for k in asked.kinds.split(",")
             ):
-                about = {"network": name, "metric": metric, "simulator": simulator, "features": described, "kind": kind}
+                about = {
+                    "network": name,
+                    "metric": metric,
+                    "simulator": simulator,
+                    "features": described,
+                    "kind": kind,
+                }
                 y_all = pairs.costs[simulator][metric]
-                results.append(about | measure(table, y_all, schema, kind, train=asked.train, draws=asked.draws))
+                results.append(
+                    about
+                    | measure(table, y_all, schema, kind, train=asked.train, draws=asked.draws)
+                )
                 print(LINE.format(**results[-1]), flush=True)
-        report = {"command": command, "trained_on": asked.train, "results": results, "single_feature_tau": alike}
-        Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        report = {
+            "command": command,
+            "trained_on": asked.train,
+            "results": results,
+            "single_feature_tau": alike,
+        }
+        Path(__file__).with_suffix(".json").write_text(
+            json.dumps(report, indent=1) + "\n", encoding="utf-8"
+        )
     for row in alike:
         print("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else v for k, v in row.items()))
 

@@ -29,12 +29,18 @@ from predictors import Feature, Schema
 
 SIZES = (50, 100, 200)
 LEVELS = {"depth": (2, 3, 4), "kernel": (3, 5, 7), "expand": (3, 4, 6)}
-GENES = [f"depth_{s}" for s in range(5)] + [f"{g}_{i}" for g in ("kernel", "expand") for i in range(20)]
+GENES = [f"depth_{s}" for s in range(5)] + [
+    f"{g}_{i}" for g in ("kernel", "expand") for i in range(20)
+]
 SCHEMA = Schema(
-    (*(Feature(n, "ordinal", LEVELS[n.split("_")[0]]) for n in GENES),
-     Feature("macs", "numeric"), Feature("parameters", "numeric")),
-    "top1", "%",
-)  # fmt: skip
+    (
+        *(Feature(n, "ordinal", LEVELS[n.split("_")[0]]) for n in GENES),
+        Feature("macs", "numeric"),
+        Feature("parameters", "numeric"),
+    ),
+    "top1",
+    "%",
+)
 
 
 def read(path: Path) -> tuple[list[dict[str, float]], np.ndarray]:
@@ -46,7 +52,9 @@ def read(path: Path) -> tuple[list[dict[str, float]], np.ndarray]:
             row = {f"depth_{s}": d for s, d in enumerate(genes["d"])}
             for i in (4 * s + b for s, d in enumerate(genes["d"]) for b in range(d)):
                 row |= {f"kernel_{i}": genes["ks"][i], f"expand_{i}": genes["e"][i]}
-            rows.append(row | {"macs": float(line["MACs"]), "parameters": float(line["Model Parameters"])})
+            rows.append(
+                row | {"macs": float(line["MACs"]), "parameters": float(line["Model Parameters"])}
+            )
             accuracy.append(float(line["Top-1 Acc (%)"]))
     return rows, np.array(accuracy)
 
@@ -58,7 +66,10 @@ def forward(path: Path, kind: str) -> list[dict[str, object]]:
         start = time.process_time()
         scores = predictors.grow_forward(rows, accuracy, kind, (n,), SCHEMA)
         seconds = time.process_time() - start
-        found += [{"file": path.name, "kind": kind, "train": n, **vars(s), "cpu_s": seconds} for s in scores.values()]
+        found += [
+            {"file": path.name, "kind": kind, "train": n, **vars(s), "cpu_s": seconds}
+            for s in scores.values()
+        ]
     return found
 
 
@@ -81,12 +92,16 @@ def line(r: dict[str, object]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--kinds", default="auto,gp,hybrid,xgboost")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    files = asked.files or sorted((Path(__file__).resolve().parents[2] / "shared" / "data").glob("ofa_mbv3_*.csv"))
+    files = asked.files or sorted(
+        (Path(__file__).resolve().parents[2] / "shared" / "data").glob("ofa_mbv3_*.csv")
+    )
     if not files:
         sys.exit("no runs: name CSV files")
     results = [r for path in files for kind in asked.kinds.split(",") for r in forward(path, kind)]

@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo import Choice, Objective, SearchSpace, evolve
-from cimbo.objectives import Constraint
-from cimbo.pareto import hypervolume, non_dominated
-from cimbo.space import Params, Rows
+from cimbo import Choice, Objective, SearchSpace
+from cimbo.optimizer import evolution
+from cimbo.problem.objectives import Constraint
+from cimbo.problem.pareto import hypervolume, non_dominated
+from cimbo.problem.space import Params, Rows
 
 Array = NDArray[np.float64]
 #: values of every gene, by name, each (n,), NaN where inactive -> metrics, each (n,)
@@ -61,7 +62,10 @@ class Problem:
     def cheap(self) -> dict[str, Callable[[list[Params]], Array]]:
         """Every cost as an exact function of a list of designs; only accuracy has to be measured."""
         costs = [o.name for o in self.objectives if o.name != "accuracy"]
-        return {name: lambda designs, name=name: self.metrics(self.space.rows(designs))[name] for name in costs}
+        return {
+            name: lambda designs, name=name: self.metrics(self.space.rows(designs))[name]
+            for name in costs
+        }
 
     @cached_property
     def reference(self) -> Array:
@@ -73,7 +77,9 @@ class Problem:
         columns = []
         for o in self.objectives:
             values = np.array([m[o.name] for m in metrics], float)
-            columns.append(o.sign * (np.log(np.maximum(values, 1e-300)) if o.name in self.log else values))
+            columns.append(
+                o.sign * (np.log(np.maximum(values, 1e-300)) if o.name in self.log else values)
+            )
         return np.stack(columns, axis=1)
 
     def volume(self, metrics: Sequence[Mapping[str, float]]) -> float:
@@ -114,7 +120,9 @@ CHIP = (
 )
 
 
-def costs(g: Mapping[str, Array], layers: Iterable[tuple[Any, Any, Any, Any, Any]]) -> dict[str, Array]:
+def costs(
+    g: Mapping[str, Array], layers: Iterable[tuple[Any, Any, Any, Any, Any]]
+) -> dict[str, Array]:
     """Latency, energy and area of ``layers`` (pixels, inputs, outputs, weight bits, input bits; each (n,) or a number).
 
     A layer of 0 outputs is not there.
@@ -123,18 +131,37 @@ def costs(g: Mapping[str, Array], layers: Iterable[tuple[Any, Any, Any, Any, Any
     for pixels, inputs, outputs, weight_bits, input_bits in layers:
         tiles = np.ceil(inputs / g["rows"]) * np.ceil(outputs * weight_bits / g["cols"])
         conversions = pixels * tiles * input_bits * g["cols"]
-        rounds = np.ceil(pixels / np.maximum(g["macros"] // np.maximum(tiles, 1), 1)) * np.ceil(tiles / g["macros"])
+        rounds = np.ceil(pixels / np.maximum(g["macros"] // np.maximum(tiles, 1), 1)) * np.ceil(
+            tiles / g["macros"]
+        )
         compute = rounds * input_bits * g["columns_per_adc"] * (1 + g["adc_bits"] / 8)
         kilobytes = inputs * outputs * weight_bits / 8192
         passes = np.where(kilobytes > g["buffer_kb"], np.ceil(kilobytes / g["buffer_kb"]), 0)
-        load = 1024 * (kilobytes * (passes > 0) + pixels * outputs * np.sqrt(passes) / 8192) / g["dram_bw"]
+        load = (
+            1024
+            * (kilobytes * (passes > 0) + pixels * outputs * np.sqrt(passes) / 8192)
+            / g["dram_bw"]
+        )
         move = pixels * (inputs + outputs) * input_bits / g["buffer_bw"]
-        cycles += np.where(outputs > 0, np.maximum(compute, np.maximum(load, move)) + 200 * passes, 0)
-        energy += conversions * 2.0 ** g["adc_bits"] * 2e-6 + 1e-3 * (g["dram_bw"] * load + 0.1 * g["buffer_bw"] * move)
+        cycles += np.where(
+            outputs > 0, np.maximum(compute, np.maximum(load, move)) + 200 * passes, 0
+        )
+        energy += conversions * 2.0 ** g["adc_bits"] * 2e-6 + 1e-3 * (
+            g["dram_bw"] * load + 0.1 * g["buffer_bw"] * move
+        )
     converters = g["macros"] * np.ceil(g["cols"] / g["columns_per_adc"]) * 2.0 ** g["adc_bits"]
-    area = 0.4 + 2e-6 * g["macros"] * g["rows"] * g["cols"] + 1.2e-5 * converters + 0.002 * g["buffer_kb"]
+    area = (
+        0.4
+        + 2e-6 * g["macros"] * g["rows"] * g["cols"]
+        + 1.2e-5 * converters
+        + 0.002 * g["buffer_kb"]
+    )
     area += 0.001 * g["buffer_bw"] + 0.01 * g["dram_bw"]
-    return {"latency_ms": cycles * 2e-6, "energy_uj": energy * 0.01 + 0.05 * area * cycles * 2e-6, "area_mm2": area}
+    return {
+        "latency_ms": cycles * 2e-6,
+        "energy_uj": energy * 0.01 + 0.05 * area * cycles * 2e-6,
+        "area_mm2": area,
+    }
 
 
 def analog_loss(g: Mapping[str, Array]) -> Array:
@@ -145,12 +172,17 @@ def analog_loss(g: Mapping[str, Array]) -> Array:
 # ---- first kind -----------------------------------------------------------------------------------------------------------
 
 
-def chain(name: str, objectives: tuple[Objective, ...], *, layers: int, bits: tuple[str, ...]) -> Problem:
+def chain(
+    name: str, objectives: tuple[Objective, ...], *, layers: int, bits: tuple[str, ...]
+) -> Problem:
     """Convolutions one after another, each with a width, a kernel and ``bits``; 8 chip genes and the input's resolution."""
     genes: list[Choice] = []
     for i in range(layers):
         base = 16 * 2 ** (3 * i // layers)
-        genes += [Choice(f"width{i}", [base, 3 * base // 2, 2 * base, 3 * base, 4 * base]), Choice(f"kernel{i}", [1, 3, 5, 7])]
+        genes += [
+            Choice(f"width{i}", [base, 3 * base // 2, 2 * base, 3 * base, 4 * base]),
+            Choice(f"kernel{i}", [1, 3, 5, 7]),
+        ]
         genes += [Choice(f"{b}{i}", [2, 3, 4, 6, 8]) for b in bits]
     extra = () if len(bits) > 1 else (Choice("resolution", [24, 28, 32, 40, 48]),)
     importance = np.random.default_rng(layers).lognormal(0, 0.7, (3, layers))
@@ -161,11 +193,21 @@ def chain(name: str, objectives: tuple[Objective, ...], *, layers: int, bits: tu
         for i in range(layers):
             width, kernel, w_bits = g[f"width{i}"], g[f"kernel{i}"], g[f"{bits[0]}{i}"]
             a_bits = g[f"{bits[-1]}{i}"]
-            shapes.append((np.ceil(size / 2 ** (3 * i // layers)) ** 2, before * kernel**2, width, w_bits, a_bits))
+            shapes.append(
+                (
+                    np.ceil(size / 2 ** (3 * i // layers)) ** 2,
+                    before * kernel**2,
+                    width,
+                    w_bits,
+                    a_bits,
+                )
+            )
             narrow = 16 * 2 ** (3 * i // layers) / np.minimum(width, before * (2 if i else 1e9))
             field = np.exp(-kernel / (2 + 2 * (i < layers // 2)))
             rough = 2.0 ** (2 - np.minimum(w_bits, a_bits + 1.0)) + 0.5 * 2.0 ** (2 - a_bits)
-            lost = lost + importance[0, i] * narrow + 1.6 * importance[1, i] * field * (0.5 + narrow)
+            lost = (
+                lost + importance[0, i] * narrow + 1.6 * importance[1, i] * field * (0.5 + narrow)
+            )
             lost = lost + 1.5 * importance[2, i] * rough * (0.6 + 0.8 * narrow)
             before = width
         lost = lost + 60 * np.exp(-size / 9)
@@ -191,21 +233,40 @@ def transformer(name: str, objectives: tuple[Objective, ...]) -> Problem:
         shapes, power, lost = [], np.zeros(len(g["rows"])), analog_loss(g)
         for i in range(12):
             here = ~np.isnan(g[f"heads{i}"])
-            heads, ffn, bits = (np.where(here, g[f"{gene}{i}"], 0) for gene in ("heads", "ffn", "bits"))
-            shapes += [(64, 192, 96 * heads, bits, 8), (64, 32 * heads, np.where(here, 192, 0), bits, 8)]
+            heads, ffn, bits = (
+                np.where(here, g[f"{gene}{i}"], 0) for gene in ("heads", "ffn", "bits")
+            )
+            shapes += [
+                (64, 192, 96 * heads, bits, 8),
+                (64, 32 * heads, np.where(here, 192, 0), bits, 8),
+            ]
             shapes += [(64, 192, ffn, bits, 8), (64, ffn, np.where(here, 192, 0), bits, 8)]
-            power += here * (importance[0, i] * np.sqrt(heads / 8) + importance[1, i] * np.log1p(ffn / 128) / 2)
+            power += here * (
+                importance[0, i] * np.sqrt(heads / 8) + importance[1, i] * np.log1p(ffn / 128) / 2
+            )
             lost += here * importance[2, i] * 2.0 ** (1.5 - bits) * (1 + (i < 2))
         return {"accuracy": 84 - 60 * np.exp(-power / 5) - 0.8 * lost} | costs(g, shapes)
 
-    return Problem(name, SearchSpace(genes, CHIP[:7]), objectives, _with(compute, dram_bw=32.0), frozenset({"latency_ms"}))
+    return Problem(
+        name,
+        SearchSpace(genes, CHIP[:7]),
+        objectives,
+        _with(compute, dram_bw=32.0),
+        frozenset({"latency_ms"}),
+    )
 
 
 def _with(compute: Compute, **fixed: float) -> Compute:
     return lambda g: compute({**g, **{k: np.full(len(g["rows"]), v) for k, v in fixed.items()}})
 
 
-_STAGES = ((16, 24, 112), (24, 40, 56), (40, 80, 28), (80, 112, 14), (112, 160, 14))  # channels in, out, pixels a side
+_STAGES = (
+    (16, 24, 112),
+    (24, 40, 56),
+    (40, 80, 28),
+    (80, 112, 14),
+    (112, 160, 14),
+)  # channels in, out, pixels a side
 
 
 def ofa_mobilenet(name: str, objectives: tuple[Objective, ...]) -> Problem:
@@ -221,7 +282,9 @@ def ofa_mobilenet(name: str, objectives: tuple[Objective, ...]) -> Problem:
 
     def compute(g: Mapping[str, Array]) -> dict[str, Array]:
         shapes = _mobile_layers(g)
-        return {"accuracy": _imagenet(tuple(c.name for c in genes))(g) - analog_loss(g)} | costs(g, shapes)
+        return {"accuracy": _imagenet(tuple(c.name for c in genes))(g) - analog_loss(g)} | costs(
+            g, shapes
+        )
 
     return Problem(name, space, objectives, compute, frozenset({"latency_ms"}))
 
@@ -235,7 +298,11 @@ def _mobile_layers(g: Mapping[str, Array]) -> list[tuple[Any, Any, Any, Any, Any
         kernel, wide = (np.nan_to_num(g[f"{gene}{i}"]) for gene in ("kernel", "expand"))
         wide = wide * inputs
         out = np.where(wide > 0, after, 0)
-        shapes += [(side**2, inputs, wide, 8, 8), (side**2, kernel**2, wide, 8, 8), (side**2, wide, out, 8, 8)]
+        shapes += [
+            (side**2, inputs, wide, 8, 8),
+            (side**2, kernel**2, wide, 8, 8),
+            (side**2, wide, out, 8, 8),
+        ]
     return shapes
 
 
@@ -254,15 +321,27 @@ def _imagenet(names: tuple[str, ...]) -> Callable[[Mapping[str, Array]], Array]:
     y = np.array(accuracy)
     x = _described({name: np.array([t.get(name, np.nan) for t in tables], float) for name in names})
     line = RidgeCV(np.logspace(-3, 2, 11)).fit(x, y)
-    settings = {"max_depth": 4, "eta": 0.05, "subsample": 0.8, "colsample_bytree": 0.5, "nthread": 1, "base_score": 0.0}
+    settings = {
+        "max_depth": 4,
+        "eta": 0.05,
+        "subsample": 0.8,
+        "colsample_bytree": 0.5,
+        "nthread": 1,
+        "base_score": 0.0,
+    }
     trees = xgboost.train(settings, xgboost.DMatrix(x, y - line.predict(x), nthread=1), 200)
-    return lambda g: line.predict(_described(table := {n: g[n] for n in names})) + trees.inplace_predict(_described(table))
+    return lambda g: (
+        line.predict(_described(table := {n: g[n] for n in names}))
+        + trees.inplace_predict(_described(table))
+    )
 
 
 def _network(found: Mapping[str, Sequence[int]]) -> dict[str, int]:
     depth = {f"depth{s}": d for s, d in enumerate(found["d"])}
     active = [i for i in range(20) if i % 4 < found["d"][i // 4]]
-    return depth | {f"{g}{i}": found[k][i] for g, k in (("kernel", "ks"), ("expand", "e")) for i in active}
+    return depth | {
+        f"{g}{i}": found[k][i] for g, k in (("kernel", "ks"), ("expand", "e")) for i in active
+    }
 
 
 def _described(g: Mapping[str, Array]) -> Array:
@@ -276,7 +355,11 @@ def _described(g: Mapping[str, Array]) -> Array:
 
 def _objectives(accuracy: float, latency_ms: float, **third: float) -> tuple[Objective, ...]:
     others = tuple(Objective(name, "min", reference) for name, reference in third.items())
-    return (Objective("accuracy", "max", accuracy), Objective("latency_ms", "min", latency_ms), *others)
+    return (
+        Objective("accuracy", "max", accuracy),
+        Objective("latency_ms", "min", latency_ms),
+        *others,
+    )
 
 
 def _problems() -> dict[str, Problem]:
@@ -284,7 +367,12 @@ def _problems() -> dict[str, Problem]:
         chain("chain-36", _objectives(40.0, 0.3), layers=9, bits=("bits",)),
         chain("chain-56", _objectives(45.0, 0.25), layers=12, bits=("weight", "input")),
         chain("chain-36-area", _objectives(35.0, 1.0, area_mm2=3.0), layers=9, bits=("bits",)),
-        chain("chain-56-energy", _objectives(40.0, 0.4, energy_uj=80.0), layers=12, bits=("weight", "input")),
+        chain(
+            "chain-56-energy",
+            _objectives(40.0, 0.4, energy_uj=80.0),
+            layers=12,
+            bits=("weight", "input"),
+        ),
         transformer("transformer-44", _objectives(76.0, 1.0)),
     ]
     if list(MEASURED.glob("ofa_mbv3_imagenet_*.csv")):
@@ -298,19 +386,28 @@ PROBLEMS: dict[str, Problem] = _problems()
 # ---- fronts and baselines ---------------------------------------------------------------------------------------------------
 
 
-def nsga2(problem: Problem, evaluations: int, population: int, seed: int, *, log: bool = True) -> list[dict[str, float]]:
+def nsga2(
+    problem: Problem, evaluations: int, population: int, seed: int, *, log: bool = True
+) -> list[dict[str, float]]:
     """Metrics of everything that NSGA-II evaluated, in order; ``log``: costs on a log scale, which crowding feels."""
     met: list[dict[str, float]] = []
 
     def score(rows: Rows) -> tuple[Array, Array]:
         found = problem.metrics(rows)
-        met.extend({o.name: float(found[o.name][i]) for o in problem.objectives} for i in range(len(rows)))
-        scores = [o.sign * (np.log(found[o.name]) if log and o.goal == "min" else found[o.name]) for o in problem.objectives]
+        met.extend(
+            {o.name: float(found[o.name][i]) for o in problem.objectives} for i in range(len(rows))
+        )
+        scores = [
+            o.sign * (np.log(found[o.name]) if log and o.goal == "min" else found[o.name])
+            for o in problem.objectives
+        ]
         return np.stack(scores, 1), np.zeros(len(rows))
 
-    effort = evolve.Effort(population, max(evaluations // population - 1, 1))
+    effort = evolution.Effort(population, max(evaluations // population - 1, 1))
     rng = np.random.default_rng(seed)
-    evolve.search(problem.space, score, problem.space.rows([]), rng=rng, effort=effort, pin=lambda rows: rows)
+    evolution.search(
+        problem.space, score, problem.space.rows([]), rng=rng, effort=effort, pin=lambda rows: rows
+    )
     return met[:evaluations]
 
 
@@ -337,9 +434,17 @@ if __name__ == "__main__":
         best = problem.volume(metrics)
         rows = problem.space.random_rows(200, np.random.default_rng(0))
         random = problem.metrics(rows)
-        chance = problem.volume([{k: float(v[i]) for k, v in random.items()} for i in range(200)]) / best
-        evolved = {n: problem.volume(nsga2(problem, n, p, 2)) / best for n, p in ((200, 20), (1000, 50), (5000, 100))}
+        chance = (
+            problem.volume([{k: float(v[i]) for k, v in random.items()} for i in range(200)]) / best
+        )
+        evolved = {
+            n: problem.volume(nsga2(problem, n, p, 2)) / best
+            for n, p in ((200, 20), (1000, 50), (5000, 100))
+        }
         shares = {"random_200": chance} | {f"nsga2_{n}": s for n, s in evolved.items()}
-        recorded[name] |= {"genes": len(problem.space.choices), "shares": {k: round(v, 3) for k, v in shares.items()}}
+        recorded[name] |= {
+            "genes": len(problem.space.choices),
+            "shares": {k: round(v, 3) for k, v in shares.items()},
+        }
         print(name, len(front), {k: round(v, 3) for k, v in shares.items()}, flush=True)
     (HERE / "problems.json").write_text(json.dumps(recorded) + "\n")

@@ -15,10 +15,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cimbo import Study, tabular
+from cimbo import Study
+from cimbo.study import records_table
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ("accuracy", tabular.TESTED, "predicted_accuracy", "predicted_accuracy_std")
+KEPT = ("accuracy", records_table.TESTED, "predicted_accuracy", "predicted_accuracy_std")
 RUNS = {
     "search": ("cimbo.db", ["optimize", "--budget", "200"]),
     "random": ("random.db", ["fit-predictors", "--samples", "200"]),
@@ -34,10 +35,19 @@ def record(file: Path, out: Path) -> None:
     """Write the evaluations of the study in ``file`` as the demo reads them."""
     with Study.open(file, readonly=True) as study:
         genes = set(study.problem.space.names)
-        rows = tabular.rows(study.evaluations(), study.tested())
-    columns = list(dict.fromkeys(name for row in rows for name in row if name in genes or name in (*tabular.ABOUT, *KEPT)))
+        rows = records_table.rows(study.evaluations(), study.tested())
+    columns = list(
+        dict.fromkeys(
+            name
+            for row in rows
+            for name in row
+            if name in genes or name in (*records_table.ABOUT, *KEPT)
+        )
+    )
     with out.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.DictWriter(table, columns, restval="", extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(
+            table, columns, restval="", extrasaction="ignore", lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows({k: _short(k, v) for k, v in row.items()} for row in rows)
 
@@ -58,7 +68,16 @@ def main() -> None:
     for file in (folder / "demo.db", folder / "demo-random.db"):
         file.unlink(missing_ok=True)
     cimbo("demo", folder=folder)
-    cimbo("plot", "--study", "demo.db", "--next", "6", "-o", str(ROOT / "docs" / "front.svg"), folder=folder)
+    cimbo(
+        "plot",
+        "--study",
+        "demo.db",
+        "--next",
+        "6",
+        "-o",
+        str(ROOT / "docs" / "front.svg"),
+        folder=folder,
+    )
 
 
 if __name__ == "__main__":

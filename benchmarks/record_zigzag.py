@@ -23,7 +23,9 @@ _LAYER = ("kind", "k", "c", "oy", "ox", "f", "s", "g")
 def resnet50() -> list[dict]:
     """Layers in order: output channels k, input channels c, outputs oy x ox, kernel f, stride s."""
     found, channels = [("conv", 64, 3, 112, 112, 7, 2, 1)], 64
-    for stage, (middle, blocks, size) in enumerate(((64, 3, 56), (128, 4, 28), (256, 6, 14), (512, 3, 7))):
+    for stage, (middle, blocks, size) in enumerate(
+        ((64, 3, 56), (128, 4, 28), (256, 6, 14), (512, 3, 7))
+    ):
         for block in range(blocks):
             stride = 2 if block == 0 and stage > 0 else 1
             before = size * stride
@@ -39,13 +41,26 @@ def resnet50() -> list[dict]:
 
 def described(layer: dict) -> dict:
     """As ZigZag's convolution; its Gemm operator fails on CiM arrays."""
-    sizes = {"B": 1, "K": layer["k"], "C": layer["c"], "OY": layer["oy"], "OX": layer["ox"], "FY": layer["f"], "FX": layer["f"]}
+    sizes = {
+        "B": 1,
+        "K": layer["k"],
+        "C": layer["c"],
+        "OY": layer["oy"],
+        "OX": layer["ox"],
+        "FY": layer["f"],
+        "FX": layer["f"],
+    }
     return {
-        "id": 0, "name": "layer", "operator_type": "Conv", "equation": "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]",
+        "id": 0,
+        "name": "layer",
+        "operator_type": "Conv",
+        "equation": "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]",
         "dimension_relations": [f"ix={layer['s']}*ox+1*fx", f"iy={layer['s']}*oy+1*fy"],
-        "loop_dims": list(sizes), "loop_sizes": list(sizes.values()), "operand_source": {"W": 0},
+        "loop_dims": list(sizes),
+        "loop_sizes": list(sizes.values()),
+        "operand_source": {"W": 0},
         "operand_precision": {"W": 8, "I": 8, "O": 16, "O_final": 8},
-    }  # fmt: skip
+    }
 
 
 def chip(base: str, inputs: Path) -> dict:
@@ -62,10 +77,16 @@ def evaluate(layer: dict, hardware: Path, inputs: Path) -> dict:
     from zigzag.api import get_hardware_performance_zigzag
 
     energy, cycles, *_ = get_hardware_performance_zigzag(
-        [described(layer)], str(hardware), str(inputs / "mapping/default_imc.yaml"), opt="latency",
-        dump_folder=str(hardware.parent), lpf_limit=4, nb_spatial_mappings_generated=1, in_memory_compute=True,
+        [described(layer)],
+        str(hardware),
+        str(inputs / "mapping/default_imc.yaml"),
+        opt="latency",
+        dump_folder=str(hardware.parent),
+        lpf_limit=4,
+        nb_spatial_mappings_generated=1,
+        in_memory_compute=True,
         loma_show_progress_bar=False,
-    )  # fmt: skip
+    )
     return {**layer, "cycles": float(cycles), "energy_pJ": float(energy)}
 
 
@@ -82,12 +103,18 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         hardware = Path(folder) / "chip.yaml"
         hardware.write_text(yaml.safe_dump(chip(options.base, inputs), sort_keys=False))
-        found = [evaluate(dict(layer), hardware, inputs) | {"count": count} for layer, count in counts.items()]
+        found = [
+            evaluate(dict(layer), hardware, inputs) | {"count": count}
+            for layer, count in counts.items()
+        ]
     entry = {
-        "tool": "zigzag-dse 3.9.1 (IMC)", "net": "resnet50", "hw": f"{options.base}_gb2M_dram256",
+        "tool": "zigzag-dse 3.9.1 (IMC)",
+        "net": "resnet50",
+        "hw": f"{options.base}_gb2M_dram256",
         "hw_overrides": {"base": options.base, "gb_bits": BUFFER_BITS, "dram_bw": DRAM_BITS},
-        "cycles": sum(layer["cycles"] * layer["count"] for layer in found), "per_unique_layer": found,
-    }  # fmt: skip
+        "cycles": sum(layer["cycles"] * layer["count"] for layer in found),
+        "per_unique_layer": found,
+    }
     options.output.write_text(json.dumps([entry], indent=1) + "\n", encoding="utf-8")
 
 

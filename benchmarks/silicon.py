@@ -31,10 +31,14 @@ def main() -> None:
         errors = f"{number(row['error'], '+.1%'):>8s}{number(row['plain'], '.4g'):>10s}"
         print(f"{row['chip']:18s}{row['quantity']:8s}{figures}{errors}  {row['verdict']}")
     for quantity, target in TARGETS.items():
-        comparable = [row for row in rows if row["quantity"] == quantity and not row["not_comparable"]]
+        comparable = [
+            row for row in rows if row["quantity"] == quantity and not row["not_comparable"]
+        ]
         good = sum(row["verdict"] == "PASS" for row in comparable)
         print(f"{quantity}: {good} of {len(comparable)} comparable chips within {target:.0%}")
-    Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps(rows, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -46,10 +46,15 @@ def _side_by_side(count: int, jobs: int, lanes: int = 4) -> drills.Kills:
     shares = [count // lanes + (lane < count % lanes) for lane in range(lanes)]
     with ThreadPoolExecutor(lanes) as pool:
         found = list(
-            pool.map(lambda lane: drills.kill_drill(shares[lane], budget=200, jobs=jobs, seed=lane), range(lanes))
+            pool.map(
+                lambda lane: drills.kill_drill(shares[lane], budget=200, jobs=jobs, seed=lane),
+                range(lanes),
+            )
         )
     merged = {f.name: max if f.name.startswith("restart") else sum for f in fields(drills.Kills)}
-    return drills.Kills(**{name: merge(getattr(each, name) for each in found) for name, merge in merged.items()})
+    return drills.Kills(
+        **{name: merge(getattr(each, name) for each in found) for name, merge in merged.items()}
+    )
 
 
 def search(count: int) -> Iterator[Line]:
@@ -59,7 +64,9 @@ def search(count: int) -> Iterator[Line]:
 
 def order(_: int) -> Iterator[Line]:
     one, four = drills.orders(30, (1, 4))
-    yield Line("1 and 4 workers", one == four, "the same designs in the same order", {"designs": len(one)})
+    yield Line(
+        "1 and 4 workers", one == four, "the same designs in the same order", {"designs": len(one)}
+    )
 
 
 def _killed(name: str, found: drills.Kills) -> Line:
@@ -79,17 +86,35 @@ def shortfall(_: int) -> Iterator[Line]:
 def swarms(_: int) -> Iterator[Line]:
     for processes in (2, 4, 8, 16):
         found = drills.swarm_drill(processes, budget=2000, deaths=0.1)
-        wrong = found.lost + found.duplicated + found.twice + found.left_running + (found.evaluations != 2000)
+        wrong = (
+            found.lost
+            + found.duplicated
+            + found.twice
+            + found.left_running
+            + (found.evaluations != 2000)
+        )
         fast = processes != 4 or found.per_second >= 200
-        asked = "0 lost, duplicated, evaluated twice, left running" + (", 200 evaluations/s" if processes == 4 else "")
-        yield Line(f"{processes} processes, 10 % deaths", not wrong and found.kills > 0 and fast, asked, asdict(found))
+        asked = "0 lost, duplicated, evaluated twice, left running" + (
+            ", 200 evaluations/s" if processes == 4 else ""
+        )
+        yield Line(
+            f"{processes} processes, 10 % deaths",
+            not wrong and found.kills > 0 and fast,
+            asked,
+            asdict(found),
+        )
 
 
 def faults(_: int) -> Iterator[Line]:
     for share in (0.05, 0.2, 0.5):
         found = drills.fault_drill(share, budget=100)
         good = found.recorded == found.budget and not found.unexplained and not found.wrongly_failed
-        yield Line(f"{share:.0%} faults", good, "ends by budget, each failure has its reason", asdict(found))
+        yield Line(
+            f"{share:.0%} faults",
+            good,
+            "ends by budget, each failure has its reason",
+            asdict(found),
+        )
 
 
 def files(_: int) -> Iterator[Line]:
@@ -99,7 +124,12 @@ def files(_: int) -> Iterator[Line]:
     yield Line("300 malformed inputs", not found.wrong, asked, {"as": doors, **asdict(found)})
     try:
         wrong = malformed.read_only_drill()
-        yield Line("read-only disk", not wrong, asked, {"commands": len(malformed.READ_ONLY), "wrong": wrong})
+        yield Line(
+            "read-only disk",
+            not wrong,
+            asked,
+            {"commands": len(malformed.READ_ONLY), "wrong": wrong},
+        )
     except PermissionError as error:
         yield Line("read-only disk", None, asked, {"skipped": str(error)})
 
@@ -107,7 +137,9 @@ def files(_: int) -> Iterator[Line]:
 def hostile(_: int) -> Iterator[Line]:
     found = payloads.payload_drill()
     good = not (found.executed or found.outside or found.escaped or found.markup)
-    asked = "0 executed, 0 files outside the target, no order to a terminal, the report escapes them"
+    asked = (
+        "0 executed, 0 files outside the target, no order to a terminal, the report escapes them"
+    )
     yield Line("payloads", good, asked, asdict(found))
 
 
@@ -119,20 +151,35 @@ def disk(_: int) -> Iterator[Line]:
         yield Line("full disk", None, asked, {"skipped": str(error)})
         return
     told = message.split(": ", 1)[1]
-    yield Line("full disk", "disk is full" in message and kept == found, asked, {"said": told, "kept": kept})
+    yield Line(
+        "full disk",
+        "disk is full" in message and kept == found,
+        asked,
+        {"said": told, "kept": kept},
+    )
 
 
 def signals(_: int) -> Iterator[Line]:
     for sent, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
         returned, _, wrong = drills.signal_drill(sent, jobs=2)
         measured = {"exit": returned, "wrong": dict(wrong)}
-        yield Line(sent.name, returned == code and not wrong, "file whole, nothing running", measured)
+        yield Line(
+            sent.name, returned == code and not wrong, "file whole, nothing running", measured
+        )
 
 
 DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
-    "kills": kills, "search": search, "order": order, "shortfall": shortfall, "swarms": swarms,
-    "faults": faults, "files": files, "payloads": hostile, "disk": disk, "signals": signals,
-}  # fmt: skip
+    "kills": kills,
+    "search": search,
+    "order": order,
+    "shortfall": shortfall,
+    "swarms": swarms,
+    "faults": faults,
+    "files": files,
+    "payloads": hostile,
+    "disk": disk,
+    "signals": signals,
+}
 
 
 def timed(lines: Iterator[Line]) -> Iterator[Line]:
@@ -143,7 +190,9 @@ def timed(lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--only", nargs="*", choices=DRILLS, default=list(DRILLS))
     options = parser.parse_args()
@@ -152,14 +201,21 @@ def main() -> int:
         for line in timed(DRILLS[name](options.kills)):
             lines.append(line)
             verdict = {True: "PASS", False: "FAIL", None: "SKIP"}[line.passed]
-            values = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in line.measured.items()}
+            values = {
+                k: f"{v:.4g}" if isinstance(v, float) else v for k, v in line.measured.items()
+            }
             measured = ", ".join(f"{k} {v}" for k, v in values.items())
-            print(f"{verdict}  {line.name:26} {line.asked}\n      {measured} ({line.seconds} s)", flush=True)
+            print(
+                f"{verdict}  {line.name:26} {line.asked}\n      {measured} ({line.seconds} s)",
+                flush=True,
+            )
     # A part of the drills replaces its own lines and leaves the others.
     result = Path(__file__).with_suffix(".json")
     known = json.loads(result.read_text()) if result.exists() else {}
     known |= {"machine": {"cores": os.cpu_count(), "load average at the end": os.getloadavg()}}
-    result.write_text(json.dumps({**known, **{line.name: asdict(line) for line in lines}}, indent=1) + "\n")
+    result.write_text(
+        json.dumps({**known, **{line.name: asdict(line) for line in lines}}, indent=1) + "\n"
+    )
     return int(any(line.passed is False for line in lines))
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau, spearmanr
 
-from cimbo.networks import network
-from cimbo.space import SearchSpace
-from cimbo.supernets.accuracy import ShippedAccuracy
+from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
+from cimbo.problem.space import SearchSpace
+from cimbo.workloads import network
 
 
 def gates(name: str, count: int) -> dict[str, object]:
@@ -29,10 +29,18 @@ def gates(name: str, count: int) -> dict[str, object]:
     accuracies = np.array([source.measure(s) for s in subnets])
     seconds = (time.perf_counter() - start) / count
     macs = np.array([family.workload(s).macs for s in subnets])
-    ends = {w: {p: source.measure(getattr(family, w)(), p) for p in ("validation", "test")} for w in ("largest", "smallest")}
+    ends = {
+        w: {p: source.measure(getattr(family, w)(), p) for p in ("validation", "test")}
+        for w in ("largest", "smallest")
+    }
     return {
         "ends": ends,
-        "random": {"count": count, "least": accuracies.min(), "median": float(np.median(accuracies)), "most": accuracies.max()},
+        "random": {
+            "count": count,
+            "least": accuracies.min(),
+            "median": float(np.median(accuracies)),
+            "most": accuracies.max(),
+        },
         "spread": float(np.ptp(accuracies)),
         "beat_the_smallest": int((accuracies > ends["smallest"]["validation"]).sum()),
         "kendall_tau_with_macs": float(kendalltau(accuracies, macs).statistic),

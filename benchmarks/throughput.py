@@ -22,8 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from cimbo.hardware import BASELINE, chip_choices, simulate, simulate_batch
-from cimbo.networks import network
-from cimbo.workload import Workload
+from cimbo.workloads import network
+from cimbo.workloads.layers import Workload
 
 
 def best_seconds(action: Callable[[], object], seconds: float) -> tuple[float, float]:
@@ -63,12 +63,20 @@ def batches(seconds: float) -> dict[str, dict[str, float]]:
     cases = {
         "ViT-B on 20,000 chips": (20_000, full, chips(20_000)),
         "200 ViT-B sub-networks x 100 chips": (20_000, some * 100, chips(20_000)),
-        "200 MobileNetV3 sub-networks x 50 chips": (10_000, sub_networks("ofa-mobilenetv3", 200) * 50, chips(10_000)),
+        "200 MobileNetV3 sub-networks x 50 chips": (
+            10_000,
+            sub_networks("ofa-mobilenetv3", 200) * 50,
+            chips(10_000),
+        ),
     }
     result = {}
     for name, (pairs, workloads, table) in cases.items():
         wall, cpu = best_seconds(lambda w=workloads, t=table: simulate_batch(w, t), seconds)
-        result[name] = {"per_second": pairs / wall, "per_cpu_second": pairs / cpu, "ms_each": 1e3 * wall / pairs}
+        result[name] = {
+            "per_second": pairs / wall,
+            "per_cpu_second": pairs / cpu,
+            "ms_each": 1e3 * wall / pairs,
+        }
     fresh = count(start=1)
     singles = {
         "one ViT-B, a chip seen before": lambda: simulate(full, BASELINE),
@@ -87,16 +95,26 @@ def memory() -> dict[str, float]:
     for pairs in (10_000, 100_000):
         result = simulate_batch(workload, chips(pairs))
         peaks[f"{pairs} pairs, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        peaks[f"{pairs} pairs, MB of results"] = sum(values.nbytes for values in result.values()) / 2**20
+        peaks[f"{pairs} pairs, MB of results"] = (
+            sum(values.nbytes for values in result.values()) / 2**20
+        )
     return peaks
 
 
 def zigzag() -> dict[str, float]:
     """One ViT-B on one chip, every unique layer once, as ``cimbo simulate --simulator zigzag`` runs it."""
-    from cimbo.evaluators.zigzag import ZigZag
+    from cimbo.evaluation.simulators.zigzag import ZigZag
 
     family = network("vit-b")
-    chip = {**BASELINE, "planes": 1, "columns_per_adc": 1, "cols": 1024, "macros_per_pe": 1, "pes": 1, "buffer_mb": 2}
+    chip = {
+        **BASELINE,
+        "planes": 1,
+        "columns_per_adc": 1,
+        "cols": 1024,
+        "macros_per_pe": 1,
+        "pes": 1,
+        "buffer_mb": 2,
+    }
     wall, cpu = best_seconds(lambda: ZigZag().simulate(family.workload(family.largest()), chip), 0)
     return {"per_second": 1 / wall, "per_cpu_second": 1 / cpu, "ms_each": 1e3 * wall}
 
@@ -115,11 +133,15 @@ def main() -> None:
     if options.zigzag:
         slow = rows["ZigZag, ViT-B on one chip"]["per_cpu_second"]
         names = [name for name in rows if name.startswith(("ViT-B on", "200 ViT-B"))]
-        report["times_faster_than_zigzag"] = {name: rows[name]["per_cpu_second"] / slow for name in names}
+        report["times_faster_than_zigzag"] = {
+            name: rows[name]["per_cpu_second"] / slow for name in names
+        }
         for name, ratio in report["times_faster_than_zigzag"].items():
             print(f"{name}: {ratio:,.0f} times as many a CPU second as ZigZag")
     print(json.dumps(report["memory"]))
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    Path(__file__).with_suffix(".json").write_text(
+        json.dumps(report, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

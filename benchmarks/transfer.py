@@ -29,23 +29,36 @@ import numpy as np
 
 import predictors
 from cimbo import Choice, SearchSpace, Study
-from cimbo.cli.warm import bundles, views
-from cimbo.config import preset
-from cimbo.evaluators.joint import JointEvaluator
-from cimbo.evaluators.simulators import simulator
-from cimbo.guidance import Guidance
-from cimbo.networks import network
-from cimbo.pareto import hypervolume
-from cimbo.surrogates import Inputs
+from cimbo.config.study_config import preset
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.simulators import simulator
+from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.surrogates import Inputs
+from cimbo.problem.pareto import hypervolume
+from cimbo.session.warm_start import bundles, views
+from cimbo.workloads import network
 
 OLDER = {
-    "rows": [64, 128], "cols": [64, 128], "macros_per_pe": [1, 2, 4], "pes": [4, 8, 16], "adc_bits": [4, 6, 8],
-    "columns_per_adc": [4, 8], "buffer_mb": [0.25, 0.5, 1], "buffer_bw": [256, 512, 1024], "dram_bw": [32, 64, 128],
-}  # fmt: skip
+    "rows": [64, 128],
+    "cols": [64, 128],
+    "macros_per_pe": [1, 2, 4],
+    "pes": [4, 8, 16],
+    "adc_bits": [4, 6, 8],
+    "columns_per_adc": [4, 8],
+    "buffer_mb": [0.25, 0.5, 1],
+    "buffer_bw": [256, 512, 1024],
+    "dram_bw": [32, 64, 128],
+}
 OLDER_FIXED = {"planes": 1, "noc_bw": 512, "vector_lanes": 64, "node_nm": 40}
 PROBLEM = preset("fmnist-vit").problem
 BATCH = 20
-WEIGHT = dict(zip(PROBLEM.space.names, np.random.default_rng(7).normal(0, 0.4, len(PROBLEM.space.names)), strict=True))
+WEIGHT = dict(
+    zip(
+        PROBLEM.space.names,
+        np.random.default_rng(7).normal(0, 0.4, len(PROBLEM.space.names)),
+        strict=True,
+    )
+)
 
 
 class Formula:
@@ -58,8 +71,14 @@ class Formula:
 
     def measure(self, design: dict[str, Any], part: str = "validation") -> float:
         macs = network("fmnist-vit").workload(design).macs
-        own = sum(WEIGHT[c.name] * c.index(design[c.name]) for c in PROBLEM.space.architecture if c.name in design)
-        return float(self.offset + 70 + 20 * macs / (macs + 2e6) + own - 16.0 / 2 ** design["adc_bits"])
+        own = sum(
+            WEIGHT[c.name] * c.index(design[c.name])
+            for c in PROBLEM.space.architecture
+            if c.name in design
+        )
+        return float(
+            self.offset + 70 + 20 * macs / (macs + 2e6) + own - 16.0 / 2 ** design["adc_bits"]
+        )
 
 
 class Evaluator(JointEvaluator):
@@ -80,7 +99,9 @@ def evaluator(offset: float = 0.0, **fixed: Any) -> Evaluator:
 
 def older(folder: Path) -> None:
     """Bundles of accuracy and latency from the older study's samples."""
-    space = SearchSpace(PROBLEM.space.architecture, [Choice(name, values) for name, values in OLDER.items()])
+    space = SearchSpace(
+        PROBLEM.space.architecture, [Choice(name, values) for name, values in OLDER.items()]
+    )
     measure = evaluator(-2.0, **OLDER_FIXED)
     known = views(measure)
     with Study.open(None, space, PROBLEM.objectives) as study:
@@ -99,7 +120,9 @@ def search(priors: dict[str, Any], budget: int, seed: int) -> list[float]:
     measure = evaluator()
     area = {"area_mm2": measure.exact()["area_mm2"]}
     guidance = Guidance(area, views(measure), "gp", priors)
-    with Study.open(None, PROBLEM.space, PROBLEM.objectives, PROBLEM.constraints, seed=seed) as study:
+    with Study.open(
+        None, PROBLEM.space, PROBLEM.objectives, PROBLEM.constraints, seed=seed
+    ) as study:
         study.optimize(measure, budget, BATCH, guidance=guidance)
         records = study.evaluations()
     reference = PROBLEM.reference()
@@ -115,10 +138,14 @@ def needed(course: list[float], goal: float) -> int | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=100)
-    parser.add_argument("--warm", type=int, default=60, help="evaluations of the study that starts from bundles")
+    parser.add_argument(
+        "--warm", type=int, default=60, help="evaluations of the study that starts from bundles"
+    )
     asked = parser.parse_args()
     command = shlex.join(["python", "benchmarks/transfer.py", *sys.argv[1:]])
     start, results = time.process_time(), []
@@ -129,12 +156,18 @@ def main() -> None:
     for seed in range(asked.seeds):
         cold, warm = search({}, asked.budget, seed), search(known, asked.warm, seed)
         row = {"seed": seed, "needed": needed(warm, cold[-1])}
-        row |= {f"cold_{n}": cold[n - 1] for n in (25, 50, asked.budget)} | {f"warm_{n}": warm[n - 1] for n in (25, 50)}
+        row |= {f"cold_{n}": cold[n - 1] for n in (25, 50, asked.budget)} | {
+            f"warm_{n}": warm[n - 1] for n in (25, 50)
+        }
         results.append(row)
         print(json.dumps(row), f"{time.process_time() - start:.0f} CPU s", flush=True)
         reached = [r["needed"] if r["needed"] is not None else np.inf for r in results]
         median = float(np.median(reached))
-        report = {"command": command, "budget": asked.budget, "median_needed": median if np.isfinite(median) else None}
+        report = {
+            "command": command,
+            "budget": asked.budget,
+            "median_needed": median if np.isfinite(median) else None,
+        }
         text = json.dumps(report | {"seeds": results}, indent=1)
         Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     print(f"median: {median:g} evaluations for the hypervolume of {asked.budget}")

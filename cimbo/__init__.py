@@ -11,17 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cimbo.errors import BadInput
-    from cimbo.guidance import Guidance
-    from cimbo.loop import Study
-    from cimbo.objectives import Candidate, Constraint, Objective
-    from cimbo.space import Choice, SearchSpace
+    from cimbo.optimizer.options import Guidance
+    from cimbo.problem.objectives import Candidate, Constraint, Objective
+    from cimbo.problem.space import Choice, SearchSpace
+    from cimbo.study.study import Study
 
 __version__ = "0.1.0"
-__all__ = ["BadInput", "Candidate", "Choice", "Constraint", "Guidance", "Objective", "SearchSpace", "Study"]
+__all__ = [
+    "BadInput",
+    "Candidate",
+    "Choice",
+    "Constraint",
+    "Guidance",
+    "Objective",
+    "SearchSpace",
+    "Study",
+]
 _HOMES = {
-    "BadInput": "errors", "Candidate": "objectives", "Choice": "space", "Constraint": "objectives", "Guidance": "guidance",
-    "Objective": "objectives", "SearchSpace": "space", "Study": "loop",
-}  # fmt: skip
+    "BadInput": "errors",
+    "Candidate": "problem.objectives",
+    "Choice": "problem.space",
+    "Constraint": "problem.objectives",
+    "Guidance": "optimizer.options",
+    "Objective": "problem.objectives",
+    "SearchSpace": "problem.space",
+    "Study": "study.study",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,4 +13,8 @@ def path(name: str) -> Path:
     for root in _ROOTS:
         if (root / name).exists():
             return root / name
-    raise BadInput(name, "is not among the shipped data files", "reinstall cimbo, or check out the whole repository")
+    raise BadInput(
+        name,
+        "is not among the shipped data files",
+        "reinstall cimbo, or check out the whole repository",
+    )

@@ -32,7 +32,10 @@ class Accuracy(Protocol):
 
 
 def find(
-    group: str, name: str, built_in: Mapping[str, Callable[..., T]], options: Mapping[str, Any] | None = None
+    group: str,
+    name: str,
+    built_in: Mapping[str, Callable[..., T]],
+    options: Mapping[str, Any] | None = None,
 ) -> T:
     """The plug-in ``name``: one of ``built_in``, or of the entry points ``cimbo.<group>``, called with ``options``.
 
@@ -52,5 +55,7 @@ def _made(where: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:
     try:
         signature(make).bind(**options)
     except TypeError as error:
-        raise BadInput(where, f"cannot take these options ({error})", "correct [network.options]") from None
+        raise BadInput(
+            where, f"cannot take these options ({error})", "correct [network.options]"
+        ) from None
     return make(**options)

@@ -16,13 +16,23 @@ import predictors
 from predictors import Feature, Schema
 
 BLOCKS = range(16)
-GENES = {"depth": (8, 12, 16), **{f"kernel_{i}": (3, 5, 7) for i in BLOCKS}, "activation": ("relu", "swish")}
+GENES = {
+    "depth": (8, 12, 16),
+    **{f"kernel_{i}": (3, 5, 7) for i in BLOCKS},
+    "activation": ("relu", "swish"),
+}
 
 
 def canonical(design: dict) -> dict:
     """Blocks beyond the depth do not exist, so their genes are absent: equal networks, equal rows."""
-    kept = {k: v for k, v in design.items() if not k.startswith("kernel_") or int(k[7:]) < design["depth"]}
-    return kept | {"log_macs": float(np.log(sum(v**2 for k, v in kept.items() if k.startswith("kernel_"))))}
+    kept = {
+        k: v
+        for k, v in design.items()
+        if not k.startswith("kernel_") or int(k[7:]) < design["depth"]
+    }
+    return kept | {
+        "log_macs": float(np.log(sum(v**2 for k, v in kept.items() if k.startswith("kernel_"))))
+    }
 
 
 def measure(design: dict) -> float:
@@ -34,10 +44,15 @@ def measure(design: dict) -> float:
 
 
 SCHEMA = Schema(
-    (Feature("depth", "ordinal", GENES["depth"]), *(Feature(f"kernel_{i}", "ordinal", (3, 5, 7)) for i in BLOCKS),
-     Feature("activation", "nominal", GENES["activation"]), Feature("log_macs", "numeric")),
-    "accuracy", "%",
-)  # fmt: skip
+    (
+        Feature("depth", "ordinal", GENES["depth"]),
+        *(Feature(f"kernel_{i}", "ordinal", (3, 5, 7)) for i in BLOCKS),
+        Feature("activation", "nominal", GENES["activation"]),
+        Feature("log_macs", "numeric"),
+    ),
+    "accuracy",
+    "%",
+)
 
 
 def random_design(rng: random.Random) -> dict:
@@ -59,7 +74,9 @@ def search(budget: int = 80, batch: int = 5, seed: int = 0) -> list[tuple[dict, 
     while len(seen) < budget:
         model = predictors.fit(seen, values, SCHEMA, kind="gp")
         best = sorted(zip(values, range(len(seen)), strict=True), reverse=True)[:10]
-        pool = [mutant(seen[rng.choice(best)[1]], rng) for _ in range(200)] + [random_design(rng) for _ in range(100)]
+        pool = [mutant(seen[rng.choice(best)[1]], rng) for _ in range(200)] + [
+            random_design(rng) for _ in range(100)
+        ]
         pool = [c for c in map(canonical, pool) if c not in seen]
         samples = model.sample(pool, batch, seed=len(seen))
         for i in dict.fromkeys(samples.argmax(axis=1).tolist()):

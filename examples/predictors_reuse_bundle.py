@@ -17,16 +17,28 @@ import numpy as np
 import predictors
 from predictors import Feature, Schema
 
-NETWORK = (*(Feature(f"kernel_{i}", "ordinal", (3, 5, 7)) for i in range(6)), Feature("log_macs", "numeric"))
+NETWORK = (
+    *(Feature(f"kernel_{i}", "ordinal", (3, 5, 7)) for i in range(6)),
+    Feature("log_macs", "numeric"),
+)
 OLD_CHIP = (Feature("rows", "ordinal", (64, 128)), Feature("adc_bits", "ordinal", (4, 6, 8)))
-NEW_CHIP = (Feature("rows", "ordinal", (64, 128, 256, 512)), OLD_CHIP[1], Feature("buffer", "nominal", ("sram", "edram")))
+NEW_CHIP = (
+    Feature("rows", "ordinal", (64, 128, 256, 512)),
+    OLD_CHIP[1],
+    Feature("buffer", "nominal", ("sram", "edram")),
+)
 
 
 def designs(features: tuple[Feature, ...], n: int, seed: int) -> list[dict]:
     rng = np.random.default_rng(seed)
-    rows = [{f.name: f.values[rng.integers(len(f.values))] for f in features if f.values} for _ in range(n)]
+    rows = [
+        {f.name: f.values[rng.integers(len(f.values))] for f in features if f.values}
+        for _ in range(n)
+    ]
     for row in rows:
-        row["log_macs"] = float(np.log(sum(v**2 for k, v in row.items() if k.startswith("kernel_"))))
+        row["log_macs"] = float(
+            np.log(sum(v**2 for k, v in row.items() if k.startswith("kernel_")))
+        )
     return rows
 
 
@@ -41,8 +53,12 @@ def latency_ms(row: dict) -> float:
 
 def first_team(folder: Path) -> None:
     networks, pairs = designs(NETWORK, 80, 0), designs(NETWORK + OLD_CHIP, 150, 1)
-    measured = predictors.fit(networks, [accuracy(r) for r in networks], Schema(NETWORK, "accuracy", "%"))
-    timed = predictors.fit(pairs, [latency_ms(r) for r in pairs], Schema(NETWORK + OLD_CHIP, "latency", "ms", log=True))
+    measured = predictors.fit(
+        networks, [accuracy(r) for r in networks], Schema(NETWORK, "accuracy", "%")
+    )
+    timed = predictors.fit(
+        pairs, [latency_ms(r) for r in pairs], Schema(NETWORK + OLD_CHIP, "latency", "ms", log=True)
+    )
     predictors.save(measured, folder / "accuracy.cimpred", licence="CC-BY-4.0")
     predictors.save(timed, folder / "latency.cimpred", licence="CC-BY-4.0")
 
@@ -50,7 +66,9 @@ def first_team(folder: Path) -> None:
 def second_team(folder: Path, n: int = 15) -> dict[str, float]:
     """Error of the reused accuracy (points), of latency with and without the old model (share)."""
     pairs, later = designs(NETWORK + NEW_CHIP, n, 2), designs(NETWORK + NEW_CHIP, 300, 3)
-    reused = predictors.load(folder / "accuracy.cimpred")  # reads the genes it knows, ignores the chip's
+    reused = predictors.load(
+        folder / "accuracy.cimpred"
+    )  # reads the genes it knows, ignores the chip's
     schema = Schema(NETWORK + NEW_CHIP, "latency", "ms", log=True)
     old, y = predictors.load(folder / "latency.cimpred"), [latency_ms(r) for r in pairs]
     with_old = predictors.fit(pairs, y, schema, "gp", mean=old)

@@ -50,9 +50,16 @@ _MODULES = {
     "schema": ("Feature", "Schema", "infer"),
     "sklearn_api": ("SklearnPredictor",),
     "validation": (
-        "Report", "Scores", "compare", "grow_forward", "learning_curve", "more_samples", "score", "validate",
+        "Report",
+        "Scores",
+        "compare",
+        "grow_forward",
+        "learning_curve",
+        "more_samples",
+        "score",
+        "validate",
     ),
-}  # fmt: skip
+}
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_WHERE)
 

@@ -36,14 +36,21 @@ class PredictorModel(BotorchModel):
         return torch.Size()
 
     def posterior(
-        self, X: Tensor, output_indices: list[int] | None = None, observation_noise: bool | Tensor = False,
+        self,
+        X: Tensor,
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
         posterior_transform: Any = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Joint posterior at X (..., q, k): event shape (q, m). A tensor of observation noise is not supported."""
         chosen = self.models if output_indices is None else [self.models[i] for i in output_indices]
         encoded = X.detach().cpu().numpy().astype(np.float64)
         normals = [_normal(m, encoded, bool(observation_noise)) for m in chosen]
-        joint = normals[0] if len(normals) == 1 else MultitaskMultivariateNormal.from_independent_mvns(normals)
+        joint = (
+            normals[0]
+            if len(normals) == 1
+            else MultitaskMultivariateNormal.from_independent_mvns(normals)
+        )
         posterior = GPyTorchPosterior(joint)
         return posterior if posterior_transform is None else posterior_transform(posterior)
 
@@ -56,13 +63,19 @@ def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> Pred
 
     Raises PredictorError when there is none or when their features differ: they would read one encoding differently.
     """
-    listed = [models] if isinstance(models, Model) else list(models.values() if isinstance(models, Mapping) else models)
+    listed = (
+        [models]
+        if isinstance(models, Model)
+        else list(models.values() if isinstance(models, Mapping) else models)
+    )
     if not listed:
         raise PredictorError("botorch_model", "no models", "pass at least one fitted predictor")
     for model in listed[1:]:
         if model.schema.features != listed[0].schema.features:
             difference = listed[0].schema.difference(model.schema)
-            raise PredictorError("botorch_model", f"features differ: {difference}", "fit all with one schema")
+            raise PredictorError(
+                "botorch_model", f"features differ: {difference}", "fit all with one schema"
+            )
     return PredictorModel(listed)
 
 
@@ -71,4 +84,6 @@ def _normal(model: Model, encoded: np.ndarray[Any, Any], noise: bool) -> Multiva
     variance = np.diagonal(covariance, axis1=-2, axis2=-1)
     # Repeated rows and small ensembles make the covariance singular, which gpytorch's Cholesky would warn about.
     extra = 1e-8 * variance.mean() + 1e-12 + (model.noise_variance if noise else 0.0)
-    return MultivariateNormal(torch.tensor(mean), torch.tensor(covariance + extra * np.eye(encoded.shape[-2])))
+    return MultivariateNormal(
+        torch.tensor(mean), torch.tensor(covariance + extra * np.eye(encoded.shape[-2]))
+    )

@@ -14,9 +14,18 @@ from predictors.schema import Array
 MEMBERS = 8
 ROUNDS = 80
 _SETTINGS: dict[str, Any] = {
-    "max_depth": 4, "eta": 0.1, "subsample": 0.9, "colsample_bytree": 0.6, "min_child_weight": 2, "lambda": 1.0,
-    "base_score": 0.0, "nthread": 1, "verbosity": 0, "tree_method": "hist", "max_bin": 64,
-}  # fmt: skip
+    "max_depth": 4,
+    "eta": 0.1,
+    "subsample": 0.9,
+    "colsample_bytree": 0.6,
+    "min_child_weight": 2,
+    "lambda": 1.0,
+    "base_score": 0.0,
+    "nthread": 1,
+    "verbosity": 0,
+    "tree_method": "hist",
+    "max_bin": 64,
+}
 
 
 def train(encoded: Array, y: Array, seed: int, weight: Array | None = None) -> Any:
@@ -75,7 +84,9 @@ class Boosted:
         return mean, np.einsum("m...i,m...j->...ij", deviation, deviation, optimize=True)
 
     def state(self) -> State:
-        return State({"noise": self.noise}, {}, {f"member{i}": dump(m) for i, m in enumerate(self.members)})
+        return State(
+            {"noise": self.noise}, {}, {f"member{i}": dump(m) for i, m in enumerate(self.members)}
+        )
 
 
 def _jackknife(each: Array) -> tuple[Array, Array]:

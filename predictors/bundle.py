@@ -36,8 +36,11 @@ _SEAL = b"cimpred sha256:"
 _SEAL_SIZE = len(_SEAL) + 64
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
 _RESTORE: dict[str, Callable[[Schema, State], Core]] = {
-    "gp": gp.restore, "hybrid": hybrid.restore, "posynomial": posynomial.restore, "xgboost": boosted.restore,
-}  # fmt: skip
+    "gp": gp.restore,
+    "hybrid": hybrid.restore,
+    "posynomial": posynomial.restore,
+    "xgboost": boosted.restore,
+}
 _PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")
 
 
@@ -45,10 +48,17 @@ def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> No
     """Write ``model`` to one file, whole or not at all. ``licence``: under which terms the data may be reused."""
     members: dict[str, bytes] = {}
     manifest = {
-        "format": FORMAT, "licence": licence, "versions": _versions(), "model": _describe(model, "", members),
-        "members": {n: {"size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for n, b in members.items()},
-    }  # fmt: skip
-    data = _seal(_pack({"manifest.json": json.dumps(manifest, indent=1, sort_keys=True).encode()} | members))
+        "format": FORMAT,
+        "licence": licence,
+        "versions": _versions(),
+        "model": _describe(model, "", members),
+        "members": {
+            n: {"size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for n, b in members.items()
+        },
+    }
+    data = _seal(
+        _pack({"manifest.json": json.dumps(manifest, indent=1, sort_keys=True).encode()} | members)
+    )
     _write(Path(path), data)
 
 
@@ -64,11 +74,17 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
         model = _build(manifest["model"], "", members)
     except PredictorError as error:
         raise PredictorError(where, str(error), "it was not written by predictors.save") from None
-    except Exception as error:  # whatever a parser raises on content that only a forger can have sealed
-        raise PredictorError(where, f"is malformed ({type(error).__name__})", "save the model again") from None
+    except (
+        Exception
+    ) as error:  # whatever a parser raises on content that only a forger can have sealed
+        raise PredictorError(
+            where, f"is malformed ({type(error).__name__})", "save the model again"
+        ) from None
     difference = schema.difference(model.schema) if schema is not None else ""
     if difference:
-        raise PredictorError(where, f"belongs to another space: {difference}", "fit a model for this space")
+        raise PredictorError(
+            where, f"belongs to another space: {difference}", "fit a model for this space"
+        )
     return model
 
 
@@ -83,9 +99,13 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
         if [type(each) for each in told] != [str, dict, str, dict]:
             raise TypeError
     except PredictorError as error:
-        raise PredictorError(str(path), str(error), "it was not written by predictors.save") from None
+        raise PredictorError(
+            str(path), str(error), "it was not written by predictors.save"
+        ) from None
     except (KeyError, TypeError) as error:
-        raise PredictorError(str(path), f"is malformed ({type(error).__name__})", "save the model again") from None
+        raise PredictorError(
+            str(path), f"is malformed ({type(error).__name__})", "save the model again"
+        ) from None
     return manifest
 
 
@@ -109,13 +129,24 @@ def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str,
         members[f"{prefix}arrays.safetensors"] = pack_arrays(arrays)
     members.update({f"{prefix}{name}.json": data for name, data in state.boosters.items()})
     described: dict[str, Any] = {
-        "kind": model.kind, "schema": model.schema.to_dict(), "schema_sha256": model.schema.fingerprint(),
-        "numbers": dict(state.numbers), "boosters": list(state.boosters), "location": model.location,
-        "scale": model.scale, "widen": model.widen, "why": model.why, "facts": dict(model.facts),
-    }  # fmt: skip
+        "kind": model.kind,
+        "schema": model.schema.to_dict(),
+        "schema_sha256": model.schema.fingerprint(),
+        "numbers": dict(state.numbers),
+        "boosters": list(state.boosters),
+        "location": model.location,
+        "scale": model.scale,
+        "widen": model.widen,
+        "why": model.why,
+        "facts": dict(model.facts),
+    }
     if model.base is not None:
         below = _describe(model.base.model, f"{prefix}base/", members)
-        described["base"] = {"slope": model.base.slope, "intercept": model.base.intercept, "model": below}
+        described["base"] = {
+            "slope": model.base.slope,
+            "intercept": model.base.intercept,
+            "model": below,
+        }
         if math.isfinite(model.base.known):  # not infinite: that is no JSON
             described["base"]["known"] = model.base.known
     return described
@@ -125,7 +156,9 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
     from safetensors.numpy import load as unpack_arrays
 
     if prefix.count("base/") > MAX_BASES:
-        raise PredictorError("base", f"more than {MAX_BASES} older models", "fit a model without so many")
+        raise PredictorError(
+            "base", f"more than {MAX_BASES} older models", "fit a model without so many"
+        )
     schema = Schema.from_dict(described["schema"])
     if schema.fingerprint() != described["schema_sha256"]:
         raise PredictorError("schema", "does not match its fingerprint", "save the model again")
@@ -138,9 +171,26 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
     base = None
     if below is not None:
         older = _build(below["model"], f"{prefix}base/", members)
-        base = Base(older, _finite(below["slope"]), _finite(below["intercept"]), float(below.get("known", math.inf)))
-    scales = (_finite(described["location"]), _finite(described["scale"]), _finite(described["widen"]))
-    model = Model(described["kind"], schema, core, *scales, base, str(described["why"]), dict(described["facts"]))
+        base = Base(
+            older,
+            _finite(below["slope"]),
+            _finite(below["intercept"]),
+            float(below.get("known", math.inf)),
+        )
+    scales = (
+        _finite(described["location"]),
+        _finite(described["scale"]),
+        _finite(described["widen"]),
+    )
+    model = Model(
+        described["kind"],
+        schema,
+        core,
+        *scales,
+        base,
+        str(described["why"]),
+        dict(described["facts"]),
+    )
     # One prediction proves that arrays, trees and schema fit together; better now than in a search.
     mean, var = model.latent(np.zeros((1, len(schema.owners))))
     _finite(mean[0]), _finite(var[0])
@@ -188,21 +238,31 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
     data = _read(Path(path))
     body, seal = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
     if not seal.startswith(_SEAL):
-        raise PredictorError(where, "is not a predictor bundle or is cut short", "copy or save it again")
+        raise PredictorError(
+            where, "is not a predictor bundle or is cut short", "copy or save it again"
+        )
     if seal[len(_SEAL) :] != hashlib.sha256(body).hexdigest().encode():
-        raise PredictorError(where, "is damaged (its sha256 does not match)", "copy or save it again")
+        raise PredictorError(
+            where, "is damaged (its sha256 does not match)", "copy or save it again"
+        )
     try:
         members = _unpack(data)
         manifest = json.loads(members.pop("manifest.json"))
         listed = manifest["members"]
-        whole = listed.keys() == members.keys() and all(_matches(listed[n], b) for n, b in members.items())
+        whole = listed.keys() == members.keys() and all(
+            _matches(listed[n], b) for n, b in members.items()
+        )
         number = int(manifest["format"])
     except PredictorError as error:
         raise PredictorError(where, str(error), "save the model again") from None
     except Exception as error:
-        raise PredictorError(where, f"is malformed ({type(error).__name__})", "save the model again") from None
+        raise PredictorError(
+            where, f"is malformed ({type(error).__name__})", "save the model again"
+        ) from None
     if not 1 <= number <= FORMAT:
-        raise PredictorError(where, f"has format {number}, this release reads up to {FORMAT}", "upgrade predictors")
+        raise PredictorError(
+            where, f"has format {number}, this release reads up to {FORMAT}", "upgrade predictors"
+        )
     if not whole:
         raise PredictorError(where, "members do not match the manifest", "copy or save it again")
     return manifest, members
@@ -212,10 +272,14 @@ def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_FILE:
-            raise PredictorError(str(path), f"is {size} bytes, the limit is {MAX_FILE}", "fit on fewer rows")
+            raise PredictorError(
+                str(path), f"is {size} bytes, the limit is {MAX_FILE}", "fit on fewer rows"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise PredictorError(str(path), f"cannot be read ({error.strerror})", "check the path") from None
+        raise PredictorError(
+            str(path), f"cannot be read ({error.strerror})", "check the path"
+        ) from None
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
@@ -223,16 +287,22 @@ def _unpack(data: bytes) -> dict[str, bytes]:
         entries = archive.infolist()
         names = [e.filename for e in entries]
         if len(entries) > MAX_MEMBERS or len(set(names)) != len(names):
-            raise PredictorError("archive", "has too many or repeated members", "save the model again")
+            raise PredictorError(
+                "archive", "has too many or repeated members", "save the model again"
+            )
         for entry in entries:
             limit = MAX_MANIFEST if entry.filename == "manifest.json" else MAX_FILE
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
-                raise PredictorError("archive", f"member {entry.filename!r} is too large", "save the model again")
+                raise PredictorError(
+                    "archive", f"member {entry.filename!r} is too large", "save the model again"
+                )
         return {e.filename: archive.read(e) for e in entries}
 
 
 def _matches(listed: Mapping[str, Any], data: bytes) -> bool:
-    return bool(listed["size"] == len(data) and listed["sha256"] == hashlib.sha256(data).hexdigest())
+    return bool(
+        listed["size"] == len(data) and listed["sha256"] == hashlib.sha256(data).hexdigest()
+    )
 
 
 def _versions() -> dict[str, str]:

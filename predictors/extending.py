@@ -30,9 +30,19 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
     """
     encoded, target = model.schema.encode(X), np.asarray(y, dtype=np.float64)
     if len(encoded) != len(target) or len(target) < model.facts.get("rows", 0):
-        raise PredictorError("y", f"has {len(target)} values for {len(encoded)} rows", "pass all rows, the old ones first")
+        raise PredictorError(
+            "y",
+            f"has {len(target)} values for {len(encoded)} rows",
+            "pass all rows, the old ones first",
+        )
     modelled = np.log(target) if model.schema.log else target
     base = model.base(model.schema, encoded) if model.base is not None else 0.0
-    task = Task(model.schema, encoded, (modelled - base - model.location) / model.scale, np.zeros(len(target)), seed)
+    task = Task(
+        model.schema,
+        encoded,
+        (modelled - base - model.location) / model.scale,
+        np.zeros(len(target)),
+        seed,
+    )
     core = _EXTENSIONS[model.kind](model.core, task)
     return replace(model, core=core, facts={**model.facts, "rows": len(target)})

@@ -16,8 +16,11 @@ from predictors.model import Base, Model
 from predictors.schema import Array, Schema, fingerprint, infer
 
 FITS: dict[str, Callable[[Task], Fitted]] = {
-    "gp": gp.fit, "hybrid": hybrid.fit, "posynomial": posynomial.fit, "xgboost": boosted.fit,
-}  # fmt: skip
+    "gp": gp.fit,
+    "hybrid": hybrid.fit,
+    "posynomial": posynomial.fit,
+    "xgboost": boosted.fit,
+}
 _OTHERS = 0.97  # another kind must beat the process by 3 % to replace it
 # Held-out rows lie among the others, where a search has been. Where it goes, a sum of products over layers that share genes is
 # two to three times as close as a process of the same held-out error.
@@ -25,9 +28,16 @@ _BEYOND = 1.6
 
 
 def fit(
-    X: Any, y: Any, schema: Schema | None = None, kind: str = "auto", *,
-    noise: Any = None, seed: int = 0, log: bool | None = None, mean: Model | None = None,
-) -> Model:  # fmt: skip
+    X: Any,
+    y: Any,
+    schema: Schema | None = None,
+    kind: str = "auto",
+    *,
+    noise: Any = None,
+    seed: int = 0,
+    log: bool | None = None,
+    mean: Model | None = None,
+) -> Model:
     """Fit a predictor.
 
     X: n rows, as ``Schema.table`` takes them (list of dicts, (n, d) array, data frame); order matters only for
@@ -45,10 +55,14 @@ def fit(
     target = _targets(y)
     schema = _schema(X, target, schema, log)
     if schema.log and (target <= 0).any():
-        raise PredictorError("y", f"row {int(np.argmax(target <= 0))} is not positive", "use log=False")
+        raise PredictorError(
+            "y", f"row {int(np.argmax(target <= 0))} is not positive", "use log=False"
+        )
     encoded = schema.encode(X)
     if len(encoded) != len(target):
-        raise PredictorError("y", f"has {len(target)} values for {len(encoded)} rows", "pass one measurement a row")
+        raise PredictorError(
+            "y", f"has {len(target)} values for {len(encoded)} rows", "pass one measurement a row"
+        )
     data = _Data(schema, encoded, target, _variances(noise, target, schema.log), seed)
     plain = _fit(data, kind, None)
     return plain if mean is None else _with_mean(data, kind, plain, mean)
@@ -103,17 +117,27 @@ def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:
     if missing:
         return replace(plain, why=f"{plain.why}; older model dropped: rows lack {missing[0]!r}")
     unit = Base(old, 1.0, 0.0)(data.schema, data.encoded)
-    candidate = _fit(data, kind, Base.of(old, _line(unit, data.modelled), data.schema, data.encoded))
+    candidate = _fit(
+        data, kind, Base.of(old, _line(unit, data.modelled), data.schema, data.encoded)
+    )
     with_old, without = candidate.facts["error"], plain.facts["error"]
     if not with_old < without:
-        return replace(plain, why=f"{plain.why}; older model dropped: error {with_old:.3g} with, {without:.3g} without")
-    return replace(candidate, why=f"{candidate.why}; older model as mean: error {with_old:.3g}, {without:.3g} without")
+        return replace(
+            plain,
+            why=f"{plain.why}; older model dropped: error {with_old:.3g} with, {without:.3g} without",
+        )
+    return replace(
+        candidate,
+        why=f"{candidate.why}; older model as mean: error {with_old:.3g}, {without:.3g} without",
+    )
 
 
 def _line(x: Array, y: Array) -> tuple[float, float]:
     """Slope and intercept of y on x; the slope is pulled towards 1 with the weight of four rows."""
     centred, spread = x - x.mean(), float(x.var())
-    slope = (float(centred @ (y - y.mean())) + 4.0 * spread) / max(float(centred @ centred) + 4.0 * spread, 1e-300)
+    slope = (float(centred @ (y - y.mean())) + 4.0 * spread) / max(
+        float(centred @ centred) + 4.0 * spread, 1e-300
+    )
     slope = slope if spread > 0 else 1.0
     return slope, float(y.mean() - slope * x.mean())
 
@@ -130,12 +154,18 @@ def _targets(y: Any) -> Array:
     try:
         target = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
-        raise PredictorError("y", "holds something that is not a number", "pass n numbers") from None
+        raise PredictorError(
+            "y", "holds something that is not a number", "pass n numbers"
+        ) from None
     if target.ndim != 1 or len(target) < 2:
-        raise PredictorError("y", f"has shape {target.shape}, expected (n,), n >= 2", "pass one measurement a row")
+        raise PredictorError(
+            "y", f"has shape {target.shape}, expected (n,), n >= 2", "pass one measurement a row"
+        )
     if not np.isfinite(target).all():
         row = int(np.argmin(np.isfinite(target)))
-        raise PredictorError("y", f"row {row} is {target[row]}", "drop failed evaluations before fitting")
+        raise PredictorError(
+            "y", f"row {row} is {target[row]}", "drop failed evaluations before fitting"
+        )
     return target
 
 
@@ -152,5 +182,7 @@ def _variances(noise: Any, y: Array, log: bool) -> Array:
         return np.zeros(len(y))
     deviation = np.broadcast_to(np.asarray(noise, dtype=np.float64), y.shape)
     if not (np.isfinite(deviation) & (deviation >= 0)).all():
-        raise PredictorError("noise", "is negative or not finite", "pass standard deviations in units of y")
+        raise PredictorError(
+            "noise", "is negative or not finite", "pass standard deviations in units of y"
+        )
     return np.asarray((deviation / y if log else deviation) ** 2)

@@ -27,8 +27,12 @@ from predictors.inputs import Inputs, Local, Sizes, Views
 from predictors.products import Posynomials
 from predictors.schema import Array, Schema
 
-_SCALES = np.array([-1.0, 0.0])  # what is expected of the logarithm of the fine part's variance, and of the coarse one's
-_LINEAR = np.array([0.0, 0.0, 0.0, 0.0, -1.5])  # and of those of ranks, levels, numerics; totals, counts
+_SCALES = np.array(
+    [-1.0, 0.0]
+)  # what is expected of the logarithm of the fine part's variance, and of the coarse one's
+_LINEAR = np.array(
+    [0.0, 0.0, 0.0, 0.0, -1.5]
+)  # and of those of ranks, levels, numerics; totals, counts
 _BASIS = np.array([0.0])  # and of that of a basis
 _STEPS = 50
 _FORWARD_STEPS = 25
@@ -118,7 +122,9 @@ def _start(sizes: Sizes) -> Hyper:
     return Hyper(lengths, _SCALES[: len(sizes.local)], _linear(sizes) - 0.5, -4.0)
 
 
-def objective(data: Inputs, y: Array, known: Array, sizes: Sizes) -> Callable[[Array], tuple[float, Array]]:
+def objective(
+    data: Inputs, y: Array, known: Array, sizes: Sizes
+) -> Callable[[Array], tuple[float, Array]]:
     """Negative log posterior of packed log hyper-parameters and its gradient; ``known``: given noise variances (n,)."""
     from scipy.linalg.lapack import dpotrf, dpotri
 
@@ -140,12 +146,18 @@ def objective(data: Inputs, y: Array, known: Array, sizes: Sizes) -> Callable[[A
         inverse += np.tril(inverse, -1).T
         alpha = inverse @ y
         gap = np.outer(alpha, alpha) - inverse
-        by_length = sum(p.by_length(gap * a, sum(sizes.local)) for a, p in zip(s, near, strict=True))
+        by_length = sum(
+            p.by_length(gap * a, sum(sizes.local)) for a, p in zip(s, near, strict=True)
+        )
         by_scale = [a * np.vdot(gap, p.value) for a, p in zip(s, near, strict=True)]
         by_linear = [weight * np.vdot(gap, gram) for weight, gram in zip(v, grams, strict=True)]
         tilt = (theta - mean) / deviation**2
         gradient = np.concatenate([by_length, by_scale, by_linear, [noise * np.trace(gap)]])
-        value = 0.5 * float(y @ alpha) + float(np.log(np.diag(factor)).sum()) + 0.5 * n * math.log(2 * math.pi)
+        value = (
+            0.5 * float(y @ alpha)
+            + float(np.log(np.diag(factor)).sum())
+            + 0.5 * n * math.log(2 * math.pi)
+        )
         return value + 0.5 * float(((theta - mean) * tilt).sum()), tilt - 0.5 * gradient
 
     return evaluate
@@ -164,7 +176,9 @@ class _Near:
     def of(cls, part: Local, lengthscale: Array) -> _Near:
         z = part.points / np.exp(lengthscale)[part.owners]
         r, decay = matern(z, z)
-        return cls(z, part.owners, (1.0 + r + r * r / 3.0) * decay, (-5.0 / 6.0) * (1.0 + r) * decay)
+        return cls(
+            z, part.owners, (1.0 + r + r * r / 3.0) * decay, (-5.0 / 6.0) * (1.0 + r) * decay
+        )
 
     def by_length(self, gap: Array, n: int) -> Array:
         """(n,) slope of <gap, value> in each log lengthscale, without the (rows, rows, k) array of distances."""
@@ -184,8 +198,14 @@ def learn(views: Views, task: Task, start: Hyper | None = None, steps: int = _ST
     bounds = [(-3.0, 6.0)] * sum(sizes.local) + [(-8.0, 4.0)] * len(sizes.local)
     bounds += [(-9.0, 7.0)] * len(_linear(sizes)) + [(-11.0, 1.0)]
     theta = (start or _start(sizes)).pack()
-    found = minimize(objective(data, y, known, sizes), theta, jac=True, method="L-BFGS-B", bounds=bounds,
-                     options={"maxiter": steps})
+    found = minimize(
+        objective(data, y, known, sizes),
+        theta,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": steps},
+    )
     return Hyper.unpack(found.x, sizes)
 
 
@@ -210,14 +230,18 @@ class GaussianProcess:
     @cached_property
     def slopes(self) -> Array:
         """(l,) posterior mean of the linear parts' coefficients."""
-        return np.asarray((self.alpha @ self.train.linear) * np.exp(self.hyper.linear)[self.train.group])
+        return np.asarray(
+            (self.alpha @ self.train.linear) * np.exp(self.hyper.linear)[self.train.group]
+        )
 
     def centre(self, encoded: Array) -> Array:
         """Latent mean (n,): only the Matern parts need the rows one by one."""
         mean = np.empty(len(encoded))
         for i in range(0, len(encoded), _CHUNK):
             rows = self.views.inputs(encoded[i : i + _CHUNK])
-            mean[i : i + _CHUNK] = local(self.hyper, rows, self.train) @ self.alpha + rows.linear @ self.slopes
+            mean[i : i + _CHUNK] = (
+                local(self.hyper, rows, self.train) @ self.alpha + rows.linear @ self.slopes
+            )
         return np.asarray(mean + self.alpha.sum())
 
     def moments(self, encoded: Array) -> tuple[Array, Array]:
@@ -236,7 +260,9 @@ class GaussianProcess:
         rows = self.views.inputs(encoded)
         cross = kernel(self.hyper, rows, self.train)
         white = cross @ self.whiten.T
-        return cross @ self.alpha, kernel(self.hyper, rows, rows) - white @ np.swapaxes(white, -1, -2)
+        return cross @ self.alpha, kernel(self.hyper, rows, rows) - white @ np.swapaxes(
+            white, -1, -2
+        )
 
     def state(self) -> State:
         arrays = {"shift": self.views.shift, "scale": self.views.scale, "theta": self.hyper.pack()}
@@ -247,7 +273,9 @@ class GaussianProcess:
         return State({"unit": basis.unit}, arrays | {"products": basis.theta}, {})
 
 
-def condition(views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array) -> GaussianProcess:
+def condition(
+    views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array
+) -> GaussianProcess:
     """The posterior for fixed hyper-parameters: (n, k) rows, standardised (n,) targets, given noise variances (n,)."""
     from scipy.linalg import cholesky, solve_triangular
 
@@ -255,8 +283,12 @@ def condition(views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array
     k = kernel(hyper, data, data)
     k[np.diag_indices(len(y))] += math.exp(hyper.noise) + known + _JITTER
     # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
-    whiten = np.ascontiguousarray(solve_triangular(cholesky(k, lower=True), np.eye(len(y)), lower=True))
-    return GaussianProcess(views, hyper, np.ascontiguousarray(encoded), whiten.T @ (whiten @ y), whiten)
+    whiten = np.ascontiguousarray(
+        solve_triangular(cholesky(k, lower=True), np.eye(len(y)), lower=True)
+    )
+    return GaussianProcess(
+        views, hyper, np.ascontiguousarray(encoded), whiten.T @ (whiten @ y), whiten
+    )
 
 
 def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
@@ -274,7 +306,9 @@ def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> G
     """Inverse of ``GaussianProcess.state``."""
     a = state.arrays
     views = Views(schema, a["shift"], a["scale"], basis)
-    return GaussianProcess(views, Hyper.unpack(a["theta"], views.sizes), a["encoded"], a["alpha"], a["whiten"])
+    return GaussianProcess(
+        views, Hyper.unpack(a["theta"], views.sizes), a["encoded"], a["alpha"], a["whiten"]
+    )
 
 
 def fit(task: Task, start: Hyper | None = None, basis: Basis | None = None) -> Fitted:
@@ -293,10 +327,14 @@ def _forward_z(task: Task, basis: Basis | None) -> Array:
     for past, rest in forward(len(task)):
         location, scale = float(task.y[past].mean()), float(task.y[past].std()) or 1.0
         y, known = (task.y[past] - location) / scale, task.known[past] / scale**2
-        first = replace(task, encoded=task.encoded[past], y=y, known=known, scale=task.scale * scale)
+        first = replace(
+            task, encoded=task.encoded[past], y=y, known=known, scale=task.scale * scale
+        )
         views = Views.of(task.schema, first.encoded, basis(first) if basis else None)
         hyper = learn(views, first, steps=_FORWARD_STEPS)
-        mean, var = condition(views, hyper, first.encoded, first.y, first.known).moments(task.encoded[rest])
+        mean, var = condition(views, hyper, first.encoded, first.y, first.known).moments(
+            task.encoded[rest]
+        )
         error = (task.y[rest] - location) / scale - mean
         found.append(error / np.sqrt(var + math.exp(hyper.noise) + task.known[rest] / scale**2))
     return np.concatenate(found)

@@ -51,7 +51,11 @@ class Hybrid:
         return mean + self._trees(encoded), covariance
 
     def state(self) -> State:
-        return State({"weight": self.weight}, self.process.state().arrays, {"trees": boosted.dump(self.booster)})
+        return State(
+            {"weight": self.weight},
+            self.process.state().arrays,
+            {"trees": boosted.dump(self.booster)},
+        )
 
 
 def restore(schema: Any, state: State) -> Hybrid:
@@ -68,7 +72,9 @@ def extend(core: Hybrid, task: Task) -> Hybrid:
     old = len(core.process.alpha)
     rest = task.y[old:] - core._trees(task.encoded[old:])
     first = gp.targets(core.process, task.known[:old])
-    return replace(core, process=gp.extend(core.process, replace(task, y=np.concatenate([first, rest]))))
+    return replace(
+        core, process=gp.extend(core.process, replace(task, y=np.concatenate([first, rest])))
+    )
 
 
 def fit(task: Task) -> Fitted:
@@ -87,7 +93,9 @@ def fit(task: Task) -> Fitted:
     if _error(task, alone.held_out) <= _error(task, rest.held_out + weight * held_out):
         return replace(alone, core=Hybrid(booster, 0.0, alone.core))
     assert isinstance(rest.core, gp.GaussianProcess)
-    return Fitted(Hybrid(booster, weight, rest.core), rest.held_out + weight * held_out, rest.forward)
+    return Fitted(
+        Hybrid(booster, weight, rest.core), rest.held_out + weight * held_out, rest.forward
+    )
 
 
 def _error(task: Task, held_out: Array) -> float:
@@ -102,4 +110,6 @@ def _ridge_held_out(task: Task) -> Array:
     from sklearn.model_selection import cross_val_predict
 
     linear = Views.of(task.schema, task.encoded).inputs(task.encoded).linear
-    return np.asarray(cross_val_predict(RidgeCV(np.logspace(-4, 2, 13)), linear, task.y, cv=list(task.folds())))
+    return np.asarray(
+        cross_val_predict(RidgeCV(np.logspace(-4, 2, 13)), linear, task.y, cv=list(task.folds()))
+    )

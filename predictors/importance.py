@@ -39,7 +39,10 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
         if X is not None:
             encoded = model.schema.encode(X)
             found["shap"] = _by(owners, np.sum([_shap(t, encoded) for t in trees], axis=0))
-    return {measure: dict(zip(model.schema.names, _shares(v), strict=True)) for measure, v in found.items()}
+    return {
+        measure: dict(zip(model.schema.names, _shares(v), strict=True))
+        for measure, v in found.items()
+    }
 
 
 def picture(models: Mapping[str, Model], path: str | os.PathLike[str]) -> None:
@@ -62,11 +65,15 @@ def draw(columns: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str
     for i, (name, column) in enumerate(columns.items()):
         x, most = _LEFT + 4 * _CELL * i, max(column.values()) or 1.0
         lines.append(_text(x + 2 * _CELL, _TOP - 8, name, "middle"))
-        lines += [_cell(x, _TOP + _CELL * j, column.get(f, 0.0), most) for j, f in enumerate(features)]
+        lines += [
+            _cell(x, _TOP + _CELL * j, column.get(f, 0.0), most) for j, f in enumerate(features)
+        ]
     try:
         Path(path).write_text("\n".join([*lines, "</svg>\n"]), encoding="utf-8")
     except OSError as error:
-        raise PredictorError(str(path), f"cannot be written ({error.strerror})", "choose another place") from None
+        raise PredictorError(
+            str(path), f"cannot be written ({error.strerror})", "choose another place"
+        ) from None
 
 
 def _cell(x: int, y: int, share: float, most: float) -> str:

@@ -23,9 +23,7 @@ from predictors.schema import Array, Schema
 
 Index = NDArray[np.intp]
 FEW = 3  # features of one name that are learned each for itself, without their total
-SPREAD = (
-    2.0  # what standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1]
-)
+SPREAD = 2.0  # what standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1]
 SHARES = 2.0  # what the share of layers at a level is multiplied by: it hardly strays from its mean
 Group = tuple[int, ...]
 
@@ -47,7 +45,11 @@ class Inputs:
     group: Index
 
     def take(self, rows: Any) -> Inputs:
-        return Inputs(tuple(Local(p.points[rows], p.owners) for p in self.local), self.linear[rows], self.group)
+        return Inputs(
+            tuple(Local(p.points[rows], p.owners) for p in self.local),
+            self.linear[rows],
+            self.group,
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,11 @@ class Views:
     @cached_property
     def sizes(self) -> Sizes:
         d, more = len(self.schema.features), self.basis is not None
-        return Sizes((d, len(self.shared) + len(self._single)), 5, more) if self.shared else Sizes((d,), 3, more)
+        return (
+            Sizes((d, len(self.shared) + len(self._single)), 5, more)
+            if self.shared
+            else Sizes((d,), 3, more)
+        )
 
     def inputs(self, encoded: Array) -> Inputs:
         """Kernel inputs of encoded rows (..., n, k)."""
@@ -146,7 +152,11 @@ class Views:
         blocks = [one[[kind == "ordinal" for kind in kinds]], levels, numeric, numeric]
         if self.shared:
             totals = np.stack([one[list(group)].mean(0) for group in self.shared])
-            counts = np.repeat(totals, [len(self.schema.features[group[0]].values) for group in self.shared], axis=0)
+            counts = np.repeat(
+                totals,
+                [len(self.schema.features[group[0]].values) for group in self.shared],
+                axis=0,
+            )
             blocks += [totals, totals, counts]
         return np.concatenate([*blocks, self.basis.shares] if self.basis is not None else blocks)
 
@@ -156,7 +166,9 @@ class Views:
         one = np.eye(len(self.schema.features))
         if not self.shared:
             return one
-        return np.concatenate([one, [one[list(group)].mean(0) for group in self.shared], one[self._single]])
+        return np.concatenate(
+            [one, [one[list(group)].mean(0) for group in self.shared], one[self._single]]
+        )
 
     @cached_property
     def _single(self) -> list[int]:
@@ -169,8 +181,14 @@ class Views:
         """Encoded columns of the features that no group holds; the lengthscale of each total and of each of those columns."""
         owners = self.schema.owners
         columns = np.flatnonzero(np.isin(owners, self._single))
-        place = len(self.schema.features) + len(self.shared) + np.searchsorted(self._single, owners[columns])
-        return columns, np.concatenate([len(self.schema.features) + np.arange(len(self.shared)), place])
+        place = (
+            len(self.schema.features)
+            + len(self.shared)
+            + np.searchsorted(self._single, owners[columns])
+        )
+        return columns, np.concatenate(
+            [len(self.schema.features) + np.arange(len(self.shared)), place]
+        )
 
     @cached_property
     def _summing(self) -> Array:

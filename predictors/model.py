@@ -68,7 +68,9 @@ class Base:
 
     def moments(self, schema: Schema, encoded: Array) -> tuple[Array, Array]:
         """The mean as above, and the variance (...) that it adds."""
-        centre, variance = self.model.latent(self._rows(schema, encoded.reshape(-1, encoded.shape[-1])))
+        centre, variance = self.model.latent(
+            self._rows(schema, encoded.reshape(-1, encoded.shape[-1]))
+        )
         stretch = self.slope * self._units(schema, centre)[1]
         mean = self.slope * self._units(schema, centre)[0] + self.intercept
         added = stretch**2 * np.maximum(variance - self.known, 0.0)
@@ -78,7 +80,9 @@ class Base:
         """Covariance (..., q, q) whose diagonal is that variance, correlated as the older model is."""
         if math.isinf(self.known):
             return np.zeros((*encoded.shape[:-1], encoded.shape[-2]))
-        rows = self._rows(schema, encoded.reshape(-1, encoded.shape[-1])).reshape(*encoded.shape[:-1], -1)
+        rows = self._rows(schema, encoded.reshape(-1, encoded.shape[-1])).reshape(
+            *encoded.shape[:-1], -1
+        )
         covariance = self.model.joint(rows)[1]
         variance = np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-300)
         share = np.sqrt(self.moments(schema, encoded)[1] / variance)
@@ -86,14 +90,18 @@ class Base:
 
     def _rows(self, schema: Schema, encoded: Array) -> Array:
         where = [schema.names.index(name) for name in self.model.schema.names]
-        return self.model.schema.encode_table(recode(schema, self.model.schema, schema.decode(encoded)[:, where]))
+        return self.model.schema.encode_table(
+            recode(schema, self.model.schema, schema.decode(encoded)[:, where])
+        )
 
     def _units(self, schema: Schema, centre: Array) -> tuple[Array, Array]:
         """The older model's prediction in the new one's modelled units, and the derivative of that change of units."""
         if self.model.schema.log == schema.log:
             return centre, np.ones_like(centre)
         positive = np.maximum(centre, 1e-300)
-        return (np.log(positive), 1.0 / positive) if schema.log else (np.exp(centre), np.exp(centre))
+        return (
+            (np.log(positive), 1.0 / positive) if schema.log else (np.exp(centre), np.exp(centre))
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,9 @@ class Model:
 
     def saw(self, X: Any, y: Any) -> bool:
         """Whether it was fitted to exactly these rows and measurements."""
-        return self.facts.get("data") == fingerprint(self.schema.encode(X), np.asarray(y, dtype=np.float64))
+        return self.facts.get("data") == fingerprint(
+            self.schema.encode(X), np.asarray(y, dtype=np.float64)
+        )
 
     def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
         """(n_samples, n) joint samples of the noise-free function at n rows, in units of y; equal for equal seeds."""
@@ -154,10 +164,15 @@ class Model:
     def joint(self, encoded: Array) -> tuple[Array, Array]:
         """Mean (..., q) and covariance (..., q, q) of the noise-free function at encoded rows, in modelled units."""
         mean, covariance = self.core.joint(encoded)
-        mean, covariance = mean * self.scale + self.location, covariance * (self.scale * self.widen) ** 2
+        mean, covariance = (
+            mean * self.scale + self.location,
+            covariance * (self.scale * self.widen) ** 2,
+        )
         if self.base is None:
             return mean, covariance
-        return mean + self.base(self.schema, encoded), covariance + self.base.added(self.schema, encoded)
+        return mean + self.base(self.schema, encoded), covariance + self.base.added(
+            self.schema, encoded
+        )
 
     @property
     def noise_variance(self) -> float:
@@ -171,7 +186,9 @@ def recode(new: Schema, old: Schema, table: Array) -> Array:
     for j, f in enumerate(old.features):
         if f.kind == "nominal":
             there = new.features[new.names.index(f.name)].values
-            index = np.array([f.values.index(v) if v in f.values else np.nan for v in there] + [np.nan])
+            index = np.array(
+                [f.values.index(v) if v in f.values else np.nan for v in there] + [np.nan]
+            )
             out[:, j] = index[np.nan_to_num(table[:, j], nan=len(there)).astype(int)]
     return out
 
@@ -183,7 +200,9 @@ def _root(covariance: Array) -> Array:
     size = max(float(np.diag(covariance).mean()), 1e-300)
     for jitter in (1e-9, 1e-7, 1e-5):
         try:
-            return np.asarray(cholesky(covariance + jitter * size * np.eye(len(covariance)), lower=True))
+            return np.asarray(
+                cholesky(covariance + jitter * size * np.eye(len(covariance)), lower=True)
+            )
         except LinAlgError:
             continue
     values, vectors = np.linalg.eigh(covariance)

@@ -32,7 +32,9 @@ def fit(task: Task) -> Fitted:
 
 def _members(task: Task) -> Posynomials:
     """Every member sees every row."""
-    return products.fit(task.schema, task.encoded, task.y, task.scale, np.ones((MEMBERS, len(task))), task.seed)
+    return products.fit(
+        task.schema, task.encoded, task.y, task.scale, np.ones((MEMBERS, len(task))), task.seed
+    )
 
 
 def _held_out(task: Task, hyper: gp.Hyper) -> Array:
@@ -53,5 +55,9 @@ def restore(schema: Schema, state: State) -> gp.GaussianProcess:
     """Inverse of ``GaussianProcess.state``."""
     if "products" not in state.arrays:
         return gp.restore(schema, state)
-    layout = Layout(schema, *(state.arrays[name][: len(schema.owners)] for name in ("shift", "scale")))
-    return gp.restore(schema, state, Posynomials(layout, state.arrays["products"], state.numbers["unit"]))
+    layout = Layout(
+        schema, *(state.arrays[name][: len(schema.owners)] for name in ("shift", "scale"))
+    )
+    return gp.restore(
+        schema, state, Posynomials(layout, state.arrays["products"], state.numbers["unit"])
+    )

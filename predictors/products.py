@@ -27,11 +27,16 @@ from predictors.schema import Array, Feature, Schema
 FEWEST = 3  # layers of which a group must have more
 TERMS = 4  # products a layer
 STEPS = 40
-SEGMENTS = 12  # stretches of layers with a b of their own: in a network of hundreds neighbours share it
+SEGMENTS = (
+    12  # stretches of layers with a b of their own: in a network of hundreds neighbours share it
+)
 SPREADS = (2.0, 1.0, 1.0)  # prior deviations of a, of b, and of the exponents
 LEAST = 0.03  # residual below which a fit need not go, as a share of the target's deviation
 MOST = 400  # rows that are fitted
-_START, _CALM = 0.5, 0.7  # share of the prior's deviation at the start; by how much the residual aimed at falls a step
+_START, _CALM = (
+    0.5,
+    0.7,
+)  # share of the prior's deviation at the start; by how much the residual aimed at falls a step
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,11 @@ class Design:
     @property
     def parameters(self) -> tuple[int, int, int]:
         """How many a, b and exponents there are."""
-        return TERMS, TERMS * len(self.segments), TERMS * (self.single.shape[1] + self.layered.shape[2])
+        return (
+            TERMS,
+            TERMS * len(self.segments),
+            TERMS * (self.single.shape[1] + self.layered.shape[2]),
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,9 @@ class Layout:
     def segments(self) -> Array:
         """(segments, layers) 1 where a layer lies in a segment."""
         n = min(self.depth, SEGMENTS)
-        return np.asarray(np.arange(n)[:, None] == np.arange(self.depth) * n // self.depth, dtype=np.float64)
+        return np.asarray(
+            np.arange(n)[:, None] == np.arange(self.depth) * n // self.depth, dtype=np.float64
+        )
 
     @cached_property
     def single(self) -> NDArray[np.intp]:
@@ -107,7 +118,9 @@ class Layout:
             own = x[:, self.column[group]]
             there |= encoded[:, self.column[group]] > 0
             blocks += [own[..., None], np.pad(own, ((0, 0), (1, 0)))[:, :-1, None]]
-        there[:, 0] |= ~there.any(1)  # nothing is shared, or no layer is there: one term says what the rest costs
+        there[:, 0] |= ~there.any(
+            1
+        )  # nothing is shared, or no layer is there: one term says what the rest costs
         return Design(x[:, self.single], np.concatenate(blocks, axis=2), there, self.segments)
 
     def _logarithms(self, encoded: Array) -> Array:
@@ -117,7 +130,9 @@ class Layout:
         rank = encoded[:, columns] * counts
         low = np.minimum(rank.astype(np.intp), counts)
         share, each = rank - low, np.arange(len(columns))
-        x[:, columns] = np.where(rank > 0, table[each, low] * (1.0 - share) + table[each, low + 1] * share, 0.0)
+        x[:, columns] = np.where(
+            rank > 0, table[each, low] * (1.0 - share) + table[each, low + 1] * share, 0.0
+        )
         return x
 
     @cached_property
@@ -139,7 +154,9 @@ class Layout:
         """(p, d) how much of what each exponent multiplies is each feature's, by its variance."""
         one = np.diag([_variance(f) for f in self.schema.features])
         means = [one[group].mean(0) for group in self.groups for _ in range(2)]
-        return np.concatenate([one[self.schema.owners[self.single]], np.reshape(means, (-1, len(one)))])
+        return np.concatenate(
+            [one[self.schema.owners[self.single]], np.reshape(means, (-1, len(one)))]
+        )
 
 
 def _levels(feature: Feature) -> Array:
@@ -152,7 +169,9 @@ def _levels(feature: Feature) -> Array:
 def _variance(feature: Feature) -> float:
     """Of what an exponent multiplies, where every level is as frequent as any other."""
     n = max(len(feature.values), 1)
-    return {"numeric": 1.0, "nominal": (n - 1) / n**2}.get(feature.kind) or float(_levels(feature).var())
+    return {"numeric": 1.0, "nominal": (n - 1) / n**2}.get(feature.kind) or float(
+        _levels(feature).var()
+    )
 
 
 @dataclass(frozen=True)
@@ -209,7 +228,9 @@ def _totals(products: Array) -> Array:
     """(n, 1, m) sums of products (n, depth, m * r)."""
     n, _, width = products.shape
     total = products.sum(1, keepdims=True).reshape(n, 1, width // TERMS, TERMS).sum(3)
-    return np.asarray(np.maximum(total, 1e-300))  # 0 where a step went so wild that other members drown a member
+    return np.asarray(
+        np.maximum(total, 1e-300)
+    )  # 0 where a step went so wild that other members drown a member
 
 
 def _slopes(design: Design, products: Array) -> Array:
@@ -226,7 +247,9 @@ def _slopes(design: Design, products: Array) -> Array:
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in each], axis=2)
 
 
-def fit(schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0) -> Posynomials:
+def fit(
+    schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0
+) -> Posynomials:
     """A member for each row of ``seen`` (members, n), 1 where it may see the row of ``encoded`` (n, k), else 0.
 
     y: (n,) standardised target; ``unit``: what one of its units is in logarithms.
@@ -241,12 +264,18 @@ def fit(schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed
     return Posynomials(layout, _descend(theta, prior, design, target, seen, unit), unit)
 
 
-def _descend(theta: Array, prior: Array, design: Design, target: Array, seen: Array, spread: float) -> Array:
+def _descend(
+    theta: Array, prior: Array, design: Design, target: Array, seen: Array, spread: float
+) -> Array:
     """Levenberg-Marquardt for all members (m, parameters) at once, the residual that is aimed at falling from step to step.
 
     spread: standard deviation of the target.
     """
-    sigma, damping, diagonal = np.full(len(theta), 0.3 * spread), np.full(len(theta), 1e-2), np.arange(len(prior))
+    sigma, damping, diagonal = (
+        np.full(len(theta), 0.3 * spread),
+        np.full(len(theta), 1e-2),
+        np.arange(len(prior)),
+    )
     value, products = _values(theta, design)
     for _ in range(STEPS):
         weight = seen / sigma[:, None] ** 2
@@ -258,7 +287,10 @@ def _descend(theta: Array, prior: Array, design: Design, target: Array, seen: Ar
         new_value, new_products = _values(new, design)
         gain = (weight * ((value - target) ** 2 - (new_value - target) ** 2)).sum(1)
         better = gain + ((theta**2 - new**2) / prior**2).sum(1) > 0
-        theta, value = np.where(better[:, None], new, theta), np.where(better[:, None], new_value, value)
+        theta, value = (
+            np.where(better[:, None], new, theta),
+            np.where(better[:, None], new_value, value),
+        )
         products = np.where(np.repeat(better, TERMS), new_products, products)
         damping = np.clip(np.where(better, damping / 4.0, damping * 6.0), 1e-4, 1e4)
         residual = np.sqrt((seen * (value - target) ** 2).sum(1) / np.maximum(seen.sum(1), 1.0))

@@ -39,11 +39,15 @@ class Feature:
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
         if self.kind not in KINDS:
-            raise PredictorError(where, f"kind {self.kind!r} is unknown", f"use one of {', '.join(KINDS)}")
+            raise PredictorError(
+                where, f"kind {self.kind!r} is unknown", f"use one of {', '.join(KINDS)}"
+            )
         values = tuple(v.item() if isinstance(v, np.generic) else v for v in self.values)
         if self.kind == "ordinal":
             if not all(_is_number(v) for v in values):
-                raise PredictorError(where, "ordinal values must be finite numbers", "use kind 'nominal' for text")
+                raise PredictorError(
+                    where, "ordinal values must be finite numbers", "use kind 'nominal' for text"
+                )
             values = tuple(sorted(values))
         if self.kind == "numeric":
             values = ()
@@ -63,7 +67,9 @@ class Feature:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Feature:
         """Inverse of ``to_dict``. Raises KeyError or TypeError when something is missing or of the wrong type."""
-        return cls(str(data["name"]), str(data["kind"]), tuple(data["values"]), str(data.get("group", "")))
+        return cls(
+            str(data["name"]), str(data["kind"]), tuple(data["values"]), str(data.get("group", ""))
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,9 @@ class Schema:
         object.__setattr__(self, "log", bool(self.log))  # numpy's booleans are no JSON
         names = [f.name for f in self.features]
         if not names or len(set(names)) != len(names):
-            raise PredictorError("schema", "no features or a repeated name", "name each feature once")
+            raise PredictorError(
+                "schema", "no features or a repeated name", "name each feature once"
+            )
         object.__setattr__(self, "_column", {name: i for i, name in enumerate(names)})
 
     @property
@@ -109,7 +117,9 @@ class Schema:
         if is_frame(X):
             return self._from_columns(_frame(X))
         if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
-            return self._from_columns({f.name: [row.get(f.name) for row in X] for f in self.features})
+            return self._from_columns(
+                {f.name: [row.get(f.name) for row in X] for f in self.features}
+            )
         return self._from_array(X)
 
     def encode(self, X: Any) -> Array:
@@ -127,7 +137,9 @@ class Schema:
     def decode(self, encoded: Array) -> Array:
         """The codes behind an encoded matrix, (n, k) -> (n, d); inverse of ``encode_table``."""
         edges = np.cumsum([0] + [f.width for f in self.features])
-        columns = [_decode(f, encoded[:, edges[j] : edges[j + 1]]) for j, f in enumerate(self.features)]
+        columns = [
+            _decode(f, encoded[:, edges[j] : edges[j + 1]]) for j, f in enumerate(self.features)
+        ]
         return np.stack(columns, axis=1)
 
     def fingerprint(self) -> str:
@@ -136,7 +148,13 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         features = [f.to_dict() for f in self.features]
-        return {"features": features, "target": self.target, "unit": self.unit, "log": self.log, "closed": self.closed}
+        return {
+            "features": features,
+            "target": self.target,
+            "unit": self.unit,
+            "log": self.log,
+            "closed": self.closed,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
@@ -146,7 +164,9 @@ class Schema:
             text = (str(data["target"]), str(data["unit"]))
             return cls(features, *text, log=bool(data["log"]), closed=bool(data["closed"]))
         except (KeyError, TypeError) as error:
-            raise PredictorError("schema", f"is malformed ({error})", "save the model again") from None
+            raise PredictorError(
+                "schema", f"is malformed ({error})", "save the model again"
+            ) from None
 
     def difference(self, other: Schema) -> str:
         """What differs in ``other``, in words; empty when nothing does. For refusing a file of another space."""
@@ -156,7 +176,9 @@ class Schema:
             for what in ("target", "unit", "log")
             if getattr(self, what) != getattr(other, what)
         ]
-        found += [f"lacks {n!r}" for n in mine if n not in theirs] + [f"adds {n!r}" for n in theirs if n not in mine]
+        found += [f"lacks {n!r}" for n in mine if n not in theirs] + [
+            f"adds {n!r}" for n in theirs if n not in mine
+        ]
         for name in mine.keys() & theirs.keys():
             if mine[name] != theirs[name]:
                 found.append(f"{name!r} is {_words(theirs[name])}, expected {_words(mine[name])}")
@@ -167,7 +189,9 @@ class Schema:
     def _from_columns(self, columns: Mapping[str, Any]) -> Array:
         missing = [f.name for f in self.features if f.name not in columns]
         if missing:
-            raise PredictorError("X", f"has no column {missing[0]!r}", f"the model needs {', '.join(self.names)}")
+            raise PredictorError(
+                "X", f"has no column {missing[0]!r}", f"the model needs {', '.join(self.names)}"
+            )
         return np.stack([self._codes(f, columns[f.name]) for f in self.features], axis=1)
 
     def _from_array(self, X: Any) -> Array:
@@ -194,7 +218,9 @@ class Schema:
         try:
             numbers = np.array([math.nan if v is None else v for v in column], dtype=np.float64)
         except (TypeError, ValueError):
-            raise PredictorError(f"feature {feature.name!r}", "holds text", "declare it as kind 'nominal'") from None
+            raise PredictorError(
+                f"feature {feature.name!r}", "holds text", "declare it as kind 'nominal'"
+            ) from None
         self._check(feature, numbers, np.asarray(feature.values, dtype=float))
         return numbers
 
@@ -209,7 +235,9 @@ class Schema:
 
     def _refuse(self, feature: Feature, value: Any) -> None:
         allowed = ", ".join(map(str, feature.values)) or "finite numbers"
-        raise PredictorError(f"feature {feature.name!r}", f"value {value} is not allowed", f"allowed: {allowed}")
+        raise PredictorError(
+            f"feature {feature.name!r}", f"value {value} is not allowed", f"allowed: {allowed}"
+        )
 
 
 def fingerprint(encoded: Array, y: Array) -> str:
@@ -236,7 +264,10 @@ def is_frame(X: Any) -> bool:
 
 def _frame(X: Any) -> dict[str, Any]:
     columns = {str(c): X[c].to_numpy() for c in X.columns}
-    return {n: [v if _present(v) else None for v in c] if c.dtype == object else c for n, c in columns.items()}
+    return {
+        n: [v if _present(v) else None for v in c] if c.dtype == object else c
+        for n, c in columns.items()
+    }
 
 
 def _present(value: Any) -> bool:
@@ -255,7 +286,9 @@ def _columns(X: Any) -> dict[str, list[Any]]:
         return {name: [row.get(name) for row in X] for name in names}
     array = np.asarray(X)
     if array.ndim != 2:
-        raise PredictorError("X", f"has shape {array.shape}, expected (n, d)", "pass a two-dimensional array")
+        raise PredictorError(
+            "X", f"has shape {array.shape}, expected (n, d)", "pass a two-dimensional array"
+        )
     return {f"x{j}": list(array[:, j]) for j in range(array.shape[1])}
 
 

@@ -23,7 +23,11 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):
     """
 
     def __init__(
-        self, kind: str = "auto", schema: Schema | None = None, log: bool | None = None, random_state: int = 0
+        self,
+        kind: str = "auto",
+        schema: Schema | None = None,
+        log: bool | None = None,
+        random_state: int = 0,
     ) -> None:
         self.kind = kind
         self.schema = schema
@@ -39,7 +43,9 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):
         else:
             options: dict[str, Any] = {"y_numeric": True, "ensure_min_samples": 2} | _AS_IS
             rows, target = validate_data(self, X, y, **options)
-        self.model_ = fit(_numbers(rows), target, self.schema, self.kind, seed=self.random_state, log=self.log)
+        self.model_ = fit(
+            _numbers(rows), target, self.schema, self.kind, seed=self.random_state, log=self.log
+        )
         if not hasattr(self, "n_features_in_"):
             self.n_features_in_ = len(self.model_.schema.features)
         return self

@@ -58,7 +58,11 @@ def score(y: Any, prediction: Prediction) -> Scores:
         rmse=float(np.sqrt(np.mean(error**2))),
         mape=float(np.mean(np.abs(error) / np.maximum(np.abs(y), 1e-12))),
         r2=1.0 - float((error**2).sum()) / total if total > 0 else math.nan,
-        kendall_tau=float(kendalltau(prediction.mean, y).statistic) if varied else math.nan if total == 0 else 0.0,
+        kendall_tau=float(kendalltau(prediction.mean, y).statistic)
+        if varied
+        else math.nan
+        if total == 0
+        else 0.0,
         coverage_90=float(np.mean((lower <= y) & (y <= upper))),
         sharpness=float(np.mean(upper - lower)),
         n=len(y),
@@ -66,36 +70,59 @@ def score(y: Any, prediction: Prediction) -> Scores:
 
 
 def validate(
-    X: Any, y: Any, kinds: Sequence[str] = KINDS, schema: Schema | None = None, folds: int = 5, seed: int = 0,
-    *, log: bool | None = None, noise: Any = None,
-) -> dict[str, Report]:  # fmt: skip
+    X: Any,
+    y: Any,
+    kinds: Sequence[str] = KINDS,
+    schema: Schema | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    *,
+    log: bool | None = None,
+    noise: Any = None,
+) -> dict[str, Report]:
     """k-fold scores of each kind, every fold fitted from scratch. Arguments as for ``fit``.
 
     Raises PredictorError for fewer than 2 folds or fewer than 2 * folds rows.
     """
     data = Rows.of(X, y, schema, log, noise)
     if folds < 2 or len(data.y) < 2 * folds:
-        raise PredictorError("validate", f"{len(data.y)} rows for {folds} folds", "measure more or use fewer folds")
+        raise PredictorError(
+            "validate", f"{len(data.y)} rows for {folds} folds", "measure more or use fewer folds"
+        )
     return {kind: _report(data, kind, folds, seed) for kind in kinds}
 
 
 def grow_forward(
-    X: Any, y: Any, kind: str = "auto", sizes: Sequence[int] = (50, 100, 200), schema: Schema | None = None,
-    *, seed: int = 0, log: bool | None = None,
-) -> dict[int, Scores]:  # fmt: skip
+    X: Any,
+    y: Any,
+    kind: str = "auto",
+    sizes: Sequence[int] = (50, 100, 200),
+    schema: Schema | None = None,
+    *,
+    seed: int = 0,
+    log: bool | None = None,
+) -> dict[int, Scores]:
     """Train on the first n rows a search met, predict all that it met later, for each n of ``sizes`` that leaves some.
 
     The honest test of a surrogate in a search, whose later rows are unlike its first.
     """
     data = Rows.of(X, y, schema, log, None)
     order = np.arange(len(data.y))
-    return {n: data.held_out(kind, order[:n], order[n:], seed) for n in sizes if 2 <= n < len(order) - 1}
+    return {
+        n: data.held_out(kind, order[:n], order[n:], seed) for n in sizes if 2 <= n < len(order) - 1
+    }
 
 
 def learning_curve(
-    X: Any, y: Any, kind: str = "gp", sizes: Sequence[int] | None = None, schema: Schema | None = None,
-    *, seed: int = 0, log: bool | None = None,
-) -> dict[int, Scores]:  # fmt: skip
+    X: Any,
+    y: Any,
+    kind: str = "gp",
+    sizes: Sequence[int] | None = None,
+    schema: Schema | None = None,
+    *,
+    seed: int = 0,
+    log: bool | None = None,
+) -> dict[int, Scores]:
     """Scores on a fixed fifth of the rows, trained on growing random parts of the others."""
     data = Rows.of(X, y, schema, log, None)
     rest, test = next(iter(split(len(data.y), 5, seed)))
@@ -146,8 +173,12 @@ class Rows:
             schema = Schema(schema.features, schema.target, schema.unit, log, schema.closed)
         table = schema.table(X)
         if len(table) != len(target):
-            raise PredictorError("y", f"has {len(target)} values for {len(table)} rows", "pass one measurement a row")
-        return cls(schema, table, target, None if noise is None else np.broadcast_to(noise, target.shape))
+            raise PredictorError(
+                "y", f"has {len(target)} values for {len(table)} rows", "pass one measurement a row"
+            )
+        return cls(
+            schema, table, target, None if noise is None else np.broadcast_to(noise, target.shape)
+        )
 
     def predict(self, kind: str, train: Any, test: Any, seed: int) -> Prediction:
         noise = self.noise[train] if self.noise is not None else None
@@ -164,7 +195,10 @@ def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
         p = data.predict(kind, train, test, seed)
         centre[test], spread[test] = p.centre, p.spread
     scores = score(data.y, Prediction(centre, spread, data.schema.log))
-    curve = (*_short_curve(data, kind, folds, seed), (len(data.y) * (folds - 1) // folds, scores.kendall_tau))
+    curve = (
+        *_short_curve(data, kind, folds, seed),
+        (len(data.y) * (folds - 1) // folds, scores.kendall_tau),
+    )
     more = more_samples(curve)
     verdict, next_step = _judge(scores, more)
     return Report(**vars(scores), verdict=verdict, next_step=next_step, more=more, curve=curve)
@@ -181,12 +215,28 @@ def _short_curve(data: Rows, kind: str, folds: int, seed: int) -> list[tuple[int
 def _judge(s: Scores, more: int | None) -> tuple[str, str]:
     """Verdict and next step: rank correlation decides, intervals that lie make any predictor weak."""
     if not math.isfinite(s.kendall_tau):
-        return "UNUSABLE", "the measurements do not vary: check the evaluator, or drop this objective"
-    how_many = "more samples alone will not do" if more is None else f"about {more} more samples to reach tau 0.9"
+        return (
+            "UNUSABLE",
+            "the measurements do not vary: check the evaluator, or drop this objective",
+        )
+    how_many = (
+        "more samples alone will not do"
+        if more is None
+        else f"about {more} more samples to reach tau 0.9"
+    )
     if s.kendall_tau < USABLE_TAU:
-        return "UNUSABLE", f"{how_many}: add derived features (MACs, parameters) or lower the measurement noise"
+        return (
+            "UNUSABLE",
+            f"{how_many}: add derived features (MACs, parameters) or lower the measurement noise",
+        )
     if s.kendall_tau < GOOD_TAU:
-        return "WEAK", f"{how_many}: use it, verify every candidate, and add derived features if there are any"
+        return (
+            "WEAK",
+            f"{how_many}: use it, verify every candidate, and add derived features if there are any",
+        )
     if s.coverage_90 < 0.75:
-        return "WEAK", f"ranks well, but its 90 % intervals hold {s.coverage_90:.0%}: measure more before trusting them"
+        return (
+            "WEAK",
+            f"ranks well, but its 90 % intervals hold {s.coverage_90:.0%}: measure more before trusting them",
+        )
     return "OK", "use it; verify what it proposes"

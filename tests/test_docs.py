@@ -27,11 +27,18 @@ def blocks(document):
 
 
 def lines(document):
-    return [line for kind, text in blocks(document) if kind == "sh" for line in text.strip().splitlines()]
+    return [
+        line
+        for kind, text in blocks(document)
+        if kind == "sh"
+        for line in text.strip().splitlines()
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.stem)
-def test_a_document_runs_from_its_first_command_to_its_last(document, tmp_path, monkeypatch, capsys):
+def test_a_document_runs_from_its_first_command_to_its_last(
+    document, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     for kind, text in blocks(document):
         first, _, rest = text.partition("\n")
@@ -44,7 +51,11 @@ def test_a_document_runs_from_its_first_command_to_its_last(document, tmp_path, 
                     done(line, capsys)
         elif kind == "python" and not text.startswith("# file: "):
             told = subprocess.run(
-                [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, check=False
+                [sys.executable, "-c", text],
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
             )
             assert told.returncode == 0, f"{text}\n{told.stderr}"
         elif kind == "toml":
@@ -63,7 +74,9 @@ def done(line, capsys):
 
 def test_the_readme_s_first_front_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    _, _, *later = [text for kind, text in blocks(ROOT / "README.md") if kind == "sh"]  # after the two that CI runs
+    _, _, *later = [
+        text for kind, text in blocks(ROOT / "README.md") if kind == "sh"
+    ]  # after the two that CI runs
     for text in later:
         for line in text.strip().splitlines():
             if MARK not in line:
@@ -83,7 +96,9 @@ def test_what_is_not_run_here_is_run_by_the_test_it_names(document):
                 assert f'"{value}"' in source, f"{file} never runs {command}"
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "README.md", ROOT / "CHANGELOG.md"], ids=lambda d: d.stem)
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, ROOT / "README.md", ROOT / "CHANGELOG.md"], ids=lambda d: d.stem
+)
 def test_links_lead_somewhere_and_commands_exist(document):
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
@@ -103,5 +118,7 @@ def test_every_extra_is_one_that_doctor_knows():
 
     from cimbo.cli.doctor import EXTRAS
 
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     assert set(EXTRAS) == set(extras) - {"test", "lint"}

@@ -1,6 +1,6 @@
 """Draws headline.svg and table.md from the JSON files beside this script.
 
-    python benchmarks/headline/picture.py
+python benchmarks/headline/picture.py
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def bars(study: dict[str, Any], top: float) -> list[str]:
             f'<text x="{LEFT - 12}" y="{y + 13}" class="side">{r["side"]}{" only" if r["side"] != "joint" else ""}</text>',
             f'<rect x="{LEFT}" y="{y + 2}" width="{place(r["speedup"]) - LEFT:.1f}" height="14" fill="{colour}"/>',
             f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y + 9}" y2="{y + 9}" class="interval"/>',
-            *(f'<circle cx="{place(v):.1f}" cy="{y + 9}" r="2.2" class="seed"/>' for v in r["each"]),
+            *(
+                f'<circle cx="{place(v):.1f}" cy="{y + 9}" r="2.2" class="seed"/>'
+                for v in r["each"]
+            ),
             f'<text x="{max(high, place(r["speedup"])) + 8:.1f}" y="{y + 13}">{r["speedup"]:.2f}×</text>',
         ]
     return drawn
@@ -52,11 +55,15 @@ def scale(bottom: float) -> list[str]:
     drawn = []
     for tick in TICKS:
         x = place(tick)
-        drawn.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 22}" y2="{bottom}" class="grid"/>')
+        drawn.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 22}" y2="{bottom}" class="grid"/>'
+        )
         drawn.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="tick">{tick:g}×</text>')
     for claimed, what in ((1.7, "architecture"), (3.1, "joint")):
         x = place(claimed)
-        drawn.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 22}" y2="{bottom}" stroke="{SIDES[what]}" class="claim"/>')
+        drawn.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 22}" y2="{bottom}" stroke="{SIDES[what]}" class="claim"/>'
+        )
         drawn.append(f'<text x="{x:.1f}" y="{TOP - 28}" class="tick">{claimed}×</text>')
     return drawn
 
@@ -82,12 +89,19 @@ def picture(found: list[dict[str, Any]]) -> str:
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    lines = ["| study | accuracy | held besides accuracy | architecture only | hardware only | joint |", "|---" * 6 + "|"]
+    lines = [
+        "| study | accuracy | held besides accuracy | architecture only | hardware only | joint |",
+        "|---" * 6 + "|",
+    ]
     for study in found:
         for held in dict.fromkeys(r["held"] for r in study["speedups"]):
-            cells = [f"{r['speedup']:.2f} [{r['low']:.2f}, {r['high']:.2f}]" for r in rows(study, held)]
+            cells = [
+                f"{r['speedup']:.2f} [{r['low']:.2f}, {r['high']:.2f}]" for r in rows(study, held)
+            ]
             besides = held.removeprefix("accuracy").removeprefix(", ") or "the study's area limit"
-            lines.append(f"| {study['name']} | {study['accuracy']['kind']} | {besides} | {' | '.join(cells)} |")
+            lines.append(
+                f"| {study['name']} | {study['accuracy']['kind']} | {besides} | {' | '.join(cells)} |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -27,14 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from cimbo import Study, attribute
-from cimbo.attribute import SIDES, Gain, Point, Pool, Rules
+from cimbo import Study
+from cimbo.analysis import attribution
+from cimbo.analysis.attribution import SIDES, Gain, Point, Pool, Rules
 from cimbo.cli.search import plain_guidance
-from cimbo.config import Config, preset
-from cimbo.evaluators.joint import JointEvaluator
-from cimbo.networks import network
-from cimbo.objectives import Constraint, Objective, Problem
-from cimbo.store import Record
+from cimbo.config.study_config import Config, preset
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.storage import Record
+from cimbo.workloads import network
 
 HERE = Path(__file__).parent
 INITIAL = 6  # designs before the first surrogate, the baseline among them
@@ -50,7 +51,9 @@ class Shared(JointEvaluator):
     def load(self) -> None:
         for line in self.file.read_text().splitlines() if self.file.exists() else []:
             entry = json.loads(line)
-            (self.tested if entry["part"] == "test" else self.known)[entry["key"]] = entry["accuracy"]
+            (self.tested if entry["part"] == "test" else self.known)[entry["key"]] = entry[
+                "accuracy"
+            ]
 
     def __call__(self, design: dict[str, Any]) -> dict[str, float]:
         key = self._accuracy_key(design)
@@ -86,12 +89,22 @@ class Case:
     def study(self, seed: int, side: str) -> Study:
         p = self.problem
         about = {"config": {"name": self.config.name, "data": dict(self.config.data)}}
-        return Study.open(self.work / f"{seed}-{side}.db", p.space, p.objectives, p.constraints, seed, about=about)
+        return Study.open(
+            self.work / f"{seed}-{side}.db", p.space, p.objectives, p.constraints, seed, about=about
+        )
 
     def fixed(self, side: str) -> dict[str, Any]:
         """The genes that a search of this side leaves as the baseline has them."""
-        other = {"architecture": self.problem.space.hardware, "hardware": self.problem.space.architecture, "joint": ()}
-        return {c.name: self.baseline.params[c.name] for c in other[side] if c.name in self.baseline.params}
+        other = {
+            "architecture": self.problem.space.hardware,
+            "hardware": self.problem.space.architecture,
+            "joint": (),
+        }
+        return {
+            c.name: self.baseline.params[c.name]
+            for c in other[side]
+            if c.name in self.baseline.params
+        }
 
 
 def case(name: str, work: Path, within: float, margin: float) -> Case:
@@ -118,7 +131,9 @@ def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
         guidance = plain_guidance(study, case.config, case.evaluator)
         guidance = replace(guidance, initial=min(guidance.initial, INITIAL))
         if not study.evaluations():
-            study.tell(case.baseline.params, case.baseline.costs)  # every search starts from what is there already
+            study.tell(
+                case.baseline.params, case.baseline.costs
+            )  # every search starts from what is there already
         while (done := len(study.evaluations())) < budget:
             if time.monotonic() > until:
                 return False
@@ -134,42 +149,61 @@ def attributed(case: Case, seed: int, budget: int, within: float) -> tuple[Pool,
     for side in SIDES:
         with case.study(seed, side) as study:
             records[side] = study.evaluations()[:budget]
-    pool = attribute.pool(case.problem.space, case.evaluator, case.baseline, records)
+    pool = attribution.pool(case.problem.space, case.evaluator, case.baseline, records)
     rules = Rules(within, case.config.problem.constraints, lambda p: tested(case, p, within))
-    return pool, attribute.gains(pool, rules)
+    return pool, attribution.gains(pool, rules)
 
 
 def tested(case: Case, point: Point, within: float) -> bool:
     """Whether a winner keeps the baseline's accuracy on test images too, where there are any."""
     if point is case.baseline or not case.evaluator.has_test():
         return True
-    return case.evaluator.on_test(point.params) >= case.evaluator.on_test(case.baseline.params) - within
+    return (
+        case.evaluator.on_test(point.params)
+        >= case.evaluator.on_test(case.baseline.params) - within
+    )
 
 
 def table(case: Case, seeds: Sequence[int], budget: int, within: float) -> dict[str, Any]:
     found = [attributed(case, seed, budget, within) for seed in seeds]
     rows = []
     for same in zip(*(gains for _, gains in found), strict=True):
-        interval = attribute.over_seeds([g.speedup for g in same])
-        rows.append({
-            "held": same[0].held, "side": same[0].side, "speedup": interval.mean, "low": interval.low, "high": interval.high,
-            "each": [g.speedup for g in same],
-            "tried": [tried(case, pool, g, within) for (pool, _), g in zip(found, same, strict=True)],
-            "points": [shown(case, g.point) for g in same],
-        })  # fmt: skip
-    return {"budget_of_each_search": budget, "seeds": list(seeds), "within": within, "speedups": rows}
+        interval = attribution.over_seeds([g.speedup for g in same])
+        rows.append(
+            {
+                "held": same[0].held,
+                "side": same[0].side,
+                "speedup": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+                "each": [g.speedup for g in same],
+                "tried": [
+                    tried(case, pool, g, within) for (pool, _), g in zip(found, same, strict=True)
+                ],
+                "points": [shown(case, g.point) for g in same],
+            }
+        )
+    return {
+        "budget_of_each_search": budget,
+        "seeds": list(seeds),
+        "within": within,
+        "speedups": rows,
+    }
 
 
 def tried(case: Case, pool: Pool, gain: Gain, within: float) -> int:
     """How many measured networks were asked on test images until the winner held: the more, the luckier it is."""
-    rules, held = Rules(within, case.config.problem.constraints), attribute.CONDITIONS[gain.held]
+    rules, held = Rules(within, case.config.problem.constraints), attribution.CONDITIONS[gain.held]
     faster = [p for p in pool.sides[gain.side] if p.latency_ms < gain.point.latency_ms]
-    kept = [p for p in faster if attribute.keeps(p, pool.baseline, rules, held)]
+    kept = [p for p in faster if attribution.keeps(p, pool.baseline, rules, held)]
     return 1 + len({case.evaluator._accuracy_key(p.params) for p in kept})
 
 
 def shown(case: Case, point: Point) -> dict[str, Any]:
-    metrics = {"accuracy": point.accuracy, **{k: point.costs[k] for k in ("latency_ms", "energy_uj", "area_mm2")}}
+    metrics = {
+        "accuracy": point.accuracy,
+        **{k: point.costs[k] for k in ("latency_ms", "energy_uj", "area_mm2")},
+    }
     if case.evaluator.has_test():
         metrics["accuracy_test"] = case.evaluator.on_test(point.params)
     return {"params": point.params, "metrics": metrics}
@@ -187,20 +221,30 @@ def verdicts(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("preset")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--budgets", default="60", help="evaluations of each search, in stages: 24,48,72")
+    parser.add_argument(
+        "--budgets", default="60", help="evaluations of each search, in stages: 24,48,72"
+    )
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--within", type=float, default=0.3)
     parser.add_argument("--margin", type=float, default=0.15)
-    parser.add_argument("--work", type=Path, default=None, help="studies and measured accuracies [headline-PRESET]")
+    parser.add_argument(
+        "--work", type=Path, default=None, help="studies and measured accuracies [headline-PRESET]"
+    )
     asked = parser.parse_args()
     until = time.monotonic() + 60 * asked.minutes
-    started = case(asked.preset, asked.work or Path(f"headline-{asked.preset}"), asked.within, asked.margin)
+    started = case(
+        asked.preset, asked.work or Path(f"headline-{asked.preset}"), asked.within, asked.margin
+    )
     seeds = list(range(asked.seeds))
     for budget in map(int, asked.budgets.split(",")):
-        complete = all(search(started, seed, side, budget, until) for side in reversed(SIDES) for seed in seeds)
+        complete = all(
+            search(started, seed, side, budget, until) for side in reversed(SIDES) for seed in seeds
+        )
         if not complete:
             print(f"time is up before {budget} evaluations of every search")
             break
@@ -212,16 +256,23 @@ def write(asked: argparse.Namespace, case: Case, answer: dict[str, Any]) -> None
     minutes = f" --minutes {asked.minutes:g}" if np.isfinite(asked.minutes) else ""
     document = {
         "command": f"python benchmarks/headline/study.py {asked.preset} {options}{minutes}",
-        "accuracy": case.config.standing(), "measured_accuracies": len(case.evaluator.known),
+        "accuracy": case.config.standing(),
+        "measured_accuracies": len(case.evaluator.known),
         "baseline": shown(case, case.baseline) | {"chip": case.config.baseline()},
-        **answer, "asked": verdicts(answer["speedups"]),
-    }  # fmt: skip
+        **answer,
+        "asked": verdicts(answer["speedups"]),
+    }
     (HERE / f"{asked.preset}.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(f"{asked.preset}, {answer['budget_of_each_search']} evaluations of each search, {len(answer['seeds'])} seeds "
-          f"({case.config.standing()['kind']})")  # fmt: skip
+    print(
+        f"{asked.preset}, {answer['budget_of_each_search']} evaluations of each search, {len(answer['seeds'])} seeds "
+        f"({case.config.standing()['kind']})"
+    )
     for r in answer["speedups"]:
         each = ", ".join(f"{v:.2f}" for v in r["each"])
-        print(f"  {r['held']:24} {r['side']:13} {r['speedup']:6.2f}x  [{r['low']:.2f}, {r['high']:.2f}]  {each}", flush=True)
+        print(
+            f"  {r['held']:24} {r['side']:13} {r['speedup']:6.2f}x  [{r['low']:.2f}, {r['high']:.2f}]  {each}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cimbo.config import preset
+from cimbo.config.study_config import preset
 
 HERE = Path(__file__).parent
 
@@ -35,14 +35,31 @@ def main(name: str, images: int) -> None:
             continue
         for seed, speedup, point in zip(study["seeds"], row["each"], row["points"], strict=True):
             lacks = baseline["metrics"]["accuracy_test"] - point["metrics"]["accuracy_test"]
-            about = {"side": row["side"], "seed": seed, "speedup": round(speedup, 2), "lacks": round(lacks, 2)}
-            found.append(about | {"exact_difference": difference(json.dumps(point["params"], sort_keys=True))})
+            about = {
+                "side": row["side"],
+                "seed": seed,
+                "speedup": round(speedup, 2),
+                "lacks": round(lacks, 2),
+            }
+            found.append(
+                about
+                | {"exact_difference": difference(json.dumps(point["params"], sort_keys=True))}
+            )
             print(found[-1], flush=True)
     at_baseline = difference(json.dumps(baseline["params"], sort_keys=True))
     more = float(np.mean([at_baseline - f["exact_difference"] for f in found]))
-    print(f"baseline {at_baseline:+.2f}; the exact form costs winners {more:.2f} points more on average")
-    document = {"command": f"python benchmarks/headline/winners.py {name} --images {images}", "images": images}
-    document |= {"within": study["within"], "baseline_exact_difference": at_baseline, "winners": found}
+    print(
+        f"baseline {at_baseline:+.2f}; the exact form costs winners {more:.2f} points more on average"
+    )
+    document = {
+        "command": f"python benchmarks/headline/winners.py {name} --images {images}",
+        "images": images,
+    }
+    document |= {
+        "within": study["within"],
+        "baseline_exact_difference": at_baseline,
+        "winners": found,
+    }
     (HERE / f"winners-{name}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -20,13 +20,28 @@ from cimbo.errors import BadInput
 
 _COMMANDS = {
     "demo": "demo",
-    "optimize": "search", "fit-predictors": "search", "pareto": "view", "show": "view", "status": "view",
-    "report": "report", "plot": "report",
-    "export": "export", "simulate": "chip", "explain": "explain", "presets": "chip", "train-supernet": "train",
-    "robust": "decision", "portfolio": "decision", "init": "start", "doctor": "doctor", "completion": "completion",
+    "optimize": "search",
+    "fit-predictors": "search",
+    "pareto": "view",
+    "show": "view",
+    "status": "view",
+    "report": "report",
+    "plot": "report",
+    "export": "export",
+    "simulate": "chip",
+    "explain": "explain",
+    "presets": "chip",
+    "train-supernet": "train",
+    "robust": "decision",
+    "portfolio": "decision",
+    "init": "start",
+    "doctor": "doctor",
+    "completion": "completion",
     "attribute": "attribute",
-    "import": "intake", "predictors": "predictors", "compare": "compare",
-}  # fmt: skip
+    "import": "intake",
+    "predictors": "predictors",
+    "compare": "compare",
+}
 
 
 class _Lazy(click.Group):
@@ -47,7 +62,9 @@ class _Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
             near = get_close_matches(args[0], _COMMANDS, 2)
-            ctx.fail(f"No such command '{args[0]}'" + (f", perhaps {' or '.join(near)}" if near else ""))
+            ctx.fail(
+                f"No such command '{args[0]}'" + (f", perhaps {' or '.join(near)}" if near else "")
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -58,7 +75,9 @@ class _Lazy(click.Group):
 def summary(name: str) -> str:
     """The first sentence of a command's docstring, found without importing its module."""
     tree = _tree(_COMMANDS[name])
-    function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == _function(name))
+    function = next(
+        n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == _function(name)
+    )
     text = " ".join((ast.get_docstring(function) or "").split("\n\n")[0].split())
     return text.split(". ")[0].rstrip(".") + "."
 
@@ -70,10 +89,14 @@ def _function(name: str) -> str:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(resources.files("cimbo.cli").joinpath(f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse(
+        resources.files("cimbo.cli").joinpath(f"{module}.py").read_text(encoding="utf-8")
+    )
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__, prog_name="cimbo")
 def cimbo() -> None:
     """Search neural sub-networks and compute-in-memory chips together.
@@ -86,7 +109,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Bad input is one line on stderr."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = cimbo.main(args=words, prog_name="cimbo", standalone_mode=False, obj=shlex.join(["cimbo", *words]))
+        result = cimbo.main(
+            args=words, prog_name="cimbo", standalone_mode=False, obj=shlex.join(["cimbo", *words])
+        )
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -100,7 +125,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"{command}: {message}; see {command} --help", err=True)
         return 2
     except click.ClickException as error:
-        click.echo(f"cimbo: {error.format_message()}; correct it and try again".replace("\n", " "), err=True)
+        click.echo(
+            f"cimbo: {error.format_message()}; correct it and try again".replace("\n", " "),
+            err=True,
+        )
         return 2
     except ValueError as error:
         if not _is_bad_input(error):

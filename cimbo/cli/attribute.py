@@ -9,31 +9,51 @@ from typing import Any
 
 import click
 
-from cimbo import attribute as attribution
-from cimbo.attribute import Gain, Point, Pool, Rules
+from cimbo.analysis import attribution
+from cimbo.analysis.attribution import Gain, Point, Pool, Rules
 from cimbo.cli.options import existing, positive
 from cimbo.cli.output import emit, format_option, genes
 from cimbo.cli.progress import Progress
 from cimbo.cli.search import plain_guidance
-from cimbo.config import Config, from_definition
+from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
-from cimbo.evaluators.joint import JointEvaluator
-from cimbo.loop import Study
-from cimbo.networks import network
-from cimbo.space import Params
-from cimbo.store import Record
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.problem.space import Params
+from cimbo.storage import Record
+from cimbo.study.study import Study
+from cimbo.workloads import network
 
 
 @click.command()
 @click.argument("files", nargs=-1, metavar="[STUDY]...")
-@click.option("--within", type=float, default=0.3, show_default=True, help="Points of accuracy a design may lack.")
-@click.option("--complete", type=int, default=0, metavar="N",
-              help="Also search with the chip fixed and with the network fixed, N evaluations each, in files beside "
-              "the study; the same command resumes.")  # fmt: skip
-@click.option("--test", "measure", is_flag=True, help="Measure winners on test images where that was not done yet.")
-@click.option("--jobs", type=int, default=1, show_default=True, help="Evaluations at a time, with --complete.")
+@click.option(
+    "--within",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Points of accuracy a design may lack.",
+)
+@click.option(
+    "--complete",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Also search with the chip fixed and with the network fixed, N evaluations each, in files beside "
+    "the study; the same command resumes.",
+)
+@click.option(
+    "--test",
+    "measure",
+    is_flag=True,
+    help="Measure winners on test images where that was not done yet.",
+)
+@click.option(
+    "--jobs", type=int, default=1, show_default=True, help="Evaluations at a time, with --complete."
+)
 @format_option
-def attribute(*, files: tuple[str, ...], within: float, complete: int, measure: bool, jobs: int, style: str) -> None:
+def attribute(
+    *, files: tuple[str, ...], within: float, complete: int, measure: bool, jobs: int, style: str
+) -> None:
     """Speed-up over the baseline at its accuracy: architecture only, hardware only, joint.
 
     The baseline is the largest network on the chip that the preset draws. Several studies of one problem (seeds) give
@@ -117,14 +137,27 @@ def _case(file: str, options: Options) -> Case:
         baseline = _point(evaluator, _canonical(study, {**largest, **drawn}))
         tests = Unseen(study, evaluator, options.test)
         tests.load()
-        records = {"joint": study.evaluations(), **_restricted(file, study, (config, evaluator, baseline), options)}
+        records = {
+            "joint": study.evaluations(),
+            **_restricted(file, study, (config, evaluator, baseline), options),
+        }
         pool = attribution.pool(study.problem.space, evaluator, baseline, records)
-        rules = Rules(options.within, study.problem.constraints, _confirmation(tests, baseline, options.within))
+        rules = Rules(
+            options.within,
+            study.problem.constraints,
+            _confirmation(tests, baseline, options.within),
+        )
         gains = attribution.gains(pool, rules)
         return Case(
-            config, study.problem.to_json(), pool, rules, gains, {side: len(found) for side, found in records.items()},
-            tests, _others(study, evaluator, (baseline, records), rules),
-        )  # fmt: skip
+            config,
+            study.problem.to_json(),
+            pool,
+            rules,
+            gains,
+            {side: len(found) for side, found in records.items()},
+            tests,
+            _others(study, evaluator, (baseline, records), rules),
+        )
 
 
 def _exists(file: str) -> str:
@@ -170,14 +203,25 @@ def _restricted(
     for side, genes_ in fixed.items():
         path = Path(file).with_suffix(f".{side}-only.db")
         with Study.open(
-            path, space, study.problem.objectives, study.problem.constraints, study.seed, about=_about(study)
+            path,
+            space,
+            study.problem.objectives,
+            study.problem.constraints,
+            study.seed,
+            about=_about(study),
         ) as whole:
             held = {c.name: baseline.params[c.name] for c in genes_ if c.name in baseline.params}
             restricted = whole.what_if(fixed=held)
             guidance = plain_guidance(restricted, config, evaluator)
             click.echo(f"{side} only: {options.complete} evaluations in {path}", err=True)
             with Progress(len(restricted.evaluations())) as progress:
-                restricted.optimize(evaluator, options.complete, n_jobs=options.jobs, guidance=guidance, listener=progress)
+                restricted.optimize(
+                    evaluator,
+                    options.complete,
+                    n_jobs=options.jobs,
+                    guidance=guidance,
+                    listener=progress,
+                )
             found[side] = restricted.evaluations()
             for r in found[side]:
                 evaluator.remember(r.params, r.metrics)
@@ -185,14 +229,19 @@ def _restricted(
 
 
 def _about(study: Study) -> dict[str, Any]:
-    return {k: study.store.definition[k] for k in ("config", "versions") if k in study.store.definition}
+    return {
+        k: study.store.definition[k] for k in ("config", "versions") if k in study.store.definition
+    }
 
 
 # ---- other baselines ------------------------------------------------------------------------------------------------
 
 
 def _others(
-    study: Study, evaluator: JointEvaluator, of: tuple[Point, Mapping[str, Sequence[Record]]], rules: Rules
+    study: Study,
+    evaluator: JointEvaluator,
+    of: tuple[Point, Mapping[str, Sequence[Record]]],
+    rules: Rules,
 ) -> list[dict[str, Any]]:
     """Speed-ups with other chips as the baseline, at the accuracy and area of each."""
     baseline, records = of
@@ -202,11 +251,24 @@ def _others(
     drawn = {k: baseline.params[k] for k in hardware if k in baseline.params}
     rows = []
     for name, chip in attribution.baselines(space, evaluator, largest, drawn).items():
-        point = baseline if chip == drawn else _point(evaluator, _canonical(study, {**largest, **chip}))
-        found = attribution.gains(attribution.pool(space, evaluator, point, records), replace(rules, confirm=lambda p: True))
+        point = (
+            baseline if chip == drawn else _point(evaluator, _canonical(study, {**largest, **chip}))
+        )
+        found = attribution.gains(
+            attribution.pool(space, evaluator, point, records),
+            replace(rules, confirm=lambda p: True),
+        )
         ratios = {g.side: g.speedup for g in found if g.held == "accuracy, area"}
-        rows.append({"baseline": name, "latency_ms": point.latency_ms, "area_mm2": point.costs.get("area_mm2"),
-                     "accuracy": point.accuracy, **ratios, "chip": genes(chip)})  # fmt: skip
+        rows.append(
+            {
+                "baseline": name,
+                "latency_ms": point.latency_ms,
+                "area_mm2": point.costs.get("area_mm2"),
+                "accuracy": point.accuracy,
+                **ratios,
+                "chip": genes(chip),
+            }
+        )
     return rows
 
 
@@ -216,7 +278,11 @@ def _others(
 def _same_problem(files: Sequence[str], cases: Sequence[Case]) -> None:
     for file, case in zip(files, cases, strict=True):
         if case.problem != cases[0].problem or case.config.network != cases[0].config.network:
-            raise BadInput(file, f"is about another problem than {files[0]}", "give studies that differ in their seed")
+            raise BadInput(
+                file,
+                f"is about another problem than {files[0]}",
+                "give studies that differ in their seed",
+            )
     if len(set(files)) < len(files):
         raise BadInput("attribute", "one study is given twice", "name each once")
 
@@ -229,7 +295,9 @@ def _document(files: Sequence[str], cases: Sequence[Case], within: float) -> dic
         "evaluations": [dict(c.evaluations) for c in cases],
         "accuracy": first.config.standing(),
         "within": within,
-        "interval": f"95 %, Student's t over {len(cases)} studies" if several else "95 %, bootstrap of one study",
+        "interval": f"95 %, Student's t over {len(cases)} studies"
+        if several
+        else "95 %, bootstrap of one study",
         "baseline": _shown(first, first.pool.baseline) | {"drawn_by": first.config.name},
         "speedups": [_speedup(cases, i) for i in range(len(first.gains))],
         "baselines": _mean_rows([c.others for c in cases]),
@@ -257,7 +325,10 @@ def _speedup(cases: Sequence[Case], index: int) -> dict[str, Any]:
 def _shown(case: Case, point: Point) -> dict[str, Any]:
     architecture = {c.name for c in case.tests.study.problem.space.architecture}
     tested = case.tests.known.get(case.tests._key(point.params))
-    metrics = {"accuracy": point.accuracy, **{k: v for k, v in point.costs.items() if k != "accuracy"}}
+    metrics = {
+        "accuracy": point.accuracy,
+        **{k: v for k, v in point.costs.items() if k != "accuracy"},
+    }
     return {
         "architecture": {k: v for k, v in point.params.items() if k in architecture},
         "hardware": {k: v for k, v in point.params.items() if k not in architecture},
@@ -269,7 +340,9 @@ def _mean_rows(tables: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, 
     """The table of baselines; ratios are geometric means over the studies."""
     rows = []
     for same in zip(*tables, strict=True):
-        ratios = {side: attribution.over_seeds([r[side] for r in same]).mean for side in attribution.SIDES}
+        ratios = {
+            side: attribution.over_seeds([r[side] for r in same]).mean for side in attribution.SIDES
+        }
         rows.append({k: ratios.get(k, v) for k, v in same[0].items()})
     return rows
 
@@ -280,7 +353,11 @@ def _rows(document: Mapping[str, Any], style: str) -> list[dict[str, Any]]:
         best = max(zip(s["each"], s["points"], strict=True), key=lambda pair: pair[0])[1]
         row = {k: s[k] for k in ("held", "side", "speedup", "low", "high")}
         row |= {"accuracy": best["metrics"]["accuracy"]}
-        row |= {k: v for k, v in best["metrics"].items() if k in ("accuracy_test", "latency_ms", "energy_uj", "area_mm2")}
+        row |= {
+            k: v
+            for k, v in best["metrics"].items()
+            if k in ("accuracy_test", "latency_ms", "energy_uj", "area_mm2")
+        }
         row |= {"accuracy_is": document["accuracy"]["kind"]} if style == "csv" else {}
         rows.append(row | {"candidates": min(s["candidates"]), "hardware": genes(best["hardware"])})
     return rows
@@ -290,7 +367,11 @@ def _remarks(document: Mapping[str, Any]) -> list[str]:
     base, standing = document["baseline"], document["accuracy"]
     metrics = ", ".join(f"{k} {v:.5g}" for k, v in base["metrics"].items())
     tested = all("accuracy_test" in p["metrics"] for s in document["speedups"] for p in s["points"])
-    checked = "every winner was checked on test images" if tested else "winners were not all checked on test images (--test)"
+    checked = (
+        "every winner was checked on test images"
+        if tested
+        else "winners were not all checked on test images (--test)"
+    )
     lines = [
         f"baseline: largest network on the chip of {base['drawn_by']}: {genes(base['hardware'])}; {metrics}",
         f"a design counts within {document['within']:g} points of its accuracy; interval: {document['interval']}",

@@ -12,38 +12,59 @@ from cimbo.cli.output import emit, format_option
 from cimbo.errors import BadInput, naming, printable
 
 if TYPE_CHECKING:
-    from cimbo.workload import Workload
+    from cimbo.workloads.layers import Workload
 
 
 @click.command()
 @format_option
 def presets(style: str) -> None:
     """The shipped studies."""
-    from cimbo import config
+    from cimbo.config import study_config
 
     rows = [
-        {"preset": name, "title": title, "default": name == config.DEFAULT_PRESET,
-         "accuracy": config.preset(name).standing()["kind"]}
-        for name, title in config.presets().items()
-    ]  # fmt: skip
+        {
+            "preset": name,
+            "title": title,
+            "default": name == study_config.DEFAULT_PRESET,
+            "accuracy": study_config.preset(name).standing()["kind"],
+        }
+        for name, title in study_config.presets().items()
+    ]
     emit(style, rows, rows)
 
 
 @click.command()
-@click.option("--network", "name", required=True, help="A network family, such as fmnist-vit or vit-b, or a file NAME.onnx.")
-@click.option("--subnet", default=None, help="Genes of the sub-network as JSON, or @FILE [default: the largest].")
+@click.option(
+    "--network",
+    "name",
+    required=True,
+    help="A network family, such as fmnist-vit or vit-b, or a file NAME.onnx.",
+)
+@click.option(
+    "--subnet",
+    default=None,
+    help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
+)
 @click.option("--hardware", required=True, help="Genes of the chip as JSON, or @FILE.")
 @simulator_option
 @simulator_options_option
 @format_option
 def simulate(
-    *, name: str, subnet: str | None, hardware: str, simulator: str | None, simulator_options: str, style: str
+    *,
+    name: str,
+    subnet: str | None,
+    hardware: str,
+    simulator: str | None,
+    simulator_options: str,
+    style: str,
 ) -> int:
     """One network on one chip: latency, energy, area, and what bounds each layer."""
-    from cimbo.evaluators import simulators
+    from cimbo.evaluation import simulators
 
     workload = _workload(name, subnet)
-    who = simulators.simulator(simulator or "cimbo", **json_object("--simulator-options", simulator_options))
+    who = simulators.simulator(
+        simulator or "cimbo", **json_object("--simulator-options", simulator_options)
+    )
     chip = json_object("--hardware", hardware)
     try:
         with naming(origin("--hardware", hardware)):
@@ -53,10 +74,20 @@ def simulate(
         return 1
     layers = answer.pop("layers", [])
     rows = [layer_row(layer) for layer in layers]
-    rows.append({"layer": "TOTAL", "cycles": answer.get("cycles"), "bound": "", "energy_uj": answer.get("energy_uj")})
+    rows.append(
+        {
+            "layer": "TOTAL",
+            "cycles": answer.get("cycles"),
+            "bound": "",
+            "energy_uj": answer.get("energy_uj"),
+        }
+    )
     emit(style, rows, answer | {"layers": layers})
     click.echo(
-        ", ".join(f"{k} {answer[k]:.5g}" for k in ("latency_ms", "energy_uj", "area_mm2") if k in answer), err=True
+        ", ".join(
+            f"{k} {answer[k]:.5g}" for k in ("latency_ms", "energy_uj", "area_mm2") if k in answer
+        ),
+        err=True,
     )
     for warning in answer.get("warnings", []):
         click.echo(f"warning: {warning}", err=True)
@@ -65,12 +96,14 @@ def simulate(
 
 def _workload(name: str, subnet: str | None) -> Workload:
     """What ``--network`` and ``--subnet`` name: a sub-network of a family, or the network of an ONNX file."""
-    from cimbo.networks import network
-    from cimbo.networks.onnx_import import from_onnx
+    from cimbo.workloads import network
+    from cimbo.workloads.onnx.reader import from_onnx
 
     if name.endswith(".onnx"):
         if subnet is not None:
-            raise BadInput("--subnet", f"chooses within a family, but {name} is one network", "leave it out")
+            raise BadInput(
+                "--subnet", f"chooses within a family, but {name} is one network", "leave it out"
+            )
         return from_onnx(name)
     family = network(name)
     genes = family.largest() if subnet is None else json_object("--subnet", subnet)
@@ -82,7 +115,11 @@ def _workload(name: str, subnet: str | None) -> Workload:
 def _check_genes(genes: dict[str, Any], known: list[str]) -> None:
     for name in genes:
         if name not in known:
-            raise BadInput(f"--subnet, {name}", "is no gene of this network", f"the genes are {', '.join(known)}")
+            raise BadInput(
+                f"--subnet, {name}",
+                "is no gene of this network",
+                f"the genes are {', '.join(known)}",
+            )
 
 
 def layer_row(layer: dict[str, Any]) -> dict[str, Any]:

@@ -15,17 +15,37 @@ from cimbo.errors import BadInput
 
 def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     if not 0 <= value < 10:
-        raise BadInput(f"--{param.name}", f"is {value}", "give a relative standard deviation such as 0.2")
+        raise BadInput(
+            f"--{param.name}", f"is {value}", "give a relative standard deviation such as 0.2"
+        )
     return value
 
 
 @click.command()
-@click.option("--bandwidth", type=float, default=0.2, show_default=True, callback=_share,
-              help="Relative standard deviation of every bandwidth.")  # fmt: skip
-@click.option("--adc-energy", type=float, default=0.3, show_default=True, callback=_share,
-              help="Of the energy a conversion takes.")  # fmt: skip
-@click.option("--accuracy", type=float, default=0.005, show_default=True, callback=_share,
-              help="Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.")  # fmt: skip
+@click.option(
+    "--bandwidth",
+    type=float,
+    default=0.2,
+    show_default=True,
+    callback=_share,
+    help="Relative standard deviation of every bandwidth.",
+)
+@click.option(
+    "--adc-energy",
+    type=float,
+    default=0.3,
+    show_default=True,
+    callback=_share,
+    help="Of the energy a conversion takes.",
+)
+@click.option(
+    "--accuracy",
+    type=float,
+    default=0.005,
+    show_default=True,
+    callback=_share,
+    help="Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.",
+)
 @click.option("--draws", type=int, default=200, show_default=True, help="How often to be wrong.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @study_option
@@ -35,9 +55,9 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
 
     Every verified design is simulated again with the wrong figures; nothing is measured.
     """
-    from cimbo.config import from_definition
-    from cimbo.decide import Errors, chances
-    from cimbo.decide.placed import place
+    from cimbo.analysis import Errors, chances
+    from cimbo.analysis.mapped_design import place
+    from cimbo.config.study_config import from_definition
 
     positive("--draws", draws)
     with existing(file) as study:
@@ -47,7 +67,10 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
             raise BadInput(file, "holds no verified design", "search first: cimbo optimize")
         evaluator = config.evaluator()
         if evaluator.simulator != "cimbo":
-            click.echo("note: costs are another simulator's; cimbo's own chip model says how they change", err=True)
+            click.echo(
+                "note: costs are another simulator's; cimbo's own chip model says how they change",
+                err=True,
+            )
         placed = place(evaluator, study.problem.space, [r.params for r in records])
         found = chances(study.problem, records, placed, Errors(**errors), draws=draws, seed=seed)
         chance = {r.key: float(c) for r, c in zip(records, found, strict=True)}
@@ -61,27 +84,56 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
         ]
     emit(style, rows, {"errors": errors, "draws": draws, "seed": seed, "designs": rows})
     stated = ", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in errors.items())
-    click.echo(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}", err=True)
+    click.echo(
+        f"chance to be on the front over {draws} draws; relative standard deviations: {stated}",
+        err=True,
+    )
 
 
 @click.command()
 @click.argument("networks", nargs=-1, required=True)
-@click.option("--weights", default=None, help="How often each network runs, such as 3,1 [default: equally often].")
-@click.option("--area", "area_mm2", type=float, required=True, help="The largest chip allowed, in mm2.")
-@click.option("--metric", type=click.Choice(["latency_ms", "energy_uj"]), default="latency_ms", show_default=True)
 @click.option(
-    "--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene of the chip [default: adc_bits=6]."
+    "--weights",
+    default=None,
+    help="How often each network runs, such as 3,1 [default: equally often].",
 )
 @click.option(
-    "--samples", type=int, default=20_000, show_default=True, help="Chips to sample before improving the best."
+    "--area", "area_mm2", type=float, required=True, help="The largest chip allowed, in mm2."
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["latency_ms", "energy_uj"]),
+    default="latency_ms",
+    show_default=True,
+)
+@click.option(
+    "--fix",
+    "fixes",
+    multiple=True,
+    metavar="GENE=VALUE",
+    help="Keep a gene of the chip [default: adc_bits=6].",
+)
+@click.option(
+    "--samples",
+    type=int,
+    default=20_000,
+    show_default=True,
+    help="Chips to sample before improving the best.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @study_option
 @format_option
 def portfolio(
-    *, networks: tuple[str, ...], weights: str | None, fixes: tuple[str, ...], samples: int, seed: int, file: str,
-    style: str, **limits: Any
-) -> None:  # fmt: skip
+    *,
+    networks: tuple[str, ...],
+    weights: str | None,
+    fixes: tuple[str, ...],
+    samples: int,
+    seed: int,
+    file: str,
+    style: str,
+    **limits: Any,
+) -> None:
     """One chip for several networks: best in the worst case, on the weighted mean, and in regret against specialists.
 
     NETWORKS are families (their largest network), NAME={GENES as JSON or @FILE}, or keys of a study's designs. Accuracy is
@@ -89,21 +141,30 @@ def portfolio(
     """
     import numpy as np
 
-    from cimbo.decide import Portfolio, serve
+    from cimbo.analysis import Portfolio, serve
     from cimbo.hardware import chip_choices
 
     if len(set(networks)) < len(networks):
-        raise BadInput("NETWORKS", "name one twice", "give it a larger weight instead: --weights 2,1")
+        raise BadInput(
+            "NETWORKS", "name one twice", "give it a larger weight instead: --weights 2,1"
+        )
     choices = chip_choices()
     asked = Portfolio(
-        [_workload(name, file) for name in networks], np.array(_weights(weights, len(networks))), choices,
-        _fixed(fixes or ("adc_bits=6",), choices), **limits,
-    )  # fmt: skip
+        [_workload(name, file) for name in networks],
+        np.array(_weights(weights, len(networks))),
+        choices,
+        _fixed(fixes or ("adc_bits=6",), choices),
+        **limits,
+    )
     rows, document = [], []
     for s in serve(asked, samples=positive("--samples", samples), seed=seed):
         each = zip(networks, s.costs.tolist(), s.regrets.tolist(), strict=True)
-        shares = [{"network": name, asked.metric: cost, "regret": regret} for name, cost, regret in each]
-        document.append({"for": s.criterion, "chip": s.chip, "area_mm2": s.area_mm2, "networks": shares})
+        shares = [
+            {"network": name, asked.metric: cost, "regret": regret} for name, cost, regret in each
+        ]
+        document.append(
+            {"for": s.criterion, "chip": s.chip, "area_mm2": s.area_mm2, "networks": shares}
+        )
         rows.append(
             {"for": s.criterion, "area_mm2": s.area_mm2}
             | {f"{e['network']} {asked.metric}": e[asked.metric] for e in shares}
@@ -112,20 +173,24 @@ def portfolio(
         )
     emit(style, rows, document)
     if all(each["chip"] == document[0]["chip"] for each in document):
-        click.echo("one chip is the best for each network alone too: sharing it costs nothing", err=True)
+        click.echo(
+            "one chip is the best for each network alone too: sharing it costs nothing", err=True
+        )
 
 
 def _workload(name: str, file: str) -> Any:
     from dataclasses import replace
 
     from cimbo.cli.view import find
-    from cimbo.config import from_definition
-    from cimbo.networks import known, network
+    from cimbo.config.study_config import from_definition
+    from cimbo.workloads import known, network
 
     family, _, text = name.partition("=")
     if family in known():
         built = network(family)
-        return replace(built.workload(json_object(name, text) if text else built.largest()), name=name)
+        return replace(
+            built.workload(json_object(name, text) if text else built.largest()), name=name
+        )
     with existing(file) as study:
         evaluator = from_definition(file, study.store.definition).evaluator()
         return replace(evaluator.placed(find(study, name).params)[0], name=name)
@@ -139,7 +204,11 @@ def _weights(text: str | None, n: int) -> list[float]:
     except ValueError:
         weights = []
     if len(weights) != n or not all(0 < w < float("inf") for w in weights):
-        raise BadInput("--weights", f"{text!r} is not {n} positive numbers", "give one for each network, as 3,1")
+        raise BadInput(
+            "--weights",
+            f"{text!r} is not {n} positive numbers",
+            "give one for each network, as 3,1",
+        )
     return weights
 
 
@@ -149,11 +218,17 @@ def _fixed(fixes: Sequence[str], choices: Sequence[Any]) -> dict[str, Any]:
     for text in fixes:
         name, _, value = text.partition("=")
         if name not in known:
-            raise BadInput(f"--fix {text}", f"{name!r} is no gene of a chip", f"the genes are {', '.join(known)}")
+            raise BadInput(
+                f"--fix {text}",
+                f"{name!r} is no gene of a chip",
+                f"the genes are {', '.join(known)}",
+            )
         try:
             fixed[name] = json.loads(value)
         except ValueError:
             raise BadInput(
-                f"--fix {text}", f"{value!r} is no number", f"choose one of {list(known[name].values)}"
+                f"--fix {text}",
+                f"{value!r} is no number",
+                f"choose one of {list(known[name].values)}",
             ) from None
     return fixed

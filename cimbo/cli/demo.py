@@ -11,14 +11,16 @@ from cimbo.cli.options import command_line
 from cimbo.cli.output import emit, format_option
 from cimbo.cli.view import front_document, front_rows
 from cimbo.errors import BadInput
-from cimbo.loop import Study
+from cimbo.study.study import Study
 
 PRESET = "fmnist-vit"
 RECORDED = "RECORDED: accuracies were measured earlier and are replayed from a table that cimbo ships; chips are simulated now"
 
 
 @click.command()
-@click.option("--study", "file", default="demo.db", show_default=True, help="The study file to write.")
+@click.option(
+    "--study", "file", default="demo.db", show_default=True, help="The study file to write."
+)
 @format_option
 def demo(file: str, style: str) -> None:
     """A recorded search, replayed in seconds: the front it found, and a study to try every other command on.
@@ -39,23 +41,35 @@ def demo(file: str, style: str) -> None:
 
 def replay(which: str, file: str) -> Study:
     """The shipped record ``which`` ("search" or "random") as a study in ``file``."""
-    from cimbo import _data, tabular
-    from cimbo.config import preset
-    from cimbo.surrogates import targets
+    from cimbo import _data
+    from cimbo.config.study_config import preset
+    from cimbo.optimizer.surrogates import targets
+    from cimbo.study import records_table
 
     config = preset(PRESET)
     problem, evaluator = config.problem, config.evaluator()
-    about = {"config": {"name": config.name, "data": dict(config.data)}, "recorded": RECORDED, "command": command_line()}
+    about = {
+        "config": {"name": config.name, "data": dict(config.data)},
+        "recorded": RECORDED,
+        "command": command_line(),
+    }
     study = Study.open(file, problem.space, problem.objectives, problem.constraints, about=about)
-    rows = list(tabular.read(_data.path(f"demo/{which}.csv"), problem.space))
+    rows = list(records_table.read(_data.path(f"demo/{which}.csv"), problem.space))
     costs = evaluator.costs([candidate.params for candidate, _, _ in rows])
     for i, (candidate, metrics, told) in enumerate(rows):
-        tested = metrics.pop(tabular.TESTED, None)
+        tested = metrics.pop(records_table.TESTED, None)
         simulated = {name: float(values[i]) for name, values in costs.items()}
         if candidate.predicted:  # the search computed what its model did not have to guess
-            computed = {name: (simulated[name], 0.0) for name in targets(problem) if name in simulated}
+            computed = {
+                name: (simulated[name], 0.0) for name in targets(problem) if name in simulated
+            }
             candidate = replace(candidate, predicted={**candidate.predicted, **computed})
-        study.replay(candidate, metrics | simulated, seconds=float(told["seconds"]), reason=told["reason"] or None)
+        study.replay(
+            candidate,
+            metrics | simulated,
+            seconds=float(told["seconds"]),
+            reason=told["reason"] or None,
+        )
         if tested is not None:
             study.record_test(candidate.key, tested)
     return study
@@ -81,4 +95,6 @@ def _next(file: str, random: str, key: str) -> str:
         "cimbo optimize --budget 200": "measure for yourself",
     }
     width = max(map(len, steps))
-    return "\n".join(["Next:", *(f"  {command.ljust(width)}  {why}" for command, why in steps.items())])
+    return "\n".join(
+        ["Next:", *(f"  {command.ljust(width)}  {why}" for command, why in steps.items())]
+    )

@@ -16,7 +16,7 @@ import click
 
 from cimbo.cli.options import json_object, positive, simulator_options_option
 from cimbo.cli.output import emit, format_option
-from cimbo.config import DEFAULT_PRESET, Config, load, preset
+from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
 from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
 
@@ -37,15 +37,30 @@ EXTRAS = {
 _CORE = ("cimbo", "torch", "botorch", "gpytorch", "numpy", "scipy", "scikit-learn", "safetensors")
 _PYTHON = (3, 11)
 _MANY_H = 24.0
-_SAID = {"PASS": "checks passed", "SKIP": "optional extras not installed", "WARN": "worth knowing", "FAIL": "failed"}
+_SAID = {
+    "PASS": "checks passed",
+    "SKIP": "optional extras not installed",
+    "WARN": "worth knowing",
+    "FAIL": "failed",
+}
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}].")
+@click.option(
+    "--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."
+)
 @click.option("--config", type=click.Path(path_type=Path), default=None, help="A study.toml.")
-@click.option("--budget", type=int, default=200, show_default=True, help="Evaluations to estimate the time of.")
-@click.option("--jobs", type=int, default=None, help="Evaluations at a time [default: one a core, at most 8].")
+@click.option(
+    "--budget",
+    type=int,
+    default=200,
+    show_default=True,
+    help="Evaluations to estimate the time of.",
+)
+@click.option(
+    "--jobs", type=int, default=None, help="Evaluations at a time [default: one a core, at most 8]."
+)
 @simulator_options_option
 @format_option
 def doctor(*, name: str | None, simulator_options: str, style: str, **asked: Any) -> int:
@@ -58,10 +73,18 @@ def doctor(*, name: str | None, simulator_options: str, style: str, **asked: Any
         findings = _plugin(name, json_object("--simulator-options", simulator_options))
     else:
         findings = [*_installed(), *_study(**asked)]
-    rows = [{"check": f.check, "verdict": f.verdict, "found": f.detail, "next": f.todo} for f in findings]
+    rows = [
+        {"check": f.check, "verdict": f.verdict, "found": f.detail, "next": f.todo}
+        for f in findings
+    ]
     emit(style, rows, rows)
     counted = Counter(f.verdict for f in findings)
-    click.echo(", ".join(f"{counted[verdict]} {said}" for verdict, said in _SAID.items() if counted[verdict]), err=True)
+    click.echo(
+        ", ".join(
+            f"{counted[verdict]} {said}" for verdict, said in _SAID.items() if counted[verdict]
+        ),
+        err=True,
+    )
     return 1 if counted["FAIL"] else 0
 
 
@@ -81,7 +104,12 @@ def _installed() -> Iterator[Finding]:
     for name in _CORE:
         yield _package(name)
     boosted = any(_version(name) for name in ("xgboost", "xgboost-cpu"))
-    yield judged("xgboost", boosted, _version("xgboost") or _version("xgboost-cpu") or "", "pip install cimbo again")
+    yield judged(
+        "xgboost",
+        boosted,
+        _version("xgboost") or _version("xgboost-cpu") or "",
+        "pip install cimbo again",
+    )
     for extra, (module, purpose) in EXTRAS.items():
         yield _extra(extra, module, purpose)
     yield passed("cores", str(os.cpu_count() or 1))
@@ -94,7 +122,12 @@ def _package(name: str) -> Finding:
 
 def _extra(extra: str, module: str, purpose: str) -> Finding:
     if importlib.util.find_spec(module) is None:
-        return Finding(f"extra {extra}", "SKIP", f"not installed: {purpose}", f"if you need it: pip install 'cimbo[{extra}]'")
+        return Finding(
+            f"extra {extra}",
+            "SKIP",
+            f"not installed: {purpose}",
+            f"if you need it: pip install 'cimbo[{extra}]'",
+        )
     return passed(f"extra {extra}", purpose)
 
 
@@ -105,13 +138,17 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _study(*, preset_name: str | None, config: Path | None, budget: int, jobs: int | None) -> Iterator[Finding]:
+def _study(
+    *, preset_name: str | None, config: Path | None, budget: int, jobs: int | None
+) -> Iterator[Finding]:
     positive("--budget", budget)
     jobs = positive("--jobs", jobs) if jobs is not None else min(os.cpu_count() or 1, 8)
     about = load(config) if config else preset(preset_name or DEFAULT_PRESET)
     space = about.problem.space
     yield passed("study", about.title)
-    size = f"{len(space.architecture)} + {len(space.hardware)} genes, {float(space.size):.2g} designs"
+    size = (
+        f"{len(space.architecture)} + {len(space.hardware)} genes, {float(space.size):.2g} designs"
+    )
     yield passed("space", size)
     yield from guarded("evaluation", lambda: _timed(about, budget, jobs))
 
@@ -128,9 +165,7 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
     yield passed("one evaluation", measured)
     hours = seconds * budget / jobs / 3600
     spoken = f"{hours:.1f} h" if hours >= 2 else f"{60 * hours:.0f} min"
-    total = (
-        f"{seconds:.2g} s an evaluation; {budget} of them, {jobs} at a time: about {spoken} and cimbo's own overhead"
-    )
+    total = f"{seconds:.2g} s an evaluation; {budget} of them, {jobs} at a time: about {spoken} and cimbo's own overhead"
     if hours > _MANY_H:
         yield Finding("time", "WARN", total, "lower --budget, or add workers")
     else:

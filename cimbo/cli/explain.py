@@ -14,10 +14,10 @@ from cimbo.cli.chip import layer_row
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import as_table, emit, format_option, write
 from cimbo.cli.view import find
-from cimbo.config import Config, from_definition
-from cimbo.loop import Study
-from cimbo.objectives import Constraint
-from cimbo.store import Record
+from cimbo.config.study_config import Config, from_definition
+from cimbo.problem.objectives import Constraint
+from cimbo.storage import Record
+from cimbo.study.study import Study
 
 Rows = list[dict[str, Any]]
 _SHOWN = 4  # changed genes in a cell
@@ -25,9 +25,20 @@ _SHOWN = 4  # changed genes in a cell
 
 @click.command()
 @click.argument("key")
-@click.option("--picture", type=click.Path(path_type=Path), default=None, help="Write time and energy as an SVG file.")
-@click.option("--rows", "which", type=click.Choice(["layers", "prices", "front", "neighbours"]), default="layers",
-              show_default=True, help="Print layers, shadow prices here or along the front, or neighbours.")  # fmt: skip
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write time and energy as an SVG file.",
+)
+@click.option(
+    "--rows",
+    "which",
+    type=click.Choice(["layers", "prices", "front", "neighbours"]),
+    default="layers",
+    show_default=True,
+    help="Print layers, shadow prices here or along the front, or neighbours.",
+)
 @study_option
 @format_option
 def explain(*, key: str, picture: Path | None, which: str, file: str, style: str) -> None:
@@ -38,7 +49,8 @@ def explain(*, key: str, picture: Path | None, which: str, file: str, style: str
         about = Explained(study, from_definition(file, study.store.definition), find(study, key))
         if about.config.evaluator().simulator != "cimbo":
             click.echo(
-                "note: this study's costs are another simulator's; cimbo's own chip model explains them", err=True
+                "note: this study's costs are another simulator's; cimbo's own chip model explains them",
+                err=True,
             )
         emit(style, _written(_ROWS[which](about)), about.document())
         click.echo(about.talk(which), err=True)
@@ -55,7 +67,7 @@ class Explained:
     record: Record
 
     def placed(self, records: Sequence[Record]) -> list[Any]:
-        from cimbo.decide.placed import place
+        from cimbo.analysis.mapped_design import place
 
         return place(self.config.evaluator(), self.study.problem.space, [r.params for r in records])
 
@@ -71,7 +83,7 @@ class Explained:
 
     @cached_property
     def bottleneck(self) -> dict[str, Any]:
-        from cimbo.decide import bottleneck
+        from cimbo.analysis import bottleneck
 
         return bottleneck(self.answer, self.here.full, self.here.choices)
 
@@ -79,17 +91,24 @@ class Explained:
         return [layer_row(layer) for layer in self.answer["layers"]]
 
     def prices(self) -> Rows:
-        from cimbo.decide import prices
+        from cimbo.analysis import prices
 
         return [
-            {"resource": p.resource, "step": f"{p.gene} {_value(p.start)}->{_value(p.to)}", "units": p.amount,
-             "ms a unit": p.latency_ms, "uJ a unit": p.energy_uj, "mm2 a unit": p.area_mm2, "beyond the list": p.beyond}
+            {
+                "resource": p.resource,
+                "step": f"{p.gene} {_value(p.start)}->{_value(p.to)}",
+                "units": p.amount,
+                "ms a unit": p.latency_ms,
+                "uJ a unit": p.energy_uj,
+                "mm2 a unit": p.area_mm2,
+                "beyond the list": p.beyond,
+            }
             for p in prices(self.here)
-        ]  # fmt: skip
+        ]
 
     def front(self) -> Rows:
         """A line a design of the front: its objectives, then each resource's price in latency and energy."""
-        from cimbo.decide import prices
+        from cimbo.analysis import prices
 
         records = self.study.pareto()
         names = [o.name for o in self.study.problem.objectives]
@@ -103,7 +122,7 @@ class Explained:
         return rows
 
     def neighbours(self) -> Rows:
-        from cimbo.decide import beaten, one_step
+        from cimbo.analysis import beaten, one_step
 
         problem = self.study.problem
         found = beaten(problem, self.record, self.study.evaluations())
@@ -112,13 +131,17 @@ class Explained:
         return [
             {"how": n.how, "key": n.key, "verdict": n.verdict}
             | {f"{name} better by": margin for name, margin in n.margins.items()}
-            | {"changes": [f"{gene} {_value(a)}->{_value(b)}" for gene, (a, b) in n.changes.items()]}
+            | {
+                "changes": [
+                    f"{gene} {_value(a)}->{_value(b)}" for gene, (a, b) in n.changes.items()
+                ]
+            }
             | ({"breaks": [_broken(c, n.metrics) for c in n.broken]} if n.broken else {})
             for n in found
         ]
 
     def document(self) -> dict[str, Any]:
-        from cimbo.decide import prices
+        from cimbo.analysis import prices
 
         return {
             "key": self.record.key,
@@ -141,12 +164,19 @@ class Explained:
         if which != "prices":
             lines += ["what one unit more changes (negative: saves)", as_table(self.prices())]
         if which != "neighbours":
-            lines += ["neighbours, and by how much this design is better", as_table(_written(self._closest()))]
+            lines += [
+                "neighbours, and by how much this design is better",
+                as_table(_written(self._closest())),
+            ]
         return "\n".join(lines)
 
     def _closest(self) -> Rows:
         """The measured neighbours, and of the computed ones those that are not beaten."""
-        return [n for n in self.neighbours() if n["how"] == "measured" or n["verdict"] in ("better", "trade-off")]
+        return [
+            n
+            for n in self.neighbours()
+            if n["how"] == "measured" or n["verdict"] in ("better", "trade-off")
+        ]
 
 
 _ROWS: dict[str, Callable[[Explained], Rows]] = {
@@ -183,5 +213,8 @@ def _value(value: Any) -> str:
 def _bars(title: str, values: Mapping[str, float]) -> str:
     total = sum(values.values()) or 1.0
     shown = sorted(((v, k) for k, v in values.items() if v > 0), reverse=True)
-    lines = [f"  {k:13} {v:10.4g} {100 * v / total:5.1f} %  {'#' * round(40 * v / total)}".rstrip() for v, k in shown]
+    lines = [
+        f"  {k:13} {v:10.4g} {100 * v / total:5.1f} %  {'#' * round(40 * v / total)}".rstrip()
+        for v, k in shown
+    ]
     return "\n".join([title, *lines])

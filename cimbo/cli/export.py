@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from cimbo import tabular
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import as_csv, show, write
 from cimbo.cli.report import title
 from cimbo.cli.view import find, labelled, sides, standing
-from cimbo.config import from_definition
+from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
-from cimbo.loop import Study
-from cimbo.store import Record
+from cimbo.storage import Record
+from cimbo.study import records_table
+from cimbo.study.study import Study
 
 Writer = Callable[[Study, Path | None], None]
 Design = Callable[..., list[Path]]  # (study, record, out, *, nearest)
@@ -26,12 +26,24 @@ Design = Callable[..., list[Path]]  # (study, record, out, *, nearest)
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--to", "target", default="csv", show_default=True,
-              help="csv, json, parquet or optuna; with KEY: onnx, zigzag or accelforge.")  # fmt: skip
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=None,
-              help="The file, or the folder of YAML files, to write [default: stdout, if it is text].")  # fmt: skip
 @click.option(
-    "--nearest", is_flag=True, help="Where ZigZag cannot express a chip, write the nearest one that it can."
+    "--to",
+    "target",
+    default="csv",
+    show_default=True,
+    help="csv, json, parquet or optuna; with KEY: onnx, zigzag or accelforge.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The file, or the folder of YAML files, to write [default: stdout, if it is text].",
+)
+@click.option(
+    "--nearest",
+    is_flag=True,
+    help="Where ZigZag cannot express a chip, write the nearest one that it can.",
 )
 @study_option
 def export(*, key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:
@@ -40,7 +52,9 @@ def export(*, key: str | None, target: str, out: Path | None, nearest: bool, fil
     if target not in known:
         other = "leave out KEY" if target in _TABLES else "give the KEY of a design"
         todo = other if target in {**_TABLES, **_DESIGNS} else f"use one of {', '.join(known)}"
-        raise BadInput(f"--to {target}", "is no format of a design" if key else "is no format of a study", todo)
+        raise BadInput(
+            f"--to {target}", "is no format of a design" if key else "is no format of a study", todo
+        )
     with existing(file) as study:
         if key is None:
             _TABLES[target](study, out)
@@ -60,7 +74,10 @@ def _print(text: str, out: Path | None) -> None:
 
 def _rows(study: Study) -> list[dict[str, Any]]:
     about = standing(study)
-    return [row | labelled(about, row["origin"]) for row in tabular.rows(study.evaluations(), study.tested())]
+    return [
+        row | labelled(about, row["origin"])
+        for row in records_table.rows(study.evaluations(), study.tested())
+    ]
 
 
 def _csv(study: Study, out: Path | None) -> None:
@@ -77,46 +94,52 @@ def _parquet(study: Study, out: Path | None) -> None:
     try:
         study.frame().to_parquet(out)
     except ImportError:
-        raise BadInput("export", "pandas and pyarrow are not installed", "pip install 'cimbo[parquet]'") from None
+        raise BadInput(
+            "export", "pandas and pyarrow are not installed", "pip install 'cimbo[parquet]'"
+        ) from None
     except OSError as error:
-        raise BadInput(out, f"cannot be written ({error.strerror})", "choose another place") from None
+        raise BadInput(
+            out, f"cannot be written ({error.strerror})", "choose another place"
+        ) from None
 
 
 def _optuna(study: Study, out: Path | None) -> None:
     if out is None:
         raise BadInput("export", "an Optuna storage is no text", "name a file with -o")
-    from cimbo.exchange import optuna_storage
+    from cimbo.io import optuna_export
 
     stored = study.store.definition.get("config") or {}
     name = str(stored.get("name", "cimbo"))
     about = {"seed": study.seed, "title": title(study)}
-    optuna_storage.write(out, name, study.problem, study.evaluations(), about=about)
+    optuna_export.write(out, name, study.problem, study.evaluations(), about=about)
     click.echo(f"optuna-dashboard sqlite:///{out}", err=True)
 
 
 def _onnx(study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
-    from cimbo.exchange import onnx_file
+    from cimbo.io import onnx_export
 
     config = from_definition(study.store.path, study.store.definition)
-    onnx_file.write(out, config.evaluator().accuracy, sides(study, record)["architecture"])
+    onnx_export.write(out, config.evaluator().accuracy, sides(study, record)["architecture"])
     return [out]
 
 
 def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
-    from cimbo.exchange import chips
+    from cimbo.io import chip_exports
 
     evaluator = from_definition(study.store.path, study.store.definition).evaluator()
     workload, chip = evaluator.placed(record.params)
-    changed = chips.nearest(tool, chip) if nearest else {}
+    changed = chip_exports.nearest(tool, chip) if nearest else {}
     for gene, (now, to) in changed.items():
         click.echo(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has", err=True)
-    write = chips.write_zigzag if tool == "zigzag" else chips.write_accelforge
+    write = chip_exports.write_zigzag if tool == "zigzag" else chip_exports.write_accelforge
     try:
         return write(out, workload, {**chip, **{gene: to for gene, (_, to) in changed.items()}})
     except BadInput as error:
-        if nearest or not chips.nearest(tool, chip):
+        if nearest or not chip_exports.nearest(tool, chip):
             raise
-        raise BadInput(error.where, error.what, "add --nearest to write the nearest chip that it can") from None
+        raise BadInput(
+            error.where, error.what, "add --nearest to write the nearest chip that it can"
+        ) from None
 
 
 _TABLES: dict[str, Writer] = {"csv": _csv, "json": _json, "parquet": _parquet, "optuna": _optuna}

@@ -9,24 +9,37 @@ from typing import Any
 
 import click
 
-from cimbo import intake
 from cimbo.cli.options import json_object, new_study_options, open_or_start, opened, studied
 from cimbo.cli.output import emit, format_option
-from cimbo.config import Config
+from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, naming
-from cimbo.evaluators.joint import COSTS, JointEvaluator
-from cimbo.loop import Study
-from cimbo.objectives import Problem, candidate
+from cimbo.evaluation.joint import COSTS, JointEvaluator
+from cimbo.io import importers
+from cimbo.problem.objectives import Problem, candidate
+from cimbo.study.study import Study
 
 
 @click.command(name="import")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--map", "pairs", multiple=True, metavar="COLUMN=NAME", help="What a column of the file is: a gene or a metric.")
-@click.option("--hardware", "chip", default=None, metavar="CHIP",
-              help="For networks without a chip: JSON, @FILE or baseline. Costs are then simulated, not read from FILE.")
+@click.option(
+    "--map",
+    "pairs",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="What a column of the file is: a gene or a metric.",
+)
+@click.option(
+    "--hardware",
+    "chip",
+    default=None,
+    metavar="CHIP",
+    help="For networks without a chip: JSON, @FILE or baseline. Costs are then simulated, not read from FILE.",
+)
 @new_study_options
 @format_option
-def import_(*, source: Path, pairs: Sequence[str], chip: str | None, style: str, **asked: Any) -> int:
+def import_(
+    *, source: Path, pairs: Sequence[str], chip: str | None, style: str, **asked: Any
+) -> int:
     """Tell a study the evaluations of FILE, a CSV file or an Optuna storage. One wrong row, and nothing is written.
 
     A column, or a parameter or value of a trial, is a gene or a metric by its name, or by the name that --map gives it.
@@ -35,31 +48,40 @@ def import_(*, source: Path, pairs: Sequence[str], chip: str | None, style: str,
     """
     problem, names = studied(**asked), dict(_pair(text) for text in pairs)
     if chip is None:
-        table = intake.read(source, problem, names)
+        table = importers.read(source, problem, names)
         with _target(asked) as study:
             before, after = _told(study, table.rows)
     else:
         with opened(asked) as (study, config):
-            table = intake.read(source, problem, names, given=_chip(chip, problem, config), unread=COSTS)
+            table = importers.read(
+                source, problem, names, given=_chip(chip, problem, config), unread=COSTS
+            )
             evaluator = config.evaluator()
             before, after = _told(study, [_simulated(row, evaluator) for row in table.rows])
             click.echo(f"{source}: {_taken(evaluator, problem)}", err=True)
     unused = [name for name in table.ignored if chip is None or name not in COSTS]
     if unused:
-        click.echo(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study", err=True)
-    document = {"rows": len(table.rows), "new": after - before, "evaluations": after, "ignored": table.ignored}
+        click.echo(
+            f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study", err=True
+        )
+    document = {
+        "rows": len(table.rows),
+        "new": after - before,
+        "evaluations": after,
+        "ignored": table.ignored,
+    }
     emit(style, [document | {"ignored": " ".join(table.ignored)}], document)
     return 0
 
 
-def _told(study: Study, rows: Sequence[intake.Row]) -> tuple[int, int]:
+def _told(study: Study, rows: Sequence[importers.Row]) -> tuple[int, int]:
     """How many evaluations there were before and after."""
     before = len(study.evaluations())
     tell(study, rows)
     return before, len(study.evaluations())
 
 
-def tell(study: Study, rows: Sequence[intake.Row]) -> None:
+def tell(study: Study, rows: Sequence[importers.Row]) -> None:
     """Record evaluations made elsewhere; designs that the study has already keep what it measured."""
     for row in rows:
         c = candidate(study.problem.space, row.params, origin="imported")
@@ -72,7 +94,11 @@ def _chip(text: str, problem: Problem, config: Config) -> dict[str, Any]:
     genes = {c.name: c for c in problem.space.hardware}
     for name, value in chip.items():
         if name not in genes:
-            raise BadInput(f"--hardware {name}", "is no gene of the study's chips", f"the genes are {', '.join(genes)}")
+            raise BadInput(
+                f"--hardware {name}",
+                "is no gene of the study's chips",
+                f"the genes are {', '.join(genes)}",
+            )
         with naming("--hardware"):
             genes[name].index(value)
     return chip
@@ -85,14 +111,14 @@ def _taken(evaluator: JointEvaluator, problem: Problem) -> str:
     return f"costs are simulated on the given chip, accuracies are those of the file{doubt}"
 
 
-def _simulated(row: intake.Row, evaluator: JointEvaluator) -> intake.Row:
+def _simulated(row: importers.Row, evaluator: JointEvaluator) -> importers.Row:
     """The row with the costs that the study's simulator gives it; where it cannot, a failed one."""
     if row.reason is not None:
         return row
     try:
         return replace(row, metrics=row.metrics | evaluator.simulated(row.params))
     except RuntimeError as error:  # how simulators say that they cannot
-        return intake.Row(row.params, {}, str(error))
+        return importers.Row(row.params, {}, str(error))
 
 
 def _target(asked: dict[str, Any]) -> Study:
@@ -106,5 +132,7 @@ def _target(asked: dict[str, Any]) -> Study:
 def _pair(text: str) -> tuple[str, str]:
     column, equals, name = text.rpartition("=")
     if not (column and equals and name):
-        raise BadInput(f"--map {text}", "is no pair", "write COLUMN=NAME, such as --map bits=adc_bits")
+        raise BadInput(
+            f"--map {text}", "is no pair", "write COLUMN=NAME, such as --map bits=adc_bits"
+        )
     return column.strip(), name.strip()

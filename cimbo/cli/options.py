@@ -11,39 +11,65 @@ from typing import Any, TypeVar
 
 import click
 
-from cimbo import engine
-from cimbo.config import DEFAULT_PRESET, Config, from_definition, load, preset
+from cimbo import execution
+from cimbo.config.study_config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput, naming
-from cimbo.loop import Study
-from cimbo.objectives import Problem
-from cimbo.store import check_place
+from cimbo.problem.objectives import Problem
+from cimbo.storage import check_place
+from cimbo.study.study import Study
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-study_option = click.option("--study", "file", default="cimbo.db", show_default=True, help="The study file.")
+study_option = click.option(
+    "--study", "file", default="cimbo.db", show_default=True, help="The study file."
+)
 
 
 simulator_option = click.option(
-    "--simulator", default=None, help="cimbo, zigzag, accelforge, command, table, or a plug-in's name."
+    "--simulator",
+    default=None,
+    help="cimbo, zigzag, accelforge, command, table, or a plug-in's name.",
 )
 simulator_options_option = click.option(
-    "--simulator-options", default="{}", help='Its options as JSON, or @FILE, such as {"command": ["./simulate"]}.'
+    "--simulator-options",
+    default="{}",
+    help='Its options as JSON, or @FILE, such as {"command": ["./simulate"]}.',
 )
 
 
 def new_study_options(command: F) -> F:
     """--study, --preset, --config, --seed, the simulator and a user's own super-network."""
     for option in (
-        click.option("--images", type=int, default=None, help="Images of --data that the search uses [default: 2000]."),
-        click.option("--weights", type=click.Path(path_type=Path), default=None,
-                     help="A checkpoint (OFA, timm, Hugging Face): accuracy is measured, not modelled."),
-        click.option("--data", type=click.Path(path_type=Path), default=None,
-                     help="Images for --weights: val/ and train/ with a folder a class, or images.npy and labels.npy."),
+        click.option(
+            "--images",
+            type=int,
+            default=None,
+            help="Images of --data that the search uses [default: 2000].",
+        ),
+        click.option(
+            "--weights",
+            type=click.Path(path_type=Path),
+            default=None,
+            help="A checkpoint (OFA, timm, Hugging Face): accuracy is measured, not modelled.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path),
+            default=None,
+            help="Images for --weights: val/ and train/ with a folder a class, or images.npy and labels.npy.",
+        ),
         simulator_options_option,
         simulator_option,
         click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
-        click.option("--config", type=click.Path(path_type=Path), default=None, help="A study.toml."),
-        click.option("--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."),
+        click.option(
+            "--config", type=click.Path(path_type=Path), default=None, help="A study.toml."
+        ),
+        click.option(
+            "--preset",
+            "preset_name",
+            default=None,
+            help=f"A shipped study [default: {DEFAULT_PRESET}].",
+        ),
         study_option,
     ):
         command = option(command)
@@ -53,22 +79,47 @@ def new_study_options(command: F) -> F:
 def evaluation_options(command: F) -> F:
     """Where evaluations run and what each may use: --jobs, --timeout, --retries, --memory-mb, --backend, --scheduler."""
     for option in (
-        click.option("--scheduler", default=None, metavar="ADDRESS", help="A running Dask or Ray cluster [default: one here]."),
-        click.option("--backend", default="loky", show_default=True, help="loky (this machine), dask, ray or slurm."),
-        click.option("--memory-mb", type=int, default=None, help="Private memory of one worker process, in MiB (Linux)."),
-        click.option("--retries", type=int, default=0, show_default=True, help="Further attempts after a failure."),
-        click.option("--timeout", "timeout_s", type=float, default=None, help="Seconds one attempt may take."),
         click.option(
-            "--jobs", type=int, default=None,
+            "--scheduler",
+            default=None,
+            metavar="ADDRESS",
+            help="A running Dask or Ray cluster [default: one here].",
+        ),
+        click.option(
+            "--backend",
+            default="loky",
+            show_default=True,
+            help="loky (this machine), dask, ray or slurm.",
+        ),
+        click.option(
+            "--memory-mb",
+            type=int,
+            default=None,
+            help="Private memory of one worker process, in MiB (Linux).",
+        ),
+        click.option(
+            "--retries",
+            type=int,
+            default=0,
+            show_default=True,
+            help="Further attempts after a failure.",
+        ),
+        click.option(
+            "--timeout", "timeout_s", type=float, default=None, help="Seconds one attempt may take."
+        ),
+        click.option(
+            "--jobs",
+            type=int,
+            default=None,
             help="Evaluations at a time [default: one a core, at most 8; on a cluster all it gives].",
         ),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
 
 @contextmanager
-def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, engine.Conditions]]:
+def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, execution.Conditions]]:
     """How many evaluations at a time, and under which conditions; the cluster stays joined while the block lasts.
 
     Takes its own options out of ``asked``. Raises BadInput for impossible ones and a cluster that does not answer.
@@ -78,21 +129,31 @@ def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, engine.Conditions]
         jobs = min(os.cpu_count() or 1, 8) if backend == "loky" else -1
     elif jobs != -1:
         positive("--jobs", jobs)
-    conditions = engine.Conditions(
+    conditions = execution.Conditions(
         timeout_s=asked.pop("timeout_s"),
         retries=asked.pop("retries"),
         memory_mb=asked.pop("memory_mb"),
         backend=backend,
     )
-    engine.check(jobs, **conditions)
-    with engine.connect(backend, scheduler):
+    execution.check(jobs, **conditions)
+    with execution.connect(backend, scheduler):
         yield jobs, conditions
 
 
 @contextmanager
 def opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
     """The asked study; one that is started here goes again when bad input ends the command before an evaluation."""
-    names = ("file", "preset_name", "config", "seed", "simulator", "simulator_options", "data", "weights", "images")
+    names = (
+        "file",
+        "preset_name",
+        "config",
+        "seed",
+        "simulator",
+        "simulator_options",
+        "data",
+        "weights",
+        "images",
+    )
     file, evaluated = Path(asked["file"]), 0
     new = not file.exists()
     study, config = open_or_start(**{name: asked[name] for name in names})
@@ -125,18 +186,24 @@ def open_or_start(
     if Path(file).exists():
         if simulator is not None:
             raise BadInput(
-                "--simulator", f"{file} has its simulator already", "name another --study for another simulator"
+                "--simulator",
+                f"{file} has its simulator already",
+                "name another --study for another simulator",
             )
         return _existing(file, asked, seed)
     chosen = asked or preset(DEFAULT_PRESET)
     if simulator is not None:
-        chosen = chosen.with_simulator(simulator, json_object("--simulator-options", simulator_options))
+        chosen = chosen.with_simulator(
+            simulator, json_object("--simulator-options", simulator_options)
+        )
     problem = chosen.problem
     check_place(Path(file).absolute())
     with naming(chosen.name):
         chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "command": command_line()}
-    study = Study.open(file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about)
+    study = Study.open(
+        file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about
+    )
     return study, chosen
 
 
@@ -147,9 +214,15 @@ def command_line() -> str:
 
 
 def studied(
-    file: str, preset_name: str | None, config: Path | None, *,
-    data: Path | None = None, weights: Path | None = None, images: int | None = None, **_: Any,
-) -> Problem:  # fmt: skip
+    file: str,
+    preset_name: str | None,
+    config: Path | None,
+    *,
+    data: Path | None = None,
+    weights: Path | None = None,
+    images: int | None = None,
+    **_: Any,
+) -> Problem:
     """What the study in ``file`` is about, or what a new one would be; nothing is created."""
     if Path(file).exists():
         with existing(file) as study:
@@ -171,7 +244,11 @@ def _with_checkpoint(
     if data is None and weights is None and images is None:
         return asked
     if data is None or weights is None or asked is None:
-        raise BadInput("--data and --weights", "belong together, with a --preset or --config", "give all of them")
+        raise BadInput(
+            "--data and --weights",
+            "belong together, with a --preset or --config",
+            "give all of them",
+        )
     options = {"weights": str(weights.resolve()), "data": str(data.resolve())}
     return asked.with_checkpoint(options | ({} if images is None else {"images": images}))
 
@@ -186,7 +263,9 @@ def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study,
     if seed is not None and seed != study.seed:
         study.close()
         raise BadInput(
-            file, f"was started with seed {study.seed}, not {seed}", "leave out --seed, or name another --study"
+            file,
+            f"was started with seed {study.seed}, not {seed}",
+            "leave out --seed, or name another --study",
         )
     return study, asked or from_definition(file, study.store.definition)
 
@@ -197,17 +276,26 @@ def _same_accuracy(file: str, asked: Config, study: Study) -> None:
     if not isinstance(stored, dict):
         return
     before = Config(file, stored)
-    if (before.accuracy, before.data["network"].get("options")) != (asked.accuracy, asked.data["network"].get("options")):
+    if (before.accuracy, before.data["network"].get("options")) != (
+        asked.accuracy,
+        asked.data["network"].get("options"),
+    ):
         study.close()
         raise BadInput(
-            file, "has accuracies of another source", "give --data, --weights and --images as before, or another --study"
+            file,
+            "has accuracies of another source",
+            "give --data, --weights and --images as before, or another --study",
         )
 
 
 def existing(file: str) -> Study:
     """A study to look at. Raises BadInput when there is none."""
     if not Path(file).exists():
-        raise BadInput(file, "does not exist", "name a study with --study, or start one: cimbo optimize, or cimbo demo")
+        raise BadInput(
+            file,
+            "does not exist",
+            "name a study with --study, or start one: cimbo optimize, or cimbo demo",
+        )
     return Study.open(file, readonly=True)
 
 
@@ -224,11 +312,17 @@ def json_object(name: str, text: str) -> dict[str, Any]:
         source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
         value = json.loads(source)
     except OSError as error:
-        raise BadInput(origin(name, text), f"cannot be read ({error.strerror})", "name a readable file") from None
+        raise BadInput(
+            origin(name, text), f"cannot be read ({error.strerror})", "name a readable file"
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise BadInput(origin(name, text), f"is not JSON ({error})", 'give an object such as {"rows": 128}') from None
+        raise BadInput(
+            origin(name, text), f"is not JSON ({error})", 'give an object such as {"rows": 128}'
+        ) from None
     if not isinstance(value, dict):
-        raise BadInput(origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}')
+        raise BadInput(
+            origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}'
+        )
     return value
 
 

@@ -48,7 +48,9 @@ def _fitted(table: str) -> str:
     if not sys.stdout.isatty() or max(map(len, table.split("\n"))) <= width:
         return table
     click.echo(f"cut to {width} columns; --format csv or json, or a pipe, has all", err=True)
-    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n"))
+    return "\n".join(
+        line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n")
+    )
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -70,7 +72,10 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     widths = [max(len(c), *(len(line[i]) for line in cells)) for i, c in enumerate(columns)]
 
     def line(texts: Sequence[str]) -> str:
-        padded = (t.rjust(w) if right else t.ljust(w) for t, w, right in zip(texts, widths, numeric, strict=True))
+        padded = (
+            t.rjust(w) if right else t.ljust(w)
+            for t, w, right in zip(texts, widths, numeric, strict=True)
+        )
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(columns), *map(line, cells)])
@@ -81,13 +86,17 @@ def write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadInput(path, f"cannot be written ({error.strerror})", "choose another place") from None
+        raise BadInput(
+            path, f"cannot be written ({error.strerror})", "choose another place"
+        ) from None
 
 
 def writable(path: Path) -> None:
     """Raises BadInput where ``write`` would, before anything costly is done for it."""
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise BadInput(path, "cannot be written (no folder, or a read-only one)", "choose another place")
+        raise BadInput(
+            path, "cannot be written (no folder, or a read-only one)", "choose another place"
+        )
 
 
 def genes(design: Mapping[str, Any]) -> str:
@@ -111,7 +120,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value))
     if isinstance(value, float):
-        return f"{value:.0f}" if 1e5 <= abs(value) < 1e15 else f"{value + 0.0:.4g}"  # no minus before a zero
+        return (
+            f"{value:.0f}" if 1e5 <= abs(value) < 1e15 else f"{value + 0.0:.4g}"
+        )  # no minus before a zero
     return str(value)
 
 

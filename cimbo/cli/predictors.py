@@ -14,20 +14,24 @@ from numpy.typing import NDArray
 
 from cimbo.cli.options import existing
 from cimbo.cli.output import emit, format_option
-from cimbo.cli.warm import views
-from cimbo.config import from_definition
+from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
-from cimbo.space import Params
-from cimbo.store import Record
-from cimbo.surrogates import View
+from cimbo.optimizer.surrogates import View
+from cimbo.problem.space import Params
+from cimbo.storage import Record
+from cimbo.session.warm_start import views
 
 if TYPE_CHECKING:
     from predictors import Model
 
 FILE = click.Path(path_type=Path)
 SCORES = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "sharpness")
-study_to_ask = click.option("--study", "study", default=None, help="A study whose evaluations the bundle is shown.")
-drawing = click.option("-o", "--output", "picture", type=FILE, default=None, help="Draw which knobs matter, as SVG.")
+study_to_ask = click.option(
+    "--study", "study", default=None, help="A study whose evaluations the bundle is shown."
+)
+drawing = click.option(
+    "-o", "--output", "picture", type=FILE, default=None, help="Draw which knobs matter, as SVG."
+)
 
 
 @click.group()
@@ -45,19 +49,31 @@ def listed(folder: Path, style: str) -> None:
     if not folder.is_dir():
         raise BadInput(folder, "is no folder", "name one that holds *.cimpred files")
     found = bundles(folder)
-    rows = [{"file": name} | (about if "error" in about else _line(about)) for name, about in found.items()]
-    emit(style, [{"refused" if k == "error" else k: v for k, v in row.items()} for row in rows], found)
+    rows = [
+        {"file": name} | (about if "error" in about else _line(about))
+        for name, about in found.items()
+    ]
+    emit(
+        style,
+        [{"refused" if k == "error" else k: v for k, v in row.items()} for row in rows],
+        found,
+    )
 
 
 def _line(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a bundle is, in a line; ``error`` is the held-out RMSE, of the logarithm where the target is modelled so."""
     model, schema = manifest["model"], manifest["model"]["schema"]
     return {
-        "target": schema["target"], "unit": schema["unit"], "kind": model["kind"], "features": len(schema["features"]),
-        "rows": model["facts"].get("rows"), "held_out_error": model["facts"].get("error"),
-        "scale": "log" if schema["log"] else "linear", "older_model": "yes" if "base" in model else "no",
+        "target": schema["target"],
+        "unit": schema["unit"],
+        "kind": model["kind"],
+        "features": len(schema["features"]),
+        "rows": model["facts"].get("rows"),
+        "held_out_error": model["facts"].get("error"),
+        "scale": "log" if schema["log"] else "linear",
+        "older_model": "yes" if "base" in model else "no",
         "licence": manifest["licence"],
-    }  # fmt: skip
+    }
 
 
 @predictors.command()
@@ -79,7 +95,11 @@ def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> 
     facts |= {"schema_sha256": model.schema.fingerprint(), "data_sha256": model.facts.get("data")}
     facts |= {f"{package} at saving": number for package, number in manifest["versions"].items()}
     knobs = {f"knob {name}": _shares(shares, name) for name in _ranked(shares)}
-    emit(style, [{"what": k, "value": v} for k, v in (facts | knobs).items()], manifest | {"importances": shares})
+    emit(
+        style,
+        [{"what": k, "value": v} for k, v in (facts | knobs).items()],
+        manifest | {"importances": shares},
+    )
 
 
 def _ranked(shares: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -109,7 +129,13 @@ def compare(files: tuple[Path, ...], study: str | None, picture: Path | None, st
         about = _line(inspect(name)) | scores | {"differs": first.difference(model.schema)}
         rows.append({"file": name} | about)
     if picture:
-        draw({Path(name).stem: next(iter(importances(model).values())) for name, model in models.items()}, picture)
+        draw(
+            {
+                Path(name).stem: next(iter(importances(model).values()))
+                for name, model in models.items()
+            },
+            picture,
+        )
         click.echo(f"drawn: {picture}", err=True)
     emit(style, rows, {"bundles": rows})
 
@@ -127,7 +153,11 @@ class _Measured:
     def of(cls, file: str) -> _Measured:
         with existing(file) as study:
             definition = study.store.definition
-            known = views(from_definition(file, definition).evaluator()) if "config" in definition else {}
+            known = (
+                views(from_definition(file, definition).evaluator())
+                if "config" in definition
+                else {}
+            )
             done = [r for r in study.evaluations() if r.status == "done"]
             return cls(file, study.problem.space.names, done, known)
 
@@ -139,15 +169,25 @@ class _Measured:
         target = model.schema.target
         measured = [r for r in self.records if target in r.metrics]
         if not measured:
-            raise BadInput(where, f"predicts {target!r}, which {self.file} has not measured", "name another study")
+            raise BadInput(
+                where,
+                f"predicts {target!r}, which {self.file} has not measured",
+                "name another study",
+            )
         designs = [r.params for r in measured]
         features = self.views.get(target, View()).features
         derived = features(designs) if features else {}
         missing = [name for name in model.schema.names if name not in {*self.genes, *derived}]
         if missing:
-            names = ", ".join(missing[:4]) + ("" if len(missing) < 5 else f" and {len(missing) - 4} more")
-            raise BadInput(where, f"belongs to another space: {self.file} has no {names}", "name another study")
-        rows = [d | {name: column[i] for name, column in derived.items()} for i, d in enumerate(designs)]
+            names = ", ".join(missing[:4]) + (
+                "" if len(missing) < 5 else f" and {len(missing) - 4} more"
+            )
+            raise BadInput(
+                where, f"belongs to another space: {self.file} has no {names}", "name another study"
+            )
+        rows = [
+            d | {name: column[i] for name, column in derived.items()} for i, d in enumerate(designs)
+        ]
         return rows, np.array([r.metrics[target] for r in measured])
 
     def scores(self, where: str, model: Model) -> dict[str, float]:
@@ -159,7 +199,8 @@ class _Measured:
         first = seen if seen <= len(y) and model.saw(rows[:seen], y[:seen]) else 0
         if first == len(y):
             click.echo(
-                f"{where} was fitted to all {first} evaluations of {self.file}: nothing is left to test it", err=True
+                f"{where} was fitted to all {first} evaluations of {self.file}: nothing is left to test it",
+                err=True,
             )
             return dict.fromkeys(SCORES, math.nan) | {"n": 0}
         found = vars(score(y[first:], model.predict(rows[first:])))

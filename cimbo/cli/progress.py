@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from cimbo.events import Event, Proposed, Recorded
+from cimbo.study.events import Event, Proposed, Recorded
 
 
 class Progress:
@@ -35,7 +35,9 @@ class Progress:
     def __enter__(self) -> Progress:
         if threading.current_thread() is threading.main_thread():
             # What a shell lets a background job ignore stays ignored.
-            heard = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
+            heard = [
+                s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN
+            ]
             self._handlers = {s: signal.signal(s, self._interrupt) for s in heard}
         return self
 
@@ -44,7 +46,10 @@ class Progress:
         raise KeyboardInterrupt
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)

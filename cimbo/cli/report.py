@@ -11,35 +11,53 @@ import click
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import writable, write
 from cimbo.cli.view import standing
-from cimbo.config import Config, from_definition
+from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
-from cimbo.evaluators.joint import JointEvaluator
-from cimbo.loop import Study
-from cimbo.objectives import Candidate
-from cimbo.store import Record
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.problem.objectives import Candidate
+from cimbo.storage import Record
+from cimbo.study.study import Study
 
 #: what a study says it evaluates, and with what
 Described = tuple[Config, JointEvaluator]
 
 baseline_option = click.option(
-    "--baseline", "baselines", multiple=True, metavar="FILE",
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="FILE",
     help="Another study of the same problem, such as a random search; may be repeated.",
-)  # fmt: skip
+)
 
 
 def next_option(n: int) -> Any:
     """--next N, ``n`` by default."""
-    return click.option("--next", "following", type=int, default=n, show_default=True, metavar="N",
-                        help="Also show N designs that the search would verify next, as predicted.")  # fmt: skip
+    return click.option(
+        "--next",
+        "following",
+        type=int,
+        default=n,
+        show_default=True,
+        metavar="N",
+        help="Also show N designs that the search would verify next, as predicted.",
+    )
 
 
 @click.command()
 @study_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True,
-              help="The file to write.")  # fmt: skip
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The file to write.",
+)
 @baseline_option
 @next_option(6)
-@click.option("--lite", is_flag=True, help="Without the layers of each design: a file of some 100 kB.")
+@click.option(
+    "--lite", is_flag=True, help="Without the layers of each design: a file of some 100 kB."
+)
 def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, lite: bool) -> None:
     """One HTML file: front, next candidates, hypervolume, predicted against verified, layers. It needs no network."""
     from cimbo import report as pages
@@ -49,18 +67,33 @@ def report(*, file: str, out: Path, baselines: tuple[str, ...], following: int, 
         described = _described(study)
         predicted = candidates(study, described, following)
         text = pages.html(
-            study, title=title(study), about=_provenance(study), baselines=curves(study, baselines),
-            layers={} if lite else _layers(described, [*study.pareto(), *predicted]), predicted=predicted,
-        )  # fmt: skip
+            study,
+            title=title(study),
+            about=_provenance(study),
+            baselines=curves(study, baselines),
+            layers={} if lite else _layers(described, [*study.pareto(), *predicted]),
+            predicted=predicted,
+        )
     write(out, text)
     click.echo(str(out))
 
 
 @click.command()
 @study_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("front.pdf"), show_default=True,
-              help="The file to write; its ending says the format: pdf, png or svg.")  # fmt: skip
-@click.option("--what", type=click.Choice(["front", "hypervolume", "calibration"]), default="front", show_default=True)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("front.pdf"),
+    show_default=True,
+    help="The file to write; its ending says the format: pdf, png or svg.",
+)
+@click.option(
+    "--what",
+    type=click.Choice(["front", "hypervolume", "calibration"]),
+    default="front",
+    show_default=True,
+)
 @baseline_option
 @next_option(0)
 def plot(*, file: str, out: Path, what: str, baselines: tuple[str, ...], following: int) -> None:
@@ -93,7 +126,11 @@ def curves(study: Study, files: Sequence[str]) -> dict[str, Sequence[float]]:
     for file in files:
         with existing(file) as other:
             if other.problem != study.problem:
-                raise BadInput(file, "is a study of another problem", "compare studies of one space and objectives")
+                raise BadInput(
+                    file,
+                    "is a study of another problem",
+                    "compare studies of one space and objectives",
+                )
             found[Path(file).stem] = facts.volumes(facts.gather(other))
     return found
 

@@ -10,41 +10,79 @@ from typing import Any, Unpack
 import click
 import numpy as np
 
-from cimbo import engine
+from cimbo import execution
 from cimbo.cli.options import evaluation_options, evaluations, new_study_options, opened, positive
 from cimbo.cli.output import emit, format_option
 from cimbo.cli.progress import Progress
 from cimbo.cli.view import front_document, front_rows
-from cimbo.cli.warm import bundles, from_study, views
 from cimbo.cli.what_if import narrowed, what_if_options
-from cimbo.config import Config
+from cimbo.config.study_config import Config
 from cimbo.errors import BadInput
-from cimbo.evaluators.joint import JointEvaluator
-from cimbo.guidance import Guidance
-from cimbo.loop import Study
-from cimbo.store import Record
-from cimbo.surrogates import Inputs, View, logarithmic
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.surrogates import Inputs, View, logarithmic
+from cimbo.storage import Record
+from cimbo.study.study import Study
+from cimbo.session.warm_start import bundles, from_study, views
 
 FINALISTS = 5  # designs of the front that are verified in the arrays' exact form
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 
 
 @click.command()
-@click.option("--budget", type=int, default=200, show_default=True, help="Verified evaluations in the study, in all.")
 @click.option(
-    "--predictors", "bundles", type=click.Path(path_type=Path), default=None, help="Folder of bundles to start from."
+    "--budget",
+    type=int,
+    default=200,
+    show_default=True,
+    help="Verified evaluations in the study, in all.",
 )
-@click.option("--accuracy-budget", type=int, default=None,
-              help="Accuracies to measure, in all; then new chips for measured networks, while they add to the front.")
-@click.option("--until-converged", "converged", type=float, is_flag=False, flag_value=1.0, default=None, metavar="[PERCENT]",
-              help="Stop when 50 more evaluations are expected to add less than so much hypervolume [1].")
-@click.option("--async", "asynchronous", is_flag=True,
-              help="No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.")
-@click.option("--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from.")
-@click.option("--cost-model", type=click.Choice(["auto", "surrogate", "exact"]), default="auto", show_default=True,
-              help="Compute costs exactly while searching, or model them as a slow simulator must be.")  # fmt: skip
-@click.option("--exact", type=int, default=300, show_default=True,
-              help="Verify five designs of the front with the arrays' errors in exact form, on so many test images; 0: none.")
+@click.option(
+    "--predictors",
+    "bundles",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder of bundles to start from.",
+)
+@click.option(
+    "--accuracy-budget",
+    type=int,
+    default=None,
+    help="Accuracies to measure, in all; then new chips for measured networks, while they add to the front.",
+)
+@click.option(
+    "--until-converged",
+    "converged",
+    type=float,
+    is_flag=False,
+    flag_value=1.0,
+    default=None,
+    metavar="[PERCENT]",
+    help="Stop when 50 more evaluations are expected to add less than so much hypervolume [1].",
+)
+@click.option(
+    "--async",
+    "asynchronous",
+    is_flag=True,
+    help="No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.",
+)
+@click.option(
+    "--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from."
+)
+@click.option(
+    "--cost-model",
+    type=click.Choice(["auto", "surrogate", "exact"]),
+    default="auto",
+    show_default=True,
+    help="Compute costs exactly while searching, or model them as a slow simulator must be.",
+)
+@click.option(
+    "--exact",
+    type=int,
+    default=300,
+    show_default=True,
+    help="Verify five designs of the front with the arrays' errors in exact form, on so many test images; 0: none.",
+)
 @what_if_options
 @evaluation_options
 @new_study_options
@@ -57,7 +95,11 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
     if asked["accuracy_budget"] is not None:
         positive("--accuracy-budget", asked["accuracy_budget"])
     if asked["converged"] is not None and not asked["converged"] > 0:
-        raise BadInput("--until-converged", f"{asked['converged']:g} is not above 0", "give a percentage, such as 1")
+        raise BadInput(
+            "--until-converged",
+            f"{asked['converged']:g} is not above 0",
+            "give a percentage, such as 1",
+        )
     asked["priors"] = bundles(asked.pop("bundles"))
     with evaluations(asked) as (n_jobs, conditions), opened(asked) as (whole, config):
         study = narrowed(whole, asked["fixes"], asked["limits"])
@@ -70,27 +112,43 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
         try:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(
-                    evaluator, budget, int(search.get("batch", 6)), n_jobs,
-                    guidance=guidance, listener=progress, asynchronous=asked["asynchronous"], **conditions,
-                )  # fmt: skip
+                    evaluator,
+                    budget,
+                    int(search.get("batch", 6)),
+                    n_jobs,
+                    guidance=guidance,
+                    listener=progress,
+                    asynchronous=asked["asynchronous"],
+                    **conditions,
+                )
                 test_front(study, evaluator, n_jobs=n_jobs, **conditions)
                 exact_finalists(study, evaluator, exact, n_jobs=n_jobs, **conditions)
         except KeyboardInterrupt:
             return _interrupted(study)
-        click.echo(study.forecast() or "no forecast: 20 proposed evaluations and a reference an objective are needed", err=True)
+        click.echo(
+            study.forecast()
+            or "no forecast: 20 proposed evaluations and a reference an objective are needed",
+            err=True,
+        )
         emit(style, front_rows(study), front_document(study))
     return 0
 
 
 def _interrupted(study: Study) -> int:
     kept, command = len(study.evaluations()), click.get_current_context().obj
-    click.echo(f"interrupted; all {kept} evaluations are in {study.store.path}; to go on: {command}", err=True)
+    click.echo(
+        f"interrupted; all {kept} evaluations are in {study.store.path}; to go on: {command}",
+        err=True,
+    )
     return 130
 
 
 def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
     space = study.problem.space
-    exact = ", ".join(m for m in guidance.cheap if m in {o.name for o in study.problem.objectives}) or "nothing"
+    exact = (
+        ", ".join(m for m in guidance.cheap if m in {o.name for o in study.problem.objectives})
+        or "nothing"
+    )
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     return (
         f"{config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, seed {study.seed}{kept}, "
@@ -98,14 +156,20 @@ def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> 
     )
 
 
-def _guidance(study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]) -> Guidance:
+def _guidance(
+    study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]
+) -> Guidance:
     cheap = _cheap(study, evaluator, asked["cost_model"])
     priors = from_study(study, config, asked["other"], cheap) | asked["priors"]
     initial = int(config.data.get("search", {}).get("initial", 10))
     return Guidance(
-        cheap, views=views(evaluator), priors=priors, initial=initial,
-        accuracies=asked["accuracy_budget"], converged=asked["converged"] and asked["converged"] / 100,
-    )  # fmt: skip
+        cheap,
+        views=views(evaluator),
+        priors=priors,
+        initial=initial,
+        accuracies=asked["accuracy_budget"],
+        converged=asked["converged"] and asked["converged"] / 100,
+    )
 
 
 def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
@@ -117,12 +181,17 @@ def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> G
 def _cheap(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:
     exact = evaluator.exact()
     if cost_model == "exact" and not exact:
-        raise BadInput("--cost-model", "this simulator cannot be called in batches", "use auto or surrogate")
+        raise BadInput(
+            "--cost-model", "this simulator cannot be called in batches", "use auto or surrogate"
+        )
     # The chip's area follows from its genes alone: it is never modelled.
     area = {k: v for k, v in exact.items() if k == "area_mm2"}
     if cost_model == "surrogate" or not exact:
         return area
-    slow = cost_model == "auto" and evaluator.seconds_a_design(study.problem.space.sobol(4, 0)) > CHEAP_S
+    slow = (
+        cost_model == "auto"
+        and evaluator.seconds_a_design(study.problem.space.sobol(4, 0)) > CHEAP_S
+    )
     return area if slow else exact
 
 
@@ -136,11 +205,15 @@ class _OnTest:
         return {"accuracy_test": self.evaluator.on_test(design)}
 
 
-def test_front(study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[engine.Conditions]) -> None:
+def test_front(
+    study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[execution.Conditions]
+) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
     known = study.tested()
     missing = [r for r in study.pareto() if r.key not in known] if evaluator.has_test() else []
-    found = _afterwards("on the test images", missing, _OnTest(evaluator), n_jobs=n_jobs, **conditions)
+    found = _afterwards(
+        "on the test images", missing, _OnTest(evaluator), n_jobs=n_jobs, **conditions
+    )
     for key, metrics in found:
         study.record_test(key, metrics["accuracy_test"])
 
@@ -157,27 +230,39 @@ class _Exactly:
 
 
 def exact_finalists(
-    study: Study, evaluator: JointEvaluator, images: int, n_jobs: int, **conditions: Unpack[engine.Conditions]
+    study: Study,
+    evaluator: JointEvaluator,
+    images: int,
+    n_jobs: int,
+    **conditions: Unpack[execution.Conditions],
 ) -> None:
     """Verify FINALISTS designs, spread over the front, in the exact form of the arrays' errors; kept in the study."""
     if not images or not evaluator.has_test() or not evaluator.has_exact():
         return
     front, known = study.pareto(), study.exact()
     spread = sorted({round(i) for i in np.linspace(0, len(front) - 1, FINALISTS)}) if front else []
-    missing = [front[i] for i in spread if known.get(front[i].key, {"images": 0})["images"] < images]
+    missing = [
+        front[i] for i in spread if known.get(front[i].key, {"images": 0})["images"] < images
+    ]
     how = f"in the arrays' exact form on {images} test images"
-    for key, metrics in _afterwards(how, missing, _Exactly(evaluator, images), n_jobs=n_jobs, **conditions):
+    for key, metrics in _afterwards(
+        how, missing, _Exactly(evaluator, images), n_jobs=n_jobs, **conditions
+    ):
         study.record_exact(key, metrics["points"], images)
 
 
 def _afterwards(
-    how: str, designs: list[Record], evaluate: Any, n_jobs: int, **conditions: Unpack[engine.Conditions]
+    how: str,
+    designs: list[Record],
+    evaluate: Any,
+    n_jobs: int,
+    **conditions: Unpack[execution.Conditions],
 ) -> Iterator[tuple[str, Mapping[str, float]]]:
     """What ``evaluate`` finds of designs of the front, by key; failures are said."""
     if not designs:
         return
     click.echo(f"measuring {len(designs)} designs of the front {how}", err=True)
-    for outcome in engine.run(designs, evaluate, n_jobs=n_jobs, **conditions):
+    for outcome in execution.run(designs, evaluate, n_jobs=n_jobs, **conditions):
         if outcome.status == "done":
             yield outcome.key, outcome.metrics
         else:
@@ -185,11 +270,19 @@ def _afterwards(
 
 
 @click.command()
-@click.option("--samples", type=int, default=100, show_default=True, help="Sampled designs to fit on, in all.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("bundles"), show_default=True, help="Folder for the bundles."
+    "--samples", type=int, default=100, show_default=True, help="Sampled designs to fit on, in all."
 )
-@click.option("--licence", default="", help="Terms under which the bundles may be used; kept in them.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("bundles"),
+    show_default=True,
+    help="Folder for the bundles.",
+)
+@click.option(
+    "--licence", default="", help="Terms under which the bundles may be used; kept in them."
+)
 @evaluation_options
 @new_study_options
 @format_option
@@ -200,15 +293,27 @@ def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked
         evaluator = config.evaluator()
         area = _cheap(study, evaluator, "surrogate")
         guidance = Guidance(area, initial=samples)
-        batch = 4 * n_jobs if n_jobs > 0 else samples  # nothing is learned between them: as many as keep all busy
+        batch = (
+            4 * n_jobs if n_jobs > 0 else samples
+        )  # nothing is learned between them: as many as keep all busy
         try:
             with Progress(len(study.evaluations())) as progress:
-                study.optimize(evaluator, samples, batch, n_jobs, guidance=guidance, listener=progress, **conditions)
+                study.optimize(
+                    evaluator,
+                    samples,
+                    batch,
+                    n_jobs,
+                    guidance=guidance,
+                    listener=progress,
+                    **conditions,
+                )
         except KeyboardInterrupt:
             return _interrupted(study)
         reports, files = _fit(study, evaluator, out, licence)
     document = {
-        "objectives": {m: r[r["kind"]] | {"kind": r["kind"], "kinds": _kinds(r)} for m, r in reports.items()},
+        "objectives": {
+            m: r[r["kind"]] | {"kind": r["kind"], "kinds": _kinds(r)} for m, r in reports.items()
+        },
         "bundles": files,
     }
     document |= {"accuracy": config.standing()} if config.standing()["kind"] != "measured" else {}
@@ -236,7 +341,9 @@ def _fit(
 
     records = [r for r in study.evaluations() if r.status == "done"]
     if len(records) < 10:
-        raise BadInput("--samples", f"only {len(records)} evaluations succeeded", "give at least 10")
+        raise BadInput(
+            "--samples", f"only {len(records)} evaluations succeeded", "give at least 10"
+        )
     space, known = study.problem.space, views(evaluator)
     inputs = Inputs(space, space.rows([r.params for r in records]))
     out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cimbo.cli.output import write
-from cimbo.config import DEFAULT_PRESET, PRESETS, load, preset
+from cimbo.config.study_config import DEFAULT_PRESET, PRESETS, load, preset
 from cimbo.errors import BadInput
 
 SCHEMA = "study.schema.json"
@@ -43,7 +43,13 @@ batch = 6                  # designs chosen at a time
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("study.toml"))
-@click.option("--preset", "name", default=DEFAULT_PRESET, show_default=True, help="The shipped study to start from.")
+@click.option(
+    "--preset",
+    "name",
+    default=DEFAULT_PRESET,
+    show_default=True,
+    help="The shipped study to start from.",
+)
 def init(file: Path, name: str) -> None:
     """Write a commented study.toml, and beside it the schema that lets an editor check it."""
     preset(name)
@@ -51,7 +57,13 @@ def init(file: Path, name: str) -> None:
     if file.exists():
         raise BadInput(file, "exists already", "name another file, or remove it")
     write(schema, (PRESETS / SCHEMA).read_text(encoding="utf-8"))
-    write(file, f"#:schema ./{SCHEMA}\n{(PRESETS / f'{name}.toml').read_text(encoding='utf-8')}{_MORE}")
+    write(
+        file,
+        f"#:schema ./{SCHEMA}\n{(PRESETS / f'{name}.toml').read_text(encoding='utf-8')}{_MORE}",
+    )
     load(file)
     click.echo(str(file))
-    click.echo(f"edit it, then: cimbo doctor --config {file}; cimbo optimize --config {file} --budget 200", err=True)
+    click.echo(
+        f"edit it, then: cimbo doctor --config {file}; cimbo optimize --config {file} --budget 200",
+        err=True,
+    )

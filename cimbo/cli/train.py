@@ -25,17 +25,31 @@ NOISE = ("adc_bits", "cell_noise", "rows", "cell_bits", "dac_bits")
     help="Folder of gzipped IDX files; Debian's package dataset-fashion-mnist puts them there.",
 )
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), default=None, help="The weights [default: NAME.safetensors]."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The weights [default: NAME.safetensors].",
 )
-@click.option("--from", "start", type=click.Path(path_type=Path), default=None, help="Weights to go on from.")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change the recipe, such as epochs=6.")
+@click.option(
+    "--from", "start", type=click.Path(path_type=Path), default=None, help="Weights to go on from."
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change the recipe, such as epochs=6.",
+)
 @click.option(
     "--noise",
     default="",
     metavar="NAME=VALUE,...",
     help="Train under the noise of arrays: adc_bits=4,rows=256,cell_bits=2,dac_bits=2,cell_noise=0.02. Goes well with --from.",
 )
-@click.option("--stop-after", type=int, default=None, help="Epochs to run of the recipe's [default: all].")
+@click.option(
+    "--stop-after", type=int, default=None, help="Epochs to run of the recipe's [default: all]."
+)
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
 def train_supernet(
     *,
@@ -51,8 +65,8 @@ def train_supernet(
     """Train super-network NAME (fmnist-vit or fmnist-mobilenet) with the sandwich rule and in-place distillation."""
     import torch
 
-    from cimbo.networks import network
-    from cimbo.supernets.build import RECIPES, Run, build, trained
+    from cimbo.supernets.recipes import RECIPES, Run, build, trained
+    from cimbo.workloads import network
 
     if name not in RECIPES:
         raise BadInput(f"super-network {name!r}", "is unknown", f"use one of {', '.join(RECIPES)}")
@@ -62,7 +76,9 @@ def train_supernet(
     torch.set_num_threads(positive("--threads", threads))
     target = out or Path(f"{name}.safetensors")
     stop = positive("--stop-after", stop_after) if stop_after is not None else recipe.epochs
-    run = Run(trained(name, network(name).choices()), folder, target, recipe, start=start, stop_after=stop)
+    run = Run(
+        trained(name, network(name).choices()), folder, target, recipe, start=start, stop_after=stop
+    )
     build(name, run, say=lambda line: click.echo(line, err=True))
     click.echo(str(target))
 
@@ -70,7 +86,11 @@ def train_supernet(
 def _noise(recipe: Any, text: str) -> tuple[str, float]:
     """One part of ``--noise``. Raises BadInput for what is no noise."""
     if text.partition("=")[0] not in NOISE:
-        raise BadInput(f"--noise {text}", "is no noise of an array", f"use {' or '.join(f'{n}=VALUE' for n in NOISE)}")
+        raise BadInput(
+            f"--noise {text}",
+            "is no noise of an array",
+            f"use {' or '.join(f'{n}=VALUE' for n in NOISE)}",
+        )
     return _change(recipe, text)
 
 
@@ -79,9 +99,13 @@ def _change(recipe: Any, text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     kinds = {f.name: type(getattr(recipe, f.name)) for f in fields(recipe)}
     if name not in kinds:
-        raise BadInput(f"--set {text}", f"{name!r} is no part of a recipe", f"use one of {', '.join(kinds)}")
+        raise BadInput(
+            f"--set {text}", f"{name!r} is no part of a recipe", f"use one of {', '.join(kinds)}"
+        )
     try:
         number = kinds[name](value)
     except ValueError:
-        raise BadInput(f"--set {text}", f"{value!r} is no number", f"give {name} a number") from None
+        raise BadInput(
+            f"--set {text}", f"{value!r} is no number", f"give {name} a number"
+        ) from None
     return name, number if name == "seed" or number >= 0 else positive(f"--set {name}", number)

@@ -10,16 +10,21 @@ import click
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, genes
 from cimbo.cli.what_if import narrowed, what_if_options
-from cimbo.config import from_definition
+from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
-from cimbo.loop import Study
-from cimbo.store import Record
+from cimbo.storage import Record
+from cimbo.study.study import Study
 
 
 def metrics(study: Study, record: Record) -> dict[str, float]:
     """What was measured, with what was measured of the front afterwards: on test images, and in the arrays' exact form."""
-    after = {"accuracy_test": study.tested(), "exact_form_points": {k: v["points"] for k, v in study.exact().items()}}
-    return record.metrics | {name: known[record.key] for name, known in after.items() if record.key in known}
+    after = {
+        "accuracy_test": study.tested(),
+        "exact_form_points": {k: v["points"] for k, v in study.exact().items()},
+    }
+    return record.metrics | {
+        name: known[record.key] for name, known in after.items() if record.key in known
+    }
 
 
 def sides(study: Study, record: Record) -> dict[str, dict[str, Any]]:
@@ -44,7 +49,11 @@ def labelled(about: Mapping[str, Any], origin: str) -> dict[str, str]:
     """The column that tells a modelled accuracy from one that was measured elsewhere and imported."""
     if "error_points" not in about:
         return {}
-    return {"accuracy_is": "imported" if origin == "imported" else f"{about['kind']} ± {about['error_points']:g}"}
+    return {
+        "accuracy_is": "imported"
+        if origin == "imported"
+        else f"{about['kind']} ± {about['error_points']:g}"
+    }
 
 
 def front_rows(study: Study) -> list[dict[str, Any]]:
@@ -66,7 +75,10 @@ def front_document(study: Study) -> dict[str, Any]:
         {"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about, r.origin)
         for r in study.pareto()
     ]
-    counts = {"evaluations": len(study.evaluations()), "accuracies_measured": study.accuracies_measured()}
+    counts = {
+        "evaluations": len(study.evaluations()),
+        "accuracies_measured": study.accuracies_measured(),
+    }
     document = counts | {"hypervolume": study.hypervolume(), "pareto": front}
     return document | ({"accuracy": about} if about else {})
 
@@ -84,7 +96,11 @@ def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...
 
 @click.command()
 @click.argument("key")
-@click.option("--exact", is_flag=True, help="Measure its accuracy with the arrays' errors in exact form; takes minutes.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Measure its accuracy with the arrays' errors in exact form; takes minutes.",
+)
 @study_option
 @format_option
 def show(key: str, exact: bool, file: str, style: str) -> None:
@@ -105,16 +121,32 @@ def show(key: str, exact: bool, file: str, style: str) -> None:
         if exact:
             evaluator = from_definition(file, study.store.definition).evaluator()
             about |= {"accuracy_exact": evaluator.on_exact_arrays(r.params)}
-        document = about | sides(study, r) | {"metrics": metrics(study, r), "predicted": r.extra.get("predicted", {})}
-        flat = about | {name: v for side in sides(study, r).values() for name, v in side.items()} | metrics(study, r)
-        emit(style, [{"what": k, "value": v} for k, v in flat.items()] if style == "table" else [flat], document)
+        document = (
+            about
+            | sides(study, r)
+            | {"metrics": metrics(study, r), "predicted": r.extra.get("predicted", {})}
+        )
+        flat = (
+            about
+            | {name: v for side in sides(study, r).values() for name, v in side.items()}
+            | metrics(study, r)
+        )
+        emit(
+            style,
+            [{"what": k, "value": v} for k, v in flat.items()] if style == "table" else [flat],
+            document,
+        )
 
 
 def find(study: Study, key: str) -> Record:
     """The last record whose key starts with ``key``. Raises BadInput for none or several."""
     found = {r.key: r for r in study.evaluations() if r.key.startswith(key)}
     if len(found) != 1:
-        what = "no evaluation has this key" if not found else f"{len(found)} evaluations have keys that start so"
+        what = (
+            "no evaluation has this key"
+            if not found
+            else f"{len(found)} evaluations have keys that start so"
+        )
         raise BadInput(f"KEY {key}", what, "cimbo pareto lists keys")
     return next(iter(found.values()))
 
@@ -141,7 +173,9 @@ def status(file: str, style: str) -> None:
             "front": len(study.pareto()),
             "hypervolume": study.hypervolume(),
             "evaluation_seconds": sum(r.seconds for r in records),
-            "constraints": [f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints],
+            "constraints": [
+                f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints
+            ],
             "versions": study.store.definition.get("versions", {}),
         }
         about = standing(study)
@@ -149,5 +183,9 @@ def status(file: str, style: str) -> None:
         recorded = study.store.definition.get("recorded")
         document |= {"recorded": recorded} if recorded else {}
         emit(
-            style, [{"what": k, "value": v} for k, v in document.items()] if style == "table" else [document], document
+            style,
+            [{"what": k, "value": v} for k, v in document.items()]
+            if style == "table"
+            else [document],
+            document,
         )

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from cimbo.errors import BadInput
-from cimbo.evaluators.joint import COSTS
-from cimbo.loop import Study
-from cimbo.objectives import Constraint
+from cimbo.evaluation.joint import COSTS
+from cimbo.problem.objectives import Constraint
+from cimbo.study.study import Study
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LIMIT = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
@@ -21,10 +21,17 @@ _LIMIT = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
 def what_if_options(command: F) -> F:
     """--fix GENE=VALUE and --limit METRIC=BOUND, both repeatable."""
     for option in (
-        click.option("--limit", "limits", multiple=True, metavar="METRIC=BOUND",
-                     help="Bound a metric (METRIC<=BOUND and METRIC>=BOUND too); takes the place of the study's."),
-        click.option("--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene at a value."),
-    ):  # fmt: skip
+        click.option(
+            "--limit",
+            "limits",
+            multiple=True,
+            metavar="METRIC=BOUND",
+            help="Bound a metric (METRIC<=BOUND and METRIC>=BOUND too); takes the place of the study's.",
+        ),
+        click.option(
+            "--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene at a value."
+        ),
+    ):
         command = option(command)
     return command
 
@@ -33,17 +40,23 @@ def narrowed(study: Study, fixes: Sequence[str], limits: Sequence[str]) -> Study
     """The study under the asked limits, with the asked genes kept. Raises BadInput naming the option that is wrong."""
     if not fixes and not limits:
         return study
-    return study.what_if([_limit(study, text) for text in limits], dict(_pin(study, text) for text in fixes))
+    return study.what_if(
+        [_limit(study, text) for text in limits], dict(_pin(study, text) for text in fixes)
+    )
 
 
 def _pin(study: Study, text: str) -> tuple[str, Any]:
     space, (name, _, value) = study.problem.space, text.partition("=")
     if name not in space.column:
-        raise BadInput(f"--fix {text}", f"{name!r} is no gene", f"the genes are {', '.join(space.names)}")
+        raise BadInput(
+            f"--fix {text}", f"{name!r} is no gene", f"the genes are {', '.join(space.names)}"
+        )
     choice = space.choices[space.column[name]]
     matches = [v for v in choice.values if str(v) == value]
     if not matches:
-        raise BadInput(f"--fix {text}", f"{name} cannot be {value!r}", f"choose one of {list(choice.values)}")
+        raise BadInput(
+            f"--fix {text}", f"{name} cannot be {value!r}", f"choose one of {list(choice.values)}"
+        )
     return name, matches[0]
 
 
@@ -55,15 +68,23 @@ def _limit(study: Study, text: str) -> Constraint:
     metric, relation, bound = found.groups()
     known = dict.fromkeys(_measured(study))
     if metric not in known:
-        raise BadInput(f"--limit {text}", f"{metric!r} is not measured", f"use one of {', '.join(known)}")
+        raise BadInput(
+            f"--limit {text}", f"{metric!r} is not measured", f"use one of {', '.join(known)}"
+        )
     try:
         value = float(bound)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise BadInput(f"--limit {text}", f"{bound!r} is no finite number", "write METRIC=BOUND, such as area_mm2=120")
+        raise BadInput(
+            f"--limit {text}",
+            f"{bound!r} is no finite number",
+            "write METRIC=BOUND, such as area_mm2=120",
+        )
     maximised = {o.name for o in study.problem.objectives if o.goal == "max"}
-    return Constraint(metric, (">=" if metric in maximised else "<=") if relation == "=" else relation, value)
+    return Constraint(
+        metric, (">=" if metric in maximised else "<=") if relation == "=" else relation, value
+    )
 
 
 def _measured(study: Study) -> Iterable[str]:

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from cimbo.hardware.constants import constant
-from cimbo.hardware.model import Chips, Grid, chip_rows, pair_up
-from cimbo.workload import Workload
+from cimbo.hardware.cost_model import Chips, Grid, chip_rows, pair_up
+from cimbo.hardware.technology import constant
+from cimbo.workloads.layers import Workload
 
 Columns = dict[str, np.ndarray]
 
@@ -35,7 +35,9 @@ def _features(part: SimpleNamespace, grid: Grid) -> Columns:
     tiles = grid.sums(r.static * r.tiles)
     times, resident = _times(r, grid, part.capacity_tiles - tiles)
     times_ns = {f"{name}_ns": cycles * part.clock_ns for name, cycles in times.items()}
-    energies = _energies(part, {name: grid.sums(each) for name, each in _events(r).items()}, ~resident)
+    energies = _energies(
+        part, {name: grid.sums(each) for name, each in _events(r).items()}, ~resident
+    )
     energies["leakage_pj"] = part.leakage_mw * times_ns["roofline_ns"]
     energies["ideal_pj"] = np.sum([*energies.values()], axis=0)
     sizes = {
@@ -57,7 +59,10 @@ def _times(r: SimpleNamespace, grid: Grid, spare: np.ndarray) -> tuple[Columns, 
     """Cycles of each resource and of the roofline, and whether weights stay: where they can and that is faster."""
     reloaded = _resources(r, np.inf)
     kept = _resources(r, _copies(r, grid, spare)) | {"load": reloaded["load"] * r.dynamic}
-    slow, fast = ({k: grid.sums(v) for k, v in (c | {"roofline": _roofline(r, c)}).items()} for c in (reloaded, kept))
+    slow, fast = (
+        {k: grid.sums(v) for k, v in (c | {"roofline": _roofline(r, c)}).items()}
+        for c in (reloaded, kept)
+    )
     resident = (spare >= 0) & (fast["roofline"] <= slow["roofline"])
     return {name: np.where(resident, fast[name], slow[name]) for name in slow}, resident
 
@@ -72,7 +77,13 @@ def _copies(r: SimpleNamespace, grid: Grid, spare: np.ndarray) -> np.ndarray:
 def _resources(r: SimpleNamespace, copies: np.ndarray | float) -> Columns:
     """Cycles of each resource for each row, with at most so many copies of a layer at work."""
     moved = r.fresh_bits * _streams(r) + r.output_bits
-    sums = r.px * r.columns * r.groups * constant("noc.partial_sum") * np.maximum(r.row_tiles / r.macros_per_pe - 1, 0)
+    sums = (
+        r.px
+        * r.columns
+        * r.groups
+        * constant("noc.partial_sum")
+        * np.maximum(r.row_tiles / r.macros_per_pe - 1, 0)
+    )
     link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw)
     return {
         "array": np.where(_on_unit(r), r.macs_each / r.vector_lanes, _arrays(r, copies)),
@@ -86,7 +97,10 @@ def _resources(r: SimpleNamespace, copies: np.ndarray | float) -> Columns:
 
 def _roofline(r: SimpleNamespace, cycles: Columns) -> np.ndarray:
     """Cycles of each row: its slowest resource, and before it the load where a macro has one plane, beside it otherwise."""
-    load, steady = cycles["load"], np.max([each for name, each in cycles.items() if name != "load"], axis=0)
+    load, steady = (
+        cycles["load"],
+        np.max([each for name, each in cycles.items() if name != "load"], axis=0),
+    )
     return np.where(r.planes <= 1, load + steady, np.maximum(load, steady))
 
 
@@ -136,14 +150,24 @@ def _events(r: SimpleNamespace) -> Columns:
 def _energies(part: SimpleNamespace, event: Columns, reloads: np.ndarray) -> Columns:
     """Picojoules of each pair by what spends them; ``reloads`` (n,): whether weights come from DRAM at every inference."""
     conversion = part.cells_per_weight * (part.conversion_energy + part.bitline_energy)
-    column = conversion + part.shift_energy + part.accumulator_energy + part.adder_energy * part.tree_adders
+    column = (
+        conversion
+        + part.shift_energy
+        + part.accumulator_energy
+        + part.adder_energy * part.tree_adders
+    )
     moved = event["read"] + event["stored"]
     weights = reloads * event["weights"]
     return {
         "columns_pj": event["sums"] * column,
-        "rows_pj": event["drives"] * (part.drive_energy + part.row_energy) + event["activations"] * part.array_energy,
-        "moved_pj": event["read"] * part.read_energy + event["stored"] * part.store_energy + moved * part.noc_energy,
-        "dram_pj": (event["spilled"] + weights) * (part.dram_energy + part.read_energy + part.store_energy),
-        "write_pj": (weights + event["operands"]) * (part.write_energy + part.noc_energy + part.read_energy),
+        "rows_pj": event["drives"] * (part.drive_energy + part.row_energy)
+        + event["activations"] * part.array_energy,
+        "moved_pj": event["read"] * part.read_energy
+        + event["stored"] * part.store_energy
+        + moved * part.noc_energy,
+        "dram_pj": (event["spilled"] + weights)
+        * (part.dram_energy + part.read_energy + part.store_energy),
+        "write_pj": (weights + event["operands"])
+        * (part.write_energy + part.noc_energy + part.read_energy),
         "vector_pj": event["ops"] * part.op_energy + event["macs"] * part.mac_energy,
     }

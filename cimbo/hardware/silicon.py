@@ -13,22 +13,33 @@ import numpy as np
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.hardware.circuit import circuit, slowdown, tree_activity
-from cimbo.hardware.constants import converter_scale, scale
-from cimbo.hardware.parts import element
-from cimbo.hardware.space import columns
+from cimbo.hardware.chip import columns
+from cimbo.hardware.elements import element
+from cimbo.hardware.macro import circuit, slowdown, tree_activity
+from cimbo.hardware.technology import converter_scale, scale
 
 MACRO_PARTS = ("cells", "adc", "dac", "multipliers", "adders", "accumulators")
 TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
 _KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
-_AROUND = {"pes": 1, "planes": 1, "adc_bits": 4, "columns_per_adc": 1, "buffer_mb": 1, "buffer_bw": 64, "dram_bw": 64}
+_AROUND = {
+    "pes": 1,
+    "planes": 1,
+    "adc_bits": 4,
+    "columns_per_adc": 1,
+    "buffer_mb": 1,
+    "buffer_bw": 64,
+    "dram_bw": 64,
+}
 
 
 def macro(genes: Mapping[str, Any]) -> dict[str, float]:
     """A plain array alone at full use: area_mm2, cycle_ns, tops_per_watt (two operations a MAC), no buffer, NoC or DRAM."""
     chip = circuit(columns({**_AROUND, **genes}))
-    one = {name: float(values[0]) for name, values in vars(chip).items()
-           if isinstance(values, np.ndarray) and values.dtype != object}  # fmt: skip
+    one = {
+        name: float(values[0])
+        for name, values in vars(chip).items()
+        if isinstance(values, np.ndarray) and values.dtype != object
+    }
     full = tree_activity(int(one["rows"]), int(one["weight_bits"]))[0][-1]
     pulse = (
         one["cols"] * (one["conversion_energy"] + one["bitline_energy"])
@@ -55,15 +66,27 @@ def described(entry: Mapping[str, Any], where: str = "chip") -> dict[str, float]
     try:
         slowest = max(sum(parts[name][1].delay for name in stage) for stage in entry["path"])
     except KeyError as error:
-        raise BadInput(f"{where}: path", f"names {error}, which is no part", "use the names of parts") from None
+        raise BadInput(
+            f"{where}: path", f"names {error}, which is no part", "use the names of parts"
+        ) from None
     node, volts = np.array([float(entry["node_nm"])]), float(entry["supply_v"])
-    cycle = slowest * entry.get("pulses_a_cycle", 1) * float(scale("delay", node)[0]) * float(slowdown(volts))
+    cycle = (
+        slowest
+        * entry.get("pulses_a_cycle", 1)
+        * float(scale("delay", node)[0])
+        * float(slowdown(volts))
+    )
     gates, converters = float(scale("area", node)[0]), float(converter_scale(node, "area")[0])
-    real = [(part["count"] * one.area, one) for part, one in parts.values() if not part.get("virtual")]
+    real = [
+        (part["count"] * one.area, one) for part, one in parts.values() if not part.get("virtual")
+    ]
     area = sum(um2 * (converters if one.is_converter else gates) for um2, one in real)
     result = {"area_mm2": area * 1e-6, "cycle_ns": cycle}
     if all("switching" in part for part, one in parts.values() if one.capacitance):
-        shrinks = {True: float(converter_scale(node, "energy")[0]), False: float(scale("energy", node)[0])}
+        shrinks = {
+            True: float(converter_scale(node, "energy")[0]),
+            False: float(scale("energy", node)[0]),
+        }
         switched = sum(
             part["count"] * part.get("switching", 0) * one.capacitance * shrinks[one.is_converter]
             for part, one in parts.values()
@@ -99,6 +122,8 @@ def comparison() -> list[dict[str, Any]]:
             row |= {"plain": plain.get(key), "conditions": entry["conditions"]}
             both = said is not None and key in ours
             row["error"] = ours[key] / said - 1 if both else None
-            row["not_comparable"] = excuses.get("all") or excuses.get(quantity) or (None if both else "not reported")
+            row["not_comparable"] = (
+                excuses.get("all") or excuses.get(quantity) or (None if both else "not reported")
+            )
             rows.append(row)
     return rows

@@ -5,35 +5,57 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import amount
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import amount
 
 WIDTH, LEFT, ROW = 860, 190, 18
 _SHORT_MS = 0.1  # below it times are written in µs
 COLOURS = {
-    "compute": "#2258c9", "weight load": "#b8651b", "DRAM": "#c23b3b", "buffer": "#2b8a63", "NoC": "#7c4bc4",
+    "compute": "#2258c9",
+    "weight load": "#b8651b",
+    "DRAM": "#c23b3b",
+    "buffer": "#2b8a63",
+    "NoC": "#7c4bc4",
     "vector": "#5d6873",
-}  # fmt: skip
+}
 
 
 def picture(explained: Mapping[str, Any]) -> str:
     """SVG of what ``hardware.explain`` said."""
     layers, total = explained["layers"], explained["latency_ms"]
     metric, factor = ("latency_us", 1e3) if total < _SHORT_MS else ("latency_ms", 1.0)
-    times = [(layer["name"], factor * layer["latency_ms"], COLOURS.get(layer["bound"], "#98a2ac")) for layer in layers]
-    parts = [(name, value, "#2258c9") for name, value in explained["energy_by_part_uj"].items() if value > 0]
+    times = [
+        (layer["name"], factor * layer["latency_ms"], COLOURS.get(layer["bound"], "#98a2ac"))
+        for layer in layers
+    ]
+    parts = [
+        (name, value, "#2258c9")
+        for name, value in explained["energy_by_part_uj"].items()
+        if value > 0
+    ]
     legend = _legend([b for b in COLOURS if any(layer["bound"] == b for layer in layers)])
     first = _bars(f"Time by layer, {amount(metric, factor * total)} in all", metric, times, 60)
     second_top = 60 + (len(times) + 4) * ROW
     second = _bars(
-        f"Energy by part, {amount('energy_uj', explained['energy_uj'])} in all", "energy_uj", parts, second_top
+        f"Energy by part, {amount('energy_uj', explained['energy_uj'])} in all",
+        "energy_uj",
+        parts,
+        second_top,
     )
     height = second_top + (len(parts) + 2) * ROW
     return tag(
-        "svg", _rect(0, 0, (WIDTH, height), "#ffffff"), legend, first, second,
-        xmlns="http://www.w3.org/2000/svg", width=WIDTH, height=height, viewBox=f"0 0 {WIDTH} {height}",
-        font_family="sans-serif", font_size=12,
-    )  # fmt: skip
+        "svg",
+        _rect(0, 0, (WIDTH, height), "#ffffff"),
+        legend,
+        first,
+        second,
+        xmlns="http://www.w3.org/2000/svg",
+        width=WIDTH,
+        height=height,
+        viewBox=f"0 0 {WIDTH} {height}",
+        font_family="sans-serif",
+        font_size=12,
+    )
 
 
 def _bars(title: str, metric: str, bars: Sequence[tuple[str, float, str]], top: int) -> Markup:
@@ -44,12 +66,23 @@ def _bars(title: str, metric: str, bars: Sequence[tuple[str, float, str]], top: 
         y = top + i * ROW
         drawn.append(tag("text", name, x=LEFT - 8, y=y + 13, text_anchor="end"))
         drawn.append(_rect(LEFT, y + 3, (value * scale, ROW - 6), colour))
-        drawn.append(tag("text", amount(metric, value), x=f"{LEFT + value * scale + 6:.1f}", y=y + 13, fill="#5d6873"))
+        drawn.append(
+            tag(
+                "text",
+                amount(metric, value),
+                x=f"{LEFT + value * scale + 6:.1f}",
+                y=y + 13,
+                fill="#5d6873",
+            )
+        )
     return join(drawn)
 
 
 def _legend(bounds: Sequence[str]) -> Markup:
-    marks = [(_rect(12 + 120 * i, 10, (12, 12), COLOURS[b]), 30 + 120 * i, b) for i, b in enumerate(bounds)]
+    marks = [
+        (_rect(12 + 120 * i, 10, (12, 12), COLOURS[b]), 30 + 120 * i, b)
+        for i, b in enumerate(bounds)
+    ]
     return join(join([mark, tag("text", name, x=x, y=20)]) for mark, x, name in marks)
 
 

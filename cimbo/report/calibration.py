@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cimbo.plots import primitives
+from cimbo.plots.axes import axis
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import amount, label, number, rough, spoken
 from cimbo.report import facts as facts_
-from cimbo.report import plots, statistics
-from cimbo.report.axes import axis
+from cimbo.report import statistics
 from cimbo.report.facts import Facts
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import amount, label, number, rough, spoken
 
 Array = NDArray[np.float64]
 
@@ -33,7 +34,11 @@ def checked(facts: Facts) -> list[Checked]:
     """Every metric with at least one prediction that was verified."""
     found = []
     for metric in facts.metrics:
-        pairs = [(r, p) for r in facts.records if metric in r.metrics and (p := facts_.prediction(r, metric))]
+        pairs = [
+            (r, p)
+            for r in facts.records
+            if metric in r.metrics and (p := facts_.prediction(r, metric))
+        ]
         if pairs:
             mean, std = np.array([[p.mean, p.std] for _, p in pairs]).T
             measured = np.array([r.metrics[metric] for r, _ in pairs])
@@ -45,7 +50,11 @@ def section(facts: Facts) -> Markup:
     """One plot a metric with its error measures."""
     metrics = checked(facts)
     if not metrics:
-        return tag("p", "No evaluation carries a prediction: nothing was proposed by a model yet.", class_="empty")
+        return tag(
+            "p",
+            "No evaluation carries a prediction: nothing was proposed by a model yet.",
+            class_="empty",
+        )
     learned = [c for c in metrics if not _exact(c)]
     computed = [f"{spoken(c.metric)} ({len(c.mean)} times)" for c in metrics if _exact(c)]
     note = f"Computed beforehand, and measured to be just that: {', '.join(computed)}."
@@ -59,7 +68,9 @@ def _exact(c: Checked) -> bool:
 
 
 def _metric(c: Checked) -> Markup:
-    figure = tag("figure", tag("figcaption", spoken(c.metric).capitalize()), _picture(c), _measures(c))
+    figure = tag(
+        "figure", tag("figcaption", spoken(c.metric).capitalize()), _picture(c), _measures(c)
+    )
     return tag("div", figure, class_="cell")
 
 
@@ -72,11 +83,16 @@ def _picture(c: Checked) -> Markup:
         for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True)
         if high > low
     ]
-    diagonal = plots.line([(0, 100), (100, 0)], "diagonal")
-    dots = [plots.dot((x.at(m), y.down(p)), tip) for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True)]
-    lines = plots.layer(diagonal, plots.bars(spans, "interval"))
+    diagonal = primitives.line([(0, 100), (100, 0)], "diagonal")
+    dots = [
+        primitives.dot((x.at(m), y.down(p)), tip)
+        for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True)
+    ]
+    lines = primitives.layer(diagonal, primitives.bars(spans, "interval"))
     about = f"predicted against verified {c.metric}"
-    return plots.frame(x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square")
+    return primitives.frame(
+        x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square"
+    )
 
 
 def _tips(c: Checked) -> Sequence[str]:
@@ -95,4 +111,8 @@ def _measures(c: Checked) -> Markup:
         ("Kendall τ", "–" if tau is None else f"{tau:.2f}".replace("-", "−")),
         ("90 % interval held", "none given" if held is None else f"{100 * held:.0f} %"),
     ]
-    return tag("dl", *(join([tag("dt", name), tag("dd", value)]) for name, value in entries), class_="measures")
+    return tag(
+        "dl",
+        *(join([tag("dt", name), tag("dd", value)]) for name, value in entries),
+        class_="measures",
+    )

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cimbo.objectives import Candidate, Constraint, Problem
-from cimbo.pareto import dominated_by, hypervolume
-from cimbo.report.quantity import label
+from cimbo.plots.quantity import label
+from cimbo.problem.objectives import Candidate, Constraint, Problem
+from cimbo.problem.pareto import dominated_by, hypervolume
 from cimbo.report.statistics import Z90
-from cimbo.store import Record
+from cimbo.storage import Record
 
 if TYPE_CHECKING:
-    from cimbo.loop import Study
+    from cimbo.study.study import Study
 
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
 _LARGEST = 1e100  # products of three still fit a float
@@ -71,7 +71,9 @@ class Facts:
     @cached_property
     def verified(self) -> tuple[Record, ...]:
         """Measured in every objective, and within every constraint."""
-        return tuple(r for r in self.records if r.status == "done" and self.problem.feasible(r.metrics))
+        return tuple(
+            r for r in self.records if r.status == "done" and self.problem.feasible(r.metrics)
+        )
 
     @cached_property
     def infeasible(self) -> tuple[Record, ...]:
@@ -81,15 +83,23 @@ class Facts:
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """Every metric that was measured: objectives first, then constraints, then the others by name."""
-        first = [o.name for o in self.problem.objectives] + [c.metric for c in self.problem.constraints]
+        first = [o.name for o in self.problem.objectives] + [
+            c.metric for c in self.problem.constraints
+        ]
         measured = {name for r in self.records for name in r.metrics}
-        return tuple(name for name in dict.fromkeys([*first, *sorted(measured)]) if name in measured)
+        return tuple(
+            name for name in dict.fromkeys([*first, *sorted(measured)]) if name in measured
+        )
 
     def named(self, metric: str) -> str:
         """Its label, with what the study's description calls its accuracy unless it is measured."""
         config = _mapping(_mapping(self.started_as.get("config")).get("data"))
         kind = _mapping(config.get("network")).get("accuracy_kind", "measured")
-        return f"{label(metric)} ({kind})" if metric == "accuracy" and kind != "measured" else label(metric)
+        return (
+            f"{label(metric)} ({kind})"
+            if metric == "accuracy" and kind != "measured"
+            else label(metric)
+        )
 
     @cached_property
     def initial(self) -> int:
@@ -105,10 +115,26 @@ def gather(study: Study, **known: Any) -> Facts:
         front, volume = tuple(study.pareto()), study.hypervolume()
         if len(study.evaluations()) == len(records):
             break
-    shown = {"space", "objectives", "constraints", "seed", "command"}  # these have places of their own
+    shown = {
+        "space",
+        "objectives",
+        "constraints",
+        "seed",
+        "command",
+    }  # these have places of their own
     started_as = {k: v for k, v in study.store.definition.items() if k not in shown}
     exact = {key: found["points"] for key, found in study.exact().items()}
-    return Facts(study.problem, study.seed, records, front, volume, started_as, study.tested(), exact, **known)
+    return Facts(
+        study.problem,
+        study.seed,
+        records,
+        front,
+        volume,
+        started_as,
+        study.tested(),
+        exact,
+        **known,
+    )
 
 
 def sign(c: Constraint) -> str:
@@ -128,7 +154,9 @@ def predictions(c: Candidate) -> dict[str, Prediction]:
 
 def as_prediction(pair: object) -> Prediction | None:
     """(mean, standard deviation), None unless both are finite numbers and the latter not negative."""
-    mean, std = map(finite, pair) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
+    mean, std = (
+        map(finite, pair) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
+    )
     return None if mean is None or std is None or std < 0 else Prediction(mean, std)
 
 
@@ -159,7 +187,9 @@ def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) 
         score = by_number.get(record.number)
         if score is not None and keep(record) and not dominated_by(score[None], front).any():
             # What only this design dominates: its box, less what the front dominates of it. Far cheaper than all anew.
-            value += hypervolume(score[None], reference) - hypervolume(np.minimum(front, score), reference)
+            value += hypervolume(score[None], reference) - hypervolume(
+                np.minimum(front, score), reference
+            )
             front = np.vstack([front[~dominated_by(front, score[None]).any(1)], score])
         history.append(value)
     return history

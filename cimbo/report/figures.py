@@ -15,9 +15,15 @@ from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, predictions, v
 
 _COLUMN = (3.4, 2.6)  # inches
 _STYLE = {
-    "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "savefig.bbox": "tight",
-    "savefig.dpi": 300, "legend.frameon": False, "svg.hashsalt": "cimbo",
-}  # fmt: skip
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,
+    "savefig.bbox": "tight",
+    "savefig.dpi": 300,
+    "legend.frameon": False,
+    "svg.hashsalt": "cimbo",
+}
 
 #: No date inside, so that the same study gives the same file.
 _UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
@@ -47,26 +53,61 @@ def write(path: Path, what: str, facts: Facts) -> None:
         try:
             figure.savefig(path, metadata=_UNDATED.get(path.suffix))
         except OSError as error:
-            raise BadInput(path, f"cannot be written ({error.strerror})", "choose another place") from None
+            raise BadInput(
+                path, f"cannot be written ({error.strerror})", "choose another place"
+            ) from None
 
 
 def _front(axes: Any, facts: Facts) -> None:
     """The first objective against the second: verified designs, the front, where it was predicted, and what comes next."""
     if not facts.front or len(facts.problem.objectives) < 2:
-        raise BadInput("plot front", "needs a front of two objectives", "search first, or plot the hypervolume")
+        raise BadInput(
+            "plot front", "needs a front of two objectives", "search first, or plot the hypervolume"
+        )
     y, x = (o.name for o in facts.problem.objectives[:2])
     others = [r for r in facts.verified if r.number not in facts.on_front]
     axes.plot(*_columns(others, x, y), "o", ms=2.5, color="0.7", label="verified, dominated")
-    following = [(p.mean, q.mean) for c in map(predictions, facts.predicted) if (p := c.get(x)) and (q := c.get(y))]
+    following = [
+        (p.mean, q.mean)
+        for c in map(predictions, facts.predicted)
+        if (p := c.get(x)) and (q := c.get(y))
+    ]
     if following:
-        axes.plot(*zip(*following, strict=True), "s", ms=3, color="tab:purple", label="next, not verified", gid="next")
-    guesses = [(p.mean, q.mean) for r in facts.front if (p := prediction(r, x)) and (q := prediction(r, y))]
+        axes.plot(
+            *zip(*following, strict=True),
+            "s",
+            ms=3,
+            color="tab:purple",
+            label="next, not verified",
+            gid="next",
+        )
+    guesses = [
+        (p.mean, q.mean) for r in facts.front if (p := prediction(r, x)) and (q := prediction(r, y))
+    ]
     if guesses:
-        axes.plot(*zip(*guesses, strict=True), "D", ms=3, mfc="none", mew=0.7, color="tab:orange", label="front as predicted")
+        axes.plot(
+            *zip(*guesses, strict=True),
+            "D",
+            ms=3,
+            mfc="none",
+            mew=0.7,
+            color="tab:orange",
+            label="front as predicted",
+        )
     front = sorted(facts.front, key=lambda r: r.metrics[x])
-    steps = "steps-post" if facts.problem.objectives[1].goal == "min" else "steps-pre"  # what lies between is not known
+    steps = (
+        "steps-post" if facts.problem.objectives[1].goal == "min" else "steps-pre"
+    )  # what lies between is not known
     line = "o-" if len(facts.problem.objectives) == 2 else "o"
-    axes.plot(*_columns(front, x, y), line, ms=3.5, lw=0.8, ds=steps, color="tab:blue", label="verified front")
+    axes.plot(
+        *_columns(front, x, y),
+        line,
+        ms=3.5,
+        lw=0.8,
+        ds=steps,
+        color="tab:blue",
+        label="verified front",
+    )
     spread = [r.metrics[x] for r in facts.verified]
     if min(spread) > 0 and max(spread) > 10 * min(spread):
         axes.set_xscale("log")
@@ -74,7 +115,9 @@ def _front(axes: Any, facts: Facts) -> None:
 
 
 def _hypervolume(axes: Any, facts: Facts) -> None:
-    curves = {"this search": volumes(facts)} | {name: list(v) for name, v in facts.baselines.items()}
+    curves = {"this search": volumes(facts)} | {
+        name: list(v) for name, v in facts.baselines.items()
+    }
     if not facts.records:
         raise BadInput("plot hypervolume", "needs evaluations", "search first")
     if any(r.origin in RANDOM_ORIGINS for r in facts.records) and not facts.baselines:
@@ -89,12 +132,30 @@ def _calibration(axes: Any, facts: Facts) -> None:
     """The first metric that was guessed, not computed: each prediction with its 90 % interval."""
     learned = [c for c in calibration.checked(facts) if (c.std > 0).any()]
     if not learned:
-        raise BadInput("plot calibration", "no prediction was verified yet", "search beyond the initial designs")
+        raise BadInput(
+            "plot calibration",
+            "no prediction was verified yet",
+            "search beyond the initial designs",
+        )
     c = learned[0]
-    axes.errorbar(c.measured, c.mean, statistics.Z90 * c.std, fmt="o", ms=2.5, lw=0.5, color="tab:blue", ecolor="0.7")
+    axes.errorbar(
+        c.measured,
+        c.mean,
+        statistics.Z90 * c.std,
+        fmt="o",
+        ms=2.5,
+        lw=0.5,
+        color="tab:blue",
+        ecolor="0.7",
+    )
     ends = [min(c.measured.min(), c.mean.min()), max(c.measured.max(), c.mean.max())]
     axes.plot(ends, ends, lw=0.8, color="0.4")
-    _finish(axes, f"verified {facts.named(c.metric)}", f"predicted {facts.named(c.metric)}", legend=False)
+    _finish(
+        axes,
+        f"verified {facts.named(c.metric)}",
+        f"predicted {facts.named(c.metric)}",
+        legend=False,
+    )
 
 
 def _columns(records: Any, x: str, y: str) -> Any:

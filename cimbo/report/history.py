@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cimbo.report import plots
-from cimbo.report.axes import Axis, axis, counts
+from cimbo.plots import primitives
+from cimbo.plots.axes import Axis, axis, counts
+from cimbo.plots.markup import Markup, join, tag, text
+from cimbo.plots.quantity import number
 from cimbo.report.facts import RANDOM_ORIGINS, Facts, volumes
-from cimbo.report.markup import Markup, join, tag, text
-from cimbo.report.quantity import number
-from cimbo.store import Record
+from cimbo.storage import Record
 
 
 def section(facts: Facts) -> Markup:
@@ -22,18 +22,34 @@ def section(facts: Facts) -> Markup:
     every = [*study, *(v for values in facts.baselines.values() for v in values)]
     longest = max(len(study), *(len(v) for v in facts.baselines.values()), 1)
     x, y = counts("evaluation", longest), axis("hypervolume", every, zero=True)
-    others = [plots.steps(values, x, y, f"other o{i % 4}") for i, values in enumerate(facts.baselines.values())]
+    others = [
+        primitives.steps(values, x, y, f"other o{i % 4}")
+        for i, values in enumerate(facts.baselines.values())
+    ]
     drawn = sum(map(_random, facts.records))
-    curves = plots.layer(
+    curves = primitives.layer(
         _start(facts, x),
         *others,
-        plots.steps(alone, x, y, "random") if drawn else Markup(),
-        plots.steps(study, x, y, "ours"),
+        primitives.steps(alone, x, y, "random") if drawn else Markup(),
+        primitives.steps(study, x, y, "ours"),
     )
     # The rug stands on the axis: one tick for each design that no model chose.
-    rug = [plots.bars([(x.at(i), 100, 98) for i, r in enumerate(facts.records, 1) if _random(r)], "rug")]
-    picture = plots.frame(x, y, curves, plots.layer(*rug), _dots(study, x, y), about="hypervolume over evaluations")
-    return join([picture, _legend(facts, drawn), tag("p", _reading(facts, study, alone), class_="fine")])
+    rug = [
+        primitives.bars(
+            [(x.at(i), 100, 98) for i, r in enumerate(facts.records, 1) if _random(r)], "rug"
+        )
+    ]
+    picture = primitives.frame(
+        x,
+        y,
+        curves,
+        primitives.layer(*rug),
+        _dots(study, x, y),
+        about="hypervolume over evaluations",
+    )
+    return join(
+        [picture, _legend(facts, drawn), tag("p", _reading(facts, study, alone), class_="fine")]
+    )
 
 
 def _random(record: Record) -> bool:
@@ -49,21 +65,23 @@ def _start(facts: Facts, x: Axis) -> Markup:
 def _dots(study: Sequence[float], x: Axis, y: Axis) -> Markup:
     """A mark with a tooltip wherever the front grew."""
     grown = [(i + 1, study[i]) for i in np.flatnonzero(np.diff(study, prepend=0.0) > 0).tolist()]
-    dots = [plots.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
+    dots = [primitives.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
     return tag("g", *dots, class_="grown")
 
 
 def _legend(facts: Facts, drawn: int) -> Markup:
-    entries = [plots.key("ours", "this study")]
-    entries += [plots.key("random", f"its {drawn} random designs alone")] if drawn else []
-    entries += [plots.key(f"other o{i % 4}", name) for i, name in enumerate(facts.baselines)]
+    entries = [primitives.key("ours", "this study")]
+    entries += [primitives.key("random", f"its {drawn} random designs alone")] if drawn else []
+    entries += [primitives.key(f"other o{i % 4}", name) for i, name in enumerate(facts.baselines)]
     return tag("div", *entries, class_="legend")
 
 
 def _reading(facts: Facts, study: Sequence[float], alone: Sequence[float]) -> Markup:
     lines = []
     if facts.problem.reference() is None:
-        lines.append("No reference was given for every objective, so this is measured above the worst verified values.")
+        lines.append(
+            "No reference was given for every objective, so this is measured above the worst verified values."
+        )
     drawn = sum(_random(r) for r in facts.records)
     if drawn:
         lines.append(
@@ -72,5 +90,7 @@ def _reading(facts: Facts, study: Sequence[float], alone: Sequence[float]) -> Ma
     if drawn and drawn < len(facts.records) and alone[-1] > 0:
         lines.append(f"The others multiplied the hypervolume by {number(study[-1] / alone[-1])}.")
     if not facts.baselines:
-        lines.append("Compare with an independent random search of the same budget to judge the gain.")
+        lines.append(
+            "Compare with an independent random search of the same budget to judge the gain."
+        )
     return text(" ".join(lines))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.objectives import Objective
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import number, spoken
+from cimbo.problem.objectives import Objective
+from cimbo.problem.space import Choice
 from cimbo.report import statistics
 from cimbo.report.facts import Facts
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import number, spoken
-from cimbo.space import Choice
-from cimbo.store import Record
+from cimbo.storage import Record
 
 FEWEST = 8  # designs below which a correlation says nothing
 SHOWN = 12
@@ -46,7 +46,9 @@ def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -
         value = statistics.rank_correlation(groups.astype(float), y)
         return Influence(value, statistics.chance(len(y)), len(y), True)
     value = statistics.correlation_ratio(groups, y)
-    return Influence(value, statistics.chance(len(y), levels), len(y), False, _gap(choice, groups, y))
+    return Influence(
+        value, statistics.chance(len(y), levels), len(y), False, _gap(choice, groups, y)
+    )
 
 
 def _gap(choice: Choice, groups: np.ndarray, y: np.ndarray) -> str:
@@ -60,15 +62,23 @@ def section(facts: Facts) -> Markup:
     """A row a gene, strongest first; the weak ones folded."""
     records = [r for r in facts.records if r.status == "done"]
     objectives = facts.problem.objectives
-    rows = [(c, [influence(c, o, records) for o in objectives]) for c in facts.problem.space.choices]
+    rows = [
+        (c, [influence(c, o, records) for o in objectives]) for c in facts.problem.space.choices
+    ]
     rows.sort(key=lambda row: -max(i.strength for i in row[1]))
     known = [row for row in rows if any(i.value is not None for i in row[1])]
     if not known:
         return tag(
-            "p", f"Too little to tell: a gene needs {FEWEST} measured designs with different values.", class_="empty"
+            "p",
+            f"Too little to tell: a gene needs {FEWEST} measured designs with different values.",
+            class_="empty",
         )
     rest = known[SHOWN:]
-    folded = tag("details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest)) if rest else Markup()
+    folded = (
+        tag("details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest))
+        if rest
+        else Markup()
+    )
     return join([_table(objectives, known[:SHOWN]), folded, _note()])
 
 
@@ -83,8 +93,14 @@ def _note() -> Markup:
     )
 
 
-def _table(objectives: Sequence[Objective], rows: Sequence[tuple[Choice, list[Influence]]]) -> Markup:
-    head = tag("tr", tag("th", "Gene", scope="col"), *(tag("th", spoken(o.name), scope="col") for o in objectives))
+def _table(
+    objectives: Sequence[Objective], rows: Sequence[tuple[Choice, list[Influence]]]
+) -> Markup:
+    head = tag(
+        "tr",
+        tag("th", "Gene", scope="col"),
+        *(tag("th", spoken(o.name), scope="col") for o in objectives),
+    )
     body = [
         tag(
             "tr",
@@ -104,6 +120,15 @@ def _bar(i: Influence, objective: Objective) -> Markup:
     pale = " pale" if i.strength <= i.noise else ""
     start, width = min(50.0, 50 + 50 * i.value), abs(50 * i.value)
     tip = f"{'ρ' if i.ordered else 'η'} {i.value:.2f} over {i.n} designs; chance gives up to {i.noise:.2f}"
-    bar = tag("rect", x=f"{start:.1f}%", width=f"{width:.1f}%", y="3", height="10", class_=good + pale)
+    bar = tag(
+        "rect", x=f"{start:.1f}%", width=f"{width:.1f}%", y="3", height="10", class_=good + pale
+    )
     picture = tag("svg", tag("title", f"{tip}\n{i.gap}".strip()), bar, class_="bar")
-    return join([picture, tag("small", (f"{i.value:+.2f}" if i.ordered else f"η {i.value:.2f}").replace("-", "−"))])
+    return join(
+        [
+            picture,
+            tag(
+                "small", (f"{i.value:+.2f}" if i.ordered else f"η {i.value:.2f}").replace("-", "−")
+            ),
+        ]
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import amount
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import amount
 
 
 def section(layers: Sequence[Mapping[str, Any]]) -> Markup:
@@ -15,12 +15,19 @@ def section(layers: Sequence[Mapping[str, Any]]) -> Markup:
         return Markup()
     energies = [sum(layer["energy_uj"].values()) for layer in layers]
     slowest, hungriest = max(layer["latency_ms"] for layer in layers), max(energies)
-    head = tag("tr", *(tag("th", name, scope="col") for name in ("layer", "bound by", "time", "energy")))
+    head = tag(
+        "tr", *(tag("th", name, scope="col") for name in ("layer", "bound by", "time", "energy"))
+    )
     rows = [
-        tag("tr", tag("td", layer["name"]), tag("td", layer["bound"]),
-            _bar("latency_ms", layer["latency_ms"], slowest), _bar("energy_uj", energy, hungriest))
+        tag(
+            "tr",
+            tag("td", layer["name"]),
+            tag("td", layer["bound"]),
+            _bar("latency_ms", layer["latency_ms"], slowest),
+            _bar("energy_uj", energy, hungriest),
+        )
         for layer, energy in zip(layers, energies, strict=True)
-    ]  # fmt: skip
+    ]
     counted = f"{len(layers)} layers: what bounds them, time and energy"
     return tag("details", tag("summary", counted), tag("table", head, join(rows)), class_="layers")
 

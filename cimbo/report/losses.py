@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from cimbo.objectives import Constraint
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import amount, label, spoken
+from cimbo.problem.objectives import Constraint
 from cimbo.report.facts import Facts, sign
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import amount, label, spoken
-from cimbo.store import Record
+from cimbo.storage import Record
 
 MOST_REASONS = 40
 _MOST_NUMBERS = 12
@@ -30,11 +30,18 @@ def _failures(failed: Sequence[Record]) -> Markup:
         by_reason.setdefault(record.reason or "no reason given", []).append(record)
     common = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     rows = [
-        tag("tr", tag("td", len(records)), tag("td", reason, class_="reason"), tag("td", _numbers(records)))
+        tag(
+            "tr",
+            tag("td", len(records)),
+            tag("td", reason, class_="reason"),
+            tag("td", _numbers(records)),
+        )
         for reason, records in islice(common, MOST_REASONS)
     ]
     left = len(common) - len(rows)
-    more = tag("p", f"{left} rarer reasons are not listed.", class_="fine") if left > 0 else Markup()
+    more = (
+        tag("p", f"{left} rarer reasons are not listed.", class_="fine") if left > 0 else Markup()
+    )
     return join([_table(("Failed", "Reason", "Evaluations"), rows), more])
 
 
@@ -56,17 +63,25 @@ def _limit(c: Constraint, infeasible: Sequence[Record]) -> Markup:
     worst = (max(values) if c.relation == "<=" else min(values)) if values else None
     limit = f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}"
     return tag(
-        "tr", tag("td", len(broken)), tag("td", limit, title=label(c.metric)), tag("td", amount(c.metric, worst))
+        "tr",
+        tag("td", len(broken)),
+        tag("td", limit, title=label(c.metric)),
+        tag("td", amount(c.metric, worst)),
     )
 
 
 def _numbers(records: Sequence[Record]) -> str:
     listed = ", ".join(f"#{r.number}" for r in records[:_MOST_NUMBERS])
-    return listed + (f" and {len(records) - _MOST_NUMBERS} more" if len(records) > _MOST_NUMBERS else "")
+    return listed + (
+        f" and {len(records) - _MOST_NUMBERS} more" if len(records) > _MOST_NUMBERS else ""
+    )
 
 
 def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:
     head = tag("tr", *(tag("th", h, scope="col") for h in heads))
     return tag(
-        "div", tag("table", tag("thead", head), tag("tbody", *rows), class_="losses"), class_="scroll", tabindex="0"
+        "div",
+        tag("table", tag("thead", head), tag("tbody", *rows), class_="losses"),
+        class_="scroll",
+        tabindex="0",
     )

@@ -10,14 +10,25 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
-from cimbo.objectives import Candidate
-from cimbo.report import calibration, history, influence, losses, parallel, plots, provenance, scatter, table, upcoming
+from cimbo.plots import primitives
+from cimbo.plots.markup import Markup, tag
+from cimbo.plots.quantity import amount, label, number, spoken
+from cimbo.problem.objectives import Candidate
+from cimbo.report import (
+    calibration,
+    history,
+    influence,
+    losses,
+    parallel,
+    provenance,
+    scatter,
+    table,
+    upcoming,
+)
 from cimbo.report.facts import Facts, gather
-from cimbo.report.markup import Markup, tag
-from cimbo.report.quantity import amount, label, number, spoken
 
 if TYPE_CHECKING:
-    from cimbo.loop import Study
+    from cimbo.study.study import Study
 
 
 def html(
@@ -42,25 +53,37 @@ def html(
     """
     _check(study, title, extra_rows or {}, baselines or {})
     facts = gather(
-        study, predicted=tuple(predicted), baselines=dict(baselines or {}), extra_rows=dict(extra_rows or {}),
+        study,
+        predicted=tuple(predicted),
+        baselines=dict(baselines or {}),
+        extra_rows=dict(extra_rows or {}),
         layers=dict(layers or {}),
-    )  # fmt: skip
+    )
     return document(facts, title, dict(about or {}))
 
 
 def _check(
-    study: Study, title: str, extra_rows: Mapping[str, object], baselines: Mapping[str, Sequence[float]]
+    study: Study,
+    title: str,
+    extra_rows: Mapping[str, object],
+    baselines: Mapping[str, Sequence[float]],
 ) -> None:
     if not title.strip():
         raise BadInput("report title", "is empty", "give the report a name")
     unknown = set(extra_rows) - {r.key for r in study.evaluations()} if extra_rows else set()
     if unknown:
         raise BadInput(
-            f"report row {min(unknown)!r}", "belongs to no evaluation of the study", "use keys of evaluations"
+            f"report row {min(unknown)!r}",
+            "belongs to no evaluation of the study",
+            "use keys of evaluations",
         )
     for name, values in baselines.items():
         if not all(math.isfinite(v) and v >= 0 for v in values):
-            raise BadInput(f"baseline {name!r}", "holds a hypervolume below 0 or not finite", "give finite numbers")
+            raise BadInput(
+                f"baseline {name!r}",
+                "holds a hypervolume below 0 or not finite",
+                "give finite numbers",
+            )
 
 
 def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
@@ -77,7 +100,9 @@ def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
         tag("style", style),
     )
     main = tag("main", *_sections(facts, about))
-    body = tag("body", plots.shapes(), _header(facts, title, about), main, tag("script", script))
+    body = tag(
+        "body", primitives.shapes(), _header(facts, title, about), main, tag("script", script)
+    )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
@@ -106,8 +131,18 @@ def _digest(content: str) -> str:
 def _header(facts: Facts, title: str, about: Mapping[str, str]) -> Markup:
     subtitle = " · ".join([*([about["date"]] if "date" in about else []), f"seed {facts.seed}"])
     tiles = [_tile(*entry) for entry in _headlines(facts)]
-    remark = [tag("p", about["accuracy"][:1].upper() + about["accuracy"][1:])] if "accuracy" in about else []
-    return tag("header", tag("h1", title), tag("p", subtitle, class_="fine"), *remark, tag("div", *tiles, class_="tiles"))
+    remark = (
+        [tag("p", about["accuracy"][:1].upper() + about["accuracy"][1:])]
+        if "accuracy" in about
+        else []
+    )
+    return tag(
+        "header",
+        tag("h1", title),
+        tag("p", subtitle, class_="fine"),
+        *remark,
+        tag("div", *tiles, class_="tiles"),
+    )
 
 
 def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
@@ -117,8 +152,18 @@ def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
     without = "needs a reference for every objective" if volume is None else "above the references"
     counts = [
         ("evaluations", float(n), f"{n:,}", fitting),
-        ("failed", float(len(facts.failed)), f"{len(facts.failed):,}", f"{len(facts.infeasible)} infeasible"),
-        ("on the front", float(len(facts.front)), f"{len(facts.front):,}", "verified, not dominated"),
+        (
+            "failed",
+            float(len(facts.failed)),
+            f"{len(facts.failed):,}",
+            f"{len(facts.infeasible)} infeasible",
+        ),
+        (
+            "on the front",
+            float(len(facts.front)),
+            f"{len(facts.front):,}",
+            "verified, not dominated",
+        ),
         ("hypervolume", volume, number(volume), without),
     ]
     best = []
@@ -132,14 +177,24 @@ def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
 
 def _tile(name: str, value: float | None, shown: str, remark: str) -> Markup:
     digits, _, unit = shown.partition("\u00a0")
-    figure = tag("data", digits, tag("i", f"\u00a0{unit}") if unit else "", value="" if value is None else repr(value))
+    figure = tag(
+        "data",
+        digits,
+        tag("i", f"\u00a0{unit}") if unit else "",
+        value="" if value is None else repr(value),
+    )
     return tag("div", tag("span", name), figure, tag("small", remark), class_="tile")
 
 
 def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
-    goals = " and ".join(f"{facts.named(o.name)} {'up' if o.goal == 'max' else 'down'}" for o in facts.problem.objectives)
+    goals = " and ".join(
+        f"{facts.named(o.name)} {'up' if o.goal == 'max' else 'down'}"
+        for o in facts.problem.objectives
+    )
     return [
-        _section("front", "The verified front", f"{_points(facts)} Better is {goals}.", _front(facts)),
+        _section(
+            "front", "The verified front", f"{_points(facts)} Better is {goals}.", _front(facts)
+        ),
         _section(
             "designs",
             "Designs of the front",
@@ -157,7 +212,10 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
         ),
         _section("influence", "Which genes matter", "", influence.section(facts)),
         _section(
-            "genes", "Genes of the front", "A thread is a design; “off”: it lacks the gene.", parallel.section(facts)
+            "genes",
+            "Genes of the front",
+            "A thread is a design; “off”: it lacks the gene.",
+            parallel.section(facts),
         ),
         _section("losses", "What did not count", "", losses.section(facts)),
         _section("provenance", "Provenance", "", provenance.section(facts, about)),
@@ -174,11 +232,21 @@ def _next(facts: Facts) -> list[Markup]:
 def _points(facts: Facts) -> str:
     modelled = facts.named("accuracy") != label("accuracy")
     verified = f"Every point was {'simulated, its accuracy modelled' if modelled else 'measured'}"
-    return f"{verified}, but for squares: those are the next candidates, predicted." if facts.predicted else f"{verified}."
+    return (
+        f"{verified}, but for squares: those are the next candidates, predicted."
+        if facts.predicted
+        else f"{verified}."
+    )
 
 
 def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:
-    return tag("section", tag("h2", heading), tag("p", lead, class_="lead") if lead else Markup(), content, id=name)
+    return tag(
+        "section",
+        tag("h2", heading),
+        tag("p", lead, class_="lead") if lead else Markup(),
+        content,
+        id=name,
+    )
 
 
 def _front(facts: Facts) -> Markup:
@@ -186,7 +254,9 @@ def _front(facts: Facts) -> Markup:
     if not facts.records:
         return tag("p", "Nothing was evaluated yet.", class_="empty")
     hint = (
-        "Each point of the front leads to its design in the table below." if facts.front else "There is no front yet."
+        "Each point of the front leads to its design in the table below."
+        if facts.front
+        else "There is no front yet."
     )
     panel = tag("aside", tag("p", hint, class_="fine"), id="chosen", aria_live="polite")
     return tag("div", scatter.section(facts), panel, class_="split")

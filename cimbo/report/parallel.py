@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.report import plots
+from cimbo.plots import primitives
+from cimbo.plots.markup import Markup, join, short, tag, text
+from cimbo.plots.quantity import amount, spoken
+from cimbo.problem.space import Choice
 from cimbo.report.facts import Facts
-from cimbo.report.markup import Markup, join, short, tag, text
-from cimbo.report.quantity import amount, spoken
-from cimbo.space import Choice
-from cimbo.store import Record
+from cimbo.storage import Record
 
 MOST_THREADS = 48
 ROW = 38  # pixels
@@ -34,12 +34,23 @@ class Row:
 def section(facts: Facts) -> Markup:
     """Threads for architecture and hardware, and the genes on which the whole front agrees."""
     if len(facts.front) < 2:
-        return tag("p", "Two designs on the front are needed to compare their genes.", class_="empty")
+        return tag(
+            "p", "Two designs on the front are needed to compare their genes.", class_="empty"
+        )
     pick = np.unique(np.linspace(0, len(facts.front) - 1, MOST_THREADS).round().astype(int))
     designs = [facts.front[i] for i in pick]
     space = facts.problem.space
-    sides = _side("Architecture", space.architecture, designs), _side("Hardware", space.hardware, designs)
-    return join([_scale(facts, designs), tag("div", *sides, class_="grid"), _agreed(space.choices, facts.front)])
+    sides = (
+        _side("Architecture", space.architecture, designs),
+        _side("Hardware", space.hardware, designs),
+    )
+    return join(
+        [
+            _scale(facts, designs),
+            tag("div", *sides, class_="grid"),
+            _agreed(space.choices, facts.front),
+        ]
+    )
 
 
 def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) -> Markup:
@@ -51,9 +62,15 @@ def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) ->
     names = [part for row, at in zip(rows, heights, strict=True) for part in _name(row, at)]
     plates = [part for row, at in zip(rows, heights, strict=True) for part in _plates(row, at)]
     paths = [_thread(rows, d, i, len(designs)) for i, d in enumerate(designs)]
-    threads = tag("g", plots.layer(*paths, width=_WIDE, height=2 * len(rows)), class_="threads")
-    picture = tag("svg", *names, threads, *plates, height=height, role="img", aria_label=f"{heading} genes")
-    return tag("figure", tag("figcaption", heading), tag("div", picture, class_="parallel"), class_="cell")
+    threads = tag(
+        "g", primitives.layer(*paths, width=_WIDE, height=2 * len(rows)), class_="threads"
+    )
+    picture = tag(
+        "svg", *names, threads, *plates, height=height, role="img", aria_label=f"{heading} genes"
+    )
+    return tag(
+        "figure", tag("figcaption", heading), tag("div", picture, class_="parallel"), class_="cell"
+    )
 
 
 def _row(choice: Choice, designs: Sequence[Record]) -> Row:
@@ -70,7 +87,16 @@ def _name(row: Row, at: float) -> list[Markup]:
     rule = tag("line", x1="0", x2="100%", y1=y, y2=y)
     return [
         rule,
-        tag("text", short(row.name, 17), tag("title", row.name), x="0", y=y, dx="-10", dy="4", class_="y-tick"),
+        tag(
+            "text",
+            short(row.name, 17),
+            tag("title", row.name),
+            x="0",
+            y=y,
+            dx="-10",
+            dy="4",
+            class_="y-tick",
+        ),
     ]
 
 
@@ -96,7 +122,11 @@ def _thread(rows: Sequence[Row], design: Record, i: int, n: int) -> Markup:
         path += f"C{before} 2 {x} 2 {x} 3" if j == 1 else f"S{x} {2 * j} {x} {2 * j + 1}"
     shade = min(SHADES - 1, i * SHADES // n)
     return tag(
-        "path", tag("title", f"#{design.number} on the front"), d=f"{path}v.6", class_=f"q{shade}", data_d=design.number
+        "path",
+        tag("title", f"#{design.number} on the front"),
+        d=f"{path}v.6",
+        class_=f"q{shade}",
+        data_d=design.number,
     )
 
 
@@ -115,8 +145,20 @@ def _scale(facts: Facts, designs: Sequence[Record]) -> Markup:
 
 def _agreed(choices: Sequence[Choice], front: Sequence[Record]) -> Markup:
     """Genes with one value on the whole front: often the clearest advice a search gives."""
-    same = [(c.name, front[0].params.get(c.name)) for c in choices if len({r.params.get(c.name) for r in front}) == 1]
+    same = [
+        (c.name, front[0].params.get(c.name))
+        for c in choices
+        if len({r.params.get(c.name) for r in front}) == 1
+    ]
     if not same:
         return Markup()
-    items = [join([text(name), "\u00a0", tag("b", _OFF if value is None else value)]) for name, value in same]
-    return tag("p", tag("strong", "The same in every design of the front: "), join(items, " "), class_="genes")
+    items = [
+        join([text(name), "\u00a0", tag("b", _OFF if value is None else value)])
+        for name, value in same
+    ]
+    return tag(
+        "p",
+        tag("strong", "The same in every design of the front: "),
+        join(items, " "),
+        class_="genes",
+    )

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from cimbo import __version__
-from cimbo.objectives import Objective
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import amount, label, number, spoken
+from cimbo.problem.objectives import Objective
 from cimbo.report.facts import Facts, sign
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import amount, label, number, spoken
 
 _LONGEST = 4000  # characters of a stored description that are shown
 
@@ -20,7 +20,9 @@ def section(facts: Facts, about: Mapping[str, str]) -> Markup:
     """What the caller says of this report, then what the study itself knows."""
     plain = {k: v for k, v in facts.started_as.items() if isinstance(v, str | int | float | None)}
     entries = [*about.items(), *_known(facts), *plain.items()]
-    shown = [(name, _command(str(value)) if name == "command" else value) for name, value in entries]
+    shown = [
+        (name, _command(str(value)) if name == "command" else value) for name, value in entries
+    ]
     lines = [join([tag("dt", name), tag("dd", value)]) for name, value in shown]
     nested = [_stored(name, value) for name, value in facts.started_as.items() if name not in plain]
     return join([tag("dl", *lines, class_="provenance"), *nested])
@@ -36,21 +38,31 @@ def _known(facts: Facts) -> list[tuple[str, str]]:
     origins = Counter(r.origin for r in facts.records)
     seconds = sum(r.seconds for r in facts.records)
     space = problem.space
-    limits = [f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}" for c in problem.constraints]
+    limits = [
+        f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}" for c in problem.constraints
+    ]
     entries = [
         ("seed", str(facts.seed)),
         ("objectives", "; ".join(map(_objective, problem.objectives))),
         ("constraints", "; ".join(limits) or "none"),
-        ("genes", f"{len(space.architecture)} of the architecture, {len(space.hardware)} of the hardware"),
+        (
+            "genes",
+            f"{len(space.architecture)} of the architecture, {len(space.hardware)} of the hardware",
+        ),
         ("different designs", _size(space.size)),
-        ("evaluations by origin", ", ".join(f"{n} {origin}" for origin, n in origins.most_common()) or "none"),
+        (
+            "evaluations by origin",
+            ", ".join(f"{n} {origin}" for origin, n in origins.most_common()) or "none",
+        ),
         ("cimbo that wrote this report", __version__),
     ]
     return [*entries, ("time spent evaluating", f"{number(seconds)} s")] if seconds else entries
 
 
 def _objective(o: Objective) -> str:
-    reference = "no reference" if o.reference is None else f"reference {amount(o.name, o.reference)}"
+    reference = (
+        "no reference" if o.reference is None else f"reference {amount(o.name, o.reference)}"
+    )
     return f"{o.goal} {label(o.name)}, {reference}"
 
 
@@ -69,5 +81,9 @@ def _raised(exponent: int) -> str:
 def _stored(name: str, value: object) -> Markup:
     """What the study was started with, as folded JSON."""
     written = json.dumps(value, indent=1, ensure_ascii=False, default=str)
-    cut = written if len(written) <= _LONGEST else f"{written[:_LONGEST]}\n… {len(written) - _LONGEST} more characters"
+    cut = (
+        written
+        if len(written) <= _LONGEST
+        else f"{written[:_LONGEST]}\n… {len(written) - _LONGEST} more characters"
+    )
     return tag("details", tag("summary", f"{name}, as the study was started"), tag("pre", cut))

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.objectives import Objective
-from cimbo.pareto import non_dominated
+from cimbo.plots import primitives
+from cimbo.plots.axes import Axis, axis, counts
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import amount, label, spoken
+from cimbo.problem.objectives import Objective
+from cimbo.problem.pareto import non_dominated
 from cimbo.report import facts as facts_
-from cimbo.report import plots
-from cimbo.report.axes import Axis, axis, counts
 from cimbo.report.facts import Facts, Prediction
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import amount, label, spoken
-from cimbo.store import Record
+from cimbo.storage import Record
 
 MOST_VIEWS = 6  # pairs of objectives drawn; each costs some 20 kB
 
@@ -35,11 +35,13 @@ class View:
     y_axis: Axis
     first: bool = True
 
-    def place(self, number: int, metrics: dict[str, float]) -> plots.Place | None:
+    def place(self, number: int, metrics: dict[str, float]) -> primitives.Place | None:
         """Where a design lies, None when it lacks an objective, be it one of another picture."""
         if any(o.name not in metrics for o in self.facts.problem.objectives):
             return None
-        return self.x_axis.at(metrics[self.x.name] if self.x else number), self.y_axis.down(metrics[self.y.name])
+        return self.x_axis.at(metrics[self.x.name] if self.x else number), self.y_axis.down(
+            metrics[self.y.name]
+        )
 
     @property
     def metrics(self) -> list[str]:
@@ -48,7 +50,10 @@ class View:
     def tip(self, start: str, metrics: dict[str, float]) -> str:
         if not self.first:
             return ""
-        values = (f"{spoken(o.name)} {amount(o.name, metrics[o.name])}" for o in self.facts.problem.objectives)
+        values = (
+            f"{spoken(o.name)} {amount(o.name, metrics[o.name])}"
+            for o in self.facts.problem.objectives
+        )
         return "\n".join([start, *values])
 
 
@@ -57,7 +62,11 @@ def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | 
     if len(objectives) == 1:
         return [(objectives[0], None)]
     every: list[tuple[Objective, Objective | None]] = list(itertools.combinations(objectives, 2))
-    return every if len(every) <= MOST_VIEWS else [p for p in every if p[0] is objectives[0]][:MOST_VIEWS]
+    return (
+        every
+        if len(every) <= MOST_VIEWS
+        else [p for p in every if p[0] is objectives[0]][:MOST_VIEWS]
+    )
 
 
 def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True) -> View:
@@ -67,9 +76,18 @@ def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True)
         name = objective.name
         shown = [r.metrics[name] for r in facts.records if name in r.metrics]
         guesses = [v for g in _guesses(facts) if (p := g.get(name)) for v in _span(p)]
-        return axis(f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses])
+        return axis(
+            f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses]
+        )
 
-    return View(facts, y, x, axis_of(x) if x else counts("evaluation", len(facts.records)), axis_of(y), first)
+    return View(
+        facts,
+        y,
+        x,
+        axis_of(x) if x else counts("evaluation", len(facts.records)),
+        axis_of(y),
+        first,
+    )
 
 
 def _guesses(facts: Facts) -> Iterator[dict[str, facts_.Prediction]]:
@@ -89,9 +107,11 @@ def _span(p: Prediction) -> tuple[float, float]:
 def picture(view: View, class_: str) -> Markup:
     """The whole plot."""
     groups = [
-        tag("g", plots.layer(*_area(view)), class_="staircase"),
+        tag("g", primitives.layer(*_area(view)), class_="staircase"),
         tag("g", *_verified(view), class_="verified"),
-        tag("g", *_marks(view, view.facts.infeasible, "triangle", "infeasible"), class_="infeasible"),
+        tag(
+            "g", *_marks(view, view.facts.infeasible, "triangle", "infeasible"), class_="infeasible"
+        ),
         tag("g", *_failures(view), class_="failed"),
         tag("g", *_predicted(view), class_="predicted"),
         tag("g", *_upcoming(view), class_="upcoming"),
@@ -99,7 +119,9 @@ def picture(view: View, class_: str) -> Markup:
         tag("g", *_best(view), class_="best"),
     ]
     x = view.x_axis.label
-    return plots.frame(view.x_axis, view.y_axis, *groups, about=f"{view.y_axis.label} against {x}", class_=class_)
+    return primitives.frame(
+        view.x_axis, view.y_axis, *groups, about=f"{view.y_axis.label} against {x}", class_=class_
+    )
 
 
 def _name(record: Record) -> str:
@@ -110,14 +132,14 @@ def _verified(view: View) -> Iterator[Markup]:
     for r in view.facts.verified:
         place = view.place(r.number, r.metrics)
         if place and r.number not in view.facts.on_front:
-            yield plots.dot(place, view.tip(_name(r), r.metrics))
+            yield primitives.dot(place, view.tip(_name(r), r.metrics))
 
 
 def _best(view: View) -> Iterator[Markup]:
     for r in view.facts.front:
         place = view.place(r.number, r.metrics)
         if place:
-            point = plots.dot(place, view.tip(f"{_name(r)} on the front", r.metrics))
+            point = primitives.dot(place, view.tip(f"{_name(r)} on the front", r.metrics))
             yield tag("a", point, href=f"#d{r.number}", data_d=r.number)
 
 
@@ -125,7 +147,7 @@ def _marks(view: View, records: Sequence[Record], shape: str, why: str) -> Itera
     for r in records:
         place = view.place(r.number, r.metrics)
         if place:
-            yield plots.mark(shape, place, view.tip(f"{_name(r)} {why}", r.metrics))
+            yield primitives.mark(shape, place, view.tip(f"{_name(r)} {why}", r.metrics))
 
 
 def _failures(view: View) -> Iterator[Markup]:
@@ -134,7 +156,7 @@ def _failures(view: View) -> Iterator[Markup]:
         means = _means(view, r)
         place = view.place(r.number, means)
         if place:
-            yield plots.mark("cross", place, view.tip(f"{_name(r)} failed; predicted", means))
+            yield primitives.mark("cross", place, view.tip(f"{_name(r)} failed; predicted", means))
 
 
 def _predicted(view: View) -> Iterator[Markup]:
@@ -145,13 +167,13 @@ def _predicted(view: View) -> Iterator[Markup]:
         was, now = view.place(r.number, means), view.place(r.number, r.metrics)
         if was and now:
             ties.append([was, now])
-            yield plots.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
-    yield plots.layer(plots.lines(ties, "tie"))
+            yield primitives.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
+    yield primitives.layer(primitives.lines(ties, "tie"))
 
 
 def _upcoming(view: View) -> Iterator[Markup]:
     """Designs that nobody verified yet, where they are predicted to be, with the interval that holds 90 %."""
-    bars: list[list[plots.Place]] = []
+    bars: list[list[primitives.Place]] = []
     for c in view.facts.predicted:
         known = facts_.predictions(c)
         means = {name: p.mean for name, p in known.items()}
@@ -159,12 +181,16 @@ def _upcoming(view: View) -> Iterator[Markup]:
         if not place:
             continue
         bars += _whiskers(view, known, place)
-        point = plots.mark("square", place, view.tip(f"{c.key} predicted, not verified", means))
+        point = primitives.mark(
+            "square", place, view.tip(f"{c.key} predicted, not verified", means)
+        )
         yield tag("a", point, href=f"#d{c.key}", data_d=c.key)
-    yield plots.layer(plots.lines(bars, "whisker"))
+    yield primitives.layer(primitives.lines(bars, "whisker"))
 
 
-def _whiskers(view: View, known: dict[str, Prediction], place: plots.Place) -> Iterator[list[plots.Place]]:
+def _whiskers(
+    view: View, known: dict[str, Prediction], place: primitives.Place
+) -> Iterator[list[primitives.Place]]:
     x, y = place
     if view.x and known[view.x.name].std > 0:
         yield [(view.x_axis.at(v), y) for v in _span(known[view.x.name])]
@@ -173,7 +199,9 @@ def _whiskers(view: View, known: dict[str, Prediction], place: plots.Place) -> I
 
 
 def _means(view: View, r: Record) -> dict[str, float]:
-    return {o.name: p.mean for o in view.facts.problem.objectives if (p := facts_.prediction(r, o.name))}
+    return {
+        o.name: p.mean for o in view.facts.problem.objectives if (p := facts_.prediction(r, o.name))
+    }
 
 
 def _area(view: View) -> Iterator[Markup]:
@@ -184,21 +212,31 @@ def _area(view: View) -> Iterator[Markup]:
     signs = np.array([view.x.sign, view.y.sign])
     values = np.array([[r.metrics[view.x.name], r.metrics[view.y.name]] for r in records])
     best = values[non_dominated(values * signs)]
-    best = best[np.argsort(-best[:, 0] * signs[0], kind="stable")]  # from the best in x to the worst
+    best = best[
+        np.argsort(-best[:, 0] * signs[0], kind="stable")
+    ]  # from the best in x to the worst
     places = [(view.x_axis.at(x), view.y_axis.down(y)) for x, y in best]
     floor, wall = _corner(view)
     # A front that lies beyond a reference is not tied back to it.
     start = floor if (floor - places[0][1]) * signs[1] > 0 else places[0][1]
     end = wall if (wall - places[-1][0]) * signs[0] < 0 else places[-1][0]
-    path = f"M{places[0][0]:g} {start:g}" + "".join(f"H{x:g}V{y:g}" for x, y in places) + f"H{end:g}"
-    if view.x.reference is not None and view.y.reference is not None and len(view.facts.problem.objectives) == 2:
-        inside = [(x, y) for x, y in places if (wall - x) * signs[0] < 0 and (floor - y) * signs[1] > 0]
+    path = (
+        f"M{places[0][0]:g} {start:g}" + "".join(f"H{x:g}V{y:g}" for x, y in places) + f"H{end:g}"
+    )
+    if (
+        view.x.reference is not None
+        and view.y.reference is not None
+        and len(view.facts.problem.objectives) == 2
+    ):
+        inside = [
+            (x, y) for x, y in places if (wall - x) * signs[0] < 0 and (floor - y) * signs[1] > 0
+        ]
         area = f"M{wall:g} {floor:g}" + "".join(f"H{x:g}V{y:g}" for x, y in inside) + f"H{wall:g}Z"
         yield tag("path", d=area, class_="dominated")
     yield tag("path", d=path, class_="stairs")
 
 
-def _corner(view: View) -> plots.Place:
+def _corner(view: View) -> primitives.Place:
     """(y, x) where the staircase ends: at the references, else at the plot's worst corner."""
     assert view.x is not None
     worst_y = view.y_axis.low if view.y.goal == "max" else view.y_axis.high
@@ -211,24 +249,48 @@ def _corner(view: View) -> plots.Place:
 def _references(view: View) -> Iterator[Markup]:
     """The references as lines; one beyond the picture is named at the side where it lies."""
     if view.y.reference is not None:
-        name, at = f"reference {amount(view.y.name, view.y.reference)}", f"{view.y_axis.down(view.y.reference):g}%"
+        name, at = (
+            f"reference {amount(view.y.name, view.y.reference)}",
+            f"{view.y_axis.down(view.y.reference):g}%",
+        )
         beyond = view.y_axis.beyond(view.y.reference)
         if beyond == 0:
             yield tag("line", x1="0", x2="100%", y1=at, y2=at, class_="reference")
         dy = "12" if beyond > 0 else "-5"
-        yield tag("text", {0: "", 1: "↑ ", -1: "↓ "}[beyond] + name, x="100%", y=at, dx="-4", dy=dy, class_="note end")
+        yield tag(
+            "text",
+            {0: "", 1: "↑ ", -1: "↓ "}[beyond] + name,
+            x="100%",
+            y=at,
+            dx="-4",
+            dy=dy,
+            class_="note end",
+        )
     if view.x and view.x.reference is not None:
-        name, at = f"reference {amount(view.x.name, view.x.reference)}", f"{view.x_axis.at(view.x.reference):g}%"
+        name, at = (
+            f"reference {amount(view.x.name, view.x.reference)}",
+            f"{view.x_axis.at(view.x.reference):g}%",
+        )
         beyond, right = view.x_axis.beyond(view.x.reference), view.x_axis.at(view.x.reference) > 50
         if beyond == 0:
             yield tag("line", x1=at, x2=at, y1="0", y2="100%", class_="reference")
         name = {0: name, 1: f"{name} →", -1: f"← {name}"}[beyond]
-        yield tag("text", name, x=at, y="0", dx="-6" if right else "6", dy="12", class_="note end" if right else "note")
+        yield tag(
+            "text",
+            name,
+            x=at,
+            y="0",
+            dx="-6" if right else "6",
+            dy="12",
+            class_="note end" if right else "note",
+        )
 
 
 def section(facts: Facts) -> Markup:
     """Pictures of every pair of objectives, one shown at a time, with switches for what they show."""
-    views = [view(facts, y, x, first=i == 0) for i, (y, x) in enumerate(pairs(facts.problem.objectives))]
+    views = [
+        view(facts, y, x, first=i == 0) for i, (y, x) in enumerate(pairs(facts.problem.objectives))
+    ]
     pictures = [picture(v, f"view view-{i}") for i, v in enumerate(views)]
     return tag("div", _chooser(views), *pictures, _legend(facts, views), class_="front-plot")
 
@@ -249,7 +311,11 @@ def _chooser(views: Sequence[View]) -> Markup:
 
 def _legend(facts: Facts, views: Sequence[View]) -> Markup:
     drawn = sum(1 for _ in _failures(views[0]))
-    hidden = len(facts.failed) - drawn + sum(views[0].place(r.number, r.metrics) is None for r in facts.infeasible)
+    hidden = (
+        len(facts.failed)
+        - drawn
+        + sum(views[0].place(r.number, r.metrics) is None for r in facts.infeasible)
+    )
     predicted, upcoming = (sum(1 for _ in marks(views[0])) - 1 for marks in (_predicted, _upcoming))
     entries = [
         ("best", "front", len(facts.front)),
@@ -261,9 +327,14 @@ def _legend(facts: Facts, views: Sequence[View]) -> Markup:
     ]
     switches = [_switch(*entry) for entry in entries if entry[2]]
     note = f"Without a place here: {hidden}, with neither a measurement nor a prediction of every objective."
-    return join([tag("div", *switches, class_="legend"), tag("p", note, class_="fine") if hidden else Markup()])
+    return join(
+        [
+            tag("div", *switches, class_="legend"),
+            tag("p", note, class_="fine") if hidden else Markup(),
+        ]
+    )
 
 
 def _switch(kind: str, name: str, n: int) -> Markup:
     box = tag("input", type="checkbox", id=f"show-{kind}", checked=True)
-    return tag("label", box, plots.swatch(kind), f"{name} ", tag("b", n))
+    return tag("label", box, primitives.swatch(kind), f"{name} ", tag("b", n))

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from cimbo.plots.markup import Markup, join, tag, text
+from cimbo.plots.quantity import aligned, amount, number, rough, spoken
+from cimbo.problem.space import Choice, Params
 from cimbo.report import facts as facts_
 from cimbo.report import layers
 from cimbo.report.facts import Facts
-from cimbo.report.markup import Markup, join, tag, text
-from cimbo.report.quantity import aligned, amount, number, rough, spoken
-from cimbo.space import Choice, Params
-from cimbo.store import Record
+from cimbo.storage import Record
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,31 @@ class Column:
     @cached_property
     def shown(self) -> list[str]:
         """Every value as it is written."""
-        return [f"{v:.0f}" for v in self.values if v is not None] if self.counting else aligned(self.values)
+        return (
+            [f"{v:.0f}" for v in self.values if v is not None]
+            if self.counting
+            else aligned(self.values)
+        )
 
 
 def columns(facts: Facts) -> list[Column]:
     """The number of the evaluation, objectives, test accuracy where known, then all else that was measured."""
     goals = {o.name: o.goal for o in facts.problem.objectives}
     measured = [
-        Column(facts.named(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, ""))
+        Column(
+            facts.named(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, "")
+        )
         for name in facts.metrics
     ]
     after = {"accuracy, test set": facts.tested, "exact form, points": facts.exact}
-    found = {heading: tuple(known.get(r.key) for r in facts.front) for heading, known in after.items()}
-    extra = [Column(heading, values) for heading, values in found.items() if any(v is not None for v in values)]
+    found = {
+        heading: tuple(known.get(r.key) for r in facts.front) for heading, known in after.items()
+    }
+    extra = [
+        Column(heading, values)
+        for heading, values in found.items()
+        if any(v is not None for v in values)
+    ]
     at = len(goals)
     return [
         Column("#", tuple(float(r.number) for r in facts.front), counting=True),
@@ -52,12 +64,23 @@ def columns(facts: Facts) -> list[Column]:
 def section(facts: Facts) -> Markup:
     """The table, or a line that says why there is none."""
     if not facts.front:
-        return tag("p", "No evaluation has measured every objective within every constraint yet.", class_="empty")
+        return tag(
+            "p",
+            "No evaluation has measured every objective within every constraint yet.",
+            class_="empty",
+        )
     shown = columns(facts)
     names = {"max": " ↑", "min": " ↓", "": ""}
-    head = [tag("th", c.heading + names[c.best], scope="col", data_best=c.best or None) for c in shown]
+    head = [
+        tag("th", c.heading + names[c.best], scope="col", data_best=c.best or None) for c in shown
+    ]
     rows = [_design(facts, record, shown, i) for i, record in enumerate(facts.front)]
-    table = tag("table", tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))), *rows, class_="sortable")
+    table = tag(
+        "table",
+        tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))),
+        *rows,
+        class_="sortable",
+    )
     return tag("div", table, class_="scroll", tabindex="0")
 
 
@@ -73,17 +96,27 @@ def _design(facts: Facts, record: Record, shown: Sequence[Column], i: int) -> Ma
     ]
     more = tag("tr", tag("td", details(facts, record), colspan=len(shown) + 1), class_="more")
     folded = fold(record.key, len(record.params))
-    return tag("tbody", tag("tr", *cells, folded), more, id=f"d{record.number}", data_d=record.number)
+    return tag(
+        "tbody", tag("tr", *cells, folded), more, id=f"d{record.number}", data_d=record.number
+    )
 
 
 def fold(key: str, n: int) -> Markup:
     """The cell whose box unfolds the details of the design ``key`` of ``n`` genes."""
-    return tag("td", tag("label", tag("input", type="checkbox"), tag("code", key), f" {n} genes"), class_="fold")
+    return tag(
+        "td",
+        tag("label", tag("input", type="checkbox"), tag("code", key), f" {n} genes"),
+        class_="fold",
+    )
 
 
 def _is_best(column: Column, i: int) -> bool:
     known = [v for v in column.values if v is not None]
-    return bool(column.best) and len(known) > 1 and column.values[i] == (max if column.best == "max" else min)(known)
+    return (
+        bool(column.best)
+        and len(known) > 1
+        and column.values[i] == (max if column.best == "max" else min)(known)
+    )
 
 
 def details(facts: Facts, record: Record) -> Markup:
@@ -98,7 +131,9 @@ def details(facts: Facts, record: Record) -> Markup:
     rows = facts.extra_rows.get(record.key, {})
     notes = [join([tag("dt", name), tag("dd", value)]) for name, value in rows.items()]
     noted = tag("dl", *notes, class_="notes") if notes else Markup()
-    return tag("div", *parts, noted, layers.section(facts.layers.get(record.key, ())), class_="design")
+    return tag(
+        "div", *parts, noted, layers.section(facts.layers.get(record.key, ())), class_="design"
+    )
 
 
 def _measurements(facts: Facts, record: Record) -> list[Markup]:
@@ -122,8 +157,15 @@ def genes(heading: str, choices: Sequence[Choice], params: Params) -> Markup:
     active = [c for c in choices if c.name in params]
     if not active:
         return Markup()
-    items = [join([text(name), "\u00a0", tag("b", value)]) for name, value in _series(active, params)]
-    return join([tag("h5", f"{heading} ", tag("small", len(active))), tag("p", join(items, " "), class_="genes")])
+    items = [
+        join([text(name), "\u00a0", tag("b", value)]) for name, value in _series(active, params)
+    ]
+    return join(
+        [
+            tag("h5", f"{heading} ", tag("small", len(active))),
+            tag("p", join(items, " "), class_="genes"),
+        ]
+    )
 
 
 def _series(active: Sequence[Choice], params: Params) -> list[tuple[str, str]]:
@@ -137,7 +179,9 @@ def _series(active: Sequence[Choice], params: Params) -> list[tuple[str, str]]:
     for series, run in runs.items():
         indices = [name.removeprefix(series) for name, _ in run]
         if len(run) > 1 and indices == [str(int(indices[0] or 0) + i) for i in range(len(run))]:
-            shown.append((f"{series}{indices[0]}…{indices[-1]}", " ".join(value for _, value in run)))
+            shown.append(
+                (f"{series}{indices[0]}…{indices[-1]}", " ".join(value for _, value in run))
+            )
         else:
             shown += run
     return shown

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from cimbo.objectives import Candidate
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import aligned, amount, rough, spoken
+from cimbo.problem.objectives import Candidate
 from cimbo.report import layers, table
 from cimbo.report.facts import Facts, Prediction, predictions
-from cimbo.report.markup import Markup, join, tag
-from cimbo.report.quantity import aligned, amount, rough, spoken
 
 
 def section(facts: Facts) -> Markup:
     """A row a design with what is predicted of every metric, its genes folded below."""
-    columns = {name: _column(facts, name) for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c))}
+    columns = {
+        name: _column(facts, name)
+        for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c))
+    }
     head = [tag("th", facts.named(name), scope="col") for name in columns]
-    rows = [_design(facts, c, [column[i] for column in columns.values()]) for i, c in enumerate(facts.predicted)]
-    whole = tag("table", tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))), *rows, class_="sortable")
+    rows = [
+        _design(facts, c, [column[i] for column in columns.values()])
+        for i, c in enumerate(facts.predicted)
+    ]
+    whole = tag(
+        "table",
+        tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))),
+        *rows,
+        class_="sortable",
+    )
     return tag("div", whole, class_="scroll", tabindex="0")
 
 
@@ -23,14 +34,25 @@ def _column(facts: Facts, metric: str) -> list[Markup]:
     said = [predictions(c).get(metric) for c in facts.predicted]
     means = aligned([p.mean if p else None for p in said])
     return [
-        tag("td", mean, f" ± {rough(p.half)}" if p and p.std > 0 else "", data_v=f"{p.mean:.10g}" if p else "")
+        tag(
+            "td",
+            mean,
+            f" ± {rough(p.half)}" if p and p.std > 0 else "",
+            data_v=f"{p.mean:.10g}" if p else "",
+        )
         for p, mean in zip(said, means, strict=True)
     ]
 
 
 def _design(facts: Facts, c: Candidate, cells: list[Markup]) -> Markup:
     more = tag("tr", tag("td", _details(facts, c), colspan=len(cells) + 1), class_="more")
-    return tag("tbody", tag("tr", *cells, table.fold(c.key, len(c.params))), more, id=f"d{c.key}", data_d=c.key)
+    return tag(
+        "tbody",
+        tag("tr", *cells, table.fold(c.key, len(c.params))),
+        more,
+        id=f"d{c.key}",
+        data_d=c.key,
+    )
 
 
 def _details(facts: Facts, c: Candidate) -> Markup:

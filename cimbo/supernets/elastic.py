@@ -1,7 +1,7 @@
 """Elastic layers: each owns the weights of its largest form and runs any slice of them.
 
 Every product that a CiM array would compute passes through ``Elastic.effect``, so that the non-idealities of a chip
-(:mod:`cimbo.supernets.nonideal`) act on exactly the layers that live in the arrays and on nothing else.
+(:mod:`cimbo.supernets.array_errors`) act on exactly the layers that live in the arrays and on nothing else.
 """
 
 from __future__ import annotations
@@ -63,24 +63,33 @@ class ElasticConv(Elastic):
     Once-for-All, arXiv 1908.09791, section 3.2).
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, depthwise: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, depthwise: bool = False
+    ) -> None:
         super().__init__()
         self.stride, self.depthwise, self.kernel = stride, depthwise, kernel
         fan_in = kernel * kernel * (1 if depthwise else inputs)
         self.weight = nn.Parameter(
             torch.randn(outputs, 1 if depthwise else inputs, kernel, kernel) * (2 / fan_in) ** 0.5
         )
-        self.shrink = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in range(3, kernel, 2)})
+        self.shrink = nn.ParameterDict(
+            {str(k): nn.Parameter(torch.eye(k * k)) for k in range(3, kernel, 2)}
+        )
 
     def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
-        product = F.conv2d(x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups)
+        product = F.conv2d(
+            x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups
+        )
         return product if self.effect is None else self.effect(product, weight[0].numel())
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
         """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""
-        weight, kernel = self.weight[:outputs, : 1 if self.depthwise else inputs], kernel or self.kernel
+        weight, kernel = (
+            self.weight[:outputs, : 1 if self.depthwise else inputs],
+            kernel or self.kernel,
+        )
         if kernel == self.kernel:
             return weight
         margin = (self.kernel - kernel) // 2
@@ -91,7 +100,7 @@ class ElasticConv(Elastic):
 class ElasticBatchNorm(nn.Module):
     """Batch norm over the leading channels. Its running statistics belong to one sub-network at a time.
 
-    In training they are never used; :func:`cimbo.supernets.measure.recalibrate` sets them for the sub-network to be
+    In training they are never used; :func:`cimbo.supernets.measurement.recalibrate` sets them for the sub-network to be
     measured from one batch of training images.
     """
 
@@ -108,7 +117,13 @@ class ElasticBatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         c = x.shape[1]
         return F.batch_norm(
-            x, self.mean[:c], self.var[:c], self.weight[:c], self.bias[:c], training=self.training, momentum=1.0
+            x,
+            self.mean[:c],
+            self.var[:c],
+            self.weight[:c],
+            self.bias[:c],
+            training=self.training,
+            momentum=1.0,
         )
 
     def fold(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,10 @@ from cimbo.errors import BadInput
 SIDE = 256  # every image is brought to this square; 224 of it are then the usual centre crop
 CROP = 0.875  # the share of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
-MEANS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), "half": ((0.5,) * 3, (0.5,) * 3)}
+MEANS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5,) * 3, (0.5,) * 3),
+}
 
 
 class Source(Protocol):
@@ -53,7 +56,11 @@ class Folder:
         try:
             from PIL import Image, UnidentifiedImageError
         except ImportError:
-            raise BadInput("--data", "needs Pillow to decode images", "pip install 'cimbo[imagenet]', or give arrays") from None
+            raise BadInput(
+                "--data",
+                "needs Pillow to decode images",
+                "pip install 'cimbo[imagenet]', or give arrays",
+            ) from None
         try:
             with Image.open(self.files[index]) as image:
                 image = image.convert("RGB")
@@ -63,7 +70,9 @@ class Folder:
                 left, top = (width - SIDE) // 2, (height - SIDE) // 2
                 return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise BadInput(self.files[index], f"is not a readable image ({error})", "replace it") from None
+            raise BadInput(
+                self.files[index], f"is not a readable image ({error})", "replace it"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,9 @@ class Arrays:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
         scale = SIDE / min(pixels.shape[2:])
         size = [max(SIDE, round(length * scale)) for length in pixels.shape[2:]]
-        pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
+        pixels = F.interpolate(
+            pixels, size=size, mode="bilinear", antialias=True, align_corners=False
+        )
         top, left = ((length - SIDE) // 2 for length in size)
         pixels = pixels[0, :, top : top + SIDE, left : left + SIDE].round().clamp(0, 255)
         return pixels.permute(1, 2, 0).to(torch.uint8).numpy()
@@ -93,26 +104,59 @@ def source(folder: Path, classes: int) -> Folder | Arrays:
     if (folder / "images.npy").exists():
         return _arrays(folder, classes)
     if not folder.is_dir():
-        raise BadInput(folder, "is no folder", "name a folder with a folder of images a class, or with images.npy")
+        raise BadInput(
+            folder,
+            "is no folder",
+            "name a folder with a folder of images a class, or with images.npy",
+        )
     kinds = sorted(d for d in folder.iterdir() if d.is_dir())
     if len(kinds) != classes:
-        raise BadInput(folder, f"has {len(kinds)} folders of classes, the weights know {classes}", "give one folder a class")
-    files = [(f, label) for label, kind in enumerate(kinds) for f in sorted(kind.iterdir()) if f.suffix.lower() in SUFFIXES]
+        raise BadInput(
+            folder,
+            f"has {len(kinds)} folders of classes, the weights know {classes}",
+            "give one folder a class",
+        )
+    files = [
+        (f, label)
+        for label, kind in enumerate(kinds)
+        for f in sorted(kind.iterdir())
+        if f.suffix.lower() in SUFFIXES
+    ]
     if not files:
-        raise BadInput(folder, "holds no images", f"give files ending in {', '.join(sorted(SUFFIXES))}")
+        raise BadInput(
+            folder, "holds no images", f"give files ending in {', '.join(sorted(SUFFIXES))}"
+        )
     return Folder([f for f, _ in files], np.array([label for _, label in files]), classes)
 
 
 def _arrays(folder: Path, classes: int) -> Arrays:
     try:
-        images, labels = (np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in ("images", "labels"))
+        images, labels = (
+            np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False)
+            for n in ("images", "labels")
+        )
     except (OSError, ValueError) as error:
-        raise BadInput(folder, f"images.npy and labels.npy cannot be read ({error})", "save them with numpy.save") from None
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
+        raise BadInput(
+            folder,
+            f"images.npy and labels.npy cannot be read ({error})",
+            "save them with numpy.save",
+        ) from None
+    if (
+        images.ndim != 4
+        or images.shape[-1] != 3
+        or images.dtype != np.uint8
+        or labels.shape != images.shape[:1]
+    ):
         shapes = f"are {images.shape} {images.dtype} and {labels.shape}"
-        raise BadInput(folder, f"images and labels {shapes}", "give (n, height, width, 3) uint8 and (n,)")
+        raise BadInput(
+            folder, f"images and labels {shapes}", "give (n, height, width, 3) uint8 and (n,)"
+        )
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise BadInput(folder, f"labels reach {labels.max()}, the weights know {classes} classes", "number classes from 0")
+        raise BadInput(
+            folder,
+            f"labels reach {labels.max()}, the weights know {classes} classes",
+            "number classes from 0",
+        )
     return Arrays(images, np.array(labels, dtype=np.int64), classes)
 
 
@@ -121,10 +165,15 @@ def prepared(images: Source, index: Sequence[int], resolution: int, normalise: s
 
     From the square of SIDE pixels on, which for 224 pixels is exactly the usual way.
     """
-    pixels = torch.stack([torch.tensor(images.square(i)) for i in index]).permute(0, 3, 1, 2).float() / 255
+    pixels = (
+        torch.stack([torch.tensor(images.square(i)) for i in index]).permute(0, 3, 1, 2).float()
+        / 255
+    )
     size = math.ceil(resolution / CROP)
     if size != SIDE:
-        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        pixels = F.interpolate(
+            pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
     margin = (size - resolution) // 2
     pixels = pixels[:, :, margin : margin + resolution, margin : margin + resolution]
     mean, std = (torch.tensor(v)[:, None, None] for v in MEANS[normalise])

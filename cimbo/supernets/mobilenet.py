@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed
+from cimbo.supernets.array_errors import Die
+from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
-from cimbo.supernets.nonideal import Die
 
 STEM = 8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
 WIDTHS, STRIDES, DEPTH = (16, 32, 64), (2, 2, 1), 3
@@ -54,7 +54,13 @@ class _Block(nn.Module):
     """Inverted bottleneck with elastic kernel and expansion."""
 
     def __init__(
-        self, inputs: int, outputs: int, stride: int, *, excite: bool, act: Callable[[Tensor], Tensor]
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        *,
+        excite: bool,
+        act: Callable[[Tensor], Tensor],
     ) -> None:
         super().__init__()
         most = inputs * EXPAND
@@ -88,12 +94,17 @@ class ElasticMobileNet(nn.Module):
             act = _hardswish if self.stages else _relu
             self.stages.append(
                 nn.ModuleList(
-                    _Block(width if b else inputs, width, 1 if b else stride, excite=excite, act=act)
+                    _Block(
+                        width if b else inputs, width, 1 if b else stride, excite=excite, act=act
+                    )
                     for b in range(DEPTH)
                 )
             )
             inputs = width
-        self.features, self.features_norm = ElasticConv(inputs, FEATURES, 1), ElasticBatchNorm(FEATURES)
+        self.features, self.features_norm = (
+            ElasticConv(inputs, FEATURES, 1),
+            ElasticBatchNorm(FEATURES),
+        )
         self.head = ElasticLinear(FEATURES, classes)
         self.classes = classes
 
@@ -108,19 +119,25 @@ class ElasticMobileNet(nn.Module):
         return self.head(x.mean((2, 3)), self.classes)
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
-        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deploy`): images (n, 1, 28, 28) -> logits (n, classes)."""
+        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deployment`): images (n, 1, 28, 28) -> logits (n, classes)."""
         return _DeployedMobileNet(self, subnet, die)
 
 
 class _DeployedBlock:
-    def __init__(self, block: _Block, inputs: int, kernel: int, expand: int, die: Die | None) -> None:
+    def __init__(
+        self, block: _Block, inputs: int, kernel: int, expand: int, die: Die | None
+    ) -> None:
         middle = inputs * expand
         self.act, self.residual = block.act, block.residual
         self.expand = ArrayConv(block.expand.cut(inputs, middle), block.norm1, die)
         self.depthwise = ArrayConv(
-            block.depthwise.cut(middle, middle, kernel), block.norm2, die,
-            stride=block.depthwise.stride, padding=kernel // 2, groups=middle,
-        )  # fmt: skip
+            block.depthwise.cut(middle, middle, kernel),
+            block.norm2,
+            die,
+            stride=block.depthwise.stride,
+            padding=kernel // 2,
+            groups=middle,
+        )
         self.project = ArrayConv(block.project.cut(middle, block.outputs), block.norm3, die)
         self.excite = None
         if block.excite is not None:
@@ -149,7 +166,9 @@ class _DeployedMobileNet:
                 kernel, expand = subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"]
                 self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, die))
                 inputs = block.outputs
-        self.features = ArrayConv(network.features.cut(inputs, FEATURES), network.features_norm, die)
+        self.features = ArrayConv(
+            network.features.cut(inputs, FEATURES), network.features_norm, die
+        )
         self.head = ArrayLinear(network.head.weight, network.head.bias, die)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -163,4 +182,6 @@ class _DeployedMobileNet:
 def _resize(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(
+        images, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    )

@@ -28,22 +28,32 @@ class Conv(Elastic):
     """A convolution without bias. A smaller kernel is cut and mapped step by step: 7 to 5 to 3, each with its matrix."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int = 1, *,
-        stride: int = 1, kernels: tuple[int, ...] = (), depthwise: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        kernels: tuple[int, ...] = (),
+        depthwise: bool = False,
+    ) -> None:
         super().__init__()
         self.stride, self.kernel, self.depthwise = stride, kernel, depthwise
         self.weight = nn.Parameter(torch.empty(outputs, 1 if depthwise else inputs, kernel, kernel))
         self.steps = [(large, small) for small, large in itertools.pairwise(kernels)][::-1]
         for large, small in self.steps:
-            self.register_parameter(f"{large}to{small}_matrix", nn.Parameter(torch.empty(small**2, small**2)))
+            self.register_parameter(
+                f"{large}to{small}_matrix", nn.Parameter(torch.empty(small**2, small**2))
+            )
 
     def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
         """(n, c, h, w) -> (n, ``outputs``, h / stride, w / stride); a depthwise one keeps the input's channels."""
         outputs = x.shape[1] if self.depthwise else outputs or len(self.weight)
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
-        product = F.conv2d(x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups)
+        product = F.conv2d(
+            x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups
+        )
         return product if self.effect is None else self.effect(product, weight[0].numel())
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
@@ -67,15 +77,22 @@ class BatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
+        self.weight, self.bias = (
+            nn.Parameter(torch.empty(channels)),
+            nn.Parameter(torch.empty(channels)),
+        )
         self.register_buffer("running_mean", torch.empty(channels))
         self.register_buffer("running_var", torch.empty(channels))
-        self.found: list[tuple[int, Tensor, Tensor]] | None = None  # (pixels, mean, mean square) of each batch seen
+        self.found: list[tuple[int, Tensor, Tensor]] | None = (
+            None  # (pixels, mean, mean square) of each batch seen
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         c = x.shape[1]
         if self.found is None:
-            return F.batch_norm(x, self.running_mean[:c], self.running_var[:c], self.weight[:c], self.bias[:c])
+            return F.batch_norm(
+                x, self.running_mean[:c], self.running_var[:c], self.weight[:c], self.bias[:c]
+            )
         self.found.append((x.numel() // c, x.mean((0, 2, 3)), x.square().mean((0, 2, 3))))
         return F.batch_norm(x, None, None, self.weight[:c], self.bias[:c], training=True)
 
@@ -87,7 +104,10 @@ class BatchNorm(nn.Module):
             share = (share / share.sum()).float()[:, None]
             mean = (share * torch.stack([m for _, m, _ in found])).sum(0)
             square = (share * torch.stack([s for _, _, s in found])).sum(0)
-            self.running_mean[: len(mean)], self.running_var[: len(mean)] = mean, (square - mean.square()).clamp_min(0)
+            self.running_mean[: len(mean)], self.running_var[: len(mean)] = (
+                mean,
+                (square - mean.square()).clamp_min(0),
+            )
 
 
 class ConvNorm(nn.Module):

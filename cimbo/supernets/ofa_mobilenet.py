@@ -29,7 +29,14 @@ class _DepthConv(ConvNorm):
 
 
 class _Body(nn.Module):
-    def __init__(self, channels: tuple[int, int], stride: int, activation: Callable[..., Tensor], *, squeeze: bool) -> None:
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        stride: int,
+        activation: Callable[..., Tensor],
+        *,
+        squeeze: bool,
+    ) -> None:
         super().__init__()
         inputs, outputs = channels
         most = divisible(inputs * EXPAND)
@@ -70,11 +77,15 @@ class OfaMobileNet(nn.Module):
 
     def __init__(self, width: float = 1.0, classes: int = 1000) -> None:
         super().__init__()
-        stem, first, *widths, final, last = (divisible(c * width) for c in (16, 16, *WIDTHS, 960, 1280))
+        stem, first, *widths, final, last = (
+            divisible(c * width) for c in (16, 16, *WIDTHS, 960, 1280)
+        )
         self.first_conv = ConvNorm(Conv(3, stem, 3, stride=2), F.hardswish)
         self.blocks = nn.ModuleList([_Block(_First(stem, first), residual=stem == first)])
         inputs = first
-        for outputs, stride, activation, squeeze in zip(widths, STRIDES, ACTIVATIONS, SQUEEZED, strict=True):
+        for outputs, stride, activation, squeeze in zip(
+            widths, STRIDES, ACTIVATIONS, SQUEEZED, strict=True
+        ):
             for block in range(DEPTH):
                 step = 1 if block else stride
                 body = _Body((inputs, outputs), step, activation, squeeze=squeeze)

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from cimbo.supernets.ofa import Classifier, Conv, ConvNorm, divisible
 
 STEM = 64
-STAGES = ((256, 2, 1), (512, 2, 2), (1024, 4, 2), (2048, 2, 2))  # channels, blocks at the least, stride
+STAGES = (
+    (256, 2, 1),
+    (512, 2, 2),
+    (1024, 4, 2),
+    (2048, 2, 2),
+)  # channels, blocks at the least, stride
 MORE, EXPAND = 2, 0.35
 
 
@@ -58,7 +63,9 @@ class OfaResNet(nn.Module):
         inputs = STEM
         for outputs, base, stride in STAGES:
             for block in range(base + MORE):
-                self.blocks.append(_Bottleneck((inputs, outputs), 1 if block else stride, first=block == 0))
+                self.blocks.append(
+                    _Bottleneck((inputs, outputs), 1 if block else stride, first=block == 0)
+                )
                 inputs = outputs
         self.classifier = Classifier(inputs, classes)
 

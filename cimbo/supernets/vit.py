@@ -10,16 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deploy import ArrayConv, ArrayLinear, Deployed, attention, gelu
+from cimbo.supernets.array_errors import Die
+from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed, attention, gelu
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork
-from cimbo.supernets.nonideal import Die
 
 HEAD_SIZE = 16
 STEM_CHANNELS = 16
 
 
 def _gelu(x: Tensor) -> Tensor:
-    return F.gelu(x, approximate="tanh")  # the form a vector unit computes, and faster to train on a CPU
+    return F.gelu(
+        x, approximate="tanh"
+    )  # the form a vector unit computes, and faster to train on a CPU
 
 
 class _StemConv(Elastic):
@@ -55,7 +57,9 @@ class _Layer(nn.Module):
             proj(h, heads * HEAD_SIZE).view(n, tokens, heads, HEAD_SIZE).transpose(1, 2)
             for proj in (self.query, self.key, self.value)
         )
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, tokens, -1)
+        attended = (
+            F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, tokens, -1)
+        )
         x = x + self.project(attended, embed)
         return x + self.down(_gelu(self.up(self.norm2(x), hidden)), embed)
 
@@ -63,7 +67,9 @@ class _Layer(nn.Module):
 class ElasticViT(nn.Module):
     """The super-network: images (n, 1, 28, 28) -> logits (n, classes)."""
 
-    def __init__(self, depth: int = 6, embed: int = 64, heads: int = 4, mlp: int = 3, classes: int = 10) -> None:
+    def __init__(
+        self, depth: int = 6, embed: int = 64, heads: int = 4, mlp: int = 3, classes: int = 10
+    ) -> None:
         super().__init__()
         self.stem1, self.stem2 = _StemConv(1, STEM_CHANNELS), _StemConv(STEM_CHANNELS, embed)
         self.position = nn.Parameter(torch.randn(1, 49, embed) * 0.02)
@@ -81,7 +87,7 @@ class ElasticViT(nn.Module):
         return self.head(self.norm(x).mean(1), self.classes)
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
-        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deploy`): images (n, 1, 28, 28) -> logits (n, classes)."""
+        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deployment`): images (n, 1, 28, 28) -> logits (n, classes)."""
         return _DeployedViT(self, subnet, die)
 
 
@@ -89,7 +95,9 @@ class _DeployedLayer:
     def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
             weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
-            return ArrayLinear(weight, torch.cat([x.bias[:outputs] for x in layers]), die, len(layers))
+            return ArrayLinear(
+                weight, torch.cat([x.bias[:outputs] for x in layers]), die, len(layers)
+            )
 
         self.heads = width // HEAD_SIZE
         self.norm1, self.norm2 = layer.norm1, layer.norm2
@@ -99,9 +107,15 @@ class _DeployedLayer:
 
     def __call__(self, x: Tensor, tokens: int) -> Tensor:
         """x: (n * tokens, embed)."""
-        each = self.attend(self.norm1(x)).view(-1, tokens, 3, self.heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
+        each = (
+            self.attend(self.norm1(x))
+            .view(-1, tokens, 3, self.heads, HEAD_SIZE)
+            .permute(2, 0, 3, 1, 4)
+        )
         attended = attention(*each.contiguous().view(3, -1, tokens, HEAD_SIZE))
-        attended = attended.view(-1, self.heads, tokens, HEAD_SIZE).transpose(1, 2).reshape(len(x), -1)
+        attended = (
+            attended.view(-1, self.heads, tokens, HEAD_SIZE).transpose(1, 2).reshape(len(x), -1)
+        )
         x = self.project(attended).add_(x)
         return self.down(gelu(self.up(self.norm2(x)))).add_(x)
 
@@ -116,7 +130,9 @@ class _DeployedViT:
         )
         self.position = network.position[0, :, :embed]
         self.layers = [
-            _DeployedLayer(layer, embed, subnet[f"heads_{i}"] * HEAD_SIZE, subnet[f"mlp_{i}"] * embed, die)  # type: ignore[arg-type]
+            _DeployedLayer(
+                layer, embed, subnet[f"heads_{i}"] * HEAD_SIZE, subnet[f"mlp_{i}"] * embed, die
+            )  # type: ignore[arg-type]
             for i, layer in enumerate(network.layers[: subnet["depth"]], 1)
         ]
         self.norm = network.norm

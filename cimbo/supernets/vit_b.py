@@ -19,7 +19,10 @@ class _Patches(Elastic):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.empty(EMBED, 3, PATCH, PATCH)), nn.Parameter(torch.empty(EMBED))
+        self.weight, self.bias = (
+            nn.Parameter(torch.empty(EMBED, 3, PATCH, PATCH)),
+            nn.Parameter(torch.empty(EMBED)),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         product = F.conv2d(images, self.weight, stride=PATCH)
@@ -36,7 +39,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, heads: int) -> Tensor:
         query, key, value = (
-            proj(x, heads * HEAD).unflatten(-1, (heads, HEAD)).transpose(1, 2) for proj in (self.q, self.k, self.v)
+            proj(x, heads * HEAD).unflatten(-1, (heads, HEAD)).transpose(1, 2)
+            for proj in (self.q, self.k, self.v)
         )
         attended = F.scaled_dot_product_attention(query, key, value)
         return self.proj(attended.transpose(1, 2).flatten(2), EMBED)
@@ -59,7 +63,10 @@ class ElasticViTB(nn.Module):
 
     def __init__(self, classes: int = 1000, eps: float = 1e-6) -> None:
         super().__init__()
-        self.cls_token, self.pos_embed = nn.Parameter(torch.empty(1, 1, EMBED)), nn.Parameter(torch.empty(1, TOKENS, EMBED))
+        self.cls_token, self.pos_embed = (
+            nn.Parameter(torch.empty(1, 1, EMBED)),
+            nn.Parameter(torch.empty(1, TOKENS, EMBED)),
+        )
         self.patch_embed = nn.Module()
         self.patch_embed.proj = _Patches()
         self.blocks = nn.ModuleList(_Layer(eps) for _ in range(DEPTH))

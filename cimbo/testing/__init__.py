@@ -18,7 +18,14 @@ from cimbo.testing.network import check_network
 from cimbo.testing.simulator import check_simulator
 from cimbo.testing.surrogate import check_surrogate
 
-__all__ = ["Finding", "check_accuracy", "check_network", "check_simulator", "check_surrogate", "failures"]
+__all__ = [
+    "Finding",
+    "check_accuracy",
+    "check_network",
+    "check_simulator",
+    "check_surrogate",
+    "failures",
+]
 
 
 def failures(findings: Iterable[Finding]) -> list[Finding]:

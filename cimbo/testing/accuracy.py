@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cimbo.hardware import BASELINE, DEFAULTS, chip_choices
-from cimbo.networks import known, network
 from cimbo.plugins import Accuracy
 from cimbo.testing.finding import Finding, guarded, judged, passed
+from cimbo.workloads import known, network
 
 
 def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) -> list[Finding]:
@@ -22,26 +22,45 @@ def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) ->
 def check_shipped(name: str, source: Accuracy) -> list[Finding]:
     """The kit on the source's own family, or the one of the same name, where there is one."""
     family = getattr(source, "network", name)
-    return check_accuracy(source, network(family).smallest() | BASELINE if family in known() else None)
+    return check_accuracy(
+        source, network(family).smallest() | BASELINE if family in known() else None
+    )
 
 
 def _examine(source: Accuracy, design: dict[str, Any]) -> Iterator[Finding]:
     genes = {c.name for c in chip_choices(extended=True)} | set(DEFAULTS)
     strange = sorted(set(source.genes) - genes)
-    detail = f"{', '.join(sorted(source.genes)) or 'none'}{f'; unknown: {strange}' if strange else ''}"
-    yield judged("hardware genes that change it", not strange, detail, "list genes of a chip only, in .genes")
+    detail = (
+        f"{', '.join(sorted(source.genes)) or 'none'}{f'; unknown: {strange}' if strange else ''}"
+    )
+    yield judged(
+        "hardware genes that change it", not strange, detail, "list genes of a chip only, in .genes"
+    )
     before, start = dict(design), time.perf_counter()
     value = source.measure(design)
     seconds = time.perf_counter() - start
     number = isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 100
-    yield judged("validation accuracy", number, f"{value!r}", "return a percentage between 0 and 100")
     yield judged(
-        "the design is left as it was", design == before, "compared after a call", "copy it before changing it"
+        "validation accuracy", number, f"{value!r}", "return a percentage between 0 and 100"
     )
     yield judged(
-        "the same design, the same accuracy", source.measure(design) == value, "asked twice", "seed what is random"
+        "the design is left as it was",
+        design == before,
+        "compared after a call",
+        "copy it before changing it",
+    )
+    yield judged(
+        "the same design, the same accuracy",
+        source.measure(design) == value,
+        "asked twice",
+        "seed what is random",
     )
     if "test" in getattr(source, "parts", ("validation", "test")):
         test = source.measure(design, "test")
-        yield judged("test accuracy", math.isfinite(test) and 0 <= test <= 100, f"{test!r}", 'answer for the part "test" too')
+        yield judged(
+            "test accuracy",
+            math.isfinite(test) and 0 <= test <= 100,
+            f"{test!r}",
+            'answer for the part "test" too',
+        )
     yield passed("seconds a call", f"{seconds:.3g}")

@@ -30,7 +30,12 @@ def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     try:
         yield from examine()
     except Exception as error:
-        yield Finding(check, "FAIL", f"raised {type(error).__name__}: {error}", "make it return what the protocol says")
+        yield Finding(
+            check,
+            "FAIL",
+            f"raised {type(error).__name__}: {error}",
+            "make it return what the protocol says",
+        )
 
 
 def refuses(check: str, act: Callable[[], object], todo: str) -> Finding:

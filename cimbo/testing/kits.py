@@ -8,15 +8,15 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.evaluators import modelled
-from cimbo.evaluators.joint import accuracy_source
-from cimbo.evaluators.simulators import simulator
-from cimbo.networks import known, network
+from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.joint import accuracy_source
+from cimbo.evaluation.simulators import simulator
 from cimbo.testing.accuracy import check_shipped
 from cimbo.testing.finding import Finding
 from cimbo.testing.network import check_network
 from cimbo.testing.simulator import check_simulator
 from cimbo.testing.surrogate import check_surrogate
+from cimbo.workloads import known, network
 
 Kit = Callable[[], list[Finding]]
 _SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
@@ -24,9 +24,17 @@ _SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
 _KINDS = ("gp", "xgboost", "hybrid", "posynomial")
 #: A chip that every simulator can express: one macro, one plane, a converter for every column.
 PLAIN = {
-    "rows": 64, "cols": 64, "macros_per_pe": 1, "pes": 1, "adc_bits": 6, "columns_per_adc": 1, "buffer_mb": 0.5,
-    "buffer_bw": 1024, "dram_bw": 128, "planes": 1,
-}  # fmt: skip
+    "rows": 64,
+    "cols": 64,
+    "macros_per_pe": 1,
+    "pes": 1,
+    "adc_bits": 6,
+    "columns_per_adc": 1,
+    "buffer_mb": 0.5,
+    "buffer_bw": 1024,
+    "dram_bw": 128,
+    "planes": 1,
+}
 
 
 def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
@@ -38,7 +46,7 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
         "network": (known(), lambda: check_network(network(name))),
         "simulator": (_named("simulators", _SIMULATORS), partial(_simulator, name, options)),
         "accuracy": (
-            _named("accuracy", (*_SUPERNETS, *modelled.names())),
+            _named("accuracy", (*_SUPERNETS, *published.names())),
             lambda: check_shipped(name, accuracy_source(name)),
         ),
         "surrogate": (_named("surrogates", _KINDS), lambda: check_surrogate(_fit(name))),
@@ -63,4 +71,6 @@ def _fit(name: str) -> Any:
         import predictors
 
         return partial(predictors.fit, kind=name)
-    return next(point for point in entry_points(group="cimbo.surrogates") if point.name == name).load()
+    return next(
+        point for point in entry_points(group="cimbo.optimizer.surrogates") if point.name == name
+    ).load()

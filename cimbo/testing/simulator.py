@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cimbo.evaluators.simulators import Simulator
+from cimbo.evaluation.simulators import Simulator
 from cimbo.hardware import BASELINE
-from cimbo.networks import network
 from cimbo.testing.finding import Finding, guarded, judged, passed
-from cimbo.workload import Workload
+from cimbo.workloads import network
+from cimbo.workloads.layers import Workload
 
 METRICS = ("latency_ms", "energy_uj", "area_mm2")
 SLOW_S = 60.0
@@ -28,16 +28,28 @@ def check_simulator(
 
 
 def _examine(simulator: Simulator, workload: Workload, chip: dict[str, Any]) -> Iterator[Finding]:
-    yield judged("name", isinstance(simulator.name, str) and bool(simulator.name), f"{simulator.name!r}", "name it")
+    yield judged(
+        "name",
+        isinstance(simulator.name, str) and bool(simulator.name),
+        f"{simulator.name!r}",
+        "name it",
+    )
     before, start = dict(chip), time.perf_counter()
     answer = simulator.simulate(workload, chip)
     seconds = time.perf_counter() - start
-    yield judged("the chip is left as it was", chip == before, "compared after a call", "copy it before changing it")
+    yield judged(
+        "the chip is left as it was",
+        chip == before,
+        "compared after a call",
+        "copy it before changing it",
+    )
     for metric in METRICS:
         yield from _metric(answer, metric)
     again = simulator.simulate(workload, chip)
     same = all(math.isclose(answer[m], again[m], rel_tol=1e-9) for m in METRICS if m in answer)
-    yield judged("the same chip, the same costs", same, "asked twice", "seed whatever it draws at random")
+    yield judged(
+        "the same chip, the same costs", same, "asked twice", "seed whatever it draws at random"
+    )
     yield _speed(seconds)
     yield from guarded("layers", lambda: _layers(answer, workload))
 
@@ -45,23 +57,42 @@ def _examine(simulator: Simulator, workload: Workload, chip: dict[str, Any]) -> 
 def _metric(answer: Mapping[str, Any], metric: str) -> Iterator[Finding]:
     value = answer.get(metric)
     if value is None and metric == "area_mm2":
-        yield Finding(metric, "WARN", "is not given", "cimbo's own area stands in; give area_mm2 where you know better")
+        yield Finding(
+            metric,
+            "WARN",
+            "is not given",
+            "cimbo's own area stands in; give area_mm2 where you know better",
+        )
         return
     number = isinstance(value, int | float) and math.isfinite(value) and value > 0
-    yield judged(metric, number, f"{value!r}", "return a finite number above 0, in the unit of the name")
+    yield judged(
+        metric, number, f"{value!r}", "return a finite number above 0, in the unit of the name"
+    )
 
 
 def _speed(seconds: float) -> Finding:
     if seconds > SLOW_S:
-        return Finding("seconds a call", "WARN", f"{seconds:.3g}", "search with surrogates: --cost-model surrogate")
+        return Finding(
+            "seconds a call",
+            "WARN",
+            f"{seconds:.3g}",
+            "search with surrogates: --cost-model surrogate",
+        )
     return passed("seconds a call", f"{seconds:.3g}")
 
 
 def _layers(answer: Mapping[str, Any], workload: Workload) -> Iterator[Finding]:
     layers = answer.get("layers")
     if layers is None:
-        yield Finding("layers", "WARN", "are not given", "cimbo explain needs a list of name, cycles, energy_uj")
+        yield Finding(
+            "layers",
+            "WARN",
+            "are not given",
+            "cimbo explain needs a list of name, cycles, energy_uj",
+        )
         return
     named = [layer.get("name") for layer in layers]
     wanted = [layer.name for layer in workload.layers]
-    yield judged("layers", named == wanted, f"{len(named)} of {len(wanted)}", "name every layer, in order")
+    yield judged(
+        "layers", named == wanted, f"{len(named)} of {len(wanted)}", "name every layer, in order"
+    )

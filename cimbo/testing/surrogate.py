@@ -24,7 +24,7 @@ Fit = Callable[[Array, Array], Predictor]
 
 
 def check_surrogate(fit: Fit) -> list[Finding]:
-    """The kit for ``cimbo.surrogates``: ``fit(X (n, d), y (n,))`` must return a :class:`Predictor`.
+    """The kit for ``cimbo.optimizer.surrogates``: ``fit(X (n, d), y (n,))`` must return a :class:`Predictor`.
 
     It is fitted to 60 points of a smooth function of three variables and judged on 20 others.
     """
@@ -36,19 +36,34 @@ def _examine(fit: Fit) -> Iterator[Finding]:
     kept = X.copy(), y.copy()
     model = fit(X[:_N], y[:_N])
     yield judged(
-        "the data are left as they were", bool((kept[0] == X).all() and (kept[1] == y).all()), "compared", "copy"
+        "the data are left as they were",
+        bool((kept[0] == X).all() and (kept[1] == y).all()),
+        "compared",
+        "copy",
     )
     said = model.predict(X[_N:])
     mean, std = np.asarray(said.mean), np.asarray(said.std)
     shapes = f"mean {mean.shape}, std {std.shape}"
     right = mean.shape == std.shape == (_HELD,)
-    yield judged("shapes", right, shapes, f"return mean and std of shape ({_HELD},) for {_HELD} rows")
+    yield judged(
+        "shapes", right, shapes, f"return mean and std of shape ({_HELD},) for {_HELD} rows"
+    )
     if not right:
         return
     sound = bool(np.isfinite(mean).all() and np.isfinite(std).all() and (std >= 0).all())
-    yield judged("finite, and std not negative", sound, f"std from {std.min():.3g} to {std.max():.3g}", "return such")
+    yield judged(
+        "finite, and std not negative",
+        sound,
+        f"std from {std.min():.3g} to {std.max():.3g}",
+        "return such",
+    )
     error = float(np.sqrt(np.mean((mean - y[_N:]) ** 2)) / y[_N:].std())
-    yield judged("better than the mean", error < 1, f"error {error:.2f} of the spread", "a guess of the mean has 1.00")
+    yield judged(
+        "better than the mean",
+        error < 1,
+        f"error {error:.2f} of the spread",
+        "a guess of the mean has 1.00",
+    )
     again = fit(X[:_N], y[:_N]).predict(X[_N:])
     same = bool(np.allclose(again.mean, mean, rtol=1e-9, atol=1e-12))
     yield judged("the same data, the same model", same, "fitted twice", "seed what is random")

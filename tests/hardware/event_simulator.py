@@ -83,7 +83,12 @@ def tiles_of(layer, chip) -> list[Tile]:
             for rows in slices(layer, chip)
         ]
         last = tiles[-1] if tiles else None
-        if len(blocks) == 1 and last and len(tiles[-1].blocks[0][1]) == layer.reduction and chip["packing"]:
+        if (
+            len(blocks) == 1
+            and last
+            and len(tiles[-1].blocks[0][1]) == layer.reduction
+            and chip["packing"]
+        ):
             used_columns = sum(len(columns) for _, _, columns in last.blocks)
             fits = last.rows() + layer.reduction <= chip["rows"]
             if fits and used_columns + layer.columns <= chip["logical_columns"]:
@@ -143,10 +148,18 @@ class Machine:
     def run(self, resident: bool) -> float:
         layer, chip = self.layer, self.chip
         passes, copies = passes_of(tiles_of(layer, chip), chip["macros"], layer.px)
-        streams = [self.stream(group, copies, done) for group, done in zip(passes, self.completed(passes), strict=True)]
-        loads = [0.0 if resident and not layer.dynamic else load(group, self.chip, layer) for group in passes]
+        streams = [
+            self.stream(group, copies, done)
+            for group, done in zip(passes, self.completed(passes), strict=True)
+        ]
+        loads = [
+            0.0 if resident and not layer.dynamic else load(group, self.chip, layer)
+            for group in passes
+        ]
         ends = planned(loads * 4, streams * 4, chip["planes"])
-        added = self.added([end - stream for end, stream in zip(ends, streams * 4, strict=True)], passes)
+        added = self.added(
+            [end - stream for end, stream in zip(ends, streams * 4, strict=True)], passes
+        )
         return max(ends[-1], added[-1]) - max(ends[-1 - len(passes)], added[-1 - len(passes)])
 
     def added(self, starts: list[float], passes: list[list[Tile]]) -> list[float]:
@@ -158,20 +171,37 @@ class Machine:
         busy, found = 0.0, []
         for index, start in enumerate(starts):
             group = passes[index % len(passes)]
-            parts = {(number, columns.start): len(columns) for tile in group for number, _, columns in tile.blocks}
+            parts = {
+                (number, columns.start): len(columns)
+                for tile in group
+                for number, _, columns in tile.blocks
+            }
             waiting = sum(width for part, width in parts.items() if len(holders[part]) > 1)
-            busy = max(busy, start) + self.layer.px * (self.input_bits(group) + 16 * waiting) / self.chip["buffer_bw"]
+            busy = (
+                max(busy, start)
+                + self.layer.px * (self.input_bits(group) + 16 * waiting) / self.chip["buffer_bw"]
+            )
             found.append(busy)
         return found
 
     def input_bits(self, tiles: list[Tile]) -> float:
-        slices = {(group, rows.start): len(rows) for tile in tiles for group, rows, _ in tile.blocks}
-        return sum(slices.values()) * self.chip["act_bits"] * min(1, self.layer.stride / self.layer.kernel)
+        slices = {
+            (group, rows.start): len(rows) for tile in tiles for group, rows, _ in tile.blocks
+        }
+        return (
+            sum(slices.values())
+            * self.chip["act_bits"]
+            * min(1, self.layer.stride / self.layer.kernel)
+        )
 
     def completed(self, passes: list[list[Tile]]) -> list[int]:
         """Results a vector that each pass completes."""
-        remaining: dict[tuple[int, int], int] = {}  # row blocks that each (group, columns) still waits for
-        for number, _, columns in (block for group in passes for tile in group for block in tile.blocks):
+        remaining: dict[
+            tuple[int, int], int
+        ] = {}  # row blocks that each (group, columns) still waits for
+        for number, _, columns in (
+            block for group in passes for tile in group for block in tile.blocks
+        ):
             remaining[number, columns.start] = remaining.get((number, columns.start), 0) + 1
         found = []
         for group in passes:

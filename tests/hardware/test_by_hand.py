@@ -8,12 +8,23 @@ cycle, a NoC and a vector unit too wide to matter. Each test changes what it is 
 import pytest
 
 from cimbo.hardware import simulate
-from cimbo.workload import Layer, Workload
+from cimbo.workloads.layers import Layer, Workload
 
 CHIP = {
-    "rows": 64, "cols": 64, "macros_per_pe": 1, "pes": 1, "adc_bits": 6, "columns_per_adc": 1, "dac_bits": 8,
-    "buffer_mb": 1, "buffer_bw": 4096, "dram_bw": 64, "planes": 1, "noc_bw": 1e9, "vector_lanes": 1e9,
-}  # fmt: skip
+    "rows": 64,
+    "cols": 64,
+    "macros_per_pe": 1,
+    "pes": 1,
+    "adc_bits": 6,
+    "columns_per_adc": 1,
+    "dac_bits": 8,
+    "buffer_mb": 1,
+    "buffer_bw": 4096,
+    "dram_bw": 64,
+    "planes": 1,
+    "noc_bw": 1e9,
+    "vector_lanes": 1e9,
+}
 
 
 def layer(px: int, reduction: int, columns: int, **more) -> Layer:
@@ -257,13 +268,17 @@ def test_31_two_bit_sram_cells_are_two_cells():
     for part in ("cells", "multipliers"):
         assert two["area_parts_mm2"][part] == pytest.approx(one["area_parts_mm2"][part])
     assert two["area_parts_mm2"]["adc"] == pytest.approx(one["area_parts_mm2"]["adc"] / 2)
-    assert two["layers"][0]["energy_uj"]["array"] == pytest.approx(one["layers"][0]["energy_uj"]["array"])
+    assert two["layers"][0]["energy_uj"]["array"] == pytest.approx(
+        one["layers"][0]["energy_uj"]["array"]
+    )
 
 
 def test_32_each_pass_waits_for_its_own_slowest():
     # 64 x 20: column tiles of 8, 8 and 4 on 2 macros, 2 planes: resident, passes of 16 and of 4 columns. One operation a
     # result, 8 lanes: 100 * 16 / 8 = 200 > 100 of the arrays, then 100 * 4 / 8 = 50 < 100: 200 + 100 = 300.
-    assert run(layer(100, 64, 20, vector_ops=2000), pes=2, planes=2, vector_lanes=8)["cycles"] == 300
+    assert (
+        run(layer(100, 64, 20, vector_ops=2000), pes=2, planes=2, vector_lanes=8)["cycles"] == 300
+    )
 
 
 def test_33_sums_wait_in_the_buffer():

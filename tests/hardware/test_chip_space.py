@@ -7,11 +7,20 @@ import pytest
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE, BASELINE_VIT_B, DEFAULTS, area_mm2, chip_choices, explain, simulate, simulate_batch
-from cimbo.hardware.constants import check, constant, scale
-from cimbo.hardware.space import columns
-from cimbo.networks import network
-from cimbo.workload import Workload, linear
+from cimbo.hardware import (
+    BASELINE,
+    BASELINE_VIT_B,
+    DEFAULTS,
+    area_mm2,
+    chip_choices,
+    explain,
+    simulate,
+    simulate_batch,
+)
+from cimbo.hardware.chip import columns
+from cimbo.hardware.technology import check, constant, scale
+from cimbo.workloads import network
+from cimbo.workloads.layers import Workload, linear
 
 WORKLOAD = Workload("w", (linear("a", 4, (8, 8)),))
 
@@ -48,7 +57,10 @@ def test_the_largest_small_network_does_not_fit_the_baseline_for_free():
         ({"array": "flash"}, "chip 0.array: flash is unknown; use one of analog_sram"),
         ({"cols": 4}, "chip 0.cols: 4.0 cannot hold one weight"),
         ({"supply_v": 0.2}, "chip 0.supply_v: 0.2 is below threshold"),
-        ({"adc_bits": 60}, "chip 0.adc_bits: 60.0 is beyond any converter of an array; give at most 16"),
+        (
+            {"adc_bits": 60},
+            "chip 0.adc_bits: 60.0 is beyond any converter of an array; give at most 16",
+        ),
         ({"node_nm": 3}, "chip 0.node_nm: 3.0 is a node we have no figures of; give 7 to 65"),
     ],
 )
@@ -94,7 +106,10 @@ def test_every_constant_has_value_unit_node_and_source():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"value": 1, "unit": "furlong", "node_nm": 28, "source": "x"}, "a.b: unit 'furlong' is unknown"),
+        (
+            {"value": 1, "unit": "furlong", "node_nm": 28, "source": "x"},
+            "a.b: unit 'furlong' is unknown",
+        ),
         ({"value": 1, "unit": "V", "node_nm": 28}, "a.b: has no source"),
     ],
 )
@@ -116,5 +131,7 @@ def test_explain_adds_up():
     assert sum(told["energy_by_part_uj"].values()) == pytest.approx(told["energy_uj"])
     genes = {knob["gene"] for knob in told["knobs"]}
     assert genes == {choice.name for choice in chip_choices(extended=True)}
-    wider = next(knob for knob in told["knobs"] if knob["gene"] == "dram_bw" and knob["to"] > knob["from"])
+    wider = next(
+        knob for knob in told["knobs"] if knob["gene"] == "dram_bw" and knob["to"] > knob["from"]
+    )
     assert wider["latency_ms"] <= 1 < wider["area_mm2"]

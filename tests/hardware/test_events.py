@@ -7,47 +7,82 @@ import pytest
 from event_simulator import Machine
 
 from cimbo.hardware import simulate
-from cimbo.workload import Layer, Workload
+from cimbo.workloads.layers import Layer, Workload
 
 WRITE_NS = {"analog_sram": 1, "digital_sram": 1, "rram": 1000}
 
 
 def draw_layer(rng: random.Random) -> Layer:
     """Any kind. The law leaves out how long a pass's first vectors take to come through, so there are hundreds of them."""
-    px, kind = rng.randint(500, 800), rng.choice(["linear", "linear", "conv", "depthwise", "grouped", "attention"])
+    px, kind = (
+        rng.randint(500, 800),
+        rng.choice(["linear", "linear", "conv", "depthwise", "grouped", "attention"]),
+    )
     kernel = rng.choice([3, 5]) if kind in ("conv", "depthwise") else 1
-    groups = {"depthwise": rng.randint(2, 40), "grouped": rng.randint(2, 5), "attention": rng.randint(2, 6)}.get(kind, 1)
-    reduction = kernel**2 * (rng.randint(1, 12) if kind == "conv" else 1) if kernel > 1 else rng.randint(4, 200)
+    groups = {
+        "depthwise": rng.randint(2, 40),
+        "grouped": rng.randint(2, 5),
+        "attention": rng.randint(2, 6),
+    }.get(kind, 1)
+    reduction = (
+        kernel**2 * (rng.randint(1, 12) if kind == "conv" else 1)
+        if kernel > 1
+        else rng.randint(4, 200)
+    )
     columns = 1 if kind == "depthwise" else rng.randint(2, 60)
     outputs = px * columns * groups
     return Layer(
-        "l", "conv" if kind == "grouped" else kind, px, reduction, columns, groups, dynamic=kind == "attention", kernel=kernel,
-        vector_ops=rng.choice([0, 1, 2, 5]) * outputs, inputs=px * reduction * groups // kernel**2, outputs=outputs,
-    )  # fmt: skip
+        "l",
+        "conv" if kind == "grouped" else kind,
+        px,
+        reduction,
+        columns,
+        groups,
+        dynamic=kind == "attention",
+        kernel=kernel,
+        vector_ops=rng.choice([0, 1, 2, 5]) * outputs,
+        inputs=px * reduction * groups // kernel**2,
+        outputs=outputs,
+    )
 
 
 def draw(seed: int) -> tuple[Layer, dict]:
     rng = random.Random(seed)
     layer = draw_layer(rng)
     chip = {
-        "rows": rng.choice([16, 32, 64, 128]), "cols": rng.choice([32, 64, 128]), "macros_per_pe": rng.choice([1, 2]),
-        "pes": rng.choice([1, 2, 3, 4]), "adc_bits": 6, "columns_per_adc": rng.choice([1, 2, 4, 8]),
-        "planes": rng.choice([1, 1, 4, 16]), "buffer_mb": 64, "buffer_bw": rng.choice([64, 256, 1024]),
-        "dram_bw": rng.choice([16, 64, 256]), "dac_bits": rng.choice([1, 2, 4, 8]), "noc_bw": rng.choice([128, 512, 1024]),
-        "vector_lanes": rng.choice([1, 2] if layer.dynamic else [4, 16, 256]), "packing": rng.choice([0, 1]),
+        "rows": rng.choice([16, 32, 64, 128]),
+        "cols": rng.choice([32, 64, 128]),
+        "macros_per_pe": rng.choice([1, 2]),
+        "pes": rng.choice([1, 2, 3, 4]),
+        "adc_bits": 6,
+        "columns_per_adc": rng.choice([1, 2, 4, 8]),
+        "planes": rng.choice([1, 1, 4, 16]),
+        "buffer_mb": 64,
+        "buffer_bw": rng.choice([64, 256, 1024]),
+        "dram_bw": rng.choice([16, 64, 256]),
+        "dac_bits": rng.choice([1, 2, 4, 8]),
+        "noc_bw": rng.choice([128, 512, 1024]),
+        "vector_lanes": rng.choice([1, 2] if layer.dynamic else [4, 16, 256]),
+        "packing": rng.choice([0, 1]),
         "array": rng.choice(["analog_sram", "digital_sram"] + ["rram"] * (not layer.dynamic)),
-    }  # fmt: skip
+    }
     return layer, chip
 
 
 def event_cycles(layer: Layer, chip: dict, ours: dict) -> float:
     macros = chip["macros_per_pe"] * chip["pes"]
-    if ours["resident"] and layer.dynamic:  # half of the tiles left are kept for copies of layers with weights
+    if (
+        ours["resident"] and layer.dynamic
+    ):  # half of the tiles left are kept for copies of layers with weights
         macros = min(macros, macros * chip["planes"] - macros * chip["planes"] // 2)
     machine = chip | {
-        "logical_columns": chip["cols"] // 8, "weight_bits": 8, "act_bits": 8, "share": chip["columns_per_adc"],
-        "macros": macros, "write_cycles": math.ceil(WRITE_NS[chip["array"]] / ours["clock_ns"]),
-    }  # fmt: skip
+        "logical_columns": chip["cols"] // 8,
+        "weight_bits": 8,
+        "act_bits": 8,
+        "share": chip["columns_per_adc"],
+        "macros": macros,
+        "write_cycles": math.ceil(WRITE_NS[chip["array"]] / ours["clock_ns"]),
+    }
     return Machine(machine, layer).run(ours["resident"])
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import predictors
 from cimbo.hardware import chip_choices, features, simulate_batch
-from cimbo.networks import network
-from cimbo.space import SearchSpace
+from cimbo.problem.space import SearchSpace
+from cimbo.workloads import network
 from predictors import Feature, Schema
 
 
@@ -29,7 +29,9 @@ def pairs(request: pytest.FixtureRequest) -> tuple[list, list, np.ndarray, Schem
 
 def held_out(pairs: tuple, cost: np.ndarray) -> predictors.Scores:
     table, schema = pairs[2:]
-    return predictors.score(cost[200:], predictors.fit(table[:200], cost[:200], schema, "gp").predict(table[200:]))
+    return predictors.score(
+        cost[200:], predictors.fit(table[:200], cost[:200], schema, "gp").predict(table[200:])
+    )
 
 
 @pytest.mark.parametrize("metric", ["latency_ms", "energy_uj"])
@@ -45,7 +47,9 @@ def test_the_laws_are_not_tied_to_one_simulator(pairs: tuple) -> None:
     workloads, chips, _, _ = pairs
     another = {"noc_bw": 512, "vector_lanes": 128, "packing": 0, "whole_kernels": 0}
     chips = [c | another | {"dram_bw": 0.625 * c["dram_bw"]} for c in chips]
-    latency = simulate_batch(workloads, chips)["latency_ms"] + 5e-4 * np.array([len(w.layers) for w in workloads])
+    latency = simulate_batch(workloads, chips)["latency_ms"] + 5e-4 * np.array(
+        [len(w.layers) for w in workloads]
+    )
     scores = held_out(pairs, latency)
     assert scores.kendall_tau >= 0.92
     assert scores.mape <= 0.1

@@ -10,22 +10,30 @@ from accelforge_macros import macro_cycles
 from zigzag_layers import gemm, network_layers, zigzag_chip
 
 from cimbo.hardware import simulate
-from cimbo.hardware.circuit import circuit, tree_activity
-from cimbo.hardware.mapping import whole_kernel_tiles
-from cimbo.hardware.space import columns
-from cimbo.workload import Workload
+from cimbo.hardware.chip import columns
+from cimbo.hardware.macro import circuit, tree_activity
+from cimbo.hardware.schedule import whole_kernel_tiles
+from cimbo.workloads.layers import Workload
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared/golden"
-POINTS = json.loads((GOLDEN / "reference_points.json").read_text())["points"] if GOLDEN.exists() else []
-RESNET50 = json.loads(Path(__file__).with_name("zigzag_resnet50.json").read_text())  # by benchmarks/record_zigzag.py
-NETWORKS = RESNET50 + (json.loads((GOLDEN / "zigzag_networks.json").read_text()) if GOLDEN.exists() else [])
+POINTS = (
+    json.loads((GOLDEN / "reference_points.json").read_text())["points"] if GOLDEN.exists() else []
+)
+RESNET50 = json.loads(
+    Path(__file__).with_name("zigzag_resnet50.json").read_text()
+)  # by benchmarks/record_zigzag.py
+NETWORKS = RESNET50 + (
+    json.loads((GOLDEN / "zigzag_networks.json").read_text()) if GOLDEN.exists() else []
+)
 ZIGZAG = [point for point in POINTS if point["tool"].startswith("zigzag") and "loop_dims" in point]
 ACCELFORGE = [point for point in POINTS if point["tool"].startswith("accelforge") and point["M"]]
 needs_points = pytest.mark.skipif(not GOLDEN.exists(), reason="needs the shared golden points")
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['net']}-{n['hw']}")
-@pytest.mark.parametrize(("counting", "within"), [(0, 0.05), (1, 0.005)], ids=["by the law", "as ZigZag counts"])
+@pytest.mark.parametrize(
+    ("counting", "within"), [(0, 0.05), (1, 0.005)], ids=["by the law", "as ZigZag counts"]
+)
 def test_network_cycles(network, counting, within):
     chip = zigzag_chip(network["hw_overrides"]) | {"zigzag_counting": counting}
     ours = simulate(Workload(network["net"], tuple(network_layers(network))), chip)
@@ -34,7 +42,9 @@ def test_network_cycles(network, counting, within):
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: f"{n['net']}-{n['hw']}")
 def test_no_layer_of_a_network_is_slower_than_the_reference(network):
-    for layer, entry in zip(network_layers(network, repeat=False), network["per_unique_layer"], strict=True):
+    for layer, entry in zip(
+        network_layers(network, repeat=False), network["per_unique_layer"], strict=True
+    ):
         ours = simulate(Workload("w", (layer,)), zigzag_chip(network["hw_overrides"]))
         assert ours["cycles"] <= 1.02 * entry["cycles"], entry
 
@@ -45,13 +55,26 @@ def test_convolution_as_mapped_in_whole_kernels():
     point = next(point for point in ZIGZAG if point["id"] == "zz/conv_rn18_56_64_64_k3/aimc_gb2M")
     layer = gemm(point["layer"], dict(zip(point["loop_dims"], point["loop_sizes"], strict=True)))
     chip = zigzag_chip(point["hw_overrides"])
-    assert simulate(Workload("w", (layer,)), chip)["cycles"] == pytest.approx(point["cycles"], rel=1e-3)
-    assert simulate(Workload("w", (layer,)), chip | {"whole_kernels": 0})["cycles"] < 0.9 * point["cycles"]
+    assert simulate(Workload("w", (layer,)), chip)["cycles"] == pytest.approx(
+        point["cycles"], rel=1e-3
+    )
+    assert (
+        simulate(Workload("w", (layer,)), chip | {"whole_kernels": 0})["cycles"]
+        < 0.9 * point["cycles"]
+    )
 
 
 @pytest.mark.parametrize(
     ("reduction", "kernel", "tiles"),
-    [(64 * 9, 3, 6), (128 * 9, 3, 9), (256 * 9, 3, 18), (3 * 49, 7, 3), (3 * 256, 16, 6), (40 * 25, 5, 8), (8, 1, 1)],
+    [
+        (64 * 9, 3, 6),
+        (128 * 9, 3, 9),
+        (256 * 9, 3, 18),
+        (3 * 49, 7, 3),
+        (3 * 256, 16, 6),
+        (40 * 25, 5, 8),
+        (8, 1, 1),
+    ],
 )
 def test_row_tiles_of_whole_kernels(reduction, kernel, tiles):
     """On 128 rows: 96, 128, 128 and 49 of them; 16 x 8; 5 channels of 5 x 5."""
@@ -69,10 +92,14 @@ def mapped(point: dict) -> tuple[float, float]:
     """Rows and logical columns of the macro that ZigZag's spatial mapping uses (dimensions D1 and D2 of operand W)."""
     size = dict(zip(point["loop_dims"], point["loop_sizes"], strict=True))
     operand_w = re.search(r"W: (\[.*?\]\])", point["spatial_mapping"]).group(1)
-    unrolled = [(name, float(factor)) for name, factor in re.findall(r"\((\w+), ([\d.]+)\)", operand_w)]
+    unrolled = [
+        (name, float(factor)) for name, factor in re.findall(r"\((\w+), ([\d.]+)\)", operand_w)
+    ]
     columns_used = math.prod(factor for name, factor in unrolled if name == "K")
     rows_used = math.prod(factor for name, factor in unrolled if name in ("C", "FX", "FY"))
-    if size["K"] % columns_used:  # printed is the mean over passes, counted with the array's own dimension
+    if (
+        size["K"] % columns_used
+    ):  # printed is the mean over passes, counted with the array's own dimension
         columns_used = 2 ** math.ceil(math.log2(columns_used))
     return rows_used, columns_used
 
@@ -80,8 +107,11 @@ def mapped(point: dict) -> tuple[float, float]:
 @pytest.mark.parametrize("point", ZIGZAG, ids=lambda p: p["id"])
 def test_array_energy_parts_within_one_percent(point):
     """Energy of one activation x the activations ZigZag counts (MACs over mapped rows x columns, times pulses)."""
-    chip = {name: value[0] for name, value in vars(circuit(columns(zigzag_chip(point["hw_overrides"])))).items()
-            if getattr(value, "shape", None) == (1,)}  # fmt: skip
+    chip = {
+        name: value[0]
+        for name, value in vars(circuit(columns(zigzag_chip(point["hw_overrides"])))).items()
+        if getattr(value, "shape", None) == (1,)
+    }
     rows, used = mapped(point)
     macs = math.prod(point["loop_sizes"])
     times = macs / (rows * used) * chip["pulses"]
@@ -104,7 +134,9 @@ def test_array_energy_parts_within_one_percent(point):
 def test_array_area_and_delay_within_one_percent(point):
     """Area of the arrays' logic, and the sum of their stages (ZigZag does not pipeline the conversion)."""
     chip = circuit(columns(zigzag_chip(point["hw_overrides"])))
-    logic = sum(chip.area_parts[name][0] for name in ("adc", "multipliers", "adders", "accumulators"))
+    logic = sum(
+        chip.area_parts[name][0] for name in ("adc", "multipliers", "adders", "accumulators")
+    )
     assert logic == pytest.approx(point["imc_area_mm2"], rel=0.01)
     assert chip.digital_ns[0] + chip.conversion_ns[0] == pytest.approx(point["tclk_ns"], rel=0.01)
 

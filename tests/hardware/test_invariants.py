@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cimbo.hardware import BASELINE, area_mm2, chip_choices, features, simulate, simulate_batch
-from cimbo.networks import known, network
-from cimbo.workload import Workload, attention, conv, linear
+from cimbo.workloads import known, network
+from cimbo.workloads.layers import Workload, attention, conv, linear
 
-CHIPS = st.fixed_dictionaries({choice.name: st.sampled_from(choice.values) for choice in chip_choices(extended=True)})
+CHIPS = st.fixed_dictionaries(
+    {choice.name: st.sampled_from(choice.values) for choice in chip_choices(extended=True)}
+)
 CHECK = settings(max_examples=40, deadline=None)
 SLACK = 1 + 1e-9
 
@@ -19,7 +21,10 @@ SLACK = 1 + 1e-9
 @st.composite
 def workloads(draw):
     """A random sub-network of any family."""
-    family, rng = network(draw(st.sampled_from(known()))), random.Random(draw(st.integers(0, 2**32)))
+    family, rng = (
+        network(draw(st.sampled_from(known()))),
+        random.Random(draw(st.integers(0, 2**32))),
+    )
     genes: dict = {}
     for choice in family.choices():
         if all(genes.get(parent) in values for parent, values in choice.active_if.items()):
@@ -79,10 +84,14 @@ def test_a_single_evaluation_is_consistent(workload, chip):
     assert sum(parts.values()) == pytest.approx(result["energy_uj"], rel=1e-9)
     by_layer = sum(sum(layer["energy_uj"].values()) for layer in result["layers"])
     assert by_layer == pytest.approx(result["energy_uj"], rel=1e-9)
-    assert sum(layer["cycles"] for layer in result["layers"]) == pytest.approx(result["cycles"], rel=1e-9)
+    assert sum(layer["cycles"] for layer in result["layers"]) == pytest.approx(
+        result["cycles"], rel=1e-9
+    )
     assert min(result["area_parts_mm2"].values()) >= 0
     assert sum(result["area_parts_mm2"].values()) == pytest.approx(result["area_mm2"], rel=1e-9)
-    assert result["latency_ms"] == pytest.approx(result["cycles"] * result["clock_ns"] * 1e-6, rel=1e-12)
+    assert result["latency_ms"] == pytest.approx(
+        result["cycles"] * result["clock_ns"] * 1e-6, rel=1e-12
+    )
     assert 0 < result["utilisation"] <= 1
     assert all(0 < layer["utilisation"] <= 1 for layer in result["layers"])
     assert result["is_bound"] == bool(result["warnings"])
@@ -94,7 +103,10 @@ def test_never_faster_than_any_single_resource(workload, chip):
     result = simulate(workload, chip)
     peak = result["peak_tops"] * 1e3 / 2 * result["clock_ns"]  # MACs a cycle
     assert result["cycles"] * SLACK >= workload.macs / peak
-    assert result["cycles"] * SLACK >= sum(layer.vector_ops for layer in workload.layers) / chip["vector_lanes"]
+    assert (
+        result["cycles"] * SLACK
+        >= sum(layer.vector_ops for layer in workload.layers) / chip["vector_lanes"]
+    )
     sizes = [8 * (layer.inputs + layer.outputs) for layer in workload.layers if not layer.dynamic]
     spilled = sum(bits for bits in sizes if bits > chip["buffer_mb"] * 2**23)
     assert result["cycles"] * SLACK >= spilled / chip["dram_bw"]
@@ -106,7 +118,10 @@ def test_never_faster_than_any_single_resource(workload, chip):
 @CHECK
 @given(workload=workloads(), chip=CHIPS)
 def test_resident_weights_cause_no_dram_traffic(workload, chip):
-    result = simulate(workload, chip | {"buffer_mb": 64, "pes": 64, "macros_per_pe": 8, "planes": 4096, "dram_bw": 1})
+    result = simulate(
+        workload,
+        chip | {"buffer_mb": 64, "pes": 64, "macros_per_pe": 8, "planes": 4096, "dram_bw": 1},
+    )
     assert result["resident"]
     assert result["energy_parts_uj"]["dram"] == 0
 
@@ -128,7 +143,15 @@ def test_a_batch_equals_a_loop(pairs):
     batch = simulate_batch([workload for workload, _ in pairs], [chip for _, chip in pairs])
     for index, (workload, chip) in enumerate(pairs):
         single = simulate(workload, chip)
-        for name in ("latency_ms", "energy_uj", "area_mm2", "cycles", "clock_ns", "utilisation", "leakage_mw"):
+        for name in (
+            "latency_ms",
+            "energy_uj",
+            "area_mm2",
+            "cycles",
+            "clock_ns",
+            "utilisation",
+            "leakage_mw",
+        ):
             assert batch[name][index] == pytest.approx(single[name], rel=1e-9), name
         assert batch["resident"][index] == single["resident"]
         assert batch["is_bound"][index] == single["is_bound"]
@@ -144,17 +167,21 @@ def test_a_large_batch_is_chunked_and_equal():
     batch = simulate_batch(workload, table)
     for index in (0, 1777, 3999):
         chip = {name: values[index] for name, values in table.items()}
-        assert batch["energy_uj"][index] == pytest.approx(simulate(workload, chip)["energy_uj"], rel=1e-9)
+        assert batch["energy_uj"][index] == pytest.approx(
+            simulate(workload, chip)["energy_uj"], rel=1e-9
+        )
     assert batch["area_mm2"] == pytest.approx(area_mm2(table))
 
 
 def test_passes_listed_in_blocks_are_the_same_passes(monkeypatch):
     """Long sequences on few macros: hundreds of passes for each of many chips, whose lists are worked off in blocks."""
     rng = np.random.default_rng(0)
-    table = {choice.name: rng.choice(choice.values, 200) for choice in chip_choices()} | {"vector_lanes": np.full(200, 16)}
+    table = {choice.name: rng.choice(choice.values, 200) for choice in chip_choices()} | {
+        "vector_lanes": np.full(200, 16)
+    }
     workload = Workload("long", (linear("l", 1024, (768, 768)), *attention("a", 1024, 12, 64)))
     whole = simulate_batch(workload, table)
-    monkeypatch.setattr("cimbo.hardware.passes.LISTED_AT_ONCE", 50)
+    monkeypatch.setattr("cimbo.hardware.tiling.LISTED_AT_ONCE", 50)
     blocks = simulate_batch(workload, table)
     for name, values in whole.items():
         assert (values == blocks[name]).all(), name

@@ -14,7 +14,9 @@ def rows() -> list[dict]:
 
 @pytest.fixture(scope="session")
 def y(rows: list[dict]) -> np.ndarray:
-    return np.array([truth(r) for r in rows]) + 0.02 * np.random.default_rng(1).standard_normal(len(rows))
+    return np.array([truth(r) for r in rows]) + 0.02 * np.random.default_rng(1).standard_normal(
+        len(rows)
+    )
 
 
 @pytest.fixture(scope="session", params=["gp", "xgboost", "hybrid", "posynomial"])

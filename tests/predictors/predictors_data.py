@@ -18,7 +18,10 @@ def space(log: bool = False) -> Schema:
     """Two stages of up to three blocks, a chip of two kinds, one derived feature."""
     genes = [Feature(f"kernel_{i}", "ordinal", (3, 5, 7)) for i in range(6)]
     depths = [Feature(f"depth_{s}", "ordinal", (1, 2, 3)) for s in range(2)]
-    chip = [Feature("array", "nominal", ("analog", "digital", "rram")), Feature("log_macs", "numeric")]
+    chip = [
+        Feature("array", "nominal", ("analog", "digital", "rram")),
+        Feature("log_macs", "numeric"),
+    ]
     return Schema((*depths, *genes, *chip), "accuracy", "%", log=log)
 
 
@@ -55,7 +58,9 @@ def measured(name: str) -> tuple[list[dict], np.ndarray, Schema]:
             row: dict = {f"depth_{s}": d for s, d in enumerate(genes["d"])}
             for i in (4 * s + b for s, d in enumerate(genes["d"]) for b in range(d)):
                 row |= {f"kernel_{i}": genes["ks"][i], f"expand_{i}": genes["e"][i]}
-            found.append(row | {"macs": float(line["MACs"]), "parameters": float(line["Model Parameters"])})
+            found.append(
+                row | {"macs": float(line["MACs"]), "parameters": float(line["Model Parameters"])}
+            )
             accuracy.append(float(line["Top-1 Acc (%)"]))
     levels = {"depth": (2, 3, 4), "kernel": (3, 5, 7), "expand": (3, 4, 6)}
     names = sorted({n for row in found for n in row} - {"macs", "parameters"})

@@ -48,7 +48,9 @@ def test_botorch_posterior_is_the_models(model: predictors.Model, rows: list[dic
     np.testing.assert_allclose(posterior.mean.numpy().ravel(), p.mean)
     np.testing.assert_allclose(posterior.variance.numpy().ravel(), p.spread**2, rtol=1e-3)
     noisy = predictors.botorch_model(model).posterior(encoded, observation_noise=True)
-    np.testing.assert_allclose(noisy.variance.numpy().ravel(), model.predict(rows[:12]).spread**2, rtol=1e-3)
+    np.testing.assert_allclose(
+        noisy.variance.numpy().ravel(), model.predict(rows[:12]).spread ** 2, rtol=1e-3
+    )
     covariance = model.joint(space().encode(rows[3:6]))[1]
     ours = posterior.distribution.covariance_matrix[0, 1].numpy()
     np.testing.assert_allclose(ours, covariance, atol=1e-6 * covariance.max())
@@ -62,16 +64,22 @@ def test_botorch_acquisition_over_two_objectives(rows: list[dict], y: np.ndarray
     from botorch.sampling import SobolQMCNormalSampler
 
     cost = -np.array([r["log_macs"] for r in rows])
-    models = {"accuracy": predictors.fit(rows[:40], y[:40], space(), "gp"),
-              "cost": predictors.fit(rows[:40], cost[:40], space(), "hybrid")}  # fmt: skip
+    models = {
+        "accuracy": predictors.fit(rows[:40], y[:40], space(), "gp"),
+        "cost": predictors.fit(rows[:40], cost[:40], space(), "hybrid"),
+    }
     both = predictors.botorch_model(models)
     assert both.num_outputs == 2
     assert both.subset_output([1]).models == (models["cost"],)
     encoded = torch.tensor(space().encode(rows))
     acquisition = qNoisyExpectedHypervolumeImprovement(
-        both, [65.0, -8.0], encoded[:40], cache_root=False, prune_baseline=True,
+        both,
+        [65.0, -8.0],
+        encoded[:40],
+        cache_root=False,
+        prune_baseline=True,
         sampler=SobolQMCNormalSampler(torch.Size([16]), seed=0),
-    )  # fmt: skip
+    )
     chosen, value = optimize_acqf_discrete(acquisition, 2, encoded[40:80], unique=True)
     assert chosen.shape == (2, encoded.shape[1])
     assert (value > 0).any()
@@ -87,7 +95,9 @@ def test_botorch_refuses_models_of_two_spaces(rows: list[dict], y: np.ndarray) -
         predictors.botorch_model([])
 
 
-def test_frames_keep_their_columns_by_name_and_may_miss_values(rows: list[dict], y: np.ndarray) -> None:
+def test_frames_keep_their_columns_by_name_and_may_miss_values(
+    rows: list[dict], y: np.ndarray
+) -> None:
     pandas = pytest.importorskip("pandas")
     from sklearn.model_selection import cross_val_score
 
@@ -97,7 +107,14 @@ def test_frames_keep_their_columns_by_name_and_may_miss_values(rows: list[dict],
     estimator = predictors.SklearnPredictor("gp", space()).fit(frame[:60], pandas.Series(y[:60]))
     np.testing.assert_array_equal(estimator.predict(frame[60:]), by_row.mean)
     assert list(estimator.feature_names_in_) == list(frame.columns)
-    assert cross_val_score(predictors.SklearnPredictor("gp"), frame, y, cv=3, error_score="raise").mean() > 0.7
+    assert (
+        cross_val_score(
+            predictors.SklearnPredictor("gp"), frame, y, cv=3, error_score="raise"
+        ).mean()
+        > 0.7
+    )
     shuffled = frame[sorted(frame.columns)]
-    np.testing.assert_array_equal(predictors.fit(shuffled, y, space(), "gp").predict(frame).mean,
-                                  predictors.fit(rows, y, space(), "gp").predict(rows).mean)  # fmt: skip
+    np.testing.assert_array_equal(
+        predictors.fit(shuffled, y, space(), "gp").predict(frame).mean,
+        predictors.fit(rows, y, space(), "gp").predict(rows).mean,
+    )

@@ -12,9 +12,13 @@ import predictors
 from predictors import PredictorError, boosted, gp
 
 
-def test_it_learns_from_the_new_rows(model: predictors.Model, rows: list[dict], y: np.ndarray) -> None:
+def test_it_learns_from_the_new_rows(
+    model: predictors.Model, rows: list[dict], y: np.ndarray
+) -> None:
     more = predictors.extend(model, rows[:110], y[:110])
-    error = [np.sqrt(np.mean((m.predict(rows[80:110]).mean - y[80:110]) ** 2)) for m in (model, more)]
+    error = [
+        np.sqrt(np.mean((m.predict(rows[80:110]).mean - y[80:110]) ** 2)) for m in (model, more)
+    ]
     assert error[1] < 0.7 * error[0]
     assert (more.kind, more.scale, more.facts["rows"]) == (model.kind, model.scale, 110)
     assert predictors.score(y[110:], more.predict(rows[110:])).kendall_tau > 0.6
@@ -24,17 +28,27 @@ def test_it_learns_from_the_new_rows(model: predictors.Model, rows: list[dict], 
 def test_nothing_new_changes_nothing(kind: str, rows: list[dict], y: np.ndarray) -> None:
     model = predictors.fit(rows[:60], y[:60], space(), kind)
     same = predictors.extend(model, rows[:60], y[:60])
-    for a, b in zip(model.joint(space().encode(rows[60:80])), same.joint(space().encode(rows[60:80])), strict=True):
+    for a, b in zip(
+        model.joint(space().encode(rows[60:80])),
+        same.joint(space().encode(rows[60:80])),
+        strict=True,
+    ):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_an_extended_process_is_the_posterior_given_all_rows(rows: list[dict], y: np.ndarray) -> None:
+def test_an_extended_process_is_the_posterior_given_all_rows(
+    rows: list[dict], y: np.ndarray
+) -> None:
     model = predictors.fit(rows[:60], y[:60], space(), "gp")
     more = predictors.extend(model, rows[:90], y[:90])
     assert isinstance(model.core, gp.GaussianProcess)
     standardised = (y[:90] - model.location) / model.scale
-    core = gp.condition(model.core.views, model.core.hyper, space().encode(rows[:90]), standardised, np.zeros(90))
-    np.testing.assert_array_equal(more.core.moments(space().encode(rows[90:]))[0], core.moments(space().encode(rows[90:]))[0])
+    core = gp.condition(
+        model.core.views, model.core.hyper, space().encode(rows[:90]), standardised, np.zeros(90)
+    )
+    np.testing.assert_array_equal(
+        more.core.moments(space().encode(rows[90:]))[0], core.moments(space().encode(rows[90:]))[0]
+    )
 
 
 def test_old_rows_keep_their_out_of_fold_residual(rows: list[dict], y: np.ndarray) -> None:
@@ -46,7 +60,9 @@ def test_old_rows_keep_their_out_of_fold_residual(rows: list[dict], y: np.ndarra
     old, new = (gp.targets(m.core.process, np.zeros(n)) for m, n in ((model, 60), (more, 70)))
     np.testing.assert_allclose(new[:60], old, atol=1e-6)
     trees = model.core.weight * boosted.outputs(model.core.booster, space().encode(rows[60:70]))
-    np.testing.assert_allclose(new[60:], (y[60:70] - model.location) / model.scale - trees, atol=1e-6)
+    np.testing.assert_allclose(
+        new[60:], (y[60:70] - model.location) / model.scale - trees, atol=1e-6
+    )
 
 
 def test_the_mean_alone_is_the_mean(model: predictors.Model, rows: list[dict]) -> None:

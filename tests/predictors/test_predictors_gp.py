@@ -31,14 +31,19 @@ def hyper(task: Task) -> gp.Hyper:
     sizes = Views.of(task.schema, task.encoded).sizes
     assert len(sizes.local) == 2
     lengthscale = np.random.default_rng(0).normal(0.5, 0.3, sum(sizes.local))
-    return gp.Hyper(lengthscale, np.array([-0.3, -0.8]), np.array([0.2, -0.4, 0.1, -0.2, 0.3]), -3.0)
+    return gp.Hyper(
+        lengthscale, np.array([-0.3, -0.8]), np.array([0.2, -0.4, 0.1, -0.2, 0.3]), -3.0
+    )
 
 
 def test_gradient_is_the_slope_of_the_objective(task: Task, hyper: gp.Hyper) -> None:
     views = Views.of(task.schema, task.encoded)
     evaluate = gp.objective(views.inputs(task.encoded), task.y, task.known, views.sizes)
     theta, step = hyper.pack(), 1e-5
-    slopes = [(evaluate(theta + e)[0] - evaluate(theta - e)[0]) / (2 * step) for e in step * np.eye(len(theta))]
+    slopes = [
+        (evaluate(theta + e)[0] - evaluate(theta - e)[0]) / (2 * step)
+        for e in step * np.eye(len(theta))
+    ]
     np.testing.assert_allclose(evaluate(theta)[1], slopes, rtol=1e-5, atol=1e-6)
 
 
@@ -52,13 +57,17 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
     kernel.constant = torch.tensor([1.0])
     for part, start, scale in zip(data.local, starts, hyper.scale, strict=False):
         width = part.points.shape[1]
-        matern = gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=width, active_dims=start + np.arange(width))
+        matern = gpytorch.kernels.MaternKernel(
+            nu=2.5, ard_num_dims=width, active_dims=start + np.arange(width)
+        )
         matern.lengthscale = torch.tensor(np.exp(hyper.lengthscale)[part.owners])
         local = gpytorch.kernels.ScaleKernel(matern)
         local.outputscale = torch.tensor(np.exp(scale))
         kernel = kernel + local
     for g, weight in enumerate(np.exp(hyper.linear)):
-        linear = gpytorch.kernels.LinearKernel(active_dims=starts[-2] + np.flatnonzero(data.group == g))
+        linear = gpytorch.kernels.LinearKernel(
+            active_dims=starts[-2] + np.flatnonzero(data.group == g)
+        )
         linear.variance = torch.tensor(weight)
         kernel = kernel + linear
 
@@ -71,7 +80,9 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
             self.x, self.likelihood.noise_covar.noise = x, noise[:30]
 
         def forward(self, x: object) -> object:
-            return gpytorch.distributions.MultivariateNormal(torch.zeros(len(x), dtype=torch.double), kernel(x))
+            return gpytorch.distributions.MultivariateNormal(
+                torch.zeros(len(x), dtype=torch.double), kernel(x)
+            )
 
     reference = Exact().double().eval()
     with torch.no_grad(), gpytorch.settings.fast_computations(False, False, False):
@@ -86,7 +97,9 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
     np.testing.assert_allclose(core.moments(task.encoded[30:])[1], np.diag(covariance), atol=1e-6)
     center, spread = gp._prior(views.sizes)
     penalty = 0.5 * float((((hyper.pack() - center) / spread) ** 2).sum())
-    value = gp.objective(data.take(slice(30)), task.y[:30], task.known[:30], views.sizes)(hyper.pack())[0]
+    value = gp.objective(data.take(slice(30)), task.y[:30], task.known[:30], views.sizes)(
+        hyper.pack()
+    )[0]
     assert value == pytest.approx(penalty - likelihood, abs=1e-5)
 
 
@@ -95,5 +108,9 @@ def test_left_out_predictions_are_those_of_refits(task: Task) -> None:
     assert isinstance(fitted.core, gp.GaussianProcess)
     for row in (0, 17, 39):
         rest = np.delete(np.arange(40), row)
-        core = gp.condition(fitted.core.views, fitted.core.hyper, task.encoded[rest], task.y[rest], task.known[rest])
-        assert core.moments(task.encoded[[row]])[0][0] == pytest.approx(fitted.held_out[row], abs=1e-6)
+        core = gp.condition(
+            fitted.core.views, fitted.core.hyper, task.encoded[rest], task.y[rest], task.known[rest]
+        )
+        assert core.moments(task.encoded[[row]])[0][0] == pytest.approx(
+            fitted.held_out[row], abs=1e-6
+        )

@@ -27,24 +27,33 @@ def test_totals_are_of_ranks_and_counts_of_levels() -> None:
     np.testing.assert_allclose(views.shift[k:], np.mean([5 / 3, 7 / 3, 7 / 3]))
     data = views.inputs(encoded)
     totals, counts = (data.linear[:, data.group == g] for g in (3, 4))
-    np.testing.assert_allclose(totals[:, 0] * 2**0.5, [-(2**0.5), 0.5**0.5, 0.5**0.5])  # standardised
+    np.testing.assert_allclose(
+        totals[:, 0] * 2**0.5, [-(2**0.5), 0.5**0.5, 0.5**0.5]
+    )  # standardised
     np.testing.assert_allclose(counts / counts[0, 2], [[2, 0, 1], [2, 1, 1], [1, 0, 2]])
 
 
 def test_the_coarse_part_knows_no_single_layer() -> None:
-    encoded = SCHEMA.encode([ONE, ONE | {"layer0_bits": 2, "layer2_bits": 8}, ONE | {"width0": 2}, ONE | {"kind0": "b"}])
+    encoded = SCHEMA.encode(
+        [ONE, ONE | {"layer0_bits": 2, "layer2_bits": 8}, ONE | {"width0": 2}, ONE | {"kind0": "b"}]
+    )
     fine, coarse = Views.of(SCHEMA, encoded).inputs(encoded).local
     assert coarse.points.shape[1] == 1 + 2 * 4 + 5 + 1
     np.testing.assert_array_equal(coarse.points[0], coarse.points[1])
     assert (fine.points[0] != fine.points[1]).any()
     assert (coarse.points[0] != coarse.points[2]).any()
     lengths = np.unique(coarse.owners)
-    assert (lengths == len(SCHEMA.features) + np.arange(1 + 4 + 5 + 1)).all()  # a nominal's columns share theirs
+    assert (
+        lengths == len(SCHEMA.features) + np.arange(1 + 4 + 5 + 1)
+    ).all()  # a nominal's columns share theirs
 
 
 def test_shares_name_whose_each_column_is() -> None:
     views = Views.of(SCHEMA, SCHEMA.encode([ONE, ONE | {"layer3_bits": 4}]))
-    for shares, width in ((views.linear_shares, None), (views.local_shares, sum(views.sizes.local))):
+    for shares, width in (
+        (views.linear_shares, None),
+        (views.local_shares, sum(views.sizes.local)),
+    ):
         np.testing.assert_allclose(shares.sum(1), 1.0)
         assert width is None or len(shares) == width
     assert len(views.linear_shares) == views.inputs(SCHEMA.encode([ONE])).linear.shape[1]

@@ -14,7 +14,9 @@ import predictors
 from predictors import Feature, PredictorError, Schema
 
 
-def test_predicts_what_it_has_not_seen(model: predictors.Model, rows: list[dict], y: np.ndarray) -> None:
+def test_predicts_what_it_has_not_seen(
+    model: predictors.Model, rows: list[dict], y: np.ndarray
+) -> None:
     scores = predictors.score(y[80:], model.predict(rows[80:]))
     least = {"gp": 0.9, "hybrid": 0.9, "posynomial": 0.9, "xgboost": 0.6}[model.kind]
     assert scores.kendall_tau > least
@@ -48,7 +50,9 @@ def test_measurement_noise_adds_to_the_deviation(model: predictors.Model, rows: 
     assert (model.predict(rows).std > model.predict(rows, noise=False).std).all()
 
 
-def test_equal_seeds_give_equal_models(model: predictors.Model, rows: list[dict], y: np.ndarray) -> None:
+def test_equal_seeds_give_equal_models(
+    model: predictors.Model, rows: list[dict], y: np.ndarray
+) -> None:
     again = predictors.fit(rows[:80], y[:80], space(), model.kind)
     np.testing.assert_array_equal(again.predict(rows).mean, model.predict(rows).mean)
     np.testing.assert_array_equal(again.predict(rows).std, model.predict(rows).std)
@@ -63,7 +67,10 @@ def test_log_targets_stay_positive_in_natural_units(kind: str, rows: list[dict])
     assert (lower > 0).all()
     assert (lower < p.mean).all()
     assert (p.mean < upper).all()
-    assert predictors.score(latency[80:], p).mape < {"gp": 0.05, "hybrid": 0.05, "posynomial": 0.05, "xgboost": 0.35}[kind]
+    assert (
+        predictors.score(latency[80:], p).mape
+        < {"gp": 0.05, "hybrid": 0.05, "posynomial": 0.05, "xgboost": 0.35}[kind]
+    )
     assert (model.sample(rows[80:], 16, 0) > 0).all()
 
 
@@ -117,24 +124,32 @@ def test_refusals(change: dict, says: str) -> None:
 @pytest.mark.parametrize("kind", ["gp", "xgboost", "hybrid", "posynomial", "auto"])
 @pytest.mark.parametrize("target", ["two rows", "constant", "repeated row"])
 def test_degenerate_data_still_gives_a_finite_model(kind: str, target: str) -> None:
-    data = {"two rows": designs(2), "constant": designs(12), "repeated row": designs(1) * 12}[target]
+    data = {"two rows": designs(2), "constant": designs(12), "repeated row": designs(1) * 12}[
+        target
+    ]
     y = np.full(len(data), 5.0) if target == "constant" else np.arange(len(data), dtype=float)
     p = predictors.fit(data, y, space(), kind).predict(designs(5, 3))
     assert np.isfinite(p.mean).all()
     assert (p.std > 0).all()
 
 
-def test_transfer_helps_with_few_rows_and_is_dropped_when_it_hurts(rows: list[dict], y: np.ndarray) -> None:
+def test_transfer_helps_with_few_rows_and_is_dropped_when_it_hurts(
+    rows: list[dict], y: np.ndarray
+) -> None:
     old = predictors.fit(rows[:100], y[:100], space(), "gp")
     new_rows = [r | {"adc_bits": 4 + i % 3} for i, r in enumerate(designs(60, 5))]
     new_y = np.array([truth(r) + 0.1 * r["adc_bits"] for r in new_rows])
     schema = Schema((*space().features, Feature("adc_bits", "ordinal", (4, 5, 6))), "accuracy", "%")
     with_old = predictors.fit(new_rows[:15], new_y[:15], schema, "gp", mean=old)
     without = predictors.fit(new_rows[:15], new_y[:15], schema, "gp")
-    errors = [predictors.score(new_y[15:], m.predict(new_rows[15:])).rmse for m in (with_old, without)]
+    errors = [
+        predictors.score(new_y[15:], m.predict(new_rows[15:])).rmse for m in (with_old, without)
+    ]
     assert with_old.base is not None
     assert errors[0] < 0.5 * errors[1]
-    misleading = predictors.fit(rows[:100], np.random.default_rng(0).standard_normal(100), space(), "gp")
+    misleading = predictors.fit(
+        rows[:100], np.random.default_rng(0).standard_normal(100), space(), "gp"
+    )
     kept = predictors.fit(new_rows[:40], new_y[:40], schema, "gp", mean=misleading)
     assert kept.base is None
     assert "older model dropped" in kept.why
@@ -187,7 +202,9 @@ def test_importing_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("n", "tau", "rmse"), [(50, 0.91, 0.55), (100, 0.94, 0.45), (200, 0.95, 0.35)])
+@pytest.mark.parametrize(
+    ("n", "tau", "rmse"), [(50, 0.91, 0.55), (100, 0.94, 0.45), (200, 0.95, 0.35)]
+)
 def test_measured_imagenet_run_grows_forward(n: int, tau: float, rmse: float) -> None:
     rows, accuracy, schema = measured("ofa_mbv3_imagenet_linas")
     scores = predictors.grow_forward(rows, accuracy, "auto", (n,), schema)[n]

@@ -15,12 +15,17 @@ from predictors.products import Layout
 LAYERS = 6
 WIDTHS = [Feature(f"width{i}", "ordinal", (8, 16, 32, 64), "width*") for i in range(LAYERS)]
 BITS = [Feature(f"bits{i}", "ordinal", (2, 4, 8), "bits*") for i in range(LAYERS)]
-CHIP = [Feature("macros", "ordinal", (1, 2, 4, 8, 16)), Feature("bandwidth", "ordinal", (8, 32, 128))]
+CHIP = [
+    Feature("macros", "ordinal", (1, 2, 4, 8, 16)),
+    Feature("bandwidth", "ordinal", (8, 32, 128)),
+]
 KIND, MACS = Feature("kind", "nominal", ("a", "b")), Feature("macs", "numeric")
 SCHEMA = Schema((*WIDTHS, *BITS, *CHIP), "latency_ms", "ms", log=True)
 
 
-def networks(n: int, seed: int, least: float = 0.0, most: float = np.inf) -> tuple[list[dict], np.ndarray]:
+def networks(
+    n: int, seed: int, least: float = 0.0, most: float = np.inf
+) -> tuple[list[dict], np.ndarray]:
     """Designs whose latency lies between ``least`` and ``most``, with it."""
     rng, rows, found = np.random.default_rng(seed), [], []
     while len(rows) < n:
@@ -69,12 +74,17 @@ def test_slopes_are_those_of_finite_differences() -> None:
     theta = np.random.default_rng(1).standard_normal((2, sum(design.parameters)))
     slopes = products._slopes(design, products._values(theta, design)[1])
     step = 1e-6 * np.eye(theta.shape[1])
-    each = [products._values(theta + s, design)[0] - products._values(theta - s, design)[0] for s in step]
+    each = [
+        products._values(theta + s, design)[0] - products._values(theta - s, design)[0]
+        for s in step
+    ]
     np.testing.assert_allclose(slopes, np.stack(each, -1) / 2e-6, atol=1e-7)
 
 
 def test_of_many_layers_neighbours_share_what_they_cost_alone() -> None:
-    deep = Schema(tuple(Feature(f"width{i}", "ordinal", (1, 2, 4), "width*") for i in range(30)), log=True)
+    deep = Schema(
+        tuple(Feature(f"width{i}", "ordinal", (1, 2, 4), "width*") for i in range(30)), log=True
+    )
     design = Layout.of(deep, np.ones((2, 30)))(np.ones((2, 30)))
     assert design.segments.shape == (products.SEGMENTS, 30)
     np.testing.assert_array_equal(design.segments.sum(0), 1)
@@ -96,12 +106,19 @@ def test_a_layer_that_is_not_there_costs_nothing() -> None:
 
 def test_without_shared_genes_it_is_one_sum_over_everything() -> None:
     schema = Schema((*CHIP, KIND, MACS), "energy_uj", log=True)
-    rows = [{"macros": m, "bandwidth": b, "kind": k, "macs": 10.0 * m + b} for m in (1, 4, 16) for b in (8, 128) for k in "ab"]
+    rows = [
+        {"macros": m, "bandwidth": b, "kind": k, "macs": 10.0 * m + b}
+        for m in (1, 4, 16)
+        for b in (8, 128)
+        for k in "ab"
+    ]
     encoded = schema.encode(rows)
     design = Layout.of(schema, encoded)(encoded)
     assert design.single.shape == (12, 5)  # two ordinals, two levels of a nominal, a numeric
     assert design.there.all()
-    np.testing.assert_allclose([design.single[:, -1].mean(), design.single[:, -1].std()], [0.0, 1.0], atol=1e-12)
+    np.testing.assert_allclose(
+        [design.single[:, -1].mean(), design.single[:, -1].std()], [0.0, 1.0], atol=1e-12
+    )
     y = np.array([r["macs"] ** 1.5 / r["macros"] * (1 + (r["kind"] == "b")) for r in rows])
     assert np.isfinite(predictors.fit(rows, y, schema, "posynomial").predict(rows).mean).all()
 
@@ -153,9 +170,13 @@ def test_a_bundle_of_it_predicts_the_same_bits_and_can_be_told_more(tmp_path: Pa
     predictors.save(model, tmp_path / "latency.cimpred")
     loaded = predictors.load(tmp_path / "latency.cimpred")
     for m in (loaded, predictors.extend(loaded, table[:50], y[:50])):
-        np.testing.assert_allclose(m.predict(table).mean, model.predict(table).mean, rtol=0 if m is loaded else 1e-6)
+        np.testing.assert_allclose(
+            m.predict(table).mean, model.predict(table).mean, rtol=0 if m is loaded else 1e-6
+        )
     told = predictors.extend(loaded, table, y)
-    before, after = (np.abs(m.predict(table[50:]).centre - np.log(y[50:])).mean() for m in (model, told))
+    before, after = (
+        np.abs(m.predict(table[50:]).centre - np.log(y[50:])).mean() for m in (model, told)
+    )
     assert after < 0.5 * before
 
 

@@ -8,7 +8,13 @@ from predictors_data import designs, space
 
 from predictors import Feature, PredictorError, Schema, infer
 
-SMALL = Schema((Feature("d", "ordinal", (6, 3, 4)), Feature("a", "nominal", ("x", "y")), Feature("m", "numeric")))
+SMALL = Schema(
+    (
+        Feature("d", "ordinal", (6, 3, 4)),
+        Feature("a", "nominal", ("x", "y")),
+        Feature("m", "numeric"),
+    )
+)
 
 
 def test_encoding_is_rank_one_hot_and_zero_where_inactive() -> None:
@@ -57,18 +63,30 @@ def test_refusals_are_one_line_and_name_the_place(rows: object, says: str) -> No
 
 
 def test_inferred_schema_tells_kinds_apart_and_is_open() -> None:
-    rows = [{"depth": 2 + i % 3, "array": "ab"[i % 2], "macs": 1.5**i, "on": bool(i % 2)} for i in range(30)]
+    rows = [
+        {"depth": 2 + i % 3, "array": "ab"[i % 2], "macs": 1.5**i, "on": bool(i % 2)}
+        for i in range(30)
+    ]
     schema = infer(rows)
     assert {f.name: f.kind for f in schema.features} == {
-        "depth": "ordinal", "array": "nominal", "macs": "numeric", "on": "nominal",
-    }  # fmt: skip
+        "depth": "ordinal",
+        "array": "nominal",
+        "macs": "numeric",
+        "on": "nominal",
+    }
     encoded = schema.encode([{"depth": 9, "array": "c", "macs": 1.0, "on": True}])
-    np.testing.assert_allclose(encoded, [[1.0, 0, 0, 1.0, 0, 1]])  # beyond the last level; unknown text as inactive
+    np.testing.assert_allclose(
+        encoded, [[1.0, 0, 0, 1.0, 0, 1]]
+    )  # beyond the last level; unknown text as inactive
 
 
 def test_fingerprint_and_difference_follow_the_content() -> None:
     other = Schema((Feature("d", "ordinal", (3, 4)), *SMALL.features[1:]), unit="ms")
-    assert SMALL.fingerprint() == Schema.from_dict(SMALL.to_dict()).fingerprint() != other.fingerprint()
+    assert (
+        SMALL.fingerprint()
+        == Schema.from_dict(SMALL.to_dict()).fingerprint()
+        != other.fingerprint()
+    )
     assert SMALL.difference(Schema.from_dict(SMALL.to_dict())) == ""
     difference = SMALL.difference(other)
     assert "'d' is ordinal [3, 4], expected ordinal [3, 4, 6]" in difference

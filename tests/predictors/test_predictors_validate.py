@@ -12,7 +12,9 @@ from predictors.model import Prediction
 
 
 def test_scores_by_hand() -> None:
-    s = predictors.score([1.0, 2.0, 4.0], Prediction(np.array([1.0, 3.0, 4.0]), np.array([1.0, 0.1, 1.0])))
+    s = predictors.score(
+        [1.0, 2.0, 4.0], Prediction(np.array([1.0, 3.0, 4.0]), np.array([1.0, 0.1, 1.0]))
+    )
     assert s.rmse == pytest.approx(math.sqrt(1 / 3))
     assert s.mape == pytest.approx((0 + 0.5 + 0) / 3)
     assert s.r2 == pytest.approx(1 - 1 / (42 / 9))
@@ -59,7 +61,9 @@ def test_more_samples_extrapolates_a_power_law() -> None:
 def test_grow_forward_trains_on_the_first_rows_only(rows: list[dict], y: np.ndarray) -> None:
     spoiled = y.copy()
     spoiled[40:] = y[40:][::-1]
-    honest, fooled = (predictors.grow_forward(rows, t, "gp", (40, 500), space()) for t in (y, spoiled))
+    honest, fooled = (
+        predictors.grow_forward(rows, t, "gp", (40, 500), space()) for t in (y, spoiled)
+    )
     assert honest.keys() == {40}
     assert honest[40].n == 100
     assert honest[40].kendall_tau > 0.8

@@ -24,14 +24,18 @@ import numpy as np
 import problem
 import vices
 
-from cimbo import engine
+from cimbo import execution
 from cimbo.errors import BadInput
-from cimbo.guidance import Guidance
-from cimbo.pareto import non_dominated
-from cimbo.store import Store
+from cimbo.optimizer.options import Guidance
+from cimbo.problem.pareto import non_dominated
+from cimbo.storage import Store
 
 HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,15 @@ class Shortfall:
 
 
 def start(mode: str, folder: Path, budget: int, last: float) -> subprocess.Popen[str]:
-    command = [sys.executable, HERE / "victim.py", mode, folder / "study.db", folder / "acks", str(budget), str(last)]
+    command = [
+        sys.executable,
+        HERE / "victim.py",
+        mode,
+        folder / "study.db",
+        folder / "acks",
+        str(budget),
+        str(last),
+    ]
     return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
 
@@ -147,20 +159,32 @@ def kill_drill(kills: int, *, budget: int, jobs: int, seed: int = 0, mode: str =
             while True:
                 known = len(acks(folder))
                 begin = time.perf_counter()
-                killed = shoot(start(mode, folder, budget, jobs), dice.uniform(0, span) if total < kills else None)
+                killed = shoot(
+                    start(mode, folder, budget, jobs),
+                    dice.uniform(0, span) if total < kills else None,
+                )
                 if not killed and not known:
                     span = time.perf_counter() - begin  # a busy machine may have become an idle one
                 total += killed
-                restarts += [(line["after_s"], line["after_cpu_s"]) for line in acks(folder)[known : known + 1]]
+                restarts += [
+                    (line["after_s"], line["after_cpu_s"])
+                    for line in acks(folder)[known : known + 1]
+                ]
                 results += inspect(folder)
                 if not killed:
                     break
             results["fronts"] += front(folder / "study.db") != expected
             results["acknowledged"] += len(acks(folder))
     return Kills(
-        total, results["studies"], results["acknowledged"], results["lost"], results["duplicated"],
-        results["running"], results["fronts"], *np.percentile(restarts, 95, axis=0).tolist(),
-    )  # fmt: skip
+        total,
+        results["studies"],
+        results["acknowledged"],
+        results["lost"],
+        results["duplicated"],
+        results["running"],
+        results["fronts"],
+        *np.percentile(restarts, 95, axis=0).tolist(),
+    )
 
 
 def shoot(process: subprocess.Popen[str], after_s: float | None) -> bool:
@@ -197,8 +221,10 @@ def swarm_drill(processes: int, *, budget: int, deaths: float) -> Swarm:
     """Several processes on one study. Each time one takes candidates it dies with probability ``deaths``."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Store.open(folder / "study.db", {"space": {"genes": ["a", "b", "c"]}, "objectives": ["up", "down"],
-                                         "constraints": []}).close()  # fmt: skip
+        Store.open(
+            folder / "study.db",
+            {"space": {"genes": ["a", "b", "c"]}, "objectives": ["up", "down"], "constraints": []},
+        ).close()
         crew, dead = [start("swarm", folder, budget, deaths) for _ in range(processes)], set[str]()
         while crew:
             process = crew.pop(0)
@@ -226,13 +252,15 @@ def verdict(folder: Path, processes: int, dead: set[str]) -> Swarm:
             started.setdefault(line["key"], []).append(line["owner"])
     numbers = {r.key: r.number for r in rows}
     return Swarm(
-        processes, len(rows), len(dead),
+        processes,
+        len(rows),
+        len(dead),
         lost=sum(numbers.get(a["key"]) != a["number"] for a in done),
         duplicated=len(rows) - len(numbers),
         twice=sum(any(owner not in dead for owner in owners[:-1]) for owners in started.values()),
         left_running=running,
         per_second=len(rows) / (done[-1]["at"] - lines[0]["at"]),
-    )  # fmt: skip
+    )
 
 
 def fault_drill(share: float, *, budget: int) -> Faults:
@@ -240,16 +268,20 @@ def fault_drill(share: float, *, budget: int) -> Faults:
     begin = time.perf_counter()
     todo = [SimpleNamespace(key=str(i), params=vices.candidate(i, share)) for i in range(budget)]
     with Store.open(None, {}) as store:
-        for o in engine.run(todo, vices.evaluate, n_jobs=2, timeout_s=2.0, memory_mb=2048):
-            store.record(o.key, o.params, metrics=o.metrics, status=o.status, reason=o.reason, origin="sobol")
+        for o in execution.run(todo, vices.evaluate, n_jobs=2, timeout_s=2.0, memory_mb=2048):
+            store.record(
+                o.key, o.params, metrics=o.metrics, status=o.status, reason=o.reason, origin="sobol"
+            )
         rows = store.records()
     failed = [r for r in rows if r.status == "failed"]
     return Faults(
-        share, budget, len(rows),
+        share,
+        budget,
+        len(rows),
         sum(not r.reason or "\n" in r.reason for r in failed),
         sum((r.status == "failed") != (r.params["vice"] != "none") for r in rows),
         time.perf_counter() - begin,
-    )  # fmt: skip
+    )
 
 
 @contextlib.contextmanager
@@ -272,7 +304,9 @@ def full_disk_drill(megabytes: int = 2) -> tuple[str, int, int]:
         with Store.open(path, {}) as store:
             while not message:
                 try:
-                    store.record(f"k{kept}", {"text": "x" * 3000}, metrics={"a": 1.0}, origin="told")
+                    store.record(
+                        f"k{kept}", {"text": "x" * 3000}, metrics={"a": 1.0}, origin="told"
+                    )
                     kept += 1
                 except BadInput as error:
                     message = str(error)

@@ -17,7 +17,7 @@ from drills import small_disk
 
 from cimbo.cli import run
 from cimbo.errors import BadInput
-from cimbo.networks.onnx_import import from_onnx
+from cimbo.workloads.onnx.reader import from_onnx
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,11 @@ def answer(arguments: list[str]) -> Answer:
     out, said, begin = io.StringIO(), io.StringIO(), time.perf_counter()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
         try:
-            code: int | str = READERS[arguments[0]](Path(arguments[1])) if arguments[0] in READERS else run(arguments)
+            code: int | str = (
+                READERS[arguments[0]](Path(arguments[1]))
+                if arguments[0] in READERS
+                else run(arguments)
+            )
         except Exception as error:
             code = f"{type(error).__name__}: {error}"
     return Answer(code, out.getvalue(), said.getvalue(), time.perf_counter() - begin)
@@ -65,9 +69,9 @@ def reader(read: Callable[[Path], object]) -> Callable[[Path], int]:
 
 
 def checkpoint(file: Path) -> object:
-    from cimbo.supernets import weights  # imports torch
+    from cimbo.supernets import published_weights  # imports torch
 
-    return weights.read(file)
+    return published_weights.read(file)
 
 
 READERS = {"onnx": reader(from_onnx), "weights": reader(checkpoint)}
@@ -104,7 +108,11 @@ def malformed_drill(count: int, seed: int = 0) -> Malformed:
             after = contents(Path())
             told = complaint(found, Path(door.file).name)
             wrong += [f"input {i}: {told}"] if told else []
-            wrong += [f"input {i}: wrote {sorted(after.keys() - before.keys())}"] if before != after else []
+            wrong += (
+                [f"input {i}: wrote {sorted(after.keys() - before.keys())}"]
+                if before != after
+                else []
+            )
             slowest = max(slowest, found.seconds)
             for path in after:
                 Path(path).unlink()

@@ -19,7 +19,8 @@ import numpy as np
 from doors import CHIP, DOORS
 from malformed import answer, find_spec
 
-from cimbo import Choice, Objective, SearchSpace, Study, config
+from cimbo import Choice, Objective, SearchSpace, Study
+from cimbo.config import study_config
 from predictors import bundle
 
 MARK = "executed"  # a payload that runs makes this file in the current folder
@@ -73,13 +74,26 @@ CODE = [
     f"{{{{ __import__('os').system('touch {MARK}') }}}}",
     f"=cmd|' /C touch {MARK}'!A0",
 ]
-PATHS = ["../outside", "../../outside", f"{'../' * 9}tmp/outside", "/tmp/cimbo-outside", "..\\outside", "~/outside"]
+PATHS = [
+    "../outside",
+    "../../outside",
+    f"{'../' * 9}tmp/outside",
+    "/tmp/cimbo-outside",
+    "..\\outside",
+    "~/outside",
+]
 FAR = [os.path.expanduser("~/outside"), "/tmp/outside", "/tmp/cimbo-outside"]  # noqa: PTH111
 HTML = [
-    f"<script>open('{MARK}')</script>", "<img src=x onerror=alert(1)>", "</script></style></title><svg onload=alert(1)>",
-    "javascript:alert(1)", "\" onmouseover=alert(1) x=\"", "' autofocus onfocus=alert(1) '", "&lt;script&gt;",
-    "\x1b]0;owned\x07\x1b[2J", "\x9b31m\u202e\u2028",
-]  # fmt: skip
+    f"<script>open('{MARK}')</script>",
+    "<img src=x onerror=alert(1)>",
+    "</script></style></title><svg onload=alert(1)>",
+    "javascript:alert(1)",
+    '" onmouseover=alert(1) x="',
+    "' autofocus onfocus=alert(1) '",
+    "&lt;script&gt;",
+    "\x1b]0;owned\x07\x1b[2J",
+    "\x9b31m\u202e\u2028",
+]
 
 
 @cache
@@ -91,11 +105,17 @@ def raw() -> list[tuple[str, bytes]]:
 def _raw() -> Iterator[tuple[str, bytes]]:
     yield "pickle", pickled()
     yield "NumPy object array", numpy_file()
-    yield "pickle in a bundle", archive(("manifest.json", b"{}"), ("model.pkl", pickled()), method=zipfile.ZIP_STORED)
+    yield (
+        "pickle in a bundle",
+        archive(("manifest.json", b"{}"), ("model.pkl", pickled()), method=zipfile.ZIP_STORED),
+    )
     for text in CODE:
         yield f"text {text[:20]}", text.encode()
     for path in PATHS:
-        yield f"member {path}", archive(("manifest.json", b"{}"), (path, b"x"), method=zipfile.ZIP_STORED)
+        yield (
+            f"member {path}",
+            archive(("manifest.json", b"{}"), (path, b"x"), method=zipfile.ZIP_STORED),
+        )
     yield "zip bomb", archive(("manifest.json", bytes(200 << 20)))
     yield "many members", archive(*((f"{i}", b"") for i in range(5000)), method=zipfile.ZIP_STORED)
     for opened in ("[", "{", '{"a":', "a = [", "[[a.b."):
@@ -119,14 +139,22 @@ def named(name: str) -> Iterator[list[str]]:
     Path("chip.json").write_text(json.dumps({**CHIP, name: 1, "array": name}))
     yield ["simulate", "--network", "fmnist-vit", "--hardware", "@chip.json"]
     yield ["simulate", "--network", name, "--hardware", "{}"]
-    yield ["simulate", "--network", "fmnist-vit", "--hardware", json.dumps(CHIP), "--simulator", name]
+    yield [
+        "simulate",
+        "--network",
+        "fmnist-vit",
+        "--hardware",
+        json.dumps(CHIP),
+        "--simulator",
+        name,
+    ]
     yield ["optimize", "--preset", name]
     yield ["show", name, "--study", "hostile.db"]
     yield ["export", "--to", name, "--study", "hostile.db"]
 
 
 def _config(name: str) -> str:
-    text = (config.PRESETS / "fmnist-vit.toml").read_text()
+    text = (study_config.PRESETS / "fmnist-vit.toml").read_text()
     return text.replace('name = "fmnist-vit"', f"name = {json.dumps(name)}").replace(
         "title = ", f"{json.dumps(name)} = "
     )
@@ -142,7 +170,9 @@ def hostile_study(path: str, name: str) -> None:
             metrics = {o.name: 1.0 + i for o in objectives} | {name: 2.0}
             study.tell(design, metrics if i else None, reason=None if i else name)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE evaluation SET key = ?, origin = ? WHERE number = 2", (name, name))
+        connection.execute(
+            "UPDATE evaluation SET key = ?, origin = ? WHERE number = 2", (name, name)
+        )
         connection.commit()
 
 
@@ -164,7 +194,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.scripts += tag == "script"
-        self.wrong += [f"<{tag}>"] if tag in ("img", "iframe", "object", "embed", "base", "form") else []
+        self.wrong += (
+            [f"<{tag}>"] if tag in ("img", "iframe", "object", "embed", "base", "form") else []
+        )
         for name, value in attrs:
             if name.startswith("on") or (value or "").lower().startswith(
                 ("javascript:", "data:text/html", "http:", "https:")

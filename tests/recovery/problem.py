@@ -7,7 +7,7 @@ from typing import Any
 import vices
 
 from cimbo import Choice, Objective, SearchSpace
-from cimbo.loop import Study
+from cimbo.study.study import Study
 
 SPACE = SearchSpace(
     architecture=[Choice(f"width{i}", [8, 16, 24, 32, 48, 64]) for i in range(4)],
@@ -17,7 +17,10 @@ SPACE = SearchSpace(
         Choice("cell", ["sram", "rram"]),
     ],
 )
-OBJECTIVES = [Objective("accuracy", "max", reference=40.0), Objective("latency_ms", "min", reference=12.0)]
+OBJECTIVES = [
+    Objective("accuracy", "max", reference=40.0),
+    Objective("latency_ms", "min", reference=12.0),
+]
 
 
 def study(path: str | os.PathLike[str] | None, seed: int = 0) -> Study:
@@ -27,7 +30,9 @@ def study(path: str | os.PathLike[str] | None, seed: int = 0) -> Study:
 def evaluate(params: dict[str, Any]) -> dict[str, float]:
     widths = [params[f"width{i}"] for i in range(4)]
     capacity = sum((i + 1) * width for i, width in enumerate(widths))
-    noise = max(0, params["rows"] // 64 - 2 ** (params["adc_bits"] - 4)) * (1.5 if params["cell"] == "rram" else 1.0)
+    noise = max(0, params["rows"] // 64 - 2 ** (params["adc_bits"] - 4)) * (
+        1.5 if params["cell"] == "rram" else 1.0
+    )
     work = sum(a * b for a, b in zip(widths, [3, *widths[:-1]], strict=True)) / 256
     time_ms = work / (params["rows"] / 64) ** 0.5 * (0.2 + 0.02 * 2 ** (params["adc_bits"] - 4))
     return {

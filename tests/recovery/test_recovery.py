@@ -11,13 +11,23 @@ import pytest
 def test_killed_at_random_instants_a_study_loses_nothing():
     found = drills.kill_drill(8, budget=100, jobs=1)
     assert found.kills == 8
-    assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (0, 0, 0, 0)
+    assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert found.restart_s < 2
 
 
 def test_killed_while_workers_evaluate_a_study_loses_nothing():
     found = drills.kill_drill(2, budget=30, jobs=2, seed=1)
-    assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (0, 0, 0, 0)
+    assert (found.lost, found.duplicated, found.left_running, found.fronts_differing) == (
+        0,
+        0,
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -40,7 +50,9 @@ def test_a_study_ends_by_its_budget_whatever_goes_wrong(share: float):
     assert (found.unexplained, found.wrongly_failed) == (0, 0)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+)
 def test_signals_leave_the_file_whole(sent: signal.Signals, code: int):
     returncode, told, wrong = drills.signal_drill(sent, jobs=2)
     assert returncode == code

@@ -18,14 +18,28 @@ from importlib import import_module
 from types import SimpleNamespace
 
 from cimbo.errors import BadInput
-from cimbo.store import Record, Store
+from cimbo.storage import Record, Store
 
-DEFINITION = {"space": {"genes": ["a", "b", "c"]}, "objectives": ["up", "down"], "constraints": [], "seed": 0}
+DEFINITION = {
+    "space": {"genes": ["a", "b", "c"]},
+    "objectives": ["up", "down"],
+    "constraints": [],
+    "seed": 0,
+}
 BATCH = 5
 FIRST_PROPOSAL = (
-    "cimbo.acquire", "cimbo.propose", "predictors.adapter", "predictors.boosted", "predictors.gp", "predictors.hybrid",
-    "predictors.validation", "scipy.stats", "sklearn.linear_model", "sklearn.model_selection", "xgboost",
-)  # fmt: skip
+    "cimbo.optimizer.acquisition",
+    "cimbo.optimizer.recommend",
+    "predictors.adapter",
+    "predictors.boosted",
+    "predictors.gp",
+    "predictors.hybrid",
+    "predictors.validation",
+    "scipy.stats",
+    "sklearn.linear_model",
+    "sklearn.model_selection",
+    "xgboost",
+)
 
 
 class Ready:
@@ -36,7 +50,10 @@ class Ready:
 
     def since(self) -> dict[str, float]:
         """Wall time and this process's CPU time; on a busy machine the former is longer."""
-        return {"after_s": time.perf_counter() - self.clock, "after_cpu_s": time.process_time() - self.cpu}
+        return {
+            "after_s": time.perf_counter() - self.clock,
+            "after_cpu_s": time.process_time() - self.cpu,
+        }
 
 
 def note(file: int, **values: object) -> None:
@@ -45,12 +62,17 @@ def note(file: int, **values: object) -> None:
 
 def evaluate(params: dict[str, float]) -> dict[str, float]:
     time.sleep(0.002)
-    return {"up": params["a"] + 0.3 * params["b"], "down": params["b"] ** 2 + params["c"] * params["a"]}
+    return {
+        "up": params["a"] + 0.3 * params["b"],
+        "down": params["b"] ** 2 + params["c"] * params["a"],
+    }
 
 
 def proposals(log: list[Record], batch: int) -> Iterator[tuple[str, dict[str, float]]]:
     """A batch that is a function of all batches before it, in whatever order their outcomes came."""
-    past = sorted((r.key, sorted(r.metrics.items())) for r in log if int(r.key.split("-")[0]) < batch)
+    past = sorted(
+        (r.key, sorted(r.metrics.items())) for r in log if int(r.key.split("-")[0]) < batch
+    )
     seed = hashlib.sha256(json.dumps([batch, past]).encode()).hexdigest()
     for i in range(BATCH):
         dice = random.Random(f"{seed} {i}")
@@ -58,11 +80,11 @@ def proposals(log: list[Record], batch: int) -> Iterator[tuple[str, dict[str, fl
 
 
 def solo(path: str, acks: int, budget: int, jobs: int) -> None:
-    from cimbo import engine
+    from cimbo import execution
 
     if jobs > 1:  # imports are not part of what is timed, those of the workers included
         warm = [SimpleNamespace(key=str(i), params=dict.fromkeys("abc", 0.0)) for i in range(jobs)]
-        list(engine.run(warm, evaluate, n_jobs=jobs))
+        list(execution.run(warm, evaluate, n_jobs=jobs))
     ready = Ready()
     with Store.open(path, DEFINITION) as store:
         while store.count() < budget:
@@ -72,18 +94,23 @@ def solo(path: str, acks: int, budget: int, jobs: int) -> None:
             if not mine:
                 raise SystemExit("a candidate is still leased to a process that is dead")
             todo = [SimpleNamespace(key=key, params=batch[key]) for key in mine]
-            for outcome in engine.run(todo, evaluate, n_jobs=jobs):
+            for outcome in execution.run(todo, evaluate, n_jobs=jobs):
                 done = store.record(
-                    outcome.key, outcome.params, metrics=outcome.metrics, status=outcome.status,
-                    reason=outcome.reason, origin="proposed", seconds=outcome.seconds,
-                )  # fmt: skip
+                    outcome.key,
+                    outcome.params,
+                    metrics=outcome.metrics,
+                    status=outcome.status,
+                    reason=outcome.reason,
+                    origin="proposed",
+                    seconds=outcome.seconds,
+                )
                 note(acks, key=done.key, number=done.number, metrics=done.metrics, **ready.since())
 
 
 def search(path: str, acks: int, budget: int, jobs: int) -> None:
     import problem
 
-    from cimbo.guidance import Guidance
+    from cimbo.optimizer.options import Guidance
 
     for name in FIRST_PROPOSAL:  # imports are not part of what is timed
         import_module(name)
@@ -95,7 +122,9 @@ def search(path: str, acks: int, budget: int, jobs: int) -> None:
             note(acks, key=done.key, number=done.number, metrics=done.metrics, **ready.since())
 
     with problem.study(path) as study:
-        study.optimize(problem.evaluate, budget, n_jobs=jobs, guidance=Guidance(initial=10), listener=heard)
+        study.optimize(
+            problem.evaluate, budget, n_jobs=jobs, guidance=Guidance(initial=10), listener=heard
+        )
 
 
 def swarm(path: str, acks: int, budget: int, deaths: float) -> None:
@@ -105,14 +134,25 @@ def swarm(path: str, acks: int, budget: int, deaths: float) -> None:
         while free:
             idle = sorted(free - {r.key for r in store.running()})
             wanted = dice.sample(idle, k=min(10, len(idle)))
-            mine = store.claim([(key, {"i": int(key)}) for key in wanted], owner=owner, lease_s=3600)
+            mine = store.claim(
+                [(key, {"i": int(key)}) for key in wanted], owner=owner, lease_s=3600
+            )
             fatal = dice.choice(mine) if mine and dice.random() < deaths else None
             for key in mine:
                 note(acks, event="start", key=key, owner=owner, at=time.monotonic())
                 if key == fatal:
                     die_soon(dice)
-                done = store.record(key, {"i": int(key)}, metrics={"up": int(key) * 0.5}, origin="proposed")
-                note(acks, event="done", key=key, owner=owner, at=time.monotonic(), number=done.number)
+                done = store.record(
+                    key, {"i": int(key)}, metrics={"up": int(key) * 0.5}, origin="proposed"
+                )
+                note(
+                    acks,
+                    event="done",
+                    key=key,
+                    owner=owner,
+                    at=time.monotonic(),
+                    number=done.number,
+                )
             if not mine:
                 time.sleep(0.01)  # the others hold what is left
             news = store.records(after=seen)
@@ -134,7 +174,9 @@ if __name__ == "__main__":
     acks_file = os.open(acks_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         programs = {"solo": solo, "search": search, "swarm": swarm}
-        programs[mode](study, acks_file, int(budget_text), float(last) if mode == "swarm" else int(last))
+        programs[mode](
+            study, acks_file, int(budget_text), float(last) if mode == "swarm" else int(last)
+        )
     except BadInput as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -13,14 +13,18 @@ from safetensors.torch import save_file
 
 from cimbo import BadInput
 from cimbo.cli import run
-from cimbo.networks import network
+from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy, converters
 from cimbo.supernets import imagenet
-from cimbo.supernets.checkpoint import CheckpointAccuracy, converters
+from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
-from cimbo.supernets.tally import Tally, wilson
-from cimbo.supernets.weights import elastic
+from cimbo.supernets.published_weights import elastic
+from cimbo.workloads import network
 
-PLAIN = {"ofa-mobilenetv3": (plain.mobilenet_v3, 128), "ofa-resnet50": (plain.resnet50_d, 224), "vit-b": (plain.vit_b, 224)}
+PLAIN = {
+    "ofa-mobilenetv3": (plain.mobilenet_v3, 128),
+    "ofa-resnet50": (plain.resnet50_d, 224),
+    "vit-b": (plain.vit_b, 224),
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,9 @@ def test_the_largest_sub_network_is_the_plain_network(name, images, tmp_path):
     weights, pixels = plain.Weights(), images[:, :, :resolution, :resolution]
     expected = compute(weights, pixels)
     module = elastic(name, saved(tmp_path / "w.pth", weights))
-    found = module(pixels, network(name).largest() | ({"resolution": resolution} if resolution == 128 else {}))
+    found = module(
+        pixels, network(name).largest() | ({"resolution": resolution} if resolution == 128 else {})
+    )
     assert found.shape == (1, 1000)
     assert 0.1 < expected.std() < 10
     assert torch.allclose(found, expected, atol=1e-4, rtol=0)
@@ -50,7 +56,10 @@ def test_the_largest_sub_network_is_the_plain_network(name, images, tmp_path):
 def test_hugging_face_names_are_the_same_network(images, tmp_path):
     weights = plain.Weights()
     expected = plain.vit_b(weights, images, classes=10)
-    save_file({k: v.contiguous() for k, v in plain.hugging_face(weights).items()}, tmp_path / "hf.safetensors")
+    save_file(
+        {k: v.contiguous() for k, v in plain.hugging_face(weights).items()},
+        tmp_path / "hf.safetensors",
+    )
     module = elastic("vit-b", tmp_path / "hf.safetensors")
     assert torch.allclose(module(images, network("vit-b").largest()), expected, atol=1e-4)
 
@@ -65,18 +74,30 @@ def test_a_smaller_vit_is_the_plain_one_with_heads_units_and_layers_taken_out(im
     cut.update({k: v.clone() for k, v in weights.items()})
     cut["blocks.2.attn.proj.weight"][:, 6 * 64 :] = 0  # what the last six heads find is not used
     cut["blocks.4.mlp.fc2.weight"][:, 1024:] = 0
-    assert torch.allclose(module(images, subnet), plain.vit_b(cut, images, classes=10, layers=10), atol=1e-4)
+    assert torch.allclose(
+        module(images, subnet), plain.vit_b(cut, images, classes=10, layers=10), atol=1e-4
+    )
 
 
 @torch.inference_mode()
 def test_a_smaller_kernel_is_cut_and_mapped_step_by_step(tmp_path):
     weights = plain.Weights()
     plain.mobilenet_v3(weights, torch.zeros(1, 3, 64, 64))
-    layer = elastic("ofa-mobilenetv3", saved(tmp_path / "w.pth", weights)).blocks[1].conv.depth_conv.conv
+    layer = (
+        elastic("ofa-mobilenetv3", saved(tmp_path / "w.pth", weights))
+        .blocks[1]
+        .conv.depth_conv.conv
+    )
     name = "blocks.1.mobile_inverted_conv.depth_conv.conv"
     large = weights[f"{name}.conv.weight"][:48]
-    five = torch.einsum("oi,cji->cjo", weights[f"{name}.7to5_matrix"], large[:, :, 1:6, 1:6].flatten(2))
-    three = torch.einsum("oi,cji->cjo", weights[f"{name}.5to3_matrix"], five.view(48, 1, 5, 5)[:, :, 1:4, 1:4].flatten(2))
+    five = torch.einsum(
+        "oi,cji->cjo", weights[f"{name}.7to5_matrix"], large[:, :, 1:6, 1:6].flatten(2)
+    )
+    three = torch.einsum(
+        "oi,cji->cjo",
+        weights[f"{name}.5to3_matrix"],
+        five.view(48, 1, 5, 5)[:, :, 1:4, 1:4].flatten(2),
+    )
     assert torch.equal(layer.cut(48, 48, 7), large)
     assert torch.allclose(layer.cut(48, 48, 5), five.view(48, 1, 5, 5), atol=1e-6)
     assert torch.allclose(layer.cut(48, 48, 3), three.view(48, 1, 3, 3), atol=1e-6)
@@ -102,7 +123,10 @@ def test_wrong_files_are_refused_in_one_line(tmp_path):
     torch.save({"state_dict": {"a": 1}}, tmp_path / "odd.pth")
     for path, complaint in (
         (saved(tmp_path / "short.pth", short), r"lacks first_conv\.conv\.weight"),
-        (saved(tmp_path / "wrong.pth", wrong), r"first_conv\.conv\.weight is \(16, 3, 5, 5\), expected \(16, 3, 3, 3\)"),
+        (
+            saved(tmp_path / "wrong.pth", wrong),
+            r"first_conv\.conv\.weight is \(16, 3, 5, 5\), expected \(16, 3, 3, 3\)",
+        ),
         (tmp_path / "junk.pth", "cannot be read as weights"),
         (tmp_path / "odd.pth", "something else than named tensors"),
         (tmp_path / "none.pth", "cannot be read as weights"),
@@ -172,7 +196,9 @@ def arrays(folder, count, classes=3, side=imagenet.SIDE):
 
 def test_a_folder_of_classes_and_an_array_give_the_same_pixels(tmp_path):
     image = pytest.importorskip("PIL.Image")
-    pixels = np.random.default_rng(0).integers(0, 256, (4, imagenet.SIDE, imagenet.SIDE, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (4, imagenet.SIDE, imagenet.SIDE, 3), dtype=np.uint8
+    )
     for i, wnid in enumerate(("n02", "n01", "n01", "n03")):
         (tmp_path / "folder" / wnid).mkdir(parents=True, exist_ok=True)
         image.fromarray(pixels[i]).save(tmp_path / "folder" / wnid / f"{i}.png")
@@ -183,12 +209,16 @@ def test_a_folder_of_classes_and_an_array_give_the_same_pixels(tmp_path):
     np.save(tmp_path / "array" / "labels.npy", np.array([0, 0, 1, 2]))
     same = imagenet.source(tmp_path / "array", 3)
     for resolution in (128, 224):
-        one, other = (imagenet.prepared(s, [0, 1, 2, 3], resolution, "imagenet") for s in (found, same))
+        one, other = (
+            imagenet.prepared(s, [0, 1, 2, 3], resolution, "imagenet") for s in (found, same)
+        )
         assert one.shape == (4, 3, resolution, resolution)
         assert torch.equal(one, other)
     crop = torch.from_numpy(pixels[1][16:240, 16:240]).permute(2, 0, 1) / 255
     exact = imagenet.prepared(found, [0], 224, "half")[0]
-    assert torch.allclose(exact, (crop - 0.5) / 0.5, atol=1e-6)  # at 224 pixels nothing is resized a second time
+    assert torch.allclose(
+        exact, (crop - 0.5) / 0.5, atol=1e-6
+    )  # at 224 pixels nothing is resized a second time
 
 
 def test_images_that_cannot_be_used_are_refused(tmp_path):
@@ -255,7 +285,9 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(checkpoint, tmp_pat
     cache = str(tmp_path / "cache.jsonl")
     source = CheckpointAccuracy("ofa-mobilenetv3", **checkpoint, **SMALL, cache=cache)
     design = network("ofa-mobilenetv3").smallest() | {"adc_bits": 6, "rows": 64}
-    whole = CheckpointAccuracy("ofa-mobilenetv3", **checkpoint, **SMALL, cache=str(tmp_path / "other.jsonl")).measure(design)
+    whole = CheckpointAccuracy(
+        "ofa-mobilenetv3", **checkpoint, **SMALL, cache=str(tmp_path / "other.jsonl")
+    ).measure(design)
     measured, real = [], CheckpointAccuracy._right
 
     def right(self, design, index, about):
@@ -269,7 +301,9 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(checkpoint, tmp_pat
         source.measure(design)
     assert source.measure(design) == whole
     assert measured == ["validation 0", "validation 4", "validation 4"]
-    assert source.measure(design | {"cols": 128}) == whole  # another chip of the same arrays: nothing is run
+    assert (
+        source.measure(design | {"cols": 128}) == whole
+    )  # another chip of the same arrays: nothing is run
     assert len(measured) == 3
     low, high = source.interval(whole)
     assert low <= whole <= high
@@ -277,17 +311,34 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(checkpoint, tmp_pat
 
 
 def test_validation_and_test_images_are_disjoint_and_kept(checkpoint):
-    one, other = (CheckpointAccuracy("ofa-mobilenetv3", **checkpoint, **SMALL).parts for _ in range(2))
+    one, other = (
+        CheckpointAccuracy("ofa-mobilenetv3", **checkpoint, **SMALL).parts for _ in range(2)
+    )
     assert not set(one["validation"]) & set(one["test"])
     assert all(np.array_equal(one[p], other[p]) for p in one)
     with pytest.raises(BadInput, match="has 24 images"):
         _ = CheckpointAccuracy("ofa-mobilenetv3", **checkpoint, images=24).parts
 
 
-def test_optimize_measures_a_checkpoint_in_parallel_and_resumes(checkpoint, tmp_path, capsys, monkeypatch):
+def test_optimize_measures_a_checkpoint_in_parallel_and_resumes(
+    checkpoint, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    asked = ["optimize", "--preset", "ofa-mobilenetv3-imagenet", "--data", checkpoint["data"], "--weights",
-             checkpoint["weights"], "--images", "8", "--jobs", "2", "--format", "json"]  # fmt: skip
+    asked = [
+        "optimize",
+        "--preset",
+        "ofa-mobilenetv3-imagenet",
+        "--data",
+        checkpoint["data"],
+        "--weights",
+        checkpoint["weights"],
+        "--images",
+        "8",
+        "--jobs",
+        "2",
+        "--format",
+        "json",
+    ]
     assert run([*asked, "--budget", "3"]) == 0
     first = json.loads(capsys.readouterr().out)
     assert first["evaluations"] == 3
@@ -302,7 +353,9 @@ def test_optimize_measures_a_checkpoint_in_parallel_and_resumes(checkpoint, tmp_
     assert "cimbo.db" in capsys.readouterr().err
 
 
-def test_data_without_weights_and_the_other_way_round_are_refused(checkpoint, tmp_path, capsys, monkeypatch):
+def test_data_without_weights_and_the_other_way_round_are_refused(
+    checkpoint, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     asked = ["optimize", "--preset", "vit-b-imagenet", "--budget", "1"]
     for more, complaint in (

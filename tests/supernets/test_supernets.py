@@ -14,14 +14,20 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cimbo import BadInput, SearchSpace, _data
-from cimbo.networks import network
-from cimbo.supernets.accuracy import ShippedAccuracy
-from cimbo.supernets.build import MARGIN, SUPERNETS, load, recorded, save, trained
-from cimbo.supernets.data import Images, read_idx, shipped
-from cimbo.supernets.deploy import attention, gelu
-from cimbo.supernets.elastic import Elastic, ElasticBatchNorm, ElasticConv, ElasticLayerNorm, ElasticLinear
-from cimbo.supernets.measure import accuracy, deployed, logits, recalibrate
-from cimbo.supernets.train import Recipe, extremes, train
+from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
+from cimbo.supernets.deployment import attention, gelu
+from cimbo.supernets.elastic import (
+    Elastic,
+    ElasticBatchNorm,
+    ElasticConv,
+    ElasticLayerNorm,
+    ElasticLinear,
+)
+from cimbo.supernets.images import Images, read_idx, shipped
+from cimbo.supernets.measurement import accuracy, deployed, logits, recalibrate
+from cimbo.supernets.recipes import MARGIN, SUPERNETS, load, recorded, save, trained
+from cimbo.supernets.training import Recipe, extremes, train
+from cimbo.workloads import network
 
 NAMES = sorted(SUPERNETS)
 
@@ -33,7 +39,10 @@ def fresh(name: str, seed: int = 0) -> nn.Module:
 
 def subnets(name: str, n: int, seed: int = 0) -> list[dict]:
     space = SearchSpace(network(name).choices())
-    return [*extremes(network(name).choices()), *space.designs(space.random_rows(n, np.random.default_rng(seed)))]
+    return [
+        *extremes(network(name).choices()),
+        *space.designs(space.random_rows(n, np.random.default_rng(seed))),
+    ]
 
 
 def elastic_logits(supernet: nn.Module, subnet: Mapping, images: Tensor) -> Tensor:
@@ -81,10 +90,17 @@ def test_a_sub_network_has_the_multiplications_that_its_workload_says(name: str)
     """Counted by torch while it runs; the only plain ``mm`` is the transformation of kernels, done once, not per image."""
     supernet = fresh(name)
     for subnet in subnets(name, 6):
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        with (
+            torch.no_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
             supernet(noise_images(1), subnet)
         counted = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
-        assert counter.get_total_flops() - counted.get("aten.mm", 0) == 2 * network(name).workload(subnet).macs
+        assert (
+            counter.get_total_flops() - counted.get("aten.mm", 0)
+            == 2 * network(name).workload(subnet).macs
+        )
 
 
 # ---- elastic layers -------------------------------------------------------------------------------------------------
@@ -103,7 +119,9 @@ def test_a_convolution_slice_is_the_leading_channels():
 def test_a_smaller_kernel_is_the_transformed_centre():
     layer, x = ElasticConv(7, 7, 5, depthwise=True), torch.randn(2, 4, 8, 8)
     centre = layer.weight[:4, :, 1:4, 1:4]
-    torch.testing.assert_close(layer(x, 4, 3), F.conv2d(x, centre, padding=1, groups=4))  # the identity, untrained
+    torch.testing.assert_close(
+        layer(x, 4, 3), F.conv2d(x, centre, padding=1, groups=4)
+    )  # the identity, untrained
     with torch.no_grad():
         layer.shrink["3"].copy_(2 * torch.eye(9).roll(1, 1))
     moved = 2 * centre.flatten(2).roll(1, 2).view_as(centre)
@@ -128,7 +146,9 @@ def test_layers_beyond_the_depth_do_not_matter():
     for layer in supernet.layers[subnet["depth"] :]:
         for parameter in layer.parameters():
             nn.init.constant_(parameter, float("nan"))
-    torch.testing.assert_close(elastic_logits(supernet, subnet, noise_images(4)), before, rtol=0, atol=0)
+    torch.testing.assert_close(
+        elastic_logits(supernet, subnet, noise_images(4)), before, rtol=0, atol=0
+    )
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
@@ -159,7 +179,9 @@ def test_recalibration_gives_each_sub_network_its_own_statistics():
 def test_a_deployed_sub_network_computes_what_the_elastic_one_does(name: str):
     supernet, images, calibration = fresh(name), noise_images(40, 1), noise_images(64, 2)
     with torch.no_grad():
-        for parameter in supernet.parameters():  # nothing at its neutral start: norms, biases, kernel transformations
+        for parameter in (
+            supernet.parameters()
+        ):  # nothing at its neutral start: norms, biases, kernel transformations
             parameter.add_(0.1 * torch.randn_like(parameter))
     for subnet in subnets(name, 3):
         recalibrate(supernet, subnet, calibration)
@@ -180,7 +202,7 @@ def test_logits_do_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch):
     subnet = extremes(network("fmnist-vit").choices())[0]
     ready = deployed(fresh("fmnist-vit"), subnet, noise_images(1))
     whole = logits(ready, noise_images(7))
-    monkeypatch.setattr("cimbo.supernets.measure.BATCH", 3)
+    monkeypatch.setattr("cimbo.supernets.measurement.BATCH", 3)
     torch.testing.assert_close(logits(ready, noise_images(7)), whole, rtol=1e-5, atol=1e-6)
 
 
@@ -193,14 +215,21 @@ def textures(n: int, seed: int) -> Images:
     labels = rng.integers(0, 5, n).astype(np.uint8)
     stripes = np.broadcast_to((np.arange(28) // 2 % 2)[:, None], (28, 28))
     patterns = np.stack([0 * stripes, 0 * stripes + 1, stripes, stripes.T, stripes ^ stripes.T])
-    return Images((patterns[labels] * 180 + rng.integers(0, 60, (n, 28, 28))).astype(np.uint8), labels)
+    return Images(
+        (patterns[labels] * 180 + rng.integers(0, 60, (n, 28, 28))).astype(np.uint8), labels
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_short_training_teaches_every_sub_network(name: str):
     choices, images, unseen = network(name).choices(), textures(256, 0), textures(100, 1)
     torch.manual_seed(0)
-    *_, last = train(SUPERNETS[name](), choices, images, Recipe(epochs=5, batch=32, learning_rate=4e-3, average=0.8))
+    *_, last = train(
+        SUPERNETS[name](),
+        choices,
+        images,
+        Recipe(epochs=5, batch=32, learning_rate=4e-3, average=0.8),
+    )
     assert last.epoch == 5
     for subnet in subnets(name, 2):
         assert accuracy(last.network, subnet, unseen, images) > 40  # chance is 20
@@ -211,7 +240,9 @@ def test_training_goes_one_value_below_the_search():
         searched = network(name).choices()
         gene, least = MARGIN[name]
         wider = {c.name: c.values for c in trained(name, searched)}
-        assert wider == {c.name: ((least, *c.values) if c.name == gene else c.values) for c in searched}
+        assert wider == {
+            c.name: ((least, *c.values) if c.name == gene else c.values) for c in searched
+        }
         assert least < min(wider[gene][1:])
         smallest = extremes(trained(name, searched))[1]
         assert elastic_logits(fresh(name), smallest, noise_images(2)).shape == (2, 10)
@@ -221,7 +252,9 @@ def test_training_goes_one_value_below_the_search():
 def test_the_shipped_weights_are_as_accurate_as_their_training_said(name: str):
     """And worth searching: several points lie between the largest and the smallest sub-network."""
     said = recorded(_data.path(f"supernets/{name}.safetensors"))["validation_accuracy"]["largest"]
-    largest, smallest = (ShippedAccuracy(name).measure(s) for s in extremes(network(name).choices()))
+    largest, smallest = (
+        ShippedAccuracy(name).measure(s) for s in extremes(network(name).choices())
+    )
     assert largest == pytest.approx(said, abs=0.1)
     assert largest - smallest > 3
 
@@ -234,7 +267,9 @@ def test_training_repeats_itself_and_improves():
         supernet = SUPERNETS["fmnist-vit"](depth=6)
         history = [
             (p.loss, p.network)
-            for p in train(supernet, choices, textures(96, 0), Recipe(epochs=2, batch=32, seed=seed))
+            for p in train(
+                supernet, choices, textures(96, 0), Recipe(epochs=2, batch=32, seed=seed)
+            )
         ]
         return [loss for loss, _ in history], history[-1][1].head.weight.detach().clone()
 
@@ -269,14 +304,19 @@ def test_weights_come_back_in_half_precision(name: str, tmp_path: Path):
     supernet, path = fresh(name, 3), tmp_path / "w.safetensors"
     save(supernet, path, {"supernet": name})
     again = load(name, path)
-    for (key, a), (_, b) in zip(supernet.state_dict().items(), again.state_dict().items(), strict=True):
+    for (key, a), (_, b) in zip(
+        supernet.state_dict().items(), again.state_dict().items(), strict=True
+    ):
         torch.testing.assert_close(a.half().float(), b, rtol=0, atol=0, msg=key)
     subnet = subnets(name, 1)[2]
     for n in (supernet, again):
         recalibrate(n, subnet, noise_images(32))
     images = noise_images(4)
     torch.testing.assert_close(
-        elastic_logits(supernet, subnet, images), elastic_logits(again, subnet, images), rtol=0.05, atol=0.05
+        elastic_logits(supernet, subnet, images),
+        elastic_logits(again, subnet, images),
+        rtol=0.05,
+        atol=0.05,
     )
 
 
@@ -317,7 +357,9 @@ def test_idx_files_are_read_packed_or_not_and_checked(tmp_path: Path):
         read_idx(tmp_path, "train")
 
 
-@pytest.mark.parametrize(("part", "size"), [("validation", 5000), ("calibration", 1000), ("test", 10_000)])
+@pytest.mark.parametrize(
+    ("part", "size"), [("validation", 5000), ("calibration", 1000), ("test", 10_000)]
+)
 def test_shipped_images(part: str, size: int):
     images = shipped(part)
     assert images.pixels.shape == (size, 28, 28)
@@ -328,7 +370,10 @@ def test_shipped_images(part: str, size: int):
 
 
 def test_images_of_the_search_are_not_those_of_the_calibration_or_the_test():
-    seen = {part: {image.tobytes() for image in shipped(part).pixels} for part in ("validation", "calibration", "test")}
+    seen = {
+        part: {image.tobytes() for image in shipped(part).pixels}
+        for part in ("validation", "calibration", "test")
+    }
     assert not seen["validation"] & seen["test"]
     assert not seen["validation"] & seen["calibration"]
 

@@ -1,0 +1,23 @@
+"""From a front to a decision: what limits a design, what the next mm2 buys, who was beaten, how sure the front is, and one
+chip for several networks.
+
+Everything here is computed by cimbo's own chip model from what a study recorded; nothing is measured again.
+"""
+
+from cimbo.analysis.neighbours import Neighbour, beaten, one_step
+from cimbo.analysis.portfolio import Portfolio, serve
+from cimbo.analysis.robustness import Errors, chances
+from cimbo.analysis.shadow_prices import Price, bottleneck, prices
+
+__all__ = [
+    "Errors",
+    "Neighbour",
+    "Portfolio",
+    "Price",
+    "beaten",
+    "bottleneck",
+    "chances",
+    "one_step",
+    "prices",
+    "serve",
+]

@@ -1,0 +1,57 @@
+"""A network on a chip, as the chip model takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo import hardware
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.hardware import DEFAULTS
+from cimbo.problem.space import Choice, SearchSpace
+from cimbo.workloads.layers import Workload
+
+Array = NDArray[np.float64]
+COSTS = ("latency_ms", "energy_uj", "area_mm2")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """``workload`` on ``chip``, whose genes the study may choose among ``choices``; those of ``kept`` stay, as accuracy
+    depends on them."""
+
+    workload: Workload
+    chip: Mapping[str, Any]
+    choices: Sequence[Choice]
+    kept: frozenset[str]
+
+    @property
+    def full(self) -> dict[str, Any]:
+        """Every gene of the chip, defaults filled in."""
+        return {**DEFAULTS, **self.chip}
+
+    def costs(self, changes: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+        """Costs and clock_ns of the chip under each of ``changes`` (n), each (n,)."""
+        full = self.full
+        return hardware.simulate_batch(self.workload, [full | dict(change) for change in changes])
+
+    def steps(self) -> Iterator[tuple[str, Any, Any]]:
+        """(gene, value now, next value below or above) for every ordered gene that accuracy does not depend on."""
+        for choice in self.choices:
+            if choice.ordered and choice.name not in self.kept:
+                now = self.full[choice.name]
+                below = [v for v in choice.values if v < now]
+                above = [v for v in choice.values if v > now]
+                yield from ((choice.name, now, value) for value in below[-1:] + above[:1])
+
+
+def place(
+    evaluator: JointEvaluator, space: SearchSpace, designs: Sequence[Mapping[str, Any]]
+) -> list[Placed]:
+    """``designs`` of a study over ``space``, as the chip model takes them."""
+    kept = evaluator.shaping()
+    return [Placed(*evaluator.placed(design), space.hardware, kept) for design in designs]

@@ -1,0 +1,100 @@
+"""Who stood next to a design, and by how much it won.
+
+Two kinds: designs that the study measured, nearest in genes; and the design itself with one gene of the chip a step further,
+whose costs are computed exactly and whose accuracy is the same, since genes that accuracy depends on stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.problem.objectives import Constraint, Problem
+from cimbo.storage import Record
+
+BEATEN, BETTER, TRADE, EQUAL, INFEASIBLE = "beaten", "better", "trade-off", "equal", "infeasible"
+Change = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """``changes``: gene -> (this design's value, the neighbour's), None where inactive. ``margins``: objective -> by how much
+    this design is better, in the objective's unit; negative where it is worse. ``broken``: constraints that it does not keep.
+    ``key`` is "" for one that was computed."""
+
+    key: str
+    changes: Mapping[str, Change]
+    metrics: Mapping[str, float]
+    margins: Mapping[str, float]
+    verdict: str
+    broken: Sequence[Constraint] = ()
+
+    @property
+    def how(self) -> str:
+        return "measured" if self.key else "computed"
+
+
+def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) -> list[Neighbour]:
+    """The ``n`` nearest measured designs that ``of`` dominates or that break a constraint, nearest first."""
+    others = [r for r in records if r.status == "done" and r.key != of.key]
+    if not others:
+        return []
+    rows = problem.space.rows([of.params, *(r.params for r in others)])
+    order = np.argsort((rows[1:] != rows[0]).sum(1), kind="stable")
+    found = [
+        _compared(problem, of, others[i].params, others[i].metrics, key=others[i].key)
+        for i in order
+    ]
+    return [neighbour for neighbour in found if neighbour.verdict in (BEATEN, INFEASIBLE)][:n]
+
+
+def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
+    """Every design one step away in a gene of the chip: what it would cost, and whether ``of`` beats it."""
+    steps = [(gene, now, to) for gene, now, to in placed.steps() if gene in of.params]
+    if not steps:
+        return []
+    costs = placed.costs([{gene: to} for gene, _, to in steps])
+    found = []
+    for i, (gene, _, to) in enumerate(steps):
+        metrics = dict(of.metrics) | {
+            name: float(costs[name][i]) for name in COSTS if name in of.metrics
+        }
+        found.append(_compared(problem, of, {**of.params, gene: to}, metrics))
+    return found
+
+
+def _compared(
+    problem: Problem,
+    of: Record,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    *,
+    key: str = "",
+) -> Neighbour:
+    names = [*dict.fromkeys([*of.params, *params])]
+    changes = {
+        n: (of.params.get(n), params.get(n)) for n in names if of.params.get(n) != params.get(n)
+    }
+    margins = {
+        o.name: o.sign * (of.metrics[o.name] - metrics[o.name])
+        for o in problem.objectives
+        if o.name in metrics and o.name in of.metrics
+    }
+    broken = [c for c in problem.constraints if not c.holds(metrics)]
+    return Neighbour(
+        key, changes, metrics, margins, _verdict(problem, metrics, list(margins.values())), broken
+    )
+
+
+def _verdict(problem: Problem, metrics: Mapping[str, float], margins: Sequence[float]) -> str:
+    if not problem.feasible(metrics):
+        return INFEASIBLE
+    if all(m == 0 for m in margins):
+        return EQUAL
+    if all(m >= 0 for m in margins):
+        return BEATEN
+    return BETTER if all(m <= 0 for m in margins) else TRADE

@@ -1,0 +1,129 @@
+"""One chip for several networks: the chip that is best in the worst case, on a weighted mean, and in regret.
+
+Regret is what a network pays for sharing: its cost on the chip over its cost on its specialist, the chip found for it alone
+under the same limits, less one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo import hardware
+from cimbo.errors import BadInput
+from cimbo.problem.space import Choice, Params, SearchSpace
+from cimbo.workloads.layers import Workload
+
+Array = NDArray[np.float64]
+Criterion = Callable[[Array], Array]  # costs (networks, chips) -> (chips,), the smaller the better
+SAMPLES = 20_000
+_STARTS, _ROUNDS = 6, 100
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """What is served, and within which limits. ``weights`` (k,) of the k ``workloads``; ``fixed`` genes of every chip."""
+
+    workloads: Sequence[Workload]
+    weights: Array
+    choices: Sequence[Choice]
+    fixed: Mapping[str, Any]
+    area_mm2: float
+    metric: str = "latency_ms"
+
+    def costs(self, chips: Sequence[Params]) -> Array:
+        """(k, n) of the metric; infinite where a chip is too large."""
+        full = [{**chip, **self.fixed} for chip in chips]
+        found = np.full((len(self.workloads), len(chips)), np.inf)
+        where = np.flatnonzero(hardware.area_mm2(full) <= self.area_mm2)
+        if len(where):
+            fitting = [full[i] for i in where]
+            for row, workload in zip(found, self.workloads, strict=True):
+                row[where] = hardware.simulate_batch(workload, fitting)[self.metric]
+        return found
+
+
+@dataclass(frozen=True)
+class Served:
+    """``chip`` is the best found by ``criterion``; ``costs`` and ``regrets`` (k,) of each network on it."""
+
+    criterion: str
+    chip: Params
+    area_mm2: float
+    costs: Array
+    regrets: Array
+
+
+def serve(asked: Portfolio, *, samples: int = SAMPLES, seed: int = 0) -> list[Served]:
+    """Chips by worst case, weighted mean and regret, then every network's specialist.
+
+    Chips are sampled and the best six then improved gene by gene until no single gene helps: local optima, the same for
+    equal seeds. Raises BadInput when no sampled chip is within the area.
+    """
+    space = SearchSpace(hardware=[c for c in asked.choices if c.name not in asked.fixed])
+    chips = space.sobol(samples, seed)
+    costs = asked.costs(chips)
+    if not np.isfinite(costs).any():
+        raise BadInput("--area", f"no chip is within {asked.area_mm2:g} mm2", "allow more")
+    every: list[Criterion] = [partial(_one, k=k) for k in range(len(costs))]
+    weights = asked.weights[:, None] / asked.weights.sum()
+    criteria: dict[str, Criterion] = {
+        "worst case": _worst,
+        "weighted mean": lambda c: (weights * c).sum(0),
+    }
+    pool = [
+        chip
+        for criterion in (*every, *criteria.values())
+        for chip in _descents(asked, space, (chips, costs), criterion)
+    ]
+    best = asked.costs(pool).min(1)
+    criteria["regret"] = lambda c: (c / best[:, None]).max(0)
+    pool += _descents(asked, space, (pool, asked.costs(pool)), criteria["regret"])
+    # A chip found for one purpose may serve another better than the one its own search ended at.
+    costs = asked.costs(pool)
+    criteria |= {
+        f"specialist of {w.name}": only for w, only in zip(asked.workloads, every, strict=True)
+    }
+    chosen = {name: pool[int(np.argmin(criterion(costs)))] for name, criterion in criteria.items()}
+    return [_served(asked, name, chip, costs.min(1)) for name, chip in chosen.items()]
+
+
+def _one(costs: Array, *, k: int) -> Array:
+    return costs[k]
+
+
+def _worst(costs: Array) -> Array:
+    return np.asarray(costs.max(0))
+
+
+def _descents(
+    asked: Portfolio, space: SearchSpace, sampled: tuple[list[Params], Array], criterion: Criterion
+) -> list[Params]:
+    """From each of the best sampled chips to one that no change of a single gene improves."""
+    chips, values = sampled[0], criterion(sampled[1])
+    starts = np.argsort(values, kind="stable")[:_STARTS]
+    return [_descend(asked, space, (chips[i], float(values[i])), criterion) for i in starts]
+
+
+def _descend(
+    asked: Portfolio, space: SearchSpace, start: tuple[Params, float], criterion: Criterion
+) -> Params:
+    best, value = start
+    for _ in range(_ROUNDS):
+        steps = [{**best, c.name: v} for c in space.choices for v in c.values if v != best[c.name]]
+        around = criterion(asked.costs(steps))
+        if not around.min() < value:
+            break
+        best, value = steps[int(np.argmin(around))], float(around.min())
+    return best
+
+
+def _served(asked: Portfolio, name: str, chip: Params, best: Array) -> Served:
+    full = {**chip, **asked.fixed}
+    costs = asked.costs([chip])[:, 0]
+    return Served(name, full, float(hardware.area_mm2([full])[0]), costs, costs / best - 1)

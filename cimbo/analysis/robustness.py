@@ -1,0 +1,108 @@
+"""How sure is a front? Each of its designs' chance to stay on it when the figures it rests on are off.
+
+Errors are relative standard deviations. A bandwidth and the converters' energy are off by one factor for all chips, as a
+technology's constants are (log-normal: exp of a normal number); each accuracy is off on its own, but designs whose accuracy
+is one measurement share its error. Costs are simulated again with the wrong bandwidths; energy is linear in what a conversion
+takes, so that part is scaled. A measured cost changes by the factor by which the simulated one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo import hardware
+from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.problem.objectives import Problem
+from cimbo.problem.pareto import non_dominated
+from cimbo.storage import Record
+
+Array = NDArray[np.float64]
+_BANDWIDTHS = ("dram_bw", "buffer_bw", "noc_bw")
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Relative standard deviations of each bandwidth, of the energy a conversion takes, and of a measured accuracy."""
+
+    bandwidth: float = 0.2
+    adc_energy: float = 0.3
+    accuracy: float = 0.005
+
+
+def chances(
+    problem: Problem,
+    records: Sequence[Record],
+    placed: Sequence[Placed],
+    errors: Errors,
+    *,
+    draws: int,
+    seed: int,
+) -> Array:
+    """(n,) share of ``draws`` in which each of the n verified ``records`` is feasible and not dominated by any other.
+
+    ``placed``: the n designs as the chip model takes them. Equal seeds give equal draws.
+    """
+    rng = np.random.default_rng(seed)
+    sharing = _sharing(problem, records, placed)
+    base = _simulated(placed, np.ones(3), 1.0)
+    kept = np.zeros(len(records))
+    for _ in range(draws):
+        widths, adc = (
+            np.exp(rng.normal(0, errors.bandwidth, 3)),
+            float(np.exp(rng.normal(0, errors.adc_energy))),
+        )
+        wrong = 1 + rng.normal(0, errors.accuracy, sharing.max() + 1)[sharing]
+        now = _simulated(placed, widths, adc)
+        metrics = [
+            {k: v * _factor(k, i, (base, now), wrong) for k, v in r.metrics.items()}
+            for i, r in enumerate(records)
+        ]
+        kept += _on_front(problem, metrics)
+    return kept / draws
+
+
+def _sharing(
+    problem: Problem, records: Sequence[Record], placed: Sequence[Placed]
+) -> NDArray[np.intp]:
+    """(n,) number of the accuracy measurement that each design stands on."""
+    genes = {c.name for c in problem.space.architecture}
+    keys = [
+        problem.space.key(r.params, genes | p.kept) for r, p in zip(records, placed, strict=True)
+    ]
+    return np.unique(keys, return_inverse=True)[1]
+
+
+def _simulated(placed: Sequence[Placed], widths: Array, adc: float) -> dict[str, Array]:
+    """Costs (n,) with every bandwidth times its factor and conversions times ``adc``."""
+    chips = [p.full for p in placed]
+    for chip in chips:
+        for gene, factor in zip(_BANDWIDTHS, widths, strict=True):
+            chip[gene] = max(1, round(chip[gene] * factor))
+    answer = hardware.simulate_batch([p.workload for p in placed], chips)
+    return {name: np.asarray(answer[name]) for name in COSTS} | {
+        "energy_uj": answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"],
+        # What bandwidth costs in area is drawn, and does not change because it delivers less.
+        "area_mm2": np.asarray(hardware.area_mm2([p.full for p in placed])),
+    }
+
+
+def _factor(
+    metric: str, i: int, costs: tuple[dict[str, Array], dict[str, Array]], wrong: Array
+) -> float:
+    if metric == "accuracy":
+        return float(wrong[i])
+    base, now = costs
+    return float(now[metric][i] / base[metric][i]) if metric in base else 1.0
+
+
+def _on_front(problem: Problem, metrics: Sequence[dict[str, float]]) -> NDArray[np.bool_]:
+    feasible = np.array([problem.feasible(m) for m in metrics])
+    front = np.zeros(len(metrics), bool)
+    where = np.flatnonzero(feasible)
+    if len(where):
+        front[where] = non_dominated(problem.scores([metrics[i] for i in where.tolist()]))
+    return front

@@ -1,0 +1,141 @@
+"""Shadow prices: what one unit more of a resource changes in latency, energy and area, by exact re-simulation.
+
+Genes are steps, so a price is the change over the next listed value divided by the units that step adds: mm2 of area, GB/s of
+a bandwidth, bits of the converters. Where a gene is not searched or
+stands at its last value, the step goes beyond the list: to twice the bandwidth, or one bit more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.problem.space import Choice
+
+BANDWIDTHS = {"dram_bw": "DRAM GB/s", "buffer_bw": "buffer GB/s", "noc_bw": "NoC GB/s"}
+AREA, BIT = "mm2", "ADC bit"
+
+
+@dataclass(frozen=True)
+class Price:
+    """``amount`` units of ``resource`` come with ``gene`` from ``start`` to ``to``; each unit changes the costs by so much.
+
+    A negative change is a saving. ``beyond``: ``to`` is larger than any listed value.
+    """
+
+    resource: str
+    gene: str
+    start: Any
+    to: Any
+    amount: float
+    latency_ms: float
+    energy_uj: float
+    area_mm2: float
+    beyond: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        values = asdict(self)
+        return {
+            "resource": values.pop("resource"),
+            "gene": values.pop("gene"),
+            "from": values.pop("start"),
+            **values,
+        }
+
+
+def prices(placed: Placed) -> list[Price]:
+    """The price of each bandwidth, of a bit of the converters, and of area where it buys most latency and most energy."""
+    return [*_bandwidths(placed), *_bits(placed), *_area(placed)]
+
+
+def _bandwidths(placed: Placed) -> list[Price]:
+    found = []
+    for gene, resource in BANDWIDTHS.items():
+        now = placed.full[gene]
+        to, beyond = _next(placed.choices, gene, now, 2 * now)
+        costs = placed.costs([{}, {gene: to}])
+        # bit/cycle over 8 bit/byte and ns/cycle is GB/s
+        amount = (to - now) / 8 / float(costs["clock_ns"][0])
+        found.append(_price((resource, gene, now, to), amount, costs, beyond=beyond))
+    return found
+
+
+def _bits(placed: Placed) -> list[Price]:
+    if placed.full["array"] == "digital_sram":
+        return []
+    now = placed.full["adc_bits"]
+    to, beyond = _next(placed.choices, "adc_bits", now, now + 1)
+    costs = placed.costs([{}, {"adc_bits": to}])
+    return [_price((BIT, "adc_bits", now, to), float(to - now), costs, beyond=beyond)]
+
+
+def _area(placed: Placed) -> list[Price]:
+    """Of all single steps that add area, the one that saves most latency a mm2, and the one that saves most energy."""
+    steps = list(placed.steps())
+    costs = placed.costs([{}, *({gene: to} for gene, _, to in steps)])
+    every = []
+    for i, (gene, now, to) in enumerate(steps, 1):
+        added = float(costs["area_mm2"][i] - costs["area_mm2"][0])
+        if added > 1e-9:
+            pair = {name: costs[name][[0, i]] for name in COSTS}
+            every.append(_price((AREA, gene, now, to), added, pair))
+    best = [min(every, key=lambda p, m=metric: getattr(p, m)) for metric in COSTS[:2] if every]  # type: ignore[misc]
+    saving = [p for p, metric in zip(best, COSTS, strict=False) if getattr(p, metric) < 0]
+    return list(dict.fromkeys(saving))
+
+
+def _next(choices: Sequence[Choice], gene: str, now: Any, otherwise: Any) -> tuple[Any, bool]:
+    listed = [v for c in choices if c.name == gene for v in c.values if v > now]
+    return (listed[0], False) if listed else (otherwise, True)
+
+
+def _price(
+    what: tuple[str, str, Any, Any],
+    amount: float,
+    costs: Mapping[str, Any],
+    *,
+    beyond: bool = False,
+) -> Price:
+    latency, energy, area = (float(costs[name][1] - costs[name][0]) / amount for name in COSTS)
+    return Price(*what, amount, latency, energy, area, beyond)
+
+
+def bottleneck(
+    explained: Mapping[str, Any], chip: Mapping[str, Any], choices: Sequence[Choice] = ()
+) -> dict[str, Any]:
+    """The slowest layer, and the interface or unit that most of the time waits for, of what ``hardware.explain`` said.
+
+    ``genes``: those that widen it; with ``choices`` only those that another of their values still widens.
+    """
+    layer = max(explained["layers"], key=lambda each: each["latency_ms"])
+    bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])
+    name, genes = _INTERFACES[bound]
+    if bound == "weight load":
+        genes = ("dram_bw",) if chip["dram_bw"] <= chip["buffer_bw"] else ("buffer_bw",)
+    return {
+        "layer": layer["name"],
+        "layer_share": layer["time_share"],
+        "layer_bound": layer["bound"],
+        "interface": name,
+        "bound": bound,
+        "share": milliseconds / explained["latency_ms"],
+        "genes": [gene for gene in genes if not choices or _wider(gene, chip, choices)],
+    }
+
+
+def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> bool:
+    """Whether ``gene`` may still go where it widens: up, but for the columns that share a converter."""
+    values = [v for c in choices if c.name == gene for v in c.values]
+    return any(v < chip[gene] if gene == "columns_per_adc" else v > chip[gene] for v in values)
+
+
+_INTERFACES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "compute": ("arrays and their converters", ("columns_per_adc", "pes", "macros_per_pe")),
+    "weight load": ("DRAM or buffer to the arrays, weights", ("dram_bw",)),
+    "DRAM": ("DRAM to the buffer, activations", ("dram_bw", "buffer_mb")),
+    "buffer": ("buffer to the arrays, activations", ("buffer_bw",)),
+    "NoC": ("network between the processing elements", ("noc_bw",)),
+    "vector": ("vector unit", ("vector_lanes",)),
+}

@@ -1,0 +1,48 @@
+"""Search methods side by side at equal budget. A method is a class of two methods (see ``peer``), one small file each.
+
+``ONES`` lists them by name; what a method needs is imported when it starts, so that those that are not installed cost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from cimbo.benchmarking.method import Peer, Task
+from cimbo.errors import BadInput
+
+#: name -> (module, class, what the table says of it)
+ONES = {
+    "random": ("chance", "Random", "uniformly random designs"),
+    "nsga2": ("nsga2", "Nsga2", "pymoo's NSGA-II, population 20"),
+    "tpe": ("with_optuna", "Tpe", "Optuna's multi-objective TPE"),
+    "gp-sampler": ("with_optuna", "GpSampler", "Optuna's GPSampler"),
+    "linas": ("linas", "Linas", "NSGA-II on XGBoost predictors with verification"),
+    "botorch": (
+        "with_botorch",
+        "MixedAlternating",
+        "SingleTaskGP, qLogNEHVI, optimize_acqf_mixed_alternating",
+    ),
+    "cimbo": ("own", "Cimbo", "this package"),
+}
+QUICK = (
+    "random",
+    "nsga2",
+    "tpe",
+    "linas",
+    "cimbo",
+)  # the others take seconds to minutes a proposal
+
+
+def start(name: str, task: Task) -> Peer:
+    """The method ``name``, ready to be asked. Raises BadInput when it is unknown or what it needs is not installed."""
+    if name not in ONES:
+        raise BadInput(f"method {name!r}", "is unknown", f"use one of {', '.join(ONES)}")
+    module, kind, _ = ONES[name]
+    try:
+        peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)
+    except ImportError as error:
+        todo = f"pip install 'cimbo[peers]', or leave {name} out of the methods"
+        raise BadInput(
+            f"method {name}", f"needs {error.name}, which is not installed", todo
+        ) from None
+    return peer

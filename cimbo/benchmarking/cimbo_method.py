@@ -1,0 +1,25 @@
+"""cimbo itself, asked as anyone would ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cimbo.benchmarking.method import Measured, Task
+from cimbo.problem.space import Params
+from cimbo.study.study import Study
+
+
+class Cimbo:
+    """A study in memory."""
+
+    def __init__(self, task: Task) -> None:
+        p = task.problem
+        self._study = Study.open(None, p.space, p.objectives, p.constraints, seed=task.seed)
+        self._guidance = task.guidance
+
+    def ask(self, n: int) -> list[Params]:
+        return [c.params for c in self._study.ask(n, guidance=self._guidance)]
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        for design, metrics in zip(designs, measured, strict=True):
+            self._study.tell(design, metrics)

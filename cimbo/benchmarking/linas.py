@@ -1,0 +1,73 @@
+"""A search in the manner of DyNAS-T's LINAS: an evolutionary search on predictors, its best verified, and again.
+
+(Cummings et al. 2022, "A Hardware-Aware Framework for Accelerating Neural Architecture Search Across Modalities": random
+designs first, a predictor an objective, NSGA-II on the predictors, the best of its last population measured.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import predictors
+from cimbo.benchmarking.method import Array, Measured, Task
+from cimbo.benchmarking.random_search import Random
+from cimbo.optimizer import evolution
+from cimbo.optimizer.surrogates import Inputs, View, targets
+from cimbo.problem.space import Params, Rows
+
+FIRST = 20  # random designs
+EFFORT = evolution.Effort(population=100, generations=50)
+
+
+class Linas:
+    """XGBoost on the genes; the predicted mean decides."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._space = task, task.problem.space
+        self._chance, self._rng = Random(task), np.random.default_rng([task.seed, 1])
+        self._known: list[tuple[Params, dict[str, float]]] = []
+        self._seen: set[bytes] = set()
+
+    def ask(self, n: int) -> list[Params]:
+        if len(self._known) < FIRST:
+            return self._chance.ask(n)
+        known = self._space.rows([d for d, _ in self._known])
+        rows = evolution.search(
+            self._space,
+            self._score(known),
+            known,
+            rng=self._rng,
+            effort=EFFORT,
+            pin=lambda rows: rows,
+        )
+        fresh = [r for r in rows if r.tobytes() not in self._seen][:n]
+        return self._space.designs(np.stack(fresh)) if fresh else self._chance.ask(n)
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        self._seen |= {r.tobytes() for r in self._space.rows(designs)}
+        self._known += [
+            (d, dict(m)) for d, m in zip(designs, measured, strict=True) if m is not None
+        ]
+
+    def _score(self, known: Rows) -> evolution.Score:
+        """Predicted objectives, to be maximised, and constraint violations."""
+        problem, view = self._task.problem, View()
+        table = Inputs(self._space, known).table(view)
+        models = {}
+        for metric in targets(problem):
+            y = np.array([m[metric] for _, m in self._known])
+            models[metric] = predictors.fit(
+                table, y, view.schema(self._space, metric, log=False), "xgboost"
+            )
+
+        def score(rows: Rows) -> tuple[Array, Array]:
+            inputs = Inputs(self._space, rows).table(view)
+            mean = {metric: model.predict(inputs).mean for metric, model in models.items()}
+            broken = [np.maximum(c.violation(mean[c.metric]), 0) for c in problem.constraints]
+            return np.stack([o.sign * mean[o.name] for o in problem.objectives], 1), np.sum(
+                [np.zeros(len(rows)), *broken], 0
+            )
+
+        return score

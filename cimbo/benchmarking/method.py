@@ -1,0 +1,51 @@
+"""What every method is told, and the two questions it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.optimizer.options import Guidance
+from cimbo.problem.objectives import Problem
+from cimbo.problem.space import Params
+
+Array = NDArray[np.float64]
+Measured = Mapping[str, float] | None  # None: the evaluation failed
+
+
+@dataclass(frozen=True)
+class Task:
+    """The problem (with a reference for every objective), the seed, and what cimbo may know beyond the evaluations."""
+
+    problem: Problem
+    seed: int = 0
+    guidance: Guidance = field(default_factory=Guidance)
+
+    @property
+    def reference(self) -> Array:
+        """(m,), to be maximised."""
+        reference = self.problem.reference()
+        assert reference is not None
+        return reference
+
+    def violations(self, metrics: Mapping[str, float]) -> list[float]:
+        """How far each constraint is broken, in the metric's unit; 0 or less where it holds."""
+        return [
+            float(c.violation(np.array([metrics[c.metric]]))[0]) for c in self.problem.constraints
+        ]
+
+
+class Peer(Protocol):
+    """A search method, asked and told in turn."""
+
+    def ask(self, n: int) -> list[Params]:
+        """1 to ``n`` designs to evaluate next; none when there are no more."""
+        ...
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """What the designs of the last ``ask`` measured, in its order."""
+        ...

@@ -1,0 +1,93 @@
+"""Optuna's samplers, asked and told."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+
+from cimbo.benchmarking.method import Measured, Task
+from cimbo.problem.space import Choice, Params, SearchSpace
+
+BROKEN = "violations"
+
+
+class _Optuna:
+    """A study of Optuna's in memory; a failed evaluation is a failed trial."""
+
+    def __init__(self, task: Task, sampler: Any, *, conditional: bool) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        directions = [
+            "maximize" if o.goal == "max" else "minimize" for o in task.problem.objectives
+        ]
+        self._task, self._conditional = task, conditional
+        self._study = optuna.create_study(directions=directions, sampler=sampler)
+        self._trials: list[Any] = []
+
+    def ask(self, n: int) -> list[Params]:
+        self._trials = [self._study.ask() for _ in range(n)]
+        return [
+            _design(trial, self._task.problem.space, conditional=self._conditional)
+            for trial in self._trials
+        ]
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        for trial, metrics in zip(self._trials, measured, strict=True):
+            if metrics is None:
+                self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                continue
+            trial.set_user_attr(BROKEN, self._task.violations(metrics))
+            self._study.tell(trial, [metrics[o.name] for o in self._task.problem.objectives])
+
+
+class Tpe(_Optuna):
+    """The tree-structured Parzen estimator; a gene is suggested only where it is active."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(
+            task, optuna.samplers.TPESampler(seed=task.seed, **_constrained(task)), conditional=True
+        )
+
+
+class GpSampler(_Optuna):
+    """The Gaussian-process sampler; it needs every gene in every trial."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(
+            task, optuna.samplers.GPSampler(seed=task.seed, **_constrained(task)), conditional=False
+        )
+
+
+def _constrained(task: Task) -> dict[str, Any]:
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    return (
+        {"constraints_func": lambda trial: trial.user_attrs[BROKEN]}
+        if task.problem.constraints
+        else {}
+    )
+
+
+def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
+    found: Params = {}
+    # A gene's gates are suggested before it: asked again, Optuna gives the same value.
+    for choice in space.choices:
+        if not conditional or _active(trial, space, choice):
+            found[choice.name] = _suggest(trial, choice)
+    return space.canonical(found)
+
+
+def _active(trial: Any, space: SearchSpace, choice: Choice) -> bool:
+    gates = [
+        (space.choices[space.column[name]], values) for name, values in choice.active_if.items()
+    ]
+    return all(
+        _active(trial, space, gate) and _suggest(trial, gate) in values for gate, values in gates
+    )
+
+
+def _suggest(trial: Any, choice: Choice) -> Any:
+    if not choice.ordered:
+        return trial.suggest_categorical(choice.name, choice.values)
+    return choice.values[trial.suggest_int(choice.name, 0, len(choice.values) - 1)]

@@ -1,0 +1,28 @@
+"""Uniformly random designs, none twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cimbo.benchmarking.method import Measured, Task
+from cimbo.problem.space import Params
+
+
+class Random:
+    """Every gene uniform."""
+
+    def __init__(self, task: Task) -> None:
+        self._space, self._rng = task.problem.space, np.random.default_rng(task.seed)
+        self._seen: set[bytes] = set()
+
+    def ask(self, n: int) -> list[Params]:
+        rows = self._space.random_rows(20 * n, self._rng)
+        fresh = [
+            r for r in rows if r.tobytes() not in self._seen and not self._seen.add(r.tobytes())
+        ]  # type: ignore[func-returns-value]
+        return self._space.designs(np.stack(fresh[:n])) if fresh else []
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Nothing is learned."""

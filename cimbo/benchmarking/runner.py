@@ -1,0 +1,88 @@
+"""Methods run side by side, and what came of it: the hypervolume after every evaluation, with the spread over seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.benchmarking.method import Array, Measured, Peer
+from cimbo.problem.objectives import Problem
+from cimbo.problem.pareto import hypervolume
+from cimbo.problem.space import Params
+
+#: designs -> what each measured
+Measure = Callable[[list[Params]], Sequence[Measured]]
+#: metrics of feasible designs -> hypervolume
+Volume = Callable[[Sequence[Mapping[str, float]]], float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method, one seed. ``measured``: every evaluation in order. overhead_s: the method's CPU seconds an evaluation."""
+
+    method: str
+    seed: int
+    measured: list[Measured]
+    overhead_s: float
+
+
+@dataclass(frozen=True)
+class Band:
+    """Anytime hypervolume of one method over its seeds, after ``at`` evaluations: median, least and largest, each (k,)."""
+
+    method: str
+    at: Array
+    median: Array
+    low: Array
+    high: Array
+
+
+def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Measured], float]:
+    """Evaluations of ``peer`` until ``budget`` are made, and its own CPU seconds an evaluation. Repeated designs count."""
+    measured: list[Measured] = []
+    spent = 0.0
+    while len(measured) < budget:
+        start = time.process_time()
+        designs = peer.ask(min(batch, budget - len(measured)))
+        spent += time.process_time() - start
+        if not designs:
+            break
+        answers = measure(designs)
+        start = time.process_time()
+        peer.tell(designs, answers)
+        spent += time.process_time() - start
+        measured += answers
+    return measured, spent / max(len(measured), 1)
+
+
+def natural(problem: Problem) -> Volume:
+    """Hypervolume in natural units above the problem's references."""
+    reference = problem.reference()
+    assert reference is not None
+    return lambda metrics: hypervolume(problem.scores(metrics), reference) if metrics else 0.0
+
+
+def anytime(run: Run, problem: Problem, volume: Volume, at: Sequence[int]) -> Array:
+    """(k,) hypervolume of the feasible designs among the first ``at`` evaluations."""
+    return np.array(
+        [volume([m for m in run.measured[:n] if m is not None and problem.feasible(m)]) for n in at]
+    )
+
+
+def bands(runs: Sequence[Run], problem: Problem, volume: Volume, at: Sequence[int]) -> list[Band]:
+    """A band for each method, in the order of the runs."""
+    found = []
+    for method in dict.fromkeys(r.method for r in runs):
+        curves = np.stack([anytime(r, problem, volume, at) for r in runs if r.method == method])
+        found.append(
+            Band(method, np.array(at, float), np.median(curves, 0), curves.min(0), curves.max(0))
+        )
+    return found
+
+
+def checkpoints(budget: int) -> list[int]:
+    """About forty numbers of evaluations, the last of them ``budget``."""
+    return sorted({*range(max(budget // 40, 1), budget, max(budget // 40, 1)), budget})

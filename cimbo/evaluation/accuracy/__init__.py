@@ -1,0 +1,1 @@
+"""Where accuracies come from: shipped super-networks, a user's checkpoint, published measurements."""

@@ -1,0 +1,213 @@
+"""Accuracy of a user's own checkpoint on a user's own images: real, resumable, on a subset with its confidence interval."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cimbo.errors import BadInput
+from cimbo.supernets import array_errors, imagenet
+from cimbo.supernets.elastic import ArrayEffect, set_effect
+from cimbo.supernets.imagenet import Arrays, Folder, prepared
+from cimbo.supernets.measurement_log import Tally, wilson
+from cimbo.supernets.ofa import BatchNorm
+from cimbo.supernets.published_weights import FORMATS, elastic
+
+#: What the genes of these networks begin with; all others are of the chip.
+SUBNET = ("resolution", "depth", "width", "kernel", "expand", "heads", "ffn")
+
+
+@dataclass(frozen=True)
+class CheckpointAccuracy:
+    """Top-1 accuracy in percent of sub-networks of ``weights`` on the images of ``data``.
+
+    ``images`` of them, drawn once with ``seed``, serve the search ("validation"), ``test_images`` others the end ("test").
+    Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
+    ``normalise``: "imagenet" or "half" (mean and deviation 0.5, as ViT-B of Google wants). Batches already answered are
+    read from ``cache``, a file that several processes share. Of the chip, the arrays act on the
+    accuracy, as noise of the size that they cause (:class:`cimbo.supernets.array_errors.ProductNoise`).
+    Raises BadInput for options that cannot be used.
+    """
+
+    network: str
+    weights: str
+    data: str
+    images: int = 2000
+    test_images: int = 10_000
+    calibration: int = 256
+    batch: int = 16
+    seed: int = 0
+    normalise: str = "imagenet"
+    cache: str = "imagenet-cache.jsonl"
+    genes: tuple[str, ...] = array_errors.GENES
+
+    def __post_init__(self) -> None:
+        for name in ("images", "test_images", "calibration", "batch"):
+            if getattr(self, name) < 1:
+                raise BadInput(
+                    f"network.options.{name}",
+                    f"is {getattr(self, name)}",
+                    "give a number of at least 1",
+                )
+        if self.normalise not in imagenet.MEANS:
+            raise BadInput(
+                "network.options.normalise",
+                f"is {self.normalise!r}",
+                f"use {' or '.join(imagenet.MEANS)}",
+            )
+        if self.network not in FORMATS:
+            raise BadInput(
+                "--weights",
+                f"{self.network} has no loader",
+                f"use a network among {', '.join(FORMATS)}",
+            )
+        if not Path(self.weights).is_file():
+            raise BadInput(self.weights, "is no file", "name the checkpoint with --weights")
+        if not Path(self.data).is_dir():
+            raise BadInput(self.data, "is no folder", "name the images with --data")
+
+    def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
+        """Accuracy of ``design`` on the images of ``part``; an interrupted one goes on from its last batch."""
+        index, tally, key = self.parts[part], Tally(Path(self.cache)), self._key(design, part)
+        done, ready = tally.known(key), False
+        for start in range(0, len(index), self.batch):
+            if start in done:
+                continue
+            if not ready:
+                self._calibrate(design)
+                ready = True
+            chosen = index[start : start + self.batch]
+            right = self._right(design, chosen, f"{part} {start}")
+            tally.add(key, start, right, len(chosen))
+            done[start] = (right, len(chosen))
+        return 100 * sum(r for r, _ in done.values()) / sum(n for _, n in done.values())
+
+    def interval(self, accuracy: float, part: str = "validation") -> tuple[float, float]:
+        """95 % confidence interval of an accuracy measured on the images of ``part`` (Wilson's score interval)."""
+        count = len(self.parts[part])
+        return wilson(accuracy / 100 * count, count)
+
+    @cached_property
+    def parts(self) -> dict[str, NDArray[np.int64]]:
+        """Numbers of the images of "validation" and "test": drawn once, and disjoint."""
+        count = len(self._source.labels)
+        order = np.random.default_rng(self.seed).permutation(count)
+        if count < self.images + 1:
+            raise BadInput(
+                self.data,
+                f"has {count} images",
+                f"give more than the {self.images} that the search uses",
+            )
+        return {
+            "validation": order[: self.images],
+            "test": order[self.images :][: self.test_images],
+        }  # never empty
+
+    # ---- how ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _module(self) -> nn.Module:
+        return _loaded(self.network, self.weights)
+
+    @cached_property
+    def _source(self) -> Folder | Arrays:
+        root = Path(self.data)
+        return imagenet.source(
+            root / "val" if (root / "val").is_dir() else root, _classes(self._module)
+        )
+
+    @cached_property
+    def _calibration(self) -> tuple[Folder | Arrays, NDArray[np.int64]]:
+        """Images without need of a label: of the training set, else those that serve neither search nor test."""
+        train = Path(self.data) / "train"
+        images = imagenet.source(train, _classes(self._module)) if train.is_dir() else self._source
+        order = np.random.default_rng(self.seed).permutation(len(images.labels))
+        spare = order if train.is_dir() else order[self.images + self.test_images :]
+        # Few images: those of the test then set the statistics as well, never those of the search.
+        spare = spare if len(spare) >= min(self.calibration, 32) else order[self.images :]
+        return images, spare[: self.calibration]
+
+    @torch.inference_mode()
+    def _calibrate(self, design: Mapping[str, Any]) -> None:
+        norms = [m for m in self._module.modules() if isinstance(m, BatchNorm)]
+        if not norms:
+            return
+        set_effect(self._module, None)
+        images, index = self._calibration
+        for norm in norms:
+            norm.found = []
+        for start in range(0, len(index), self.batch):
+            self._module(self._pixels(images, index[start : start + self.batch], design), design)
+        for norm in norms:
+            norm.settle()
+
+    @torch.inference_mode()
+    def _right(self, design: Mapping[str, Any], index: NDArray[np.int64], about: str) -> int:
+        """How many of the images are told right; the chip's noise depends on which they are, not on what was run before."""
+        seed = int.from_bytes(hashlib.blake2b(about.encode(), digest_size=4).digest(), "big")
+        set_effect(self._module, converters(design, seed))
+        logits = self._module(self._pixels(self._source, index, design), design)
+        return int((logits.argmax(1).numpy() == self._source.labels[index]).sum())
+
+    def _pixels(
+        self, images: Folder | Arrays, index: NDArray[np.int64], design: Mapping[str, Any]
+    ) -> Tensor:
+        return prepared(images, index.tolist(), int(design.get("resolution", 224)), self.normalise)
+
+    def _key(self, design: Mapping[str, Any], part: str) -> str:
+        """Everything that decides the answers."""
+        chip = {g: design[g] for g in self.genes if g in design}
+        subnet = {k: v for k, v in design.items() if k.split("_")[0] in SUBNET}
+        about = [
+            _digest(self.weights),
+            str(Path(self.data).resolve()),
+            part,
+            self.seed,
+            self.images,
+            self.test_images,
+            self.calibration,
+            self.batch,
+            self.normalise,
+            sorted(chip.items()),
+            sorted(subnet.items()),
+        ]
+        return hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "parts"}
+
+
+def converters(chip: Mapping[str, Any], seed: int) -> ArrayEffect | None:
+    """The noise that the arrays of ``chip`` add to a product, drawn from ``seed``; a digital one adds nothing."""
+    analog = array_errors.arrays(chip, 0)
+    return (
+        array_errors.ProductNoise(analog, torch.Generator().manual_seed(seed)) if analog else None
+    )
+
+
+@cache
+def _loaded(network: str, weights: str) -> nn.Module:
+    """Once a process; workers of the engine stay alive between evaluations."""
+    return elastic(network, Path(weights))
+
+
+@cache
+def _digest(weights: str) -> str:
+    with Path(weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _classes(module: nn.Module) -> int:
+    return next(
+        len(p) for n, p in module.named_parameters() if n in ("head.bias", "classifier.linear.bias")
+    )

@@ -1,0 +1,241 @@
+"""The real evaluation of a joint design: its accuracy measured, its chip simulated."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo import hardware
+from cimbo.errors import BadInput
+from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.simulators import Simulator, simulator
+from cimbo.plugins import Accuracy, find
+from cimbo.problem.space import Params
+from cimbo.workloads import Network, network
+from cimbo.workloads.layers import Workload
+
+COSTS = ("latency_ms", "energy_uj", "area_mm2")
+METRICS = ("accuracy", *COSTS)
+KEPT = 20_000  # workloads kept in memory
+
+
+def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
+    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
+    accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint. Raises BadInput when unknown."""
+
+    def shipped(supernet: str) -> Callable[[], Accuracy]:
+        def make() -> Accuracy:
+            from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
+
+            return ShippedAccuracy(supernet)
+
+        return make
+
+    def checkpoint(**options: Any) -> Accuracy:
+        from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy  # imports torch
+
+        try:
+            return CheckpointAccuracy(**options)
+        except TypeError as error:
+            raise BadInput(
+                "network.options",
+                f"do not set up a checkpoint ({error})",
+                "see --data and --weights",
+            ) from None
+
+    built_in: dict[str, Callable[..., Accuracy]] = {
+        n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")
+    }
+    built_in |= {n: partial(published.load, n) for n in published.names()} | {
+        "checkpoint": checkpoint
+    }
+    return find("accuracy", name, built_in, options or {})
+
+
+@dataclass
+class JointEvaluator:
+    """accuracy ⊕ simulator: a flat dict of genes -> accuracy, latency_ms, energy_uj, area_mm2.
+
+    An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
+    ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
+    """
+
+    network: str
+    accuracy: str
+    simulator: str = "cimbo"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    known: dict[str, float] = field(default_factory=dict)
+    accuracy_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, design: Params) -> dict[str, float]:
+        key = self._accuracy_key(design)
+        value = self.known.get(key)
+        if value is None:
+            value = self._accuracy.measure({**self.fixed, **design})
+        return {"accuracy": value, **self._interval(value), **self.simulated(design)}
+
+    def simulated(self, design: Params) -> dict[str, float]:
+        """The costs of ``design``, by the study's simulator."""
+        costs = dict(self._simulator.simulate(self._workload(design), self._chip(design)))
+        if (
+            "area_mm2" not in costs
+        ):  # a property of the chip alone; ours where the simulator gives none
+            costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
+        return {name: float(costs[name]) for name in COSTS if name in costs}
+
+    def _interval(self, accuracy: float) -> dict[str, float]:
+        """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
+        interval = getattr(self._accuracy, "interval", None)
+        return (
+            dict(zip(("accuracy_low", "accuracy_high"), interval(accuracy), strict=True))
+            if interval
+            else {}
+        )
+
+    def check(self) -> None:
+        """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly."""
+        _ = self._family, self._simulator, self._accuracy  # the last may load a learning library
+
+    def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """An accuracy that was measured before, by whichever process."""
+        if "accuracy" in metrics:
+            self.known[self._accuracy_key(design)] = metrics["accuracy"]
+
+    def has_test(self) -> bool:
+        """Whether there are images that the search never sees."""
+        return "test" in getattr(self._accuracy, "parts", ("validation", "test"))
+
+    def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
+        """The network and the chip of ``design``, as a simulator takes them."""
+        return self._workload(design), self._chip(design)
+
+    def on_test(self, design: Mapping[str, Any]) -> float:
+        """Accuracy in percent on the test images, which the search never sees."""
+        return self._accuracy.measure({**self.fixed, **design}, "test")
+
+    def has_exact(self) -> bool:
+        """Whether the accuracy can be measured with the errors of the arrays in their exact form."""
+        return {"exact", "images"} <= signature(self._accuracy.measure).parameters.keys()
+
+    def exact_difference(self, design: Mapping[str, Any], images: int) -> float:
+        """By how many points the exact form of the arrays' errors changes the accuracy on the first ``images`` test images."""
+        measure: Callable[..., float] = self._accuracy.measure
+        exact, equivalent = (
+            measure({**self.fixed, **design}, "test", exact=e, images=images) for e in (True, False)
+        )
+        return exact - equivalent
+
+    def on_exact_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
+        """Accuracy in percent with the errors of the arrays in their exact form. Raises BadInput where there is none."""
+        if not self.has_exact():
+            raise BadInput(
+                f"accuracy {self.accuracy!r}",
+                "has no exact form of the arrays' errors",
+                "leave out --exact",
+            )
+        measure: Callable[..., float] = self._accuracy.measure
+        return measure({**self.fixed, **design}, part, exact=True)
+
+    def features(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+        """What is known of a design's costs without simulating it: the physics that a surrogate need not learn."""
+        return hardware.features(
+            [self._workload(d) for d in designs], [self._chip(d) for d in designs]
+        )
+
+    def sizes(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+        """What is known of a design's accuracy without measuring it: the size of its network, on a log scale."""
+        workloads = [self._workload(d) for d in designs]
+        return {
+            "log_macs": np.log([w.macs for w in workloads]),
+            "log_parameters": np.log([w.parameters for w in workloads]),
+        }
+
+    def shaping(self) -> frozenset[str]:
+        """The genes that the accuracy depends on."""
+        return frozenset({*self._architecture, *self._accuracy.genes})
+
+    def exact(self) -> dict[str, Callable[[list[Params]], NDArray[np.float64]]]:
+        """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
+        if self.simulator != "cimbo":
+            return {}
+        return {name: _Cost(self, name) for name in COSTS}
+
+    def seconds_a_design(self, designs: list[Params]) -> float:
+        """Seconds the simulator takes for one of ``designs``: the least of them, as other programs may be running."""
+        seconds = []
+        for design in designs:
+            start = time.perf_counter()
+            self._simulator.simulate(self._workload(design), self._chip(design))
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    def costs(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+        """Costs of ``designs`` by our simulator, in one batch."""
+        answer = hardware.simulate_batch(
+            [self._workload(d) for d in designs], [self._chip(d) for d in designs]
+        )
+        return {name: np.asarray(answer[name]) for name in COSTS}
+
+    def _chip(self, design: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
+
+    def _accuracy_key(self, design: Mapping[str, Any]) -> str:
+        shaping = self.shaping()
+        return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
+
+    def _workload(self, design: Mapping[str, Any]) -> Workload:
+        key = tuple(design.get(name) for name in self._architecture)
+        found = self._workloads.get(key)
+        if found is None:
+            if len(self._workloads) >= KEPT:
+                self._workloads.clear()
+            found = self._workloads[key] = self._family.workload(design)
+        return found
+
+    @cached_property
+    def _workloads(self) -> dict[tuple[Any, ...], Workload]:
+        return {}
+
+    @cached_property
+    def _architecture(self) -> dict[str, None]:
+        return dict.fromkeys(c.name for c in self._family.choices())  # a set that keeps its order
+
+    @cached_property
+    def _family(self) -> Network:
+        return network(self.network)
+
+    @cached_property
+    def _accuracy(self) -> Accuracy:
+        return accuracy_source(self.accuracy, self.accuracy_options)
+
+    @cached_property
+    def _simulator(self) -> Simulator:
+        return simulator(self.simulator, **self.options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process go the settings and what is known, not the loaded networks."""
+        return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """One exact metric of a list of designs."""
+
+    evaluator: JointEvaluator
+    metric: str
+
+    def __call__(self, designs: list[Params]) -> NDArray[np.float64]:
+        if not designs:
+            return np.zeros(0)
+        if self.metric == "area_mm2":
+            return np.asarray(hardware.area_mm2([self.evaluator._chip(d) for d in designs]))
+        return self.evaluator.costs(designs)[self.metric]

@@ -1,0 +1,84 @@
+"""Simulators by name: ours, and those that plug-ins add under the entry points ``cimbo.simulators``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from cimbo import hardware
+from cimbo.errors import BadInput
+from cimbo.plugins import find
+from cimbo.workloads.layers import Workload
+
+
+class Simulator(Protocol):
+    """What a network costs on a chip."""
+
+    @property
+    def name(self) -> str: ...
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+        """At least latency_ms, energy_uj and area_mm2."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """cimbo's own performance model."""
+
+    name: str = "cimbo"
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+        return hardware.simulate(workload, {**self.fixed, **chip})
+
+
+def simulator(name: str, **options: Any) -> Simulator:
+    """The simulator ``name``, set up with ``options``: "cimbo" (ours), zigzag, accelforge, command, table, or a plug-in's.
+
+    Raises BadInput when there is none of that name, when it takes no such options, or when what it needs is not here.
+    """
+    try:
+        return find(
+            "simulators", name, {known: partial(make, options) for known, make in _BUILT_IN.items()}
+        )
+    except TypeError as error:
+        raise BadInput(
+            f"simulator {name}", f"cannot be set up ({error})", "check its options"
+        ) from None
+
+
+def _zigzag(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluation.simulators.zigzag import ZigZag, check_installed
+
+    check_installed()  # before a search, not once an evaluation
+    return ZigZag(**options)
+
+
+def _accelforge(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluation.simulators.accelforge import AccelForge
+
+    return AccelForge(**options)
+
+
+def _command(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluation.simulators.command import Command
+
+    return Command(**options)
+
+
+def _table(options: Mapping[str, Any]) -> Simulator:
+    from cimbo.evaluation.simulators.table import Table
+
+    return Table(**options)
+
+
+_BUILT_IN: dict[str, Callable[[Mapping[str, Any]], Simulator]] = {
+    "accelforge": _accelforge,
+    "cimbo": lambda options: ClosedForm(**options),
+    "command": _command,
+    "table": _table,
+    "zigzag": _zigzag,
+}

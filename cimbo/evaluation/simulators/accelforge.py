@@ -1,0 +1,241 @@
+"""AccelForge (accelforge 1.0.467 with hwcomponents) as a simulator: its analog macro, every distinct layer mapped once.
+
+It needs Python 3.12 or newer and the programs that its component models run, whose shipped builds want a newer C library
+than many systems have; all of it is probed first. Its macro descriptions are evaluated as code, so only those of the
+installed package are read. Energy and time are its own, by NeuroSim and a survey of converters; it models no DRAM, no
+buffer and no loading of weights, and macros stand side by side without a network between them.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import chdir
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from shlex import quote
+from shutil import which
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from cimbo.errors import BadInput
+from cimbo.hardware.chip import columns
+from cimbo.hardware.macro import circuit
+from cimbo.workloads.layers import Layer, Workload
+
+_PYTHON = (3, 12)
+_PACKAGES = ("accelforge", "hwcomponents", "hwcomponents_adc", "hwcomponents_neurosim")
+_MACRO = "basic_analog"
+_CELLS = {"analog_sram": "sram_example.yaml", "rram": "rram_example.yaml"}
+
+
+class Lack(NamedTuple):
+    """What AccelForge lacks here, and what to do about it."""
+
+    what: str
+    todo: str
+
+
+@dataclass
+class AccelForge:
+    """Energy and latency of every layer on AccelForge's basic analog macro with the chip's rows, columns and converters.
+
+    Raises BadInput, before anything else, when Python, a package or a program is missing, naming all of them and what to do
+    in one line, and where the chip's arrays are digital. ``cell``: a file of the package's memory cells, by default one of
+    the kind that the chip has.
+    """
+
+    cell: str | None = None
+    name: str = "accelforge"
+    known: dict[tuple, tuple[float, float]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        found = lacking()
+        if found:
+            what, todo = ("; ".join(dict.fromkeys(each)) for each in zip(*found, strict=True))
+            raise BadInput("simulator accelforge", f"cannot run here: {what}", todo)
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+        """latency_ms, energy_uj, area_mm2 (our circuit model's, so that chips compare), and each layer's energy and time."""
+        full = {name: values[0] for name, values in columns(chip).items()}
+        check(full)
+        part = circuit(columns(chip))
+        clock_ns = float(part.clock_ns[0])
+        costs = [self._layer(layer, full, clock_ns) for layer in workload.layers]
+        joules, seconds = (float(sum(column)) for column in zip(*costs, strict=True))
+        return {
+            "latency_ms": seconds * 1e3,
+            "energy_uj": joules * 1e6,
+            "area_mm2": float(part.area_mm2[0]),
+            "cycles": seconds * 1e9 / clock_ns,
+            "clock_ns": clock_ns,
+            "layers": [
+                {"name": layer.name, "cycles": time * 1e9 / clock_ns, "energy_uj": energy * 1e6}
+                for layer, (energy, time) in zip(workload.layers, costs, strict=True)
+            ],
+        }
+
+    def _layer(self, layer: Layer, chip: Mapping[str, Any], clock_ns: float) -> tuple[float, float]:
+        """Joules and seconds; groups and heads are products of their own, which share the macros evenly and take turns."""
+        size = {"M": layer.px, "K": layer.reduction, "N": layer.columns}
+        macros = int(chip["macros_per_pe"] * chip["pes"])
+        each = max(macros // layer.groups, 1)
+        turns = -(-layer.groups // (macros // each))
+        settings = variables(chip, clock_ns)
+        cell = self.cell or _CELLS[chip["array"]]
+        key = (*size.values(), chip["rows"], chip["cols"], each, *settings.values(), cell)
+        if key not in self.known:
+            self.known[key] = _run(
+                size, (int(chip["rows"]), int(chip["cols"]), each), settings, cell
+            )
+        joules, seconds = self.known[key]
+        return layer.groups * joules, turns * seconds
+
+
+def lacking() -> list[Lack]:
+    """What AccelForge lacks here: a newer Python, packages, programs that do not start. Empty if it can run."""
+    found = []
+    if sys.version_info < _PYTHON:
+        version = ".".join(map(str, sys.version_info[:2]))
+        found.append(Lack(f"Python {version} is older than 3.12", "use Python 3.12 or newer"))
+    absent = [name for name in _PACKAGES if find_spec(name) is None]
+    if absent:
+        found.append(Lack(f"no package {', '.join(absent)}", "pip install 'cimbo[accelforge]'"))
+    spec = find_spec("hwcomponents_neurosim")
+    if spec is not None and spec.origin is not None:
+        found += _trouble(Path(spec.origin).parent / "NeuroSim/main")
+    if which("dot") is None:
+        found.append(
+            Lack("no program dot, with which its mapper draws what it found", "install graphviz")
+        )
+    return found
+
+
+def _trouble(program: Path) -> list[Lack]:
+    """Why ``program`` does not start, if it does not: it is absent, or the loader refuses it."""
+    try:
+        done = subprocess.run(  # noqa: S603  a program of the installed package, without arguments
+            [str(program)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    except OSError as error:
+        return [
+            Lack(f"its program NeuroSim/main does not start ({error.strerror})", rebuild(program))
+        ]
+    except subprocess.TimeoutExpired:
+        return []  # it started, and waits for work
+    refused = [
+        line for line in done.stderr.splitlines() if "GLIBC" in line or "shared librar" in line
+    ]
+    if not refused:
+        return []
+    wanted = (
+        refused[0].split("version `")[-1].split("'")[0]
+        if "version `" in refused[0]
+        else "a shared library"
+    )
+    return [
+        Lack(f"its program NeuroSim/main needs {wanted}, which this system lacks", rebuild(program))
+    ]
+
+
+def rebuild(program: Path) -> str:
+    """How to build the program from the sources that its package brings: the shell commands, on one line."""
+    sources = "DNN_NeuroSim_V1.3/Inference_pytorch/NeuroSIM"
+    steps = (
+        f"cp drop_in/* {sources} && make -C {sources} clean all && cp {sources}/main NeuroSim/main"
+    )
+    return f"with g++ and make: cd {quote(str(program.parents[1]))} && {steps}"
+
+
+def check(chip: Mapping[str, Any]) -> None:
+    """Raises BadInput naming the gene that AccelForge's macro cannot express."""
+    if chip["array"] not in _CELLS:
+        todo = f"use array {' or '.join(_CELLS)}, or simulator cimbo"
+        raise BadInput(
+            "chip.array", f"is {chip['array']}, but AccelForge's macro has analog cells", todo
+        )
+
+
+def variables(chip: Mapping[str, Any], clock_ns: float) -> dict[str, Any]:
+    """The macro's variables for a chip: converters, planes, precision, supply, node in metres, period in seconds.
+
+    Columns that share a converter are converted one after the other, so a period has as many clocks.
+    """
+    share = int(chip["columns_per_adc"])
+    return {
+        "adc_resolution": int(chip["adc_bits"]),
+        "voltage_dac_resolution": int(chip["dac_bits"]),
+        "temporal_dac_resolution": 1,
+        "n_adc_per_bank": -(-int(chip["cols"]) // share),
+        "cim_unit_depth_cells": int(chip["planes"]),
+        "bits_per_cell": int(chip["cell_bits"]),
+        "cycle_period": clock_ns * share * 1e-9,
+        "supported_input_bits": int(chip["act_bits"]),
+        "supported_weight_bits": int(chip["weight_bits"]),
+        "voltage": float(chip["supply_v"]),
+        "tech_node": float(chip["node_nm"]) * 1e-9,
+    }
+
+
+@cache
+def _loader(folder: Path) -> Any:
+    """The package's own loader of its published macros."""
+    spec = spec_from_file_location("accelforge_macros", folder / "_load_spec.py")
+    if spec is None or spec.loader is None:
+        raise BadInput(
+            "simulator accelforge",
+            f"has no {folder / '_load_spec.py'}",
+            "install accelforge 1.0.467",
+        )
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def published_latency_s(macro: str, size: tuple[int, int, int]) -> float:
+    """Seconds of a product, ``size`` M vectors of K and N columns, on a macro that AccelForge describes, as it describes it."""
+    accelforge = import_module("accelforge")
+    accelforge.set_n_parallel_jobs(1)
+    spec = _loader(_macros(accelforge)).get_spec(macro, add_dummy_main_memory=True)
+    spec.workload.rank_sizes.update(zip("MKN", size, strict=True))
+    return float(_mapped(spec).latency())
+
+
+def _mapped(spec: Any) -> Any:
+    """What its mapper finds. It draws that into the working directory, so it gets one of its own."""
+    with TemporaryDirectory() as folder, chdir(folder):
+        return spec.map_workload_to_arch(print_progress=False)
+
+
+def _macros(accelforge: Any) -> Path:
+    return Path(accelforge.examples.path) / "arches" / "compute_in_memory"
+
+
+def _run(
+    size: dict[str, int], array: tuple[int, int, int], settings: dict[str, Any], cell: str
+) -> tuple[float, float]:
+    """Joules and seconds of one product (M vectors of K, N columns) on an ``array`` of (rows, columns, macros)."""
+    accelforge = import_module("accelforge")
+    accelforge.set_n_parallel_jobs(1)
+    folder = _macros(accelforge)
+    spec = _loader(folder).get_spec(_MACRO, add_dummy_main_memory=True, n_macros=array[2])
+    for name, value in settings.items():
+        (spec.arch.variables if name in spec.arch.variables else spec.variables)[name] = value
+    spec.variables["cell_config"] = accelforge.LiteralString(
+        folder / "memory_cells" / cell
+    )  # no expression
+    for node in spec.arch.nodes:
+        for spatial in getattr(node, "spatial", ()):
+            for suffix, fanout in zip(("ARRAY_ROWS", "ARRAY_COLUMNS"), array, strict=False):
+                if spatial.name.strip().endswith(suffix):
+                    spatial.fanout = fanout
+    spec.workload.rank_sizes.update(size)
+    found = _mapped(spec)
+    return float(found.energy()), float(found.latency())

@@ -1,0 +1,120 @@
+"""Measured points as a simulator: a CSV or Parquet file with one row for each network and chip."""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.workloads.layers import Workload
+
+METRICS = ("latency_ms", "energy_uj", "area_mm2")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Looks metrics up in ``path``. Columns named latency_ms, energy_uj or area_mm2 are metrics; ``macs``,
+    ``parameters`` and ``network``, where present, identify the network; all others are genes of the chip.
+
+    Raises BadInput when the file cannot be read or lacks a metric, and RuntimeError (a failed evaluation) when no row
+    matches.
+    """
+
+    path: str
+    name: str = "table"
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, float]:
+        """Metrics of the row whose network and chip are these."""
+        network = {
+            "network": workload.name,
+            "macs": workload.macs,
+            "parameters": workload.parameters,
+        }
+        known = {**network, **chip}
+        genes = self._columns
+        missing = [gene for gene in genes if gene not in known]
+        if missing:
+            raise BadInput(
+                self.path,
+                f"has the column {missing[0]}, which the chip has not",
+                "add the gene, or drop it",
+            )
+        try:
+            return dict(self._rows[tuple(_key(known[gene]) for gene in genes)])
+        except KeyError:
+            shown = ", ".join(f"{gene}={known[gene]}" for gene in genes)
+            raise RuntimeError(f"{self.path}: no row for {shown}") from None
+
+    @cached_property
+    def _columns(self) -> tuple[str, ...]:
+        return self._content[0]
+
+    @cached_property
+    def _rows(self) -> dict[tuple, dict[str, float]]:
+        return self._content[1]
+
+    @cached_property
+    def _content(self) -> tuple[tuple[str, ...], dict[tuple, dict[str, float]]]:
+        rows = list(_read(Path(self.path)))
+        if not rows:
+            raise BadInput(self.path, "has no rows", "give at least one measured point")
+        genes = tuple(name for name in rows[0] if name not in METRICS)
+        metrics = [name for name in METRICS if name in rows[0]]
+        if not metrics:
+            raise BadInput(self.path, "has no metric", f"name columns {', '.join(METRICS)}")
+        found = {}
+        for number, row in enumerate(rows, 2):
+            values = {
+                name: _number(row[name], f"{self.path} line {number}, {name}") for name in metrics
+            }
+            found[tuple(_key(row[gene]) for gene in genes)] = values
+        return genes, found
+
+
+def _read(path: Path) -> Iterable[Mapping[str, Any]]:
+    try:
+        if path.suffix == ".parquet":
+            return _read_parquet(path)
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(path, f"cannot be read ({error})", "give a CSV or Parquet file") from None
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise BadInput(
+                f"{path} line {number}",
+                "has another number of cells than the header",
+                "correct that line",
+            )
+    return rows
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    try:
+        from pyarrow import parquet  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        raise BadInput(
+            path, "needs pyarrow", "pip install 'cimbo[parquet]', or give a CSV file"
+        ) from None
+    return parquet.read_table(path).to_pylist()
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadInput(where, f"is {value!r}", "give a finite number")
+    return number
+
+
+def _key(value: Any) -> float | str:
+    """1, 1.0 and "1" are one value."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)

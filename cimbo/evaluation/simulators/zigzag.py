@@ -1,0 +1,294 @@
+"""ZigZag-IMC (zigzag-dse 3.9.1) as a simulator: one macro geometry, one plane, a converter for every column.
+
+Layers are written as convolutions, since its Gemm operator fails on CiM arrays; unique layers are evaluated once for
+each chip and kept. ``lpf_limit`` and ``spatial_mappings`` are its fast settings: they change results, so they are fixed.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.hardware.chip import columns
+from cimbo.hardware.macro import circuit
+from cimbo.workloads.layers import Layer, Workload
+
+_CANNOT = (
+    ("planes", lambda value: value > 1, "models one plane of weights"),
+    ("columns_per_adc", lambda value: value > 1, "has a converter for every column"),
+    ("cell_bits", lambda value: value > 1, "has one bit a cell"),
+    ("array", lambda value: value == "rram", "models SRAM arrays only"),
+)
+
+
+@dataclass
+class ZigZag:
+    """Cycles and energy of every layer by ZigZag's mapping search; clock and area of the chip by our own circuit model.
+
+    Raises BadInput when zigzag-dse is not installed or the chip is beyond what it models.
+    """
+
+    lpf_limit: int = 4
+    spatial_mappings: int = 1
+    name: str = "zigzag"
+    known: dict[tuple, tuple[float, float]] = field(default_factory=dict, repr=False)
+
+    def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+        """latency_ms, energy_uj (dynamic, by ZigZag), area_mm2, cycles, clock_ns, and each layer's name, cycles, energy_uj."""
+        full = {name: values[0] for name, values in columns(chip).items()}
+        _check(full)
+        part = circuit(columns(chip))
+        costs = [self._layer(layer, full) for layer in workload.layers]
+        cycles, picojoules = (float(sum(column)) for column in zip(*costs, strict=True))
+        clock_ns = float(part.clock_ns[0])
+        layers = [
+            {"name": layer.name, "cycles": own, "energy_uj": energy * 1e-6}
+            for layer, (own, energy) in zip(workload.layers, costs, strict=True)
+        ]
+        return {
+            "latency_ms": cycles * clock_ns * 1e-6,
+            "energy_uj": picojoules * 1e-6,
+            "area_mm2": float(part.area_mm2[0]),
+            "cycles": cycles,
+            "clock_ns": clock_ns,
+            "layers": layers,
+        }
+
+    def _layer(self, layer: Layer, chip: Mapping[str, Any]) -> tuple[float, float]:
+        description = _describe(layer)
+        key = (json.dumps(description), json.dumps(chip, sort_keys=True, default=str))
+        if key not in self.known:
+            self.known[key] = self._run(description, chip)
+        cycles, picojoules = self.known[key]
+        # Attention's heads are layers of their own, with their own operands.
+        times = layer.groups if layer.dynamic else 1
+        return times * cycles, times * picojoules
+
+    def _run(self, description: dict[str, Any], chip: Mapping[str, Any]) -> tuple[float, float]:
+        check_installed()
+        from zigzag.mapping.temporal_mapping import TemporalMappingType  # type: ignore[import-not-found, unused-ignore]
+        from zigzag.stages.main import MainStage  # type: ignore[import-not-found, unused-ignore]
+
+        with TemporaryDirectory() as folder, _quiet():
+            # JSON is YAML; it reads these two only from files that are called so.
+            paths = {name: Path(folder) / f"{name}.yaml" for name in ("accelerator", "mapping")}
+            paths["accelerator"].write_text(json.dumps(accelerator(chip)))
+            paths["mapping"].write_text(json.dumps(_MAPPING))
+            found = MainStage(
+                list_of_callables=_stages(),
+                workload=[description],
+                accelerator=str(paths["accelerator"]),
+                mapping=str(paths["mapping"]),
+                loma_lpf_limit=self.lpf_limit,
+                loma_show_progress_bar=False,
+                nb_mappings_generated=self.spatial_mappings,
+                enable_mix_spatial_mapping_generation=True,
+                access_same_data_considered_as_no_access=True,
+                temporal_mapping_type=TemporalMappingType.UNEVEN,
+            ).run()
+        return float(found[0][0].latency_total2), float(found[0][0].energy_total)
+
+
+def _stages() -> list[Any]:
+    """ZigZag's stages for chips that compute in memory, latency first, as its interface strings them together; but for its
+    drawings and dumps, which nobody reads here and which fail where a layer needs no loop in time.
+    """
+    names = (
+        "parser.workload_parser.WorkloadParserStage",
+        "parser.accelerator_parser.AcceleratorParserStage",
+        "results.reduce_stages.SumStage",
+        "exploit_data_locality_stages.SearchInterLayerDataLocalityStage",
+        "workload_iterator.WorkloadStage",
+        "exploit_data_locality_stages.ExploitInterLayerDataLocalityStage",
+        "results.reduce_stages.MinimalLatencyStage",
+        "mapping.spatial_mapping_generation.SpatialMappingGeneratorStage",
+        "results.reduce_stages.MinimalLatencyStage",
+        "mapping.temporal_mapping_generator_stage.TemporalMappingGeneratorStage",
+        "evaluation.cost_model_evaluation.CostModelStage",
+    )
+    split = [name.rsplit(".", 1) for name in names]
+    return [getattr(import_module(f"zigzag.stages.{module}"), stage) for module, stage in split]
+
+
+def inputs(
+    workload: Workload, chip: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[list[dict]]]:
+    """ZigZag's accelerator and mapping for a chip, and a workload of one layer for each layer of the network, in order.
+
+    A layer of attention is one head of it. Raises BadInput where ZigZag cannot express the chip.
+    """
+    full = {name: values[0] for name, values in columns(chip).items()}
+    _check(full)
+    return accelerator(full), _MAPPING, [[_describe(layer)] for layer in workload.layers]
+
+
+def check_installed() -> None:
+    """Raises BadInput naming the packages that are missing."""
+    absent = [name for name in ("zigzag", "six") if find_spec(name) is None]
+    if absent:
+        todo = "pip install 'cimbo[zigzag]' (zigzag-dse and six)"
+        raise BadInput(
+            "simulator zigzag", f"is not installed ({' and '.join(absent)} missing)", todo
+        )
+
+
+def _check(chip: Mapping[str, Any]) -> None:
+    for gene, beyond, what in _CANNOT:
+        if beyond(chip[gene]):
+            raise BadInput(
+                f"chip.{gene}",
+                f"is {chip[gene]}, but ZigZag {what}",
+                "fix the gene, or use simulator cimbo",
+            )
+
+
+def _describe(layer: Layer) -> dict[str, Any]:
+    """A layer as ZigZag's convolution; a linear layer has its tokens as rows of the image."""
+    kernel, grouped = layer.kernel, layer.groups > 1 and not layer.dynamic
+    size = {
+        "B": 1,
+        "K": layer.columns,
+        "C": layer.reduction // kernel**2,
+        "OY": layer.px // layer.width,
+        "OX": layer.width,
+        "FY": kernel,
+        "FX": kernel,
+    }
+    group = "[g]" if grouped else ""
+    return {
+        "id": 0,
+        "name": "layer",
+        "operator_type": "Conv",
+        "equation": f"O[b]{group}[k][oy][ox]+=W{group}[k][c][fy][fx]*I[b]{group}[c][iy][ix]",
+        "dimension_relations": [f"ix={layer.stride}*ox+1*fx", f"iy={layer.stride}*oy+1*fy"],
+        "loop_dims": [*(["G"] if grouped else []), *size],
+        "loop_sizes": [*([layer.groups] if grouped else []), *size.values()],
+        "operand_source": {"W": 0},  # its own constant, so that it is the stationary one
+        "operand_precision": {"W": 8, "I": 8, "O": 16, "O_final": 8},
+    }
+
+
+_MAPPING = [
+    {
+        "name": "default",
+        "memory_operand_links": {"O": "O", "W": "I2", "I": "I1"},
+        "spatial_mapping_hint": {"D1": ["K"], "D2": ["C", "FX", "FY"]},
+    }
+]
+
+
+def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
+    """ZigZag's description of a chip: macros (D3) of rows (D2) x weight columns (D1), a buffer and a DRAM."""
+    part = circuit(columns({name: [value] for name, value in chip.items()}))
+    macros = int(part.macros[0])
+    dimensions = ["D1", "D2", "D3"][: 3 if macros > 1 else 2]
+    everything = {"served_dimensions": dimensions}
+    buffer_bw, dram_bw, bits = (
+        int(chip["buffer_bw"]),
+        int(chip["dram_bw"]),
+        int(chip["weight_bits"]),
+    )
+    register = {"r_cost": 0.021, "w_cost": 0.021, "area": 0, "latency": 1}
+    analog = chip["array"] == "analog_sram"
+    return {
+        "name": "cimbo",
+        "memories": {
+            "cells": {
+                "size": bits,
+                "r_cost": 0,
+                "w_cost": float(part.write_energy[0]) * bits,
+                "area": 0,
+                "latency": 0,
+                "operands": ["I2"],
+                "ports": [_port("rw", bits, ["I2, fh", "I2, tl"])],
+                "served_dimensions": [],
+            },
+            "inputs": {
+                "size": 8,
+                **register,
+                "operands": ["I1"],
+                "ports": [_port("r", 8, ["I1, tl"]), _port("w", 8, ["I1, fh"])],
+                "served_dimensions": ["D1"],
+            },
+            "outputs": {
+                "size": 16,
+                **register,
+                "operands": ["O"],
+                "served_dimensions": ["D2"],
+                "ports": [
+                    _port("r", 16, ["O, tl"], 1),
+                    _port("r", 16, ["O, th"], 2),
+                    _port("w", 16, ["O, fh"], 1),
+                    _port("w", 16, ["O, fl"], 2),
+                ],
+            },
+            "buffer": {
+                "size": int(part.buffer_bits[0]),
+                "r_cost": float(part.read_energy[0]) * buffer_bw,
+                "w_cost": float(part.store_energy[0]) * buffer_bw,
+                "area": 0,
+                "latency": 1,
+                "operands": ["I1", "O"],
+                **everything,
+                "ports": [
+                    _port("r", buffer_bw, ["I1, tl", "O, tl", "O, th"]),
+                    _port("w", buffer_bw, ["I1, fh", "O, fh", "O, fl"]),
+                ],
+            },
+            "dram": {
+                "size": 10**10,
+                "r_cost": float(part.dram_energy[0]) * dram_bw,
+                "w_cost": float(part.dram_energy[0]) * dram_bw,
+                "area": 0,
+                "latency": 1,
+                "operands": ["I1", "I2", "O"],
+                **everything,
+                "ports": [
+                    _port(
+                        "rw",
+                        dram_bw,
+                        [f"{operand}, {way}" for operand in ("I1", "I2") for way in ("fh", "tl")]
+                        + [f"O, {way}" for way in ("fh", "tl", "fl", "th")],
+                    )
+                ],
+            },
+        },
+        "operational_array": {
+            "is_imc": True,
+            "imc_type": "analog" if analog else "digital",
+            "input_precision": [int(chip["act_bits"]), bits],
+            "bit_serial_precision": int(chip["dac_bits"]),
+            **({"adc_resolution": int(chip["adc_bits"])} if analog else {}),
+            "dimensions": dimensions,
+            "sizes": [int(part.weight_columns[0]), int(chip["rows"]), macros][: len(dimensions)],
+        },
+    }
+
+
+def _port(kind: str, bits: int, uses: list[str], number: int = 1) -> dict[str, Any]:
+    names = {"r": "read", "w": "write", "rw": "read_write"}
+    return {
+        "name": f"{kind}_port_{number}",
+        "type": names[kind],
+        "bandwidth_min": min(bits, 64),
+        "bandwidth_max": bits,
+        "allocation": uses,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ZigZag logs every step at INFO, and every limit of its array as a warning."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

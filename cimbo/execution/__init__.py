@@ -1,0 +1,194 @@
+"""Runs evaluations side by side; whatever happens to one of them is a value, never an exception.
+
+joblib hands the candidates out: to threads here, to a cluster with another ``backend``. Each thread drives one worker
+process of its own (started by loky, so scripts need no ``if __name__ == "__main__"``), and the evaluation happens
+in there. It may raise, hang, return nonsense, eat all memory or take the process down: its thread notices, writes
+one line about it and starts a new process for the next candidate. Nobody else is disturbed.
+"""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import TypedDict, Unpack
+
+import joblib
+from joblib.externals.loky.backend.reduction import dumps
+
+from cimbo.errors import BadInput
+from cimbo.execution.cluster import BACKENDS, connect
+from cimbo.execution.pool import IDLE, Crew, Keyed, Outcome, attempts
+from cimbo.execution.worker import Evaluate, Job, measure
+from cimbo.storage.values import one_line
+
+__all__ = ["Conditions", "Evaluate", "Outcome", "check", "close", "connect", "flow", "run"]
+
+
+class Conditions(TypedDict, total=False):
+    """Options of `run` for those who pass them on."""
+
+    timeout_s: float | None
+    retries: int
+    memory_mb: int | None
+    backend: str
+    isolate: bool
+
+
+def run(
+    candidates: Sequence[Keyed],
+    evaluate: Evaluate,
+    *,
+    n_jobs: int = 1,
+    timeout_s: float | None = None,
+    retries: int = 0,
+    memory_mb: int | None = None,
+    backend: str = "loky",
+    isolate: bool = False,
+) -> Iterator[Outcome]:
+    """Yields one `Outcome` a candidate, in the order in which they finish.
+
+    ``timeout_s`` seconds are given to each attempt; a failure is tried again ``retries`` times. ``memory_mb`` (MiB)
+    limits the private memory of a worker process, imports included (Linux only). With ``n_jobs=1``, the ``loky``
+    backend and neither limit, ``evaluate`` runs in this process, where nothing can stop it and a crash is a crash,
+    unless ``isolate`` asks for a worker all the same. ``n_jobs=-1`` means one worker a core. Workers use one thread
+    each unless OMP_NUM_THREADS and its like say otherwise, write to stderr only, and stay for the next batch until
+    `close`.
+
+    ``backend`` may also be ``dask``, ``ray`` or ``slurm`` (see `connect`); the limits hold there too, and ``n_jobs=-1``
+    means all that the cluster gives. Closing the iterator, or KeyboardInterrupt, ends the running evaluations. Raises
+    BadInput for impossible arguments and for an evaluator that cannot be sent to another process.
+    """
+    check(n_jobs, timeout_s=timeout_s, retries=retries, memory_mb=memory_mb, backend=backend)
+    if (
+        backend == "loky"
+        and n_jobs == 1
+        and timeout_s is None
+        and memory_mb is None
+        and not isolate
+    ):
+        return _here(candidates, evaluate, retries)
+    job = Job(_packed(evaluate), timeout_s, retries, memory_mb)
+    return {"loky": _local, **BACKENDS}[backend](candidates, job, n_jobs)
+
+
+def flow(
+    following: Callable[[], Keyed | None],
+    evaluate: Evaluate,
+    *,
+    n_jobs: int = 1,
+    **conditions: Unpack[Conditions],
+) -> Iterator[Outcome]:
+    """As `run`, for candidates that are chosen one at a time: ``following`` is asked whenever a worker is free.
+
+    It is asked in the caller's thread, after what was yielded before has been dealt with; None means none at present, and
+    when nothing is running either, that is the end. Runs on this machine. Raises BadInput as `run` does.
+    """
+    check(n_jobs, **conditions)
+    if conditions.get("backend", "loky") != "loky":
+        raise BadInput(
+            "backend", "asynchronous evaluations run on this machine", "use loky, or batches"
+        )
+    limits = (
+        conditions.get("timeout_s"),
+        conditions.get("retries", 0),
+        conditions.get("memory_mb"),
+    )
+    crew, workers = Crew(), joblib.cpu_count() if n_jobs < 0 else n_jobs
+    threads, running = ThreadPoolExecutor(workers), set[Future[Outcome]]()
+    try:
+        while True:
+            while len(running) < workers and (c := following()) is not None:
+                job = Job(_packed(evaluate), *limits)  # with what it has learned to remember since
+                running.add(threads.submit(crew.outcome, job, c.key, dict(c.params)))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+    finally:
+        crew.stop()
+        threads.shutdown()
+
+
+def check(
+    n_jobs: int,
+    *,
+    timeout_s: float | None = None,
+    retries: int = 0,
+    memory_mb: int | None = None,
+    backend: str = "loky",
+    isolate: bool = False,
+) -> None:
+    """Raises BadInput for what `run` would refuse."""
+    known = ", ".join(["loky", *BACKENDS])
+    wrong = [
+        ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
+        (
+            "timeout",
+            timeout_s is not None and not timeout_s > 0,
+            "must be above 0 s",
+            "leave it out for no limit",
+        ),
+        ("retries", retries < 0, "must not be negative", "use 0 for one attempt"),
+        (
+            "memory",
+            memory_mb is not None and memory_mb <= 0,
+            "must be above 0 MiB",
+            "leave it out for no limit",
+        ),
+        (
+            "backend",
+            backend not in ("loky", *BACKENDS),
+            f"{backend!r} is unknown",
+            f"use one of {known}",
+        ),
+    ]
+    for where, bad, what, todo in wrong:
+        if bad:
+            raise BadInput(where, what, todo)
+
+
+def close() -> None:
+    """Ends the worker processes that wait for the next batch."""
+    IDLE.close()
+
+
+def _here(candidates: Sequence[Keyed], evaluate: Evaluate, retries: int) -> Iterator[Outcome]:
+    for candidate in candidates:
+        params = dict(candidate.params)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+            outcome = attempts(candidate.key, params, retries, partial(measure, evaluate, params))
+        yield outcome
+
+
+def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
+    crew = Crew()
+    parallel = joblib.Parallel(
+        n_jobs=joblib.cpu_count() if n_jobs < 0 else n_jobs,
+        backend="threading",
+        return_as="generator_unordered",
+        batch_size=1,
+        pre_dispatch="n_jobs",
+    )
+    outcomes = parallel(
+        joblib.delayed(crew.outcome)(job, c.key, dict(c.params)) for c in candidates
+    )
+    try:
+        for outcome in outcomes:  # noqa: UP028 (which would close joblib's iterator before the crew is stopped)
+            yield outcome
+    finally:
+        crew.stop()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells whoever stops early to ask for less
+            outcomes.close()
+
+
+def _packed(evaluate: Evaluate) -> bytes:
+    try:
+        return bytes(dumps(evaluate))
+    except Exception as error:
+        todo = "open files and connections inside the function, or use one job and no limits"
+        raise BadInput(
+            "evaluate", f"cannot be sent to another process ({one_line(error)})", todo
+        ) from error

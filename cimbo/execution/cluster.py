@@ -1,0 +1,162 @@
+"""The same evaluations on the machines of a cluster: Dask through joblib, Ray and SLURM directly.
+
+The study stays where it is, on one machine. Only candidates travel there and outcomes back. A worker of the cluster
+drives a process of its own, as the local engine does, so that time and memory limits hold and a crash costs one
+evaluation; when the cluster's worker itself is lost, the cluster gives its candidate to another one.
+"""
+
+import contextlib
+import importlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from cimbo.errors import BadInput
+from cimbo.execution.pool import Keyed, Outcome, outcome_there
+from cimbo.execution.worker import Job
+from cimbo.storage.values import one_line
+
+LOST = 3  # workers of the cluster that may be lost under one candidate before it counts as failed
+SLURM_FOLDER = Path("runs", "slurm")  # on the file system that the nodes share
+POLL_S = 0.2
+
+Batch = Callable[[Sequence[Keyed], Job, int], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and drops a task."""
+
+    submit: Callable[[Keyed], Any]
+    finished: Callable[[list[Any]], list[Any]]
+    result: Callable[[Any], Outcome]
+    cancel: Callable[[Any], object]
+
+
+def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
+    """Through joblib, on the cluster of the current ``distributed.Client``."""
+    _extra("distributed", "dask")
+    with joblib.parallel_config(backend="dask"):
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+    yield from parallel(
+        joblib.delayed(outcome_there)(job, c.key, dict(c.params)) for c in candidates
+    )
+
+
+def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
+    """As Ray tasks, since joblib's backend for Ray cannot return outcomes as they come."""
+    there = _extra("ray", "ray")
+    task = there.remote(max_retries=LOST)(outcome_there)
+    shared = there.put(job)  # the evaluator travels once a machine, not once a candidate
+
+    def finished(running: list[Any]) -> list[Any]:
+        return list(there.wait(running, num_returns=1)[0])
+
+    def submit(c: Keyed) -> Any:
+        return task.remote(shared, c.key, dict(c.params))
+
+    yield from _window(
+        candidates, n_jobs, Tasks(submit, finished, there.get, partial(there.cancel, force=True))
+    )
+
+
+def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
+    """One SLURM job a candidate, through submitit; where there is no SLURM, as processes of this machine.
+
+    Options of SLURM come from its own environment (SBATCH_PARTITION and the like).
+    """
+    submitit = _extra("submitit", "slurm")
+    executor = submitit.AutoExecutor(folder=SLURM_FOLDER)
+    minutes = 24 * 60 if job.timeout_s is None else int(job.timeout_s * (job.retries + 1) / 60) + 10
+    executor.update_parameters(timeout_min=minutes, name="cimbo")
+
+    def finished(running: list[Any]) -> list[Any]:
+        while not (done := [r for r in running if r.done()]):
+            time.sleep(POLL_S)
+        return done
+
+    def submit(c: Keyed) -> Any:
+        return executor.submit(outcome_there, job, c.key, dict(c.params))
+
+    yield from _window(
+        candidates,
+        n_jobs,
+        Tasks(submit, finished, lambda task: task.result(), lambda task: task.cancel()),
+    )
+
+
+BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
+
+
+@contextlib.contextmanager
+def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
+    """Joins the cluster at ``scheduler`` (an address of Dask or Ray; None starts a local one) while the block lasts.
+
+    Raises BadInput when the extra is not installed, nobody answers there, or the backend is unknown or has no scheduler.
+    """
+    if scheduler is not None and backend not in ("dask", "ray"):
+        raise BadInput(
+            "scheduler",
+            f"the backend {backend} has none",
+            "use the backend dask or ray, or leave it out",
+        )
+    with contextlib.ExitStack() as stack:
+        try:
+            if backend == "dask":
+                stack.enter_context(_extra("distributed", "dask").Client(scheduler))
+            elif backend == "ray":
+                there = _extra("ray", "ray")
+                there.init(address=scheduler, log_to_driver=False, include_dashboard=False)
+                stack.callback(there.shutdown)
+            elif backend == "slurm":
+                _extra("submitit", "slurm")
+            elif backend != "loky":
+                known = ", ".join(["loky", *BACKENDS])
+                raise BadInput("backend", f"{backend!r} is unknown", f"use one of {known}")
+        except (OSError, ConnectionError, RuntimeError) as error:
+            what = f"no {backend} cluster answers ({one_line(error)[:100]})"
+            raise BadInput(scheduler or backend, what, "check the address") from error
+        yield
+
+
+def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[Outcome]:
+    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back.
+
+    Whoever stops early leaves nothing running there.
+    """
+    waiting, running = list(reversed(candidates)), dict[Any, Keyed]()
+    try:
+        while waiting or running:
+            while waiting and (n_jobs < 0 or len(running) < n_jobs):
+                candidate = waiting.pop()
+                running[tasks.submit(candidate)] = candidate
+            for task in tasks.finished(list(running)):
+                yield _outcome(tasks, task, running.pop(task))
+    finally:
+        for task in running:
+            with contextlib.suppress(Exception):  # it may have ended, or its node be gone
+                tasks.cancel(task)
+
+
+def _outcome(tasks: Tasks, task: Any, candidate: Keyed) -> Outcome:
+    try:
+        return tasks.result(task)
+    except (
+        Exception
+    ) as error:  # whatever a cluster raises when a node is lost, it is about this candidate
+        told = one_line(f"lost by the cluster: {type(error).__name__}: {error}")
+        return Outcome(candidate.key, dict(candidate.params), {}, "failed", told, 0.0, {})
+
+
+def _extra(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise BadInput(
+            extra, f"the package {module} is not installed", f"pip install 'cimbo[{extra}]'"
+        ) from error

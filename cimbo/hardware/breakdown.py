@@ -1,0 +1,61 @@
+"""Why a network costs what it costs on a chip: per layer, by bound, and what each knob is worth. Data only."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from cimbo.hardware.chip import DEFAULTS, chip_choices
+from cimbo.hardware.cost_model import simulate, simulate_batch
+from cimbo.hardware.schedule import BOUNDS
+from cimbo.workloads.layers import Workload
+
+
+def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``simulate`` says, and besides it:
+
+    ``time_by_bound_ms`` (each bound's layers together), ``energy_by_part_uj``, ``layers`` with latency_ms and shares of
+    time and energy, and ``knobs``: for every gene with neighbouring values, latency, energy and area relative to now.
+    Raises BadInput as ``simulate`` does.
+    """
+    result = simulate(workload, chip)
+    milliseconds = result["clock_ns"] * 1e-6
+    by_bound: dict[str, float] = dict.fromkeys(BOUNDS, 0.0)
+    by_kind: dict[str, float] = defaultdict(float)
+    for layer in result["layers"]:
+        layer["latency_ms"] = layer["cycles"] * milliseconds
+        layer["time_share"] = layer["cycles"] / result["cycles"]
+        layer["energy_share"] = sum(layer["energy_uj"].values()) / result["energy_uj"]
+        by_bound[layer["bound"]] += layer["latency_ms"]
+        by_kind[layer["kind"]] += layer["latency_ms"]
+    return result | {
+        "time_by_bound_ms": by_bound,
+        "time_by_kind_ms": dict(by_kind),
+        "energy_by_part_uj": result["energy_parts_uj"],
+        "knobs": _knobs(workload, chip),
+    }
+
+
+def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One entry for each gene and each neighbouring value: what changing only it does to the three metrics."""
+    moves = [
+        (choice.name, value)
+        for choice in chip_choices(extended=True)
+        for value in _neighbours(choice, chip)
+    ]
+    now = dict(DEFAULTS) | dict(chip)
+    batch = simulate_batch(workload, [now] + [now | {name: value} for name, value in moves])
+    metrics = ("latency_ms", "energy_uj", "area_mm2")
+    return [
+        {"gene": name, "from": now[name], "to": value}
+        | {metric: float(batch[metric][index] / batch[metric][0]) for metric in metrics}
+        for index, (name, value) in enumerate(moves, 1)
+    ]
+
+
+def _neighbours(choice: Any, chip: Mapping[str, Any]) -> list:
+    current = chip.get(choice.name, DEFAULTS.get(choice.name))
+    if not choice.ordered:
+        return [value for value in choice.values if value != current]
+    below = [value for value in choice.values if value < current]
+    above = [value for value in choice.values if value > current]
+    return below[-1:] + above[:1]

@@ -1,0 +1,80 @@
+"""The chosen chip and network as the files that ZigZag and AccelForge read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cimbo.evaluation.simulators import zigzag
+from cimbo.hardware import simulate
+from cimbo.hardware.chip import columns
+from cimbo.io import accelforge_export
+from cimbo.workloads.layers import Workload
+
+#: What each tool cannot express, and the nearest that it can.
+NEAREST: dict[str, dict[str, Any]] = {
+    "zigzag": {"planes": 1, "columns_per_adc": 1, "cell_bits": 1},
+    "accelforge": {},  # it takes any chip
+}
+
+
+def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """gene -> (the chip's value, the tool's nearest), for each gene that ``tool`` cannot express as it is."""
+    full = {name: values[0] for name, values in columns(chip).items()}
+    return {gene: (full[gene], to) for gene, to in NEAREST[tool].items() if full[gene] != to}
+
+
+def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
+    """accelerator.yaml and mapping.yaml, a workload file for each distinct layer, and network.yaml, which says what layer is
+    in which file and how often it runs. ZigZag takes one layer at a time on a chip that computes in memory, as cimbo does.
+
+    Raises BadInput where ZigZag cannot express the chip.
+    """
+    accelerator, mapping, layers = zigzag.inputs(workload, chip)
+    times = [layer.groups if layer.dynamic else 1 for layer in workload.layers]
+    network, files = _distinct(workload, [_yaml(layer) for layer in layers], times)
+    fixed = {"accelerator": accelerator, "mapping": mapping, "network": network}
+    return _write(folder, {name: _yaml(document) for name, document in fixed.items()} | files)
+
+
+def write_accelforge(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
+    """arch.yaml, a workload file for each distinct layer, and network.yaml, which says what layer is in which file and how
+    often it runs: ``accelforge.Spec.from_yaml("arch.yaml", "layer_00.yaml").map_workload_to_arch()``.
+    """
+    full = {name: values[0] for name, values in columns(chip).items()}
+    bits = int(full["act_bits"]), int(full["weight_bits"])
+    layers = [accelforge_export.product(layer, bits) for layer in workload.layers]
+    network, files = _distinct(workload, layers, [layer.groups for layer in workload.layers])
+    arch = accelforge_export.architecture(chip, resident=simulate(workload, chip)["resident"])
+    return _write(folder, {"arch": arch, "network": _yaml(network), **files})
+
+
+def _distinct(
+    workload: Workload, layers: list[str], times: list[int]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The network, layer by layer, and the text of each distinct layer under the name that the network gives it."""
+    names: dict[str, str] = {}
+    network = [
+        {
+            "layer": layer.name,
+            "workload": f"{names.setdefault(text, f'layer_{len(names):02}')}.yaml",
+            "times": often,
+        }
+        for layer, text, often in zip(workload.layers, layers, times, strict=True)
+    ]
+    return network, {name: text for text, name in names.items()}
+
+
+def _yaml(document: Any) -> str:
+    """JSON is YAML, and needs no library."""
+    return json.dumps(document, indent=1, default=lambda v: v.item()) + "\n"
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.yaml" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths

@@ -1,0 +1,137 @@
+"""What more evaluations would bring: the hypervolume gained so far, carried on.
+
+The gain of the t-th evaluation of the search proper is taken as random with mean a t^-b: most evaluations gain nothing, a
+few much, and ever less. a and b are weighed by the quasi-likelihood of a variable whose spread is proportional to its mean
+(McCullagh and Nelder 1989, "Generalized linear models", chapter 9: the gamma family with a log link, for which a gain of 0
+is no trouble); the range comes from drawing how many gains follow and how large they are. ``benchmarks/forecast.py``
+measures how often it holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.problem.objectives import Problem
+from cimbo.problem.pareto import hypervolume, non_dominated
+from cimbo.storage import Record
+
+Array = NDArray[np.float64]
+MORE = 50  # evaluations looked ahead
+ENOUGH = 20  # evaluations of the search proper before there is anything to carry on
+_PULL = 1.0  # weight, in gains seen, of the belief that the decay b is near 1
+_SLOWEST, _FASTEST = 0.0, 4.0  # b
+_UNEVEN = 5.0  # largest squared coefficient of variation of the sizes
+DOUBT = 0.7  # that the law is a power: spread of the logarithm of the sum
+DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Hypervolume now, and what ``more`` evaluations are expected to add, with a range that should hold nine times in ten."""
+
+    volume: float
+    more: int
+    expected: float
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """The expected gain as a share of the hypervolume."""
+        return self.expected / self.volume if self.volume > 0 else math.inf
+
+    def __str__(self) -> str:
+        return (
+            f"hypervolume {self.volume:.6g}; {self.more} more evaluations are expected to add {self.expected:.3g} "
+            f"({100 * self.share:.2g} %; 90 % range {self.low:.3g} to {self.high:.3g})"
+        )
+
+
+def ahead(problem: Problem, records: Sequence[Record], more: int = MORE) -> Forecast | None:
+    """The forecast of a study from its log; None without references, and while no model has chosen 20 designs."""
+    if problem.reference() is None:
+        return None
+    start = next((i for i, r in enumerate(records) if r.origin == "proposed"), len(records))
+    return forecast(curve(problem, records), start, more)
+
+
+def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
+    """Hypervolume after each evaluation, in the order of recording; the problem needs a reference for each objective."""
+    reference = problem.reference()
+    assert reference is not None
+    front, volumes = np.zeros((0, len(reference))), [0.0]
+    for r in records:
+        grown = r.status == "done" and problem.feasible(r.metrics)
+        points = np.concatenate([front, problem.scores([r.metrics])]) if grown else front
+        kept = points[non_dominated(points)] if grown else front
+        changed = grown and len(points) > 0 and (kept[-1] == points[-1]).all()
+        front = kept if changed else front
+        volumes.append(hypervolume(front, reference) if changed else volumes[-1])
+    return volumes[1:]
+
+
+def forecast(volumes: Sequence[float], start: int, more: int = MORE) -> Forecast | None:
+    """What ``more`` evaluations would add to a search whose hypervolume was ``volumes`` (n,) after each evaluation.
+
+    start: evaluations before the search proper (the sample it began with). None where fewer than 20 came after, or nothing
+    has a hypervolume yet.
+    """
+    gains = np.diff(np.asarray(volumes, float)[max(start - 1, 0) :])
+    if len(gains) < ENOUGH or volumes[-1] <= 0:
+        return None
+    t = np.arange(1.0, len(gains) + 1)
+    if (
+        gains.sum() <= 0
+    ):  # rule of three: of what did not happen in n trials, at most 3 in n more; each as those before
+        size = volumes[-1] / max(int((np.diff(volumes, prepend=0.0) > 0).sum()), 1)
+        return Forecast(float(volumes[-1]), more, 0.0, 0.0, 3 * more / len(gains) * size)
+    decays, weights = _decays(t, gains)
+    future = np.arange(len(gains) + 1.0, len(gains) + more + 1)
+    expected = sum(
+        w * float(np.mean(gains * t**b) * (future**-b).sum())
+        for b, w in zip(decays, weights, strict=True)
+    )
+    low, high = np.quantile(_draws(t, gains, (decays, weights), future), [0.05, 0.95])
+    return Forecast(
+        float(volumes[-1]),
+        more,
+        float(expected),
+        min(float(low), expected),
+        max(float(high), expected),
+    )
+
+
+def _decays(t: Array, gains: Array) -> tuple[Array, Array]:
+    """Values of the decay b and their weights; for each b the best level a is in closed form."""
+    decays = np.linspace(_SLOWEST, _FASTEST, 81)
+    losses = np.array(
+        [math.log(np.mean(gains * t**b)) - b * float(np.log(t).mean()) for b in decays]
+    )
+    # Evaluations that gained nothing say little of the decay: the gains count.
+    loss = losses * float((gains > 0).sum()) + 0.5 * _PULL * (decays - 1.0) ** 2
+    weights = np.exp(loss.min() - loss)
+    return decays, weights / weights.sum()
+
+
+def _draws(t: Array, gains: Array, decay: tuple[Array, Array], future: Array) -> Array:
+    """(DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown.
+
+    Gains become both rarer and smaller, each with half of the decay.
+    """
+    rng = np.random.default_rng(0)
+    half = rng.choice(decay[0], DRAWS, p=decay[1])[:, None] / 2
+    happened = gains > 0
+    k, sizes = int(happened.sum()), gains[happened] * t[happened] ** half
+    number = rng.poisson(
+        rng.gamma(k + 0.5, 1.0, DRAWS) * (future**-half).sum(1) / (t**-half).sum(1)
+    )
+    # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean is known from k of them.
+    shape = 1.0 / np.clip(sizes.var(1) / sizes.mean(1) ** 2, 1.0, _UNEVEN)
+    mean = sizes.mean(1) * k * shape / rng.gamma(k * shape + 0.5)
+    total = rng.gamma(np.maximum(number * shape, 1e-9)) / shape * mean * (future**-half).mean(1)
+    return np.where(number > 0, total * np.exp(DOUBT * rng.standard_normal(DRAWS)), 0.0)

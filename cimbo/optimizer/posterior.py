@@ -1,0 +1,155 @@
+"""The surrogates as the search uses them: scores to be maximised, violations to be avoided, in modelled units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.optimizer import evolution
+from cimbo.optimizer.surrogates import Computed, Inputs, Surrogate, modelled
+from cimbo.problem.objectives import Candidate, Constraint, Problem, candidate
+from cimbo.problem.pareto import non_dominated
+from cimbo.problem.space import Params, Rows
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """The surrogates as scores to be maximised and violations to be avoided, with what was measured."""
+
+    problem: Problem
+    fitted: Mapping[str, Surrogate]
+    rows: Rows
+    measured: Sequence[Mapping[str, float]]
+
+    def observed(self) -> tuple[Array, Array]:
+        """Measured scores (n, m) in modelled units and violations (n, c)."""
+        scores = [o.sign * self._modelled(o.name) for o in self.problem.objectives]
+        return np.stack(scores, 1), self._stack(
+            [self._violation(c, self._modelled(c.metric)) for c in self.problem.constraints]
+        )
+
+    def _stack(self, columns: list[Array]) -> Array:
+        return np.stack(columns, 1) if columns else np.zeros((len(self.rows), 0))
+
+    def _modelled(self, metric: str) -> Array:
+        return modelled(
+            np.array([m[metric] for m in self.measured], float), log=self.fitted[metric].log
+        )
+
+    def _violation(self, c: Constraint, values: Array) -> Array:
+        """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""
+        log = self.fitted[c.metric].log
+        bound = (math.log(c.bound) if c.bound > 0 else -math.inf) if log else c.bound
+        sign = 1.0 if c.relation == "<=" else -1.0
+        return sign * (values - bound) / (self._modelled(c.metric).std() or 1.0)
+
+    def score(self, optimism: float) -> evolution.Score:
+        """Objectives at mean + ``optimism`` standard deviations; constraints at the mean.
+
+        What lies below the reference adds nothing to the hypervolume: it counts as a violation, so that the search spends
+        its population on the part of the front that matters.
+        """
+        shortfall = self.shortfall()
+
+        def score(rows: Rows) -> tuple[Array, Array]:
+            inputs = Inputs(self.problem.space, rows)
+            violation, scores = (
+                np.zeros(len(rows)),
+                np.zeros((len(rows), len(self.problem.objectives))),
+            )
+            for c in self.problem.constraints:
+                violation += np.maximum(self._violation(c, self.fitted[c.metric].mean(inputs)), 0)
+            kept = (
+                violation <= 0
+            )  # nobody asks for the objectives of the others, and a simulator may stand behind them
+            if kept.any():
+                scores[kept] = self._optimistic(Inputs(self.problem.space, rows[kept]), optimism)
+                violation[kept] = shortfall(scores[kept])
+            return scores, violation
+
+        return score
+
+    def best(self, n: int) -> NDArray[np.intp]:
+        """Indices of the ``n`` best evaluated designs: those that keep the constraints and are above the reference first."""
+        scores, violations = self.observed()
+        return evolution.survivors(
+            scores, np.maximum(violations, 0).sum(1) + self.shortfall()(scores), n
+        )
+
+    def _optimistic(self, inputs: Inputs, optimism: float) -> Array:
+        columns = []
+        for o in self.problem.objectives:
+            s = self.fitted[o.name]
+            mean, deviation = (
+                s.moments(inputs) if optimism else (s.mean(inputs), np.zeros(len(inputs.rows)))
+            )
+            columns.append(o.sign * mean + optimism * deviation)
+        return np.stack(columns, 1)
+
+    def shortfall(self) -> Callable[[Array], Array]:
+        """How far scores (n, m) lie below the reference, (n,), in units of the observed spread."""
+        floor, unit = self.reference(), np.maximum(self.observed()[0].std(0), 1e-12)
+        return lambda scores: np.asarray((np.maximum(floor - scores, 0) / unit).sum(1))
+
+    def draw(self, rows: Rows, n: int, seed: int) -> tuple[Array, Array]:
+        """``n`` joint samples at ``rows`` (k, d): scores (n, k, m) and violations (n, k, c)."""
+        inputs = Inputs(self.problem.space, rows)
+        drawn = {
+            name: s.samples(inputs, n, seed + i) for i, (name, s) in enumerate(self.fitted.items())
+        }
+        scores = np.stack([o.sign * drawn[o.name] for o in self.problem.objectives], -1)
+        violations = [self._violation(c, drawn[c.metric]) for c in self.problem.constraints]
+        return scores, np.stack(violations, -1) if violations else np.zeros((*scores.shape[:2], 0))
+
+    def reference(self) -> Array:
+        """(m,) reference point in modelled units: the study's where it has one, else just below the observed front."""
+        scores, violations = self.observed()
+        feasible = scores[(violations <= 0).all(1)]
+        front = (feasible if len(feasible) else scores)[
+            non_dominated(feasible if len(feasible) else scores)
+        ]
+        span = np.ptp(front, axis=0)
+        inferred = front.min(0) - 0.1 * np.where(
+            span > 0, span, np.maximum(np.abs(front.min(0)), 1.0)
+        )
+        given = [
+            inferred[i]
+            if o.reference is None
+            else self._modelled_reference(o.name, o.sign, o.reference, inferred[i])
+            for i, o in enumerate(self.problem.objectives)
+        ]
+        return np.array(given)
+
+    def _modelled_reference(
+        self, name: str, sign: float, reference: float, inferred: float
+    ) -> float:
+        if not self.fitted[name].log:
+            return sign * reference
+        return sign * math.log(reference) if reference > 0 else inferred
+
+    def allowed(self, rows: Rows) -> NDArray[np.bool_]:
+        """(k,) False where a constraint that can be computed is violated."""
+        allowed = np.ones(len(rows), bool)
+        inputs = Inputs(self.problem.space, rows)
+        for c in self.problem.constraints:
+            s = self.fitted[c.metric]
+            if isinstance(s, Computed):
+                allowed &= self._violation(c, s.mean(inputs)) <= 0
+        return allowed
+
+    def predicted(self, design: Params, origin: str) -> Candidate:
+        """The candidate with what the surrogates expect of it."""
+        inputs = Inputs(self.problem.space, self.problem.space.rows([design]))
+        predicted = {}
+        for name, s in self.fitted.items():
+            mean, std = (float(v[0]) for v in s.moments(inputs))
+            std = math.hypot(std, s.noise)  # of a measurement, as it will be compared with one
+            # Natural units; of a log-normal the median and the standard deviation to first order.
+            predicted[name] = (math.exp(mean), math.exp(mean) * std) if s.log else (mean, std)
+        return candidate(self.problem.space, design, origin=origin, predicted=predicted)

@@ -1,0 +1,143 @@
+"""Whom the acquisition gets to see: the points of a pool whose expected hypervolume improvement is largest by a cheap estimate.
+
+qLogNEHVI over hundreds of points costs more than all the rest of a proposal, and most points of a pool are hopeless. With two
+objectives the improvement of a single point is counted exactly, strip by strip under the staircase of each sample's front; with
+more it is estimated from random scalarisations. The choice itself is BoTorch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.problem.pareto import dominated_by
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Index = NDArray[np.intp]
+DIRECTIONS = 32
+#: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
+Gain = Callable[[list[int], Index], Array]
+
+
+def shortlist(
+    base: Array, pool: Array, feasible: Mask, reference: Array, *, rounds: int, each: int
+) -> list[int]:
+    """Positions of points worth a closer look in ``pool`` (s, p, m), samples at p points of which (s, p) are ``feasible``.
+
+    ``each`` best ones of every of ``rounds`` rounds, a round's best counting as chosen in the next, so that the list serves a
+    batch; ``base`` (s, k, m) is the front so far, ``reference`` (m,) what improves it at all.
+    """
+    gain = _staircase(base, pool, feasible, reference) if len(reference) == 2 else None
+    everything = np.arange(pool.shape[1])
+    if (
+        gain is None or ((bound := gain([], everything)) > 0).mean() < 0.1
+    ):  # hardly anything lies above the reference
+        gain = _scalarised(base, pool, feasible, reference)
+        bound = gain([], everything)
+    listed: list[int] = []
+    chosen: list[int] = []
+    for _ in range(rounds):
+        new = _best(partial(gain, chosen), bound, each)
+        bound[new] = -np.inf
+        listed += new
+        chosen += new[:1]
+    return listed
+
+
+def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
+    """The ``n`` positions of largest gain, in order; fewer where no more have a finite ``bound`` (p,).
+
+    Gains only fall while points are chosen, so that an earlier one is a bound, lowered here: most need no other look.
+    """
+    stale = bound > 0
+    while True:
+        order = np.argsort(-bound, kind="stable")
+        if not stale[order[:n]].any():
+            return [int(i) for i in order[:n] if bound[i] >= 0]
+        some = order[: 4 * n]
+        some = some[stale[some]]
+        bound[some] = gain(some)
+        stale[some] = False
+
+
+def worth_keeping(scores: Array, feasible: Mask) -> Mask:
+    """(n,) whether a point of ``scores`` (s, n, m) is ``feasible`` (n,) and non-dominated in any sample."""
+    among = np.flatnonzero(feasible)
+    kept = np.zeros(scores.shape[1], bool)
+    if scores.shape[-1] == 2 and len(among):
+        kept[among] = _on_staircase(scores[:, among]).any(0)
+        return kept
+    for sample in scores[:, among]:
+        kept[among[~dominated_by(sample, sample).any(1)]] = True
+    return kept
+
+
+def _on_staircase(points: Array) -> Mask:
+    """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one)."""
+    order = np.lexsort((-points[..., 1], -points[..., 0]), axis=1)
+    height = np.take_along_axis(points[..., 1], order, 1)
+    before = np.maximum.accumulate(
+        np.concatenate([np.full((len(height), 1), -np.inf), height[:, :-1]], 1), axis=1
+    )
+    on = np.zeros(points.shape[:2], bool)
+    np.put_along_axis(on, order, height > before, 1)
+    return on
+
+
+def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
+    """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
+
+    def gain(chosen: list[int], asked: Index) -> Array:
+        added = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
+        known = np.maximum(np.concatenate([base, added], 1), reference)
+        order = np.argsort(-known[..., 0], axis=1)
+        x, y = (np.take_along_axis(known[..., i], order, 1) for i in range(2))
+        right, left = (
+            np.pad(x, ((0, 0), ends), constant_values=v)
+            for ends, v in (((1, 0), np.inf), ((0, 1), reference[0]))
+        )
+        bottom = np.pad(
+            np.maximum.accumulate(y, axis=1), ((0, 0), (1, 0)), constant_values=reference[1]
+        )
+        new = pool[:, asked]
+        width = np.minimum(new[..., :1], right[:, None]) - left[:, None]
+        above = new[..., 1:] - bottom[:, None]
+        area = np.einsum(
+            "spk,spk->sp", np.maximum(width, 0, out=width), np.maximum(above, 0, out=above)
+        )
+        return np.asarray((area * feasible[:, asked]).mean(0))
+
+    return gain
+
+
+def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
+    """Estimated in any dimension.
+
+    Hypervolume is a mean over random directions of the best scalarised point (Zhang and Golovin 2020, "Random hypervolume
+    scalarizations", lemma 5); its improvement is the mean of the improvements of the scalarised values.
+    """
+    m, known = len(reference), base.shape[1]
+    directions = np.abs(np.random.default_rng(0).standard_normal((DIRECTIONS, m)))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    spread = np.maximum(np.ptp(base.mean(0), axis=0), 1e-9) if known > 1 else np.ones(m)
+    value = np.stack([((pool - reference) / (spread * d)).min(-1) for d in directions])
+    if known:
+        start = np.stack([((base - reference) / (spread * d)).min(-1).max(1) for d in directions])
+    else:
+        start = np.full(value.shape[:2], value.min())
+
+    def gain(chosen: list[int], asked: Index) -> Array:
+        best = start
+        for i in chosen:
+            best = np.where(feasible[:, i], np.maximum(best, value[..., i]), best)
+        new = value[..., asked]
+        more = np.maximum(new, 0) ** m - np.maximum(best, 0)[..., None] ** m
+        # Below the reference nothing counts; there the distance to it decides.
+        more = np.where(best[..., None] < 0, new - best[..., None] + more, more)
+        return np.asarray((np.maximum(more, 0) * feasible[:, asked]).mean((0, 1)))
+
+    return gain

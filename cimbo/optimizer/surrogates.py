@@ -1,0 +1,336 @@
+"""What stands in for a metric while candidates are chosen: a fitted predictor, or the metric itself where it is exact.
+
+All of them answer in *modelled units*: the logarithm for positive costs, the natural unit otherwise. Latency spans orders of
+magnitude, and both the predictors and the hypervolume that is improved are better behaved on its logarithm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import predictors
+from cimbo.problem.objectives import Problem, name_and_unit
+from cimbo.problem.pareto import ranks
+from cimbo.problem.space import Choice, Params, Rows, SearchSpace
+
+Array = NDArray[np.float64]
+RECHOOSE, REFIT = (
+    1.5,
+    1.1,
+)  # how much more data makes the kind, and the hyper-parameters, be found anew
+MOST = 500  # rows that a model is fitted to
+FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
+#: list of n designs -> (n,) metric in its natural unit, exact and fast
+Exact = Callable[[list[Params]], Array]
+#: list of n designs -> derived features, each (n,): what is known of a design without measuring it
+Features = Callable[[list[Params]], Mapping[str, Array]]
+
+
+class Surrogate(Protocol):
+    """One metric in modelled units at rows (n, d)."""
+
+    @property
+    def log(self) -> bool:
+        """Whether modelled units are the logarithm of natural ones."""
+        ...
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it predicts what it has not seen."""
+        ...
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a measurement around the metric."""
+        ...
+
+    def mean(self, inputs: Inputs) -> Array:
+        """(n,) mean alone, which costs less."""
+        ...
+
+    def moments(self, inputs: Inputs) -> tuple[Array, Array]:
+        """Mean and standard deviation, each (n,)."""
+        ...
+
+    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        """Joint posterior samples (n, rows) of the noise-free metric."""
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
+
+    An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
+    """
+
+    genes: frozenset[str] | None = None
+    features: Features | None = None
+
+    def columns(self, space: SearchSpace) -> list[int]:
+        """The genes' columns, in the space's order."""
+        return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
+
+    def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
+        """The predictors' description of a table (n, genes + features) and of the target."""
+        choices = [space.choices[i] for i in self.columns(space)]
+        genes = [_feature(c) for c in choices]
+        names = (
+            self.features(space.designs(np.zeros((1, len(space.choices)), np.int16)))
+            if self.features
+            else {}
+        )
+        derived = [predictors.Feature(name, "numeric") for name in names]
+        return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
+
+
+def _feature(gene: Choice) -> predictors.Feature:
+    """Layers share genes by name, but for its digits: ``width0``, ``width1``, ..."""
+    kind = "ordinal" if gene.ordered else "nominal"
+    return predictors.Feature(
+        gene.name, kind, gene.values, re.sub("[0-9]+", "*", gene.name) if gene.ordered else ""
+    )
+
+
+@cache
+def _codes(n: int, ordered: bool) -> Array:
+    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE."""
+    active = np.arange(1.0, n + 1.0)[:, None] / n if ordered else np.eye(n)
+    return np.concatenate([active, np.zeros((1, active.shape[1]))])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Canonical rows (n, d) and all that surrogates need of them, computed when asked for and kept."""
+
+    space: SearchSpace
+    rows: Rows
+    _derived: dict[Features | None, list[Array]] = field(default_factory=dict, repr=False)
+    _tables: dict[View, Array] = field(default_factory=dict, repr=False)
+    _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def designs(self) -> list[Params]:
+        return self.space.designs(self.rows)
+
+    def derived(self, view: View) -> list[Array]:
+        """A view's derived features, each (n,)."""
+        if view.features not in self._derived:
+            self._derived[view.features] = (
+                list(view.features(self.designs).values()) if view.features else []
+            )
+        return self._derived[view.features]
+
+    def table(self, view: View) -> Array:
+        """The predictors' table (n, genes + features) of a view."""
+        if view not in self._tables:
+            genes = self.space.encode(self.rows)[:, view.columns(self.space)]
+            self._tables[view] = np.column_stack([genes, *self.derived(view)])
+        return self._tables[view]
+
+    def encoded(self, view: View) -> Array:
+        """``view.schema(...).encode(table(view))`` (n, k), looked up: rows of the space need no checking."""
+        if view not in self._encoded:
+            choices = [(i, self.space.choices[i]) for i in view.columns(self.space)]
+            genes = [_codes(len(c.values), c.ordered)[self.rows[:, i]] for i, c in choices]
+            self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
+        return self._encoded[view]
+
+
+def modelled(values: Array, *, log: bool) -> Array:
+    """Metrics (n,) in modelled units; those absurdly far from the others are brought to the edge of what is not.
+
+    An evaluator's -1e9 for "it went wrong" must not flatten everything else.
+    """
+    values = np.log(values) if log else values
+    middle = np.median(values)
+    reach = FAR * float(np.median(np.abs(values - middle)))
+    return np.clip(values, middle - reach, middle + reach) if reach > 0 else values
+
+
+def logarithmic(y: Array, goal: str | None) -> bool:
+    """Whether measurements (n,) are modelled as logarithms: positive, and costs or spread over more than a decade."""
+    return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A predictor over a view of the design. ``trusted``: whether it predicted data it had not seen."""
+
+    model: predictors.Model
+    view: View
+    trusted: bool = True
+
+    @property
+    def log(self) -> bool:
+        return self.model.schema.log
+
+    @property
+    def noise(self) -> float:
+        return math.sqrt(self.model.noise_variance)
+
+    def mean(self, inputs: Inputs) -> Array:
+        return self.model.centre(inputs.encoded(self.view))
+
+    def moments(self, inputs: Inputs) -> tuple[Array, Array]:
+        mean, variance = self.model.latent(inputs.encoded(self.view))
+        return mean, np.sqrt(variance)
+
+    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
+        return replace(self.model, widen=0.5 * (1.0 + self.model.widen)).paths(
+            inputs.encoded(self.view), n, seed
+        )
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A metric that is exact and cheap: no uncertainty, nothing to learn. Values are kept, as a search asks again."""
+
+    metric: str
+    compute: Exact
+    log: bool
+    trusted: bool = field(default=True, init=False)
+    noise: float = field(default=0.0, init=False)
+    _kept: dict[bytes, float] = field(default_factory=dict, init=False, repr=False)
+
+    def mean(self, inputs: Inputs) -> Array:
+        keys = [row.tobytes() for row in inputs.rows]
+        new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
+        if new:
+            values = np.asarray(self.compute([inputs.designs[i] for i in new]), float)
+            values = np.log(np.maximum(values, np.finfo(float).tiny)) if self.log else values
+            self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
+        return np.array([self._kept[key] for key in keys])
+
+    def moments(self, inputs: Inputs) -> tuple[Array, Array]:
+        return self.mean(inputs), np.zeros(len(inputs.rows))
+
+    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        return np.broadcast_to(self.mean(inputs), (n, len(inputs.rows)))
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What surrogates are made from, apart from the observations.
+
+    views: metric -> what it depends on; every gene where it is not named. cheap: metrics that are computed. priors: older
+    predictors, used as mean functions. ``kept`` is a memory of fits that are asked for again with the same data.
+    """
+
+    space: SearchSpace
+    kind: str = "auto"
+    views: Mapping[str, View] = field(default_factory=dict)
+    cheap: Mapping[str, Exact] = field(default_factory=dict)
+    priors: Mapping[str, predictors.Model] = field(default_factory=dict)
+    kept: dict[tuple[str, str], tuple[bytes, predictors.Model]] = field(default_factory=dict)
+
+    def fit(
+        self, table: Array, y: Array, schema: predictors.Schema, kind: str, *, seed: int
+    ) -> predictors.Model:
+        """``predictors.fit`` with the metric's prior, remembered."""
+        data = hashlib.blake2b(
+            np.column_stack([table, y]).tobytes() + f"{seed} {kind} {schema.log}".encode()
+        ).digest()
+        place = (schema.target, "auto" if kind == "auto" else "fixed")
+        if place not in self.kept or self.kept[place][0] != data:
+            prior = self.priors.get(schema.target)
+            self.kept[place] = (data, predictors.fit(table, y, schema, kind, seed=seed, mean=prior))
+        return self.kept[place][1]
+
+
+def targets(problem: Problem) -> list[str]:
+    """The metrics that need a surrogate: objectives, then constrained metrics that are no objective."""
+    names = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
+    return list(dict.fromkeys(names))
+
+
+def fit(
+    problem: Problem,
+    rows: Rows,
+    metrics: Sequence[Mapping[str, float]],
+    teaching: Teaching,
+    *,
+    seed: int,
+) -> dict[str, Surrogate]:
+    """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured."""
+    inputs = Inputs(problem.space, rows)
+    goals = {o.name: o.goal for o in problem.objectives}
+    scores = problem.scores(metrics)
+    fitted: dict[str, Surrogate] = {}
+    for metric in targets(problem):
+        y = np.array([m[metric] for m in metrics], float)
+        log = logarithmic(y, goals.get(metric))
+        if metric in teaching.cheap:
+            fitted[metric] = Computed(metric, teaching.cheap[metric], log)
+        else:
+            fitted[metric] = _learn(
+                inputs, y, teaching, metric=metric, log=log, seed=seed, scores=scores
+            )
+    return fitted
+
+
+def memorable(scores: Array) -> NDArray[np.intp]:
+    """Of scores (n, m) all indices up to ``MOST``; beyond, the best two thirds by front, the others evenly from the rest.
+
+    What an exact process costs grows with the cube of its rows; where a search has got to needs more of them than where it
+    came from.
+    """
+    n = len(scores)
+    if n <= MOST:
+        return np.arange(n)
+    best = np.argsort(ranks(scores, 2 * MOST // 3), kind="stable")[: 2 * MOST // 3]
+    rest = np.setdiff1d(np.arange(n), best)
+    return np.sort(
+        np.concatenate([best, rest[np.linspace(0, len(rest) - 1, MOST - len(best)).astype(int)]])
+    )
+
+
+def _learn(
+    inputs: Inputs,
+    y: Array,
+    teaching: Teaching,
+    *,
+    metric: str,
+    log: bool,
+    seed: int,
+    scores: Array,
+) -> Learned:
+    view = teaching.views.get(metric, View())
+    schema = view.schema(inputs.space, metric, log=log)
+    y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
+
+    def fitted(kind: str, rows: NDArray[np.intp]) -> predictors.Model:
+        return teaching.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
+
+    # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
+    # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
+    first, n = milestone(len(y), RECHOOSE), milestone(len(y), REFIT)
+    rows = memorable(scores[:n])
+    chosen = fitted("auto", memorable(scores[:first])) if teaching.kind == "auto" else None
+    model = (
+        chosen if chosen and first == n else fitted(chosen.kind if chosen else teaching.kind, rows)
+    )
+    spread = float(modelled(y[rows], log=log).std())
+    if n < len(y):
+        rows = np.concatenate([rows, np.arange(n, len(y))])
+        model = predictors.extend(model, inputs.table(view)[rows], y[rows], seed=seed)
+    # In cross-validation no better than the mean: it may not steer the search alone.
+    return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
+
+
+def milestone(n: int, growth: float) -> int:
+    """The largest of 5, 5 ``growth``, 5 ``growth``^2, ... (rounded up) that ``n`` reaches; ``n`` itself below 5."""
+    reached = 5
+    while (following := math.ceil(reached * growth)) <= n:
+        reached = following
+    return min(reached, n)

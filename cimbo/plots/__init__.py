@@ -1,0 +1,1 @@
+"""Drawing: scales, marks and words that every picture and the report share."""

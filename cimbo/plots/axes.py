@@ -1,0 +1,89 @@
+"""From values to places on a plot, in percent of its width or height, so that a plot fits any screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cimbo.plots.quantity import number
+
+_LARGEST, _SMALLEST = 1e100, 1e-100  # beyond these, sums and quotients of floats overflow or vanish
+_PAD = 0.05
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear or logarithmic scale from ``low`` to ``high`` (both in natural units) under a ``label``."""
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Percent of the way from low to high, kept within 0 and 100."""
+        if self.log:
+            value, low, high = (math.log10(max(v, _SMALLEST)) for v in (value, self.low, self.high))
+        else:
+            value, low, high = min(max(value, -_LARGEST), _LARGEST), self.low, self.high
+        return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
+
+    def down(self, value: float) -> float:
+        """The same measured from the top, as SVG counts."""
+        return round(100 - self.at(value), 2)
+
+    def beyond(self, value: float) -> int:
+        """1 for a value above the axis, -1 for one below, 0 for one on it."""
+        return int(value > self.high) - int(value < self.low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places worth a label, with the label."""
+        return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
+
+
+def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
+    """An axis around ``values``: logarithmic where they are positive and span more than a factor of ten.
+
+    ``zero`` starts it at 0 and keeps it linear. No value at all gives 0 to 1.
+    """
+    finite = [min(max(v, -_LARGEST), _LARGEST) for v in values if math.isfinite(v)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if zero:
+        return Axis(label, 0.0, high * (1 + _PAD) if high > 0 else 1.0)
+    if low > _SMALLEST and high > 10 * low:
+        room = (high / low) ** _PAD
+        return Axis(label, low / room, high * room, log=True)
+    span = high - low
+    if span <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST):  # one value, or all the same
+        span = abs(low) if abs(low) > _SMALLEST else 1.0
+    return Axis(label, low - _PAD * span, high + _PAD * span)
+
+
+def counts(label: str, n: int) -> Axis:
+    """The axis of evaluation numbers, 0 to ``n``."""
+    return Axis(label, 0.0, float(max(n, 1)))
+
+
+def _linear_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    values = [
+        (first + i) * step
+        for i in range(12)
+        if (first + i) * step <= high * (1 + 1e-12) + 1e-9 * step
+    ]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    plain = step >= 1e-4 and max(abs(low), abs(high)) < 1e6
+    return [(v, f"{v:,.{decimals}f}".replace("-", "−") if plain else number(v)) for v in values]
+
+
+def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    wide = math.log10(high / low)
+    steps = (1, 2, 5) if wide < 1.9 else (1, 3) if wide < 3 else (1,)
+    every = max(1, len(decades) // 6)
+    values = [m * 10.0**d for d in decades if d % every == 0 for m in steps]
+    return [(v, number(v)) for v in values if low <= v <= high]

@@ -1,0 +1,55 @@
+"""HTML that is escaped by construction: whatever is not ``Markup`` already is text, and is escaped on its way in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape as _escape
+
+_VOID = frozenset({"input", "link", "meta", "br"})
+_SHAPES = frozenset({"circle", "line", "path", "rect", "use"})
+# Control characters, lone surrogates (they break UTF-8) and the marks that reverse the reading direction of a line.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+class Markup(str):
+    """Text that is HTML already, made by this module's functions only."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Markup:
+    """``value`` as HTML; characters that nobody can see are written out (``\\u0000``)."""
+    if isinstance(value, Markup):
+        return value
+    visible = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(value))
+    return Markup(_escape(visible, quote=True))
+
+
+def join(parts: Iterable[object], separator: str = "") -> Markup:
+    """Parts one after another; those that are not ``Markup`` are escaped."""
+    return Markup(text(separator).join(text(part) for part in parts))
+
+
+def tag(name: str, /, *children: object, **attributes: object) -> Markup:
+    """An element. ``class_`` and ``data_v`` become ``class`` and ``data-v``; True is a bare attribute, None and False none."""
+    pairs = [(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
+    bare = [
+        f" {key}" if value is True else f' {key}="{text(value)}"'
+        for key, value in pairs
+        if value not in (None, False)
+    ]
+    opening = f"<{name}{''.join(bare)}"
+    if name in _VOID:
+        return Markup(f"{opening}>")
+    if name in _SHAPES and not children:
+        return Markup(f"{opening}/>")
+    return Markup(f"{opening}>{join(children)}</{name}>")
+
+
+def short(value: object, length: int) -> Markup:
+    """``value`` cut to ``length`` characters with an ellipsis, for places that cannot grow."""
+    full = str(value)
+    return text(full if len(full) <= length else f"{full[: length - 1]}…")

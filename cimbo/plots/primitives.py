@@ -1,0 +1,146 @@
+"""Drawing: frames, marks and lines as inline SVG.
+
+Places are percentages, so a plot takes the width it is given while its text, marks and lines keep their size. SVG has no
+percentages in paths; those are drawn in a layer of 100 x 100 units that is stretched over the plot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cimbo.plots.axes import Axis
+from cimbo.plots.markup import Markup, join, tag
+
+Place = tuple[float, float]  # percent from the left, percent from the top
+
+
+def frame(x: Axis, y: Axis, *inside: object, about: str, class_: str = "") -> Markup:
+    """A plot with its grid, ticks and labels around ``inside``; ``about`` is read out to those who cannot see it."""
+    grid = [_x_tick(x.at(v), name) for v, name in x.ticks()] + [
+        _y_tick(y.down(v), name) for v, name in y.ticks()
+    ]
+    picture = tag("svg", tag("g", *grid, class_="axes"), *inside, role="img", aria_label=about)
+    return tag(
+        "div",
+        tag("div", y.label + (" · log" if y.log else ""), class_="y-label"),
+        picture,
+        tag("div", x.label + (" · log" if x.log else ""), class_="x-label"),
+        class_=f"plot {class_}".strip(),
+    )
+
+
+def _x_tick(at: float, name: str) -> Markup:
+    line = tag("line", x1=f"{at}%", x2=f"{at}%", y1="0", y2="100%")
+    return join([line, tag("text", name, x=f"{at}%", y="100%", dy="18", class_="x-tick")])
+
+
+def _y_tick(at: float, name: str) -> Markup:
+    line = tag("line", x1="0", x2="100%", y1=f"{at}%", y2=f"{at}%")
+    return join([line, tag("text", name, x="0", y=f"{at}%", dx="-8", dy="4", class_="y-tick")])
+
+
+def layer(*paths: object, width: int = 100, height: int = 100) -> Markup:
+    """Paths in percent, or in other shares of the plot, stretched over it."""
+    return tag(
+        "svg",
+        *paths,
+        viewBox=f"0 0 {width} {height}",
+        preserveAspectRatio="none",
+        width="100%",
+        height="100%",
+    )
+
+
+def line(places: Iterable[Place], class_: str) -> Markup:
+    """A path through ``places``, for a ``layer``."""
+    return tag("path", d="M" + "L".join(f"{x:g} {y:g}" for x, y in places), class_=class_)
+
+
+def lines(every: Iterable[Sequence[Place]], class_: str) -> Markup:
+    """Several lines as one path, for a ``layer``."""
+    return tag(
+        "path",
+        d="".join("M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in places) for places in every),
+        class_=class_,
+    )
+
+
+def bars(spans: Iterable[tuple[float, float, float]], class_: str) -> Markup:
+    """Upright bars (x, top, bottom), for a ``layer``: one path for all of them."""
+    return tag(
+        "path", d="".join(f"M{x:.3g} {a:.3g}V{b:.3g}" for x, a, b in spans) or "M0 0", class_=class_
+    )
+
+
+def steps(values: Sequence[float], x: Axis, y: Axis, class_: str) -> Markup:
+    """A staircase through the value after evaluation 1, 2, ..., from 0 at the start, for a ``layer``."""
+    path, last = [f"M{x.at(0):g} {y.down(0):g}"], 0.0
+    for i, value in enumerate(values, start=1):
+        if value != last:
+            path.append(f"H{x.at(i):g}V{y.down(value):g}")
+            last = value
+    return tag("path", d="".join([*path, f"H{x.at(len(values)):g}"]), class_=class_)
+
+
+def dot(place: Place, tip: str, **attributes: object) -> Markup:
+    """A round mark with a tooltip that also works without a script; the style sheet gives its size."""
+    return tag("circle", _tip(tip), cx=f"{place[0]:.1f}%", cy=f"{place[1]:.1f}%", **attributes)
+
+
+def mark(shape: str, place: Place, tip: str, **attributes: object) -> Markup:
+    """One of the shapes of ``shapes``, with a tooltip."""
+    return tag(
+        "use", _tip(tip), href=f"#{shape}", x=f"{place[0]:.1f}%", y=f"{place[1]:.1f}%", **attributes
+    )
+
+
+def _tip(tip: str) -> Markup:
+    return tag("title", tip) if tip else Markup()
+
+
+def shapes() -> Markup:
+    """The marks other than dots, defined once a page: told apart by shape, not by colour alone."""
+    return tag(
+        "svg",
+        tag(
+            "defs",
+            tag("path", id="triangle", d="M0 -4.2L4 3H-4Z"),
+            tag("path", id="cross", d="M-3.2 -3.2L3.2 3.2M3.2 -3.2L-3.2 3.2"),
+            tag("path", id="diamond", d="M0 -5L4.2 0L0 5L-4.2 0Z"),
+            tag("path", id="square", d="M-4 -4H4V4H-4Z"),
+        ),
+        width="0",
+        height="0",
+        class_="hidden",
+        aria_hidden="true",
+    )
+
+
+def swatch(kind: str) -> Markup:
+    """The mark of ``kind`` as it stands in a legend."""
+    shape = {
+        "infeasible": "triangle",
+        "failed": "cross",
+        "predicted": "diamond",
+        "upcoming": "square",
+    }.get(kind)
+    inside = tag("use", href=f"#{shape}") if shape else tag("circle")
+    return tag(
+        "svg",
+        tag("g", inside, class_=kind),
+        viewBox="-8 -8 16 16",
+        class_="swatch",
+        aria_hidden="true",
+    )
+
+
+def key(kind: str, name: str) -> Markup:
+    """A legend entry for a line of class ``kind``."""
+    sample = tag(
+        "svg",
+        tag("path", d="M0 5H22", class_=kind),
+        viewBox="0 0 22 10",
+        class_="key",
+        aria_hidden="true",
+    )
+    return tag("span", sample, name, class_="entry")

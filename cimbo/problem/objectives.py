@@ -1,0 +1,207 @@
+"""What a study wants and what it may propose: objectives, constraints, candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.errors import BadInput
+from cimbo.problem.space import Params, SearchSpace
+
+Metrics = Mapping[str, float]
+Array = NDArray[np.float64]
+
+
+_UNITS = {
+    "s": "s",
+    "ms": "ms",
+    "us": "us",
+    "ns": "ns",
+    "cycles": "cycles",
+    "j": "J",
+    "mj": "mJ",
+    "uj": "uJ",
+    "nj": "nJ",
+    "pj": "pJ",
+    "w": "W",
+    "mw": "mW",
+    "uw": "uW",
+    "mm2": "mm2",
+    "um2": "um2",
+    "kb": "KB",
+    "mb": "MB",
+    "gb": "GB",
+    "mhz": "MHz",
+    "ghz": "GHz",
+    "db": "dB",
+    "gops": "GOPS",
+    "tops": "TOPS",
+    "percent": "%",
+    "pct": "%",
+}
+_RATIOS = {
+    "tops_per_w": "TOPS/W",
+    "tops_w": "TOPS/W",
+    "tops_mm2": "TOPS/mm2",
+    "tops_per_mm2": "TOPS/mm2",
+}
+
+
+def name_and_unit(metric: str) -> tuple[str, str]:
+    """A metric's name without the unit at its end, and that unit in ASCII: ("latency", "ms") of ``latency_ms``; "" for none."""
+    endings = (
+        e for e in (*_RATIOS, metric.lower().rpartition("_")[2]) if metric.lower().endswith(f"_{e}")
+    )
+    ending = next(endings, "")
+    name, unit = metric[: -len(ending) - 1], (_RATIOS | _UNITS).get(ending, "")
+    return (name, unit) if name and unit else (metric, "")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A measured metric to maximise or minimise. ``reference``: the worst value that still counts for the hypervolume.
+
+    Raises BadInput for a goal other than "max" and "min" or a reference that is not finite.
+    """
+
+    name: str
+    goal: str
+    reference: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.goal not in ("max", "min"):
+            raise BadInput(
+                f"objective {self.name}", f"has the goal {self.goal!r}", "use 'max' or 'min'"
+            )
+        if self.reference is not None and not _finite(self.reference):
+            raise BadInput(
+                f"objective {self.name}",
+                f"has the reference {self.reference}",
+                "give a finite number or none",
+            )
+
+    @property
+    def sign(self) -> float:
+        """+1 to maximise, -1 to minimise: the only place where the direction is flipped."""
+        return 1.0 if self.goal == "max" else -1.0
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on a measured metric, "<=" or ">=". Raises BadInput for another relation or a bound that is not finite."""
+
+    metric: str
+    relation: str
+    bound: float
+
+    def __post_init__(self) -> None:
+        if self.relation not in ("<=", ">="):
+            raise BadInput(
+                f"constraint on {self.metric}",
+                f"has the relation {self.relation!r}",
+                "use '<=' or '>='",
+            )
+        if not _finite(self.bound):
+            raise BadInput(
+                f"constraint on {self.metric}",
+                f"has the bound {self.bound}",
+                "give a finite number",
+            )
+
+    def violation(self, values: Array) -> Array:
+        """How far ``values`` lie beyond the bound, in the metric's unit; negative inside."""
+        return values - self.bound if self.relation == "<=" else self.bound - values
+
+    def holds(self, metrics: Metrics) -> bool:
+        """False also when the metric was not measured."""
+        return (
+            self.metric in metrics and float(self.violation(np.float64(metrics[self.metric]))) <= 0
+        )  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A design to evaluate. ``predicted``: metric -> (mean, standard deviation) before it was measured, if a model did."""
+
+    params: Params
+    architecture: Params
+    hardware: Params
+    key: str
+    origin: str = "asked"
+    predicted: Mapping[str, tuple[float, float]] | None = None
+
+
+def candidate(space: SearchSpace, params: Mapping[str, Any], **about: Any) -> Candidate:
+    """The canonical candidate of ``params``. Raises BadInput as ``SearchSpace.rows`` does."""
+    canonical = space.canonical(params)
+    first = {c.name for c in space.architecture}
+    architecture = {k: v for k, v in canonical.items() if k in first}
+    hardware = {k: v for k, v in canonical.items() if k not in first}
+    return Candidate(canonical, architecture, hardware, space.key(canonical), **about)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Space, objectives and constraints: all that a search needs to know. Raises BadInput for none or repeated objectives."""
+
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [o.name for o in self.objectives]
+        if not names or len(set(names)) < len(names):
+            raise BadInput("objectives", f"are {names}", "name at least one, none twice")
+
+    def limited(self, limits: Iterable[Constraint]) -> Problem:
+        """The problem with ``limits`` in the place of its constraints on the same metric and side, or beside them."""
+        constraints = {(c.metric, c.relation): c for c in (*self.constraints, *limits)}
+        return replace(self, constraints=tuple(constraints.values()))
+
+    def scores(self, metrics: Sequence[Metrics]) -> Array:
+        """(n, m) objectives of evaluated designs, all to be maximised."""
+        return np.array(
+            [[o.sign * r[o.name] for o in self.objectives] for r in metrics], float
+        ).reshape(-1, len(self.objectives))
+
+    def feasible(self, metrics: Metrics) -> bool:
+        """Every objective measured and every constraint met."""
+        return all(o.name in metrics for o in self.objectives) and all(
+            c.holds(metrics) for c in self.constraints
+        )
+
+    def reference(self) -> Array | None:
+        """(m,) reference point, to be maximised, or None when an objective has none."""
+        if any(o.reference is None for o in self.objectives):
+            return None
+        return np.array([o.sign * (o.reference or 0.0) for o in self.objectives])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "space": self.space.to_json(),
+            "objectives": [asdict(o) for o in self.objectives],
+            "constraints": [asdict(c) for c in self.constraints],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Problem:
+        """The problem that ``to_json`` described. Raises BadInput when ``data`` is not of that form."""
+        try:
+            return Problem(
+                SearchSpace.from_json(data["space"]),
+                tuple(Objective(**o) for o in data["objectives"]),
+                tuple(Constraint(**c) for c in data.get("constraints", ())),
+            )
+        except (KeyError, TypeError) as error:
+            raise BadInput(
+                "study", f"does not describe a problem ({error})", "start a new study"
+            ) from None

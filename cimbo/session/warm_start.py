@@ -1,0 +1,87 @@
+"""Where a search starts from: bundles of older predictors, or another study."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cimbo.cli.intake import tell
+from cimbo.cli.options import existing
+from cimbo.config.study_config import Config, from_definition
+from cimbo.errors import BadInput
+from cimbo.evaluation.joint import COSTS, JointEvaluator
+from cimbo.io.importers import Row
+from cimbo.optimizer.surrogates import View, targets
+from cimbo.study.study import Study
+
+
+def bundles(folder: Path | None) -> dict[str, Any]:
+    """Predictors by the metric they predict, from the bundles of a folder. Raises BadInput when it has none."""
+    if folder is None:
+        return {}
+    import predictors
+
+    files = sorted(f for f in folder.glob("*.cimpred") if "." not in f.stem)
+    if not files:
+        raise BadInput(
+            folder, "holds no bundles (*.cimpred)", "name a folder that cimbo fit-predictors wrote"
+        )
+    return {model.schema.target: model for model in map(predictors.load, files)}
+
+
+def views(evaluator: JointEvaluator) -> dict[str, View]:
+    """What each metric depends on, and the derived features that help to learn it."""
+    costs = View(features=evaluator.features)
+    return {"accuracy": View(evaluator.shaping(), evaluator.sizes), **dict.fromkeys(COSTS, costs)}
+
+
+def from_study(
+    study: Study, config: Config, file: str | None, cheap: Container[str] = ()
+) -> dict[str, Any]:
+    """Start ``study`` from the study in ``file``: tell it what it would measure itself, learn priors from the rest.
+
+    cheap: metrics that need no prior. Raises BadInput when ``file`` is no study, or none that says what it evaluates.
+    """
+    if file is None:
+        return {}
+    from cimbo.optimizer import transfer
+
+    with existing(file) as other:
+        old, records = from_definition(file, other.store.definition), other.evaluations()
+        space = other.problem.space
+    wanted = targets(study.problem)
+    alike = (
+        transfer.fitting(study.problem.space, records)
+        if _evaluates(old) == _evaluates(config)
+        else []
+    )
+    alike = [r for r in alike if r.status == "done" and all(m in r.metrics for m in wanted)]
+    tell(study, [Row(r.params, r.metrics) for r in alike])
+    others = [r for r in records if r.status == "done"]
+    wanted = [m for m in wanted if m not in cheap] if len(alike) < len(others) else []
+    known = views(old.evaluator())
+    priors = transfer.priors(
+        study.problem.space,
+        space,
+        others,
+        {m: known.get(m, View()) for m in wanted},
+        seed=study.seed,
+    )
+    learned = f"; learned {', '.join(priors)} from {len(others)}" if priors else ""
+    click.echo(f"{file}: took over {len(alike)} of {len(records)} evaluations{learned}", err=True)
+    return priors
+
+
+def _evaluates(config: Config) -> Any:
+    """All that decides what a design of a study measures."""
+    evaluator = config.evaluator()
+    return (
+        evaluator.network,
+        evaluator.accuracy,
+        evaluator.simulator,
+        dict(evaluator.options),
+        dict(evaluator.fixed),
+    )

@@ -1,0 +1,130 @@
+"""One row of the log, and what may go into it: finite numbers and plain JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cimbo.errors import BadInput
+
+LONGEST_REASON = 500  # characters; a reason is a line in a table, not a traceback
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation as the study remembers it.
+
+    ``number`` counts from 1 in the order of recording; it is 0 for one that is still running. ``status`` is ``done``,
+    ``failed`` or ``running``; ``reason`` is one line for a failed one, else None. ``origin`` says who wanted it
+    (``sobol``, ``proposed``, ``imported``, ``told``), ``seconds`` how long it took, ``extra`` is free JSON.
+    """
+
+    number: int
+    key: str
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    status: str
+    reason: str | None
+    origin: str
+    seconds: float
+    extra: dict[str, Any]
+
+
+def to_json(value: object, where: str) -> str:
+    """``value`` as strict JSON. NaN and infinities become null. Raises BadInput for what is not JSON."""
+    try:
+        return json.dumps(_finite(value), allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(
+            where, f"cannot be stored as JSON ({error})", "use numbers, strings, lists and dicts"
+        ) from error
+
+
+def from_json(text: str, where: str) -> Any:
+    """The value behind ``text``. Raises BadInput when a study file was tampered with or damaged."""
+    try:
+        return _STRICT.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(
+            where, f"holds damaged JSON ({error})", "restore the file from a copy"
+        ) from error
+
+
+def normal(value: object, where: str) -> Any:
+    """``value`` as it will look when it is read back: tuples become lists, keys strings."""
+    return from_json(to_json(value, where), where)
+
+
+def one_line(text: object) -> str:
+    """``text`` as a single line that any terminal and any SQLite can take."""
+    line = " ".join(str(text).split()).replace("\0", "\\0")
+    line = line.encode("utf-8", "backslashreplace").decode("utf-8")
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+
+
+def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
+    """The usable metrics, and one line that names those which are not finite numbers (None when all are)."""
+    good: dict[str, float] = {}
+    bad: list[str] = []
+    for name, value in metrics.items():
+        try:
+            if isinstance(value, str | bytes):
+                raise TypeError("text is not a number")
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            bad.append(f"{name} is {value!r:.60}, not a number")
+            continue
+        if math.isfinite(number):
+            good[str(name)] = number
+        else:
+            bad.append(f"{name} is {number}")
+    return good, one_line(", ".join(bad)) if bad else None
+
+
+def first_difference(stored: object, asked: object, path: str) -> str | None:
+    """Where two JSON values part, as ``space.hardware[0].values: 3 in the file, 4 now``; None when they are equal."""
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        missing = object()
+        pairs = [
+            (f"{path}.{k}", stored.get(k, missing), asked.get(k, missing))
+            for k in {**stored, **asked}
+        ]
+        differing = [(p, a, b) for p, a, b in pairs if a is missing or b is missing]
+        if differing:
+            name, a, _ = differing[0]
+            return f"{name} is {'only in this program' if a is missing else 'only in the file'}"
+    elif isinstance(stored, list) and isinstance(asked, list):
+        if len(stored) != len(asked):
+            return f"{path} has {len(stored)} entries in the file, {len(asked)} now"
+        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
+    else:
+        return (
+            None if stored == asked else f"{path} is {stored!r:.60} in the file, {asked!r:.60} now"
+        )
+    return next((d for p, a, b in pairs if (d := first_difference(a, b, p))), None)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _plain(value: object) -> object:
+    # numpy and torch scalars and arrays, without importing either.
+    tolist = getattr(value, "tolist", None)
+    if tolist is None:
+        raise TypeError(f"{type(value).__name__} {value!r:.60}")
+    return _finite(tolist())

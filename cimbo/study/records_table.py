@@ -1,0 +1,78 @@
+"""Evaluations as flat rows: what ``cimbo export`` writes, and what a recorded study is replayed from.
+
+A row is number, key, status, reason, origin, seconds, every active gene, every metric, and ``predicted_METRIC`` with
+``predicted_METRIC_std`` where a model had said something of it before it was measured.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.problem.objectives import Candidate, candidate
+from cimbo.problem.space import Choice, SearchSpace, Value
+from cimbo.storage import Record
+
+ABOUT = ("number", "key", "status", "reason", "origin", "seconds")
+TESTED = "accuracy_test"
+_PREDICTED, _STD = "predicted_", "_std"
+
+
+def rows(records: Iterable[Record], tested: Mapping[str, float]) -> list[dict[str, Any]]:
+    """A flat row for each record; ``tested`` is the accuracy on test images by key, where it was measured."""
+    return [_row(record, tested.get(record.key)) for record in records]
+
+
+def _row(record: Record, tested: float | None) -> dict[str, Any]:
+    about = {name: getattr(record, name) for name in ABOUT}
+    measured = record.metrics | ({} if tested is None else {TESTED: tested})
+    guesses: dict[str, float] = {}
+    for metric, (mean, std) in (record.extra.get("predicted") or {}).items():
+        guesses |= {f"{_PREDICTED}{metric}": mean, f"{_PREDICTED}{metric}{_STD}": std}
+    return about | record.params | measured | guesses
+
+
+def read(
+    path: Path, space: SearchSpace
+) -> Iterator[tuple[Candidate, dict[str, float], dict[str, str]]]:
+    """Candidate, metrics and the six columns about it, for each row of a CSV file that ``cimbo export`` wrote.
+
+    Raises BadInput, naming the line, for a design that is not of ``space`` or a metric that is no number.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        for line, row in enumerate(csv.DictReader(file), 2):
+            try:
+                yield _parse(row, space)
+            except (KeyError, ValueError) as error:
+                raise BadInput(
+                    f"{path}, line {line}", f"is no evaluation ({error})", "export the study again"
+                ) from None
+
+
+def _parse(
+    row: Mapping[str, str], space: SearchSpace
+) -> tuple[Candidate, dict[str, float], dict[str, str]]:
+    given = {name: text for name, text in row.items() if text}
+    about = {name: given.pop(name, "") for name in ABOUT}
+    params = {c.name: _value(c, given.pop(c.name)) for c in space.choices if c.name in given}
+    numbers = {name: float(text) for name, text in given.items()}
+    guesses = {
+        n.removeprefix(_PREDICTED): v for n, v in numbers.items() if n.startswith(_PREDICTED)
+    }
+    predicted = {m: (v, guesses[m + _STD]) for m, v in guesses.items() if m + _STD in guesses}
+    metrics = {n: v for n, v in numbers.items() if not n.startswith(_PREDICTED)}
+    return (
+        candidate(space, params, origin=about["origin"] or "told", predicted=predicted or None),
+        metrics,
+        about,
+    )
+
+
+def _value(choice: Choice, text: str) -> Value:
+    """The value of ``choice`` that is written ``text``; "2" and "2.0" are one number."""
+    if not choice.ordered:
+        return choice.values[choice.index(text)]
+    return choice.values[choice.index(float(text))]

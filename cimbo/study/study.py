@@ -1,0 +1,348 @@
+"""The study: the one stateful object. It asks, has measured, records, and can always go on from its log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from cimbo import execution
+from cimbo.errors import BadInput, naming
+from cimbo.optimizer.convergence import Forecast, ahead
+from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.recommend import Search, State, propose
+from cimbo.optimizer.surrogates import Exact, Teaching, targets
+from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
+from cimbo.problem.pareto import hypervolume, non_dominated
+from cimbo.problem.space import SearchSpace
+from cimbo.storage import Record, Store
+from cimbo.study import accuracy_cache, events, records_table
+from cimbo.study.provenance import check_definition, versions
+from cimbo.study.runner import Campaign
+
+ABSURD = (
+    1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
+)
+
+
+class Study:
+    """A search with a log. Open it with ``Study.open``."""
+
+    def __init__(
+        self, store: Store, problem: Problem, seed: int, fixed: Mapping[str, Any] | None = None
+    ) -> None:
+        self.store, self.problem, self.seed, self.fixed = store, problem, seed, dict(fixed or {})
+        self._records = store.records()
+        self._pending: dict[str, Candidate] = {}
+        self._fits: dict[tuple[str, str], Any] = {}
+        self.owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str] | None,
+        space: SearchSpace | None = None,
+        objectives: Sequence[Objective] | None = None,
+        constraints: Iterable[Constraint] = (),
+        seed: int = 0,
+        *,
+        about: Mapping[str, Any] | None = None,
+        readonly: bool = False,
+    ) -> Study:
+        """Open the study at ``path``, or start it there; None keeps it in memory.
+
+        An existing file needs no space and objectives: they come from it, and so does the seed. ``about`` is kept with a new
+        study (the preset), besides the versions of what decides its course. Raises BadInput for a file that is no study, or is
+        another study.
+        """
+        if space is None and objectives is None:
+            if path is None:
+                raise BadInput(
+                    "study", "has neither a file nor a space", "give space= and objectives="
+                )
+            return Study._of(Store.open(path, None, readonly=readonly), None)
+        if space is None or not objectives:
+            raise BadInput(
+                "study",
+                "needs a space and objectives together",
+                "give both, or neither for an existing file",
+            )
+        problem = Problem(space, tuple(objectives), tuple(constraints))
+        definition = {**problem.to_json(), "seed": seed, "versions": versions(), **(about or {})}
+        store = Store.open(path, definition, readonly=readonly)
+        return Study._of(store, problem)
+
+    @staticmethod
+    def _of(store: Store, problem: Problem | None) -> Study:
+        """The study in an open file, which is closed again when that holds none."""
+        try:
+            with naming(store.path):
+                check_definition(store.definition)
+                problem = problem or Problem.from_json(store.definition)
+                return Study(store, problem, store.definition.get("seed", 0))
+        except BaseException:
+            store.close()
+            raise
+
+    def what_if(
+        self, limits: Iterable[Constraint] = (), fixed: Mapping[str, Any] | None = None
+    ) -> Study:
+        """The same log asked another question: under other bounds, with genes kept at a value. Nothing is evaluated again.
+
+        A limit takes the place of the study's constraint on the same metric and side. Front, hypervolume and proposals are
+        those of the new question. Both studies share one file: closing either closes it. Raises BadInput for an unknown
+        gene or a value it cannot take.
+        """
+        space, fixed = self.problem.space, {**self.fixed, **(fixed or {})}
+        for name, value in fixed.items():
+            if name not in space.column:
+                raise BadInput(
+                    f"fixed gene {name}", "is no gene", f"the genes are {', '.join(space.names)}"
+                )
+            space.choices[space.column[name]].index(value)
+        other = Study(self.store, self.problem.limited(limits), self.seed, fixed)
+        other._pending = self._pending
+        return other
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    def evaluations(self) -> list[Record]:
+        """Every recorded evaluation, in order."""
+        self._records += self.store.records(after=self._records[-1].number if self._records else 0)
+        return list(self._records)
+
+    def relevant(self) -> list[Record]:
+        """Evaluations of designs that have the fixed genes at their values, where they have them."""
+        return [
+            r
+            for r in self.evaluations()
+            if all(r.params.get(k, v) == v for k, v in self.fixed.items())
+        ]
+
+    def verified(self) -> list[Record]:
+        """Those of the relevant evaluations that measured every objective and keep every constraint."""
+        return [
+            r for r in self.relevant() if r.status == "done" and self.problem.feasible(r.metrics)
+        ]
+
+    def pareto(self) -> list[Record]:
+        """Verified, feasible and non-dominated, best first objective first."""
+        records = self.verified()
+        if not records:
+            return []
+        scores = self.problem.scores([r.metrics for r in records])
+        front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
+        first = self.problem.objectives[0]
+        return sorted(front, key=lambda r: (-first.sign * r.metrics[first.name], r.number))
+
+    def hypervolume(self) -> float | None:
+        """Of the verified front above the references, in natural units; None when an objective has no reference."""
+        reference = self.problem.reference()
+        if reference is None:
+            return None
+        return hypervolume(self.problem.scores([r.metrics for r in self.verified()]), reference)
+
+    def forecast(self, more: int = 50) -> Forecast | None:
+        """What ``more`` evaluations are expected to add to the hypervolume, see `cimbo.optimizer.convergence`."""
+        return ahead(self.problem, self.relevant(), more)
+
+    def tested(self) -> dict[str, float]:
+        """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
+        found: dict[str, float] = self.store.meta("accuracy_test") or {}
+        return found
+
+    def record_test(self, key: str, accuracy: float) -> None:
+        """Keep the test accuracy of one design."""
+        self.store.set_meta("accuracy_test", {**self.tested(), key: accuracy})
+
+    def exact(self) -> dict[str, dict[str, float]]:
+        """By key: by how many ``points`` the exact form of the arrays' errors changes the accuracy, on how many ``images``."""
+        found: dict[str, dict[str, float]] = self.store.meta("accuracy_exact") or {}
+        return found
+
+    def record_exact(self, key: str, points: float, images: int) -> None:
+        """Keep what the exact form does to one design."""
+        self.store.set_meta(
+            "accuracy_exact", {**self.exact(), key: {"points": points, "images": images}}
+        )
+
+    def accuracies_measured(self) -> int:
+        """How many networks had their accuracy measured: one measurement serves every chip for a network."""
+        return len(accuracy_cache.measured(self.evaluations(), self.store.meta("shaping")))
+
+    # ---- ask and tell ---------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        cheap: Mapping[str, Exact] | None = None,
+        guidance: Guidance | None = None,
+    ) -> list[Candidate]:
+        """``n`` designs to evaluate next, conditional on those asked for and not told yet.
+
+        Fewer when the space is exhausted. Raises BadInput for ``n`` below 1.
+        """
+        if n < 1:
+            raise BadInput("ask", f"cannot propose {n} designs", "ask for at least 1")
+        guidance = guidance or Guidance()
+        return self.propose(n, replace(guidance, cheap=cheap) if cheap is not None else guidance)[0]
+
+    def tell(
+        self,
+        asked: Candidate | Mapping[str, Any],
+        metrics: Mapping[str, float] | None,
+        *,
+        reason: str | None = None,
+    ) -> Record:
+        """Record what was measured. ``metrics`` None, or with a value that is no finite number: a failed evaluation.
+
+        ``asked`` may also be a design of one's own. Raises BadInput when it is not of this study's space.
+        """
+        c = (
+            asked
+            if isinstance(asked, Candidate)
+            else candidate(self.problem.space, asked, origin="told")
+        )
+        status = "failed" if metrics is None else "done"
+        return self.record(
+            c,
+            metrics or {},
+            status=status,
+            reason=reason or ("no metrics" if metrics is None else None),
+        )
+
+    def replay(
+        self,
+        c: Candidate,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float = 0.0,
+        reason: str | None = None,
+    ) -> Record:
+        """Record what was measured earlier, with its prediction and the seconds it took then; a ``reason``: it failed."""
+        status = "done" if reason is None else "failed"
+        return self.record(c, metrics, status=status, reason=reason, seconds=seconds)
+
+    def frame(self) -> Any:
+        """Every evaluation as a pandas DataFrame, a row each, with the columns of ``cimbo export``.
+
+        Raises BadInput when pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
+        return pd.DataFrame(records_table.rows(self.evaluations(), self.tested()))
+
+    def propose(
+        self, n: int, guidance: Guidance, known: accuracy_cache.Known | None = None
+    ) -> tuple[list[Candidate], list[str]]:
+        """``n`` candidates and lines worth telling; where ``known`` is given, chips for networks that are measured already."""
+        cheap = (
+            guidance.cheap
+            if known is None
+            else {**guidance.cheap, accuracy_cache.COSTLY: known.accuracy}
+        )
+        teaching = Teaching(
+            self.problem.space, guidance.kind, guidance.views, cheap, guidance.priors, self._fits
+        )
+        search = Search(self.problem, teaching, guidance.start(targets(self.problem)), self.fixed)
+        search = search if known is None else replace(search, snap=known.snap)
+        records = sorted(
+            self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number)
+        )
+        pending = {r.key: r.params for r in self.store.running()} | {
+            k: c.params for k, c in self._pending.items()
+        }
+        state = State(
+            [r.params for r in records],
+            [r.metrics if r.status == "done" else None for r in records],
+            list(pending.values()),
+        )
+        proposal = propose(search, state, n, seed=self.seed)
+        self._pending |= {c.key: c for c in proposal.candidates}
+        return proposal.candidates, proposal.notes
+
+    def forget_asked(self) -> None:
+        """Candidates that were asked for and never told are free to be proposed again."""
+        self._pending.clear()
+
+    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
+        """Write one evaluation to the log, with what was predicted of it; metrics that nothing can be learned from: failed.
+
+        about: ``status``, ``reason``, ``seconds`` and ``extra``, as in `cimbo.storage.Store.record`.
+        """
+        extra = {"predicted": {k: list(v) for k, v in c.predicted.items()}} if c.predicted else {}
+        extra |= about.pop("extra", {})
+        complaint = self._complaint(metrics) if about.get("status", "done") == "done" else None
+        about |= {"status": "failed", "reason": complaint} if complaint else {}
+        record = self.store.record(
+            c.key, c.params, metrics=metrics, origin=c.origin, extra=extra, **about
+        )
+        self._pending.pop(c.key, None)
+        return record
+
+    def _complaint(self, metrics: Mapping[str, float]) -> str | None:
+        """Why nothing can be learned from ``metrics``: a search over nothing but such designs would never say so."""
+        missing = [name for name in targets(self.problem) if name not in metrics]
+        absurd = [f"{name} is {value:g}" for name, value in metrics.items() if abs(value) > ABSURD]
+        if missing:
+            return f"did not measure {', '.join(missing)}"
+        return f"{absurd[0]}: no measurement" if absurd else None
+
+    # ---- the loop -------------------------------------------------------------------------------------------------
+
+    def optimize(
+        self,
+        evaluate: execution.Evaluate,
+        budget: int,
+        batch_size: int = 5,
+        n_jobs: int = 1,
+        *,
+        cheap: Mapping[str, Exact] | None = None,
+        guidance: Guidance | None = None,
+        listener: events.Listener = events.ignore,
+        asynchronous: bool = False,
+        **conditions: Unpack[execution.Conditions],
+    ) -> list[Record]:
+        """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
+
+        evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds, and so
+        does the budget of accuracies in ``guidance``, which may end the search before.
+        Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
+        asynchronous: no batches; a worker that is free gets a candidate chosen with what is known at that moment and
+        conditional on what the others are evaluating, so that none waits, and the candidates depend on who is first.
+        conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
+        Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
+        """
+        if budget < 1 or batch_size < 1:
+            raise BadInput(
+                "optimize",
+                f"cannot run {budget} evaluations in batches of {batch_size}",
+                "give numbers of at least 1",
+            )
+        guidance = guidance or Guidance()
+        guidance = replace(guidance, cheap=cheap) if cheap is not None else guidance
+        execution.check(n_jobs, **conditions)
+        if guidance.shaping is not None:
+            self.store.set_meta("shaping", sorted(guidance.shaping))
+        campaign = Campaign(self, evaluate, budget, guidance, listener)
+        if asynchronous:
+            campaign.flowing(n_jobs, conditions)
+        else:
+            campaign.in_batches(batch_size, n_jobs, conditions)
+        return self.pareto()
+
+    def close(self) -> None:
+        """Release what is under way and close the file."""
+        self.store.close()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,228 @@
+"""A sub-network as a chip holds it: weights cut out once and written into cells, batch norm folded, converters calibrated.
+
+The elastic modules are made for training. A measurement runs one sub-network on thousands of images, and the same function
+in this form takes less than half of the time: the slices are contiguous, query, key and value are one product, batch norm
+costs nothing, the batches stay in the cache. The first images that a deployed network sees calibrate it: they set the
+statistics of its batch norms and the ranges of its converters, which then stay as they are.
+
+Without a die the layers compute plain products. On a die they compute in the equivalent-noise form of
+:mod:`cimbo.supernets.array_errors`, or where the die says so in the exact one, batch norm's statistics included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cimbo.supernets.array_errors import Die, Disturbance, disturbance
+from cimbo.supernets.elastic import ElasticBatchNorm
+
+Deployed = Callable[[Tensor], Tensor]
+SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
+LOOKED_AT = 16  # images whose errors are drawn or computed at a time
+
+
+class Deployable(Protocol):
+    """A super-network that can hand out its sub-networks in this form."""
+
+    def deploy(self, subnet: Mapping[str, int], die: Die | None = None) -> Deployed:
+        """``subnet`` on ``die``, or computed without error; not calibrated yet."""
+        ...
+
+
+class _Offsets:
+    """What is added to the products of a layer: its bias and the noise of its die, drawn beforehand.
+
+    Drawing afresh would cost more than the network itself; a pass over the product per summand would cost a third of it.
+    """
+
+    def __init__(self, found: Disturbance, die: Die) -> None:
+        self.found, self.die = found, die
+        self.drawn = found.offset[None]
+
+    def __call__(self, samples: int, positions: int = 1) -> Tensor:
+        """(samples * positions, outputs): a stretch of the drawn rows from a random place, ``positions`` of a sample."""
+        size = len(self.found.offset) * positions
+        spare = SPARE // size + 1
+        if len(self.drawn) < (samples + spare) * positions:
+            self.drawn = self._draw(samples + spare, positions)
+        start = self.die.place(len(self.drawn) // positions - samples) * positions
+        return self.drawn[start : start + samples * positions]
+
+    def _draw(self, samples: int, positions: int) -> Tensor:
+        found, outputs = self.found, len(self.found.offset)
+        drawn = self.die.draw(samples * positions * outputs).view(samples * positions, outputs)
+        drawn = torch.addcmul(found.offset, drawn, found.std)
+        if found.common is not None:
+            common = self.die.draw(samples * outputs).view(samples, 1, outputs) * found.common
+            drawn.view(samples, positions, outputs).add_(common)
+        return drawn
+
+
+class ArrayLinear:
+    """y = x W' + b for x (samples, rows), W (outputs, rows): ``parts`` equal layers that read the same inputs."""
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, die: Die | None = None, parts: int = 1
+    ) -> None:
+        self.bias, self.die, self.parts = bias, die, parts
+        self.offsets: _Offsets | None = None
+        if die is not None:
+            self.product = die.product(weight.view(parts, -1, weight.shape[-1]), common=False)
+            weight = self.product.weight.flatten(0, 1)
+        self.weight = weight.t().contiguous()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.die is None:
+            return torch.addmm(self.bias, x, self.weight)
+        if self.offsets is None:
+            self.offsets = self._calibrate(self.die, x)
+        if self.die.exact:
+            return self.product(self._inputs(x)).transpose(0, 1).flatten(1) + self.bias
+        return torch.addmm(self.offsets(len(x)), x, self.weight)
+
+    def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
+        sample = self._inputs(x[die.sample(len(x))])
+        self.product.calibrate(sample, x)
+        found = disturbance(self.product, sample)
+        self.weight = self.weight * found.gain
+        return _Offsets(found.scaled(torch.ones_like(self.bias), self.bias), die)
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        return x.expand(self.parts, -1, -1)
+
+
+class ArrayConv:
+    """A convolution on images (n, c, h, w) in channels-last order with batch norm ``after`` it, or with a bias.
+
+    One with a bias cuts an image into tokens, which a transformer tells apart: its noise is white. Behind batch norm
+    positions go on to be summed and pooled, so there what those of an image share is drawn apart.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        after: ElasticBatchNorm | Tensor,
+        die: Die | None = None,
+        **geometry: int,
+    ) -> None:
+        self.die, self.geometry = die, geometry
+        self.norm = after if isinstance(after, ElasticBatchNorm) else None
+        self.bias = after if isinstance(after, Tensor) else weight.new_zeros(len(weight))
+        self.factor = torch.ones_like(self.bias)
+        if die is not None:
+            groups = geometry.get("groups", 1)
+            self.product = die.product(
+                weight.reshape(groups, len(weight) // groups, -1), common=True
+            )
+            weight = self.product.weight.view_as(weight)
+        # Copied, as strides of 1x1 kernels are ambiguous otherwise and convolutions would turn the images around.
+        self.weight = torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight)
+        self.offsets: _Offsets | None = None
+        self.ready = die is None and self.norm is None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self.ready:
+            return self._calibrate(x)
+        return self._convolve(x, self.bias) if self.offsets is None else self._delivered(x)
+
+    def _delivered(self, x: Tensor) -> Tensor:
+        if self.offsets is None:
+            return self._convolve(x)
+        if self.offsets.die.exact:
+            found = torch.cat([self._exact(some) for some in x.split(LOOKED_AT)])
+            return found.contiguous(memory_format=torch.channels_last)
+        return self._offset(self._convolve(x), self.offsets)
+
+    def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.conv2d(x, self.weight, bias, **self.geometry)  # type: ignore[arg-type]
+
+    def _calibrate(self, x: Tensor) -> Tensor:
+        found = None
+        if self.die is not None:
+            found = self._measured(x, self.die)
+            self.weight = self.weight * found.gain[:, None, None, None]
+            self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
+        y = self._delivered(x)
+        if self.norm is not None:
+            self.factor, self.bias = self.norm.fold(y)
+            self.weight = self.weight * self.factor[:, None, None, None]
+            if self.die is not None and found is not None:
+                self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
+        self.ready = True
+        return y
+
+    def _offset(self, y: Tensor, offsets: _Offsets) -> Tensor:
+        # The many images of a calibration need not all have drawings of their own.
+        for some in y.split(LOOKED_AT) if len(y) > LOOKED_AT else (y,):
+            n, c, h, w = some.shape
+            drawn = offsets(n * h * w) if self.norm is None else offsets(n, h * w)
+            some.add_(drawn.view(n, h, w, c).permute(0, 3, 1, 2))
+        return y
+
+    def _exact(self, x: Tensor) -> Tensor:
+        y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), *self._positions(x), -1)
+        return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
+
+    def _positions(self, x: Tensor) -> tuple[int, int]:
+        """Height and width of what is delivered for ``x``."""
+        step, margin, kernel = (
+            self.geometry.get("stride", 1),
+            self.geometry.get("padding", 0),
+            self.weight.shape[-1],
+        )
+        h, w = ((size + 2 * margin - kernel) // step + 1 for size in x.shape[2:])
+        return h, w
+
+    def _measured(self, x: Tensor, die: Die) -> Disturbance:
+        """What the arrays do to this layer, its converters' ranges set by ``x``."""
+        groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
+        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
+        n, (h, w) = len(x), self._positions(x)
+
+        def inputs(at: Tensor) -> Tensor:
+            """What the word lines get at positions ``at`` of all: (groups, samples, rows)."""
+            images = F.pad(x[at // (h * w)], [padding] * 4)  # only those that are looked at
+            windows = images.unfold(2, kernel, stride).unfold(3, kernel, stride)
+            some = windows[torch.arange(len(at)), :, at // w % h, at % w]
+            return some.reshape(len(at), groups, -1).transpose(0, 1).contiguous()
+
+        sample = inputs(die.sample(n * h * w))
+        self.product.calibrate(
+            sample, x.permute(0, 2, 3, 1)
+        )  # as it lies in memory, several times as fast to look through
+        if self.norm is None:
+            return disturbance(self.product, sample)
+        at, each = die.sample_by_image(n, h * w)
+        return disturbance(self.product, inputs(at), each)
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """What the word lines get: (groups, n * positions, rows)."""
+        groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
+        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
+        patches = F.unfold(x, kernel, stride=stride, padding=padding)
+        return patches.view(len(x), groups, -1, patches.shape[-1]).permute(1, 0, 3, 2).flatten(1, 2)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention of (n, tokens, size) each; exact where no score exceeds 80, which is where ``exp`` would overflow.
+
+    The sums that the softmax divides by come out of the second product, as one more column of ``value``.
+    """
+    scores = (
+        torch.bmm(query.mul_(query.shape[-1] ** -0.5), key.transpose(1, 2)).clamp_(max=80.0).exp_()
+    )
+    summed = torch.bmm(scores, F.pad(value, (0, 1), value=1.0))
+    return summed[..., :-1].div_(summed[..., -1:])
+
+
+def gelu(x: Tensor) -> Tensor:
+    """GELU in its tanh form, several times as fast on a CPU as F.gelu is."""
+    inner = (
+        torch.addcmul(x, x * x, x, value=0.044715).mul_(0.7978845608028654).tanh_()
+    )  # sqrt(2 / pi)
+    return torch.addcmul(x, x, inner).mul_(0.5)

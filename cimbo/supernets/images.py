@@ -1,0 +1,84 @@
+"""Images: the shipped Fashion-MNIST files, the full training set, or a user's own folder of IDX or NumPy files."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cimbo import _data
+from cimbo.errors import BadInput
+
+VALIDATION_IMAGES = 5_000
+CALIBRATION_IMAGES = 1_000
+SPLIT_SEED = 20_240_218
+MEAN, STD = 0.2860, 0.3530  # of the 60,000 training images, scaled to [0, 1]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Grey images (n, 28, 28) uint8 and their classes (n,) uint8."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64]) -> Images:
+        return Images(self.pixels[index], self.labels[index])
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, 1, 28, 28) float32 and labels (n,) int64."""
+        images = (torch.from_numpy(self.pixels.astype(np.float32)) / 255 - MEAN) / STD
+        return images.unsqueeze(1), torch.from_numpy(self.labels.astype(np.int64))
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(path, pixels=self.pixels, labels=self.labels)
+
+
+def shipped(part: str) -> Images:
+    """The shipped images of ``part``: "validation" (5,000, for the search), "calibration" (1,000 training images) or "test"."""
+    with np.load(_data.path(f"fashion-mnist/{part}.npz"), allow_pickle=False) as file:
+        return Images(file["pixels"], file["labels"])
+
+
+def read_idx(folder: Path, part: str) -> Images:
+    """``part`` ("train" or "t10k") of an MNIST-like folder of gzipped or plain IDX files. Raises BadInput."""
+    arrays = [_idx(folder, f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
+    if len(arrays[0]) != len(arrays[1]) or arrays[0].shape[1:] != (28, 28):
+        raise BadInput(
+            folder,
+            f"{part} holds {arrays[0].shape} images, {len(arrays[1])} labels",
+            "use 28x28 images, a label each",
+        )
+    return Images(*arrays)
+
+
+def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
+    for path, opener in ((folder / f"{name}.gz", gzip.open), (folder / name, open)):
+        if path.exists():
+            try:
+                with opener(path, "rb") as file:
+                    raw = file.read()
+                shape = np.frombuffer(raw, ">i4", raw[3], 4)
+                return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+            except (OSError, EOFError, IndexError, ValueError) as error:
+                raise BadInput(path, f"is not a whole IDX file ({error})", "get it again") from None
+    raise BadInput(
+        folder / f"{name}.gz",
+        "does not exist",
+        "install Debian's dataset-fashion-mnist or name its folder with --data",
+    )
+
+
+def training_and_validation(folder: Path) -> tuple[Images, Images]:
+    """The 55,000 images to train on and the 5,000 held out for the search; the split never changes."""
+    images = read_idx(folder, "train")
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
+    return images.take(order[VALIDATION_IMAGES:]), images.take(order[:VALIDATION_IMAGES])

@@ -1,0 +1,59 @@
+"""Right and wrong answers, batch by batch, in a file: an evaluation that was interrupted goes on where it stopped.
+
+The file only grows, a line a batch; several processes may write to it. A torn last line is as if it had not been written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cimbo.errors import BadInput
+
+Z95 = 1.959963984540054  # of the normal distribution: 95 % two-sided
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The batches of every evaluation that writes to ``path``. Raises BadInput when that is impossible."""
+
+    path: Path
+
+    def known(self, key: str) -> dict[int, tuple[int, int]]:
+        """Of evaluation ``key``: first image of a batch -> (right answers, images)."""
+        found: dict[int, tuple[int, int]] = {}
+        for line in self.path.read_bytes().splitlines() if self.path.exists() else []:
+            try:
+                entry = json.loads(line)
+                if entry["key"] == key:
+                    found[int(entry["start"])] = (int(entry["right"]), int(entry["count"]))
+            except (ValueError, KeyError, TypeError):
+                continue  # torn by a crash; that batch is measured again
+        return found
+
+    def add(self, key: str, start: int, right: int, count: int) -> None:
+        """One more batch: a single append, which other writers cannot interleave with."""
+        line = json.dumps({"key": key, "start": start, "right": right, "count": count})
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(handle, f"\n{line}\n".encode())  # a line of its own even after a torn one
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise BadInput(
+                self.path,
+                f"cannot be written ({error.strerror})",
+                "name another cache in the options",
+            ) from None
+
+
+def wilson(right: float, count: int, z: float = Z95) -> tuple[float, float]:
+    """Interval of a share of ``right`` in ``count``, both in percent (Wilson 1927, score interval; 95 % by default)."""
+    p, w = right / count, z * z / count
+    centre, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
+    return 100 * max(centre - half, 0.0) / (1 + w), 100 * min((centre + half) / (1 + w), 1.0)

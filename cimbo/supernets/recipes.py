@@ -1,0 +1,128 @@
+"""From a folder of images to shipped weights: what ``cimbo train-supernet`` does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from cimbo.errors import BadInput
+from cimbo.problem.space import Choice
+from cimbo.supernets.images import CALIBRATION_IMAGES, training_and_validation
+from cimbo.supernets.measurement import accuracy
+from cimbo.supernets.mobilenet import ElasticMobileNet
+from cimbo.supernets.training import Recipe, extremes, train
+from cimbo.supernets.vit import ElasticViT
+
+SUPERNETS: dict[str, type[nn.Module]] = {
+    "fmnist-vit": ElasticViT,
+    "fmnist-mobilenet": ElasticMobileNet,
+}
+#: The recipes that made the shipped weights.
+RECIPES = {
+    "fmnist-vit": Recipe(epochs=18, batch=64, learning_rate=2e-3, label_smoothing=0.0, shift=1),
+    "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3),
+}
+#: A value of a gene that is trained but not searched. The sandwich rule trains the smallest sub-network at every step, so
+#: much more than its neighbours that larger ones are no better there; one value further up they are.
+MARGIN = {"fmnist-vit": ("embed", 16), "fmnist-mobilenet": ("resolution", 16)}
+
+
+def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
+    """The genes over which super-network ``name`` is trained: those of the search, and the margin below it."""
+    gene, least = MARGIN[name]
+    return [replace(c, values=(least, *c.values)) if c.name == gene else c for c in choices]
+
+
+def save(network: nn.Module, path: Path, about: dict[str, object]) -> None:
+    """Weights in half precision, with ``about`` (super-network, recipe, accuracies) as JSON metadata."""
+    tensors = {name: p.detach().half().contiguous() for name, p in network.state_dict().items()}
+    save_file(tensors, path, metadata={"cimbo": json.dumps(about)})
+
+
+def load(name: str, path: Path) -> nn.Module:
+    """Super-network ``name`` with the weights of ``path``, ready to measure. Raises BadInput when they do not fit it."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise BadInput(
+            path,
+            f"is not a safetensors file ({error})",
+            "name weights made by cimbo train-supernet",
+        ) from None
+    network = SUPERNETS[name]()
+    expected = {k: v.shape for k, v in network.state_dict().items()}
+    wrong = sorted(
+        k
+        for k in expected.keys() | tensors
+        if k not in tensors or tensors[k].shape != expected.get(k)
+    )
+    if wrong:
+        raise BadInput(
+            path,
+            f"is not of super-network {name} (tensor {wrong[0]})",
+            "name weights made for this super-network",
+        )
+    network.load_state_dict(tensors)
+    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """What ``save`` kept beside the weights in ``path``: ``stages`` of training, a recipe each and how many of its epochs
+    were run, and ``validation_accuracy`` in percent of the largest and smallest sub-network that were trained.
+    """
+    with safe_open(path, "pt") as file:
+        return dict(json.loads((file.metadata() or {}).get("cimbo", "{}")))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of training: from ``folder``'s images to ``out``, ``stop_after`` epochs of the recipe's.
+
+    ``start``: weights to go on from, with a schedule of its own, rather than from random ones.
+    """
+
+    choices: Sequence[Choice]
+    folder: Path
+    out: Path
+    recipe: Recipe
+    start: Path | None = None
+    stop_after: int = 10_000
+
+
+def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
+    """Train super-network ``name``; write the weights after every epoch. Raises BadInput for a wrong file or folder."""
+    training, validation = training_and_validation(run.folder)
+    calibration = training.take(np.arange(CALIBRATION_IMAGES))
+    torch.manual_seed(run.recipe.seed)
+    network = load(name, run.start) if run.start else SUPERNETS[name]()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    before = recorded(run.start).get("stages", []) if run.start else []
+    run.out.parent.mkdir(parents=True, exist_ok=True)
+    for progress in itertools.islice(
+        train(network, run.choices, training, run.recipe), run.stop_after
+    ):
+        largest, smallest = (
+            accuracy(progress.network, s, validation, calibration) for s in extremes(run.choices)
+        )
+        stages = [*before, {"recipe": asdict(run.recipe), "epochs_done": progress.epoch}]
+        scores = {"largest": largest, "smallest": smallest}
+        save(
+            progress.network,
+            run.out,
+            {"supernet": name, "stages": stages, "validation_accuracy": scores},
+        )
+        say(
+            f"epoch {progress.epoch}/{run.recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
+            f"largest {largest:.2f} %, smallest {smallest:.2f} %"
+        )

@@ -1,0 +1,64 @@
+"""Families of elastic networks: a search space, and the exact workload of any sub-network in it."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Protocol, runtime_checkable
+
+from cimbo.errors import BadInput
+from cimbo.problem.space import Choice
+from cimbo.workloads import bert, mobilenet, resnet, vit
+from cimbo.workloads.layers import Workload
+
+_BUILT_IN: dict[str, Callable[[], "Network"]] = {
+    "bert-base": bert.bert_base,
+    "fmnist-mobilenet": mobilenet.fmnist_mobilenet,
+    "fmnist-vit": vit.fmnist_vit,
+    "ofa-mobilenetv3": mobilenet.ofa_mobilenet_v3,
+    "ofa-mobilenetv3-w1.2": mobilenet.ofa_mobilenet_v3_wide,
+    "ofa-resnet50": resnet.ofa_resnet50,
+    "vit-b": vit.vit_b,
+}
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A family: which genes it has and what each sub-network computes."""
+
+    @property
+    def name(self) -> str:
+        """What ``network(name)`` finds it by."""
+        ...
+
+    def choices(self) -> list[Choice]:
+        """The genes, in a fixed order."""
+        ...
+
+    def workload(self, subnet: Mapping) -> Workload:
+        """The layers of one sub-network. Raises BadInput on a missing active gene or a value outside its list."""
+        ...
+
+    def largest(self) -> dict:
+        """The sub-network with every gene at its largest value."""
+        ...
+
+    def smallest(self) -> dict:
+        """The sub-network with every gene at its smallest value; inactive genes left out."""
+        ...
+
+
+def known() -> list[str]:
+    """Names of the families at hand: built in, and installed under the entry points ``cimbo.workloads``."""
+    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="cimbo.workloads"))})
+
+
+@cache
+def network(name: str) -> Network:
+    """The family called ``name``. Raises BadInput listing the known ones when there is none of that name."""
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]()
+    for point in entry_points(group="cimbo.workloads"):
+        if point.name == name:
+            family = point.load()
+            return family() if callable(family) else family
+    raise BadInput(f"network {name!r}", "is unknown", f"use one of {', '.join(known())}")

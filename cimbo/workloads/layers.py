@@ -1,0 +1,267 @@
+"""A network as the chip sees it: a sequence of matrix products, each with the vector work that follows it."""
+
+import math
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo._data import path
+from cimbo.errors import BadInput
+
+KINDS = ("conv", "depthwise", "linear", "attention")
+_POSITIVE = ("px", "reduction", "columns", "groups", "kernel", "stride", "width")
+_COUNTS = (*_POSITIVE, "vector_ops", "inputs", "outputs", "extra_parameters")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """``groups`` independent products of ``px`` vectors of ``reduction`` with ``columns`` stationary columns.
+
+    A convolution has px = output positions, reduction = input channels x kernel area, columns = output channels, each
+    for one group. ``dynamic``: the stationary operand is itself an activation (attention), so it can never stay on
+    the chip between inferences and is no parameter. ``inputs`` and ``outputs`` count activation elements moved;
+    ``vector_ops`` the operations of the vector unit before and after the product. ``extra_parameters`` are biases and
+    norms. ``kernel``, ``stride`` and ``width`` (outputs in a row of the image) describe a convolution's window.
+
+    Raises BadInput when a size is not a positive integer, naming the layer.
+    """
+
+    name: str
+    kind: str
+    px: int
+    reduction: int
+    columns: int
+    groups: int = 1
+    dynamic: bool = False
+    vector_ops: int = 0
+    inputs: int = 0
+    outputs: int = 0
+    extra_parameters: int = 0
+    kernel: int = 1
+    stride: int = 1
+    width: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BadInput(
+                f"layer {self.name}",
+                f"kind {self.kind!r} is unknown",
+                f"use one of {', '.join(KINDS)}",
+            )
+        for name in _COUNTS:
+            value, least = getattr(self, name), int(name in _POSITIVE)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                what = f"{name} is {value!r}"
+                raise BadInput(f"layer {self.name}", what, f"give an integer of at least {least}")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return self.px * self.reduction * self.columns * self.groups
+
+    @property
+    def stationary(self) -> int:
+        """Elements of the stationary operand."""
+        return self.reduction * self.columns * self.groups
+
+    @property
+    def fresh(self) -> float:
+        """New elements that each input vector brings to its group when the window's overlap with the last is kept."""
+        return self.reduction * min(1.0, self.stride / self.kernel)
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers: weights (none for attention's products), biases and norms."""
+        return (0 if self.dynamic else self.stationary) + self.extra_parameters
+
+
+_shape = attrgetter(*(field.name for field in fields(Layer) if field.name != "name"))
+COLUMNS = (
+    "px",
+    "reduction",
+    "columns",
+    "groups",
+    "dynamic",
+    "vector_ops",
+    "inputs",
+    "outputs",
+    "fresh",
+    "kernel",
+    "count",
+)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One network: its layers in order of execution. Raises BadInput when there is none."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    other_parameters: int = 0  # embeddings and the like, which are looked up and never multiplied
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise BadInput(f"workload {self.name}", "has no layers", "give at least one")
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference, attention's products included."""
+        return sum(layer.macs for layer in self.layers)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trained numbers: weights, biases, norms and embeddings."""
+        return sum(layer.parameters for layer in self.layers) + self.other_parameters
+
+    @cached_property
+    def unique(self) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+        """The distinct layer shapes as an array (len(COLUMNS), shapes), and each layer's index into it.
+
+        ``count`` says how often a shape occurs; cost models evaluate each shape once.
+        """
+        index: dict[tuple[object, ...], int] = {}
+        where = tuple(index.setdefault(_shape(layer), len(index)) for layer in self.layers)
+        firsts = {
+            shape: layer
+            for layer, shape in zip(reversed(self.layers), reversed(where), strict=True)
+        }
+        rows = [_row(firsts[shape], where.count(shape)) for shape in range(len(index))]
+        return np.array(rows, dtype=np.float64).T.copy(), where
+
+    def features(self) -> dict[str, float]:
+        """Cheap descriptors for surrogates: logarithms of the work and sizes that costs scale with."""
+        layers = self.layers
+        return {
+            "log_macs": math.log(self.macs),
+            "log_parameters": math.log(self.parameters),
+            "log_dynamic_macs": math.log1p(sum(layer.macs for layer in layers if layer.dynamic)),
+            "log_vector_ops": math.log1p(sum(layer.vector_ops for layer in layers)),
+            "log_activations": math.log1p(sum(layer.inputs + layer.outputs for layer in layers)),
+            "log_vectors": math.log(sum(layer.px for layer in layers)),
+            "layers": float(len(layers)),
+        }
+
+
+def _row(layer: Layer, count: int) -> list[float]:
+    return [*(float(getattr(layer, name)) for name in COLUMNS[:-1]), float(count)]
+
+
+def pick(where: str, given: Mapping[str, object], name: str, values: Iterable[object]) -> object:
+    """``given[name]``, checked to be one of ``values``. Raises BadInput naming ``where`` and the gene."""
+    allowed = list(values)
+    if name not in given:
+        raise BadInput(f"{where}.{name}", "is missing", f"give one of {allowed}")
+    if given[name] not in allowed:
+        raise BadInput(f"{where}.{name}", f"is {given[name]!r}", f"give one of {allowed}")
+    return given[name]
+
+
+@cache
+def _vector_ops() -> dict[str, int]:
+    constants = tomllib.loads(path("constants.toml").read_text(encoding="utf-8"))["vector_ops"]
+    return {name: int(entry["value"]) for name, entry in constants.items()}
+
+
+def vector_work(**elements: int) -> int:
+    """Operations of the vector unit for so many elements of each function (``gelu=..., softmax=...``).
+
+    Operations an element come from constants.toml, section vector_ops. Raises KeyError on an unknown function.
+    """
+    return sum(_vector_ops()[name] * count for name, count in elements.items())
+
+
+def linear(
+    name: str,
+    tokens: int,
+    shape: tuple[int, int],
+    *,
+    bias: bool = True,
+    work: int = 0,
+    norm: int = 0,
+) -> Layer:
+    """A linear layer (inputs, outputs) = ``shape`` on ``tokens`` vectors; ``norm``: parameters of norms around it."""
+    inputs, outputs = shape
+    return Layer(
+        name,
+        "linear",
+        tokens,
+        inputs,
+        outputs,
+        inputs=tokens * inputs,
+        outputs=tokens * outputs,
+        vector_ops=work + vector_work(requantise=tokens * outputs),
+        extra_parameters=outputs * bias + norm,
+        width=1,
+    )
+
+
+def attention(name: str, tokens: int, heads: int, size: int) -> tuple[Layer, Layer]:
+    """Attention's two products: scores (Q x K^T, then softmax) and context (scores x V), heads ``size`` wide."""
+    scores, context = heads * tokens * tokens, heads * tokens * size
+    first = Layer(
+        f"{name}.scores",
+        "attention",
+        tokens,
+        size,
+        tokens,
+        heads,
+        dynamic=True,
+        inputs=context,
+        outputs=scores,
+        vector_ops=vector_work(softmax=scores, requantise=scores),
+    )
+    second = Layer(
+        f"{name}.context",
+        "attention",
+        tokens,
+        tokens,
+        size,
+        heads,
+        dynamic=True,
+        inputs=scores,
+        outputs=context,
+        vector_ops=vector_work(requantise=context),
+    )
+    return first, second
+
+
+def conv(
+    name: str,
+    size: int,
+    channels: tuple[int, int],
+    kernel: int = 1,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    parameters: int | None = None,
+    work: Callable[[int], int] | None = None,
+) -> Layer:
+    """A square convolution from ``size`` x ``size`` (padded to ceil(size/stride) outputs a side).
+
+    ``channels``: (in, out), both divisible by ``groups``; ``parameters``: biases or norms, two an output channel
+    (batch norm) unless given; ``work(elements)``: vector operations for that many outputs.
+    """
+    inputs, outputs = channels
+    side = -(-size // stride)
+    elements = side * side * outputs
+    kind = "depthwise" if groups == inputs > 1 else "conv"
+    return Layer(
+        name,
+        kind,
+        side * side,
+        inputs // groups * kernel * kernel,
+        outputs // groups,
+        groups,
+        inputs=size * size * inputs,
+        outputs=elements,
+        vector_ops=vector_work(requantise=elements) + (work(elements) if work else 0),
+        extra_parameters=2 * outputs if parameters is None else parameters,
+        kernel=kernel,
+        stride=stride,
+        width=side,
+    )

@@ -1,0 +1,201 @@
+"""Elastic MobileNetV3: Once-for-All's on ImageNet (width 1.0 and 1.2), and a small one on Fashion-MNIST."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cimbo.problem.space import Choice
+from cimbo.workloads.elastic import Family, block_choices, divisible
+from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Inverted bottlenecks of one width; the first has the stride. ``squeeze``: squeeze-excite in each."""
+
+    width: int
+    stride: int
+    activation: str
+    squeeze: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """One inverted bottleneck: ``size`` x ``size`` inputs, 1x1 expansion (none if 1), depthwise, 1x1 projection."""
+
+    size: int
+    channels: tuple[int, int]
+    kernel: int
+    expand: int
+    stride: int
+    activation: str
+    squeeze: bool
+
+
+@dataclass(frozen=True)
+class MobileNet(Family):
+    """Elastic resolution, depth of each stage, and kernel and expansion of each block.
+
+    ``stem(resolution)`` gives the layers before the stages; ``back(size, channels)`` those after them.
+    """
+
+    name: str
+    resolutions: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    depths: tuple[int, ...]
+    kernels: tuple[int, ...]
+    expands: tuple[int, ...]
+    stem: Callable[[int], list[Layer]]
+    stem_stride: int
+    stem_width: int
+    back: Callable[[int, int], list[Layer]]
+
+    def choices(self) -> list[Choice]:
+        """``resolution``, then for each stage ``depth_s`` and for each of its blocks ``kernel_s_b``, ``expand_s_b``."""
+        genes = [Choice("resolution", list(self.resolutions))]
+        for stage in range(1, len(self.stages) + 1):
+            depth = Choice(f"depth_{stage}", list(self.depths))
+            genes.append(depth)
+            for block in range(1, max(self.depths) + 1):
+                values = {
+                    f"kernel_{stage}_{block}": self.kernels,
+                    f"expand_{stage}_{block}": self.expands,
+                }
+                genes += block_choices(depth, block, values)
+        return genes
+
+    def workload(self, subnet: Mapping) -> Workload:
+        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        gene = self.reader(subnet)
+        layers = self.stem(gene("resolution"))
+        size, width = -(-gene("resolution") // self.stem_stride), self.stem_width
+        for number, stage in enumerate(self.stages, 1):
+            for block in range(1, gene(f"depth_{number}") + 1):
+                kernel, expand = gene(f"kernel_{number}_{block}"), gene(f"expand_{number}_{block}")
+                stride = stage.stride if block == 1 else 1
+                spec = Block(
+                    size,
+                    (width, stage.width),
+                    kernel,
+                    expand,
+                    stride,
+                    stage.activation,
+                    stage.squeeze,
+                )
+                layers += bottleneck(f"stage_{number}.block_{block}", spec)
+                size, width = -(-size // stride), stage.width
+        return Workload(self.name, tuple(layers + self.back(size, width)))
+
+
+@lru_cache(maxsize=4096)
+def bottleneck(name: str, block: Block) -> tuple[Layer, ...]:
+    """Layers of one inverted bottleneck."""
+    return tuple(_bottleneck_layers(name, block))
+
+
+def _bottleneck_layers(name: str, block: Block) -> Iterator[Layer]:
+    inputs, outputs = block.channels
+    hidden, size = inputs * block.expand, -(-block.size // block.stride)
+    act = _activation(block.activation)
+    if block.expand != 1:
+        yield conv(f"{name}.expand", block.size, (inputs, hidden), work=act)
+    yield conv(
+        f"{name}.depthwise",
+        block.size,
+        (hidden, hidden),
+        block.kernel,
+        stride=block.stride,
+        groups=hidden,
+        work=act,
+    )
+    if block.squeeze:
+        yield from _squeeze_excite(name, hidden, size * size)
+    residual = block.stride == 1 and inputs == outputs
+    add = _activation("add") if residual else None
+    yield conv(f"{name}.project", size, (hidden, outputs), work=add)
+
+
+def _squeeze_excite(name: str, channels: int, positions: int) -> list[Layer]:
+    reduced, elements = divisible(channels // 4), channels * positions
+    pool = vector_work(pool=elements, relu=reduced)
+    scale = vector_work(hsigmoid=channels, scale=elements)
+    return [
+        linear(f"{name}.squeeze", 1, (channels, reduced), work=pool),
+        linear(f"{name}.excite", 1, (reduced, channels), work=scale),
+    ]
+
+
+def _activation(function: str) -> Callable[[int], int]:
+    return lambda elements: vector_work(**{function: elements})
+
+
+def fmnist_mobilenet() -> MobileNet:
+    """Elastic MobileNetV3 on 28 x 28 x 1 images (resolution 20 to 28), three stages of 16, 32 and 64 channels."""
+    stages = (
+        Stage(16, 2, "relu", False),
+        Stage(32, 2, "hswish", False),
+        Stage(64, 1, "hswish", True),
+    )
+    return MobileNet(
+        "fmnist-mobilenet",
+        (20, 24, 28),
+        stages,
+        (1, 2, 3),
+        (3, 5),
+        (2, 3, 4),
+        stem=lambda size: [conv("stem", size, (1, 8), 3, work=_activation("hswish"))],
+        stem_stride=1,
+        stem_width=8,
+        back=_small_head,
+    )
+
+
+def _small_head(size: int, channels: int) -> list[Layer]:
+    final = conv("final", size, (channels, 128), work=_activation("hswish"))
+    return [final, linear("head", 1, (128, 10), work=vector_work(pool=final.outputs))]
+
+
+def ofa_mobilenet_v3() -> MobileNet:
+    """Once-for-All MobileNetV3, width 1.0 (Cai et al., 2020): kernels, expansions, depths, resolution 128 to 224."""
+    return _ofa("ofa-mobilenetv3", 1.0)
+
+
+def ofa_mobilenet_v3_wide() -> MobileNet:
+    """Once-for-All MobileNetV3, width 1.2."""
+    return _ofa("ofa-mobilenetv3-w1.2", 1.2)
+
+
+def _ofa(name: str, multiplier: float) -> MobileNet:
+    stem, first, *widths, final, last = (
+        divisible(n * multiplier) for n in (16, 16, 24, 40, 80, 112, 160, 960, 1280)
+    )
+    strides, squeezes = (2, 2, 2, 1, 2), (False, True, False, True, True)
+    activations = ("relu", "relu", "hswish", "hswish", "hswish")
+    stages = tuple(map(Stage, widths, strides, activations, squeezes))
+    return MobileNet(
+        name,
+        tuple(range(128, 225, 16)),
+        stages,
+        (2, 3, 4),
+        (3, 5, 7),
+        (3, 4, 6),
+        stem=lambda size: _ofa_stem(size, stem, first),
+        stem_stride=2,
+        stem_width=first,
+        back=lambda size, channels: _ofa_head(size, (channels, final, last)),
+    )
+
+
+def _ofa_stem(size: int, stem: int, first: int) -> list[Layer]:
+    layer = conv("stem", size, (3, stem), 3, stride=2, work=_activation("hswish"))
+    block = Block(-(-size // 2), (stem, first), 3, 1, 1, "relu", False)
+    return [layer, *bottleneck("first", block)]
+
+
+def _ofa_head(size: int, channels: tuple[int, int, int]) -> list[Layer]:
+    inputs, final, last = channels
+    expand = conv("final", size, (inputs, final), work=_activation("hswish"))
+    mix = linear(
+        "mix", 1, (final, last), bias=False, work=vector_work(pool=expand.outputs, hswish=last)
+    )
+    return [expand, mix, linear("head", 1, (last, 1000))]

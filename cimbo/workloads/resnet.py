@@ -1,0 +1,113 @@
+"""Elastic ResNet-50-D of Once-for-All: depth, expansion and width of bottleneck stages."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cimbo.problem.space import Choice
+from cimbo.workloads.elastic import Family, block_choices, divisible
+from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
+
+_STAGES = (
+    (256, 2, 1),
+    (512, 2, 2),
+    (1024, 4, 2),
+    (2048, 2, 2),
+)  # channels, blocks at the least, stride
+_STEM, _CLASSES, _RESOLUTION = 64, 1000, 224
+
+
+@dataclass(frozen=True)
+class ResNet50(Family):
+    """Once-for-All ResNet-50-D (Cai et al., 2020), 224 x 224 images.
+
+    ``depth_stem`` 2 adds a residual convolution to the stem (0 and 1 of the original are one network); ``depth_s``
+    adds blocks to the base 2, 2, 4, 2; ``expand_s_b`` is the bottleneck's share of the stage's channels.
+    """
+
+    name: str = "ofa-resnet50"
+    depths: tuple[int, ...] = (0, 1, 2)
+    expands: tuple[float, ...] = (0.20, 0.25, 0.35)
+    widths: tuple[float, ...] = (0.65, 0.8, 1.0)
+
+    def choices(self) -> list[Choice]:
+        """``depth_stem``, ``width_stem_mid``, ``width_stem_out``; then ``width_s``, ``depth_s``, ``expand_s_b``."""
+        widths = list(self.widths)
+        genes = [
+            Choice("depth_stem", [0, 2]),
+            Choice("width_stem_mid", widths),
+            Choice("width_stem_out", widths),
+        ]
+        for stage, (_, base, _) in enumerate(_STAGES, 1):
+            depth = Choice(f"depth_{stage}", list(self.depths))
+            genes += [Choice(f"width_{stage}", widths), depth]
+            for block in range(1, base + max(self.depths) + 1):
+                genes += block_choices(
+                    depth, block - base, {f"expand_{stage}_{block}": self.expands}
+                )
+        return genes
+
+    def workload(self, subnet: Mapping) -> Workload:
+        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        gene = self.reader(subnet)
+        middle = divisible(divisible(_STEM * gene("width_stem_mid")) // 2)
+        width = divisible(_STEM * gene("width_stem_out"))
+        layers, size = _stem(middle, width, gene("depth_stem")), -(-_RESOLUTION // 4)
+        for number, (channels, base, stride) in enumerate(_STAGES, 1):
+            outputs = divisible(channels * gene(f"width_{number}"))
+            for block in range(1, base + gene(f"depth_{number}") + 1):
+                hidden = divisible(round(outputs * gene(f"expand_{number}_{block}")))
+                step = stride if block == 1 else 1
+                layers += _bottleneck(
+                    f"stage_{number}.block_{block}", size, (width, hidden, outputs), step
+                )
+                size, width = -(-size // step), outputs
+        head = linear("head", 1, (width, _CLASSES), work=vector_work(pool=size * size * width))
+        return Workload(self.name, (*layers, head))
+
+
+def _relu(elements: int) -> int:
+    return vector_work(relu=elements)
+
+
+def _add_relu(elements: int) -> int:
+    return vector_work(add=elements, relu=elements)
+
+
+def _stem(middle: int, width: int, depth: int) -> list[Layer]:
+    half = -(-_RESOLUTION // 2)
+    first = conv("stem_1", _RESOLUTION, (3, middle), 3, stride=2, work=_relu)
+    residual = [conv("stem_2", half, (middle, middle), 3, work=_add_relu)] if depth else []
+    pool = vector_work(pool=9 * (half // 2) ** 2 * width)  # 3 x 3 max pooling, stride 2
+    return [
+        first,
+        *residual,
+        conv("stem_3", half, (middle, width), 3, work=lambda n: _relu(n) + pool),
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _bottleneck(
+    name: str, size: int, channels: tuple[int, int, int], stride: int
+) -> tuple[Layer, ...]:
+    return tuple(_bottleneck_layers(name, size, channels, stride))
+
+
+def _bottleneck_layers(
+    name: str, size: int, channels: tuple[int, int, int], stride: int
+) -> Iterator[Layer]:
+    inputs, hidden, outputs = channels
+    small = -(-size // stride)
+    yield conv(f"{name}.reduce", size, (inputs, hidden), work=_relu)
+    yield conv(f"{name}.spatial", size, (hidden, hidden), 3, stride=stride, work=_relu)
+    yield conv(f"{name}.expand", small, (hidden, outputs), work=_add_relu)
+    if stride > 1 or inputs != outputs:
+        pool = vector_work(
+            pool=size * size * inputs if stride > 1 else 0
+        )  # ResNet-D averages before it projects
+        yield conv(f"{name}.shortcut", small, (inputs, outputs), work=lambda elements: pool)
+
+
+def ofa_resnet50() -> ResNet50:
+    """The family with its published space."""
+    return ResNet50()

@@ -1,0 +1,72 @@
+"""The elastic transformer that ViT, BERT and the small FMNIST ViT share: depth, heads, feed-forward width, embedding."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cimbo.problem.space import Choice
+from cimbo.workloads.elastic import Family, block_choices
+from cimbo.workloads.layers import Layer, Workload, attention, linear, vector_work
+
+
+@dataclass(frozen=True)
+class Transformer(Family):
+    """Blocks of multi-head attention and a GELU feed-forward layer on ``tokens`` tokens of width ``embed``.
+
+    ``ffn`` lists the values of the gene ``{ffn_gene}_i``: hidden widths, or multiples of the embedding when
+    ``relative_ffn``. ``front(embed)`` and ``back(embed)`` give the layers before and after the blocks;
+    ``table(embed)`` the parameters of embeddings that are looked up. Blocks beyond ``depth`` do not exist.
+    """
+
+    name: str
+    tokens: int
+    depths: tuple[int, ...]
+    embeds: tuple[int, ...]
+    heads: tuple[int, ...]
+    head_size: int
+    ffn: tuple[int, ...]
+    front: Callable[[int], list[Layer]]
+    back: Callable[[int], list[Layer]]
+    table: Callable[[int], int]
+    ffn_gene: str = "ffn"
+    relative_ffn: bool = False
+
+    def choices(self) -> list[Choice]:
+        """``depth``, ``embed`` where elastic, then ``heads_i`` and the feed-forward gene for each block, 1-based."""
+        genes = [depth := Choice("depth", list(self.depths))]
+        if len(self.embeds) > 1:
+            genes.append(Choice("embed", list(self.embeds)))
+        for block in range(1, max(self.depths) + 1):
+            genes += block_choices(
+                depth, block, {f"heads_{block}": self.heads, f"{self.ffn_gene}_{block}": self.ffn}
+            )
+        return genes
+
+    def workload(self, subnet: Mapping) -> Workload:
+        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        gene = self.reader(subnet)
+        embed = gene("embed") if len(self.embeds) > 1 else self.embeds[0]
+        layers = self.front(embed)
+        for block in range(1, gene("depth") + 1):
+            hidden = gene(f"{self.ffn_gene}_{block}") * (embed if self.relative_ffn else 1)
+            size = (embed, gene(f"heads_{block}"), self.head_size, hidden)
+            layers += _block(f"block_{block}", self.tokens, size)
+        return Workload(self.name, tuple(layers + self.back(embed)), self.table(embed))
+
+
+@lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
+def _block(name: str, tokens: int, size: tuple[int, int, int, int]) -> tuple[Layer, ...]:
+    return tuple(_block_layers(name, tokens, size))
+
+
+def _block_layers(name: str, tokens: int, size: tuple[int, int, int, int]) -> Iterator[Layer]:
+    """One block; each of its two norms runs before (pre-norm) or after (post-norm) at the same cost."""
+    embed, heads, head_size, hidden = size
+    width, elements = heads * head_size, tokens * embed
+    norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
+    yield linear(f"{name}.qkv", tokens, (embed, 3 * width), work=norm, norm=2 * embed)
+    yield from attention(f"{name}.attention", tokens, heads, head_size)
+    yield linear(f"{name}.projection", tokens, (width, embed), work=residual)
+    gelu = vector_work(gelu=tokens * hidden)
+    yield linear(f"{name}.ffn_in", tokens, (embed, hidden), work=norm + gelu, norm=2 * embed)
+    yield linear(f"{name}.ffn_out", tokens, (hidden, embed), work=residual)

@@ -1,0 +1,156 @@
+"""Methods side by side: each a fair searcher, the same budget for all, curves that say what happened."""
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+import quick_accuracy
+from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
+
+from cimbo import BadInput
+from cimbo.benchmarking import ONES, runner, start
+from cimbo.benchmarking.method import Task
+from cimbo.benchmarking.runner import Band, Run
+from cimbo.cli import run
+from cimbo.optimizer.options import Guidance
+from cimbo.plots import curves
+from cimbo.problem.objectives import Problem
+
+PROBLEM = Problem(SPACE, OBJECTIVES, CONSTRAINTS)
+FAST = ("random", "nsga2", "tpe", "linas", "cimbo")
+
+
+def peer(name: str, seed: int = 0, guidance: Guidance | None = None):
+    try:
+        return start(name, Task(PROBLEM, seed, guidance or Guidance(kind="gp", initial=8)))
+    except BadInput as error:
+        pytest.skip(str(error))
+
+
+class Measured:
+    """Measures, and keeps what it was asked; ``fragile``: a third of the space fails."""
+
+    def __init__(self, *, fragile: bool = False) -> None:
+        self.designs: list[dict] = []
+        self.fragile = fragile
+
+    def __call__(self, designs):
+        self.designs += designs
+        return [None if self.fragile and d["cell"] == "c" else measure(d) for d in designs]
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_every_method_spends_its_budget_on_designs_of_the_space(name: str):
+    measured, budget = Measured(fragile=True), 42 if name == "nsga2" else 32
+    answers, overhead = runner.race(peer(name), measured, budget, 5)
+    assert len(answers) == len(measured.designs) == budget
+    assert all(SPACE.canonical(d) == d for d in measured.designs)
+    assert len({SPACE.key(d) for d in measured.designs}) >= (
+        32 if name in ("random", "linas", "cimbo") else 20
+    )
+    assert overhead > 0
+
+
+def test_what_learns_beats_chance():
+    volume = runner.natural(PROBLEM)
+    found = {}
+    for name in ("random", "linas", "cimbo"):
+        runs = [
+            Run(name, seed, *runner.race(peer(name, seed), Measured(), 35, 5)) for seed in range(2)
+        ]
+        found[name] = np.mean([runner.anytime(r, PROBLEM, volume, [35])[0] for r in runs])
+    assert found["random"] < found["linas"]
+    assert found["random"] < found["cimbo"]
+
+
+@pytest.mark.parametrize(("name", "budget"), [("gp-sampler", 12), ("botorch", 22)])
+def test_the_slow_ones_propose_too(name: str, budget: int):
+    measured = Measured()
+    answers, _ = runner.race(peer(name), measured, budget, 1)
+    assert len(answers) == budget
+    assert len({SPACE.key(d) for d in measured.designs}) > 1
+
+
+def test_curves_count_feasible_designs_only_and_never_fall():
+    inside, broken = (
+        measure(SPACE.sobol(1)[0]),
+        {"accuracy": 99.0, "latency_ms": 0.1, "area_mm2": 41.0},
+    )
+    best = {"accuracy": 70.0, "latency_ms": 1.0, "area_mm2": 40.0}
+    runs = [
+        Run("a", 0, [None, broken, best, inside], 0.5),
+        Run("a", 1, [None] * 4, 0.5),
+        Run("a", 2, [best] * 4, 0.5),
+    ]
+    (band,) = runner.bands(runs, PROBLEM, runner.natural(PROBLEM), [1, 2, 3, 4])
+    assert band.median.tolist()[:3] == [0.0, 0.0, 20.0]
+    assert band.low.tolist() == [0.0] * 4
+    assert band.high.tolist()[0] == 20.0
+    assert (np.diff(band.median) >= 0).all()
+    assert runner.checkpoints(200)[-1] == 200
+    assert runner.checkpoints(3) == [1, 2, 3]
+
+
+def test_the_picture_is_svg_with_every_method_in_it():
+    at = np.array([1.0, 2.0, 4.0])
+    found = [Band(name, at, at / 4, at / 8, at / 2) for name in ONES]
+    picture = ET.fromstring(
+        curves.svg([curves.Panel("<one & two>", "share", found), curves.Panel("b", "share", found)])
+    )
+    texts = [t.text for t in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {*ONES, "<one & two>"} <= set(texts)
+    paths = [p.get("d") for p in picture.iter("{http://www.w3.org/2000/svg}path")]
+    assert len(paths) == 2 * (2 * len(ONES) + 1)
+
+
+def test_what_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "cimbo.benchmarking.optuna_methods", raising=False)
+    with pytest.raises(
+        BadInput, match=r"method tpe: needs optuna, .* pip install 'cimbo\[peers\]'"
+    ):
+        start("tpe", Task(PROBLEM))
+    with pytest.raises(BadInput, match="is unknown"):
+        start("magic", Task(PROBLEM))
+
+
+def test_the_command_compares_for_real_and_by_replay(tmp_path, monkeypatch, capsys):
+    quick_accuracy.install(tmp_path, monkeypatch)
+    config = quick_accuracy.study(tmp_path)
+    config.write_text(config.read_text().replace("initial = 10", "initial = 30"))
+    common = ("--budget", "12", "--seeds", "2", "--methods", "random,linas", "--format", "json")
+    assert run(["compare", "--config", "study.toml", "--plot", "curves.svg", *common]) == 0
+    said = capsys.readouterr()
+    real = json.loads(said.out)
+    assert real["evaluated"] == "evaluated for real"
+    assert list(real["methods"]) == ["random", "linas"]
+    assert real["methods"]["random"]["evaluations"][-1] == 12
+    assert ET.fromstring((tmp_path / "curves.svg").read_text()).tag.endswith("svg")
+    assert run(["optimize", "--config", "study.toml", "--budget", "30", "--jobs", "1"]) == 0
+    capsys.readouterr()
+    assert run(["compare", *common]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    assert "replayed by predictors of 30" in replayed["evaluated"]
+    assert replayed["methods"]["random"]["hypervolume"]["median"][-1] > 0
+    for wrong in (("--methods", "magic"), ("--seeds", "0"), ("--budget", "-1")):
+        assert run(["compare", *wrong]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert (
+        run(
+            [
+                "compare",
+                "--methods",
+                "random",
+                "--study",
+                "none.db",
+                "--config",
+                "study.toml",
+                "--evaluate",
+                "replay",
+            ]
+        )
+        == 2
+    )
+    capsys.readouterr()

@@ -1,0 +1,149 @@
+"""``cimbo predictors``: bundles listed, inspected, drawn and compared, as a user meets it."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import quick_accuracy
+
+import predictors
+from cimbo.cli import run
+from predictors import Feature, Schema
+
+GENES = "rows = [64, 128, 256]\nbuffer_mb = [0.25, 0.5, 1]\nadc_bits = [4, 5, 6]\n"
+
+
+def asked(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
+    code = run([str(a) for a in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory):
+    """A study of 30 evaluations with its bundles, and 8 evaluations more."""
+    where = tmp_path_factory.mktemp("bundles")
+    with pytest.MonkeyPatch.context() as patch:
+        quick_accuracy.install(where, patch)
+        quick_accuracy.study(where, genes=GENES)
+        fitted = [
+            "fit-predictors",
+            "--samples",
+            "30",
+            "--out",
+            "bundles",
+            "--jobs",
+            "1",
+            "--config",
+            "study.toml",
+            "--licence",
+            "CC-BY-4.0",
+        ]
+        assert run(fitted) == 0
+        assert run(["fit-predictors", "--samples", "38", "--out", "later", "--jobs", "1"]) == 0
+        Path("bundles/broken.cimpred").write_bytes(b"no")
+        yield where
+
+
+def test_list_names_what_each_bundle_is_and_what_is_wrong_with_others(folder: Path, capsys) -> None:
+    code, out, _ = asked(capsys, "predictors", "list", folder / "bundles", "--format", "csv")
+    assert code == 0
+    rows = {r["file"]: r for r in csv.DictReader(io.StringIO(out))}
+    assert "not a predictor bundle" in rows["broken.cimpred"]["refused"]
+    latency = rows["latency_ms.cimpred"]
+    assert (latency["target"], latency["unit"], latency["scale"], latency["rows"]) == (
+        "latency_ms",
+        "ms",
+        "log",
+        "30",
+    )
+    assert latency["licence"] == "CC-BY-4.0"
+    texts = {
+        e.text
+        for e in ElementTree.parse(folder / "bundles/knobs.svg").iter()
+        if e.tag.endswith("text")
+    }
+    assert {"accuracy", "latency_ms", "log_macs"} <= texts
+    code, out, _ = asked(capsys, "predictors", "list", folder / "bundles", "--format", "json")
+    assert json.loads(out)["accuracy.gp.cimpred"]["model"]["kind"] == "gp"
+    code, _, err = asked(capsys, "predictors", "list", folder / "none")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_inspect_tells_and_draws_which_knobs_matter(folder: Path, capsys) -> None:
+    bundle, drawn = folder / "bundles/latency_ms.hybrid.cimpred", folder / "knobs.svg"
+    command = [
+        "predictors",
+        "inspect",
+        bundle,
+        "--study",
+        folder / "cimbo.db",
+        "-o",
+        drawn,
+        "--format",
+        "json",
+    ]
+    code, out, err = asked(capsys, *command)
+    assert code == 0, err
+    answer = json.loads(out)
+    assert answer["importances"].keys() == {"ard", "gain", "shap"}
+    assert (
+        max(answer["importances"]["ard"], key=answer["importances"]["ard"].get) == "log_roofline_ns"
+    )
+    assert answer["members"].keys() == {"arrays.safetensors", "trees.json"}
+    texts = {e.text for e in ElementTree.parse(drawn).iter() if e.tag.endswith("text")}
+    assert {"ard", "gain", "shap", "log_roofline_ns", "buffer_mb"} <= texts
+    code, out, _ = asked(capsys, "predictors", "inspect", bundle)
+    assert code == 0
+    assert "held_out_error" in out
+    assert "knob log_roofline_ns" in out
+
+
+def test_compare_scores_on_what_a_bundle_was_not_fitted_to(folder: Path, capsys) -> None:
+    files = [
+        folder / "bundles/accuracy.gp.cimpred",
+        folder / "later/accuracy.gp.cimpred",
+        folder / "bundles/latency_ms.gp.cimpred",
+    ]
+    code, out, err = asked(
+        capsys, "predictors", "compare", *files, "--study", folder / "cimbo.db", "--format", "json"
+    )
+    assert code == 0, err
+    early, late, other = json.loads(out)["bundles"]
+    assert (early["n"], late["n"], other["n"]) == (8, 0, 8)
+    assert late["rmse"] is None
+    assert "nothing is left to test it" in err
+    assert early["rmse"] < 5
+    assert early["differs"] == late["differs"] == ""
+    assert "target is 'latency_ms', expected 'accuracy'" in other["differs"]
+    code, out, _ = asked(capsys, "predictors", "compare", *files, "-o", folder / "two.svg")
+    assert code == 0
+    assert out.count("cimpred") == 3
+
+
+def test_a_bundle_of_another_space_is_refused_by_name(folder: Path, capsys) -> None:
+    schema = Schema(
+        (Feature("wings", "ordinal", (1, 2)), Feature("rows", "ordinal", (64, 128))),
+        "latency_ms",
+        "ms",
+    )
+    predictors.save(
+        predictors.fit([[1, 64], [2, 128], [1, 128]], [1, 2, 3], schema, "gp"),
+        folder / "other.cimpred",
+    )
+    code, out, err = asked(
+        capsys, "predictors", "compare", folder / "other.cimpred", "--study", folder / "cimbo.db"
+    )
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "other.cimpred: belongs to another space" in err
+    assert "wings" in err
+    for command in ("inspect", "compare"):
+        code, _, err = asked(capsys, "predictors", command, folder / "bundles/broken.cimpred")
+        assert (code, err.count("\n")) == (2, 1)
+    code, _, err = asked(
+        capsys, "predictors", "inspect", folder / "other.cimpred", "-o", folder / "none/x.svg"
+    )
+    assert (code, err.count("\n")) == (2, 1)
+    assert "cannot be written" in err

@@ -1,0 +1,81 @@
+"""The recorded search: labelled as such, consistent with the chip model of today, and a study every command works on."""
+
+import csv
+import json
+
+import pytest
+
+from cimbo import Study, _data
+from cimbo.cli import run
+from cimbo.cli.demo import PRESET
+from cimbo.config.study_config import preset
+from cimbo.report import facts
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    assert run(["demo", "--study", str(folder / "demo.db"), "--format", "json"]) == 0
+    return folder
+
+
+def test_the_first_front_is_there_and_says_that_it_was_recorded(tmp_path, capsys):
+    assert run(["demo", "--study", str(tmp_path / "d.db"), "--format", "json"]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert len(answer["pareto"]) >= 5
+    assert "RECORDED: accuracies were measured earlier" in said.err
+    assert run(["status", "--study", str(tmp_path / "d.db")]) == 0
+    assert "RECORDED" in capsys.readouterr().out
+    assert run(["report", "--study", str(tmp_path / "d.db"), "-o", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "<h1>Recorded: " in page
+    assert (
+        '<span class="word">cimbo</span> <span class="word">demo</span>' in page
+    )  # the command, under Provenance
+
+
+def test_every_recorded_accuracy_is_replayed_and_every_cost_is_today_s(shown):
+    evaluator = preset(PRESET).evaluator()
+    for which, file in (("search", "demo.db"), ("random", "demo-random.db")):
+        with _data.path(f"demo/{which}.csv").open(newline="") as table:
+            recorded = {row["key"]: float(row["accuracy"]) for row in csv.DictReader(table)}
+        with Study.open(shown / file, readonly=True) as study:
+            records = study.evaluations()
+            assert {r.key: r.metrics["accuracy"] for r in records} == recorded
+            costs = evaluator.costs([r.params for r in records])
+            assert [r.metrics["latency_ms"] for r in records] == pytest.approx(
+                list(costs["latency_ms"]), rel=1e-12
+            )
+
+
+def test_the_search_beat_random_designs_after_equally_many(shown):
+    curves = []
+    for file in ("demo.db", "demo-random.db"):
+        with Study.open(shown / file, readonly=True) as study:
+            curves.append(facts.volumes(facts.gather(study)))
+    ours, random = curves
+    assert len(ours) >= len(random) > 20
+    assert (
+        ours[9] == random[9]
+    )  # the first ten designs are the same, in the order in which workers were done with them
+    assert ours[len(random) - 1] > random[-1]
+
+
+def test_nothing_is_overwritten(shown, capsys):
+    before = (shown / "demo.db").read_bytes()
+    assert run(["demo", "--study", str(shown / "demo.db")]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (shown / "demo.db").read_bytes() == before
+
+
+def test_what_was_recorded_can_be_measured_again():
+    """One design, really measured: the shipped weights and this code still give the recorded accuracy, to sampling noise."""
+    with _data.path("demo/search.csv").open(newline="") as table:
+        row = max(csv.DictReader(table), key=lambda r: float(r["accuracy"]))
+    from cimbo.study import records_table
+
+    config = preset(PRESET)
+    rows = records_table.read(_data.path("demo/search.csv"), config.problem.space)
+    params = next(c.params for c, _, _ in rows if c.key == row["key"])
+    assert config.evaluator()(params)["accuracy"] == pytest.approx(float(row["accuracy"]), abs=0.5)

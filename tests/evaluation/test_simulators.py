@@ -1,0 +1,181 @@
+"""Simulators behind the one protocol: ours, any program, a table, ZigZag."""
+
+import json
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from cimbo.errors import BadInput
+from cimbo.evaluation.simulators import simulator
+from cimbo.evaluation.simulators.zigzag import ZigZag, accelerator
+from cimbo.hardware import BASELINE, simulate
+from cimbo.hardware.chip import columns
+from cimbo.workloads.layers import Workload, attention, linear
+
+WORKLOAD = Workload("w", (linear("a", 197, (768, 768)), linear("b", 197, (768, 768))))
+PLAIN = BASELINE | {"planes": 1, "columns_per_adc": 1}
+
+
+def test_ours_is_the_performance_model():
+    assert simulator("cimbo").simulate(WORKLOAD, BASELINE) == simulate(WORKLOAD, BASELINE)
+
+
+def test_unknown_simulator_and_options():
+    with pytest.raises(BadInput, match="cimbo, command, table, zigzag"):
+        simulator("gem5")
+    with pytest.raises(BadInput, match="check its options"):
+        simulator("table", file="x.csv")
+
+
+def program(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+def test_command_gets_everything_on_stdin():
+    echo = "import json,sys; d=json.load(sys.stdin); print(json.dumps({'latency_ms': d['workload']['layers'][1]['px'], "
+    echo += "'energy_uj': d['chip']['rows'], 'area_mm2': 2.5}))"
+    result = simulator("command", command=program(echo)).simulate(WORKLOAD, BASELINE)
+    assert result == {"latency_ms": 197, "energy_uj": BASELINE["rows"], "area_mm2": 2.5}
+
+
+def test_command_gets_a_file_where_asked():
+    read = "import json,sys; print(json.dumps({'latency_ms': len(json.load(open(sys.argv[1]))['workload']['layers'])}))"
+    assert (
+        simulator("command", command=[*program(read), "{input}"]).simulate(WORKLOAD, {})[
+            "latency_ms"
+        ]
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys; sys.exit('no licence')", "exit code 1: no licence"),
+        ("print('hello')", "printed no JSON"),
+        ("print('[1]')", "printed no JSON object"),
+        ("import time; time.sleep(60)", "took longer than 1 s"),
+    ],
+)
+def test_command_that_fails_is_a_failed_evaluation(text, message):
+    with pytest.raises(RuntimeError, match=message):
+        simulator("command", command=program(text), timeout_s=1).simulate(WORKLOAD, BASELINE)
+
+
+@pytest.mark.parametrize("words", ["./simulate", [], [1, 2]])
+def test_command_must_be_words(words):
+    with pytest.raises(BadInput, match="give a list of words"):
+        simulator("command", command=words)
+
+
+def test_command_that_is_not_there():
+    with pytest.raises(BadInput, match="cannot be started"):
+        simulator("command", command=["no-such-program"]).simulate(WORKLOAD, BASELINE)
+
+
+@pytest.fixture
+def csv_table(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("macs,rows,cols,latency_ms,energy_uj\n" + f"{WORKLOAD.macs},128,128.0,0.5,7\n")
+    return str(path)
+
+
+def test_table_finds_a_row(csv_table):
+    assert simulator("table", path=csv_table).simulate(WORKLOAD, BASELINE) == {
+        "latency_ms": 0.5,
+        "energy_uj": 7.0,
+    }
+
+
+def test_table_without_a_row_is_a_failed_evaluation(csv_table):
+    with pytest.raises(RuntimeError, match=r"no row for .*rows=64"):
+        simulator("table", path=csv_table).simulate(WORKLOAD, BASELINE | {"rows": 64})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("rows,latency_ms\n", "has no rows"),
+        ("rows,cols\n1,2\n", "has no metric"),
+        ("rows,latency_ms\n1,fast\n", "line 2, latency_ms: is 'fast'"),
+        ("speed,latency_ms\n1,2\n", "has the column speed"),
+    ],
+)
+def test_malformed_tables(tmp_path, content, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    with pytest.raises(BadInput, match=message):
+        simulator("table", path=str(path)).simulate(WORKLOAD, BASELINE)
+
+
+def test_missing_table():
+    with pytest.raises(BadInput, match="cannot be read"):
+        simulator("table", path="nowhere.csv").simulate(WORKLOAD, BASELINE)
+
+
+def test_parquet_table(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    path = tmp_path / "points.parquet"
+    parquet.write_table(pyarrow.table({"rows": [128], "area_mm2": [3.0]}), path)
+    assert simulator("table", path=str(path)).simulate(WORKLOAD, BASELINE) == {"area_mm2": 3.0}
+
+
+@pytest.mark.parametrize(
+    "change", [{"planes": 4}, {"columns_per_adc": 8}, {"array": "rram"}, {"cell_bits": 2}]
+)
+def test_zigzag_refuses_what_it_does_not_model(change):
+    with pytest.raises(BadInput, match="but ZigZag"):
+        ZigZag().simulate(WORKLOAD, PLAIN | change)
+
+
+def test_zigzag_description_is_plain_data():
+    chip = {name: values[0] for name, values in columns(PLAIN).items()}
+    description = json.loads(json.dumps(accelerator(chip)))
+    assert description["operational_array"]["sizes"] == [16, 128, 32]
+    assert description["memories"]["buffer"]["size"] == 2**22
+
+
+def test_zigzag_evaluates_unique_layers_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        ZigZag, "_run", lambda self, layer, chip: calls.append(layer) or (100.0, 1e6)
+    )
+    ours = ZigZag()
+    workload = Workload("w", (*WORKLOAD.layers, *attention("x", 49, 3, 16)))
+    result = ours.simulate(workload, PLAIN)
+    assert len(calls) == 3
+    assert [layer["cycles"] for layer in result["layers"]] == [100, 100, 300, 300]  # three heads
+    ours.simulate(workload, PLAIN)
+    assert len(calls) == 3
+
+
+@pytest.mark.skipif(find_spec("zigzag") is not None, reason="zigzag-dse is installed")
+def test_zigzag_says_how_to_install_it():
+    with pytest.raises(BadInput, match=r"cimbo\[zigzag\]"):
+        ZigZag().simulate(WORKLOAD, PLAIN)
+
+
+@pytest.mark.skipif(find_spec("zigzag") is None, reason="needs zigzag-dse")
+def test_zigzag_agrees_with_our_law():
+    layer = Workload("w", WORKLOAD.layers[:1])
+    chip = PLAIN | {
+        "macros_per_pe": 1,
+        "pes": 1,
+        "cols": 1024,
+        "dac_bits": 2,
+        "dram_bw": 256,
+        "buffer_bw": 512,
+    }
+    chip |= {"adc_bits": 8, "buffer_mb": 2}
+    theirs = ZigZag().simulate(layer, chip)["cycles"]
+    ours = simulate(layer, chip | {"vector_lanes": 1e6, "noc_bw": 1e6})["cycles"]
+    assert ours == pytest.approx(theirs, rel=0.05)
+
+
+@pytest.mark.skipif(find_spec("zigzag") is None, reason="needs zigzag-dse")
+def test_zigzag_on_a_layer_of_one_operation():
+    """It needs no loop in time, at which ZigZag's own drawing of the mapping stops."""
+    chip = PLAIN | {"macros_per_pe": 1, "pes": 1, "cols": 1024, "dac_bits": 2}
+    assert ZigZag().simulate(Workload("w", (linear("head", 1, (64, 10)),)), chip)["cycles"] > 0

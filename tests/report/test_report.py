@@ -1,0 +1,427 @@
+"""The report: everything escaped, nothing fetched, numbers as the study has them, and a page for every odd study."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cimbo.report
+from cimbo import BadInput, Choice, Constraint, Objective, SearchSpace, Study
+from cimbo.plots import axes, quantity
+from cimbo.plots.markup import tag, text
+from cimbo.problem.objectives import candidate
+from cimbo.report import facts, scatter, statistics
+
+HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+VOID = {"meta", "link", "input", "br"}
+OBJECTIVES = (
+    Objective("accuracy", "max", 70.0),
+    Objective("latency_ms", "min", 4.0),
+    Objective("energy_uj", "min", 90.0),
+)
+SPACE = SearchSpace(
+    architecture=[
+        Choice("depth", [1, 2, 3]),
+        *(Choice(f"width_{i}", [16, 32, 64], {"depth": range(i, 4)}) for i in (1, 2, 3)),
+    ],
+    hardware=[
+        Choice("rows", [64, 128, 256]),
+        Choice("adc_bits", [4, 5, 6, 8]),
+        Choice("dram_bw", [32, 64, 128, 256, 512]),
+        Choice("buffer_mb", [0.25, 0.5, 1, 2, 4]),
+        Choice("array", ["analog_sram", "digital_sram", "rram"]),
+        Choice(f"gene {HOSTILE}", ["plain", HOSTILE]),
+    ],
+)
+
+
+def measure(design: dict[str, Any]) -> dict[str, float]:
+    size = sum(design.get(f"width_{i}", 0) for i in (1, 2, 3))
+    speed = design["dram_bw"] * design["rows"] / (2.0 if design["array"] == "rram" else 1.0)
+    return {
+        "accuracy": 92 - 600 / (size + 20) - 8 / design["adc_bits"],
+        "latency_ms": size * 30 / speed + 0.01 * design["adc_bits"],
+        "energy_uj": size * 0.2 * design["adc_bits"] ** 0.5 + design["buffer_mb"],
+        "area_mm2": design["rows"] / 8 + 3 * design["buffer_mb"],
+    }
+
+
+@cache
+def searched(n: int, m: int = 2, *, limit: float = 35.0, seed: int = 0) -> Study:
+    """A study of ``n`` evaluations: 20 random ones, then predicted ones; every 13th failed."""
+    study = Study.open(
+        None,
+        SPACE,
+        OBJECTIVES[:m],
+        [Constraint("area_mm2", "<=", limit)],
+        seed=7,
+        about={"preset": HOSTILE},
+    )
+    rng = np.random.default_rng(seed)
+    for i, design in enumerate(SPACE.sobol(n, seed)):
+        measured = measure(design)
+        guess = {k: (v * (1 + rng.normal(0, 0.02)), 0.02 * v) for k, v in measured.items()}
+        guess["area_mm2"] = (measured["area_mm2"], 0.0)
+        c = candidate(
+            SPACE,
+            design,
+            origin="sobol" if i < 20 else "proposed",
+            predicted=guess if i >= 20 else None,
+        )
+        if i % 13 == 5:
+            study.tell(c, None, reason=f"worker {i % 2} said {HOSTILE}")
+        else:
+            study.record(c, measured, status="done", reason=None, seconds=1.5)
+            study.record_test(c.key, 12.5)
+    return study
+
+
+class Page(HTMLParser):
+    """A page taken apart; fails on a tag that is not closed where it should be."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((name, dict(attrs)))
+        if name not in VOID:
+            self.open.append(name)
+
+    def handle_startendtag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((name, dict(attrs)))
+
+    def handle_endtag(self, name: str) -> None:
+        assert self.open.pop() == name
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def count(self, name: str, class_: str | None = None) -> int:
+        return sum(n == name and class_ in (None, a.get("class")) for n, a in self.tags)
+
+    def values(self, name: str, attribute: str) -> list[str]:
+        return [a[attribute] or "" for n, a in self.tags if n == name and attribute in a]
+
+
+def report(study: Study, **more: Any) -> str:
+    return cimbo.report.html(study, title=f"A study {HOSTILE}", **more)
+
+
+def told(objectives: Sequence[Objective], *outcomes: Mapping[str, float] | None) -> Study:
+    """A study of whatever was measured."""
+    study = Study.open(None, SPACE, objectives)
+    for design, metrics in zip(SPACE.sobol(len(outcomes)), outcomes, strict=True):
+        study.tell(design, metrics)
+    return study
+
+
+def measured(n: int) -> list[dict[str, float]]:
+    return [measure(d) for d in SPACE.sobol(n)]
+
+
+ODD: dict[str, Callable[[], Study]] = {
+    "empty": lambda: searched(0),
+    "one evaluation": lambda: searched(1),
+    "two evaluations": lambda: searched(2),
+    "one objective": lambda: searched(30, 1),
+    "three objectives": lambda: searched(60, 3),
+    "none feasible": lambda: searched(30, limit=1.0),
+    "only failures": lambda: told(OBJECTIVES, None, None),
+    "no references": lambda: told(
+        [Objective("latency_ms", "min"), Objective("accuracy", "max")], *measured(15)
+    ),
+    "missing metrics": lambda: told(
+        OBJECTIVES, *(dict(list(m.items())[i % 4 :]) for i, m in enumerate(measured(12)))
+    ),
+    "all the same": lambda: told(OBJECTIVES, *[measured(1)[0]] * 5),
+    "extremes": lambda: told(
+        OBJECTIVES[:2],
+        *({"accuracy": a, "latency_ms": b} for a in (-1e150, 0, 1e150) for b in (5e-324, 1e150)),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ODD)
+def test_every_study_has_a_page(name: str) -> None:
+    study = ODD[name]()
+    written = report(study)
+    page = Page(written)
+    assert page.count("section") == 8
+    assert page.count("tbody") >= len(study.pareto())
+    assert not re.search(r'="[^"]*\b(nan|inf)\b|NaN', written)
+
+
+def test_numbers_are_the_studys() -> None:
+    study = searched(120)
+    page = Page(report(study))
+    shown = page.values("data", "value")
+    failed = [r for r in study.evaluations() if r.status == "failed"]
+    assert [float(v) for v in shown[:4]] == [
+        120,
+        len(failed),
+        len(study.pareto()),
+        study.hypervolume(),
+    ]
+    best = [
+        max(r.metrics["accuracy"] for r in study.pareto()),
+        min(r.metrics["latency_ms"] for r in study.pareto()),
+    ]
+    assert [float(v) for v in shown[4:]] == best
+    cells = page.values("td", "data-v")
+    first = study.pareto()[0]
+    expected = [first.number, first.metrics["accuracy"], first.metrics["latency_ms"], 12.5]
+    assert [float(v) for v in cells[:4]] == pytest.approx(expected, rel=1e-9)
+    assert [a["data-d"] for n, a in page.tags if n == "tbody" and "data-d" in a] == [
+        str(r.number) for r in study.pareto()
+    ]
+
+
+def test_history_ends_at_the_studys_hypervolume() -> None:
+    for m in (1, 2, 3):
+        study = searched(80, m)
+        known = facts.gather(study)
+        history = facts.volumes(known)
+        assert history[-1] == pytest.approx(study.hypervolume())
+        assert all(b >= a for a, b in pairwise(history))
+        assert facts.volumes(known, lambda r: r.number <= 10)[-1] == pytest.approx(history[9])
+
+
+def test_nothing_hostile_comes_through() -> None:
+    study = searched(60)
+    key = study.pareto()[0].key
+    page = report(
+        study,
+        about={HOSTILE: HOSTILE, "command": f"cimbo {HOSTILE}"},
+        extra_rows={key: {HOSTILE: HOSTILE}},
+        baselines={HOSTILE: [1.0, 2.0]},
+    )
+    parsed = Page(page)
+    assert parsed.count("script") == 1
+    assert parsed.count("img") == 0
+    assert not any(
+        name.startswith("on") or name == "style" for _, attrs in parsed.tags for name in attrs
+    )
+    assert HOSTILE in parsed.words  # it is shown, as the text it is
+    assert page.count("</script>") == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(exclude_categories=()), max_size=40))
+def test_any_text_survives_as_text(value: str) -> None:
+    page = Page(str(tag("p", value, title=value)))
+    assert page.tags == [("p", {"title": "".join(page.words)})]
+    str(text(value)).encode("utf-8")
+
+
+def test_nothing_is_fetched() -> None:
+    page = Page(report(searched(60, 3)))
+    links = [
+        a.get(k)
+        for _, a in page.tags
+        for k in ("href", "src", "action", "data", "xlink:href")
+        if k in a
+    ]
+    assert all(link and link.startswith(("#", "data:,")) for link in links)
+    assert not re.search(
+        r"https?:|url\(|@import|fetch\(|XMLHttp|innerHTML|eval\(", report(searched(20))
+    )
+    policy = next(
+        a["content"] for n, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert policy.count("'sha256-") == 2
+
+
+@pytest.mark.parametrize(("m", "most"), [(2, 300_000), (3, 330_000)])
+def test_size(m: int, most: int) -> None:
+    study = searched(200, m)
+    assert len(report(study).encode()) < most, len(study.pareto())
+
+
+def test_points_are_told_apart() -> None:
+    study = searched(100)
+    known = facts.gather(study)
+    guessed = candidate(
+        SPACE,
+        SPACE.sobol(300, 9)[-1],
+        predicted={"accuracy": (80.0, 1.0), "latency_ms": (0.5, 0.1)},
+    )
+    page = report(study, predicted=[guessed])
+    groups = {
+        k: re.search(rf'<g class="{k}">(.*?)</g>', page, re.S)
+        for k in ("verified", "infeasible", "failed", "best")
+    }
+    found = {k: len(re.findall(r"<title>", g[1])) for k, g in groups.items() if g}
+    predicted_failures = [r for r in known.failed if r.number > 20]
+    assert found == {
+        "verified": len(known.verified) - len(known.front),
+        "infeasible": len(known.infeasible),
+        "failed": len(predicted_failures),
+        "best": len(known.front),
+    }
+    squares = re.search(r'<g class="upcoming">(.*?)</g>', page, re.S)
+    assert squares
+    assert (
+        squares[1].count(f"{guessed.key} predicted, not verified")
+        == page.count(f"{guessed.key} predicted")
+        == 1
+    )
+    assert "80.00 ± 1.6" in page  # 1.645 standard deviations
+    assert "not verified" not in report(study)
+    assert len(known.verified) + len(known.infeasible) + len(known.failed) == 100
+
+
+def test_a_reference_far_away_is_named_and_does_not_flatten_the_picture() -> None:
+    study = told(
+        [Objective("accuracy", "max", -900.0), Objective("latency_ms", "min", 1e9)], *measured(15)
+    )
+    known = facts.gather(study)
+    drawn = scatter.view(known, *known.problem.objectives)
+    values = [r.metrics["accuracy"] for r in known.verified]
+    assert drawn.y_axis.high - drawn.y_axis.low < 1.2 * (max(values) - min(values))
+    page = report(study)
+    assert "↓ reference −900" in page
+    assert "reference 1e9\u00a0ms →" in page
+    assert 'class="reference"' not in page
+
+
+def test_it_is_a_pure_function() -> None:
+    assert report(searched(40)) == report(searched(40))
+
+
+def test_bad_input_is_named() -> None:
+    study = searched(3)
+    with pytest.raises(BadInput, match="title"):
+        cimbo.report.html(study, title=" ")
+    with pytest.raises(BadInput, match="'nobody'"):
+        report(study, extra_rows={"nobody": {}})
+    with pytest.raises(BadInput, match="baseline 'b'"):
+        report(study, baselines={"b": [float("nan")]})
+
+
+def test_predictions_that_cannot_be_read_are_left_out() -> None:
+    for wrong in (
+        None,
+        3,
+        "x",
+        [1],
+        [1, 2, 3],
+        ["1", "2"],
+        [float("nan"), 1.0],
+        [1.0, -1.0],
+        [10**400, 1],
+    ):
+        assert facts.as_prediction(wrong) is None
+    assert facts.as_prediction([2, 0.5]) == facts.Prediction(2.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "label"),
+    [
+        ("latency_ms", "latency (ms)"),
+        ("energy_uj", "energy (µJ)"),
+        ("area_mm2", "area (mm²)"),
+        ("peak_tops_per_w", "peak (TOPS/W)"),
+        ("accuracy", "accuracy"),
+        ("top_1", "top 1"),
+        ("ms", "ms"),
+        ("_ms", "_ms"),
+    ],
+)
+def test_units_come_from_names(metric: str, label: str) -> None:
+    assert quantity.label(metric) == label
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.0, "0"),
+        (0.61234, "0.6123"),
+        (-1234.5, "−1,234"),
+        (4e-4, "4e-4"),
+        (1.5e9, "1.5e9"),
+        (None, "–"),
+        (float("inf"), "∞"),
+    ],
+)
+def test_numbers_are_short(value: float | None, written: str) -> None:
+    assert quantity.number(value) == written
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=6))
+def test_axes_hold_their_values(values: list[float]) -> None:
+    axis = axes.axis("x", values)
+    assert all(0 <= axis.at(v) <= 100 for v in values)
+    assert 0 <= len(axis.ticks()) <= 13
+    if values and all(1e-90 < abs(v) < 1e90 for v in values):
+        assert axis.log == (min(values) > 0 and max(values) > 10 * min(values))
+    order = np.argsort(values, kind="stable")
+    assert np.all(np.diff([axis.at(values[i]) for i in order]) >= 0)
+
+
+def test_statistics_agree_with_scipy() -> None:
+    from scipy import stats
+
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        x, y = rng.integers(0, 6, 30).astype(float), rng.normal(size=30).round(1)
+        assert statistics.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
+        assert statistics.kendall(x, y) == pytest.approx(stats.kendalltau(x, y).statistic)
+        assert statistics.ranks(y) == pytest.approx(stats.rankdata(y))
+    assert statistics.rank_correlation(np.ones(5), np.arange(5.0)) is None
+    assert statistics.correlation_ratio(
+        np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 2.0, 2.0])
+    ) == pytest.approx(1)
+    assert statistics.chance(101, 4) == pytest.approx(
+        (stats.chi2.ppf(0.95, 3) / 100) ** 0.5, rel=0.01
+    )
+
+
+def test_coverage_counts_what_the_intervals_held() -> None:
+    mean, std = np.zeros(4), np.ones(4)
+    assert statistics.coverage(mean, std, np.array([0.0, 1.6, -1.7, 5.0])) == 0.5
+    assert statistics.coverage(mean, np.zeros(4), mean) is None
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_a_browser_draws_it_without_complaint(tmp_path: Path) -> None:
+    """What only a browser knows: the policy lets our style and script run, and the console stays empty."""
+    file = tmp_path / "report.html"
+    file.write_text(report(searched(60, 3)), encoding="utf-8")
+    options = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+    command = [
+        "chromium",
+        *options.split(),
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+    ]
+    ran = subprocess.run(
+        [*command, "--dump-dom", file.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "CONSOLE" not in ran.stderr
+    assert 'id="tip"' in ran.stdout  # the script ran
+    assert re.search(r'<aside id="chosen"[^>]*><div class="design">', ran.stdout)

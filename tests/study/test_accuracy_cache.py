@@ -1,0 +1,85 @@
+"""Two budgets: an accuracy measured once serves every chip, and what it costs is counted apart."""
+
+import numpy as np
+import pytest
+from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
+
+from cimbo import Study
+from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.surrogates import View
+from cimbo.problem.pareto import hypervolume
+from cimbo.study.accuracy_cache import Known, network
+
+SHAPING = frozenset(SPACE.names) - {"rows"}
+VIEWS = {"accuracy": View(SHAPING)}
+CHEAP = {"latency_ms": latency, "area_mm2": area}
+
+
+def volume_of(metrics: list[dict]) -> float:
+    kept = [m for m in metrics if m["area_mm2"] <= 40]
+    return hypervolume(
+        np.array([[m["accuracy"], -m["latency_ms"]] for m in kept]), np.array([60.0, -3.0])
+    )
+
+
+@pytest.fixture(scope="module")
+def spent():
+    with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
+        study.optimize(
+            measure, 100, 4, guidance=Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=11)
+        )
+        yield study
+
+
+def test_the_budget_of_accuracies_holds_and_chips_are_searched_to_the_end(spent):
+    records = spent.evaluations()
+    networks = {network(r.params, SHAPING) for r in records}
+    assert spent.accuracies_measured() == len(networks) == 11
+    assert 11 < len(records) < 100  # it stopped because nothing was left to gain
+    best = spent.hypervolume()
+    everything = [{**dict(n), "rows": rows} for n in networks for rows in (64, 128, 256, 512)]
+    assert volume_of([measure(d) for d in everything]) == pytest.approx(best, rel=1e-9)
+
+
+def test_the_same_call_again_adds_nothing_and_a_larger_budget_goes_on(spent):
+    number = len(spent.evaluations())
+    guidance = Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=11)
+    spent.optimize(measure, 100, 4, guidance=guidance)
+    assert len(spent.evaluations()) == number
+    spent.optimize(
+        measure, number + 2, 4, guidance=Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=13)
+    )
+    assert len(spent.evaluations()) == number + 2
+    assert spent.accuracies_measured() <= 13
+
+
+def test_asynchronous_workers_keep_the_budget_too():
+    with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
+        guidance = Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=8)
+        study.optimize(measure, 60, n_jobs=3, guidance=guidance, asynchronous=True)
+        assert study.accuracies_measured() == 8
+        assert 8 < len(study.evaluations()) < 60
+
+
+def test_where_every_gene_shapes_the_accuracy_the_search_ends_with_the_budget():
+    with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
+        study.optimize(measure, 50, 4, guidance=Guidance(CHEAP, kind="gp", initial=6, accuracies=7))
+        assert len(study.evaluations()) == study.accuracies_measured() == 7
+
+
+def test_costs_that_are_modelled_are_verified_on_measured_networks_until_the_budget_is_spent():
+    with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
+        study.optimize(measure, 14, 4, guidance=Guidance({}, VIEWS, "gp", initial=6, accuracies=8))
+        assert study.accuracies_measured() == 8
+        assert len(study.evaluations()) == 14
+
+
+def test_rows_are_snapped_to_the_network_that_differs_least(spent):
+    known = Known.of(SPACE, SHAPING, spent.evaluations())
+    rows = SPACE.random_rows(50, np.random.default_rng(0))
+    snapped = known.snap(rows)
+    designs = SPACE.designs(snapped)
+    assert {network(d, SHAPING) for d in designs} <= set(known.accuracies)
+    assert (snapped[:, SPACE.column["rows"]] == rows[:, SPACE.column["rows"]]).all()
+    assert (known.snap(known.rows) == known.rows).all()
+    assert known.accuracy(designs).tolist() == [measure(d)["accuracy"] for d in designs]
