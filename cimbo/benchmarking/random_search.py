@@ -19,9 +19,11 @@ class Random:
 
     def ask(self, n: int) -> list[Params]:
         rows = self._space.random_rows(20 * n, self._rng)
-        fresh = [
-            r for r in rows if r.tobytes() not in self._seen and not self._seen.add(r.tobytes())
-        ]  # type: ignore[func-returns-value]
+        fresh = []
+        for row in rows:
+            if row.tobytes() not in self._seen:
+                self._seen.add(row.tobytes())
+                fresh.append(row)
         return self._space.designs(np.stack(fresh[:n])) if fresh else []
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:

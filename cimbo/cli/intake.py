@@ -15,7 +15,7 @@ from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, naming
 from cimbo.evaluation.joint import COSTS, JointEvaluator
 from cimbo.io import importers
-from cimbo.problem.objectives import Problem, candidate
+from cimbo.problem.objectives import Problem
 from cimbo.study.study import Study
 
 
@@ -77,15 +77,8 @@ def import_(
 def _told(study: Study, rows: Sequence[importers.Row]) -> tuple[int, int]:
     """How many evaluations there were before and after."""
     before = len(study.evaluations())
-    tell(study, rows)
+    importers.tell(study, rows)
     return before, len(study.evaluations())
-
-
-def tell(study: Study, rows: Sequence[importers.Row]) -> None:
-    """Record evaluations made elsewhere; designs that the study has already keep what it measured."""
-    for row in rows:
-        c = candidate(study.problem.space, row.params, origin="imported")
-        study.tell(c, row.metrics if row.reason is None else None, reason=row.reason)
 
 
 def _chip(text: str, problem: Problem, config: Config) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
 from cimbo.optimizer.surrogates import View
 from cimbo.problem.space import Params
-from cimbo.storage import Record
 from cimbo.session.warm_start import views
+from cimbo.storage import Record
 
 if TYPE_CHECKING:
     from predictors import Model

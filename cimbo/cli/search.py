@@ -21,9 +21,9 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.optimizer.options import Guidance
 from cimbo.optimizer.surrogates import Inputs, View, logarithmic
+from cimbo.session.warm_start import bundles, from_study, views
 from cimbo.storage import Record
 from cimbo.study.study import Study
-from cimbo.session.warm_start import bundles, from_study, views
 
 FINALISTS = 5  # designs of the front that are verified in the arrays' exact form
 CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise

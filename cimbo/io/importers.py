@@ -12,16 +12,17 @@ import csv
 import json
 import math
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.problem.objectives import Problem
+from cimbo.problem.objectives import Problem, candidate
 from cimbo.problem.space import Choice, Params, SearchSpace, Value
 from cimbo.study import records_table
+from cimbo.study.study import Study
 
 #: What the result files of DyNAS-T (github.com/IntelLabs/DyNAS-T) call its metrics, and the genes of Once-for-All networks,
 #: ViT and BERT.
@@ -329,3 +330,10 @@ def _finite(given: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return value if math.isfinite(value) else None
+
+
+def tell(study: Study, rows: Sequence[Row]) -> None:
+    """Record evaluations made elsewhere; designs that the study has already keep what it measured."""
+    for row in rows:
+        c = candidate(study.problem.space, row.params, origin="imported")
+        study.tell(c, row.metrics if row.reason is None else None, reason=row.reason)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cimbo.errors import BadInput
 from cimbo.problem.objectives import Problem
 from cimbo.storage import Record
@@ -73,10 +75,10 @@ def _trial(optuna: Any, problem: Problem, r: Record) -> Any:
     told: dict[str, Any] = {"key": r.key, "origin": r.origin, "seconds": r.seconds} | r.metrics
     told |= {"reason": r.reason} if r.reason else {}
     violations = [
-        float(c.violation(r.metrics[c.metric]))
+        float(c.violation(np.array([r.metrics[c.metric]], float))[0])
         for c in problem.constraints
         if c.metric in r.metrics
-    ]  # type: ignore[arg-type]
+    ]
     whole = len(violations) == len(problem.constraints) > 0
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.FAIL,

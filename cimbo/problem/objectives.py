@@ -123,9 +123,9 @@ class Constraint:
 
     def holds(self, metrics: Metrics) -> bool:
         """False also when the metric was not measured."""
-        return (
-            self.metric in metrics and float(self.violation(np.float64(metrics[self.metric]))) <= 0
-        )  # type: ignore[arg-type]
+        if self.metric not in metrics:
+            return False
+        return bool(self.violation(np.array([metrics[self.metric]], float))[0] <= 0)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
-from cimbo.cli.intake import tell
-from cimbo.cli.options import existing
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import COSTS, JointEvaluator
-from cimbo.io.importers import Row
+from cimbo.io.importers import Row, tell
 from cimbo.optimizer.surrogates import View, targets
 from cimbo.study.study import Study
 
@@ -49,7 +47,7 @@ def from_study(
         return {}
     from cimbo.optimizer import transfer
 
-    with existing(file) as other:
+    with Study.open(file, readonly=True) as other:
         old, records = from_definition(file, other.store.definition), other.evaluations()
         space = other.problem.space
     wanted = targets(study.problem)

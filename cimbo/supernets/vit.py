@@ -6,6 +6,8 @@ the first ``depth`` layers, the first ``embed`` channels, the first ``heads_i`` 
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -131,8 +133,12 @@ class _DeployedViT:
         self.position = network.position[0, :, :embed]
         self.layers = [
             _DeployedLayer(
-                layer, embed, subnet[f"heads_{i}"] * HEAD_SIZE, subnet[f"mlp_{i}"] * embed, die
-            )  # type: ignore[arg-type]
+                cast(_Layer, layer),
+                embed,
+                subnet[f"heads_{i}"] * HEAD_SIZE,
+                subnet[f"mlp_{i}"] * embed,
+                die,
+            )
             for i, layer in enumerate(network.layers[: subnet["depth"]], 1)
         ]
         self.norm = network.norm

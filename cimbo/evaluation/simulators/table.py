@@ -94,7 +94,7 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:
     try:
-        from pyarrow import parquet  # type: ignore[import-not-found, unused-ignore]
+        from pyarrow import parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         raise BadInput(
             path, "needs pyarrow", "pip install 'cimbo[parquet]', or give a CSV file"
