@@ -72,5 +72,5 @@ def _fit(name: str) -> Any:
 
         return partial(predictors.fit, kind=name)
     return next(
-        point for point in entry_points(group="cimbo.optimizer.surrogates") if point.name == name
+        point for point in entry_points(group="cimbo.surrogates") if point.name == name
     ).load()

@@ -14,7 +14,7 @@ _SAMPLES = 16
 
 
 def check_network(network: Network) -> list[Finding]:
-    """The kit for ``cimbo.workloads``: an object of :class:`cimbo.workloads.Network`."""
+    """The kit for ``cimbo.networks``: an object of :class:`cimbo.workloads.Network`."""
     return list(guarded("network", lambda: _examine(network)))
 
 

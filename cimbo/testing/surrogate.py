@@ -24,7 +24,7 @@ Fit = Callable[[Array, Array], Predictor]
 
 
 def check_surrogate(fit: Fit) -> list[Finding]:
-    """The kit for ``cimbo.optimizer.surrogates``: ``fit(X (n, d), y (n,))`` must return a :class:`Predictor`.
+    """The kit for ``cimbo.surrogates``: ``fit(X (n, d), y (n,))`` must return a :class:`Predictor`.
 
     It is fitted to 60 points of a smooth function of three variables and judged on 20 others.
     """

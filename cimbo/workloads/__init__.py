@@ -48,8 +48,8 @@ class Network(Protocol):
 
 
 def known() -> list[str]:
-    """Names of the families at hand: built in, and installed under the entry points ``cimbo.workloads``."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="cimbo.workloads"))})
+    """Names of the families at hand: built in, and installed under the entry points ``cimbo.networks``."""
+    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="cimbo.networks"))})
 
 
 @cache
@@ -57,7 +57,7 @@ def network(name: str) -> Network:
     """The family called ``name``. Raises BadInput listing the known ones when there is none of that name."""
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
-    for point in entry_points(group="cimbo.workloads"):
+    for point in entry_points(group="cimbo.networks"):
         if point.name == name:
             family = point.load()
             return family() if callable(family) else family
