@@ -40,7 +40,17 @@ def loaded_by(program: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["", ".store", ".pareto", ".space", ".objectives", ".config", ".events", ".plugins", ".cli"],
+    [
+        "",
+        ".storage",
+        ".problem.pareto",
+        ".problem.space",
+        ".problem.objectives",
+        ".config",
+        ".study.events",
+        ".plugins",
+        ".cli",
+    ],
 )
 def test_loads_no_learning_library(module: str):
     loaded = loaded_by(f"import cimbo{module}")
