@@ -22,8 +22,8 @@ from problems import PROBLEMS, Problem
 
 from cimbo.optimizer import surrogates
 from cimbo.optimizer.evolution import Effort
-from cimbo.optimizer.recommend import EACH, Search, State, propose
-from cimbo.optimizer.surrogates import Teaching, View
+from cimbo.optimizer.recommend import N_PER_ROUND, Search, State, recommend
+from cimbo.optimizer.surrogates import SurrogateFactory, View
 from cimbo.problem import objectives
 
 
@@ -39,7 +39,7 @@ class Variant:
     effort: Effort | None = None
     log: bool = True
     shared: bool = True
-    each: int = EACH
+    each: int = N_PER_ROUND
     initial: int = 10
     cheap: bool = False
     views: Callable[[Problem], dict[str, View]] = lambda _: {}
@@ -47,7 +47,7 @@ class Variant:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The choices that nobody can configure, made otherwise."""
-        with mock.patch("cimbo.optimizer.recommend.EACH", self.each), ExitStack() as changed:
+        with mock.patch("cimbo.optimizer.recommend.N_PER_ROUND", self.each), ExitStack() as changed:
             if not self.log:
                 changed.enter_context(
                     mock.patch.object(surrogates, "logarithmic", return_value=False)
@@ -73,7 +73,7 @@ VARIANTS = {
     "surrogate: posynomial whatever its error": Variant(kind="posynomial"),
     "no logarithm": Variant(log=False),
     "no coarse part nor totals": Variant(shared=False),
-    "half as long a list for the acquisition": Variant(each=EACH // 2),
+    "half as long a list for the acquisition": Variant(each=N_PER_ROUND // 2),
     "20 designs first": Variant(initial=20),
     "candidates: mutants and random designs only": Variant(effort=Effort(100, 0)),
     "candidates: 40 generations": Variant(effort=Effort(100, 40)),
@@ -88,14 +88,14 @@ def run(problem: Problem, variant: Variant, budget: int, seed: int) -> tuple[flo
     """Share after half and all of the budget, CPU seconds an evaluation."""
     space = problem.space
     cheap = {"latency_ms": problem.cheap["latency_ms"]} if variant.cheap else {}
-    teaching = Teaching(space, variant.kind, variant.views(problem), cheap)
+    factory = SurrogateFactory(space, variant.kind, variant.views(problem), cheap)
     search = Search(
-        objectives.Problem(space, problem.objectives), teaching, variant.initial, {}, variant.effort
+        objectives.Problem(space, problem.objectives), factory, variant.initial, {}, variant.effort
     )
     designs, metrics, spent = [], [], 0.0
     while len(designs) < budget:
         start = time.process_time()
-        found = propose(
+        found = recommend(
             search, State(designs, metrics), min(variant.batch, budget - len(designs)), seed=seed
         )
         spent += time.process_time() - start

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from cimbo import Choice, Objective, SearchSpace
-from cimbo.optimizer.recommend import Search, State, propose
-from cimbo.optimizer.surrogates import REFIT, Teaching, milestone
+from cimbo.optimizer.recommend import Search, State, recommend
+from cimbo.optimizer.surrogates import REFIT_GROWTH, SurrogateFactory, refit_size
 from cimbo.problem.objectives import Problem
 
 POINTS = ((200, 60, 2), (2000, 60, 2), (2000, 200, 2), (200, 60, 3), (500, 60, 2), (1000, 60, 2))
@@ -55,14 +55,16 @@ def measure(rows: np.ndarray[Any, Any]) -> list[dict[str, float]]:
 
 def point(observations: int, genes: int, objectives: int) -> dict[str, float]:
     """CPU seconds an evaluation of one proposal with and one without new hyper-parameters."""
-    n = milestone(observations, REFIT)
+    n = refit_size(observations, REFIT_GROWTH)
     wanted = problem(genes, objectives)
     rows = wanted.space.random_rows(n, np.random.default_rng(0))
-    search, spent = Search(wanted, Teaching(wanted.space, "posynomial")), {}
+    search, spent = Search(wanted, SurrogateFactory(wanted.space, "posynomial")), {}
     designs, metrics = wanted.space.designs(rows), measure(rows)
     for what in ("refit", "between"):
         start = time.process_time()
-        chosen = [c.params for c in propose(search, State(designs, metrics), 5, seed=0).candidates]
+        chosen = [
+            c.params for c in recommend(search, State(designs, metrics), 5, seed=0).candidates
+        ]
         spent[f"{what}_s"] = round((time.process_time() - start) / len(chosen), 4)
         designs, metrics = designs + chosen, metrics + measure(wanted.space.rows(chosen))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

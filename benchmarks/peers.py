@@ -24,7 +24,7 @@ import problems
 from cimbo.benchmarking import runner, start
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.runner import Band
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.plots import curves
 from cimbo.problem.objectives import Problem
 from cimbo.problem.space import Params
@@ -48,7 +48,7 @@ PLAN = {
 def run(problem: problems.Problem, method: str, seed: int, budget: int) -> dict[str, Any]:
     """One search: share of the best known hypervolume at the checkpoints, and CPU seconds an evaluation."""
     plain = Problem(problem.space, problem.objectives, problem.constraints)
-    guidance = Guidance(problem.cheap if method == "cimbo-exact" else {})
+    guidance = OptimizerOptions(problem.cheap if method == "cimbo-exact" else {})
     peer = start(method.removesuffix("-exact"), Task(plain, seed, guidance))
 
     def measure(designs: list[Params]) -> list[Measured]:

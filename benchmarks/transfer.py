@@ -32,7 +32,7 @@ from cimbo import Choice, SearchSpace, Study
 from cimbo.config.study_config import preset
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.simulators import simulator
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import Inputs
 from cimbo.problem.pareto import hypervolume
 from cimbo.session.warm_start import bundles, views
@@ -105,7 +105,9 @@ def older(folder: Path) -> None:
     measure = evaluator(-2.0, **OLDER_FIXED)
     known = views(measure)
     with Study.open(None, space, PROBLEM.objectives) as study:
-        study.optimize(measure, 120, 120, guidance=Guidance(views=known, kind="gp", initial=120))
+        study.optimize(
+            measure, 120, 120, guidance=OptimizerOptions(views=known, kind="gp", initial=120)
+        )
         done = study.evaluations()
     inputs = Inputs(space, space.rows([r.params for r in done]))
     for metric in ("accuracy", "latency_ms"):
@@ -119,7 +121,7 @@ def search(priors: dict[str, Any], budget: int, seed: int) -> list[float]:
     """Hypervolume after each evaluation of the new study."""
     measure = evaluator()
     area = {"area_mm2": measure.exact()["area_mm2"]}
-    guidance = Guidance(area, views(measure), "gp", priors)
+    guidance = OptimizerOptions(area, views(measure), "gp", priors)
     with Study.open(
         None, PROBLEM.space, PROBLEM.objectives, PROBLEM.constraints, seed=seed
     ) as study:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cimbo.errors import BadInput
-    from cimbo.optimizer.options import Guidance
+    from cimbo.optimizer.options import Guidance, OptimizerOptions
     from cimbo.problem.objectives import Candidate, Constraint, Objective
     from cimbo.problem.space import Choice, SearchSpace
     from cimbo.study.study import Study
@@ -24,6 +24,7 @@ __all__ = [
     "Constraint",
     "Guidance",
     "Objective",
+    "OptimizerOptions",
     "SearchSpace",
     "Study",
 ]
@@ -32,8 +33,9 @@ _HOMES = {
     "Candidate": "problem.objectives",
     "Choice": "problem.space",
     "Constraint": "problem.objectives",
-    "Guidance": "optimizer.options",
+    "Guidance": "optimizer.options",  # the name until 0.2 of OptimizerOptions
     "Objective": "problem.objectives",
+    "OptimizerOptions": "optimizer.options",
     "SearchSpace": "problem.space",
     "Study": "study.study",
 }

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
 from cimbo.problem.space import Params
 
@@ -23,7 +23,7 @@ class Task:
 
     problem: Problem
     seed: int = 0
-    guidance: Guidance = field(default_factory=Guidance)
+    guidance: OptimizerOptions = field(default_factory=OptimizerOptions)
 
     @property
     def reference(self) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from cimbo.benchmarking.runner import Measure
 from cimbo.errors import BadInput
 from cimbo.optimizer import surrogates
-from cimbo.optimizer.surrogates import Exact, Inputs, Teaching, View
+from cimbo.optimizer.surrogates import AnalyticFunction, Inputs, SurrogateFactory, View
 from cimbo.problem.objectives import Problem
 from cimbo.problem.space import Params
 from cimbo.storage import Record
@@ -21,7 +21,7 @@ def replay(
     problem: Problem,
     records: Sequence[Record],
     views: Mapping[str, View],
-    exact: Mapping[str, Exact],
+    exact: Mapping[str, AnalyticFunction],
 ) -> Measure:
     """What the predictors of ``records`` say of a design; metrics in ``exact`` are computed.
 
@@ -36,9 +36,9 @@ def replay(
             f"{len(known)} evaluations are too few",
             f"record {ENOUGH}, or evaluate for real",
         )
-    teaching = Teaching(problem.space, "xgboost", views, exact)
+    factory = SurrogateFactory(problem.space, "xgboost", views, exact)
     rows = problem.space.rows([r.params for r in known])
-    fitted = surrogates.fit(problem, rows, [r.metrics for r in known], teaching, seed=0)
+    fitted = surrogates.fit(problem, rows, [r.metrics for r in known], factory, seed=0)
 
     def measure(designs: list[Params]) -> list[Mapping[str, float]]:
         inputs = Inputs(problem.space, problem.space.rows(designs))

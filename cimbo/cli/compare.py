@@ -19,7 +19,7 @@ from cimbo.cli.search import plain_guidance
 from cimbo.config.study_config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem, candidate
 from cimbo.problem.space import Params
 from cimbo.storage import Record
@@ -117,7 +117,7 @@ def _measure(
     problem: Problem,
     evaluator: JointEvaluator,
     records: Sequence[Record],
-    guidance: Guidance,
+    guidance: OptimizerOptions,
     *,
     asked: dict[str, Any],
 ) -> tuple[Measure, str]:
@@ -126,7 +126,7 @@ def _measure(
 
     enough = sum(r.status == "done" for r in records) >= ENOUGH
     if asked["evaluate"] == "replay" or (asked["evaluate"] == "auto" and enough):
-        views, exact = guidance.views, guidance.cheap
+        views, exact = guidance.views, guidance.analytic
         return replay(
             problem, records, views, exact
         ), f"replayed by predictors of {len(records)} recorded evaluations"
@@ -151,7 +151,7 @@ class _Real:
 
 
 def _runs(
-    names: Sequence[str], on: tuple[Problem, Guidance, Measure], asked: dict[str, Any]
+    names: Sequence[str], on: tuple[Problem, OptimizerOptions, Measure], asked: dict[str, Any]
 ) -> list[Run]:
     problem, guidance, measure = on
     volume, runs = runner.natural(problem), []

@@ -19,7 +19,7 @@ from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import Inputs, View, logarithmic
 from cimbo.session.warm_start import bundles, from_study, views
 from cimbo.storage import Record
@@ -143,10 +143,10 @@ def _interrupted(study: Study) -> int:
     return 130
 
 
-def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> str:
+def _headline(study: Study, config: Config, guidance: OptimizerOptions, budget: int) -> str:
     space = study.problem.space
     exact = (
-        ", ".join(m for m in guidance.cheap if m in {o.name for o in study.problem.objectives})
+        ", ".join(m for m in guidance.analytic if m in {o.name for o in study.problem.objectives})
         or "nothing"
     )
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
@@ -158,11 +158,11 @@ def _headline(study: Study, config: Config, guidance: Guidance, budget: int) -> 
 
 def _guidance(
     study: Study, config: Config, evaluator: JointEvaluator, asked: dict[str, Any]
-) -> Guidance:
+) -> OptimizerOptions:
     cheap = _cheap(study, evaluator, asked["cost_model"])
     priors = from_study(study, config, asked["other"], cheap) | asked["priors"]
     initial = int(config.data.get("search", {}).get("initial", 10))
-    return Guidance(
+    return OptimizerOptions(
         cheap,
         views=views(evaluator),
         priors=priors,
@@ -172,7 +172,7 @@ def _guidance(
     )
 
 
-def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> Guidance:
+def plain_guidance(study: Study, config: Config, evaluator: JointEvaluator) -> OptimizerOptions:
     """How a study is searched when nothing special is asked for."""
     plain = dict.fromkeys(("other", "accuracy_budget", "converged"))
     return _guidance(study, config, evaluator, {"cost_model": "auto", "priors": {}, **plain})
@@ -292,7 +292,7 @@ def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked
     with evaluations(asked) as (n_jobs, conditions), opened(asked) as (study, config):
         evaluator = config.evaluator()
         area = _cheap(study, evaluator, "surrogate")
-        guidance = Guidance(area, initial=samples)
+        guidance = OptimizerOptions(area, initial=samples)
         batch = (
             4 * n_jobs if n_jobs > 0 else samples
         )  # nothing is learned between them: as many as keep all busy

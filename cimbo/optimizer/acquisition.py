@@ -32,7 +32,7 @@ logei._load_attempted = True
 
 
 @dataclass(frozen=True)
-class Table:
+class PosteriorSamples:
     """Joint samples of ``objectives`` (s, n, m), to be maximised, and of constraint ``violations`` (s, n, c), at n points.
 
     The first ``baseline`` points are evaluated or pending ones, the others the pool.
@@ -43,7 +43,7 @@ class Table:
     baseline: int
 
 
-def choose(table: Table, reference: Array, q: int) -> list[int]:
+def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
     """Positions in the pool (from 0) of the ``q`` points that greedily maximise qLogNEHVI above ``reference`` (m,)."""
     objectives, reference = np.asarray(table.objectives, float), np.asarray(reference, float)
     if (
@@ -56,12 +56,14 @@ def choose(table: Table, reference: Array, q: int) -> list[int]:
     m, c = len(reference), table.violations.shape[-1]
     values = torch.from_numpy(np.concatenate([objectives, table.violations], -1))
     pool = torch.arange(table.baseline, values.shape[1], dtype=torch.double).unsqueeze(-1)
-    form = {2: logei.qLogNoisyExpectedHypervolumeImprovement, 3: _Boxed}.get(m, _Updated)
+    form = {2: logei.qLogNoisyExpectedHypervolumeImprovement, 3: SimultaneousBoxes}.get(
+        m, IncrementalPartitioning
+    )
     acquisition = form(
-        model=_Drawn(values),
+        model=FixedSampleModel(values),
         ref_point=torch.from_numpy(reference),
         X_baseline=torch.arange(table.baseline, dtype=torch.double).unsqueeze(-1),
-        sampler=_Replay(torch.Size([len(values)])),
+        sampler=FixedSampler(torch.Size([len(values)])),
         objective=GenericMCMultiOutputObjective(lambda y, X=None: y[..., :m]),
         constraints=[lambda y, i=i: y[..., m + i] for i in range(c)] or None,
         prune_baseline=False,
@@ -74,7 +76,7 @@ def choose(table: Table, reference: Array, q: int) -> list[int]:
     return [int(i) - table.baseline for i in best.flatten()]
 
 
-class _Boxed(logei.qLogNoisyExpectedHypervolumeImprovement):
+class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):
     """For three objectives: all samples' boxes at once, where BoTorch takes them one after another, for every point anew."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
@@ -85,7 +87,7 @@ class _Boxed(logei.qLogNoisyExpectedHypervolumeImprovement):
         self.cell_lower_bounds, self.cell_upper_bounds = map(torch.from_numpy, corners)
 
 
-class _Updated(logei.qLogNoisyExpectedHypervolumeImprovement):
+class IncrementalPartitioning(logei.qLogNoisyExpectedHypervolumeImprovement):
     """For more: BoTorch's decompositions, told of a point that was chosen instead of begun anew."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
@@ -100,7 +102,7 @@ class _Updated(logei.qLogNoisyExpectedHypervolumeImprovement):
         self.cell_lower_bounds, self.cell_upper_bounds = self.partitioning.get_hypercell_bounds()
 
 
-class _DrawnPosterior(Posterior):
+class FixedSamplePosterior(Posterior):
     """The samples (s, ..., q, m) of the asked points."""
 
     def __init__(self, values: Tensor) -> None:
@@ -121,7 +123,7 @@ class _DrawnPosterior(Posterior):
         return self.values
 
 
-class _Replay(MCSampler):
+class FixedSampler(MCSampler):
     """Hands out the drawn samples: the same for every call, as common random numbers are."""
 
     def forward(self, posterior: Posterior) -> Tensor:
@@ -131,7 +133,7 @@ class _Replay(MCSampler):
         """Nothing to update: the samples are the table's."""
 
 
-class _Drawn(Model):
+class FixedSampleModel(Model):
     """A model over indices (..., q, 1) into a table of samples (s, n, m)."""
 
     def __init__(self, values: Tensor) -> None:
@@ -146,5 +148,5 @@ class _Drawn(Model):
     def batch_shape(self) -> torch.Size:
         return torch.Size()
 
-    def posterior(self, X: Tensor, *args: Any, **kwargs: Any) -> _DrawnPosterior:
-        return _DrawnPosterior(self.values[:, X.squeeze(-1).long()])
+    def posterior(self, X: Tensor, *args: Any, **kwargs: Any) -> FixedSamplePosterior:
+        return FixedSamplePosterior(self.values[:, X.squeeze(-1).long()])

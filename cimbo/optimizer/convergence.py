@@ -21,13 +21,13 @@ from cimbo.problem.pareto import hypervolume, non_dominated
 from cimbo.storage import Record
 
 Array = NDArray[np.float64]
-MORE = 50  # evaluations looked ahead
-ENOUGH = 20  # evaluations of the search proper before there is anything to carry on
-_PULL = 1.0  # weight, in gains seen, of the belief that the decay b is near 1
-_SLOWEST, _FASTEST = 0.0, 4.0  # b
-_UNEVEN = 5.0  # largest squared coefficient of variation of the sizes
-DOUBT = 0.7  # that the law is a power: spread of the logarithm of the sum
-DRAWS = 4000
+LOOKAHEAD_EVALUATIONS = 50  # evaluations looked ahead
+MIN_GAINS = 20  # evaluations of the search proper before there is anything to carry on
+DECAY_PRIOR_WEIGHT = 1.0  # weight, in gains seen, of the belief that the decay b is near 1
+SLOWEST_DECAY, FASTEST_DECAY = 0.0, 4.0  # b
+MAX_SIZE_VARIATION = 5.0  # largest squared coefficient of variation of the sizes
+LAW_LOG_STD = 0.7  # that the law is a power: spread of the logarithm of the sum
+N_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class Forecast:
         )
 
 
-def ahead(problem: Problem, records: Sequence[Record], more: int = MORE) -> Forecast | None:
+def ahead(
+    problem: Problem, records: Sequence[Record], more: int = LOOKAHEAD_EVALUATIONS
+) -> Forecast | None:
     """The forecast of a study from its log; None without references, and while no model has chosen 20 designs."""
     if problem.reference() is None:
         return None
@@ -75,14 +77,16 @@ def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
     return volumes[1:]
 
 
-def forecast(volumes: Sequence[float], start: int, more: int = MORE) -> Forecast | None:
+def forecast(
+    volumes: Sequence[float], start: int, more: int = LOOKAHEAD_EVALUATIONS
+) -> Forecast | None:
     """What ``more`` evaluations would add to a search whose hypervolume was ``volumes`` (n,) after each evaluation.
 
     start: evaluations before the search proper (the sample it began with). None where fewer than 20 came after, or nothing
     has a hypervolume yet.
     """
     gains = np.diff(np.asarray(volumes, float)[max(start - 1, 0) :])
-    if len(gains) < ENOUGH or volumes[-1] <= 0:
+    if len(gains) < MIN_GAINS or volumes[-1] <= 0:
         return None
     t = np.arange(1.0, len(gains) + 1)
     if (
@@ -108,30 +112,30 @@ def forecast(volumes: Sequence[float], start: int, more: int = MORE) -> Forecast
 
 def _decays(t: Array, gains: Array) -> tuple[Array, Array]:
     """Values of the decay b and their weights; for each b the best level a is in closed form."""
-    decays = np.linspace(_SLOWEST, _FASTEST, 81)
+    decays = np.linspace(SLOWEST_DECAY, FASTEST_DECAY, 81)
     losses = np.array(
         [math.log(np.mean(gains * t**b)) - b * float(np.log(t).mean()) for b in decays]
     )
     # Evaluations that gained nothing say little of the decay: the gains count.
-    loss = losses * float((gains > 0).sum()) + 0.5 * _PULL * (decays - 1.0) ** 2
+    loss = losses * float((gains > 0).sum()) + 0.5 * DECAY_PRIOR_WEIGHT * (decays - 1.0) ** 2
     weights = np.exp(loss.min() - loss)
     return decays, weights / weights.sum()
 
 
 def _draws(t: Array, gains: Array, decay: tuple[Array, Array], future: Array) -> Array:
-    """(DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown.
+    """(N_DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown.
 
     Gains become both rarer and smaller, each with half of the decay.
     """
     rng = np.random.default_rng(0)
-    half = rng.choice(decay[0], DRAWS, p=decay[1])[:, None] / 2
+    half = rng.choice(decay[0], N_DRAWS, p=decay[1])[:, None] / 2
     happened = gains > 0
     k, sizes = int(happened.sum()), gains[happened] * t[happened] ** half
     number = rng.poisson(
-        rng.gamma(k + 0.5, 1.0, DRAWS) * (future**-half).sum(1) / (t**-half).sum(1)
+        rng.gamma(k + 0.5, 1.0, N_DRAWS) * (future**-half).sum(1) / (t**-half).sum(1)
     )
     # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean is known from k of them.
-    shape = 1.0 / np.clip(sizes.var(1) / sizes.mean(1) ** 2, 1.0, _UNEVEN)
+    shape = 1.0 / np.clip(sizes.var(1) / sizes.mean(1) ** 2, 1.0, MAX_SIZE_VARIATION)
     mean = sizes.mean(1) * k * shape / rng.gamma(k * shape + 0.5)
     total = rng.gamma(np.maximum(number * shape, 1e-9)) / shape * mean * (future**-half).mean(1)
-    return np.where(number > 0, total * np.exp(DOUBT * rng.standard_normal(DRAWS)), 0.0)
+    return np.where(number > 0, total * np.exp(LAW_LOG_STD * rng.standard_normal(N_DRAWS)), 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
-from cimbo.optimizer.surrogates import Computed, Inputs, Surrogate, modelled
+from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, modelled
 from cimbo.problem.objectives import Candidate, Constraint, Problem, candidate
 from cimbo.problem.pareto import non_dominated
 from cimbo.problem.space import Params, Rows
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Guide:
+class ScoreModel:
     """The surrogates as scores to be maximised and violations to be avoided, with what was measured."""
 
     problem: Problem
@@ -49,8 +49,8 @@ class Guide:
         sign = 1.0 if c.relation == "<=" else -1.0
         return sign * (values - bound) / (self._modelled(c.metric).std() or 1.0)
 
-    def score(self, optimism: float) -> evolution.Score:
-        """Objectives at mean + ``optimism`` standard deviations; constraints at the mean.
+    def score(self, beta: float) -> evolution.Score:
+        """Objectives at mean + ``beta`` standard deviations; constraints at the mean.
 
         What lies below the reference adds nothing to the hypervolume: it counts as a violation, so that the search spends
         its population on the part of the front that matters.
@@ -69,7 +69,7 @@ class Guide:
                 violation <= 0
             )  # nobody asks for the objectives of the others, and a simulator may stand behind them
             if kept.any():
-                scores[kept] = self._optimistic(Inputs(self.problem.space, rows[kept]), optimism)
+                scores[kept] = self._upper_bound(Inputs(self.problem.space, rows[kept]), beta)
                 violation[kept] = shortfall(scores[kept])
             return scores, violation
 
@@ -82,14 +82,14 @@ class Guide:
             scores, np.maximum(violations, 0).sum(1) + self.shortfall()(scores), n
         )
 
-    def _optimistic(self, inputs: Inputs, optimism: float) -> Array:
+    def _upper_bound(self, inputs: Inputs, beta: float) -> Array:
         columns = []
         for o in self.problem.objectives:
             s = self.fitted[o.name]
             mean, deviation = (
-                s.moments(inputs) if optimism else (s.mean(inputs), np.zeros(len(inputs.rows)))
+                s.moments(inputs) if beta else (s.mean(inputs), np.zeros(len(inputs.rows)))
             )
-            columns.append(o.sign * mean + optimism * deviation)
+            columns.append(o.sign * mean + beta * deviation)
         return np.stack(columns, 1)
 
     def shortfall(self) -> Callable[[Array], Array]:
@@ -139,7 +139,7 @@ class Guide:
         inputs = Inputs(self.problem.space, rows)
         for c in self.problem.constraints:
             s = self.fitted[c.metric]
-            if isinstance(s, Computed):
+            if isinstance(s, AnalyticMetric):
                 allowed &= self._violation(c, s.mean(inputs)) <= 0
         return allowed
 

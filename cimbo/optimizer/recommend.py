@@ -34,25 +34,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution, surrogates
-from cimbo.optimizer.posterior import Guide
-from cimbo.optimizer.screening import shortlist, worth_keeping
-from cimbo.optimizer.surrogates import Surrogate, Teaching
+from cimbo.optimizer.posterior import ScoreModel
+from cimbo.optimizer.screening import prune_baseline, screen
+from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import Params, Rows
 
 Array = NDArray[np.float64]
-SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
-DECOMPOSED = 200  # beyond three objectives: points of the fronts that are decomposed into boxes, all samples together
-POPULATION = {
+N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
+# Beyond three objectives: points of the fronts that are decomposed into boxes, all samples together.
+MAX_DECOMPOSED_POINTS = 200
+POPULATION_SIZE = {
     1: 100,
     2: 100,
 }  # of the search for candidates, by the number of objectives; 250 beyond: fronts are surfaces
-EACH = 4  # candidates that reach the acquisition, for each of twice as many as it shall choose
-BASE = 200  # evaluated designs whose posterior is drawn
-MUTANTS = 100
-STRANGERS = 50
-OPTIMISM = 1.3
-SMALL = 4096  # a space of at most so many designs can be gone through
+N_PER_ROUND = (
+    4  # candidates that reach the acquisition, for each of twice as many as it shall choose
+)
+N_BASELINE = 200  # evaluated designs whose posterior is drawn
+N_MUTANTS = 100
+N_RANDOM = 50
+UCB_BETA = 1.3
+ENUMERABLE_SIZE = 4096  # a space of at most so many designs can be gone through
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Search:
     """
 
     problem: Problem
-    teaching: Teaching
+    factory: SurrogateFactory
     initial: int = 10
     fixed: Mapping[str, Any] = field(default_factory=dict)
     effort: evolution.Effort | None = None
@@ -102,7 +105,7 @@ class Search:
         return kept
 
 
-def propose(search: Search, state: State, n: int, *, seed: int) -> Proposal:
+def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
     """At most ``n`` new designs to evaluate; fewer only where the space has no more."""
     needed = surrogates.targets(search.problem)
     known = [
@@ -122,19 +125,19 @@ def propose(search: Search, state: State, n: int, *, seed: int) -> Proposal:
         )
     rng = np.random.default_rng([seed, started])
     rows, measured = search.problem.space.rows([d for d, _ in known]), [m for _, m in known]
-    fitted = surrogates.fit(search.problem, rows, measured, search.teaching, seed=seed)
-    guide = Guide(search.problem, fitted, rows, measured)
+    fitted = surrogates.fit(search.problem, rows, measured, search.factory, seed=seed)
+    guide = ScoreModel(search.problem, fitted, rows, measured)
     doubted = [name for name, s in fitted.items() if not s.trusted]
-    strangers = n // 2 if doubted else 0
+    n_random = n // 2 if doubted else 0
     chosen = [
-        guide.predicted(d, "proposed") for d in _acquire(search, guide, state, n - strangers, rng)
+        guide.predicted(d, "proposed") for d in _acquire(search, guide, state, n - n_random, rng)
     ]
     notes = [
-        f"surrogate of {name} does not predict yet: {strangers} of {n} candidates explore"
+        f"surrogate of {name} does not predict yet: {n_random} of {n} candidates explore"
         for name in doubted
     ]
     taken = State(state.designs, state.metrics, [*state.pending, *(c.params for c in chosen)])
-    explored = _strangers(search, taken, n - len(chosen), rng)
+    explored = _random_exploration(search, taken, n - len(chosen), rng)
     return Proposal(chosen + [guide.predicted(d, "explored") for d in explored], fitted, notes)
 
 
@@ -156,14 +159,16 @@ def _sobol(search: Search, state: State, n: int, seed: int) -> list[Candidate]:
     return [candidate(space, d, origin="sobol") for d in space.designs(fresh[first])]
 
 
-def _strangers(search: Search, state: State, n: int, rng: np.random.Generator) -> list[Params]:
+def _random_exploration(
+    search: Search, state: State, n: int, rng: np.random.Generator
+) -> list[Params]:
     """``n`` random designs that nobody has seen; where random ones find none, the space is gone through."""
     if n < 1:
         return []
     space = search.problem.space
     fresh = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
-    if len(fresh) < n and space.size <= SMALL:
-        fresh = _unseen(search, state, search.pin(space.rows(space.sobol(SMALL))))
+    if len(fresh) < n and space.size <= ENUMERABLE_SIZE:
+        fresh = _unseen(search, state, search.pin(space.rows(space.sobol(ENUMERABLE_SIZE))))
     return space.designs(fresh[np.argsort(~_kept(search, fresh), kind="stable")[:n]])
 
 
@@ -176,7 +181,7 @@ def _unseen(search: Search, state: State, rows: Rows) -> Rows:
 
 def _kept(search: Search, rows: Rows) -> NDArray[np.bool_]:
     """(n,) whether each design keeps the constraints that can be computed."""
-    cheap, designs = search.teaching.cheap, search.problem.space.designs(rows)
+    cheap, designs = search.factory.analytic, search.problem.space.designs(rows)
     kept = np.ones(len(rows), bool)
     for c in search.problem.constraints:
         if c.metric in cheap and designs:
@@ -188,7 +193,7 @@ def _kept(search: Search, rows: Rows) -> NDArray[np.bool_]:
 
 
 def _acquire(
-    search: Search, guide: Guide, state: State, n: int, rng: np.random.Generator
+    search: Search, guide: ScoreModel, state: State, n: int, rng: np.random.Generator
 ) -> list[Params]:
     from cimbo.optimizer import acquisition  # imports torch
 
@@ -197,8 +202,8 @@ def _acquire(
         return []
     space = guide.problem.space
     pending = space.rows(state.pending)
-    drawn = SAMPLES.get(len(guide.problem.objectives), 10)
-    near = guide.best(BASE)
+    drawn = N_POSTERIOR_SAMPLES.get(len(guide.problem.objectives), 10)
+    near = guide.best(N_BASELINE)
     scores, violations = guide.draw(
         np.concatenate([guide.rows[near], pending, pool]), drawn, int(rng.integers(2**31))
     )
@@ -209,14 +214,19 @@ def _acquire(
     feasible = np.asarray((violations <= 0).all(-1))
     # Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
     asked = search.keeps(guide.rows[near])
-    kept = worth_keeping(scores[:, :measured], feasible[0, :measured] & asked)
+    kept = prune_baseline(scores[:, :measured], feasible[0, :measured] & asked)
     base = np.concatenate([np.flatnonzero(kept), np.arange(measured, first)])
-    listed = shortlist(
-        scores[:, base], scores[:, first:], feasible[:, first:], reference, rounds=2 * n, each=EACH
+    listed = screen(
+        scores[:, base],
+        scores[:, first:],
+        feasible[:, first:],
+        reference,
+        rounds=2 * n,
+        each=N_PER_ROUND,
     )
     best = first + np.array(listed)
     points, kept_samples = np.concatenate([base, best]), _affordable(scores.shape[-1], len(base))
-    table = acquisition.Table(
+    table = acquisition.PosteriorSamples(
         scores[:kept_samples, points], violations[:kept_samples, points], len(base)
     )
     chosen = acquisition.choose(table, reference, n)
@@ -229,16 +239,22 @@ def _affordable(objectives: int, base: int) -> int:
     With four objectives and more it decomposes each one's front into boxes, one sample after another, and that is nearly all
     of a proposal's time.
     """
-    drawn = SAMPLES.get(objectives, 10)
-    return drawn if objectives <= 3 else int(np.clip(DECOMPOSED // max(base, 1), 4, drawn))
+    drawn = N_POSTERIOR_SAMPLES.get(objectives, 10)
+    return (
+        drawn if objectives <= 3 else int(np.clip(MAX_DECOMPOSED_POINTS // max(base, 1), 4, drawn))
+    )
 
 
-def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) -> Rows:
+def _pool(search: Search, guide: ScoreModel, state: State, rng: np.random.Generator) -> Rows:
     """Unseen candidates (k, d): two evolutionary searches, mutants of the verified front and a few random designs."""
     space = guide.problem.space
-    effort = search.effort or evolution.Effort(POPULATION.get(len(guide.problem.objectives), 250))
-    front = guide.rows[guide.best(min(max(10, len(guide.rows) // 4), MUTANTS))]
-    mutants = search.pin(evolution.mutate(space, front[rng.integers(0, len(front), MUTANTS)], rng))
+    effort = search.effort or evolution.Effort(
+        POPULATION_SIZE.get(len(guide.problem.objectives), 250)
+    )
+    front = guide.rows[guide.best(min(max(10, len(guide.rows) // 4), N_MUTANTS))]
+    mutants = search.pin(
+        evolution.mutate(space, front[rng.integers(0, len(front), N_MUTANTS)], rng)
+    )
     found = [
         evolution.search(
             space,
@@ -248,12 +264,12 @@ def _pool(search: Search, guide: Guide, state: State, rng: np.random.Generator) 
             effort=effort,
             pin=search.pin,
         )
-        for k in (0.0, OPTIMISM)
+        for k in (0.0, UCB_BETA)
     ]
     rows = _unseen(
         search,
         state,
-        np.concatenate([*found, mutants, search.pin(space.random_rows(STRANGERS, rng))]),
+        np.concatenate([*found, mutants, search.pin(space.random_rows(N_RANDOM, rng))]),
     )
     allowed = guide.allowed(rows)
     return rows[allowed] if allowed.any() else rows

@@ -18,12 +18,12 @@ from cimbo.problem.pareto import dominated_by
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
-DIRECTIONS = 32
+N_DIRECTIONS = 32
 #: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
 Gain = Callable[[list[int], Index], Array]
 
 
-def shortlist(
+def screen(
     base: Array, pool: Array, feasible: Mask, reference: Array, *, rounds: int, each: int
 ) -> list[int]:
     """Positions of points worth a closer look in ``pool`` (s, p, m), samples at p points of which (s, p) are ``feasible``.
@@ -64,7 +64,7 @@ def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
         stale[some] = False
 
 
-def worth_keeping(scores: Array, feasible: Mask) -> Mask:
+def prune_baseline(scores: Array, feasible: Mask) -> Mask:
     """(n,) whether a point of ``scores`` (s, n, m) is ``feasible`` (n,) and non-dominated in any sample."""
     among = np.flatnonzero(feasible)
     kept = np.zeros(scores.shape[1], bool)
@@ -89,7 +89,7 @@ def _on_staircase(points: Array) -> Mask:
 
 
 def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
-    """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
+    """AnalyticFunction for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
 
     def gain(chosen: list[int], asked: Index) -> Array:
         added = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
@@ -121,7 +121,7 @@ def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> G
     scalarizations", lemma 5); its improvement is the mean of the improvements of the scalarised values.
     """
     m, known = len(reference), base.shape[1]
-    directions = np.abs(np.random.default_rng(0).standard_normal((DIRECTIONS, m)))
+    directions = np.abs(np.random.default_rng(0).standard_normal((N_DIRECTIONS, m)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     spread = np.maximum(np.ptp(base.mean(0), axis=0), 1e-9) if known > 1 else np.ones(m)
     value = np.stack([((pool - reference) / (spread * d)).min(-1) for d in directions])

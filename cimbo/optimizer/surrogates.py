@@ -23,14 +23,14 @@ from cimbo.problem.pareto import ranks
 from cimbo.problem.space import Choice, Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
-RECHOOSE, REFIT = (
+RESELECTION_GROWTH, REFIT_GROWTH = (
     1.5,
     1.1,
 )  # how much more data makes the kind, and the hyper-parameters, be found anew
-MOST = 500  # rows that a model is fitted to
-FAR = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
+MAX_TRAINING_ROWS = 500  # rows that a model is fitted to
+OUTLIER_DEVIATIONS = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
-Exact = Callable[[list[Params]], Array]
+AnalyticFunction = Callable[[list[Params]], Array]
 #: list of n designs -> derived features, each (n,): what is known of a design without measuring it
 Features = Callable[[list[Params]], Mapping[str, Array]]
 
@@ -153,7 +153,7 @@ def modelled(values: Array, *, log: bool) -> Array:
     """
     values = np.log(values) if log else values
     middle = np.median(values)
-    reach = FAR * float(np.median(np.abs(values - middle)))
+    reach = OUTLIER_DEVIATIONS * float(np.median(np.abs(values - middle)))
     return np.clip(values, middle - reach, middle + reach) if reach > 0 else values
 
 
@@ -163,7 +163,7 @@ def logarithmic(y: Array, goal: str | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Learned:
+class FittedSurrogate:
     """A predictor over a view of the design. ``trusted``: whether it predicted data it had not seen."""
 
     model: predictors.Model
@@ -193,11 +193,11 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Computed:
+class AnalyticMetric:
     """A metric that is exact and cheap: no uncertainty, nothing to learn. Values are kept, as a search asks again."""
 
     metric: str
-    compute: Exact
+    compute: AnalyticFunction
     log: bool
     trusted: bool = field(default=True, init=False)
     noise: float = field(default=0.0, init=False)
@@ -220,17 +220,17 @@ class Computed:
 
 
 @dataclass(frozen=True)
-class Teaching:
+class SurrogateFactory:
     """What surrogates are made from, apart from the observations.
 
-    views: metric -> what it depends on; every gene where it is not named. cheap: metrics that are computed. priors: older
+    views: metric -> what it depends on; every gene where it is not named. analytic: metrics that are computed. priors: older
     predictors, used as mean functions. ``kept`` is a memory of fits that are asked for again with the same data.
     """
 
     space: SearchSpace
     kind: str = "auto"
     views: Mapping[str, View] = field(default_factory=dict)
-    cheap: Mapping[str, Exact] = field(default_factory=dict)
+    analytic: Mapping[str, AnalyticFunction] = field(default_factory=dict)
     priors: Mapping[str, predictors.Model] = field(default_factory=dict)
     kept: dict[tuple[str, str], tuple[bytes, predictors.Model]] = field(default_factory=dict)
 
@@ -258,7 +258,7 @@ def fit(
     problem: Problem,
     rows: Rows,
     metrics: Sequence[Mapping[str, float]],
-    teaching: Teaching,
+    factory: SurrogateFactory,
     *,
     seed: int,
 ) -> dict[str, Surrogate]:
@@ -270,65 +270,71 @@ def fit(
     for metric in targets(problem):
         y = np.array([m[metric] for m in metrics], float)
         log = logarithmic(y, goals.get(metric))
-        if metric in teaching.cheap:
-            fitted[metric] = Computed(metric, teaching.cheap[metric], log)
+        if metric in factory.analytic:
+            fitted[metric] = AnalyticMetric(metric, factory.analytic[metric], log)
         else:
             fitted[metric] = _learn(
-                inputs, y, teaching, metric=metric, log=log, seed=seed, scores=scores
+                inputs, y, factory, metric=metric, log=log, seed=seed, scores=scores
             )
     return fitted
 
 
-def memorable(scores: Array) -> NDArray[np.intp]:
-    """Of scores (n, m) all indices up to ``MOST``; beyond, the best two thirds by front, the others evenly from the rest.
+def training_subset(scores: Array) -> NDArray[np.intp]:
+    """Choose the rows that a model is fitted to, as indices into scores (n, m).
+
+    All of them up to ``MAX_TRAINING_ROWS``; beyond, the best two thirds by front, the others evenly from the rest.
 
     What an exact process costs grows with the cube of its rows; where a search has got to needs more of them than where it
     came from.
     """
     n = len(scores)
-    if n <= MOST:
+    if n <= MAX_TRAINING_ROWS:
         return np.arange(n)
-    best = np.argsort(ranks(scores, 2 * MOST // 3), kind="stable")[: 2 * MOST // 3]
+    best = np.argsort(ranks(scores, 2 * MAX_TRAINING_ROWS // 3), kind="stable")[
+        : 2 * MAX_TRAINING_ROWS // 3
+    ]
     rest = np.setdiff1d(np.arange(n), best)
     return np.sort(
-        np.concatenate([best, rest[np.linspace(0, len(rest) - 1, MOST - len(best)).astype(int)]])
+        np.concatenate(
+            [best, rest[np.linspace(0, len(rest) - 1, MAX_TRAINING_ROWS - len(best)).astype(int)]]
+        )
     )
 
 
 def _learn(
     inputs: Inputs,
     y: Array,
-    teaching: Teaching,
+    factory: SurrogateFactory,
     *,
     metric: str,
     log: bool,
     seed: int,
     scores: Array,
-) -> Learned:
-    view = teaching.views.get(metric, View())
+) -> FittedSurrogate:
+    view = factory.views.get(metric, View())
     schema = view.schema(inputs.space, metric, log=log)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
 
     def fitted(kind: str, rows: NDArray[np.intp]) -> predictors.Model:
-        return teaching.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
+        return factory.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
 
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
     # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
-    first, n = milestone(len(y), RECHOOSE), milestone(len(y), REFIT)
-    rows = memorable(scores[:n])
-    chosen = fitted("auto", memorable(scores[:first])) if teaching.kind == "auto" else None
+    first, n = refit_size(len(y), RESELECTION_GROWTH), refit_size(len(y), REFIT_GROWTH)
+    rows = training_subset(scores[:n])
+    chosen = fitted("auto", training_subset(scores[:first])) if factory.kind == "auto" else None
     model = (
-        chosen if chosen and first == n else fitted(chosen.kind if chosen else teaching.kind, rows)
+        chosen if chosen and first == n else fitted(chosen.kind if chosen else factory.kind, rows)
     )
     spread = float(modelled(y[rows], log=log).std())
     if n < len(y):
         rows = np.concatenate([rows, np.arange(n, len(y))])
         model = predictors.extend(model, inputs.table(view)[rows], y[rows], seed=seed)
     # In cross-validation no better than the mean: it may not steer the search alone.
-    return Learned(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
+    return FittedSurrogate(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
 
 
-def milestone(n: int, growth: float) -> int:
+def refit_size(n: int, growth: float) -> int:
     """The largest of 5, 5 ``growth``, 5 ``growth``^2, ... (rounded up) that ``n`` reaches; ``n`` itself below 5."""
     reached = 5
     while (following := math.ceil(reached * growth)) <= n:

@@ -13,7 +13,7 @@ from cimbo.optimizer.surrogates import Inputs, View
 from cimbo.problem.space import Params, SearchSpace
 from cimbo.storage import Record
 
-ENOUGH = 10  # evaluations below which nothing is learned from another study
+MIN_OLD_EVALUATIONS = 10  # evaluations below which nothing is learned from another study
 
 
 def fitting(space: SearchSpace, records: Iterable[Record]) -> list[Record]:
@@ -39,7 +39,7 @@ def priors(
     for metric, view in views.items():
         known = [r for r in records if r.status == "done" and metric in r.metrics]
         view = replace(view, genes=shared if view.genes is None else shared & view.genes)
-        if len(known) >= ENOUGH and view.genes:
+        if len(known) >= MIN_OLD_EVALUATIONS and view.genes:
             y = np.array([r.metrics[metric] for r in known])
             log = bool((y > 0).all()) and y.max() > 10 * y.min()
             table = Inputs(old, old.rows([r.params for r in known])).table(view)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cimbo import execution
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Candidate, candidate
 from cimbo.study import accuracy_cache, events
 
@@ -26,7 +26,7 @@ class Campaign:
     study: Study
     evaluate: execution.Evaluate
     budget: int
-    guidance: Guidance
+    guidance: OptimizerOptions
     listener: events.Listener = events.ignore
 
     def in_batches(self, size: int, n_jobs: int, conditions: execution.Conditions) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from cimbo import execution
 from cimbo.errors import BadInput, naming
 from cimbo.optimizer.convergence import Forecast, ahead
-from cimbo.optimizer.options import Guidance
-from cimbo.optimizer.recommend import Search, State, propose
-from cimbo.optimizer.surrogates import Exact, Teaching, targets
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.recommend import Search, State, recommend
+from cimbo.optimizer.surrogates import AnalyticFunction, SurrogateFactory, targets
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.problem.pareto import hypervolume, non_dominated
 from cimbo.problem.space import SearchSpace
@@ -179,8 +179,8 @@ class Study:
         self,
         n: int = 1,
         *,
-        cheap: Mapping[str, Exact] | None = None,
-        guidance: Guidance | None = None,
+        cheap: Mapping[str, AnalyticFunction] | None = None,
+        guidance: OptimizerOptions | None = None,
     ) -> list[Candidate]:
         """``n`` designs to evaluate next, conditional on those asked for and not told yet.
 
@@ -188,8 +188,10 @@ class Study:
         """
         if n < 1:
             raise BadInput("ask", f"cannot propose {n} designs", "ask for at least 1")
-        guidance = guidance or Guidance()
-        return self.propose(n, replace(guidance, cheap=cheap) if cheap is not None else guidance)[0]
+        guidance = guidance or OptimizerOptions()
+        return self.propose(
+            n, replace(guidance, analytic=cheap) if cheap is not None else guidance
+        )[0]
 
     def tell(
         self,
@@ -239,18 +241,18 @@ class Study:
         return pd.DataFrame(records_table.rows(self.evaluations(), self.tested()))
 
     def propose(
-        self, n: int, guidance: Guidance, known: accuracy_cache.Known | None = None
+        self, n: int, guidance: OptimizerOptions, known: accuracy_cache.Known | None = None
     ) -> tuple[list[Candidate], list[str]]:
         """``n`` candidates and lines worth telling; where ``known`` is given, chips for networks that are measured already."""
         cheap = (
-            guidance.cheap
+            guidance.analytic
             if known is None
-            else {**guidance.cheap, accuracy_cache.COSTLY: known.accuracy}
+            else {**guidance.analytic, accuracy_cache.COSTLY: known.accuracy}
         )
-        teaching = Teaching(
+        factory = SurrogateFactory(
             self.problem.space, guidance.kind, guidance.views, cheap, guidance.priors, self._fits
         )
-        search = Search(self.problem, teaching, guidance.start(targets(self.problem)), self.fixed)
+        search = Search(self.problem, factory, guidance.start(targets(self.problem)), self.fixed)
         search = search if known is None else replace(search, snap=known.snap)
         records = sorted(
             self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number)
@@ -263,7 +265,7 @@ class Study:
             [r.metrics if r.status == "done" else None for r in records],
             list(pending.values()),
         )
-        proposal = propose(search, state, n, seed=self.seed)
+        proposal = recommend(search, state, n, seed=self.seed)
         self._pending |= {c.key: c for c in proposal.candidates}
         return proposal.candidates, proposal.notes
 
@@ -303,8 +305,8 @@ class Study:
         batch_size: int = 5,
         n_jobs: int = 1,
         *,
-        cheap: Mapping[str, Exact] | None = None,
-        guidance: Guidance | None = None,
+        cheap: Mapping[str, AnalyticFunction] | None = None,
+        guidance: OptimizerOptions | None = None,
         listener: events.Listener = events.ignore,
         asynchronous: bool = False,
         **conditions: Unpack[execution.Conditions],
@@ -325,8 +327,8 @@ class Study:
                 f"cannot run {budget} evaluations in batches of {batch_size}",
                 "give numbers of at least 1",
             )
-        guidance = guidance or Guidance()
-        guidance = replace(guidance, cheap=cheap) if cheap is not None else guidance
+        guidance = guidance or OptimizerOptions()
+        guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
         execution.check(n_jobs, **conditions)
         if guidance.shaping is not None:
             self.store.set_meta("shaping", sorted(guidance.shaping))

@@ -14,7 +14,7 @@ from cimbo.benchmarking import ONES, runner, start
 from cimbo.benchmarking.method import Task
 from cimbo.benchmarking.runner import Band, Run
 from cimbo.cli import run
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.plots import curves
 from cimbo.problem.objectives import Problem
 
@@ -22,9 +22,9 @@ PROBLEM = Problem(SPACE, OBJECTIVES, CONSTRAINTS)
 FAST = ("random", "nsga2", "tpe", "linas", "cimbo")
 
 
-def peer(name: str, seed: int = 0, guidance: Guidance | None = None):
+def peer(name: str, seed: int = 0, guidance: OptimizerOptions | None = None):
     try:
-        return start(name, Task(PROBLEM, seed, guidance or Guidance(kind="gp", initial=8)))
+        return start(name, Task(PROBLEM, seed, guidance or OptimizerOptions(kind="gp", initial=8)))
     except BadInput as error:
         pytest.skip(str(error))
 

@@ -12,7 +12,7 @@ from cimbo import BadInput, Choice, Objective, SearchSpace, Study
 from cimbo.cli import run
 from cimbo.config.study_config import preset as presets
 from cimbo.io import importers
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
 from cimbo.workloads import network
 
@@ -62,7 +62,7 @@ def test_rows_become_evaluations_and_the_search_starts_from_them(tmp_path, study
         for record, line in zip(opened.evaluations(), rows(), strict=True):
             assert record.origin == "imported"
             assert {**record.params, **record.metrics} == line
-        opened.optimize(measure, 15, batch_size=3, guidance=Guidance(kind="gp", initial=12))
+        opened.optimize(measure, 15, batch_size=3, guidance=OptimizerOptions(kind="gp", initial=12))
         assert [r.origin for r in opened.evaluations()[12:]].count("proposed") >= 1
 
 
@@ -224,7 +224,7 @@ def test_measured_networks_teach_a_joint_search_once_they_are_put_on_a_chip(
                 evaluator.simulated(r.params)["latency_ms"]
             )
         assert len(opened.verified()) == 16  # within the area of the baseline, which is theirs
-        [c] = opened.ask(1, guidance=Guidance(kind="gp", initial=16))
+        [c] = opened.ask(1, guidance=OptimizerOptions(kind="gp", initial=16))
     assert c.origin == "proposed"
     assert c.predicted["accuracy"][0] == pytest.approx(76, abs=3)
 

@@ -4,7 +4,7 @@ import moocore
 import numpy as np
 import pytest
 
-from cimbo.optimizer.acquisition import Table, choose
+from cimbo.optimizer.acquisition import PosteriorSamples, choose
 
 BASELINE, POOL = 6, 24
 
@@ -15,7 +15,9 @@ def volume(points: np.ndarray, reference: np.ndarray) -> float:
     return moocore.hypervolume(points, ref=reference, maximise=True) if len(points) else 0.0
 
 
-def expected_improvement(table: Table, reference: np.ndarray, chosen: list[int]) -> np.ndarray:
+def expected_improvement(
+    table: PosteriorSamples, reference: np.ndarray, chosen: list[int]
+) -> np.ndarray:
     """(pool,) mean over the samples of what each point adds to the feasible baseline and to those chosen before."""
     feasible = (table.violations <= 0).all(-1)
     gains = []
@@ -29,14 +31,16 @@ def expected_improvement(table: Table, reference: np.ndarray, chosen: list[int])
     return np.mean(gains, axis=0)
 
 
-def drawn(seed: int, m: int, constraints: int = 0, samples: int = 64) -> Table:
+def drawn(seed: int, m: int, constraints: int = 0, samples: int = 64) -> PosteriorSamples:
     """Independent draws around random means; each constraint is clearly met or clearly violated, by 4 in 10 points."""
     rng = np.random.default_rng(seed)
     n = BASELINE + POOL
     objectives = rng.normal(0, 1, (n, m)) + 0.3 * rng.normal(0, 1, (samples, n, m))
     objectives[:, :BASELINE] -= 0.5
     sides = np.where(rng.random((1, n, constraints)) < 0.4, 2.0, -2.0)
-    return Table(objectives, sides + 0.2 * rng.normal(0, 1, (samples, n, constraints)), BASELINE)
+    return PosteriorSamples(
+        objectives, sides + 0.2 * rng.normal(0, 1, (samples, n, constraints)), BASELINE
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,7 @@ def test_a_point_is_worth_nothing_beside_its_pending_copy():
     table, reference = drawn(0, 2), np.full(2, -2.0)
     best = choose(table, reference, 1)[0]
     pending = table.objectives[:, [BASELINE + best]]
-    with_pending = Table(
+    with_pending = PosteriorSamples(
         np.concatenate([pending, table.objectives], 1), np.zeros((64, 31, 0)), BASELINE + 1
     )
     again = choose(with_pending, reference, 3)
@@ -97,7 +101,7 @@ def test_a_pool_smaller_than_the_batch_is_used_up():
 
 def test_without_any_evaluated_point_the_largest_volume_wins():
     table = drawn(1, 2)
-    alone = Table(table.objectives[:, BASELINE:], np.zeros((64, POOL, 0)), 0)
+    alone = PosteriorSamples(table.objectives[:, BASELINE:], np.zeros((64, POOL, 0)), 0)
     gain = expected_improvement(alone, np.full(2, -2.0), [])
     assert choose(alone, np.full(2, -2.0), 1) == [int(gain.argmax())]
 

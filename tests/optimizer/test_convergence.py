@@ -8,7 +8,7 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Study
 from cimbo.optimizer.convergence import curve, forecast
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 
 CHEAP = {"latency_ms": latency, "area_mm2": area}
 
@@ -58,7 +58,7 @@ def test_the_curve_is_the_study_s_own_hypervolume_at_every_evaluation():
 
 
 def test_a_converged_search_ends_before_its_budget():
-    guidance = Guidance(CHEAP, kind="gp", initial=8, converged=0.01)
+    guidance = OptimizerOptions(CHEAP, kind="gp", initial=8, converged=0.01)
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
         study.optimize(measure, 120, 6, guidance=guidance)
         number = len(study.evaluations())

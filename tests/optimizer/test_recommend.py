@@ -11,8 +11,8 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 from cimbo import Choice, Constraint, Objective, SearchSpace
 from cimbo.optimizer import surrogates
 from cimbo.optimizer.evolution import Effort
-from cimbo.optimizer.recommend import Proposal, Search, State, propose
-from cimbo.optimizer.surrogates import Inputs, Teaching, View
+from cimbo.optimizer.recommend import Proposal, Search, State, recommend
+from cimbo.optimizer.surrogates import Inputs, SurrogateFactory, View
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import hypervolume, non_dominated
 
@@ -29,7 +29,11 @@ def searching(
 ) -> Search:
     problem = Problem(space, tuple(objectives), tuple(constraints))
     return Search(
-        problem, Teaching(space, kind, cheap=cheap or {}), initial, fixed or {}, Effort(40, 8)
+        problem,
+        SurrogateFactory(space, kind, analytic=cheap or {}),
+        initial,
+        fixed or {},
+        Effort(40, 8),
     )
 
 
@@ -45,8 +49,8 @@ def keys(proposal: Proposal) -> list[str]:
 @pytest.mark.parametrize("evaluated", [0, 2, 14])
 def test_equal_logs_and_seeds_give_equal_proposals_of_unseen_designs(evaluated: int):
     state = log(evaluated, pending=3)
-    first = propose(searching(), state, 5, seed=1)
-    assert keys(propose(searching(), state, 5, seed=1)) == keys(first)
+    first = recommend(searching(), state, 5, seed=1)
+    assert keys(recommend(searching(), state, 5, seed=1)) == keys(first)
     seen = {SPACE.key(d) for d in (*state.designs, *state.pending)}
     assert len({*keys(first)} - seen) == len(first.candidates) >= 1
     assert {c.origin for c in first.candidates} == ({"proposed"} if evaluated == 14 else {"sobol"})
@@ -56,7 +60,7 @@ def test_equal_logs_and_seeds_give_equal_proposals_of_unseen_designs(evaluated: 
 def test_sobol_designs_come_first_and_never_more_than_asked_for_in_the_study():
     search, designs = searching(initial=8), []
     for expected in (5, 3):
-        found = propose(search, State(designs, [measure(d) for d in designs]), 5, seed=2)
+        found = recommend(search, State(designs, [measure(d) for d in designs]), 5, seed=2)
         assert [c.origin for c in found.candidates] == ["sobol"] * expected
         designs += [c.params for c in found.candidates]
     assert designs == SPACE.sobol(8, 2)
@@ -64,13 +68,13 @@ def test_sobol_designs_come_first_and_never_more_than_asked_for_in_the_study():
 
 def test_pending_designs_count_as_started():
     state = State([], [], SPACE.sobol(6, 0))
-    assert len(propose(searching(initial=8), state, 5, seed=0).candidates) == 2
+    assert len(recommend(searching(initial=8), state, 5, seed=0).candidates) == 2
 
 
 @pytest.mark.parametrize("evaluated", [0, 12])
 def test_fixed_genes_stay(evaluated: int):
     fixed = {"depth": 2, "cell": "b"}
-    found = propose(searching(fixed=fixed), log(evaluated), 5, seed=0)
+    found = recommend(searching(fixed=fixed), log(evaluated), 5, seed=0)
     assert len(found.candidates) == 5
     assert all(
         {g: c.params[g] for g in fixed} == fixed and "w3" not in c.params for c in found.candidates
@@ -80,14 +84,14 @@ def test_fixed_genes_stay(evaluated: int):
 @pytest.mark.parametrize("evaluated", [0, 12])
 def test_a_constraint_that_can_be_computed_is_kept(evaluated: int):
     search = searching(constraints=[Constraint("area_mm2", "<=", 12.0)], cheap={"area_mm2": area})
-    found = propose(search, log(evaluated), 5, seed=0)
+    found = recommend(search, log(evaluated), 5, seed=0)
     assert len(found.candidates) == 5
     assert (area([c.params for c in found.candidates]) <= 12).all()
 
 
 def test_cheap_metrics_are_predicted_exactly_and_the_others_with_doubt():
     search = searching(constraints=CONSTRAINTS, cheap={"latency_ms": latency, "area_mm2": area})
-    found = propose(search, log(14), 3, seed=0)
+    found = recommend(search, log(14), 3, seed=0)
     for c in found.candidates:
         truth = measure(c.params)
         assert c.predicted is not None
@@ -99,7 +103,7 @@ def test_cheap_metrics_are_predicted_exactly_and_the_others_with_doubt():
 
 
 def test_predictions_are_in_natural_units_of_logarithmic_surrogates_too():
-    found = propose(searching(), log(40), 4, seed=0)
+    found = recommend(searching(), log(40), 4, seed=0)
     assert found.surrogates["latency_ms"].log
     assert not found.surrogates["accuracy"].log
     ratios = [
@@ -115,7 +119,7 @@ def test_proposals_improve_the_front_more_than_chance_does():
     def volume(designs: list[dict]) -> float:
         return hypervolume(problem.scores([*state.metrics, *map(measure, designs)]), reference)
 
-    proposed = volume([c.params for c in propose(searching(), state, 5, seed=0).candidates])
+    proposed = volume([c.params for c in recommend(searching(), state, 5, seed=0).candidates])
     rng = np.random.default_rng(0)
     random = [volume(SPACE.designs(SPACE.random_rows(5, rng))) for _ in range(50)]
     assert proposed > np.quantile(random, 0.9)
@@ -127,14 +131,14 @@ def test_a_space_is_proposed_to_its_last_design():
     def of(d: dict) -> dict:
         return {"accuracy": d["a"] + 0.1 * d["b"], "latency_ms": d["b"] + (d["c"] == "x") + 0.5}
 
-    found = propose(searching(space), log(9, space=space, of=of), 5, seed=0)
+    found = recommend(searching(space), log(9, space=space, of=of), 5, seed=0)
     assert len(set(keys(found))) == 3
-    assert not propose(searching(space), log(12, space=space, of=of), 5, seed=0).candidates
+    assert not recommend(searching(space), log(12, space=space, of=of), 5, seed=0).candidates
 
 
 def test_when_everything_failed_the_search_still_goes_on():
     designs = SPACE.sobol(12, 7)
-    found = propose(searching(), State(designs, [None] * 12), 5, seed=7)
+    found = recommend(searching(), State(designs, [None] * 12), 5, seed=7)
     assert found.candidates
     assert not {c.key for c in found.candidates} & {SPACE.key(d) for d in designs}
 
@@ -142,7 +146,7 @@ def test_when_everything_failed_the_search_still_goes_on():
 def test_failed_designs_are_not_proposed_again():
     whole = log(16)
     state = State(whole.designs, [m if i % 2 else None for i, m in enumerate(whole.metrics)])
-    assert not {*keys(propose(searching(), state, 6, seed=0))} & {
+    assert not {*keys(recommend(searching(), state, 6, seed=0))} & {
         SPACE.key(d) for d in whole.designs
     }
 
@@ -166,14 +170,14 @@ def test_failed_designs_are_not_proposed_again():
 )
 def test_odd_problems_are_still_searched(change: dict, objectives, constraints):
     state = log(10, of=lambda d: measure(d) | change)
-    found = propose(searching(objectives=objectives, constraints=constraints), state, 4, seed=0)
+    found = recommend(searching(objectives=objectives, constraints=constraints), state, 4, seed=0)
     assert len(set(keys(found))) == 4
     for c in found.candidates:
         assert all(math.isfinite(v) for pair in (c.predicted or {}).values() for v in pair)
 
 
 def test_a_single_objective_is_climbed():
-    found = propose(searching(objectives=OBJECTIVES[:1]), log(20), 4, seed=0)
+    found = recommend(searching(objectives=OBJECTIVES[:1]), log(20), 4, seed=0)
     best_seen = max(m["accuracy"] for m in log(20).metrics)
     assert max(measure(c.params)["accuracy"] for c in found.candidates) > best_seen
 
@@ -181,7 +185,7 @@ def test_a_single_objective_is_climbed():
 def test_an_untrusted_surrogate_is_told_and_half_of_the_batch_explores():
     dice = np.random.default_rng(5)
     state = log(16, of=lambda d: measure(d) | {"accuracy": float(dice.normal())})
-    found = propose(searching(), state, 4, seed=0)
+    found = recommend(searching(), state, 4, seed=0)
     assert not found.surrogates["accuracy"].trusted
     assert [c.origin for c in found.candidates].count("explored") == 2
     assert found.notes == ["surrogate of accuracy does not predict yet: 2 of 4 candidates explore"]
@@ -196,7 +200,7 @@ def test_more_genes_than_observations():
         total = sum(v for k, v in d.items() if k != "cell")
         return {"accuracy": total + (d["cell"] == "a"), "latency_ms": 0.1 * total + 1.0}
 
-    found = propose(searching(space), log(6, space=space, of=of), 4, seed=0)
+    found = recommend(searching(space), log(6, space=space, of=of), 4, seed=0)
     assert len(set(keys(found))) == 4
 
 
@@ -204,7 +208,7 @@ def test_more_genes_than_observations():
 @settings(max_examples=12, deadline=None)
 def test_nothing_is_ever_proposed_twice_under_any_name(seed: int, evaluated: int, pending: int):
     state = log(evaluated, seed=seed % 1000, pending=pending)
-    found = propose(searching(), state, 4, seed=seed % 1000)
+    found = recommend(searching(), state, 4, seed=seed % 1000)
     identities = [
         tuple(SPACE.rows([d])[0])
         for d in (*state.designs, *state.pending, *(c.params for c in found.candidates))
@@ -225,7 +229,7 @@ def test_a_hard_run_ends_normally(odd):
     designs: list[dict] = []
     metrics: list[dict | None] = []
     for _ in range(5):
-        found = propose(searching(initial=8), State(designs, metrics), 5, seed=3)
+        found = recommend(searching(initial=8), State(designs, metrics), 5, seed=3)
         for c in found.candidates:
             metrics.append(odd(len(designs), measure(c.params)))
             designs.append(c.params)
@@ -253,7 +257,7 @@ def test_alike_layers_are_learned_from_fewer_measurements():
         problem,
         rows[:30],
         [{"accuracy": float(v)} for v in total[:30]],
-        Teaching(space, "gp"),
+        SurrogateFactory(space, "gp"),
         seed=0,
     )
     assert np.corrcoef(fitted["accuracy"].mean(Inputs(space, rows[30:])), total[30:])[0, 1] > 0.95
@@ -263,8 +267,8 @@ def test_what_a_proposal_remembers_does_not_change_it():
     """A resumed search, whose memory is empty, chooses as the one that was interrupted would have."""
     search = searching(kind="auto")
     for n in (12, 14, 19):
-        found = propose(search, log(n), 3, seed=0)
-    assert keys(found) == keys(propose(searching(kind="auto"), log(19), 3, seed=0))
+        found = recommend(search, log(n), 3, seed=0)
+    assert keys(found) == keys(recommend(searching(kind="auto"), log(19), 3, seed=0))
 
 
 @pytest.mark.parametrize("m", [3, 4])
@@ -274,22 +278,22 @@ def test_three_and_four_objectives(m: int):
     def of(d: dict) -> dict:
         return measure(d) | {"wires": 1.0 + math.log2(d["rows"]) - 0.5 * d["depth"]}
 
-    found = propose(searching(objectives=more), log(24, of=of), 4, seed=0)
+    found = recommend(searching(objectives=more), log(24, of=of), 4, seed=0)
     assert len(set(keys(found))) == 4
     assert {c.origin for c in found.candidates} == {"proposed"}
 
 
 def test_long_logs_are_learned_from_in_part_and_the_front_is_in_it(monkeypatch):
     scores = np.random.default_rng(0).normal(0, 1, (400, 2))
-    monkeypatch.setattr(surrogates, "MOST", 60)
-    kept = surrogates.memorable(scores)
+    monkeypatch.setattr(surrogates, "MAX_TRAINING_ROWS", 60)
+    kept = surrogates.training_subset(scores)
     assert len(set(kept)) == len(kept) == 60
     assert set(np.flatnonzero(non_dominated(scores))) <= set(kept)
-    np.testing.assert_array_equal(surrogates.memorable(scores[:60]), np.arange(60))
+    np.testing.assert_array_equal(surrogates.training_subset(scores[:60]), np.arange(60))
     state = log(78, seed=3)
-    found = propose(searching(), state, 4, seed=0)
-    assert found.surrogates["accuracy"].model.facts["rows"] == 60 + 78 - surrogates.milestone(
-        78, surrogates.REFIT
+    found = recommend(searching(), state, 4, seed=0)
+    assert found.surrogates["accuracy"].model.facts["rows"] == 60 + 78 - surrogates.refit_size(
+        78, surrogates.REFIT_GROWTH
     )
     ratios = [
         c.predicted["latency_ms"][0] / measure(c.params)["latency_ms"] for c in found.candidates

@@ -6,7 +6,7 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Choice, SearchSpace, Study
 from cimbo.optimizer import transfer
-from cimbo.optimizer.options import WARM, Guidance
+from cimbo.optimizer.options import N_INITIAL_WITH_PRIORS, OptimizerOptions
 from cimbo.optimizer.surrogates import View
 
 # As the toy problem, with another cell, larger arrays, and a gene that this one has not.
@@ -25,7 +25,7 @@ def related(design: dict) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def older() -> list:
     with Study.open(None, RELATED, OBJECTIVES, CONSTRAINTS) as study:
-        study.optimize(related, 60, batch_size=60, guidance=Guidance(initial=60))
+        study.optimize(related, 60, batch_size=60, guidance=OptimizerOptions(initial=60))
         return study.evaluations()
 
 
@@ -53,11 +53,11 @@ def test_priors_know_the_shared_genes_and_nothing_else(older):
 def test_a_warm_search_starts_earlier_and_finds_more(older):
     views = {"accuracy": View(frozenset(SPACE.names) - {"rows"})}
     priors = transfer.priors(SPACE, RELATED, older, views)
-    cold = Guidance({"latency_ms": latency, "area_mm2": area}, views, kind="gp")
-    warm = Guidance(cold.cheap, views, kind="gp", priors=priors)
+    cold = OptimizerOptions({"latency_ms": latency, "area_mm2": area}, views, kind="gp")
+    warm = OptimizerOptions(cold.analytic, views, kind="gp", priors=priors)
     assert (cold.start(["accuracy", "latency_ms"]), warm.start(["accuracy", "latency_ms"])) == (
         10,
-        WARM,
+        N_INITIAL_WITH_PRIORS,
     )
     found = {
         name: [_found(guidance, seed) for seed in range(3)]
@@ -66,7 +66,7 @@ def test_a_warm_search_starts_earlier_and_finds_more(older):
     assert np.median(found["warm"]) > np.median(found["cold"])
 
 
-def _found(guidance: Guidance, seed: int) -> float:
+def _found(guidance: OptimizerOptions, seed: int) -> float:
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS, seed=seed) as study:
         study.optimize(measure, 14, batch_size=3, guidance=guidance)
         return study.hypervolume() or 0.0

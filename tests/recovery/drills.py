@@ -26,7 +26,7 @@ import vices
 
 from cimbo import execution
 from cimbo.errors import BadInput
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.pareto import non_dominated
 from cimbo.storage import Store
 
@@ -136,7 +136,9 @@ def orders(budget: int, jobs: tuple[int, ...]) -> list[list[str]]:
     found = []
     for n in jobs:
         with problem.study(None) as study:
-            study.optimize(problem.evaluate, budget, n_jobs=n, guidance=Guidance(initial=10))
+            study.optimize(
+                problem.evaluate, budget, n_jobs=n, guidance=OptimizerOptions(initial=10)
+            )
             rows = sorted(study.evaluations(), key=lambda r: r.extra["position"])
             found.append([r.key for r in rows])
     return found

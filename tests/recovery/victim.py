@@ -110,7 +110,7 @@ def solo(path: str, acks: int, budget: int, jobs: int) -> None:
 def search(path: str, acks: int, budget: int, jobs: int) -> None:
     import problem
 
-    from cimbo.optimizer.options import Guidance
+    from cimbo.optimizer.options import OptimizerOptions
 
     for name in FIRST_PROPOSAL:  # imports are not part of what is timed
         import_module(name)
@@ -123,7 +123,11 @@ def search(path: str, acks: int, budget: int, jobs: int) -> None:
 
     with problem.study(path) as study:
         study.optimize(
-            problem.evaluate, budget, n_jobs=jobs, guidance=Guidance(initial=10), listener=heard
+            problem.evaluate,
+            budget,
+            n_jobs=jobs,
+            guidance=OptimizerOptions(initial=10),
+            listener=heard,
         )
 
 

@@ -5,7 +5,7 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Study
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import View
 from cimbo.problem.pareto import hypervolume
 from cimbo.study.accuracy_cache import Known, network
@@ -26,7 +26,7 @@ def volume_of(metrics: list[dict]) -> float:
 def spent():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
         study.optimize(
-            measure, 100, 4, guidance=Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=11)
+            measure, 100, 4, guidance=OptimizerOptions(CHEAP, VIEWS, "gp", initial=6, accuracies=11)
         )
         yield study
 
@@ -43,11 +43,14 @@ def test_the_budget_of_accuracies_holds_and_chips_are_searched_to_the_end(spent)
 
 def test_the_same_call_again_adds_nothing_and_a_larger_budget_goes_on(spent):
     number = len(spent.evaluations())
-    guidance = Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=11)
+    guidance = OptimizerOptions(CHEAP, VIEWS, "gp", initial=6, accuracies=11)
     spent.optimize(measure, 100, 4, guidance=guidance)
     assert len(spent.evaluations()) == number
     spent.optimize(
-        measure, number + 2, 4, guidance=Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=13)
+        measure,
+        number + 2,
+        4,
+        guidance=OptimizerOptions(CHEAP, VIEWS, "gp", initial=6, accuracies=13),
     )
     assert len(spent.evaluations()) == number + 2
     assert spent.accuracies_measured() <= 13
@@ -55,7 +58,7 @@ def test_the_same_call_again_adds_nothing_and_a_larger_budget_goes_on(spent):
 
 def test_asynchronous_workers_keep_the_budget_too():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
-        guidance = Guidance(CHEAP, VIEWS, "gp", initial=6, accuracies=8)
+        guidance = OptimizerOptions(CHEAP, VIEWS, "gp", initial=6, accuracies=8)
         study.optimize(measure, 60, n_jobs=3, guidance=guidance, asynchronous=True)
         assert study.accuracies_measured() == 8
         assert 8 < len(study.evaluations()) < 60
@@ -63,13 +66,17 @@ def test_asynchronous_workers_keep_the_budget_too():
 
 def test_where_every_gene_shapes_the_accuracy_the_search_ends_with_the_budget():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
-        study.optimize(measure, 50, 4, guidance=Guidance(CHEAP, kind="gp", initial=6, accuracies=7))
+        study.optimize(
+            measure, 50, 4, guidance=OptimizerOptions(CHEAP, kind="gp", initial=6, accuracies=7)
+        )
         assert len(study.evaluations()) == study.accuracies_measured() == 7
 
 
 def test_costs_that_are_modelled_are_verified_on_measured_networks_until_the_budget_is_spent():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
-        study.optimize(measure, 14, 4, guidance=Guidance({}, VIEWS, "gp", initial=6, accuracies=8))
+        study.optimize(
+            measure, 14, 4, guidance=OptimizerOptions({}, VIEWS, "gp", initial=6, accuracies=8)
+        )
         assert study.accuracies_measured() == 8
         assert len(study.evaluations()) == 14
 

@@ -13,12 +13,12 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import BadInput, Choice, Constraint, Objective, SearchSpace, Study
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import hypervolume
 from cimbo.study import events
 
-QUICK = Guidance(kind="gp", initial=6)
+QUICK = OptimizerOptions(kind="gp", initial=6)
 
 
 def opened(path: Path | None = None, *, seed: int = 0, constraints=CONSTRAINTS) -> Study:
@@ -262,7 +262,7 @@ def test_when_everything_fails_the_budget_still_ends_the_search():
         raise ValueError("no")
 
     with opened() as study:
-        assert study.optimize(broken, 9, guidance=Guidance(initial=4)) == []
+        assert study.optimize(broken, 9, guidance=OptimizerOptions(initial=4)) == []
         assert len({r.key for r in study.evaluations()}) == 9
         assert study.hypervolume() == 0
 
@@ -383,7 +383,7 @@ def test_a_space_is_searched_to_its_end_and_no_further():
         study.optimize(
             lambda d: {"accuracy": d["a"], "latency_ms": 1.0 + d.get("b", 0)},
             50,
-            guidance=Guidance(kind="gp", initial=4),
+            guidance=OptimizerOptions(kind="gp", initial=4),
         )
         assert len(study.evaluations()) == space.size == 10
         assert study.ask(3) == []
@@ -391,7 +391,7 @@ def test_a_space_is_searched_to_its_end_and_no_further():
 
 def test_cheap_metrics_fixed_genes_and_what_is_told_to_a_listener():
     heard: list[events.Event] = []
-    guidance = Guidance(kind="gp", initial=6)
+    guidance = OptimizerOptions(kind="gp", initial=6)
     cheap = {"latency_ms": latency, "area_mm2": area}
     with opened() as whole:
         study = whole.what_if(fixed={"depth": 3})
@@ -420,7 +420,7 @@ def _volume_of(records) -> float:
 
 def test_a_search_beats_chance_at_equal_budget():
     with opened() as study:
-        study.optimize(measure, 26, batch_size=5, guidance=Guidance(kind="gp", initial=11))
+        study.optimize(measure, 26, batch_size=5, guidance=OptimizerOptions(kind="gp", initial=11))
         found = study.hypervolume()
     chance = []
     for seed in range(20):

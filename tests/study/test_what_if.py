@@ -5,9 +5,9 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import BadInput, Constraint, Study
-from cimbo.optimizer.options import Guidance
+from cimbo.optimizer.options import OptimizerOptions
 
-GUIDANCE = Guidance({"latency_ms": latency, "area_mm2": area}, kind="gp", initial=8)
+GUIDANCE = OptimizerOptions({"latency_ms": latency, "area_mm2": area}, kind="gp", initial=8)
 
 
 @pytest.fixture
