@@ -73,7 +73,7 @@ def second_team(folder: Path, n: int = 15) -> dict[str, float]:
     old, y = predictors.load(folder / "latency.cimpred"), [latency_ms(r) for r in pairs]
     with_old = predictors.fit(pairs, y, schema, "gp", mean=old)
     alone = predictors.fit(pairs, y, schema, "gp")
-    print(f"latency: {with_old.why}")
+    print(f"latency: {with_old.selection_reason}")
     truth = [latency_ms(r) for r in later]
     return {
         "accuracy_rmse": predictors.score([accuracy(r) for r in later], reused.predict(later)).rmse,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from predictors.validation import score as score
     from predictors.validation import validate as validate
 
-_MODULES = {
+_MODULE_NAMES = {
     "adapter": ("botorch_model",),
     "bundle": ("bundles", "inspect", "load", "save"),
     "errors": ("PredictorError",),
@@ -60,11 +60,11 @@ _MODULES = {
         "validate",
     ),
 }
-_WHERE = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = sorted(_WHERE)
+_MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names}
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'predictors' has no attribute {name!r}")
-    return getattr(import_module(f"predictors.{_WHERE[name]}"), name)
+    return getattr(import_module(f"predictors.{_MODULE_OF[name]}"), name)

@@ -11,9 +11,9 @@ import numpy as np
 from predictors.core import Fitted, State, Task, forward
 from predictors.schema import Array
 
-MEMBERS = 8
-ROUNDS = 80
-_SETTINGS: dict[str, Any] = {
+ENSEMBLE_SIZE = 8
+BOOSTING_ROUNDS = 80
+_XGBOOST_SETTINGS: dict[str, Any] = {
     "max_depth": 4,
     "eta": 0.1,
     "subsample": 0.9,
@@ -33,7 +33,7 @@ def train(encoded: Array, y: Array, seed: int, weight: Array | None = None) -> A
     import xgboost
 
     data = xgboost.DMatrix(encoded, y, weight=weight, nthread=1)
-    return xgboost.train(_SETTINGS | {"seed": seed}, data, ROUNDS)
+    return xgboost.train(_XGBOOST_SETTINGS | {"seed": seed}, data, BOOSTING_ROUNDS)
 
 
 def outputs(booster: Any, encoded: Array) -> Array:
@@ -71,10 +71,10 @@ class Boosted:
         flat = encoded.reshape(-1, encoded.shape[-1])
         return np.stack([outputs(m, flat).reshape(encoded.shape[:-1]) for m in self.members])
 
-    def centre(self, encoded: Array) -> Array:
+    def mean(self, encoded: Array) -> Array:
         return np.asarray(self.each(encoded).mean(0))
 
-    def moments(self, encoded: Array) -> tuple[Array, Array]:
+    def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
         mean, deviation = _jackknife(self.each(encoded))
         return mean, (deviation**2).sum(0) + 1e-12
 
@@ -103,13 +103,13 @@ def restore(_: Any, state: State) -> Boosted:
 
 def fit(task: Task) -> Fitted:
     """One member a fold; each row is predicted by the member that did not see it."""
-    weight = 1.0 / (0.05 + task.known)
+    weight = 1.0 / (0.05 + task.noise_variance)
     held_out, members = np.empty(len(task)), []
-    for rows, test in task.folds(MEMBERS):
+    for rows, test in task.folds(ENSEMBLE_SIZE):
         members.append(train(task.encoded[rows], task.y[rows], task.seed, weight[rows]))
         held_out[test] = outputs(members[-1], task.encoded[test])
     error = float(np.mean((task.y - held_out) ** 2))
-    spread = float(Boosted(tuple(members), 0.0).moments(task.encoded)[1].mean())
+    spread = float(Boosted(tuple(members), 0.0).mean_and_variance(task.encoded)[1].mean())
     core = Boosted(tuple(members), max(error - spread, 0.05 * error, 1e-6))
     return Fitted(core, held_out, partial(_forward_z, task, error))
 

@@ -21,34 +21,34 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp, hybrid, posynomial
+from predictors import boosted, gp, gp_posynomial, hybrid
 from predictors.core import Core, State
 from predictors.errors import PredictorError
 from predictors.model import Base, Model
 from predictors.schema import Schema
 
-FORMAT = 1
-MAX_FILE = 256 * 2**20
-MAX_MANIFEST = 4 * 2**20
+FORMAT_VERSION = 1
+MAX_FILE_BYTES = 256 * 2**20
+MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_MEMBERS = 200
 MAX_BASES = 4  # older models under one another
-_SEAL = b"cimpred sha256:"
-_SEAL_SIZE = len(_SEAL) + 64
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
-_RESTORE: dict[str, Callable[[Schema, State], Core]] = {
+_SEAL_MARK = b"cimpred sha256:"
+_SEAL_SIZE = len(_SEAL_MARK) + 64
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
+_RESTORE_FUNCTIONS: dict[str, Callable[[Schema, State], Core]] = {
     "gp": gp.restore,
     "hybrid": hybrid.restore,
-    "posynomial": posynomial.restore,
+    "posynomial": gp_posynomial.restore,
     "xgboost": boosted.restore,
 }
-_PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")
+_RECORDED_PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")
 
 
 def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> None:
     """Write ``model`` to one file, whole or not at all. ``licence``: under which terms the data may be reused."""
     members: dict[str, bytes] = {}
     manifest = {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "licence": licence,
         "versions": _versions(),
         "model": _describe(model, "", members),
@@ -136,9 +136,9 @@ def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str,
         "boosters": list(state.boosters),
         "location": model.location,
         "scale": model.scale,
-        "widen": model.widen,
-        "why": model.why,
-        "facts": dict(model.facts),
+        "widen": model.std_scale,
+        "why": model.selection_reason,
+        "facts": dict(model.metadata),
     }
     if model.base is not None:
         below = _describe(model.base.model, f"{prefix}base/", members)
@@ -147,8 +147,8 @@ def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str,
             "intercept": model.base.intercept,
             "model": below,
         }
-        if math.isfinite(model.base.known):  # not infinite: that is no JSON
-            described["base"]["known"] = model.base.known
+        if math.isfinite(model.base.fitted_variance):  # not infinite: that is no JSON
+            described["base"]["known"] = model.base.fitted_variance
     return described
 
 
@@ -166,7 +166,7 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
     arrays = unpack_arrays(packed) if packed is not None else {}
     boosters = {str(n): members[f"{prefix}{n}.json"] for n in described["boosters"]}
     numbers = {str(k): _finite(v) for k, v in described["numbers"].items()}
-    core = _RESTORE[described["kind"]](schema, State(numbers, arrays, boosters))
+    core = _RESTORE_FUNCTIONS[described["kind"]](schema, State(numbers, arrays, boosters))
     below = described.get("base")
     base = None
     if below is not None:
@@ -192,7 +192,7 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
         dict(described["facts"]),
     )
     # One prediction proves that arrays, trees and schema fit together; better now than in a search.
-    mean, var = model.latent(np.zeros((1, len(schema.owners))))
+    mean, var = model.latent_posterior(np.zeros((1, len(schema.owners))))
     _finite(mean[0]), _finite(var[0])
     return model
 
@@ -208,14 +208,14 @@ def _pack(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), data)
         archive.comment = b" " * _SEAL_SIZE
     return buffer.getvalue()
 
 
 def _seal(archive: bytes) -> bytes:
     body = archive[:-_SEAL_SIZE]
-    return body + _SEAL + hashlib.sha256(body).hexdigest().encode()
+    return body + _SEAL_MARK + hashlib.sha256(body).hexdigest().encode()
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -237,11 +237,11 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
     where = str(path)
     data = _read(Path(path))
     body, seal = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
-    if not seal.startswith(_SEAL):
+    if not seal.startswith(_SEAL_MARK):
         raise PredictorError(
             where, "is not a predictor bundle or is cut short", "copy or save it again"
         )
-    if seal[len(_SEAL) :] != hashlib.sha256(body).hexdigest().encode():
+    if seal[len(_SEAL_MARK) :] != hashlib.sha256(body).hexdigest().encode():
         raise PredictorError(
             where, "is damaged (its sha256 does not match)", "copy or save it again"
         )
@@ -259,9 +259,11 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
         raise PredictorError(
             where, f"is malformed ({type(error).__name__})", "save the model again"
         ) from None
-    if not 1 <= number <= FORMAT:
+    if not 1 <= number <= FORMAT_VERSION:
         raise PredictorError(
-            where, f"has format {number}, this release reads up to {FORMAT}", "upgrade predictors"
+            where,
+            f"has format {number}, this release reads up to {FORMAT_VERSION}",
+            "upgrade predictors",
         )
     if not whole:
         raise PredictorError(where, "members do not match the manifest", "copy or save it again")
@@ -271,9 +273,9 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
 def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        if size > MAX_FILE:
+        if size > MAX_FILE_BYTES:
             raise PredictorError(
-                str(path), f"is {size} bytes, the limit is {MAX_FILE}", "fit on fewer rows"
+                str(path), f"is {size} bytes, the limit is {MAX_FILE_BYTES}", "fit on fewer rows"
             )
         return path.read_bytes()
     except OSError as error:
@@ -291,7 +293,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
                 "archive", "has too many or repeated members", "save the model again"
             )
         for entry in entries:
-            limit = MAX_MANIFEST if entry.filename == "manifest.json" else MAX_FILE
+            limit = MAX_MANIFEST_BYTES if entry.filename == "manifest.json" else MAX_FILE_BYTES
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
                 raise PredictorError(
                     "archive", f"member {entry.filename!r} is too large", "save the model again"
@@ -307,7 +309,7 @@ def _matches(listed: Mapping[str, Any], data: bytes) -> bool:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in _PACKAGES:
+    for package in _RECORDED_PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from predictors.schema import Array, Schema
 
 Rows = NDArray[np.intp]
-_CUTS = (0.5, 0.75, 1.0)
-_Z90 = 1.6448536269514722
+_FORWARD_CUTS = (0.5, 0.75, 1.0)
+_NORMAL_QUANTILE_95 = 1.6448536269514722
 
 
 class Core(Protocol):
@@ -24,10 +24,10 @@ class Core(Protocol):
     def noise(self) -> float:
         """Variance of one measurement around the function."""
 
-    def centre(self, encoded: Array) -> Array:
-        """Mean (n,) at encoded rows (n, k), at a fraction of the cost of ``moments`` where that is possible."""
+    def mean(self, encoded: Array) -> Array:
+        """Mean (n,) at encoded rows (n, k), at a fraction of the cost of ``mean_and_variance`` where that is possible."""
 
-    def moments(self, encoded: Array) -> tuple[Array, Array]:
+    def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
         """Mean (n,) and variance (n,) at encoded rows (n, k)."""
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
@@ -48,17 +48,17 @@ class State:
 
 @dataclass(frozen=True)
 class Task:
-    """A standardised regression task: ``encoded`` (n, k), ``y`` (n,), given noise variances ``known`` (n,).
+    """A standardised regression task: ``encoded`` (n, k), ``y`` (n,), given noise variances ``noise_variance`` (n,).
 
-    ``alone``: the plain process fitted to it, when there is one already. ``scale``: one unit of y in modelled units.
+    ``gp_fit``: the plain process fitted to it, when there is one already. ``scale``: one unit of y in modelled units.
     """
 
     schema: Schema
     encoded: Array
     y: Array
-    known: Array
+    noise_variance: Array
     seed: int = 0
-    alone: Fitted | None = None
+    gp_fit: Fitted | None = None
     scale: float = 1.0
 
     def __len__(self) -> int:
@@ -88,13 +88,13 @@ def folds(n: int, k: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
 
 def forward(n: int) -> Iterator[tuple[slice, slice]]:
     """(past, next) splits in the order the rows were met: half predicts the next quarter, three quarters the last."""
-    cuts = [round(c * n) for c in _CUTS]
+    cuts = [round(c * n) for c in _FORWARD_CUTS]
     for past, end in pairwise(cuts):
         if past >= 4 and end > past:
             yield slice(0, past), slice(past, end)
 
 
-def widening(z: Array, n: int, d: int) -> float:
+def calibrated_std_scale(z: Array, n: int, d: int) -> float:
     """Factor in [1, 3] on every standard deviation, from standardised errors ``z`` of forward splits of n rows.
 
     Two causes: point estimates of about d hyper-parameters from n rows understate the error by about sqrt(1 + d / n),
@@ -102,5 +102,5 @@ def widening(z: Array, n: int, d: int) -> float:
     square of the first and of what makes 90 % intervals hold 90 % of ``z``, never less than the first.
     """
     least = 1.0 + d / n
-    seen = (float(np.quantile(np.abs(z), 0.9)) / _Z90) ** 2 if len(z) >= 8 else least
+    seen = (float(np.quantile(np.abs(z), 0.9)) / _NORMAL_QUANTILE_95) ** 2 if len(z) >= 8 else least
     return float(np.clip(np.sqrt(0.5 * (least + max(seen, least))), 1.0, 3.0))

@@ -13,7 +13,7 @@ from predictors.core import Task
 from predictors.errors import PredictorError
 from predictors.model import Model
 
-_EXTENSIONS: dict[str, Callable[[Any, Task], Any]] = {
+_EXTEND_FUNCTIONS: dict[str, Callable[[Any, Task], Any]] = {
     "gp": gp.extend,
     "hybrid": hybrid.extend,
     "posynomial": gp.extend,
@@ -29,7 +29,7 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
     schema refuses, for lengths that differ, and for fewer rows than the model has.
     """
     encoded, target = model.schema.encode(X), np.asarray(y, dtype=np.float64)
-    if len(encoded) != len(target) or len(target) < model.facts.get("rows", 0):
+    if len(encoded) != len(target) or len(target) < model.metadata.get("rows", 0):
         raise PredictorError(
             "y",
             f"has {len(target)} values for {len(encoded)} rows",
@@ -44,5 +44,5 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
         np.zeros(len(target)),
         seed,
     )
-    core = _EXTENSIONS[model.kind](model.core, task)
-    return replace(model, core=core, facts={**model.facts, "rows": len(target)})
+    core = _EXTEND_FUNCTIONS[model.kind](model.core, task)
+    return replace(model, core=core, metadata={**model.metadata, "rows": len(target)})

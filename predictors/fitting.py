@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp, hybrid, posynomial
-from predictors.core import Fitted, Task, widening
+from predictors import boosted, gp, gp_posynomial, hybrid
+from predictors.core import Fitted, Task, calibrated_std_scale
 from predictors.errors import PredictorError
 from predictors.inputs import shared
 from predictors.model import Base, Model
 from predictors.schema import Array, Schema, fingerprint, infer
 
-FITS: dict[str, Callable[[Task], Fitted]] = {
+FIT_FUNCTIONS: dict[str, Callable[[Task], Fitted]] = {
     "gp": gp.fit,
     "hybrid": hybrid.fit,
-    "posynomial": posynomial.fit,
+    "posynomial": gp_posynomial.fit,
     "xgboost": boosted.fit,
 }
-_OTHERS = 0.97  # another kind must beat the process by 3 % to replace it
+_ERROR_TO_REPLACE_GP = 0.97  # another kind must beat the process by 3 % to replace it
 # Held-out rows lie among the others, where a search has been. Where it goes, a sum of products over layers that share genes is
 # two to three times as close as a process of the same held-out error.
-_BEYOND = 1.6
+_POSYNOMIAL_ALLOWANCE = 1.6
 
 
 def fit(
@@ -50,8 +50,10 @@ def fit(
     Raises PredictorError for an unknown kind, fewer than two rows, lengths that differ, targets that are not finite, or
     not positive with ``log``.
     """
-    if kind != "auto" and kind not in FITS:
-        raise PredictorError("kind", f"{kind!r} is unknown", f"use auto, {', '.join(FITS)}")
+    if kind != "auto" and kind not in FIT_FUNCTIONS:
+        raise PredictorError(
+            "kind", f"{kind!r} is unknown", f"use auto, {', '.join(FIT_FUNCTIONS)}"
+        )
     target = _targets(y)
     schema = _schema(X, target, schema, log)
     if schema.log and (target <= 0).any():
@@ -73,7 +75,7 @@ class _Data:
     schema: Schema
     encoded: Array
     y: Array
-    known: Array
+    noise_variance: Array
     seed: int
 
     @property
@@ -86,63 +88,68 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
     location, scale = float(centred.mean()), float(centred.std())
     scale = scale if scale > 1e-12 * (1.0 + abs(location)) else 1.0
     y = (centred - location) / scale
-    task = Task(data.schema, data.encoded, y, data.known / scale**2, data.seed, scale=scale)
-    fits = _candidates(task) if kind == "auto" else {kind: FITS[kind](task)}
+    task = Task(
+        data.schema, data.encoded, y, data.noise_variance / scale**2, data.seed, scale=scale
+    )
+    fits = _candidates(task) if kind == "auto" else {kind: FIT_FUNCTIONS[kind](task)}
     errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
     best = min(errors, key=lambda k: errors[k] / _allowance(k, errors[k] < scale, data.schema))
     won = fits[best]
-    widen = widening(won.forward(), len(y), len(data.schema.features))
-    facts = {"rows": len(y), "error": errors[best], "data": fingerprint(data.encoded, data.y)}
-    why = _why(kind, best, errors, data.schema)
-    return Model(best, data.schema, won.core, location, scale, widen, base, why, facts)
+    std_scale = calibrated_std_scale(won.forward(), len(y), len(data.schema.features))
+    metadata = {"rows": len(y), "error": errors[best], "data": fingerprint(data.encoded, data.y)}
+    reason = _selection_reason(kind, best, errors, data.schema)
+    return Model(best, data.schema, won.core, location, scale, std_scale, base, reason, metadata)
 
 
 def _candidates(task: Task) -> dict[str, Fitted]:
     """The fit of every kind that is not the plain process again; the others build on it, as it is fitted anyway."""
     plain = gp.fit(task)
-    others = {k: f(replace(task, alone=plain)) for k, f in FITS.items() if k != "gp"}
+    others = {k: f(replace(task, gp_fit=plain)) for k, f in FIT_FUNCTIONS.items() if k != "gp"}
     return {"gp": plain} | {k: found for k, found in others.items() if found is not plain}
 
 
 def _allowance(kind: str, better: bool, schema: Schema) -> float:
     """How many times the process's held-out error a kind may have and still be taken; ``better``: than the mean's."""
     if kind == "posynomial" and better and shared(schema):
-        return _BEYOND
-    return 1.0 if kind == "gp" else _OTHERS
+        return _POSYNOMIAL_ALLOWANCE
+    return 1.0 if kind == "gp" else _ERROR_TO_REPLACE_GP
 
 
 def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:
     """The better of ``plain`` and a model of what the old one leaves, by held-out error."""
     missing = [n for n in old.schema.names if n not in data.schema.names]
     if missing:
-        return replace(plain, why=f"{plain.why}; older model dropped: rows lack {missing[0]!r}")
+        return replace(
+            plain,
+            selection_reason=f"{plain.selection_reason}; older model dropped: rows lack {missing[0]!r}",
+        )
     unit = Base(old, 1.0, 0.0)(data.schema, data.encoded)
     candidate = _fit(
         data, kind, Base.of(old, _line(unit, data.modelled), data.schema, data.encoded)
     )
-    with_old, without = candidate.facts["error"], plain.facts["error"]
+    with_old, without = candidate.metadata["error"], plain.metadata["error"]
     if not with_old < without:
         return replace(
             plain,
-            why=f"{plain.why}; older model dropped: error {with_old:.3g} with, {without:.3g} without",
+            selection_reason=f"{plain.selection_reason}; older model dropped: error {with_old:.3g} with, {without:.3g} without",
         )
     return replace(
         candidate,
-        why=f"{candidate.why}; older model as mean: error {with_old:.3g}, {without:.3g} without",
+        selection_reason=f"{candidate.selection_reason}; older model as mean: error {with_old:.3g}, {without:.3g} without",
     )
 
 
 def _line(x: Array, y: Array) -> tuple[float, float]:
     """Slope and intercept of y on x; the slope is pulled towards 1 with the weight of four rows."""
-    centred, spread = x - x.mean(), float(x.var())
-    slope = (float(centred @ (y - y.mean())) + 4.0 * spread) / max(
-        float(centred @ centred) + 4.0 * spread, 1e-300
+    centred, variance = x - x.mean(), float(x.var())
+    slope = (float(centred @ (y - y.mean())) + 4.0 * variance) / max(
+        float(centred @ centred) + 4.0 * variance, 1e-300
     )
-    slope = slope if spread > 0 else 1.0
+    slope = slope if variance > 0 else 1.0
     return slope, float(y.mean() - slope * x.mean())
 
 
-def _why(asked: str, best: str, errors: dict[str, float], schema: Schema) -> str:
+def _selection_reason(asked: str, best: str, errors: dict[str, float], schema: Schema) -> str:
     if asked != "auto":
         return f"{best}: asked for"
     unit = " in log units" if schema.log else f" {schema.unit}".rstrip()

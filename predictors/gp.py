@@ -23,22 +23,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.core import Fitted, State, Task, forward
-from predictors.inputs import Inputs, Local, Sizes, Views
-from predictors.products import Posynomials
+from predictors.inputs import KernelFeatures, KernelInputs, MaternInput, Sizes
+from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
 
-_SCALES = np.array(
+_MATERN_LOG_VARIANCES = np.array(
     [-1.0, 0.0]
 )  # what is expected of the logarithm of the fine part's variance, and of the coarse one's
-_LINEAR = np.array(
+_LINEAR_LOG_VARIANCES = np.array(
     [0.0, 0.0, 0.0, 0.0, -1.5]
 )  # and of those of ranks, levels, numerics; totals, counts
-_BASIS = np.array([0.0])  # and of that of a basis
-_STEPS = 50
+_BASIS_LOG_VARIANCE = np.array([0.0])  # and of that of a basis
+_MAX_STEPS = 50
 _FORWARD_STEPS = 25
 _HYPER_ROWS = 400  # hyper-parameters are found on at most so many rows
-_JITTER = 1e-8
-_CHUNK = 1024
+_DIAGONAL_JITTER = 1e-8
+_CHUNK_ROWS = 1024
 #: rows that a process is fitted to -> columns of one more linear part
 Basis = Callable[[Task], Posynomials]
 
@@ -74,7 +74,7 @@ def matern(a: Array, b: Array) -> tuple[Array, Array]:
     return r, np.exp(-r)
 
 
-def local(hyper: Hyper, a: Inputs, b: Inputs) -> Array:
+def local(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
     """The Matern parts' covariance, (..., n, m)."""
     found: Array | float = 0.0
     for scale, p, q in zip(np.exp(hyper.scale), a.local, b.local, strict=True):
@@ -91,7 +91,7 @@ def local(hyper: Hyper, a: Inputs, b: Inputs) -> Array:
     return np.asarray(found)
 
 
-def kernel(hyper: Hyper, a: Inputs, b: Inputs) -> Array:
+def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
     """Covariance between rows, (..., n, m), without noise."""
     out = local(hyper, a, b)
     out += (a.linear * np.exp(hyper.linear)[a.group]) @ np.swapaxes(b.linear, -1, -2)
@@ -99,33 +99,38 @@ def kernel(hyper: Hyper, a: Inputs, b: Inputs) -> Array:
     return out
 
 
-def variance(hyper: Hyper, a: Inputs) -> Array:
+def variance(hyper: Hyper, a: KernelInputs) -> Array:
     """Diagonal of ``kernel(hyper, a, a)``, (..., n)."""
     return 1.0 + float(np.exp(hyper.scale).sum()) + (a.linear**2) @ np.exp(hyper.linear)[a.group]
 
 
 def _linear(sizes: Sizes) -> Array:
     """What is expected of the logarithms of the linear parts' variances."""
-    return np.concatenate([_LINEAR[: sizes.linear], _BASIS[: int(sizes.basis)]])
+    return np.concatenate(
+        [_LINEAR_LOG_VARIANCES[: sizes.linear], _BASIS_LOG_VARIANCE[: int(sizes.basis)]]
+    )
 
 
 def _prior(sizes: Sizes) -> tuple[Array, Array]:
     """Mean and deviation of the normal prior on each log hyper-parameter."""
     lengths = np.concatenate([np.full(d, math.sqrt(2.0) + 0.5 * math.log(d)) for d in sizes.local])
-    mean = [lengths, _SCALES[: len(sizes.local)], _linear(sizes), np.array([-3.5])]
+    mean = [lengths, _MATERN_LOG_VARIANCES[: len(sizes.local)], _linear(sizes), np.array([-3.5])]
     deviation = np.repeat([math.sqrt(3.0), 0.7, 1.0, 1.0], [len(m) for m in mean])
     return np.concatenate(mean), deviation
 
 
 def _start(sizes: Sizes) -> Hyper:
     lengths = np.concatenate([np.full(d, 0.2 + 0.5 * math.log(d)) for d in sizes.local])
-    return Hyper(lengths, _SCALES[: len(sizes.local)], _linear(sizes) - 0.5, -4.0)
+    return Hyper(lengths, _MATERN_LOG_VARIANCES[: len(sizes.local)], _linear(sizes) - 0.5, -4.0)
 
 
 def objective(
-    data: Inputs, y: Array, known: Array, sizes: Sizes
+    data: KernelInputs, y: Array, noise_variance: Array, sizes: Sizes
 ) -> Callable[[Array], tuple[float, Array]]:
-    """Negative log posterior of packed log hyper-parameters and its gradient; ``known``: given noise variances (n,)."""
+    """Negative log posterior of packed log hyper-parameters and its gradient.
+
+    ``noise_variance``: the variances (n,) that are given.
+    """
     from scipy.linalg.lapack import dpotrf, dpotri
 
     n, (mean, deviation) = len(y), _prior(sizes)
@@ -138,7 +143,7 @@ def objective(
         near = [_Near.of(p, h.lengthscale) for p in data.local]
         k = 1.0 + sum(a * p.value for a, p in zip(s, near, strict=True))
         k += sum(weight * gram for weight, gram in zip(v, grams, strict=True))
-        k[np.diag_indices(n)] += noise + known + _JITTER
+        k[np.diag_indices(n)] += noise + noise_variance + _DIAGONAL_JITTER
         factor, failed = dpotrf(k, lower=1, clean=1)
         if failed:  # only where the line search tries something wild: step back
             return np.inf, np.zeros_like(theta)
@@ -173,7 +178,7 @@ class _Near:
     slope: Array
 
     @classmethod
-    def of(cls, part: Local, lengthscale: Array) -> _Near:
+    def of(cls, part: MaternInput, lengthscale: Array) -> _Near:
         z = part.points / np.exp(lengthscale)[part.owners]
         r, decay = matern(z, z)
         return cls(
@@ -187,19 +192,26 @@ class _Near:
         return np.asarray(-2.0 * np.bincount(self.owners, distances, n), np.float64)
 
 
-def learn(views: Views, task: Task, start: Hyper | None = None, steps: int = _STEPS) -> Hyper:
+def learn(
+    kernel_features: KernelFeatures, task: Task, start: Hyper | None = None, steps: int = _MAX_STEPS
+) -> Hyper:
     """Hyper-parameters for the rows of ``task``, searched from ``start``."""
     from scipy.optimize import minimize
 
-    sizes, data, y, known = views.sizes, views.inputs(task.encoded), task.y, task.known
+    sizes, data, y, noise_variance = (
+        kernel_features.sizes,
+        kernel_features.inputs(task.encoded),
+        task.y,
+        task.noise_variance,
+    )
     if len(y) > _HYPER_ROWS:
         rows = np.random.default_rng(0).permutation(len(y))[:_HYPER_ROWS]
-        data, y, known = data.take(rows), y[rows], known[rows]
+        data, y, noise_variance = data.take(rows), y[rows], noise_variance[rows]
     bounds = [(-3.0, 6.0)] * sum(sizes.local) + [(-8.0, 4.0)] * len(sizes.local)
     bounds += [(-9.0, 7.0)] * len(_linear(sizes)) + [(-11.0, 1.0)]
     theta = (start or _start(sizes)).pack()
     found = minimize(
-        objective(data, y, known, sizes),
+        objective(data, y, noise_variance, sizes),
         theta,
         jac=True,
         method="L-BFGS-B",
@@ -213,15 +225,15 @@ def learn(views: Views, task: Task, start: Hyper | None = None, steps: int = _ST
 class GaussianProcess:
     """Posterior given ``train`` rows: mean k(x, train) @ ``alpha``, covariance by ``whiten`` (inverse Cholesky)."""
 
-    views: Views
+    kernel_features: KernelFeatures
     hyper: Hyper
     encoded: Array
     alpha: Array
     whiten: Array
 
     @cached_property
-    def train(self) -> Inputs:
-        return self.views.inputs(self.encoded)
+    def train(self) -> KernelInputs:
+        return self.kernel_features.inputs(self.encoded)
 
     @property
     def noise(self) -> float:
@@ -234,30 +246,30 @@ class GaussianProcess:
             (self.alpha @ self.train.linear) * np.exp(self.hyper.linear)[self.train.group]
         )
 
-    def centre(self, encoded: Array) -> Array:
+    def mean(self, encoded: Array) -> Array:
         """Latent mean (n,): only the Matern parts need the rows one by one."""
         mean = np.empty(len(encoded))
-        for i in range(0, len(encoded), _CHUNK):
-            rows = self.views.inputs(encoded[i : i + _CHUNK])
-            mean[i : i + _CHUNK] = (
+        for i in range(0, len(encoded), _CHUNK_ROWS):
+            rows = self.kernel_features.inputs(encoded[i : i + _CHUNK_ROWS])
+            mean[i : i + _CHUNK_ROWS] = (
                 local(self.hyper, rows, self.train) @ self.alpha + rows.linear @ self.slopes
             )
         return np.asarray(mean + self.alpha.sum())
 
-    def moments(self, encoded: Array) -> tuple[Array, Array]:
+    def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
         """Latent mean and variance, each (n,), in chunks so that 50,000 rows need no 50,000 x n matrix."""
         mean, var = np.empty(len(encoded)), np.empty(len(encoded))
-        for i in range(0, len(encoded), _CHUNK):
-            rows = self.views.inputs(encoded[i : i + _CHUNK])
+        for i in range(0, len(encoded), _CHUNK_ROWS):
+            rows = self.kernel_features.inputs(encoded[i : i + _CHUNK_ROWS])
             cross = kernel(self.hyper, rows, self.train)
-            mean[i : i + _CHUNK] = cross @ self.alpha
+            mean[i : i + _CHUNK_ROWS] = cross @ self.alpha
             explained = ((cross @ self.whiten.T) ** 2).sum(1)
-            var[i : i + _CHUNK] = np.maximum(variance(self.hyper, rows) - explained, 1e-12)
+            var[i : i + _CHUNK_ROWS] = np.maximum(variance(self.hyper, rows) - explained, 1e-12)
         return mean, var
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
         """Latent mean (..., q) and covariance (..., q, q)."""
-        rows = self.views.inputs(encoded)
+        rows = self.kernel_features.inputs(encoded)
         cross = kernel(self.hyper, rows, self.train)
         white = cross @ self.whiten.T
         return cross @ self.alpha, kernel(self.hyper, rows, rows) - white @ np.swapaxes(
@@ -265,57 +277,67 @@ class GaussianProcess:
         )
 
     def state(self) -> State:
-        arrays = {"shift": self.views.shift, "scale": self.views.scale, "theta": self.hyper.pack()}
+        arrays = {
+            "shift": self.kernel_features.shift,
+            "scale": self.kernel_features.scale,
+            "theta": self.hyper.pack(),
+        }
         arrays |= {"encoded": self.encoded, "alpha": self.alpha, "whiten": self.whiten}
-        basis = self.views.basis
+        basis = self.kernel_features.basis
         if basis is None:
             return State({}, arrays, {})
         return State({"unit": basis.unit}, arrays | {"products": basis.theta}, {})
 
 
 def condition(
-    views: Views, hyper: Hyper, encoded: Array, y: Array, known: Array
+    kernel_features: KernelFeatures, hyper: Hyper, encoded: Array, y: Array, noise_variance: Array
 ) -> GaussianProcess:
     """The posterior for fixed hyper-parameters: (n, k) rows, standardised (n,) targets, given noise variances (n,)."""
     from scipy.linalg import cholesky, solve_triangular
 
-    data = views.inputs(encoded)
+    data = kernel_features.inputs(encoded)
     k = kernel(hyper, data, data)
-    k[np.diag_indices(len(y))] += math.exp(hyper.noise) + known + _JITTER
+    k[np.diag_indices(len(y))] += math.exp(hyper.noise) + noise_variance + _DIAGONAL_JITTER
     # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
     whiten = np.ascontiguousarray(
         solve_triangular(cholesky(k, lower=True), np.eye(len(y)), lower=True)
     )
     return GaussianProcess(
-        views, hyper, np.ascontiguousarray(encoded), whiten.T @ (whiten @ y), whiten
+        kernel_features, hyper, np.ascontiguousarray(encoded), whiten.T @ (whiten @ y), whiten
     )
 
 
 def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
     """The posterior given ``task``'s rows under the hyper-parameters of ``core``."""
-    return condition(core.views, core.hyper, task.encoded, task.y, task.known)
+    return condition(core.kernel_features, core.hyper, task.encoded, task.y, task.noise_variance)
 
 
-def targets(core: GaussianProcess, known: Array) -> Array:
-    """(n,) what ``core`` was conditioned on; ``known``: the noise variances (n,) it was given."""
+def targets(core: GaussianProcess, noise_variance: Array) -> Array:
+    """(n,) what ``core`` was conditioned on; ``noise_variance``: the noise variances (n,) it was given."""
     cross = kernel(core.hyper, core.train, core.train) @ core.alpha
-    return np.asarray(cross + (math.exp(core.hyper.noise) + known + _JITTER) * core.alpha)
+    return np.asarray(
+        cross + (math.exp(core.hyper.noise) + noise_variance + _DIAGONAL_JITTER) * core.alpha
+    )
 
 
 def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> GaussianProcess:
     """Inverse of ``GaussianProcess.state``."""
     a = state.arrays
-    views = Views(schema, a["shift"], a["scale"], basis)
+    kernel_features = KernelFeatures(schema, a["shift"], a["scale"], basis)
     return GaussianProcess(
-        views, Hyper.unpack(a["theta"], views.sizes), a["encoded"], a["alpha"], a["whiten"]
+        kernel_features,
+        Hyper.unpack(a["theta"], kernel_features.sizes),
+        a["encoded"],
+        a["alpha"],
+        a["whiten"],
     )
 
 
 def fit(task: Task, start: Hyper | None = None, basis: Basis | None = None) -> Fitted:
     """Hyper-parameters (searched from ``start``), posterior and closed-form leave-one-out predictions."""
-    views = Views.of(task.schema, task.encoded, basis(task) if basis else None)
-    hyper = learn(views, task, start)
-    core = condition(views, hyper, task.encoded, task.y, task.known)
+    kernel_features = KernelFeatures.of(task.schema, task.encoded, basis(task) if basis else None)
+    hyper = learn(kernel_features, task, start)
+    core = condition(kernel_features, hyper, task.encoded, task.y, task.noise_variance)
     # Rasmussen & Williams (2006), eq. 5.12
     left_out = task.y - core.alpha / (core.whiten**2).sum(0)
     return Fitted(core, left_out, partial(_forward_z, task, basis))
@@ -326,15 +348,23 @@ def _forward_z(task: Task, basis: Basis | None) -> Array:
     found = [np.zeros(0)]
     for past, rest in forward(len(task)):
         location, scale = float(task.y[past].mean()), float(task.y[past].std()) or 1.0
-        y, known = (task.y[past] - location) / scale, task.known[past] / scale**2
+        y, noise_variance = (task.y[past] - location) / scale, task.noise_variance[past] / scale**2
         first = replace(
-            task, encoded=task.encoded[past], y=y, known=known, scale=task.scale * scale
+            task,
+            encoded=task.encoded[past],
+            y=y,
+            noise_variance=noise_variance,
+            scale=task.scale * scale,
         )
-        views = Views.of(task.schema, first.encoded, basis(first) if basis else None)
-        hyper = learn(views, first, steps=_FORWARD_STEPS)
-        mean, var = condition(views, hyper, first.encoded, first.y, first.known).moments(
-            task.encoded[rest]
+        kernel_features = KernelFeatures.of(
+            task.schema, first.encoded, basis(first) if basis else None
         )
+        hyper = learn(kernel_features, first, steps=_FORWARD_STEPS)
+        mean, var = condition(
+            kernel_features, hyper, first.encoded, first.y, first.noise_variance
+        ).mean_and_variance(task.encoded[rest])
         error = (task.y[rest] - location) / scale - mean
-        found.append(error / np.sqrt(var + math.exp(hyper.noise) + task.known[rest] / scale**2))
+        found.append(
+            error / np.sqrt(var + math.exp(hyper.noise) + task.noise_variance[rest] / scale**2)
+        )
     return np.concatenate(found)

@@ -15,10 +15,10 @@ import numpy as np
 
 from predictors import boosted, gp
 from predictors.core import Fitted, State, Task
-from predictors.inputs import Views
+from predictors.inputs import KernelFeatures
 from predictors.schema import Array
 
-_FEWEST = 8  # rows, below which a fold is too small to choose a penalty
+_MIN_RIDGE_ROWS = 8  # rows, below which a fold is too small to choose a penalty
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Hybrid:
             return np.zeros(encoded.shape[:-1])
         return self.weight * boosted.outputs(self.booster, flat).reshape(encoded.shape[:-1])
 
-    def centre(self, encoded: Array) -> Array:
-        return self.process.centre(encoded) + self._trees(encoded)
+    def mean(self, encoded: Array) -> Array:
+        return self.process.mean(encoded) + self._trees(encoded)
 
-    def moments(self, encoded: Array) -> tuple[Array, Array]:
-        mean, var = self.process.moments(encoded)
+    def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        mean, var = self.process.mean_and_variance(encoded)
         return mean + self._trees(encoded), var
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
@@ -71,7 +71,7 @@ def extend(core: Hybrid, task: Task) -> Hybrid:
     """
     old = len(core.process.alpha)
     rest = task.y[old:] - core._trees(task.encoded[old:])
-    first = gp.targets(core.process, task.known[:old])
+    first = gp.targets(core.process, task.noise_variance[:old])
     return replace(
         core, process=gp.extend(core.process, replace(task, y=np.concatenate([first, rest])))
     )
@@ -86,12 +86,12 @@ def fit(task: Task) -> Fitted:
         held_out[test] = boosted.outputs(booster, task.encoded[test])
     explained, size = float(residual @ held_out), float(held_out @ held_out)
     weight = min(max(explained / max(size, 1e-12), 0.0), 1.0)
-    alone = task.alone or gp.fit(task)
-    assert isinstance(alone.core, gp.GaussianProcess)
-    rest = gp.fit(replace(task, y=task.y - weight * held_out), alone.core.hyper)
+    plain = task.gp_fit or gp.fit(task)
+    assert isinstance(plain.core, gp.GaussianProcess)
+    rest = gp.fit(replace(task, y=task.y - weight * held_out), plain.core.hyper)
     booster = boosted.train(task.encoded, residual, task.seed)
-    if _error(task, alone.held_out) <= _error(task, rest.held_out + weight * held_out):
-        return replace(alone, core=Hybrid(booster, 0.0, alone.core))
+    if _error(task, plain.held_out) <= _error(task, rest.held_out + weight * held_out):
+        return replace(plain, core=Hybrid(booster, 0.0, plain.core))
     assert isinstance(rest.core, gp.GaussianProcess)
     return Fitted(
         Hybrid(booster, weight, rest.core), rest.held_out + weight * held_out, rest.forward
@@ -104,12 +104,12 @@ def _error(task: Task, held_out: Array) -> float:
 
 def _ridge_held_out(task: Task) -> Array:
     """Out-of-fold predictions of a ridge regression, its penalty chosen within each fold by leave-one-out; (n,)."""
-    if len(task) < _FEWEST:
+    if len(task) < _MIN_RIDGE_ROWS:
         return np.zeros(len(task))
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import cross_val_predict
 
-    linear = Views.of(task.schema, task.encoded).inputs(task.encoded).linear
+    linear = KernelFeatures.of(task.schema, task.encoded).inputs(task.encoded).linear
     return np.asarray(
         cross_val_predict(RidgeCV(np.logspace(-4, 2, 13)), linear, task.y, cv=list(task.folds()))
     )

@@ -18,7 +18,9 @@ from predictors.hybrid import Hybrid
 from predictors.model import Model
 from predictors.schema import Array
 
-_CELL, _LEFT, _TOP = 20, 150, 90  # pixels
+_CELL_PX = 20
+_LEFT_PX = 150
+_TOP_PX = 90
 
 
 def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
@@ -57,16 +59,17 @@ def draw(columns: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str
     """
     features = list(dict.fromkeys(f for column in columns.values() for f in column))
     features.sort(key=lambda f: -max(column.get(f, 0.0) for column in columns.values()))
-    size = (_LEFT + 4 * _CELL * len(columns) + 10, _TOP + _CELL * len(features) + 10)
+    size = (_LEFT_PX + 4 * _CELL_PX * len(columns) + 10, _TOP_PX + _CELL_PX * len(features) + 10)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" font-size="12" '
     lines = [head + 'font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>']
     for j, feature in enumerate(features):
-        lines.append(_text(_LEFT - 6, _TOP + _CELL * j + 14, feature, "end"))
+        lines.append(_text(_LEFT_PX - 6, _TOP_PX + _CELL_PX * j + 14, feature, "end"))
     for i, (name, column) in enumerate(columns.items()):
-        x, most = _LEFT + 4 * _CELL * i, max(column.values()) or 1.0
-        lines.append(_text(x + 2 * _CELL, _TOP - 8, name, "middle"))
+        x, most = _LEFT_PX + 4 * _CELL_PX * i, max(column.values()) or 1.0
+        lines.append(_text(x + 2 * _CELL_PX, _TOP_PX - 8, name, "middle"))
         lines += [
-            _cell(x, _TOP + _CELL * j, column.get(f, 0.0), most) for j, f in enumerate(features)
+            _cell(x, _TOP_PX + _CELL_PX * j, column.get(f, 0.0), most)
+            for j, f in enumerate(features)
         ]
     try:
         Path(path).write_text("\n".join([*lines, "</svg>\n"]), encoding="utf-8")
@@ -79,8 +82,8 @@ def draw(columns: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str
 def _cell(x: int, y: int, share: float, most: float) -> str:
     """A rectangle with its share in per cent; its tone goes with the root, so that small shares stay visible."""
     tone = round(255 - 175 * (share / most) ** 0.5)
-    box = f'<rect x="{x}" y="{y}" width="{4 * _CELL}" height="{_CELL}" fill="rgb({tone},{tone},255)" stroke="white"/>'
-    return box + _text(x + 2 * _CELL, y + 14, f"{share:.1%}", "middle")
+    box = f'<rect x="{x}" y="{y}" width="{4 * _CELL_PX}" height="{_CELL_PX}" fill="rgb({tone},{tone},255)" stroke="white"/>'
+    return box + _text(x + 2 * _CELL_PX, y + 14, f"{share:.1%}", "middle")
 
 
 def _text(x: int, y: int, text: str, anchor: str) -> str:
@@ -90,12 +93,14 @@ def _text(x: int, y: int, text: str, anchor: str) -> str:
 def _relevance(process: GaussianProcess) -> Array:
     """(d,) prior variance that each feature accounts for, over the training rows."""
     hyper, train = process.hyper, process.train
-    straight = (process.slopes**2 * train.linear.var(axis=0)) @ process.views.linear_shares
+    straight = (
+        process.slopes**2 * train.linear.var(axis=0)
+    ) @ process.kernel_features.linear_shares
     lengths = np.exp(hyper.lengthscale)
     curved = np.zeros(len(lengths))
     for scale, part in zip(np.exp(hyper.scale), train.local, strict=True):
         np.add.at(curved, part.owners, scale * part.points.var(axis=0) / lengths[part.owners] ** 2)
-    return np.asarray(straight + curved @ process.views.local_shares)
+    return np.asarray(straight + curved @ process.kernel_features.local_shares)
 
 
 def _by(owners: NDArray[np.intp], values: Array) -> Array:

@@ -18,18 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.products import Posynomials
+from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
 
 Index = NDArray[np.intp]
-FEW = 3  # features of one name that are learned each for itself, without their total
-SPREAD = 2.0  # what standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1]
-SHARES = 2.0  # what the share of layers at a level is multiplied by: it hardly strays from its mean
+# Features of one name that are learned each for itself, without their total.
+MAX_UNPOOLED_FEATURES = 3
+# What standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1].
+COARSE_DIVISOR = 2.0
+# What the share of layers at a level is multiplied by: it hardly strays from its mean.
+LEVEL_SHARE_SCALE = 2.0
 Group = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Local:
+class MaternInput:
     """Points of a Matern part (..., n, k), and which of all lengthscales each column has (k,)."""
 
     points: Array
@@ -37,16 +40,16 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class KernelInputs:
     """Kernel inputs of rows: points of every Matern part; ``linear`` columns (..., n, l), the ``group`` of each (l,)."""
 
-    local: tuple[Local, ...]
+    local: tuple[MaternInput, ...]
     linear: Array
     group: Index
 
-    def take(self, rows: Any) -> Inputs:
-        return Inputs(
-            tuple(Local(p.points[rows], p.owners) for p in self.local),
+    def take(self, rows: Any) -> KernelInputs:
+        return KernelInputs(
+            tuple(MaternInput(p.points[rows], p.owners) for p in self.local),
             self.linear[rows],
             self.group,
         )
@@ -69,16 +72,16 @@ class Sizes:
 
 
 def shared(schema: Schema) -> tuple[Group, ...]:
-    """Features that layers share: ordinals of one ``Feature.group`` and as many levels, more than ``FEW``."""
+    """Features that layers share: ordinals of one ``Feature.group`` and as many levels, more than ``MAX_UNPOOLED_FEATURES``."""
     found: dict[tuple[str, int], list[int]] = {}
     for j, f in enumerate(schema.features):
         if f.group and f.kind == "ordinal":
             found.setdefault((f.group, len(f.values)), []).append(j)
-    return tuple(tuple(group) for group in found.values() if len(group) > FEW)
+    return tuple(tuple(group) for group in found.values() if len(group) > MAX_UNPOOLED_FEATURES)
 
 
 @dataclass(frozen=True)
-class Views:
+class KernelFeatures:
     """Maps encoded rows (n, k) to the kernel's inputs; numerics and totals are centred and scaled as they were in training.
 
     shift, scale: (k + t,), of the encoded columns, then of the totals of t groups.
@@ -90,7 +93,7 @@ class Views:
     basis: Posynomials | None = None
 
     @classmethod
-    def of(cls, schema: Schema, encoded: Array, basis: Posynomials | None = None) -> Views:
+    def of(cls, schema: Schema, encoded: Array, basis: Posynomials | None = None) -> KernelFeatures:
         plain = cls(schema, np.zeros(0), np.zeros(0))
         columns = np.concatenate([encoded, encoded @ plain._summing], axis=1)
         free = np.append(plain._are("numeric"), np.ones(len(plain.shared), bool))
@@ -111,20 +114,20 @@ class Views:
             else Sizes((d,), 3, more)
         )
 
-    def inputs(self, encoded: Array) -> Inputs:
+    def inputs(self, encoded: Array) -> KernelInputs:
         """Kernel inputs of encoded rows (..., n, k)."""
         rows = encoded.reshape(-1, encoded.shape[-1])
         k, shape = rows.shape[1], encoded.shape[:-1]
         z = (rows - self.shift[:k]) / self.scale[:k]
         totals = (rows @ self._summing - self.shift[k:]) / self.scale[k:]
-        local = [Local(z.reshape(*shape, -1), self.schema.owners)]
+        local = [MaternInput(z.reshape(*shape, -1), self.schema.owners)]
         if self.shared:
             columns, owners = self._coarse
-            single = z[:, columns] / np.where(self._are("numeric")[columns], SPREAD, 1.0)
-            points = np.concatenate([totals / SPREAD, single], axis=1)
-            local.append(Local(points.reshape(*shape, -1), owners))
+            single = z[:, columns] / np.where(self._are("numeric")[columns], COARSE_DIVISOR, 1.0)
+            points = np.concatenate([totals / COARSE_DIVISOR, single], axis=1)
+            local.append(MaternInput(points.reshape(*shape, -1), owners))
         linear = np.concatenate(self._linear(rows, z, totals), axis=1)
-        return Inputs(tuple(local), linear.reshape(*shape, -1), self._groups)
+        return KernelInputs(tuple(local), linear.reshape(*shape, -1), self._groups)
 
     def _linear(self, rows: Array, z: Array, totals: Array) -> list[Array]:
         """The linear parts' columns, each (n, ...), divided by the root of their number: one prior fits few and many genes."""
@@ -207,7 +210,7 @@ class Views:
             levels = len(self.schema.features[group[0]].values)
             block = np.zeros((len(owners), levels))
             block[np.isin(owners, group)] = np.tile(np.eye(levels), (len(group), 1)) * (
-                SHARES * levels**0.5 / len(group)
+                LEVEL_SHARE_SCALE * levels**0.5 / len(group)
             )
             blocks.append(block)
         return np.concatenate(blocks, axis=1)

@@ -3,43 +3,68 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from predictors.core import Core
 from predictors.schema import Array, Schema, fingerprint
 
+_OLD_MODEL_NAMES = {
+    "centre": "mean",
+    "facts": "metadata",
+    "latent": "latent_posterior",
+    "paths": "sample_latent",
+    "saw": "fitted_on",
+    "why": "selection_reason",
+    "widen": "std_scale",
+}
+_OLD_PREDICTION_NAMES = {"centre": "modelled_mean", "spread": "modelled_std"}
+
+
+def _renamed(instance: Any, name: str, old_names: Mapping[str, str]) -> Any:
+    """The attribute that ``name`` was renamed to; the old names go with the next release."""
+    if name not in old_names:
+        raise AttributeError(f"{type(instance).__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is now {old_names[name]}", DeprecationWarning, stacklevel=3)
+    return getattr(instance, old_names[name])
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for n rows. ``centre`` and ``spread`` (n,) are in modelled units: those of y, or of log y."""
+    """Predictions for n rows. ``modelled_mean`` and ``modelled_std`` (n,) are in modelled units: those of y, or of log y."""
 
-    centre: Array
-    spread: Array
+    modelled_mean: Array
+    modelled_std: Array
     log: bool = False
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            return _renamed(self, name, _OLD_PREDICTION_NAMES)
 
     @property
     def mean(self) -> Array:
         """(n,) in units of y. For a log target the median, which does not run away where the model is unsure."""
-        return np.exp(self.centre) if self.log else self.centre
+        return np.exp(self.modelled_mean) if self.log else self.modelled_mean
 
     @property
     def std(self) -> Array:
         """(n,) standard deviation of a new measurement, in units of y (log-normal for a log target)."""
         if not self.log:
-            return self.spread
-        variance = np.minimum(self.spread, 3.0) ** 2
-        return np.asarray(np.exp(self.centre + 0.5 * variance) * np.sqrt(np.expm1(variance)))
+            return self.modelled_std
+        variance = np.minimum(self.modelled_std, 3.0) ** 2
+        return np.asarray(np.exp(self.modelled_mean + 0.5 * variance) * np.sqrt(np.expm1(variance)))
 
     def interval(self, level: float = 0.9) -> tuple[Array, Array]:
         """Lower and upper end (n,), (n,) of the central interval that holds a new measurement with ``level``."""
         from scipy.stats import norm
 
-        reach = float(norm.ppf(0.5 + 0.5 * level)) * self.spread
-        ends = (self.centre - reach, self.centre + reach)
+        reach = float(norm.ppf(0.5 + 0.5 * level)) * self.modelled_std
+        ends = (self.modelled_mean - reach, self.modelled_mean + reach)
         return (np.exp(ends[0]), np.exp(ends[1])) if self.log else ends
 
 
@@ -47,45 +72,49 @@ class Prediction:
 class Base:
     """An older model as mean function: its modelled prediction times ``slope`` plus ``intercept``.
 
-    ``known``: the older model's mean variance at the new model's rows. Its error there is part of what the new model has
-    learned from; where it is less sure than that, the difference is added to the new model's variance.
+    ``fitted_variance``: the older model's mean variance at the new model's rows.
+    Its error there is part of what the new model has learned from; where it is less sure than that,
+    the difference is added to the new model's variance.
     """
 
     model: Model
     slope: float
     intercept: float
-    known: float = math.inf
+    fitted_variance: float = math.inf
 
     @classmethod
     def of(cls, model: Model, line: tuple[float, float], schema: Schema, encoded: Array) -> Base:
         """``line``: slope and intercept, found at the new model's rows ``encoded`` (n, k)."""
         base = cls(model, *line)
-        return replace(base, known=float(model.latent(base._rows(schema, encoded))[1].mean()))
+        return replace(
+            base,
+            fitted_variance=float(model.latent_posterior(base._rows(schema, encoded))[1].mean()),
+        )
 
     def __call__(self, schema: Schema, encoded: Array) -> Array:
         """(...) in modelled units, for rows encoded by ``schema`` (..., k), which has all the old model's features."""
-        return self.moments(schema, encoded)[0]
+        return self.mean_and_variance(schema, encoded)[0]
 
-    def moments(self, schema: Schema, encoded: Array) -> tuple[Array, Array]:
+    def mean_and_variance(self, schema: Schema, encoded: Array) -> tuple[Array, Array]:
         """The mean as above, and the variance (...) that it adds."""
-        centre, variance = self.model.latent(
+        mean, variance = self.model.latent_posterior(
             self._rows(schema, encoded.reshape(-1, encoded.shape[-1]))
         )
-        stretch = self.slope * self._units(schema, centre)[1]
-        mean = self.slope * self._units(schema, centre)[0] + self.intercept
-        added = stretch**2 * np.maximum(variance - self.known, 0.0)
+        stretch = self.slope * self._units(schema, mean)[1]
+        mean = self.slope * self._units(schema, mean)[0] + self.intercept
+        added = stretch**2 * np.maximum(variance - self.fitted_variance, 0.0)
         return mean.reshape(encoded.shape[:-1]), added.reshape(encoded.shape[:-1])
 
     def added(self, schema: Schema, encoded: Array) -> Array:
         """Covariance (..., q, q) whose diagonal is that variance, correlated as the older model is."""
-        if math.isinf(self.known):
+        if math.isinf(self.fitted_variance):
             return np.zeros((*encoded.shape[:-1], encoded.shape[-2]))
         rows = self._rows(schema, encoded.reshape(-1, encoded.shape[-1])).reshape(
             *encoded.shape[:-1], -1
         )
         covariance = self.model.joint(rows)[1]
         variance = np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 1e-300)
-        share = np.sqrt(self.moments(schema, encoded)[1] / variance)
+        share = np.sqrt(self.mean_and_variance(schema, encoded)[1] / variance)
         return np.asarray(covariance * share[..., :, None] * share[..., None, :])
 
     def _rows(self, schema: Schema, encoded: Array) -> Array:
@@ -94,21 +123,20 @@ class Base:
             recode(schema, self.model.schema, schema.decode(encoded)[:, where])
         )
 
-    def _units(self, schema: Schema, centre: Array) -> tuple[Array, Array]:
+    def _units(self, schema: Schema, mean: Array) -> tuple[Array, Array]:
         """The older model's prediction in the new one's modelled units, and the derivative of that change of units."""
         if self.model.schema.log == schema.log:
-            return centre, np.ones_like(centre)
-        positive = np.maximum(centre, 1e-300)
-        return (
-            (np.log(positive), 1.0 / positive) if schema.log else (np.exp(centre), np.exp(centre))
-        )
+            return mean, np.ones_like(mean)
+        positive = np.maximum(mean, 1e-300)
+        return (np.log(positive), 1.0 / positive) if schema.log else (np.exp(mean), np.exp(mean))
 
 
 @dataclass(frozen=True)
 class Model:
-    """What ``fit`` returns. ``why``: one line on how the kind was chosen. ``facts``: rows, data fingerprint, versions.
+    """What ``fit`` returns.
 
-    ``location`` and ``scale`` standardise the modelled target; ``widen`` multiplies every standard deviation.
+    ``selection_reason``: one line on how the kind was chosen. ``metadata``: rows, error, data fingerprint.
+    ``location`` and ``scale`` standardise the modelled target; ``std_scale`` multiplies every standard deviation.
     """
 
     kind: str
@@ -116,49 +144,54 @@ class Model:
     core: Core
     location: float = 0.0
     scale: float = 1.0
-    widen: float = 1.0
+    std_scale: float = 1.0
     base: Base | None = None
-    why: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    selection_reason: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            return _renamed(self, name, _OLD_MODEL_NAMES)
 
     def predict(self, X: Any, *, noise: bool = True) -> Prediction:
         """Mean and standard deviation (n,) of a new measurement; ``noise=False``: of the function behind it.
 
         ``X`` as for ``fit``. Raises PredictorError on unknown columns or levels.
         """
-        mean, var = self.latent(self.schema.encode(X))
+        mean, var = self.latent_posterior(self.schema.encode(X))
         extra = self.noise_variance if noise else 0.0
         return Prediction(mean, np.sqrt(var + extra), self.schema.log)
 
-    def saw(self, X: Any, y: Any) -> bool:
+    def fitted_on(self, X: Any, y: Any) -> bool:
         """Whether it was fitted to exactly these rows and measurements."""
-        return self.facts.get("data") == fingerprint(
+        return self.metadata.get("data") == fingerprint(
             self.schema.encode(X), np.asarray(y, dtype=np.float64)
         )
 
     def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
         """(n_samples, n) joint samples of the noise-free function at n rows, in units of y; equal for equal seeds."""
-        paths = self.paths(self.schema.encode(X), n_samples, seed)
+        paths = self.sample_latent(self.schema.encode(X), n_samples, seed)
         return np.exp(paths) if self.schema.log else paths
 
-    def paths(self, encoded: Array, n_samples: int, seed: int = 0) -> Array:
+    def sample_latent(self, encoded: Array, n_samples: int, seed: int = 0) -> Array:
         """(n_samples, n) joint samples at encoded rows (n, k), in modelled units."""
         mean, covariance = self.joint(encoded)
         draws = np.random.default_rng(seed).standard_normal((n_samples, len(mean)))
         return mean + draws @ _root(covariance).T
 
-    def centre(self, encoded: Array) -> Array:
-        """Mean (n,) alone, as ``latent`` gives it."""
-        mean = self.core.centre(encoded) * self.scale + self.location
+    def mean(self, encoded: Array) -> Array:
+        """Mean (n,) alone, as ``latent_posterior`` gives it."""
+        mean = self.core.mean(encoded) * self.scale + self.location
         return mean if self.base is None else mean + self.base(self.schema, encoded)
 
-    def latent(self, encoded: Array) -> tuple[Array, Array]:
+    def latent_posterior(self, encoded: Array) -> tuple[Array, Array]:
         """Mean and variance (n,) of the noise-free function in modelled units (log y for a log target)."""
-        mean, var = self.core.moments(encoded)
-        mean, var = mean * self.scale + self.location, var * (self.scale * self.widen) ** 2
+        mean, var = self.core.mean_and_variance(encoded)
+        mean, var = mean * self.scale + self.location, var * (self.scale * self.std_scale) ** 2
         if self.base is None:
             return mean, var
-        older, added = self.base.moments(self.schema, encoded)
+        older, added = self.base.mean_and_variance(self.schema, encoded)
         return mean + older, var + added
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
@@ -166,7 +199,7 @@ class Model:
         mean, covariance = self.core.joint(encoded)
         mean, covariance = (
             mean * self.scale + self.location,
-            covariance * (self.scale * self.widen) ** 2,
+            covariance * (self.scale * self.std_scale) ** 2,
         )
         if self.base is None:
             return mean, covariance
@@ -177,7 +210,7 @@ class Model:
     @property
     def noise_variance(self) -> float:
         """Variance of one measurement around the function, in modelled units squared."""
-        return self.core.noise * (self.scale * self.widen) ** 2
+        return self.core.noise * (self.scale * self.std_scale) ** 2
 
 
 def recode(new: Schema, old: Schema, table: Array) -> Array:
@@ -185,11 +218,11 @@ def recode(new: Schema, old: Schema, table: Array) -> Array:
     out = table.copy()
     for j, f in enumerate(old.features):
         if f.kind == "nominal":
-            there = new.features[new.names.index(f.name)].values
+            levels = new.features[new.names.index(f.name)].values
             index = np.array(
-                [f.values.index(v) if v in f.values else np.nan for v in there] + [np.nan]
+                [f.values.index(v) if v in f.values else np.nan for v in levels] + [np.nan]
             )
-            out[:, j] = index[np.nan_to_num(table[:, j], nan=len(there)).astype(int)]
+            out[:, j] = index[np.nan_to_num(table[:, j], nan=len(levels)).astype(int)]
     return out
 
 

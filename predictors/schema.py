@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from predictors.errors import PredictorError
 
 Array = NDArray[np.float64]
-KINDS = ("ordinal", "nominal", "numeric")
+FEATURE_KINDS = ("ordinal", "nominal", "numeric")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Feature:
 
     def __post_init__(self) -> None:
         where = f"feature {self.name!r}"
-        if self.kind not in KINDS:
+        if self.kind not in FEATURE_KINDS:
             raise PredictorError(
-                where, f"kind {self.kind!r} is unknown", f"use one of {', '.join(KINDS)}"
+                where, f"kind {self.kind!r} is unknown", f"use one of {', '.join(FEATURE_KINDS)}"
             )
         values = tuple(v.item() if isinstance(v, np.generic) else v for v in self.values)
         if self.kind == "ordinal":

@@ -15,9 +15,9 @@ from predictors.fitting import fit
 from predictors.model import Model, Prediction
 from predictors.schema import Array, Schema, infer
 
-KINDS = ("xgboost", "gp", "hybrid")
+DEFAULT_KINDS = ("xgboost", "gp", "hybrid")
 GOOD_TAU, USABLE_TAU = 0.9, 0.7
-_MOST = 100_000
+_MAX_EXTRA_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def score(y: Any, prediction: Prediction) -> Scores:
 def validate(
     X: Any,
     y: Any,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = DEFAULT_KINDS,
     schema: Schema | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -146,7 +146,7 @@ def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> i
     if slope > -0.05:
         return None
     need = last_n * ((1.0 - tau) / (1.0 - last_tau)) ** (1.0 / slope)
-    return math.ceil(need - last_n) if need < _MOST else None
+    return math.ceil(need - last_n) if need < _MAX_EXTRA_ROWS else None
 
 
 def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
@@ -190,11 +190,11 @@ class Rows:
 
 
 def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
-    centre, spread = np.empty(len(data.y)), np.empty(len(data.y))
+    mean, std = np.empty(len(data.y)), np.empty(len(data.y))
     for train, test in split(len(data.y), folds, seed):
         p = data.predict(kind, train, test, seed)
-        centre[test], spread[test] = p.centre, p.spread
-    scores = score(data.y, Prediction(centre, spread, data.schema.log))
+        mean[test], std[test] = p.modelled_mean, p.modelled_std
+    scores = score(data.y, Prediction(mean, std, data.schema.log))
     curve = (
         *_short_curve(data, kind, folds, seed),
         (len(data.y) * (folds - 1) // folds, scores.kendall_tau),

@@ -91,8 +91,16 @@ def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> 
     if picture:
         draw(shares, picture)
         click.echo(f"drawn: {picture}", err=True)
-    facts = {"file": str(file), **_line(manifest), "format": manifest["format"], "why": model.why}
-    facts |= {"schema_sha256": model.schema.fingerprint(), "data_sha256": model.facts.get("data")}
+    facts = {
+        "file": str(file),
+        **_line(manifest),
+        "format": manifest["format"],
+        "why": model.selection_reason,
+    }
+    facts |= {
+        "schema_sha256": model.schema.fingerprint(),
+        "data_sha256": model.metadata.get("data"),
+    }
     facts |= {f"{package} at saving": number for package, number in manifest["versions"].items()}
     knobs = {f"knob {name}": _shares(shares, name) for name in _ranked(shares)}
     emit(
@@ -195,8 +203,8 @@ class _Measured:
         from predictors import score
 
         rows, y = self.rows(where, model)
-        seen = int(model.facts.get("rows", 0))
-        first = seen if seen <= len(y) and model.saw(rows[:seen], y[:seen]) else 0
+        seen = int(model.metadata.get("rows", 0))
+        first = seen if seen <= len(y) and model.fitted_on(rows[:seen], y[:seen]) else 0
         if first == len(y):
             click.echo(
                 f"{where} was fitted to all {first} evaluations of {self.file}: nothing is left to test it",

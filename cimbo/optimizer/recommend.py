@@ -11,7 +11,7 @@ member chosen by cross-validation neutral. Maximising the acquisition itself by 
 On problems of 36 and 56 genes what limits the loop is what the surrogates know, not the search over them (with both objectives
 known .985 after 100 evaluations of the 56 genes): a kernel that sees what layers do in total, after 50 and 100 evaluations,
 two seeds, .56 and .79 (features of sums chosen by cross-validation .31 and .67, neither .47 after 100). Costs by sums of
-products of powers whose exponents all layers share (:mod:`predictors.products`), after 200, medians of five seeds: .96 (a
+products of powers whose exponents all layers share (:mod:`predictors.posynomial`), after 200, medians of five seeds: .96 (a
 process alone .92) and .95 (.94); near the best front known their latency is off by a third to a half of what the process's is.
 With them whatever their held-out error, only from 20 rows on, or with members that leave out a fold there was no difference
 beyond that of seeds. Of what was tried before, over six to fourteen seeds: 10 designs before the first surrogate .81 (20:

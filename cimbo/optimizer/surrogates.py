@@ -179,15 +179,15 @@ class FittedSurrogate:
         return math.sqrt(self.model.noise_variance)
 
     def mean(self, inputs: Inputs) -> Array:
-        return self.model.centre(inputs.encoded(self.view))
+        return self.model.mean(inputs.encoded(self.view))
 
     def moments(self, inputs: Inputs) -> tuple[Array, Array]:
-        mean, variance = self.model.latent(inputs.encoded(self.view))
+        mean, variance = self.model.latent_posterior(inputs.encoded(self.view))
         return mean, np.sqrt(variance)
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
         # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
-        return replace(self.model, widen=0.5 * (1.0 + self.model.widen)).paths(
+        return replace(self.model, std_scale=0.5 * (1.0 + self.model.std_scale)).sample_latent(
             inputs.encoded(self.view), n, seed
         )
 
@@ -331,7 +331,7 @@ def _learn(
         rows = np.concatenate([rows, np.arange(n, len(y))])
         model = predictors.extend(model, inputs.table(view)[rows], y[rows], seed=seed)
     # In cross-validation no better than the mean: it may not steer the search alone.
-    return FittedSurrogate(model, view, trusted=spread == 0 or float(model.facts["error"]) < spread)
+    return FittedSurrogate(model, view, trusted=spread == 0 or float(model.metadata["error"]) < spread)
 
 
 def refit_size(n: int, growth: float) -> int:

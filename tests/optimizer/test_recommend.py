@@ -292,7 +292,7 @@ def test_long_logs_are_learned_from_in_part_and_the_front_is_in_it(monkeypatch):
     np.testing.assert_array_equal(surrogates.training_subset(scores[:60]), np.arange(60))
     state = log(78, seed=3)
     found = recommend(searching(), state, 4, seed=0)
-    assert found.surrogates["accuracy"].model.facts["rows"] == 60 + 78 - surrogates.refit_size(
+    assert found.surrogates["accuracy"].model.metadata["rows"] == 60 + 78 - surrogates.refit_size(
         78, surrogates.REFIT_GROWTH
     )
     ratios = [

@@ -46,10 +46,10 @@ def test_botorch_posterior_is_the_models(model: predictors.Model, rows: list[dic
     posterior = predictors.botorch_model(model).posterior(encoded)
     p = model.predict(rows[:12], noise=False)
     np.testing.assert_allclose(posterior.mean.numpy().ravel(), p.mean)
-    np.testing.assert_allclose(posterior.variance.numpy().ravel(), p.spread**2, rtol=1e-3)
+    np.testing.assert_allclose(posterior.variance.numpy().ravel(), p.modelled_std**2, rtol=1e-3)
     noisy = predictors.botorch_model(model).posterior(encoded, observation_noise=True)
     np.testing.assert_allclose(
-        noisy.variance.numpy().ravel(), model.predict(rows[:12]).spread ** 2, rtol=1e-3
+        noisy.variance.numpy().ravel(), model.predict(rows[:12]).modelled_std ** 2, rtol=1e-3
     )
     covariance = model.joint(space().encode(rows[3:6]))[1]
     ours = posterior.distribution.covariance_matrix[0, 1].numpy()

@@ -65,7 +65,7 @@ def test_equal_models_give_equal_files_and_the_manifest_tells(
     assert manifest["licence"] == "CC-BY-4.0"
     assert manifest["model"]["schema"]["unit"] == "%"
     assert manifest["model"]["schema_sha256"] == space().fingerprint()
-    assert manifest["model"]["facts"]["data"] == model.facts["data"]
+    assert manifest["model"]["facts"]["data"] == model.metadata["data"]
     assert manifest["versions"]["numpy"] == np.__version__
 
 
@@ -166,7 +166,7 @@ def test_compressed_or_huge_members_are_not_unpacked(
         archive.comment = b" " * bundle._SEAL_SIZE
     refusal(saved.with_name("bomb.cimpred"), bundle._seal(buffer.getvalue()))
     data = saved.read_bytes()
-    monkeypatch.setattr(bundle, "MAX_FILE", len(data) - 1)
+    monkeypatch.setattr(bundle, "MAX_FILE_BYTES", len(data) - 1)
     assert "the limit is" in refusal(saved, data)
 
 

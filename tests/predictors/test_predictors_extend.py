@@ -20,7 +20,7 @@ def test_it_learns_from_the_new_rows(
         np.sqrt(np.mean((m.predict(rows[80:110]).mean - y[80:110]) ** 2)) for m in (model, more)
     ]
     assert error[1] < 0.7 * error[0]
-    assert (more.kind, more.scale, more.facts["rows"]) == (model.kind, model.scale, 110)
+    assert (more.kind, more.scale, more.metadata["rows"]) == (model.kind, model.scale, 110)
     assert predictors.score(y[110:], more.predict(rows[110:])).kendall_tau > 0.6
 
 
@@ -44,10 +44,15 @@ def test_an_extended_process_is_the_posterior_given_all_rows(
     assert isinstance(model.core, gp.GaussianProcess)
     standardised = (y[:90] - model.location) / model.scale
     core = gp.condition(
-        model.core.views, model.core.hyper, space().encode(rows[:90]), standardised, np.zeros(90)
+        model.core.kernel_features,
+        model.core.hyper,
+        space().encode(rows[:90]),
+        standardised,
+        np.zeros(90),
     )
     np.testing.assert_array_equal(
-        more.core.moments(space().encode(rows[90:]))[0], core.moments(space().encode(rows[90:]))[0]
+        more.core.mean_and_variance(space().encode(rows[90:]))[0],
+        core.mean_and_variance(space().encode(rows[90:]))[0],
     )
 
 
@@ -67,7 +72,7 @@ def test_old_rows_keep_their_out_of_fold_residual(rows: list[dict], y: np.ndarra
 
 def test_the_mean_alone_is_the_mean(model: predictors.Model, rows: list[dict]) -> None:
     encoded = space().encode(rows)
-    np.testing.assert_allclose(model.centre(encoded), model.latent(encoded)[0], atol=1e-9)
+    np.testing.assert_allclose(model.mean(encoded), model.latent_posterior(encoded)[0], atol=1e-9)
 
 
 def test_too_few_rows_are_refused(model: predictors.Model, rows: list[dict], y: np.ndarray) -> None:

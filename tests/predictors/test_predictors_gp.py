@@ -10,7 +10,7 @@ from predictors_data import designs, space, truth
 
 from predictors import gp
 from predictors.core import Task
-from predictors.inputs import Views
+from predictors.inputs import KernelFeatures
 
 gpytorch = pytest.importorskip("gpytorch")
 torch = pytest.importorskip("torch")
@@ -28,7 +28,7 @@ def task() -> Task:
 
 @pytest.fixture
 def hyper(task: Task) -> gp.Hyper:
-    sizes = Views.of(task.schema, task.encoded).sizes
+    sizes = KernelFeatures.of(task.schema, task.encoded).sizes
     assert len(sizes.local) == 2
     lengthscale = np.random.default_rng(0).normal(0.5, 0.3, sum(sizes.local))
     return gp.Hyper(
@@ -37,8 +37,10 @@ def hyper(task: Task) -> gp.Hyper:
 
 
 def test_gradient_is_the_slope_of_the_objective(task: Task, hyper: gp.Hyper) -> None:
-    views = Views.of(task.schema, task.encoded)
-    evaluate = gp.objective(views.inputs(task.encoded), task.y, task.known, views.sizes)
+    kernel_features = KernelFeatures.of(task.schema, task.encoded)
+    evaluate = gp.objective(
+        kernel_features.inputs(task.encoded), task.y, task.noise_variance, kernel_features.sizes
+    )
     theta, step = hyper.pack(), 1e-5
     slopes = [
         (evaluate(theta + e)[0] - evaluate(theta - e)[0]) / (2 * step)
@@ -49,8 +51,8 @@ def test_gradient_is_the_slope_of_the_objective(task: Task, hyper: gp.Hyper) -> 
 
 def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> None:
     """The same kernel, put together from gpytorch's parts."""
-    views = Views.of(task.schema, task.encoded)
-    data = views.inputs(task.encoded)
+    kernel_features = KernelFeatures.of(task.schema, task.encoded)
+    data = kernel_features.inputs(task.encoded)
     columns = [*(p.points for p in data.local), data.linear]
     starts = np.cumsum([0] + [c.shape[1] for c in columns])
     kernel = gpytorch.kernels.ConstantKernel()
@@ -73,7 +75,7 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
 
     class Exact(gpytorch.models.ExactGP):
         def __init__(self) -> None:
-            noise = torch.tensor(np.exp(hyper.noise) + task.known + 1e-8)
+            noise = torch.tensor(np.exp(hyper.noise) + task.noise_variance + 1e-8)
             likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(noise=noise)
             x = torch.tensor(np.concatenate(columns, axis=1))
             super().__init__(x[:30], torch.tensor(task.y[:30]), likelihood)
@@ -90,16 +92,20 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
         mean, covariance = expected.mean.numpy(), expected.covariance_matrix.numpy()
         prior = reference.forward(reference.x[:30])
         likelihood = float(reference.likelihood(prior).log_prob(torch.tensor(task.y[:30])))
-    core = gp.condition(views, hyper, task.encoded[:30], task.y[:30], task.known[:30])
+    core = gp.condition(
+        kernel_features, hyper, task.encoded[:30], task.y[:30], task.noise_variance[:30]
+    )
     ours = core.joint(task.encoded[30:])
     np.testing.assert_allclose(ours[0], mean, atol=1e-6)
     np.testing.assert_allclose(ours[1], covariance, atol=1e-6)
-    np.testing.assert_allclose(core.moments(task.encoded[30:])[1], np.diag(covariance), atol=1e-6)
-    center, spread = gp._prior(views.sizes)
+    np.testing.assert_allclose(
+        core.mean_and_variance(task.encoded[30:])[1], np.diag(covariance), atol=1e-6
+    )
+    center, spread = gp._prior(kernel_features.sizes)
     penalty = 0.5 * float((((hyper.pack() - center) / spread) ** 2).sum())
-    value = gp.objective(data.take(slice(30)), task.y[:30], task.known[:30], views.sizes)(
-        hyper.pack()
-    )[0]
+    value = gp.objective(
+        data.take(slice(30)), task.y[:30], task.noise_variance[:30], kernel_features.sizes
+    )(hyper.pack())[0]
     assert value == pytest.approx(penalty - likelihood, abs=1e-5)
 
 
@@ -109,8 +115,12 @@ def test_left_out_predictions_are_those_of_refits(task: Task) -> None:
     for row in (0, 17, 39):
         rest = np.delete(np.arange(40), row)
         core = gp.condition(
-            fitted.core.views, fitted.core.hyper, task.encoded[rest], task.y[rest], task.known[rest]
+            fitted.core.kernel_features,
+            fitted.core.hyper,
+            task.encoded[rest],
+            task.y[rest],
+            task.noise_variance[rest],
         )
-        assert core.moments(task.encoded[[row]])[0][0] == pytest.approx(
+        assert core.mean_and_variance(task.encoded[[row]])[0][0] == pytest.approx(
             fitted.held_out[row], abs=1e-6
         )

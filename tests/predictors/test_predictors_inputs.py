@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from predictors import Feature, Schema
-from predictors.inputs import Views, shared
+from predictors.inputs import KernelFeatures, shared
 
 BITS = [Feature(f"layer{i}_bits", "ordinal", (2, 4, 8), "bits") for i in range(4)]
 OTHERS = [Feature(f"kind{i}", "nominal", ("a", "b"), "kind") for i in range(4)]
@@ -22,10 +22,10 @@ def test_ordinals_of_one_group_and_length_are_summed_up() -> None:
 
 def test_totals_are_of_ranks_and_counts_of_levels() -> None:
     encoded = SCHEMA.encode([ONE, ONE | {"layer3_bits": 4}, ONE | {"layer1_bits": 8, "macs": 9.0}])
-    views = Views.of(SCHEMA, encoded)
+    kernel_features = KernelFeatures.of(SCHEMA, encoded)
     k = encoded.shape[1]
-    np.testing.assert_allclose(views.shift[k:], np.mean([5 / 3, 7 / 3, 7 / 3]))
-    data = views.inputs(encoded)
+    np.testing.assert_allclose(kernel_features.shift[k:], np.mean([5 / 3, 7 / 3, 7 / 3]))
+    data = kernel_features.inputs(encoded)
     totals, counts = (data.linear[:, data.group == g] for g in (3, 4))
     np.testing.assert_allclose(
         totals[:, 0] * 2**0.5, [-(2**0.5), 0.5**0.5, 0.5**0.5]
@@ -37,7 +37,7 @@ def test_the_coarse_part_knows_no_single_layer() -> None:
     encoded = SCHEMA.encode(
         [ONE, ONE | {"layer0_bits": 2, "layer2_bits": 8}, ONE | {"width0": 2}, ONE | {"kind0": "b"}]
     )
-    fine, coarse = Views.of(SCHEMA, encoded).inputs(encoded).local
+    fine, coarse = KernelFeatures.of(SCHEMA, encoded).inputs(encoded).local
     assert coarse.points.shape[1] == 1 + 2 * 4 + 5 + 1
     np.testing.assert_array_equal(coarse.points[0], coarse.points[1])
     assert (fine.points[0] != fine.points[1]).any()
@@ -49,22 +49,25 @@ def test_the_coarse_part_knows_no_single_layer() -> None:
 
 
 def test_shares_name_whose_each_column_is() -> None:
-    views = Views.of(SCHEMA, SCHEMA.encode([ONE, ONE | {"layer3_bits": 4}]))
+    kernel_features = KernelFeatures.of(SCHEMA, SCHEMA.encode([ONE, ONE | {"layer3_bits": 4}]))
     for shares, width in (
-        (views.linear_shares, None),
-        (views.local_shares, sum(views.sizes.local)),
+        (kernel_features.linear_shares, None),
+        (kernel_features.local_shares, sum(kernel_features.sizes.local)),
     ):
         np.testing.assert_allclose(shares.sum(1), 1.0)
         assert width is None or len(shares) == width
-    assert len(views.linear_shares) == views.inputs(SCHEMA.encode([ONE])).linear.shape[1]
+    assert (
+        len(kernel_features.linear_shares)
+        == kernel_features.inputs(SCHEMA.encode([ONE])).linear.shape[1]
+    )
 
 
 def test_without_groups_there_is_neither_coarse_part_nor_total() -> None:
     plain = Schema(tuple(Feature(f.name, f.kind, f.values) for f in SCHEMA.features))
-    views = Views.of(plain, plain.encode([ONE, ONE | {"layer3_bits": 4}]))
-    data = views.inputs(plain.encode([ONE]))
+    kernel_features = KernelFeatures.of(plain, plain.encode([ONE, ONE | {"layer3_bits": 4}]))
+    data = kernel_features.inputs(plain.encode([ONE]))
     assert len(data.local) == 1
     assert set(data.group) == {0, 1, 2}
-    assert views.sizes.ends == [14, 15, 18]
+    assert kernel_features.sizes.ends == [14, 15, 18]
     assert "group" not in plain.to_dict()["features"][0]
     assert Schema.from_dict(SCHEMA.to_dict()) == SCHEMA

@@ -88,8 +88,8 @@ def test_given_noise_is_believed_row_by_row(kind: str, rows: list[dict]) -> None
 def test_auto_says_why_and_takes_the_best_held_out(rows: list[dict], y: np.ndarray) -> None:
     model = predictors.fit(rows[:80], y[:80], space())
     assert model.kind in ("gp", "hybrid")  # smooth truth: trees alone lose
-    assert model.why.startswith(f"{model.kind}: held-out RMSE")
-    assert "xgboost" in model.why
+    assert model.selection_reason.startswith(f"{model.kind}: held-out RMSE")
+    assert "xgboost" in model.selection_reason
 
 
 def test_auto_takes_trees_where_the_truth_has_steps() -> None:
@@ -100,7 +100,7 @@ def test_auto_takes_trees_where_the_truth_has_steps() -> None:
     schema = Schema(tuple(Feature(f"x{i}", "numeric") for i in range(6)))
     model = predictors.fit(x, y, schema)
     assert model.kind in ("xgboost", "hybrid")
-    assert "gp" in model.why
+    assert "gp" in model.selection_reason
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_transfer_helps_with_few_rows_and_is_dropped_when_it_hurts(
     )
     kept = predictors.fit(new_rows[:40], new_y[:40], schema, "gp", mean=misleading)
     assert kept.base is None
-    assert "older model dropped" in kept.why
+    assert "older model dropped" in kept.selection_reason
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -169,11 +169,13 @@ def test_an_older_model_is_doubted_where_it_is_unsure_itself(log: bool) -> None:
     old = predictors.fit(small, y(small), space(), "gp")
     model = predictors.fit(near[:25], 1.05 * y(near[:25]), space(log), "gp", mean=old)
     assert model.base is not None
-    assert np.median(model.predict(far).spread) > 1.5 * np.median(model.predict(near[25:]).spread)
+    assert np.median(model.predict(far).modelled_std) > 1.5 * np.median(
+        model.predict(near[25:]).modelled_std
+    )
     assert predictors.score(1.05 * y(far), model.predict(far)).coverage_90 > 0.8
     encoded = space(log).encode(far[:8])
     covariance = model.joint(encoded.reshape(2, 4, -1))[1]
-    variance = model.latent(encoded)[1].reshape(2, 4)
+    variance = model.latent_posterior(encoded)[1].reshape(2, 4)
     np.testing.assert_allclose(np.diagonal(covariance, axis1=-2, axis2=-1), variance, rtol=1e-6)
     assert (np.linalg.eigvalsh(covariance) > -1e-9).all()
 

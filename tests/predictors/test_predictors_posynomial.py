@@ -9,8 +9,8 @@ import pytest
 from predictors_data import designs, space, truth
 
 import predictors
-from predictors import Feature, Schema, products
-from predictors.products import Layout
+from predictors import Feature, Schema, posynomial
+from predictors.posynomial import FeatureLayout
 
 LAYERS = 6
 WIDTHS = [Feature(f"width{i}", "ordinal", (8, 16, 32, 64), "width*") for i in range(LAYERS)]
@@ -48,11 +48,11 @@ def latency(row: dict) -> float:
 
 
 def test_one_member_is_the_sum_it_stands_for() -> None:
-    layout = Layout.of(SCHEMA, SCHEMA.encode(networks(3, 0)[0]))
+    layout = FeatureLayout.of(SCHEMA, SCHEMA.encode(networks(3, 0)[0]))
     (row,), _ = networks(1, 5)
     design = layout(SCHEMA.encode([row]))
     theta = np.random.default_rng(0).standard_normal((1, sum(design.parameters)))
-    a, b, powers = products._split(theta, LAYERS)
+    a, b, powers = posynomial._split(theta, LAYERS)
 
     def centred(name: str) -> float:
         levels = np.log(next(f.values for f in SCHEMA.features if f.name == name))
@@ -63,19 +63,19 @@ def test_one_member_is_the_sum_it_stands_for() -> None:
         own = [centred("macros"), centred("bandwidth")]
         for shared in ("width", "bits"):
             own += [centred(f"{shared}{layer}"), centred(f"{shared}{layer - 1}") if layer else 0.0]
-        for r in range(products.TERMS):
+        for r in range(posynomial.TERMS_PER_LAYER):
             total += np.exp(a[0, r] + b[0, layer, r] + np.dot(own, powers[0, :, r]))
-    assert products._values(theta, design)[0][0, 0] == pytest.approx(np.log(total), rel=1e-12)
+    assert posynomial._values(theta, design)[0][0, 0] == pytest.approx(np.log(total), rel=1e-12)
 
 
 def test_slopes_are_those_of_finite_differences() -> None:
     rows, _ = networks(4, 1)
-    design = Layout.of(SCHEMA, SCHEMA.encode(rows))(SCHEMA.encode(rows))
+    design = FeatureLayout.of(SCHEMA, SCHEMA.encode(rows))(SCHEMA.encode(rows))
     theta = np.random.default_rng(1).standard_normal((2, sum(design.parameters)))
-    slopes = products._slopes(design, products._values(theta, design)[1])
+    slopes = posynomial._slopes(design, posynomial._values(theta, design)[1])
     step = 1e-6 * np.eye(theta.shape[1])
     each = [
-        products._values(theta + s, design)[0] - products._values(theta - s, design)[0]
+        posynomial._values(theta + s, design)[0] - posynomial._values(theta - s, design)[0]
         for s in step
     ]
     np.testing.assert_allclose(slopes, np.stack(each, -1) / 2e-6, atol=1e-7)
@@ -85,8 +85,8 @@ def test_of_many_layers_neighbours_share_what_they_cost_alone() -> None:
     deep = Schema(
         tuple(Feature(f"width{i}", "ordinal", (1, 2, 4), "width*") for i in range(30)), log=True
     )
-    design = Layout.of(deep, np.ones((2, 30)))(np.ones((2, 30)))
-    assert design.segments.shape == (products.SEGMENTS, 30)
+    design = FeatureLayout.of(deep, np.ones((2, 30)))(np.ones((2, 30)))
+    assert design.segments.shape == (posynomial.MAX_SEGMENTS, 30)
     np.testing.assert_array_equal(design.segments.sum(0), 1)
     assert set(design.segments.sum(1)) == {2, 3}
 
@@ -94,14 +94,14 @@ def test_of_many_layers_neighbours_share_what_they_cost_alone() -> None:
 def test_a_layer_that_is_not_there_costs_nothing() -> None:
     rows, _ = networks(2, 2)
     short = {k: v for k, v in rows[0].items() if k not in ("width5", "bits5")}
-    layout = Layout.of(SCHEMA, SCHEMA.encode(rows))
+    layout = FeatureLayout.of(SCHEMA, SCHEMA.encode(rows))
     design = layout(SCHEMA.encode([rows[0], short]))
-    np.testing.assert_array_equal(design.there.sum(1), [LAYERS, LAYERS - 1])
+    np.testing.assert_array_equal(design.active_mask.sum(1), [LAYERS, LAYERS - 1])
     theta = np.random.default_rng(2).standard_normal((1, sum(design.parameters)))
-    whole, (first, _) = products._values(theta, design)
+    whole, (first, _) = posynomial._values(theta, design)
     assert whole[0, 1] == pytest.approx(whole[0, 0] + np.log(1 - first[-1].sum() / first.sum()))
     nothing = {f.name: rows[0][f.name] for f in CHIP}
-    assert np.isfinite(products._values(theta, layout(SCHEMA.encode([nothing])))[0]).all()
+    assert np.isfinite(posynomial._values(theta, layout(SCHEMA.encode([nothing])))[0]).all()
 
 
 def test_without_shared_genes_it_is_one_sum_over_everything() -> None:
@@ -113,9 +113,9 @@ def test_without_shared_genes_it_is_one_sum_over_everything() -> None:
         for k in "ab"
     ]
     encoded = schema.encode(rows)
-    design = Layout.of(schema, encoded)(encoded)
+    design = FeatureLayout.of(schema, encoded)(encoded)
     assert design.single.shape == (12, 5)  # two ordinals, two levels of a nominal, a numeric
-    assert design.there.all()
+    assert design.active_mask.all()
     np.testing.assert_allclose(
         [design.single[:, -1].mean(), design.single[:, -1].std()], [0.0, 1.0], atol=1e-12
     )
@@ -131,7 +131,7 @@ def test_far_from_its_data_it_is_much_closer_than_a_process() -> None:
     error = {}
     for kind in ("gp", "posynomial"):
         p = predictors.fit(rows, y, SCHEMA, kind).predict(fast)
-        error[kind] = np.sqrt(np.mean((p.centre - np.log(y_fast)) ** 2))
+        error[kind] = np.sqrt(np.mean((p.modelled_mean - np.log(y_fast)) ** 2))
     assert error["posynomial"] < 0.6 * error["gp"]
     assert predictors.fit(rows, y, SCHEMA).kind == "posynomial"
 
@@ -139,8 +139,8 @@ def test_far_from_its_data_it_is_much_closer_than_a_process() -> None:
 def test_its_held_out_error_is_that_of_rows_it_has_not_seen() -> None:
     rows, y = networks(120, 6)
     model = predictors.fit(rows[:80], y[:80], SCHEMA, "posynomial")
-    off = np.sqrt(np.mean((model.predict(rows[80:]).centre - np.log(y[80:])) ** 2))
-    assert 0.6 * off < model.facts["error"] < 2.5 * off
+    off = np.sqrt(np.mean((model.predict(rows[80:]).modelled_mean - np.log(y[80:])) ** 2))
+    assert 0.6 * off < model.metadata["error"] < 2.5 * off
 
 
 def test_members_do_not_learn_from_rows_they_may_not_see() -> None:
@@ -149,7 +149,7 @@ def test_members_do_not_learn_from_rows_they_may_not_see() -> None:
     seen = np.ones((2, 40))
     seen[1, :10] = 0.0
     other = np.where(np.arange(40) < 10, target + 3.0, target)
-    first, again = (products.fit(SCHEMA, encoded, t, 1.3, seen)(encoded) for t in (target, other))
+    first, again = (posynomial.fit(SCHEMA, encoded, t, 1.3, seen)(encoded) for t in (target, other))
     np.testing.assert_allclose(first[:, 1], again[:, 1], rtol=1e-6)
     assert np.abs(first[:10, 0] - again[:10, 0]).mean() > 1.0
 
@@ -159,7 +159,7 @@ def test_a_target_that_is_no_logarithm_gets_the_plain_process() -> None:
     y = np.array([truth(r) for r in rows])
     plain, asked = (predictors.fit(rows, y, space(), kind) for kind in ("gp", "posynomial"))
     np.testing.assert_array_equal(plain.predict(rows).mean, asked.predict(rows).mean)
-    assert "posynomial" not in predictors.fit(rows, y, space()).why
+    assert "posynomial" not in predictors.fit(rows, y, space()).selection_reason
 
 
 def test_a_bundle_of_it_predicts_the_same_bits_and_can_be_told_more(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_bundle_of_it_predicts_the_same_bits_and_can_be_told_more(tmp_path: Pa
         )
     told = predictors.extend(loaded, table, y)
     before, after = (
-        np.abs(m.predict(table[50:]).centre - np.log(y[50:])).mean() for m in (model, told)
+        np.abs(m.predict(table[50:]).modelled_mean - np.log(y[50:])).mean() for m in (model, told)
     )
     assert after < 0.5 * before
 

@@ -1,0 +1,73 @@
+"""A process that also sees what sums of products predict (:mod:`predictors.posynomial`), for logarithms of costs.
+
+The members' predictions are one more linear part: where they agree, the process follows them beyond its data; by how much they
+differ, it is unsure; what they leave, its other parts learn. A fold's rows are held out by a process over a member that did not
+see them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from predictors import gp, posynomial
+from predictors.core import Fitted, State, Task
+from predictors.inputs import KernelFeatures
+from predictors.posynomial import FeatureLayout, Posynomials
+from predictors.schema import Array, Schema
+
+ENSEMBLE_SIZE = 8
+HELD_OUT_FOLDS = 5
+_MIN_FIT_ROWS = 8  # rows
+
+
+def fit(task: Task) -> Fitted:
+    """See the module. A target that is no logarithm, or of very few rows, gets the plain process."""
+    if not task.schema.log or len(task) < _MIN_FIT_ROWS:
+        return task.gp_fit or gp.fit(task)
+    found = gp.fit(task, basis=_members)
+    assert isinstance(found.core, gp.GaussianProcess)
+    return replace(found, held_out=_held_out(task, found.core.hyper))
+
+
+def _members(task: Task) -> Posynomials:
+    """Every member sees every row."""
+    return posynomial.fit(
+        task.schema,
+        task.encoded,
+        task.y,
+        task.scale,
+        np.ones((ENSEMBLE_SIZE, len(task))),
+        task.seed,
+    )
+
+
+def _held_out(task: Task, hyper: gp.Hyper) -> Array:
+    """(n,) predictions of the training rows, each by a process and a member that did not see it."""
+    folds, found = list(task.folds(HELD_OUT_FOLDS)), np.empty(len(task))
+    seen = np.ones((len(folds), len(task)))
+    for member, (_, test) in zip(seen, folds, strict=True):
+        member[test] = 0.0
+    members = posynomial.fit(task.schema, task.encoded, task.y, task.scale, seen, task.seed)
+    for k, (rows, test) in enumerate(folds):
+        kernel_features = KernelFeatures.of(
+            task.schema, task.encoded, members.only(slice(k, k + 1))
+        )
+        rest = gp.condition(
+            kernel_features, hyper, task.encoded[rows], task.y[rows], task.noise_variance[rows]
+        )
+        found[test] = rest.mean(task.encoded[test])
+    return found
+
+
+def restore(schema: Schema, state: State) -> gp.GaussianProcess:
+    """Inverse of ``GaussianProcess.state``."""
+    if "products" not in state.arrays:
+        return gp.restore(schema, state)
+    layout = FeatureLayout(
+        schema, *(state.arrays[name][: len(schema.owners)] for name in ("shift", "scale"))
+    )
+    return gp.restore(
+        schema, state, Posynomials(layout, state.arrays["products"], state.numbers["unit"])
+    )
