@@ -331,7 +331,9 @@ def _learn(
         rows = np.concatenate([rows, np.arange(n, len(y))])
         model = predictors.extend(model, inputs.table(view)[rows], y[rows], seed=seed)
     # In cross-validation no better than the mean: it may not steer the search alone.
-    return FittedSurrogate(model, view, trusted=spread == 0 or float(model.metadata["error"]) < spread)
+    return FittedSurrogate(
+        model, view, trusted=spread == 0 or float(model.metadata["error"]) < spread
+    )
 
 
 def refit_size(n: int, growth: float) -> int:
