@@ -52,6 +52,11 @@ DEFAULTS: dict[str, Any] = {
     # and one vector early.
     "zigzag_counting": 0,
     "fixed_range": 0,  # 1: an ADC's full scale is the largest sum of its rows, 0: calibrated to each layer; acts on accuracy
+    # How an array holds weights and reads sums; see array_description.
+    "rows_active": 0,  # word lines on at once; 0: all of them
+    "encoding": "twos_complement",  # of weights
+    "signed_inputs": 0,
+    "adc_range": "layer",  # what the converters' full scale is set to
 }
 """Values of the genes a chip may omit."""
 
@@ -78,10 +83,11 @@ BASELINE_VIT_B: dict[str, Any] = BASELINE | {
 }
 """The same chip, grown for ViT-B: 2 MB of weights a plane, 8 MB in all, so that some 86 MB are reloaded."""
 
-_NUMBERS = tuple(name for name in (*_CORE, *DEFAULTS) if name != "array")
+_WORDS = ("array", "encoding", "adc_range")
+_NUMBERS = tuple(name for name in (*_CORE, *DEFAULTS) if name not in _WORDS)
 _WHOLE = np.array([[name not in ("buffer_mb", "supply_v", "activity")] for name in _NUMBERS])
-_SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "fixed_range")
-_MAY_BE_ZERO = np.array([[name in _SWITCHES] for name in _NUMBERS])
+_SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "fixed_range", "signed_inputs")
+_MAY_BE_ZERO = np.array([[name in (*_SWITCHES, "rows_active")] for name in _NUMBERS])
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:
@@ -91,7 +97,7 @@ def chip_choices(extended: bool = False) -> list[Choice]:
 
 
 def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Chips as checked columns of floats (strings for ``array``), each of shape (n,), defaults filled in.
+    """Chips as checked columns of floats (strings for ``array``, ``encoding`` and ``adc_range``), each of shape (n,), defaults filled in.
 
     ``chips``: one chip, a list of chips, or a mapping of columns. Raises BadInput naming the chip and the gene.
     """
@@ -105,7 +111,8 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     numbers = _numbers(full, size)
     _check_numbers(numbers)
     table = dict(zip(_NUMBERS, numbers, strict=True))
-    table["array"] = np.broadcast_to(np.asarray(full["array"], dtype=object), (size,))
+    for name in _WORDS:
+        table[name] = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
     _check_consistent(table)
     return table
 
@@ -132,7 +139,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             )
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
     for name, value in given.items():  # which numpy would read as numbers
-        if (name != "array" and isinstance(value, str)) or (
+        if (name not in _WORDS and isinstance(value, str)) or (
             name not in _SWITCHES and isinstance(value, bool)
         ):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")

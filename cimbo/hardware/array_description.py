@@ -1,0 +1,188 @@
+"""What an array computes, and how its sums are read: one description for what it costs and for how accurate it is.
+
+``describe_array`` derives it from a chip's genes. The cost model counts columns, conversions and drives by it
+(:mod:`cimbo.hardware.macro`), and the accuracy under the arrays' errors reads the same object, so that both
+speak of one circuit. Nothing here depends on a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+from cimbo.errors import BadInput
+from cimbo.hardware.technology import constant
+
+Family = Literal["charge_sram", "current_sram", "digital_sram", "rram"]
+Encoding = Literal["twos_complement", "offset", "differential"]
+RangePolicy = Literal["fixed", "layer", "layer_and_digit"]
+
+FAMILIES: tuple[Family, ...] = ("charge_sram", "current_sram", "digital_sram", "rram")
+ENCODINGS: tuple[Encoding, ...] = ("twos_complement", "offset", "differential")
+RANGE_POLICIES: tuple[RangePolicy, ...] = ("fixed", "layer", "layer_and_digit")
+
+FAMILY_ALIASES: dict[str, Family] = {"analog_sram": "charge_sram"}
+"""Words of earlier releases for a family that is meant by them."""
+
+ARRAY_GENES = (
+    "array",
+    "rows",
+    "rows_active",
+    "adc_bits",
+    "dac_bits",
+    "cell_bits",
+    "weight_bits",
+    "act_bits",
+    "encoding",
+    "signed_inputs",
+    "adc_range",
+)
+"""The genes that an ``ArrayDescription`` is derived from: those that what an array computes depends on."""
+
+
+@dataclass(frozen=True)
+class ArrayDescription:
+    """One array of a chip, as its weights are stored and its sums are read.
+
+    Attributes:
+        family: Circuit of the cells and of their sum.
+        encoding: How a signed weight stands in unsigned cells. ``twos_complement``: the highest slice counts
+            negative. ``offset``: every weight is raised by half its range, and the sum of inputs times that offset
+            is subtracted behind the converters. ``differential``: sign and magnitude, in two cells a digit whose
+            columns are subtracted before they are converted.
+        signed_inputs: Whether word lines take inputs of either sign. Then the highest input bit counts negative
+            (two's complement, offset), or the drivers are bipolar (differential).
+        range_policy: What a converter's full scale is set to: the largest sum that ``rows_active`` rows can give
+            (``fixed``), one value a layer (``layer``), or one a layer, input step and slice
+            (``layer_and_digit``).
+        rows: Word lines of the array.
+        rows_active: Word lines switched on at once; the rows of a partial sum.
+        weight_bits: Bits of a weight.
+        act_bits: Bits of an input.
+        cell_bits: Bits of a weight in one cell.
+        dac_bits: Bits of an input on a word line at once.
+        adc_bits: Bits of a converter; 0 where sums are digital and exact.
+        noise_lsb: Standard deviation of what a converter reads for one and the same sum, in its own steps as
+            built: full scale over 2^adc_bits, also where the range is set so that one cell gives several steps.
+        inl_lsb: Largest deviation of a converter's curve from a straight line, in the same steps.
+        offset_lsb: Standard deviation of the converters' offsets after calibration, in the same steps.
+        cell_noise: Standard deviation of a cell's conductance or charge, as a share of its full scale.
+    """
+
+    family: Family
+    encoding: Encoding
+    signed_inputs: bool
+    range_policy: RangePolicy
+    rows: int
+    rows_active: int
+    weight_bits: int
+    act_bits: int
+    cell_bits: int
+    dac_bits: int
+    adc_bits: int
+    noise_lsb: float
+    inl_lsb: float
+    offset_lsb: float
+    cell_noise: float
+
+    @property
+    def is_digital(self) -> bool:
+        """Whether sums are formed by adders, without a converter."""
+        return self.family == "digital_sram"
+
+    @property
+    def magnitude_bits(self) -> int:
+        """Bits of a weight that are cut into slices: without the sign where two cells carry it."""
+        if self.encoding == "differential":
+            return max(1, self.weight_bits - 1)
+        return self.weight_bits
+
+    @property
+    def slices(self) -> int:
+        """Digits of a weight, each in a column (or a pair of columns) of its own."""
+        return ceil(self.magnitude_bits / self.cell_bits)
+
+    @property
+    def cells_per_weight(self) -> int:
+        """Cells, and columns of the array, that one weight takes."""
+        return self.slices * (2 if self.encoding == "differential" else 1)
+
+    @property
+    def input_steps(self) -> int:
+        """Word-line pulses that one input takes."""
+        return ceil(self.act_bits / self.dac_bits)
+
+    @property
+    def row_steps(self) -> int:
+        """Partial sums of a full column, one after the other."""
+        return ceil(self.rows / self.rows_active)
+
+    @property
+    def conversions(self) -> int:
+        """Readings of a converter for the full product of one column of weights with one input vector."""
+        if self.is_digital:
+            return 0
+        return self.slices * self.input_steps * self.row_steps
+
+    @property
+    def largest_sum(self) -> int:
+        """The largest partial sum of one slice and input step, in units of one cell at one input step."""
+        return self.rows_active * (2**self.dac_bits - 1) * (2**self.cell_bits - 1)
+
+    @property
+    def full_scale(self) -> int:
+        """What a converter's range spans under the ``fixed`` policy, in the units of ``largest_sum``."""
+        return self.largest_sum * (2 if self.encoding == "differential" else 1)
+
+
+def describe_array(chip: Mapping[str, Any]) -> ArrayDescription:
+    """Derives the array of a chip from its genes.
+
+    Args:
+        chip: Genes of one chip, as scalars; those left out have their defaults. A gene of the network or of the
+            rest of the chip is ignored, so that a whole design may be given.
+
+    Returns:
+        The array, as cost and accuracy both take it.
+
+    Raises:
+        BadInput: Where a gene has a value that no array can have, naming the gene.
+    """
+    from cimbo.hardware.chip import DEFAULTS  # which checks a chip's genes by the names above
+
+    full = {**DEFAULTS, **{name: value for name, value in chip.items() if value is not None}}
+    family = FAMILY_ALIASES.get(full["array"], full["array"])
+    words = {"array": FAMILIES, "encoding": ENCODINGS, "adc_range": RANGE_POLICIES}
+    for gene, known in words.items():
+        value = family if gene == "array" else full[gene]
+        if value not in known:
+            raise BadInput(f"chip.{gene}", f"{value} is unknown", f"use one of {', '.join(known)}")
+    if "rows" not in full:
+        raise BadInput("chip.rows", "is missing", "give the word lines of an array")
+    rows = int(full["rows"])
+    active = int(full["rows_active"]) or rows
+    is_digital = family == "digital_sram"
+    if not is_digital and "adc_bits" not in full:
+        raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
+    is_rram = family == "rram"
+    return ArrayDescription(
+        family=family,
+        encoding=full["encoding"],
+        signed_inputs=bool(full["signed_inputs"]),
+        range_policy=full["adc_range"],
+        rows=rows,
+        rows_active=min(active, rows),
+        weight_bits=int(full["weight_bits"]),
+        act_bits=int(full["act_bits"]),
+        cell_bits=int(full["cell_bits"]),
+        dac_bits=int(full["dac_bits"]),
+        adc_bits=0 if is_digital else int(full["adc_bits"]),
+        noise_lsb=0.0 if is_digital else float(constant("adc.noise")),
+        inl_lsb=0.0 if is_digital else float(constant("adc.nonlinearity")),
+        offset_lsb=0.0 if is_digital else float(constant("adc.offset")),
+        cell_noise=0.0
+        if is_digital
+        else float(constant("rram_cell.noise" if is_rram else "sram_cell.noise")),
+    )
