@@ -97,7 +97,7 @@ def chip_choices(extended: bool = False) -> list[Choice]:
 
 
 def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Chips as checked columns of floats (strings for ``array``, ``encoding`` and ``adc_range``), each of shape (n,), defaults filled in.
+    """Chips as checked columns, each of shape (n,), defaults filled in: floats, and strings for the genes that are words.
 
     ``chips``: one chip, a list of chips, or a mapping of columns. Raises BadInput naming the chip and the gene.
     """
