@@ -35,7 +35,7 @@ def record(file: Path, out: Path) -> None:
     """Write the evaluations of the study in ``file`` as the demo reads them."""
     with Study.open(file, readonly=True) as study:
         genes = set(study.problem.space.names)
-        rows = records_table.rows(study.evaluations(), study.tested())
+        rows = records_table.rows(study.evaluations(), study.test_accuracies())
     columns = list(
         dict.fromkeys(
             name

@@ -90,7 +90,12 @@ class Case:
         p = self.problem
         about = {"config": {"name": self.config.name, "data": dict(self.config.data)}}
         return Study.open(
-            self.work / f"{seed}-{side}.db", p.space, p.objectives, p.constraints, seed, about=about
+            self.work / f"{seed}-{side}.db",
+            p.space,
+            p.objectives,
+            p.constraints,
+            seed,
+            metadata=about,
         )
 
     def fixed(self, side: str) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def case(name: str, work: Path, within: float, margin: float) -> Case:
 def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
     """Bring one search to ``budget`` evaluations; False when the time is up before."""
     with case.study(seed, side) as whole:
-        study = whole.what_if(fixed=case.fixed(side))
+        study = whole.with_constraints(fixed=case.fixed(side))
         guidance = plain_guidance(study, case.config, case.evaluator)
         guidance = replace(guidance, initial=min(guidance.initial, INITIAL))
         if not study.evaluations():
@@ -256,7 +261,7 @@ def write(asked: argparse.Namespace, case: Case, answer: dict[str, Any]) -> None
     minutes = f" --minutes {asked.minutes:g}" if np.isfinite(asked.minutes) else ""
     document = {
         "command": f"python benchmarks/headline/study.py {asked.preset} {options}{minutes}",
-        "accuracy": case.config.standing(),
+        "accuracy": case.config.accuracy_provenance(),
         "measured_accuracies": len(case.evaluator.known),
         "baseline": shown(case, case.baseline) | {"chip": case.config.baseline()},
         **answer,
@@ -265,7 +270,7 @@ def write(asked: argparse.Namespace, case: Case, answer: dict[str, Any]) -> None
     (HERE / f"{asked.preset}.json").write_text(json.dumps(document, indent=1) + "\n")
     print(
         f"{asked.preset}, {answer['budget_of_each_search']} evaluations of each search, {len(answer['seeds'])} seeds "
-        f"({case.config.standing()['kind']})"
+        f"({case.config.accuracy_provenance()['kind']})"
     )
     for r in answer["speedups"]:
         each = ", ".join(f"{v:.2f}" for v in r["each"])

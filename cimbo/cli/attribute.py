@@ -113,12 +113,12 @@ class Unseen:
         key = self._key(params)
         if key not in self.known and self.measure and self.evaluator.has_test():
             self.known[key] = self.evaluator.on_test(params)
-            self.study.record_test(self.study.problem.space.key(params), self.known[key])
+            self.study.record_test_accuracy(self.study.problem.space.key(params), self.known[key])
         return self.known.get(key)
 
     def load(self) -> None:
         """Take over what the study holds: one accuracy serves every chip that shares the genes which shape it."""
-        stored = self.study.tested()
+        stored = self.study.test_accuracies()
         for r in self.study.evaluations():
             if r.key in stored:
                 self.known[self._key(r.params)] = stored[r.key]
@@ -129,7 +129,7 @@ class Unseen:
 
 def _case(file: str, options: Options) -> Case:
     with existing(file) if not options.test else Study.open(_exists(file)) as study:
-        config = from_definition(file, study.store.definition)
+        config = from_definition(file, study.metadata)
         evaluator = config.evaluator()
         for r in study.evaluations():
             evaluator.remember(r.params, r.metrics)
@@ -211,7 +211,7 @@ def _restricted(
             about=_about(study),
         ) as whole:
             held = {c.name: baseline.params[c.name] for c in genes_ if c.name in baseline.params}
-            restricted = whole.what_if(fixed=held)
+            restricted = whole.with_constraints(fixed=held)
             guidance = plain_guidance(restricted, config, evaluator)
             click.echo(f"{side} only: {options.complete} evaluations in {path}", err=True)
             with Progress(len(restricted.evaluations())) as progress:
@@ -229,9 +229,7 @@ def _restricted(
 
 
 def _about(study: Study) -> dict[str, Any]:
-    return {
-        k: study.store.definition[k] for k in ("config", "versions") if k in study.store.definition
-    }
+    return {k: study.metadata[k] for k in ("config", "versions") if k in study.metadata}
 
 
 # ---- other baselines ------------------------------------------------------------------------------------------------
@@ -293,7 +291,7 @@ def _document(files: Sequence[str], cases: Sequence[Case], within: float) -> dic
     return {
         "studies": list(files),
         "evaluations": [dict(c.evaluations) for c in cases],
-        "accuracy": first.config.standing(),
+        "accuracy": first.config.accuracy_provenance(),
         "within": within,
         "interval": f"95 %, Student's t over {len(cases)} studies"
         if several

@@ -26,7 +26,7 @@ def presets(style: str) -> None:
             "preset": name,
             "title": title,
             "default": name == study_config.DEFAULT_PRESET,
-            "accuracy": study_config.preset(name).standing()["kind"],
+            "accuracy": study_config.preset(name).accuracy_provenance()["kind"],
         }
         for name, title in study_config.presets().items()
     ]

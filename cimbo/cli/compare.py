@@ -107,7 +107,7 @@ def _subject(asked: dict[str, Any]) -> tuple[Config, Problem, list[Record]]:
         return config, config.problem, []
     with existing(asked["file"]) as study:
         return (
-            from_definition(asked["file"], study.store.definition),
+            from_definition(asked["file"], study.metadata),
             study.problem,
             study.evaluations(),
         )

@@ -61,8 +61,8 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
 
     positive("--draws", draws)
     with existing(file) as study:
-        config = from_definition(file, study.store.definition)
-        records = study.verified()
+        config = from_definition(file, study.metadata)
+        records = study.feasible_evaluations()
         if not records:
             raise BadInput(file, "holds no verified design", "search first: cimbo optimize")
         evaluator = config.evaluator()
@@ -192,7 +192,7 @@ def _workload(name: str, file: str) -> Any:
             built.workload(json_object(name, text) if text else built.largest()), name=name
         )
     with existing(file) as study:
-        evaluator = from_definition(file, study.store.definition).evaluator()
+        evaluator = from_definition(file, study.metadata).evaluator()
         return replace(evaluator.placed(find(study, name).params)[0], name=name)
 
 

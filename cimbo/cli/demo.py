@@ -53,7 +53,7 @@ def replay(which: str, file: str) -> Study:
         "recorded": RECORDED,
         "command": command_line(),
     }
-    study = Study.open(file, problem.space, problem.objectives, problem.constraints, about=about)
+    study = Study.open(file, problem.space, problem.objectives, problem.constraints, metadata=about)
     rows = list(records_table.read(_data.path(f"demo/{which}.csv"), problem.space))
     costs = evaluator.costs([candidate.params for candidate, _, _ in rows])
     for i, (candidate, metrics, told) in enumerate(rows):
@@ -64,14 +64,14 @@ def replay(which: str, file: str) -> Study:
                 name: (simulated[name], 0.0) for name in targets(problem) if name in simulated
             }
             candidate = replace(candidate, predicted={**candidate.predicted, **computed})
-        study.replay(
+        study.import_evaluation(
             candidate,
             metrics | simulated,
             seconds=float(told["seconds"]),
             reason=told["reason"] or None,
         )
         if tested is not None:
-            study.record_test(candidate.key, tested)
+            study.record_test_accuracy(candidate.key, tested)
     return study
 
 

@@ -46,7 +46,7 @@ def explain(*, key: str, picture: Path | None, which: str, file: str, style: str
     from cimbo.report import breakdown
 
     with existing(file) as study:
-        about = Explained(study, from_definition(file, study.store.definition), find(study, key))
+        about = Explained(study, from_definition(file, study.metadata), find(study, key))
         if about.config.evaluator().simulator != "cimbo":
             click.echo(
                 "note: this study's costs are another simulator's; cimbo's own chip model explains them",

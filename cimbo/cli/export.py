@@ -13,7 +13,7 @@ import click
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import as_csv, show, write
 from cimbo.cli.report import title
-from cimbo.cli.view import find, labelled, sides, standing
+from cimbo.cli.view import accuracy_provenance, find, labelled, sides
 from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
 from cimbo.storage import Record
@@ -73,10 +73,10 @@ def _print(text: str, out: Path | None) -> None:
 
 
 def _rows(study: Study) -> list[dict[str, Any]]:
-    about = standing(study)
+    about = accuracy_provenance(study)
     return [
         row | labelled(about, row["origin"])
-        for row in records_table.rows(study.evaluations(), study.tested())
+        for row in records_table.rows(study.evaluations(), study.test_accuracies())
     ]
 
 
@@ -108,7 +108,7 @@ def _optuna(study: Study, out: Path | None) -> None:
         raise BadInput("export", "an Optuna storage is no text", "name a file with -o")
     from cimbo.io import optuna_export
 
-    stored = study.store.definition.get("config") or {}
+    stored = study.metadata.get("config") or {}
     name = str(stored.get("name", "cimbo"))
     about = {"seed": study.seed, "title": title(study)}
     optuna_export.write(out, name, study.problem, study.evaluations(), about=about)
@@ -118,7 +118,7 @@ def _optuna(study: Study, out: Path | None) -> None:
 def _onnx(study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
     from cimbo.io import onnx_export
 
-    config = from_definition(study.store.path, study.store.definition)
+    config = from_definition(study.path, study.metadata)
     onnx_export.write(out, config.evaluator().accuracy, sides(study, record)["architecture"])
     return [out]
 
@@ -126,7 +126,7 @@ def _onnx(study: Study, record: Record, out: Path, *, nearest: bool) -> list[Pat
 def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
     from cimbo.io import chip_exports
 
-    evaluator = from_definition(study.store.path, study.store.definition).evaluator()
+    evaluator = from_definition(study.path, study.metadata).evaluator()
     workload, chip = evaluator.placed(record.params)
     changed = chip_exports.nearest(tool, chip) if nearest else {}
     for gene, (now, to) in changed.items():

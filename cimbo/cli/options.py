@@ -202,7 +202,7 @@ def open_or_start(
         chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
     about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "command": command_line()}
     study = Study.open(
-        file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, about=about
+        file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, metadata=about
     )
     return study, chosen
 
@@ -267,12 +267,12 @@ def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study,
             f"was started with seed {study.seed}, not {seed}",
             "leave out --seed, or name another --study",
         )
-    return study, asked or from_definition(file, study.store.definition)
+    return study, asked or from_definition(file, study.metadata)
 
 
 def _same_accuracy(file: str, asked: Config, study: Study) -> None:
     """Raises BadInput when the study's accuracies come from elsewhere: measured and modelled ones must not be mixed."""
-    stored = (study.store.definition.get("config") or {}).get("data")
+    stored = (study.metadata.get("config") or {}).get("data")
     if not isinstance(stored, dict):
         return
     before = Config(file, stored)

@@ -160,7 +160,7 @@ class _Measured:
     @classmethod
     def of(cls, file: str) -> _Measured:
         with existing(file) as study:
-            definition = study.store.definition
+            definition = study.metadata
             known = (
                 views(from_definition(file, definition).evaluator())
                 if "config" in definition

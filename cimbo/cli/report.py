@@ -10,7 +10,7 @@ import click
 
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import writable, write
-from cimbo.cli.view import standing
+from cimbo.cli.view import accuracy_provenance
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
@@ -113,9 +113,9 @@ def plot(*, file: str, out: Path, what: str, baselines: tuple[str, ...], followi
 
 def title(study: Study) -> str:
     """What the study is called in its description, marked where its evaluations were recorded elsewhere."""
-    config = study.store.definition.get("config") or {}
+    config = study.metadata.get("config") or {}
     named = str((config.get("data") or {}).get("title", "cimbo study"))
-    return f"Recorded: {named}" if "recorded" in study.store.definition else named
+    return f"Recorded: {named}" if "recorded" in study.metadata else named
 
 
 def curves(study: Study, files: Sequence[str]) -> dict[str, Sequence[float]]:
@@ -155,7 +155,7 @@ def candidates(study: Study, described: Described | None, n: int) -> list[Candid
 def _described(study: Study) -> Described | None:
     """What the study says it evaluates, and with what; None for one made in Python, whose genes may mean anything."""
     try:
-        config = from_definition(study.store.path, study.store.definition)
+        config = from_definition(study.path, study.metadata)
         return config, config.evaluator()
     except BadInput:
         return None
@@ -175,9 +175,9 @@ def _layers(
 
 def _provenance(study: Study) -> dict[str, str]:
     """What the accuracies are worth where they are not measured, the command that started the study, and the versions."""
-    versions = study.store.definition.get("versions", {})
-    found = standing(study)
+    versions = study.metadata.get("versions", {})
+    found = accuracy_provenance(study)
     about = {"accuracy": found["label"]} if found else {}
-    command = study.store.definition.get("command")
+    command = study.metadata.get("command")
     about |= {"command": str(command)} if command else {}
     return about | {"versions": ", ".join(f"{k} {v}" for k, v in versions.items())}

@@ -107,8 +107,8 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
         guidance = _guidance(study, config, evaluator, asked)
         search = config.data.get("search", {})
         click.echo(_headline(study, config, guidance, budget), err=True)
-        if config.standing()["kind"] != "measured":
-            click.echo(config.standing()["label"], err=True)
+        if config.accuracy_provenance()["kind"] != "measured":
+            click.echo(config.accuracy_provenance()["label"], err=True)
         try:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(
@@ -137,7 +137,7 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
 def _interrupted(study: Study) -> int:
     kept, command = len(study.evaluations()), click.get_current_context().obj
     click.echo(
-        f"interrupted; all {kept} evaluations are in {study.store.path}; to go on: {command}",
+        f"interrupted; all {kept} evaluations are in {study.path}; to go on: {command}",
         err=True,
     )
     return 130
@@ -209,13 +209,13 @@ def test_front(
     study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[execution.Conditions]
 ) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
-    known = study.tested()
+    known = study.test_accuracies()
     missing = [r for r in study.pareto() if r.key not in known] if evaluator.has_test() else []
     found = _afterwards(
         "on the test images", missing, _OnTest(evaluator), n_jobs=n_jobs, **conditions
     )
     for key, metrics in found:
-        study.record_test(key, metrics["accuracy_test"])
+        study.record_test_accuracy(key, metrics["accuracy_test"])
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def exact_finalists(
     """Verify FINALISTS designs, spread over the front, in the exact form of the arrays' errors; kept in the study."""
     if not images or not evaluator.has_test() or not evaluator.has_exact():
         return
-    front, known = study.pareto(), study.exact()
+    front, known = study.pareto(), study.bit_accurate_differences()
     spread = sorted({round(i) for i in np.linspace(0, len(front) - 1, FINALISTS)}) if front else []
     missing = [
         front[i] for i in spread if known.get(front[i].key, {"images": 0})["images"] < images
@@ -248,7 +248,7 @@ def exact_finalists(
     for key, metrics in _afterwards(
         how, missing, _Exactly(evaluator, images), n_jobs=n_jobs, **conditions
     ):
-        study.record_exact(key, metrics["points"], images)
+        study.record_bit_accurate(key, metrics["points"], images)
 
 
 def _afterwards(
@@ -316,7 +316,11 @@ def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked
         },
         "bundles": files,
     }
-    document |= {"accuracy": config.standing()} if config.standing()["kind"] != "measured" else {}
+    document |= (
+        {"accuracy": config.accuracy_provenance()}
+        if config.accuracy_provenance()["kind"] != "measured"
+        else {}
+    )
     rows = [
         {"objective": m, "kind": k, "chosen": "*" if k == r["kind"] else ""} | s
         for m, r in reports.items()

@@ -19,8 +19,8 @@ from cimbo.study.study import Study
 def metrics(study: Study, record: Record) -> dict[str, float]:
     """What was measured, with what was measured of the front afterwards: on test images, and in the arrays' exact form."""
     after = {
-        "accuracy_test": study.tested(),
-        "exact_form_points": {k: v["points"] for k, v in study.exact().items()},
+        "accuracy_test": study.test_accuracies(),
+        "exact_form_points": {k: v["points"] for k, v in study.bit_accurate_differences().items()},
     }
     return record.metrics | {
         name: known[record.key] for name, known in after.items() if record.key in known
@@ -36,12 +36,12 @@ def sides(study: Study, record: Record) -> dict[str, dict[str, Any]]:
     }
 
 
-def standing(study: Study) -> dict[str, Any]:
+def accuracy_provenance(study: Study) -> dict[str, Any]:
     """What the study's accuracies are worth, where they are anything else than measured; else empty."""
-    definition = study.store.definition
+    definition = study.metadata
     if "config" not in definition:
         return {}
-    found = from_definition(study.store.path, definition).standing()
+    found = from_definition(study.path, definition).accuracy_provenance()
     return found if found["kind"] != "measured" else {}
 
 
@@ -58,7 +58,7 @@ def labelled(about: Mapping[str, Any], origin: str) -> dict[str, str]:
 
 def front_rows(study: Study) -> list[dict[str, Any]]:
     """The front, a line a design."""
-    about = standing(study)
+    about = accuracy_provenance(study)
     return [
         {"key": r.key}
         | metrics(study, r)
@@ -70,7 +70,7 @@ def front_rows(study: Study) -> list[dict[str, Any]]:
 
 def front_document(study: Study) -> dict[str, Any]:
     """The front as the JSON of ``optimize`` and ``pareto``; a modelled accuracy says so, with its error and range."""
-    about = standing(study)
+    about = accuracy_provenance(study)
     front = [
         {"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about, r.origin)
         for r in study.pareto()
@@ -117,9 +117,9 @@ def show(key: str, exact: bool, file: str, style: str) -> None:
             "seconds": r.seconds,
         }
         about |= {"reason": r.reason} if r.reason else {}
-        about |= labelled(standing(study), r.origin)
+        about |= labelled(accuracy_provenance(study), r.origin)
         if exact:
-            evaluator = from_definition(file, study.store.definition).evaluator()
+            evaluator = from_definition(file, study.metadata).evaluator()
             about |= {"accuracy_exact": evaluator.on_exact_arrays(r.params)}
         document = (
             about
@@ -161,26 +161,26 @@ def status(file: str, style: str) -> None:
         space = study.problem.space
         document = {
             "study": file,
-            "preset": (study.store.definition.get("config") or {}).get("name"),
+            "preset": (study.metadata.get("config") or {}).get("name"),
             "seed": study.seed,
             "genes": len(space.choices),
             "designs": space.size,
             "evaluations": len(records),
             "accuracies_measured": study.accuracies_measured(),
             "failed": sum(r.status == "failed" for r in records),
-            "feasible": len(study.verified()),
-            "running": len(study.store.running()),
+            "feasible": len(study.feasible_evaluations()),
+            "running": len(study.running()),
             "front": len(study.pareto()),
             "hypervolume": study.hypervolume(),
             "evaluation_seconds": sum(r.seconds for r in records),
             "constraints": [
                 f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints
             ],
-            "versions": study.store.definition.get("versions", {}),
+            "versions": study.metadata.get("versions", {}),
         }
-        about = standing(study)
+        about = accuracy_provenance(study)
         document |= {"accuracy": about["label"]} if about else {}
-        recorded = study.store.definition.get("recorded")
+        recorded = study.metadata.get("recorded")
         document |= {"recorded": recorded} if recorded else {}
         emit(
             style,

@@ -40,7 +40,7 @@ def narrowed(study: Study, fixes: Sequence[str], limits: Sequence[str]) -> Study
     """The study under the asked limits, with the asked genes kept. Raises BadInput naming the option that is wrong."""
     if not fixes and not limits:
         return study
-    return study.what_if(
+    return study.with_constraints(
         [_limit(study, text) for text in limits], dict(_pin(study, text) for text in fixes)
     )
 
@@ -92,5 +92,5 @@ def _measured(study: Study) -> Iterable[str]:
     yield from (c.metric for c in study.problem.constraints)
     for record in study.evaluations():
         yield from record.metrics
-    if "config" in study.store.definition:  # evaluated by a simulator of chips
+    if "config" in study.metadata:  # evaluated by a simulator of chips
         yield from COSTS

@@ -80,10 +80,10 @@ class Config:
         """Name of the source of accuracy."""
         return str(self.data["network"].get("accuracy", self.network))
 
-    def standing(self) -> dict[str, Any]:
+    def accuracy_provenance(self) -> dict[str, Any]:
         """What the accuracies of this study are worth: measured, or modelled with which error, where and from what."""
         if self.accuracy in published.names():
-            about = published.standing(self.accuracy)
+            about = published.provenance(self.accuracy)
             error = f"± {about['error_points']:g} points ({about['error_is']})"
             label = f"accuracy is {about['kind']}, not measured: {error}; valid for {about['valid']}; from {about['source']}"
             return {**about, "label": label}

@@ -122,8 +122,8 @@ def gather(study: Study, **known: Any) -> Facts:
         "seed",
         "command",
     }  # these have places of their own
-    started_as = {k: v for k, v in study.store.definition.items() if k not in shown}
-    exact = {key: found["points"] for key, found in study.exact().items()}
+    started_as = {k: v for k, v in study.metadata.items() if k not in shown}
+    exact = {key: found["points"] for key, found in study.bit_accurate_differences().items()}
     return Facts(
         study.problem,
         study.seed,
@@ -131,7 +131,7 @@ def gather(study: Study, **known: Any) -> Facts:
         front,
         volume,
         started_as,
-        study.tested(),
+        study.test_accuracies(),
         exact,
         **known,
     )

@@ -48,7 +48,7 @@ def from_study(
     from cimbo.optimizer import transfer
 
     with Study.open(file, readonly=True) as other:
-        old, records = from_definition(file, other.store.definition), other.evaluations()
+        old, records = from_definition(file, other.metadata), other.evaluations()
         space = other.problem.space
     wanted = targets(study.problem)
     alike = (

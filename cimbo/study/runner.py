@@ -71,10 +71,10 @@ class Campaign:
     def _plan(self, n: int) -> list[Planned]:
         """Choose a batch and write it down, so that after a crash the same designs are finished first."""
         start, study = time.perf_counter(), self.study
-        study.forget_asked()
+        study.clear_pending()
         candidates, notes = self._affordable(n)
         seconds = time.perf_counter() - start
-        first = len(study.evaluations()) + len(study.store.running())
+        first = len(study.evaluations()) + len(study.running())
         plan = [
             {
                 "params": c.params,
@@ -94,9 +94,11 @@ class Campaign:
         study, guidance = self.study, self.guidance
         if guidance.accuracies is None:
             return study.propose(n, guidance)
-        known = accuracy_cache.Known.of(study.problem.space, guidance.shaping, study.relevant())
+        known = accuracy_cache.Known.of(
+            study.problem.space, guidance.shaping, study.matching_fixed()
+        )
         started = {
-            accuracy_cache.network(r.params, guidance.shaping) for r in study.store.running()
+            accuracy_cache.network(r.params, guidance.shaping) for r in study.running()
         } - known.accuracies.keys()
         left = guidance.accuracies - study.accuracies_measured() - len(started)
         if left > 0:
@@ -113,7 +115,7 @@ class Campaign:
     def _planned(self) -> list[Planned]:
         """What the last written plan still has to be evaluated and nobody else is evaluating; claimed for this process."""
         study = self.study
-        # What was planned for another question (see Study.what_if) is no answer to this one.
+        # What was planned for another question (see Study.with_constraints) is no answer to this one.
         plan = [e for e in study.store.meta("plan") or [] if e.get("question") == self._question()]
         done = {r.key for r in study.evaluations()}
         entries = [
@@ -130,7 +132,7 @@ class Campaign:
             return []
         claimed = set(
             study.store.claim(
-                [(c.key, c.params) for c, _ in entries], owner=study.owner, lease_s=LEASE_S
+                [(c.key, c.params) for c, _ in entries], owner=study.worker_id, lease_s=LEASE_S
             )
         )
         return [(c, extra) for c, extra in entries if c.key in claimed]
@@ -173,4 +175,4 @@ class Campaign:
                     )
                 )
         finally:
-            study.store.release(study.owner)
+            study.store.release(study.worker_id)

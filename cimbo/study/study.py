@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -28,6 +29,18 @@ ABSURD = (
     1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 )
 
+# Kept for one release.
+FORMER_NAMES = {
+    "exact": "bit_accurate_differences",
+    "record_exact": "record_bit_accurate",
+    "record_test": "record_test_accuracy",
+    "relevant": "matching_fixed",
+    "replay": "import_evaluation",
+    "tested": "test_accuracies",
+    "verified": "feasible_evaluations",
+    "what_if": "with_constraints",
+}
+
 
 class Study:
     """A search with a log. Open it with ``Study.open``."""
@@ -39,7 +52,7 @@ class Study:
         self._records = store.records()
         self._pending: dict[str, Candidate] = {}
         self._fits: dict[tuple[str, str], Any] = {}
-        self.owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.worker_id = f"{os.getpid()}-{secrets.token_hex(4)}"
 
     @staticmethod
     def open(
@@ -49,14 +62,15 @@ class Study:
         constraints: Iterable[Constraint] = (),
         seed: int = 0,
         *,
-        about: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         readonly: bool = False,
+        about: Mapping[str, Any] | None = None,
     ) -> Study:
         """Open the study at ``path``, or start it there; None keeps it in memory.
 
-        An existing file needs no space and objectives: they come from it, and so does the seed. ``about`` is kept with a new
-        study (the preset), besides the versions of what decides its course. Raises BadInput for a file that is no study, or is
-        another study.
+        An existing file needs no space and objectives: they come from it, and so does the seed. ``metadata``
+        is kept with a new study (its configuration), besides the versions of what decides its course; ``about`` is its
+        former name. Raises BadInput for a file that is no study, or is another study.
         """
         if space is None and objectives is None:
             if path is None:
@@ -71,7 +85,12 @@ class Study:
                 "give both, or neither for an existing file",
             )
         problem = Problem(space, tuple(objectives), tuple(constraints))
-        definition = {**problem.to_json(), "seed": seed, "versions": versions(), **(about or {})}
+        definition = {
+            **problem.to_json(),
+            "seed": seed,
+            "versions": versions(),
+            **(metadata or about or {}),
+        }
         store = Store.open(path, definition, readonly=readonly)
         return Study._of(store, problem)
 
@@ -87,7 +106,7 @@ class Study:
             store.close()
             raise
 
-    def what_if(
+    def with_constraints(
         self, limits: Iterable[Constraint] = (), fixed: Mapping[str, Any] | None = None
     ) -> Study:
         """The same log asked another question: under other bounds, with genes kept at a value. Nothing is evaluated again.
@@ -109,12 +128,26 @@ class Study:
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
+    @property
+    def path(self) -> str:
+        """Where the study lies; "study in memory" for one without a file."""
+        return self.store.path
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the study was started with: definition, seed, configuration, versions, command."""
+        return self.store.definition
+
+    def running(self) -> list[Record]:
+        """Designs that some process is evaluating now."""
+        return self.store.running()
+
     def evaluations(self) -> list[Record]:
         """Every recorded evaluation, in order."""
         self._records += self.store.records(after=self._records[-1].number if self._records else 0)
         return list(self._records)
 
-    def relevant(self) -> list[Record]:
+    def matching_fixed(self) -> list[Record]:
         """Evaluations of designs that have the fixed genes at their values, where they have them."""
         return [
             r
@@ -122,15 +155,17 @@ class Study:
             if all(r.params.get(k, v) == v for k, v in self.fixed.items())
         ]
 
-    def verified(self) -> list[Record]:
+    def feasible_evaluations(self) -> list[Record]:
         """Those of the relevant evaluations that measured every objective and keep every constraint."""
         return [
-            r for r in self.relevant() if r.status == "done" and self.problem.feasible(r.metrics)
+            r
+            for r in self.matching_fixed()
+            if r.status == "done" and self.problem.feasible(r.metrics)
         ]
 
     def pareto(self) -> list[Record]:
         """Verified, feasible and non-dominated, best first objective first."""
-        records = self.verified()
+        records = self.feasible_evaluations()
         if not records:
             return []
         scores = self.problem.scores([r.metrics for r in records])
@@ -143,30 +178,33 @@ class Study:
         reference = self.problem.reference()
         if reference is None:
             return None
-        return hypervolume(self.problem.scores([r.metrics for r in self.verified()]), reference)
+        return hypervolume(
+            self.problem.scores([r.metrics for r in self.feasible_evaluations()]), reference
+        )
 
     def forecast(self, more: int = 50) -> Forecast | None:
         """What ``more`` evaluations are expected to add to the hypervolume, see `cimbo.optimizer.convergence`."""
-        return ahead(self.problem, self.relevant(), more)
+        return ahead(self.problem, self.matching_fixed(), more)
 
-    def tested(self) -> dict[str, float]:
+    def test_accuracies(self) -> dict[str, float]:
         """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
         found: dict[str, float] = self.store.meta("accuracy_test") or {}
         return found
 
-    def record_test(self, key: str, accuracy: float) -> None:
+    def record_test_accuracy(self, key: str, accuracy: float) -> None:
         """Keep the test accuracy of one design."""
-        self.store.set_meta("accuracy_test", {**self.tested(), key: accuracy})
+        self.store.set_meta("accuracy_test", {**self.test_accuracies(), key: accuracy})
 
-    def exact(self) -> dict[str, dict[str, float]]:
+    def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
         """By key: by how many ``points`` the exact form of the arrays' errors changes the accuracy, on how many ``images``."""
         found: dict[str, dict[str, float]] = self.store.meta("accuracy_exact") or {}
         return found
 
-    def record_exact(self, key: str, points: float, images: int) -> None:
+    def record_bit_accurate(self, key: str, points: float, images: int) -> None:
         """Keep what the exact form does to one design."""
         self.store.set_meta(
-            "accuracy_exact", {**self.exact(), key: {"points": points, "images": images}}
+            "accuracy_exact",
+            {**self.bit_accurate_differences(), key: {"points": points, "images": images}},
         )
 
     def accuracies_measured(self) -> int:
@@ -217,7 +255,7 @@ class Study:
             reason=reason or ("no metrics" if metrics is None else None),
         )
 
-    def replay(
+    def import_evaluation(
         self,
         c: Candidate,
         metrics: Mapping[str, float],
@@ -238,7 +276,7 @@ class Study:
             import pandas as pd
         except ImportError:
             raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
-        return pd.DataFrame(records_table.rows(self.evaluations(), self.tested()))
+        return pd.DataFrame(records_table.rows(self.evaluations(), self.test_accuracies()))
 
     def propose(
         self, n: int, guidance: OptimizerOptions, known: accuracy_cache.Known | None = None
@@ -269,7 +307,7 @@ class Study:
         self._pending |= {c.key: c for c in proposal.candidates}
         return proposal.candidates, proposal.notes
 
-    def forget_asked(self) -> None:
+    def clear_pending(self) -> None:
         """Candidates that were asked for and never told are free to be proposed again."""
         self._pending.clear()
 
@@ -338,6 +376,17 @@ class Study:
         else:
             campaign.in_batches(batch_size, n_jobs, conditions)
         return self.pareto()
+
+    if not TYPE_CHECKING:  # what is misspelt stays an error for a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            """The method that was called ``name`` in the last release."""
+            if name not in FORMER_NAMES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            warnings.warn(
+                f"Study.{name} is now Study.{FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2
+            )
+            return getattr(self, FORMER_NAMES[name])
 
     def close(self) -> None:
         """Release what is under way and close the file."""

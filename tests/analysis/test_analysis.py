@@ -37,7 +37,7 @@ def study():
         SPACE,
         CONFIG.problem.objectives,
         CONFIG.problem.constraints,
-        about={"config": {"name": "fmnist-vit", "data": dict(CONFIG.data)}},
+        metadata={"config": {"name": "fmnist-vit", "data": dict(CONFIG.data)}},
     )
     for design in SPACE.sobol(80, 1):
         costs = EVALUATOR.costs([design])
@@ -141,7 +141,7 @@ def test_a_step_of_one_gene_costs_what_simulating_it_costs(study):
 
 
 def test_without_errors_the_front_is_certain_and_nothing_else_is_on_it(study):
-    records = study.verified()
+    records = study.feasible_evaluations()
     sure = chances(
         study.problem, records, [placed(r) for r in records], Errors(0.0, 0.0, 0.0), draws=2, seed=0
     )
@@ -151,7 +151,7 @@ def test_without_errors_the_front_is_certain_and_nothing_else_is_on_it(study):
 
 
 def test_the_larger_the_error_of_accuracy_the_less_sure_the_front(study):
-    records = study.verified()
+    records = study.feasible_evaluations()
     at = [placed(r) for r in records]
     front = {r.key for r in study.pareto()}
     sure = [
@@ -174,7 +174,7 @@ def test_the_larger_the_error_of_accuracy_the_less_sure_the_front(study):
 def test_energy_under_a_wrong_adc_is_what_the_chip_model_says_of_its_parts(study):
     from cimbo.analysis import robustness
 
-    at = [placed(r) for r in study.verified()[:10]]
+    at = [placed(r) for r in study.feasible_evaluations()[:10]]
     base, now = (robustness._simulated(at, np.ones(3), f) for f in (1.0, 1.7))
     for i, p in enumerate(at):
         adc = hardware.simulate(p.workload, p.chip)["energy_parts_uj"]["adc"]
@@ -197,7 +197,7 @@ def test_designs_that_share_an_accuracy_share_its_error():
         design = {**network_genes, **hardware.BASELINE, "planes": 1, "dram_bw": dram_bw}
         costs = EVALUATOR.costs([design])
         study.tell(design, {"accuracy": 88.0, "latency_ms": float(costs["latency_ms"][0])})
-    records = study.verified()
+    records = study.feasible_evaluations()
     sure = chances(
         Problem(space, objectives),
         records,
@@ -259,7 +259,7 @@ def file(study, tmp_path):
         SPACE,
         study.problem.objectives,
         study.problem.constraints,
-        about=study.store.definition,
+        metadata=study.metadata,
     ) as s:
         for r in study.evaluations():
             s.tell(r.params, r.metrics)
@@ -301,7 +301,7 @@ def test_costs_of_another_simulator_are_not_compared_with_ours(study, tmp_path, 
     path, problem = tmp_path / "other.db", study.problem
     config = CONFIG.with_simulator("command", {"command": ["true"]})
     about = {"config": {"name": "fmnist-vit", "data": dict(config.data)}}
-    with Study.open(path, SPACE, problem.objectives, problem.constraints, about=about) as s:
+    with Study.open(path, SPACE, problem.objectives, problem.constraints, metadata=about) as s:
         for r in study.evaluations():
             s.tell(r.params, r.metrics | {"latency_ms": 1000 * r.metrics["latency_ms"]})
     assert run(["explain", study.pareto()[0].key, "--study", str(path), "--format", "json"]) == 0
@@ -335,10 +335,12 @@ def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, word):
 def test_a_constraint_decides_who_may_be_on_a_shaken_front(study):
     """A front under a limit on latency shrinks when bandwidths may be lower."""
     tight = Constraint(
-        "latency_ms", "<=", min(r.metrics["latency_ms"] for r in study.verified()) * 1.001
+        "latency_ms",
+        "<=",
+        min(r.metrics["latency_ms"] for r in study.feasible_evaluations()) * 1.001,
     )
     problem = Problem(SPACE, study.problem.objectives, (tight,))
-    records = [r for r in study.verified() if problem.feasible(r.metrics)]
+    records = [r for r in study.feasible_evaluations() if problem.feasible(r.metrics)]
     sure = chances(
         problem, records, [placed(r) for r in records], Errors(0.5, 0.0, 0.0), draws=40, seed=0
     )

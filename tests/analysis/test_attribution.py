@@ -191,7 +191,7 @@ def test_test_accuracies_are_read_measured_when_asked_and_kept_for_every_chip_th
         for r in RECORDS:
             study.tell(r.params, r.metrics)
         key = study.evaluations()[0].key
-        study.record_test(key, 88.5)
+        study.record_test_accuracy(key, 88.5)
         shy, eager = Unseen(study, Imaged(), measure=False), Unseen(study, Imaged(), measure=True)
         for tests in (shy, eager):
             tests.load()
@@ -201,7 +201,7 @@ def test_test_accuracies_are_read_measured_when_asked_and_kept_for_every_chip_th
         other = {"depth": 1, "rows": 2, "adc_bits": 6}
         assert shy.of(other) is None
         assert eager.of(other) == 89.0
-        assert study.tested() == {key: 88.5, SPACE.key(other): 89.0}
+        assert study.test_accuracies() == {key: 88.5, SPACE.key(other): 89.0}
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------

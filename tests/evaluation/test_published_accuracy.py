@@ -40,7 +40,7 @@ def test_each_preset_has_the_published_space_and_a_baseline_inside_its_own_const
     study.problem.space.rows(
         [{**network(family).largest(), **study.baseline()}]
     )  # the baseline is a design
-    about = study.standing()
+    about = study.accuracy_provenance()
     assert about["kind"].startswith("modelled")
     assert 0 < about["error_points"] < 3
     assert all(about[k] for k in ("error_is", "valid", "source", "licence"))
@@ -111,7 +111,7 @@ def test_the_stated_error_is_the_benchmark_s(tmp_path):
         (Path(__file__).parents[2] / "benchmarks" / "ofa_accuracy.json").read_text()
     )
     worst = max(run["rmse"] for run in answer["leave_one_run_out"].values())
-    assert published.standing("ofa-mobilenetv3-imagenet")["error_points"] == pytest.approx(
+    assert published.provenance("ofa-mobilenetv3-imagenet")["error_points"] == pytest.approx(
         worst, abs=0.005
     )
 

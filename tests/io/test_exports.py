@@ -27,7 +27,7 @@ def write(path, n=N, *, model=True):
     evaluator, rng = CONFIG.evaluator(), np.random.default_rng(0)
     about = {"config": {"name": CONFIG.name, "data": dict(CONFIG.data)}}
     with Study.open(
-        path, PROBLEM.space, PROBLEM.objectives, PROBLEM.constraints, about=about
+        path, PROBLEM.space, PROBLEM.objectives, PROBLEM.constraints, metadata=about
     ) as study:
         designs = PROBLEM.space.sobol(n, 0 if model else 1)
         costs = evaluator.costs(designs)
@@ -44,7 +44,9 @@ def write(path, n=N, *, model=True):
                 else {"origin": "sobol"}
             )
             c = candidate(PROBLEM.space, design, **proposed)
-            study.replay(c, metrics, seconds=1.5, reason="it broke" if i % 17 == 3 else None)
+            study.import_evaluation(
+                c, metrics, seconds=1.5, reason="it broke" if i % 17 == 3 else None
+            )
     return path
 
 
@@ -69,7 +71,9 @@ def test_what_was_exported_replays_into_the_same_study(file, tmp_path):
     with Study.open(file, readonly=True) as study, new:
         assert run(["export", "--study", str(file), "-o", str(tmp_path / "s.csv")]) == 0
         for c, metrics, about in records_table.read(tmp_path / "s.csv", PROBLEM.space):
-            new.replay(c, metrics, seconds=float(about["seconds"]), reason=about["reason"] or None)
+            new.import_evaluation(
+                c, metrics, seconds=float(about["seconds"]), reason=about["reason"] or None
+            )
         for a, b in zip(study.evaluations(), new.evaluations(), strict=True):
             assert (a.key, a.params, a.metrics, a.status, a.origin) == (
                 b.key,
@@ -118,7 +122,7 @@ def test_optuna_reads_the_storage(file, tmp_path):
             for t in trials
             if t.values and max(t.system_attrs["constraints"]) <= 0
         }
-        assert feasible == {r.key for r in study.verified()}
+        assert feasible == {r.key for r in study.feasible_evaluations()}
         assert [d.name for d in loaded.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert (
         run(["export", "--study", str(file), "--to", "optuna", "-o", str(tmp_path / "o.db")]) == 2
@@ -475,7 +479,7 @@ def test_the_report_tells_the_next_candidates_from_what_was_verified(file, pages
     assert set(re.findall(r'<tbody id="d(\w+)"', section)) == keys
     with Study.open(file, readonly=True) as study:
         assert len(study.evaluations()) == N  # asked, but neither recorded
-        assert not study.store.running()  # nor claimed
+        assert not study.running()  # nor claimed
         assert not keys & {r.key for r in study.evaluations()}
     assert "not verified" not in lite
 

@@ -165,7 +165,7 @@ def hostile_study(path: str, name: str) -> None:
     space = SearchSpace([Choice(f"a {name}", [1, 2, 3])], [Choice(f"b {name}", ["plain", name])])
     objectives = [Objective(f"up {name}", "max", 0.0), Objective(f"down {name}", "min", 9.0)]
     about = {"versions": {name: name}, "extra": name}
-    with Study.open(path, space, objectives, about=about) as study:
+    with Study.open(path, space, objectives, metadata=about) as study:
         for i, design in enumerate(space.sobol(5, 0)):
             metrics = {o.name: 1.0 + i for o in objectives} | {name: 2.0}
             study.tell(design, metrics if i else None, reason=None if i else name)

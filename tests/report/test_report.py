@@ -65,7 +65,7 @@ def searched(n: int, m: int = 2, *, limit: float = 35.0, seed: int = 0) -> Study
         OBJECTIVES[:m],
         [Constraint("area_mm2", "<=", limit)],
         seed=7,
-        about={"preset": HOSTILE},
+        metadata={"preset": HOSTILE},
     )
     rng = np.random.default_rng(seed)
     for i, design in enumerate(SPACE.sobol(n, seed)):
@@ -82,7 +82,7 @@ def searched(n: int, m: int = 2, *, limit: float = 35.0, seed: int = 0) -> Study
             study.tell(c, None, reason=f"worker {i % 2} said {HOSTILE}")
         else:
             study.record(c, measured, status="done", reason=None, seconds=1.5)
-            study.record_test(c.key, 12.5)
+            study.record_test_accuracy(c.key, 12.5)
     return study
 
 

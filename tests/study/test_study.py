@@ -89,7 +89,7 @@ def test_asynchronous_workers_do_not_wait_for_one_another_and_propose_nothing_tw
             measure_log, 18, n_jobs=2, guidance=QUICK, asynchronous=True, listener=heard.append
         )
         records = study.evaluations()
-        assert study.store.running() == []
+        assert study.running() == []
     assert len({r.key for r in records}) == 18
     assert sorted(r.extra["position"] for r in records) == list(range(18))
     assert {r.origin for r in records[6:]} <= {"proposed", "explored", "sobol"}
@@ -112,7 +112,7 @@ def test_asynchronous_searches_stop_at_ctrl_c_and_go_on():
                 measure, 9, n_jobs=2, guidance=QUICK, asynchronous=True, listener=interrupting
             )
         assert len(study.evaluations()) == 5
-        assert study.store.running() == []
+        assert study.running() == []
         study.optimize(measure, 9, n_jobs=2, guidance=QUICK, asynchronous=True)
         assert len(study.evaluations()) == 9
         with pytest.raises(BadInput, match="on this machine"):
@@ -123,7 +123,7 @@ def test_a_study_knows_the_versions_that_it_was_made_with(tmp_path: Path):
     with opened(tmp_path / "s.db"):
         pass
     with Study.open(tmp_path / "s.db", readonly=True) as study:
-        assert study.store.definition["versions"]["numpy"] == np.__version__
+        assert study.metadata["versions"]["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(
         study.optimize(Interrupted(at), 14, batch_size=4, guidance=QUICK)
     with Study.open(tmp_path / "s.db") as study:
         assert len(study.evaluations()) == at - 1
-        assert study.store.running() == []
+        assert study.running() == []
         again = Interrupted()
         front = study.optimize(again, 14, batch_size=4, guidance=QUICK)
         assert again.calls == 14 - (at - 1)
@@ -394,7 +394,7 @@ def test_cheap_metrics_fixed_genes_and_what_is_told_to_a_listener():
     guidance = OptimizerOptions(kind="gp", initial=6)
     cheap = {"latency_ms": latency, "area_mm2": area}
     with opened() as whole:
-        study = whole.what_if(fixed={"depth": 3})
+        study = whole.with_constraints(fixed={"depth": 3})
         study.optimize(
             measure, 12, batch_size=3, cheap=cheap, guidance=guidance, listener=heard.append
         )

@@ -28,7 +28,7 @@ def best(rows: int | None, largest: float) -> dict[float, float]:
 
 
 def test_a_question_of_its_own_has_its_own_front_and_goes_on_from_the_same_log(study):
-    asked = study.what_if([Constraint("area_mm2", "<=", 20.0)], {"rows": 64})
+    asked = study.with_constraints([Constraint("area_mm2", "<=", 20.0)], {"rows": 64})
     number = len(study.evaluations())
     kept = [
         r for r in study.evaluations() if r.params["rows"] == 64 and r.metrics["area_mm2"] <= 20
@@ -51,7 +51,9 @@ def test_a_question_of_its_own_has_its_own_front_and_goes_on_from_the_same_log(s
 def test_a_question_to_which_no_measured_design_answers_is_searched_all_the_same(study):
     never = next(r for r in (64, 128, 256, 512) for c in "abc" if not _measured(study, r, c))
     cell = next(c for c in "abc" if not _measured(study, never, c))
-    asked = study.what_if([Constraint("area_mm2", "<=", 60.0)], {"rows": never, "cell": cell})
+    asked = study.with_constraints(
+        [Constraint("area_mm2", "<=", 60.0)], {"rows": never, "cell": cell}
+    )
     assert asked.pareto() == []
     assert asked.optimize(measure, 21, batch_size=5, guidance=GUIDANCE)
     assert all(
@@ -64,17 +66,23 @@ def _measured(study, rows, cell):
 
 
 def test_a_looser_bound_brings_measured_designs_back(study):
-    loose = study.what_if([Constraint("area_mm2", "<=", 1e9)])
+    loose = study.with_constraints([Constraint("area_mm2", "<=", 1e9)])
     assert loose.hypervolume() >= study.hypervolume()
-    assert len(loose.verified()) == len(study.evaluations()) >= len(study.verified())
+    assert (
+        len(loose.feasible_evaluations())
+        == len(study.evaluations())
+        >= len(study.feasible_evaluations())
+    )
     assert len(loose.problem.constraints) == 1
-    assert len(study.what_if([Constraint("accuracy", ">=", 70.0)]).problem.constraints) == 2
+    assert (
+        len(study.with_constraints([Constraint("accuracy", ">=", 70.0)]).problem.constraints) == 2
+    )
 
 
 def test_genes_that_a_design_does_not_have_exclude_nothing(study):
-    asked = study.what_if(fixed={"w3": 2})
-    assert all(r.params.get("w3", 2) == 2 for r in asked.verified())
-    assert any("w3" not in r.params for r in asked.verified())
+    asked = study.with_constraints(fixed={"w3": 2})
+    assert all(r.params.get("w3", 2) == 2 for r in asked.feasible_evaluations())
+    assert any("w3" not in r.params for r in asked.feasible_evaluations())
 
 
 def test_what_was_planned_for_another_question_is_not_evaluated(study):
@@ -84,7 +92,7 @@ def test_what_was_planned_for_another_question_is_not_evaluated(study):
     number = len(study.evaluations())
     with pytest.raises(KeyboardInterrupt):
         study.optimize(interrupted, number + 4, batch_size=4, guidance=GUIDANCE)
-    asked = study.what_if(fixed={"rows": 128, "cell": "b"})
+    asked = study.with_constraints(fixed={"rows": 128, "cell": "b"})
     asked.optimize(measure, number + 2, batch_size=4, guidance=GUIDANCE)
     assert all(
         r.params["rows"] == 128 and r.params["cell"] == "b" for r in study.evaluations()[number:]
@@ -94,4 +102,4 @@ def test_what_was_planned_for_another_question_is_not_evaluated(study):
 @pytest.mark.parametrize("fixed", [{"rows": 77}, {"colour": 1}])
 def test_genes_and_values_that_do_not_exist(study, fixed):
     with pytest.raises(BadInput):
-        study.what_if(fixed=fixed)
+        study.with_constraints(fixed=fixed)

@@ -34,7 +34,7 @@ def description(name: str) -> dict[str, Any]:
     return tomllib.loads(_data.path(f"accuracy/{name}.toml").read_text(encoding="utf-8"))
 
 
-def standing(name: str) -> dict[str, Any]:
+def provenance(name: str) -> dict[str, Any]:
     """What a modelled accuracy is worth: kind, error in points, range of validity, source, licence."""
     about = description(name)
     return {
