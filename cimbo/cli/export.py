@@ -31,7 +31,7 @@ Design = Callable[..., list[Path]]  # (study, record, out, *, nearest)
     "target",
     default="csv",
     show_default=True,
-    help="csv, json, parquet or optuna; with KEY: onnx, zigzag or accelforge.",
+    help="csv, json, parquet, optuna or study (a backup of one in use); with KEY: onnx, zigzag or accelforge.",
 )
 @click.option(
     "-o",
@@ -115,6 +115,12 @@ def _optuna(study: Study, out: Path | None) -> None:
     click.echo(f"optuna-dashboard sqlite:///{out}", err=True)
 
 
+def _backup(study: Study, out: Path | None) -> None:
+    if out is None:
+        raise BadInput("export", "a study is no text", "name a file with -o")
+    study.store.backup(out)
+
+
 def _onnx(study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:
     from cimbo.io import onnx_export
 
@@ -142,7 +148,13 @@ def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) 
         ) from None
 
 
-_TABLES: dict[str, Writer] = {"csv": _csv, "json": _json, "parquet": _parquet, "optuna": _optuna}
+_TABLES: dict[str, Writer] = {
+    "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
+    "optuna": _optuna,
+    "study": _backup,
+}
 _DESIGNS: dict[str, Design] = {
     "onnx": _onnx,
     "zigzag": partial(_chip, "zigzag"),

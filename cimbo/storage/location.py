@@ -6,29 +6,17 @@ from pathlib import Path
 
 from cimbo.errors import BadInput
 
-# SQLite's write-ahead log shares memory between processes and needs locks that work; over a network neither is certain.
-NETWORK = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "afs",
-        "ncpfs",
-        "ceph",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "pvfs2",
-        "orangefs",
-    ]
-    + ["acfs", "panfs", "wekafs", "glusterfs"]
-    + [
-        f"fuse.{name}"
-        for name in ("sshfs", "glusterfs", "ceph", "s3fs", "gcsfuse", "rclone", "mfs", "beegfs")
-    ]
-)
+# SQLite's write-ahead log shares memory between processes and needs locks that work. On these kinds of file systems both
+# are certain. A list of what is not would never be complete: new network and cloud mounts come up every year.
+# fmt: off
+LOCAL_KINDS = frozenset([
+    "apfs", "aufs", "bcachefs", "btrfs", "devtmpfs", "ecryptfs", "exfat", "ext2", "ext3", "ext4",
+    "f2fs", "fuse.ntfs-3g", "fuseblk", "hfs", "hfsplus", "iso9660", "jfs", "msdos", "nilfs2",
+    "ntfs", "ntfs3", "overlay", "ramfs", "reiserfs", "rootfs", "shiftfs", "squashfs", "tmpfs",
+    "udf", "ufs", "vfat", "xfs", "zfs",
+])
+# fmt: on
+INSIST = "CIMBO_LOCAL_FILE_SYSTEMS"  # further kinds that a user vouches for, separated by commas
 
 
 def file_system(path: Path, mounts: str) -> str:
@@ -46,22 +34,23 @@ def file_system(path: Path, mounts: str) -> str:
     return kind
 
 
-def on_network(path: Path) -> str | None:
-    """The name of the network file system that ``path`` lies on, or None. Linux only; elsewhere always None."""
+def not_local(path: Path) -> str | None:
+    """The kind of the file system that ``path`` lies on, unless it is known to be local. Linux only; elsewhere always None."""
     mountinfo = Path("/proc/self/mountinfo")
     kind = file_system(path, mountinfo.read_text(errors="replace")) if mountinfo.exists() else ""
-    return kind if kind in NETWORK else None
+    vouched = {name.strip() for name in os.environ.get(INSIST, "").split(",")}
+    return None if not kind or kind in LOCAL_KINDS | vouched else kind
 
 
 def refuse_network(path: Path) -> None:
-    """Raises BadInput when ``path`` lies on a network file system, where a crash could cost the study."""
-    kind = on_network(path)
+    """Raises BadInput unless ``path`` lies on a local file system: elsewhere a crash could cost the study."""
+    kind = not_local(path)
     if kind:
         raise BadInput(
             path,
-            f"is on a network file system ({kind}), where SQLite cannot keep a study safe",
+            f"is on a file system ({kind}) that is not known to be local, where SQLite cannot keep a study safe",
             "put it on a local disk (for instance --study /tmp/study.db, one process there, workers through "
-            "--backend dask) and copy it here when it is closed",
+            f"--backend dask) and copy it here when it is closed; or set {INSIST}={kind} if it is a disk of this machine",
         )
 
 
@@ -89,22 +78,27 @@ def _identity(pid: int) -> str:
 
 
 def dead(name: str) -> bool:
-    """Whether the process that called itself ``name`` is certainly gone: killed, ended, or from before a reboot.
+    """Whether the process that called itself ``name`` is certainly gone: killed or ended.
 
-    False when it lives and also when nobody can tell (another container, no /proc): then its lease must expire.
+    False when it lives and also when nobody can tell: it ran on another machine, before a reboot or in another container
+    (which look alike from here), or there is no /proc.
     """
-    mine = identity()
-    if not name or not mine:
-        return False
-    parts = name.split("/")
-    if len(parts) != 4 or not parts[2].isdigit():
-        return False
-    boot, namespace, pid, started = parts
-    if boot != mine.split("/")[0]:
-        return True
-    if namespace != mine.split("/")[1]:
-        return False
-    return _started(int(pid)) != started
+    started = _started_here(name)
+    return started is not None and started != name.split("/")[3]
+
+
+def alive(name: str) -> bool:
+    """Whether the process that called itself ``name`` certainly lives, on this machine and in this container."""
+    started = _started_here(name)
+    return started is not None and started == name.split("/")[3]
+
+
+def _started_here(name: str) -> str | None:
+    """When the process that now has the pid of ``name`` started ('' for none); None where that cannot be known."""
+    mine, parts = identity().split("/"), name.split("/")
+    if len(mine) != 4 or len(parts) != 4 or not parts[2].isdigit() or parts[:2] != mine[:2]:
+        return None
+    return _started(int(parts[2]))
 
 
 def _started(pid: int) -> str:

@@ -42,7 +42,7 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 # What SQLite reports (its error names, by their first two words) and what a person can do about it.
-TROUBLE = {
+SQLITE_ERRORS = {
     "SQLITE_FULL": (
         "the disk is full",
         "free some space and run the same command: nothing recorded is lost",
@@ -74,12 +74,12 @@ def one_line_errors(path: object) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise BadInput(path, *TROUBLE["SQLITE_CORRUPT"]) from error
+        raise BadInput(path, *SQLITE_ERRORS["SQLITE_CORRUPT"]) from error
     except sqlite3.DatabaseError as error:
         name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-        if name not in TROUBLE:
+        if name not in SQLITE_ERRORS:
             raise
-        what, todo = TROUBLE[name]
+        what, todo = SQLITE_ERRORS[name]
         raise BadInput(path, what, todo) from error
 
 
@@ -146,7 +146,7 @@ def create(path: Path, definition: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
-        _place(Path(name), path)
+        place(Path(name), path)
     finally:
         Path(name).unlink(missing_ok=True)
 
@@ -202,7 +202,8 @@ def check_whole(connection: sqlite3.Connection, path: object) -> None:
             raise BadInput(path, "does not have the tables of a study", "restore it from a copy")
 
 
-def _place(temporary: Path, path: Path) -> None:
+def place(temporary: Path, path: Path) -> None:
+    """Gives a finished file its name, on the disk too; a file that is there already stays as it is."""
     try:
         os.link(
             temporary, path

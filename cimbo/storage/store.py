@@ -2,26 +2,27 @@
 
 import os
 import sqlite3
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.storage import location, schema
+from cimbo.storage import leases, location, schema
+from cimbo.storage.files import OPEN_HERE, FileIdentity, StudyFiles, fold_log
+from cimbo.storage.opening import check_place, connect, create, same_study
 from cimbo.storage.values import (
     Record,
     finite_metrics,
-    first_difference,
     from_json,
     normal,
     one_line,
     to_json,
 )
 
-COMPARED = ("space", "objectives", "constraints")  # what makes two definitions the same study
 IN_MEMORY = "study in memory"
 COLUMNS = "number, key, params, metrics, status, reason, origin, seconds, extra"
 
@@ -35,14 +36,19 @@ class Store:
         self._lock = threading.RLock()
         self._process = location.identity()
         self._owners: set[str] = set()
+        self._lease_judge = leases.LeaseJudge()
+        self._heartbeat: leases.Heartbeat | None = None
         self._pid = os.getpid()
         self._in_memory = path == IN_MEMORY
-        self._log: int | None = None  # the write-ahead log, open for `_sync`
+        self._files: StudyFiles | None = None
         with schema.one_line_errors(path):
             row = connection.execute("SELECT value FROM meta WHERE name = 'definition'").fetchone()
         self.definition: dict[str, Any] = from_json(row[0], f"{path}, definition") if row else {}
         if not isinstance(self.definition, dict) or not row:
             raise BadInput(path, "holds no definition of a study", "restore it from a copy")
+        if not self._in_memory:
+            OPEN_HERE[self] = FileIdentity.of(path)
+            self._files = None if readonly else StudyFiles.of(path)
 
     @staticmethod
     def open(
@@ -64,11 +70,11 @@ class Store:
         if not readonly:
             check_place(file)
         if not file.exists():
-            _create(file, asked, readonly=readonly)
-        connection = _connect(file, readonly=readonly)
+            create(file, asked, readonly=readonly)
+        connection = connect(file, readonly=readonly)
         try:
             store = Store(connection, str(file), readonly=readonly)
-            _same_study(store.definition, asked, str(file))
+            same_study(store.definition, asked, str(file))
         except BaseException:
             connection.close()
             raise
@@ -131,18 +137,23 @@ class Store:
         return stored
 
     def claim(
-        self, items: Sequence[tuple[str, Mapping[str, Any]]], *, owner: str, lease_s: float
+        self,
+        items: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        owner: str,
+        lease_s: float = leases.LEASE_S,
     ) -> list[str]:
-        """Leases to ``owner``, for ``lease_s`` seconds, what nobody evaluated or is evaluating; returns those keys.
+        """Leases to ``owner`` what nobody evaluated or is evaluating; returns those keys.
 
-        Atomic between processes. To keep a long evaluation, claim it again: one's own lease is renewed.
+        Atomic between processes. The store renews its leases until `release` or `close`; ``lease_s`` is only what others
+        are told when they list what is running. See `cimbo.storage.leases` for when a lease ends.
         """
         now = time.time()
         lease = (owner, self._process, now + lease_s)
         rows = [(key, to_json(params, f"params of {key}"), *lease) for key, params in items]
         claimed: list[str] = []
         with self._writing(durable=False) as connection:
-            self._bury(now)
+            leases.bury(connection, self._lease_judge)
             for row in rows:
                 done = connection.execute(
                     "SELECT 1 FROM evaluation WHERE key = ?", row[:1]
@@ -158,29 +169,39 @@ class Store:
                 )
                 claimed.append(row[0])
         self._owners.add(owner)
+        if self._heartbeat is None and not self._in_memory:
+            self._heartbeat = leases.Heartbeat(self)
         return claimed
 
+    def renew(self) -> None:
+        """Tells processes elsewhere that the leases claimed through this store still hold."""
+        expires = time.time() + leases.LEASE_S
+        with self._lock:
+            if not self._owners:
+                return
+            with self._writing(durable=False) as connection:
+                connection.executemany(
+                    "UPDATE lease SET expires = ? WHERE owner = ?",
+                    [(expires, owner) for owner in sorted(self._owners)],
+                )
+
     def running(self) -> list[Record]:
-        """Candidates under a live lease: number 0; ``extra`` holds the ``owner`` and ``expires`` (Unix seconds)."""
+        """Candidates under a lease that holds: number 0; ``extra`` holds the ``owner`` and ``expires`` (Unix seconds)."""
+        rows = self._rows(
+            "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
+        )
         now = time.time()
-        query = "SELECT key, params, owner, process, expires FROM lease WHERE expires > ? ORDER BY expires, key"
-        rows = self._rows(query, now)
-        gone = {process for process in {row[3] for row in rows} if location.dead(process)}
-        return [
-            Record(
-                0,
-                key,
-                self._json(params, key),
-                {},
-                "running",
-                None,
-                "",
-                0.0,
-                {"owner": owner, "expires": expires},
-            )
-            for key, params, owner, process, expires in rows
-            if process not in gone
-        ]
+        found = []
+        for key, params, owner, process, expires in rows:
+            lease = leases.Lease(key, owner, process, expires)
+            # Of a process elsewhere its own word counts here, for this is only what people and proposals see.
+            silent = expires <= now and not location.alive(process)
+            if silent or self._lease_judge.ended(lease):
+                continue
+            extra = {"owner": owner, "expires": expires}
+            params = self._json(params, key)
+            found.append(Record(0, key, params, {}, "running", None, "", 0.0, extra))
+        return found
 
     def release(self, owner: str) -> None:
         """Ends all leases of ``owner``."""
@@ -199,24 +220,74 @@ class Store:
 
     def set_meta(self, name: str, value: Any) -> None:
         """Keeps a small JSON value under ``name``; on the disk when this returns. ``definition`` is taken."""
+        with self._writing():
+            self._write_meta(name, value)
+
+    def _write_meta(self, name: str, value: Any) -> None:
         if name == "definition":
             raise BadInput(self.path, "the definition of a study never changes", "use another name")
-        text = to_json(value, name)
-        with self._writing() as connection:
-            connection.execute("REPLACE INTO meta (name, value) VALUES (?, ?)", (name, text))
+        replace = "REPLACE INTO meta (name, value) VALUES (?, ?)"
+        self._connection.execute(replace, (name, to_json(value, name)))
+
+    def update_meta(self, name: str, change: Callable[[Any], Any]) -> Any:
+        """Replaces the value under ``name`` by what ``change`` makes of it, so that no other process's change is lost.
+
+        Args:
+            name: as for `set_meta`.
+            change: is given the JSON value (None where there is none) and returns the next one, quickly: nobody else
+                can write meanwhile.
+
+        Returns:
+            The value that is stored now.
+        """
+        with self._writing():
+            value = change(self.meta(name))
+            self._write_meta(name, value)
+        return value
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Writes all that is acknowledged to a new study file at ``path``, while others go on writing here.
+
+        Leases stay behind: nobody evaluates for the copy. Raises BadInput when ``path`` exists or cannot be written.
+        """
+        file = Path(path).expanduser().resolve()
+        check_place(file)
+        if file.exists():
+            raise BadInput(file, "exists already", "choose another name, or delete it first")
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        os.close(handle)
+        try:
+            with schema.one_line_errors(file):
+                self._copy_to(name)
+            schema.place(Path(name), file)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def _copy_to(self, target: str) -> None:
+        copy = schema.connect(target)
+        try:
+            with self._lock:
+                self._connection.backup(copy)
+            copy.execute("DELETE FROM lease")
+            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            copy.close()
 
     def close(self) -> None:
         """Releases what this object claimed and closes the file. Closing twice is fine."""
         with self._lock:
+            if self._heartbeat is not None:
+                self._heartbeat.stop()
             try:
                 for owner in sorted(self._owners):
                     self.release(owner)
             finally:
                 self._owners.clear()
                 self._connection.close()
-                if self._log is not None:
-                    os.close(self._log)
-                    self._log = None
+                OPEN_HERE.pop(self, None)
+                if self._files is not None:
+                    self._files.close()
+                    self._files = None
 
     def __enter__(self) -> "Store":
         return self
@@ -247,31 +318,14 @@ class Store:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-            if durable:
-                self._sync()
-
-    def _sync(self) -> None:
-        if self._in_memory:
-            return
-        try:
-            if self._log is None:  # it stays the same file for as long as a connection is open
-                self._log = os.open(f"{self.path}-wal", os.O_RDWR)
-            os.fsync(self._log)
-        except OSError as error:
-            raise BadInput(self.path, *schema.TROUBLE["SQLITE_IOERR"]) from error
+            if durable and self._files is not None:
+                self._files.sync()
+                fold_log(self._connection)
+                self._files.check()
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, schema.one_line_errors(self.path):
             return self._connection.execute(query, values).fetchall()
-
-    def _bury(self, now: float) -> None:
-        """Drops leases that expired and those of processes that are gone, inside the caller's transaction."""
-        processes = [
-            row[0] for row in self._connection.execute("SELECT DISTINCT process FROM lease")
-        ]
-        gone = [(name,) for name in processes if location.dead(name)]
-        self._connection.executemany("DELETE FROM lease WHERE process = ?", gone)
-        self._connection.execute("DELETE FROM lease WHERE expires <= ?", (now,))
 
     def _stored(self, key: str, status: str) -> Record | None:
         query = f"SELECT {COLUMNS} FROM evaluation WHERE key = ? AND status IN ('done', ?)"  # noqa: S608 (a constant)
@@ -288,72 +342,3 @@ class Store:
 
     def _json(self, text: str, where: str) -> Any:
         return from_json(text, f"{self.path}, {where}")
-
-
-def check_place(file: Path) -> None:
-    """Raises BadInput where no study can be written: a missing folder, a network file system, a read-only disk."""
-    if not file.parent.is_dir():
-        raise BadInput(
-            file, "its folder does not exist", "create the folder, or choose another place"
-        )
-    if file.is_dir():
-        raise BadInput(file, "is a folder", "give the path of a file")
-    location.refuse_network(file)
-    location.refuse_read_only(file)
-
-
-def _create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
-    if asked is None or readonly:
-        raise BadInput(file, "does not exist", "give the path of an existing study, or start one")
-    with schema.one_line_errors(file):
-        try:
-            schema.create(file, to_json(asked, "definition"))
-        except OSError as error:
-            todo = "free some space or choose another place"
-            raise BadInput(file, f"cannot be created ({error.strerror})", todo) from error
-
-
-def _connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
-    try:
-        schema.check_header(file)
-    except OSError as error:
-        raise BadInput(
-            file, f"cannot be read ({error.strerror})", "check the path and its permissions"
-        ) from error
-    with schema.one_line_errors(file):
-        connection = schema.connect(_address(file, readonly=readonly), uri=True)
-        try:
-            if (
-                readonly
-            ):  # where it may, SQLite opens the file as a writer does, to tidy up behind itself
-                connection.execute("PRAGMA query_only = ON")
-            else:
-                schema.migrate(connection)
-            schema.check_whole(connection, file)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
-
-
-def _address(file: Path, *, readonly: bool) -> str:
-    mode = "rw"
-    if readonly and (schema.has_log(file) or not os.access(file, os.W_OK)):
-        mode = "ro"
-    # Without a log there is nothing to share with a writer, so the file can be read even from where SQLite may not
-    # put its shared memory: a read-only folder, a network.
-    shared = os.access(file.parent, os.W_OK) and location.on_network(file) is None
-    if readonly and not shared:
-        mode = "ro" if schema.has_log(file) else "ro&immutable=1"
-    return f"{file.as_uri()}?mode={mode}"
-
-
-def _same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
-    for name in COMPARED if asked is not None else ():
-        difference = first_difference(stored.get(name), (asked or {}).get(name), name)
-        if difference:
-            raise BadInput(
-                path,
-                f"is another study: {difference}",
-                "open it without a definition, or use another file",
-            )

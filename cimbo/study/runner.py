@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cimbo.study.study import Study
 
 Planned = tuple[Candidate, dict[str, Any]]  # with what will be kept beside its evaluation
-LEASE_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -131,9 +130,7 @@ class Campaign:
         if not entries:
             return []
         claimed = set(
-            study.store.claim(
-                [(c.key, c.params) for c, _ in entries], owner=study.worker_id, lease_s=LEASE_S
-            )
+            study.store.claim([(c.key, c.params) for c, _ in entries], owner=study.worker_id)
         )
         return [(c, extra) for c, extra in entries if c.key in claimed]
 

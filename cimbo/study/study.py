@@ -193,7 +193,7 @@ class Study:
 
     def record_test_accuracy(self, key: str, accuracy: float) -> None:
         """Keep the test accuracy of one design."""
-        self.store.set_meta("accuracy_test", {**self.test_accuracies(), key: accuracy})
+        self.store.update_meta("accuracy_test", lambda known: {**(known or {}), key: accuracy})
 
     def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
         """By key: by how many ``points`` the exact form of the arrays' errors changes the accuracy, on how many ``images``."""
@@ -202,10 +202,8 @@ class Study:
 
     def record_bit_accurate(self, key: str, points: float, images: int) -> None:
         """Keep what the exact form does to one design."""
-        self.store.set_meta(
-            "accuracy_exact",
-            {**self.bit_accurate_differences(), key: {"points": points, "images": images}},
-        )
+        change = {key: {"points": points, "images": images}}
+        self.store.update_meta("accuracy_exact", lambda known: {**(known or {}), **change})
 
     def accuracies_measured(self) -> int:
         """How many networks had their accuracy measured: one measurement serves every chip for a network."""

@@ -203,14 +203,14 @@ def test_an_abandoned_batch_ends_its_workers_and_their_programs(tmp_path: Path):
 MASTER = """
     import os, signal, sys, time
     from types import SimpleNamespace
-    from cimbo import engine
+    from cimbo import execution
 
     def hang(params):
         open(sys.argv[1] + "/" + params["n"], "w").write(str(os.getpid()))
         time.sleep(1000)
 
     try:
-        list(engine.run([SimpleNamespace(key=n, params={"n": n}) for n in "ab"], hang, n_jobs=2))
+        list(execution.run([SimpleNamespace(key=n, params={"n": n}) for n in "ab"], hang, n_jobs=2))
     except KeyboardInterrupt:
         print("interrupted")
         sys.exit(130)

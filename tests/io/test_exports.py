@@ -129,6 +129,16 @@ def test_optuna_reads_the_storage(file, tmp_path):
     )
 
 
+def test_a_study_in_use_is_backed_up_as_a_study(file, tmp_path):
+    copy = tmp_path / "copy.db"
+    with Study.open(file) as study:
+        assert run(["export", "--study", str(file), "--to", "study", "-o", str(copy)]) == 0
+        with Study.open(copy) as backup:
+            assert backup.evaluations() == study.evaluations()
+    assert run(["export", "--study", str(file), "--to", "study", "-o", str(copy)]) == 2
+    assert run(["export", "--study", str(file), "--to", "study"]) == 2
+
+
 def test_a_study_goes_through_optuna_and_back(file, tmp_path):
     pytest.importorskip("optuna")
     run(["export", "--study", str(file), "--to", "optuna", "-o", str(tmp_path / "o.db")])

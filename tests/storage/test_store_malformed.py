@@ -168,7 +168,7 @@ def test_the_log_of_a_deleted_study_is_not_played_into_a_new_one(tmp_path: Path)
 READ_ONLY = """
 import os, sys
 from cimbo.errors import BadInput
-from cimbo.store import Store
+from cimbo.storage import Store
 if os.getuid() == 0:
     os.setgid(65534), os.setuid(65534)
 path, readonly = sys.argv[1], sys.argv[2] == "readonly"

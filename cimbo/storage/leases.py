@@ -1,0 +1,107 @@
+"""Who is evaluating what: leases that hold as long as their owner lives, on whichever machine and by whatever clock.
+
+A lease of a process of this machine holds while that process lives, which the kernel tells, and ends with it. Of a process
+elsewhere (another machine, another container) only its renewals can be seen: its lease ends when *we* have watched it
+for `LEASE_S` of our own steady clock and it was not renewed. So no clock that is set, fast or slow takes a
+candidate from somebody who is evaluating it.
+"""
+
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cimbo.errors import BadInput
+from cimbo.storage import location
+
+LEASE_S = 300.0  # how long a lease holds that nobody renews
+RENEWAL_S = 60.0  # how often a living owner renews its own; four may be missed
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One row of the table of leases."""
+
+    key: str
+    owner: str
+    process: str
+    expires: float
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """When, on our steady clock, a lease was first seen with this owner and expiry."""
+
+    owner: str
+    expires: float
+    since_s: float
+
+
+@dataclass
+class LeaseJudge:
+    """Decides which leases have ended, from what it has seen of them."""
+
+    sightings: dict[str, Sighting] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+
+    def ended(self, lease: Lease) -> bool:
+        """Whether ``lease`` holds no longer: its process is gone, or far away and silent for too long."""
+        if location.dead(lease.process):
+            return True
+        if location.alive(lease.process):
+            return False
+        seen = self.sightings.get(lease.key)
+        now = self.clock()
+        if seen is None or (seen.owner, seen.expires) != (lease.owner, lease.expires):
+            self.sightings[lease.key] = Sighting(lease.owner, lease.expires, now)
+            return False
+        return now - seen.since_s >= LEASE_S
+
+
+def all_leases(connection: sqlite3.Connection) -> list[Lease]:
+    """Every lease in the file, ended ones included."""
+    rows = connection.execute(
+        "SELECT key, owner, process, expires FROM lease ORDER BY expires, key"
+    )
+    return [Lease(*row) for row in rows]
+
+
+def bury(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
+    """Drops the leases that have ended, inside the caller's transaction."""
+    ended = [(lease.key,) for lease in all_leases(connection) if judge.ended(lease)]
+    connection.executemany("DELETE FROM lease WHERE key = ?", ended)
+
+
+class Renewable(Protocol):
+    """What the heartbeat needs of a store."""
+
+    def renew(self) -> None: ...
+
+
+class Heartbeat:
+    """A thread that renews a store's leases while somebody evaluates; it keeps no store alive."""
+
+    def __init__(self, store: Renewable) -> None:
+        self._stopped = threading.Event()
+        arguments = (weakref.ref(store), self._stopped)
+        threading.Thread(target=_beat, args=arguments, daemon=True, name="cimbo-leases").start()
+
+    def stop(self) -> None:
+        """Lets the thread end."""
+        self._stopped.set()
+
+
+def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None:
+    while not stopped.wait(RENEWAL_S):
+        store = reference()
+        if store is None:
+            return
+        try:
+            store.renew()
+        except (BadInput, sqlite3.Error):
+            # A full disk or a lost file: whoever records the evaluation is told. A closed store: it is over.
+            continue
+        del store

@@ -1,0 +1,92 @@
+"""How a study file is opened: where it may lie, how it is born, and whether it is the study that was asked for."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.storage import location, schema
+from cimbo.storage.files import OPEN_HERE, FileIdentity
+from cimbo.storage.values import first_difference, to_json
+
+COMPARED = ("space", "objectives", "constraints")  # what makes two definitions the same study
+
+
+def check_place(file: Path) -> None:
+    """Raises BadInput where no study can be written: a missing folder, a network file system, a read-only disk."""
+    if not file.parent.is_dir():
+        raise BadInput(
+            file, "its folder does not exist", "create the folder, or choose another place"
+        )
+    if file.is_dir():
+        raise BadInput(file, "is a folder", "give the path of a file")
+    location.refuse_network(file)
+    location.refuse_read_only(file)
+
+
+def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
+    """Starts an empty study at ``file``. Raises BadInput when none was described or none may be written."""
+    if asked is None or readonly:
+        raise BadInput(file, "does not exist", "give the path of an existing study, or start one")
+    with schema.one_line_errors(file):
+        try:
+            schema.create(file, to_json(asked, "definition"))
+        except OSError as error:
+            todo = "free some space or choose another place"
+            raise BadInput(file, f"cannot be created ({error.strerror})", todo) from error
+
+
+def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
+    """A connection to the study at ``file``, checked from the first byte to the tables. Raises BadInput when it is none."""
+    # Closing a file ends all locks that this process has on it, those of SQLite included (POSIX); so a study that is
+    # open here already is not opened and closed once more to look at its first bytes.
+    if FileIdentity.of(file) not in set(OPEN_HERE.values()):
+        _check_header(file)
+    with schema.one_line_errors(file):
+        connection = schema.connect(_address(file, readonly=readonly), uri=True)
+        try:
+            if (
+                readonly
+            ):  # where it may, SQLite opens the file as a writer does, to tidy up behind itself
+                connection.execute("PRAGMA query_only = ON")
+            else:
+                schema.migrate(connection)
+            schema.check_whole(connection, file)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_header(file: Path) -> None:
+    try:
+        schema.check_header(file)
+    except OSError as error:
+        raise BadInput(
+            file, f"cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
+
+
+def _address(file: Path, *, readonly: bool) -> str:
+    mode = "rw"
+    if readonly and (schema.has_log(file) or not os.access(file, os.W_OK)):
+        mode = "ro"
+    # Without a log there is nothing to share with a writer, so the file can be read even from where SQLite may not
+    # put its shared memory: a read-only folder, a network.
+    shared = os.access(file.parent, os.W_OK) and location.not_local(file) is None
+    if readonly and not shared:
+        mode = "ro" if schema.has_log(file) else "ro&immutable=1"
+    return f"{file.as_uri()}?mode={mode}"
+
+
+def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
+    """Raises BadInput with the first difference when the study ``stored`` in a file is not the one ``asked`` for."""
+    for name in COMPARED if asked is not None else ():
+        difference = first_difference(stored.get(name), (asked or {}).get(name), name)
+        if difference:
+            raise BadInput(
+                path,
+                f"is another study: {difference}",
+                "open it without a definition, or use another file",
+            )
