@@ -102,10 +102,22 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
 
 
 def _candidates(task: Task) -> dict[str, Fitted]:
-    """The fit of every kind that is not the plain process again; the others build on it, as it is fitted anyway."""
+    """The fit of every kind that is not the plain process again; the others build on it, as it is fitted anyway.
+
+    A kind whose linear algebra fails on these data is no candidate.
+    """
     plain = gp.fit(task)
-    others = {k: f(replace(task, gp_fit=plain)) for k, f in FIT_FUNCTIONS.items() if k != "gp"}
-    return {"gp": plain} | {k: found for k, found in others.items() if found is not plain}
+    fits = {"gp": plain}
+    for kind, fit_kind in FIT_FUNCTIONS.items():
+        if kind == "gp":
+            continue
+        try:
+            found = fit_kind(replace(task, gp_fit=plain))
+        except np.linalg.LinAlgError:
+            continue
+        if found is not plain:
+            fits[kind] = found
+    return fits
 
 
 def _allowance(kind: str, better: bool, schema: Schema) -> float:

@@ -39,8 +39,8 @@ _FORWARD_STEPS = 25
 _HYPER_ROWS = 400  # hyper-parameters are found on at most so many rows
 _DIAGONAL_JITTER = 1e-8
 _CHUNK_ROWS = 1024
-#: rows that a process is fitted to -> columns of one more linear part
-Basis = Callable[[Task], Posynomials]
+#: rows that a process is fitted to -> columns of one more linear part, or None for no such part
+Basis = Callable[[Task], Posynomials | None]
 
 
 @dataclass(frozen=True)

@@ -20,19 +20,32 @@ from predictors.schema import Array, Schema
 ENSEMBLE_SIZE = 8
 HELD_OUT_FOLDS = 5
 _MIN_FIT_ROWS = 8  # rows
+# Smallest standard deviation of log y that is fitted. The data weigh up to (MIN_RELATIVE_RESIDUAL deviation)^-2 against the
+# prior's 1; a weight beyond 1 / (double precision's 2e-16) drowns the prior in rounding, and the curvature becomes singular.
+_MIN_LOG_DEVIATION = 1e-6
 
 
 def fit(task: Task) -> Fitted:
-    """See the module. A target that is no logarithm, or of very few rows, gets the plain process."""
-    if not task.schema.log or len(task) < _MIN_FIT_ROWS:
+    """Fit a process over an ensemble of posynomials.
+
+    A target that is no logarithm, of very few rows, or constant but for rounding, gets the plain process.
+    """
+    if not task.schema.log or len(task) < _MIN_FIT_ROWS or not _varies(task):
         return task.gp_fit or gp.fit(task)
     found = gp.fit(task, basis=_members)
     assert isinstance(found.core, gp.GaussianProcess)
     return replace(found, held_out=_held_out(task, found.core.hyper))
 
 
-def _members(task: Task) -> Posynomials:
-    """Every member sees every row."""
+def _varies(task: Task) -> bool:
+    """Whether the target's deviation is more than rounding."""
+    return task.scale * float(task.y.std()) >= _MIN_LOG_DEVIATION
+
+
+def _members(task: Task) -> Posynomials | None:
+    """Fit an ensemble of which every member sees every row; None where the target, or an early part of it, is constant."""
+    if not _varies(task):
+        return None
     return posynomial.fit(
         task.schema,
         task.encoded,

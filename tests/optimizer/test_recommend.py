@@ -299,3 +299,24 @@ def test_long_logs_are_learned_from_in_part_and_the_front_is_in_it(monkeypatch):
         c.predicted["latency_ms"][0] / measure(c.params)["latency_ms"] for c in found.candidates
     ]
     assert all(0.5 < r < 2 for r in ratios)
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda d: 1e9 + d["depth"],
+        lambda d: 1e12 + d["depth"] * d["rows"],
+        lambda d: 5e9 + d["depth"] % 3,
+        lambda d: (
+            1e12 if d["rows"] == SPACE.choices[SPACE.column["rows"]].values[0] else d["depth"]
+        ),
+        lambda d: 0.0 if d["depth"] < 2 else 1e-300 * d["rows"],
+    ],
+    ids=["offset 1e9", "offset 1e12", "ns on 5 s", "one value far off", "zeros and tiny"],
+)
+def test_a_cost_that_hardly_varies_or_has_an_outlier_does_not_end_the_search(cost):
+    def of(design):
+        return measure(design) | {"latency_ms": cost(design)}
+
+    found = recommend(searching(kind="auto"), log(16, of=of), 3, seed=0)
+    assert [c.origin for c in found.candidates].count("proposed") >= 1

@@ -9,7 +9,7 @@ import pytest
 from predictors_data import designs, space, truth
 
 import predictors
-from predictors import Feature, Schema, posynomial
+from predictors import Feature, Schema, fitting, posynomial
 from predictors.posynomial import FeatureLayout
 
 LAYERS = 6
@@ -160,6 +160,41 @@ def test_a_target_that_is_no_logarithm_gets_the_plain_process() -> None:
     plain, asked = (predictors.fit(rows, y, space(), kind) for kind in ("gp", "posynomial"))
     np.testing.assert_array_equal(plain.predict(rows).mean, asked.predict(rows).mean)
     assert "posynomial" not in predictors.fit(rows, y, space()).selection_reason
+
+
+ROWS = np.arange(24)
+NEARLY_CONSTANT = {
+    "1e8 and a few": 1e8 + ROWS % 7,
+    "1e12 and a few": 1e12 + ROWS,
+    "constant": np.full(24, 3.0),
+    "last bits": 1.0 + (ROWS % 7) * 2.0**-52,
+    "constant but for one outlier": np.where(ROWS == 20, 1e9, 1e3 + 1e-7 * ROWS),
+    "constant but for an early outlier": np.where(ROWS == 1, 1e9, 1e3 + 1e-7 * ROWS),
+}
+
+
+@pytest.mark.parametrize("kind", ["auto", "posynomial"])
+@pytest.mark.parametrize("case", NEARLY_CONSTANT)
+def test_a_target_that_hardly_varies_can_be_fitted_and_told_more(case: str, kind: str) -> None:
+    rows, y = networks(24, 3)[0], NEARLY_CONSTANT[case]
+    model = predictors.fit(rows, y, SCHEMA, kind)
+    for told in (model, predictors.extend(model, rows + rows[:4], np.concatenate([y, y[:4]]))):
+        found = told.predict(rows)
+        assert np.isfinite(found.mean).all()
+        assert np.isfinite(found.std).all()
+        error = np.abs(np.log(found.mean) - np.log(y))
+        assert np.median(error) <= 1e-6 + 0.05 * np.log(y).std()
+
+
+def test_a_candidate_that_cannot_be_fitted_loses_the_selection(monkeypatch) -> None:
+    def singular(task):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setitem(fitting.FIT_FUNCTIONS, "posynomial", singular)
+    rows, y = networks(40, 7)
+    model = predictors.fit(rows, y, SCHEMA)
+    assert model.kind != "posynomial"
+    assert "posynomial" not in model.selection_reason
 
 
 def test_a_bundle_of_it_predicts_the_same_bits_and_can_be_told_more(tmp_path: Path) -> None:
