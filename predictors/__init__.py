@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from predictors.adapter import botorch_model as botorch_model
+    from predictors.botorch_models import botorch as botorch
     from predictors.bundle import bundles as bundles
     from predictors.bundle import inspect as inspect
     from predictors.bundle import load as load
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from predictors.importance import draw as draw
     from predictors.importance import importances as importances
     from predictors.importance import picture as picture
+    from predictors.kinds import SurrogateKind as SurrogateKind
+    from predictors.kinds import plugin as plugin
     from predictors.model import Model as Model
     from predictors.model import Prediction as Prediction
     from predictors.schema import Feature as Feature
@@ -41,11 +44,13 @@ if TYPE_CHECKING:
 
 _MODULE_NAMES = {
     "adapter": ("botorch_model",),
+    "botorch_models": ("botorch",),
     "bundle": ("bundles", "inspect", "load", "save"),
     "errors": ("PredictorError",),
     "extending": ("extend",),
     "fitting": ("fit",),
     "importance": ("draw", "importances", "picture"),
+    "kinds": ("SurrogateKind", "plugin"),
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),
     "sklearn_api": ("SklearnPredictor",),

@@ -16,7 +16,7 @@ from predictors.errors import PredictorError
 from predictors.model import Model
 
 
-class PredictorModel(BotorchModel):
+class PredictorModel(BotorchModel):  # type: ignore[misc]
     """Independent outputs over rows encoded by the models' common schema, ``schema.encode(X)`` (..., q, k).
 
     The posterior is jointly Gaussian in *modelled* units: those of y, or of log y for a log target. It carries no

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,15 @@ class Core(Protocol):
 
     def state(self) -> State:
         """Everything needed to build it again."""
+
+
+@runtime_checkable
+class ExtensibleCore(Protocol):
+    """A surrogate of others that takes more rows by itself."""
+
+    def extended(self, task: Task) -> Core:
+        """The same surrogate told of all rows of ``task``, of which the first are its own."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from predictors import boosted, gp, hybrid
-from predictors.core import Task
+from predictors.core import Core, ExtensibleCore, Task
 from predictors.errors import PredictorError
 from predictors.model import Model
 
@@ -44,5 +44,14 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
         np.zeros(len(target)),
         seed,
     )
-    core = _EXTEND_FUNCTIONS[model.kind](model.core, task)
-    return replace(model, core=core, metadata={**model.metadata, "rows": len(target)})
+    return replace(
+        model, core=_extended(model, task), metadata={**model.metadata, "rows": len(target)}
+    )
+
+
+def _extended(model: Model, task: Task) -> Core:
+    """The model's core told of all rows of ``task``."""
+    if isinstance(model.core, ExtensibleCore):
+        return model.core.extended(task)
+    extended: Core = _EXTEND_FUNCTIONS[model.kind](model.core, task)
+    return extended

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp, gp_posynomial, hybrid
+from predictors import gp, kinds
 from predictors.core import Fitted, Task, calibrated_std_scale
 from predictors.errors import PredictorError
 from predictors.inputs import shared
+from predictors.kinds import BUILT_IN_KINDS, SurrogateKind
 from predictors.model import Base, Model
 from predictors.schema import Array, Schema, fingerprint, infer
 
-FIT_FUNCTIONS: dict[str, Callable[[Task], Fitted]] = {
-    "gp": gp.fit,
-    "hybrid": hybrid.fit,
-    "posynomial": gp_posynomial.fit,
-    "xgboost": boosted.fit,
-}
 _ERROR_TO_REPLACE_GP = 0.97  # another kind must beat the process by 3 % to replace it
 # Held-out rows lie among the others, where a search has been. Where it goes, a sum of products over layers that share genes is
 # two to three times as close as a process of the same held-out error.
@@ -31,7 +25,7 @@ def fit(
     X: Any,
     y: Any,
     schema: Schema | None = None,
-    kind: str = "auto",
+    kind: str | SurrogateKind = "auto",
     *,
     noise: Any = None,
     seed: int = 0,
@@ -50,10 +44,7 @@ def fit(
     Raises PredictorError for an unknown kind, fewer than two rows, lengths that differ, targets that are not finite, or
     not positive with ``log``.
     """
-    if kind != "auto" and kind not in FIT_FUNCTIONS:
-        raise PredictorError(
-            "kind", f"{kind!r} is unknown", f"use auto, {', '.join(FIT_FUNCTIONS)}"
-        )
+    chosen = None if kind == "auto" else kinds.find(kind)
     target = _targets(y)
     schema = _schema(X, target, schema, log)
     if schema.log and (target <= 0).any():
@@ -66,8 +57,8 @@ def fit(
             "y", f"has {len(target)} values for {len(encoded)} rows", "pass one measurement a row"
         )
     data = _Data(schema, encoded, target, _variances(noise, target, schema.log), seed)
-    plain = _fit(data, kind, None)
-    return plain if mean is None else _with_mean(data, kind, plain, mean)
+    plain = _fit(data, chosen, None)
+    return plain if mean is None else _with_mean(data, chosen, plain, mean)
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class _Data:
         return np.log(self.y) if self.schema.log else self.y
 
 
-def _fit(data: _Data, kind: str, base: Base | None) -> Model:
+def _fit(data: _Data, kind: SurrogateKind | None, base: Base | None) -> Model:
     centred = data.modelled - (base(data.schema, data.encoded) if base is not None else 0.0)
     location, scale = float(centred.mean()), float(centred.std())
     scale = scale if scale > 1e-12 * (1.0 + abs(location)) else 1.0
@@ -91,7 +82,7 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
     task = Task(
         data.schema, data.encoded, y, data.noise_variance / scale**2, data.seed, scale=scale
     )
-    fits = _candidates(task) if kind == "auto" else {kind: FIT_FUNCTIONS[kind](task)}
+    fits = _candidates(task) if kind is None else {kind.name: kind.fit(task)}
     errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
     best = min(errors, key=lambda k: errors[k] / _allowance(k, errors[k] < scale, data.schema))
     won = fits[best]
@@ -102,22 +93,23 @@ def _fit(data: _Data, kind: str, base: Base | None) -> Model:
 
 
 def _candidates(task: Task) -> dict[str, Fitted]:
-    """The fit of every kind that is not the plain process again; the others build on it, as it is fitted anyway.
+    """The fit of every built-in kind that is not the plain process again; the others build on it.
 
-    A kind whose linear algebra fails on these data is no candidate.
+    A kind that cannot be fitted to these targets (its equations have no solution in floating point, as those of a
+    posynomial for targets that hardly vary) loses the selection.
     """
     plain = gp.fit(task)
-    fits = {"gp": plain}
-    for kind, fit_kind in FIT_FUNCTIONS.items():
-        if kind == "gp":
+    found = {"gp": plain}
+    for name, kind in BUILT_IN_KINDS.items():
+        if name == "gp":
             continue
         try:
-            found = fit_kind(replace(task, gp_fit=plain))
+            candidate = kind.fit(replace(task, gp_fit=plain))
         except np.linalg.LinAlgError:
             continue
-        if found is not plain:
-            fits[kind] = found
-    return fits
+        if candidate is not plain and np.isfinite(candidate.held_out).all():
+            found[name] = candidate
+    return found
 
 
 def _allowance(kind: str, better: bool, schema: Schema) -> float:
@@ -127,7 +119,7 @@ def _allowance(kind: str, better: bool, schema: Schema) -> float:
     return 1.0 if kind == "gp" else _ERROR_TO_REPLACE_GP
 
 
-def _with_mean(data: _Data, kind: str, plain: Model, old: Model) -> Model:
+def _with_mean(data: _Data, kind: SurrogateKind | None, plain: Model, old: Model) -> Model:
     """The better of ``plain`` and a model of what the old one leaves, by held-out error."""
     missing = [n for n in old.schema.names if n not in data.schema.names]
     if missing:
@@ -161,8 +153,10 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
     return slope, float(y.mean() - slope * x.mean())
 
 
-def _selection_reason(asked: str, best: str, errors: dict[str, float], schema: Schema) -> str:
-    if asked != "auto":
+def _selection_reason(
+    asked: SurrogateKind | None, best: str, errors: dict[str, float], schema: Schema
+) -> str:
+    if asked is not None:
         return f"{best}: asked for"
     unit = " in log units" if schema.log else f" {schema.unit}".rstrip()
     others = ", ".join(f"{k} {e:.3g}" for k, e in errors.items() if k != best)

@@ -15,7 +15,7 @@ from predictors.schema import Schema, is_frame
 _AS_IS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
 
 
-class SklearnPredictor(RegressorMixin, BaseEstimator):
+class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A predictor for Pipelines, ``cross_val_score`` and grid searches.
 
     Takes what scikit-learn takes (arrays, frames; NaN is an inactive gene) and lists of dicts. Parameters as for

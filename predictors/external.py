@@ -1,0 +1,143 @@
+"""Surrogates of other people: a function that fits, an object that predicts a mean and a deviation.
+
+All that is asked of one is ``fit(X, y)`` to an object whose ``predict(X)`` has ``mean`` and ``std``, each (n,). What a
+search needs beyond that is added here. *Noise* is the held-out error that the predicted variance leaves over. *Joint*
+distributions: predictions of two rows are taken to err alike by exp(-r^2 / 2), r their distance in units of the median
+distance of training rows; without any correlation the best of many candidates would be an outlier of independent draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from predictors.core import Fitted, State, Task, forward
+from predictors.errors import PredictorError
+from predictors.schema import Array
+
+FitFunction = Callable[[Array, Array], Any]
+_MIN_NOISE_SHARE = 0.05  # of the held-out error: what a deviation that is too large still leaves
+_MIN_VARIANCE = 1e-12
+_MAX_DISTANCE_ROWS = 300
+
+
+@dataclass(frozen=True)
+class ExternalModel:
+    """What a plug-in fitted, as a core.
+
+    Attributes:
+        name: The kind's name, for messages.
+        fit_function: Fits it to other rows.
+        fitted: What it returned for these.
+        noise: Variance of one measurement around the function.
+        lengthscale: Distance of encoded rows over which predictions err alike.
+    """
+
+    name: str
+    fit_function: FitFunction
+    fitted: Any
+    noise: float
+    lengthscale: float
+
+    def mean(self, encoded: Array) -> Array:
+        return self.mean_and_variance(encoded)[0]
+
+    def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        mean, std = predict(self.name, self.fitted, encoded)
+        return mean, std**2 + _MIN_VARIANCE
+
+    def joint(self, encoded: Array) -> tuple[Array, Array]:
+        """Mean (..., q) and covariance (..., q, q) at encoded rows (..., q, k)."""
+        shape = encoded.shape[:-1]
+        mean, std = predict(self.name, self.fitted, encoded.reshape(-1, encoded.shape[-1]))
+        std = std.reshape(shape)
+        squares = _squared_distances(encoded)
+        correlation = np.exp(-0.5 * squares / self.lengthscale**2)
+        covariance = correlation * std[..., :, None] * std[..., None, :]
+        covariance[..., range(shape[-1]), range(shape[-1])] += _MIN_VARIANCE
+        return mean.reshape(shape), covariance
+
+    def extended(self, task: Task) -> ExternalModel:
+        """The plug-in fitted to all rows of ``task``; noise and lengthscale stay."""
+        return replace(self, fitted=self.fit_function(task.encoded, task.y))
+
+    def state(self) -> State:
+        raise cannot_store(self.name)
+
+
+def cannot_store(name: str) -> PredictorError:
+    """The refusal to save a model of a kind that is not cimbo's own: its file could only be code."""
+    return PredictorError(
+        f"kind {name!r}", "cannot be stored in a bundle", "save a model of kind gp, or fit again"
+    )
+
+
+def predict(name: str, fitted: Any, encoded: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation, each (n,), of what a plug-in fitted.
+
+    Raises:
+        PredictorError: When their shapes are wrong, or a number is not finite or a deviation negative.
+    """
+    prediction = fitted.predict(encoded.copy())
+    mean = np.asarray(prediction.mean, dtype=np.float64)
+    std = np.asarray(prediction.std, dtype=np.float64)
+    expected = (len(encoded),)
+    if mean.shape != expected or std.shape != expected:
+        wrong = f"predicts shapes {mean.shape} and {std.shape}, expected {expected}"
+        raise PredictorError(f"kind {name!r}", wrong, "check it with cimbo doctor")
+    if not np.isfinite(mean).all() or not np.isfinite(std).all() or (std < 0).any():
+        wrong = "predicts numbers that are not finite, or a negative deviation"
+        raise PredictorError(f"kind {name!r}", wrong, "check it with cimbo doctor")
+    return mean, std
+
+
+def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
+    """Fit a plug-in to every row, and once a fold for its held-out error.
+
+    Raises:
+        PredictorError: When the task has noise variances, which a plug-in cannot be told, or as ``predict``.
+    """
+    if task.noise_variance.any():
+        raise PredictorError(
+            f"kind {name!r}", "cannot be told the noise of measurements", "leave noise out"
+        )
+    held_out = np.empty(len(task))
+    variance = np.empty(len(task))
+    for train, test in task.folds():
+        fold = fit_function(task.encoded[train].copy(), task.y[train].copy())
+        held_out[test], std = predict(name, fold, task.encoded[test])
+        variance[test] = std**2
+    error = float(np.mean((task.y - held_out) ** 2))
+    noise = max(error - float(variance.mean()), _MIN_NOISE_SHARE * error, 1e-6)
+    fitted = fit_function(task.encoded.copy(), task.y.copy())
+    core = ExternalModel(name, fit_function, fitted, noise, median_distance(task.encoded))
+    return Fitted(core, held_out, partial(_forward_errors, name, fit_function, task, noise))
+
+
+def _forward_errors(name: str, fit_function: FitFunction, task: Task, noise: float) -> Array:
+    """Standardised errors of later rows under fits to earlier rows alone."""
+    found = [np.zeros(0)]
+    for past, rest in forward(len(task)):
+        fitted = fit_function(task.encoded[past].copy(), task.y[past].copy())
+        mean, std = predict(name, fitted, task.encoded[rest])
+        found.append((task.y[rest] - mean) / np.sqrt(std**2 + noise))
+    return np.concatenate(found)
+
+
+def median_distance(encoded: Array) -> float:
+    """Median distance of different rows (n, k); 1 where there are none."""
+    squares = _squared_distances(encoded[:_MAX_DISTANCE_ROWS])
+    positive = squares[squares > 1e-12]
+    return float(np.sqrt(np.median(positive))) if len(positive) else 1.0
+
+
+def _squared_distances(rows: Array) -> Array:
+    """Between rows (..., n, k), as (..., n, n)."""
+    norms = (rows**2).sum(-1)
+    products = rows @ np.swapaxes(rows, -1, -2)
+    squares = norms[..., :, None] + norms[..., None, :] - 2.0 * products
+    return np.asarray(np.maximum(squares, 0.0))
