@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from operator import attrgetter
 
@@ -16,6 +16,8 @@ from cimbo.errors import BadInput
 KINDS = ("conv", "depthwise", "linear", "attention")
 _POSITIVE = ("px", "reduction", "columns", "groups", "kernel", "stride", "width")
 _COUNTS = (*_POSITIVE, "vector_ops", "inputs", "outputs", "extra_parameters")
+# What says nothing of a layer's cost on a chip.
+_DESCRIPTIONS = ("name", "weights", "weight_bits", "activation_bits")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Layer:
     the chip between inferences and is no parameter. ``inputs`` and ``outputs`` count activation elements moved;
     ``vector_ops`` the operations of the vector unit before and after the product. ``extra_parameters`` are biases and
     norms. ``kernel``, ``stride`` and ``width`` (outputs in a row of the image) describe a convolution's window.
+    ``weights`` are the trained elements that the stationary operand is made of, where they are others than its own: 0
+    when an earlier layer holds the same ones. ``weight_bits`` and ``activation_bits`` say how the network's file
+    stores both operands; 0 where nothing says so, and in any case the chip's own precision decides what it costs.
+
+    All counts are those of the whole batch (see :class:`Workload`).
 
     Raises BadInput when a size is not a positive integer, naming the layer.
     """
@@ -45,6 +52,9 @@ class Layer:
     kernel: int = 1
     stride: int = 1
     width: int = 1
+    weights: int | None = None
+    weight_bits: int = 0
+    activation_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -61,7 +71,7 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
+        """Multiply-accumulates of the whole batch."""
         return self.px * self.reduction * self.columns * self.groups
 
     @property
@@ -77,10 +87,20 @@ class Layer:
     @property
     def parameters(self) -> int:
         """Trained numbers: weights (none for attention's products), biases and norms."""
-        return (0 if self.dynamic else self.stationary) + self.extra_parameters
+        held = self.stationary if self.weights is None else self.weights
+        return (0 if self.dynamic else held) + self.extra_parameters
+
+    def batched(self, times: int) -> "Layer":
+        """The layer for ``times`` as many inferences at once: more positions meet the same weights.
+
+        The stationary operand of attention belongs to one inference, so there it is the groups that multiply.
+        """
+        more = {"groups" if self.dynamic else "px": times}
+        counts = {name: getattr(self, name) for name in (*more, "vector_ops", "inputs", "outputs")}
+        return replace(self, **{name: times * count for name, count in counts.items()})
 
 
-_shape = attrgetter(*(field.name for field in fields(Layer) if field.name != "name"))
+_shape = attrgetter(*(f.name for f in fields(Layer) if f.name not in _DESCRIPTIONS))
 COLUMNS = (
     "px",
     "reduction",
@@ -98,19 +118,50 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Workload:
-    """One network: its layers in order of execution. Raises BadInput when there is none."""
+    """One network: its layers in order of execution, for ``batch`` inferences at once.
+
+    A batch is one run of the network on so many inputs. Every count of every layer, and so ``macs`` and whatever a
+    simulator makes of them, is of the whole batch, whatever the kind of the layer: with weights the output positions
+    of all inferences follow one another, in attention each inference has groups of its own. Divide by ``batch`` for
+    one inference. Parameters do not depend on it.
+
+    Attributes:
+        name: what reports call it.
+        layers: at least one.
+        other_parameters: embeddings and the like, which are looked up and never multiplied.
+        batch: inferences that the layers count.
+        warnings: what whoever counted the layers could not be sure of, one sentence each.
+
+    Raises BadInput when there is no layer, or the batch is not positive.
+    """
 
     name: str
     layers: tuple[Layer, ...]
-    other_parameters: int = 0  # embeddings and the like, which are looked up and never multiplied
+    other_parameters: int = 0
+    batch: int = 1
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.batch < 1:
+            what = f"a batch of {self.batch}"
+            raise BadInput(f"workload {self.name}", what, "give an integer of at least 1")
         if not self.layers:
             raise BadInput(f"workload {self.name}", "has no layers", "give at least one")
 
+    def batched(self, times: int) -> "Workload":
+        """The workload of ``times`` as many inferences at once."""
+        if times == 1:
+            return self
+        layers = tuple(layer.batched(times) for layer in self.layers)
+        return replace(self, layers=layers, batch=self.batch * times)
+
+    def with_batch(self, batch: int) -> "Workload":
+        """The same layers, said to be those of ``batch`` inferences."""
+        return replace(self, batch=batch)
+
     @cached_property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference, attention's products included."""
+        """Multiply-accumulates of the whole batch, attention's products included."""
         return sum(layer.macs for layer in self.layers)
 
     @cached_property

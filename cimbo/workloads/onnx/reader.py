@@ -1,220 +1,106 @@
 """Any ONNX file as a workload: products become layers, everything else vector work of the layer before it.
 
-Needs the extra ``cimbo[onnx]``. Shapes must be static (a free batch dimension counts as 1).
+Needs the extra ``cimbo[onnx]``. Shapes are inferred from the inputs' sizes, node by node, and the values of small
+integer tensors are followed, so that what a file calculates of its shapes is known. Weights' bytes are not read.
 """
 
-import math
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections import ChainMap, Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cimbo.errors import BadInput
-from cimbo.workloads.layers import Layer, Workload, vector_work
-
-# Vector function of each operator, counted on its output elements ("pool": on its input elements).
-_VECTOR = {
-    "Relu": "relu",
-    "Clip": "relu",
-    "LeakyRelu": "relu",
-    "PRelu": "relu",
-    "Max": "relu",
-    "Min": "relu",
-    "Add": "add",
-    "Sub": "add",
-    "Sum": "add",
-    "Mul": "scale",
-    "Div": "scale",
-    "Pow": "scale",
-    "Sqrt": "scale",
-    "Neg": "scale",
-    "Abs": "scale",
-    "Reciprocal": "scale",
-    "Resize": "scale",
-    "Exp": "tanh",
-    "Log": "tanh",
-    "Elu": "tanh",
-    "Softplus": "tanh",
-    "InstanceNormalization": "layernorm",
-    "GroupNormalization": "layernorm",
-    "ArgMax": "pool",
-    "Sigmoid": "hsigmoid",
-    "HardSigmoid": "hsigmoid",
-    "HardSwish": "hswish",
-    "Erf": "gelu",
-    "Gelu": "gelu",
-    "Tanh": "tanh",
-    "Softmax": "softmax",
-    "LogSoftmax": "softmax",
-    "LayerNormalization": "layernorm",
-    "LRN": "layernorm",
-    "BatchNormalization": "requantise",
-    "MaxPool": "pool",
-    "AveragePool": "pool",
-    "GlobalAveragePool": "pool",
-    "GlobalMaxPool": "pool",
-    "ReduceMean": "pool",
-    "ReduceSum": "pool",
-    "ReduceMax": "pool",
-}
-_FREE = frozenset(
-    (
-        "Reshape",
-        "Flatten",
-        "Transpose",
-        "Identity",
-        "Dropout",
-        "Squeeze",
-        "Unsqueeze",
-        "Concat",
-        "Split",
-        "Slice",
-        "Gather",
-    )
-    + ("Shape", "Constant", "Cast", "Expand", "ConstantOfShape", "Pad", "Where", "Equal", "Range")
-    + ("QuantizeLinear", "DequantizeLinear")
-)
-Sizes = dict[str, list[int]]
+from cimbo.workloads.layers import Workload
+from cimbo.workloads.onnx.loading import InputSizes, input_sizes, is_number, load_model
+from cimbo.workloads.onnx.parameters import ParameterCount
+from cimbo.workloads.onnx.shapes import NodeInference
+from cimbo.workloads.onnx.tensors import INT32_TYPE, Tensor, bits_of, check_sizes
+from cimbo.workloads.onnx.walker import GraphWalker, Ledger, Scope
 
 
-def from_onnx(file: str | Path) -> Workload:
+def from_onnx(
+    file: str | Path, *, batch: int | None = None, sizes: Mapping[str, int] | None = None
+) -> Workload:
     """The workload of an ONNX file.
 
-    Raises BadInput when ``onnx`` is not installed, the file cannot be read, a shape is unknown, or a node has an
-    operator we do not know, naming the node.
+    A tensor is constant when nothing that it depends on is an input of the graph; what is calculated of constants
+    alone costs nothing. A constant operand of a product is a weight, on whichever side it stands and whatever it was
+    made of, and counts once. Operators that are not known count as one operation of the vector unit for each element
+    they make, and a warning of the workload lists them.
+
+    Args:
+        file: path of the file; external data are not needed.
+        batch: inferences at once: the size of the free leading dimension of the inputs (1 when None). A file whose
+            leading size is fixed at 1 is counted as often as ``batch`` says.
+        sizes: values of the other free sizes, by the name the file gives them, and of inputs that are one integer.
+
+    Returns:
+        The layers in the order of the file.
+
+    Raises:
+        BadInput: ``onnx`` is not installed, the file cannot be read, a size is free that was not given, or the size
+            of a product is unknown; the message names the size or the node.
     """
-    graph, sizes = _load(Path(file))
-    constants = {tensor.name: math.prod(tensor.dims) for tensor in graph.initializer}
-    constants |= {node.output[0]: 0 for node in graph.node if node.op_type == "Constant"}
-    layers: list[Layer] = []
-    for index, node in enumerate(graph.node):
-        where = f"{file}: node {node.name or index} ({node.op_type})"
-        if node.op_type not in _FREE and (
-            len(node.input) < 1 + (node.op_type in _LAYERS) or not node.output
-        ):
-            raise BadInput(where, "lacks an input or an output", "export the network again")
-        if node.op_type in _LAYERS:
-            layers.append(_LAYERS[node.op_type](where, node, (sizes, constants)))
-        elif node.op_type in _VECTOR:
-            _add_work(layers, _work(where, node, sizes))
-        elif node.op_type not in _FREE:
-            known = ", ".join(sorted((*_LAYERS, *_VECTOR)))
-            raise BadInput(where, "is an operator we do not know", f"replace it by one of {known}")
-    weights = sum(layer.stationary for layer in layers if not layer.dynamic)
-    if not layers:
-        raise BadInput(
-            file,
-            "holds no product of matrices",
-            "give a network with a convolution or a linear layer",
-        )
-    return Workload(Path(file).stem, tuple(layers), max(sum(constants.values()) - weights, 0))
-
-
-def _load(file: Path) -> tuple[Any, Sizes]:
-    try:
-        import onnx  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise BadInput(file, "needs the onnx package", "pip install 'cimbo[onnx]'") from None
-    try:
-        model = onnx.load(str(file), load_external_data=False)  # shapes are enough
-    except Exception as error:  # its parsers raise their own kinds
-        raise BadInput(
-            file, f"cannot be read as ONNX ({type(error).__name__})", "give a valid .onnx file"
-        ) from None
-    with suppress(Exception):  # a file that breaks a rule of its version may still carry its shapes
-        model = onnx.shape_inference.infer_shapes(model)
-    graph = model.graph
-    sizes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        # A free leading dimension is the batch; any other free one stays 0 and is refused where it matters.
-        found = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        sizes.setdefault(value.name, [found[0] or 1, *found[1:]] if found else found)
-    return graph, sizes
-
-
-def _size(where: str, sizes: Sizes, name: str) -> list[int]:
-    found = sizes.get(name)
-    if not found or min(found) <= 0:
-        raise BadInput(
-            where,
-            f"the shape of {name} is {found or 'unknown'}",
-            "export the file with static shapes",
-        )
-    return found
-
-
-def _attribute(node: Any, name: str, default: list[int]) -> list[int]:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return list(attribute.ints) or [attribute.i]
-    return default
-
-
-def _conv(where: str, node: Any, tables: tuple[Sizes, dict[str, int]]) -> Layer:
-    sizes, _ = tables
-    weight, output = _size(where, sizes, node.input[1]), _size(where, sizes, node.output[0])
-    given = _size(where, sizes, node.input[0])
-    groups, stride = _attribute(node, "group", [1])[0], _attribute(node, "strides", [1])[0]
-    if len(given) != len(weight) or given[1] != weight[1] * groups:
-        wrong = f"its weights take {weight[1] * groups} channels, and {given[1] if given[1:] else 'none'} come in"
-        raise BadInput(where, wrong, "export the network again")
-    square = (
-        len(weight) == 4 and weight[2] == weight[3]
-    )  # any other window counts as a product that reads it whole
-    px, elements = math.prod(output[2:]), math.prod(output[1:])
-    return Layer(
-        node.name or node.output[0],
-        "depthwise" if groups > 1 and weight[1] == 1 else "conv",
-        px,
-        math.prod(weight[1:]),
-        weight[0] // groups,
-        groups,
-        vector_ops=vector_work(requantise=elements),
-        inputs=math.prod(given[1:]),
-        outputs=elements,
-        kernel=weight[2] if square else 1,
-        stride=stride if square else 1,
-        width=output[-1],
+    path = Path(file)
+    model = load_model(path)
+    given = dict(sizes or {})
+    found = input_sizes(path, model.graph, batch, given)
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    parameters = ParameterCount(has_producer=bool(model.producer_name))
+    inference = NodeInference(opsets, model.ir_version or 8)
+    walker = GraphWalker(path, inference, parameters, found.named)
+    walker.walk(model.graph, _inputs(path, model.graph, found))
+    ledger = walker.ledger
+    if not ledger.layers:
+        todo = "give a network with a convolution or a linear layer"
+        raise BadInput(file, "holds no product of matrices", todo)
+    owned = sum(layer.parameters for layer in ledger.layers)
+    workload = Workload(
+        path.stem,
+        tuple(ledger.layers),
+        max(parameters.total - owned, 0),
+        batch=found.batch if found.free_batch else 1,
+        warnings=tuple(_warnings(ledger)),
     )
+    return _at_batch(workload, found, batch)
 
 
-def _product(where: str, node: Any, tables: tuple[Sizes, dict[str, int]]) -> Layer:
-    """MatMul and Gemm: a constant second operand is a weight, any other an activation (attention)."""
-    sizes, constants = tables
-    left, right = _size(where, sizes, node.input[0]), _size(where, sizes, node.input[1])
-    output = _size(where, sizes, node.output[0])
-    dynamic = node.input[1] not in constants
-    groups = math.prod(right[:-2]) if dynamic else 1
-    elements = math.prod(output)
-    return Layer(
-        node.name or node.output[0],
-        "attention" if dynamic else "linear",
-        elements // output[-1] // groups,
-        math.prod(right[-2:]) // output[-1],
-        output[-1],
-        groups,
-        dynamic=dynamic,
-        inputs=math.prod(left),
-        outputs=elements,
-        vector_ops=vector_work(requantise=elements),
-    )
+def _at_batch(workload: Workload, found: InputSizes, batch: int | None) -> Workload:
+    """A file of one fixed inference, counted for a batch; one whose fixed leading size is the batch stays."""
+    if found.free_batch or not batch:
+        return workload
+    leading = {shape[0] for shape in found.shapes.values() if shape}
+    if leading <= {1}:
+        return workload.batched(batch)
+    return workload.with_batch(batch)
 
 
-_LAYERS: dict[str, Callable[[str, Any, tuple[Sizes, dict[str, int]]], Layer]] = {
-    "Conv": _conv,
-    "Gemm": _product,
-    "MatMul": _product,
-}
+def _inputs(file: Path, graph: Any, found: InputSizes) -> Scope:
+    scope: Scope = ChainMap()
+    for value in graph.input:
+        if value.name not in found.shapes:
+            continue
+        shape, kind = found.shapes[value.name], value.type.tensor_type.elem_type
+        check_sizes(str(file), value.name, shape)
+        number = found.named.get(value.name) if is_number(value) else None
+        width = np.int32 if kind == INT32_TYPE else np.int64
+        known = None if number is None else np.full(shape or (), number, dtype=width)
+        scope[value.name] = Tensor(value.name, shape, kind, value=known, bits=bits_of(kind))
+    return scope
 
 
-def _work(where: str, node: Any, sizes: Sizes) -> int:
-    function = _VECTOR[node.op_type]
-    tensor = node.input[0] if function == "pool" else node.output[0]
-    return vector_work(**{function: math.prod(_size(where, sizes, tensor))})
+def _warnings(ledger: Ledger) -> list[str]:
+    lines = list(ledger.notes)
+    if ledger.unknown:
+        listed = _listed(ledger.unknown)
+        lines.append(f"operators not known, counted as one operation an output element: {listed}")
+    if ledger.unsized:
+        listed = _listed(ledger.unsized)
+        lines.append(f"vector work on sizes that depend on data, not counted: {listed}")
+    return lines
 
 
-def _add_work(layers: list[Layer], operations: int) -> None:
-    """Vector work follows the layer before it; what comes before the first product is preparation of the input."""
-    if layers:
-        layers[-1] = replace(layers[-1], vector_ops=layers[-1].vector_ops + operations)
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} x{count}" for name, count in sorted(counts.items()))

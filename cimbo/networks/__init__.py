@@ -1,0 +1,1 @@
+"""Old name of :mod:`cimbo.workloads`, kept for one release."""

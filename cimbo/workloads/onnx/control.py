@@ -1,0 +1,137 @@
+"""If, Loop and Scan: subgraphs that run as their conditions and counts say."""
+
+from collections import ChainMap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cimbo.errors import BadInput
+from cimbo.workloads.onnx import attributes
+from cimbo.workloads.onnx.tensors import Tensor
+
+if TYPE_CHECKING:
+    from cimbo.workloads.onnx.walker import GraphWalker, Ledger
+
+
+@dataclass(frozen=True)
+class Branching:
+    """A node with subgraphs, and where they find the tensors around them."""
+
+    where: str
+    node: Any
+    inputs: tuple[Tensor | None, ...]
+    scope: ChainMap[str, Tensor]
+
+    def graph(self, name: str) -> Any:
+        """A subgraph. Raises BadInput when the node has none of that name."""
+        found = attributes.graph(self.node, name)
+        if found is None:
+            raise BadInput(self.where, f"lacks its {name}", "export the network again")
+        return found
+
+
+def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
+    """The branch that shapes decide; of two that the data decide, the one with more products, and a note."""
+    condition = at.inputs[0] if at.inputs else None
+    branches = [at.graph("then_branch"), at.graph("else_branch")]
+    if condition is not None and condition.value is not None and condition.value.size == 1:
+        chosen = branches[0] if condition.value.ravel()[0] else branches[1]
+        return walker.walk(chosen, at.scope.new_child())
+    results = []
+    for branch in branches:
+        before = walker.fork()
+        outputs = walker.walk(branch, at.scope.new_child())
+        results.append((walker.join(before), outputs))
+    ledger, outputs = max(results, key=lambda pair: pair[0].macs)
+    ledger.notes.append(
+        f"{_short(at)} depends on data: counted is the branch with more multiplications"
+    )
+    walker.ledger.absorb(ledger)
+    return [_changing(tensor) for tensor in outputs]
+
+
+def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
+    """The body as often as the trip count says; once, and a note, where it is unknown."""
+    body = at.graph("body")
+    limit = at.inputs[0] if at.inputs else None
+    times = None if limit is None or limit.value is None else int(limit.value.ravel()[0])
+    carried = [_changing(t or Tensor("state")) for t in at.inputs[2:]]
+    step, going = Tensor("step", (), 7), Tensor("condition", (), 9)
+    ledger, outputs = _body(walker, at, body, [step, going, *carried])
+    if times is None:
+        ledger.notes.append(f"{_short(at)} runs as often as data decide: counted once")
+    elif outputs and not outputs[0].constant and outputs[0].value is None:
+        ledger.notes.append(f"{_short(at)} may end early: counted {times} times")
+    walker.ledger.absorb(ledger, 1 if times is None else max(times, 0))
+    states = outputs[1 : 1 + len(carried)]
+    final = [_merged(a, b) for a, b in zip(carried, states, strict=False)]
+    return [*final, *(_stacked(each, times, 0) for each in outputs[1 + len(carried) :])]
+
+
+def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
+    """The body once for each slice of the scanned inputs."""
+    body, scanned = at.graph("body"), attributes.integer(at.node, "num_scan_inputs", 1)
+    states = [_changing(t or Tensor("state")) for t in at.inputs[: len(at.inputs) - scanned]]
+    axes = attributes.integers(at.node, "scan_input_axes") or [0] * scanned
+    slices, times = [], None
+    for tensor, axis in zip(at.inputs[len(states) :], axes, strict=False):
+        if (
+            tensor is None
+            or tensor.shape is None
+            or not -len(tensor.shape) <= axis < len(tensor.shape)
+        ):
+            raise BadInput(at.where, "scans a tensor of unknown shape", "export with static shapes")
+        shape = list(tensor.shape)
+        times = shape.pop(axis)
+        slices.append(replace(_changing(tensor), shape=tuple(shape)))
+    if times is None:
+        raise BadInput(at.where, "scans an unknown number of steps", "set that size (--set)")
+    ledger, outputs = _body(walker, at, body, [*states, *slices])
+    walker.ledger.absorb(ledger, times)
+    made = attributes.integers(at.node, "scan_output_axes") or [0] * len(outputs)
+    final = [_merged(a, b) for a, b in zip(states, outputs, strict=False)]
+    rest = zip(outputs[len(states) :], made, strict=False)
+    return [*final, *(_stacked(each, times, axis) for each, axis in rest)]
+
+
+def _body(
+    walker: "GraphWalker", at: Branching, body: Any, given: Sequence[Tensor]
+) -> tuple["Ledger", list[Tensor]]:
+    scope = at.scope.new_child()
+    for value, tensor in zip(body.input, given, strict=False):
+        scope[value.name] = replace(tensor, name=value.name)
+    before = walker.fork()
+    outputs = walker.walk(body, scope)
+    return walker.join(before), outputs
+
+
+def _changing(tensor: Tensor) -> Tensor:
+    """A tensor whose elements another step or branch may change: its value is no longer known."""
+    return replace(tensor, constant=False, value=None, sources=frozenset())
+
+
+def _merged(first: Tensor, last: Tensor) -> Tensor:
+    """What a carried tensor is after the loop: its sizes where no step changes them."""
+    if first.shape is None or last.shape is None or len(first.shape) != len(last.shape):
+        return replace(_changing(last), shape=None)
+    pairs = zip(first.shape, last.shape, strict=True)
+    return replace(_changing(last), shape=tuple(a if a == b else None for a, b in pairs))
+
+
+def _stacked(tensor: Tensor, times: int | None, axis: int) -> Tensor:
+    if tensor.shape is None:
+        return _changing(tensor)
+    shape = list(tensor.shape)
+    shape.insert(axis % (len(shape) + 1), times)
+    return replace(_changing(tensor), shape=tuple(shape))
+
+
+def _short(at: Branching) -> str:
+    return f"{at.node.op_type} {at.node.name or at.node.output[0]}"
+
+
+RULES: dict[str, Callable[["GraphWalker", Branching], list[Tensor]]] = {
+    "If": conditional,
+    "Loop": loop,
+    "Scan": scan,
+}

@@ -1,0 +1,181 @@
+"""Opening an ONNX file: the graph without its weights' bytes, and the sizes of its inputs."""
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput
+
+# How exporters call the free size that counts inferences.
+_BATCH_NAME = re.compile(r"(?i)^(b|n|bs|batch|.*batch.*)$")
+_SIGNS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+}
+
+
+@dataclass(frozen=True)
+class InputSizes:
+    """Sizes of a graph's inputs once every free one is set.
+
+    Attributes:
+        shapes: by input; None where the input is no tensor or its rank is not given.
+        named: the value of each free size that has a name, which inner shapes may refer to.
+        batch: inferences that one run computes.
+        free_batch: whether the file left the batch free.
+    """
+
+    shapes: dict[str, tuple[int, ...] | None]
+    named: dict[str, int]
+    batch: int
+    free_batch: bool
+
+
+def load_model(file: Path) -> Any:
+    """The model of a file, local functions inlined, external data left where it is.
+
+    Raises:
+        BadInput: ``onnx`` is not installed, or the file is not readable as ONNX.
+    """
+    try:
+        import onnx  # type: ignore[import-not-found, unused-ignore]
+        from onnx import inliner
+    except ImportError:
+        raise BadInput(file, "needs the onnx package", "pip install 'cimbo[onnx]'") from None
+    if not file.is_file():
+        raise BadInput(file, "is no file", "give the path of an ONNX file")
+    try:
+        model = onnx.load(str(file), load_external_data=False, format="protobuf")
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+    except Exception as error:  # its parsers raise their own kinds
+        what = f"cannot be read as ONNX ({type(error).__name__})"
+        raise BadInput(file, what, "give a valid .onnx file") from None
+    return model
+
+
+def input_sizes(file: Path, graph: Any, batch: int | None, given: Mapping[str, int]) -> InputSizes:
+    """Set every free size of a graph's inputs.
+
+    Args:
+        file: what messages name.
+        graph: an onnx.GraphProto.
+        batch: for the free leading size; 1 when None.
+        given: sizes by the name that the file gives them.
+
+    Returns:
+        The inputs' shapes, and the batch.
+
+    Raises:
+        BadInput: a size other than the batch is free and not given, a given name is nowhere, or a batch is asked of
+            a file whose leading size is fixed at another number than 1.
+    """
+    stored = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in stored]
+    for name, size in {**given, **({} if batch is None else {"batch": batch})}.items():
+        if size < 1:
+            raise BadInput(f"{file}: {name}", f"is set to {size}", "give an integer of at least 1")
+    batch_names = _batch_names(inputs) - set(given)
+    named = dict(given) | dict.fromkeys(batch_names, batch or 1)
+    shapes = {value.name: _shape(file, value, named, batch or 1) for value in inputs}
+    _check_given(file, inputs, given)
+    free = any(
+        _is_batch(place, dim, batch_names) for value in inputs for place, dim in _dims(value)
+    )
+    if batch is not None and not free:
+        _check_fixed(file, shapes, batch)
+    return InputSizes(shapes, named, batch or 1, free)
+
+
+def _dims(value: Any) -> list[tuple[int, Any]]:
+    return list(enumerate(value.type.tensor_type.shape.dim))
+
+
+def _is_free(dim: Any) -> bool:
+    return not dim.HasField("dim_value") or dim.dim_value <= 0
+
+
+def _is_batch(place: int, dim: Any, names: set[str]) -> bool:
+    return _is_free(dim) and (dim.dim_param in names or (place == 0 and not dim.dim_param))
+
+
+def _batch_names(inputs: list[Any]) -> set[str]:
+    """The names that stand for the batch: those that say so, else that of the first free leading size."""
+    free = [(place, dim.dim_param) for v in inputs for place, dim in _dims(v) if _is_free(dim)]
+    names = {name for _, name in free if name and _BATCH_NAME.match(name)}
+    if names:
+        return {name for name in names if name.isidentifier()}
+    leading = [name for place, name in free if place == 0]
+    return set(leading[:1]) - {""}
+
+
+def _shape(file: Path, value: Any, named: Mapping[str, int], batch: int) -> tuple[int, ...] | None:
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        return None
+    sizes = []
+    for place, dim in _dims(value):
+        size = dim.dim_value
+        if _is_free(dim):
+            label = dim.dim_param or f"{value.name}[{place}]"
+            found = named.get(label, evaluate_size(label, named))
+            if found is None and not dim.dim_param and place == 0:
+                found = batch
+            if found is None:
+                what = f"the size {label} of its input {value.name} is free"
+                raise BadInput(file, what, f"set it: --set '{label}=SIZE'")
+            size = found
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def evaluate_size(text: str, named: Mapping[str, int]) -> int | None:
+    """The value of an expression of named sizes such as ``past + sequence``; None where a name is unknown."""
+    try:
+        return _evaluated(ast.parse(text, mode="eval").body, named)
+    except (SyntaxError, ValueError, KeyError, ZeroDivisionError, RecursionError, MemoryError):
+        return None
+
+
+def _evaluated(tree: ast.expr, named: Mapping[str, int]) -> int:
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, int):
+        return tree.value
+    if isinstance(tree, ast.Name):
+        return named[tree.id]
+    if isinstance(tree, ast.BinOp):
+        sign = _SIGNS[type(tree.op)]
+        return sign(_evaluated(tree.left, named), _evaluated(tree.right, named))
+    raise ValueError("no sum or product of sizes")
+
+
+def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> None:
+    free = {dim.dim_param for value in inputs for _, dim in _dims(value) if _is_free(dim)}
+    words = {word for name in free for word in re.findall(r"[A-Za-z_]\w*", name)}
+    places = {f"{v.name}[{place}]" for v in inputs for place, dim in _dims(v) if _is_free(dim)}
+    numbers = {value.name for value in inputs if is_number(value)}
+    known = sorted((free | words | places | numbers) - {""})
+    for name in given:
+        if name not in known:
+            todo = f"the free ones are {', '.join(known)}" if known else "all its sizes are fixed"
+            raise BadInput(file, f"has no free size {name}", todo)
+
+
+def is_number(value: Any) -> bool:
+    """Whether an input is a single integer, whose value ``--set`` may give."""
+    tensor = value.type.tensor_type
+    shape = [dim.dim_value for dim in tensor.shape.dim]
+    return tensor.elem_type in (6, 7) and tensor.HasField("shape") and shape in ([], [1])
+
+
+def _check_fixed(file: Path, shapes: Mapping[str, tuple[int, ...] | None], batch: int) -> None:
+    leading = {shape[0] for shape in shapes.values() if shape}
+    if not leading <= {1, batch}:
+        fixed = ", ".join(str(size) for size in sorted(leading))
+        todo = f"leave the batch out or give {fixed}; or export with a free batch"
+        raise BadInput(file, f"a batch of {batch}, but the leading size is fixed at {fixed}", todo)

@@ -1,0 +1,56 @@
+"""Counting a file's parameters, each once however often it is used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cimbo.workloads.onnx.tensors import INDEX_TYPES
+
+
+@dataclass
+class ParameterCount:
+    """Stored tensors, and who uses them first.
+
+    Exporters store shapes and indices among the weights. They are no parameters of a network, so integers of those
+    types and lone numbers count only where a product or a bias reads them. A file that names no producer was written
+    by hand: there all that it stores as an initializer counts.
+
+    Args:
+        has_producer: whether the file says what wrote it.
+    """
+
+    has_producer: bool
+    _sizes: dict[str, int] = field(default_factory=dict)
+    _counted: set[str] = field(default_factory=set)
+    _claimed: set[str] = field(default_factory=set)
+
+    def store(self, source: str, size: int, element_type: int, *, is_number: bool = False) -> None:
+        """An initializer of ``size`` elements."""
+        self._sizes[source] = size
+        if not self.has_producer or not (element_type in INDEX_TYPES or is_number):
+            self._counted.add(source)
+
+    def made(self, source: str, size: int) -> None:
+        """A constant that a node makes or packs; it counts where a product reads it."""
+        self._sizes[source] = size
+
+    def discard(self, sources: Iterable[str]) -> None:
+        """What is no parameter: a scale, a running statistic."""
+        self._counted -= set(sources)
+        self._claimed -= set(sources)
+        for source in sources:
+            self._sizes[source] = 0
+
+    def claim(self, sources: Iterable[str]) -> int:
+        """Elements of those that nothing claimed before; the caller owns them from now on."""
+        found = set(sources) - self._claimed
+        self._claimed |= found
+        return sum(self._sizes[source] for source in found)
+
+    def claim_counted(self, sources: Iterable[str]) -> int:
+        """As ``claim``, of those alone that count anyway."""
+        return self.claim(set(sources) & self._counted)
+
+    @property
+    def total(self) -> int:
+        """All that counts."""
+        return sum(self._sizes[source] for source in self._counted | self._claimed)

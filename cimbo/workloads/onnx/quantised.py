@@ -1,0 +1,80 @@
+"""What quantisation leaves in a file: scales and zero points, which are no parameters, and the bits of stored tensors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cimbo.workloads.onnx.tensors import Made, Tensor, bits_of
+from cimbo.workloads.onnx.vector import SAME_ELEMENTS
+
+# Inputs that hold scales, zero points and tables of groups, by operator.
+_SCALES: dict[str, tuple[int, ...]] = {
+    "ConvInteger": (2, 3),
+    "DequantizeLinear": (1, 2),
+    "DynamicQuantizeLSTM": (8, 9, 10, 11),
+    "DynamicQuantizeMatMul": (2, 3),
+    "GatherBlockQuantized": (2, 3),
+    "MatMulBnb4": (2,),
+    "MatMulInteger": (2, 3),
+    "MatMulIntegerToFloat": (2, 3, 4, 5),
+    "MatMulNBits": (2, 3, 4),
+    "QAttention": (3, 4, 6, 7),
+    "QGemm": (1, 2, 4, 5, 7, 8),
+    "QLinearAdd": (1, 2, 4, 5, 6, 7),
+    "QLinearConv": (1, 2, 4, 5, 6, 7),
+    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
+    "QLinearMul": (1, 2, 4, 5, 6, 7),
+    "QuantizeLinear": (1, 2),
+}
+_PACKED_SCALES = ("QLinearConcat",)
+_INTEGER_PRODUCTS = frozenset({"ConvInteger", "MatMulInteger"})
+# One input of these is moved or scaled as it is; a weight stays as many bits wide as it was stored.
+_STATISTICS = {"BatchNormalization": (3, 4)}
+
+
+def not_parameters(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
+    """Numbers of the inputs that are stored but not trained: scales, zero points, running statistics."""
+    name = node.op_type
+    found = {*_SCALES.get(name, ()), *_STATISTICS.get(name, ())}
+    if name.startswith("QLinear") and name not in _SCALES:
+        found |= {1, 2, 3, 4}
+    if name in _PACKED_SCALES:
+        found = {0, 1} | {index for index in range(2, len(inputs)) if index % 3 != 2}
+    if name == "Mul" and any(tensor is not None and tensor.is_scale for tensor in inputs):
+        found = set(range(len(inputs)))
+    return found
+
+
+def rescales(node: Any, inputs: Sequence[Tensor | None]) -> bool:
+    """Whether a product only brings an integer sum, or a scale found while running, to its unit.
+
+    That work is part of the requantisation counted with each product.
+    """
+    given = [tensor for tensor in inputs if tensor is not None]
+    return node.op_type == "Mul" and any(each.integer_sum or each.is_scale for each in given)
+
+
+def stored_bits(node: Any, inputs: Sequence[Tensor | None], made: Made) -> int:
+    """Bits of an output's elements as they are stored: those before dequantisation, where that is what it does."""
+    first = inputs[0] if inputs else None
+    if first is not None and first.bits:
+        if node.op_type == "DequantizeLinear" or node.op_type in SAME_ELEMENTS:
+            return first.bits
+        if first.constant and first.sources and node.op_type in ("Cast", "Mul", "Sub"):
+            return first.bits
+    return bits_of(made.element_type)
+
+
+def is_integer_sum(node: Any, inputs: Sequence[Tensor | None]) -> bool:
+    """Whether a node leaves an accumulator that still has to be scaled."""
+    first = inputs[0] if inputs else None
+    cast = node.op_type == "Cast" and first is not None and first.integer_sum
+    return cast or node.op_type in _INTEGER_PRODUCTS
+
+
+def is_running_scale(node: Any, inputs: Sequence[Tensor | None], output: int) -> bool:
+    """Whether an output is a scale that is found while running."""
+    if node.op_type == "DynamicQuantizeLinear":
+        return output == 1
+    given = [tensor for tensor in inputs if tensor is not None]
+    sums = any(each.integer_sum for each in given)
+    return node.op_type == "Mul" and not sums and any(each.is_scale for each in given)

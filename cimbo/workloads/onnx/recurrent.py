@@ -1,0 +1,62 @@
+"""LSTM, GRU and RNN: products with the inputs' weights and with the recurrent ones, at every step."""
+
+from functools import partial
+
+from cimbo.workloads.onnx.products import Operation, Product, Rule, present
+from cimbo.workloads.onnx.tensors import Tensor
+
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def recurrent_layer(op: Operation, gates: int, *, stored_turned: bool = False) -> list[Product]:
+    """One layer of any number of directions, each with weights of its own.
+
+    Inputs as in the schema: (steps, batch, inputs), or (batch, steps, inputs) at layout 1; weights (directions,
+    gates x hidden, inputs); recurrent weights (directions, gates x hidden, hidden); biases. ``stored_turned``: the
+    weights' last two sizes are exchanged (DynamicQuantizeLSTM).
+    """
+    steps, batch, width = op.shape(0, 3)
+    directions, columns, inputs = _turned(op.shape(1, 3), stored_turned)
+    hidden = _turned(op.shape(2, 3), stored_turned)[2]
+    if inputs != width or columns != gates * hidden:
+        raise op.wrong(f"weights {list(op.shape(1))} do not take {width} inputs to {hidden} units")
+    vectors = steps * batch
+    produced = directions * vectors * columns
+    moving = op.input(0)
+    state = Tensor("state", (directions, vectors, hidden), bits=moving.bits)
+    of_inputs = Product(
+        "linear",
+        directions,
+        vectors,
+        inputs,
+        columns,
+        moving,
+        op.input(1),
+        produced,
+        present(op.optional(3)),
+        suffix=".input",
+    )
+    of_state = Product(
+        "linear",
+        directions,
+        vectors,
+        hidden,
+        columns,
+        state,
+        op.input(2),
+        produced,
+        present(op.optional(7)) if gates == 4 else (),
+        suffix=".recurrent",
+    )
+    return [of_inputs, of_state]
+
+
+def _turned(shape: tuple[int, ...], swapped: bool) -> tuple[int, ...]:
+    return (shape[0], shape[2], shape[1]) if swapped else shape
+
+
+RECURRENT: dict[str, Rule] = {
+    "DynamicQuantizeLSTM": partial(recurrent_layer, gates=4, stored_turned=True)
+}
+for _name, _gates in _GATES.items():
+    RECURRENT[_name] = partial(recurrent_layer, gates=_gates)

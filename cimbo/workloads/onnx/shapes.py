@@ -1,0 +1,157 @@
+"""Shapes and small values of what one node makes, from those of what it takes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.workloads.onnx.contrib_shapes import CONTRIB_SHAPES
+from cimbo.workloads.onnx.tensors import INTEGER_TYPES, Made, Tensor, is_small, names
+
+MOST_EVALUATED = 4096  # elements of a tensor whose values are followed
+MOST_FLOATS = 64  # of one of floats, which only scales of Resize and the like need
+# Operators on shapes and indices whose values are followed; none is a network's own arithmetic on large tensors.
+EVALUATED = names(
+    "Abs Add And ArgMax Cast CastLike Ceil Clip Concat ConstantOfShape CumSum Div Equal Expand Flatten Floor Gather "
+    "GatherElements GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg NonZero Not OneHot "
+    "Or Pow Range Reciprocal ReduceMax ReduceMin ReduceProd ReduceSum Reshape Round ScatterElements ScatterND Sign "
+    "Slice Split Sqrt Squeeze Sub Sum Tile TopK Transpose Trilu Unsqueeze Where Xor"
+)
+_VALUE_FREE = frozenset({"Shape", "Size"})
+
+
+class NodeInference:
+    """Infers what single nodes make.
+
+    Args:
+        opsets: version by domain, as the model imports them.
+        ir_version: of the model.
+    """
+
+    def __init__(self, opsets: Mapping[str, int], ir_version: int) -> None:
+        import onnx
+
+        self._onnx = onnx
+        self._opsets = dict(opsets)
+        self._ir_version = ir_version
+        make = onnx.helper.make_opsetid
+        self._imports = [make(domain, version) for domain, version in opsets.items()]
+
+    def made(self, node: Any, inputs: Sequence[Tensor | None]) -> list[Made] | None:
+        """What each output of ``node`` is, from its inputs; None where the operator is unknown or misused."""
+        if node.op_type in _VALUE_FREE and node.domain in ("", "ai.onnx"):
+            found = self._of_shape(node, inputs[0])
+            if found is not None:
+                return [found]
+        rule = CONTRIB_SHAPES.get(node.op_type)
+        if rule is not None and not self._has_schema(node):
+            return self._by_rule(rule, node, inputs)
+        made = self._by_schema(node, inputs)
+        if made is None or node.op_type not in EVALUATED:
+            return made
+        return self._with_values(node, inputs, made)
+
+    def _has_schema(self, node: Any) -> bool:
+        return self._schema(node) is not None
+
+    def _schema(self, node: Any) -> Any:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        version = self._opsets.get(domain, self._opsets.get(node.domain, 1))
+        try:
+            return self._onnx.defs.get_schema(node.op_type, version, domain)
+        except Exception:  # its own kind, when there is none of that name
+            return None
+
+    def _by_rule(
+        self, rule: Callable[..., list[Made]], node: Any, inputs: Sequence[Tensor | None]
+    ) -> list[Made] | None:
+        try:
+            return rule(node, inputs)
+        except (
+            TypeError,
+            ValueError,
+            IndexError,
+            AttributeError,
+        ):  # a shape that it needs is unknown
+            return None
+
+    def _by_schema(self, node: Any, inputs: Sequence[Tensor | None]) -> list[Made] | None:
+        schema = self._schema(node)
+        if schema is None:
+            return None
+        types, data = {}, {}
+        for name, tensor in zip(node.input, inputs, strict=True):
+            if tensor is None or not tensor.element_type:
+                continue
+            types[name] = self._type(tensor)
+            if tensor.value is not None:
+                data[name] = self._onnx.numpy_helper.from_array(tensor.value)
+        try:
+            found = self._onnx.shape_inference.infer_node_outputs(
+                schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
+            )
+        except Exception:  # what it finds wrong with the node
+            return None
+        return [_read(found.get(name)) for name in node.output]
+
+    def _type(self, tensor: Tensor) -> Any:
+        sizes = None if tensor.shape is None else list(tensor.shape)
+        return self._onnx.helper.make_tensor_type_proto(tensor.element_type, sizes)
+
+    def _of_shape(self, node: Any, tensor: Tensor | None) -> Made | None:
+        if tensor is None or tensor.known_shape is None:
+            return None
+        sizes = list(tensor.known_shape)
+        if node.op_type == "Size":
+            return Made((), 7, np.array(tensor.elements, dtype=np.int64))
+        bounds = {each.name: each.i for each in node.attribute}
+        part = sizes[bounds.get("start", 0) : bounds.get("end", len(sizes))]
+        return Made((len(part),), 7, np.array(part, dtype=np.int64))
+
+    def _with_values(
+        self, node: Any, inputs: Sequence[Tensor | None], made: list[Made]
+    ) -> list[Made]:
+        """``made`` with values, where all that the node reads is known and what it makes is small."""
+        given = [tensor for tensor in inputs if tensor is not None]
+        if not given or any(tensor.value is None for tensor in given):
+            return made
+        shapes = [tuple(s for s in m.shape if s is not None) for m in made if m.shape is not None]
+        known = all(is_small(shape, MOST_EVALUATED) for shape in shapes)
+        bounded = node.op_type == "NonZero" or all(
+            m.shape is not None and None not in m.shape for m in made
+        )
+        if not known or not bounded:
+            return made
+        values = self._evaluated(node, given)
+        if values is None or len(values) != len(made):
+            return made
+        kept = []
+        for each, value in zip(made, values, strict=True):
+            most = MOST_EVALUATED if each.element_type in INTEGER_TYPES else MOST_FLOATS
+            kept.append(Made(value.shape, each.element_type, value if value.size <= most else None))
+        return kept
+
+    def _evaluated(self, node: Any, given: Sequence[Tensor]) -> list[NDArray] | None:
+        from onnx.reference import ReferenceEvaluator
+
+        names = [name for name in node.input if name]
+        feed = {name: tensor.value for name, tensor in zip(names, given, strict=True)}
+        try:
+            with np.errstate(all="ignore"):
+                values = ReferenceEvaluator(node, opsets=self._opsets).run(None, feed)
+        except Exception:  # whatever an impossible value makes of it: then its value is unknown
+            return None
+        arrays = [np.asarray(value) for value in values]
+        return arrays if all(value.dtype.kind in "biuf" for value in arrays) else None
+
+
+def _read(found: Any) -> Made:
+    """What an onnx.TypeProto says."""
+    if found is None or not found.HasField("tensor_type"):
+        return Made(None, 0)
+    tensor = found.tensor_type
+    if not tensor.HasField("shape"):
+        return Made(None, tensor.elem_type)
+    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    return Made(tuple(sizes), tensor.elem_type)

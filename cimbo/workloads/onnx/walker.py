@@ -1,0 +1,302 @@
+"""A graph's nodes in order: each one's tensors, and its cost."""
+
+from collections import ChainMap, Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.workloads.layers import Layer, vector_work
+from cimbo.workloads.onnx import control, stored
+from cimbo.workloads.onnx.attention import ATTENTION
+from cimbo.workloads.onnx.loading import evaluate_size
+from cimbo.workloads.onnx.parameters import ParameterCount
+from cimbo.workloads.onnx.products import MATRIX_PRODUCTS, Operation, Product, check_product
+from cimbo.workloads.onnx.quantised import (
+    is_integer_sum,
+    is_running_scale,
+    not_parameters,
+    rescales,
+    stored_bits,
+)
+from cimbo.workloads.onnx.recurrent import RECURRENT
+from cimbo.workloads.onnx.shapes import NodeInference
+from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes
+from cimbo.workloads.onnx.vector import VIEWS, is_known, work_of
+
+PRODUCTS = MATRIX_PRODUCTS | ATTENTION | RECURRENT
+Scope = ChainMap[str, Tensor]
+
+
+@dataclass
+class Ledger:
+    """Layers found so far, and what was found that the user should know.
+
+    ``before`` is vector work that comes before the first layer.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    before: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
+    unsized: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def add_work(self, operations: int, parameters: int = 0) -> None:
+        """Vector work follows the layer before it."""
+        if not self.layers:
+            self.before += operations
+            return
+        last = self.layers[-1]
+        self.layers[-1] = replace(
+            last,
+            vector_ops=last.vector_ops + operations,
+            extra_parameters=last.extra_parameters + parameters,
+        )
+
+    def absorb(self, other: "Ledger", times: int = 1) -> None:
+        """Add what a subgraph costs when it runs ``times`` times."""
+        if times:
+            self.add_work(other.before * times)
+            self.layers += [layer.batched(times) for layer in other.layers]
+        self.unknown += other.unknown
+        self.unsized += other.unsized
+        self.notes += other.notes
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of its layers."""
+        return sum(layer.macs for layer in self.layers)
+
+
+class GraphWalker:
+    """Walks a graph and its subgraphs.
+
+    Args:
+        file: what messages name, and beside which external data lie.
+        inference: of single nodes.
+        parameters: where stored tensors are counted.
+        named: values of the free sizes, for shapes that the file states in their terms.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        inference: NodeInference,
+        parameters: ParameterCount,
+        named: Mapping[str, int],
+    ) -> None:
+        self.file = file
+        self.parameters = parameters
+        self.ledger = Ledger()
+        self._inference = inference
+        self._named = named
+        self._graphs = 0
+
+    def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
+        """Count a graph whose inputs are in ``scope``; what else it makes is added there.
+
+        Returns:
+            Its outputs.
+
+        Raises:
+            BadInput: a node is malformed, or a product's size is unknown; it names the node.
+        """
+        self._graphs += 1
+        prefix = "" if self._graphs == 1 else f"{self._graphs}:"
+        for tensor in stored.initializers(graph, self.file, prefix, self.parameters):
+            scope[tensor.name] = tensor
+        stated = {value.name: self._stated(value) for value in (*graph.value_info, *graph.output)}
+        for index, node in enumerate(graph.node):
+            self._visit(
+                f"{self.file}: node {node.name or index} ({node.op_type})", node, scope, stated
+            )
+        return [self._found(str(self.file), value.name, scope) for value in graph.output]
+
+    def fork(self) -> Ledger:
+        """Start a ledger of a subgraph's own; returns the one before, to be given back with ``join``."""
+        before, self.ledger = self.ledger, Ledger()
+        return before
+
+    def join(self, before: Ledger) -> Ledger:
+        """End a subgraph's ledger and go on with the one before; returns the subgraph's."""
+        inner, self.ledger = self.ledger, before
+        return inner
+
+    def _found(self, where: str, name: str, scope: Scope) -> Tensor:
+        if name not in scope:
+            raise BadInput(where, f"reads {name}, which nothing makes", "export the network again")
+        return scope[name]
+
+    def _stated(self, value: Any) -> Made:
+        """What the file itself says of a tensor, in the sizes that are set."""
+        tensor = value.type.tensor_type
+        if not tensor.HasField("shape"):
+            return Made(None, tensor.elem_type)
+        sizes = []
+        for dim in tensor.shape.dim:
+            named = self._named.get(dim.dim_param, evaluate_size(dim.dim_param, self._named))
+            sizes.append(dim.dim_value if dim.dim_value > 0 else named)
+        return Made(tuple(sizes), tensor.elem_type)
+
+    def _visit(self, where: str, node: Any, scope: Scope, stated: Mapping[str, Made]) -> None:
+        inputs = tuple(self._found(where, name, scope) if name else None for name in node.input)
+        if node.op_type in control.RULES:
+            self._branch(control.Branching(where, node, inputs, scope))
+            return
+        outputs = self._outputs(where, node, inputs, stated)
+        scope.update({tensor.name: tensor for tensor in outputs if tensor.name})
+        self._discard(node, inputs)
+        if all(t.constant or t.value is not None for t in outputs):
+            return
+        self._count(where, node, inputs, outputs)
+
+    def _branch(self, at: control.Branching) -> None:
+        made = control.RULES[at.node.op_type](self, at)
+        for name, tensor in zip(at.node.output, made, strict=False):
+            at.scope[name] = replace(tensor, name=name)
+        for name in at.node.output:
+            at.scope.setdefault(name, Tensor(name))
+
+    def _outputs(
+        self,
+        where: str,
+        node: Any,
+        inputs: tuple[Tensor | None, ...],
+        stated: Mapping[str, Made],
+    ) -> tuple[Tensor, ...]:
+        if node.op_type == "Constant":
+            return (stored.constant(node, f"{self._graphs}:", self.parameters),)
+        made = self._inference.made(node, inputs) or [Made(None, 0)] * len(node.output)
+        given = [tensor for tensor in inputs if tensor is not None]
+        constant = all(tensor.constant for tensor in given)
+        sources = _sources(node, given) if constant else frozenset[str]()
+        outputs = []
+        for index, (name, each) in enumerate(zip(node.output, made, strict=True)):
+            each = _completed(each, stated.get(name))
+            check_sizes(where, name, each.shape)
+            outputs.append(
+                Tensor(
+                    name,
+                    each.shape,
+                    each.element_type,
+                    constant=constant,
+                    value=each.value,
+                    sources=sources,
+                    bits=stored_bits(node, inputs, each),
+                    integer_sum=is_integer_sum(node, inputs),
+                    is_scale=is_running_scale(node, inputs, index),
+                )
+            )
+        _check_reshape(where, node, given, outputs)
+        return tuple(outputs)
+
+    def _discard(self, node: Any, inputs: tuple[Tensor | None, ...]) -> None:
+        for index in not_parameters(node, inputs):
+            tensor = inputs[index] if index < len(inputs) else None
+            if tensor is not None and tensor.constant:
+                self.parameters.discard(tensor.sources)
+
+    def _count(
+        self,
+        where: str,
+        node: Any,
+        inputs: tuple[Tensor | None, ...],
+        outputs: tuple[Tensor, ...],
+    ) -> None:
+        if node.op_type in PRODUCTS:
+            if not outputs or not inputs:
+                raise BadInput(where, "lacks an input or an output", "export the network again")
+            products = PRODUCTS[node.op_type](Operation(where, node, inputs, outputs))
+            for product in products:
+                check_product(where, product)
+                name = (node.name or node.output[0]) + product.suffix
+                self.ledger.layers.append(self._layer(name, product))
+            if products:
+                return
+        elif not is_known(node):
+            self.ledger.unknown[node.op_type] += 1
+        self._add_work(node, inputs, outputs)
+
+    def _add_work(
+        self, node: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
+    ) -> None:
+        work = 0 if rescales(node, inputs) else work_of(node, inputs, outputs)
+        if work is None:
+            self.ledger.unsized[node.op_type] += 1
+        parameters = 0
+        if self.ledger.layers and node.op_type not in VIEWS:
+            constants = [t for t in inputs if t is not None and t.constant]
+            parameters = sum(self.parameters.claim_counted(t.sources) for t in constants)
+        self.ledger.add_work(work or 0, parameters)
+
+    def _layer(self, name: str, product: Product) -> Layer:
+        held = product.stationary
+        dynamic = not held.constant
+        weights = 0 if dynamic else self._claimed_weights(product)
+        biases = sum(self.parameters.claim(b.sources) for b in product.biases if b.constant)
+        work = vector_work(requantise=product.produced, softmax=product.softmax)
+        return Layer(
+            name,
+            product.kind,
+            product.positions,
+            product.reduction,
+            product.outputs,
+            product.groups,
+            dynamic=dynamic,
+            vector_ops=work,
+            inputs=product.moving.elements or 0,
+            outputs=product.produced,
+            extra_parameters=biases,
+            kernel=product.kernel,
+            stride=product.stride,
+            width=product.width,
+            weights=weights,
+            weight_bits=product.weight_bits or held.bits,
+            activation_bits=product.moving.bits,
+        )
+
+    def _claimed_weights(self, product: Product) -> int:
+        held = product.stationary
+        sources = held.sources
+        if not sources:  # made by a node of no stored tensor, such as ConstantOfShape
+            sources = frozenset({f"{held.name} (made)"})
+            self.parameters.made(next(iter(sources)), held.elements or 0)
+        elif product.weights is not None:  # packed: several weights an element
+            for source in sources:
+                self.parameters.made(source, product.weights)
+        return self.parameters.claim(sources)
+
+
+def _sources(node: Any, given: list[Tensor]) -> frozenset[str]:
+    """Stored tensors that a constant is made of; a dequantised one is its integers, not their scale."""
+    used = (
+        given[:1]
+        if node.op_type in ("DequantizeLinear", "Reshape", "Expand", "Slice", "Pad")
+        else given
+    )
+    return frozenset().union(*(tensor.sources for tensor in used))
+
+
+def _completed(made: Made, stated: Made | None) -> Made:
+    """``made``, with what the file states in the place of what could not be inferred."""
+    if stated is None:
+        return made
+    element_type = made.element_type or stated.element_type
+    if made.shape is None:
+        return Made(stated.shape, element_type, made.value)
+    if None in made.shape and stated.shape is not None and len(stated.shape) == len(made.shape):
+        pairs = zip(made.shape, stated.shape, strict=True)
+        merged = tuple(mine if mine is not None else theirs for mine, theirs in pairs)
+        return Made(merged, element_type, made.value)
+    return Made(made.shape, element_type, made.value)
+
+
+def _check_reshape(where: str, node: Any, given: list[Tensor], made: list[Tensor]) -> None:
+    """A file whose inner shapes are fixed at another batch cannot run at this one."""
+    if node.op_type != "Reshape" or not given or not made:
+        return
+    before, after = given[0].elements, made[0].elements
+    if before is not None and after is not None and before != after:
+        what = f"makes {after} elements of {before}"
+        raise BadInput(where, what, "give the sizes it was exported with, or export it again")
