@@ -118,7 +118,7 @@ def _optuna(study: Study, out: Path | None) -> None:
 def _backup(study: Study, out: Path | None) -> None:
     if out is None:
         raise BadInput("export", "a study is no text", "name a file with -o")
-    study.store.backup(out)
+    study.backup(out)
 
 
 def _onnx(study: Study, record: Record, out: Path, *, nearest: bool) -> list[Path]:

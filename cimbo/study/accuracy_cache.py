@@ -21,19 +21,25 @@ from cimbo.storage import Record
 Network = tuple[tuple[str, object], ...]
 
 
-def network(design: Params, shaping: Iterable[str] | None) -> Network:
+def network(design: Params, accuracy_parameters: Iterable[str] | None) -> Network:
     """The genes of a design that shape its accuracy; all of them for None."""
-    kept = design if shaping is None else {k: design[k] for k in shaping if k in design}
+    kept = (
+        design
+        if accuracy_parameters is None
+        else {k: design[k] for k in accuracy_parameters if k in design}
+    )
     return tuple(sorted(kept.items()))
 
 
-def measured(records: Iterable[Record], shaping: Iterable[str] | None) -> dict[Network, Record]:
+def measured(
+    records: Iterable[Record], accuracy_parameters: Iterable[str] | None
+) -> dict[Network, Record]:
     """The first record of every network whose accuracy was measured."""
-    shaping = None if shaping is None else frozenset(shaping)
+    accuracy_parameters = None if accuracy_parameters is None else frozenset(accuracy_parameters)
     found: dict[Network, Record] = {}
     for r in records:
         if COSTLY in r.metrics:
-            found.setdefault(network(r.params, shaping), r)
+            found.setdefault(network(r.params, accuracy_parameters), r)
     return found
 
 
@@ -54,35 +60,41 @@ class Known:
     """Networks whose accuracy is known: ``rows`` (k, d) of one design of each, and their accuracies."""
 
     space: SearchSpace
-    shaping: frozenset[str] | None
+    accuracy_parameters: frozenset[str] | None
     accuracies: Mapping[Network, float]
     rows: Rows
 
     @staticmethod
-    def of(space: SearchSpace, shaping: frozenset[str] | None, records: Sequence[Record]) -> Known:
-        found = measured(records, shaping)
+    def of(
+        space: SearchSpace, accuracy_parameters: frozenset[str] | None, records: Sequence[Record]
+    ) -> Known:
+        found = measured(records, accuracy_parameters)
         accuracies = {key: r.metrics[COSTLY] for key, r in found.items()}
-        return Known(space, shaping, accuracies, space.rows([r.params for r in found.values()]))
+        return Known(
+            space, accuracy_parameters, accuracies, space.rows([r.params for r in found.values()])
+        )
 
     def first(self, candidates: Sequence[Candidate], n: int) -> list[Candidate]:
         """The candidates up to the one that would be the ``n + 1``-th network to measure."""
         kept, fresh = [], set[Network]()
         for c in candidates:
-            fresh |= {network(c.params, self.shaping)} - self.accuracies.keys()
+            fresh |= {network(c.params, self.accuracy_parameters)} - self.accuracies.keys()
             if len(fresh) > n:
                 break
             kept.append(c)
         return kept
 
-    def snap(self, rows: Rows) -> Rows:
+    def project_to_known(self, rows: Rows) -> Rows:
         """Rows (n, d) with the genes of a network set to those of the known one that differs in the fewest."""
-        columns = [self.space.column[name] for name in self.shaping or self.space.names]
+        columns = [self.space.column[name] for name in self.accuracy_parameters or self.space.names]
         different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
-        snapped = np.array(rows, np.int16)
-        snapped[:, columns] = self.rows[different.argmin(1)][:, columns]
-        return self.space.canonical_rows(snapped)
+        projected = np.array(rows, np.int16)
+        projected[:, columns] = self.rows[different.argmin(1)][:, columns]
+        return self.space.canonical_rows(projected)
 
     def accuracy(self, designs: list[Params]) -> NDArray[np.float64]:
         """(n,) accuracies as measured; of a network that is still being measured, the median of the others."""
         middle = float(np.median(list(self.accuracies.values())))
-        return np.array([self.accuracies.get(network(d, self.shaping), middle) for d in designs])
+        return np.array(
+            [self.accuracies.get(network(d, self.accuracy_parameters), middle) for d in designs]
+        )

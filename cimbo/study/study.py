@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-
 from cimbo import execution
 from cimbo.errors import BadInput, naming
-from cimbo.optimizer.convergence import Forecast, ahead
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.recommend import Search, State, recommend
-from cimbo.optimizer.surrogates import AnalyticFunction, SurrogateFactory, targets
+from cimbo.optimizer.surrogates import AnalyticFunction, targets
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
-from cimbo.problem.pareto import hypervolume, non_dominated
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record, Store
-from cimbo.study import accuracy_cache, events, records_table
+from cimbo.study import events, records_table
+from cimbo.study.log import ACCURACY_PARAMETERS, StudyLog
+from cimbo.study.planner import Planner
 from cimbo.study.provenance import check_definition, versions
-from cimbo.study.runner import Campaign
+from cimbo.study.runner import Runner
 
 ABSURD = (
     1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
@@ -31,6 +27,7 @@ ABSURD = (
 
 # Kept for one release.
 FORMER_NAMES = {
+    "forget_asked": "clear_pending",
     "exact": "bit_accurate_differences",
     "record_exact": "record_bit_accurate",
     "record_test": "record_test_accuracy",
@@ -42,17 +39,15 @@ FORMER_NAMES = {
 }
 
 
-class Study:
+class Study(StudyLog):
     """A search with a log. Open it with ``Study.open``."""
 
     def __init__(
         self, store: Store, problem: Problem, seed: int, fixed: Mapping[str, Any] | None = None
     ) -> None:
-        self.store, self.problem, self.seed, self.fixed = store, problem, seed, dict(fixed or {})
-        self._records = store.records()
-        self._pending: dict[str, Candidate] = {}
-        self._fits: dict[tuple[str, str], Any] = {}
-        self.worker_id = f"{os.getpid()}-{secrets.token_hex(4)}"
+        super().__init__(store, problem, fixed or {})
+        self.seed = seed
+        self._planner = Planner(self, seed)
 
     @staticmethod
     def open(
@@ -123,91 +118,8 @@ class Study:
                 )
             space.choices[space.column[name]].index(value)
         other = Study(self.store, self.problem.limited(limits), self.seed, fixed)
-        other._pending = self._pending
+        other._planner.pending = self._planner.pending
         return other
-
-    # ---- reading --------------------------------------------------------------------------------------------------
-
-    @property
-    def path(self) -> str:
-        """Where the study lies; "study in memory" for one without a file."""
-        return self.store.path
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What the study was started with: definition, seed, configuration, versions, command."""
-        return self.store.definition
-
-    def running(self) -> list[Record]:
-        """Designs that some process is evaluating now."""
-        return self.store.running()
-
-    def evaluations(self) -> list[Record]:
-        """Every recorded evaluation, in order."""
-        self._records += self.store.records(after=self._records[-1].number if self._records else 0)
-        return list(self._records)
-
-    def matching_fixed(self) -> list[Record]:
-        """Evaluations of designs that have the fixed genes at their values, where they have them."""
-        return [
-            r
-            for r in self.evaluations()
-            if all(r.params.get(k, v) == v for k, v in self.fixed.items())
-        ]
-
-    def feasible_evaluations(self) -> list[Record]:
-        """Those of the relevant evaluations that measured every objective and keep every constraint."""
-        return [
-            r
-            for r in self.matching_fixed()
-            if r.status == "done" and self.problem.feasible(r.metrics)
-        ]
-
-    def pareto(self) -> list[Record]:
-        """Verified, feasible and non-dominated, best first objective first."""
-        records = self.feasible_evaluations()
-        if not records:
-            return []
-        scores = self.problem.scores([r.metrics for r in records])
-        front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
-        first = self.problem.objectives[0]
-        return sorted(front, key=lambda r: (-first.sign * r.metrics[first.name], r.number))
-
-    def hypervolume(self) -> float | None:
-        """Of the verified front above the references, in natural units; None when an objective has no reference."""
-        reference = self.problem.reference()
-        if reference is None:
-            return None
-        return hypervolume(
-            self.problem.scores([r.metrics for r in self.feasible_evaluations()]), reference
-        )
-
-    def forecast(self, more: int = 50) -> Forecast | None:
-        """What ``more`` evaluations are expected to add to the hypervolume, see `cimbo.optimizer.convergence`."""
-        return ahead(self.problem, self.matching_fixed(), more)
-
-    def test_accuracies(self) -> dict[str, float]:
-        """Accuracy by key on images that the search never sees, of the designs that were measured on them."""
-        found: dict[str, float] = self.store.meta("accuracy_test") or {}
-        return found
-
-    def record_test_accuracy(self, key: str, accuracy: float) -> None:
-        """Keep the test accuracy of one design."""
-        self.store.update_meta("accuracy_test", lambda known: {**(known or {}), key: accuracy})
-
-    def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
-        """By key: by how many ``points`` the exact form of the arrays' errors changes the accuracy, on how many ``images``."""
-        found: dict[str, dict[str, float]] = self.store.meta("accuracy_exact") or {}
-        return found
-
-    def record_bit_accurate(self, key: str, points: float, images: int) -> None:
-        """Keep what the exact form does to one design."""
-        change = {key: {"points": points, "images": images}}
-        self.store.update_meta("accuracy_exact", lambda known: {**(known or {}), **change})
-
-    def accuracies_measured(self) -> int:
-        """How many networks had their accuracy measured: one measurement serves every chip for a network."""
-        return len(accuracy_cache.measured(self.evaluations(), self.store.meta("shaping")))
 
     # ---- ask and tell ---------------------------------------------------------------------------------------------
 
@@ -225,9 +137,10 @@ class Study:
         if n < 1:
             raise BadInput("ask", f"cannot propose {n} designs", "ask for at least 1")
         guidance = guidance or OptimizerOptions()
-        return self.propose(
-            n, replace(guidance, analytic=cheap) if cheap is not None else guidance
-        )[0]
+        if cheap is not None:
+            guidance = replace(guidance, analytic=cheap)
+        candidates, _ = self._planner.propose(n, guidance)
+        return candidates
 
     def tell(
         self,
@@ -276,38 +189,9 @@ class Study:
             raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
         return pd.DataFrame(records_table.rows(self.evaluations(), self.test_accuracies()))
 
-    def propose(
-        self, n: int, guidance: OptimizerOptions, known: accuracy_cache.Known | None = None
-    ) -> tuple[list[Candidate], list[str]]:
-        """``n`` candidates and lines worth telling; where ``known`` is given, chips for networks that are measured already."""
-        cheap = (
-            guidance.analytic
-            if known is None
-            else {**guidance.analytic, accuracy_cache.COSTLY: known.accuracy}
-        )
-        factory = SurrogateFactory(
-            self.problem.space, guidance.kind, guidance.views, cheap, guidance.priors, self._fits
-        )
-        search = Search(self.problem, factory, guidance.start(targets(self.problem)), self.fixed)
-        search = search if known is None else replace(search, snap=known.snap)
-        records = sorted(
-            self.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number)
-        )
-        pending = {r.key: r.params for r in self.store.running()} | {
-            k: c.params for k, c in self._pending.items()
-        }
-        state = State(
-            [r.params for r in records],
-            [r.metrics if r.status == "done" else None for r in records],
-            list(pending.values()),
-        )
-        proposal = recommend(search, state, n, seed=self.seed)
-        self._pending |= {c.key: c for c in proposal.candidates}
-        return proposal.candidates, proposal.notes
-
     def clear_pending(self) -> None:
-        """Candidates that were asked for and never told are free to be proposed again."""
-        self._pending.clear()
+        """Free the candidates that were asked for and never told, so that they may be proposed again."""
+        self._planner.pending.clear()
 
     def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
         """Write one evaluation to the log, with what was predicted of it; metrics that nothing can be learned from: failed.
@@ -321,7 +205,7 @@ class Study:
         record = self.store.record(
             c.key, c.params, metrics=metrics, origin=c.origin, extra=extra, **about
         )
-        self._pending.pop(c.key, None)
+        self._planner.pending.pop(c.key, None)
         return record
 
     def _complaint(self, metrics: Mapping[str, float]) -> str | None:
@@ -367,12 +251,12 @@ class Study:
         guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
         execution.check(n_jobs, **conditions)
         if guidance.shaping is not None:
-            self.store.set_meta("shaping", sorted(guidance.shaping))
-        campaign = Campaign(self, evaluate, budget, guidance, listener)
+            self.store.set_meta(ACCURACY_PARAMETERS, sorted(guidance.shaping))
+        runner = Runner(self, self._planner, evaluate, budget, guidance, listener=listener)
         if asynchronous:
-            campaign.flowing(n_jobs, conditions)
+            runner.asynchronously(n_jobs, conditions)
         else:
-            campaign.in_batches(batch_size, n_jobs, conditions)
+            runner.in_batches(batch_size, n_jobs, conditions)
         return self.pareto()
 
     if not TYPE_CHECKING:  # what is misspelt stays an error for a type checker

@@ -10,8 +10,8 @@ from cimbo.optimizer.surrogates import View
 from cimbo.problem.pareto import hypervolume
 from cimbo.study.accuracy_cache import Known, network
 
-SHAPING = frozenset(SPACE.names) - {"rows"}
-VIEWS = {"accuracy": View(SHAPING)}
+ACCURACY_PARAMETERS = frozenset(SPACE.names) - {"rows"}
+VIEWS = {"accuracy": View(ACCURACY_PARAMETERS)}
 CHEAP = {"latency_ms": latency, "area_mm2": area}
 
 
@@ -33,7 +33,7 @@ def spent():
 
 def test_the_budget_of_accuracies_holds_and_chips_are_searched_to_the_end(spent):
     records = spent.evaluations()
-    networks = {network(r.params, SHAPING) for r in records}
+    networks = {network(r.params, ACCURACY_PARAMETERS) for r in records}
     assert spent.accuracies_measured() == len(networks) == 11
     assert 11 < len(records) < 100  # it stopped because nothing was left to gain
     best = spent.hypervolume()
@@ -81,12 +81,12 @@ def test_costs_that_are_modelled_are_verified_on_measured_networks_until_the_bud
         assert len(study.evaluations()) == 14
 
 
-def test_rows_are_snapped_to_the_network_that_differs_least(spent):
-    known = Known.of(SPACE, SHAPING, spent.evaluations())
+def test_rows_are_projected_to_the_network_that_differs_least(spent):
+    known = Known.of(SPACE, ACCURACY_PARAMETERS, spent.evaluations())
     rows = SPACE.random_rows(50, np.random.default_rng(0))
-    snapped = known.snap(rows)
+    snapped = known.project_to_known(rows)
     designs = SPACE.designs(snapped)
-    assert {network(d, SHAPING) for d in designs} <= set(known.accuracies)
+    assert {network(d, ACCURACY_PARAMETERS) for d in designs} <= set(known.accuracies)
     assert (snapped[:, SPACE.column["rows"]] == rows[:, SPACE.column["rows"]]).all()
-    assert (known.snap(known.rows) == known.rows).all()
+    assert (known.project_to_known(known.rows) == known.rows).all()
     assert known.accuracy(designs).tolist() == [measure(d)["accuracy"] for d in designs]

@@ -1,0 +1,118 @@
+"""The log of a study, read under one question: which evaluations there are, which count, and their front."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cimbo.optimizer.convergence import Forecast, ahead
+from cimbo.problem.objectives import Problem
+from cimbo.problem.pareto import hypervolume, non_dominated
+from cimbo.storage import Record, Store
+from cimbo.study import accuracy_cache
+
+TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
+BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
+ACCURACY_PARAMETERS = "shaping"
+
+
+class StudyLog:
+    """What a study file holds, for ``problem`` and with the genes in ``fixed`` kept at their values.
+
+    Everything is computed from the recorded evaluations whenever it is asked for, so that what other processes
+    recorded meanwhile is in it.
+    """
+
+    def __init__(self, store: Store, problem: Problem, fixed: Mapping[str, Any]) -> None:
+        self.store = store
+        self.problem = problem
+        self.fixed = dict(fixed)
+        self._records = store.records()
+
+    @property
+    def path(self) -> str:
+        """Where the study lies; "study in memory" for one without a file."""
+        return self.store.path
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the study was started with: definition, seed, configuration, versions, command."""
+        return self.store.definition
+
+    def running(self) -> list[Record]:
+        """Return the designs that some process is evaluating now."""
+        return self.store.running()
+
+    def evaluations(self) -> list[Record]:
+        """Return every recorded evaluation, in order."""
+        last = self._records[-1].number if self._records else 0
+        self._records += self.store.records(after=last)
+        return list(self._records)
+
+    def matching_fixed(self) -> list[Record]:
+        """Return evaluations of designs that have the fixed genes at their values, where they have them."""
+        return [r for r in self.evaluations() if self._matches_fixed(r)]
+
+    def feasible_evaluations(self) -> list[Record]:
+        """Return those of `matching_fixed` that measured every objective and keep every constraint."""
+        return [
+            r
+            for r in self.matching_fixed()
+            if r.status == "done" and self.problem.feasible(r.metrics)
+        ]
+
+    def pareto(self) -> list[Record]:
+        """Return the evaluated, feasible and non-dominated designs, best first objective first."""
+        records = self.feasible_evaluations()
+        if not records:
+            return []
+        scores = self.problem.scores([r.metrics for r in records])
+        front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
+        first = self.problem.objectives[0]
+        return sorted(front, key=lambda r: (-first.sign * r.metrics[first.name], r.number))
+
+    def hypervolume(self) -> float | None:
+        """Return the front's volume above the references, in natural units; None without references."""
+        reference = self.problem.reference()
+        if reference is None:
+            return None
+        metrics = [r.metrics for r in self.feasible_evaluations()]
+        return hypervolume(self.problem.scores(metrics), reference)
+
+    def forecast(self, more: int = 50) -> Forecast | None:
+        """Return what ``more`` evaluations are expected to add, see `cimbo.optimizer.convergence`."""
+        return ahead(self.problem, self.matching_fixed(), more)
+
+    def test_accuracies(self) -> dict[str, float]:
+        """Return accuracies in percent by key, on images that the search never sees."""
+        found: dict[str, float] = self.store.meta(TEST_ACCURACIES) or {}
+        return found
+
+    def record_test_accuracy(self, key: str, accuracy: float) -> None:
+        """Keep the test accuracy of one design."""
+        self.store.update_meta(TEST_ACCURACIES, lambda known: {**(known or {}), key: accuracy})
+
+    def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
+        """Return, by key, by how many ``points`` the bit-accurate arrays change an accuracy on how many ``images``."""
+        found: dict[str, dict[str, float]] = self.store.meta(BIT_ACCURATE_DIFFERENCES) or {}
+        return found
+
+    def record_bit_accurate(self, key: str, points: float, images: int) -> None:
+        """Keep what bit-accurate arrays do to the accuracy of one design."""
+        change = {key: {"points": points, "images": images}}
+        self.store.update_meta(BIT_ACCURATE_DIFFERENCES, lambda known: {**(known or {}), **change})
+
+    def accuracies_measured(self) -> int:
+        """Return how many networks had their accuracy measured: one measurement serves every chip."""
+        parameters = self.store.meta(ACCURACY_PARAMETERS)
+        return len(accuracy_cache.measured(self.evaluations(), parameters))
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Write all that is recorded to a new study file at ``path``, while others go on writing here."""
+        self.store.backup(path)
+
+    def _matches_fixed(self, record: Record) -> bool:
+        return all(record.params.get(name, v) == v for name, v in self.fixed.items())

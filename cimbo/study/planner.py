@@ -1,0 +1,152 @@
+"""What is evaluated next: candidates within the budget of accuracies, written down and leased before they run."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.recommend import Search, State, recommend
+from cimbo.optimizer.surrogates import SurrogateFactory, targets
+from cimbo.problem.objectives import Candidate, candidate
+from cimbo.study import accuracy_cache
+from cimbo.study.events import Proposed
+from cimbo.study.log import StudyLog
+
+PLAN_NAME = "plan"  # of the written plan in the study file
+
+
+@dataclass(frozen=True)
+class PlannedDesign:
+    """A candidate of the written plan. ``extra`` is kept beside its evaluation: position and overhead in seconds."""
+
+    candidate: Candidate
+    extra: Mapping[str, Any]
+
+
+class Planner:
+    """Chooses candidates for one study, and remembers those that were asked for and not told yet."""
+
+    def __init__(self, log: StudyLog, seed: int) -> None:
+        self._log = log
+        self._seed = seed
+        self._fits: dict[tuple[str, str], Any] = {}
+        self.pending: dict[str, Candidate] = {}
+        self.worker_id = f"{os.getpid()}-{secrets.token_hex(4)}"
+
+    def propose(
+        self, n: int, options: OptimizerOptions, known: accuracy_cache.Known | None = None
+    ) -> tuple[list[Candidate], list[str]]:
+        """Choose ``n`` candidates.
+
+        Args:
+            n: How many; fewer come back when the space is exhausted.
+            options: What the optimizer knows and may spend.
+            known: Networks whose accuracy is measured; where given, only new chips for them are proposed.
+
+        Returns:
+            The candidates, and lines worth telling the user.
+        """
+        proposal = recommend(self._search(options, known), self._state(), n, seed=self._seed)
+        self.pending |= {c.key: c for c in proposal.candidates}
+        return proposal.candidates, proposal.notes
+
+    def plan(self, n: int, options: OptimizerOptions) -> Proposed:
+        """Choose a batch and write it down, so that after a crash the same designs are finished first."""
+        start = time.perf_counter()
+        self.pending.clear()
+        candidates, notes = self._affordable(n, options)
+        seconds = time.perf_counter() - start
+        first = len(self._log.evaluations()) + len(self._log.running())
+        plan = [
+            {
+                "params": c.params,
+                "origin": c.origin,
+                "predicted": c.predicted,
+                "extra": {"position": first + i, "overhead_s": seconds / len(candidates)},
+                "question": self._question(),
+            }
+            for i, c in enumerate(candidates)
+        ]
+        self._log.store.set_meta(PLAN_NAME, plan)
+        return Proposed(len(candidates), seconds, tuple(notes))
+
+    def claim_planned(self) -> list[PlannedDesign]:
+        """Lease to this process what the written plan still has and nobody else is evaluating."""
+        done = {r.key for r in self._log.evaluations()}
+        planned = [p for p in self._written() if p.candidate.key not in done]
+        if not planned:
+            return []
+        designs = [(p.candidate.key, p.candidate.params) for p in planned]
+        claimed = self._log.store.claim(designs, owner=self.worker_id)
+        return [p for p in planned if p.candidate.key in claimed]
+
+    def release(self) -> None:
+        """End the leases of this process."""
+        self._log.store.release(self.worker_id)
+
+    def _written(self) -> list[PlannedDesign]:
+        """The written plan; without what was planned for another question (see Study.with_constraints)."""
+        question, found = self._question(), []
+        for entry in self._log.store.meta(PLAN_NAME) or []:
+            if entry.get("question") != question:
+                continue
+            c = candidate(
+                self._log.problem.space,
+                entry["params"],
+                origin=entry["origin"],
+                predicted=entry["predicted"],
+            )
+            found.append(PlannedDesign(c, entry["extra"]))
+        return found
+
+    def _question(self) -> dict[str, Any]:
+        """What tells this study from others over the same log; JSON."""
+        constraints = self._log.problem.to_json()["constraints"]
+        return {"constraints": constraints, "fixed": self._log.fixed}
+
+    def _affordable(self, n: int, options: OptimizerOptions) -> tuple[list[Candidate], list[str]]:
+        """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""
+        if options.accuracies is None:
+            return self.propose(n, options)
+        log, parameters = self._log, options.shaping
+        known = accuracy_cache.Known.of(log.problem.space, parameters, log.matching_fixed())
+        running = {accuracy_cache.network(r.params, parameters) for r in log.running()}
+        started = running - known.accuracies.keys()
+        left = options.accuracies - log.accuracies_measured() - len(started)
+        if left > 0:
+            candidates, notes = self.propose(n, options)
+            return known.first(candidates, left), notes
+        if parameters is None or not known.accuracies:
+            return [], ["as many accuracies are measured as may be"]
+        candidates, notes = self.propose(n, options, known)
+        front = [r.metrics for r in log.pareto()]
+        return [c for c in candidates if accuracy_cache.adds(log.problem, front, c)], notes
+
+    def _search(self, options: OptimizerOptions, known: accuracy_cache.Known | None) -> Search:
+        problem = self._log.problem
+        analytic = options.analytic
+        if known is not None:
+            analytic = {**analytic, accuracy_cache.COSTLY: known.accuracy}
+        factory = SurrogateFactory(
+            problem.space, options.kind, options.views, analytic, options.priors, self._fits
+        )
+        search = Search(problem, factory, options.start(targets(problem)), self._log.fixed)
+        return search if known is None else replace(search, snap=known.project_to_known)
+
+    def _state(self) -> State:
+        """Everything recorded, in the order of the search, and what is being evaluated."""
+        records = sorted(
+            self._log.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number)
+        )
+        pending = {r.key: r.params for r in self._log.running()}
+        pending |= {key: c.params for key, c in self.pending.items()}
+        return State(
+            [r.params for r in records],
+            [r.metrics if r.status == "done" else None for r in records],
+            list(pending.values()),
+        )
