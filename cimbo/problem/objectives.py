@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.scalars import finite, shown
 from cimbo.problem.space import Params, SearchSpace
 
 Metrics = Mapping[str, float]
@@ -62,8 +62,9 @@ def name_and_unit(metric: str) -> tuple[str, str]:
     return (name, unit) if name and unit else (metric, "")
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _check_name(kind: str, name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise BadInput(f"{kind} {shown(name)}", "names no metric", "give it a non-empty string")
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,16 @@ class Objective:
             raise BadInput(
                 f"objective {self.name}", f"has the goal {self.goal!r}", "use 'max' or 'min'"
             )
-        if self.reference is not None and not _finite(self.reference):
-            raise BadInput(
-                f"objective {self.name}",
-                f"has the reference {self.reference}",
-                "give a finite number or none",
-            )
+        _check_name("objective", self.name)
+        if self.reference is not None:
+            reference = finite(self.reference)
+            if reference is None:
+                raise BadInput(
+                    f"objective {self.name}",
+                    f"has the reference {shown(self.reference)}",
+                    "give a finite number or none",
+                )
+            object.__setattr__(self, "reference", reference)
 
     @property
     def sign(self) -> float:
@@ -110,12 +115,15 @@ class Constraint:
                 f"has the relation {self.relation!r}",
                 "use '<=' or '>='",
             )
-        if not _finite(self.bound):
+        _check_name("constraint", self.metric)
+        bound = finite(self.bound)
+        if bound is None:
             raise BadInput(
                 f"constraint on {self.metric}",
-                f"has the bound {self.bound}",
+                f"has the bound {shown(self.bound)}",
                 "give a finite number",
             )
+        object.__setattr__(self, "bound", bound)
 
     def violation(self, values: Array) -> Array:
         """How far ``values`` lie beyond the bound, in the metric's unit; negative inside."""
@@ -126,6 +134,12 @@ class Constraint:
         if self.metric not in metrics:
             return False
         return bool(self.violation(np.array([metrics[self.metric]], float))[0] <= 0)
+
+
+def _check_kind(where: str, entries: Iterable[object], kind: type) -> None:
+    for entry in entries:
+        if not isinstance(entry, kind):
+            raise BadInput(where, f"hold {shown(entry)}", f"give a list of {kind.__name__}")
 
 
 @dataclass(frozen=True)
@@ -158,6 +172,10 @@ class Problem:
     constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.space, SearchSpace):
+            raise BadInput("space", f"is {shown(self.space)}", "give a SearchSpace of Choice")
+        _check_kind("objectives", self.objectives, Objective)
+        _check_kind("constraints", self.constraints, Constraint)
         names = [o.name for o in self.objectives]
         if not names or len(set(names)) < len(names):
             raise BadInput("objectives", f"are {names}", "name at least one, none twice")

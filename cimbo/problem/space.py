@@ -11,8 +11,7 @@ import hashlib
 import itertools
 import json
 import math
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.scalars import finite, is_absent, plain, shown
 
 Value = int | float | str
 Params = dict[str, Value]
 Rows = NDArray[np.int16]
 INACTIVE = -1
+EXACT_INTEGERS = 2**53  # below, every integer is a float64 too
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,40 @@ class Choice:
         values: Iterable[Value],
         active_if: Mapping[str, Iterable[Value]] | None = None,
     ) -> None:
-        values = tuple(values)
-        if not name or not isinstance(name, str):
-            raise BadInput(f"gene {name!r}", "a gene needs a name", "give it a non-empty string")
-        numbers = [isinstance(v, int | float) and abs(v) <= sys.float_info.max for v in values]
-        if not all(numbers) and not all(isinstance(v, str) for v in values):
+        if not isinstance(name, str) or not name:
             raise BadInput(
-                f"gene {name}",
-                "values must be all finite numbers or all strings",
-                f"it lists {list(values)}",
+                f"gene {shown(name)}", "a gene needs a name", "give it a non-empty string"
             )
-        if not values or len(set(values)) < len(values):
+        where = f"gene {name}"
+        listed = _listed(where, values)
+        if not listed or len(set(listed)) < len(listed):
             raise BadInput(
-                f"gene {name}", "needs at least one value, none twice", f"it lists {list(values)}"
+                where, "needs at least one value, none twice", f"it lists {shown(list(listed))}"
             )
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "values", tuple(sorted(values)) if all(numbers) else values)
-        object.__setattr__(self, "active_if", {k: tuple(v) for k, v in (active_if or {}).items()})
+        numeric = not isinstance(listed[0], str)
+        conditions = {}
+        for gate, wanted in _conditions(where, active_if).items():
+            conditions[gate] = _listed(f"{where}, active_if {gate}", wanted)
+        object.__setattr__(self, "name", str(name))
+        object.__setattr__(self, "values", tuple(sorted(listed)) if numeric else listed)
+        object.__setattr__(self, "active_if", conditions)
+
+    @classmethod
+    def stored(
+        cls,
+        name: str,
+        values: Iterable[Value],
+        active_if: Mapping[str, Iterable[Value]] | None = None,
+    ) -> Choice:
+        """Makes the gene that a study file describes, its numbers as they stand there: they decide the keys of its designs.
+
+        Raises:
+            BadInput: as the constructor does.
+        """
+        choice = cls(name, values, active_if)
+        if choice.ordered:
+            object.__setattr__(choice, "values", tuple(sorted(values)))
+        return choice
 
     @property
     def ordered(self) -> bool:
@@ -74,7 +92,9 @@ class Choice:
             return self.values.index(value)
         except ValueError:
             raise BadInput(
-                f"gene {self.name}", f"cannot be {value!r}", f"choose one of {list(self.values)}"
+                f"gene {self.name}",
+                f"cannot be {shown(value)}",
+                f"choose one of {list(self.values)}",
             ) from None
 
     def to_json(self) -> dict[str, Any]:
@@ -82,6 +102,56 @@ class Choice:
         return {"name": self.name, "values": list(self.values)} | (
             {"active_if": conditions} if conditions else {}
         )
+
+
+def _listed(where: str, values: object) -> tuple[Value, ...]:
+    """The values of a gene as Python's own. Raises BadInput for what is no list of finite numbers, or of strings."""
+    if isinstance(values, str | bytes | Mapping):
+        raise BadInput(
+            where, f"its values are {shown(values)}, no list", f"write them as [{shown(values)}]"
+        )
+    if not isinstance(values, Iterable):
+        raise BadInput(where, f"its values are {shown(values)}, no list", "give a list")
+    listed = tuple(str(v) if isinstance(v, str) else plain(v) for v in values)
+    if listed and all(isinstance(v, str) for v in listed):
+        if isinstance(
+            values, Set
+        ):  # its order is another one in each run of Python; numbers are sorted
+            raise BadInput(where, "its values are a set, which has no order", "give a list")
+        return listed  # type: ignore[return-value]
+    numbers = []
+    for value in listed:
+        number = None if isinstance(value, str) else finite(value)
+        if number is None:
+            raise BadInput(
+                where,
+                "values must be all finite numbers or all strings",
+                f"it lists {shown(list(listed))}",
+            )
+        # So that [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
+        whole = number.is_integer() and abs(number) < EXACT_INTEGERS
+        numbers.append(value if isinstance(value, int) else int(number) if whole else number)
+    return tuple(numbers)
+
+
+def _genes(side: str, choices: object) -> tuple[Choice, ...]:
+    if isinstance(choices, Choice):
+        return (choices,)
+    listed = tuple(choices) if isinstance(choices, Iterable) else (choices,)
+    for choice in listed:
+        if not isinstance(choice, Choice):
+            raise BadInput(f"space, {side}", f"holds {shown(choice)}", "give a list of Choice")
+    return listed
+
+
+def _conditions(where: str, active_if: object) -> Mapping[str, Any]:
+    if active_if is None:
+        return {}
+    if not isinstance(active_if, Mapping):
+        raise BadInput(
+            where, f"active_if is {shown(active_if)}", "give a dict of a gene to a list of values"
+        )
+    return active_if
 
 
 @dataclass(frozen=True)
@@ -94,8 +164,8 @@ class SearchSpace:
     def __init__(
         self, architecture: Iterable[Choice] = (), hardware: Iterable[Choice] = ()
     ) -> None:
-        object.__setattr__(self, "architecture", tuple(architecture))
-        object.__setattr__(self, "hardware", tuple(hardware))
+        object.__setattr__(self, "architecture", _genes("architecture", architecture))
+        object.__setattr__(self, "hardware", _genes("hardware", hardware))
         if not self.choices:
             raise BadInput("space", "has no genes", "list at least one Choice")
         repeated = {n for n in self.names if self.names.count(n) > 1}
@@ -185,11 +255,14 @@ class SearchSpace:
 
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
         """Canonical rows (n, d) of dicts. Raises BadInput for an unknown gene, a missing active gene or a wrong value."""
+        designs = list(designs)
         rows = np.array([self._row(d) for d in designs], dtype=np.int16).reshape(
             -1, len(self.choices)
         )
         canonical = self.canonical_rows(rows)
         for i, j in np.argwhere((canonical != INACTIVE) & (rows == INACTIVE))[:1]:
+            if self.names[j] in designs[i]:  # with NaN or None, as an inactive gene has in a table
+                self.choices[j].index(designs[i][self.names[j]])
             raise BadInput(
                 f"design {i}",
                 f"gene {self.names[j]} is missing",
@@ -198,6 +271,8 @@ class SearchSpace:
         return canonical
 
     def _row(self, design: Mapping[str, Value]) -> list[int]:
+        if not isinstance(design, Mapping):
+            raise BadInput("design", f"is {shown(design)}", "give a dict of a gene to its value")
         unknown = [name for name in design if name not in self.column]
         if unknown:
             raise BadInput(
@@ -205,7 +280,11 @@ class SearchSpace:
                 "is not in this space",
                 f"the genes are {', '.join(self.names)}",
             )
-        return [c.index(design[c.name]) if c.name in design else INACTIVE for c in self.choices]
+        row = []
+        for choice in self.choices:
+            value = design.get(choice.name)
+            row.append(INACTIVE if is_absent(value) else choice.index(value))  # type: ignore[arg-type]
+        return row
 
     def designs(self, rows: NDArray[Any]) -> list[Params]:
         """Dicts of the active genes of rows (n, d), in the space's order."""
@@ -330,7 +409,8 @@ class SearchSpace:
         """The space that ``to_json`` described. Raises BadInput when ``data`` is not of that form."""
         try:
             sides = (
-                [Choice(**c) for c in data.get(side, ())] for side in ("architecture", "hardware")
+                [Choice.stored(**c) for c in data.get(side, ())]
+                for side in ("architecture", "hardware")
             )
             return SearchSpace(*sides)
         except (TypeError, AttributeError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.problem.scalars import number, shown
 
 LONGEST_REASON = 500  # characters; a reason is a line in a table, not a traceback
 
@@ -68,17 +69,13 @@ def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | 
     good: dict[str, float] = {}
     bad: list[str] = []
     for name, value in metrics.items():
-        try:
-            if isinstance(value, str | bytes):
-                raise TypeError("text is not a number")
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            bad.append(f"{name} is {value!r:.60}, not a number")
-            continue
-        if math.isfinite(number):
-            good[str(name)] = number
+        measured = number(value)
+        if measured is None:
+            bad.append(f"{name} is {shown(value)}, not a number")
+        elif math.isfinite(measured):
+            good[str(name)] = measured
         else:
-            bad.append(f"{name} is {number}")
+            bad.append(f"{name} is {measured}")
     return good, one_line(", ".join(bad)) if bad else None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.problem.objectives import Candidate, candidate
+from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import Choice, SearchSpace, Value
 from cimbo.storage import Record
 
@@ -21,18 +21,44 @@ TESTED = "accuracy_test"
 _PREDICTED, _STD = "predicted_", "_std"
 
 
+def check_names(problem: Problem) -> None:
+    """Checks that every gene and metric has a column of its own.
+
+    Raises:
+        BadInput: for a gene or a metric that is called like a column about the evaluation, or like one another.
+    """
+    metrics = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
+    guesses = [f"{_PREDICTED}{metric}{end}" for metric in metrics for end in ("", _STD)]
+    for gene in problem.space.names:
+        if gene in (*ABOUT, TESTED, *metrics, *guesses):
+            raise BadInput(f"gene {gene}", "has the name of another column", "rename the gene")
+    for metric in metrics:
+        if metric in (*ABOUT, *guesses):
+            raise BadInput(
+                f"metric {metric}", "has the name of another column", "rename the metric"
+            )
+
+
 def rows(records: Iterable[Record], tested: Mapping[str, float]) -> list[dict[str, Any]]:
     """A flat row for each record; ``tested`` is the accuracy on test images by key, where it was measured."""
     return [_row(record, tested.get(record.key)) for record in records]
 
 
 def _row(record: Record, tested: float | None) -> dict[str, Any]:
-    about = {name: getattr(record, name) for name in ABOUT}
-    measured = record.metrics | ({} if tested is None else {TESTED: tested})
-    guesses: dict[str, float] = {}
+    row = {name: getattr(record, name) for name in ABOUT}
+    _add(row, record.params, "gene")
+    _add(row, record.metrics, "metric")
+    if tested is not None:
+        row[TESTED] = tested
     for metric, (mean, std) in (record.extra.get("predicted") or {}).items():
-        guesses |= {f"{_PREDICTED}{metric}": mean, f"{_PREDICTED}{metric}{_STD}": std}
-    return about | record.params | measured | guesses
+        _add(row, {f"{_PREDICTED}{metric}": mean, f"{_PREDICTED}{metric}{_STD}": std}, "model")
+    return row
+
+
+def _add(row: dict[str, Any], cells: Mapping[str, Any], kind: str) -> None:
+    """Adds ``cells``; one whose column is taken, in an older study, gets the column ``NAME_KIND``."""
+    for name, value in cells.items():
+        row[f"{name}_{kind}" if name in row else name] = value
 
 
 def read(

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
@@ -13,6 +14,7 @@ from cimbo.errors import BadInput, naming
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import AnalyticFunction, targets
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
+from cimbo.problem.scalars import finite, integer, shown
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record, Store
 from cimbo.study import events, records_table
@@ -21,6 +23,7 @@ from cimbo.study.planner import Planner
 from cimbo.study.provenance import check_definition, versions
 from cimbo.study.runner import Runner
 
+LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
 ABSURD = (
     1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 )
@@ -66,13 +69,20 @@ class Study(StudyLog):
         An existing file needs no space and objectives: they come from it, and so does the seed. ``metadata``
         is kept with a new study (its configuration), besides the versions of what decides its course; ``about`` is its
         former name. Raises BadInput for a file that is no study, or is another study.
+        A plain list of choices is a space of architectures.
         """
         if space is None and objectives is None:
             if path is None:
                 raise BadInput(
                     "study", "has neither a file nor a space", "give space= and objectives="
                 )
-            return Study._of(Store.open(path, None, readonly=readonly), None)
+            return Study._of(Store.open(path, None, readonly=readonly))
+        if isinstance(space, list | tuple):
+            space = SearchSpace(space)
+        if isinstance(objectives, Objective):
+            objectives = (objectives,)
+        if isinstance(constraints, Constraint):
+            constraints = (constraints,)
         if space is None or not objectives:
             raise BadInput(
                 "study",
@@ -80,6 +90,9 @@ class Study(StudyLog):
                 "give both, or neither for an existing file",
             )
         problem = Problem(space, tuple(objectives), tuple(constraints))
+        seed = integer("seed", seed, least=0, most=LARGEST_SEED)
+        if path is None or not Path(path).exists():  # older files may have such names
+            records_table.check_names(problem)
         definition = {
             **problem.to_json(),
             "seed": seed,
@@ -87,15 +100,18 @@ class Study(StudyLog):
             **(metadata or about or {}),
         }
         store = Store.open(path, definition, readonly=readonly)
-        return Study._of(store, problem)
+        return Study._of(store)
 
     @staticmethod
-    def _of(store: Store, problem: Problem | None) -> Study:
-        """The study in an open file, which is closed again when that holds none."""
+    def _of(store: Store) -> Study:
+        """The study in an open file, which is closed again when that holds none.
+
+        Genes are those of the file, not those that the caller wrote: 2 and 2.0 are equal, their keys are not.
+        """
         try:
             with naming(store.path):
                 check_definition(store.definition)
-                problem = problem or Problem.from_json(store.definition)
+                problem = Problem.from_json(store.definition)
                 return Study(store, problem, store.definition.get("seed", 0))
         except BaseException:
             store.close()
@@ -134,8 +150,9 @@ class Study(StudyLog):
 
         Fewer when the space is exhausted. Raises BadInput for ``n`` below 1.
         """
+        n = integer("ask", n)
         if n < 1:
-            raise BadInput("ask", f"cannot propose {n} designs", "ask for at least 1")
+            raise BadInput("ask", f"cannot propose {shown(n)} designs", "ask for at least 1")
         guidance = guidance or OptimizerOptions()
         if cheap is not None:
             guidance = replace(guidance, analytic=cheap)
@@ -158,13 +175,12 @@ class Study(StudyLog):
             if isinstance(asked, Candidate)
             else candidate(self.problem.space, asked, origin="told")
         )
-        status = "failed" if metrics is None else "done"
-        return self.record(
-            c,
-            metrics or {},
-            status=status,
-            reason=reason or ("no metrics" if metrics is None else None),
-        )
+        if metrics is None:
+            return self.record(c, {}, status="failed", reason=reason or "no metrics")
+        if not isinstance(metrics, Mapping):
+            told = reason or f"told {shown(metrics)} instead of a dict of metrics"
+            return self.record(c, {}, status="failed", reason=told)
+        return self.record(c, metrics, reason=reason)
 
     def import_evaluation(
         self,
@@ -211,10 +227,13 @@ class Study(StudyLog):
     def _complaint(self, metrics: Mapping[str, float]) -> str | None:
         """Why nothing can be learned from ``metrics``: a search over nothing but such designs would never say so."""
         missing = [name for name in targets(self.problem) if name not in metrics]
-        absurd = [f"{name} is {value:g}" for name, value in metrics.items() if abs(value) > ABSURD]
         if missing:
             return f"did not measure {', '.join(missing)}"
-        return f"{absurd[0]}: no measurement" if absurd else None
+        for name, value in metrics.items():
+            measured = finite(value)  # the store says of which it is none
+            if measured is not None and abs(measured) > ABSURD:
+                return f"{name} is {measured:g}: no measurement"
+        return None
 
     # ---- the loop -------------------------------------------------------------------------------------------------
 
@@ -241,10 +260,11 @@ class Study(StudyLog):
         conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
         Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
         """
+        budget, batch_size = integer("budget", budget), integer("batch_size", batch_size)
         if budget < 1 or batch_size < 1:
             raise BadInput(
                 "optimize",
-                f"cannot run {budget} evaluations in batches of {batch_size}",
+                f"cannot run {shown(budget)} evaluations in batches of {shown(batch_size)}",
                 "give numbers of at least 1",
             )
         guidance = guidance or OptimizerOptions()

@@ -1,0 +1,86 @@
+"""Numbers as users have them: of Python, numpy, torch, pandas, decimal. Imports none of these libraries."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from numbers import Real
+
+from cimbo.errors import BadInput
+
+SHOWN_CHARACTERS = 60  # of a value that is refused
+
+
+def shown(value: object) -> str:
+    """Writes ``value`` for a message of one line; an integer of many digits is not written out."""
+    if isinstance(value, int) and abs(value) > 10**SHOWN_CHARACTERS:
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        text = repr(value)
+    except (
+        Exception
+    ) as error:  # a user's own class, or a list that holds an integer of 5,000 digits
+        return f"a {type(value).__name__} ({type(error).__name__})"
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def plain(value: object) -> object:
+    """Returns the Python scalar inside a scalar or an array of one of numpy, torch or pandas; else ``value`` itself."""
+    item: Callable[[], object] | None = getattr(value, "item", None)
+    if not callable(item):
+        return value
+    try:
+        return item()
+    except (TypeError, ValueError, RuntimeError):  # an array of several
+        return value
+
+
+def number(value: object) -> float | None:
+    """Reads ``value`` as a float.
+
+    Args:
+        value: int, float, Decimal, Fraction, a numpy or torch scalar, an array of one.
+
+    Returns:
+        The number, which may be NaN or infinite; None for text, None, complex numbers, collections of several, and
+        integers beyond the range of a float.
+    """
+    value = plain(value)
+    if value is None or isinstance(value, str | bytes | bytearray | complex):
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
+
+
+def finite(value: object) -> float | None:
+    """Reads ``value`` as ``number`` does; None also for NaN and infinities."""
+    found = number(value)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def is_absent(value: object) -> bool:
+    """Whether ``value`` stands for no value in a table: None, NaN, or pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, Real) and bool(value != value)
+
+
+def integer(where: str, value: object, least: int | None = None, most: int | None = None) -> int:
+    """Reads ``value`` as an integer from ``least`` to ``most``: of Python, numpy, or an array of one.
+
+    Raises:
+        BadInput: for a bool, a float, text, or an integer out of range; it names ``where``.
+    """
+    found = plain(value)
+    bounds = [f"at least {least}"] if least is not None else []
+    bounds += [f"at most {most}"] if most is not None else []
+    todo = " of ".join(["give an integer", *[" and ".join(bounds)][: len(bounds)]])
+    if isinstance(found, bool | float) or not hasattr(found, "__index__"):
+        raise BadInput(where, f"{shown(value)} is no integer", todo)
+    whole = operator.index(found)
+    if (least is not None and whole < least) or (most is not None and whole > most):
+        raise BadInput(where, f"{shown(whole)} is out of range", todo)
+    return whole
