@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from predictors.importance import importances as importances
     from predictors.importance import picture as picture
     from predictors.kinds import SurrogateKind as SurrogateKind
+    from predictors.kinds import find as find
     from predictors.kinds import plugin as plugin
     from predictors.model import Model as Model
     from predictors.model import Prediction as Prediction
@@ -50,7 +51,7 @@ _MODULE_NAMES = {
     "extending": ("extend",),
     "fitting": ("fit",),
     "importance": ("draw", "importances", "picture"),
-    "kinds": ("SurrogateKind", "plugin"),
+    "kinds": ("SurrogateKind", "find", "plugin"),
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),
     "sklearn_api": ("SklearnPredictor",),
@@ -73,3 +74,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'predictors' has no attribute {name!r}")
     return getattr(import_module(f"predictors.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__"]

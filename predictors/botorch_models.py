@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from botorch.exceptions.errors import ModelFittingError
+from botorch.exceptions.warnings import InputDataWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import MixedSingleTaskGP, SingleTaskGP
 from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
@@ -127,7 +128,9 @@ class ModelMaker:
                     f"kind {self.name!r}", "takes no train_Yvar", "leave the noise out"
                 )
             optional["train_Yvar"] = torch.tensor(task.noise_variance[:, None])
-        with torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            # A fold of standardised targets is not quite standardised itself.
+            warnings.simplefilter("ignore", InputDataWarning)
             torch.manual_seed(task.seed)
             return self.factory(inputs(task.encoded), torch.tensor(task.y[:, None]), **optional)
 

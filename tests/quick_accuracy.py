@@ -11,7 +11,7 @@ class Quick:
     genes = ("adc_bits",)
 
     def measure(self, design, part="validation"):
-        from cimbo.networks import network
+        from cimbo.workloads import network
 
         macs = network("fmnist-vit").workload(design).macs
         return 60 + 30 * macs / (macs + 2e6) - 16.0 / 2 ** design["adc_bits"] - (part == "test")

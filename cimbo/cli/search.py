@@ -165,6 +165,7 @@ def _guidance(
     return OptimizerOptions(
         cheap,
         views=views(evaluator),
+        kind=str(config.data.get("search", {}).get("surrogate", "auto")),
         priors=priors,
         initial=initial,
         accuracies=asked["accuracy_budget"],

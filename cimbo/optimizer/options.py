@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cimbo.optimizer.surrogates import AnalyticFunction, View
+from cimbo.optimizer.surrogates import AnalyticFunction, View, checked_kind
+
+if TYPE_CHECKING:
+    from predictors import SurrogateKind
 
 N_INITIAL_WITH_PRIORS = 8  # Sobol designs that suffice where older predictors know every metric
 COSTLY = (
@@ -21,7 +24,8 @@ class OptimizerOptions:
     Attributes:
         analytic: Metrics that are exact and cheap, by name: computed instead of modelled. Also taken as ``cheap=``.
         views: What each metric depends on; every gene where it is not named.
-        kind: Predictor kind, or "auto".
+        kind: Predictor kind by name ("auto" cross-validates the built-in ones), such as "gp", "botorch:SingleTaskGP" or
+            one of an installed package; or a kind that ``predictors.botorch`` or ``predictors.plugin`` made.
         priors: Older predictors by metric, used as mean functions.
         initial: Sobol designs before the first surrogate.
         accuracies: How many networks may have their accuracy measured in all. When they have, the search goes on
@@ -31,7 +35,7 @@ class OptimizerOptions:
 
     analytic: Mapping[str, AnalyticFunction] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
-    kind: str = "auto"
+    kind: str | SurrogateKind = "auto"
     priors: Mapping[str, Any] = field(default_factory=dict)
     initial: int = 10
     accuracies: int | None = None
@@ -41,7 +45,7 @@ class OptimizerOptions:
         self,
         analytic: Mapping[str, AnalyticFunction] | None = None,
         views: Mapping[str, View] | None = None,
-        kind: str = "auto",
+        kind: str | SurrogateKind = "auto",
         priors: Mapping[str, Any] | None = None,
         *,
         initial: int = 10,
@@ -56,7 +60,7 @@ class OptimizerOptions:
         }
         for name, value in given.items():
             object.__setattr__(self, name, {} if value is None else value)
-        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "kind", checked_kind(kind))
         object.__setattr__(self, "initial", initial)
         object.__setattr__(self, "accuracies", accuracies)
         object.__setattr__(self, "converged", converged)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import predictors
+from cimbo.errors import BadInput
 from cimbo.problem.objectives import Problem, name_and_unit
 from cimbo.problem.pareto import ranks
 from cimbo.problem.space import Choice, Params, Rows, SearchSpace
@@ -228,14 +229,20 @@ class SurrogateFactory:
     """
 
     space: SearchSpace
-    kind: str = "auto"
+    kind: str | predictors.SurrogateKind = "auto"
     views: Mapping[str, View] = field(default_factory=dict)
     analytic: Mapping[str, AnalyticFunction] = field(default_factory=dict)
     priors: Mapping[str, predictors.Model] = field(default_factory=dict)
     kept: dict[tuple[str, str], tuple[bytes, predictors.Model]] = field(default_factory=dict)
 
     def fit(
-        self, table: Array, y: Array, schema: predictors.Schema, kind: str, *, seed: int
+        self,
+        table: Array,
+        y: Array,
+        schema: predictors.Schema,
+        kind: str | predictors.SurrogateKind,
+        *,
+        seed: int,
     ) -> predictors.Model:
         """``predictors.fit`` with the metric's prior, remembered."""
         data = hashlib.blake2b(
@@ -246,6 +253,17 @@ class SurrogateFactory:
             prior = self.priors.get(schema.target)
             self.kept[place] = (data, predictors.fit(table, y, schema, kind, seed=seed, mean=prior))
         return self.kept[place][1]
+
+
+def checked_kind(kind: str | predictors.SurrogateKind) -> str | predictors.SurrogateKind:
+    """``kind`` itself. Raises BadInput when no surrogate has this name, so that nothing is evaluated in vain."""
+    if kind == "auto":
+        return kind
+    try:
+        predictors.find(kind)
+    except predictors.PredictorError as error:
+        raise BadInput("surrogate", error.wrong, error.remedy) from None
+    return kind
 
 
 def targets(problem: Problem) -> list[str]:
@@ -315,7 +333,7 @@ def _learn(
     schema = view.schema(inputs.space, metric, log=log)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
 
-    def fitted(kind: str, rows: NDArray[np.intp]) -> predictors.Model:
+    def fitted(kind: str | predictors.SurrogateKind, rows: NDArray[np.intp]) -> predictors.Model:
         return factory.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
 
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,

@@ -71,6 +71,15 @@ def _fit(name: str) -> Any:
         import predictors
 
         return partial(predictors.fit, kind=name)
-    return next(
-        point for point in entry_points(group="cimbo.surrogates") if point.name == name
-    ).load()
+    return _fit_function(name)
+
+
+def _fit_function(name: str) -> Any:
+    """What an installed surrogate fits by: its own function, or ``predictors.fit`` for one that is a kind."""
+    import predictors
+
+    points = entry_points(group="cimbo.surrogates")
+    loaded = next(point for point in points if point.name == name).load()
+    if isinstance(loaded, predictors.SurrogateKind):
+        return partial(predictors.fit, kind=loaded)
+    return loaded
