@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -296,7 +297,9 @@ def existing(file: str) -> Study:
             "does not exist",
             "name a study with --study, or start one: cimbo optimize, or cimbo demo",
         )
-    return Study.open(file, readonly=True)
+    study = Study.open(file, readonly=True)
+    gc.freeze()  # a long log lives as long as the command: no collection needs to look through it
+    return study
 
 
 def positive(name: str, value: int) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.problem.objectives import Problem
-from cimbo.problem.pareto import hypervolume, non_dominated
+from cimbo.problem.pareto import GrowingFront
 from cimbo.storage import Record
 
 Array = NDArray[np.float64]
@@ -66,15 +66,12 @@ def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
     """Hypervolume after each evaluation, in the order of recording; the problem needs a reference for each objective."""
     reference = problem.reference()
     assert reference is not None
-    front, volumes = np.zeros((0, len(reference))), [0.0]
+    front = GrowingFront(reference)
+    volumes = []
     for r in records:
         grown = r.status == "done" and problem.feasible(r.metrics)
-        points = np.concatenate([front, problem.scores([r.metrics])]) if grown else front
-        kept = points[non_dominated(points)] if grown else front
-        changed = grown and len(points) > 0 and (kept[-1] == points[-1]).all()
-        front = kept if changed else front
-        volumes.append(hypervolume(front, reference) if changed else volumes[-1])
-    return volumes[1:]
+        volumes.append(front.add(problem.scores([r.metrics])) if grown else front.hypervolume)
+    return volumes
 
 
 def forecast(

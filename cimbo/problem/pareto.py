@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+# Up to so many points all pairs are compared, which takes n^2 bytes and no other package; beyond, moocore sorts them
+# in O(n log n) (Kung et al. 1975, "On finding the maxima of a set of vectors").
+MAX_PAIRWISE_POINTS = 512
+# Slices are exact to the digit and quick for so many points of three objectives; beyond, and for more objectives,
+# moocore's dimension sweep and WFG (Guerreiro et al. 2021, "The hypervolume indicator").
+MAX_SLICED_POINTS = 128
 
 
 def dominated_by(points: Array, others: Array) -> Mask:
@@ -23,8 +31,18 @@ def dominated_by(points: Array, others: Array) -> Mask:
 
 def non_dominated(points: Array) -> Mask:
     """(n,) mask of the points (n, m) that no other dominates; of equal points all stay."""
+    if len(points) > MAX_PAIRWISE_POINTS:
+        return _sorted_non_dominated(points)
     dominated: Mask = np.asarray(dominated_by(points, points).any(1))
     return ~dominated
+
+
+def _sorted_non_dominated(points: Array) -> Mask:
+    import moocore  # here, so that what compares nothing starts without it
+
+    if points.shape[1] == 1:
+        return np.asarray(points[:, 0] == points[:, 0].max())
+    return np.asarray(moocore.is_nondominated(points, maximise=True, keep_weakly=True), bool)
 
 
 def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
@@ -32,14 +50,26 @@ def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
 
     Once ``enough`` points have theirs, the others' is n.
     """
-    dominated = dominated_by(points, points)
-    rank, level = np.full(len(points), len(points), np.intp), 0
-    left = np.arange(len(points))
-    while len(points) - len(left) < (len(points) if enough is None else min(enough, len(points))):
-        beaten = dominated[np.ix_(left, left)].any(1)
-        rank[left[~beaten]] = level
-        left, level = left[beaten], level + 1
+    n = len(points)
+    wanted = n if enough is None else min(enough, n)
+    rank = np.full(n, n, np.intp)
+    is_best = _peeler(points)
+    left = np.arange(n)
+    level = 0
+    while n - len(left) < wanted:
+        best = is_best(left)
+        rank[left[best]] = level
+        left = left[~best]
+        level += 1
     return rank
+
+
+def _peeler(points: Array) -> Callable[[NDArray[np.intp]], Mask]:
+    """Tells which of a subset of ``points``, given by index, no other of the subset dominates."""
+    if len(points) > MAX_PAIRWISE_POINTS:
+        return lambda left: non_dominated(points[left])
+    pairs = dominated_by(points, points)  # once for all fronts
+    return lambda left: np.asarray(~pairs[np.ix_(left, left)].any(1))
 
 
 def crowding(points: Array) -> Array:
@@ -59,11 +89,45 @@ def hypervolume(points: Array, reference: Array) -> float:
     inside = points[(points > reference).all(1)]
     if not len(inside):
         return 0.0
-    return _volume(np.unique(inside[non_dominated(inside)], axis=0) - reference)
+    front = np.unique(inside[non_dominated(inside)], axis=0)
+    objectives = points.shape[1]
+    if objectives <= 2 or (objectives == 3 and len(front) <= MAX_SLICED_POINTS):
+        return _volume(front - reference)
+    import moocore
+
+    return float(moocore.hypervolume(front, ref=reference, maximise=True))
+
+
+class GrowingFront:
+    """The non-dominated of points that arrive one after another, and their hypervolume above ``reference`` (m,).
+
+    The hypervolume is counted anew only when the front has changed, so it is the same to the digit as `hypervolume` of all.
+    """
+
+    def __init__(self, reference: Array) -> None:
+        self._reference = reference
+        self._front = np.zeros((0, len(reference)))
+        self.hypervolume = 0.0
+
+    def add(self, points: Array) -> float:
+        """Take in points (n, m), n = 0 included. Returns the hypervolume then."""
+        fresh = points[~self._dominated(points)]
+        if len(fresh):
+            joined = np.concatenate([self._front, fresh])
+            self._front = np.unique(joined[non_dominated(joined)], axis=0)
+            self.hypervolume = hypervolume(self._front, self._reference)
+        return self.hypervolume
+
+    def _dominated(self, points: Array) -> Mask:
+        """(n,) mask of the points that the front dominates or holds already."""
+        if len(points) * len(self._front) > MAX_PAIRWISE_POINTS**2:
+            return np.zeros(len(points), bool)  # they are sorted together with the front instead
+        known = (points[:, None] == self._front[None]).all(2)
+        return np.asarray(dominated_by(points, self._front).any(1) | known.any(1))
 
 
 def _volume(points: Array) -> float:
-    """Volume dominated above the origin; slices along the last objective (m - 1 dimensional volumes of the slices)."""
+    """Volume of 1 to 3 objectives dominated above the origin, by slices along the last of them."""
     if points.shape[1] == 1:
         return float(points.max())
     order = np.argsort(-points[:, -1], kind="stable")

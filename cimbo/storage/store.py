@@ -16,10 +16,13 @@ from cimbo.storage.files import OPEN_HERE, FileIdentity, StudyFiles, fold_log
 from cimbo.storage.opening import check_place, connect, create, same_study
 from cimbo.storage.values import (
     Record,
+    are_finite,
+    collection_paused,
     finite_metrics,
     from_json,
     normal,
     one_line,
+    parse_rows,
     to_json,
 )
 
@@ -83,7 +86,14 @@ class Store:
     def records(self, *, after: int = 0) -> list[Record]:
         """Done and failed evaluations with a number above ``after``, in order of number."""
         query = f"SELECT {COLUMNS} FROM evaluation WHERE number > ? ORDER BY number"  # noqa: S608 (a constant)
-        return [self._read(row) for row in self._rows(query, after)]
+        rows = self._rows(query, after)
+        with collection_paused():
+            texts = [(row[2], row[3], row[8]) for row in rows]
+            parsed = parse_rows(texts)
+            found = []
+            for row, parts in zip(rows, parsed, strict=True):
+                found.append(self._read(row, parts))
+        return found
 
     def record(
         self,
@@ -332,11 +342,13 @@ class Store:
         rows = self._rows(f"{query} ORDER BY status", key, status)
         return self._read(rows[0]) if rows else None
 
-    def _read(self, row: tuple[Any, ...]) -> Record:
+    def _read(self, row: tuple[Any, ...], parts: Sequence[Any] | None = None) -> Record:
+        """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed already."""
         number, key, params, metrics, status, reason, origin, seconds, extra = row
         where = f"evaluation {number}"
-        parts = [self._json(text, where) for text in (params, metrics, extra)]
-        if not all(isinstance(part, dict) for part in parts) or finite_metrics(parts[1])[1]:
+        if parts is None:
+            parts = [self._json(text, where) for text in (params, metrics, extra)]
+        if not all(isinstance(part, dict) for part in parts) or not are_finite(parts[1]):
             raise BadInput(f"{self.path}, {where}", "is damaged", "restore the file from a copy")
         return Record(number, key, parts[0], parts[1], status, reason, origin, seconds, parts[2])
 

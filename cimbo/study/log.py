@@ -10,7 +10,7 @@ import numpy as np
 
 from cimbo.optimizer.convergence import Forecast, ahead
 from cimbo.problem.objectives import Problem
-from cimbo.problem.pareto import hypervolume, non_dominated
+from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
 from cimbo.study import accuracy_cache
 
@@ -31,6 +31,11 @@ class StudyLog:
         self.problem = problem
         self.fixed = dict(fixed)
         self._records = store.records()
+        # What follows from the log so far, and from how many of its evaluations: those after them are all that is looked at.
+        self._feasible: list[Record] = []
+        self._n_examined = 0
+        self._front: GrowingFront | None = None
+        self._n_in_front = 0
 
     @property
     def path(self) -> str:
@@ -58,11 +63,12 @@ class StudyLog:
 
     def feasible_evaluations(self) -> list[Record]:
         """Return those of `matching_fixed` that measured every objective and keep every constraint."""
-        return [
-            r
-            for r in self.matching_fixed()
-            if r.status == "done" and self.problem.feasible(r.metrics)
-        ]
+        records = self.matching_fixed()
+        for r in records[self._n_examined :]:
+            if r.status == "done" and self.problem.feasible(r.metrics):
+                self._feasible.append(r)
+        self._n_examined = len(records)
+        return list(self._feasible)
 
     def pareto(self) -> list[Record]:
         """Return the evaluated, feasible and non-dominated designs, best first objective first."""
@@ -79,8 +85,11 @@ class StudyLog:
         reference = self.problem.reference()
         if reference is None:
             return None
-        metrics = [r.metrics for r in self.feasible_evaluations()]
-        return hypervolume(self.problem.scores(metrics), reference)
+        if self._front is None:
+            self._front = GrowingFront(reference)
+        fresh = self.feasible_evaluations()[self._n_in_front :]
+        self._n_in_front += len(fresh)
+        return self._front.add(self.problem.scores([r.metrics for r in fresh]))
 
     def forecast(self, more: int = 50) -> Forecast | None:
         """Return what ``more`` evaluations are expected to add, see `cimbo.optimizer.convergence`."""

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cimbo.problem.pareto import boxes, crowding, dominated_by, hypervolume, non_dominated, ranks
+from cimbo.problem import pareto
+from cimbo.problem.pareto import (
+    GrowingFront,
+    boxes,
+    crowding,
+    dominated_by,
+    hypervolume,
+    non_dominated,
+    ranks,
+)
 
 
 @st.composite
@@ -118,3 +127,55 @@ def test_boxes_hold_once_what_no_point_of_a_sample_dominates(samples: np.ndarray
         before = hypervolume(front, reference)
         added = [hypervolume(np.vstack([front, p]), reference) - before for p in new]
         np.testing.assert_allclose(gain, added, atol=1e-9)
+
+
+@given(points(), st.integers(0, 40))
+@settings(max_examples=100)
+def test_many_points_are_sorted_as_few_are_compared(cloud: np.ndarray, enough: int):
+    """The way of large clouds gives what comparing all pairs gives, ties and copies included."""
+    few = non_dominated(cloud), ranks(cloud), ranks(cloud, enough), ranks(cloud[:, :1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pareto, "MAX_PAIRWISE_POINTS", 0)
+        many = non_dominated(cloud), ranks(cloud), ranks(cloud, enough), ranks(cloud[:, :1])
+    for a, b in zip(few, many, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@given(points(most=20))
+@settings(max_examples=100)
+def test_slices_and_sweeps_agree_on_three_objectives(cloud: np.ndarray):
+    cloud = cloud[:, :3]
+    sliced = hypervolume(cloud, cloud.min(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pareto, "MAX_SLICED_POINTS", 0)
+        assert hypervolume(cloud, cloud.min(0)) == pytest.approx(sliced, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("m", [4, 6])
+def test_hypervolume_of_many_objectives_by_inclusion_and_exclusion(m: int):
+    cloud = np.random.default_rng(m).random((9, m))
+    volume = 0.0
+    for size in range(1, len(cloud) + 1):
+        for subset in itertools.combinations(cloud, size):
+            volume -= (-1) ** size * np.prod(np.min(subset, axis=0))
+    assert hypervolume(cloud, np.zeros(m)) == pytest.approx(volume, rel=1e-11)
+
+
+@given(points(), st.integers(1, 7))
+@settings(max_examples=100)
+def test_a_growing_front_has_the_hypervolume_of_all_to_the_digit(cloud: np.ndarray, at_a_time: int):
+    reference = cloud.min(0) - 1
+    front = GrowingFront(reference)
+    for end in range(at_a_time, len(cloud) + at_a_time, at_a_time):
+        found = front.add(cloud[end - at_a_time : end])
+        assert found == hypervolume(cloud[:end], reference)
+        assert front.add(cloud[:0]) == found
+
+
+def test_a_hundred_thousand_points_take_no_memory_of_their_square():
+    cloud = np.random.default_rng(0).random((100_000, 3))
+    front = cloud[non_dominated(cloud)]
+    assert len(front) < 200
+    assert not dominated_by(front, front).any()
+    assert (dominated_by(cloud, front).any(1) | (cloud[:, None] == front).all(2).any(1)).all()
+    assert (ranks(cloud, 200) == 0).sum() == len(front)
