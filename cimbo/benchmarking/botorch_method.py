@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
@@ -58,7 +57,7 @@ class MixedAlternating:
                 raw_samples=RAW,
                 num_restarts=RESTARTS,
             )
-        return self._space.designs(best.round().numpy().astype(np.int16))
+        return self._space.designs(best.round().numpy().astype(self._space.row_type))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         for row, metrics in zip(self._space.rows(designs), measured, strict=True):

@@ -53,7 +53,7 @@ class Nsga2:
         if self._generation is None:
             self._generation = self._algorithm.ask()
         rows = self._generation.get("X")[len(self._answers) :][:n]
-        return self._space.designs(rows.astype(np.int16))
+        return self._space.designs(rows.astype(self._space.row_type))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         self._answers += measured

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,7 @@ def _study(
     about = load(config) if config else preset(preset_name or DEFAULT_PRESET)
     space = about.problem.space
     yield passed("study", about.title)
-    size = (
-        f"{len(space.architecture)} + {len(space.hardware)} genes, {float(space.size):.2g} designs"
-    )
+    size = f"{len(space.architecture)} + {len(space.hardware)} genes, {Decimal(space.size):.2g} designs"
     yield passed("space", size)
     yield from guarded("evaluation", lambda: _timed(about, budget, jobs))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -151,7 +152,7 @@ def _headline(study: Study, config: Config, guidance: OptimizerOptions, budget: 
     )
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     return (
-        f"{config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, seed {study.seed}{kept}, "
+        f"{config.title}: {len(space.choices)} genes, {Decimal(space.size):.1e} designs, seed {study.seed}{kept}, "
         f"{len(study.evaluations())} of {budget} evaluations stored; computed exactly: {exact}"
     )
 

@@ -93,7 +93,7 @@ class Search:
 
     def pin(self, rows: Rows) -> Rows:
         """Rows that may be proposed: with the fixed genes at their value, canonical."""
-        rows = np.array(self.snap(rows), np.int16)
+        rows = np.array(self.snap(rows), self.problem.space.row_type)
         for name, value in self.fixed.items():
             column = self.problem.space.column[name]
             rows[:, column] = self.problem.space.choices[column].index(value)

@@ -86,7 +86,7 @@ class View:
         choices = [space.choices[i] for i in self.columns(space)]
         genes = [_feature(c) for c in choices]
         names = (
-            self.features(space.designs(np.zeros((1, len(space.choices)), np.int16)))
+            self.features(space.designs(np.zeros((1, len(space.choices)), space.row_type)))
             if self.features
             else {}
         )

@@ -8,10 +8,8 @@ canonical row, the same dict and the same key.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,11 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.counting import (
+    ESTIMATE_SAMPLES,
+    ConditionalGene,
+    count_designs,
+    estimate_designs,
+)
 from cimbo.problem.scalars import finite, is_absent, plain, shown
 
 Value = int | float | str
 Params = dict[str, Value]
-Rows = NDArray[np.int16]
+Rows = NDArray[np.signedinteger[Any]]
+LISTABLE_SIZE = 100_000  # designs of a smaller space can all be listed
 INACTIVE = -1
 EXACT_INTEGERS = 2**53  # below, every integer is a float64 too
 
@@ -203,8 +208,14 @@ class SearchSpace:
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
-    def cardinalities(self) -> NDArray[np.int16]:
-        return np.array([len(c.values) for c in self.choices], dtype=np.int16)
+    def row_type(self) -> type[np.signedinteger[Any]]:
+        """The integers that rows are made of: of 16 bits, unless a gene has more values than they count."""
+        most = max(len(c.values) for c in self.choices)
+        return np.int16 if most <= np.iinfo(np.int16).max else np.int32
+
+    @cached_property
+    def cardinalities(self) -> Rows:
+        return np.array([len(c.values) for c in self.choices], dtype=self.row_type)
 
     @cached_property
     def ordered(self) -> NDArray[np.bool_]:
@@ -247,7 +258,7 @@ class SearchSpace:
 
     def canonical_rows(self, rows: NDArray[Any]) -> Rows:
         """Rows (n, d) with every inactive gene set to INACTIVE; a gene that is active but INACTIVE gets its first value."""
-        rows = np.maximum(np.array(rows, dtype=np.int16, ndmin=2), 0)
+        rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
         for i, gates in self._gates:
             is_open = np.logical_and.reduce([open_[rows[:, gate]] for gate, open_ in gates])
             rows[~is_open, i] = INACTIVE
@@ -256,7 +267,7 @@ class SearchSpace:
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
         """Canonical rows (n, d) of dicts. Raises BadInput for an unknown gene, a missing active gene or a wrong value."""
         designs = list(designs)
-        rows = np.array([self._row(d) for d in designs], dtype=np.int16).reshape(
+        rows = np.array([self._row(d) for d in designs], dtype=self.row_type).reshape(
             -1, len(self.choices)
         )
         canonical = self.canonical_rows(rows)
@@ -323,7 +334,7 @@ class SearchSpace:
         if n < 1:
             return []
         sampler = qmc.Sobol(len(self.choices), scramble=True, rng=np.random.default_rng(seed))
-        found: dict[bytes, NDArray[np.int16]] = {}
+        found: dict[bytes, Rows] = {}
         draw = 1 << max(n - 1, 1).bit_length()
         for _ in range(64):
             points = sampler.random(draw)
@@ -333,7 +344,7 @@ class SearchSpace:
                 found.setdefault(row.tobytes(), row)
             if len(found) >= n:
                 return self.designs(np.stack(list(found.values())[:n]))
-        found |= {row.tobytes(): row for row in self._enumerate(n)} if self.size < 100_000 else {}
+        found |= {row.tobytes(): row for row in self._enumerate(n)} if self.is_listable else {}
         return self.designs(np.stack(list(found.values())[:n]))
 
     def random_rows(self, n: int, rng: np.random.Generator) -> Rows:
@@ -351,45 +362,51 @@ class SearchSpace:
         ]
         return self.designs(np.stack(changed)) if changed else []
 
-    @cached_property
+    @property
     def size(self) -> int:
-        """The number of different designs, exactly."""
-        return math.prod(self._count(group) for group in self._groups())
+        """The number of different designs; see `size_is_exact`."""
+        return self._size[0]
 
-    def _groups(self) -> list[list[int]]:
-        """Columns split into sets that no condition connects."""
-        groups: list[set[int]] = [{i} for i in range(len(self.choices))]
-        for i, gates in self._gates:
-            touched = {i, *(gate for gate, _ in gates)}
-            joined = [g for g in groups if g & touched]
-            groups = [g for g in groups if not g & touched] + [set().union(*joined)]
-        return [sorted(g) for g in groups]
+    @property
+    def is_listable(self) -> bool:
+        """Whether there are so few designs that all of them can be looked at."""
+        return self.size_is_exact and self.size < LISTABLE_SIZE
 
-    def _count(self, group: Sequence[int]) -> int:
-        gates = sorted({gate for i, gs in self._gates if i in group for gate, _ in gs})
-        leaves = [i for i in group if i not in gates]
-        rows = np.full(
-            (math.prod(int(self.cardinalities[g]) for g in gates), len(self.choices)),
-            0,
-            dtype=np.int16,
-        )
-        if gates:
-            rows[:, gates] = list(itertools.product(*(range(self.cardinalities[g]) for g in gates)))
-        settings = np.unique(self.canonical_rows(rows), axis=0)
-        return sum(
-            math.prod(int(self.cardinalities[i]) for i in leaves if row[i] != INACTIVE)
-            for row in settings
-        )
+    @property
+    def size_is_exact(self) -> bool:
+        """Whether `size` was counted. It is estimated where the conditions are too entangled to count."""
+        return self._size[1]
+
+    @cached_property
+    def _size(self) -> tuple[int, bool]:
+        """The number of designs, and whether it is exact."""
+        gates = dict(self._gates)
+        genes = []
+        for i, choice in enumerate(self.choices):
+            opening = tuple((gate, is_open[:-1]) for gate, is_open in gates.get(i, ()))
+            genes.append(ConditionalGene(len(choice.values), opening))
+        counted = count_designs(genes)
+        if counted is not None:
+            return counted, True
+        sample = self.random_rows(ESTIMATE_SAMPLES, np.random.default_rng(0))
+        return estimate_designs(self.cardinalities, sample != INACTIVE), False
 
     def _enumerate(self, most: int) -> Rows:
-        every = itertools.product(*(range(c) for c in self.cardinalities))
-        seen: dict[bytes, Any] = {}
-        for row in every:
-            canonical = self.canonical_rows(np.array(row))[0]
-            seen.setdefault(canonical.tobytes(), canonical)
-            if len(seen) >= most:
-                break
-        return np.stack(list(seen.values()))
+        """The first ``most`` designs, each once, ordered by the indices of their values; inactive genes count as 0."""
+        conditional = dict(self._gates)
+        rows = np.zeros((1, len(self.choices)), self.row_type)
+        free = [i for i in range(len(self.choices)) if i not in conditional]
+        for i in [*free, *conditional]:
+            is_open = np.ones(len(rows), bool)
+            for gate, opening in conditional.get(i, ()):
+                is_open &= opening[rows[:, gate]]
+            copies = np.where(is_open, self.cardinalities[i], 1)
+            first = np.cumsum(copies) - copies
+            rows = np.repeat(rows, copies, axis=0)
+            rows[:, i] = np.arange(len(rows)) - np.repeat(first, copies)
+            rows[np.repeat(~is_open, copies), i] = INACTIVE
+        order = np.lexsort(np.maximum(rows, 0).T[::-1])
+        return rows[order[:most]]
 
     def key(self, design: Mapping[str, Value], genes: Iterable[str] | None = None) -> str:
         """Canonical key: 12 hex digits of the active genes (of those among ``genes`` only, when given)."""

@@ -88,7 +88,7 @@ class Known:
         """Rows (n, d) with the genes of a network set to those of the known one that differs in the fewest."""
         columns = [self.space.column[name] for name in self.accuracy_parameters or self.space.names]
         different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
-        projected = np.array(rows, np.int16)
+        projected = np.array(rows, self.space.row_type)
         projected[:, columns] = self.rows[different.argmin(1)][:, columns]
         return self.space.canonical_rows(projected)
 

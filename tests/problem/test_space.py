@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cimbo import BadInput, Choice, SearchSpace
+from cimbo.problem.counting import estimate_designs
 from cimbo.problem.space import INACTIVE
 from cimbo.workloads import network
 
@@ -330,3 +331,70 @@ def test_whatever_is_no_description_of_genes_is_refused_in_one_line(data):
         assert space.size >= 1
         assert space.sobol(1)[0] == space.canonical(space.sobol(1)[0])
     assert "\n" not in told
+
+
+# ---- large spaces ---------------------------------------------------------------------------------------------------
+
+
+def switches(n: int) -> SearchSpace:
+    """A chain: each skip needs the two switches beside it (Ax, issue 2539)."""
+    uses = [Choice(f"use{i}", [0, 1]) for i in range(n)]
+    skips = [
+        Choice(f"skip{i}", [0, 1], active_if={f"use{i}": [1], f"use{i + 1}": [1]})
+        for i in range(n - 1)
+    ]
+    return SearchSpace(architecture=[*uses, *skips])
+
+
+def test_chained_switches_are_counted_exactly_however_many():
+    # Of a chain of n: a design of n - 1 and one more switch; f counts those that end in an open switch, g in a shut one.
+    f, g = 1, 1
+    for n in range(2, 61):
+        f, g = 2 * f + g, f + g
+        if n in (2, 3, 8, 20, 60):
+            space = switches(n)
+            assert space.size_is_exact
+            assert space.size == f + g
+    assert len(switches(60).sobol(3)) == 3
+
+
+def test_a_gate_of_many_is_counted_and_so_is_a_deep_nest():
+    gates = [Choice(f"g{i}", [0, 1, 2]) for i in range(40)]
+    space = SearchSpace([*gates, Choice("last", range(5), {g.name: [1, 2] for g in gates})])
+    assert space.size == (3**40 - 2**40) + 2**40 * 5
+    nest = [Choice("n0", [0, 1])]
+    nest += [Choice(f"n{i}", [0, 1], active_if={f"n{i - 1}": [1]}) for i in range(1, 60)]
+    assert SearchSpace(nest).size == 61
+    assert len(SearchSpace(nest).sobol(100)) == 61
+
+
+def test_what_cannot_be_counted_is_estimated():
+    rng = np.random.default_rng(0)
+    gates = [Choice(f"g{i}", [0, 1]) for i in range(60)]
+    tangled = []
+    for i in range(400):
+        a, b = rng.choice(60, 2, replace=False)
+        tangled.append(Choice(f"t{i}", [0, 1], active_if={f"g{a}": [1], f"g{b}": [1]}))
+    space = SearchSpace([*gates, *tangled])
+    assert not space.size_is_exact
+    assert (
+        2.0**150 < space.size < 2.0**330
+    )  # a quarter of 400 open on average, most of the sum where more are
+    assert len(space.sobol(5)) == 5
+
+
+def test_the_estimate_is_right_where_the_number_is_known():
+    space = switches(8)
+    active = space.random_rows(20_000, np.random.default_rng(1)) != -1
+    assert estimate_designs(space.cardinalities, active) == pytest.approx(space.size, rel=0.05)
+
+
+def test_a_gene_of_more_values_than_16_bits_count_keeps_them_all():
+    space = SearchSpace([Choice("wide", range(40_000)), Choice("narrow", ["a", "b"])])
+    assert space.size == 80_000
+    designs = [{"wide": 39_999, "narrow": "b"}, {"wide": 32_768, "narrow": "a"}]
+    assert space.designs(space.rows(designs)) == designs
+    drawn = space.random_rows(1000, np.random.default_rng(0))
+    assert drawn.min() >= 0
+    assert (drawn[:, 0] > 32_767).any()
+    assert len(space.sobol(80_000)) == 80_000
