@@ -78,8 +78,13 @@ def new_study_options(command: F) -> F:
 
 
 def evaluation_options(command: F) -> F:
-    """Where evaluations run and what each may use: --jobs, --timeout, --retries, --memory-mb, --backend, --scheduler."""
+    """Where evaluations run, what each may use, and whether they must be as before."""
     for option in (
+        click.option(
+            "--accept-changed",
+            is_flag=True,
+            help="Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.",
+        ),
         click.option(
             "--scheduler",
             default=None,
@@ -258,7 +263,6 @@ def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study,
     if asked is not None:
         p = asked.problem
         study = Study.open(file, p.space, p.objectives, p.constraints)
-        _same_accuracy(file, asked, study)
     else:
         study = Study.open(file)
     if seed is not None and seed != study.seed:
@@ -269,24 +273,6 @@ def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study,
             "leave out --seed, or name another --study",
         )
     return study, asked or from_definition(file, study.metadata)
-
-
-def _same_accuracy(file: str, asked: Config, study: Study) -> None:
-    """Raises BadInput when the study's accuracies come from elsewhere: measured and modelled ones must not be mixed."""
-    stored = (study.metadata.get("config") or {}).get("data")
-    if not isinstance(stored, dict):
-        return
-    before = Config(file, stored)
-    if (before.accuracy, before.data["network"].get("options")) != (
-        asked.accuracy,
-        asked.data["network"].get("options"),
-    ):
-        study.close()
-        raise BadInput(
-            file,
-            "has accuracies of another source",
-            "give --data, --weights and --images as before, or another --study",
-        )
 
 
 def existing(file: str) -> Study:

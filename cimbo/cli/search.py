@@ -120,6 +120,7 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
                     guidance=guidance,
                     listener=progress,
                     asynchronous=asked["asynchronous"],
+                    accept_changed=asked["accept_changed"],
                     **conditions,
                 )
                 test_front(study, evaluator, n_jobs=n_jobs, **conditions)
@@ -307,6 +308,7 @@ def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked
                     n_jobs,
                     guidance=guidance,
                     listener=progress,
+                    accept_changed=asked["accept_changed"],
                     **conditions,
                 )
         except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cimbo import hardware
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.plugins import Accuracy, find
 from cimbo.problem.space import Params
@@ -104,6 +105,10 @@ class JointEvaluator:
     def check(self) -> None:
         """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly."""
         _ = self._family, self._simulator, self._accuracy  # the last may load a learning library
+
+    def fingerprint(self) -> Fingerprint:
+        """Return what decides the numbers of this evaluator, as JSON: settings, content of files, versions."""
+        return fingerprint(self)
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """An accuracy that was measured before, by whichever process."""

@@ -5,10 +5,15 @@ from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, chip_choices
 from cimbo.hardware.cost_model import area_mm2, simulate, simulate_batch
 from cimbo.hardware.features import features
 
+# Of cimbo's own cost model. Whoever changes a number that it gives adds one: studies refuse to mix costs of two
+# versions, see cimbo/evaluation/fingerprint.py.
+RESULTS_VERSION = 1
+
 __all__ = [
     "BASELINE",
     "BASELINE_VIT_B",
     "DEFAULTS",
+    "RESULTS_VERSION",
     "area_mm2",
     "chip_choices",
     "explain",

@@ -53,7 +53,7 @@ def from_study(
     wanted = targets(study.problem)
     alike = (
         transfer.fitting(study.problem.space, records)
-        if _evaluates(old) == _evaluates(config)
+        if old.evaluator().fingerprint() == config.evaluator().fingerprint()
         else []
     )
     alike = [r for r in alike if r.status == "done" and all(m in r.metrics for m in wanted)]
@@ -71,15 +71,3 @@ def from_study(
     learned = f"; learned {', '.join(priors)} from {len(others)}" if priors else ""
     click.echo(f"{file}: took over {len(alike)} of {len(records)} evaluations{learned}", err=True)
     return priors
-
-
-def _evaluates(config: Config) -> Any:
-    """All that decides what a design of a study measures."""
-    evaluator = config.evaluator()
-    return (
-        evaluator.network,
-        evaluator.accuracy,
-        evaluator.simulator,
-        dict(evaluator.options),
-        dict(evaluator.fixed),
-    )

@@ -1,10 +1,27 @@
-"""Where a study comes from: the versions that a new one keeps, and whether an old file says so in the form we write."""
+"""Where the numbers of a study come from: versions, and the fingerprints of what evaluated its designs.
 
+Every evaluation by an evaluator that has a ``fingerprint()`` (see `cimbo.evaluation.fingerprint`) says by which it was
+made. The fingerprints stand once each in the study file; a row refers to one by its identifier. A row that refers to none
+was made by the configuration that the study was started with.
+"""
+
+import hashlib
 import importlib.metadata
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
+from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
+from cimbo.storage import Record, Store
+
+FINGERPRINTS = (
+    "fingerprints"  # their name in the study file: identifier -> fingerprint, the first one first
+)
+REFERENCE = "fingerprint"  # the name under which a row keeps its identifier, in ``extra``
+IDENTIFIER_LENGTH = 12  # hexadecimal digits
+FIRST_RESULTS_VERSION = 1  # of everything that was recorded before fingerprints were
+SHOWN_DIFFERENCES = 3
 
 VERSIONED = (
     "cimbo",
@@ -40,3 +57,96 @@ def check_definition(definition: Mapping[str, Any]) -> None:
     for name, value, kind in [*told, ("config", config, dict), ("config.data", data, dict)]:
         if not isinstance(value, kind):
             raise BadInput(name, f"is {value!r:.40}, damaged", "restore the file from a copy")
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """An evaluator that can say what decides its numbers."""
+
+    def fingerprint(self) -> dict[str, Any]: ...
+
+
+def identifier(fingerprint: Mapping[str, Any]) -> str:
+    """Return a short name of ``fingerprint``, the same for equal ones."""
+    text = json.dumps(fingerprint, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:IDENTIFIER_LENGTH]
+
+
+def differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
+    """Yield what differs between two fingerprints, as ``hardware.fixed.node_nm was 22, is 65``."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for name in [*before, *(name for name in now if name not in before)]:
+            place = f"{where}.{name}" if where else name
+            yield from differences(before.get(name), now.get(name), place)
+    elif before != now:
+        yield f"{where} was {_shown(before)}, is {_shown(now)}"
+
+
+def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> str | None:
+    """Let ``evaluator`` add to the study in ``store``, if it measures what the study's rows measure.
+
+    Args:
+        store: The study file. A new fingerprint that is admitted is kept there.
+        evaluator: What is going to evaluate.
+        accept_changed: Admit another fingerprint too: its rows then share front and surrogates with the others.
+
+    Returns:
+        The identifier to record with each evaluation; None for an evaluator that has no fingerprint.
+
+    Raises:
+        BadInput: For another fingerprint, naming what differs.
+    """
+    if not isinstance(evaluator, Fingerprinted):
+        return None
+    fingerprint: dict[str, Any] = json.loads(json.dumps(evaluator.fingerprint()))
+    name = identifier(fingerprint)
+    if name in (store.meta(FINGERPRINTS) or {}):
+        return name
+
+    def add(known: dict[str, Any] | None) -> dict[str, Any]:
+        known = known or _of_the_first_rows(store)
+        if known and name not in known and not accept_changed:
+            raise _refusal(store.path, list(known.values())[-1], fingerprint)
+        return {**known, name: fingerprint}
+
+    store.update_meta(FINGERPRINTS, add)
+    return name
+
+
+def fingerprints(store: Store) -> dict[str, dict[str, Any]]:
+    """Return every fingerprint of the study by its identifier, that of rows which refer to none first."""
+    return store.meta(FINGERPRINTS) or _of_the_first_rows(store)
+
+
+def reference(record: Record, known: Mapping[str, Any]) -> str | None:
+    """Return the identifier of what evaluated ``record``; None when the study has none, ``known`` being empty."""
+    first = next(iter(known), None)
+    return record.extra.get(REFERENCE, first)
+
+
+def _of_the_first_rows(store: Store) -> dict[str, Any]:
+    """By its identifier, the fingerprint of the configuration that the study was started with; empty without one."""
+    try:
+        configured = from_definition(store.path, store.definition).evaluator().fingerprint()
+    except BadInput:  # made in Python, or its configuration is of a plug-in that is gone
+        return {}
+    if store.count():
+        for part in configured.values():
+            if isinstance(part["results_version"], int):
+                part["results_version"] = FIRST_RESULTS_VERSION
+    return {identifier(configured): configured}
+
+
+def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> BadInput:
+    told = list(differences(before, now))
+    more = [f"{len(told) - SHOWN_DIFFERENCES} more"] if len(told) > SHOWN_DIFFERENCES else []
+    changed = "; ".join([*told[:SHOWN_DIFFERENCES], *more])
+    return BadInput(
+        path,
+        f"was evaluated by something else: {changed}",
+        "name another study (--study), or mix the two with --accept-changed (accept_changed=True)",
+    )
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else f"{value!r:.60}"

@@ -20,6 +20,8 @@ class RecordingStudy(Protocol):
 
     def evaluations(self) -> list[Record]: ...
 
+    def same_provenance(self) -> list[Record]: ...
+
     def hypervolume(self) -> float | None: ...
 
     def forecast(self) -> Forecast | None: ...
@@ -96,7 +98,7 @@ class Runner:
         """Tell an evaluator that remembers what was measured, by whichever process."""
         remember = getattr(self.evaluate, "remember", None)
         if remember is not None:
-            for r in self.study.evaluations():
+            for r in self.study.same_provenance():
                 remember(r.params, r.metrics)
 
     def _record_all(

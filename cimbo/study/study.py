@@ -20,7 +20,14 @@ from cimbo.storage import Record, Store
 from cimbo.study import events, records_table
 from cimbo.study.log import ACCURACY_PARAMETERS, StudyLog
 from cimbo.study.planner import Planner
-from cimbo.study.provenance import check_definition, versions
+from cimbo.study.provenance import (
+    REFERENCE,
+    admit,
+    check_definition,
+    fingerprints,
+    reference,
+    versions,
+)
 from cimbo.study.runner import Runner
 
 LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
@@ -51,6 +58,7 @@ class Study(StudyLog):
         super().__init__(store, problem, fixed or {})
         self.seed = seed
         self._planner = Planner(self, seed)
+        self._fingerprint: str | None = None  # identifier of what evaluates, while `optimize` runs
 
     @staticmethod
     def open(
@@ -214,8 +222,12 @@ class Study(StudyLog):
 
         about: ``status``, ``reason``, ``seconds`` and ``extra``, as in `cimbo.storage.Store.record`.
         """
-        extra = {"predicted": {k: list(v) for k, v in c.predicted.items()}} if c.predicted else {}
+        extra: dict[str, Any] = {}
+        if c.predicted:
+            extra["predicted"] = {k: list(v) for k, v in c.predicted.items()}
         extra |= about.pop("extra", {})
+        if self._fingerprint is not None:
+            extra[REFERENCE] = self._fingerprint
         complaint = self._complaint(metrics) if about.get("status", "done") == "done" else None
         about |= {"status": "failed", "reason": complaint} if complaint else {}
         record = self.store.record(
@@ -248,6 +260,7 @@ class Study(StudyLog):
         guidance: OptimizerOptions | None = None,
         listener: events.Listener = events.ignore,
         asynchronous: bool = False,
+        accept_changed: bool = False,
         **conditions: Unpack[execution.Conditions],
     ) -> list[Record]:
         """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
@@ -257,6 +270,7 @@ class Study(StudyLog):
         Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
         asynchronous: no batches; a worker that is free gets a candidate chosen with what is known at that moment and
         conditional on what the others are evaluating, so that none waits, and the candidates depend on who is first.
+        accept_changed: go on although the evaluator, or a file that it reads, is another one than before.
         conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
         Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
         """
@@ -270,14 +284,25 @@ class Study(StudyLog):
         guidance = guidance or OptimizerOptions()
         guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
         execution.check(n_jobs, **conditions)
+        self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         if guidance.shaping is not None:
             self.store.set_meta(ACCURACY_PARAMETERS, sorted(guidance.shaping))
         runner = Runner(self, self._planner, evaluate, budget, guidance, listener=listener)
-        if asynchronous:
-            runner.asynchronously(n_jobs, conditions)
-        else:
-            runner.in_batches(batch_size, n_jobs, conditions)
+        try:
+            if asynchronous:
+                runner.asynchronously(n_jobs, conditions)
+            else:
+                runner.in_batches(batch_size, n_jobs, conditions)
+        finally:
+            self._fingerprint = None
         return self.pareto()
+
+    def same_provenance(self) -> list[Record]:
+        """Return the evaluations by what evaluates now; all of them where that has no fingerprint."""
+        if self._fingerprint is None:
+            return self.evaluations()
+        known = fingerprints(self.store)
+        return [r for r in self.evaluations() if reference(r, known) == self._fingerprint]
 
     if not TYPE_CHECKING:  # what is misspelt stays an error for a type checker
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import plain_networks as plain
@@ -308,6 +310,18 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(checkpoint, tmp_pat
     low, high = source.interval(whole)
     assert low <= whole <= high
     assert high - low > 30  # eight images say little, and that is said
+
+
+def test_answers_are_kept_by_the_content_of_weights_and_images(checkpoint, tmp_path):
+    data = Path(shutil.copytree(checkpoint["data"], tmp_path / "data"))
+    design = network("ofa-mobilenetv3").smallest()
+    options = {**checkpoint, **SMALL, "cache": str(tmp_path / "cache.jsonl")}
+    before = CheckpointAccuracy("ofa-mobilenetv3", **options)
+    moved = CheckpointAccuracy("ofa-mobilenetv3", **{**options, "data": str(data)})
+    assert moved._key(design, "test") == before._key(design, "test")
+    labels = np.load(data / "labels.npy")
+    np.save(data / "labels.npy", labels[::-1].copy())  # as many bytes, at the same path
+    assert moved._key(design, "test") != before._key(design, "test")
 
 
 def test_validation_and_test_images_are_disjoint_and_kept(checkpoint):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cimbo.errors import BadInput
+from cimbo.evaluation import content
 from cimbo.supernets import array_errors, imagenet
 from cimbo.supernets.elastic import ArrayEffect, set_effect
 from cimbo.supernets.imagenet import Arrays, Folder, prepared
@@ -117,7 +118,7 @@ class CheckpointAccuracy:
 
     @property
     def _module(self) -> nn.Module:
-        return _loaded(self.network, self.weights)
+        return _loaded(self.network, self.weights, content.digest(self.weights))
 
     @cached_property
     def _source(self) -> Folder | Arrays:
@@ -169,8 +170,8 @@ class CheckpointAccuracy:
         chip = {g: design[g] for g in self.genes if g in design}
         subnet = {k: v for k, v in design.items() if k.split("_")[0] in SUBNET}
         about = [
-            _digest(self.weights),
-            str(Path(self.data).resolve()),
+            content.digest(self.weights),
+            content.digest(self.data),
             part,
             self.seed,
             self.images,
@@ -196,15 +197,9 @@ def converters(chip: Mapping[str, Any], seed: int) -> ArrayEffect | None:
 
 
 @cache
-def _loaded(network: str, weights: str) -> nn.Module:
-    """Once a process; workers of the engine stay alive between evaluations."""
+def _loaded(network: str, weights: str, digest: str) -> nn.Module:
+    """Once a process, and again when the file's ``digest`` is another; workers stay alive between evaluations."""
     return elastic(network, Path(weights))
-
-
-@cache
-def _digest(weights: str) -> str:
-    with Path(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _classes(module: nn.Module) -> int:

@@ -1,0 +1,92 @@
+"""What decides the numbers of an evaluation: its settings, the content of the files it reads, versions of its models.
+
+Two evaluators with the same fingerprint measure the same of a design. See `cimbo.study.provenance` for its use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cimbo import hardware
+from cimbo.evaluation import accuracy, content
+
+if TYPE_CHECKING:
+    from cimbo.evaluation.joint import JointEvaluator
+
+Fingerprint = dict[str, Any]  # JSON
+
+NO_PART_OF_THE_RESULT = frozenset({"cache", "timeout_s"})  # options that change no number
+SIMULATOR_PACKAGES = {"zigzag": "zigzag-dse", "accelforge": "accelforge"}
+
+
+def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
+    """Return what decides the numbers of ``evaluator``, named as in a study.toml."""
+    return {
+        "network": {
+            "name": evaluator.network,
+            "accuracy": evaluator.accuracy,
+            "options": _by_content(evaluator.accuracy_options),
+            "results_version": _version("accuracy", evaluator.accuracy) or accuracy.RESULTS_VERSION,
+        },
+        "hardware": {
+            "simulator": evaluator.simulator,
+            "options": _by_content(evaluator.options),
+            "fixed": dict(evaluator.fixed),
+            "results_version": _version("simulators", evaluator.simulator)
+            or hardware.RESULTS_VERSION,
+        },
+    }
+
+
+def _by_content(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options`` with what they name on the disk replaced by its digest."""
+    kept = {name: value for name, value in options.items() if name not in NO_PART_OF_THE_RESULT}
+    return {name: _digested(value) for name, value in sorted(kept.items())}
+
+
+def _digested(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _by_content(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _digested_command(value)
+    if isinstance(value, str | os.PathLike):
+        return _digested_path(str(value))
+    return value
+
+
+def _digested_command(words: Sequence[Any]) -> list[Any]:
+    """The words of a command, its program and the files among them by their content."""
+    digested = [_digested(word) for word in words]
+    if words and isinstance(words[0], str) and digested[0] == words[0]:
+        program = shutil.which(words[0])
+        if program is not None:
+            digested[0] = content.digest(program)
+    return digested
+
+
+def _digested_path(text: str) -> str:
+    """The digest of what ``text`` names. A bare word is a path only where it has an ending, as ``table.csv``."""
+    path = Path(text)
+    looks_like_a_path = path.name != text or path.suffix != ""
+    if not looks_like_a_path or not path.exists():
+        return text
+    return content.digest(path)
+
+
+def _version(group: str, name: str) -> str | None:
+    """The version of the package that a plug-in or a foreign simulator comes from; None for what is ours."""
+    for point in entry_points(group=f"cimbo.{group}", name=name):
+        if point.dist is not None:
+            return f"{point.dist.name} {point.dist.version}"
+    package = SIMULATOR_PACKAGES.get(name)
+    if package is None:
+        return None
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return None
