@@ -16,7 +16,7 @@ from keyword import iskeyword
 import click
 
 from cimbo import __version__
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, printable
 
 _COMMANDS = {
     "demo": "demo",
@@ -117,23 +117,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        click.echo(error.format_message(), err=True)  # help: ours
         return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "cimbo"
         message = error.format_message().rstrip(".").replace("\n", " ")
-        click.echo(f"{command}: {message}; see {command} --help", err=True)
+        click.echo(printable(f"{command}: {message}; see {command} --help"), err=True)
         return 2
     except click.ClickException as error:
         click.echo(
-            f"cimbo: {error.format_message()}; correct it and try again".replace("\n", " "),
+            printable(f"cimbo: {error.format_message()}; correct it and try again"),
             err=True,
         )
         return 2
     except ValueError as error:
         if not _is_bad_input(error):
             raise
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         return 2
     except BrokenPipeError:
         # The reader of our stdout has gone; there is nobody to tell.

@@ -12,7 +12,7 @@ import click
 from cimbo.analysis import attribution
 from cimbo.analysis.attribution import Gain, Point, Pool, Rules
 from cimbo.cli.options import existing, positive
-from cimbo.cli.output import emit, format_option, genes
+from cimbo.cli.output import emit, format_option, genes, say
 from cimbo.cli.progress import Progress
 from cimbo.cli.search import plain_guidance
 from cimbo.config.study_config import Config, from_definition
@@ -72,7 +72,7 @@ def attribute(
         click.echo("")
         emit(style, document["baselines"], document)
     for line in _remarks(document):
-        click.echo(line, err=True)
+        say(line)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _restricted(
             held = {c.name: baseline.params[c.name] for c in genes_ if c.name in baseline.params}
             restricted = whole.with_constraints(fixed=held)
             guidance = plain_guidance(restricted, config, evaluator)
-            click.echo(f"{side} only: {options.complete} evaluations in {path}", err=True)
+            say(f"{side} only: {options.complete} evaluations in {path}")
             with Progress(len(restricted.evaluations())) as progress:
                 restricted.optimize(
                     evaluator,

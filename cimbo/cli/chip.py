@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, naming, printable
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def simulate(
         with naming(origin("--hardware", hardware)):
             answer = dict(who.simulate(workload, chip))
     except RuntimeError as error:  # how simulators say that they cannot
-        click.echo(f"{who.name}: {printable(str(error))}; try another design", err=True)
+        say(f"{who.name}: {printable(str(error))}; try another design")
         return 1
     layers = answer.pop("layers", [])
     rows = [layer_row(layer) for layer in layers]
@@ -83,14 +83,13 @@ def simulate(
         }
     )
     emit(style, rows, answer | {"layers": layers})
-    click.echo(
+    say(
         ", ".join(
             f"{k} {answer[k]:.5g}" for k in ("latency_ms", "energy_uj", "area_mm2") if k in answer
-        ),
-        err=True,
+        )
     )
     for warning in answer.get("warnings", []):
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
     return 0
 
 

@@ -14,7 +14,7 @@ from cimbo.benchmarking import ONES, QUICK, runner, start
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.runner import Band, Measure, Run
 from cimbo.cli.options import existing, new_study_options, positive
-from cimbo.cli.output import emit, format_option, write
+from cimbo.cli.output import emit, format_option, say, write
 from cimbo.cli.search import plain_guidance
 from cimbo.config.study_config import DEFAULT_PRESET, Config, from_definition, load, preset
 from cimbo.errors import BadInput
@@ -80,9 +80,7 @@ def compare(*, methods: str, plot: Path | None, style: str, **asked: Any) -> int
             name, Task(problem, 0, guidance)
         )  # what is missing is said before the first evaluation
     measure, how = _measure(problem, evaluator, records, guidance, asked=asked)
-    click.echo(
-        f"{config.title}: {asked['seeds']} seeds of {asked['budget']} evaluations, {how}", err=True
-    )
+    say(f"{config.title}: {asked['seeds']} seeds of {asked['budget']} evaluations, {how}")
     runs = _runs(names, (problem, guidance, measure), asked)
     found = runner.bands(
         runs, problem, runner.natural(problem), runner.checkpoints(asked["budget"])
@@ -162,7 +160,7 @@ def _runs(
                 Run(name, seed, *runner.race(peer, measure, asked["budget"], asked["batch"]))
             )
             reached = runner.anytime(runs[-1], problem, volume, [asked["budget"]])[0]
-            click.echo(f"{name}, seed {seed}: hypervolume {reached:.6g}", err=True)
+            say(f"{name}, seed {seed}: hypervolume {reached:.6g}")
     return runs
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, json_object, positive, study_option
-from cimbo.cli.output import emit, format_option, genes
+from cimbo.cli.output import emit, format_option, genes, say
 from cimbo.errors import BadInput
 
 
@@ -67,10 +67,7 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
             raise BadInput(file, "holds no verified design", "search first: cimbo optimize")
         evaluator = config.evaluator()
         if evaluator.simulator != "cimbo":
-            click.echo(
-                "note: costs are another simulator's; cimbo's own chip model says how they change",
-                err=True,
-            )
+            say("note: costs are another simulator's; cimbo's own chip model says how they change")
         placed = place(evaluator, study.problem.space, [r.params for r in records])
         found = chances(study.problem, records, placed, Errors(**errors), draws=draws, seed=seed)
         chance = {r.key: float(c) for r, c in zip(records, found, strict=True)}
@@ -84,10 +81,7 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
         ]
     emit(style, rows, {"errors": errors, "draws": draws, "seed": seed, "designs": rows})
     stated = ", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in errors.items())
-    click.echo(
-        f"chance to be on the front over {draws} draws; relative standard deviations: {stated}",
-        err=True,
-    )
+    say(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}")
 
 
 @click.command()
@@ -173,9 +167,7 @@ def portfolio(
         )
     emit(style, rows, document)
     if all(each["chip"] == document[0]["chip"] for each in document):
-        click.echo(
-            "one chip is the best for each network alone too: sharing it costs nothing", err=True
-        )
+        say("one chip is the best for each network alone too: sharing it costs nothing")
 
 
 def _workload(name: str, file: str) -> Any:

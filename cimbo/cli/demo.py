@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cimbo.cli.options import command_line
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.view import front_document, front_rows
 from cimbo.errors import BadInput
 from cimbo.study.study import Study
@@ -34,9 +34,9 @@ def demo(file: str, style: str) -> None:
     with replay("random", random) as other, replay("search", file) as study:
         front = study.pareto()
         emit(style, front_rows(study), front_document(study))
-        click.echo(f"\n{RECORDED}.", err=True)
-        click.echo(_told(study, other), err=True)
-        click.echo(_next(file, random, front[len(front) // 2].key[:8]), err=True)
+        say(f"\n{RECORDED}.")
+        say(_told(study, other))
+        say(_next(file, random, front[len(front) // 2].key[:8]))
 
 
 def replay(which: str, file: str) -> Study:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import json_object, positive, simulator_options_option
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
 from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
@@ -80,11 +80,10 @@ def doctor(*, name: str | None, simulator_options: str, style: str, **asked: Any
     ]
     emit(style, rows, rows)
     counted = Counter(f.verdict for f in findings)
-    click.echo(
+    say(
         ", ".join(
             f"{counted[verdict]} {said}" for verdict, said in _SAID.items() if counted[verdict]
-        ),
-        err=True,
+        )
     )
     return 1 if counted["FAIL"] else 0
 

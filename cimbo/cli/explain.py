@@ -12,7 +12,7 @@ import click
 
 from cimbo.cli.chip import layer_row
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_table, emit, format_option, write
+from cimbo.cli.output import as_table, emit, format_option, say, write
 from cimbo.cli.view import find
 from cimbo.config.study_config import Config, from_definition
 from cimbo.problem.objectives import Constraint
@@ -48,12 +48,11 @@ def explain(*, key: str, picture: Path | None, which: str, file: str, style: str
     with existing(file) as study:
         about = Explained(study, from_definition(file, study.metadata), find(study, key))
         if about.config.evaluator().simulator != "cimbo":
-            click.echo(
-                "note: this study's costs are another simulator's; cimbo's own chip model explains them",
-                err=True,
+            say(
+                "note: this study's costs are another simulator's; cimbo's own chip model explains them"
             )
         emit(style, _written(_ROWS[which](about)), about.document())
-        click.echo(about.talk(which), err=True)
+        say(about.talk(which))
         if picture is not None:
             write(picture, breakdown.picture(about.answer))
 

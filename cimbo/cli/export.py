@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_csv, show, write
+from cimbo.cli.output import as_csv, say, show, write
 from cimbo.cli.report import title
 from cimbo.cli.view import accuracy_provenance, find, labelled, sides
 from cimbo.config.study_config import from_definition
@@ -112,7 +112,7 @@ def _optuna(study: Study, out: Path | None) -> None:
     name = str(stored.get("name", "cimbo"))
     about = {"seed": study.seed, "title": title(study)}
     optuna_export.write(out, name, study.problem, study.evaluations(), about=about)
-    click.echo(f"optuna-dashboard sqlite:///{out}", err=True)
+    say(f"optuna-dashboard sqlite:///{out}")
 
 
 def _backup(study: Study, out: Path | None) -> None:
@@ -136,7 +136,7 @@ def _chip(tool: str, study: Study, record: Record, out: Path, *, nearest: bool) 
     workload, chip = evaluator.placed(record.params)
     changed = chip_exports.nearest(tool, chip) if nearest else {}
     for gene, (now, to) in changed.items():
-        click.echo(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has", err=True)
+        say(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has")
     write = chip_exports.write_zigzag if tool == "zigzag" else chip_exports.write_accelforge
     try:
         return write(out, workload, {**chip, **{gene: to for gene, (_, to) in changed.items()}})

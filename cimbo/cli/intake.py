@@ -10,13 +10,15 @@ from typing import Any
 import click
 
 from cimbo.cli.options import json_object, new_study_options, open_or_start, opened, studied
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, naming
 from cimbo.evaluation.joint import COSTS, JointEvaluator
 from cimbo.io import importers
 from cimbo.problem.objectives import Problem
 from cimbo.study.study import Study
+
+NAMED_CONTRADICTIONS = 3  # the others are counted
 
 
 @click.command(name="import")
@@ -50,35 +52,48 @@ def import_(
     if chip is None:
         table = importers.read(source, problem, names)
         with _target(asked) as study:
-            before, after = _told(study, table.rows)
+            before, after, told = _told(study, table.rows)
     else:
         with opened(asked) as (study, config):
             table = importers.read(
                 source, problem, names, given=_chip(chip, problem, config), unread=COSTS
             )
             evaluator = config.evaluator()
-            before, after = _told(study, [_simulated(row, evaluator) for row in table.rows])
-            click.echo(f"{source}: {_taken(evaluator, problem)}", err=True)
+            rows = [_simulated(row, evaluator) for row in table.rows]
+            before, after, told = _told(study, rows)
+            say(f"{source}: {_taken(evaluator, problem)}")
     unused = [name for name in table.ignored if chip is None or name not in COSTS]
     if unused:
-        click.echo(
-            f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study", err=True
-        )
+        say(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study")
+    if told.contradictions:
+        say(f"{source}: {_contradictions(told)}")
     document = {
         "rows": len(table.rows),
         "new": after - before,
         "evaluations": after,
         "ignored": table.ignored,
     }
+    if told.replicates:
+        document["replicates"] = told.replicates
     emit(style, [document | {"ignored": " ".join(table.ignored)}], document)
     return 0
 
 
-def _told(study: Study, rows: Sequence[importers.Row]) -> tuple[int, int]:
-    """How many evaluations there were before and after."""
+def _told(study: Study, rows: Sequence[importers.Row]) -> tuple[int, int, importers.Told]:
+    """How many evaluations there were before and after, and what became of the rows."""
     before = len(study.evaluations())
-    importers.tell(study, rows)
-    return before, len(study.evaluations())
+    told = importers.tell(study, rows)
+    return before, len(study.evaluations()), told
+
+
+def _contradictions(told: importers.Told) -> str:
+    named = ", ".join(told.contradictions[:NAMED_CONTRADICTIONS])
+    more = len(told.contradictions) - NAMED_CONTRADICTIONS
+    rest = f" and {more} more" if more > 0 else ""
+    return (
+        f"{len(told.contradictions)} rows say another thing of a design than was known ({named}{rest}); "
+        f"{told.replicates} are kept as further measurements, and the search uses the means"
+    )
 
 
 def _chip(text: str, problem: Problem, config: Config) -> dict[str, Any]:

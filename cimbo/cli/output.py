@@ -42,12 +42,17 @@ def show(text: str) -> None:
     click.echo("\n".join(map(printable, text.split("\n"))), nl=False)
 
 
+def say(text: str) -> None:
+    """Tell something on stderr; a name out of a file cannot give orders to the terminal there either."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=True)
+
+
 def _fitted(table: str) -> str:
     """On a terminal, lines cut to its width, which is said; a wrapped table cannot be read."""
     width = shutil.get_terminal_size().columns
     if not sys.stdout.isatty() or max(map(len, table.split("\n"))) <= width:
         return table
-    click.echo(f"cut to {width} columns; --format csv or json, or a pipe, has all", err=True)
+    say(f"cut to {width} columns; --format csv or json, or a pipe, has all")
     return "\n".join(
         line if len(line) <= width else line[: width - 1] + "…" for line in table.split("\n")
     )

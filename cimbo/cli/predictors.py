@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.cli.options import existing
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput
 from cimbo.optimizer.surrogates import View
@@ -90,7 +90,7 @@ def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> 
     shares = importances(model, _Measured.of(study).rows(file, model)[0] if study else None)
     if picture:
         draw(shares, picture)
-        click.echo(f"drawn: {picture}", err=True)
+        say(f"drawn: {picture}")
     facts = {
         "file": str(file),
         **_line(manifest),
@@ -144,7 +144,7 @@ def compare(files: tuple[Path, ...], study: str | None, picture: Path | None, st
             },
             picture,
         )
-        click.echo(f"drawn: {picture}", err=True)
+        say(f"drawn: {picture}")
     emit(style, rows, {"bundles": rows})
 
 
@@ -206,9 +206,8 @@ class _Measured:
         seen = int(model.metadata.get("rows", 0))
         first = seen if seen <= len(y) and model.fitted_on(rows[:seen], y[:seen]) else 0
         if first == len(y):
-            click.echo(
-                f"{where} was fitted to all {first} evaluations of {self.file}: nothing is left to test it",
-                err=True,
+            say(
+                f"{where} was fitted to all {first} evaluations of {self.file}: nothing is left to test it"
             )
             return dict.fromkeys(SCORES, math.nan) | {"n": 0}
         found = vars(score(y[first:], model.predict(rows[first:])))

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cimbo.errors import printable
 from cimbo.study.events import Event, Proposed, Recorded
 
 
@@ -80,11 +81,12 @@ class Progress:
             self._width = len(text)
         else:
             measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
-            click.echo(f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip(), err=True)
+            line = f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip()
+            click.echo(printable(line), err=True)
 
     def _line(self, text: str) -> None:
         clear = "\r" + " " * self._width + "\r" if self._width else ""
-        click.echo(clear + text, err=True)
+        click.echo(clear + printable(text), err=True)
         self._width = 0
 
     def _left(self, event: Recorded) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import writable, write
+from cimbo.cli.output import say, writable, write
 from cimbo.cli.view import accuracy_provenance
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
@@ -143,11 +143,11 @@ def candidates(study: Study, described: Described | None, n: int) -> list[Candid
         return []
     from cimbo.cli.search import plain_guidance
 
-    click.echo(f"asking the search for its next {n} designs (--next 0 leaves them out)", err=True)
+    say(f"asking the search for its next {n} designs (--next 0 leaves them out)")
     try:
         guidance = plain_guidance(study, *described) if described else None
     except BadInput as error:  # what it evaluated with may be on another machine; all that is measured can be shown still
-        click.echo(f"no next designs: {error}", err=True)
+        say(f"no next designs: {error}")
         return []
     return [c for c in study.ask(n, guidance=guidance) if c.predicted]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from cimbo import execution
 from cimbo.cli.options import evaluation_options, evaluations, new_study_options, opened, positive
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import Progress
 from cimbo.cli.view import front_document, front_rows
 from cimbo.cli.what_if import narrowed, what_if_options
@@ -107,9 +107,9 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
         evaluator = config.evaluator()
         guidance = _guidance(study, config, evaluator, asked)
         search = config.data.get("search", {})
-        click.echo(_headline(study, config, guidance, budget), err=True)
+        say(_headline(study, config, guidance, budget))
         if config.accuracy_provenance()["kind"] != "measured":
-            click.echo(config.accuracy_provenance()["label"], err=True)
+            say(config.accuracy_provenance()["label"])
         try:
             with Progress(len(study.evaluations())) as progress:
                 study.optimize(
@@ -127,10 +127,9 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
                 exact_finalists(study, evaluator, exact, n_jobs=n_jobs, **conditions)
         except KeyboardInterrupt:
             return _interrupted(study)
-        click.echo(
+        say(
             study.forecast()
-            or "no forecast: 20 proposed evaluations and a reference an objective are needed",
-            err=True,
+            or "no forecast: 20 proposed evaluations and a reference an objective are needed"
         )
         emit(style, front_rows(study), front_document(study))
     return 0
@@ -138,10 +137,7 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
 
 def _interrupted(study: Study) -> int:
     kept, command = len(study.evaluations()), click.get_current_context().obj
-    click.echo(
-        f"interrupted; all {kept} evaluations are in {study.path}; to go on: {command}",
-        err=True,
-    )
+    say(f"interrupted; all {kept} evaluations are in {study.path}; to go on: {command}")
     return 130
 
 
@@ -264,12 +260,12 @@ def _afterwards(
     """What ``evaluate`` finds of designs of the front, by key; failures are said."""
     if not designs:
         return
-    click.echo(f"measuring {len(designs)} designs of the front {how}", err=True)
+    say(f"measuring {len(designs)} designs of the front {how}")
     for outcome in execution.run(designs, evaluate, n_jobs=n_jobs, **conditions):
         if outcome.status == "done":
             yield outcome.key, outcome.metrics
         else:
-            click.echo(f"{outcome.key} failed {how}: {outcome.reason}", err=True)
+            say(f"{outcome.key} failed {how}: {outcome.reason}")
 
 
 @click.command()
@@ -332,8 +328,8 @@ def fit_predictors(*, samples: int, out: Path, licence: str, style: str, **asked
     ]
     emit(style, [{k: v for k, v in row.items() if k != "next_step"} for row in rows], document)
     for m, r in reports.items():
-        click.echo(f"{m}: {r[r['kind']]['verdict']}; {r[r['kind']]['next_step']}", err=True)
-    click.echo(f"bundles: {', '.join(files)}; which knobs matter: {out / 'knobs.svg'}", err=True)
+        say(f"{m}: {r[r['kind']]['verdict']}; {r[r['kind']]['next_step']}")
+    say(f"bundles: {', '.join(files)}; which knobs matter: {out / 'knobs.svg'}")
     return 0
 
 

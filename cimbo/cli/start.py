@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cimbo.cli.output import write
+from cimbo.cli.output import say, write
 from cimbo.config.study_config import DEFAULT_PRESET, PRESETS, load, preset
 from cimbo.errors import BadInput
 
@@ -63,7 +63,4 @@ def init(file: Path, name: str) -> None:
     )
     load(file)
     click.echo(str(file))
-    click.echo(
-        f"edit it, then: cimbo doctor --config {file}; cimbo optimize --config {file} --budget 200",
-        err=True,
-    )
+    say(f"edit it, then: cimbo doctor --config {file}; cimbo optimize --config {file} --budget 200")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import positive
+from cimbo.cli.output import say
 from cimbo.errors import BadInput
 
 NOISE = ("adc_bits", "cell_noise", "rows", "cell_bits", "dac_bits")
@@ -79,7 +80,7 @@ def train_supernet(
     run = Run(
         trained(name, network(name).choices()), folder, target, recipe, start=start, stop_after=stop
     )
-    build(name, run, say=lambda line: click.echo(line, err=True))
+    build(name, run, say=say)
     click.echo(str(target))
 
 

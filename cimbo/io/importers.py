@@ -12,6 +12,8 @@ import csv
 import json
 import math
 import sqlite3
+import warnings
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from typing import Any
 from cimbo.errors import BadInput
 from cimbo.problem.objectives import Problem, candidate
 from cimbo.problem.space import Choice, Params, SearchSpace, Value
+from cimbo.storage import Record
 from cimbo.study import records_table
 from cimbo.study.study import Study
 
@@ -145,8 +148,9 @@ def _has_trials(file: Path) -> bool:
 
 
 def _trials(file: Path, problem: Problem) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and cells of each finished trial of the one Optuna study in ``file``: parameters, values, user attributes.
+    """Number and cells of each complete or failed trial of the one Optuna study in ``file``.
 
+    A trial that was pruned is neither: its value is that of an early epoch.
     A value's name is the study's metric name, or that of the problem's objective in the same place.
     """
     if not _has_trials(file):  # Optuna would add its tables to any database that it opens
@@ -158,36 +162,53 @@ def _trials(file: Path, problem: Problem) -> Iterator[tuple[int, dict[str, Any]]
             file, "is a database, and Optuna is not installed", "pip install 'cimbo[optuna]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # metric names are called experimental
+        try:
+            names, trials = _loaded(optuna, file)
+            if not isinstance(names, list | None):
+                raise TypeError("metric names are no list")
+        except BadInput:
+            raise
+        except Exception as error:  # whatever SQLAlchemy and Optuna say of a damaged storage
+            raise BadInput(
+                file,
+                f"is no storage of Optuna ({type(error).__name__})",
+                "give a CSV file, or a storage",
+            ) from None
+    for trial in trials:
+        yield trial.number, _cells(trial, names or [o.name for o in problem.objectives])
+
+
+def _loaded(optuna: Any, file: Path) -> tuple[list[str] | None, list[Any]]:
+    """Metric names and the trials that ended, of the only study in ``file``, which is opened for reading only."""
+    address = f"{file.resolve().as_uri()}?mode=ro"
+
+    def connection() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, check_same_thread=False)
+
+    # No path in the address: a "?" in a file's name would begin options, and another file be made.
+    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connection})
     try:
-        studies = optuna.get_all_study_names(f"sqlite:///{file}")
-        study = (
-            optuna.load_study(study_name=studies[0], storage=f"sqlite:///{file}")
-            if len(studies) == 1
-            else None
-        )
-    except Exception as error:  # whatever SQLAlchemy says of a database that is none of Optuna's
-        raise BadInput(
-            file,
-            f"is no storage of Optuna ({type(error).__name__})",
-            "give a CSV file, or a storage",
-        ) from None
-    if study is None:
-        raise BadInput(
-            file, f"holds {len(studies)} studies", "copy one of them into a storage of its own"
-        )
-    names = study.metric_names or [o.name for o in problem.objectives]
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.is_finished():
-            values = dict(zip(names, trial.values or (), strict=False))
-            failed = (
-                {}
-                if trial.values
-                else {
-                    "status": "failed",
-                    "reason": trial.user_attrs.get("reason") or trial.state.name,
-                }
+        studies = optuna.get_all_study_names(storage)
+        if len(studies) != 1:
+            raise BadInput(
+                file, f"holds {len(studies)} studies", "copy one of them into a storage of its own"
             )
-            yield trial.number, {**trial.user_attrs, **trial.params, **values, **failed}
+        study = optuna.load_study(study_name=studies[0], storage=storage)
+        ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
+        return study.metric_names, study.get_trials(deepcopy=False, states=ended)
+    finally:
+        storage.engine.dispose()
+
+
+def _cells(trial: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Parameters, values and user attributes of a trial; one that failed says so."""
+    cells = {**trial.user_attrs, **trial.params}
+    if trial.values and trial.state.name == "COMPLETE":
+        return cells | dict(zip(names, trial.values, strict=False))
+    reason = trial.user_attrs.get("reason") or trial.state.name
+    return cells | {"status": "failed", "reason": reason}
 
 
 def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -332,8 +353,41 @@ def _finite(given: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def tell(study: Study, rows: Sequence[Row]) -> None:
-    """Record evaluations made elsewhere; designs that the study has already keep what it measured."""
+@dataclass(frozen=True)
+class Told:
+    """What became of the rows of a file.
+
+    Attributes:
+        replicates: Rows that were kept as further measurements of designs known with other values.
+        contradictions: A line for each row that says another thing of a design than was known.
+    """
+
+    replicates: int
+    contradictions: list[str]
+
+
+def tell(study: Study, rows: Sequence[Row]) -> Told:
+    """Records evaluations made elsewhere; other values of a known design are kept as further measurements of it."""
+    counts: Counter[tuple[str, tuple[tuple[str, float], ...]]] = Counter()
+    kept, contradictions = 0, []
     for row in rows:
         c = candidate(study.problem.space, row.params, origin="imported")
-        study.tell(c, row.metrics if row.reason is None else None, reason=row.reason)
+        status = "done" if row.reason is None else "failed"
+        known = study.record(c, row.metrics, status=status, reason=row.reason)
+        if status == "failed":
+            if known.status == "done":
+                contradictions.append(f"{c.key} failed in the file and was measured here")
+            continue
+        content = (c.key, tuple(sorted(row.metrics.items())))
+        counts[content] += 1
+        kept += study.keep_replicates(known, row.metrics, counts[content])
+        difference = _difference(known, row)
+        contradictions += [difference] if difference else []
+    return Told(kept, contradictions)
+
+
+def _difference(known: Record, row: Row) -> str | None:
+    for name, value in row.metrics.items():
+        if known.status == "done" and known.metrics.get(name, value) != value:
+            return f"{known.key} {name} {value:g} against {known.metrics[name]:g}"
+    return None

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
@@ -227,6 +228,12 @@ class Store:
         """The JSON value last set under ``name``, or None."""
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
         return self._json(rows[0][0], name) if rows else None
+
+    def metas(self, prefix: str) -> dict[str, Any]:
+        """The JSON values under all names that begin with ``prefix``, by the rest of their names."""
+        query = "SELECT name, value FROM meta WHERE name >= ? AND name < ?"
+        rows = self._rows(query, prefix, prefix + chr(sys.maxunicode))
+        return {name.removeprefix(prefix): self._json(value, name) for name, value in rows}
 
     def set_meta(self, name: str, value: Any) -> None:
         """Keeps a small JSON value under ``name``; on the disk when this returns. ``definition`` is taken."""

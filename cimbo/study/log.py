@@ -12,7 +12,7 @@ from cimbo.optimizer.convergence import Forecast, ahead
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
-from cimbo.study import accuracy_cache
+from cimbo.study import accuracy_cache, replicates
 
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
 BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
@@ -52,10 +52,10 @@ class StudyLog:
         return self.store.running()
 
     def evaluations(self) -> list[Record]:
-        """Return every recorded evaluation, in order."""
+        """Return every recorded evaluation, in order; a design that was measured several times with the mean."""
         last = self._records[-1].number if self._records else 0
         self._records += self.store.records(after=last)
-        return list(self._records)
+        return replicates.merged(self.store, self._records)
 
     def matching_fixed(self) -> list[Record]:
         """Return evaluations of designs that have the fixed genes at their values, where they have them."""
@@ -118,6 +118,10 @@ class StudyLog:
         """Return how many networks had their accuracy measured: one measurement serves every chip."""
         parameters = self.store.meta(ACCURACY_PARAMETERS)
         return len(accuracy_cache.measured(self.evaluations(), parameters))
+
+    def measurement_noise(self) -> dict[str, float]:
+        """Return the standard deviation of one measurement by metric, from designs that were told several times."""
+        return replicates.noise(self.evaluations())
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write all that is recorded to a new study file at ``path``, while others go on writing here."""

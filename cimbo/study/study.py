@@ -17,7 +17,8 @@ from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, 
 from cimbo.problem.scalars import finite, integer, shown
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record, Store
-from cimbo.study import events, records_table
+from cimbo.storage.values import finite_metrics
+from cimbo.study import events, records_table, replicates
 from cimbo.study.log import ACCURACY_PARAMETERS, StudyLog
 from cimbo.study.planner import Planner
 from cimbo.study.provenance import (
@@ -176,6 +177,7 @@ class Study(StudyLog):
     ) -> Record:
         """Record what was measured. ``metrics`` None, or with a value that is no finite number: a failed evaluation.
 
+        A design that is told again with other values keeps all of them (``extra["replicates"]``); the study reads their mean.
         ``asked`` may also be a design of one's own. Raises BadInput when it is not of this study's space.
         """
         c = (
@@ -188,7 +190,22 @@ class Study(StudyLog):
         if not isinstance(metrics, Mapping):
             told = reason or f"told {shown(metrics)} instead of a dict of metrics"
             return self.record(c, {}, status="failed", reason=told)
-        return self.record(c, metrics, reason=reason)
+        row = self.record(c, metrics, reason=reason)
+        self.keep_replicates(row, metrics)
+        return replicates.merged(self.store, [row])[0]
+
+    def keep_replicates(self, row: Record, metrics: Mapping[str, float], times: int = 1) -> bool:
+        """Keep ``metrics`` beside ``row``, where they are another measurement of its design, made ``times`` times.
+
+        Returns:
+            Whether there was anything to keep: not for the row's own values, nor for a measurement that failed.
+        """
+        good, complaint = finite_metrics(metrics)
+        if row.status != "done" or complaint or self._complaint(good):
+            return False
+        if times == 1 and good == row.metrics:
+            return False
+        return replicates.add(self.store, row, good, times)
 
     def import_evaluation(
         self,

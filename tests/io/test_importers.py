@@ -2,7 +2,10 @@
 
 import csv
 import json
+import math
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -273,3 +276,119 @@ def test_dynast_results_come_in_where_the_space_fits(tmp_path, capsys):
         best = max(study.evaluations(), key=lambda r: r.metrics["accuracy"])
         assert study.hypervolume() > 0
         assert 77 < best.metrics["accuracy"] < 80
+
+
+# ---- what contradicts what was known, and what is no final value ------------------------------------------------------
+
+KNOBS = SearchSpace(hardware=[Choice("a", [1, 2, 3])])
+LOSS = [Objective("y", "min")]
+
+
+def optuna_storage(path, pruned=True):
+    """Trials 1 (complete, 1.0), 2 (pruned at 0.1 after one epoch), 3 (failed), 1 again (complete, 2.0)."""
+    optuna = pytest.importorskip("optuna")
+    states = optuna.trial.TrialState
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=f"sqlite:///{path}", study_name="s")
+    told = [(1, states.COMPLETE, 1.0), (2, states.PRUNED, 0.1), (3, states.FAIL, None)]
+    for a, state, value in [*told, (1, states.COMPLETE, 2.0)]:
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                value=value,
+                params={"a": a},
+                distributions={"a": optuna.distributions.CategoricalDistribution([1, 2, 3])},
+                intermediate_values={} if value is None else {1: value},
+            )
+        )
+
+
+def test_pruned_trials_are_not_taken_and_repeated_ones_are_replicates(tmp_path, capsys):
+    optuna_storage(tmp_path / "q.db")
+    with Study.open(tmp_path / "s.db", KNOBS, LOSS):
+        pass
+    arguments = ["import", str(tmp_path / "q.db"), "--study", str(tmp_path / "s.db")]
+    for _ in range(2):  # the second time changes nothing
+        assert run(arguments) == 0
+        with Study.open(tmp_path / "s.db", readonly=True) as study:
+            records = study.evaluations()
+        found = [(r.params["a"], r.status, r.metrics) for r in records]
+        assert found == [(1, "done", {"y": 1.5}), (3, "failed", {})]
+        assert records[0].extra["replicates"] == [{"y": 1.0}, {"y": 2.0}]
+        said = capsys.readouterr().err
+        assert "1 rows say another thing of a design than was known" in said
+        assert "y 2 against 1" in said
+
+
+def test_the_file_of_a_url_like_name_is_read_and_no_other_is_made(tmp_path, capsys):
+    odd = tmp_path / "q.db?x=1"
+    optuna_storage(tmp_path / "q.db")
+    (tmp_path / "q.db").rename(odd)
+    with Study.open(tmp_path / "s.db", KNOBS, LOSS):
+        pass
+    before = odd.read_bytes()
+    assert run(["import", str(odd), "--study", str(tmp_path / "s.db")]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["q.db?x=1", "s.db"]
+    assert odd.read_bytes() == before
+
+
+TAMPERED = [
+    "UPDATE trial_params SET distribution_json = '{'",
+    "UPDATE trial_params SET distribution_json = '[]'",
+    "UPDATE trial_params SET param_value = 99",
+    "UPDATE trial_values SET value_type = 'WHAT'",
+    "UPDATE trial_user_attributes SET value_json = '{'",
+    "UPDATE trials SET state = 'WHAT'",
+    "UPDATE trials SET study_id = 77",
+    "UPDATE studies SET study_name = ''",
+    "UPDATE study_directions SET direction = 'UP'",
+    "UPDATE version_info SET schema_version = 'x'",
+    "UPDATE alembic_version SET version_num = 'x'",
+    "DELETE FROM trial_values",
+    "DELETE FROM study_directions",
+    "DELETE FROM studies",
+    "DROP TABLE trial_params",
+    "DROP TABLE trials",
+    "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (1, 'study:metric_names', '5')",
+]
+
+
+@pytest.mark.parametrize("statement", TAMPERED)
+def test_a_tampered_storage_is_one_line(tmp_path, capsys, statement):
+    optuna_storage(tmp_path / "q.db")
+    with closing(sqlite3.connect(tmp_path / "q.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (1, 'k', '1')"
+        )
+        connection.execute(statement)
+    with Study.open(tmp_path / "s.db", KNOBS, LOSS):
+        pass
+    code = run(["import", str(tmp_path / "q.db"), "--study", str(tmp_path / "s.db")])
+    said = capsys.readouterr().err
+    assert code in (0, 2)
+    assert code == 0 or len(said.splitlines()) == 1
+
+
+def test_a_second_value_of_a_design_is_kept_and_the_mean_is_read(tmp_path):
+    with Study.open(tmp_path / "s.db", KNOBS, LOSS) as study:
+        first = study.tell({"a": 1}, {"y": 1.0})
+        assert study.tell({"a": 1}, {"y": 1.0}) == first  # nothing new
+        second = study.tell({"a": 1}, {"y": 4.0})
+        study.tell({"a": 1}, {"y": math.nan})  # no measurement
+        study.tell({"a": 2}, {"y": 3.0})
+        assert second.metrics == {"y": 2.5}
+        assert study.store.records()[0] == first  # what was acknowledged is never changed
+    with Study.open(tmp_path / "s.db", readonly=True) as study:
+        assert [r.metrics["y"] for r in study.evaluations()] == [2.5, 3.0]
+        assert study.pareto()[0].metrics == {"y": 2.5}
+        assert study.measurement_noise() == {"y": pytest.approx(math.sqrt(4.5))}
+
+
+def test_a_column_cannot_give_orders_to_the_terminal(tmp_path, capsys):
+    (tmp_path / "q.csv").write_text("a,y,\x1b[31mred\n1,2.0,5\n")
+    with Study.open(tmp_path / "s.db", KNOBS, LOSS):
+        pass
+    assert run(["import", str(tmp_path / "q.csv"), "--study", str(tmp_path / "s.db")]) == 0
+    said = capsys.readouterr()
+    assert "\x1b" not in said.err + said.out
+    assert "\\x1b[31mred" in said.err

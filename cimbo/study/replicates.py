@@ -1,0 +1,81 @@
+"""Further measurements of a design. Its row never changes; they stand beside it, and a reader sees the mean of all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from cimbo.storage import Record, Store
+
+PREFIX = "replicates/"  # of the names, one a key, under which a study file keeps them
+REPLICATES = "replicates"  # in a record's extra: every measurement of the design, in order
+
+Metrics = Mapping[str, float]
+
+
+def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
+    """Keeps ``metrics`` as a further measurement of the design of ``row``.
+
+    Args:
+        store: The study's file.
+        row: The design's row, done.
+        metrics: What was measured; finite.
+        times: How often just these metrics were measured in all. What is stored as often already is not added,
+            so that telling the same file twice changes nothing.
+
+    Returns:
+        Whether anything was added.
+    """
+    new = dict(metrics)
+    counts = []
+
+    def extended(known: list[Metrics] | None) -> list[Metrics]:
+        kept = known or []
+        missing = times - [row.metrics, *kept].count(new)
+        counts.append(missing)
+        return [*kept, *([new] * missing)]
+
+    store.update_meta(PREFIX + row.key, extended)
+    return counts[-1] > 0
+
+
+def merged(store: Store, rows: list[Record]) -> list[Record]:
+    """The records of ``rows``, those with several measurements with their mean."""
+    further = store.metas(PREFIX)
+    if not further:
+        return list(rows)
+    records = []
+    for row in rows:
+        again = further.get(row.key) if row.status == "done" else None
+        records.append(_mean(row, again) if again else row)
+    return records
+
+
+def _mean(row: Record, further: list[Metrics]) -> Record:
+    every = [row.metrics, *further]
+    means: dict[str, float] = {}
+    for name in dict.fromkeys(name for metrics in every for name in metrics):
+        values = [metrics[name] for metrics in every if name in metrics]
+        means[name] = math.fsum(values) / len(values)
+    return replace(row, metrics=means, extra={**row.extra, REPLICATES: every})
+
+
+def noise(records: Iterable[Record]) -> dict[str, float]:
+    """Standard deviation of one measurement of each metric, pooled over the designs that were measured several times.
+
+    Pooled: the square root of the sum of squares about each design's mean over the sum of its degrees of freedom.
+    """
+    squares: dict[str, float] = {}
+    freedom: dict[str, int] = {}
+    for record in records:
+        every = record.extra.get(REPLICATES, ())
+        for name in record.metrics:
+            values = [metrics[name] for metrics in every if name in metrics]
+            if len(values) > 1:
+                deviations = np.array(values) - math.fsum(values) / len(values)
+                squares[name] = squares.get(name, 0.0) + float(deviations @ deviations)
+                freedom[name] = freedom.get(name, 0) + len(values) - 1
+    return {name: math.sqrt(total / freedom[name]) for name, total in squares.items()}
