@@ -128,7 +128,7 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
         except KeyboardInterrupt:
             return _interrupted(study)
         say(
-            study.forecast()
+            str(study.forecast() or "")
             or "no forecast: 20 proposed evaluations and a reference an objective are needed"
         )
         emit(style, front_rows(study), front_document(study))

@@ -177,7 +177,8 @@ class Study(StudyLog):
     ) -> Record:
         """Record what was measured. ``metrics`` None, or with a value that is no finite number: a failed evaluation.
 
-        A design that is told again with other values keeps all of them (``extra["replicates"]``); the study reads their mean.
+        A design that is told again with other values keeps its row, which is returned, and the values beside it:
+        `evaluations` and all that is computed from them read the mean, and ``extra["replicates"]`` has every one.
         ``asked`` may also be a design of one's own. Raises BadInput when it is not of this study's space.
         """
         c = (
@@ -192,7 +193,7 @@ class Study(StudyLog):
             return self.record(c, {}, status="failed", reason=told)
         row = self.record(c, metrics, reason=reason)
         self.keep_replicates(row, metrics)
-        return replicates.merged(self.store, [row])[0]
+        return row
 
     def keep_replicates(self, row: Record, metrics: Mapping[str, float], times: int = 1) -> bool:
         """Keep ``metrics`` beside ``row``, where they are another measurement of its design, made ``times`` times.
