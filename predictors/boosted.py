@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from predictors import checks, trees
 from predictors.core import Fitted, State, Task, forward
-from predictors.schema import Array
+from predictors.schema import Array, Schema
 
 ENSEMBLE_SIZE = 8
 BOOSTING_ROUNDS = 80
@@ -46,12 +47,16 @@ def dump(booster: Any) -> bytes:
     return bytes(booster.save_raw("json"))
 
 
-def parse(data: bytes) -> Any:
-    """Inverse of ``dump``."""
+def parse(data: bytes, n_features: int) -> Any:
+    """Inverse of ``dump``, for a booster of so many encoded columns.
+
+    Raises:
+        PredictorError: When the booster is not one that ``train`` could have made.
+    """
     import xgboost
 
     booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(data))
+    booster.load_model(bytearray(trees.checked(data, n_features)))
     return booster
 
 
@@ -95,10 +100,13 @@ def _jackknife(each: Array) -> tuple[Array, Array]:
     return mean, (each - mean) * np.sqrt((len(each) - 1) / len(each))
 
 
-def restore(_: Any, state: State) -> Boosted:
-    """Inverse of ``Boosted.state``."""
-    members = tuple(parse(state.boosters[f"member{i}"]) for i in range(len(state.boosters)))
-    return Boosted(members, state.numbers["noise"])
+def restore(schema: Schema, state: State) -> Boosted:
+    """Inverse of ``Boosted.state``. Raises PredictorError for what it cannot have written."""
+    names = [f"member{i}" for i in range(max(len(state.boosters), 2))]
+    checks.boosters(state, names)
+    noise = checks.number(state, "noise", 0.0)
+    members = tuple(parse(state.boosters[name], len(schema.owners)) for name in names)
+    return Boosted(members, noise)
 
 
 def fit(task: Task) -> Fitted:

@@ -14,14 +14,15 @@ import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp, gp_posynomial, hybrid
+from predictors import boosted, checks, gp, gp_posynomial, hybrid
 from predictors.core import Core, State
 from predictors.errors import PredictorError
 from predictors.model import Base, Model
@@ -31,6 +32,8 @@ FORMAT_VERSION = 1
 MAX_FILE_BYTES = 256 * 2**20
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_MEMBERS = 200
+MAX_LOG_PREDICTION = 700.0  # beyond, its exponential is no number
+MAX_PREDICTION = 1e150
 MAX_BASES = 4  # older models under one another
 _SEAL_MARK = b"cimpred sha256:"
 _SEAL_SIZE = len(_SEAL_MARK) + 64
@@ -70,16 +73,9 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
     """
     where = str(path)
     manifest, members = _open(path)
-    try:
+    with _refusing(where):
+        _check_description(manifest)
         model = _build(manifest["model"], "", members)
-    except PredictorError as error:
-        raise PredictorError(where, str(error), "it was not written by predictors.save") from None
-    except (
-        Exception
-    ) as error:  # whatever a parser raises on content that only a forger can have sealed
-        raise PredictorError(
-            where, f"is malformed ({type(error).__name__})", "save the model again"
-        ) from None
     difference = schema.difference(model.schema) if schema is not None else ""
     if difference:
         raise PredictorError(
@@ -92,21 +88,34 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The checked manifest, without building the model: format, licence, versions, members, and the model's schema,
     kind, why, rows, held-out error and data fingerprint. Raises as ``load``."""
     manifest = _open(path)[0]
-    try:
-        model = manifest["model"]
-        Schema.from_dict(model["schema"])
-        told = [manifest["licence"], manifest["versions"], model["kind"], model["facts"]]
-        if [type(each) for each in told] != [str, dict, str, dict]:
-            raise TypeError
-    except PredictorError as error:
-        raise PredictorError(
-            str(path), str(error), "it was not written by predictors.save"
-        ) from None
-    except (KeyError, TypeError) as error:
-        raise PredictorError(
-            str(path), f"is malformed ({type(error).__name__})", "save the model again"
-        ) from None
+    with _refusing(str(path)):
+        _check_description(manifest)
     return manifest
+
+
+def _check_description(manifest: Mapping[str, Any]) -> None:
+    """Refuse a manifest whose words are not of the types that its readers print."""
+    model = manifest["model"]
+    checks.schema_size(Schema.from_dict(model["schema"]))
+    checks.metadata(model["facts"])
+    words = [manifest["licence"], model["kind"], model["why"]]
+    words += [word for item in manifest["versions"].items() for word in item]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Turns whatever a parser raises on content that only a forger can have sealed into a line about the file."""
+    try:
+        yield
+    except PredictorError as error:
+        wrong = f"{error.where} {error.wrong}"
+        raise PredictorError(where, wrong, "it was not written by predictors.save") from None
+    except Exception as error:
+        raise PredictorError(
+            where, f"is malformed ({type(error).__name__})", "save the model again"
+        ) from None
 
 
 def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
@@ -160,6 +169,7 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
             "base", f"more than {MAX_BASES} older models", "fit a model without so many"
         )
     schema = Schema.from_dict(described["schema"])
+    checks.schema_size(schema)
     if schema.fingerprint() != described["schema_sha256"]:
         raise PredictorError("schema", "does not match its fingerprint", "save the model again")
     packed = members.get(f"{prefix}arrays.safetensors")
@@ -175,12 +185,12 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
             older,
             _finite(below["slope"]),
             _finite(below["intercept"]),
-            float(below.get("known", math.inf)),
+            _fitted_variance(below),
         )
     scales = (
         _finite(described["location"]),
-        _finite(described["scale"]),
-        _finite(described["widen"]),
+        _positive(described["scale"]),
+        _positive(described["widen"]),
     )
     model = Model(
         described["kind"],
@@ -189,19 +199,44 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
         *scales,
         base,
         str(described["why"]),
-        dict(described["facts"]),
+        checks.metadata(described["facts"]),
     )
-    # One prediction proves that arrays, trees and schema fit together; better now than in a search.
-    mean, var = model.latent_posterior(np.zeros((1, len(schema.owners))))
-    _finite(mean[0]), _finite(var[0])
+    _try_out(model)
     return model
 
 
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not np.isfinite(number):
-        raise PredictorError("model", "holds a number that is not finite", "save the model again")
+def _try_out(model: Model) -> None:
+    """A few predictions prove that arrays, trees and schema fit together; better now than in a search."""
+    corners = np.stack([np.zeros(len(model.schema.owners)), np.ones(len(model.schema.owners))])
+    mean, variance = model.latent_posterior(corners)
+    most = MAX_LOG_PREDICTION if model.schema.log else MAX_PREDICTION
+    sound = np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all()
+    if not sound or (np.abs(mean) > most).any():
+        raise PredictorError("model", "predicts no usable numbers", "save the model again")
+
+
+def _fitted_variance(below: Mapping[str, Any]) -> float:
+    """Of an older model; infinite, and then not in the file, where it adds none."""
+    value = below.get("known")
+    if value is None:
+        return math.inf
+    number = _finite(value)
+    if number < 0:
+        raise PredictorError("model", "holds a negative variance", "save the model again")
     return number
+
+
+def _positive(value: Any) -> float:
+    number = _finite(value)
+    if number <= 0:
+        raise PredictorError("model", "holds a scale that is not positive", "save the model again")
+    return number
+
+
+def _finite(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise PredictorError("model", "holds a number that is not finite", "save the model again")
+    return float(value)
 
 
 def _pack(members: Mapping[str, bytes]) -> bytes:

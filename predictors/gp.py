@@ -22,6 +22,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors import checks
 from predictors.core import Fitted, State, Task, forward
 from predictors.inputs import KernelFeatures, KernelInputs, MaternInput, Sizes
 from predictors.posynomial import Posynomials
@@ -321,9 +322,11 @@ def targets(core: GaussianProcess, noise_variance: Array) -> Array:
 
 
 def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> GaussianProcess:
-    """Inverse of ``GaussianProcess.state``."""
+    """Inverse of ``GaussianProcess.state``. Raises PredictorError for what it cannot have written."""
+    checks.process_state(schema, state)
     a = state.arrays
     kernel_features = KernelFeatures(schema, a["shift"], a["scale"], basis)
+    checks.hyperparameter_count(a["theta"], kernel_features.sizes.ends[-1] + 1)
     return GaussianProcess(
         kernel_features,
         Hyper.unpack(a["theta"], kernel_features.sizes),

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp
+from predictors import boosted, checks, gp
 from predictors.core import Fitted, State, Task
 from predictors.inputs import KernelFeatures
-from predictors.schema import Array
+from predictors.schema import Array, Schema
 
 _MIN_RIDGE_ROWS = 8  # rows, below which a fold is too small to choose a penalty
 
@@ -58,10 +58,12 @@ class Hybrid:
         )
 
 
-def restore(schema: Any, state: State) -> Hybrid:
-    """Inverse of ``Hybrid.state``."""
+def restore(schema: Schema, state: State) -> Hybrid:
+    """Inverse of ``Hybrid.state``. Raises PredictorError for what it cannot have written."""
+    checks.boosters(state, ["trees"])
+    weight = checks.number(state, "weight", 0.0, 1.0)
     process = gp.restore(schema, state)
-    return Hybrid(boosted.parse(state.boosters["trees"]), state.numbers["weight"], process)
+    return Hybrid(boosted.parse(state.boosters["trees"], len(schema.owners)), weight, process)
 
 
 def extend(core: Hybrid, task: Task) -> Hybrid:

@@ -201,6 +201,12 @@ class Posynomials:
         return np.asarray(found / np.maximum(found.sum(1, keepdims=True), 1e-300))
 
 
+def parameter_count(layout: FeatureLayout) -> int:
+    """How many parameters a member has."""
+    exponents = len(layout.single) + 2 * len(layout.groups)
+    return TERMS_PER_LAYER * (1 + len(layout.segments) + exponents)
+
+
 def _level(layout: FeatureLayout) -> float:
     """The logarithm of the sum at parameters of zero."""
     return math.log(layout.depth * TERMS_PER_LAYER)

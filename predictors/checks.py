@@ -1,0 +1,149 @@
+"""What a bundle may hold: shapes, ranges and sizes of everything a model is built from.
+
+Whoever writes a whole bundle also writes its digests, so that its content is checked as if it came from anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from predictors.core import State
+from predictors.errors import PredictorError
+from predictors.inputs import KernelFeatures
+from predictors.posynomial import FeatureLayout, parameter_count
+from predictors.schema import Array, Schema
+
+MAX_TABLE_ENTRIES = 20_000_000  # of a table that a schema makes necessary: 160 MB
+MAX_BOOSTERS = 32
+MAX_BOOSTER_BYTES = 32 * 2**20  # in all
+MAX_LOG_HYPERPARAMETER = 30.0  # the search for them stays within -11 and 7
+MAX_ENSEMBLE_SIZE = 64
+MAX_POSYNOMIAL_PARAMETER = 1e3
+
+
+def schema_size(schema: Schema) -> None:
+    """Refuse a schema whose tables would not fit into memory.
+
+    Raises:
+        PredictorError: With the number that is too large.
+    """
+    layout = KernelFeatures(schema, np.zeros(0), np.zeros(0))
+    columns, levels = len(schema.owners), sum(len(f.values) for f in schema.features)
+    grouped = [schema.features[group[0]] for group in layout.shared]
+    counts = sum(len(feature.values) for feature in grouped)
+    most_levels = max(len(feature.values) for feature in schema.features)
+    tables = {
+        "features": len(schema.features) ** 2,
+        "groups": columns * len(grouped),
+        "levels of groups": levels * counts,
+        "levels": len(schema.features) * (levels + most_levels),
+    }
+    for what, entries in tables.items():
+        if entries > MAX_TABLE_ENTRIES:
+            raise PredictorError("schema", f"has too many {what}", "fit on fewer")
+
+
+def metadata(values: Any) -> dict[str, Any]:
+    """What a model knows of its fit: a count of rows, an error, a fingerprint, each of its type where it is there.
+
+    Raises:
+        PredictorError: For anything else.
+    """
+    if not isinstance(values, dict):
+        raise TypeError("metadata")
+    rows, error, data = values.get("rows", 0), values.get("error", 0.0), values.get("data", "")
+    if type(rows) is not int or rows < 0:
+        _refuse("a number of rows that is none")
+    if type(error) not in (int, float) or not np.isfinite(error):
+        _refuse("an error that is no finite number")
+    if not isinstance(data, str):
+        _refuse("a fingerprint that is no text")
+    return dict(values)
+
+
+def process_state(schema: Schema, state: State) -> None:
+    """The arrays of a Gaussian process, with or without posynomials.
+
+    Raises:
+        PredictorError: For shapes that do not belong together, and for numbers that are out of range.
+    """
+    arrays = state.arrays
+    columns = len(schema.owners)
+    totals = len(KernelFeatures(schema, np.zeros(0), np.zeros(0)).shared)
+    n_rows = len(_array(arrays, "alpha", 1))
+    _shape(arrays, "shift", (columns + totals,))
+    _shape(arrays, "scale", (columns + totals,))
+    _shape(arrays, "encoded", (n_rows, columns))
+    _shape(arrays, "whiten", (n_rows, n_rows))
+    _in_range("theta", _array(arrays, "theta", 1), MAX_LOG_HYPERPARAMETER)
+    if n_rows == 0 or (arrays["scale"] <= 0).any():
+        _refuse("no rows, or a scale that is not positive")
+    if "products" in arrays:
+        _posynomials(schema, state)
+
+
+def hyperparameter_count(theta: Array, expected: int) -> None:
+    """Refuse a process with another number of hyper-parameters than its features have."""
+    if theta.shape != (expected,):
+        _refuse(f"{len(theta)} hyper-parameters instead of {expected}")
+
+
+def boosters(state: State, names: list[str]) -> None:
+    """The names and sizes of a model's boosters; what is in them :mod:`predictors.trees` checks.
+
+    Raises:
+        PredictorError: For other names, or too many bytes.
+    """
+    if list(state.boosters) != names or len(names) > MAX_BOOSTERS:
+        _refuse("other boosters than its kind has")
+    if sum(len(data) for data in state.boosters.values()) > MAX_BOOSTER_BYTES:
+        _refuse("boosters that are too large")
+
+
+def number(state: State, name: str, least: float, most: float = np.inf) -> float:
+    """A number of a core's state, within its range.
+
+    Raises:
+        PredictorError: When it is missing or outside.
+    """
+    value = state.numbers.get(name, np.nan)
+    if not least <= value <= most:
+        _refuse(f"a {name} out of range")
+    return value
+
+
+def _posynomials(schema: Schema, state: State) -> None:
+    theta = _array(state.arrays, "products", 2)
+    number(state, "unit", np.finfo(float).tiny)
+    columns = len(schema.owners)
+    layout = FeatureLayout(schema, np.zeros(columns), np.ones(columns))
+    if not 1 <= len(theta) <= MAX_ENSEMBLE_SIZE or theta.shape[1] != parameter_count(layout):
+        _refuse(f"products of shape {theta.shape}")
+    _in_range("products", theta, MAX_POSYNOMIAL_PARAMETER)
+
+
+def _array(arrays: Mapping[str, Array], name: str, dimensions: int) -> Array:
+    array = arrays.get(name)
+    if array is None or array.ndim != dimensions or array.dtype != np.float64:
+        _refuse(f"no array {name} of {dimensions} dimensions")
+    if not np.isfinite(array).all():
+        _refuse(f"an array {name} that is not finite")
+    return array
+
+
+def _shape(arrays: Mapping[str, Array], name: str, expected: tuple[int, ...]) -> None:
+    found = _array(arrays, name, len(expected)).shape
+    if found != expected:
+        _refuse(f"an array {name} of shape {found} instead of {expected}")
+
+
+def _in_range(name: str, values: Array, most: float) -> None:
+    if (np.abs(values) > most).any():
+        _refuse(f"an array {name} out of range")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise PredictorError("model", f"holds {what}", "save the model again")

@@ -1,0 +1,226 @@
+"""Boosted trees out of a file, checked number by number before XGBoost sees them.
+
+XGBoost's parser trusts its input: a child or feature index out of range is read or written through, and the process ends.
+So a file holds only what :mod:`predictors.boosted` trains: one output, numerical splits, one tree a round. Everything
+that steers memory or a loop is compared with what it must be, and XGBoost is given what was checked, written
+anew, so that no second reading of the same text can differ from ours.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from predictors.errors import PredictorError
+
+MAX_BYTES = 32 * 2**20  # a booster of 80 rounds takes some 300 kB
+MAX_TREES = 10_000
+MAX_NODES = 2**16
+MAX_DEPTH = 64
+LARGEST_FLOAT32 = 3.4e38
+ROOT_PARENTS = (2**31 - 1, -1)
+LEAF_CHILD = -1
+
+_NUMBER_LISTS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
+_EMPTY_LISTS = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
+_INTEGER_LISTS = ("left_children", "parents", "right_children", "split_indices")
+_FLAG_LISTS = ("default_left", "split_type")
+_TREE_KEYS = {
+    *_NUMBER_LISTS,
+    *_EMPTY_LISTS,
+    *_INTEGER_LISTS,
+    *_FLAG_LISTS,
+    "id",
+    "tree_param",
+}
+
+
+def checked(data: bytes, n_features: int) -> bytes:
+    """Check a booster in XGBoost's JSON.
+
+    Args:
+        data: The file's bytes.
+        n_features: Encoded columns that the model's schema has.
+
+    Returns:
+        The same booster, written anew.
+
+    Raises:
+        PredictorError: When anything is not as ``predictors.boosted`` would have trained it.
+    """
+    if len(data) > MAX_BYTES:
+        _refuse(f"take {len(data)} bytes, the limit is {MAX_BYTES}")
+    try:
+        root = json.loads(data, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        _refuse("are no JSON")
+    root = _fields(root, "file", {"learner", "version"})
+    _version(root["version"])
+    learner = _fields(
+        root["learner"],
+        "learner",
+        {"feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"},
+        optional={"attributes"},
+    )
+    _learner(learner, n_features)
+    booster = _fields(learner["gradient_booster"], "gradient_booster", {"model", "name"})
+    _require(booster["name"] == "gbtree", "name another booster than gbtree")
+    _model(booster["model"], n_features)
+    return json.dumps(root, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _learner(learner: Mapping[str, Any], n_features: int) -> None:
+    """Everything but the trees."""
+    for name in ("feature_names", "feature_types"):
+        _require(learner[name] == [], f"have {name}")
+    _require(learner.get("attributes", {}) == {}, "have attributes")
+    objective = {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}
+    _require(learner["objective"] == objective, "have another objective than squared error")
+    parameters = _fields(
+        learner["learner_model_param"],
+        "learner_model_param",
+        {"base_score", "num_class", "num_feature"},
+        optional={"boost_from_average", "num_target"},
+    )
+    _require(parameters["base_score"] in ("[0E0]", "0E0", "[0]", "0"), "have a base score")
+    _require(parameters["num_class"] == "0", "have classes")
+    _require(parameters["num_feature"] == str(n_features), "are of another number of features")
+    _require(parameters.get("num_target", "1") == "1", "have several outputs")
+    _require(parameters.get("boost_from_average", "0") in ("0", "1"), "are malformed")
+
+
+def _model(model: Any, n_features: int) -> None:
+    """The list of trees and what counts them."""
+    model = _fields(
+        model,
+        "model",
+        {"gbtree_model_param", "tree_info", "trees"},
+        optional={"cats", "iteration_indptr"},
+    )
+    trees = model["trees"]
+    _require(isinstance(trees, list) and len(trees) <= MAX_TREES, "are too many or no list")
+    categories: dict[str, list[Any]] = {"enc": [], "feature_segments": [], "sorted_idx": []}
+    _require(model.get("cats", categories) == categories, "have categories")
+    _require(
+        model["gbtree_model_param"] == {"num_parallel_tree": "1", "num_trees": str(len(trees))},
+        "are of another number than they say",
+    )
+    _integers(model["tree_info"], "tree_info", len(trees), lambda value: value == 0)
+    if "iteration_indptr" in model:
+        ends = _integers(model["iteration_indptr"], "iteration_indptr", len(trees) + 1)
+        _require(ends == list(range(len(trees) + 1)), "are not one a round")
+    for index, tree in enumerate(trees):
+        _tree(tree, index, n_features)
+
+
+def _tree(tree: Any, index: int, n_features: int) -> None:
+    """One tree: its lists are as long as it says, its numbers in range, its nodes a tree."""
+    tree = _fields(tree, "tree", _TREE_KEYS)
+    _require(type(tree["id"]) is int and tree["id"] == index, "are out of order")
+    _require(isinstance(tree["left_children"], list), "are malformed")
+    n_nodes = len(tree["left_children"])
+    _require(1 <= n_nodes <= MAX_NODES, "have too many nodes or none")
+    parameters = {
+        "num_deleted": "0",
+        "num_feature": str(n_features),
+        "num_nodes": str(n_nodes),
+        "size_leaf_vector": "1",
+    }
+    _require(tree["tree_param"] == parameters, "are of another size than they say")
+    for name in _EMPTY_LISTS:
+        _require(tree[name] == [], "have categories")
+    for name in _NUMBER_LISTS:
+        tree[name] = _numbers(tree[name], name, n_nodes)
+    tree["default_left"] = _flags(tree["default_left"], "default_left", n_nodes)
+    _integers(tree["split_type"], "split_type", n_nodes, lambda value: value == 0)
+    _integers(tree["split_indices"], "split_indices", n_nodes, lambda j: 0 <= j < n_features)
+    _structure(tree, n_nodes)
+
+
+def _structure(tree: Mapping[str, Any], n_nodes: int) -> None:
+    """Children come after their parent, and every node but the first has exactly one."""
+    left = _integers(tree["left_children"], "left_children", n_nodes)
+    right = _integers(tree["right_children"], "right_children", n_nodes)
+    parents = _integers(tree["parents"], "parents", n_nodes)
+    _require(parents[0] in ROOT_PARENTS, "have a root with a parent")
+    depth = [0] * n_nodes
+    seen = [False] * n_nodes
+    for node in range(n_nodes):
+        if left[node] == LEAF_CHILD and right[node] == LEAF_CHILD:
+            continue
+        for child in (left[node], right[node]):
+            _require(node < child < n_nodes, "have a child out of range or before its parent")
+            _require(not seen[child], "have a node with two parents")
+            _require(parents[child] == node, "have a node whose parent is another")
+            seen[child] = True
+            depth[child] = depth[node] + 1
+    _require(all(seen[1:]), "have a node without a parent")
+    _require(max(depth) <= MAX_DEPTH, "are too deep")
+
+
+def _fields(
+    value: Any, where: str, required: set[str], optional: set[str] | None = None
+) -> dict[str, Any]:
+    """``value`` itself, a JSON object of exactly these keys."""
+    if not isinstance(value, dict):
+        _refuse(f"have a {where} that is no object")
+    unknown = value.keys() - required - (optional or set())
+    _require(not unknown and required <= value.keys(), f"have other fields in {where}")
+    return value
+
+
+def _integers(
+    values: Any, name: str, length: int, allowed: Callable[[int], bool] | None = None
+) -> Sequence[int]:
+    """``values`` itself, a list of so many integers, all of them ``allowed``."""
+    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
+    for value in values:
+        _require(type(value) is int and -(2**31) <= value < 2**31, f"have no integers in {name}")
+        _require(allowed is None or allowed(value), f"have a {name} out of range")
+    return list(values)
+
+
+def _flags(values: Any, name: str, length: int) -> list[int]:
+    """Zeros and ones, which earlier releases of XGBoost write as booleans."""
+    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
+    for value in values:
+        _require(type(value) in (int, bool) and value in (0, 1), f"have a {name} out of range")
+    return [int(value) for value in values]
+
+
+def _numbers(values: Any, name: str, length: int) -> list[float]:
+    """So many finite numbers, as floats."""
+    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
+    for value in values:
+        _require(type(value) in (int, float), f"have no numbers in {name}")
+        finite = abs(value) <= LARGEST_FLOAT32 and math.isfinite(value)
+        _require(finite, f"have a {name} that is not finite")
+    return [float(value) for value in values]
+
+
+def _version(values: Any) -> None:
+    for value in _integers(values, "version", 3):
+        _require(0 <= value < 1000, "are of an unknown version")
+    _require(values[0] >= 1, "are of an unknown version")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a repeated key")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _require(condition: bool, wrong: str) -> None:
+    if not condition:
+        _refuse(wrong)
+
+
+def _refuse(wrong: str) -> NoReturn:
+    raise PredictorError("model", f"its trees {wrong}", "save the model again")
