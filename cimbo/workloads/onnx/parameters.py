@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cimbo.workloads.onnx.tensors import INDEX_TYPES
+from cimbo.workloads.onnx.tensors import INDEX_TYPES, INT32_TYPE
 
 
 @dataclass
@@ -22,10 +22,14 @@ class ParameterCount:
     _sizes: dict[str, int] = field(default_factory=dict)
     _counted: set[str] = field(default_factory=set)
     _claimed: set[str] = field(default_factory=set)
+    _discarded: set[str] = field(default_factory=set)
+    _wide: set[str] = field(default_factory=set)
 
     def store(self, source: str, size: int, element_type: int, *, is_number: bool = False) -> None:
         """An initializer of ``size`` elements."""
         self._sizes[source] = size
+        if element_type == INT32_TYPE and not is_number:
+            self._wide.add(source)
         if not self.has_producer or not (element_type in INDEX_TYPES or is_number):
             self._counted.add(source)
 
@@ -34,11 +38,12 @@ class ParameterCount:
         self._sizes[source] = size
 
     def discard(self, sources: Iterable[str]) -> None:
-        """What is no parameter: a scale, a running statistic."""
-        self._counted -= set(sources)
-        self._claimed -= set(sources)
-        for source in sources:
-            self._sizes[source] = 0
+        """What is no parameter, unless something claims it: a scale, a running statistic."""
+        self._discarded |= set(sources)
+
+    def count_biases(self, sources: Iterable[str]) -> None:
+        """Stored integers of 32 bits that are dequantised: biases, and not indices."""
+        self._counted |= set(sources) & self._wide
 
     def claim(self, sources: Iterable[str]) -> int:
         """Elements of those that nothing claimed before; the caller owns them from now on."""
@@ -53,4 +58,5 @@ class ParameterCount:
     @property
     def total(self) -> int:
         """All that counts."""
-        return sum(self._sizes[source] for source in self._counted | self._claimed)
+        counted = (self._counted - self._discarded) | self._claimed
+        return sum(self._sizes[source] for source in counted)

@@ -18,6 +18,8 @@ EVALUATED = names(
     "Or Pow Range Reciprocal ReduceMax ReduceMin ReduceProd ReduceSum Reshape Round ScatterElements ScatterND Sign "
     "Slice Split Sqrt Squeeze Sub Sum Tile TopK Transpose Trilu Unsqueeze Where Xor"
 )
+# Of these, the ones that keep the elements in their order.
+_RESHAPING = names("Flatten Identity Reshape Squeeze Unsqueeze")
 _VALUE_FREE = frozenset({"Shape", "Size"})
 
 
@@ -123,7 +125,10 @@ class NodeInference:
         )
         if not known or not bounded:
             return made
-        values = self._evaluated(node, given)
+        if node.op_type in _RESHAPING:
+            values: list[NDArray] | None = [np.reshape(np.asarray(given[0].value), shapes[0])]
+        else:
+            values = self._evaluated(node, given)
         if values is None or len(values) != len(made):
             return made
         kept = []

@@ -1,7 +1,9 @@
 """Tensors that a file stores: their sizes, and the elements of the small ones alone."""
 
 import math
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +12,105 @@ from numpy.typing import NDArray
 from cimbo.errors import BadInput
 from cimbo.workloads.onnx.parameters import ParameterCount
 from cimbo.workloads.onnx.shapes import MOST_EVALUATED, MOST_FLOATS
-from cimbo.workloads.onnx.tensors import INTEGER_TYPES, Tensor, bits_of, check_sizes
+from cimbo.workloads.onnx.tensors import (
+    FLOAT_TYPE,
+    INT64_TYPE,
+    INTEGER_TYPES,
+    Tensor,
+    bits_of,
+    check_sizes,
+)
+
+# Attributes of the node Constant that hold plain numbers.
+_CONSTANT_TYPES = {
+    "value_int": INT64_TYPE,
+    "value_ints": INT64_TYPE,
+    "value_float": FLOAT_TYPE,
+    "value_floats": FLOAT_TYPE,
+}
+
+
+# Names that torch's older exporter gives to what it folded; the network's own tensors keep theirs.
+_FOLDED_BY_TORCHSCRIPT = "onnx::"
+_KIND = "pkg.torch.export.graph_signature.InputSpec.kind"
+_FOLDED_FROM = "pkg.onnxscript.optimizer.folded_from"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an exporter wrote about a stored tensor.
+
+    Attributes:
+        kind: ``PARAMETER``, ``BUFFER`` or another word of torch.export; empty where nothing is said.
+        folded_from: names of what the exporter calculated it from.
+    """
+
+    kind: str = ""
+    folded_from: tuple[str, ...] = ()
+
+    def is_trained(self, name: str) -> bool:
+        """Whether a tensor that no product reads is a parameter of the network, not a mask, an index or a table."""
+        if self.folded_from:
+            return any("." in each for each in self.folded_from)
+        if self.kind:
+            return self.kind == "PARAMETER"
+        return not name.startswith(_FOLDED_BY_TORCHSCRIPT)
+
+
+def _origins(graph: Any) -> dict[str, Origin]:
+    found = {}
+    for value in graph.value_info:
+        notes = {each.key: each.value for each in value.metadata_props}
+        if notes:
+            folded = _listed_names(notes.get(_FOLDED_FROM, ""))
+            found[value.name] = Origin(notes.get(_KIND, ""), folded)
+    return found
+
+
+def _listed_names(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"'([^']+)'", text))
 
 
 def initializers(
     graph: Any, file: Path, prefix: str, parameters: ParameterCount
 ) -> Iterator[Tensor]:
     """The initializers of a graph. ``prefix`` tells those of subgraphs apart."""
+    origins, names = _origins(graph), {proto.name for proto in graph.initializer}
     for proto in graph.initializer:
-        yield _stored(proto, file, prefix, parameters)
+        origin = origins.get(proto.name, Origin())
+        same = [each for each in origin.folded_from if each in names]
+        source = prefix + (same[0] if len(same) == 1 else proto.name)
+        if source == prefix + proto.name:
+            _store(proto, source, origin, parameters)
+        yield _stored(proto, file, source)
     for sparse in graph.sparse_initializer:
-        shape = tuple(sparse.dims)
+        shape, kind = tuple(sparse.dims), sparse.values.data_type
         source = prefix + sparse.values.name
-        parameters.store(source, math.prod(shape), sparse.values.data_type)
-        kind = sparse.values.data_type
-        yield Tensor(
-            sparse.values.name,
-            shape,
-            kind,
-            constant=True,
-            sources=frozenset({source}),
-            bits=bits_of(kind),
-        )
+        parameters.store(source, math.prod(shape), kind)
+        sources = frozenset({source})
+        name, bits = sparse.values.name, bits_of(kind)
+        yield Tensor(name, shape, kind, constant=True, sources=sources, bits=bits)
 
 
-def _stored(proto: Any, file: Path, prefix: str, parameters: ParameterCount) -> Tensor:
-    shape, source = tuple(proto.dims), prefix + proto.name
+def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) -> None:
+    size = math.prod(proto.dims)
+    if origin.is_trained(proto.name) or not parameters.has_producer:
+        parameters.store(source, size, proto.data_type, is_number=not proto.dims)
+    else:
+        parameters.made(source, size)
+
+
+def _stored(proto: Any, file: Path, source: str) -> Tensor:
+    shape = tuple(proto.dims)
     if any(size < 0 for size in shape):
         raise BadInput(f"{file}: {proto.name}", f"has the sizes {list(shape)}", "export it again")
     check_sizes(str(file), proto.name, shape)
-    size = math.prod(shape)
-    parameters.store(source, size, proto.data_type, is_number=not shape)
     return Tensor(
         proto.name,
         shape,
         proto.data_type,
         constant=True,
-        value=_value(proto, file.parent, size),
+        value=_value(proto, file.parent, math.prod(shape)),
         sources=frozenset({source}),
         bits=bits_of(proto.data_type),
     )
@@ -67,52 +131,33 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray | None:
 
 
 def constant(node: Any, prefix: str, parameters: ParameterCount) -> Tensor:
-    """What a node Constant makes."""
+    """What a node Constant makes; unknown where it holds text."""
     import onnx
 
     name = node.output[0] if node.output else ""
+    proto = None
     for attribute in node.attribute:
+        given = onnx.helper.get_attribute_value(attribute)
+        kind = _CONSTANT_TYPES.get(attribute.name)
         if attribute.name == "value":
-            proto = attribute.t
-            tensor = Tensor(
-                name,
-                tuple(proto.dims),
-                proto.data_type,
-                constant=True,
-                value=_value(proto, Path(), math.prod(proto.dims)),
-                bits=bits_of(proto.data_type),
-            )
-            break
-        if attribute.name == "sparse_value":
-            kind = attribute.sparse_tensor.values.data_type
-            shape = tuple(attribute.sparse_tensor.dims)
-            tensor = Tensor(name, shape, kind, constant=True, bits=bits_of(kind))
-            break
-        if attribute.name in ("value_int", "value_ints", "value_float", "value_floats"):
-            given = onnx.helper.get_attribute_value(attribute)
-            kind = "int64" if "int" in attribute.name else "float32"
-            array = onnx.numpy_helper.to_array(
-                onnx.helper.make_tensor(
-                    name,
-                    7 if kind == "int64" else 1,
-                    [len(given)] if attribute.name.endswith("s") else [],
-                    given if attribute.name.endswith("s") else [given],
-                )
-            )
-            tensor = Tensor(
-                name, array.shape, 7 if kind == "int64" else 1, constant=True, value=array
-            )
-            break
-    else:
+            proto = given
+        elif attribute.name == "sparse_value":
+            shape, kind = tuple(given.dims), given.values.data_type
+            return _made(Tensor(name, shape, kind), prefix, parameters)
+        elif kind is not None:
+            several = isinstance(given, list | tuple)
+            elements = list(given) if several else [given]
+            proto = onnx.helper.make_tensor(name, kind, [len(elements)] * several, elements)
+    if proto is None:
         return Tensor(name, constant=True)
-    source = prefix + name
+    shape = tuple(proto.dims)
+    value = _value(proto, Path(), math.prod(shape))
+    return _made(Tensor(name, shape, proto.data_type, value=value), prefix, parameters)
+
+
+def _made(tensor: Tensor, prefix: str, parameters: ParameterCount) -> Tensor:
+    """A constant that a node holds: a source, but a parameter only where a product reads it."""
+    source = prefix + tensor.name
     parameters.made(source, tensor.elements or 0)
-    return Tensor(
-        name,
-        tensor.shape,
-        tensor.element_type,
-        constant=True,
-        value=tensor.value,
-        sources=frozenset({source}),
-        bits=bits_of(tensor.element_type),
-    )
+    bits = bits_of(tensor.element_type)
+    return replace(tensor, constant=True, sources=frozenset({source}), bits=bits)

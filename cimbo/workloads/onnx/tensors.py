@@ -57,6 +57,7 @@ class Tensor:
         bits: bits of an element as stored, before any dequantisation; 0 where unknown.
         integer_sum: whether it is the accumulator of an integer product, which a scale still has to follow.
         is_scale: whether it is a scale that was found while running (dynamic quantisation).
+        layer: number of the last layer that it comes from; 0 where it comes from none.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Tensor:
     bits: int = 0
     integer_sum: bool = False
     is_scale: bool = False
+    layer: int = 0
 
     @property
     def known_shape(self) -> tuple[int, ...] | None:

@@ -1,7 +1,7 @@
 """A graph's nodes in order: each one's tensors, and its cost."""
 
 from collections import ChainMap, Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ Scope = ChainMap[str, Tensor]
 class Ledger:
     """Layers found so far, and what was found that the user should know.
 
-    ``before`` is vector work that comes before the first layer.
+    ``before`` is vector work that comes before the first layer. Layers have numbers that no other ledger uses, by which
+    the work that follows one of them finds it.
     """
 
     layers: list[Layer] = field(default_factory=list)
@@ -41,23 +42,36 @@ class Ledger:
     unknown: Counter[str] = field(default_factory=Counter)
     unsized: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    _places: dict[int, int] = field(default_factory=dict)
 
-    def add_work(self, operations: int, parameters: int = 0) -> None:
-        """Vector work follows the layer before it."""
-        if not self.layers:
+    def append(self, layer: Layer, number: int) -> None:
+        """Add a layer."""
+        self._places[number] = len(self.layers)
+        self.layers.append(layer)
+
+    def holds(self, number: int) -> bool:
+        """Whether a layer of that number is here."""
+        return number in self._places
+
+    def add_work(self, number: int, operations: int, parameters: int = 0) -> None:
+        """Vector work that follows the layer of that number."""
+        place = self._places.get(number)
+        if place is None:
             self.before += operations
             return
-        last = self.layers[-1]
-        self.layers[-1] = replace(
-            last,
-            vector_ops=last.vector_ops + operations,
-            extra_parameters=last.extra_parameters + parameters,
+        layer = self.layers[place]
+        self.layers[place] = replace(
+            layer,
+            vector_ops=layer.vector_ops + operations,
+            extra_parameters=layer.extra_parameters + parameters,
         )
 
-    def absorb(self, other: "Ledger", times: int = 1) -> None:
-        """Add what a subgraph costs when it runs ``times`` times."""
+    def absorb(self, other: "Ledger", number: int, times: int = 1) -> None:
+        """Add what a subgraph costs when it runs ``times`` times, after the layer of that number."""
         if times:
-            self.add_work(other.before * times)
+            self.add_work(number, other.before * times)
+            for inner, place in other._places.items():
+                self._places[inner] = len(self.layers) + place
             self.layers += [layer.batched(times) for layer in other.layers]
         self.unknown += other.unknown
         self.unsized += other.unsized
@@ -92,6 +106,7 @@ class GraphWalker:
         self._inference = inference
         self._named = named
         self._graphs = 0
+        self._made = 0
 
     def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
         """Count a graph whose inputs are in ``scope``; what else it makes is added there.
@@ -145,11 +160,13 @@ class GraphWalker:
             self._branch(control.Branching(where, node, inputs, scope))
             return
         outputs = self._outputs(where, node, inputs, stated)
-        scope.update({tensor.name: tensor for tensor in outputs if tensor.name})
-        self._discard(node, inputs)
-        if all(t.constant or t.value is not None for t in outputs):
-            return
-        self._count(where, node, inputs, outputs)
+        self._note_parameters(node, inputs)
+        after = last_layer(inputs)
+        if not all(t.constant or t.value is not None for t in outputs):
+            after = self._count(where, node, inputs, outputs)
+        for tensor in outputs:
+            if tensor.name:
+                scope[tensor.name] = replace(tensor, layer=after)
 
     def _branch(self, at: control.Branching) -> None:
         made = control.RULES[at.node.op_type](self, at)
@@ -191,11 +208,13 @@ class GraphWalker:
         _check_reshape(where, node, given, outputs)
         return tuple(outputs)
 
-    def _discard(self, node: Any, inputs: tuple[Tensor | None, ...]) -> None:
+    def _note_parameters(self, node: Any, inputs: tuple[Tensor | None, ...]) -> None:
         for index in not_parameters(node, inputs):
             tensor = inputs[index] if index < len(inputs) else None
             if tensor is not None and tensor.constant:
                 self.parameters.discard(tensor.sources)
+        if node.op_type == "DequantizeLinear" and inputs and inputs[0] is not None:
+            self.parameters.count_biases(inputs[0].sources)
 
     def _count(
         self,
@@ -203,7 +222,8 @@ class GraphWalker:
         node: Any,
         inputs: tuple[Tensor | None, ...],
         outputs: tuple[Tensor, ...],
-    ) -> None:
+    ) -> int:
+        """Count a node that runs; returns the number of the layer it belongs to."""
         if node.op_type in PRODUCTS:
             if not outputs or not inputs:
                 raise BadInput(where, "lacks an input or an output", "export the network again")
@@ -211,24 +231,39 @@ class GraphWalker:
             for product in products:
                 check_product(where, product)
                 name = (node.name or node.output[0]) + product.suffix
-                self.ledger.layers.append(self._layer(name, product))
+                self._made += 1
+                self.ledger.append(self._layer(name, product), self._made)
             if products:
-                return
+                return self._made
         elif not is_known(node):
             self.ledger.unknown[node.op_type] += 1
-        self._add_work(node, inputs, outputs)
+        after = last_layer(inputs)
+        self._add_work(node, inputs, outputs, after)
+        return after
 
     def _add_work(
-        self, node: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
+        self,
+        node: Any,
+        inputs: tuple[Tensor | None, ...],
+        outputs: tuple[Tensor, ...],
+        after: int,
     ) -> None:
         work = 0 if rescales(node, inputs) else work_of(node, inputs, outputs)
         if work is None:
             self.ledger.unsized[node.op_type] += 1
         parameters = 0
-        if self.ledger.layers and node.op_type not in VIEWS:
-            constants = [t for t in inputs if t is not None and t.constant]
-            parameters = sum(self.parameters.claim_counted(t.sources) for t in constants)
-        self.ledger.add_work(work or 0, parameters)
+        if self.ledger.holds(after) and node.op_type not in VIEWS:
+            parameters = self._claimed_by_vector_work(node, inputs)
+        self.ledger.add_work(after, work or 0, parameters)
+
+    def _claimed_by_vector_work(self, node: Any, inputs: tuple[Tensor | None, ...]) -> int:
+        """Biases, norms and slopes: trained numbers that a node of the vector unit reads."""
+        others = not_parameters(node, inputs)
+        claimed = 0
+        for index, tensor in enumerate(inputs):
+            if tensor is not None and tensor.constant and index not in others:
+                claimed += self.parameters.claim_counted(tensor.sources)
+        return claimed
 
     def _layer(self, name: str, product: Product) -> Layer:
         held = product.stationary
@@ -266,6 +301,12 @@ class GraphWalker:
             for source in sources:
                 self.parameters.made(source, product.weights)
         return self.parameters.claim(sources)
+
+
+def last_layer(tensors: Iterable[Tensor | None]) -> int:
+    """The number of the last layer whose elements any of them holds; 0 where none does. Shapes hold none."""
+    numbers = [t.layer for t in tensors if t is not None and t.value is None]
+    return max(numbers, default=0)
 
 
 def _sources(node: Any, given: list[Tensor]) -> frozenset[str]:
