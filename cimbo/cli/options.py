@@ -125,7 +125,7 @@ def evaluation_options(command: F) -> F:
 
 
 @contextmanager
-def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, execution.Conditions]]:
+def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, execution.ExecutionOptions]]:
     """How many evaluations at a time, and under which conditions; the cluster stays joined while the block lasts.
 
     Takes its own options out of ``asked``. Raises BadInput for impossible ones and a cluster that does not answer.
@@ -135,7 +135,7 @@ def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, execution.Conditio
         jobs = min(os.cpu_count() or 1, 8) if backend == "loky" else -1
     elif jobs != -1:
         positive("--jobs", jobs)
-    conditions = execution.Conditions(
+    conditions = execution.ExecutionOptions(
         timeout_s=asked.pop("timeout_s"),
         retries=asked.pop("retries"),
         memory_mb=asked.pop("memory_mb"),

@@ -205,7 +205,10 @@ class _OnTest:
 
 
 def test_front(
-    study: Study, evaluator: JointEvaluator, n_jobs: int, **conditions: Unpack[execution.Conditions]
+    study: Study,
+    evaluator: JointEvaluator,
+    n_jobs: int,
+    **conditions: Unpack[execution.ExecutionOptions],
 ) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
     known = study.test_accuracies()
@@ -233,7 +236,7 @@ def exact_finalists(
     evaluator: JointEvaluator,
     images: int,
     n_jobs: int,
-    **conditions: Unpack[execution.Conditions],
+    **conditions: Unpack[execution.ExecutionOptions],
 ) -> None:
     """Verify FINALISTS designs, spread over the front, in the exact form of the arrays' errors; kept in the study."""
     if not images or not evaluator.has_test() or not evaluator.has_exact():
@@ -255,7 +258,7 @@ def _afterwards(
     designs: list[Record],
     evaluate: Any,
     n_jobs: int,
-    **conditions: Unpack[execution.Conditions],
+    **conditions: Unpack[execution.ExecutionOptions],
 ) -> Iterator[tuple[str, Mapping[str, float]]]:
     """What ``evaluate`` finds of designs of the front, by key; failures are said."""
     if not designs:

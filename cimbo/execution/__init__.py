@@ -15,18 +15,18 @@ from functools import partial
 from typing import TypedDict, Unpack
 
 import joblib
-from joblib.externals.loky.backend.reduction import dumps
 
+from cimbo.compat import dump_with_code
 from cimbo.errors import BadInput
-from cimbo.execution.cluster import BACKENDS, connect
-from cimbo.execution.pool import IDLE, Crew, Keyed, Outcome, attempts
+from cimbo.execution.cluster import CLUSTER_BACKENDS, connect
+from cimbo.execution.pool import IDLE_WORKERS, Keyed, Outcome, WorkerPool, attempts
 from cimbo.execution.worker import Evaluate, Job, measure
 from cimbo.storage.values import one_line
 
-__all__ = ["Conditions", "Evaluate", "Outcome", "check", "close", "connect", "flow", "run"]
+__all__ = ["Evaluate", "ExecutionOptions", "Outcome", "check", "close", "connect", "flow", "run"]
 
 
-class Conditions(TypedDict, total=False):
+class ExecutionOptions(TypedDict, total=False):
     """Options of `run` for those who pass them on."""
 
     timeout_s: float | None
@@ -34,6 +34,9 @@ class Conditions(TypedDict, total=False):
     memory_mb: int | None
     backend: str
     isolate: bool
+
+
+Conditions = ExecutionOptions  # its former name, for one release
 
 
 def run(
@@ -70,7 +73,7 @@ def run(
     ):
         return _here(candidates, evaluate, retries)
     job = Job(_packed(evaluate), timeout_s, retries, memory_mb)
-    return {"loky": _local, **BACKENDS}[backend](candidates, job, n_jobs)
+    return {"loky": _local, **CLUSTER_BACKENDS}[backend](candidates, job, n_jobs)
 
 
 def flow(
@@ -78,7 +81,7 @@ def flow(
     evaluate: Evaluate,
     *,
     n_jobs: int = 1,
-    **conditions: Unpack[Conditions],
+    **conditions: Unpack[ExecutionOptions],
 ) -> Iterator[Outcome]:
     """As `run`, for candidates that are chosen one at a time: ``following`` is asked whenever a worker is free.
 
@@ -90,24 +93,27 @@ def flow(
         raise BadInput(
             "backend", "asynchronous evaluations run on this machine", "use loky, or batches"
         )
-    limits = (
-        conditions.get("timeout_s"),
-        conditions.get("retries", 0),
-        conditions.get("memory_mb"),
-    )
-    crew, workers = Crew(), joblib.cpu_count() if n_jobs < 0 else n_jobs
-    threads, running = ThreadPoolExecutor(workers), set[Future[Outcome]]()
+    pool = WorkerPool()
+    n_workers = joblib.cpu_count() if n_jobs < 0 else n_jobs
+    threads = ThreadPoolExecutor(n_workers)
+    running: set[Future[Outcome]] = set()
     try:
         while True:
-            while len(running) < workers and (c := following()) is not None:
-                job = Job(_packed(evaluate), *limits)  # with what it has learned to remember since
-                running.add(threads.submit(crew.outcome, job, c.key, dict(c.params)))
+            while len(running) < n_workers and (c := following()) is not None:
+                # Packed anew each time, with what the evaluator has learned to remember since.
+                job = Job(
+                    _packed(evaluate),
+                    conditions.get("timeout_s"),
+                    conditions.get("retries", 0),
+                    conditions.get("memory_mb"),
+                )
+                running.add(threads.submit(pool.outcome, job, c.key, dict(c.params)))
             if not running:
                 return
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in finished)
     finally:
-        crew.stop()
+        pool.stop()
         threads.shutdown()
 
 
@@ -121,7 +127,7 @@ def check(
     isolate: bool = False,
 ) -> None:
     """Raises BadInput for what `run` would refuse."""
-    known = ", ".join(["loky", *BACKENDS])
+    known = ", ".join(["loky", *CLUSTER_BACKENDS])
     wrong = [
         ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
         (
@@ -139,7 +145,7 @@ def check(
         ),
         (
             "backend",
-            backend not in ("loky", *BACKENDS),
+            backend not in ("loky", *CLUSTER_BACKENDS),
             f"{backend!r} is unknown",
             f"use one of {known}",
         ),
@@ -151,7 +157,7 @@ def check(
 
 def close() -> None:
     """Ends the worker processes that wait for the next batch."""
-    IDLE.close()
+    IDLE_WORKERS.close()
 
 
 def _here(candidates: Sequence[Keyed], evaluate: Evaluate, retries: int) -> Iterator[Outcome]:
@@ -163,7 +169,7 @@ def _here(candidates: Sequence[Keyed], evaluate: Evaluate, retries: int) -> Iter
 
 
 def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
-    crew = Crew()
+    pool = WorkerPool()
     parallel = joblib.Parallel(
         n_jobs=joblib.cpu_count() if n_jobs < 0 else n_jobs,
         backend="threading",
@@ -172,13 +178,13 @@ def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outco
         pre_dispatch="n_jobs",
     )
     outcomes = parallel(
-        joblib.delayed(crew.outcome)(job, c.key, dict(c.params)) for c in candidates
+        joblib.delayed(pool.outcome)(job, c.key, dict(c.params)) for c in candidates
     )
     try:
-        for outcome in outcomes:  # noqa: UP028 (which would close joblib's iterator before the crew is stopped)
+        for outcome in outcomes:  # noqa: UP028 (which would close joblib's iterator before the workers are stopped)
             yield outcome
     finally:
-        crew.stop()
+        pool.stop()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it tells whoever stops early to ask for less
             outcomes.close()
@@ -186,7 +192,7 @@ def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outco
 
 def _packed(evaluate: Evaluate) -> bytes:
     try:
-        return bytes(dumps(evaluate))
+        return dump_with_code(evaluate)
     except Exception as error:
         todo = "open files and connections inside the function, or use one job and no limits"
         raise BadInput(

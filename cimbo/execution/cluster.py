@@ -21,9 +21,11 @@ from cimbo.execution.pool import Keyed, Outcome, outcome_there
 from cimbo.execution.worker import Job
 from cimbo.storage.values import one_line
 
-LOST = 3  # workers of the cluster that may be lost under one candidate before it counts as failed
+MAX_LOST_WORKERS = (
+    3  # workers of the cluster that may be lost under one candidate before it counts as failed
+)
 SLURM_FOLDER = Path("runs", "slurm")  # on the file system that the nodes share
-POLL_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 Batch = Callable[[Sequence[Keyed], Job, int], Iterator[Outcome]]
 
@@ -51,7 +53,7 @@ def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome
 def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
     """As Ray tasks, since joblib's backend for Ray cannot return outcomes as they come."""
     there = _extra("ray", "ray")
-    task = there.remote(max_retries=LOST)(outcome_there)
+    task = there.remote(max_retries=MAX_LOST_WORKERS)(outcome_there)
     shared = there.put(job)  # the evaluator travels once a machine, not once a candidate
 
     def finished(running: list[Any]) -> list[Any]:
@@ -77,7 +79,7 @@ def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcom
 
     def finished(running: list[Any]) -> list[Any]:
         while not (done := [r for r in running if r.done()]):
-            time.sleep(POLL_S)
+            time.sleep(POLL_INTERVAL_S)
         return done
 
     def submit(c: Keyed) -> Any:
@@ -90,7 +92,7 @@ def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcom
     )
 
 
-BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
+CLUSTER_BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
 
 
 @contextlib.contextmanager
@@ -116,7 +118,7 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
             elif backend == "slurm":
                 _extra("submitit", "slurm")
             elif backend != "loky":
-                known = ", ".join(["loky", *BACKENDS])
+                known = ", ".join(["loky", *CLUSTER_BACKENDS])
                 raise BadInput("backend", f"{backend!r} is unknown", f"use one of {known}")
         except (OSError, ConnectionError, RuntimeError) as error:
             what = f"no {backend} cluster answers ({one_line(error)[:100]})"

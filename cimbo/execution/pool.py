@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from cimbo.execution.worker import Answer, Cell, Job
+from cimbo.execution.worker import AttemptResult, Job, WorkerProcess
 
 
 class Keyed(Protocol):
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def attempts(
-    key: str, params: dict[str, Any], retries: int, attempt: Callable[[], Answer]
+    key: str, params: dict[str, Any], retries: int, attempt: Callable[[], AttemptResult]
 ) -> Outcome:
     """What became of a candidate after ``attempt`` and, while it fails, up to ``retries`` more of them."""
     answer, number = attempt(), 1
@@ -49,40 +49,40 @@ def attempts(
 
 
 @dataclass
-class Idle:
+class IdlePool:
     """Workers that wait for the next batch."""
 
-    cells: list[Cell] = field(default_factory=list)
+    waiting: list[WorkerProcess] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, memory_mb: int | None) -> Cell:
+    def take(self, memory_mb: int | None) -> WorkerProcess:
         with self.lock:
-            found = next((c for c in self.cells if c.memory_mb == memory_mb), None)
+            found = next((c for c in self.waiting if c.memory_mb == memory_mb), None)
             if found:
-                self.cells.remove(found)
-        return found or Cell(memory_mb)
+                self.waiting.remove(found)
+        return found or WorkerProcess(memory_mb)
 
-    def give(self, cell: Cell) -> None:
+    def give(self, worker: WorkerProcess) -> None:
         with self.lock:
-            if cell.alive:
-                self.cells.append(cell)
+            if worker.alive:
+                self.waiting.append(worker)
 
     def close(self) -> None:
         with self.lock:
-            cells, self.cells = self.cells, []
-        for cell in cells:
-            cell.close()
+            waiting, self.waiting = self.waiting, []
+        for worker in waiting:
+            worker.close()
 
 
-IDLE = Idle()
-atexit.register(IDLE.close)
+IDLE_WORKERS = IdlePool()
+atexit.register(IDLE_WORKERS.close)
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """The workers busy with one batch, so that they can be stopped together."""
 
-    busy: list[Cell] = field(default_factory=list)
+    busy: list[WorkerProcess] = field(default_factory=list)
     stopped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -90,34 +90,34 @@ class Crew:
         """What became of a candidate, in whichever worker was free. Called from one thread a worker."""
         return attempts(key, params, job.retries, partial(self._attempt, job, params))
 
-    def _attempt(self, job: Job, params: dict[str, Any]) -> Answer:
+    def _attempt(self, job: Job, params: dict[str, Any]) -> AttemptResult:
         if self.stopped:
-            return Answer({}, "was stopped", 0.0)
-        cell = IDLE.take(job.memory_mb)
+            return AttemptResult({}, "was stopped", 0.0)
+        worker = IDLE_WORKERS.take(job.memory_mb)
         with self.lock:
-            self.busy.append(cell)
+            self.busy.append(worker)
         try:
-            return cell.measure(job, params)
+            return worker.measure(job, params)
         except BaseException:
-            cell.kill()
+            worker.kill()
             raise
         finally:
             with self.lock:
-                self.busy.remove(cell)
-            IDLE.give(cell)
+                self.busy.remove(worker)
+            IDLE_WORKERS.give(worker)
 
     def stop(self) -> None:
         """Ends what is still running; what has not begun never will."""
         with self.lock:
             self.stopped = True
-            for cell in self.busy:
-                cell.kill()
+            for worker in self.busy:
+                worker.kill()
 
 
 def outcome_there(job: Job, key: str, params: dict[str, Any]) -> Outcome:
     """On a machine of a cluster: the same worker processes, driven from a process of the cluster."""
-    crew = Crew()
+    pool = WorkerPool()
     try:
-        return crew.outcome(job, key, params)
+        return pool.outcome(job, key, params)
     finally:
-        crew.stop()
+        pool.stop()

@@ -1,29 +1,32 @@
 """One worker process: the evaluation that happens in it, and the pipe through which its master follows it."""
 
 import contextlib
-import faulthandler
 import hashlib
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from joblib.externals.loky.backend import get_context
-from joblib.externals.loky.backend.reduction import loads
-
+from cimbo.compat import (
+    adopt_orphans,
+    children_allowed,
+    load_with_code,
+    make_pipe,
+    make_process,
+)
+from cimbo.processes import ProcessMark, end_family, start_time
 from cimbo.storage.values import finite_metrics, one_line
 
-START_S = 300.0  # for a worker to start and import the evaluator; on a busy machine with torch that can be a minute
-GRACE_S = 30.0  # after a time limit, before a worker whose master is gone ends itself
-THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
+START_LIMIT_S = 300.0  # for a worker to start and import the evaluator; on a busy machine with torch that can be a minute
+GUARD_INTERVAL_S = 0.2  # how often a guardian looks whether it is time to clear up
+THREAD_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
 
 Evaluate = Callable[[dict[str, Any]], Mapping[str, float]]
 
@@ -39,7 +42,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AttemptResult:
     """One attempt: ``reason`` is None when all metrics are finite numbers."""
 
     metrics: dict[str, float]
@@ -47,7 +50,7 @@ class Answer:
     seconds: float
 
 
-def measure(evaluate: Evaluate, params: dict[str, Any]) -> Answer:
+def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
     """Calls the evaluator on a copy of ``params`` and makes whatever it does a value."""
     start = time.perf_counter()
     try:
@@ -56,9 +59,11 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> Answer:
             metrics, reason = finite_metrics(result)
         else:
             metrics, reason = {}, one_line(f"returned {result!r:.60} instead of a dict of metrics")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise  # it is the user's
+    except BaseException as error:
         metrics, reason = {}, _told(error)
-    return Answer(metrics, reason, time.perf_counter() - start)
+    return AttemptResult(metrics, reason, time.perf_counter() - start)
 
 
 def _told(error: BaseException) -> str:
@@ -67,59 +72,58 @@ def _told(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {one_line(error)[:400]}{place}")
 
 
-class Cell:
+class WorkerProcess:
     """One worker process and the pipe to it. `measure` never raises for what happens inside."""
 
     def __init__(self, memory_mb: int | None) -> None:
-        context = get_context("loky")
-        self._pipe, theirs = context.Pipe()
-        environment = {
-            name: os.environ.get(name, "1") for name in (f"{lib}_NUM_THREADS" for lib in THREADS)
-        }
-        self._process = context.Process(
-            target=_serve, args=(theirs, memory_mb, os.getpid()), env=environment
-        )
-        with _may_have_children():
+        self._pipe, theirs = make_pipe()
+        self._mark = ProcessMark.new()
+        environment = self._mark.environment()
+        for library in THREAD_LIBRARIES:
+            name = f"{library}_NUM_THREADS"
+            environment[name] = os.environ.get(name, "1")
+        arguments = (theirs, memory_mb, os.getpid(), self._mark.own)
+        self._process = make_process(_serve, arguments, environment)
+        with children_allowed():
             self._process.start()
         theirs.close()
         self._loaded = b""
         self.memory_mb = memory_mb
         self.alive = True
 
-    def measure(self, job: Job, params: dict[str, Any]) -> Answer:
+    def measure(self, job: Job, params: dict[str, Any]) -> AttemptResult:
         """One attempt. Afterwards the cell is either as good as before or not ``alive``."""
         start = time.perf_counter()
         digest = hashlib.sha256(job.code).digest()
         try:
             if digest != self._loaded:
                 complaint = self._ask(
-                    job.code, START_S, f"the evaluator was not loaded within {START_S:.0f} s"
+                    job.code,
+                    START_LIMIT_S,
+                    f"the evaluator was not loaded within {START_LIMIT_S:.0f} s",
                 )
                 if complaint is not None:
-                    return Answer({}, str(complaint), 0.0)
+                    return AttemptResult({}, str(complaint), 0.0)
                 self._loaded = digest
             start = time.perf_counter()
-            answer = self._ask(
-                (params, job.timeout_s), job.timeout_s, f"took longer than {job.timeout_s} s"
-            )
-            assert isinstance(answer, Answer)
+            answer = self._ask(params, job.timeout_s, f"took longer than {job.timeout_s} s")
+            assert isinstance(answer, AttemptResult)
             return answer
         except TimeoutError as error:
             self.kill()
             reason = str(error)
         except (EOFError, OSError):
             reason = self._obituary()
-        return Answer({}, reason, time.perf_counter() - start)
+        return AttemptResult({}, reason, time.perf_counter() - start)
 
     def kill(self) -> None:
-        """Ends the process at once, and with it every program it had started."""
+        """Ends the process at once, and with it everything that it has started, in whichever session."""
         if not self.alive:
             return
         self.alive = False
-        for kill in (os.killpg, os.kill):  # it may not have founded its group yet
-            with contextlib.suppress(ProcessLookupError):
-                kill(self._process.pid, signal.SIGKILL)
-                return
+        # Once it has ended, its pid may be another's.
+        running = self._process.exitcode is None
+        end_family(self._process.pid if running else None, self._mark.own)
 
     def close(self) -> None:
         """Lets an idle process end."""
@@ -144,24 +148,9 @@ class Cell:
         return f"the worker process was killed by {name}{hint}"
 
 
-@contextlib.contextmanager
-def _may_have_children() -> Iterator[None]:
-    """multiprocessing forbids a daemon, as the workers of Dask are, to start processes, lest they outlive it.
-
-    Ours follow their master wherever it goes, so that the ban has no reason here.
-    """
-    config: dict[str, Any] = vars(multiprocessing.current_process()).setdefault("_config", {})
-    daemon = config.pop("daemon", None)
-    try:
-        yield
-    finally:
-        if daemon is not None:
-            config["daemon"] = daemon
-
-
-def _serve(pipe: Connection, memory_mb: int | None, master: int) -> None:
+def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> None:
     """The life of a worker process: an evaluator arrives as bytes, then candidates, until the pipe closes."""
-    _settle(memory_mb, master)
+    _settle(memory_mb, master, mark)
     evaluate: Evaluate | None = None
     with contextlib.suppress(EOFError, OSError):  # our master closed the pipe, or is gone
         while True:
@@ -171,34 +160,31 @@ def _serve(pipe: Connection, memory_mb: int | None, master: int) -> None:
                 pipe.send(complaint)
             else:
                 assert evaluate is not None
-                pipe.send(_measured(evaluate, *message))
+                pipe.send(_measured(evaluate, message))
 
 
 def _loaded(code: bytes) -> tuple[Evaluate | None, str | None]:
     try:
-        return loads(
-            code
-        ), None  # from our own master process, through a pipe that nobody else holds
+        # From our own master process, through a pipe that nobody else holds.
+        return load_with_code(code), None
     except (Exception, SystemExit) as error:
         return None, f"the evaluator cannot be loaded in a worker: {_told(error)}"
 
 
-def _measured(evaluate: Evaluate, params: dict[str, Any], timeout_s: float | None) -> Answer:
-    if timeout_s is None:
-        return measure(evaluate, params)
-    # The master ends us at the limit. Should it be gone while C code holds the interpreter lock, this will.
-    faulthandler.dump_traceback_later(timeout_s + GRACE_S, exit=True)
+def _measured(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
+    start = time.perf_counter()
     try:
         return measure(evaluate, params)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+    except KeyboardInterrupt as error:  # a worker hears no Ctrl-C: it is the evaluator's own
+        return AttemptResult({}, _told(error), time.perf_counter() - start)
 
 
-def _settle(memory_mb: int | None, master: int) -> None:
-    """Makes this process a good worker: no terminal, one group with its children, a memory limit, no life alone."""
-    os.setpgid(
-        0, 0
-    )  # so that a Ctrl-C at the terminal reaches the master only, and killing us kills our children
+def _settle(memory_mb: int | None, master: int, mark: str) -> None:
+    """Makes this process a good worker: no terminal, a guardian, one group with its children, a memory limit."""
+    _start_guardian(master, mark)
+    # So that a Ctrl-C at the terminal reaches the master only, and that children are found by their group too.
+    os.setpgid(0, 0)
+    adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # stdout is for results
@@ -207,10 +193,31 @@ def _settle(memory_mb: int | None, master: int) -> None:
 
         # Private data, not address space: torch reserves much of the latter and never touches it.
         resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
-    threading.Thread(target=_follow, args=(master,), daemon=True).start()
 
 
-def _follow(master: int) -> None:
-    while os.getppid() == master:
-        time.sleep(0.5)
-    os.killpg(0, signal.SIGKILL)
+def _start_guardian(master: int, mark: str) -> None:
+    """Forks a process that does nothing but clear up when this worker or its master is gone, however they went.
+
+    A thread of the worker could not: C code may hold the interpreter, and a killed process has no threads.
+    """
+    worker, master_start = os.getpid(), start_time(master)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of forks beside threads: the child uses none
+        child = os.fork()
+    if child:
+        return
+    try:
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for descriptor in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        os.closerange(
+            3, os.sysconf("SC_OPEN_MAX")
+        )  # the pipe above all: its end tells of the worker's death
+        while os.getppid() == worker and master_start and start_time(master) == master_start:
+            time.sleep(GUARD_INTERVAL_S)
+        end_family(worker if os.getppid() == worker else None, mark)
+    finally:
+        os._exit(0)

@@ -23,12 +23,12 @@ from botorch.utils.objective import compute_feasibility_indicator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cimbo.compat import disable_compiled_kernels
 from cimbo.problem.pareto import boxes
 
 Array = NDArray[np.float64]
 
-# BoTorch would compile a C++ kernel on the first construction: a minute's wait and a compiler to gain nothing on pools.
-logei._load_attempted = True
+disable_compiled_kernels(logei)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from cimbo.errors import BadInput
+from cimbo.processes import start_time
 
 # SQLite's write-ahead log shares memory between processes and needs locks that work. On these kinds of file systems both
 # are certain. A list of what is not would never be complete: new network and cloud mounts come up every year.
@@ -16,7 +17,9 @@ LOCAL_KINDS = frozenset([
     "udf", "ufs", "vfat", "xfs", "zfs",
 ])
 # fmt: on
-INSIST = "CIMBO_LOCAL_FILE_SYSTEMS"  # further kinds that a user vouches for, separated by commas
+VOUCHED_KINDS = (
+    "CIMBO_LOCAL_FILE_SYSTEMS"  # further kinds that a user vouches for, separated by commas
+)
 
 
 def file_system(path: Path, mounts: str) -> str:
@@ -38,7 +41,7 @@ def not_local(path: Path) -> str | None:
     """The kind of the file system that ``path`` lies on, unless it is known to be local. Linux only; elsewhere always None."""
     mountinfo = Path("/proc/self/mountinfo")
     kind = file_system(path, mountinfo.read_text(errors="replace")) if mountinfo.exists() else ""
-    vouched = {name.strip() for name in os.environ.get(INSIST, "").split(",")}
+    vouched = {name.strip() for name in os.environ.get(VOUCHED_KINDS, "").split(",")}
     return None if not kind or kind in LOCAL_KINDS | vouched else kind
 
 
@@ -50,7 +53,8 @@ def refuse_network(path: Path) -> None:
             path,
             f"is on a file system ({kind}) that is not known to be local, where SQLite cannot keep a study safe",
             "put it on a local disk (for instance --study /tmp/study.db, one process there, workers through "
-            f"--backend dask) and copy it here when it is closed; or set {INSIST}={kind} if it is a disk of this machine",
+            "--backend dask) and copy it here when it is closed; or, if it is a disk of this machine, set "
+            f"{VOUCHED_KINDS}={kind}",
         )
 
 
@@ -74,7 +78,7 @@ def _identity(pid: int) -> str:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return ""
-    return f"{boot}/{namespace}/{pid}/{_started(pid)}"
+    return f"{boot}/{namespace}/{pid}/{start_time(pid)}"
 
 
 def dead(name: str) -> bool:
@@ -98,14 +102,4 @@ def _started_here(name: str) -> str | None:
     mine, parts = identity().split("/"), name.split("/")
     if len(mine) != 4 or len(parts) != 4 or not parts[2].isdigit() or parts[:2] != mine[:2]:
         return None
-    return _started(int(parts[2]))
-
-
-def _started(pid: int) -> str:
-    # Field 22 of stat, counted after the command's name, which may itself hold spaces and brackets. A pid that was
-    # given to another process has another start; a zombie is as dead as a missing one.
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
+    return start_time(int(parts[2]))

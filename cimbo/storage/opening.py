@@ -10,7 +10,7 @@ from cimbo.storage import location, schema
 from cimbo.storage.files import OPEN_HERE, FileIdentity
 from cimbo.storage.values import first_difference, to_json
 
-COMPARED = ("space", "objectives", "constraints")  # what makes two definitions the same study
+COMPARED_PARTS = ("space", "objectives", "constraints")  # what makes two definitions the same study
 
 
 def check_place(file: Path) -> None:
@@ -82,7 +82,7 @@ def _address(file: Path, *, readonly: bool) -> str:
 
 def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
     """Raises BadInput with the first difference when the study ``stored`` in a file is not the one ``asked`` for."""
-    for name in COMPARED if asked is not None else ():
+    for name in COMPARED_PARTS if asked is not None else ():
         difference = first_difference(stored.get(name), (asked or {}).get(name), name)
         if difference:
             raise BadInput(

@@ -12,11 +12,11 @@ from cimbo.errors import BadInput
 APPLICATION_ID = (
     0x43494D42  # "CIMB", in the file's header, so that no other program's file is taken for a study
 )
-MAGIC = b"SQLite format 3\0"
-BUSY_S = 60.0  # how long one writer waits for the others before it gives up
+SQLITE_MAGIC = b"SQLite format 3\0"
+BUSY_LIMIT_S = 60.0  # how long one writer waits for the others before it gives up
 
 # One script a version, applied in order. Never edit one that was released: append the next.
-MIGRATIONS: tuple[str, ...] = (
+MIGRATION_SCRIPTS: tuple[str, ...] = (
     """
     CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE evaluation (
@@ -52,7 +52,7 @@ SQLITE_ERRORS = {
         "free some space, check the disk, and run the same command: nothing recorded is lost",
     ),
     "SQLITE_BUSY": (
-        f"another process kept it locked for {BUSY_S:.0f} s",
+        f"another process kept it locked for {BUSY_LIMIT_S:.0f} s",
         "end that process, or try again",
     ),
     "SQLITE_READONLY": (
@@ -86,7 +86,7 @@ def one_line_errors(path: object) -> Iterator[None]:
 def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
     """A connection that trusts nothing in the file and acknowledges nothing that is not on the disk."""
     connection = sqlite3.connect(
-        target, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=uri
+        target, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False, uri=uri
     )
     connection.text_factory = lambda raw: raw.decode()  # its own decoder hides what went wrong
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -95,7 +95,7 @@ def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] = MIGRATIONS) -> None:
+def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] = MIGRATION_SCRIPTS) -> None:
     """Brings the tables to the newest version in one transaction. Several processes may try at once."""
     if version(connection) >= len(scripts):
         return
@@ -171,12 +171,12 @@ def check_header(path: Path) -> None:
         raise BadInput(
             path, "is empty or zeroed, not a study file", "restore it from a copy, or delete it"
         )
-    if len(head) < 100 or not head.startswith(MAGIC):
+    if len(head) < 100 or not head.startswith(SQLITE_MAGIC):
         raise BadInput(path, "is not a study file", another)
     if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
         raise BadInput(path, "is an SQLite file of another program, not a study", another)
     written_by = int.from_bytes(head[60:64], "big")
-    if written_by > len(MIGRATIONS):
+    if written_by > len(MIGRATION_SCRIPTS):
         raise BadInput(
             path, f"was written by a newer cimbo (file version {written_by})", "update cimbo"
         )

@@ -28,7 +28,7 @@ from cimbo.storage.values import (
 )
 
 IN_MEMORY = "study in memory"
-COLUMNS = "number, key, params, metrics, status, reason, origin, seconds, extra"
+EVALUATION_COLUMNS = "number, key, params, metrics, status, reason, origin, seconds, extra"
 
 
 class Store:
@@ -86,7 +86,7 @@ class Store:
 
     def records(self, *, after: int = 0) -> list[Record]:
         """Done and failed evaluations with a number above ``after``, in order of number."""
-        query = f"SELECT {COLUMNS} FROM evaluation WHERE number > ? ORDER BY number"  # noqa: S608 (a constant)
+        query = f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE number > ? ORDER BY number"  # noqa: S608 (a constant)
         rows = self._rows(query, after)
         with collection_paused():
             texts = [(row[2], row[3], row[8]) for row in rows]
@@ -345,7 +345,9 @@ class Store:
             return self._connection.execute(query, values).fetchall()
 
     def _stored(self, key: str, status: str) -> Record | None:
-        query = f"SELECT {COLUMNS} FROM evaluation WHERE key = ? AND status IN ('done', ?)"  # noqa: S608 (a constant)
+        query = (
+            f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE key = ? AND status IN ('done', ?)"  # noqa: S608 (a constant)
+        )
         rows = self._rows(f"{query} ORDER BY status", key, status)
         return self._read(rows[0]) if rows else None
 

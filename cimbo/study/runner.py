@@ -50,7 +50,7 @@ class Runner:
     options: OptimizerOptions
     listener: events.Listener = events.ignore
 
-    def in_batches(self, size: int, n_jobs: int, conditions: execution.Conditions) -> None:
+    def in_batches(self, size: int, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run batches of ``size``, the next one chosen when all of the last are evaluated."""
         while (left := self.budget - len(self.study.evaluations())) > 0:
             if self._converged():
@@ -63,7 +63,7 @@ class Runner:
             outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
             self._record_all(outcomes, {planned.candidate.key: planned for planned in batch})
 
-    def asynchronously(self, n_jobs: int, conditions: execution.Conditions) -> None:
+    def asynchronously(self, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run without batches: each worker that is free gets a candidate at once."""
         flight: dict[str, PlannedDesign] = {}
         outcomes = execution.flow(

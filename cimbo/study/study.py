@@ -279,7 +279,7 @@ class Study(StudyLog):
         listener: events.Listener = events.ignore,
         asynchronous: bool = False,
         accept_changed: bool = False,
-        **conditions: Unpack[execution.Conditions],
+        **conditions: Unpack[execution.ExecutionOptions],
     ) -> list[Record]:
         """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from joblib.externals.loky.backend.reduction import dumps, loads
-
+from cimbo.compat import dump_with_code, load_with_code
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.testing.finding import Finding, guarded, judged, passed, refuses
 from cimbo.workloads import Network
@@ -65,7 +64,7 @@ def _samples(network: Network, space: SearchSpace) -> Iterator[Finding]:
     )
     yield judged(
         "workloads survive another process",
-        loads(dumps(works[0])) == works[0],
+        load_with_code(dump_with_code(works[0])) == works[0],
         "sent and read back, as the engine does",
         "use cimbo.workloads.layers.Workload",
     )

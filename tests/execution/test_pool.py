@@ -248,6 +248,86 @@ def test_an_evaluator_that_cannot_travel_is_refused():
     assert next(found).metrics == {"a": 0.0}
 
 
+class Ends(BaseException):
+    """What pytest, asyncio and others raise past everything that catches exceptions."""
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_is_no_exception_is_a_value_too(n_jobs: int):
+    def ends(params: dict[str, Any]) -> dict[str, float]:
+        if params:
+            raise Ends("over")
+        return {"a": 1.0}
+
+    todo = [Candidate("a", {"x": 1}), Candidate("b")]
+    found = {o.key: o for o in execution.run(todo, ends, n_jobs=n_jobs)}
+    assert found["b"].status == "done"
+    assert str(found["a"].reason).startswith("Ends: over (test_pool.py:")
+
+
+def test_an_interrupt_by_the_user_still_interrupts():
+    def interrupted(params: dict[str, Any]) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(execution.run([Candidate("a")], interrupted))
+    # In a worker, which hears no Ctrl-C, it is the evaluator's own.
+    found = next(execution.run([Candidate("a")], interrupted, isolate=True))
+    assert str(found.reason).startswith("KeyboardInterrupt")
+
+
+def leaves_children(params: dict[str, Any]) -> dict[str, float]:
+    """Starts a child in a session of its own and an orphan, and then does what ``then`` says."""
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    orphan = subprocess.check_output(["sh", "-c", "setsid sleep 1000 > /dev/null & echo $!"])
+    Path(params["pids"]).write_text(f"{os.getpid()} {child.pid} {int(orphan)}")
+    if params["then"] == "crash":
+        os.abort()
+    if params["then"] == "C code":
+        ctypes.PyDLL(None).sleep(1000)  # unlike CDLL, with the interpreter held
+    time.sleep(1000)
+    return {}
+
+
+@pytest.mark.parametrize("then", ["crash", "hang", "C code"])
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux only")
+def test_what_an_evaluation_has_started_ends_with_it(tmp_path: Path, then: str):
+    file = tmp_path / "pids"
+    todo = [Candidate("a", {"pids": str(file), "then": then})]
+    limit = 20 if then == "crash" else 3
+    assert next(execution.run(todo, leaves_children, timeout_s=limit)).status == "failed"
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert len(pids) == 3
+    wait_for(lambda: not any(living(pid) for pid in pids), 5)
+
+
+ORPHANED = """
+    import ctypes, os, subprocess, sys
+    from pathlib import Path
+    from types import SimpleNamespace
+    from cimbo import execution
+
+    def deep(params):
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        Path(params["pids"]).write_text(f"{os.getpid()} {child.pid}")
+        ctypes.PyDLL(None).sleep(1000)
+
+    list(execution.run([SimpleNamespace(key="a", params={"pids": sys.argv[1]})], deep, isolate=True))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux only")
+def test_a_worker_in_c_code_ends_with_its_master_and_so_do_its_children(tmp_path: Path):
+    script, file = tmp_path / "script.py", tmp_path / "pids"
+    script.write_text(textwrap.dedent(ORPHANED))
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, script, file], env=path) as master:
+        wait_for(lambda: file.exists() and len(file.read_text().split()) == 2, 60)
+        pids = [int(pid) for pid in file.read_text().split()]
+        master.kill()
+    wait_for(lambda: not any(living(pid) for pid in pids), 5)
+
+
 class Unloadable:
     def __reduce__(self) -> tuple[Any, ...]:
         return (int, ("not a number",))

@@ -265,7 +265,7 @@ def test_read_only_reads_and_never_writes(path: Path):
 def test_migrations_run_once_and_in_order(path: Path):
     Store.open(path, DEFINITION).close()
     scripts = (
-        *schema.MIGRATIONS,
+        *schema.MIGRATION_SCRIPTS,
         "CREATE TABLE tag (name TEXT) STRICT; INSERT INTO tag VALUES ('x')",
     )
     for _ in range(2):
@@ -284,7 +284,7 @@ def test_a_migration_that_fails_changes_nothing(path: Path):
     with pytest.raises(sqlite3.OperationalError):
         schema.migrate(
             connection,
-            (*schema.MIGRATIONS, "CREATE TABLE tag (name TEXT) STRICT; DROP TABLE nowhere"),
+            (*schema.MIGRATION_SCRIPTS, "CREATE TABLE tag (name TEXT) STRICT; DROP TABLE nowhere"),
         )
     connection.close()
     with Store.open(path) as store:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.processes import run_program
 from cimbo.workloads.layers import Workload
 
 _PLACE = "{input}"
@@ -52,14 +53,7 @@ class Command:
 
     def _run(self, words: list[str], text: str) -> str:
         try:
-            done = subprocess.run(  # noqa: S603  the user names the program; no shell sees the words
-                words,
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=self.timeout_s,
-                check=False,
-            )
+            done = run_program(words, text=text, timeout_s=self.timeout_s)
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"{words[0]}: took longer than {self.timeout_s:g} s") from None
         except OSError as error:

@@ -1,0 +1,163 @@
+"""Programs and worker processes that end when we say so, and with them whatever they have started.
+
+A process group does not hold a child that founded a session of its own, and a parent's death orphans its children. So each
+of our processes carries a mark in its environment, which its descendants inherit wherever they go; what bears it, or descends
+from the process by parentage, belongs to its family. On Linux both are read from /proc; elsewhere the group is all there is.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+MARK_VARIABLE = "CIMBO_PROCESS_MARK"
+KILL_ROUNDS = 20  # of 5 ms each; a process that forks while it is being killed needs a second
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A mark that a process hands down to what it starts, after those that it has inherited itself."""
+
+    own: str
+    inherited: str
+
+    @staticmethod
+    def new() -> "ProcessMark":
+        """A mark that no process bears yet."""
+        return ProcessMark(secrets.token_hex(8), os.environ.get(MARK_VARIABLE, ""))
+
+    def environment(self) -> dict[str, str]:
+        """The variable that marks a process started with it."""
+        return {MARK_VARIABLE: f"{self.inherited}:{self.own}"}
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot; '' when there is none or it has ended.
+
+    A pid that was given to another process has another start. Without /proc all that is told is whether there is one.
+    """
+    if not (PROC / "self").exists():
+        return _exists(pid)
+    fields = _stat_fields(pid)
+    # A zombie is as dead as a missing one.
+    return "" if not fields or fields[0] in "ZX" else fields[19]
+
+
+def family(root: int | None, mark: str) -> set[int]:
+    """The living processes that descend from ``root``, itself included, or bear ``mark``; not this one."""
+    assert mark, "an empty mark would be borne by all"
+    parents = {}
+    found = set()
+    for pid in _pids():
+        fields = _stat_fields(pid)
+        if not fields or fields[0] in "ZX":
+            continue
+        parents[pid] = int(fields[1])
+        if mark.encode() in _environment(pid):
+            found.add(pid)
+    if root in parents:
+        found.add(root)
+    grown = True
+    while grown:
+        children = {pid for pid, parent in parents.items() if parent in found} - found
+        found |= children
+        grown = bool(children)
+    return found - {os.getpid()}
+
+
+def end_family(root: int | None, mark: str) -> None:
+    """Kills a process, its group, and every living process of its `family`."""
+    left = family(root, mark)  # before anybody dies: orphans no longer tell whose they were
+    if root is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(root, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(root, signal.SIGKILL)
+    for _ in range(KILL_ROUNDS):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        left = family(root, mark)
+        if not left:
+            return
+        time.sleep(0.005)
+
+
+def run_program(
+    words: Sequence[str], *, text: str, timeout_s: float
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a program as `subprocess.run` does; at its time limit all that it has started ends with it.
+
+    Args:
+        words: the program and its arguments; no shell sees them.
+        text: given to its standard input.
+        timeout_s: seconds until it is killed, with its family.
+
+    Returns:
+        Its exit code and what it printed.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+        OSError: it cannot be started.
+    """
+    mark = ProcessMark.new()
+    process = subprocess.Popen(  # noqa: S603  the caller names the program
+        list(words),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **mark.environment()},
+    )
+    try:
+        out, err = process.communicate(text, timeout=timeout_s)
+    except BaseException:
+        end_family(process.pid, mark.own)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        process.wait()
+        raise
+    return subprocess.CompletedProcess(list(words), process.returncode, out, err)
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208  a hot path
+    except OSError:
+        return []
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third on (state, parent, ...); empty for no such process."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return []
+    # Counted after the command's name, which may itself hold spaces and brackets.
+    return text.rpartition(")")[2].split()
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return (PROC / str(pid) / "environ").read_bytes()
+    except OSError:  # gone, or somebody else's
+        return b""
+
+
+def _exists(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "?"
