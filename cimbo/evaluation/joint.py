@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from cimbo import hardware
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.plugins import Accuracy, find
-from cimbo.problem.space import Params
+from cimbo.problem.space import Params, Rows, SearchSpace
 from cimbo.workloads import Network, network
 from cimbo.workloads.layers import Workload
 
+Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
 METRICS = ("accuracy", *COSTS)
 KEPT = 20_000  # workloads kept in memory
@@ -150,29 +152,25 @@ class JointEvaluator:
         measure: Callable[..., float] = self._accuracy.measure
         return measure({**self.fixed, **design}, part, exact=True)
 
-    def features(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
-        """What is known of a design's costs without simulating it: the physics that a surrogate need not learn."""
-        return hardware.features(
-            [self._workload(d) for d in designs], [self._chip(d) for d in designs]
-        )
+    @property
+    def features(self) -> CostFeatures:
+        """What is known of designs' costs without simulating them."""
+        return CostFeatures(self)
 
-    def sizes(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
-        """What is known of a design's accuracy without measuring it: the size of its network, on a log scale."""
-        workloads = [self._workload(d) for d in designs]
-        return {
-            "log_macs": np.log([w.macs for w in workloads]),
-            "log_parameters": np.log([w.parameters for w in workloads]),
-        }
+    @property
+    def sizes(self) -> NetworkSizes:
+        """What is known of designs' accuracy without measuring it."""
+        return NetworkSizes(self)
 
     def shaping(self) -> frozenset[str]:
         """The genes that the accuracy depends on."""
         return frozenset({*self._architecture, *self._accuracy.genes})
 
-    def exact(self) -> dict[str, Callable[[list[Params]], NDArray[np.float64]]]:
+    def exact(self) -> dict[str, AnalyticCost]:
         """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
         if self.simulator != "cimbo":
             return {}
-        return {name: _Cost(self, name) for name in COSTS}
+        return {name: AnalyticCost(self, name) for name in COSTS}
 
     def seconds_a_design(self, designs: list[Params]) -> float:
         """Seconds the simulator takes for one of ``designs``: the least of them, as other programs may be running."""
@@ -183,12 +181,18 @@ class JointEvaluator:
             seconds.append(time.perf_counter() - start)
         return min(seconds)
 
-    def costs(self, designs: list[Params]) -> dict[str, NDArray[np.float64]]:
+    def costs(self, designs: list[Params]) -> dict[str, Array]:
         """Costs of ``designs`` by our simulator, in one batch."""
-        answer = hardware.simulate_batch(
-            [self._workload(d) for d in designs], [self._chip(d) for d in designs]
-        )
-        return {name: np.asarray(answer[name]) for name in COSTS}
+        return _simulated([self._workload(d) for d in designs], [self._chip(d) for d in designs])
+
+    def parts_of(self, space: SearchSpace) -> DesignParts:
+        """The networks and chips of rows of ``space``; those of one space are kept."""
+        parts = self.__dict__.get("_parts")
+        if parts is None or parts.space is not space:
+            is_architecture = np.array([name in self._architecture for name in space.names])
+            parts = DesignParts(space, is_architecture, self._workload, self.fixed)
+            self.__dict__["_parts"] = parts
+        return parts
 
     def _chip(self, design: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
@@ -231,16 +235,71 @@ class JointEvaluator:
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """One exact metric of a list of designs."""
+@dataclass(frozen=True, eq=False)
+class AnalyticCost:
+    """One cost by our simulator, of designs as dictionaries or as rows of a space."""
 
     evaluator: JointEvaluator
     metric: str
 
-    def __call__(self, designs: list[Params]) -> NDArray[np.float64]:
+    def __call__(self, designs: list[Params]) -> Array:
+        """(n,) the metric of n designs."""
         if not designs:
             return np.zeros(0)
-        if self.metric == "area_mm2":
+        if self.metric == "area_mm2":  # a property of the chip alone
             return np.asarray(hardware.area_mm2([self.evaluator._chip(d) for d in designs]))
         return self.evaluator.costs(designs)[self.metric]
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
+        """(n,) the metric of canonical rows (n, d)."""
+        if not len(rows):
+            return np.zeros(0)
+        parts = self.evaluator.parts_of(space)
+        if self.metric == "area_mm2":
+            return np.asarray(hardware.area_mm2(parts.chips(rows)))
+        return _simulated(parts.workloads(rows), parts.chips(rows))[self.metric]
+
+
+@dataclass(frozen=True, eq=False)
+class CostFeatures:
+    """The physics of costs that a surrogate need not learn, of designs as dictionaries or as rows of a space."""
+
+    evaluator: JointEvaluator
+
+    def __call__(self, designs: list[Params]) -> dict[str, Array]:
+        """Each feature (n,) of n designs; see `cimbo.hardware.features`."""
+        workloads = [self.evaluator._workload(d) for d in designs]
+        return hardware.features(workloads, [self.evaluator._chip(d) for d in designs])
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
+        """Each feature (n,) of canonical rows (n, d)."""
+        parts = self.evaluator.parts_of(space)
+        return hardware.features(parts.workloads(rows), parts.chips(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSizes:
+    """The size of networks on a log scale, of designs as dictionaries or as rows of a space."""
+
+    evaluator: JointEvaluator
+
+    def __call__(self, designs: list[Params]) -> dict[str, Array]:
+        """Logarithms of multiply-accumulates and parameters, each (n,), of n designs."""
+        return _log_sizes([self.evaluator._workload(d) for d in designs])
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
+        """The same of canonical rows (n, d)."""
+        return _log_sizes(self.evaluator.parts_of(space).workloads(rows))
+
+
+def _simulated(workloads: list[Workload], chips: list[dict[str, Any]]) -> dict[str, Array]:
+    """Costs (n,) of n pairs by our simulator, in one batch."""
+    answer = hardware.simulate_batch(workloads, chips)
+    return {name: np.asarray(answer[name]) for name in COSTS}
+
+
+def _log_sizes(workloads: list[Workload]) -> dict[str, Array]:
+    return {
+        "log_macs": np.log([w.macs for w in workloads]),
+        "log_parameters": np.log([w.parameters for w in workloads]),
+    }

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
 from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, modelled
-from cimbo.problem.objectives import Candidate, Constraint, Problem, candidate
+from cimbo.problem.objectives import Candidate, Constraint, Problem, candidate_of_row
 from cimbo.problem.pareto import non_dominated
-from cimbo.problem.space import Params, Rows
+from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
 
@@ -143,13 +143,13 @@ class ScoreModel:
                 allowed &= self._violation(c, s.mean(inputs)) <= 0
         return allowed
 
-    def predicted(self, design: Params, origin: str) -> Candidate:
-        """The candidate with what the surrogates expect of it."""
-        inputs = Inputs(self.problem.space, self.problem.space.rows([design]))
+    def predicted(self, row: NDArray[np.int16], origin: str) -> Candidate:
+        """The candidate of a canonical row (d,) with what the surrogates expect of it, in natural units."""
+        inputs = Inputs(self.problem.space, row[None])
         predicted = {}
         for name, s in self.fitted.items():
             mean, std = (float(v[0]) for v in s.moments(inputs))
             std = math.hypot(std, s.noise)  # of a measurement, as it will be compared with one
             # Natural units; of a log-normal the median and the standard deviation to first order.
             predicted[name] = (math.exp(mean), math.exp(mean) * std) if s.log else (mean, std)
-        return candidate(self.problem.space, design, origin=origin, predicted=predicted)
+        return candidate_of_row(self.problem.space, row, origin=origin, predicted=predicted)

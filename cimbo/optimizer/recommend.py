@@ -1,33 +1,24 @@
-"""Which designs to verify next.
+"""Which designs to evaluate next.
 
-Surrogates on canonical genes; candidates from an evolutionary search over the posterior mean and over an optimistic bound,
-started from mutants of the verified front and kept above the reference; the posterior drawn once over front and candidates; a
-greedy batch by qLogNEHVI among those that :mod:`cimbo.optimizer.screening` lists.
+In: the log of evaluations, as rows of the space with what they measured, and the seed. Out: candidates in order of choice.
+Everything is a function of these two. Step by step:
 
-What led to it, as shares of the best hypervolume known. On joint problems of 53 and 54 genes, 200 evaluations, one to four
-seeds, so that differences under .05 say nothing: costs on a log scale .80 (in milliseconds .60); candidates by evolution on
-the posterior mean .80 (mutants of the front alone .72); batches of 5 .80 (of 10 .72); XGBoost as the only posterior .69, as a
-member chosen by cross-validation neutral. Maximising the acquisition itself by evolution was ten times slower and no better.
-On problems of 36 and 56 genes what limits the loop is what the surrogates know, not the search over them (with both objectives
-known .985 after 100 evaluations of the 56 genes): a kernel that sees what layers do in total, after 50 and 100 evaluations,
-two seeds, .56 and .79 (features of sums chosen by cross-validation .31 and .67, neither .47 after 100). Costs by sums of
-products of powers whose exponents all layers share (:mod:`predictors.posynomial`), after 200, medians of five seeds: .96 (a
-process alone .92) and .95 (.94); near the best front known their latency is off by a third to a half of what the process's is.
-With them whatever their held-out error, only from 20 rows on, or with members that leave out a fold there was no difference
-beyond that of seeds. Of what was tried before, over six to fourteen seeds: 10 designs before the first surrogate .81 (20:
-.76); without gain were a start that leans to small and large networks, twice or three times the generations, a list twice as
-long for the acquisition, the acquisition in natural units, the full or no widening of the posterior, hyper-parameters found
-anew at every proposal, costs beyond the median compressed. With three objectives of 56 genes a population of 250 gave .97 and
-.98 where 100 gave .97 and .95, costs computed, and .94, .91, .88 where 100 gave .87, .89, .89, costs learned.
-``benchmarks/ablation.py`` changes one choice of today's loop at a time.
+1. While fewer than ``Search.initial`` designs are known: the next designs of a scrambled Sobol sequence.
+2. A surrogate for each metric that is not analytic, fitted to the log (:mod:`cimbo.optimizer.surrogates`).
+3. A pool of unseen candidates: an evolutionary search over the posterior mean and one over an upper confidence bound, both
+   started from mutants of the evaluated front; those mutants; and a few random designs (:mod:`cimbo.optimizer.evolution`).
+4. Joint samples of the posterior, drawn once over the best evaluated designs, those under way, and the pool.
+5. A list of the pool's points of largest expected hypervolume improvement (:mod:`cimbo.optimizer.screening`).
+6. A greedy batch of that list by qLogNEHVI (:mod:`cimbo.optimizer.acquisition`).
+7. Where a surrogate does not predict yet, half of the batch is random instead.
 
-Everything is a function of the log of evaluations and the seed.
+What was tried and measured on the way is in ``docs/design/proposals.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,8 +28,9 @@ from cimbo.optimizer import evolution, surrogates
 from cimbo.optimizer.posterior import ScoreModel
 from cimbo.optimizer.screening import prune_baseline, screen
 from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory
-from cimbo.problem.objectives import Candidate, Problem, candidate
-from cimbo.problem.space import Params, Rows
+from cimbo.optimizer.threads import one_thread
+from cimbo.problem.objectives import Candidate, Problem, candidate_of_row
+from cimbo.problem.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
@@ -55,16 +47,39 @@ N_BASELINE = 200  # evaluated designs whose posterior is drawn
 N_MUTANTS = 100
 N_RANDOM = 50
 UCB_BETA = 1.3
+MIN_MEASURED = 3  # designs with every metric, before a surrogate is fitted
 ENUMERABLE_SIZE = 4096  # a space of at most so many designs can be gone through
 
 
 @dataclass(frozen=True)
 class State:
-    """The log as the search sees it: designs evaluated (with metrics, None where failed) and those under way."""
+    """The log as the search sees it.
 
-    designs: Sequence[Params]
+    Attributes:
+        rows: (n, d) canonical rows of the designs that were evaluated, in order.
+        metrics: What each of them measured, None where the evaluation failed.
+        pending: (p, d) canonical rows of the designs under way.
+    """
+
+    rows: Rows
     metrics: Sequence[Mapping[str, float] | None]
-    pending: Sequence[Params] = ()
+    pending: Rows
+
+    @classmethod
+    def of(
+        cls,
+        space: SearchSpace,
+        designs: Iterable[Params],
+        metrics: Sequence[Mapping[str, float] | None],
+        pending: Iterable[Params] = (),
+    ) -> State:
+        """Encode a log of designs. Raises BadInput for a design that is not of ``space``."""
+        return cls(space.rows(designs), metrics, space.rows(pending))
+
+    @property
+    def seen(self) -> Rows:
+        """(n + p, d) every design that need not be proposed again."""
+        return np.concatenate([self.rows, self.pending])
 
 
 @dataclass(frozen=True)
@@ -106,39 +121,48 @@ class Search:
 
 
 def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
-    """At most ``n`` new designs to evaluate; fewer only where the space has no more."""
+    """Choose new designs to evaluate.
+
+    Args:
+        search: Problem, surrogates and limits.
+        state: The log.
+        n: How many; fewer come back only where the space has no more.
+        seed: Equal logs and seeds give equal proposals, whatever the number of threads.
+
+    Returns:
+        Candidates in order of choice, with what the surrogates expect of them.
+    """
     needed = surrogates.targets(search.problem)
-    known = [
-        (d, m)
-        for d, m in zip(state.designs, state.metrics, strict=True)
-        if m and all(name in m for name in needed)
-    ]
-    started = len(state.designs) + len(state.pending)
-    if started < search.initial or len(known) < 3:
-        return Proposal(
-            _sobol(
-                search,
-                state,
-                min(n, search.initial - started) if started < search.initial else n,
-                seed,
-            )
-        )
-    rng = np.random.default_rng([seed, started])
-    rows, measured = search.problem.space.rows([d for d, _ in known]), [m for _, m in known]
-    fitted = surrogates.fit(search.problem, rows, measured, search.factory, seed=seed)
-    guide = ScoreModel(search.problem, fitted, rows, measured)
-    doubted = [name for name, s in fitted.items() if not s.trusted]
+    complete = [m is not None and all(name in m for name in needed) for m in state.metrics]
+    started = len(state.seen)
+    if started < search.initial:
+        return Proposal(_sobol(search, state, min(n, search.initial - started), seed))
+    if sum(complete) < MIN_MEASURED:
+        return Proposal(_sobol(search, state, n, seed))
+    measured = [m for m, kept in zip(state.metrics, complete, strict=True) if m and kept]
+    with one_thread():
+        rows = state.rows[complete]
+        fitted = surrogates.fit(search.problem, rows, measured, search.factory, seed=seed)
+        model = ScoreModel(search.problem, fitted, rows, measured)
+        return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
+
+
+def _by_model(
+    search: Search, model: ScoreModel, state: State, n: int, rng: np.random.Generator
+) -> Proposal:
+    """The batch that the acquisition chooses; where a surrogate does not predict, half of it is random."""
+    doubted = [name for name, s in model.fitted.items() if not s.trusted]
     n_random = n // 2 if doubted else 0
-    chosen = [
-        guide.predicted(d, "proposed") for d in _acquire(search, guide, state, n - n_random, rng)
-    ]
+    chosen = _acquire(search, model, state, n - n_random, rng)
+    taken = replace(state, pending=np.concatenate([state.pending, chosen]))
+    explored = _random_exploration(search, taken, n - len(chosen), rng)
+    candidates = [model.predicted(row, "proposed") for row in chosen]
+    candidates += [model.predicted(row, "explored") for row in explored]
     notes = [
         f"surrogate of {name} does not predict yet: {n_random} of {n} candidates explore"
         for name in doubted
     ]
-    taken = State(state.designs, state.metrics, [*state.pending, *(c.params for c in chosen)])
-    explored = _random_exploration(search, taken, n - len(chosen), rng)
-    return Proposal(chosen + [guide.predicted(d, "explored") for d in explored], fitted, notes)
+    return Proposal(candidates, model.fitted, notes)
 
 
 # ---- designs that no model chose ------------------------------------------------------------------------------------
@@ -150,42 +174,43 @@ def _sobol(search: Search, state: State, n: int, seed: int) -> list[Candidate]:
     The sequence is read further until there are enough; designs that break a constraint come only when there are not.
     """
     space = search.problem.space
-    fresh: Rows = space.rows([])
     for draw in (64 * 4**i for i in range(5)):
-        fresh = _unseen(search, state, search.pin(space.rows(space.sobol(draw, seed))))
-        if _kept(search, fresh).sum() >= n or draw >= space.size:
+        fresh = _unseen(state, search.pin(space.sobol_rows(draw, seed)))
+        kept = _keeps_analytic(search, fresh)
+        if kept.sum() >= n or draw >= space.size:
             break
-    first = np.argsort(~_kept(search, fresh), kind="stable")[:n]
-    return [candidate(space, d, origin="sobol") for d in space.designs(fresh[first])]
+    first = np.argsort(~kept, kind="stable")[:n]
+    return [candidate_of_row(space, row, origin="sobol") for row in fresh[first]]
 
 
-def _random_exploration(
-    search: Search, state: State, n: int, rng: np.random.Generator
-) -> list[Params]:
-    """``n`` random designs that nobody has seen; where random ones find none, the space is gone through."""
-    if n < 1:
-        return []
+def _random_exploration(search: Search, state: State, n: int, rng: np.random.Generator) -> Rows:
+    """``n`` random unseen designs (n, d); where random ones find none, the space is gone through."""
     space = search.problem.space
-    fresh = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
+    if n < 1:
+        return space.rows([])
+    fresh = _unseen(state, search.pin(space.random_rows(64 * n, rng)))
     if len(fresh) < n and space.size <= ENUMERABLE_SIZE:
-        fresh = _unseen(search, state, search.pin(space.rows(space.sobol(ENUMERABLE_SIZE))))
-    return space.designs(fresh[np.argsort(~_kept(search, fresh), kind="stable")[:n]])
+        fresh = _unseen(state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
+    return fresh[np.argsort(~_keeps_analytic(search, fresh), kind="stable")[:n]]
 
 
-def _unseen(search: Search, state: State, rows: Rows) -> Rows:
+def _unseen(state: State, rows: Rows) -> Rows:
     """Different rows of designs that are neither evaluated nor under way."""
-    seen = {r.tobytes() for r in search.problem.space.rows([*state.designs, *state.pending])}
+    seen = {row.tobytes() for row in state.seen}
     different = evolution.unique(rows)
-    return different[[r.tobytes() not in seen for r in different]]
+    return different[[row.tobytes() not in seen for row in different]]
 
 
-def _kept(search: Search, rows: Rows) -> NDArray[np.bool_]:
+def _keeps_analytic(search: Search, rows: Rows) -> NDArray[np.bool_]:
     """(n,) whether each design keeps the constraints that can be computed."""
-    cheap, designs = search.factory.analytic, search.problem.space.designs(rows)
+    analytic = search.factory.analytic
     kept = np.ones(len(rows), bool)
+    if not len(rows):
+        return kept
     for c in search.problem.constraints:
-        if c.metric in cheap and designs:
-            kept &= c.violation(np.asarray(cheap[c.metric](designs), float)) <= 0
+        if c.metric in analytic:
+            values = surrogates.of_rows(analytic[c.metric], search.problem.space, rows)
+            kept &= c.violation(np.asarray(values, float)) <= 0
     return kept
 
 
@@ -193,83 +218,82 @@ def _kept(search: Search, rows: Rows) -> NDArray[np.bool_]:
 
 
 def _acquire(
-    search: Search, guide: ScoreModel, state: State, n: int, rng: np.random.Generator
-) -> list[Params]:
+    search: Search, model: ScoreModel, state: State, n: int, rng: np.random.Generator
+) -> Rows:
+    """At most ``n`` rows (n, d) of the pool, chosen greedily by qLogNEHVI."""
     from cimbo.optimizer import acquisition  # imports torch
 
-    pool = _pool(search, guide, state, rng)
+    pool = _pool(search, model, state, rng)
     if not len(pool) or n < 1:
-        return []
-    space = guide.problem.space
-    pending = space.rows(state.pending)
-    drawn = N_POSTERIOR_SAMPLES.get(len(guide.problem.objectives), 10)
-    near = guide.best(N_BASELINE)
-    scores, violations = guide.draw(
-        np.concatenate([guide.rows[near], pending, pool]), drawn, int(rng.integers(2**31))
-    )
-    measured, first = len(near), len(near) + len(pending)
+        return pool[:0]
+    evaluated = model.best(N_BASELINE)
+    points = np.concatenate([model.rows[evaluated], state.pending, pool])
+    n_samples = N_POSTERIOR_SAMPLES.get(len(model.problem.objectives), 10)
+    scores, violations = model.draw(points, n_samples, int(rng.integers(2**31)))
     violations = np.array(violations)
-    violations[:, :measured] = guide.observed()[1][near]  # what was measured is known
-    reference = guide.reference()
-    feasible = np.asarray((violations <= 0).all(-1))
-    # Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
-    asked = search.keeps(guide.rows[near])
-    kept = prune_baseline(scores[:, :measured], feasible[0, :measured] & asked)
-    base = np.concatenate([np.flatnonzero(kept), np.arange(measured, first)])
+    violations[:, : len(evaluated)] = model.observed()[1][evaluated]  # what was measured is known
+    base = _baseline(search, model.rows[evaluated], scores, violations)
+    first = len(evaluated) + len(state.pending)
+    base = np.concatenate([base, np.arange(len(evaluated), first)])
+    reference = model.reference()
     listed = screen(
         scores[:, base],
         scores[:, first:],
-        feasible[:, first:],
+        np.asarray((violations[:, first:] <= 0).all(-1)),
         reference,
         rounds=2 * n,
         each=N_PER_ROUND,
     )
-    best = first + np.array(listed)
-    points, kept_samples = np.concatenate([base, best]), _affordable(scores.shape[-1], len(base))
-    table = acquisition.PosteriorSamples(
-        scores[:kept_samples, points], violations[:kept_samples, points], len(base)
+    shown = np.concatenate([base, first + np.array(listed, np.intp)])
+    kept_samples = _affordable_samples(scores.shape[-1], len(base))
+    samples = acquisition.PosteriorSamples(
+        scores[:kept_samples, shown], violations[:kept_samples, shown], len(base)
     )
-    chosen = acquisition.choose(table, reference, n)
-    return space.designs(pool[best[chosen] - first])
+    chosen = acquisition.choose(samples, reference, n)
+    return pool[[listed[i] for i in chosen]]
 
 
-def _affordable(objectives: int, base: int) -> int:
+def _baseline(
+    search: Search, evaluated: Rows, scores: Array, violations: Array
+) -> NDArray[np.intp]:
+    """Positions of the evaluated designs (k, d) that have to be improved on, given samples whose first k points they are.
+
+    Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
+    """
+    k = len(evaluated)
+    feasible = (violations[0, :k] <= 0).all(-1)
+    kept = prune_baseline(scores[:, :k], feasible & search.keeps(evaluated))
+    return np.flatnonzero(kept)
+
+
+def _affordable_samples(objectives: int, base: int) -> int:
     """How many samples BoTorch gets.
 
     With four objectives and more it decomposes each one's front into boxes, one sample after another, and that is nearly all
     of a proposal's time.
     """
     drawn = N_POSTERIOR_SAMPLES.get(objectives, 10)
-    return (
-        drawn if objectives <= 3 else int(np.clip(MAX_DECOMPOSED_POINTS // max(base, 1), 4, drawn))
-    )
+    if objectives <= 3:
+        return drawn
+    return int(np.clip(MAX_DECOMPOSED_POINTS // max(base, 1), 4, drawn))
 
 
-def _pool(search: Search, guide: ScoreModel, state: State, rng: np.random.Generator) -> Rows:
-    """Unseen candidates (k, d): two evolutionary searches, mutants of the verified front and a few random designs."""
-    space = guide.problem.space
-    effort = search.effort or evolution.Effort(
-        POPULATION_SIZE.get(len(guide.problem.objectives), 250)
-    )
-    front = guide.rows[guide.best(min(max(10, len(guide.rows) // 4), N_MUTANTS))]
-    mutants = search.pin(
-        evolution.mutate(space, front[rng.integers(0, len(front), N_MUTANTS)], rng)
-    )
-    found = [
-        evolution.search(
-            space,
-            guide.score(k),
-            np.concatenate([front, mutants]),
-            rng=rng,
-            effort=effort,
-            pin=search.pin,
+def _pool(search: Search, model: ScoreModel, state: State, rng: np.random.Generator) -> Rows:
+    """Unseen candidates (k, d): two evolutionary searches, mutants of the evaluated front and a few random designs."""
+    space = model.problem.space
+    size = POPULATION_SIZE.get(len(model.problem.objectives), 250)
+    effort = search.effort or evolution.Effort(size)
+    front = model.rows[model.best(min(max(10, len(model.rows) // 4), N_MUTANTS))]
+    parents = front[rng.integers(0, len(front), N_MUTANTS)]
+    mutants = search.pin(evolution.mutate(space, parents, rng))
+    seeds = np.concatenate([front, mutants])
+    found = []
+    for beta in (0.0, UCB_BETA):
+        score = model.score(beta)
+        found.append(
+            evolution.search(space, score, seeds, rng=rng, effort=effort, pin=search.pin)
         )
-        for k in (0.0, UCB_BETA)
-    ]
-    rows = _unseen(
-        search,
-        state,
-        np.concatenate([*found, mutants, search.pin(space.random_rows(N_RANDOM, rng))]),
-    )
-    allowed = guide.allowed(rows)
+    strangers = search.pin(space.random_rows(N_RANDOM, rng))
+    rows = _unseen(state, np.concatenate([*found, mutants, strangers]))
+    allowed = model.allowed(rows)
     return rows[allowed] if allowed.any() else rows

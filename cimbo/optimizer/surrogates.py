@@ -11,8 +11,8 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from typing import Protocol
+from functools import cache
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,29 @@ OUTLIER_DEVIATIONS = 1e3  # median absolute deviations from the median: beyond, 
 AnalyticFunction = Callable[[list[Params]], Array]
 #: list of n designs -> derived features, each (n,): what is known of a design without measuring it
 Features = Callable[[list[Params]], Mapping[str, Array]]
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+@runtime_checkable
+class RowsFunction(Protocol[Answer_co]):
+    """A function of designs that also takes them as rows of a space, which spares it a dictionary for each."""
+
+    def __call__(self, designs: list[Params]) -> Answer_co:
+        """Answer for n designs."""
+        ...
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> Answer_co:
+        """Answer for canonical rows (n, d)."""
+        ...
+
+
+def of_rows(function: Callable[[list[Params]], Answer], space: SearchSpace, rows: Rows) -> Answer:
+    """Call ``function`` for canonical rows (n, d): as rows where it takes them, else as designs."""
+    if isinstance(function, RowsFunction):
+        found: Answer = function.of_rows(space, rows)
+        return found
+    return function(space.designs(rows))
 
 
 class Surrogate(Protocol):
@@ -85,13 +108,15 @@ class View:
         """The predictors' description of a table (n, genes + features) and of the target."""
         choices = [space.choices[i] for i in self.columns(space)]
         genes = [_feature(c) for c in choices]
-        names = (
-            self.features(space.designs(np.zeros((1, len(space.choices)), space.row_type)))
-            if self.features
-            else {}
-        )
-        derived = [predictors.Feature(name, "numeric") for name in names]
+        derived = [predictors.Feature(name, "numeric") for name in self._feature_names(space)]
         return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
+
+    def _feature_names(self, space: SearchSpace) -> list[str]:
+        """The derived features' names, as the first design of the space has them."""
+        if self.features is None:
+            return []
+        first = space.canonical_rows(np.zeros((1, len(space.choices)), space.row_type))
+        return list(of_rows(self.features, space, first))
 
 
 def _feature(gene: Choice) -> predictors.Feature:
@@ -115,20 +140,17 @@ class Inputs:
 
     space: SearchSpace
     rows: Rows
-    _derived: dict[Features | None, list[Array]] = field(default_factory=dict, repr=False)
+    _derived: dict[Features, list[Array]] = field(default_factory=dict, repr=False)
     _tables: dict[View, Array] = field(default_factory=dict, repr=False)
     _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def designs(self) -> list[Params]:
-        return self.space.designs(self.rows)
-
     def derived(self, view: View) -> list[Array]:
         """A view's derived features, each (n,)."""
+        if view.features is None:
+            return []
         if view.features not in self._derived:
-            self._derived[view.features] = (
-                list(view.features(self.designs).values()) if view.features else []
-            )
+            found = of_rows(view.features, self.space, self.rows)
+            self._derived[view.features] = list(found.values())
         return self._derived[view.features]
 
     def table(self, view: View) -> Array:
@@ -208,7 +230,7 @@ class AnalyticMetric:
         keys = [row.tobytes() for row in inputs.rows]
         new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
         if new:
-            values = np.asarray(self.compute([inputs.designs[i] for i in new]), float)
+            values = np.asarray(of_rows(self.compute, inputs.space, inputs.rows[new]), float)
             values = np.log(np.maximum(values, np.finfo(float).tiny)) if self.log else values
             self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
         return np.array([self._kept[key] for key in keys])

@@ -10,6 +10,7 @@ import numpy as np
 import predictors
 from cimbo.errors import BadInput
 from cimbo.optimizer.surrogates import Inputs, View
+from cimbo.optimizer.threads import one_thread
 from cimbo.problem.space import Params, SearchSpace
 from cimbo.storage import Record
 
@@ -43,9 +44,9 @@ def priors(
             y = np.array([r.metrics[metric] for r in known])
             log = bool((y > 0).all()) and y.max() > 10 * y.min()
             table = Inputs(old, old.rows([r.params for r in known])).table(view)
-            found[metric] = predictors.fit(
-                table, y, view.schema(old, metric, log=log), "auto", seed=seed
-            )
+            schema = view.schema(old, metric, log=log)
+            with one_thread():
+                found[metric] = predictors.fit(table, y, schema, "auto", seed=seed)
     return found
 
 

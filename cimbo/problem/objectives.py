@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.problem.scalars import finite, shown
-from cimbo.problem.space import Params, SearchSpace
+from cimbo.problem.space import Params, SearchSpace, canonical_key
 
 Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
@@ -156,11 +156,19 @@ class Candidate:
 
 def candidate(space: SearchSpace, params: Mapping[str, Any], **about: Any) -> Candidate:
     """The canonical candidate of ``params``. Raises BadInput as ``SearchSpace.rows`` does."""
-    canonical = space.canonical(params)
+    return _candidate(space, space.canonical(params), **about)
+
+
+def candidate_of_row(space: SearchSpace, row: NDArray[np.int16], **about: Any) -> Candidate:
+    """The candidate of a canonical row (d,)."""
+    return _candidate(space, space.designs(row[None])[0], **about)
+
+
+def _candidate(space: SearchSpace, canonical: Params, **about: Any) -> Candidate:
     first = {c.name for c in space.architecture}
     architecture = {k: v for k, v in canonical.items() if k in first}
     hardware = {k: v for k, v in canonical.items() if k not in first}
-    return Candidate(canonical, architecture, hardware, space.key(canonical), **about)
+    return Candidate(canonical, architecture, hardware, canonical_key(canonical), **about)
 
 
 @dataclass(frozen=True)

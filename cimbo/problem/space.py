@@ -324,7 +324,11 @@ class SearchSpace:
     # ---- what a search needs ----------------------------------------------------------------------------------------
 
     def sobol(self, n: int, seed: int = 0) -> list[Params]:
-        """``n`` different designs from a scrambled Sobol sequence (fewer only when the space holds fewer).
+        """The designs of ``sobol_rows``."""
+        return self.designs(self.sobol_rows(n, seed))
+
+    def sobol_rows(self, n: int, seed: int = 0) -> Rows:
+        """``n`` different canonical rows from a scrambled Sobol sequence (fewer only when the space holds fewer).
 
         Small spaces repeat points of the sequence; those are skipped.
         """
@@ -332,7 +336,7 @@ class SearchSpace:
 
         n = min(n, self.size)
         if n < 1:
-            return []
+            return np.zeros((0, len(self.choices)), self.row_type)
         sampler = qmc.Sobol(len(self.choices), scramble=True, rng=np.random.default_rng(seed))
         found: dict[bytes, Rows] = {}
         draw = 1 << max(n - 1, 1).bit_length()
@@ -343,9 +347,9 @@ class SearchSpace:
             ):
                 found.setdefault(row.tobytes(), row)
             if len(found) >= n:
-                return self.designs(np.stack(list(found.values())[:n]))
+                return np.stack(list(found.values())[:n])
         found |= {row.tobytes(): row for row in self._enumerate(n)} if self.is_listable else {}
-        return self.designs(np.stack(list(found.values())[:n]))
+        return np.stack(list(found.values())[:n])
 
     def random_rows(self, n: int, rng: np.random.Generator) -> Rows:
         """``n`` canonical rows, every gene uniform (repeats possible)."""
@@ -412,8 +416,7 @@ class SearchSpace:
         """Canonical key: 12 hex digits of the active genes (of those among ``genes`` only, when given)."""
         canonical = self.canonical(design)
         kept = canonical if genes is None else {g: canonical[g] for g in genes if g in canonical}
-        text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
-        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        return canonical_key(kept)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -436,3 +439,9 @@ class SearchSpace:
                 f"is not a description of genes ({error})",
                 "give lists of {name, values, active_if}",
             ) from None
+
+
+def canonical_key(design: Params) -> str:
+    """The key of a design that is canonical: 12 hex digits of its genes."""
+    text = json.dumps(design, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

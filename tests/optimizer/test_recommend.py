@@ -39,7 +39,7 @@ def searching(
 
 def log(n: int, *, space=SPACE, seed: int = 7, of=measure, pending: int = 0) -> State:
     designs = space.sobol(n + pending, seed)
-    return State(designs[:n], [of(d) for d in designs[:n]], designs[n:])
+    return State.of(space, designs[:n], [of(d) for d in designs[:n]], designs[n:])
 
 
 def keys(proposal: Proposal) -> list[str]:
@@ -51,7 +51,7 @@ def test_equal_logs_and_seeds_give_equal_proposals_of_unseen_designs(evaluated: 
     state = log(evaluated, pending=3)
     first = recommend(searching(), state, 5, seed=1)
     assert keys(recommend(searching(), state, 5, seed=1)) == keys(first)
-    seen = {SPACE.key(d) for d in (*state.designs, *state.pending)}
+    seen = {SPACE.key(d) for d in SPACE.designs(state.seen)}
     assert len({*keys(first)} - seen) == len(first.candidates) >= 1
     assert {c.origin for c in first.candidates} == ({"proposed"} if evaluated == 14 else {"sobol"})
     assert bool(first.surrogates) == (evaluated == 14)
@@ -60,14 +60,14 @@ def test_equal_logs_and_seeds_give_equal_proposals_of_unseen_designs(evaluated: 
 def test_sobol_designs_come_first_and_never_more_than_asked_for_in_the_study():
     search, designs = searching(initial=8), []
     for expected in (5, 3):
-        found = recommend(search, State(designs, [measure(d) for d in designs]), 5, seed=2)
+        found = recommend(search, State.of(SPACE, designs, [measure(d) for d in designs]), 5, seed=2)
         assert [c.origin for c in found.candidates] == ["sobol"] * expected
         designs += [c.params for c in found.candidates]
     assert designs == SPACE.sobol(8, 2)
 
 
 def test_pending_designs_count_as_started():
-    state = State([], [], SPACE.sobol(6, 0))
+    state = State.of(SPACE, [], [], SPACE.sobol(6, 0))
     assert len(recommend(searching(initial=8), state, 5, seed=0).candidates) == 2
 
 
@@ -138,16 +138,16 @@ def test_a_space_is_proposed_to_its_last_design():
 
 def test_when_everything_failed_the_search_still_goes_on():
     designs = SPACE.sobol(12, 7)
-    found = recommend(searching(), State(designs, [None] * 12), 5, seed=7)
+    found = recommend(searching(), State.of(SPACE, designs, [None] * 12), 5, seed=7)
     assert found.candidates
     assert not {c.key for c in found.candidates} & {SPACE.key(d) for d in designs}
 
 
 def test_failed_designs_are_not_proposed_again():
     whole = log(16)
-    state = State(whole.designs, [m if i % 2 else None for i, m in enumerate(whole.metrics)])
+    state = State(whole.rows, [m if i % 2 else None for i, m in enumerate(whole.metrics)], whole.pending)
     assert not {*keys(recommend(searching(), state, 6, seed=0))} & {
-        SPACE.key(d) for d in whole.designs
+        SPACE.key(d) for d in SPACE.designs(whole.rows)
     }
 
 
@@ -211,7 +211,7 @@ def test_nothing_is_ever_proposed_twice_under_any_name(seed: int, evaluated: int
     found = recommend(searching(), state, 4, seed=seed % 1000)
     identities = [
         tuple(SPACE.rows([d])[0])
-        for d in (*state.designs, *state.pending, *(c.params for c in found.candidates))
+        for d in (*SPACE.designs(state.seen), *(c.params for c in found.candidates))
     ]
     assert len(set(identities)) == len(identities) == evaluated + pending + 4
 
@@ -229,7 +229,7 @@ def test_a_hard_run_ends_normally(odd):
     designs: list[dict] = []
     metrics: list[dict | None] = []
     for _ in range(5):
-        found = recommend(searching(initial=8), State(designs, metrics), 5, seed=3)
+        found = recommend(searching(initial=8), State.of(SPACE, designs, metrics), 5, seed=3)
         for c in found.candidates:
             metrics.append(odd(len(designs), measure(c.params)))
             designs.append(c.params)

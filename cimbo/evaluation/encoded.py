@@ -1,0 +1,74 @@
+"""Networks, chips and costs of encoded designs: what a search asks for by the thousand, without a dictionary for each.
+
+A row of a space splits into the genes of the network and those of the chip. Each distinct part is decoded once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.problem.space import INACTIVE, Params, Rows, SearchSpace
+from cimbo.workloads.layers import Workload
+
+MAX_CACHED_PARTS = 20_000  # networks, and chips, kept in memory
+Part = TypeVar("Part")
+
+
+@dataclass
+class DesignParts:
+    """The networks and chips of rows of one space.
+
+    Attributes:
+        space: The space.
+        is_architecture: (d,) whether each gene belongs to the network.
+        workload: A design's active architecture genes -> its network.
+        fixed: Properties that every chip has.
+    """
+
+    space: SearchSpace
+    is_architecture: NDArray[np.bool_]
+    workload: Callable[[Params], Workload]
+    fixed: Mapping[str, Any]
+    _workloads: dict[bytes, Workload] = field(default_factory=dict, repr=False)
+    _chips: dict[bytes, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    def workloads(self, rows: Rows) -> list[Workload]:
+        """The network of each row (n, d)."""
+        return _each(rows, self.is_architecture, self._workloads, self._network)
+
+    def chips(self, rows: Rows) -> list[dict[str, Any]]:
+        """The chip of each row (n, d), as a simulator takes it."""
+        return _each(rows, ~self.is_architecture, self._chips, self._chip)
+
+    def _network(self, row: NDArray[np.int16]) -> Workload:
+        return self.workload(self._decoded(row, self.is_architecture))
+
+    def _chip(self, row: NDArray[np.int16]) -> dict[str, Any]:
+        return {**self.fixed, **self._decoded(row, ~self.is_architecture)}
+
+    def _decoded(self, row: NDArray[np.int16], part: NDArray[np.bool_]) -> Params:
+        """The active genes of ``part`` (d,) of a row (d,)."""
+        columns = np.flatnonzero(part & (row != INACTIVE))
+        choices = self.space.choices
+        return {choices[j].name: choices[j].values[row[j]] for j in columns}
+
+
+def _each(
+    rows: Rows,
+    part: NDArray[np.bool_],
+    known: dict[bytes, Part],
+    make: Callable[[NDArray[np.int16]], Part],
+) -> list[Part]:
+    """What ``make`` gives for each row, made once for rows that agree in ``part`` (d,) and kept in ``known``."""
+    keys = [key.tobytes() for key in np.ascontiguousarray(rows[:, part])]
+    if len(known) + len(keys) > MAX_CACHED_PARTS:
+        known.clear()
+    for key, row in zip(keys, rows, strict=True):
+        if key not in known:
+            known[key] = make(row)
+    return [known[key] for key in keys]

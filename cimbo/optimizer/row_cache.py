@@ -1,0 +1,37 @@
+"""Designs of a log as rows, each encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.problem.space import Params, Rows, SearchSpace
+
+
+@dataclass(frozen=True)
+class RowCache:
+    """Canonical rows of designs by their key: a log is asked for at every proposal, and only grows."""
+
+    space: SearchSpace
+    _known: dict[str, NDArray[np.int16]] = field(default_factory=dict, repr=False)
+
+    def rows(self, designs: Iterable[tuple[str, Params]]) -> Rows:
+        """Encode designs.
+
+        Args:
+            designs: Key and active genes of each.
+
+        Returns:
+            Canonical rows (n, d), in the order given.
+
+        Raises:
+            BadInput: A design is not of the space.
+        """
+        listed = list(designs)
+        new = {key: params for key, params in listed if key not in self._known}
+        self._known.update(zip(new, self.space.rows(new.values()), strict=True))
+        found = [self._known[key] for key, _ in listed]
+        return np.stack(found) if found else self.space.rows([])
