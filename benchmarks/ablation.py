@@ -96,7 +96,10 @@ def run(problem: Problem, variant: Variant, budget: int, seed: int) -> tuple[flo
     while len(designs) < budget:
         start = time.process_time()
         found = recommend(
-            search, State.of(space, designs, metrics), min(variant.batch, budget - len(designs)), seed=seed
+            search,
+            State.of(space, designs, metrics),
+            min(variant.batch, budget - len(designs)),
+            seed=seed,
         )
         spent += time.process_time() - start
         designs += [c.params for c in found.candidates]

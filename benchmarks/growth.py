@@ -63,7 +63,10 @@ def point(observations: int, genes: int, objectives: int) -> dict[str, float]:
     for what in ("refit", "between"):
         start = time.process_time()
         chosen = [
-            c.params for c in recommend(search, State.of(wanted.space, designs, metrics), 5, seed=0).candidates
+            c.params
+            for c in recommend(
+                search, State.of(wanted.space, designs, metrics), 5, seed=0
+            ).candidates
         ]
         spent[f"{what}_s"] = round((time.process_time() - start) / len(chosen), 4)
         designs, metrics = designs + chosen, metrics + measure(wanted.space.rows(chosen))

@@ -290,9 +290,7 @@ def _pool(search: Search, model: ScoreModel, state: State, rng: np.random.Genera
     found = []
     for beta in (0.0, UCB_BETA):
         score = model.score(beta)
-        found.append(
-            evolution.search(space, score, seeds, rng=rng, effort=effort, pin=search.pin)
-        )
+        found.append(evolution.search(space, score, seeds, rng=rng, effort=effort, pin=search.pin))
     strangers = search.pin(space.random_rows(N_RANDOM, rng))
     rows = _unseen(state, np.concatenate([*found, mutants, strangers]))
     allowed = model.allowed(rows)

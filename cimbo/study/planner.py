@@ -11,6 +11,7 @@ from typing import Any
 
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.recommend import Search, State, recommend
+from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import SurrogateFactory, targets
 from cimbo.problem.objectives import Candidate, candidate
 from cimbo.study import accuracy_cache
@@ -35,6 +36,7 @@ class Planner:
         self._log = log
         self._seed = seed
         self._fits: dict[tuple[str, str], Any] = {}
+        self._encoded = RowCache(log.problem.space)
         self.pending: dict[str, Candidate] = {}
         self.worker_id = f"{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -146,7 +148,7 @@ class Planner:
         pending = {r.key: r.params for r in self._log.running()}
         pending |= {key: c.params for key, c in self.pending.items()}
         return State(
-            [r.params for r in records],
+            self._encoded.rows((r.key, r.params) for r in records),
             [r.metrics if r.status == "done" else None for r in records],
-            list(pending.values()),
+            self._encoded.rows(pending.items()),
         )

@@ -60,7 +60,9 @@ def test_equal_logs_and_seeds_give_equal_proposals_of_unseen_designs(evaluated: 
 def test_sobol_designs_come_first_and_never_more_than_asked_for_in_the_study():
     search, designs = searching(initial=8), []
     for expected in (5, 3):
-        found = recommend(search, State.of(SPACE, designs, [measure(d) for d in designs]), 5, seed=2)
+        found = recommend(
+            search, State.of(SPACE, designs, [measure(d) for d in designs]), 5, seed=2
+        )
         assert [c.origin for c in found.candidates] == ["sobol"] * expected
         designs += [c.params for c in found.candidates]
     assert designs == SPACE.sobol(8, 2)
@@ -145,7 +147,9 @@ def test_when_everything_failed_the_search_still_goes_on():
 
 def test_failed_designs_are_not_proposed_again():
     whole = log(16)
-    state = State(whole.rows, [m if i % 2 else None for i, m in enumerate(whole.metrics)], whole.pending)
+    state = State(
+        whole.rows, [m if i % 2 else None for i, m in enumerate(whole.metrics)], whole.pending
+    )
     assert not {*keys(recommend(searching(), state, 6, seed=0))} & {
         SPACE.key(d) for d in SPACE.designs(whole.rows)
     }
