@@ -45,13 +45,13 @@ class DesignParts:
         """The chip of each row (n, d), as a simulator takes it."""
         return _each(rows, ~self.is_architecture, self._chips, self._chip)
 
-    def _network(self, row: NDArray[np.int16]) -> Workload:
+    def _network(self, row: Rows) -> Workload:
         return self.workload(self._decoded(row, self.is_architecture))
 
-    def _chip(self, row: NDArray[np.int16]) -> dict[str, Any]:
+    def _chip(self, row: Rows) -> dict[str, Any]:
         return {**self.fixed, **self._decoded(row, ~self.is_architecture)}
 
-    def _decoded(self, row: NDArray[np.int16], part: NDArray[np.bool_]) -> Params:
+    def _decoded(self, row: Rows, part: NDArray[np.bool_]) -> Params:
         """The active genes of ``part`` (d,) of a row (d,)."""
         columns = np.flatnonzero(part & (row != INACTIVE))
         choices = self.space.choices
@@ -62,7 +62,7 @@ def _each(
     rows: Rows,
     part: NDArray[np.bool_],
     known: dict[bytes, Part],
-    make: Callable[[NDArray[np.int16]], Part],
+    make: Callable[[Rows], Part],
 ) -> list[Part]:
     """What ``make`` gives for each row, made once for rows that agree in ``part`` (d,) and kept in ``known``."""
     keys = [key.tobytes() for key in np.ascontiguousarray(rows[:, part])]

@@ -143,7 +143,7 @@ class ScoreModel:
                 allowed &= self._violation(c, s.mean(inputs)) <= 0
         return allowed
 
-    def predicted(self, row: NDArray[np.int16], origin: str) -> Candidate:
+    def predicted(self, row: Rows, origin: str) -> Candidate:
         """The candidate of a canonical row (d,) with what the surrogates expect of it, in natural units."""
         inputs = Inputs(self.problem.space, row[None])
         predicted = {}

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cimbo.problem.space import Params, Rows, SearchSpace
 
@@ -16,7 +15,7 @@ class RowCache:
     """Canonical rows of designs by their key: a log is asked for at every proposal, and only grows."""
 
     space: SearchSpace
-    _known: dict[str, NDArray[np.int16]] = field(default_factory=dict, repr=False)
+    _known: dict[str, Rows] = field(default_factory=dict, repr=False)
 
     def rows(self, designs: Iterable[tuple[str, Params]]) -> Rows:
         """Encode designs.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.problem.scalars import finite, shown
-from cimbo.problem.space import Params, SearchSpace, canonical_key
+from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 
 Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
@@ -159,7 +159,7 @@ def candidate(space: SearchSpace, params: Mapping[str, Any], **about: Any) -> Ca
     return _candidate(space, space.canonical(params), **about)
 
 
-def candidate_of_row(space: SearchSpace, row: NDArray[np.int16], **about: Any) -> Candidate:
+def candidate_of_row(space: SearchSpace, row: Rows, **about: Any) -> Candidate:
     """The candidate of a canonical row (d,)."""
     return _candidate(space, space.designs(row[None])[0], **about)
 
