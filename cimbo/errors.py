@@ -1,5 +1,7 @@
 """The one exception a user meets: a single line that says where, what is wrong and what to do."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +15,15 @@ class BadInput(ValueError):
     def __init__(self, where: object, what: str, todo: str) -> None:
         self.where, self.what, self.todo = str(where), what, todo
         super().__init__(printable(f"{self.where}: {what}; {todo}"))
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, str, str]]:
+        """How it travels from a worker process."""
+        return type(self), (self.where, self.what, self.todo)
+
+    @property
+    def is_about_design(self) -> bool:
+        """Whether the genes of one design cannot be used, so that another design may do; else the set-up is wrong."""
+        return self.where.startswith(("chip.", "gene ", "design "))
 
 
 def printable(text: str) -> str:

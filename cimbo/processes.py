@@ -10,14 +10,22 @@ import os
 import secrets
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 PROC = Path("/proc")
 MARK_VARIABLE = "CIMBO_PROCESS_MARK"
+LARGEST_OUTPUT = 64 << 20  # bytes that a program may print to stdout, and to stderr
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1  # between two looks at how much it has printed
 KILL_ROUNDS = 20  # of 5 ms each; a process that forks while it is being killed needs a second
+
+
+class OutputTooLarge(RuntimeError):
+    """A program printed more than it may."""
 
 
 @dataclass(frozen=True)
@@ -104,29 +112,55 @@ def run_program(
 
     Raises:
         subprocess.TimeoutExpired: it took longer.
+        OutputTooLarge: it printed more than LARGEST_OUTPUT bytes.
         OSError: it cannot be started.
     """
     mark = ProcessMark.new()
-    process = subprocess.Popen(  # noqa: S603  the caller names the program
-        list(words),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, **mark.environment()},
-    )
-    try:
-        out, err = process.communicate(text, timeout=timeout_s)
-    except BaseException:
-        end_family(process.pid, mark.own)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        process.wait()
-        raise
-    return subprocess.CompletedProcess(list(words), process.returncode, out, err)
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        given.write(text.encode())
+        given.seek(0)
+        process = subprocess.Popen(  # noqa: S603  the caller names the program
+            list(words),
+            stdin=given,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            env={**os.environ, **mark.environment()},
+        )
+        try:
+            _wait(process, [out, err], timeout_s)
+        except BaseException:
+            end_family(process.pid, mark.own)
+            process.wait()
+            raise
+        printed, told = (_content(file) for file in (out, err))
+    return subprocess.CompletedProcess(list(words), process.returncode, printed, told)
+
+
+def _wait(process: subprocess.Popen[bytes], outputs: Sequence[BinaryIO], timeout_s: float) -> None:
+    """Waits until the program ends. Raises as `run_program` does, with the program still running."""
+    deadline = time.monotonic() + timeout_s
+    pause_s = SHORTEST_PAUSE_S
+    ended = False
+    while not ended:
+        try:
+            process.wait(min(pause_s, max(deadline - time.monotonic(), 0.0)))
+            ended = True
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise
+        if any(os.fstat(file.fileno()).st_size > LARGEST_OUTPUT for file in outputs):
+            raise OutputTooLarge(f"printed more than {LARGEST_OUTPUT >> 20} MiB")
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _content(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read(LARGEST_OUTPUT).decode("utf-8", "replace")
 
 
 def _pids() -> list[int]:

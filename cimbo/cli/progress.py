@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from cimbo.errors import printable
-from cimbo.study.events import Event, Proposed, Recorded
+from cimbo.study.events import Event, Proposed, Recorded, Stopped
 
 
 class Progress:
@@ -62,7 +62,9 @@ class Progress:
     def __call__(self, event: Event) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
-        if isinstance(event, Proposed):
+        if isinstance(event, Stopped):
+            self._line(event.reason)
+        elif isinstance(event, Proposed):
             for note in event.notes:
                 self._line(note)
         else:

@@ -67,6 +67,7 @@ CHEAP_S = 0.02  # a simulator slower than this gets a surrogate, unless asked ot
     is_flag=True,
     help="No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.",
 )
+@click.option("--retry-failed", is_flag=True, help="First evaluate again what has failed.")
 @click.option(
     "--warm-from", "other", metavar="OTHER.db", default=None, help="Another study to start from."
 )
@@ -120,6 +121,7 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
                     guidance=guidance,
                     listener=progress,
                     asynchronous=asked["asynchronous"],
+                    retry_failed=asked["retry_failed"],
                     accept_changed=asked["accept_changed"],
                     **conditions,
                 )
@@ -132,6 +134,16 @@ def optimize(*, budget: int, exact: int, style: str, **asked: Any) -> int:
             or "no forecast: 20 proposed evaluations and a reference an objective are needed"
         )
         emit(style, front_rows(study), front_document(study))
+        return _ended(study)
+
+
+def _ended(study: Study) -> int:
+    """The exit code: 1 when no evaluation succeeded; and where none is feasible, how far the nearest is."""
+    if not any(r.status == "done" for r in study.evaluations()):
+        return 1
+    nearest = study.nearest_to_feasible()
+    if nearest:
+        say(nearest)
     return 0
 
 

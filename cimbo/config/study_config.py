@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from cimbo import hardware
-from cimbo.errors import BadInput, naming
+from cimbo.errors import BadInput, naming, printable
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import COSTS, METRICS, JointEvaluator
 from cimbo.evaluation.simulators import simulator
 from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
 
@@ -116,10 +118,20 @@ class Config:
         return dict(self.data["baseline"])
 
     def baseline_costs(self) -> dict[str, float]:
-        """Costs of the largest sub-network on the baseline chip."""
-        family = network(self.network)
-        answer = simulator("cimbo").simulate(family.workload(family.largest()), self.baseline())
-        return {name: float(answer[name]) for name in COSTS}
+        """Computes the costs of the largest sub-network on the baseline chip, by the simulator of this study.
+
+        Where that fails on the baseline, cimbo's own model takes its place, and stderr says so.
+
+        Raises:
+            BadInput: when the simulator cannot run here.
+        """
+        chip = self.data.get("hardware", {})
+        simulating = {
+            "simulator": chip.get("simulator", "cimbo"),
+            "options": chip.get("options", {}),
+            "chip": {**chip.get("fixed", {}), **self.baseline()},
+        }
+        return dict(_costs(self.network, json.dumps(simulating)))
 
     def _network_genes(self) -> list[Choice]:
         """The family's genes, those that the study narrows with fewer values."""
@@ -170,6 +182,27 @@ class Config:
         return Constraint(
             entry["metric"], entry.get("relation", "<="), entry["baseline"] * costs[entry["metric"]]
         )
+
+
+@lru_cache(maxsize=32)
+def _costs(name: str, simulating: str) -> dict[str, float]:
+    """Costs of the largest sub-network of ``name``; once a process, as a simulator may take minutes."""
+    about = json.loads(simulating)
+    family = network(name)
+    who = simulator(about["simulator"], **about["options"])
+    try:
+        answer = dict(who.simulate(family.workload(family.largest()), about["chip"]))
+    except RuntimeError as error:  # how simulators say that they cannot
+        told = f"baseline: {about['simulator']} cannot simulate it ({error}); its limits are by cimbo's own model"
+        print(printable(told), file=sys.stderr)
+        answer = dict(hardware.simulate(family.workload(family.largest()), about["chip"]))
+    answer.setdefault("area_mm2", hardware.area_mm2([about["chip"]])[0])
+    costs = {}
+    for metric in COSTS:
+        value = finite(answer.get(metric))
+        if value is not None:
+            costs[metric] = value
+    return costs
 
 
 def _reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:

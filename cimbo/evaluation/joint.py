@@ -80,11 +80,11 @@ class JointEvaluator:
     accuracy_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, design: Params) -> dict[str, float]:
-        key = self._accuracy_key(design)
-        value = self.known.get(key)
+        costs = self.simulated(design)  # before the accuracy, which takes longer
+        value = self.known.get(self._accuracy_key(design))
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
-        return {"accuracy": value, **self._interval(value), **self.simulated(design)}
+        return {"accuracy": value, **self._interval(value), **costs}
 
     def simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, by the study's simulator."""
@@ -105,8 +105,15 @@ class JointEvaluator:
         )
 
     def check(self) -> None:
-        """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly."""
-        _ = self._family, self._simulator, self._accuracy  # the last may load a learning library
+        """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly.
+
+        An accuracy or a simulator that has a method ``check`` is asked: weights, classes, images, programs.
+        """
+        _ = self._family
+        for part in (self._simulator, self._accuracy):  # the last may load a learning library
+            check = getattr(part, "check", None)
+            if callable(check):
+                check()
 
     def fingerprint(self) -> Fingerprint:
         """Return what decides the numbers of this evaluator, as JSON: settings, content of files, versions."""

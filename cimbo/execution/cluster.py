@@ -148,6 +148,8 @@ def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[
 def _outcome(tasks: Tasks, task: Any, candidate: Keyed) -> Outcome:
     try:
         return tasks.result(task)
+    except BadInput:
+        raise
     except (
         Exception
     ) as error:  # whatever a cluster raises when a node is lost, it is about this candidate

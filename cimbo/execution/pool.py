@@ -39,10 +39,15 @@ class Outcome:
 def attempts(
     key: str, params: dict[str, Any], retries: int, attempt: Callable[[], AttemptResult]
 ) -> Outcome:
-    """What became of a candidate after ``attempt`` and, while it fails, up to ``retries`` more of them."""
+    """What became of a candidate after ``attempt`` and, while it fails, up to ``retries`` more of them.
+
+    Raises BadInput where the evaluator did, unless it was about this candidate: no other one would fare better.
+    """
     answer, number = attempt(), 1
-    while answer.reason is not None and number <= retries:
+    while answer.reason is not None and number <= retries and answer.bad_input is None:
         answer, number = attempt(), number + 1
+    if answer.bad_input is not None:
+        raise answer.bad_input
     status = "done" if answer.reason is None else "failed"
     extra = {"attempts": number} if number > 1 else {}
     return Outcome(key, params, answer.metrics, status, answer.reason, answer.seconds, extra)

@@ -21,6 +21,7 @@ from cimbo.compat import (
     make_pipe,
     make_process,
 )
+from cimbo.errors import BadInput
 from cimbo.processes import ProcessMark, end_family, start_time
 from cimbo.storage.values import finite_metrics, one_line
 
@@ -48,6 +49,7 @@ class AttemptResult:
     metrics: dict[str, float]
     reason: str | None
     seconds: float
+    bad_input: BadInput | None = None  # the set-up is wrong: no design could be evaluated
 
 
 def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
@@ -61,6 +63,9 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
             metrics, reason = {}, one_line(f"returned {result!r:.60} instead of a dict of metrics")
     except KeyboardInterrupt:
         raise  # it is the user's
+    except BadInput as error:
+        setup = None if error.is_about_design else error
+        return AttemptResult({}, _told(error), time.perf_counter() - start, setup)
     except BaseException as error:
         metrics, reason = {}, _told(error)
     return AttemptResult(metrics, reason, time.perf_counter() - start)

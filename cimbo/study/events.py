@@ -27,7 +27,14 @@ class Recorded:
     hypervolume: float | None
 
 
-Event = Proposed | Recorded
+@dataclass(frozen=True)
+class Stopped:
+    """The search ended before its budget; ``reason`` is one line."""
+
+    reason: str
+
+
+Event = Proposed | Recorded | Stopped
 Listener = Callable[[Event], None]
 
 

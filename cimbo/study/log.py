@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cimbo.optimizer.convergence import Forecast, ahead
-from cimbo.problem.objectives import Problem
+from cimbo.problem.objectives import Constraint, Metrics, Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
 from cimbo.study import accuracy_cache, replicates
@@ -36,6 +37,7 @@ class StudyLog:
         self._n_examined = 0
         self._front: GrowingFront | None = None
         self._n_in_front = 0
+        self._further: dict[str, list[replicates.Metrics]] = {}
 
     @property
     def path(self) -> str:
@@ -55,7 +57,17 @@ class StudyLog:
         """Return every recorded evaluation, in order; a design that was measured several times with the mean."""
         last = self._records[-1].number if self._records else 0
         self._records += self.store.records(after=last)
-        return replicates.merged(self.store, self._records)
+        further = replicates.stored(self.store)
+        if (
+            further != self._further
+        ):  # means have changed, and with them all that follows from the log
+            self._further = further
+            self._forget_front()
+        return replicates.merged(self._records, further)
+
+    def _forget_front(self) -> None:
+        self._feasible, self._n_examined = [], 0
+        self._front, self._n_in_front = None, 0
 
     def matching_fixed(self) -> list[Record]:
         """Return evaluations of designs that have the fixed genes at their values, where they have them."""
@@ -85,15 +97,32 @@ class StudyLog:
         reference = self.problem.reference()
         if reference is None:
             return None
+        feasible = self.feasible_evaluations()
         if self._front is None:
             self._front = GrowingFront(reference)
-        fresh = self.feasible_evaluations()[self._n_in_front :]
+        fresh = feasible[self._n_in_front :]
         self._n_in_front += len(fresh)
         return self._front.add(self.problem.scores([r.metrics for r in fresh]))
 
     def forecast(self, more: int = 50) -> Forecast | None:
         """Return what ``more`` evaluations are expected to add, see `cimbo.optimizer.convergence`."""
         return ahead(self.problem, self.matching_fixed(), more)
+
+    def nearest_to_feasible(self) -> str | None:
+        """Return a line about the design nearest to the constraints, where some were measured and none is feasible."""
+        done = [r for r in self.matching_fixed() if r.status == "done"]
+        constraints = self.problem.constraints
+        if not done or not constraints or self.feasible_evaluations():
+            return None
+        nearest = min(done, key=lambda r: _distance(r.metrics, constraints))
+        told = []
+        for c in constraints:
+            value = nearest.metrics.get(c.metric)
+            if value is None:
+                told.append(f"{c.metric} was not measured")
+            elif not c.holds(nearest.metrics):
+                told.append(f"{c.metric} is {value:.4g}, asked is {c.relation} {c.bound:.4g}")
+        return f"none of {len(done)} evaluated designs is feasible; of the nearest, {nearest.key}, {'; '.join(told)}"
 
     def test_accuracies(self) -> dict[str, float]:
         """Return accuracies in percent by key, on images that the search never sees."""
@@ -129,3 +158,14 @@ class StudyLog:
 
     def _matches_fixed(self, record: Record) -> bool:
         return all(record.params.get(name, v) == v for name, v in self.fixed.items())
+
+
+def _distance(metrics: Metrics, constraints: Sequence[Constraint]) -> float:
+    """The largest violation as a share of its bound; infinite where a constrained metric was not measured."""
+    worst = 0.0
+    for c in constraints:
+        if c.metric not in metrics:
+            return math.inf
+        beyond = float(c.violation(np.array([metrics[c.metric]]))[0])
+        worst = max(worst, beyond / (abs(c.bound) or 1.0))
+    return worst

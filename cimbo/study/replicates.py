@@ -42,9 +42,13 @@ def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
     return counts[-1] > 0
 
 
-def merged(store: Store, rows: list[Record]) -> list[Record]:
-    """The records of ``rows``, those with several measurements with their mean."""
-    further = store.metas(PREFIX)
+def stored(store: Store) -> dict[str, list[Metrics]]:
+    """All further measurements, by the key of their design."""
+    return store.metas(PREFIX)
+
+
+def merged(rows: list[Record], further: Mapping[str, list[Metrics]]) -> list[Record]:
+    """The records of ``rows``, those with ``further`` measurements with the mean of all."""
     if not further:
         return list(rows)
     records = []

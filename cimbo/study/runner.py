@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cimbo import execution
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.problem.objectives import Candidate
+from cimbo.problem.objectives import Candidate, candidate
+from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record
 from cimbo.study import events
+from cimbo.study.failures import FailureWatch
 from cimbo.study.planner import PlannedDesign
 
 
@@ -49,6 +51,7 @@ class Runner:
     budget: int
     options: OptimizerOptions
     listener: events.Listener = events.ignore
+    failures: FailureWatch = field(default_factory=FailureWatch)
 
     def in_batches(self, size: int, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run batches of ``size``, the next one chosen when all of the last are evaluated."""
@@ -61,7 +64,25 @@ class Runner:
             self._recall()
             candidates = [planned.candidate for planned in batch]
             outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
-            self._record_all(outcomes, {planned.candidate.key: planned for planned in batch})
+            if not self._record_all(outcomes, {p.candidate.key: p for p in batch}):
+                break
+
+    def retry_failed(
+        self, space: SearchSpace, n_jobs: int, conditions: execution.Conditions
+    ) -> None:
+        """Evaluate once more every design that has failed and never succeeded; what succeeds is recorded."""
+        records = self.study.evaluations()
+        done = {r.key for r in records if r.status == "done"}
+        planned = {}
+        for r in records:
+            if r.key not in done:
+                c = candidate(space, r.params, origin=r.origin)
+                planned[c.key] = PlannedDesign(c, {})
+        candidates = [p.candidate for p in planned.values()]
+        if candidates:
+            self._recall()
+            outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
+            self._record_all(outcomes, planned)
 
     def asynchronously(self, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run without batches: each worker that is free gets a candidate at once."""
@@ -102,16 +123,24 @@ class Runner:
                 remember(r.params, r.metrics)
 
     def _record_all(
-        self, outcomes: Iterable[execution.Outcome], planned: dict[str, PlannedDesign]
-    ) -> None:
-        """Record each outcome as it comes, and take it off what is ``planned``."""
+        self, outcomes: Iterator[execution.Outcome], planned: dict[str, PlannedDesign]
+    ) -> bool:
+        """Record each outcome as it comes, and take it off what is ``planned``; whether the search may go on."""
+        self.failures.any_done = any(r.status == "done" for r in self.study.evaluations())
         try:
             for outcome in outcomes:
                 record = self._record(outcome, planned.pop(outcome.key))
                 count = len(self.study.evaluations())
                 volume = self.study.hypervolume()
                 self.listener(events.Recorded(record, count, self.budget, volume))
+                reason = self.failures.stops(record)
+                if reason:
+                    self.listener(events.Stopped(reason))
+                    return False
+            return True
         finally:
+            if isinstance(outcomes, Generator):
+                outcomes.close()
             self.planner.release()
 
     def _record(self, outcome: execution.Outcome, planned: PlannedDesign) -> Record:

@@ -278,6 +278,7 @@ class Study(StudyLog):
         guidance: OptimizerOptions | None = None,
         listener: events.Listener = events.ignore,
         asynchronous: bool = False,
+        retry_failed: bool = False,
         accept_changed: bool = False,
         **conditions: Unpack[execution.ExecutionOptions],
     ) -> list[Record]:
@@ -290,6 +291,9 @@ class Study(StudyLog):
         conditional on what the others are evaluating, so that none waits, and the candidates depend on who is first.
         accept_changed: go on although the evaluator, or a file that it reads, is another one than before.
         conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
+        retry_failed: first evaluate again what has failed.
+        A BadInput of ``evaluate`` that is not about one design, and many equal failures in a row, end the search; the former
+        is raised, and not recorded. ``evaluate.check()``, where there is one, is called before anything is planned.
         Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
         """
         budget, batch_size = integer("budget", budget), integer("batch_size", batch_size)
@@ -305,8 +309,13 @@ class Study(StudyLog):
         self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         if guidance.shaping is not None:
             self.store.set_meta(ACCURACY_PARAMETERS, sorted(guidance.shaping))
+        check = getattr(evaluate, "check", None)
+        if callable(check):
+            check()
         runner = Runner(self, self._planner, evaluate, budget, guidance, listener=listener)
         try:
+            if retry_failed:
+                runner.retry_failed(self.problem.space, n_jobs, conditions)
             if asynchronous:
                 runner.asynchronously(n_jobs, conditions)
             else:

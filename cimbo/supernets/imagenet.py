@@ -8,6 +8,9 @@ Pillow (``cimbo[imagenet]``); arrays need nothing.
 from __future__ import annotations
 
 import math
+import struct
+import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +22,31 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, printable
 
 SIDE = 256  # every image is brought to this square; 224 of it are then the usual centre crop
 CROP = 0.875  # the share of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
+LONGEST_SHAPE = 20  # times that an image may be longer than wide
+LEFT_OUT: set[str] = set()  # files that could not be decoded, by this process
+# What Pillow raises for a damaged file, by format.
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    OverflowError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
 MEANS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5,) * 3, (0.5,) * 3),
 }
+
+
+class UnreadableImage(BadInput):
+    """A file of images that cannot be decoded; the others can still be used."""
 
 
 class Source(Protocol):
@@ -54,7 +73,7 @@ class Folder:
     def square(self, index: int) -> NDArray[np.uint8]:
         """Raises BadInput when the file is no image, or Pillow is missing."""
         try:
-            from PIL import Image, UnidentifiedImageError
+            from PIL import Image
         except ImportError:
             raise BadInput(
                 "--data",
@@ -63,16 +82,47 @@ class Folder:
             ) from None
         try:
             with Image.open(self.files[index]) as image:
+                _check_shape(self.files[index], image.size)
                 image = image.convert("RGB")
                 scale = SIDE / min(image.size)
                 width, height = (max(SIDE, round(length * scale)) for length in image.size)
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
                 left, top = (width - SIDE) // 2, (height - SIDE) // 2
                 return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise BadInput(
+        except DECODING_ERRORS as error:
+            raise UnreadableImage(
                 self.files[index], f"is not a readable image ({error})", "replace it"
             ) from None
+        except Image.DecompressionBombError as error:
+            raise UnreadableImage(
+                self.files[index], f"is not a readable image ({error})", "replace it"
+            ) from None
+
+
+def _check_shape(file: object, size: Sequence[int]) -> None:
+    """Raises UnreadableImage where the short side, brought to SIDE pixels, would make the long one enormous."""
+    if max(size) > LONGEST_SHAPE * min(size):
+        raise UnreadableImage(
+            file,
+            f"has {size[0]} x {size[1]} pixels, more than {LONGEST_SHAPE} times as long as wide",
+            "crop it",
+        )
+
+
+def readable(images: Source, index: Sequence[int]) -> list[int]:
+    """Those of the images that can be decoded; the others are named on stderr, once a process, and counted."""
+    kept = []
+    for number in index:
+        try:
+            images.square(int(number))
+        except UnreadableImage as error:
+            if str(error.where) not in LEFT_OUT:
+                LEFT_OUT.add(error.where)
+                told = f"{error.where}: {error.what}; left out, {len(LEFT_OUT)} so far"
+                print(printable(told), file=sys.stderr)
+        else:
+            kept.append(int(number))
+    return kept
 
 
 @dataclass(frozen=True)
@@ -86,6 +136,7 @@ class Arrays:
     def square(self, index: int) -> NDArray[np.uint8]:
         """The image itself when it is a square of SIDE; else resized by PyTorch."""
         image = np.array(self.images[index])
+        _check_shape("images.npy", image.shape[:2])
         if image.shape[:2] == (SIDE, SIDE):
             return image
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
@@ -135,7 +186,7 @@ def _arrays(folder: Path, classes: int) -> Arrays:
             np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False)
             for n in ("images", "labels")
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, EOFError, MemoryError, SyntaxError) as error:
         raise BadInput(
             folder,
             f"images.npy and labels.npy cannot be read ({error})",

@@ -2,7 +2,9 @@
 
 import json
 import sys
+import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -179,3 +181,43 @@ def test_zigzag_on_a_layer_of_one_operation():
     """It needs no loop in time, at which ZigZag's own drawing of the mapping stops."""
     chip = PLAIN | {"macros_per_pe": 1, "pes": 1, "cols": 1024, "dac_bits": 2}
     assert ZigZag().simulate(Workload("w", (linear("head", 1, (64, 10)),)), chip)["cycles"] > 0
+
+
+@pytest.mark.parametrize(
+    ("program", "limit", "complaint"),
+    [
+        ("import sys\nwhile True: sys.stdout.write('x' * 10**6)", 30.0, "printed more than"),
+        ("import sys\nwhile True: sys.stderr.write('x' * 10**6)", 30.0, "printed more than"),
+        ("import time; time.sleep(60)", 0.5, "took longer than 0.5 s"),
+        ("print('[' * 10**6)", 30.0, "printed no JSON"),
+    ],
+)
+def test_a_program_has_limits(program, limit, complaint):
+    chosen = simulator("command", command=[sys.executable, "-c", program], timeout_s=limit)
+    begin = time.monotonic()
+    with pytest.raises(RuntimeError, match=complaint):
+        chosen.simulate(WORKLOAD, {})
+    assert time.monotonic() - begin < 20
+
+
+def test_what_a_program_started_ends_with_it(tmp_path):
+    file = tmp_path / "pid"
+    child = "import os, pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
+    program = f"""
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", {child!r}, {str(file)!r}])
+time.sleep(60)
+"""
+    with pytest.raises(RuntimeError, match="took longer"):
+        simulator("command", command=[sys.executable, "-c", program], timeout_s=3.0).simulate(
+            WORKLOAD, BASELINE
+        )
+    stat, deadline = Path(f"/proc/{file.read_text()}/stat"), time.monotonic() + 10
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_program_that_does_not_exist_is_found_out_before_a_search():
+    with pytest.raises(BadInput, match="cannot be started"):
+        simulator("command", command=["/no/such/program"]).check()

@@ -19,7 +19,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation import content
 from cimbo.supernets import array_errors, imagenet
 from cimbo.supernets.elastic import ArrayEffect, set_effect
-from cimbo.supernets.imagenet import Arrays, Folder, prepared
+from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.published_weights import FORMATS, elastic
@@ -88,10 +88,22 @@ class CheckpointAccuracy:
                 self._calibrate(design)
                 ready = True
             chosen = index[start : start + self.batch]
-            right = self._right(design, chosen, f"{part} {start}")
+            try:
+                right = self._right(design, chosen, f"{part} {start}")
+            except UnreadableImage:
+                chosen = np.array(imagenet.readable(self._source, chosen.tolist()), np.int64)
+                right = self._right(design, chosen, f"{part} {start}") if len(chosen) else 0
             tally.add(key, start, right, len(chosen))
             done[start] = (right, len(chosen))
+        if not any(count for _, count in done.values()):
+            raise BadInput(self.data, "holds no image that can be read", "replace the files")
         return 100 * sum(r for r, _ in done.values()) / sum(n for _, n in done.values())
+
+    def check(self) -> None:
+        """Loads weights and the list of images. Raises BadInput when they cannot be used, or not together."""
+        _ = self._module, self.parts
+        imagenet.readable(self._source, self.parts["validation"][:1].tolist())  # needs a decoder
+        _ = self._calibration
 
     def interval(self, accuracy: float, part: str = "validation") -> tuple[float, float]:
         """95 % confidence interval of an accuracy measured on the images of ``part`` (Wilson's score interval)."""
@@ -136,7 +148,8 @@ class CheckpointAccuracy:
         spare = order if train.is_dir() else order[self.images + self.test_images :]
         # Few images: those of the test then set the statistics as well, never those of the search.
         spare = spare if len(spare) >= min(self.calibration, 32) else order[self.images :]
-        return images, spare[: self.calibration]
+        chosen = spare[: self.calibration]
+        return images, np.array(imagenet.readable(images, chosen.tolist()), np.int64)
 
     @torch.inference_mode()
     def _calibrate(self, design: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Any program as a simulator: JSON in, JSON out, a time limit, and never a shell."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.processes import run_program
+from cimbo.processes import OutputTooLarge, run_program
 from cimbo.workloads.layers import Workload
 
 _PLACE = "{input}"
@@ -38,6 +39,11 @@ class Command:
                 'give a list of words, such as ["./simulate", "--json"]',
             )
 
+    def check(self) -> None:
+        """Raises BadInput when there is no such program."""
+        if shutil.which(self.command[0]) is None:
+            raise BadInput(self.command[0], "cannot be started", "give the path of a program")
+
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         """What the program printed."""
         layers = [asdict(layer) for layer in workload.layers]
@@ -56,6 +62,8 @@ class Command:
             done = run_program(words, text=text, timeout_s=self.timeout_s)
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"{words[0]}: took longer than {self.timeout_s:g} s") from None
+        except OutputTooLarge as error:
+            raise RuntimeError(f"{words[0]}: {error}") from None
         except OSError as error:
             raise BadInput(
                 words[0], f"cannot be started ({error.strerror})", "give the path of a program"
@@ -68,7 +76,7 @@ class Command:
     def _parse(self, text: str) -> dict[str, Any]:
         try:
             metrics = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RuntimeError(f"{self.command[0]}: printed no JSON: {text[:80]!r}") from None
         if not isinstance(metrics, dict) or not any(
             isinstance(value, int | float) for value in metrics.values()

@@ -26,6 +26,10 @@ class Table:
     path: str
     name: str = "table"
 
+    def check(self) -> None:
+        """Reads the file. Raises BadInput when that is impossible."""
+        _ = self._content
+
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, float]:
         """Metrics of the row whose network and chip are these."""
         network = {
