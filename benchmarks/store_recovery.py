@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "recovery"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import drills
+import file_drills
 import malformed
 import payloads
 
@@ -168,6 +169,47 @@ def signals(_: int) -> Iterator[Line]:
         )
 
 
+def copies(count: int) -> Iterator[Line]:
+    found = file_drills.copies_drill(max(2, count // 20))
+    good = not (found.short or found.short_after_kill)
+    asked = (
+        "a plain copy of a running or killed study holds what was acknowledged, or says it is torn"
+    )
+    yield Line("copy of a running study", good, asked, asdict(found))
+
+
+def lost_files(_: int) -> Iterator[Line]:
+    found = file_drills.lost_files_drill()
+    good = found.told == found.studies and not found.into_the_void
+    asked = "file or log deleted or replaced in use: one line, exit code 2, nothing acknowledged"
+    yield Line("log deleted", good, asked, asdict(found))
+
+
+def hosts(_: int) -> Iterator[Line]:
+    asked = "no living owner loses its candidate, a dead one's is free"
+    for name, place, jumps in (
+        ("two hosts", "elsewhere", (0.0, 7200.0, -7200.0)),
+        ("clock jump", "here", (7200.0, 3.2e8, -7200.0)),
+    ):
+        found = file_drills.leases_drill(place, jumps)
+        good = not found.stolen and found.freed == found.gone
+        yield Line(name, good, asked, asdict(found))
+
+
+def metadata(_: int) -> Iterator[Line]:
+    kept = file_drills.metadata_drill(4, 20)
+    yield Line("metadata of 4 processes", kept == 80, "80 of 80 changes are kept", {"kept": kept})
+
+
+def threads(_: int) -> Iterator[Line]:
+    asked = "the same designs in the same order"
+    found = file_drills.threads_drill()
+    if found is None:
+        yield Line("1 and 2 BLAS threads", None, asked, {"skipped": "there is no test of it"})
+        return
+    yield Line("1 and 2 BLAS threads", found[0] == found[1], asked, {"designs": len(found[0])})
+
+
 DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
     "kills": kills,
     "search": search,
@@ -179,6 +221,11 @@ DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
     "payloads": hostile,
     "disk": disk,
     "signals": signals,
+    "copies": copies,
+    "lost files": lost_files,
+    "hosts": hosts,
+    "metadata": metadata,
+    "threads": threads,
 }
 
 

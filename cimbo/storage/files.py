@@ -4,12 +4,20 @@ import os
 import sqlite3
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: SQLite folds the log in by itself then, when the study is closed
+    fcntl = None  # type: ignore[assignment]
 
 from cimbo.errors import BadInput
 from cimbo.storage import schema
 
+LOCKS_FILES = fcntl is not None
 FOLD_PATIENCE_S = (
     0.25  # for another process that is folding the log in, or still reads an old state
 )
@@ -58,6 +66,61 @@ class StudyFiles:
         except OSError as error:
             raise BadInput(path, *schema.SQLITE_ERRORS["SQLITE_CANTOPEN"]) from error
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While the block lasts nobody folds the log in. Any number of processes may write at a time, as SQLite lets them.
+
+        Releases of SQLite up to 3.51.2 lose a transaction when one process folds the log in while another starts it anew at
+        the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). It is rare where folding is; here it follows
+        every evaluation, so the two exclude each other.
+        """
+        if fcntl is not None:
+            self._wait_for_folding()
+        try:
+            yield
+        finally:
+            if fcntl is not None:
+                fcntl.flock(self._log, fcntl.LOCK_UN)
+
+    def _wait_for_folding(self) -> None:
+        """Shares the log with other writers. Raises BadInput when somebody folds it in for longer than SQLite would wait."""
+        end = time.monotonic() + schema.BUSY_LIMIT_S
+        while True:
+            try:
+                fcntl.flock(self._log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise BadInput(self._path, *schema.SQLITE_ERRORS["SQLITE_BUSY"]) from None
+                time.sleep(0.001)
+
+    def fold(self, connection: sqlite3.Connection) -> bool:
+        """Copies the log's contents into the study file, so that a plain copy of that file holds them.
+
+        Returns whether everything is in it. Otherwise somebody writes without a pause or reads an older state; then the log
+        still holds the rest, and the next evaluation takes it along.
+        """
+        end = time.monotonic() + FOLD_PATIENCE_S
+        while not self._fold_once(connection):
+            if fcntl is None or time.monotonic() > end:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def _fold_once(self, connection: sqlite3.Connection) -> bool:
+        if fcntl is None:
+            return False
+        try:
+            fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        try:
+            row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            fcntl.flock(self._log, fcntl.LOCK_UN)
+        busy, in_log, folded = row
+        return not busy and folded == in_log
+
     def sync(self) -> None:
         """Waits until the log is on the disk. Raises BadInput when the disk fails."""
         try:
@@ -81,19 +144,3 @@ class StudyFiles:
     def close(self) -> None:
         """Closes what was opened here. SQLite keeps no lock on the log itself, so none is lost by that."""
         os.close(self._log)
-
-
-def fold_log(connection: sqlite3.Connection) -> bool:
-    """Copies the log's contents into the study file, so that a plain copy of that file holds them.
-
-    Returns whether everything is in it. Otherwise somebody reads an older state or is folding at the same time; then
-    the log still holds the rest, and the next evaluation takes it along.
-    """
-    end = time.monotonic() + FOLD_PATIENCE_S
-    while True:
-        busy, in_log, folded = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if not busy and folded == in_log:
-            return True
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.002)

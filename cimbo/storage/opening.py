@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.storage import location, schema
-from cimbo.storage.files import OPEN_HERE, FileIdentity
+from cimbo.storage.files import LOCKS_FILES, OPEN_HERE, FileIdentity, StudyFiles
 from cimbo.storage.values import first_difference, to_json
 
 COMPARED_PARTS = ("space", "objectives", "constraints")  # what makes two definitions the same study
@@ -51,12 +52,36 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
             ):  # where it may, SQLite opens the file as a writer does, to tidy up behind itself
                 connection.execute("PRAGMA query_only = ON")
             else:
+                # The log is folded in by `StudyFiles.fold` alone, which keeps writers out meanwhile.
+                connection.execute(f"PRAGMA wal_autocheckpoint = {0 if LOCKS_FILES else 1000:d}")
                 schema.migrate(connection)
             schema.check_whole(connection, file)
+            if readonly and schema.has_log(file):
+                _fold_what_was_left(file)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _fold_what_was_left(file: Path) -> None:
+    """Copies into a study what a killed process left in the log beside it, so that whoever looks at it may copy it then.
+
+    Only after it was found whole, and only where it may be written; elsewhere the log goes on holding it.
+    """
+    if not (os.access(file, os.W_OK) and _is_shareable(file)):
+        return
+    with closing(schema.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+        files = StudyFiles.of(str(file))
+        try:
+            files.fold(connection)
+        finally:
+            files.close()
+
+
+def _is_shareable(file: Path) -> bool:
+    """Whether SQLite may put its shared memory beside the file."""
+    return os.access(file.parent, os.W_OK) and location.not_local(file) is None
 
 
 def _check_header(file: Path) -> None:
@@ -74,8 +99,7 @@ def _address(file: Path, *, readonly: bool) -> str:
         mode = "ro"
     # Without a log there is nothing to share with a writer, so the file can be read even from where SQLite may not
     # put its shared memory: a read-only folder, a network.
-    shared = os.access(file.parent, os.W_OK) and location.not_local(file) is None
-    if readonly and not shared:
+    if readonly and not _is_shareable(file):
         mode = "ro" if schema.has_log(file) else "ro&immutable=1"
     return f"{file.as_uri()}?mode={mode}"
 

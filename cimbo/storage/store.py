@@ -7,13 +7,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.storage import leases, location, schema
-from cimbo.storage.files import OPEN_HERE, FileIdentity, StudyFiles, fold_log
+from cimbo.storage.files import OPEN_HERE, FileIdentity, StudyFiles
 from cimbo.storage.opening import check_place, connect, create, same_study
 from cimbo.storage.values import (
     Record,
@@ -327,18 +327,20 @@ class Store:
                 raise BadInput(
                     self.path, "was opened read-only", "open it without readonly to write"
                 )
+            files = self._files
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-            if durable and self._files is not None:
-                self._files.sync()
-                fold_log(self._connection)
-                self._files.check()
+            with nullcontext() if files is None else files.writing():
+                try:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                finally:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+            if durable and files is not None:
+                files.sync()
+                files.fold(self._connection)
+                files.check()
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, schema.one_line_errors(self.path):

@@ -3,6 +3,7 @@
 import signal
 
 import drills
+import file_drills
 import malformed
 import payloads
 import pytest
@@ -85,3 +86,20 @@ def test_payloads_do_nothing():
     found = payloads.payload_drill(every=5)
     assert found.inputs > 50
     assert (found.executed, found.outside, found.escaped, found.markup) == ([], [], [], [])
+
+
+def test_a_copy_of_a_study_in_use_holds_what_was_acknowledged():
+    found = file_drills.copies_drill(1)
+    assert found.copies == 20
+    assert (found.short, found.short_after_kill) == (0, 0)
+
+
+def test_nothing_is_acknowledged_into_a_file_that_is_gone():
+    found = file_drills.lost_files_drill()
+    assert (found.studies, found.told, found.into_the_void) == (4, 4, 0)
+
+
+@pytest.mark.parametrize(("place", "jump_s"), [("elsewhere", 7200.0), ("here", 7200.0)])
+def test_nobody_takes_a_candidate_from_a_living_process(place: str, jump_s: float):
+    found = file_drills.leases_drill(place, (jump_s,), attempts=8)
+    assert (found.stolen, found.gone, found.freed) == (0, 1, 1)

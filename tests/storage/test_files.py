@@ -51,6 +51,29 @@ def test_so_does_a_copy_of_one_whose_process_was_killed(path: Path):
         assert copy.count() == 1
 
 
+LEFT_IN_THE_LOG = """
+import os, signal, sys
+from cimbo.storage import Store
+store = Store.open(sys.argv[1])
+store.claim([("k", {})], owner="me")
+store._connection.execute("INSERT INTO meta VALUES ('unacknowledged', '1')")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_looking_at_a_study_folds_in_what_a_killed_process_left_in_its_log(path: Path):
+    Store.open(path, DEFINITION).close()
+    command = [sys.executable, "-c", LEFT_IN_THE_LOG, str(path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    copy = path.with_name("copy.db")
+    for expected in (None, 1):
+        shutil.copy(path, copy)
+        with Store.open(copy, readonly=True) as found:
+            assert found.meta("unacknowledged") == expected
+        with Store.open(path, readonly=True) as found:
+            assert found.meta("unacknowledged") == 1
+
+
 @pytest.mark.parametrize("ending", ["", "-wal"])
 @pytest.mark.parametrize("replaced", [False, True])
 def test_nothing_is_acknowledged_into_a_file_that_is_gone(path: Path, ending: str, replaced: bool):
