@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cimbo.optimizer.surrogates import AnalyticFunction, View, checked_kind
+from cimbo.errors import BadInput
+from cimbo.optimizer.surrogates import AnalyticFunction, View, checked_kind, targets
+from cimbo.problem.objectives import Problem
 
 if TYPE_CHECKING:
     from predictors import SurrogateKind
 
 N_INITIAL_WITH_PRIORS = 8  # Sobol designs that suffice where older predictors know every metric
-COSTLY = (
-    "accuracy"  # the metric whose measurement serves every design with the same genes of its view
-)
+USUAL_EXPENSIVE_METRIC = "accuracy"  # where a study has a metric of this name and names no other
 
 
 @dataclass(frozen=True, init=False)
@@ -28,8 +28,12 @@ class OptimizerOptions:
             one of an installed package; or a kind that ``predictors.botorch`` or ``predictors.plugin`` made.
         priors: Older predictors by metric, used as mean functions.
         initial: Sobol designs before the first surrogate.
-        accuracies: How many networks may have their accuracy measured in all. When they have, the search goes on
-            with new chips for them, which cost a simulation each, for as long as those add to the hypervolume.
+        expensive: The metric whose measurement is expensive and serves every design with the same genes of its view.
+            None: "accuracy" where the study has such a metric; else the first objective that is not analytic and whose
+            view names its genes; else the first objective that is not analytic.
+        expensive_budget: How many measurements of it there may be in all. When they are spent, the search goes on with
+            new chips for the networks that were measured, which cost a simulation each, for as long as those add to the
+            hypervolume. Also taken as ``accuracies=``.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
     """
 
@@ -38,7 +42,8 @@ class OptimizerOptions:
     kind: str | SurrogateKind = "auto"
     priors: Mapping[str, Any] = field(default_factory=dict)
     initial: int = 10
-    accuracies: int | None = None
+    expensive: str | None = None
+    expensive_budget: int | None = None
     converged: float | None = None
 
     def __init__(
@@ -49,8 +54,10 @@ class OptimizerOptions:
         priors: Mapping[str, Any] | None = None,
         *,
         initial: int = 10,
-        accuracies: int | None = None,
+        expensive: str | None = None,
+        expensive_budget: int | None = None,
         converged: float | None = None,
+        accuracies: int | None = None,
         cheap: Mapping[str, AnalyticFunction] | None = None,
     ) -> None:
         given = {
@@ -62,13 +69,20 @@ class OptimizerOptions:
             object.__setattr__(self, name, {} if value is None else value)
         object.__setattr__(self, "kind", checked_kind(kind))
         object.__setattr__(self, "initial", initial)
-        object.__setattr__(self, "accuracies", accuracies)
+        object.__setattr__(self, "expensive", expensive)
+        budget = expensive_budget if accuracies is None else accuracies
+        object.__setattr__(self, "expensive_budget", budget)
         object.__setattr__(self, "converged", converged)
 
     @property
     def cheap(self) -> Mapping[str, AnalyticFunction]:
         """The old word for ``analytic``."""
         return self.analytic
+
+    @property
+    def accuracies(self) -> int | None:
+        """The old word for ``expensive_budget``."""
+        return self.expensive_budget
 
     def start(self, metrics: Iterable[str]) -> int:
         """Sobol designs before the first surrogate: few where priors know every one of ``metrics`` that is modelled."""
@@ -77,10 +91,39 @@ class OptimizerOptions:
             return min(self.initial, N_INITIAL_WITH_PRIORS)
         return self.initial
 
-    @property
-    def shaping(self) -> frozenset[str] | None:
-        """The genes that the accuracy depends on; None for all of them."""
-        return self.views[COSTLY].genes if COSTLY in self.views else None
+    def expensive_metric(self, problem: Problem) -> str | None:
+        """Resolve the expensive metric of a study.
+
+        Args:
+            problem: What the study measures.
+
+        Returns:
+            Its name; None where every objective is analytic.
+
+        Raises:
+            BadInput: The metric that ``expensive`` names is no objective and has no constraint.
+        """
+        known = targets(problem)
+        if self.expensive is not None:
+            if self.expensive not in known:
+                raise BadInput(
+                    f"expensive metric {self.expensive}",
+                    "is not measured by this study",
+                    f"name one of {', '.join(known)}",
+                )
+            return self.expensive
+        if USUAL_EXPENSIVE_METRIC in known:
+            return USUAL_EXPENSIVE_METRIC
+        modelled = [o.name for o in problem.objectives if o.name not in self.analytic]
+        with_genes = [m for m in modelled if m in self.views and self.views[m].genes is not None]
+        return next(iter([*with_genes, *modelled]), None)
+
+    def expensive_parameters(self, problem: Problem) -> frozenset[str] | None:
+        """The genes that the expensive metric depends on; None for all of them."""
+        metric = self.expensive_metric(problem)
+        if metric is None or metric not in self.views:
+            return None
+        return self.views[metric].genes
 
 
 Guidance = OptimizerOptions  # its name until version 0.2

@@ -1,45 +1,44 @@
-"""One accuracy, any number of chips: what is measured already, and the search kept to it.
+"""One measurement of the expensive metric, any number of chips: what is measured already, and the search kept to it.
 
-An accuracy depends on some genes only (the architecture, and the few genes of a chip that disturb it). Designs that agree
-in those are one *network*; its accuracy is measured once, and every further chip for it costs a simulation and nothing else.
+The expensive metric, most often an accuracy, depends on some genes only (the architecture, and the few genes of a chip that
+disturb it). Designs that agree in those are one *network*; it is measured once, and every further chip for it costs a
+simulation and nothing else. Which metric that is, the study says: `cimbo.optimizer.options.OptimizerOptions.expensive`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.optimizer.options import COSTLY
 from cimbo.problem.objectives import Candidate, Problem
 from cimbo.problem.pareto import hypervolume
 from cimbo.problem.space import Params, Rows, SearchSpace
 from cimbo.storage import Record
 
+Array = NDArray[np.float64]
 Network = tuple[tuple[str, object], ...]
 
 
-def network(design: Params, accuracy_parameters: Iterable[str] | None) -> Network:
-    """The genes of a design that shape its accuracy; all of them for None."""
-    kept = (
-        design
-        if accuracy_parameters is None
-        else {k: design[k] for k in accuracy_parameters if k in design}
-    )
-    return tuple(sorted(kept.items()))
+def network(design: Params, parameters: Iterable[str] | None) -> Network:
+    """The genes of a design that the expensive metric depends on; all of them for None."""
+    if parameters is None:
+        return tuple(sorted(design.items()))
+    return tuple(sorted((name, design[name]) for name in parameters if name in design))
 
 
 def measured(
-    records: Iterable[Record], accuracy_parameters: Iterable[str] | None
+    records: Iterable[Record], parameters: Iterable[str] | None, metric: str
 ) -> dict[Network, Record]:
-    """The first record of every network whose accuracy was measured."""
-    accuracy_parameters = None if accuracy_parameters is None else frozenset(accuracy_parameters)
+    """The first record of every network whose ``metric`` was measured."""
+    kept = None if parameters is None else frozenset(parameters)
     found: dict[Network, Record] = {}
     for r in records:
-        if COSTLY in r.metrics:
-            found.setdefault(network(r.params, accuracy_parameters), r)
+        if metric in r.metrics:
+            found.setdefault(network(r.params, kept), r)
     return found
 
 
@@ -57,28 +56,37 @@ def adds(problem: Problem, front: Sequence[Mapping[str, float]], c: Candidate) -
 
 @dataclass(frozen=True)
 class Known:
-    """Networks whose accuracy is known: ``rows`` (k, d) of one design of each, and their accuracies."""
+    """Networks whose expensive metric is known; called as an analytic function, it gives the metric of their designs.
+
+    Attributes:
+        space: The space.
+        parameters: The genes that the metric depends on; None for all of them.
+        values: The metric of each network, as it was measured.
+        rows: (k, d) one design of each network, in the same order.
+    """
 
     space: SearchSpace
-    accuracy_parameters: frozenset[str] | None
-    accuracies: Mapping[Network, float]
+    parameters: frozenset[str] | None
+    values: Mapping[Network, float]
     rows: Rows
 
     @staticmethod
     def of(
-        space: SearchSpace, accuracy_parameters: frozenset[str] | None, records: Sequence[Record]
+        space: SearchSpace,
+        parameters: frozenset[str] | None,
+        records: Sequence[Record],
+        metric: str,
     ) -> Known:
-        found = measured(records, accuracy_parameters)
-        accuracies = {key: r.metrics[COSTLY] for key, r in found.items()}
-        return Known(
-            space, accuracy_parameters, accuracies, space.rows([r.params for r in found.values()])
-        )
+        """Collect what ``records`` measured of ``metric``."""
+        found = measured(records, parameters, metric)
+        values = {key: r.metrics[metric] for key, r in found.items()}
+        return Known(space, parameters, values, space.rows([r.params for r in found.values()]))
 
     def first(self, candidates: Sequence[Candidate], n: int) -> list[Candidate]:
         """The candidates up to the one that would be the ``n + 1``-th network to measure."""
         kept, fresh = [], set[Network]()
         for c in candidates:
-            fresh |= {network(c.params, self.accuracy_parameters)} - self.accuracies.keys()
+            fresh |= {network(c.params, self.parameters)} - self.values.keys()
             if len(fresh) > n:
                 break
             kept.append(c)
@@ -86,15 +94,30 @@ class Known:
 
     def project_to_known(self, rows: Rows) -> Rows:
         """Rows (n, d) with the genes of a network set to those of the known one that differs in the fewest."""
-        columns = [self.space.column[name] for name in self.accuracy_parameters or self.space.names]
+        columns = self._columns
         different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
         projected = np.array(rows, self.space.row_type)
         projected[:, columns] = self.rows[different.argmin(1)][:, columns]
         return self.space.canonical_rows(projected)
 
-    def accuracy(self, designs: list[Params]) -> NDArray[np.float64]:
-        """(n,) accuracies as measured; of a network that is still being measured, the median of the others."""
-        middle = float(np.median(list(self.accuracies.values())))
-        return np.array(
-            [self.accuracies.get(network(d, self.accuracy_parameters), middle) for d in designs]
-        )
+    def __call__(self, designs: list[Params]) -> Array:
+        """(n,) values as measured; of a network that is still being measured, the median of the others."""
+        return self.of_rows(self.space, self.space.rows(designs))
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
+        """The same of canonical rows (n, d)."""
+        keys = [row.tobytes() for row in np.ascontiguousarray(rows[:, self._columns])]
+        return np.array([self._by_row.get(key, self._median) for key in keys])
+
+    @cached_property
+    def _columns(self) -> list[int]:
+        return [self.space.column[name] for name in self.parameters or self.space.names]
+
+    @cached_property
+    def _by_row(self) -> dict[bytes, float]:
+        keys = [row.tobytes() for row in np.ascontiguousarray(self.rows[:, self._columns])]
+        return dict(zip(keys, self.values.values(), strict=True))
+
+    @cached_property
+    def _median(self) -> float:
+        return float(np.median(list(self.values.values())))

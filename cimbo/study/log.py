@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cimbo.optimizer.convergence import Forecast, ahead
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Constraint, Metrics, Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
@@ -18,6 +19,7 @@ from cimbo.study import accuracy_cache, replicates
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
 BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
 ACCURACY_PARAMETERS = "shaping"
+EXPENSIVE_METRIC = "expensive"
 
 
 class StudyLog:
@@ -144,9 +146,23 @@ class StudyLog:
         self.store.update_meta(BIT_ACCURATE_DIFFERENCES, lambda known: {**(known or {}), **change})
 
     def accuracies_measured(self) -> int:
-        """Return how many networks had their accuracy measured: one measurement serves every chip."""
+        """Return how many networks had the expensive metric measured: one measurement serves every chip."""
+        metric = self.store.meta(EXPENSIVE_METRIC) or OptimizerOptions().expensive_metric(
+            self.problem
+        )
+        if metric is None:
+            return 0
         parameters = self.store.meta(ACCURACY_PARAMETERS)
-        return len(accuracy_cache.measured(self.evaluations(), parameters))
+        return len(accuracy_cache.measured(self.evaluations(), parameters, metric))
+
+    def record_expensive(self, options: OptimizerOptions) -> None:
+        """Keep which metric is expensive and what it depends on, so that its measurements can be counted later."""
+        metric = options.expensive_metric(self.problem)
+        if metric != OptimizerOptions().expensive_metric(self.problem):
+            self.store.set_meta(EXPENSIVE_METRIC, metric)
+        parameters = options.expensive_parameters(self.problem)
+        if parameters is not None:
+            self.store.set_meta(ACCURACY_PARAMETERS, sorted(parameters))
 
     def measurement_noise(self) -> dict[str, float]:
         """Return the standard deviation of one measurement by metric, from designs that were told several times."""

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.recommend import Search, State, recommend
 from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import SurrogateFactory, targets
-from cimbo.problem.objectives import Candidate, candidate
+from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.study import accuracy_cache
 from cimbo.study.events import Proposed
 from cimbo.study.log import StudyLog
@@ -113,18 +114,19 @@ class Planner:
 
     def _affordable(self, n: int, options: OptimizerOptions) -> tuple[list[Candidate], list[str]]:
         """Candidates within the budget of accuracies; when it is spent, new chips that add to the hypervolume."""
-        if options.accuracies is None:
+        if options.expensive_budget is None:
             return self.propose(n, options)
-        log, parameters = self._log, options.shaping
-        known = accuracy_cache.Known.of(log.problem.space, parameters, log.matching_fixed())
+        log = self._log
+        metric, parameters = _counted(log.problem, options)
+        known = accuracy_cache.Known.of(log.problem.space, parameters, log.matching_fixed(), metric)
         running = {accuracy_cache.network(r.params, parameters) for r in log.running()}
-        started = running - known.accuracies.keys()
-        left = options.accuracies - log.accuracies_measured() - len(started)
+        started = running - known.values.keys()
+        left = options.expensive_budget - log.accuracies_measured() - len(started)
         if left > 0:
             candidates, notes = self.propose(n, options)
             return known.first(candidates, left), notes
-        if parameters is None or not known.accuracies:
-            return [], ["as many accuracies are measured as may be"]
+        if parameters is None or not known.values:
+            return [], [f"{metric} is measured as often as may be"]
         candidates, notes = self.propose(n, options, known)
         front = [r.metrics for r in log.pareto()]
         return [c for c in candidates if accuracy_cache.adds(log.problem, front, c)], notes
@@ -133,7 +135,7 @@ class Planner:
         problem = self._log.problem
         analytic = options.analytic
         if known is not None:
-            analytic = {**analytic, accuracy_cache.COSTLY: known.accuracy}
+            analytic = {**analytic, _counted(problem, options)[0]: known}
         factory = SurrogateFactory(
             problem.space, options.kind, options.views, analytic, options.priors, self._fits
         )
@@ -152,3 +154,13 @@ class Planner:
             [r.metrics if r.status == "done" else None for r in records],
             self._encoded.rows(pending.items()),
         )
+
+
+def _counted(problem: Problem, options: OptimizerOptions) -> tuple[str, frozenset[str] | None]:
+    """The expensive metric whose measurements are counted, and the genes it depends on."""
+    metric = options.expensive_metric(problem)
+    if metric is None:
+        raise BadInput(
+            "expensive_budget", "has nothing to count: every objective is analytic", "leave it out"
+        )
+    return metric, options.expensive_parameters(problem)

@@ -19,7 +19,7 @@ from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record, Store
 from cimbo.storage.values import finite_metrics
 from cimbo.study import events, records_table, replicates
-from cimbo.study.log import ACCURACY_PARAMETERS, StudyLog
+from cimbo.study.log import StudyLog
 from cimbo.study.planner import Planner
 from cimbo.study.provenance import (
     REFERENCE,
@@ -307,8 +307,7 @@ class Study(StudyLog):
         guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
         execution.check(n_jobs, **conditions)
         self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
-        if guidance.shaping is not None:
-            self.store.set_meta(ACCURACY_PARAMETERS, sorted(guidance.shaping))
+        self.record_expensive(guidance)
         check = getattr(evaluate, "check", None)
         if callable(check):
             check()
