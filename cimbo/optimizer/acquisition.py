@@ -76,7 +76,7 @@ def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
     return [int(i) - table.baseline for i in best.flatten()]
 
 
-class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):
+class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
     """For three objectives: all samples' boxes at once, where BoTorch takes them one after another, for every point anew."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
@@ -87,7 +87,7 @@ class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):
         self.cell_lower_bounds, self.cell_upper_bounds = map(torch.from_numpy, corners)
 
 
-class IncrementalPartitioning(logei.qLogNoisyExpectedHypervolumeImprovement):
+class IncrementalPartitioning(logei.qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
     """For more: BoTorch's decompositions, told of a point that was chosen instead of begun anew."""
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
@@ -102,7 +102,7 @@ class IncrementalPartitioning(logei.qLogNoisyExpectedHypervolumeImprovement):
         self.cell_lower_bounds, self.cell_upper_bounds = self.partitioning.get_hypercell_bounds()
 
 
-class FixedSamplePosterior(Posterior):
+class FixedSamplePosterior(Posterior):  # type: ignore[misc]
     """The samples (s, ..., q, m) of the asked points."""
 
     def __init__(self, values: Tensor) -> None:
@@ -123,17 +123,18 @@ class FixedSamplePosterior(Posterior):
         return self.values
 
 
-class FixedSampler(MCSampler):
+class FixedSampler(MCSampler):  # type: ignore[misc]
     """Hands out the drawn samples: the same for every call, as common random numbers are."""
 
     def forward(self, posterior: Posterior) -> Tensor:
-        return posterior.rsample()
+        samples: Tensor = posterior.rsample()
+        return samples
 
     def _update_base_samples(self, posterior: Posterior, base_sampler: MCSampler) -> None:
         """Nothing to update: the samples are the table's."""
 
 
-class FixedSampleModel(Model):
+class FixedSampleModel(Model):  # type: ignore[misc]
     """A model over indices (..., q, 1) into a table of samples (s, n, m)."""
 
     def __init__(self, values: Tensor) -> None:
