@@ -42,7 +42,7 @@ def replay(
 
     def measure(designs: list[Params]) -> list[Mapping[str, float]]:
         inputs = Inputs(problem.space, problem.space.rows(designs))
-        values = {m: s.moments(inputs)[0] for m, s in fitted.items()}
+        values = {m: s.mean_and_std(inputs)[0] for m, s in fitted.items()}
         natural = {m: np.exp(v) if fitted[m].log else v for m, v in values.items()}
         return [{m: float(v[i]) for m, v in natural.items()} for i in range(len(designs))]
 

@@ -87,7 +87,7 @@ class ScoreModel:
         for o in self.problem.objectives:
             s = self.fitted[o.name]
             mean, deviation = (
-                s.moments(inputs) if beta else (s.mean(inputs), np.zeros(len(inputs.rows)))
+                s.mean_and_std(inputs) if beta else (s.mean(inputs), np.zeros(len(inputs.rows)))
             )
             columns.append(o.sign * mean + beta * deviation)
         return np.stack(columns, 1)
@@ -148,7 +148,7 @@ class ScoreModel:
         inputs = Inputs(self.problem.space, row[None])
         predicted = {}
         for name, s in self.fitted.items():
-            mean, std = (float(v[0]) for v in s.moments(inputs))
+            mean, std = (float(v[0]) for v in s.mean_and_std(inputs))
             std = math.hypot(std, s.noise)  # of a measurement, as it will be compared with one
             # Natural units; of a log-normal the median and the standard deviation to first order.
             predicted[name] = (math.exp(mean), math.exp(mean) * std) if s.log else (mean, std)

@@ -96,7 +96,7 @@ class Search:
     """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value.
 
     ``effort``: of the search for candidates; by the number of objectives when None.
-    ``snap`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already.
+    ``project`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already.
     """
 
     problem: Problem
@@ -104,11 +104,11 @@ class Search:
     initial: int = 10
     fixed: Mapping[str, Any] = field(default_factory=dict)
     effort: evolution.Effort | None = None
-    snap: Callable[[Rows], Rows] = np.asarray
+    project: Callable[[Rows], Rows] = np.asarray
 
     def pin(self, rows: Rows) -> Rows:
         """Rows that may be proposed: with the fixed genes at their value, canonical."""
-        rows = np.array(self.snap(rows), self.problem.space.row_type)
+        rows = np.array(self.project(rows), self.problem.space.row_type)
         for name, value in self.fixed.items():
             column = self.problem.space.column[name]
             rows[:, column] = self.problem.space.choices[column].index(value)

@@ -81,7 +81,7 @@ class Surrogate(Protocol):
         """(n,) mean alone, which costs less."""
         ...
 
-    def moments(self, inputs: Inputs) -> tuple[Array, Array]:
+    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
         """Mean and standard deviation, each (n,)."""
         ...
 
@@ -204,7 +204,7 @@ class FittedSurrogate:
     def mean(self, inputs: Inputs) -> Array:
         return self.model.mean(inputs.encoded(self.view))
 
-    def moments(self, inputs: Inputs) -> tuple[Array, Array]:
+    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
         mean, variance = self.model.latent_posterior(inputs.encoded(self.view))
         return mean, np.sqrt(variance)
 
@@ -235,7 +235,7 @@ class AnalyticMetric:
             self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
         return np.array([self._kept[key] for key in keys])
 
-    def moments(self, inputs: Inputs) -> tuple[Array, Array]:
+    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
         return self.mean(inputs), np.zeros(len(inputs.rows))
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
