@@ -9,14 +9,18 @@ proposal.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cimbo._version import __version__
+
 if TYPE_CHECKING:
     from cimbo.errors import BadInput
     from cimbo.optimizer.options import Guidance, OptimizerOptions
     from cimbo.problem.objectives import Candidate, Constraint, Objective
     from cimbo.problem.space import Choice, SearchSpace
+    from cimbo.session.opening import open_session
+    from cimbo.session.session import Session
+    from cimbo.session.workers import Workers
     from cimbo.study.study import Study
 
-__version__ = "0.1.0"
 __all__ = [
     "BadInput",
     "Candidate",
@@ -26,7 +30,11 @@ __all__ = [
     "Objective",
     "OptimizerOptions",
     "SearchSpace",
+    "Session",
     "Study",
+    "Workers",
+    "__version__",
+    "open_session",
 ]
 _HOMES = {
     "BadInput": "errors",
@@ -37,7 +45,10 @@ _HOMES = {
     "Objective": "problem.objectives",
     "OptimizerOptions": "optimizer.options",
     "SearchSpace": "problem.space",
+    "Session": "session.session",
     "Study": "study.study",
+    "Workers": "session.workers",
+    "open_session": "session.opening",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -29,6 +29,25 @@ class BadInput(ValueError):
 def printable(text: str) -> str:
     """``text`` as one line without a character that a terminal would obey; those are written out (``\\x1b``)."""
     return "".join(c if c.isprintable() else " " if c in "\r\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def choose_from(name: object, known: Iterable[object], phrase: str = "use one of") -> str:
+    """What to do about a name that is unknown: the nearest known ones, if any is near, then all of them.
+
+    Args:
+        name: What was typed.
+        known: The names that would have been right.
+        phrase: What stands before the list of all.
+
+    Returns:
+        A text for ``BadInput.todo``, such as ``did you mean fmnist-vit? use one of bert-base, fmnist-vit``.
+    """
+    from difflib import get_close_matches
+
+    names = [str(each) for each in known]
+    nearest = get_close_matches(str(name), names, 2)
+    question = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    return f"{question}{phrase} {', '.join(names)}"
 
 
 @contextmanager

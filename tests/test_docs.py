@@ -116,7 +116,7 @@ def test_the_citation_names_this_version():
 
 def test_every_extra_is_one_that_doctor_knows():
 
-    from cimbo.cli.doctor import EXTRAS
+    from cimbo.session.health import EXTRAS
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"

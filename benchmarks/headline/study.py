@@ -30,10 +30,11 @@ import numpy as np
 from cimbo import Study
 from cimbo.analysis import attribution
 from cimbo.analysis.attribution import SIDES, Gain, Point, Pool, Rules
-from cimbo.cli.search import plain_guidance
 from cimbo.config.study_config import Config, preset
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.session.context import StudyContext
+from cimbo.session.optimize import optimizer_options
 from cimbo.storage import Record
 from cimbo.workloads import network
 
@@ -133,7 +134,9 @@ def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
     """Bring one search to ``budget`` evaluations; False when the time is up before."""
     with case.study(seed, side) as whole:
         study = whole.with_constraints(fixed=case.fixed(side))
-        guidance = plain_guidance(study, case.config, case.evaluator)
+        guidance = optimizer_options(
+            StudyContext(study, case.config, shared_evaluator=case.evaluator)
+        )
         guidance = replace(guidance, initial=min(guidance.initial, INITIAL))
         if not study.evaluations():
             study.tell(

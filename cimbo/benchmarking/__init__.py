@@ -8,21 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 
 from cimbo.benchmarking.method import Peer, Task
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 
 #: name -> (module, class, what the table says of it)
 ONES = {
-    "random": ("chance", "Random", "uniformly random designs"),
+    "random": ("random_search", "Random", "uniformly random designs"),
     "nsga2": ("nsga2", "Nsga2", "pymoo's NSGA-II, population 20"),
-    "tpe": ("with_optuna", "Tpe", "Optuna's multi-objective TPE"),
-    "gp-sampler": ("with_optuna", "GpSampler", "Optuna's GPSampler"),
+    "tpe": ("optuna_methods", "Tpe", "Optuna's multi-objective TPE"),
+    "gp-sampler": ("optuna_methods", "GpSampler", "Optuna's GPSampler"),
     "linas": ("linas", "Linas", "NSGA-II on XGBoost predictors with verification"),
     "botorch": (
-        "with_botorch",
+        "botorch_method",
         "MixedAlternating",
         "SingleTaskGP, qLogNEHVI, optimize_acqf_mixed_alternating",
     ),
-    "cimbo": ("own", "Cimbo", "this package"),
+    "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
 QUICK = (
     "random",
@@ -36,7 +36,7 @@ QUICK = (
 def start(name: str, task: Task) -> Peer:
     """The method ``name``, ready to be asked. Raises BadInput when it is unknown or what it needs is not installed."""
     if name not in ONES:
-        raise BadInput(f"method {name!r}", "is unknown", f"use one of {', '.join(ONES)}")
+        raise BadInput(f"method {name!r}", "is unknown", choose_from(name, ONES))
     module, kind, _ = ONES[name]
     try:
         peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)

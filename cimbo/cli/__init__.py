@@ -15,8 +15,9 @@ from keyword import iskeyword
 
 import click
 
-from cimbo import __version__
-from cimbo.errors import BadInput, printable
+from cimbo._version import __version__
+from cimbo.cli.messages import messages_on_stderr
+from cimbo.errors import BadInput
 
 _COMMANDS = {
     "demo": "demo",
@@ -60,7 +61,11 @@ class _Lazy(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        if args and args[0] in _COMMANDS:
+            from cimbo.cli.renamed import in_todays_words
+
+            args = [args[0], *in_todays_words(args[0], args[1:])]
+        elif args and not args[0].startswith("-"):
             near = get_close_matches(args[0], _COMMANDS, 2)
             ctx.fail(
                 f"No such command '{args[0]}'" + (f", perhaps {' or '.join(near)}" if near else "")
@@ -109,12 +114,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Bad input is one line on stderr."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = cimbo.main(
-            args=words, prog_name="cimbo", standalone_mode=False, obj=shlex.join(["cimbo", *words])
-        )
+        with messages_on_stderr():
+            result = cimbo.main(
+                args=words,
+                prog_name="cimbo",
+                standalone_mode=False,
+                obj=shlex.join(["cimbo", *words]),
+            )
         return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as error:
+        click.echo(str(error) or "interrupted", err=True)
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)  # help: ours

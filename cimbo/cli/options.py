@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from cimbo import execution
-from cimbo.config.study_config import DEFAULT_PRESET, Config, from_definition, load, preset
-from cimbo.errors import BadInput, naming
-from cimbo.problem.objectives import Problem
-from cimbo.storage import check_place
-from cimbo.study.study import Study
+from cimbo.config.study_config import DEFAULT_PRESET, Config
+from cimbo.errors import BadInput
+from cimbo.session.opening import described_by, open_existing, open_session, with_checkpoint
+from cimbo.session.session import Session
+from cimbo.session.workers import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +38,14 @@ simulator_options_option = click.option(
 
 
 def new_study_options(command: F) -> F:
-    """--study, --preset, --config, --seed, the simulator and a user's own super-network."""
+    """--study, --preset, --config, --seed, the simulator and a user's own super-network, given as ``asked``."""
+    names = [field.name for field in fields(AskedStudy)]
+
+    @wraps(command)
+    def collected(**given: Any) -> Any:
+        return command(asked=AskedStudy(**{name: given.pop(name) for name in names}), **given)
+
+    decorated: Any = collected
     for option in (
         click.option(
             "--images",
@@ -73,12 +79,19 @@ def new_study_options(command: F) -> F:
         ),
         study_option,
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return cast(F, decorated)
 
 
 def evaluation_options(command: F) -> F:
-    """Where evaluations run, what each may use, and whether they must be as before."""
+    """Where evaluations run and what each may use, given as ``workers``."""
+    names = [field.name for field in fields(Workers)]
+
+    @wraps(command)
+    def collected(**given: Any) -> Any:
+        return command(workers=Workers(**{name: given.pop(name) for name in names}), **given)
+
+    decorated: Any = collected
     for option in (
         click.option(
             "--accept-changed",
@@ -117,100 +130,60 @@ def evaluation_options(command: F) -> F:
             "--jobs",
             type=int,
             default=None,
+            callback=one_or_all,
             help="Evaluations at a time [default: one a core, at most 8; on a cluster all it gives].",
         ),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return cast(F, decorated)
 
 
-@contextmanager
-def evaluations(asked: dict[str, Any]) -> Iterator[tuple[int, execution.ExecutionOptions]]:
-    """How many evaluations at a time, and under which conditions; the cluster stays joined while the block lasts.
+@dataclass(frozen=True)
+class AskedStudy:
+    """What the options of a command say of the study it is about."""
 
-    Takes its own options out of ``asked``. Raises BadInput for impossible ones and a cluster that does not answer.
-    """
-    jobs, backend, scheduler = (asked.pop(name) for name in ("jobs", "backend", "scheduler"))
-    if jobs is None:
-        jobs = min(os.cpu_count() or 1, 8) if backend == "loky" else -1
-    elif jobs != -1:
-        positive("--jobs", jobs)
-    conditions = execution.ExecutionOptions(
-        timeout_s=asked.pop("timeout_s"),
-        retries=asked.pop("retries"),
-        memory_mb=asked.pop("memory_mb"),
-        backend=backend,
-    )
-    execution.check(jobs, **conditions)
-    with execution.connect(backend, scheduler):
-        yield jobs, conditions
+    file: str
+    preset_name: str | None
+    config: Path | None
+    seed: int | None
+    simulator: str | None
+    simulator_options: str
+    data: Path | None
+    weights: Path | None
+    images: int | None
 
+    @property
+    def names_description(self) -> bool:
+        """Whether a preset or a study.toml is named."""
+        return bool(self.preset_name or self.config)
 
-@contextmanager
-def opened(asked: dict[str, Any]) -> Iterator[tuple[Study, Config]]:
-    """The asked study; one that is started here goes again when bad input ends the command before an evaluation."""
-    names = (
-        "file",
-        "preset_name",
-        "config",
-        "seed",
-        "simulator",
-        "simulator_options",
-        "data",
-        "weights",
-        "images",
-    )
-    file, evaluated = Path(asked["file"]), 0
-    new = not file.exists()
-    study, config = open_or_start(**{name: asked[name] for name in names})
-    try:
-        with study:
-            try:
-                yield study, config
-            finally:
-                evaluated = len(study.evaluations())
-    except BadInput:
-        if new and not evaluated:
-            file.unlink()
-        raise
+    def source(self) -> Path | str | None:
+        """The named preset or study.toml. Raises BadInput where both are named."""
+        if self.preset_name and self.config:
+            raise BadInput("options", "both --preset and --config are given", "give one of them")
+        return self.config or self.preset_name
 
+    def described(self) -> Config | None:
+        """The named description with the user's checkpoint, None where nothing is named. Raises BadInput."""
+        named = described_by(self.source())
+        return with_checkpoint(named, self.weights, self.data, self.images)
 
-def open_or_start(
-    *,
-    file: str,
-    preset_name: str | None,
-    config: Path | None,
-    seed: int | None,
-    simulator: str | None,
-    simulator_options: str,
-    data: Path | None = None,
-    weights: Path | None = None,
-    images: int | None = None,
-) -> tuple[Study, Config]:
-    """The study in ``file`` with what it was made from, or a new one. Raises BadInput as ``Study.open`` does."""
-    asked = _with_checkpoint(_described(preset_name, config), data, weights, images)
-    if Path(file).exists():
-        if simulator is not None:
-            raise BadInput(
-                "--simulator",
-                f"{file} has its simulator already",
-                "name another --study for another simulator",
-            )
-        return _existing(file, asked, seed)
-    chosen = asked or preset(DEFAULT_PRESET)
-    if simulator is not None:
-        chosen = chosen.with_simulator(
-            simulator, json_object("--simulator-options", simulator_options)
+    def open(self) -> Session:
+        """The study in the file, or a new one. Raises BadInput as `open_session` does."""
+        options = {}
+        if self.simulator is not None:
+            options = json_object("--simulator-options", self.simulator_options)
+        return open_session(
+            self.source(),
+            study=self.file,
+            seed=self.seed,
+            simulator=self.simulator,
+            simulator_options=options,
+            weights=self.weights,
+            data=self.data,
+            images=self.images,
+            command=command_line(),
         )
-    problem = chosen.problem
-    check_place(Path(file).absolute())
-    with naming(chosen.name):
-        chosen.evaluator().check()  # nothing is written for a study that cannot be evaluated
-    about = {"config": {"name": chosen.name, "data": dict(chosen.data)}, "command": command_line()}
-    study = Study.open(
-        file, problem.space, problem.objectives, problem.constraints, seed=seed or 0, metadata=about
-    )
-    return study, chosen
 
 
 def command_line() -> str:
@@ -219,73 +192,21 @@ def command_line() -> str:
     return str(context.obj or "") if context else ""
 
 
-def studied(
-    file: str,
-    preset_name: str | None,
-    config: Path | None,
-    *,
-    data: Path | None = None,
-    weights: Path | None = None,
-    images: int | None = None,
-    **_: Any,
-) -> Problem:
-    """What the study in ``file`` is about, or what a new one would be; nothing is created."""
-    if Path(file).exists():
-        with existing(file) as study:
-            return study.problem
-    asked = _with_checkpoint(_described(preset_name, config), data, weights, images)
-    return (asked or preset(DEFAULT_PRESET)).problem
+def at_least_one(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    """For an option: its value when it is at least 1, or not given. Raises BadInput."""
+    return None if value is None else positive(param.opts[0], value)
 
 
-def _described(preset_name: str | None, config: Path | None) -> Config | None:
-    if preset_name and config:
-        raise BadInput("options", "both --preset and --config are given", "give one of them")
-    return preset(preset_name) if preset_name else load(config) if config else None
+def one_or_all(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    """For --jobs: as `at_least_one`, or -1 for all that there are."""
+    return value if value == -1 else at_least_one(ctx, param, value)
 
 
-def _with_checkpoint(
-    asked: Config | None, data: Path | None, weights: Path | None, images: int | None
-) -> Config | None:
-    """``asked`` with its accuracy measured on a user's checkpoint and images, where they are given."""
-    if data is None and weights is None and images is None:
-        return asked
-    if data is None or weights is None or asked is None:
-        raise BadInput(
-            "--data and --weights",
-            "belong together, with a --preset or --config",
-            "give all of them",
-        )
-    options = {"weights": str(weights.resolve()), "data": str(data.resolve())}
-    return asked.with_checkpoint(options | ({} if images is None else {"images": images}))
-
-
-def _existing(file: str, asked: Config | None, seed: int | None) -> tuple[Study, Config]:
-    if asked is not None:
-        p = asked.problem
-        study = Study.open(file, p.space, p.objectives, p.constraints)
-    else:
-        study = Study.open(file)
-    if seed is not None and seed != study.seed:
-        study.close()
-        raise BadInput(
-            file,
-            f"was started with seed {study.seed}, not {seed}",
-            "leave out --seed, or name another --study",
-        )
-    return study, asked or from_definition(file, study.metadata)
-
-
-def existing(file: str) -> Study:
+def existing(file: str) -> Session:
     """A study to look at. Raises BadInput when there is none."""
-    if not Path(file).exists():
-        raise BadInput(
-            file,
-            "does not exist",
-            "name a study with --study, or start one: cimbo optimize, or cimbo demo",
-        )
-    study = Study.open(file, readonly=True)
+    session = open_existing(file)
     gc.freeze()  # a long log lives as long as the command: no collection needs to look through it
-    return study
+    return session
 
 
 def positive(name: str, value: int) -> int:

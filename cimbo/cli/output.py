@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from cimbo.errors import BadInput, printable
+from cimbo.errors import printable
+from cimbo.session.text import as_csv
+from cimbo.session.text import columns as column_names
 
 format_option = click.option(
     "--format",
@@ -58,20 +56,11 @@ def _fitted(table: str) -> str:
     )
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV with a header; the columns of all rows, in order of first appearance."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, _columns(rows), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Columns aligned with spaces, numbers to the right."""
     if not rows:
         return "(none)"
-    columns = _columns(rows)
+    columns = column_names(rows)
     cells = [[_cell(row.get(c)) for c in columns] for row in rows]
     numeric = [all(_is_number(row.get(c)) for row in rows) for c in columns]
     widths = [max(len(c), *(len(line[i]) for line in cells)) for i, c in enumerate(columns)]
@@ -84,37 +73,6 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(columns), *map(line, cells)])
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file. Raises BadInput where that is impossible."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            path, f"cannot be written ({error.strerror})", "choose another place"
-        ) from None
-
-
-def writable(path: Path) -> None:
-    """Raises BadInput where ``write`` would, before anything costly is done for it."""
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise BadInput(
-            path, "cannot be written (no folder, or a read-only one)", "choose another place"
-        )
-
-
-def genes(design: Mapping[str, Any]) -> str:
-    """A design in one cell: runs of numbered genes are folded, ``heads=4,3,2``."""
-    runs: dict[str, list[str]] = {}
-    for name, value in design.items():
-        stem = name.split("_")[0] if name[-1].isdigit() else name
-        runs.setdefault(stem, []).append(str(value))
-    return " ".join(f"{stem}={','.join(values)}" for stem, values in runs.items())
-
-
-def _columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _cell(value: Any) -> str:

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 
 from cimbo.errors import printable
 from cimbo.study.events import Event, Proposed, Recorded, Stopped
+from cimbo.study.study import Study
 
 
 class Progress:
@@ -25,8 +27,8 @@ class Progress:
     foreign code (a destructor, a compiled library); so the wish is remembered, and granted at the next event or at the end.
     """
 
-    def __init__(self, already: int) -> None:
-        self._start, self._already = time.monotonic(), already
+    def __init__(self, already: int = 0) -> None:
+        self._start, self._already, self._last = time.monotonic(), already, already
         # A line that is written over needs a terminal that can; nothing here has a colour.
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._width = 0
@@ -71,6 +73,9 @@ class Progress:
             self._recorded(event)
 
     def _recorded(self, event: Recorded) -> None:
+        if event.count < self._last:  # another study's turn
+            self._start, self._already = time.monotonic(), event.count - 1
+        self._last = event.count
         r = event.record
         if r.status == "failed":
             self._line(f"{r.key} failed: {r.reason}")
@@ -95,6 +100,22 @@ class Progress:
         done = event.count - self._already
         seconds = (time.monotonic() - self._start) / max(done, 1) * (event.budget - event.count)
         return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+class Interrupted(click.Abort):
+    """A search was stopped; the text says what is kept and how to go on."""
+
+
+@contextmanager
+def watched(study: Study) -> Iterator[Progress]:
+    """Progress of a search in ``study``. Raises Interrupted, with the way on, after Ctrl-C or a polite kill."""
+    try:
+        with Progress(len(study.evaluations())) as progress:
+            yield progress
+    except KeyboardInterrupt:
+        kept, command = len(study.evaluations()), click.get_current_context().obj
+        told = f"interrupted; all {kept} evaluations are in {study.path}; to go on: {command}"
+        raise Interrupted(told) from None
 
 
 def fitting(parts: Sequence[str], width: int) -> str:

@@ -2,85 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import emit, format_option, genes
+from cimbo.cli.output import emit, format_option
 from cimbo.cli.what_if import narrowed, what_if_options
-from cimbo.config.study_config import from_definition
-from cimbo.errors import BadInput
-from cimbo.storage import Record
-from cimbo.study.study import Study
-
-
-def metrics(study: Study, record: Record) -> dict[str, float]:
-    """What was measured, with what was measured of the front afterwards: on test images, and in the arrays' exact form."""
-    after = {
-        "accuracy_test": study.test_accuracies(),
-        "exact_form_points": {k: v["points"] for k, v in study.bit_accurate_differences().items()},
-    }
-    return record.metrics | {
-        name: known[record.key] for name, known in after.items() if record.key in known
-    }
-
-
-def sides(study: Study, record: Record) -> dict[str, dict[str, Any]]:
-    """A record's genes, split into architecture and hardware."""
-    first = {c.name for c in study.problem.space.architecture}
-    return {
-        "architecture": {k: v for k, v in record.params.items() if k in first},
-        "hardware": {k: v for k, v in record.params.items() if k not in first},
-    }
-
-
-def accuracy_provenance(study: Study) -> dict[str, Any]:
-    """What the study's accuracies are worth, where they are anything else than measured; else empty."""
-    definition = study.metadata
-    if "config" not in definition:
-        return {}
-    found = from_definition(study.path, definition).accuracy_provenance()
-    return found if found["kind"] != "measured" else {}
-
-
-def labelled(about: Mapping[str, Any], origin: str) -> dict[str, str]:
-    """The column that tells a modelled accuracy from one that was measured elsewhere and imported."""
-    if "error_points" not in about:
-        return {}
-    return {
-        "accuracy_is": "imported"
-        if origin == "imported"
-        else f"{about['kind']} ± {about['error_points']:g}"
-    }
-
-
-def front_rows(study: Study) -> list[dict[str, Any]]:
-    """The front, a line a design."""
-    about = accuracy_provenance(study)
-    return [
-        {"key": r.key}
-        | metrics(study, r)
-        | labelled(about, r.origin)
-        | {side: genes(g) for side, g in sides(study, r).items()}
-        for r in study.pareto()
-    ]
-
-
-def front_document(study: Study) -> dict[str, Any]:
-    """The front as the JSON of ``optimize`` and ``pareto``; a modelled accuracy says so, with its error and range."""
-    about = accuracy_provenance(study)
-    front = [
-        {"key": r.key, **sides(study, r), "metrics": metrics(study, r)} | labelled(about, r.origin)
-        for r in study.pareto()
-    ]
-    counts = {
-        "evaluations": len(study.evaluations()),
-        "accuracies_measured": study.accuracies_measured(),
-    }
-    document = counts | {"hypervolume": study.hypervolume(), "pareto": front}
-    return document | ({"accuracy": about} if about else {})
+from cimbo.session.front import Design, DesignDetails, Front
+from cimbo.session.text import genes_text
 
 
 @click.command()
@@ -88,104 +18,68 @@ def front_document(study: Study) -> dict[str, Any]:
 @study_option
 @format_option
 def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...]) -> None:
-    """The verified, feasible, non-dominated designs; with --fix and --limit those of a what-if question."""
-    with existing(file) as whole:
-        study = narrowed(whole, fixes, limits)
-        emit(style, front_rows(study), front_document(study))
+    """The verified, feasible, non-dominated designs; with --fix and --limit those of a what-if question.
+
+    Example: cimbo pareto --limit area_mm2=3
+    """
+    with existing(file) as session:
+        print_front(narrowed(session, fixes, limits).pareto(), style)
+
+
+def print_front(front: Front, style: str) -> None:
+    """Print a front, a line a design."""
+    emit(style, [_row(design) for design in front.designs], front.to_json())
+
+
+def _row(design: Design) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": design.key, **design.metrics}
+    if design.accuracy_is is not None:
+        row["accuracy_is"] = design.accuracy_is
+    return row | {
+        "architecture": genes_text(design.architecture),
+        "hardware": genes_text(design.hardware),
+    }
 
 
 @click.command()
 @click.argument("key")
 @click.option(
-    "--exact",
+    "--bit-accurate",
     is_flag=True,
-    help="Measure its accuracy with the arrays' errors in exact form; takes minutes.",
+    help="Measure its accuracy on bit-accurate arrays, on all validation images; takes minutes.",
 )
 @study_option
 @format_option
-def show(key: str, exact: bool, file: str, style: str) -> None:
-    """One evaluated design; KEY may be shortened."""
-    with existing(file) as study:
-        r = find(study, key)
-        front = any(r.key == p.key for p in study.pareto())
-        about = {
-            "key": r.key,
-            "number": r.number,
-            "status": r.status,
-            "origin": r.origin,
-            "on_front": front,
-            "seconds": r.seconds,
-        }
-        about |= {"reason": r.reason} if r.reason else {}
-        about |= labelled(accuracy_provenance(study), r.origin)
-        if exact:
-            evaluator = from_definition(file, study.metadata).evaluator()
-            about |= {"accuracy_exact": evaluator.on_exact_arrays(r.params)}
-        document = (
-            about
-            | sides(study, r)
-            | {"metrics": metrics(study, r), "predicted": r.extra.get("predicted", {})}
-        )
-        flat = (
-            about
-            | {name: v for side in sides(study, r).values() for name, v in side.items()}
-            | metrics(study, r)
-        )
-        emit(
-            style,
-            [{"what": k, "value": v} for k, v in flat.items()] if style == "table" else [flat],
-            document,
-        )
+def show(key: str, bit_accurate: bool, file: str, style: str) -> None:
+    """One evaluated design; KEY may be shortened.
+
+    Example: cimbo show fad64b39 --study demo.db
+    """
+    with existing(file) as session:
+        details = session.show(key, bit_accurate=bit_accurate)
+    emit(style, _facts(_flat(details), style), details.to_json())
 
 
-def find(study: Study, key: str) -> Record:
-    """The last record whose key starts with ``key``. Raises BadInput for none or several."""
-    found = {r.key: r for r in study.evaluations() if r.key.startswith(key)}
-    if len(found) != 1:
-        what = (
-            "no evaluation has this key"
-            if not found
-            else f"{len(found)} evaluations have keys that start so"
-        )
-        raise BadInput(f"KEY {key}", what, "cimbo pareto lists keys")
-    return next(iter(found.values()))
+def _flat(details: DesignDetails) -> dict[str, Any]:
+    design = details.design
+    return {**details.about(), **design.architecture, **design.hardware, **design.metrics}
+
+
+def _facts(document: dict[str, Any], style: str) -> list[dict[str, Any]]:
+    """A document of facts: a line each as a table, one line as CSV."""
+    if style == "table":
+        return [{"what": name, "value": value} for name, value in document.items()]
+    return [document]
 
 
 @click.command()
 @study_option
 @format_option
 def status(file: str, style: str) -> None:
-    """How far a study is, and what it is about."""
-    with existing(file) as study:
-        records = study.evaluations()
-        space = study.problem.space
-        document = {
-            "study": file,
-            "preset": (study.metadata.get("config") or {}).get("name"),
-            "seed": study.seed,
-            "genes": len(space.choices),
-            "designs": space.size,
-            "evaluations": len(records),
-            "accuracies_measured": study.accuracies_measured(),
-            "failed": sum(r.status == "failed" for r in records),
-            "feasible": len(study.feasible_evaluations()),
-            "running": len(study.running()),
-            "front": len(study.pareto()),
-            "hypervolume": study.hypervolume(),
-            "evaluation_seconds": sum(r.seconds for r in records),
-            "constraints": [
-                f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints
-            ],
-            "versions": study.metadata.get("versions", {}),
-        }
-        about = accuracy_provenance(study)
-        document |= {"accuracy": about["label"]} if about else {}
-        recorded = study.metadata.get("recorded")
-        document |= {"recorded": recorded} if recorded else {}
-        emit(
-            style,
-            [{"what": k, "value": v} for k, v in document.items()]
-            if style == "table"
-            else [document],
-            document,
-        )
+    """How far a study is, and what it is about.
+
+    Example: cimbo status --study demo.db
+    """
+    with existing(file) as session:
+        document = session.status().to_json()
+    emit(style, _facts(document, style), document)

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.joint import COSTS
 from cimbo.problem.objectives import Constraint
+from cimbo.session.session import Session
 from cimbo.study.study import Study
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,20 +37,20 @@ def what_if_options(command: F) -> F:
     return command
 
 
-def narrowed(study: Study, fixes: Sequence[str], limits: Sequence[str]) -> Study:
+def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> Session:
     """The study under the asked limits, with the asked genes kept. Raises BadInput naming the option that is wrong."""
     if not fixes and not limits:
-        return study
-    return study.with_constraints(
-        [_limit(study, text) for text in limits], dict(_pin(study, text) for text in fixes)
-    )
+        return session
+    study = session.study
+    kept = dict(_pin(study, text) for text in fixes)
+    return session.what_if(kept, [_limit(study, text) for text in limits])
 
 
 def _pin(study: Study, text: str) -> tuple[str, Any]:
     space, (name, _, value) = study.problem.space, text.partition("=")
     if name not in space.column:
         raise BadInput(
-            f"--fix {text}", f"{name!r} is no gene", f"the genes are {', '.join(space.names)}"
+            f"--fix {text}", f"{name!r} is no gene", choose_from(name, space.names, "the genes are")
         )
     choice = space.choices[space.column[name]]
     matches = [v for v in choice.values if str(v) == value]
@@ -68,9 +69,7 @@ def _limit(study: Study, text: str) -> Constraint:
     metric, relation, bound = found.groups()
     known = dict.fromkeys(_measured(study))
     if metric not in known:
-        raise BadInput(
-            f"--limit {text}", f"{metric!r} is not measured", f"use one of {', '.join(known)}"
-        )
+        raise BadInput(f"--limit {text}", f"{metric!r} is not measured", choose_from(metric, known))
     try:
         value = float(bound)
     except ValueError:

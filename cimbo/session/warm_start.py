@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
-
-import click
 
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
@@ -15,14 +14,16 @@ from cimbo.io.importers import Row, tell
 from cimbo.optimizer.surrogates import View, targets
 from cimbo.study.study import Study
 
+logger = logging.getLogger("cimbo")
 
-def bundles(folder: Path | None) -> dict[str, Any]:
+
+def bundles(folder: str | Path | None) -> dict[str, Any]:
     """Predictors by the metric they predict, from the bundles of a folder. Raises BadInput when it has none."""
     if folder is None:
         return {}
     import predictors
 
-    files = sorted(f for f in folder.glob("*.cimpred") if "." not in f.stem)
+    files = sorted(f for f in Path(folder).glob("*.cimpred") if "." not in f.stem)
     if not files:
         raise BadInput(
             folder, "holds no bundles (*.cimpred)", "name a folder that cimbo fit-predictors wrote"
@@ -37,7 +38,7 @@ def views(evaluator: JointEvaluator) -> dict[str, View]:
 
 
 def from_study(
-    study: Study, config: Config, file: str | None, cheap: Container[str] = ()
+    study: Study, config: Config, file: str | Path | None, cheap: Container[str] = ()
 ) -> dict[str, Any]:
     """Start ``study`` from the study in ``file``: tell it what it would measure itself, learn priors from the rest.
 
@@ -48,7 +49,7 @@ def from_study(
     from cimbo.optimizer import transfer
 
     with Study.open(file, readonly=True) as other:
-        old, records = from_definition(file, other.metadata), other.evaluations()
+        old, records = from_definition(str(file), other.metadata), other.evaluations()
         space = other.problem.space
     wanted = targets(study.problem)
     alike = (
@@ -69,5 +70,5 @@ def from_study(
         seed=study.seed,
     )
     learned = f"; learned {', '.join(priors)} from {len(others)}" if priors else ""
-    click.echo(f"{file}: took over {len(alike)} of {len(records)} evaluations{learned}", err=True)
+    logger.info(f"{file}: took over {len(alike)} of {len(records)} evaluations{learned}")
     return priors

@@ -18,7 +18,7 @@ from cimbo.analysis.attribution import (
     pool,
 )
 from cimbo.cli import run
-from cimbo.cli.attribute import Unseen
+from cimbo.session.attribution import HeldOutAccuracies
 from cimbo.storage import Record
 
 SPACE = SearchSpace(
@@ -192,7 +192,10 @@ def test_test_accuracies_are_read_measured_when_asked_and_kept_for_every_chip_th
             study.tell(r.params, r.metrics)
         key = study.evaluations()[0].key
         study.record_test_accuracy(key, 88.5)
-        shy, eager = Unseen(study, Imaged(), measure=False), Unseen(study, Imaged(), measure=True)
+        shy, eager = (
+            HeldOutAccuracies(study, Imaged(), measure=False),
+            HeldOutAccuracies(study, Imaged(), measure=True),
+        )
         for tests in (shy, eager):
             tests.load()
             assert (

@@ -38,7 +38,16 @@ def searched(tmp_path_factory):
     """A real study of the default preset, small: 24 verified evaluations in two processes."""
     folder = tmp_path_factory.mktemp("searched")
     done = cimbo(
-        "optimize", "--budget", 24, "--jobs", 2, "--exact", 100, "--format", "json", folder=folder
+        "optimize",
+        "--budget",
+        24,
+        "--jobs",
+        2,
+        "--bit-accurate-images",
+        100,
+        "--format",
+        "json",
+        folder=folder,
     )
     assert done.returncode == 0, done.stderr
     return folder, done
@@ -73,7 +82,9 @@ def test_optimize_verifies_for_real_and_prints_the_front(searched):
 
 def test_the_same_command_resumes_and_adds_nothing_when_the_budget_is_spent(searched):
     folder, done = searched
-    again = cimbo("optimize", "--budget", 24, "--exact", 100, "--format", "json", folder=folder)
+    again = cimbo(
+        "optimize", "--budget", 24, "--bit-accurate-images", 100, "--format", "json", folder=folder
+    )
     assert again.returncode == 0
     assert json.loads(again.stdout) == json.loads(done.stdout)
     assert "24 of 24 evaluations stored" in again.stderr
@@ -151,7 +162,7 @@ def test_fit_predictors_writes_bundles_another_process_and_study_can_use(searche
         1,
         "--study",
         "other.db",
-        "--exact",
+        "--bit-accurate-images",
         0,
         "--format",
         "json",
@@ -182,7 +193,14 @@ def test_an_interrupted_search_keeps_everything_and_says_how_to_go_on(tmp_path):
         kept = store.count()
     assert kept >= 2
     more = cimbo(
-        "optimize", "--budget", kept + 1, "--exact", 0, "--format", "json", folder=tmp_path
+        "optimize",
+        "--budget",
+        kept + 1,
+        "--bit-accurate-images",
+        0,
+        "--format",
+        "json",
+        folder=tmp_path,
     )
     assert json.loads(more.stdout)["evaluations"] == kept + 1
 
@@ -232,7 +250,7 @@ def test_a_wrong_budget(capsys, budget, monkeypatch, tmp_path):
         (("optimize", "--config", "missing.toml"), "missing.toml"),
         (("optimize", "--preset", "fmnist-vit", "--config", "x.toml"), "--config"),
         (("optimize", "--jobs", "0"), "--jobs"),
-        (("optimize", "--exact", "-1"), "--exact"),
+        (("optimize", "--bit-accurate-images", "-1"), "--bit-accurate-images"),
         (("optimize", "--predictors", "nowhere"), "nowhere"),
         (("optimize", "--fix", "rows=77"), "rows"),
         (("optimize", "--fix", "colour=3"), "colour"),

@@ -7,9 +7,9 @@ import pytest
 
 from cimbo import Study, _data
 from cimbo.cli import run
-from cimbo.cli.demo import PRESET
 from cimbo.config.study_config import preset
 from cimbo.report import facts
+from cimbo.session.demo import DEMO_PRESET
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_first_front_is_there_and_says_that_it_was_recorded(tmp_path, capsys
 
 
 def test_every_recorded_accuracy_is_replayed_and_every_cost_is_today_s(shown):
-    evaluator = preset(PRESET).evaluator()
+    evaluator = preset(DEMO_PRESET).evaluator()
     for which, file in (("search", "demo.db"), ("random", "demo-random.db")):
         with _data.path(f"demo/{which}.csv").open(newline="") as table:
             recorded = {row["key"]: float(row["accuracy"]) for row in csv.DictReader(table)}
@@ -75,7 +75,7 @@ def test_what_was_recorded_can_be_measured_again():
         row = max(csv.DictReader(table), key=lambda r: float(r["accuracy"]))
     from cimbo.study import records_table
 
-    config = preset(PRESET)
+    config = preset(DEMO_PRESET)
     rows = records_table.read(_data.path("demo/search.csv"), config.problem.space)
     params = next(c.params for c, _, _ in rows if c.key == row["key"])
     assert config.evaluator()(params)["accuracy"] == pytest.approx(float(row["accuracy"]), abs=0.5)

@@ -1,0 +1,413 @@
+"""What the network alone, the chip alone and both together gain over the baseline, from studies of one problem."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cimbo.analysis import attribution
+from cimbo.analysis.attribution import SIDES, Gain, Point, Pool, Rules
+from cimbo.errors import BadInput
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.problem.space import Params
+from cimbo.session.context import StudyContext
+from cimbo.session.optimize import optimizer_options, search
+from cimbo.session.text import genes_text
+from cimbo.session.workers import Workers
+from cimbo.storage import Record
+from cimbo.study import events
+from cimbo.study.study import Study
+from cimbo.workloads import network
+
+DEFAULT_WITHIN = 0.3  # points of accuracy
+EQUAL_AREA = "accuracy, area"  # the condition under which other baselines are compared
+
+logger = logging.getLogger("cimbo")
+
+
+@dataclass(frozen=True)
+class AttributionSettings:
+    """What is asked of every study.
+
+    Attributes:
+        within: Points of accuracy that a design may lack.
+        complete: Evaluations of each of two more searches, with the chip and with the network fixed; 0 for none.
+        measure: Whether winners are measured on test images where that was not done yet.
+        workers: Where the evaluations of ``complete`` run.
+        listener: Told of these evaluations.
+    """
+
+    within: float = DEFAULT_WITHIN
+    complete: int = 0
+    measure: bool = False
+    workers: Workers = field(default_factory=lambda: Workers(jobs=1))
+    listener: events.Listener = events.ignore
+
+    def __post_init__(self) -> None:
+        if self.within < 0 or self.complete < 0:
+            todo = "give a number of at least 0"
+            raise BadInput("--within or --complete", "is negative", todo)
+
+
+@dataclass(frozen=True)
+class AttributedDesign:
+    """A network on a chip with what was measured of it."""
+
+    architecture: Mapping[str, Any]
+    hardware: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """The design, its genes split into network and chip."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """The baseline's latency over that of the fastest design of one side.
+
+    Attributes:
+        held: What may not be worse than the baseline's.
+        side: "architecture", "hardware" or "joint".
+        speedup: Geometric mean over the studies, or of the one.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        each: Speed-up of each study.
+        candidates: Designs of each study that kept everything held.
+        points: The fastest design of each study.
+    """
+
+    held: str
+    side: str
+    speedup: float
+    low: float
+    high: float
+    each: tuple[float, ...]
+    candidates: tuple[int, ...]
+    points: tuple[AttributedDesign, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The speed-up as ``cimbo attribute --format json`` lists it."""
+        document = {**vars(self), "each": list(self.each), "candidates": list(self.candidates)}
+        return document | {"points": [point.to_json() for point in self.points]}
+
+
+@dataclass(frozen=True)
+class OtherBaseline:
+    """Another chip as the baseline: its figures with the largest network, and the speed-up of each side over it."""
+
+    baseline: str
+    latency_ms: float
+    area_mm2: float | None
+    accuracy: float
+    speedups: Mapping[str, float]
+    chip: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """A line of the table of baselines."""
+        return {
+            "baseline": self.baseline,
+            "latency_ms": self.latency_ms,
+            "area_mm2": self.area_mm2,
+            "accuracy": self.accuracy,
+            **self.speedups,
+            "chip": genes_text(self.chip),
+        }
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """How much of a speed-up each side earns.
+
+    Attributes:
+        studies: The files.
+        evaluations: Of each study, evaluations by the search that made them.
+        accuracy: What the accuracies are worth.
+        within: Points of accuracy that a design may lack.
+        interval: What the intervals are.
+        baseline: The largest network on the chip drawn before any search.
+        drawn_by: The preset that draws that chip.
+        speedups: For each condition, of each side.
+        baselines: The same over other chips.
+    """
+
+    studies: tuple[str, ...]
+    evaluations: tuple[Mapping[str, int], ...]
+    accuracy: Mapping[str, Any]
+    within: float
+    interval: str
+    baseline: AttributedDesign
+    drawn_by: str
+    speedups: tuple[Speedup, ...]
+    baselines: tuple[OtherBaseline, ...]
+
+    @property
+    def all_tested(self) -> bool:
+        """Whether every winner was measured on test images."""
+        return all("accuracy_test" in p.metrics for s in self.speedups for p in s.points)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo attribute --format json``."""
+        return {
+            "studies": list(self.studies),
+            "evaluations": [dict(each) for each in self.evaluations],
+            "accuracy": dict(self.accuracy),
+            "within": self.within,
+            "interval": self.interval,
+            "baseline": self.baseline.to_json() | {"drawn_by": self.drawn_by},
+            "speedups": [speedup.to_json() for speedup in self.speedups],
+            "baselines": [baseline.to_json() for baseline in self.baselines],
+        }
+
+
+def attribute(contexts: Sequence[StudyContext], settings: AttributionSettings) -> Attribution:
+    """Speed-up over the baseline at its accuracy: architecture only, hardware only, joint.
+
+    Args:
+        contexts: Studies of one problem that differ in their seed. Several give an interval over them, one gives a
+            bootstrap interval.
+        settings: What is asked of each.
+
+    Raises:
+        BadInput: When the studies are of different problems, or one is given twice.
+    """
+    cases = [_case(context, settings) for context in contexts]
+    _check_same_problem(cases)
+    first = cases[0]
+    interval = "95 %, bootstrap of one study"
+    if len(cases) > 1:
+        interval = f"95 %, Student's t over {len(cases)} studies"
+    return Attribution(
+        tuple(case.context.path for case in cases),
+        tuple(case.evaluations for case in cases),
+        first.context.config.accuracy_provenance(),
+        settings.within,
+        interval,
+        first.shown(first.pool.baseline),
+        first.context.config.name,
+        tuple(_speedup(cases, index) for index in range(len(first.gains))),
+        _over_studies([case.others for case in cases]),
+    )
+
+
+# ---- one study ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class HeldOutAccuracies:
+    """Accuracy on test images: those that the study holds, and measured anew where that was asked for."""
+
+    study: Study
+    evaluator: JointEvaluator
+    measure: bool
+    known: dict[str, float] = field(default_factory=dict)
+
+    def of(self, params: Params) -> float | None:
+        """Test accuracy of a design, None where it is not known."""
+        key = self._key(params)
+        if key not in self.known and self.measure and self.evaluator.has_test():
+            self.known[key] = self.evaluator.on_test(params)
+            self.study.record_test_accuracy(self.study.problem.space.key(params), self.known[key])
+        return self.known.get(key)
+
+    def load(self) -> None:
+        """Take over what the study holds: one accuracy serves every chip that shares the genes which shape it."""
+        stored = self.study.test_accuracies()
+        for record in self.study.evaluations():
+            if record.key in stored:
+                self.known[self._key(record.params)] = stored[record.key]
+
+    def stored(self, params: Params) -> float | None:
+        """Test accuracy of a design where it is known; nothing is measured."""
+        return self.known.get(self._key(params))
+
+    def _key(self, params: Params) -> str:
+        return self.study.problem.space.key(params, self.evaluator.shaping())
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A study with its baseline, its points and its gains."""
+
+    context: StudyContext
+    pool: Pool
+    rules: Rules
+    gains: Sequence[Gain]
+    evaluations: Mapping[str, int]
+    tests: HeldOutAccuracies
+    others: Sequence[OtherBaseline]
+
+    def shown(self, point: Point) -> AttributedDesign:
+        """A point with its genes split, and its test accuracy where it is known."""
+        names = {c.name for c in self.context.study.problem.space.architecture}
+        metrics = {"accuracy": point.accuracy} | dict(point.costs)
+        metrics["accuracy"] = point.accuracy
+        tested = self.tests.stored(point.params)
+        if tested is not None:
+            metrics["accuracy_test"] = tested
+        return AttributedDesign(
+            {name: value for name, value in point.params.items() if name in names},
+            {name: value for name, value in point.params.items() if name not in names},
+            metrics,
+        )
+
+
+def _case(context: StudyContext, settings: AttributionSettings) -> _Case:
+    study, evaluator = context.study, context.evaluator
+    for record in study.evaluations():
+        evaluator.remember(record.params, record.metrics)
+    largest = network(context.config.network).largest()
+    baseline = _point(context, {**largest, **context.config.baseline()})
+    tests = HeldOutAccuracies(study, evaluator, settings.measure)
+    tests.load()
+    records = {"joint": study.evaluations(), **_restricted(context, baseline, settings)}
+    pool = attribution.pool(study.problem.space, evaluator, baseline, records)
+    confirm = _confirmation(tests, baseline, settings.within)
+    rules = Rules(settings.within, study.problem.constraints, confirm)
+    return _Case(
+        context,
+        pool,
+        rules,
+        attribution.gains(pool, rules),
+        {side: len(found) for side, found in records.items()},
+        tests,
+        _other_baselines(context, baseline, records, rules),
+    )
+
+
+def _point(context: StudyContext, params: Mapping[str, Any]) -> Point:
+    """The design of ``params`` as far as they are genes of the study, measured and simulated."""
+    space = context.study.problem.space
+    design = space.canonical({k: v for k, v in params.items() if k in space.column})
+    metrics = context.evaluator(design)
+    return Point(design, metrics["accuracy"], metrics)
+
+
+def _confirmation(
+    tests: HeldOutAccuracies, baseline: Point, within: float
+) -> Callable[[Point], bool]:
+    """Whether a winner also keeps the baseline's accuracy on test images; unknown ones are let through."""
+
+    def confirm(point: Point) -> bool:
+        if point is baseline:
+            return True
+        wanted, found = tests.of(baseline.params), tests.of(point.params)
+        return wanted is None or found is None or found >= wanted - within
+
+    return confirm
+
+
+def _restricted(
+    context: StudyContext, baseline: Point, settings: AttributionSettings
+) -> dict[str, list[Record]]:
+    """Evaluations of the searches with one side fixed, each in a file of its own beside the study."""
+    if not settings.complete:
+        return {}
+    space = context.study.problem.space
+    return {
+        "architecture": _restricted_search(
+            context, "architecture", _values(baseline, space.hardware), settings
+        ),
+        "hardware": _restricted_search(
+            context, "hardware", _values(baseline, space.architecture), settings
+        ),
+    }
+
+
+def _values(point: Point, genes: Sequence[Any]) -> dict[str, Any]:
+    return {gene.name: point.params[gene.name] for gene in genes if gene.name in point.params}
+
+
+def _restricted_search(
+    context: StudyContext, side: str, fixed: Mapping[str, Any], settings: AttributionSettings
+) -> list[Record]:
+    """Evaluations of one such search, brought to ``settings.complete``."""
+    problem = context.study.problem
+    path = Path(context.path).with_suffix(f".{side}-only.db")
+    kept = {k: context.metadata[k] for k in ("config", "versions") if k in context.metadata}
+    seed = context.study.seed
+    with Study.open(
+        path, problem.space, problem.objectives, problem.constraints, seed, metadata=kept
+    ) as whole:
+        restricted = StudyContext(
+            whole.with_constraints(fixed=fixed), context.config, shared_evaluator=context.evaluator
+        )
+        logger.info(f"{side} only: {settings.complete} evaluations in {path}")
+        search(
+            restricted,
+            settings.complete,
+            optimizer_options(restricted),
+            settings.workers,
+            listener=settings.listener,
+        )
+        found = restricted.study.evaluations()
+    for record in found:
+        context.evaluator.remember(record.params, record.metrics)
+    return found
+
+
+def _other_baselines(
+    context: StudyContext, baseline: Point, records: Mapping[str, Sequence[Record]], rules: Rules
+) -> list[OtherBaseline]:
+    """Speed-ups with other chips as the baseline, at the accuracy and area of each."""
+    space, evaluator = context.study.problem.space, context.evaluator
+    drawn = _values(baseline, space.hardware)
+    largest = {k: v for k, v in baseline.params.items() if k not in drawn}
+    unconfirmed = replace(rules, confirm=lambda point: True)
+    found = []
+    for name, chip in attribution.baselines(space, evaluator, largest, drawn).items():
+        point = baseline if chip == drawn else _point(context, {**largest, **chip})
+        pool = attribution.pool(space, evaluator, point, records)
+        gains = attribution.gains(pool, unconfirmed)
+        speedups = {gain.side: gain.speedup for gain in gains if gain.held == EQUAL_AREA}
+        area_mm2 = point.costs.get("area_mm2")
+        found.append(
+            OtherBaseline(name, point.latency_ms, area_mm2, point.accuracy, speedups, chip)
+        )
+    return found
+
+
+# ---- over studies ---------------------------------------------------------------------------------------------------
+
+
+def _check_same_problem(cases: Sequence[_Case]) -> None:
+    first = cases[0].context
+    for context in (case.context for case in cases):
+        same = context.study.problem.to_json() == first.study.problem.to_json()
+        if not same or context.config.network != first.config.network:
+            what = f"is about another problem than {first.path}"
+            raise BadInput(context.path, what, "give studies that differ in their seed")
+    if len({case.context.path for case in cases}) < len(cases):
+        raise BadInput("attribute", "one study is given twice", "name each once")
+
+
+def _speedup(cases: Sequence[_Case], index: int) -> Speedup:
+    gains = [case.gains[index] for case in cases]
+    if len(cases) > 1:
+        interval = attribution.over_seeds([gain.speedup for gain in gains])
+    else:
+        interval = attribution.bootstrap(cases[0].pool, cases[0].rules, gains[0])
+    return Speedup(
+        gains[0].held,
+        gains[0].side,
+        interval.mean,
+        interval.low,
+        interval.high,
+        tuple(gain.speedup for gain in gains),
+        tuple(gain.candidates for gain in gains),
+        tuple(case.shown(gain.point) for case, gain in zip(cases, gains, strict=True)),
+    )
+
+
+def _over_studies(tables: Sequence[Sequence[OtherBaseline]]) -> tuple[OtherBaseline, ...]:
+    """The table of other baselines; speed-ups are geometric means over the studies."""
+    found = []
+    for same in zip(*tables, strict=True):
+        means = {}
+        for side in SIDES:
+            means[side] = attribution.over_seeds([each.speedups[side] for each in same]).mean
+        found.append(replace(same[0], speedups=means))
+    return tuple(found)

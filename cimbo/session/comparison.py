@@ -1,0 +1,253 @@
+"""Search methods at equal budget on the same problem."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cimbo import execution
+from cimbo.benchmarking import QUICK, runner, start
+from cimbo.benchmarking.method import Measured, Task
+from cimbo.benchmarking.runner import Band, Measure, Run
+from cimbo.config.study_config import Config
+from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.problem.objectives import Problem, candidate
+from cimbo.problem.space import Params
+from cimbo.session.context import StudyContext
+from cimbo.session.optimize import optimizer_options
+from cimbo.storage import Record
+from cimbo.study.study import Study
+
+EVALUATE = ("auto", "real", "replay")
+DEFAULT_COMPARED_BUDGET = 100
+DEFAULT_SEEDS = 5
+COMPARED_BATCH = 5  # designs that each method is asked for at a time
+
+logger = logging.getLogger("cimbo")
+
+
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """What is compared.
+
+    Attributes:
+        budget: Evaluations of each method and seed.
+        seeds: Runs of each method.
+        methods: Names of methods, see `cimbo.benchmarking.ONES`.
+        batch: Designs asked for at a time.
+        evaluate: "real"; "replay" for predictors of the study's own evaluations; "auto" for these where it has 30.
+        jobs: Real evaluations at a time.
+    """
+
+    budget: int = DEFAULT_COMPARED_BUDGET
+    seeds: int = DEFAULT_SEEDS
+    methods: tuple[str, ...] = QUICK
+    batch: int = COMPARED_BATCH
+    evaluate: str = "auto"
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "seeds", "batch", "jobs"):
+            value = getattr(self, name)
+            if value < 1:
+                raise BadInput(f"--{name}", f"{value} is not positive", "give at least 1")
+        if self.evaluate not in EVALUATE:
+            todo = choose_from(self.evaluate, EVALUATE)
+            raise BadInput("--evaluate", f"{self.evaluate!r} is unknown", todo)
+
+
+@dataclass(frozen=True)
+class MethodCurve:
+    """Anytime hypervolume of one method over its seeds.
+
+    Attributes:
+        method: Its name.
+        seeds: The seeds that were run.
+        evaluations: Numbers of evaluations, ascending.
+        median: Hypervolume after each of them, the median over the seeds.
+        least: The least.
+        most: The largest.
+        overhead_s: The method's own CPU seconds an evaluation, the median over the seeds.
+    """
+
+    method: str
+    seeds: tuple[int, ...]
+    evaluations: tuple[float, ...]
+    median: tuple[float, ...]
+    least: tuple[float, ...]
+    most: tuple[float, ...]
+    overhead_s: float
+
+    def median_at(self, share: float) -> tuple[int, float]:
+        """The number of evaluations that is ``share`` of the budget, and the median hypervolume then."""
+        place = int(np.searchsorted(self.evaluations, self.evaluations[-1] * share))
+        return round(self.evaluations[place]), self.median[place]
+
+    def to_json(self) -> dict[str, Any]:
+        """The curve as ``cimbo compare --format json`` lists it."""
+        return {
+            "seeds": list(self.seeds),
+            "evaluations": list(self.evaluations),
+            "hypervolume": {
+                "median": list(self.median),
+                "least": list(self.least),
+                "most": list(self.most),
+            },
+            "overhead_s": self.overhead_s,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Curves of methods at equal budget; ``evaluated`` says what the evaluations were."""
+
+    title: str
+    curves: tuple[MethodCurve, ...]
+    budget: int
+    evaluated: str
+
+    def svg(self) -> str:
+        """The curves as a picture."""
+        from cimbo.plots import curves
+
+        bands = [
+            Band(c.method, *map(np.array, (c.evaluations, c.median, c.least, c.most)))
+            for c in self.curves
+        ]
+        return curves.svg([curves.Panel(self.title, "hypervolume", bands)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo compare --format json``."""
+        return {
+            "methods": {curve.method: curve.to_json() for curve in self.curves},
+            "budget": self.budget,
+            "evaluated": self.evaluated,
+        }
+
+
+def compare(
+    config: Config,
+    problem: Problem,
+    records: Sequence[Record] = (),
+    settings: ComparisonSettings | None = None,
+) -> Comparison:
+    """Run search methods at equal budget over several seeds; nothing is stored.
+
+    Args:
+        config: What is evaluated.
+        problem: Space, objectives and constraints; each objective needs a reference.
+        records: Evaluations that predictors can be fitted to.
+        settings: What is compared.
+
+    Raises:
+        BadInput: For an unknown method, an objective without a reference, or too few records to replay.
+    """
+    settings = settings or ComparisonSettings()
+    if problem.reference() is None:
+        todo = "give each objective one, to measure a hypervolume"
+        raise BadInput("compare", "an objective has no reference", todo)
+    with Study.open(None, problem.space, problem.objectives, problem.constraints) as study:
+        context = StudyContext(study, config)
+        race = _Race(problem, optimizer_options(context), settings)
+        evaluator = context.evaluator
+    race.check_methods()
+    measure, how = _measure(race, evaluator, records)
+    logger.info(f"{config.title}: {settings.seeds} seeds of {settings.budget} evaluations, {how}")
+    return Comparison(config.title, race.curves(measure), settings.budget, how)
+
+
+@dataclass(frozen=True)
+class _Race:
+    """The same question to every method."""
+
+    problem: Problem
+    options: OptimizerOptions
+    settings: ComparisonSettings
+
+    def check_methods(self) -> None:
+        """Raises BadInput for a method that cannot start, before the first evaluation."""
+        for name in self.settings.methods:
+            start(name, Task(self.problem, 0, self.options))
+
+    def curves(self, measure: Measure) -> tuple[MethodCurve, ...]:
+        """A curve for each method, in the order asked for."""
+        volume, runs = runner.natural(self.problem), []
+        for name in self.settings.methods:
+            for seed in range(self.settings.seeds):
+                run = self._run(name, seed, measure)
+                runs.append(run)
+                reached = runner.anytime(run, self.problem, volume, [self.settings.budget])[0]
+                logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}")
+        at = runner.checkpoints(self.settings.budget)
+        bands = runner.bands(runs, self.problem, volume, at)
+        return tuple(_curve(band, [r for r in runs if r.method == band.method]) for band in bands)
+
+    def _run(self, name: str, seed: int, measure: Measure) -> Run:
+        method = start(name, Task(self.problem, seed, self.options))
+        found = runner.race(method, measure, self.settings.budget, self.settings.batch)
+        return Run(name, seed, *found)
+
+
+def _curve(band: Band, runs: Sequence[Run]) -> MethodCurve:
+    return MethodCurve(
+        band.method,
+        tuple(run.seed for run in runs),
+        tuple(band.at.tolist()),
+        tuple(band.median.tolist()),
+        tuple(band.low.tolist()),
+        tuple(band.high.tolist()),
+        float(np.median([run.overhead_s for run in runs])),
+    )
+
+
+def _measure(
+    race: _Race, evaluator: JointEvaluator, records: Sequence[Record]
+) -> tuple[Measure, str]:
+    """What evaluates a list of designs, and a line on what that is."""
+    from cimbo.benchmarking.replay import ENOUGH, replay
+
+    evaluate = race.settings.evaluate
+    enough = sum(r.status == "done" for r in records) >= ENOUGH
+    if evaluate == "replay" or (evaluate == "auto" and enough):
+        measure = replay(race.problem, records, race.options.views, race.options.analytic)
+        return measure, f"replayed by predictors of {len(records)} recorded evaluations"
+    return _RealEvaluations(race.problem, evaluator, race.settings.jobs), "evaluated for real"
+
+
+class _RealEvaluations:
+    """The evaluator in worker processes; what a method asks for again, or another asks for too, is measured once."""
+
+    def __init__(self, problem: Problem, evaluator: JointEvaluator, jobs: int) -> None:
+        self._space, self._evaluator, self._jobs = problem.space, evaluator, jobs
+        self._known: dict[str, Measured] = {}
+
+    def __call__(self, designs: list[Params]) -> Sequence[Measured]:
+        wanted = [candidate(self._space, design) for design in designs]
+        fresh = {c.key: c for c in wanted if c.key not in self._known}
+        for outcome in execution.run(list(fresh.values()), self._evaluator, n_jobs=self._jobs):
+            measured: Mapping[str, float] | None = None
+            if outcome.status == "done":
+                measured = dict(outcome.metrics)
+                # Another chip's accuracy need not be measured again.
+                self._evaluator.remember(fresh[outcome.key].params, outcome.metrics)
+            self._known[outcome.key] = measured
+        return [self._known[c.key] for c in wanted]
+
+
+def subject(file: str | Path, described: Config | None) -> tuple[Config, Problem, list[Record]]:
+    """What is compared on: a description if one is named, else the study in ``file``, else the default preset."""
+    from cimbo.config.study_config import DEFAULT_PRESET, preset
+    from cimbo.session.opening import open_existing
+
+    if described is not None or not Path(file).exists():
+        config = described or preset(DEFAULT_PRESET)
+        return config, config.problem, []
+    with open_existing(file) as session:
+        return session.config, session.study.problem, session.study.evaluations()

@@ -1,0 +1,99 @@
+"""What every part of a session works on: a study, the description of what it evaluates, and the evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from cimbo.config.study_config import Config, from_definition
+from cimbo.errors import BadInput
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.problem.objectives import Constraint
+from cimbo.study.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class StudyContext:
+    """An open study and what it evaluates. The study is the only part that changes.
+
+    Attributes:
+        study: The log of evaluations and what is proposed from it.
+        description: What the study was opened with; None where the file has to say it.
+        is_new: Whether the file was created by opening it.
+        shared_evaluator: The evaluator to use instead of a new one, with the accuracies that it remembers.
+    """
+
+    study: Study
+    description: Config | None = None
+    is_new: bool = False
+    shared_evaluator: JointEvaluator | None = None
+
+    @property
+    def path(self) -> str:
+        """The study's file, as messages name it."""
+        return self.study.path
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the file keeps about the study: seed, versions, description, command."""
+        return self.study.metadata
+
+    @cached_property
+    def config(self) -> Config:
+        """What the study evaluates. Raises BadInput for a study that was made in Python, without a description."""
+        return self.description or from_definition(self.path, self.metadata)
+
+    @cached_property
+    def evaluator(self) -> JointEvaluator:
+        """Accuracy and simulator of the study. Raises BadInput as `config` does."""
+        return self.shared_evaluator or self.config.evaluator()
+
+    @property
+    def has_description(self) -> bool:
+        """Whether the study says what it evaluates."""
+        return self.description is not None or "config" in self.metadata
+
+    @property
+    def title(self) -> str:
+        """What the study is called in its description, marked where its evaluations were recorded elsewhere."""
+        described = self.metadata.get("config") or {}
+        named = str((described.get("data") or {}).get("title", "cimbo study"))
+        return f"Recorded: {named}" if "recorded" in self.metadata else named
+
+    @cached_property
+    def accuracy_provenance(self) -> dict[str, Any]:
+        """What the study's accuracies are worth, where they are anything else than measured; else empty."""
+        if not self.has_description:
+            return {}
+        standing = self.config.accuracy_provenance()
+        return standing if standing["kind"] != "measured" else {}
+
+    def what_if(
+        self, fixed: Mapping[str, Any] | None = None, limits: Iterable[Constraint] = ()
+    ) -> Self:
+        """The same study asked another question: with genes kept at a value, under other bounds.
+
+        Nothing is evaluated again, and both share one file: closing either closes it.
+
+        Raises:
+            BadInput: For an unknown gene, or a value it cannot take.
+        """
+        return replace(self, study=self.study.with_constraints(limits, fixed))
+
+    def close(self) -> None:
+        """Release what is under way and close the file."""
+        self.study.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the file; one that bad input left without any evaluation was created for nothing, and goes again."""
+        evaluated = len(self.study.evaluations())
+        self.close()
+        refused = kind is not None and issubclass(kind, BadInput)
+        if refused and self.is_new and not evaluated:
+            Path(self.path).unlink()

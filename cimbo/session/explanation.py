@@ -1,0 +1,176 @@
+"""Why a design costs what it costs, what to buy next, and whom it beat."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cimbo import hardware
+from cimbo.analysis import Neighbour, Price, beaten, bottleneck, one_step, prices
+from cimbo.analysis.mapped_design import Placed, place
+from cimbo.problem.objectives import Constraint
+from cimbo.session.context import StudyContext
+from cimbo.session.front import find
+from cimbo.session.simulation import layer_row
+from cimbo.storage import Record
+
+Rows = list[dict[str, Any]]
+
+logger = logging.getLogger("cimbo")
+
+
+@dataclass(frozen=True)
+class PricedDesign:
+    """A design of the front: what it measured of the objectives, and what one more unit of each resource changes."""
+
+    key: str
+    objectives: Mapping[str, float]
+    prices: tuple[Price, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A line: the objectives, then each resource's price in latency and energy."""
+        row: dict[str, Any] = {"key": self.key, **self.objectives}
+        for price in self.prices:
+            row.setdefault(f"ms per {price.resource}", price.latency_ms)
+            row.setdefault(f"uJ per {price.resource}", price.energy_uj)
+        return row
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that can be said of one design on cimbo's chip model.
+
+    Attributes:
+        key: The design.
+        breakdown: Costs, layers, time by bound and energy by part, as `cimbo.hardware.explain` gives them.
+        bottleneck: The layer and the interface that most time is spent on, and the genes that widen it.
+        prices: What one more unit of each resource changes.
+        front: The same for each design of the front.
+        neighbours: Designs next to it in genes, and by how much it is better.
+    """
+
+    key: str
+    breakdown: Mapping[str, Any]
+    bottleneck: Mapping[str, Any]
+    prices: tuple[Price, ...]
+    front: tuple[PricedDesign, ...]
+    neighbours: tuple[Neighbour, ...]
+
+    def layer_rows(self) -> Rows:
+        """A line a layer."""
+        return [layer_row(layer) for layer in self.breakdown["layers"]]
+
+    def price_rows(self) -> Rows:
+        """A line a resource."""
+        return [_price_row(price) for price in self.prices]
+
+    def front_rows(self) -> Rows:
+        """A line a design of the front."""
+        return [design.to_json() for design in self.front]
+
+    def neighbour_rows(self) -> Rows:
+        """A line a neighbour."""
+        return [_neighbour_row(neighbour) for neighbour in self.neighbours]
+
+    def picture(self) -> str:
+        """Time by layer and energy by part, as SVG."""
+        from cimbo.report import breakdown
+
+        return breakdown.picture(self.breakdown)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo explain --format json``."""
+        return {
+            "key": self.key,
+            **self.breakdown,
+            "bottleneck": self.bottleneck,
+            "prices": [price.to_json() for price in self.prices],
+            "front": self.front_rows(),
+            "neighbours": self.neighbour_rows(),
+        }
+
+
+def explain(context: StudyContext, key: str) -> Explanation:
+    """What bounds an evaluated design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.
+
+    Args:
+        context: The study.
+        key: The design's key, which may be shortened.
+
+    Raises:
+        BadInput: When no design has this key, or several.
+    """
+    record, study = find(context, key), context.study
+    own_simulator = context.evaluator.simulator == "cimbo"
+    if not own_simulator:
+        note = "this study's costs are another simulator's; cimbo's own chip model explains them"
+        logger.info(f"note: {note}")
+    here = _placed(context, [record])[0]
+    breakdown = hardware.explain(here.workload, here.chip)
+    neighbours = list(beaten(study.problem, record, study.evaluations()))
+    if own_simulator:  # costs of two simulators do not compare
+        neighbours += one_step(study.problem, record, here)
+    return Explanation(
+        record.key,
+        breakdown,
+        bottleneck(breakdown, here.full, here.choices),
+        tuple(prices(here)),
+        _priced_front(context),
+        tuple(neighbours),
+    )
+
+
+def _placed(context: StudyContext, records: Sequence[Record]) -> Sequence[Placed]:
+    designs = [record.params for record in records]
+    return place(context.evaluator, context.study.problem.space, designs)
+
+
+def _priced_front(context: StudyContext) -> tuple[PricedDesign, ...]:
+    records = context.study.pareto()
+    names = [objective.name for objective in context.study.problem.objectives]
+    found = []
+    for record, placed in zip(records, _placed(context, records), strict=True):
+        objectives = {name: record.metrics[name] for name in names}
+        found.append(PricedDesign(record.key, objectives, tuple(prices(placed))))
+    return tuple(found)
+
+
+def _price_row(price: Price) -> dict[str, Any]:
+    return {
+        "resource": price.resource,
+        "step": f"{price.gene} {_value(price.start)}->{_value(price.to)}",
+        "units": price.amount,
+        "ms a unit": price.latency_ms,
+        "uJ a unit": price.energy_uj,
+        "mm2 a unit": price.area_mm2,
+        "beyond the list": price.beyond,
+    }
+
+
+def _neighbour_row(neighbour: Neighbour) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "how": neighbour.how,
+        "key": neighbour.key,
+        "verdict": neighbour.verdict,
+    }
+    row |= {f"{name} better by": margin for name, margin in neighbour.margins.items()}
+    row["changes"] = [
+        f"{gene} {_value(here)}->{_value(there)}"
+        for gene, (here, there) in neighbour.changes.items()
+    ]
+    if neighbour.broken:
+        row["breaks"] = [_broken(each, neighbour.metrics) for each in neighbour.broken]
+    return row
+
+
+def _broken(constraint: Constraint, metrics: Mapping[str, float]) -> str:
+    measured = "not measured"
+    if constraint.metric in metrics:
+        measured = f"{metrics[constraint.metric]:.4g}"
+    return f"{constraint.metric} {measured}, not {constraint.relation} {constraint.bound:.4g}"
+
+
+def _value(value: Any) -> str:
+    return "off" if value is None else str(value)

@@ -1,0 +1,164 @@
+"""A study for the tools already on the desk."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from
+from cimbo.session.context import StudyContext
+from cimbo.session.front import accuracy_label, find
+from cimbo.session.text import as_csv
+from cimbo.study import records_table
+
+TEXT_FORMATS = ("csv", "json")
+TABLE_FORMATS = (*TEXT_FORMATS, "parquet", "optuna", "study")
+DESIGN_FORMATS = ("onnx", "zigzag", "accelforge")
+
+logger = logging.getLogger("cimbo")
+
+
+def evaluation_rows(context: StudyContext) -> list[dict[str, Any]]:
+    """Every evaluation as a flat row; a modelled accuracy says so in a column of its own."""
+    study, provenance = context.study, context.accuracy_provenance
+    rows = records_table.rows(study.evaluations(), study.test_accuracies())
+    for row in rows:
+        label = accuracy_label(provenance, row["origin"])
+        if label is not None:
+            row["accuracy_is"] = label
+    return rows
+
+
+def as_text(context: StudyContext, to: str) -> str:
+    """Every evaluation, a row each, as "csv" or "json"."""
+    rows = evaluation_rows(context)
+    return as_csv(rows) if to == "csv" else json.dumps(rows, indent=1) + "\n"
+
+
+def check_table_format(to: str) -> None:
+    """Raises BadInput for what is no format of a whole study."""
+    if to in DESIGN_FORMATS:
+        raise BadInput(f"--to {to}", "is no format of a study", "give the KEY of a design")
+    if to not in TABLE_FORMATS:
+        todo = choose_from(to, TABLE_FORMATS)
+        raise BadInput(f"--to {to}", "is no format of a study", todo)
+
+
+def check_design_format(to: str) -> None:
+    """Raises BadInput for what is no format of one design."""
+    if to in TABLE_FORMATS:
+        raise BadInput(f"--to {to}", "is no format of a design", "leave out KEY")
+    if to not in DESIGN_FORMATS:
+        todo = choose_from(to, DESIGN_FORMATS)
+        raise BadInput(f"--to {to}", "is no format of a design", todo)
+
+
+def export_study(context: StudyContext, path: str | Path, *, to: str = "csv") -> Path:
+    """Write every evaluation of a study.
+
+    Args:
+        context: The study.
+        path: The file to write.
+        to: "csv", "json", "parquet", "optuna" (a storage), or "study" (a backup of one in use).
+
+    Returns:
+        The file.
+
+    Raises:
+        BadInput: For another format, and where the file cannot be written.
+    """
+    from cimbo.session.text import write_text
+
+    check_table_format(to)
+    path = Path(path)
+    if to in TEXT_FORMATS:
+        write_text(path, as_text(context, to))
+    elif to == "parquet":
+        _write_parquet(context, path)
+    elif to == "optuna":
+        _write_optuna(context, path)
+    else:
+        context.study.backup(path)
+    return path
+
+
+def export_design(
+    context: StudyContext, key: str, path: str | Path, *, to: str, nearest: bool = False
+) -> list[Path]:
+    """Write the network of a design as ONNX, or its chip for another simulator.
+
+    Args:
+        context: The study.
+        key: The design's key, which may be shortened.
+        path: The file, or the folder of YAML files, to write.
+        to: "onnx", "zigzag" or "accelforge".
+        nearest: Where a tool cannot express the chip, write the nearest one that it can.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        BadInput: For another format, and for a chip that the tool cannot express.
+    """
+    check_design_format(to)
+    path = Path(path)
+    if to == "onnx":
+        return [_write_onnx(context, key, path)]
+    return _write_chip(context, key, path, tool=to, nearest=nearest)
+
+
+def _write_parquet(context: StudyContext, path: Path) -> None:
+    try:
+        context.study.frame().to_parquet(path)
+    except ImportError:
+        what = "pandas and pyarrow are not installed"
+        raise BadInput("export", what, "pip install 'cimbo[parquet]'") from None
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise BadInput(path, what, "choose another place") from None
+
+
+def _write_optuna(context: StudyContext, path: Path) -> None:
+    from cimbo.io import optuna_export
+
+    study = context.study
+    name = str((context.metadata.get("config") or {}).get("name", "cimbo"))
+    about = {"seed": study.seed, "title": context.title}
+    optuna_export.write(path, name, study.problem, study.evaluations(), about=about)
+    logger.info(f"optuna-dashboard sqlite:///{path}")
+
+
+def _write_onnx(context: StudyContext, key: str, path: Path) -> Path:
+    from cimbo.io import onnx_export
+
+    names = {choice.name for choice in context.study.problem.space.architecture}
+    params = find(context, key).params
+    architecture = {name: value for name, value in params.items() if name in names}
+    onnx_export.write(path, context.evaluator.accuracy, architecture)
+    return path
+
+
+def _write_chip(
+    context: StudyContext, key: str, path: Path, *, tool: str, nearest: bool
+) -> list[Path]:
+    from cimbo.io import chip_exports
+
+    workload, chip = context.evaluator.placed(find(context, key).params)
+    writers = {
+        "zigzag": chip_exports.write_zigzag,
+        "accelforge": chip_exports.write_accelforge,
+    }
+    changed = chip_exports.nearest(tool, chip) if nearest else {}
+    written = dict(chip)
+    for gene, (now, to) in changed.items():
+        logger.info(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has")
+        written[gene] = to
+    try:
+        return writers[tool](path, workload, written)
+    except BadInput as error:
+        if nearest or not chip_exports.nearest(tool, chip):
+            raise
+        todo = "add --nearest to write the nearest chip that it can"
+        raise BadInput(error.where, error.what, todo) from None

@@ -1,0 +1,257 @@
+"""The front of a study, one of its designs, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.session.context import StudyContext
+from cimbo.storage import Record
+
+
+@dataclass(frozen=True)
+class Design:
+    """One evaluated design.
+
+    Attributes:
+        key: Its name in the study.
+        architecture: Genes of the network.
+        hardware: Genes of the chip.
+        metrics: What was measured, ``accuracy_test`` and ``exact_form_points`` among it where the front was measured
+            afterwards on test images and on bit-accurate arrays.
+        accuracy_is: Where accuracies are modelled: how, with its error, or "imported"; else None.
+    """
+
+    key: str
+    architecture: Mapping[str, Any]
+    hardware: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    accuracy_is: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The design as ``cimbo pareto --format json`` lists it."""
+        return _without_none(asdict(self))
+
+
+@dataclass(frozen=True)
+class Front:
+    """The verified, feasible, non-dominated designs of a study.
+
+    Attributes:
+        evaluations: Evaluations in the study.
+        accuracies_measured: Networks whose accuracy was measured.
+        hypervolume: Of the front above the references; None where an objective has none.
+        designs: Best value of the first objective first.
+        accuracy: What the accuracies are worth where they are not measured; else empty.
+    """
+
+    evaluations: int
+    accuracies_measured: int
+    hypervolume: float | None
+    designs: tuple[Design, ...]
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The front as ``cimbo optimize`` and ``cimbo pareto`` print it."""
+        document: dict[str, Any] = {
+            "evaluations": self.evaluations,
+            "accuracies_measured": self.accuracies_measured,
+            "hypervolume": self.hypervolume,
+            "pareto": [design.to_json() for design in self.designs],
+        }
+        if self.accuracy:
+            document["accuracy"] = dict(self.accuracy)
+        return document
+
+
+@dataclass(frozen=True)
+class DesignDetails:
+    """One design with all that a study knows of it.
+
+    Attributes:
+        design: The design itself.
+        number: Number of its evaluation.
+        status: "done" or "failed".
+        origin: What proposed it.
+        on_front: Whether it is on the front.
+        seconds: What its evaluation took.
+        reason: Why it failed.
+        bit_accurate_accuracy: Accuracy in percent on bit-accurate arrays, where that was asked for.
+        predicted: Mean and standard deviation by metric before it was evaluated.
+    """
+
+    design: Design
+    number: int
+    status: str
+    origin: str
+    on_front: bool
+    seconds: float
+    reason: str | None
+    bit_accurate_accuracy: float | None
+    predicted: Mapping[str, Any]
+
+    def about(self) -> dict[str, Any]:
+        """What is said of the design besides its genes and metrics."""
+        about = {
+            "key": self.design.key,
+            "number": self.number,
+            "status": self.status,
+            "origin": self.origin,
+            "on_front": self.on_front,
+            "seconds": self.seconds,
+            "reason": self.reason,
+            "accuracy_is": self.design.accuracy_is,
+            "accuracy_exact": self.bit_accurate_accuracy,
+        }
+        return _without_none(about)
+
+    def to_json(self) -> dict[str, Any]:
+        """The details as ``cimbo show --format json`` prints them."""
+        return {
+            **self.about(),
+            "architecture": dict(self.design.architecture),
+            "hardware": dict(self.design.hardware),
+            "metrics": dict(self.design.metrics),
+            "predicted": dict(self.predicted),
+        }
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is, and what it is about. ``designs`` counts the space, ``running`` what is being evaluated."""
+
+    study: str
+    preset: str | None
+    seed: int
+    genes: int
+    designs: int
+    evaluations: int
+    accuracies_measured: int
+    failed: int
+    feasible: int
+    running: int
+    front: int
+    hypervolume: float | None
+    evaluation_seconds: float
+    constraints: tuple[str, ...]
+    versions: Mapping[str, str]
+    accuracy: str | None = None
+    recorded: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The status as ``cimbo status --format json`` prints it."""
+        document = {k: v for k, v in vars(self).items() if v is not None or k not in _OPTIONAL}
+        return document | {"constraints": list(self.constraints)}
+
+
+_OPTIONAL = ("accuracy", "recorded")  # left out of a status where there is nothing to say
+
+
+def front(context: StudyContext) -> Front:
+    """The front of a study under its present limits."""
+    study = context.study
+    return Front(
+        len(study.evaluations()),
+        study.accuracies_measured(),
+        study.hypervolume(),
+        tuple(design(context, record) for record in study.pareto()),
+        context.accuracy_provenance,
+    )
+
+
+def design(context: StudyContext, record: Record) -> Design:
+    """A record of the study as a design."""
+    first = {c.name for c in context.study.problem.space.architecture}
+    return Design(
+        record.key,
+        {name: value for name, value in record.params.items() if name in first},
+        {name: value for name, value in record.params.items() if name not in first},
+        _metrics(context, record),
+        accuracy_label(context.accuracy_provenance, record.origin),
+    )
+
+
+def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> DesignDetails:
+    """All that the study knows of the design that ``key`` names; with ``bit_accurate`` one more accuracy is measured.
+
+    Raises:
+        BadInput: For no design, or several.
+    """
+    record = find(context, key)
+    measured = None
+    if bit_accurate:
+        measured = context.evaluator.on_exact_arrays(record.params)
+    return DesignDetails(
+        design(context, record),
+        number=record.number,
+        status=record.status,
+        origin=record.origin,
+        on_front=any(record.key == other.key for other in context.study.pareto()),
+        seconds=record.seconds,
+        reason=record.reason or None,
+        bit_accurate_accuracy=measured,
+        predicted=record.extra.get("predicted", {}),
+    )
+
+
+def find(context: StudyContext, key: str) -> Record:
+    """The last record whose key starts with ``key``. Raises BadInput for none or several."""
+    found = {r.key: r for r in context.study.evaluations() if r.key.startswith(key)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    what = f"{len(found)} evaluations have keys that start so"
+    if not found:
+        what = "no evaluation has this key"
+    raise BadInput(f"KEY {key}", what, "cimbo pareto lists keys")
+
+
+def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
+    """What tells a modelled accuracy from one that was measured elsewhere and imported; None where all are measured."""
+    if "error_points" not in standing:
+        return None
+    if origin == "imported":
+        return "imported"
+    return f"{standing['kind']} ± {standing['error_points']:g}"
+
+
+def status(context: StudyContext) -> StudyStatus:
+    """How far a study is."""
+    study, records = context.study, context.study.evaluations()
+    return StudyStatus(
+        context.path,
+        (context.metadata.get("config") or {}).get("name"),
+        study.seed,
+        genes=len(study.problem.space.choices),
+        designs=study.problem.space.size,
+        evaluations=len(records),
+        accuracies_measured=study.accuracies_measured(),
+        failed=sum(r.status == "failed" for r in records),
+        feasible=len(study.feasible_evaluations()),
+        running=len(study.running()),
+        front=len(study.pareto()),
+        hypervolume=study.hypervolume(),
+        evaluation_seconds=sum(r.seconds for r in records),
+        constraints=tuple(
+            f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints
+        ),
+        versions=context.metadata.get("versions", {}),
+        accuracy=context.accuracy_provenance.get("label"),
+        recorded=context.metadata.get("recorded"),
+    )
+
+
+def _metrics(context: StudyContext, record: Record) -> dict[str, float]:
+    """What was measured, with what was measured of the front afterwards."""
+    metrics = dict(record.metrics)
+    tested, differences = context.study.test_accuracies(), context.study.bit_accurate_differences()
+    if record.key in tested:
+        metrics["accuracy_test"] = tested[record.key]
+    if record.key in differences:
+        metrics["exact_form_points"] = differences[record.key]["points"]
+    return metrics
+
+
+def _without_none(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,179 @@
+"""What is installed, what a search would take, and whether a plug-in keeps its promises."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
+from cimbo.errors import BadInput
+from cimbo.session.optimize import DEFAULT_BUDGET
+from cimbo.session.workers import Workers
+from cimbo.testing import Finding
+from cimbo.testing.finding import guarded, judged, passed
+
+#: extra -> (the module it brings, what it is for)
+EXTRAS = {
+    "parquet": ("pyarrow", "Parquet files and Study.frame"),
+    "plot": ("matplotlib", "cimbo plot"),
+    "onnx": ("onnx", "ONNX files in and out"),
+    "optuna": ("optuna", "Optuna studies in and out"),
+    "peers": ("pymoo", "other search methods in cimbo compare"),
+    "imagenet": ("PIL", "ImageNet images for a checkpoint"),
+    "zigzag": ("zigzag", "the simulator ZigZag"),
+    "accelforge": ("accelforge", "the simulator AccelForge"),
+    "dask": ("distributed", "workers on a Dask cluster"),
+    "ray": ("ray", "workers on a Ray cluster"),
+    "slurm": ("submitit", "workers on a Slurm cluster"),
+}
+CORE_PACKAGES = (
+    "cimbo",
+    "torch",
+    "botorch",
+    "gpytorch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "safetensors",
+)
+OLDEST_PYTHON = (3, 11)
+LONG_SEARCH_H = 24.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a check found, line by line."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many lines have each verdict: PASS, SKIP, WARN or FAIL."""
+        return Counter(finding.verdict for finding in self.findings)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether no check failed."""
+        return not self.counts["FAIL"]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The lines of ``cimbo doctor``."""
+        rows = [asdict(finding) for finding in self.findings]
+        return [
+            {"check": r["check"], "verdict": r["verdict"], "found": r["detail"], "next": r["todo"]}
+            for r in rows
+        ]
+
+
+def doctor(
+    config: Config | None = None, *, budget: int = DEFAULT_BUDGET, jobs: int | None = None
+) -> Health:
+    """Check what is installed, how large a study's space is, and how long a search takes.
+
+    Args:
+        config: The study; by default the default preset.
+        budget: Evaluations to estimate the time of.
+        jobs: Evaluations at a time; None for one a core, at most 8.
+
+    Raises:
+        BadInput: For a budget or jobs below 1.
+    """
+    for name, value in (("--budget", budget), ("--jobs", jobs)):
+        if value is not None and value < 1:
+            raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
+    study = _described(config or preset(DEFAULT_PRESET), budget, Workers(jobs).n_jobs)
+    return Health((*_installed(), *study))
+
+
+def check_plugin(name: str, options: Mapping[str, Any] | None = None) -> Health:
+    """Check whether a plug-in, shipped or installed, conforms to its protocol.
+
+    Args:
+        name: A network, a simulator, a source of accuracy or a surrogate.
+        options: What sets a simulator up.
+
+    Raises:
+        BadInput: When nothing has this name.
+    """
+    from cimbo.testing.kits import kits
+
+    findings = []
+    for kind, kit in kits(name, dict(options or {})).items():
+        for found in kit():
+            check = f"{kind}: {found.check}"
+            findings.append(Finding(check, found.verdict, found.detail, found.todo))
+    return Health(tuple(findings))
+
+
+def _installed() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield judged("Python", sys.version_info >= OLDEST_PYTHON, version, "use Python 3.11 or newer")
+    for name in CORE_PACKAGES:
+        yield _package(name)
+    boosted = any(_version(name) for name in ("xgboost", "xgboost-cpu"))
+    yield judged(
+        "xgboost",
+        boosted,
+        _version("xgboost") or _version("xgboost-cpu") or "",
+        "pip install cimbo again",
+    )
+    for extra, (module, purpose) in EXTRAS.items():
+        yield _extra(extra, module, purpose)
+    yield passed("cores", str(os.cpu_count() or 1))
+
+
+def _package(name: str) -> Finding:
+    version = _version(name)
+    return judged(name, version is not None, version or "is missing", "pip install cimbo again")
+
+
+def _extra(extra: str, module: str, purpose: str) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(
+            f"extra {extra}",
+            "SKIP",
+            f"not installed: {purpose}",
+            f"if you need it: pip install 'cimbo[{extra}]'",
+        )
+    return passed(f"extra {extra}", purpose)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _described(config: Config, budget: int, jobs: int) -> Iterator[Finding]:
+    space = config.problem.space
+    yield passed("study", config.title)
+    genes = f"{len(space.architecture)} + {len(space.hardware)} genes"
+    yield passed("space", f"{genes}, {float(space.size):.2g} designs")
+    yield from guarded("evaluation", lambda: _timed(config, budget, jobs))
+
+
+def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
+    """Two real evaluations of mid-sized designs; the first also loads weights and images, so the second counts."""
+    evaluator, designs = about.evaluator(), about.problem.space.sobol(2, 0)
+    evaluator.check()
+    evaluator(designs[0])
+    start = time.perf_counter()
+    metrics = evaluator(designs[1])
+    seconds = time.perf_counter() - start
+    measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    yield passed("one evaluation", measured)
+    hours = seconds * budget / jobs / 3600
+    spoken = f"{hours:.1f} h" if hours >= 2 else f"{60 * hours:.0f} min"
+    total = f"{seconds:.2g} s an evaluation; {budget} of them, {jobs} at a time: about {spoken} and cimbo's own overhead"
+    if hours > LONG_SEARCH_H:
+        yield Finding("time", "WARN", total, "lower --budget, or add workers")
+    else:
+        yield passed("time", total)

@@ -1,0 +1,183 @@
+"""Opens a session: a study's file together with the description of what it evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
+from cimbo.errors import BadInput, naming
+from cimbo.session.session import Session
+from cimbo.storage import check_place
+from cimbo.study.study import Study
+
+Source = str | Path | Config
+
+
+def open_session(
+    source: Source | None = None,
+    *,
+    study: str | Path | None = None,
+    seed: int | None = None,
+    simulator: str | None = None,
+    simulator_options: Mapping[str, Any] | None = None,
+    weights: str | Path | None = None,
+    data: str | Path | None = None,
+    images: int | None = None,
+    readonly: bool = False,
+    command: str = "",
+) -> Session:
+    """Open a study with all that cimbo's commands can do with it.
+
+    >>> with cimbo.open_session("fmnist-vit", study="x.db") as session:
+    ...     result = session.optimize(budget=200)
+
+    Args:
+        source: What the study is about: the name of a preset, the path of a study.toml, a `Config`, or the file of
+            a study that exists. None: what ``study`` was started from, or the default preset.
+        study: The study's file, which is created where it does not exist; None keeps a new study in memory.
+        seed: Seed of a new study (0 unless given); an existing one must have been started with it.
+        simulator: Another simulator than the description names, for a new study.
+        simulator_options: What sets ``simulator`` up.
+        weights: A checkpoint (OFA, timm, Hugging Face) of the user's: accuracy is measured on it, not modelled.
+        data: Images for ``weights``: val/ and train/ with a folder a class, or images.npy and labels.npy.
+        images: Images of ``data`` that the search uses (2000 unless given).
+        readonly: Open an existing file to look at it only.
+        command: The command line to keep with a new study, where one started it.
+
+    Returns:
+        A session; close it, or use it as a context manager.
+
+    Raises:
+        BadInput: For a description that is wrong, a file that is no study or another one, or an evaluation that
+            cannot be set up. Nothing is written then.
+    """
+    file = None if study is None else Path(study)
+    if isinstance(source, str | Path) and _is_study_file(source):
+        named = Path(source)
+        if file is not None and file != named:
+            raise BadInput(source, f"is a study, and so is {file}", "name one file")
+        source, file = None, named
+    if readonly:
+        if file is None:
+            raise BadInput("study", "has no file to read", "name it with study=")
+        return open_existing(file)
+    described = with_checkpoint(described_by(source), weights, data, images)
+    if file is not None and file.exists():
+        if simulator is not None:
+            todo = "name another study (--study) for another simulator"
+            raise BadInput("--simulator", f"{file} has its simulator already", todo)
+        return _resume(file, described, seed)
+    config = described or preset(DEFAULT_PRESET)
+    if simulator is not None:
+        config = config.with_simulator(simulator, simulator_options or {})
+    return _start(file, config, seed or 0, command)
+
+
+def open_existing(file: str | Path) -> Session:
+    """Open the study in ``file`` to look at it.
+
+    Raises:
+        BadInput: When there is no such file, or it is no study.
+    """
+    if not Path(file).exists():
+        todo = "name a study with --study, or start one: cimbo optimize, or cimbo demo"
+        raise BadInput(file, "does not exist", todo)
+    return Session(Study.open(file, readonly=True))
+
+
+def described_by(source: Source | None) -> Config | None:
+    """The description that ``source`` names: a preset, a study.toml or itself; None for None. Raises BadInput."""
+    if source is None or isinstance(source, Config):
+        return source
+    if isinstance(source, Path) or source.endswith(".toml"):
+        return load(Path(source))
+    return preset(source)
+
+
+@dataclass(frozen=True)
+class _Accuracies:
+    """What the accuracies of a study come from."""
+
+    source: str
+    options: Any
+
+    @staticmethod
+    def of(config: Config) -> _Accuracies:
+        return _Accuracies(config.accuracy, config.data["network"].get("options"))
+
+
+def with_checkpoint(
+    described: Config | None,
+    weights: str | Path | None,
+    data: str | Path | None,
+    images: int | None,
+) -> Config | None:
+    """``described`` with its accuracy measured on a user's checkpoint and images, where they are given.
+
+    Raises:
+        BadInput: When one of weights, data and description is given without the others.
+    """
+    if data is None and weights is None and images is None:
+        return described
+    if data is None or weights is None or described is None:
+        what = "belong together, with a --preset or --config"
+        raise BadInput("--data and --weights", what, "give all of them")
+    options: dict[str, Any] = {
+        "weights": str(Path(weights).resolve()),
+        "data": str(Path(data).resolve()),
+    }
+    if images is not None:
+        options["images"] = images
+    return described.with_checkpoint(options)
+
+
+def _is_study_file(source: str | Path) -> bool:
+    path = Path(source)
+    return path.suffix != ".toml" and path.is_file()
+
+
+def _start(file: Path | None, config: Config, seed: int, command: str) -> Session:
+    """A new study of ``config``; nothing is written for one that cannot be evaluated."""
+    problem = config.problem
+    if file is not None:
+        check_place(file.absolute())
+    with naming(config.name):
+        config.evaluator().check()
+    metadata = {"config": {"name": config.name, "data": dict(config.data)}, "command": command}
+    study = Study.open(
+        file, problem.space, problem.objectives, problem.constraints, seed=seed, metadata=metadata
+    )
+    return Session(study, config, is_new=file is not None)
+
+
+def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
+    """The study in ``file``, which must be of ``described`` and ``seed`` where these are given."""
+    if described is None:
+        study = Study.open(file)
+    else:
+        problem = described.problem
+        study = Study.open(file, problem.space, problem.objectives, problem.constraints)
+    try:
+        session = Session(study, described)
+        if described is not None:
+            _check_accuracies(file, described, session)
+        if seed is not None and seed != study.seed:
+            what = f"was started with seed {study.seed}, not {seed}"
+            raise BadInput(file, what, "leave out the seed, or name another study (--study)")
+    except BadInput:
+        study.close()
+        raise
+    return session
+
+
+def _check_accuracies(file: Path, described: Config, session: Session) -> None:
+    """Raises BadInput when the study's accuracies come from elsewhere: measured and modelled ones must not be mixed."""
+    stored = (session.study.metadata.get("config") or {}).get("data")
+    if not isinstance(stored, dict):
+        return
+    if _Accuracies.of(Config(str(file), stored)) != _Accuracies.of(described):
+        todo = "give --data, --weights and --images as before, or another --study"
+        raise BadInput(file, "has accuracies of another source", todo)

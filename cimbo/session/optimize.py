@@ -1,0 +1,293 @@
+"""A search as the command runs it: what is computed and what is modelled, the loop, and the checks of the front."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cimbo import execution
+from cimbo.config.study_config import Config
+from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.optimizer.convergence import Forecast
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.session.context import StudyContext
+from cimbo.session.front import Front, front
+from cimbo.session.warm_start import bundles, from_study, views
+from cimbo.session.workers import Workers
+from cimbo.storage import Record
+from cimbo.study import events
+from cimbo.study.study import Study
+
+COST_MODELS = ("auto", "surrogate", "analytic")
+BIT_ACCURATE_FINALISTS = 5  # designs of the front that are verified on bit-accurate arrays
+SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
+DEFAULT_BUDGET = 200
+DEFAULT_BATCH = 6  # designs chosen at a time where the study's description does not say
+DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate, likewise
+DEFAULT_BIT_ACCURATE_IMAGES = 300
+
+logger = logging.getLogger("cimbo")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a study is searched, beyond its budget.
+
+    Attributes:
+        cost_model: ``analytic`` computes costs while searching, ``surrogate`` models them as a slow simulator needs
+            it, ``auto`` decides by the time the simulator takes.
+        predictors: Folder of bundles to start from.
+        warm_from: Another study to start from.
+        accuracy_budget: Accuracies to measure in all; then new chips for measured networks, while they add to the
+            front.
+        until_converged: Stop when 50 more evaluations are expected to add less than so many percent of hypervolume.
+        asynchronous: No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.
+        bit_accurate_images: Test images on which five designs of the front are verified on bit-accurate arrays; 0
+            for none.
+    """
+
+    cost_model: str = "auto"
+    predictors: str | Path | None = None
+    warm_from: str | Path | None = None
+    accuracy_budget: int | None = None
+    until_converged: float | None = None
+    asynchronous: bool = False
+    bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES
+
+    def __post_init__(self) -> None:
+        if self.cost_model not in COST_MODELS:
+            todo = choose_from(self.cost_model, COST_MODELS)
+            raise BadInput("cost model", f"{self.cost_model!r} is unknown", todo)
+        if self.bit_accurate_images < 0:
+            what = f"{self.bit_accurate_images} is below 0"
+            raise BadInput("--bit-accurate-images", what, "give a number of test images, or 0")
+        if self.accuracy_budget is not None and self.accuracy_budget < 1:
+            what = f"{self.accuracy_budget} is not positive"
+            raise BadInput("--accuracy-budget", what, "give a number of at least 1")
+        if self.until_converged is not None and not self.until_converged > 0:
+            what = f"{self.until_converged:g} is not above 0"
+            raise BadInput("--until-converged", what, "give a percentage, such as 1")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """What a search came to.
+
+    Attributes:
+        front: The verified front.
+        forecast: What 50 more evaluations are expected to add; None where nothing can be said yet.
+    """
+
+    front: Front
+    forecast: Forecast | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The front, as ``cimbo optimize --format json`` prints it."""
+        return self.front.to_json()
+
+
+def optimize(
+    context: StudyContext,
+    budget: int = DEFAULT_BUDGET,
+    settings: SearchSettings | None = None,
+    *,
+    workers: Workers | None = None,
+    listener: events.Listener = events.ignore,
+) -> Optimization:
+    """Search until ``budget`` evaluations stand in the study, and check its front on images it has not seen.
+
+    Args:
+        context: The study.
+        budget: Evaluations in the study, in all; those that it holds count.
+        settings: How to search.
+        workers: Where evaluations run.
+        listener: Told of every proposal and evaluation.
+
+    Raises:
+        BadInput: For impossible settings, before anything is evaluated.
+    """
+    settings, workers = settings or SearchSettings(), workers or Workers()
+    priors = bundles(settings.predictors)
+    with workers.connected():
+        options = optimizer_options(context, settings, priors)
+        _announce(context, options, budget)
+        search(context, budget, options, workers, listener=listener, settings=settings)
+        measure_front_on_test_images(context, workers)
+        verify_finalists(context, settings.bit_accurate_images, workers)
+    return Optimization(front(context), context.study.forecast())
+
+
+def search(
+    context: StudyContext,
+    budget: int,
+    options: OptimizerOptions,
+    workers: Workers,
+    *,
+    listener: events.Listener = events.ignore,
+    settings: SearchSettings | None = None,
+) -> None:
+    """The loop alone, in batches of the study's own size, with nothing measured of the front afterwards."""
+    settings = settings or SearchSettings()
+    context.study.optimize(
+        context.evaluator,
+        budget,
+        batch_size(context.config),
+        workers.n_jobs,
+        guidance=options,
+        listener=listener,
+        asynchronous=settings.asynchronous,
+        **workers.conditions,
+    )
+
+
+def batch_size(config: Config) -> int:
+    """Designs chosen at a time."""
+    return int(config.data.get("search", {}).get("batch", DEFAULT_BATCH))
+
+
+def optimizer_options(
+    context: StudyContext,
+    settings: SearchSettings | None = None,
+    priors: Mapping[str, Any] | None = None,
+) -> OptimizerOptions:
+    """What the optimizer knows beyond the log of a study, and what it may spend.
+
+    Args:
+        context: The study; it is told what ``settings.warm_from`` measured for it.
+        settings: How to search; by default as when nothing special is asked for.
+        priors: Older predictors by metric, used as mean functions.
+    """
+    settings = settings or SearchSettings()
+    study, config, evaluator = context.study, context.config, context.evaluator
+    cheap = analytic_costs(study, evaluator, settings.cost_model)
+    learned = from_study(study, config, settings.warm_from, cheap)
+    converged = settings.until_converged
+    return OptimizerOptions(
+        cheap,
+        views=views(evaluator),
+        kind=str(config.data.get("search", {}).get("surrogate", "auto")),
+        priors=learned | dict(priors or {}),
+        initial=int(config.data.get("search", {}).get("initial", DEFAULT_INITIAL)),
+        accuracies=settings.accuracy_budget,
+        converged=None if converged is None else converged / 100,
+    )
+
+
+def analytic_costs(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:
+    """The costs that are computed while searching, by metric; the others are modelled.
+
+    Raises:
+        BadInput: When ``cost_model`` is "analytic" and the simulator cannot be called in batches.
+    """
+    computed = evaluator.exact()
+    if cost_model == "analytic" and not computed:
+        what = "this simulator cannot be called in batches"
+        raise BadInput("--cost-model", what, "use auto or surrogate")
+    # The chip's area follows from its genes alone: it is never modelled.
+    area = {name: cost for name, cost in computed.items() if name == "area_mm2"}
+    if cost_model == "surrogate" or not computed:
+        return area
+    if cost_model == "analytic":
+        return computed
+    seconds = evaluator.seconds_a_design(study.problem.space.sobol(4, 0))
+    return area if seconds > SLOW_SIMULATOR_S else computed
+
+
+def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> None:
+    study, space = context.study, context.study.problem.space
+    objectives = {o.name for o in study.problem.objectives}
+    computed = [name for name in options.analytic if name in objectives]
+    kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
+    logger.info(
+        f"{context.config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, "
+        f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
+        f"computed exactly: {', '.join(computed) or 'nothing'}"
+    )
+    standing = context.accuracy_provenance
+    if standing:
+        logger.info(standing["label"])
+
+
+# ---- the checks of a front ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _OnTestImages:
+    """Evaluates a design's accuracy on the test images."""
+
+    evaluator: JointEvaluator
+
+    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
+        return {"accuracy_test": self.evaluator.on_test(design)}
+
+
+@dataclass(frozen=True)
+class _OnBitAccurateArrays:
+    """Evaluates what bit-accurate arrays change in a design's accuracy."""
+
+    evaluator: JointEvaluator
+    images: int
+
+    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
+        return {"points": self.evaluator.exact_difference(design, self.images)}
+
+
+def measure_front_on_test_images(context: StudyContext, workers: Workers) -> None:
+    """Measure the front on the test images, which the search never sees; kept in the study."""
+    study, evaluator = context.study, context.evaluator
+    if not evaluator.has_test():
+        return
+    known = study.test_accuracies()
+    missing = [r for r in study.pareto() if r.key not in known]
+    for outcome in _measured(missing, _OnTestImages(evaluator), "on the test images", workers):
+        study.record_test_accuracy(outcome.key, outcome.metrics["accuracy_test"])
+
+
+def verify_finalists(context: StudyContext, images: int, workers: Workers) -> None:
+    """Verify five designs, spread over the front, on bit-accurate arrays; kept in the study.
+
+    Args:
+        context: The study.
+        images: Test images to measure on; 0 for no verification.
+        workers: Where the measurements run.
+    """
+    study, evaluator = context.study, context.evaluator
+    if not images or not evaluator.has_test() or not evaluator.has_exact():
+        return
+    known = study.bit_accurate_differences()
+    missing = []
+    for record in _spread(study.pareto(), BIT_ACCURATE_FINALISTS):
+        if record.key not in known or known[record.key]["images"] < images:
+            missing.append(record)
+    where = f"in the arrays' exact form on {images} test images"
+    evaluate = _OnBitAccurateArrays(evaluator, images)
+    for outcome in _measured(missing, evaluate, where, workers):
+        study.record_bit_accurate(outcome.key, outcome.metrics["points"], images)
+
+
+def _spread(designs: list[Record], n: int) -> list[Record]:
+    """``n`` of ``designs``, evenly from the first to the last."""
+    if not designs:
+        return []
+    places = sorted({round(i) for i in np.linspace(0, len(designs) - 1, n)})
+    return [designs[i] for i in places]
+
+
+def _measured(
+    designs: list[Record], evaluate: Any, where: str, workers: Workers
+) -> Iterator[execution.Outcome]:
+    """What ``evaluate`` finds of designs of the front; failures are told."""
+    if not designs:
+        return
+    logger.info(f"measuring {len(designs)} designs of the front {where}")
+    for outcome in execution.run(designs, evaluate, n_jobs=workers.n_jobs, **workers.conditions):
+        if outcome.status == "done":
+            yield outcome
+        else:
+            logger.warning(f"{outcome.key} failed {where}: {outcome.reason}")

@@ -1,0 +1,210 @@
+"""Predictors of a study: fitted from evaluations, judged by cross-validation, written as bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cimbo.errors import BadInput
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.surrogates import Inputs, View, logarithmic
+from cimbo.problem.objectives import Objective
+from cimbo.session.context import StudyContext
+from cimbo.session.optimize import analytic_costs
+from cimbo.session.warm_start import views
+from cimbo.session.workers import Workers
+from cimbo.storage import Record
+from cimbo.study import events
+
+if TYPE_CHECKING:
+    from predictors import Model
+
+DEFAULT_SAMPLES = 100
+LEAST_SAMPLES = 10  # cross-validation of fewer says nothing
+ROUNDS_A_BATCH = 4  # nothing is learned between samples: as many as keep all workers busy
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Cross-validated scores of one predictor; ``rmse`` in the metric's unit, the others relative.
+
+    Attributes:
+        n: Evaluations it was judged on.
+        rmse: Root mean square error.
+        mape: Mean absolute error in percent.
+        r2: Coefficient of determination.
+        kendall_tau: Rank correlation.
+        coverage_90: Share of values inside the predicted 90 % interval.
+        verdict: The scores in a word.
+        next_step: What to do about them.
+    """
+
+    n: int
+    rmse: float
+    mape: float
+    r2: float
+    kendall_tau: float
+    coverage_90: float
+    verdict: str
+    next_step: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The scores by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ObjectivePredictors:
+    """The predictors of one objective: scores of each kind, and the ``kind`` with the least error."""
+
+    kind: str
+    kinds: Mapping[str, Scores]
+
+    @property
+    def best(self) -> Scores:
+        """Scores of the chosen kind."""
+        return self.kinds[self.kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """The best scores, and those of every kind."""
+        kinds = {name: scores.to_json() for name, scores in self.kinds.items()}
+        return {**self.best.to_json(), "kind": self.kind, "kinds": kinds}
+
+
+@dataclass(frozen=True)
+class FittedPredictors:
+    """What was fitted.
+
+    Attributes:
+        objectives: Predictors by objective.
+        bundles: The files that were written.
+        picture: The drawing of which genes matter.
+        accuracy: What the accuracies are worth where they are not measured; else empty.
+    """
+
+    objectives: Mapping[str, ObjectivePredictors]
+    bundles: tuple[str, ...]
+    picture: Path
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo fit-predictors --format json``."""
+        document: dict[str, Any] = {
+            "objectives": {name: each.to_json() for name, each in self.objectives.items()},
+            "bundles": list(self.bundles),
+        }
+        if self.accuracy:
+            document["accuracy"] = dict(self.accuracy)
+        return document
+
+
+def fit_predictors(
+    context: StudyContext,
+    samples: int = DEFAULT_SAMPLES,
+    *,
+    out: str | Path = "bundles",
+    licence: str = "",
+    workers: Workers | None = None,
+    listener: events.Listener = events.ignore,
+) -> FittedPredictors:
+    """Bring the study to ``samples`` evaluations, fit every kind of predictor for every objective, write bundles.
+
+    Args:
+        context: The study; the samples are stored in it.
+        samples: Evaluations to fit on, in all.
+        out: Folder for the bundles.
+        licence: Terms under which the bundles may be used; kept in them.
+        workers: Where evaluations run.
+        listener: Told of every evaluation.
+
+    Raises:
+        BadInput: When fewer than 10 evaluations succeeded.
+    """
+    workers = workers or Workers()
+    area = analytic_costs(context.study, context.evaluator, "surrogate")
+    batch = ROUNDS_A_BATCH * workers.n_jobs if workers.n_jobs > 0 else samples
+    with workers.connected():
+        context.study.optimize(
+            context.evaluator,
+            samples,
+            batch,
+            workers.n_jobs,
+            guidance=OptimizerOptions(area, initial=samples),
+            listener=listener,
+            **workers.conditions,
+        )
+    fitting = _Fitting.of(context, Path(out), licence)
+    objectives = {o.name: fitting.fit(o) for o in context.study.problem.objectives}
+    picture = fitting.draw()
+    return FittedPredictors(objectives, tuple(fitting.files), picture, context.accuracy_provenance)
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """What the predictors of all objectives share: evaluations, derived features, and where bundles go."""
+
+    context: StudyContext
+    records: list[Record]
+    inputs: Inputs
+    known: Mapping[str, View]
+    out: Path
+    licence: str
+    files: list[str] = field(default_factory=list)
+    chosen: dict[str, Model] = field(default_factory=dict)
+
+    @staticmethod
+    def of(context: StudyContext, out: Path, licence: str) -> _Fitting:
+        records = [r for r in context.study.evaluations() if r.status == "done"]
+        if len(records) < LEAST_SAMPLES:
+            what = f"only {len(records)} evaluations succeeded"
+            raise BadInput("--samples", what, f"give at least {LEAST_SAMPLES}")
+        space = context.study.problem.space
+        inputs = Inputs(space, space.rows([r.params for r in records]))
+        out.mkdir(parents=True, exist_ok=True)
+        return _Fitting(context, records, inputs, views(context.evaluator), out, licence)
+
+    def fit(self, objective: Objective) -> ObjectivePredictors:
+        """Judge every kind of predictor of one objective, and write a bundle of each."""
+        import predictors
+
+        problem, seed = self.context.study.problem, self.context.study.seed
+        y = np.array([r.metrics[objective.name] for r in self.records])
+        view = self.known.get(objective.name, View())
+        table = self.inputs.table(view)
+        log = logarithmic(y, objective.goal)
+        schema = view.schema(problem.space, objective.name, log=log)
+        kinds = ["xgboost", "gp", "hybrid"]
+        if schema.log:
+            kinds.append("posynomial")
+        reports = predictors.validate(table, y, kinds=kinds, schema=schema, seed=seed)
+        best = min(reports, key=lambda kind: reports[kind].rmse)
+        for kind in reports:
+            model = predictors.fit(table, y, schema, kind, seed=seed)
+            self._save(model, f"{objective.name}.{kind}")
+            if kind == best:
+                self._save(model, objective.name)
+                self.chosen[objective.name] = model
+        return ObjectivePredictors(best, {kind: _scores(r) for kind, r in reports.items()})
+
+    def draw(self) -> Path:
+        """Draw which genes matter to the chosen predictors."""
+        import predictors
+
+        picture = self.out / "knobs.svg"
+        predictors.picture(self.chosen, picture)
+        return picture
+
+    def _save(self, model: Model, name: str) -> None:
+        import predictors
+
+        path = self.out / f"{name}.cimpred"
+        predictors.save(model, path, licence=self.licence)
+        self.files.append(str(path))
+
+
+def _scores(report: Any) -> Scores:
+    return Scores(**{name: getattr(report, name) for name in Scores.__dataclass_fields__})

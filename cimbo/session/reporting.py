@@ -1,0 +1,170 @@
+"""A study to read: one HTML file, or a figure for a paper."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from
+from cimbo.problem.objectives import Candidate
+from cimbo.session.context import StudyContext
+from cimbo.session.optimize import optimizer_options
+from cimbo.session.text import check_writable, write_text
+from cimbo.storage import Record
+
+DEFAULT_NEXT = 6  # designs a report shows that the search would verify next
+FIGURE_FORMATS = (".pdf", ".png", ".svg")
+FIGURES = ("front", "hypervolume", "calibration")
+
+logger = logging.getLogger("cimbo")
+
+
+def report(
+    context: StudyContext,
+    path: str | Path = "report.html",
+    *,
+    baselines: Sequence[str | Path] = (),
+    following: int = DEFAULT_NEXT,
+    lite: bool = False,
+) -> Path:
+    """Write a study as one HTML file that needs no network.
+
+    Args:
+        context: The study.
+        path: The file to write.
+        baselines: Other studies of the same problem, such as a random search.
+        following: Also show so many designs that the search would verify next, as predicted.
+        lite: Leave out the layers of each design.
+
+    Returns:
+        The file.
+
+    Raises:
+        BadInput: When the file cannot be written, or a baseline is a study of something else.
+    """
+    from cimbo import report as pages
+
+    path = Path(path)
+    check_writable(path)
+    predicted = next_designs(context, following)
+    shown: list[Record | Candidate] = [*context.study.pareto(), *predicted]
+    text = pages.html(
+        context.study,
+        title=context.title,
+        about=_provenance(context),
+        baselines=hypervolume_curves(context, baselines),
+        layers={} if lite else _layers(context, shown),
+        predicted=predicted,
+    )
+    write_text(path, text)
+    return path
+
+
+def plot(
+    context: StudyContext,
+    path: str | Path = "front.pdf",
+    *,
+    what: str = "front",
+    baselines: Sequence[str | Path] = (),
+    following: int = 0,
+) -> Path:
+    """Write a figure for a paper.
+
+    Args:
+        context: The study.
+        path: The file to write; its ending says the format: pdf, png or svg.
+        what: "front", "hypervolume" or "calibration" (predicted against verified).
+        baselines: Other studies of the same problem.
+        following: Also show so many designs that the search would verify next.
+
+    Returns:
+        The file.
+
+    Raises:
+        BadInput: For another format or figure, and where matplotlib is not installed.
+    """
+    path = Path(path)
+    if path.suffix not in FIGURE_FORMATS:
+        raise BadInput(path, "is no format of a figure", "end it in .pdf, .png or .svg")
+    if what not in FIGURES:
+        raise BadInput("what", f"{what!r} is no figure", choose_from(what, FIGURES))
+    from cimbo.report import facts, figures
+
+    figures.available()
+    check_writable(path)
+    curves = hypervolume_curves(context, baselines)
+    predicted = next_designs(context, following)
+    figures.write(path, what, facts.gather(context.study, baselines=curves, predicted=predicted))
+    return path
+
+
+def hypervolume_curves(
+    context: StudyContext, files: Sequence[str | Path]
+) -> dict[str, Sequence[float]]:
+    """Hypervolume after each evaluation of other studies, by file name. Raises BadInput for a study of something else."""
+    from cimbo.report import facts
+    from cimbo.session.opening import open_existing
+
+    found: dict[str, Sequence[float]] = {}
+    for file in files:
+        with open_existing(file) as other:
+            if other.study.problem != context.study.problem:
+                todo = "compare studies of one space and objectives"
+                raise BadInput(file, "is a study of another problem", todo)
+            found[Path(file).stem] = facts.volumes(facts.gather(other.study))
+    return found
+
+
+def next_designs(context: StudyContext, n: int) -> list[Candidate]:
+    """The ``n`` designs that the search would verify next, with what it predicts; none while it has no model to ask."""
+    study = context.study
+    if n < 0:
+        raise BadInput("--next", f"cannot show {n} designs", "give 0 or more")
+    if n == 0 or not any(r.status == "done" for r in study.evaluations()):
+        return []
+    logger.info(f"asking the search for its next {n} designs (--next 0 leaves them out)")
+    options = None
+    if _is_evaluable(context):
+        try:
+            options = optimizer_options(context)
+        except BadInput as error:
+            # What it evaluated with may be on another machine; all that is measured can be shown still.
+            logger.warning(f"no next designs: {error}")
+            return []
+    return [c for c in study.ask(n, guidance=options) if c.predicted]
+
+
+def _is_evaluable(context: StudyContext) -> bool:
+    """Whether the study says what it evaluates; one made in Python has genes that may mean anything."""
+    try:
+        _ = context.evaluator
+    except BadInput:
+        return False
+    return True
+
+
+def _layers(
+    context: StudyContext, designs: Sequence[Record | Candidate]
+) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Layers of each of ``designs`` by key; none for a study that is not of cimbo's networks and chip model."""
+    from cimbo import hardware
+
+    if not _is_evaluable(context) or context.evaluator.simulator != "cimbo":
+        return {}
+    placed = {design.key: context.evaluator.placed(design.params) for design in designs}
+    return {key: hardware.explain(*pair)["layers"] for key, pair in placed.items()}
+
+
+def _provenance(context: StudyContext) -> dict[str, str]:
+    """What the accuracies are worth where they are not measured, the command that started the study, and the versions."""
+    about = {}
+    if context.accuracy_provenance:
+        about["accuracy"] = str(context.accuracy_provenance["label"])
+    command = context.metadata.get("command")
+    if command:
+        about["command"] = str(command)
+    versions = context.metadata.get("versions", {})
+    about["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return about

@@ -1,0 +1,301 @@
+"""A study with all that cimbo's commands can do with it, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cimbo.analysis import Errors
+from cimbo.session import (
+    attribution,
+    comparison,
+    decision,
+    explanation,
+    exporting,
+    front,
+    importing,
+    optimize,
+    predictors,
+    reporting,
+)
+from cimbo.session.context import StudyContext
+from cimbo.session.workers import Workers
+from cimbo.study import events
+
+
+class Session(StudyContext):
+    """What ``cimbo.open_session`` opens. Each method is one command, with its defaults, and returns a frozen result.
+
+    Every result has ``to_json()``, the document that the command prints with ``--format json``. What a user should
+    know on the way goes to the logger ``cimbo``; progress goes to a ``listener`` (`cimbo.study.events`).
+    """
+
+    def optimize(
+        self,
+        budget: int = optimize.DEFAULT_BUDGET,
+        *,
+        cost_model: str = "auto",
+        predictors: str | Path | None = None,
+        warm_from: str | Path | None = None,
+        accuracy_budget: int | None = None,
+        until_converged: float | None = None,
+        asynchronous: bool = False,
+        bit_accurate_images: int = optimize.DEFAULT_BIT_ACCURATE_IMAGES,
+        workers: Workers | None = None,
+        listener: events.Listener = events.ignore,
+    ) -> optimize.Optimization:
+        """Search until ``budget`` evaluations stand in the study, then check its front on images it has not seen.
+
+        A second call goes on where the first stopped. After KeyboardInterrupt all that was evaluated is kept.
+
+        Args:
+            budget: Verified evaluations in the study, in all.
+            cost_model: ``analytic``, ``surrogate`` or ``auto``, see `SearchSettings`.
+            predictors: Folder of bundles to start from.
+            warm_from: Another study to start from.
+            accuracy_budget: Accuracies to measure, in all.
+            until_converged: Stop when 50 more evaluations are expected to add less than so many percent of hypervolume.
+            asynchronous: Choose one design for each free worker instead of batches.
+            bit_accurate_images: Test images on which five designs of the front are verified bit-accurately; 0: none.
+            workers: Where evaluations run, by default on this machine.
+            listener: Told of every proposal and evaluation.
+
+        Raises:
+            BadInput: For impossible settings, and for a study that does not say what it evaluates.
+        """
+        settings = optimize.SearchSettings(
+            cost_model,
+            predictors,
+            warm_from,
+            accuracy_budget,
+            until_converged,
+            asynchronous,
+            bit_accurate_images,
+        )
+        return optimize.optimize(self, budget, settings, workers=workers, listener=listener)
+
+    def fit_predictors(
+        self,
+        samples: int = predictors.DEFAULT_SAMPLES,
+        *,
+        out: str | Path = "bundles",
+        licence: str = "",
+        workers: Workers | None = None,
+        listener: events.Listener = events.ignore,
+    ) -> predictors.FittedPredictors:
+        """Sample the joint space, really evaluate, fit and judge surrogates of every objective, write bundles.
+
+        Args:
+            samples: Evaluations to fit on, in all; they are stored in the study.
+            out: Folder for the bundles.
+            licence: Terms under which the bundles may be used; kept in them.
+            workers: Where evaluations run, by default on this machine.
+            listener: Told of every evaluation.
+
+        Raises:
+            BadInput: When fewer than 10 evaluations succeeded.
+        """
+        return predictors.fit_predictors(
+            self, samples, out=out, licence=licence, workers=workers, listener=listener
+        )
+
+    def pareto(self) -> front.Front:
+        """Return the verified, feasible, non-dominated designs, best first objective first."""
+        return front.front(self)
+
+    def show(self, key: str, *, bit_accurate: bool = False) -> front.DesignDetails:
+        """Return all that the study knows of one design.
+
+        Args:
+            key: The design's key, which may be shortened.
+            bit_accurate: Also measure its accuracy on bit-accurate arrays, on all validation images; takes minutes.
+
+        Raises:
+            BadInput: When no design has this key, or several.
+        """
+        return front.details(self, key, bit_accurate=bit_accurate)
+
+    def status(self) -> front.StudyStatus:
+        """Return how far the study is, and what it is about."""
+        return front.status(self)
+
+    def explain(self, key: str) -> explanation.Explanation:
+        """Return what bounds a design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.
+
+        Args:
+            key: The design's key, which may be shortened.
+
+        Raises:
+            BadInput: When no design has this key, or several.
+        """
+        return explanation.explain(self, key)
+
+    def robustness(
+        self,
+        *,
+        bandwidth: float = Errors.bandwidth,
+        adc_energy: float = Errors.adc_energy,
+        accuracy: float = Errors.accuracy,
+        draws: int = decision.DEFAULT_DRAWS,
+        seed: int = 0,
+    ) -> decision.Robustness:
+        """Return each front design's chance to stay non-dominated when figures are off; nothing is measured.
+
+        Args:
+            bandwidth: Relative standard deviation of every bandwidth.
+            adc_energy: Of the energy a conversion takes.
+            accuracy: Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.
+            draws: How often to be wrong.
+            seed: Of the draws.
+
+        Raises:
+            BadInput: When the study holds no verified design.
+        """
+        errors = Errors(bandwidth, adc_energy, accuracy)
+        return decision.robustness(self, errors, draws=draws, seed=seed)
+
+    def attribute(
+        self,
+        *others: StudyContext,
+        within: float = attribution.DEFAULT_WITHIN,
+        complete: int = 0,
+        measure: bool = False,
+        workers: Workers | None = None,
+        listener: events.Listener = events.ignore,
+    ) -> attribution.Attribution:
+        """Return the speed-up over the baseline at its accuracy: architecture only, hardware only, joint.
+
+        Args:
+            others: Sessions on studies of the same problem with other seeds, for an interval over them.
+            within: Points of accuracy that a design may lack.
+            complete: Also search with the chip fixed and with the network fixed, so many evaluations each.
+            measure: Measure winners on test images where that was not done yet.
+            workers: Where the evaluations of ``complete`` run, by default one at a time.
+            listener: Told of these evaluations.
+
+        Raises:
+            BadInput: When the studies are of different problems.
+        """
+        settings = attribution.AttributionSettings(
+            within, complete, measure, workers or Workers(jobs=1), listener
+        )
+        return attribution.attribute([self, *others], settings)
+
+    def compare(
+        self,
+        budget: int = comparison.DEFAULT_COMPARED_BUDGET,
+        *,
+        seeds: int = comparison.DEFAULT_SEEDS,
+        methods: Sequence[str] = comparison.QUICK,
+        batch: int = comparison.COMPARED_BATCH,
+        evaluate: str = "auto",
+        jobs: int = 1,
+    ) -> comparison.Comparison:
+        """Run search methods at equal budget over several seeds on the study's problem; nothing is stored.
+
+        Args:
+            budget: Evaluations of each method and seed.
+            seeds: Runs of each method.
+            methods: Names of methods, see `cimbo.benchmarking.ONES`.
+            batch: Designs asked for at a time.
+            evaluate: "real"; "replay" for predictors of the study's evaluations; "auto" for these where it has 30.
+            jobs: Real evaluations at a time.
+
+        Raises:
+            BadInput: For an unknown method, or an objective without a reference.
+        """
+        settings = comparison.ComparisonSettings(
+            budget, seeds, tuple(methods), batch, evaluate, jobs
+        )
+        records = self.study.evaluations()
+        return comparison.compare(self.config, self.study.problem, records, settings)
+
+    def report(
+        self,
+        path: str | Path = "report.html",
+        *,
+        baselines: Sequence[str | Path] = (),
+        following: int = reporting.DEFAULT_NEXT,
+        lite: bool = False,
+    ) -> Path:
+        """Write the study as one HTML file that needs no network; returns the file.
+
+        Args:
+            path: The file to write.
+            baselines: Other studies of the same problem, such as a random search.
+            following: Also show so many designs that the search would verify next, as predicted.
+            lite: Leave out the layers of each design.
+
+        Raises:
+            BadInput: When the file cannot be written, or a baseline is a study of something else.
+        """
+        return reporting.report(self, path, baselines=baselines, following=following, lite=lite)
+
+    def plot(
+        self,
+        path: str | Path = "front.pdf",
+        *,
+        what: str = "front",
+        baselines: Sequence[str | Path] = (),
+        following: int = 0,
+    ) -> Path:
+        """Write a figure for a paper; returns the file.
+
+        Args:
+            path: The file to write; its ending says the format: pdf, png or svg.
+            what: "front", "hypervolume" or "calibration".
+            baselines: Other studies of the same problem.
+            following: Also show so many designs that the search would verify next.
+
+        Raises:
+            BadInput: For another format or figure, and where matplotlib is not installed.
+        """
+        return reporting.plot(self, path, what=what, baselines=baselines, following=following)
+
+    def export(self, path: str | Path, *, to: str = "csv") -> Path:
+        """Write every evaluation; returns the file.
+
+        Args:
+            path: The file to write.
+            to: "csv", "json", "parquet", "optuna" or "study" (a backup of one in use).
+
+        Raises:
+            BadInput: For another format, and where the file cannot be written.
+        """
+        return exporting.export_study(self, path, to=to)
+
+    def export_design(
+        self, key: str, path: str | Path, *, to: str, nearest: bool = False
+    ) -> list[Path]:
+        """Write a design's network as ONNX or its chip for another simulator; returns the files.
+
+        Args:
+            key: The design's key, which may be shortened.
+            path: The file, or the folder of YAML files, to write.
+            to: "onnx", "zigzag" or "accelforge".
+            nearest: Where a tool cannot express the chip, write the nearest one that it can.
+
+        Raises:
+            BadInput: For another format, and for a chip that the tool cannot express.
+        """
+        return exporting.export_design(self, key, path, to=to, nearest=nearest)
+
+    def import_evaluations(
+        self,
+        source: str | Path,
+        *,
+        names: Mapping[str, str] | None = None,
+        hardware: Mapping[str, Any] | str | None = None,
+    ) -> importing.Imported:
+        """Tell the study the evaluations of a CSV file or an Optuna storage. One wrong row, and nothing is written.
+
+        Args:
+            source: The file.
+            names: What a column is, a gene or a metric, where it is not called so.
+            hardware: For networks without a chip: genes of one, or "baseline". Costs are then simulated, not read.
+
+        Raises:
+            BadInput: For a file, a row or a chip that does not fit the study.
+        """
+        return importing.import_evaluations(self, source, names=names, hardware=hardware)

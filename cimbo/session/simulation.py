@@ -1,0 +1,115 @@
+"""One network on one chip, without a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from, naming
+from cimbo.evaluation import simulators
+from cimbo.workloads import network
+from cimbo.workloads.layers import Workload
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a simulator says of a network on a chip.
+
+    Attributes:
+        costs: latency_ms, energy_uj, area_mm2, cycles and whatever else the simulator gives.
+        layers: What it says of each layer.
+    """
+
+    costs: Mapping[str, Any]
+    layers: tuple[Mapping[str, Any], ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the simulator wants to be known."""
+        return tuple(self.costs.get("warnings", ()))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A line a layer, and their sum."""
+        total = {
+            "layer": "TOTAL",
+            "cycles": self.costs.get("cycles"),
+            "bound": "",
+            "energy_uj": self.costs.get("energy_uj"),
+        }
+        return [*(layer_row(layer) for layer in self.layers), total]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo simulate --format json``."""
+        return {**self.costs, "layers": list(self.layers)}
+
+
+def simulate(
+    workload: Workload,
+    hardware: Mapping[str, Any],
+    *,
+    simulator: str = "cimbo",
+    options: Mapping[str, Any] | None = None,
+) -> Simulation:
+    """Simulate one network on one chip.
+
+    Args:
+        workload: The network, see `workload`.
+        hardware: Genes of the chip.
+        simulator: cimbo, zigzag, accelforge, command, table, or a plug-in's name.
+        options: What sets the simulator up.
+
+    Raises:
+        BadInput: For what is no chip, and a simulator that is unknown.
+        RuntimeError: When the simulator cannot simulate this chip or network.
+    """
+    answer = dict(simulators.simulator(simulator, **(options or {})).simulate(workload, hardware))
+    layers = tuple(answer.pop("layers", ()))
+    return Simulation(answer, layers)
+
+
+def workload(
+    name: str | Path, subnet: Mapping[str, Any] | None = None, *, where: str = ""
+) -> Workload:
+    """A sub-network of a family, or the network of an ONNX file.
+
+    Args:
+        name: A network family, or a file NAME.onnx.
+        subnet: Genes of the sub-network; by default the largest.
+        where: What messages call ``subnet``.
+
+    Raises:
+        BadInput: For an unknown family or gene, and for genes beside an ONNX file.
+    """
+    if str(name).endswith(".onnx"):
+        if subnet is not None:
+            what = f"chooses within a family, but {name} is one network"
+            raise BadInput("--subnet", what, "leave it out")
+        from cimbo.workloads.onnx.reader import from_onnx
+
+        return from_onnx(str(name))
+    family = network(str(name))
+    if subnet is None:
+        return family.workload(family.largest())
+    genes = [choice.name for choice in family.choices()]
+    for gene in subnet:
+        if gene not in genes:
+            todo = choose_from(gene, genes, "the genes are")
+            raise BadInput(f"--subnet, {gene}", "is no gene of this network", todo)
+    with naming(where) if where else nullcontext():
+        return family.workload(dict(subnet))
+
+
+def layer_row(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of a table; another simulator than ours may say less of a layer."""
+    energy_uj = layer.get("energy_uj")
+    if isinstance(energy_uj, dict):
+        energy_uj = float(sum(energy_uj.values()))
+    return {
+        "layer": layer.get("name"),
+        "cycles": layer.get("cycles"),
+        "bound": layer.get("bound", ""),
+        "energy_uj": energy_uj,
+    }

@@ -1,0 +1,102 @@
+"""Super-networks trained as the shipped ones were."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cimbo.errors import BadInput, choose_from
+
+if TYPE_CHECKING:
+    from cimbo.supernets.training import Recipe
+
+ARRAY_NOISE = ("adc_bits", "cell_noise", "rows", "cell_bits", "dac_bits")
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+
+logger = logging.getLogger("cimbo")
+
+
+def train_supernet(
+    name: str,
+    out: str | Path | None = None,
+    *,
+    data: str | Path = DEBIAN_FASHION_MNIST,
+    start: str | Path | None = None,
+    recipe: Mapping[str, float | str] | None = None,
+    noise: Mapping[str, float | str] | None = None,
+    stop_after: int | None = None,
+    threads: int = 1,
+) -> Path:
+    """Train a super-network with the sandwich rule and in-place distillation.
+
+    Args:
+        name: "fmnist-vit" or "fmnist-mobilenet".
+        out: The weights to write; by default NAME.safetensors.
+        data: Folder of gzipped IDX files.
+        start: Weights to go on from.
+        recipe: Parts of the shipped recipe to change, such as epochs.
+        noise: Train under the noise of arrays: adc_bits, rows, cell_bits, dac_bits, cell_noise.
+        stop_after: Epochs to run; by default all of the recipe.
+        threads: CPU threads.
+
+    Returns:
+        The file of the weights.
+
+    Raises:
+        BadInput: For an unknown super-network, part of a recipe or noise, and for data that cannot be read.
+    """
+    import torch
+
+    from cimbo.supernets.recipes import RECIPES, Run, build, trained
+    from cimbo.workloads import network
+
+    if name not in RECIPES:
+        todo = choose_from(name, RECIPES)
+        raise BadInput(f"super-network {name!r}", "is unknown", todo)
+    changed = changed_recipe(RECIPES[name], recipe or {}, noise or {})
+    for option, value in (("--threads", threads), ("--stop-after", stop_after)):
+        if value is not None and value < 1:
+            raise BadInput(option, f"{value} is not positive", "give a number of at least 1")
+    torch.set_num_threads(threads)
+    target = Path(out or f"{name}.safetensors")
+    model = trained(name, network(name).choices())
+    run = Run(
+        model,
+        Path(data),
+        target,
+        changed,
+        start=None if start is None else Path(start),
+        stop_after=changed.epochs if stop_after is None else stop_after,
+    )
+    build(name, run, say=logger.info)
+    return target
+
+
+def changed_recipe(
+    recipe: Recipe, changes: Mapping[str, float | str], noise: Mapping[str, float | str]
+) -> Recipe:
+    """The recipe with parts of it changed, and under the noise of arrays. Raises BadInput for what is no part of it."""
+    for name, value in noise.items():
+        if name not in ARRAY_NOISE:
+            todo = choose_from(name, ARRAY_NOISE)
+            raise BadInput(f"--noise {name}={value}", "is no noise of an array", todo)
+    found = {name: _changed(recipe, name, value) for name, value in {**changes, **noise}.items()}
+    return replace(recipe, **found)
+
+
+def _changed(recipe: Recipe, name: str, value: float | str) -> Any:
+    """A part of the recipe with ``value`` in the part's own type. Raises BadInput."""
+    kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
+    where = f"--set {name}={value}"
+    if name not in kinds:
+        raise BadInput(where, f"{name!r} is no part of a recipe", choose_from(name, kinds))
+    try:
+        number = kinds[name](value)
+    except ValueError:
+        raise BadInput(where, f"{value!r} is no number", f"give {name} a number") from None
+    if name != "seed" and not number >= 0:
+        raise BadInput(f"--set {name}", f"{number} is not positive", "give a number of at least 1")
+    return number
