@@ -17,7 +17,7 @@ import click
 
 from cimbo._version import __version__
 from cimbo.cli.messages import messages_on_stderr
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, printable
 
 _COMMANDS = {
     "demo": "demo",
@@ -123,7 +123,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             )
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.Abort) as error:
-        click.echo(str(error) or "interrupted", err=True)
+        click.echo(printable(str(error) or "interrupted"), err=True)
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)  # help: ours

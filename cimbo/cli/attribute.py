@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import at_least_one, existing
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import Progress
 from cimbo.session import attribution
 from cimbo.session.opening import open_session
@@ -72,7 +72,7 @@ def attribute(
         click.echo("\nwith other baselines, at their accuracy and area:\n")
         emit(style, [baseline.to_json() for baseline in found.baselines], None)
     for line in _remarks(found):
-        click.echo(line, err=True)
+        say(line)
 
 
 def _open(file: str, measure: bool) -> Session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import naming, printable
 
 COSTS_TOLD = ("latency_ms", "energy_uj", "area_mm2")
@@ -67,11 +67,11 @@ def simulate(
                 workload, chip, simulator=simulator or "cimbo", options=options
             )
     except RuntimeError as error:  # how simulators say that they cannot
-        click.echo(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design", err=True)
+        say(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design")
         return 1
     emit(style, found.rows(), found.to_json())
     costs = [f"{name} {found.costs[name]:.5g}" for name in COSTS_TOLD if name in found.costs]
-    click.echo(", ".join(costs), err=True)
+    say(", ".join(costs))
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import at_least_one, existing, json_object, study_option
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, choose_from
 
 
@@ -133,7 +133,7 @@ def portfolio(
     emit(style, [chip.row() for chip in found.chips], found.to_json())
     if found.sharing_costs_nothing:
         told = "one chip is the best for each network alone too: sharing it costs nothing"
-        click.echo(told, err=True)
+        say(told)
 
 
 def _workload(label: str, file: str) -> Any:

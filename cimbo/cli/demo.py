@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cimbo.cli.options import command_line
-from cimbo.cli.output import format_option
+from cimbo.cli.output import format_option, say
 from cimbo.cli.view import print_front
 from cimbo.session.demo import RECORDED_NOTE, Demo
 from cimbo.session.demo import demo as recorded_demo
@@ -25,9 +25,9 @@ def demo(file: str, style: str) -> None:
     """
     found = recorded_demo(file, command=command_line())
     print_front(found.front, style)
-    click.echo(f"\n{RECORDED_NOTE}.", err=True)
-    click.echo(_comparison(found), err=True)
-    click.echo(_next_steps(found), err=True)
+    say(f"\n{RECORDED_NOTE}.")
+    say(_comparison(found))
+    say(_next_steps(found))
 
 
 def _comparison(found: Demo) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cimbo.cli.options import at_least_one, json_object, simulator_options_option
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.config.study_config import DEFAULT_PRESET
 from cimbo.session.opening import described_by
 
@@ -69,5 +69,5 @@ def doctor(
     counts = [
         f"{found.counts[v]} {said}" for v, said in VERDICTS_IN_WORDS.items() if found.counts[v]
     ]
-    click.echo(", ".join(counts), err=True)
+    say(", ".join(counts))
     return 0 if found.is_healthy else 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_table, emit, format_option
+from cimbo.cli.output import as_table, emit, format_option, say
 from cimbo.session.explanation import Explanation, Rows
 from cimbo.session.text import write_text
 
@@ -48,7 +48,7 @@ def explain(*, key: str, picture: Path | None, which: str, file: str, style: str
     with existing(file) as session:
         found = session.explain(key)
     emit(style, _written(PRINTED[which](found)), found.to_json())
-    click.echo(_talk(found, which), err=True)
+    say(_talk(found, which))
     if picture is not None:
         write_text(picture, found.picture())
 

@@ -13,8 +13,6 @@ from cimbo.cli.output import emit, format_option
 from cimbo.errors import BadInput
 from cimbo.session.importing import BASELINE_CHIP
 
-NAMED_CONTRADICTIONS = 3  # the others are counted
-
 
 @click.command(name="import")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")

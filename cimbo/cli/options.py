@@ -84,7 +84,7 @@ def new_study_options(command: F) -> F:
 
 
 def evaluation_options(command: F) -> F:
-    """Where evaluations run and what each may use, given as ``workers``."""
+    """Where evaluations run and what each may use, given as ``workers``; and whether they must be as before."""
     names = [field.name for field in fields(Workers)]
 
     @wraps(command)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import AskedStudy, at_least_one, evaluation_options, new_study_options
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import watched
 from cimbo.cli.view import print_front
 from cimbo.cli.what_if import narrowed, what_if_options
@@ -93,7 +93,7 @@ def optimize(
         session = narrowed(whole, fixes, limits)
         with watched(session.study) as progress:
             found = session.optimize(budget, workers=workers, listener=progress, **settings)
-    click.echo(found.forecast or NO_FORECAST, err=True)
+    say(str(found.forecast or NO_FORECAST))
     print_front(found.front, style)
 
 
@@ -120,22 +120,18 @@ def optimize(
 @new_study_options
 @format_option
 def fit_predictors(
-    *, samples: int, out: Path, licence: str, asked: AskedStudy, workers: Workers, style: str
+    *, samples: int, asked: AskedStudy, workers: Workers, style: str, **options: Any
 ) -> None:
     """Sample the joint space, really evaluate, fit and judge surrogates, write bundles.
 
     Example: cimbo fit-predictors --samples 100 --out bundles
     """
     with asked.open() as session, watched(session.study) as progress:
-        fitted = session.fit_predictors(
-            samples, out=out, licence=licence, workers=workers, listener=progress
-        )
+        fitted = session.fit_predictors(samples, workers=workers, listener=progress, **options)
     emit(style, _rows(fitted), fitted.to_json())
     for metric, objective in fitted.objectives.items():
-        click.echo(f"{metric}: {objective.best.verdict}; {objective.best.next_step}", err=True)
-    click.echo(
-        f"bundles: {', '.join(fitted.bundles)}; which genes matter: {fitted.picture}", err=True
-    )
+        say(f"{metric}: {objective.best.verdict}; {objective.best.next_step}")
+    say(f"bundles: {', '.join(fitted.bundles)}; which genes matter: {fitted.picture}")
 
 
 def _rows(fitted: FittedPredictors) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.output import say
 from cimbo.config.study_config import DEFAULT_PRESET
 
 
@@ -26,7 +27,4 @@ def init(file: Path, name: str) -> None:
     from cimbo.session.starter import write_study_toml
 
     click.echo(str(write_study_toml(file, name=name)))
-    click.echo(
-        f"edit it, then: cimbo doctor --config {file}; cimbo optimize --config {file} --budget 200",
-        err=True,
-    )
+    say(f"edit it, then: cimbo doctor --config {file}; cimbo optimize --config {file} --budget 200")

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
@@ -156,7 +157,7 @@ def _described(config: Config, budget: int, jobs: int) -> Iterator[Finding]:
     space = config.problem.space
     yield passed("study", config.title)
     genes = f"{len(space.architecture)} + {len(space.hardware)} genes"
-    yield passed("space", f"{genes}, {float(space.size):.2g} designs")
+    yield passed("space", f"{genes}, {Decimal(space.size):.2g} designs")
     yield from guarded("evaluation", lambda: _timed(config, budget, jobs))
 
 

@@ -15,6 +15,7 @@ from cimbo.problem.objectives import Problem
 from cimbo.session.context import StudyContext
 
 BASELINE_CHIP = "baseline"
+NAMED_CONTRADICTIONS = 3  # the others are counted
 
 logger = logging.getLogger("cimbo")
 
@@ -28,16 +29,28 @@ class Imported:
         new: Of these, how many the study did not hold.
         evaluations: Evaluations in the study now.
         ignored: Columns that are neither gene nor metric of the study.
+        replicates: Rows that were kept as further measurements of a design.
+        contradictions: Designs of which the file says another thing than was known.
     """
 
     rows: int
     new: int
     evaluations: int
     ignored: tuple[str, ...]
+    replicates: int = 0
+    contradictions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``cimbo import --format json``."""
-        return {**vars(self), "ignored": list(self.ignored)}
+        document: dict[str, Any] = {
+            "rows": self.rows,
+            "new": self.new,
+            "evaluations": self.evaluations,
+            "ignored": list(self.ignored),
+        }
+        if self.replicates:
+            document["replicates"] = self.replicates
+        return document
 
 
 def import_evaluations(
@@ -66,15 +79,17 @@ def import_evaluations(
     if given is not None:
         rows = [_simulated(row, context.evaluator) for row in rows]
     before = len(study.evaluations())
-    importers.tell(study, rows)
+    told = importers.tell(study, rows)
     after = len(study.evaluations())
     if given is not None:
         logger.info(f"{source}: {_taken(context.evaluator, study.problem)}")
     unused = [name for name in table.ignored if name not in simulated]
     if unused:
-        told = f"ignored {', '.join(unused)}, neither gene nor metric of the study"
-        logger.info(f"{source}: {told}")
-    return Imported(len(rows), after - before, after, tuple(table.ignored))
+        logger.info(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study")
+    if told.contradictions:
+        logger.warning(f"{source}: {_contradictions(told)}")
+    ignored, contradictions = tuple(table.ignored), tuple(told.contradictions)
+    return Imported(len(rows), after - before, after, ignored, told.replicates, contradictions)
 
 
 def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -91,6 +106,16 @@ def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str,
         with naming("--hardware"):
             genes[name].index(value)
     return dict(hardware)
+
+
+def _contradictions(told: importers.Told) -> str:
+    named = ", ".join(told.contradictions[:NAMED_CONTRADICTIONS])
+    more = len(told.contradictions) - NAMED_CONTRADICTIONS
+    rest = f" and {more} more" if more > 0 else ""
+    return (
+        f"{len(told.contradictions)} rows say another thing of a design than was known ({named}{rest}); "
+        f"{told.replicates} are kept as further measurements, and the search uses the means"
+    )
 
 
 def _taken(evaluator: JointEvaluator, problem: Problem) -> str:

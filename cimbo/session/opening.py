@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +96,6 @@ def described_by(source: Source | None) -> Config | None:
     return preset(source)
 
 
-@dataclass(frozen=True)
-class _Accuracies:
-    """What the accuracies of a study come from."""
-
-    source: str
-    options: Any
-
-    @staticmethod
-    def of(config: Config) -> _Accuracies:
-        return _Accuracies(config.accuracy, config.data["network"].get("options"))
-
-
 def with_checkpoint(
     described: Config | None,
     weights: str | Path | None,
@@ -162,8 +149,6 @@ def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
         study = Study.open(file, problem.space, problem.objectives, problem.constraints)
     try:
         session = Session(study, described)
-        if described is not None:
-            _check_accuracies(file, described, session)
         if seed is not None and seed != study.seed:
             what = f"was started with seed {study.seed}, not {seed}"
             raise BadInput(file, what, "leave out the seed, or name another study (--study)")
@@ -171,13 +156,3 @@ def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
         study.close()
         raise
     return session
-
-
-def _check_accuracies(file: Path, described: Config, session: Session) -> None:
-    """Raises BadInput when the study's accuracies come from elsewhere: measured and modelled ones must not be mixed."""
-    stored = (session.study.metadata.get("config") or {}).get("data")
-    if not isinstance(stored, dict):
-        return
-    if _Accuracies.of(Config(str(file), stored)) != _Accuracies.of(described):
-        todo = "give --data, --weights and --images as before, or another --study"
-        raise BadInput(file, "has accuracies of another source", todo)

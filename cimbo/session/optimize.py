@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class SearchSettings:
         asynchronous: No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.
         bit_accurate_images: Test images on which five designs of the front are verified on bit-accurate arrays; 0
             for none.
+        accept_changed: Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.
     """
 
     cost_model: str = "auto"
@@ -59,6 +61,7 @@ class SearchSettings:
     until_converged: float | None = None
     asynchronous: bool = False
     bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES
+    accept_changed: bool = False
 
     def __post_init__(self) -> None:
         if self.cost_model not in COST_MODELS:
@@ -142,6 +145,7 @@ def search(
         guidance=options,
         listener=listener,
         asynchronous=settings.asynchronous,
+        accept_changed=settings.accept_changed,
         **workers.conditions,
     )
 
@@ -205,7 +209,7 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
     computed = [name for name in options.analytic if name in objectives]
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     logger.info(
-        f"{context.config.title}: {len(space.choices)} genes, {float(space.size):.1e} designs, "
+        f"{context.config.title}: {len(space.choices)} genes, {Decimal(space.size):.1e} designs, "
         f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
         f"computed exactly: {', '.join(computed) or 'nothing'}"
     )

@@ -108,6 +108,7 @@ def fit_predictors(
     *,
     out: str | Path = "bundles",
     licence: str = "",
+    accept_changed: bool = False,
     workers: Workers | None = None,
     listener: events.Listener = events.ignore,
 ) -> FittedPredictors:
@@ -118,6 +119,7 @@ def fit_predictors(
         samples: Evaluations to fit on, in all.
         out: Folder for the bundles.
         licence: Terms under which the bundles may be used; kept in them.
+        accept_changed: Go on although what evaluates is not what it was.
         workers: Where evaluations run.
         listener: Told of every evaluation.
 
@@ -135,6 +137,7 @@ def fit_predictors(
             workers.n_jobs,
             guidance=OptimizerOptions(area, initial=samples),
             listener=listener,
+            accept_changed=accept_changed,
             **workers.conditions,
         )
     fitting = _Fitting.of(context, Path(out), licence)

@@ -42,6 +42,7 @@ class Session(StudyContext):
         until_converged: float | None = None,
         asynchronous: bool = False,
         bit_accurate_images: int = optimize.DEFAULT_BIT_ACCURATE_IMAGES,
+        accept_changed: bool = False,
         workers: Workers | None = None,
         listener: events.Listener = events.ignore,
     ) -> optimize.Optimization:
@@ -58,6 +59,7 @@ class Session(StudyContext):
             until_converged: Stop when 50 more evaluations are expected to add less than so many percent of hypervolume.
             asynchronous: Choose one design for each free worker instead of batches.
             bit_accurate_images: Test images on which five designs of the front are verified bit-accurately; 0: none.
+            accept_changed: Go on although what evaluates, or a file that it reads, is not what it was.
             workers: Where evaluations run, by default on this machine.
             listener: Told of every proposal and evaluation.
 
@@ -72,6 +74,7 @@ class Session(StudyContext):
             until_converged,
             asynchronous,
             bit_accurate_images,
+            accept_changed,
         )
         return optimize.optimize(self, budget, settings, workers=workers, listener=listener)
 
@@ -81,6 +84,7 @@ class Session(StudyContext):
         *,
         out: str | Path = "bundles",
         licence: str = "",
+        accept_changed: bool = False,
         workers: Workers | None = None,
         listener: events.Listener = events.ignore,
     ) -> predictors.FittedPredictors:
@@ -90,6 +94,7 @@ class Session(StudyContext):
             samples: Evaluations to fit on, in all; they are stored in the study.
             out: Folder for the bundles.
             licence: Terms under which the bundles may be used; kept in them.
+            accept_changed: Go on although what evaluates, or a file that it reads, is not what it was.
             workers: Where evaluations run, by default on this machine.
             listener: Told of every evaluation.
 
@@ -97,7 +102,13 @@ class Session(StudyContext):
             BadInput: When fewer than 10 evaluations succeeded.
         """
         return predictors.fit_predictors(
-            self, samples, out=out, licence=licence, workers=workers, listener=listener
+            self,
+            samples,
+            out=out,
+            licence=licence,
+            accept_changed=accept_changed,
+            workers=workers,
+            listener=listener,
         )
 
     def pareto(self) -> front.Front:

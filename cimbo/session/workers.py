@@ -46,9 +46,9 @@ class Workers:
         return min(os.cpu_count() or 1, MOST_JOBS_BY_DEFAULT)
 
     @property
-    def conditions(self) -> execution.Conditions:
+    def conditions(self) -> execution.ExecutionOptions:
         """The limits, as the execution package takes them."""
-        return execution.Conditions(
+        return execution.ExecutionOptions(
             timeout_s=self.timeout_s,
             retries=self.retries,
             memory_mb=self.memory_mb,
