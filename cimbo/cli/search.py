@@ -71,6 +71,7 @@ NO_FORECAST = "no forecast: 20 proposed evaluations and a reference an objective
     show_default=True,
     help="Verify five designs of the front on bit-accurate arrays, on so many test images; 0: none.",
 )
+@click.option("--retry-failed", is_flag=True, help="First evaluate again what has failed.")
 @what_if_options
 @evaluation_options
 @new_study_options
@@ -84,7 +85,7 @@ def optimize(
     limits: tuple[str, ...],
     style: str,
     **settings: Any,
-) -> None:
+) -> int:
     """Search, verify every candidate, print the verified front. The same command resumes.
 
     Example: cimbo optimize --preset fmnist-vit --budget 200 --study vit.db
@@ -95,6 +96,9 @@ def optimize(
             found = session.optimize(budget, workers=workers, listener=progress, **settings)
     say(str(found.forecast or NO_FORECAST))
     print_front(found.front, style)
+    if found.nearest_to_feasible:
+        say(found.nearest_to_feasible)
+    return 0 if found.succeeded else 1
 
 
 @click.command()

@@ -24,17 +24,19 @@ class StudyContext:
         description: What the study was opened with; None where the file has to say it.
         is_new: Whether the file was created by opening it.
         shared_evaluator: The evaluator to use instead of a new one, with the accuracies that it remembers.
+        file: The study's file as the user named it.
     """
 
     study: Study
     description: Config | None = None
     is_new: bool = False
     shared_evaluator: JointEvaluator | None = None
+    file: str | None = None
 
     @property
     def path(self) -> str:
         """The study's file, as messages name it."""
-        return self.study.path
+        return self.file or self.study.path
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -96,4 +98,4 @@ class StudyContext:
         self.close()
         refused = kind is not None and issubclass(kind, BadInput)
         if refused and self.is_new and not evaluated:
-            Path(self.path).unlink()
+            Path(self.study.path).unlink()

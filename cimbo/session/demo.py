@@ -107,7 +107,7 @@ def replay(which: str, file: str | Path, *, command: str = "") -> Session:
         )
         if tested is not None:
             study.record_test_accuracy(candidate.key, tested)
-    return Session(study, config)
+    return Session(study, config, file=str(file))
 
 
 def _with_computed(

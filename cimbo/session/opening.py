@@ -84,7 +84,7 @@ def open_existing(file: str | Path) -> Session:
     if not Path(file).exists():
         todo = "name a study with --study, or start one: cimbo optimize, or cimbo demo"
         raise BadInput(file, "does not exist", todo)
-    return Session(Study.open(file, readonly=True))
+    return Session(Study.open(file, readonly=True), file=str(file))
 
 
 def described_by(source: Source | None) -> Config | None:
@@ -137,7 +137,7 @@ def _start(file: Path | None, config: Config, seed: int, command: str) -> Sessio
     study = Study.open(
         file, problem.space, problem.objectives, problem.constraints, seed=seed, metadata=metadata
     )
-    return Session(study, config, is_new=file is not None)
+    return Session(study, config, is_new=file is not None, file=None if file is None else str(file))
 
 
 def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
@@ -148,7 +148,7 @@ def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
         problem = described.problem
         study = Study.open(file, problem.space, problem.objectives, problem.constraints)
     try:
-        session = Session(study, described)
+        session = Session(study, described, file=str(file))
         if seed is not None and seed != study.seed:
             what = f"was started with seed {study.seed}, not {seed}"
             raise BadInput(file, what, "leave out the seed, or name another study (--study)")

@@ -52,6 +52,7 @@ class SearchSettings:
         bit_accurate_images: Test images on which five designs of the front are verified on bit-accurate arrays; 0
             for none.
         accept_changed: Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.
+        retry_failed: First evaluate again what has failed.
     """
 
     cost_model: str = "auto"
@@ -62,6 +63,7 @@ class SearchSettings:
     asynchronous: bool = False
     bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES
     accept_changed: bool = False
+    retry_failed: bool = False
 
     def __post_init__(self) -> None:
         if self.cost_model not in COST_MODELS:
@@ -85,10 +87,14 @@ class Optimization:
     Attributes:
         front: The verified front.
         forecast: What 50 more evaluations are expected to add; None where nothing can be said yet.
+        succeeded: Evaluations in the study that succeeded.
+        nearest_to_feasible: Where nothing is feasible, how far the nearest design is; else None.
     """
 
     front: Front
     forecast: Forecast | None
+    succeeded: int
+    nearest_to_feasible: str | None
 
     def to_json(self) -> dict[str, Any]:
         """The front, as ``cimbo optimize --format json`` prints it."""
@@ -123,7 +129,10 @@ def optimize(
         search(context, budget, options, workers, listener=listener, settings=settings)
         measure_front_on_test_images(context, workers)
         verify_finalists(context, settings.bit_accurate_images, workers)
-    return Optimization(front(context), context.study.forecast())
+    study = context.study
+    succeeded = sum(record.status == "done" for record in study.evaluations())
+    nearest = study.nearest_to_feasible() if succeeded else None
+    return Optimization(front(context), study.forecast(), succeeded, nearest)
 
 
 def search(
@@ -146,6 +155,7 @@ def search(
         listener=listener,
         asynchronous=settings.asynchronous,
         accept_changed=settings.accept_changed,
+        retry_failed=settings.retry_failed,
         **workers.conditions,
     )
 

@@ -43,6 +43,7 @@ class Session(StudyContext):
         asynchronous: bool = False,
         bit_accurate_images: int = optimize.DEFAULT_BIT_ACCURATE_IMAGES,
         accept_changed: bool = False,
+        retry_failed: bool = False,
         workers: Workers | None = None,
         listener: events.Listener = events.ignore,
     ) -> optimize.Optimization:
@@ -60,6 +61,7 @@ class Session(StudyContext):
             asynchronous: Choose one design for each free worker instead of batches.
             bit_accurate_images: Test images on which five designs of the front are verified bit-accurately; 0: none.
             accept_changed: Go on although what evaluates, or a file that it reads, is not what it was.
+            retry_failed: First evaluate again what has failed.
             workers: Where evaluations run, by default on this machine.
             listener: Told of every proposal and evaluation.
 
@@ -75,6 +77,7 @@ class Session(StudyContext):
             asynchronous,
             bit_accurate_images,
             accept_changed,
+            retry_failed,
         )
         return optimize.optimize(self, budget, settings, workers=workers, listener=listener)
 
