@@ -46,6 +46,11 @@ class Prediction:
         def __getattr__(self, name: str) -> Any:
             return _renamed(self, name, _OLD_PREDICTION_NAMES)
 
+    def __repr__(self) -> str:
+        shown = [f"{m:.4g} ± {s:.2g}" for m, s in zip(self.mean[:3], self.std[:3], strict=True)]
+        more = ", ..." if len(self.mean) > len(shown) else ""
+        return f"Prediction(n={len(self.mean)}: {', '.join(shown)}{more})"
+
     @property
     def mean(self) -> Array:
         """(n,) in units of y. For a log target the median, which does not run away where the model is unsure."""
@@ -153,6 +158,16 @@ class Model:
 
         def __getattr__(self, name: str) -> Any:
             return _renamed(self, name, _OLD_MODEL_NAMES)
+
+    def __repr__(self) -> str:
+        told = [f"kind={self.kind!r}", f"target={self.schema.target!r}"]
+        told.append(f"features={len(self.schema.features)}")
+        told += [
+            f"{name}={self.metadata[name]:.4g}"
+            for name in ("rows", "error")
+            if name in self.metadata
+        ]
+        return f"Model({', '.join(told)})"
 
     def predict(self, X: Any, *, noise: bool = True) -> Prediction:
         """Mean and standard deviation (n,) of a new measurement; ``noise=False``: of the function behind it.

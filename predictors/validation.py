@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,21 @@ class Report(Scores):
     next_step: str
     more: int | None = None
     curve: tuple[tuple[int, float], ...] = ()
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name}={value:.4g}" for name, value in self._figures().items())
+        return f"Report({self.verdict}: {figures}; {self.next_step})"
+
+    def _repr_html_(self) -> str:
+        """A table of one row for notebooks."""
+        figures = self._figures()
+        heads = "".join(f"<th>{name}</th>" for name in figures)
+        cells = "".join(f"<td>{value:.4g}</td>" for value in figures.values())
+        table = f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
+        return f"<p><b>{escape(self.verdict)}</b>: {escape(self.next_step)}</p>{table}"
+
+    def _figures(self) -> dict[str, float]:
+        return {each.name: getattr(self, each.name) for each in fields(Scores)}
 
 
 def score(y: Any, prediction: Prediction) -> Scores:
