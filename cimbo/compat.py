@@ -1,4 +1,6 @@
-"""What we use of other packages that they do not promise to keep, in one place, with a test each (tests/test_compat.py)."""
+"""What we use of other packages that they do not promise to keep, in one place, with a test each
+(tests/test_compat.py).
+"""
 
 import contextlib
 import ctypes
@@ -15,12 +17,17 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def dump_with_code(value: object) -> bytes:
-    """``value`` as bytes, functions of scripts and notebooks included; as loky sends them (joblib's own copy of it)."""
+    """``value`` as bytes, functions of scripts and notebooks included; as loky sends them (joblib's
+    own copy of it).
+    """
     return bytes(dumps(value))
 
 
 def load_with_code(data: bytes) -> Any:
-    """The value behind bytes from `dump_with_code`. Only for what this process, or the one that started it, has dumped."""
+    """The value behind bytes from `dump_with_code`.
+
+    Only for what this process, or the one that started it, has dumped.
+    """
     return loads(data)
 
 
@@ -33,13 +40,16 @@ def make_pipe() -> tuple[Any, Any]:
 def make_process(
     target: Callable[..., None], arguments: tuple[Any, ...], environment: dict[str, str]
 ) -> Any:
-    """A process that starts afresh (loky), without running the caller's script again, with those environment variables."""
+    """A process that starts afresh (loky), without running the caller's script again, with those
+    environment variables.
+    """
     return get_context("loky").Process(target=target, args=arguments, env=environment)
 
 
 @contextlib.contextmanager
 def children_allowed() -> Iterator[None]:
-    """multiprocessing forbids a daemon, as the workers of Dask are, to start processes, lest they outlive it.
+    """multiprocessing forbids a daemon, as the workers of Dask are, to start processes, lest they
+    outlive it.
 
     Ours follow their parent wherever it goes, so that the ban has no reason here.
     """
@@ -53,14 +63,18 @@ def children_allowed() -> Iterator[None]:
 
 
 def adopt_orphans() -> bool:
-    """Makes this process the parent of what its descendants leave behind (Linux). Returns whether it could."""
+    """Makes this process the parent of what its descendants leave behind (Linux).
+
+    Returns whether it could.
+    """
     if sys.platform != "linux":
         return False
     return ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def disable_compiled_kernels(logei: ModuleType) -> None:
-    """Keeps ``botorch.acquisition.multi_objective.logei`` from compiling a C++ kernel when it is first used.
+    """Keeps ``botorch.acquisition.multi_objective.logei`` from compiling a C++ kernel when it is
+    first used.
 
     That takes a minute and a compiler, and gains nothing on finite pools.
     """

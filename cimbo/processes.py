@@ -1,8 +1,9 @@
 """Programs and worker processes that end when we say so, and with them whatever they have started.
 
-A process group does not hold a child that founded a session of its own, and a parent's death orphans its children. So each
-of our processes carries a mark in its environment, which its descendants inherit wherever they go; what bears it, or descends
-from the process by parentage, belongs to its family. On Linux both are read from /proc; elsewhere the group is all there is.
+A process group does not hold a child that founded a session of its own, and a parent's death
+orphans its children. So each of our processes carries a mark in its environment, which its
+descendants inherit wherever they go; what bears it, or descends from the process by parentage,
+belongs to its family. On Linux both are read from /proc; elsewhere the group is all there is.
 """
 
 import contextlib
@@ -48,7 +49,8 @@ class ProcessMark:
 def start_time(pid: int) -> str:
     """When a process started, in clock ticks since boot; '' when there is none or it has ended.
 
-    A pid that was given to another process has another start. Without /proc all that is told is whether there is one.
+    A pid that was given to another process has another start. Without /proc all that is told is
+    whether there is one.
     """
     if not (PROC / "self").exists():
         return _exists(pid)
@@ -58,7 +60,9 @@ def start_time(pid: int) -> str:
 
 
 def family(root: int | None, mark: str) -> set[int]:
-    """The living processes that descend from ``root``, itself included, or bear ``mark``; not this one."""
+    """The living processes that descend from ``root``, itself included, or bear ``mark``; not this
+    one.
+    """
     assert mark, "an empty mark would be borne by all"
     parents = {}
     found = set()
@@ -100,7 +104,8 @@ def end_family(root: int | None, mark: str) -> None:
 def run_program(
     words: Sequence[str], *, text: str, timeout_s: float
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs a program as `subprocess.run` does; at its time limit all that it has started ends with it.
+    """Runs a program as `subprocess.run` does; at its time limit all that it has started ends with
+    it.
 
     Args:
         words: the program and its arguments; no shell sees them.
@@ -142,7 +147,10 @@ def run_program(
 
 
 def _wait(process: subprocess.Popen[bytes], outputs: Sequence[BinaryIO], timeout_s: float) -> None:
-    """Waits until the program ends. Raises as `run_program` does, with the program still running."""
+    """Waits until the program ends.
+
+    Raises as `run_program` does, with the program still running.
+    """
     deadline = time.monotonic() + timeout_s
     pause_s = SHORTEST_PAUSE_S
     ended = False

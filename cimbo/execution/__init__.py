@@ -1,9 +1,10 @@
 """Runs evaluations side by side; whatever happens to one of them is a value, never an exception.
 
-joblib hands the candidates out: to threads here, to a cluster with another ``backend``. Each thread drives one worker
-process of its own (started by loky, so scripts need no ``if __name__ == "__main__"``), and the evaluation happens
-in there. It may raise, hang, return nonsense, eat all memory or take the process down: its thread notices, writes
-one line about it and starts a new process for the next candidate. Nobody else is disturbed.
+joblib hands the candidates out: to threads here, to a cluster with another ``backend``. Each thread
+drives one worker process of its own (started by loky, so scripts need no ``if __name__ ==
+"__main__"``), and the evaluation happens in there. It may raise, hang, return nonsense, eat all
+memory or take the process down: its thread notices, writes one line about it and starts a new
+process for the next candidate. Nobody else is disturbed.
 """
 
 import contextlib
@@ -52,16 +53,18 @@ def run(
 ) -> Iterator[Outcome]:
     """Yields one `Outcome` a candidate, in the order in which they finish.
 
-    ``timeout_s`` seconds are given to each attempt; a failure is tried again ``retries`` times. ``memory_mb`` (MiB)
-    limits the private memory of a worker process, imports included (Linux only). With ``n_jobs=1``, the ``loky``
-    backend and neither limit, ``evaluate`` runs in this process, where nothing can stop it and a crash is a crash,
-    unless ``isolate`` asks for a worker all the same. ``n_jobs=-1`` means one worker a core. Workers use one thread
-    each unless OMP_NUM_THREADS and its like say otherwise, write to stderr only, and stay for the next batch until
-    `close`.
+    ``timeout_s`` seconds are given to each attempt; a failure is tried again ``retries`` times.
+    ``memory_mb`` (MiB) limits the private memory of a worker process, imports included (Linux
+    only). With ``n_jobs=1``, the ``loky`` backend and neither limit, ``evaluate`` runs in this
+    process, where nothing can stop it and a crash is a crash, unless ``isolate`` asks for a worker
+    all the same. ``n_jobs=-1`` means one worker a core. Workers use one thread each unless
+    OMP_NUM_THREADS and its like say otherwise, write to stderr only, and stay for the next batch
+    until `close`.
 
-    ``backend`` may also be ``dask``, ``ray`` or ``slurm`` (see `connect`); the limits hold there too, and ``n_jobs=-1``
-    means all that the cluster gives. Closing the iterator, or KeyboardInterrupt, ends the running evaluations. Raises
-    BadInput for impossible arguments and for an evaluator that cannot be sent to another process.
+    ``backend`` may also be ``dask``, ``ray`` or ``slurm`` (see `connect`); the limits hold there
+    too, and ``n_jobs=-1`` means all that the cluster gives. Closing the iterator, or
+    KeyboardInterrupt, ends the running evaluations. Raises BadInput for impossible arguments and
+    for an evaluator that cannot be sent to another process.
     """
     check(n_jobs, timeout_s=timeout_s, retries=retries, memory_mb=memory_mb, backend=backend)
     if (
@@ -83,10 +86,12 @@ def flow(
     n_jobs: int = 1,
     **conditions: Unpack[ExecutionOptions],
 ) -> Iterator[Outcome]:
-    """As `run`, for candidates that are chosen one at a time: ``following`` is asked whenever a worker is free.
+    """As `run`, for candidates that are chosen one at a time: ``following`` is asked whenever a
+    worker is free.
 
-    It is asked in the caller's thread, after what was yielded before has been dealt with; None means none at present, and
-    when nothing is running either, that is the end. Runs on this machine. Raises BadInput as `run` does.
+    It is asked in the caller's thread, after what was yielded before has been dealt with; None
+    means none at present, and when nothing is running either, that is the end. Runs on this
+    machine. Raises BadInput as `run` does.
     """
     check(n_jobs, **conditions)
     if conditions.get("backend", "loky") != "loky":

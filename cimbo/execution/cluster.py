@@ -1,8 +1,9 @@
 """The same evaluations on the machines of a cluster: Dask through joblib, Ray and SLURM directly.
 
-The study stays where it is, on one machine. Only candidates travel there and outcomes back. A worker of the cluster
-drives a process of its own, as the local engine does, so that time and memory limits hold and a crash costs one
-evaluation; when the cluster's worker itself is lost, the cluster gives its candidate to another one.
+The study stays where it is, on one machine. Only candidates travel there and outcomes back. A
+worker of the cluster drives a process of its own, as the local engine does, so that time and memory
+limits hold and a crash costs one evaluation; when the cluster's worker itself is lost, the cluster
+gives its candidate to another one.
 """
 
 import contextlib
@@ -32,7 +33,9 @@ Batch = Callable[[Sequence[Keyed], Job, int], Iterator[Outcome]]
 
 @dataclass(frozen=True)
 class Tasks:
-    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and drops a task."""
+    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and
+    drops a task.
+    """
 
     submit: Callable[[Keyed], Any]
     finished: Callable[[list[Any]], list[Any]]
@@ -68,7 +71,8 @@ def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]
 
 
 def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
-    """One SLURM job a candidate, through submitit; where there is no SLURM, as processes of this machine.
+    """One SLURM job a candidate, through submitit; where there is no SLURM, as processes of this
+    machine.
 
     Options of SLURM come from its own environment (SBATCH_PARTITION and the like).
     """
@@ -97,9 +101,11 @@ CLUSTER_BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
 
 @contextlib.contextmanager
 def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
-    """Joins the cluster at ``scheduler`` (an address of Dask or Ray; None starts a local one) while the block lasts.
+    """Joins the cluster at ``scheduler`` (an address of Dask or Ray; None starts a local one) while
+    the block lasts.
 
-    Raises BadInput when the extra is not installed, nobody answers there, or the backend is unknown or has no scheduler.
+    Raises BadInput when the extra is not installed, nobody answers there, or the backend is unknown
+    or has no scheduler.
     """
     if scheduler is not None and backend not in ("dask", "ray"):
         raise BadInput(
@@ -127,7 +133,8 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
 
 
 def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[Outcome]:
-    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back.
+    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they
+    come back.
 
     Whoever stops early leaves nothing running there.
     """

@@ -1,4 +1,6 @@
-"""Who does the work: one candidate through its attempts, and the worker processes that a batch keeps busy."""
+"""Who does the work: one candidate through its attempts, and the worker processes that a batch
+keeps busy.
+"""
 
 import atexit
 import threading
@@ -22,9 +24,11 @@ class Keyed(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one candidate: ``done`` with finite metrics, or ``failed`` with a reason of one line.
+    """What became of one candidate: ``done`` with finite metrics, or ``failed`` with a reason of
+    one line.
 
-    ``seconds`` is the wall time of the last attempt; ``extra`` holds ``attempts`` when there were several.
+    ``seconds`` is the wall time of the last attempt; ``extra`` holds ``attempts`` when there were
+    several.
     """
 
     key: str
@@ -39,9 +43,11 @@ class Outcome:
 def attempts(
     key: str, params: dict[str, Any], retries: int, attempt: Callable[[], AttemptResult]
 ) -> Outcome:
-    """What became of a candidate after ``attempt`` and, while it fails, up to ``retries`` more of them.
+    """What became of a candidate after ``attempt`` and, while it fails, up to ``retries`` more of
+    them.
 
-    Raises BadInput where the evaluator did, unless it was about this candidate: no other one would fare better.
+    Raises BadInput where the evaluator did, unless it was about this candidate: no other one would
+    fare better.
     """
     answer, number = attempt(), 1
     while answer.reason is not None and number <= retries and answer.bad_input is None:
@@ -92,7 +98,10 @@ class WorkerPool:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def outcome(self, job: Job, key: str, params: dict[str, Any]) -> Outcome:
-        """What became of a candidate, in whichever worker was free. Called from one thread a worker."""
+        """What became of a candidate, in whichever worker was free.
+
+        Called from one thread a worker.
+        """
         return attempts(key, params, job.retries, partial(self._attempt, job, params))
 
     def _attempt(self, job: Job, params: dict[str, Any]) -> AttemptResult:

@@ -1,4 +1,6 @@
-"""One worker process: the evaluation that happens in it, and the pipe through which its master follows it."""
+"""One worker process: the evaluation that happens in it, and the pipe through which its master
+follows it.
+"""
 
 import contextlib
 import hashlib
@@ -34,7 +36,9 @@ Evaluate = Callable[[dict[str, Any]], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done with every candidate, in a form that travels: ``code`` is the evaluator as loky sends it."""
+    """What is to be done with every candidate, in a form that travels: ``code`` is the evaluator as
+    loky sends it.
+    """
 
     code: bytes
     timeout_s: float | None
@@ -122,7 +126,9 @@ class WorkerProcess:
         return AttemptResult({}, reason, time.perf_counter() - start)
 
     def kill(self) -> None:
-        """Ends the process at once, and with it everything that it has started, in whichever session."""
+        """Ends the process at once, and with it everything that it has started, in whichever
+        session.
+        """
         if not self.alive:
             return
         self.alive = False
@@ -154,7 +160,9 @@ class WorkerProcess:
 
 
 def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> None:
-    """The life of a worker process: an evaluator arrives as bytes, then candidates, until the pipe closes."""
+    """The life of a worker process: an evaluator arrives as bytes, then candidates, until the pipe
+    closes.
+    """
     _settle(memory_mb, master, mark)
     evaluate: Evaluate | None = None
     with contextlib.suppress(EOFError, OSError):  # our master closed the pipe, or is gone
@@ -185,9 +193,12 @@ def _measured(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
 
 
 def _settle(memory_mb: int | None, master: int, mark: str) -> None:
-    """Makes this process a good worker: no terminal, a guardian, one group with its children, a memory limit."""
+    """Makes this process a good worker: no terminal, a guardian, one group with its children, a
+    memory limit.
+    """
     _start_guardian(master, mark)
-    # So that a Ctrl-C at the terminal reaches the master only, and that children are found by their group too.
+    # So that a Ctrl-C at the terminal reaches the master only, and that children are found by their
+    # group too.
     os.setpgid(0, 0)
     adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -201,9 +212,11 @@ def _settle(memory_mb: int | None, master: int, mark: str) -> None:
 
 
 def _start_guardian(master: int, mark: str) -> None:
-    """Forks a process that does nothing but clear up when this worker or its master is gone, however they went.
+    """Forks a process that does nothing but clear up when this worker or its master is gone,
+    however they went.
 
-    A thread of the worker could not: C code may hold the interpreter, and a killed process has no threads.
+    A thread of the worker could not: C code may hold the interpreter, and a killed process has no
+    threads.
     """
     worker, master_start = os.getpid(), start_time(master)
     with warnings.catch_warnings():

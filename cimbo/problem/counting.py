@@ -1,10 +1,12 @@
 """How many different designs a space holds, where conditions chain its genes together.
 
-A design is an assignment of one state to each gene: one of its values, or "inactive" exactly when one of its gates is shut.
-Counting such assignments is a sum of products over a graph of dependencies, which variable elimination does in time exponential
-in the graph's treewidth only (Dechter 1999, "Bucket elimination"), not in the number of genes: a chain of a thousand
-switches is quick. Values that open and shut the same genes are one state with a weight. Where even that takes too large a
-table, the number is estimated from random designs (Knuth 1975, "Estimating the efficiency of backtrack programs").
+A design is an assignment of one state to each gene: one of its values, or "inactive" exactly when
+one of its gates is shut. Counting such assignments is a sum of products over a graph of
+dependencies, which variable elimination does in time exponential in the graph's treewidth only
+(Dechter 1999, "Bucket elimination"), not in the number of genes: a chain of a thousand switches is
+quick. Values that open and shut the same genes are one state with a weight. Where even that takes
+too large a table, the number is estimated from random designs (Knuth 1975, "Estimating the
+efficiency of backtrack programs").
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ ESTIMATE_SAMPLES = 4096
 
 @dataclass(frozen=True)
 class ConditionalGene:
-    """What counting needs to know of a gene: how many values it has, and which values of its gates let it exist.
+    """What counting needs to know of a gene: how many values it has, and which values of its gates
+    let it exist.
 
-    gates: pairs of a gate's index and a mask (c,) over the gate's c values; the gene is active when all gates are active and
-    at one of those values.
+    gates: pairs of a gate's index and a mask (c,) over the gate's c values; the gene is active when
+    all gates are active and at one of those values.
     """
 
     n_values: int
@@ -35,7 +38,9 @@ class ConditionalGene:
 
 @dataclass(frozen=True)
 class Table:
-    """A function of the states of a few variables: ``values[i, j, ...]`` for the variables of ``scope``, ascending."""
+    """A function of the states of a few variables: ``values[i, j, ...]`` for the variables of
+    ``scope``, ascending.
+    """
 
     scope: tuple[int, ...]
     values: NDArray[Any]
@@ -46,7 +51,9 @@ class TooLarge(Exception):
 
 
 def count_designs(genes: Sequence[ConditionalGene]) -> int | None:
-    """The number of different designs, exactly; None where the dependencies are too entangled to count."""
+    """The number of different designs, exactly; None where the dependencies are too entangled to
+    count.
+    """
     network = _Network(genes)
     try:
         return network.total()
@@ -57,8 +64,8 @@ def count_designs(genes: Sequence[ConditionalGene]) -> int | None:
 def estimate_designs(cardinalities: NDArray[Any], active: NDArray[np.bool_]) -> int:
     """An unbiased estimate from random designs.
 
-    A design drawn gene by gene has probability 1 / product of the numbers of values of its active genes, so the mean of that
-    product is the number of designs.
+    A design drawn gene by gene has probability 1 / product of the numbers of values of its active
+    genes, so the mean of that product is the number of designs.
 
     Args:
         cardinalities: (d,) values of each gene.
@@ -77,7 +84,8 @@ class _Network:
         self._genes = genes
         self._n_states: list[int] = []
         self._tables: list[Table] = []
-        # By gate, then by the gene that it gates: which values of the gate open the gene; and which of its states.
+        # By gate, then by the gene that it gates: which values of the gate open the gene; and which
+        # of its states.
         self._gated: list[dict[int, NDArray[np.bool_]]] = [{} for _ in genes]
         self._opens: list[dict[int, NDArray[np.bool_]]] = []
         for index, gene in enumerate(genes):
@@ -111,7 +119,9 @@ class _Network:
         return math.prod(int(t.values[()]) for t in tables)
 
     def _add_gene(self, index: int) -> None:
-        """A variable whose states are the groups of values that open the same genes, and "inactive" last."""
+        """A variable whose states are the groups of values that open the same genes, and "inactive"
+        last.
+        """
         gene = self._genes[index]
         gated = self._gated[index]
         patterns = np.zeros(
@@ -129,7 +139,9 @@ class _Network:
         self._opens.append({other: groups[:, i] for i, other in enumerate(gated)})
 
     def _add_condition(self, index: int) -> None:
-        """The gene is active exactly when its gates are open; gates are joined pairwise, so that tables stay small."""
+        """The gene is active exactly when its gates are open; gates are joined pairwise, so that
+        tables stay small.
+        """
         gates = [gate for gate, _ in self._genes[index].gates]
         so_far, is_open = gates[0], self._opens[gates[0]][index]
         for gate in gates[1:]:

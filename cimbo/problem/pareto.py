@@ -1,4 +1,7 @@
-"""Non-domination, sorting into fronts, exact hypervolume and what is left of it. Every objective is maximised here."""
+"""Non-domination, sorting into fronts, exact hypervolume and what is left of it.
+
+Every objective is maximised here.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Up to so many points all pairs are compared, which takes n^2 bytes and no other package; beyond, moocore sorts them
-# in O(n log n) (Kung et al. 1975, "On finding the maxima of a set of vectors").
+# Up to so many points all pairs are compared, which takes n^2 bytes and no other package; beyond,
+# moocore sorts them in O(n log n) (Kung et al. 1975, "On finding the maxima of a set of vectors").
 MAX_PAIRWISE_POINTS = 512
-# Slices are exact to the digit and quick for so many points of three objectives; beyond, and for more objectives,
-# moocore's dimension sweep and WFG (Guerreiro et al. 2021, "The hypervolume indicator").
+# Slices are exact to the digit and quick for so many points of three objectives; beyond, and for
+# more objectives, moocore's dimension sweep and WFG (Guerreiro et al. 2021, "The hypervolume
+# indicator").
 MAX_SLICED_POINTS = 128
 
 
 def dominated_by(points: Array, others: Array) -> Mask:
-    """(n, k): whether point i (n, m) is dominated by other j (k, m): nowhere better, somewhere worse."""
+    """(n, k): whether point i (n, m) is dominated by other j (k, m): nowhere better, somewhere
+    worse.
+    """
     at_least = np.ones((len(points), len(others)), bool)
     better = np.zeros_like(at_least)
     for column, other in zip(points.T, others.T, strict=True):
@@ -46,7 +52,8 @@ def _sorted_non_dominated(points: Array) -> Mask:
 
 
 def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
-    """(n,) front of each point (n, m): 0 for the non-dominated, 1 for those non-dominated without them, and so on.
+    """(n,) front of each point (n, m): 0 for the non-dominated, 1 for those non-dominated without
+    them, and so on.
 
     Once ``enough`` points have theirs, the others' is n.
     """
@@ -73,7 +80,10 @@ def _peeler(points: Array) -> Callable[[NDArray[np.intp]], Mask]:
 
 
 def crowding(points: Array) -> Array:
-    """(n,) crowding distance (Deb et al. 2002) of points (n, m) within one front; infinite at the ends."""
+    """(n,) crowding distance (Deb et al.
+
+    2002) of points (n, m) within one front; infinite at the ends.
+    """
     distance = np.zeros(len(points))
     for column in points.T:
         order = np.argsort(column, kind="stable")
@@ -85,7 +95,9 @@ def crowding(points: Array) -> Array:
 
 
 def hypervolume(points: Array, reference: Array) -> float:
-    """Volume that points (n, m) dominate above ``reference`` (m,), exact; 0 when none is above it everywhere."""
+    """Volume that points (n, m) dominate above ``reference`` (m,), exact; 0 when none is above it
+    everywhere.
+    """
     inside = points[(points > reference).all(1)]
     if not len(inside):
         return 0.0
@@ -99,9 +111,11 @@ def hypervolume(points: Array, reference: Array) -> float:
 
 
 class GrowingFront:
-    """The non-dominated of points that arrive one after another, and their hypervolume above ``reference`` (m,).
+    """The non-dominated of points that arrive one after another, and their hypervolume above
+    ``reference`` (m,).
 
-    The hypervolume is counted anew only when the front has changed, so it is the same to the digit as `hypervolume` of all.
+    The hypervolume is counted anew only when the front has changed, so it is the same to the digit
+    as `hypervolume` of all.
     """
 
     def __init__(self, reference: Array) -> None:
@@ -144,11 +158,13 @@ def _volume(points: Array) -> float:
 
 
 def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
-    """Lower and upper corners (s, c, 3) of disjoint boxes of all that nothing of ``front`` (s, k, 3) dominates.
+    """Lower and upper corners (s, c, 3) of disjoint boxes of all that nothing of ``front`` (s, k,
+    3) dominates.
 
-    Above ``reference`` (3,); c is the most that any sample has, the others' last boxes are empty. From one point's third
-    objective down to the next one's there is a slab, and in it a strip for each step of the staircase of the points above,
-    named after the point at its left edge. A strip that the next slab leaves as it is goes on: a box is a run of slabs.
+    Above ``reference`` (3,); c is the most that any sample has, the others' last boxes are empty.
+    From one point's third objective down to the next one's there is a slab, and in it a strip for
+    each step of the staircase of the points above, named after the point at its left edge. A strip
+    that the next slab leaves as it is goes on: a box is a run of slabs.
     """
     front = np.maximum(front, reference)
     front = np.take_along_axis(front, np.argsort(-front[..., 2:], axis=1), 1)

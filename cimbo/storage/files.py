@@ -47,8 +47,8 @@ OPEN_HERE: "weakref.WeakKeyDictionary[object, FileIdentity | None]" = weakref.We
 class StudyFiles:
     """A study file and its write-ahead log, as they were when the study was opened for writing.
 
-    SQLite goes on writing into a file that was deleted or replaced under it, and reports success. So whoever
-    acknowledges an evaluation asks `check` first.
+    SQLite goes on writing into a file that was deleted or replaced under it, and reports success.
+    So whoever acknowledges an evaluation asks `check` first.
     """
 
     def __init__(self, path: str) -> None:
@@ -60,7 +60,10 @@ class StudyFiles:
 
     @staticmethod
     def of(path: str) -> "StudyFiles":
-        """The files of a study that SQLite has open. Raises BadInput when its log cannot be opened."""
+        """The files of a study that SQLite has open.
+
+        Raises BadInput when its log cannot be opened.
+        """
         try:
             return StudyFiles(path)
         except OSError as error:
@@ -68,11 +71,12 @@ class StudyFiles:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """While the block lasts nobody folds the log in. Any number of processes may write at a time, as SQLite lets them.
+        """While the block lasts nobody folds the log in. Any number of processes may write at a
+        time, as SQLite lets them.
 
-        Releases of SQLite up to 3.51.2 lose a transaction when one process folds the log in while another starts it anew at
-        the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). It is rare where folding is; here it follows
-        every evaluation, so the two exclude each other.
+        Releases of SQLite up to 3.51.2 lose a transaction when one process folds the log in while
+        another starts it anew at the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). It
+        is rare where folding is; here it follows every evaluation, so the two exclude each other.
         """
         if fcntl is not None:
             self._wait_for_folding()
@@ -83,7 +87,10 @@ class StudyFiles:
                 fcntl.flock(self._log, fcntl.LOCK_UN)
 
     def _wait_for_folding(self) -> None:
-        """Shares the log with other writers. Raises BadInput when somebody folds it in for longer than SQLite would wait."""
+        """Shares the log with other writers.
+
+        Raises BadInput when somebody folds it in for longer than SQLite would wait.
+        """
         end = time.monotonic() + schema.BUSY_LIMIT_S
         while True:
             try:
@@ -95,10 +102,11 @@ class StudyFiles:
                 time.sleep(0.001)
 
     def fold(self, connection: sqlite3.Connection) -> bool:
-        """Copies the log's contents into the study file, so that a plain copy of that file holds them.
+        """Copies the log's contents into the study file, so that a plain copy of that file holds
+        them.
 
-        Returns whether everything is in it. Otherwise somebody writes without a pause or reads an older state; then the log
-        still holds the rest, and the next evaluation takes it along.
+        Returns whether everything is in it. Otherwise somebody writes without a pause or reads an
+        older state; then the log still holds the rest, and the next evaluation takes it along.
         """
         end = time.monotonic() + FOLD_PATIENCE_S
         while not self._fold_once(connection):
@@ -142,5 +150,8 @@ class StudyFiles:
                 )
 
     def close(self) -> None:
-        """Closes what was opened here. SQLite keeps no lock on the log itself, so none is lost by that."""
+        """Closes what was opened here.
+
+        SQLite keeps no lock on the log itself, so none is lost by that.
+        """
         os.close(self._log)

@@ -1,9 +1,10 @@
-"""Who is evaluating what: leases that hold as long as their owner lives, on whichever machine and by whatever clock.
+"""Who is evaluating what: leases that hold as long as their owner lives, on whichever machine and
+by whatever clock.
 
-A lease of a process of this machine holds while that process lives, which the kernel tells, and ends with it. Of a process
-elsewhere (another machine, another container) only its renewals can be seen: its lease ends when *we* have watched it
-for `LEASE_S` of our own steady clock and it was not renewed. So no clock that is set, fast or slow takes a
-candidate from somebody who is evaluating it.
+A lease of a process of this machine holds while that process lives, which the kernel tells, and
+ends with it. Of a process elsewhere (another machine, another container) only its renewals can be
+seen: its lease ends when *we* have watched it for `LEASE_S` of our own steady clock and it was not
+renewed. So no clock that is set, fast or slow takes a candidate from somebody who is evaluating it.
 """
 
 import sqlite3
@@ -48,7 +49,9 @@ class LeaseJudge:
     clock: Callable[[], float] = time.monotonic
 
     def ended(self, lease: Lease) -> bool:
-        """Whether ``lease`` holds no longer: its process is gone, or far away and silent for too long."""
+        """Whether ``lease`` holds no longer: its process is gone, or far away and silent for too
+        long.
+        """
         if location.dead(lease.process):
             return True
         if location.alive(lease.process):
@@ -102,6 +105,7 @@ def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None
         try:
             store.renew()
         except (BadInput, sqlite3.Error):
-            # A full disk or a lost file: whoever records the evaluation is told. A closed store: it is over.
+            # A full disk or a lost file: whoever records the evaluation is told. A closed store: it
+            # is over.
             continue
         del store

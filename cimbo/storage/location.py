@@ -1,4 +1,6 @@
-"""Where a study lies and who is using it: network file systems, writability, and whether a process still lives."""
+"""Where a study lies and who is using it: network file systems, writability, and whether a process
+still lives.
+"""
 
 import os
 from functools import cache
@@ -23,7 +25,9 @@ VOUCHED_KINDS = (
 
 
 def file_system(path: Path, mounts: str) -> str:
-    """The type of the file system that an absolute ``path`` lies on, from the text of /proc/self/mountinfo; or ''."""
+    """The type of the file system that an absolute ``path`` lies on, from the text of
+    /proc/self/mountinfo; or ''.
+    """
     best, kind = -1, ""
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
@@ -31,14 +35,18 @@ def file_system(path: Path, mounts: str) -> str:
         if len(fields) < 5 or not right:
             continue
         point = Path(fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
-        # The longest mount point wins, and of two on the same point the later one, which covers the earlier.
+        # The longest mount point wins, and of two on the same point the later one, which covers the
+        # earlier.
         if (path == point or point in path.parents) and len(point.parts) >= best:
             best, kind = len(point.parts), right.split(" ")[0]
     return kind
 
 
 def not_local(path: Path) -> str | None:
-    """The kind of the file system that ``path`` lies on, unless it is known to be local. Linux only; elsewhere always None."""
+    """The kind of the file system that ``path`` lies on, unless it is known to be local.
+
+    Linux only; elsewhere always None.
+    """
     mountinfo = Path("/proc/self/mountinfo")
     kind = file_system(path, mountinfo.read_text(errors="replace")) if mountinfo.exists() else ""
     vouched = {name.strip() for name in os.environ.get(VOUCHED_KINDS, "").split(",")}
@@ -46,7 +54,9 @@ def not_local(path: Path) -> str | None:
 
 
 def refuse_network(path: Path) -> None:
-    """Raises BadInput unless ``path`` lies on a local file system: elsewhere a crash could cost the study."""
+    """Raises BadInput unless ``path`` lies on a local file system: elsewhere a crash could cost the
+    study.
+    """
     kind = not_local(path)
     if kind:
         raise BadInput(
@@ -67,7 +77,9 @@ def refuse_read_only(path: Path) -> None:
 
 
 def identity() -> str:
-    """Names this process for as long as the machine runs: ``boot/namespace/pid/start``; '' where that is unknown."""
+    """Names this process for as long as the machine runs: ``boot/namespace/pid/start``; '' where
+    that is unknown.
+    """
     return _identity(os.getpid())
 
 
@@ -84,21 +96,25 @@ def _identity(pid: int) -> str:
 def dead(name: str) -> bool:
     """Whether the process that called itself ``name`` is certainly gone: killed or ended.
 
-    False when it lives and also when nobody can tell: it ran on another machine, before a reboot or in another container
-    (which look alike from here), or there is no /proc.
+    False when it lives and also when nobody can tell: it ran on another machine, before a reboot or
+    in another container (which look alike from here), or there is no /proc.
     """
     started = _started_here(name)
     return started is not None and started != name.split("/")[3]
 
 
 def alive(name: str) -> bool:
-    """Whether the process that called itself ``name`` certainly lives, on this machine and in this container."""
+    """Whether the process that called itself ``name`` certainly lives, on this machine and in this
+    container.
+    """
     started = _started_here(name)
     return started is not None and started == name.split("/")[3]
 
 
 def _started_here(name: str) -> str | None:
-    """When the process that now has the pid of ``name`` started ('' for none); None where that cannot be known."""
+    """When the process that now has the pid of ``name`` started ('' for none); None where that
+    cannot be known.
+    """
     mine, parts = identity().split("/"), name.split("/")
     if len(mine) != 4 or len(parts) != 4 or not parts[2].isdigit() or parts[:2] != mine[:2]:
         return None

@@ -1,4 +1,6 @@
-"""How a study file is opened: where it may lie, how it is born, and whether it is the study that was asked for."""
+"""How a study file is opened: where it may lie, how it is born, and whether it is the study that
+was asked for.
+"""
 
 import os
 import sqlite3
@@ -15,7 +17,9 @@ COMPARED_PARTS = ("space", "objectives", "constraints")  # what makes two defini
 
 
 def check_place(file: Path) -> None:
-    """Raises BadInput where no study can be written: a missing folder, a network file system, a read-only disk."""
+    """Raises BadInput where no study can be written: a missing folder, a network file system, a
+    read-only disk.
+    """
     if not file.parent.is_dir():
         raise BadInput(
             file, "its folder does not exist", "create the folder, or choose another place"
@@ -27,7 +31,10 @@ def check_place(file: Path) -> None:
 
 
 def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
-    """Starts an empty study at ``file``. Raises BadInput when none was described or none may be written."""
+    """Starts an empty study at ``file``.
+
+    Raises BadInput when none was described or none may be written.
+    """
     if asked is None or readonly:
         raise BadInput(file, "does not exist", "give the path of an existing study, or start one")
     with schema.one_line_errors(file):
@@ -39,9 +46,13 @@ def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
 
 
 def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
-    """A connection to the study at ``file``, checked from the first byte to the tables. Raises BadInput when it is none."""
-    # Closing a file ends all locks that this process has on it, those of SQLite included (POSIX); so a study that is
-    # open here already is not opened and closed once more to look at its first bytes.
+    """A connection to the study at ``file``, checked from the first byte to the tables.
+
+    Raises BadInput when it is none.
+    """
+    # Closing a file ends all locks that this process has on it, those of SQLite included (POSIX);
+    # so a study that is open here already is not opened and closed once more to look at its first
+    # bytes.
     if FileIdentity.of(file) not in set(OPEN_HERE.values()):
         _check_header(file)
     with schema.one_line_errors(file):
@@ -52,7 +63,8 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
             ):  # where it may, SQLite opens the file as a writer does, to tidy up behind itself
                 connection.execute("PRAGMA query_only = ON")
             else:
-                # The log is folded in by `StudyFiles.fold` alone, which keeps writers out meanwhile.
+                # The log is folded in by `StudyFiles.fold` alone, which keeps writers out
+                # meanwhile.
                 connection.execute(f"PRAGMA wal_autocheckpoint = {0 if LOCKS_FILES else 1000:d}")
                 schema.migrate(connection)
             schema.check_whole(connection, file)
@@ -65,9 +77,11 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
 
 
 def _fold_what_was_left(file: Path) -> None:
-    """Copies into a study what a killed process left in the log beside it, so that whoever looks at it may copy it then.
+    """Copies into a study what a killed process left in the log beside it, so that whoever looks at
+    it may copy it then.
 
-    Only after it was found whole, and only where it may be written; elsewhere the log goes on holding it.
+    Only after it was found whole, and only where it may be written; elsewhere the log goes on
+    holding it.
     """
     if not (os.access(file, os.W_OK) and _is_shareable(file)):
         return
@@ -97,15 +111,17 @@ def _address(file: Path, *, readonly: bool) -> str:
     mode = "rw"
     if readonly and (schema.has_log(file) or not os.access(file, os.W_OK)):
         mode = "ro"
-    # Without a log there is nothing to share with a writer, so the file can be read even from where SQLite may not
-    # put its shared memory: a read-only folder, a network.
+    # Without a log there is nothing to share with a writer, so the file can be read even from where
+    # SQLite may not put its shared memory: a read-only folder, a network.
     if readonly and not _is_shareable(file):
         mode = "ro" if schema.has_log(file) else "ro&immutable=1"
     return f"{file.as_uri()}?mode={mode}"
 
 
 def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
-    """Raises BadInput with the first difference when the study ``stored`` in a file is not the one ``asked`` for."""
+    """Raises BadInput with the first difference when the study ``stored`` in a file is not the one
+    ``asked`` for.
+    """
     for name in COMPARED_PARTS if asked is not None else ():
         difference = first_difference(stored.get(name), (asked or {}).get(name), name)
         if difference:

@@ -70,7 +70,9 @@ SQLITE_ERRORS = {
 
 @contextmanager
 def one_line_errors(path: object) -> Iterator[None]:
-    """Turns SQLite's complaints about the file or the disk into BadInput; anything else is a bug and passes."""
+    """Turns SQLite's complaints about the file or the disk into BadInput; anything else is a bug
+    and passes.
+    """
     try:
         yield
     except UnicodeDecodeError as error:
@@ -84,7 +86,9 @@ def one_line_errors(path: object) -> Iterator[None]:
 
 
 def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
-    """A connection that trusts nothing in the file and acknowledges nothing that is not on the disk."""
+    """A connection that trusts nothing in the file and acknowledges nothing that is not on the
+    disk.
+    """
     connection = sqlite3.connect(
         target, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False, uri=uri
     )
@@ -96,7 +100,10 @@ def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] = MIGRATION_SCRIPTS) -> None:
-    """Brings the tables to the newest version in one transaction. Several processes may try at once."""
+    """Brings the tables to the newest version in one transaction.
+
+    Several processes may try at once.
+    """
     if version(connection) >= len(scripts):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -128,7 +135,8 @@ def newborn(definition: str) -> sqlite3.Connection:
 def create(path: Path, definition: str) -> None:
     """Puts an empty study at ``path`` in one step: whoever looks sees no file or a whole one.
 
-    When another process was faster its file stays. Raises BadInput when a log of a deleted study lies beside it.
+    When another process was faster its file stays. Raises BadInput when a log of a deleted study
+    lies beside it.
     """
     with closing(newborn(definition)) as connection:
         image = bytearray(connection.serialize())
@@ -163,7 +171,8 @@ def check_header(path: Path) -> None:
     """Raises BadInput unless ``path`` starts like a study file; reads 100 bytes and writes nothing."""
     with path.open("rb") as file:
         head = file.read(100)
-        # In this order: a checkpoint that another process has just finished must not look like a torn file.
+        # In this order: a checkpoint that another process has just finished must not look like a
+        # torn file.
         logged = has_log(path)
         size = os.fstat(file.fileno()).st_size
     another = "give the path of a study, or of a file that does not exist yet"
@@ -187,7 +196,9 @@ def check_header(path: Path) -> None:
 
 
 def check_whole(connection: sqlite3.Connection, path: object) -> None:
-    """Raises BadInput when pages are damaged or the tables are not exactly those that this version makes."""
+    """Raises BadInput when pages are damaged or the tables are not exactly those that this version
+    makes.
+    """
     complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if complaint != "ok":
         raise BadInput(
@@ -197,7 +208,8 @@ def check_whole(connection: sqlite3.Connection, path: object) -> None:
         )
     shape = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     with closing(newborn("{}")) as fresh:
-        # A foreign trigger or view would run when we write; so nothing but our own tables is accepted.
+        # A foreign trigger or view would run when we write; so nothing but our own tables is
+        # accepted.
         if connection.execute(shape).fetchall() != fresh.execute(shape).fetchall():
             raise BadInput(path, "does not have the tables of a study", "restore it from a copy")
 
@@ -211,7 +223,8 @@ def place(temporary: Path, path: Path) -> None:
     except FileExistsError:
         return
     except OSError:
-        # A file system without hard links (FAT): a tiny window in which two first processes could collide.
+        # A file system without hard links (FAT): a tiny window in which two first processes could
+        # collide.
         if not path.exists():
             temporary.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)

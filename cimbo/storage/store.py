@@ -61,9 +61,11 @@ class Store:
         *,
         readonly: bool = False,
     ) -> "Store":
-        """Opens the study at ``path``, or creates it there with ``definition``; None keeps it in memory.
+        """Opens the study at ``path``, or creates it there with ``definition``; None keeps it in
+        memory.
 
-        Raises BadInput, in one line, for whatever is not a usable study: see `cimbo.storage`. Nothing is written then.
+        Raises BadInput, in one line, for whatever is not a usable study: see `cimbo.storage`.
+        Nothing is written then.
         """
         asked = normal(definition, "definition") if definition is not None else None
         if path is None:
@@ -110,8 +112,9 @@ class Store:
     ) -> Record:
         """Writes one evaluation; it is on the disk when this returns. ``seconds`` is what it took.
 
-        A key that is already done keeps its row, which is returned. A metric that is not a finite number makes the
-        evaluation ``failed`` with a reason that names it. Raises BadInput when the disk is full or the file read-only.
+        A key that is already done keeps its row, which is returned. A metric that is not a finite
+        number makes the evaluation ``failed`` with a reason that names it. Raises BadInput when the
+        disk is full or the file read-only.
         """
         if status not in ("done", "failed"):
             raise BadInput(
@@ -156,8 +159,9 @@ class Store:
     ) -> list[str]:
         """Leases to ``owner`` what nobody evaluated or is evaluating; returns those keys.
 
-        Atomic between processes. The store renews its leases until `release` or `close`; ``lease_s`` is only what others
-        are told when they list what is running. See `cimbo.storage.leases` for when a lease ends.
+        Atomic between processes. The store renews its leases until `release` or `close`;
+        ``lease_s`` is only what others are told when they list what is running. See
+        `cimbo.storage.leases` for when a lease ends.
         """
         now = time.time()
         lease = (owner, self._process, now + lease_s)
@@ -197,7 +201,9 @@ class Store:
                 )
 
     def running(self) -> list[Record]:
-        """Candidates under a lease that holds: number 0; ``extra`` holds the ``owner`` and ``expires`` (Unix seconds)."""
+        """Candidates under a lease that holds: number 0; ``extra`` holds the ``owner`` and
+        ``expires`` (Unix seconds).
+        """
         rows = self._rows(
             "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
         )
@@ -205,7 +211,8 @@ class Store:
         found = []
         for key, params, owner, process, expires in rows:
             lease = leases.Lease(key, owner, process, expires)
-            # Of a process elsewhere its own word counts here, for this is only what people and proposals see.
+            # Of a process elsewhere its own word counts here, for this is only what people and
+            # proposals see.
             silent = expires <= now and not location.alive(process)
             if silent or self._lease_judge.ended(lease):
                 continue
@@ -236,7 +243,10 @@ class Store:
         return {name.removeprefix(prefix): self._json(value, name) for name, value in rows}
 
     def set_meta(self, name: str, value: Any) -> None:
-        """Keeps a small JSON value under ``name``; on the disk when this returns. ``definition`` is taken."""
+        """Keeps a small JSON value under ``name``; on the disk when this returns.
+
+        ``definition`` is taken.
+        """
         with self._writing():
             self._write_meta(name, value)
 
@@ -247,11 +257,13 @@ class Store:
         self._connection.execute(replace, (name, to_json(value, name)))
 
     def update_meta(self, name: str, change: Callable[[Any], Any]) -> Any:
-        """Replaces the value under ``name`` by what ``change`` makes of it, so that no other process's change is lost.
+        """Replaces the value under ``name`` by what ``change`` makes of it, so that no other
+        process's change is lost.
 
         Args:
             name: as for `set_meta`.
-            change: is given the JSON value (None where there is none) and returns the next one, quickly: nobody else
+            change: is given the JSON value (None where there is none) and returns the next one,
+                quickly: nobody else
                 can write meanwhile.
 
         Returns:
@@ -263,9 +275,11 @@ class Store:
         return value
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Writes all that is acknowledged to a new study file at ``path``, while others go on writing here.
+        """Writes all that is acknowledged to a new study file at ``path``, while others go on
+        writing here.
 
-        Leases stay behind: nobody evaluates for the copy. Raises BadInput when ``path`` exists or cannot be written.
+        Leases stay behind: nobody evaluates for the copy. Raises BadInput when ``path`` exists or
+        cannot be written.
         """
         file = Path(path).expanduser().resolve()
         check_place(file)
@@ -314,10 +328,11 @@ class Store:
 
     @contextmanager
     def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        # As with `synchronous = FULL` the log is on the disk when this returns. But that would wait for the disk while
-        # it keeps other writers out; we wait after the commit, side by side, and one turn of the disk serves them all.
-        # What is not synced yet may be read, and is acknowledged by nobody. Leases need not survive a power cut, for
-        # nor do their owners: they skip the wait, and the next recorded evaluation takes them along.
+        # As with `synchronous = FULL` the log is on the disk when this returns. But that would wait
+        # for the disk while it keeps other writers out; we wait after the commit, side by side, and
+        # one turn of the disk serves them all. What is not synced yet may be read, and is
+        # acknowledged by nobody. Leases need not survive a power cut, for nor do their owners: they
+        # skip the wait, and the next recorded evaluation takes them along.
         with self._lock, schema.one_line_errors(self.path):
             if self._pid != os.getpid():
                 raise RuntimeError(
@@ -354,7 +369,9 @@ class Store:
         return self._read(rows[0]) if rows else None
 
     def _read(self, row: tuple[Any, ...], parts: Sequence[Any] | None = None) -> Record:
-        """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed already."""
+        """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed
+        already.
+        """
         number, key, params, metrics, status, reason, origin, seconds, extra = row
         where = f"evaluation {number}"
         if parts is None:

@@ -19,9 +19,10 @@ LONGEST_REASON = 500  # characters; a reason is a line in a table, not a traceba
 class Record:
     """One evaluation as the study remembers it.
 
-    ``number`` counts from 1 in the order of recording; it is 0 for one that is still running. ``status`` is ``done``,
-    ``failed`` or ``running``; ``reason`` is one line for a failed one, else None. ``origin`` says who wanted it
-    (``sobol``, ``proposed``, ``imported``, ``told``), ``seconds`` how long it took, ``extra`` is free JSON.
+    ``number`` counts from 1 in the order of recording; it is 0 for one that is still running.
+    ``status`` is ``done``, ``failed`` or ``running``; ``reason`` is one line for a failed one, else
+    None. ``origin`` says who wanted it (``sobol``, ``proposed``, ``imported``, ``told``),
+    ``seconds`` how long it took, ``extra`` is free JSON.
     """
 
     number: int
@@ -36,7 +37,10 @@ class Record:
 
 
 def to_json(value: object, where: str) -> str:
-    """``value`` as strict JSON. NaN and infinities become null. Raises BadInput for what is not JSON."""
+    """``value`` as strict JSON.
+
+    NaN and infinities become null. Raises BadInput for what is not JSON.
+    """
     try:
         return json.dumps(_finite(value), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
@@ -65,7 +69,8 @@ def from_json(text: str, where: str) -> Any:
 def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
     """The values behind the JSON texts of each row, three times as fast as one by one.
 
-    None for a row that stands near a damaged one: that has to be parsed by itself, to say what is wrong with which.
+    None for a row that stands near a damaged one: that has to be parsed by itself, to say what is
+    wrong with which.
     """
     for start in range(0, len(rows), ROWS_PARSED_AT_ONCE):
         chunk = rows[start : start + ROWS_PARSED_AT_ONCE]
@@ -80,7 +85,9 @@ def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Python looks for cycles again and again while many objects are made; a log of plain data has none."""
+    """Python looks for cycles again and again while many objects are made; a log of plain data has
+    none.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -103,7 +110,9 @@ def one_line(text: object) -> str:
 
 
 def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
-    """The usable metrics, and one line that names those which are not finite numbers (None when all are)."""
+    """The usable metrics, and one line that names those which are not finite numbers (None when all
+    are).
+    """
     good: dict[str, float] = {}
     bad: list[str] = []
     for name, value in metrics.items():
@@ -118,7 +127,9 @@ def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | 
 
 
 def first_difference(stored: object, asked: object, path: str) -> str | None:
-    """Where two JSON values part, as ``space.hardware[0].values: 3 in the file, 4 now``; None when they are equal."""
+    """Where two JSON values part, as ``space.hardware[0].values: 3 in the file, 4 now``; None when
+    they are equal.
+    """
     if isinstance(stored, dict) and isinstance(asked, dict):
         missing = object()
         pairs = [

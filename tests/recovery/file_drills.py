@@ -1,4 +1,6 @@
-"""Drills on a study's file and its leases: copied while in use, its log deleted, two machines, a clock that jumps."""
+"""Drills on a study's file and its leases: copied while in use, its log deleted, two machines, a
+clock that jumps.
+"""
 
 import json
 import os
@@ -23,7 +25,10 @@ THREADS_TEST = Path(__file__).parents[1] / "study" / "test_threads.py"
 
 @dataclass(frozen=True)
 class Copies:
-    """Copies of a study in use. ``short``: held less than was acknowledged before; ``damaged``: said to be torn."""
+    """Copies of a study in use.
+
+    ``short``: held less than was acknowledged before; ``damaged``: said to be torn.
+    """
 
     copies: int
     short: int
@@ -33,7 +38,9 @@ class Copies:
 
 @dataclass(frozen=True)
 class LostFiles:
-    """Studies whose file or log was deleted or replaced in use; ``into_the_void``: evaluations acknowledged after that."""
+    """Studies whose file or log was deleted or replaced in use; ``into_the_void``: evaluations
+    acknowledged after that.
+    """
 
     studies: int
     told: int
@@ -42,7 +49,9 @@ class LostFiles:
 
 @dataclass(frozen=True)
 class Leases:
-    """Attempts to take a candidate; ``stolen``: from an owner that lived; ``freed``: of those whose owner was gone."""
+    """Attempts to take a candidate; ``stolen``: from an owner that lived; ``freed``: of those whose
+    owner was gone.
+    """
 
     attempts: int
     stolen: int
@@ -75,7 +84,9 @@ def copies_drill(kills: int, *, copies_each: int = 20) -> Copies:
 
 
 def count_in_copy(folder: Path) -> int | None:
-    """How many evaluations a plain copy of the study file holds; None when it is said to be damaged."""
+    """How many evaluations a plain copy of the study file holds; None when it is said to be
+    damaged.
+    """
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name) / "copy.db"
         shutil.copy(folder / "study.db", copy)
@@ -127,9 +138,11 @@ with Store.open(sys.argv[1]) as store:
 
 
 def leases_drill(place: str, jumps_s: tuple[float, ...], attempts: int = 20) -> Leases:
-    """Tries to take the candidate of a process ``here`` or ``elsewhere`` under jumps of our clock, then of that process dead.
+    """Tries to take the candidate of a process ``here`` or ``elsewhere`` under jumps of our clock,
+    then of that process dead.
 
-    A lease of elsewhere ends after some silence; here that time is shortened to 2 s, for renewals each 0.1 s.
+    A lease of elsewhere ends after some silence; here that time is shortened to 2 s, for renewals
+    each 0.1 s.
     """
     stolen = freed = tried = 0
     patience, leases.LEASE_S = leases.LEASE_S, 2.0

@@ -1,4 +1,6 @@
-"""Leases hold as long as their owner lives: on two machines, through jumps of the clock, for as long as it takes."""
+"""Leases hold as long as their owner lives: on two machines, through jumps of the clock, for as
+long as it takes.
+"""
 
 import sqlite3
 import subprocess
@@ -42,7 +44,8 @@ def test_another_hosts_lease_holds_while_it_is_renewed_whatever_the_clocks_say(p
         clock = Clock(mine)
         theirs.claim(ITEMS, owner="theirs")
         for beat in range(20):
-            # Their clock is two hours behind ours, so each renewal has expired by our clock when we read it.
+            # Their clock is two hours behind ours, so each renewal has expired by our clock when we
+            # read it.
             on_another_host(path, time.time() - 7200 + beat)
             clock.now += leases.LEASE_S - 1
             assert mine.claim(ITEMS, owner="mine") == []
