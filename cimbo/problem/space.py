@@ -1,16 +1,16 @@
 """The joint search space: architecture genes and hardware genes, some active only under others.
 
-People see a design as a flat dict of its *active* genes; the optimizer sees a row of integers, one column a gene, holding
-the index of the gene's value or INACTIVE. Two designs that differ only in inactive genes are one design: they have the same
-canonical row, the same dict and the same key.
+People see a design as a flat dict of its *active* genes; the optimizer sees a row of integers, one
+column a gene, holding the index of the gene's value or INACTIVE. Two designs that differ only in
+inactive genes are one design: they have the same canonical row, the same dict and the same key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,125 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.choice import Choice, Value
 from cimbo.problem.counting import (
     ESTIMATE_SAMPLES,
     ConditionalGene,
     count_designs,
     estimate_designs,
 )
-from cimbo.problem.scalars import finite, is_absent, plain, shown
+from cimbo.problem.scalars import is_absent, shown
 
-Value = int | float | str
 Params = dict[str, Value]
 Rows = NDArray[np.signedinteger[Any]]
 LISTABLE_SIZE = 100_000  # designs of a smaller space can all be listed
 INACTIVE = -1
-EXACT_INTEGERS = 2**53  # below, every integer is a float64 too
 
-
-@dataclass(frozen=True)
-class Choice:
-    """One gene: a name and the values it may take, ordered when they are numbers, unordered when they are strings.
-
-    ``active_if={"depth": [10, 12]}`` makes the gene exist only while every named gene has one of the listed values.
-    Raises BadInput for no values, repeated values, or a mixture of numbers and strings.
-    """
-
-    name: str
-    values: tuple[Value, ...]
-    active_if: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-
-    def __init__(
-        self,
-        name: str,
-        values: Iterable[Value],
-        active_if: Mapping[str, Iterable[Value]] | None = None,
-    ) -> None:
-        if not isinstance(name, str) or not name:
-            raise BadInput(
-                f"gene {shown(name)}", "a gene needs a name", "give it a non-empty string"
-            )
-        where = f"gene {name}"
-        listed = _listed(where, values)
-        if not listed or len(set(listed)) < len(listed):
-            raise BadInput(
-                where, "needs at least one value, none twice", f"it lists {shown(list(listed))}"
-            )
-        numeric = not isinstance(listed[0], str)
-        conditions = {}
-        for gate, wanted in _conditions(where, active_if).items():
-            conditions[gate] = _listed(f"{where}, active_if {gate}", wanted)
-        object.__setattr__(self, "name", str(name))
-        object.__setattr__(self, "values", tuple(sorted(listed)) if numeric else listed)
-        object.__setattr__(self, "active_if", conditions)
-
-    @classmethod
-    def stored(
-        cls,
-        name: str,
-        values: Iterable[Value],
-        active_if: Mapping[str, Iterable[Value]] | None = None,
-    ) -> Choice:
-        """Makes the gene that a study file describes, its numbers as they stand there: they decide the keys of its designs.
-
-        Raises:
-            BadInput: as the constructor does.
-        """
-        choice = cls(name, values, active_if)
-        if choice.ordered:
-            object.__setattr__(choice, "values", tuple(sorted(values)))
-        return choice
-
-    @property
-    def ordered(self) -> bool:
-        return not isinstance(self.values[0], str)
-
-    def index(self, value: Value) -> int:
-        """Position of ``value``. Raises BadInput when the gene cannot take it."""
-        try:
-            return self.values.index(value)
-        except ValueError:
-            raise BadInput(
-                f"gene {self.name}",
-                f"cannot be {shown(value)}",
-                f"choose one of {list(self.values)}",
-            ) from None
-
-    def to_json(self) -> dict[str, Any]:
-        conditions = {k: list(v) for k, v in self.active_if.items()}
-        return {"name": self.name, "values": list(self.values)} | (
-            {"active_if": conditions} if conditions else {}
-        )
-
-
-def _listed(where: str, values: object) -> tuple[Value, ...]:
-    """The values of a gene as Python's own. Raises BadInput for what is no list of finite numbers, or of strings."""
-    if isinstance(values, str | bytes | Mapping):
-        raise BadInput(
-            where, f"its values are {shown(values)}, no list", f"write them as [{shown(values)}]"
-        )
-    if not isinstance(values, Iterable):
-        raise BadInput(where, f"its values are {shown(values)}, no list", "give a list")
-    listed = tuple(str(v) if isinstance(v, str) else plain(v) for v in values)
-    if listed and all(isinstance(v, str) for v in listed):
-        if isinstance(
-            values, Set
-        ):  # its order is another one in each run of Python; numbers are sorted
-            raise BadInput(where, "its values are a set, which has no order", "give a list")
-        return listed  # type: ignore[return-value]
-    numbers = []
-    for value in listed:
-        number = None if isinstance(value, str) else finite(value)
-        if number is None:
-            raise BadInput(
-                where,
-                "values must be all finite numbers or all strings",
-                f"it lists {shown(list(listed))}",
-            )
-        # So that [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
-        whole = number.is_integer() and abs(number) < EXACT_INTEGERS
-        numbers.append(value if isinstance(value, int) else int(number) if whole else number)
-    return tuple(numbers)
+__all__ = ["INACTIVE", "Choice", "Params", "Rows", "SearchSpace", "Value", "canonical_key"]
 
 
 def _genes(side: str, choices: object) -> tuple[Choice, ...]:
@@ -149,19 +45,12 @@ def _genes(side: str, choices: object) -> tuple[Choice, ...]:
     return listed
 
 
-def _conditions(where: str, active_if: object) -> Mapping[str, Any]:
-    if active_if is None:
-        return {}
-    if not isinstance(active_if, Mapping):
-        raise BadInput(
-            where, f"active_if is {shown(active_if)}", "give a dict of a gene to a list of values"
-        )
-    return active_if
-
-
 @dataclass(frozen=True)
 class SearchSpace:
-    """All genes; those of the architecture first. A gene's conditions may name only genes of this space, without cycles."""
+    """All genes; those of the architecture first.
+
+    A gene's conditions may name only genes of this space, without cycles.
+    """
 
     architecture: tuple[Choice, ...]
     hardware: tuple[Choice, ...]
@@ -209,7 +98,9 @@ class SearchSpace:
 
     @cached_property
     def row_type(self) -> type[np.signedinteger[Any]]:
-        """The integers that rows are made of: of 16 bits, unless a gene has more values than they count."""
+        """The integers that rows are made of: of 16 bits, unless a gene has more values than they
+        count.
+        """
         most = max(len(c.values) for c in self.choices)
         return np.int16 if most <= np.iinfo(np.int16).max else np.int32
 
@@ -244,7 +135,9 @@ class SearchSpace:
 
     @cached_property
     def _gates(self) -> tuple[tuple[int, tuple[tuple[int, NDArray[np.bool_]], ...]], ...]:
-        """(column, ((gate column, table over its values and INACTIVE last: open or not), ...)) in gating order."""
+        """(column, ((gate column, table over its values and INACTIVE last: open or not), ...)) in
+        gating order.
+        """
 
         def table(gate: str, values: tuple[Value, ...]) -> NDArray[np.bool_]:
             return np.array([v in values for v in self.choices[self.column[gate]].values] + [False])
@@ -257,7 +150,9 @@ class SearchSpace:
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 
     def canonical_rows(self, rows: NDArray[Any]) -> Rows:
-        """Rows (n, d) with every inactive gene set to INACTIVE; a gene that is active but INACTIVE gets its first value."""
+        """Rows (n, d) with every inactive gene set to INACTIVE; a gene that is active but INACTIVE
+        gets its first value.
+        """
         rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
         for i, gates in self._gates:
             is_open = np.logical_and.reduce([open_[rows[:, gate]] for gate, open_ in gates])
@@ -265,7 +160,10 @@ class SearchSpace:
         return rows
 
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
-        """Canonical rows (n, d) of dicts. Raises BadInput for an unknown gene, a missing active gene or a wrong value."""
+        """Canonical rows (n, d) of dicts.
+
+        Raises BadInput for an unknown gene, a missing active gene or a wrong value.
+        """
         designs = list(designs)
         rows = np.array([self._row(d) for d in designs], dtype=self.row_type).reshape(
             -1, len(self.choices)
@@ -309,13 +207,17 @@ class SearchSpace:
         return self.designs(self.rows([design]))[0]
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Rows (n, d) as numbers: the value of an ordered gene, the index of an unordered one's; NaN where inactive."""
+        """Rows (n, d) as numbers: the value of an ordered gene, the index of an unordered one's;
+        NaN where inactive.
+        """
         columns = [lookup[rows[:, i]] for i, lookup in enumerate(self._numbers)]
         return np.stack(columns, axis=1)
 
     @cached_property
     def _numbers(self) -> tuple[NDArray[np.float64], ...]:
-        """For each gene the number that stands for each index; the last one, which INACTIVE (-1) selects, is NaN."""
+        """For each gene the number that stands for each index; the last one, which INACTIVE (-1)
+        selects, is NaN.
+        """
         return tuple(
             np.array([*(c.values if c.ordered else range(len(c.values))), np.nan], float)
             for c in self.choices
@@ -328,7 +230,8 @@ class SearchSpace:
         return self.designs(self.sobol_rows(n, seed))
 
     def sobol_rows(self, n: int, seed: int = 0) -> Rows:
-        """``n`` different canonical rows from a scrambled Sobol sequence (fewer only when the space holds fewer).
+        """``n`` different canonical rows from a scrambled Sobol sequence (fewer only when the space
+        holds fewer).
 
         Small spaces repeat points of the sequence; those are skipped.
         """
@@ -356,7 +259,9 @@ class SearchSpace:
         return self.canonical_rows(rng.integers(0, self.cardinalities, size=(n, len(self.choices))))
 
     def neighbours(self, design: Mapping[str, Value]) -> list[Params]:
-        """Every other design that differs in the value of one active gene; genes it wakes take their first value."""
+        """Every other design that differs in the value of one active gene; genes it wakes take
+        their first value.
+        """
         row = self.rows([design])[0]
         changed = [
             np.where(np.arange(len(row)) == i, v, row)
@@ -378,7 +283,10 @@ class SearchSpace:
 
     @property
     def size_is_exact(self) -> bool:
-        """Whether `size` was counted. It is estimated where the conditions are too entangled to count."""
+        """Whether `size` was counted.
+
+        It is estimated where the conditions are too entangled to count.
+        """
         return self._size[1]
 
     @cached_property
@@ -396,7 +304,9 @@ class SearchSpace:
         return estimate_designs(self.cardinalities, sample != INACTIVE), False
 
     def _enumerate(self, most: int) -> Rows:
-        """The first ``most`` designs, each once, ordered by the indices of their values; inactive genes count as 0."""
+        """The first ``most`` designs, each once, ordered by the indices of their values; inactive
+        genes count as 0.
+        """
         conditional = dict(self._gates)
         rows = np.zeros((1, len(self.choices)), self.row_type)
         free = [i for i in range(len(self.choices)) if i not in conditional]
@@ -413,7 +323,9 @@ class SearchSpace:
         return rows[order[:most]]
 
     def key(self, design: Mapping[str, Value], genes: Iterable[str] | None = None) -> str:
-        """Canonical key: 12 hex digits of the active genes (of those among ``genes`` only, when given)."""
+        """Canonical key: 12 hex digits of the active genes (of those among ``genes`` only, when
+        given).
+        """
         canonical = self.canonical(design)
         kept = canonical if genes is None else {g: canonical[g] for g in genes if g in canonical}
         return canonical_key(kept)
@@ -426,7 +338,10 @@ class SearchSpace:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> SearchSpace:
-        """The space that ``to_json`` described. Raises BadInput when ``data`` is not of that form."""
+        """The space that ``to_json`` described.
+
+        Raises BadInput when ``data`` is not of that form.
+        """
         try:
             sides = (
                 [Choice.stored(**c) for c in data.get(side, ())]
