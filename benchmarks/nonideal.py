@@ -31,12 +31,12 @@ from cimbo.evaluation.accuracy import shipped as source
 from cimbo.hardware import BASELINE, chip_choices
 from cimbo.problem.space import SearchSpace
 from cimbo.supernets.array_errors import (
-    GENES,
+    ACCURACY_GENES,
     Arrays,
-    BlockProduct,
+    BitAccurateMVM,
     Die,
     arrays,
-    disturbance,
+    equivalent_noise,
     signal_to_noise_db,
 )
 from cimbo.supernets.images import training_and_validation
@@ -85,7 +85,7 @@ def compared(name: str, design: dict, count: int) -> dict[str, Any]:
     differ = int((equivalent != exact).sum())
     return {
         "network": name,
-        "chip": {g: design[g] for g in GENES if g in design},
+        "chip": {g: design[g] for g in ACCURACY_GENES if g in design},
         "equivalent": round(100 * equivalent.double().mean().item(), 2),
         "exact": round(100 * exact.double().mean().item(), 2),
         "sampling_error": round(100 * differ**0.5 / count, 2),
@@ -96,7 +96,7 @@ def compared(name: str, design: dict, count: int) -> dict[str, Any]:
 def random_pairs(count: int, seed: int, fixed: dict) -> list[tuple[str, dict]]:
     """Sub-networks of either super-network in turn, on analog chips of the extended space."""
     rng, found = np.random.default_rng(seed), []
-    genes = [c for c in chip_choices(extended=True) if c.name in GENES]
+    genes = [c for c in chip_choices(extended=True) if c.name in ACCURACY_GENES]
     for i in range(count):
         space = SearchSpace(network(NAMES[i % 2]).choices())
         chip = {c.name: c.values[rng.integers(len(c.values))] for c in genes}
@@ -237,9 +237,9 @@ def aihwkit() -> None:
         chip = Arrays(
             bits, rows, 16, 16, weight_bits=16, act_bits=16
         )  # aihwkit rounds sums only: nothing sliced or rounded here
-        ours = BlockProduct(chip, weight[None], torch.Generator(), common=False)
+        ours = BitAccurateMVM(chip, weight[None], torch.Generator(), common=False)
         ours.calibrate(inputs[None])
-        found = disturbance(ours, inputs[None])
+        found = equivalent_noise(ours, inputs[None])
         half = (
             4
             * torch.stack(

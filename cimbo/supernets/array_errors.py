@@ -1,20 +1,20 @@
 """What analog arrays make of a product: quantised operands, bit slices, noisy cells, converters of few bits.
 
-**The exact, per-row-block form** (:class:`BlockProduct`). Weights are rounded to ``weight_bits`` a column, activations to
+**The exact, per-row-block form** (:class:`BitAccurateMVM`). Weights are rounded to ``weight_bits`` a column, activations to
 ``act_bits`` a layer, both as sign and magnitude. A magnitude is cut into digits: of ``cell_bits`` in the cells, of ``dac_bits``
 on the word lines. Every pulse of every block of ``rows`` rows gives one partial sum a column of digits, which an ADC of
-``adc_bits`` clips and rounds; digital adders weigh and sum what it reads. Its full scale is either *calibrated* (CLIP
+``adc_bits`` clips and rounds; digital adders weigh and sum what it reads. Its full scale is either *calibrated* (CLIP_DEVIATIONS
 standard deviations of the partial sums of that layer, pulse and digit, to either side) or *fixed* at the largest sum that
 ``rows`` rows can give; a step is never finer than what one cell adds. With a calibrated range and coarse steps the rows
 cancel, for a layer of R rows has nb = R / rows blocks of variance v / nb:
 
-    nb * (2 * CLIP * sqrt(v / nb) / 2^b)^2 / 12 = v * CLIP^2 / (3 * 4^b)
+    nb * (2 * CLIP_DEVIATIONS * sqrt(v / nb) / 2^b)^2 / 12 = v * CLIP_DEVIATIONS^2 / (3 * 4^b)
 
 With a fixed one they do not: the range grows with the rows, the sum with their root. And few rows of few-bit digits need
 few bits to be read without error. A cell that is off by ``cell_noise`` of its full scale is off for good: the weights are
 disturbed once for each die.
 
-**The equivalent-noise form** (:class:`Disturbance`). What the exact form does to a layer is measured on a sample of its
+**The equivalent-noise form** (:class:`EquivalentNoise`). What the exact form does to a layer is measured on a sample of its
 calibration inputs: a gain, an offset and a noise for each output, as Bussgang's theorem splits a distortion. The layer
 itself then is one product and one addition. The search measures in this form; the exact one verifies finalists.
 
@@ -41,11 +41,11 @@ from torch import Tensor
 from cimbo.hardware.chip import DEFAULTS
 from cimbo.hardware.technology import constant
 
-CLIP = 4.0  # half the ADC's calibrated range, in standard deviations of a partial sum
-DIES = 4  # chips over which cell noise is averaged
-IN_CACHE = 1 << 18  # partial sums read at a time
-SAMPLES = 256  # inputs of a layer by which converters are calibrated and noise is measured, over all dies together
-EACH = 8  # of these of one image, where what they share counts
+CLIP_DEVIATIONS = 4.0  # half the ADC's calibrated range, in standard deviations of a partial sum
+N_DIES = 4  # chips over which cell noise is averaged
+SUMS_AT_ONCE = 1 << 18  # partial sums read at a time
+N_CALIBRATION_INPUTS = 256  # inputs of a layer by which converters are calibrated and noise is measured, over all dies together
+INPUTS_PER_IMAGE = 8  # of these of one image, where what they share counts
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Arrays:
     @property
     def dies(self) -> int:
         """How many chips differ."""
-        return DIES if self.cell_noise else 1
+        return N_DIES if self.cell_noise else 1
 
 
 def arrays(design: Mapping[str, Any], seed: int) -> Arrays | None:
@@ -84,7 +84,7 @@ def arrays(design: Mapping[str, Any], seed: int) -> Arrays | None:
 
 
 #: The genes of a chip that shape the accuracy on it.
-GENES = ("adc_bits", "array", "cell_bits", "dac_bits", "fixed_range", "rows")
+ACCURACY_GENES = ("adc_bits", "array", "cell_bits", "dac_bits", "fixed_range", "rows")
 
 
 class Die:
@@ -98,11 +98,11 @@ class Die:
         self._cells = torch.Generator().manual_seed(1000 * chip.seed + number)
         # Two sequences: an exact die and an equivalent one, which draws noise besides, calibrate by the same inputs.
         self._samples, self._places = (random.Random(1000 * chip.seed + number) for _ in range(2))  # noqa: S311 (no secrets)
-        self._share = SAMPLES // chip.dies
+        self._share = N_CALIBRATION_INPUTS // chip.dies
 
-    def product(self, weight: Tensor, *, common: bool) -> BlockProduct:
+    def product(self, weight: Tensor, *, common: bool) -> BitAccurateMVM:
         """``weight`` (groups, outputs, rows) written into this die's cells."""
-        return BlockProduct(self.chip, weight, self._cells, common=common)
+        return BitAccurateMVM(self.chip, weight, self._cells, common=common)
 
     def sample(self, count: int) -> Tensor:
         """Numbers of some of ``count`` inputs, to calibrate a layer by."""
@@ -110,7 +110,7 @@ class Die:
 
     def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
         """As many numbers of ``images`` times ``positions`` inputs, image by image, and how many of each image."""
-        each = min(EACH, positions)
+        each = min(INPUTS_PER_IMAGE, positions)
         some = min(images, self._share // each)
         starts = (i * images // some * positions for i in range(some))
         return torch.tensor(
@@ -141,7 +141,7 @@ def _bank() -> Tensor:
     return torch.empty(1 << 22).normal_(generator=torch.Generator().manual_seed(0))
 
 
-class BlockProduct:
+class BitAccurateMVM:
     """The exact form of a layer: inputs (groups, samples, rows) -> products (groups, samples, outputs).
 
     ``weight``: (groups, outputs, rows). ``common``: the groups share one range (a depthwise convolution), or have each
@@ -187,7 +187,10 @@ class BlockProduct:
             half = torch.full((1, self.cells.shape[-1]), whole)
             if not self.chip.fixed_range:
                 squares = self._mean_squares(pulse)
-                half = CLIP * (squares.mean(0, keepdim=True) if self.common else squares).sqrt()
+                half = (
+                    CLIP_DEVIATIONS
+                    * (squares.mean(0, keepdim=True) if self.common else squares).sqrt()
+                )
             self.steps.append(
                 (2 * half / 2**self.chip.adc_bits).clamp_min_(1.0)
             )  # no finer than one cell
@@ -207,7 +210,7 @@ class BlockProduct:
             return torch.bmm(self._rounded(inputs), self.weight.transpose(1, 2)) * self.input_scale
         groups, rows, outputs, digits = self.cells.shape
         cells = [(self.cells / step.view(-1, 1, 1, digits)).flatten(2) for step in self.steps]
-        some = max(1, IN_CACHE // (groups * max(outputs * digits, rows)))
+        some = max(1, SUMS_AT_ONCE // (groups * max(outputs * digits, rows)))
         read = torch.cat([self._read(part, cells) for part in inputs.split(some, 1)], 1)
         return read * self.input_scale * self.scale.transpose(1, 2)
 
@@ -263,7 +266,7 @@ def _digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
 
 
 @dataclass(frozen=True)
-class Disturbance:
+class EquivalentNoise:
     """The equivalent-noise form of a layer: y -> gain * y + offset + std * standard normal noise; (outputs,) each.
 
     ``common``: the standard deviation of what is added besides, drawn once for all positions of an image; None: nothing.
@@ -274,13 +277,13 @@ class Disturbance:
     std: Tensor
     common: Tensor | None = None
 
-    def scaled(self, factor: Tensor, bias: Tensor) -> Disturbance:
+    def scaled(self, factor: Tensor, bias: Tensor) -> EquivalentNoise:
         """What it is after ``factor`` * y + ``bias``, the gain being in the weights."""
         common = None if self.common is None else self.common * factor
-        return Disturbance(self.gain, self.offset * factor + bias, self.std * factor, common)
+        return EquivalentNoise(self.gain, self.offset * factor + bias, self.std * factor, common)
 
 
-def disturbance(product: BlockProduct, inputs: Tensor, each: int = 1) -> Disturbance:
+def equivalent_noise(product: BitAccurateMVM, inputs: Tensor, each: int = 1) -> EquivalentNoise:
     """What ``product`` makes of its own weights' plain product with ``inputs`` (groups, samples, rows), measured.
 
     Each output has a gain of its own: where a few strong ones set the range, the weak ones drown in the first step.
@@ -294,18 +297,18 @@ def disturbance(product: BlockProduct, inputs: Tensor, each: int = 1) -> Disturb
     ).clamp_min(1e-30)
     left = exact - gain * plain
     if each == 1 or left.shape[1] <= each:
-        return Disturbance(gain.flatten(), left.mean(1).flatten(), left.std(1).flatten())
+        return EquivalentNoise(gain.flatten(), left.mean(1).flatten(), left.std(1).flatten())
     images = left.unflatten(1, (-1, each))
     within, between = images.var(2).mean(1), images.mean(2).var(1)
     common = (between - within / each).clamp_min(0).sqrt()
-    return Disturbance(
+    return EquivalentNoise(
         gain.flatten(), left.mean(1).flatten(), within.sqrt().flatten(), common.flatten()
     )
 
 
 @dataclass(frozen=True)
-class ProductNoise:
-    """An ``ArrayEffect`` where layers are not deployed: to train under, and for networks that know no dies.
+class OutputNoise:
+    """An ``ArrayNonideality`` where layers are not deployed: to train under, and for networks that know no dies.
 
     Gaussian noise as large as what the arrays make of a Gaussian layer of so many rows (:func:`relative_error`); of
     ``generator``, or of torch's own.
@@ -327,8 +330,8 @@ class ProductNoise:
 def relative_error(chip: Arrays, rows: int) -> float:
     """Standard deviation of the exact form's error as a share of the product's, for a layer of Gaussian inputs and weights."""
     draw = torch.Generator().manual_seed(chip.seed)
-    weight, inputs = (torch.randn(1, n, rows, generator=draw) for n in (32, SAMPLES))
-    product = BlockProduct(chip, weight, draw, common=False)
+    weight, inputs = (torch.randn(1, n, rows, generator=draw) for n in (32, N_CALIBRATION_INPUTS))
+    product = BitAccurateMVM(chip, weight, draw, common=False)
     product.calibrate(inputs)
     plain = torch.bmm(inputs, weight.transpose(1, 2))
     return ((product(inputs) - plain).std() / plain.std()).item()

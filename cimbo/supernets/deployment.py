@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cimbo.supernets.array_errors import Die, Disturbance, disturbance
+from cimbo.supernets.array_errors import Die, EquivalentNoise, equivalent_noise
 from cimbo.supernets.elastic import ElasticBatchNorm
 
 Deployed = Callable[[Tensor], Tensor]
@@ -40,7 +40,7 @@ class _Offsets:
     Drawing afresh would cost more than the network itself; a pass over the product per summand would cost a third of it.
     """
 
-    def __init__(self, found: Disturbance, die: Die) -> None:
+    def __init__(self, found: EquivalentNoise, die: Die) -> None:
         self.found, self.die = found, die
         self.drawn = found.offset[None]
 
@@ -88,7 +88,7 @@ class ArrayLinear:
     def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
         sample = self._inputs(x[die.sample(len(x))])
         self.product.calibrate(sample, x)
-        found = disturbance(self.product, sample)
+        found = equivalent_noise(self.product, sample)
         self.weight = self.weight * found.gain
         return _Offsets(found.scaled(torch.ones_like(self.bias), self.bias), die)
 
@@ -178,7 +178,7 @@ class ArrayConv:
         h, w = ((size + 2 * margin - kernel) // step + 1 for size in x.shape[2:])
         return h, w
 
-    def _measured(self, x: Tensor, die: Die) -> Disturbance:
+    def _measured(self, x: Tensor, die: Die) -> EquivalentNoise:
         """What the arrays do to this layer, its converters' ranges set by ``x``."""
         groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
         stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
@@ -196,9 +196,9 @@ class ArrayConv:
             sample, x.permute(0, 2, 3, 1)
         )  # as it lies in memory, several times as fast to look through
         if self.norm is None:
-            return disturbance(self.product, sample)
+            return equivalent_noise(self.product, sample)
         at, each = die.sample_by_image(n, h * w)
-        return disturbance(self.product, inputs(at), each)
+        return equivalent_noise(self.product, inputs(at), each)
 
     def _inputs(self, x: Tensor) -> Tensor:
         """What the word lines get: (groups, n * positions, rows)."""

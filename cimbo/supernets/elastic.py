@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 SubNetwork = Mapping[str, int]
 #: (product before its bias, rows of the array it reduces over) -> the product as the chip delivers it
-ArrayEffect = Callable[[Tensor, int], Tensor]
+ArrayNonideality = Callable[[Tensor, int], Tensor]
 
 
 class SuperNetwork(Protocol):
@@ -29,10 +29,10 @@ class SuperNetwork(Protocol):
 class Elastic(nn.Module):
     """A layer with array products; ``effect`` is what the chip does to them (None: nothing)."""
 
-    effect: ArrayEffect | None = None
+    effect: ArrayNonideality | None = None
 
 
-def set_effect(network: nn.Module, effect: ArrayEffect | None) -> None:
+def set_effect(network: nn.Module, effect: ArrayNonideality | None) -> None:
     """Let every array product of ``network`` pass through ``effect`` from now on."""
     for module in network.modules():
         if isinstance(module, Elastic):

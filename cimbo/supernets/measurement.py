@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from cimbo.supernets.array_errors import Die, ProductNoise
+from cimbo.supernets.array_errors import Die, OutputNoise
 from cimbo.supernets.deployment import Deployable, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
 from cimbo.supernets.images import Images
@@ -39,7 +39,7 @@ def deployed(
     A super-network that cannot deploy its sub-networks is run as it is, under noise of about the same size.
     """
     if not hasattr(network, "deploy"):
-        set_effect(network, ProductNoise(die.chip) if die else None)
+        set_effect(network, OutputNoise(die.chip) if die else None)
         recalibrate(network, subnet, calibration)
         return partial(network, subnet=subnet)
     ready = cast("Deployable", network).deploy(subnet, die)

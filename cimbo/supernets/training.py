@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cimbo.problem.space import Choice, SearchSpace
-from cimbo.supernets.array_errors import Arrays, ProductNoise
+from cimbo.supernets.array_errors import Arrays, OutputNoise
 from cimbo.supernets.elastic import SubNetwork, set_effect
 from cimbo.supernets.images import Images
 
@@ -53,12 +53,12 @@ class Recipe:
     seed: int = 0
 
     @property
-    def noise(self) -> ProductNoise | None:
+    def noise(self) -> OutputNoise | None:
         """What the arrays do to every product while training; None without arrays that err."""
         if not (self.adc_bits or self.cell_noise):
             return None
         bits = self.adc_bits or FINE
-        return ProductNoise(
+        return OutputNoise(
             Arrays(bits, self.rows, self.cell_bits, self.dac_bits, cell_noise=self.cell_noise)
         )
 

@@ -13,11 +13,11 @@ from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.supernets.array_errors import (
     Arrays,
-    BlockProduct,
+    BitAccurateMVM,
     Die,
-    ProductNoise,
+    OutputNoise,
     arrays,
-    disturbance,
+    equivalent_noise,
     signal_to_noise_db,
 )
 from cimbo.supernets.measurement import deployed, logits
@@ -35,7 +35,7 @@ def gaussian(samples: int, outputs: int, rows: int, seed: int = 0) -> tuple[Tens
     )
 
 
-def written(chip: Arrays, inputs: Tensor, weight: Tensor) -> BlockProduct:
+def written(chip: Arrays, inputs: Tensor, weight: Tensor) -> BitAccurateMVM:
     product = Die(chip, 1).product(weight, common=False)
     product.calibrate(inputs)
     return product
@@ -159,7 +159,7 @@ def test_the_equivalent_noise_is_as_large_as_the_exact_error(bits: int, more: di
     x, w = gaussian(400, 16, 300)
     chip = Arrays(bits, 128, **more)
     product = written(chip, x[:, :128], w)
-    found = disturbance(product, x[:, :128])
+    found = equivalent_noise(product, x[:, :128])
     plain, exact = x[:, 128:] @ product.weight.mT, product(x[:, 128:])
     drawn = torch.randn(plain.shape, generator=torch.Generator().manual_seed(9))
     equivalent = found.gain * plain + found.offset + found.std * drawn
@@ -173,11 +173,11 @@ def test_what_positions_of_an_image_are_off_by_in_common_is_told_from_the_rest()
     product = written(chip, x[:, :200], w)
     for alike, share in ((0.0, 0.0), (1.0, 1.0)):
         image, own = x[:, :200].repeat_interleave(8, 1), x
-        found = disturbance(product, alike * image + (1 - alike) * own, 8)
+        found = equivalent_noise(product, alike * image + (1 - alike) * own, 8)
         whole = (found.common.square() + found.std.square()).mean()
         assert (found.common.square().mean() / whole).item() == pytest.approx(share, abs=0.03)
         assert whole.sqrt().item() == pytest.approx(
-            disturbance(product, x).std.square().mean().sqrt().item(), rel=0.1
+            equivalent_noise(product, x).std.square().mean().sqrt().item(), rel=0.1
         )
 
 
@@ -253,7 +253,7 @@ def test_the_exact_form_is_measured_where_there_is_one():
 def test_noise_to_train_under_has_a_gradient_and_the_size_of_the_exact_error(more: dict):
     chip, (x, w) = Arrays(5, 128, **more), gaussian(400, 16, 300)
     product = (x @ w.mT).requires_grad_()
-    delivered = ProductNoise(chip)(product, 300)
+    delivered = OutputNoise(chip)(product, 300)
     exact = written(chip, x, w)(x)
     assert signal_to_noise_db(product, delivered) == pytest.approx(
         signal_to_noise_db(product, exact), abs=0.8

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
 from cimbo.supernets import array_errors, imagenet
-from cimbo.supernets.elastic import ArrayEffect, set_effect
+from cimbo.supernets.elastic import ArrayNonideality, set_effect
 from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
@@ -36,7 +36,7 @@ class CheckpointAccuracy:
     Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
     ``normalise``: "imagenet" or "half" (mean and deviation 0.5, as ViT-B of Google wants). Batches already answered are
     read from ``cache``, a file that several processes share. Of the chip, the arrays act on the
-    accuracy, as noise of the size that they cause (:class:`cimbo.supernets.array_errors.ProductNoise`).
+    accuracy, as noise of the size that they cause (:class:`cimbo.supernets.array_errors.OutputNoise`).
     Raises BadInput for options that cannot be used.
     """
 
@@ -50,7 +50,7 @@ class CheckpointAccuracy:
     seed: int = 0
     normalise: str = "imagenet"
     cache: str = "imagenet-cache.jsonl"
-    genes: tuple[str, ...] = array_errors.GENES
+    genes: tuple[str, ...] = array_errors.ACCURACY_GENES
 
     def __post_init__(self) -> None:
         for name in ("images", "test_images", "calibration", "batch"):
@@ -201,12 +201,10 @@ class CheckpointAccuracy:
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "parts"}
 
 
-def converters(chip: Mapping[str, Any], seed: int) -> ArrayEffect | None:
+def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
     """The noise that the arrays of ``chip`` add to a product, drawn from ``seed``; a digital one adds nothing."""
     analog = array_errors.arrays(chip, 0)
-    return (
-        array_errors.ProductNoise(analog, torch.Generator().manual_seed(seed)) if analog else None
-    )
+    return array_errors.OutputNoise(analog, torch.Generator().manual_seed(seed)) if analog else None
 
 
 @cache

@@ -23,11 +23,11 @@ class ShippedAccuracy:
     """Top-1 accuracy in percent of a sub-network of a shipped super-network, on the arrays of a chip.
 
     The images of the search (5,000, "validation") were never trained on; the 10,000 "test" images are for final fronts.
-    Where cells err, DIES chips differ: each gets its share of the images, so that averaging over them costs nothing.
+    Where cells err, N_DIES chips differ: each gets its share of the images, so that averaging over them costs nothing.
     """
 
     supernet: str
-    genes: tuple[str, ...] = field(default=array_errors.GENES)
+    genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
 
     def measure(
         self,
