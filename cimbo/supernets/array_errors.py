@@ -5,8 +5,8 @@
 on the word lines. Every pulse of every block of ``rows`` rows gives one partial sum a column of digits, which an ADC of
 ``adc_bits`` clips and rounds; digital adders weigh and sum what it reads. Its full scale is either *calibrated*
 (CLIP_DEVIATIONS standard deviations of the partial sums of that layer, pulse and digit, to either side) or *fixed* at the
-largest sum that ``rows`` rows can give; a step is never finer than what one cell adds. With a calibrated range and coarse steps the rows
-cancel, for a layer of R rows has nb = R / rows blocks of variance v / nb:
+largest sum that ``rows`` rows can give; a step is never finer than what one cell adds. With a calibrated range and coarse
+steps the rows cancel, for a layer of R rows has nb = R / rows blocks of variance v / nb:
 
     nb * (2 * CLIP_DEVIATIONS * sqrt(v / nb) / 2^b)^2 / 12 = v * CLIP_DEVIATIONS^2 / (3 * 4^b)
 
