@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -60,6 +61,16 @@ def of_torchvision(name: str, side: int = 64, **options: Any) -> Architecture:
         return get_model(name, weights=None, **options)
 
     return Architecture(name, "torchvision", build, image(side))
+
+
+def densely_connected() -> Architecture:
+    """DenseNet with two layers a block."""
+    from torchvision.models.densenet import DenseNet
+
+    def build() -> torch.nn.Module:
+        return DenseNet(growth_rate=8, block_config=(2, 2, 2, 2), num_init_features=16)
+
+    return Architecture("densenet", "torchvision", build, image(64))
 
 
 def segmentation(name: str) -> Architecture:
@@ -128,23 +139,25 @@ def _blocks(**more: Any) -> dict[str, Any]:
 
 
 def architectures() -> list[Architecture]:
-    """The 39 networks."""
-    return [*_torchvision(), *_timm(), *_transformers()]
+    """The 39 networks, those of the three libraries in turn."""
+    libraries = (_torchvision(), _timm(), _transformers())
+    turns = zip_longest(*libraries)
+    return [each for turn in turns for each in turn if each is not None]
 
 
 def _torchvision() -> list[Architecture]:
     return [
         of_torchvision("alexnet", 224),
-        of_torchvision("vgg11_bn"),
-        of_torchvision("resnet50"),
-        of_torchvision("densenet121"),
+        of_torchvision("vgg11", 224),
+        of_torchvision("resnet18"),
+        densely_connected(),
         of_torchvision("googlenet", aux_logits=False, init_weights=False),
-        of_torchvision("inception_v3", 96, aux_logits=False, init_weights=False),
+        of_torchvision("squeezenet1_1"),
         of_torchvision("mobilenet_v3_small"),
         of_torchvision("shufflenet_v2_x0_5"),
         of_torchvision("efficientnet_b0"),
         of_torchvision("regnet_y_400mf"),
-        of_torchvision("convnext_tiny"),
+        of_torchvision("mnasnet0_5"),
         of_torchvision("swin_t"),
         of_torchvision("vit_b_32", 224),
         segmentation("lraspp_mobilenet_v3_large"),
@@ -153,9 +166,10 @@ def _torchvision() -> list[Architecture]:
 
 def _timm() -> list[Architecture]:
     return [
-        of_timm("mixer_s32_224"),
-        of_timm("deit_tiny_patch16_224"),
-        of_timm("xcit_nano_12_p16_224"),
+        of_timm("convnext_atto", 64),
+        of_timm("mixer_s32_224", num_blocks=2),
+        of_timm("deit_tiny_patch16_224", depth=2),
+        of_timm("xcit_nano_12_p16_224", depth=2),
         of_timm("pvt_v2_b0"),
         of_timm("levit_128s"),
         of_timm("coat_lite_tiny"),
@@ -164,7 +178,6 @@ def _timm() -> list[Architecture]:
         of_timm("mobilevit_xxs", 128),
         of_timm("ghostnet_050", 64),
         of_timm("poolformer_s12", 64),
-        of_timm("swin_tiny_patch4_window7_224"),
     ]
 
 

@@ -30,6 +30,7 @@ _COMMANDS = {
     "plot": "report",
     "export": "export",
     "simulate": "chip",
+    "workload": "chip",
     "explain": "explain",
     "presets": "chip",
     "train-supernet": "train",

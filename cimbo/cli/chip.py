@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
 from cimbo.cli.output import emit, format_option, say
-from cimbo.errors import naming, printable
+from cimbo.errors import BadInput, naming, printable
+
+if TYPE_CHECKING:
+    from cimbo.workloads.layers import Workload
 
 COSTS_TOLD = ("latency_ms", "energy_uj", "area_mm2")
+MOST_DIGITS = 12  # of a size on the command line
+
+
+def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say which network is counted, and for how much."""
+    options = (
+        click.option(
+            "--subnet",
+            default=None,
+            help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
+        ),
+        click.option("--batch", type=int, default=None, help="Inferences at once [default: 1]."),
+        click.option(
+            "--set",
+            "pairs",
+            multiple=True,
+            metavar="NAME=SIZE",
+            help="A free size of an ONNX file; may be given several times.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _counted(name: str, subnet: str | None, batch: int | None, pairs: Sequence[str]) -> Workload:
+    """The network that the options name."""
+    from cimbo.session import simulation
+
+    genes, where = None, ""
+    if subnet is not None:
+        genes, where = json_object("--subnet", subnet), origin("--subnet", subnet)
+    sizes = dict(_size(pair) for pair in pairs)
+    return simulation.workload(name, genes, where=where, batch=batch, sizes=sizes)
+
+
+def _size(pair: str) -> tuple[str, int]:
+    name, sign, size = pair.rpartition("=")
+    if not sign or not name or not size.isdecimal() or len(size) > MOST_DIGITS:
+        raise BadInput(f"--set {pair}", "is no size", "give NAME=SIZE, such as sequence=128")
+    return name, int(size)
 
 
 @click.command()
@@ -31,11 +78,7 @@ def presets(style: str) -> None:
     required=True,
     help="A network family, such as fmnist-vit or vit-b, or a file NAME.onnx.",
 )
-@click.option(
-    "--subnet",
-    default=None,
-    help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
-)
+@_count_options
 @click.option("--hardware", required=True, help="Genes of the chip as JSON, or @FILE.")
 @simulator_option
 @simulator_options_option
@@ -43,11 +86,11 @@ def presets(style: str) -> None:
 def simulate(
     *,
     name: str,
-    subnet: str | None,
     hardware: str,
     simulator: str | None,
     simulator_options: str,
     style: str,
+    **counted: Any,
 ) -> int:
     """One network on one chip: latency, energy, area, and what bounds each layer.
 
@@ -55,16 +98,13 @@ def simulate(
     """
     from cimbo.session import simulation
 
-    genes, where = None, ""
-    if subnet is not None:
-        genes, where = json_object("--subnet", subnet), origin("--subnet", subnet)
-    workload = simulation.workload(name, genes, where=where)
+    network = _counted(name, **counted)
     options = json_object("--simulator-options", simulator_options)
     chip = json_object("--hardware", hardware)
     try:
         with naming(origin("--hardware", hardware)):
             found = simulation.simulate(
-                workload, chip, simulator=simulator or "cimbo", options=options
+                network, chip, simulator=simulator or "cimbo", options=options
             )
     except RuntimeError as error:  # how simulators say that they cannot
         say(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design")
@@ -75,3 +115,23 @@ def simulate(
     for warning in found.warnings:
         say(f"warning: {warning}")
     return 0
+
+
+@click.command()
+@click.argument("name", metavar="FILE|NETWORK")
+@_count_options
+@format_option
+def workload(*, name: str, style: str, **counted: Any) -> None:
+    """What a network multiplies, holds and moves, layer by layer, without a chip.
+
+    Example: cimbo workload vit-b --batch 8
+    """
+    from cimbo.workloads.summary import summarise, totals
+
+    found = _counted(name, **counted)
+    layers = [summarise(layer).row() for layer in found.layers]
+    whole = totals(found)
+    last = {column: whole.get(column) for column in layers[0]} | {"name": "TOTAL"}
+    emit(style, [*layers, last], whole | {"layers": layers, "warnings": list(found.warnings)})
+    for warning in found.warnings:
+        say(f"warning: {warning}")

@@ -12,6 +12,7 @@ from cimbo.errors import BadInput, choose_from, naming
 from cimbo.evaluation import simulators
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,20 @@ class Simulation:
 
     Attributes:
         costs: latency_ms, energy_uj, area_mm2, cycles and whatever else the simulator gives.
-        layers: What it says of each layer.
+        layers: What it says of each layer, beside the layer's own counts.
+        counts: Multiplications, parameters and activations of the whole network, for its batch.
+        network_warnings: What whoever counted the network could not be sure of.
     """
 
     costs: Mapping[str, Any]
     layers: tuple[Mapping[str, Any], ...]
+    counts: Mapping[str, int]
+    network_warnings: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the simulator wants to be known."""
-        return tuple(self.costs.get("warnings", ()))
+        """What the network's counts and the simulator want to be known."""
+        return (*self.network_warnings, *self.costs.get("warnings", ()))
 
     def rows(self) -> list[dict[str, Any]]:
         """A line a layer, and their sum."""
@@ -39,11 +44,12 @@ class Simulation:
             "bound": "",
             "energy_uj": self.costs.get("energy_uj"),
         }
-        return [*(layer_row(layer) for layer in self.layers), total]
+        rows = [layer_row(layer) | counts_of(layer) for layer in self.layers]
+        return [*rows, total | counts_of(self.counts)]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``cimbo simulate --format json``."""
-        return {**self.costs, "layers": list(self.layers)}
+        return {**self.counts, **self.costs, "layers": list(self.layers)}
 
 
 def simulate(
@@ -66,12 +72,17 @@ def simulate(
         RuntimeError: When the simulator cannot simulate this chip or network.
     """
     answer = dict(simulators.simulator(simulator, **(options or {})).simulate(workload, hardware))
-    layers = tuple(answer.pop("layers", ()))
-    return Simulation(answer, layers)
+    layers = with_counts(workload, answer.pop("layers", ()))
+    return Simulation(answer, layers, totals(workload), workload.warnings)
 
 
 def workload(
-    name: str | Path, subnet: Mapping[str, Any] | None = None, *, where: str = ""
+    name: str | Path,
+    subnet: Mapping[str, Any] | None = None,
+    *,
+    where: str = "",
+    batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Workload:
     """A sub-network of a family, or the network of an ONNX file.
 
@@ -79,27 +90,34 @@ def workload(
         name: A network family, or a file NAME.onnx.
         subnet: Genes of the sub-network; by default the largest.
         where: What messages call ``subnet``.
+        batch: Inferences at once; by default one.
+        sizes: Free sizes of an ONNX file, by name.
 
     Raises:
-        BadInput: For an unknown family or gene, and for genes beside an ONNX file.
+        BadInput: For an unknown family or gene, for genes beside an ONNX file, and for sizes beside a family.
     """
-    if str(name).endswith(".onnx"):
+    if is_onnx(str(name)):
         if subnet is not None:
             what = f"chooses within a family, but {name} is one network"
             raise BadInput("--subnet", what, "leave it out")
         from cimbo.workloads.onnx.reader import from_onnx
 
-        return from_onnx(str(name))
+        return from_onnx(str(name), batch=batch, sizes=sizes)
+    if sizes:
+        what = f"sets sizes of an ONNX file, and {name} is a family"
+        raise BadInput("--set", what, "leave it out")
+    if batch is not None and batch < 1:
+        raise BadInput("--batch", f"is {batch}", "give an integer of at least 1")
     family = network(str(name))
     if subnet is None:
-        return family.workload(family.largest())
+        return family.workload(family.largest()).batched(batch or 1)
     genes = [choice.name for choice in family.choices()]
     for gene in subnet:
         if gene not in genes:
             todo = choose_from(gene, genes, "the genes are")
             raise BadInput(f"--subnet, {gene}", "is no gene of this network", todo)
     with naming(where) if where else nullcontext():
-        return family.workload(dict(subnet))
+        return family.workload(dict(subnet)).batched(batch or 1)
 
 
 def layer_row(layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,13 @@ EVALUATED = names(
 )
 # Of these, the ones that keep the elements in their order.
 _RESHAPING = names("Flatten Identity Reshape Squeeze Unsqueeze")
+# Operators of com.microsoft whose shapes are those of a standard one on so many of their inputs.
+_AS_STANDARD = {
+    "FusedConv": ("Conv", 3),
+    "FusedGemm": ("Gemm", 3),
+    "QLinearAveragePool": ("AveragePool", 1),
+    "QLinearReduceMean": ("ReduceMean", 1),
+}
 _VALUE_FREE = frozenset({"Shape", "Size"})
 
 
@@ -49,10 +56,20 @@ class NodeInference:
         rule = CONTRIB_SHAPES.get(node.op_type)
         if rule is not None and not self._has_schema(node):
             return self._by_rule(rule, node, inputs)
+        if node.op_type in _AS_STANDARD and not self._has_schema(node):
+            return self._as_standard(node, inputs)
         made = self._by_schema(node, inputs)
         if made is None or node.op_type not in EVALUATED:
             return made
         return self._with_values(node, inputs, made)
+
+    def _as_standard(self, node: Any, inputs: Sequence[Tensor | None]) -> list[Made] | None:
+        name, kept = _AS_STANDARD[node.op_type]
+        schema = self._onnx.defs.get_schema(name, self._opsets.get("", 1), "")
+        plain = self._onnx.helper.make_node(name, node.input[:kept], node.output)
+        known = [each for each in node.attribute if each.name in schema.attributes]
+        plain.attribute.extend(known)
+        return self._by_schema(plain, inputs[:kept])
 
     def _has_schema(self, node: Any) -> bool:
         return self._schema(node) is not None

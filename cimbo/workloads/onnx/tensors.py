@@ -56,6 +56,7 @@ class Tensor:
         sources: names of the stored tensors that a constant was made of.
         bits: bits of an element as stored, before any dequantisation; 0 where unknown.
         integer_sum: whether it is the accumulator of an integer product, which a scale still has to follow.
+        scaled_sum: whether it is such a sum brought to its unit, so that what is added to it is a bias.
         is_scale: whether it is a scale that was found while running (dynamic quantisation).
         layer: number of the last layer that it comes from; 0 where it comes from none.
     """
@@ -68,6 +69,7 @@ class Tensor:
     sources: frozenset[str] = frozenset()
     bits: int = 0
     integer_sum: bool = False
+    scaled_sum: bool = False
     is_scale: bool = False
     layer: int = 0
 

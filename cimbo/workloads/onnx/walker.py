@@ -22,7 +22,7 @@ from cimbo.workloads.onnx.quantised import (
 )
 from cimbo.workloads.onnx.recurrent import RECURRENT
 from cimbo.workloads.onnx.shapes import NodeInference
-from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes
+from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes, names
 from cimbo.workloads.onnx.vector import VIEWS, is_known, work_of
 
 PRODUCTS = MATRIX_PRODUCTS | ATTENTION | RECURRENT
@@ -202,6 +202,7 @@ class GraphWalker:
                     sources=sources,
                     bits=stored_bits(node, inputs, each),
                     integer_sum=is_integer_sum(node, inputs),
+                    scaled_sum=rescales(node, inputs),
                     is_scale=is_running_scale(node, inputs, index),
                 )
             )
@@ -259,10 +260,12 @@ class GraphWalker:
     def _claimed_by_vector_work(self, node: Any, inputs: tuple[Tensor | None, ...]) -> int:
         """Biases, norms and slopes: trained numbers that a node of the vector unit reads."""
         others = not_parameters(node, inputs)
+        on_sum = any(tensor is not None and tensor.scaled_sum for tensor in inputs)
+        claim = self.parameters.claim if on_sum else self.parameters.claim_counted
         claimed = 0
         for index, tensor in enumerate(inputs):
             if tensor is not None and tensor.constant and index not in others:
-                claimed += self.parameters.claim_counted(tensor.sources)
+                claimed += claim(tensor.sources)
         return claimed
 
     def _layer(self, name: str, product: Product) -> Layer:
@@ -309,13 +312,16 @@ def last_layer(tensors: Iterable[Tensor | None]) -> int:
     return max(numbers, default=0)
 
 
+# Operators whose first input alone gives the elements of what they make, and those of which none does.
+_OF_FIRST = names("DequantizeLinear Reshape Expand Slice Pad Tile Squeeze Unsqueeze Split")
+_OF_SHAPES = names("ConstantOfShape Shape Size Range EyeLike RandomNormalLike RandomUniformLike")
+
+
 def _sources(node: Any, given: list[Tensor]) -> frozenset[str]:
     """Stored tensors that a constant is made of; a dequantised one is its integers, not their scale."""
-    used = (
-        given[:1]
-        if node.op_type in ("DequantizeLinear", "Reshape", "Expand", "Slice", "Pad")
-        else given
-    )
+    if node.op_type in _OF_SHAPES:
+        return frozenset()
+    used = given[:1] if node.op_type in _OF_FIRST else given
     return frozenset().union(*(tensor.sources for tensor in used))
 
 

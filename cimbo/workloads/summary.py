@@ -1,0 +1,100 @@
+"""A workload as a table that anyone can check: what each layer multiplies, holds and moves, and in how many bits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cimbo.workloads.layers import Layer, Workload
+
+_COUNT_COLUMNS = ("kind", "macs", "parameters", "activations", "weight_bits", "activation_bits")
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer's counts, of the whole batch.
+
+    Attributes:
+        name: of the layer.
+        kind: conv, depthwise, linear or attention.
+        macs: multiply-accumulates.
+        parameters: trained numbers: weights that no earlier layer holds, biases and norms.
+        weights: elements of the stationary operand; in attention these are activations.
+        activations: elements that go in and come out.
+        weight_bits: bits of a weight as the file stores it; None where nothing says so.
+        activation_bits: bits of an activation likewise.
+        positions: vectors that meet each group's stationary operand (M of the matrix product).
+        reduction: elements of a vector (K).
+        outputs: columns of the stationary operand (N).
+        groups: independent products.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    parameters: int
+    weights: int
+    activations: int
+    weight_bits: int | None
+    activation_bits: int | None
+    positions: int
+    reduction: int
+    outputs: int
+    groups: int
+
+    def row(self) -> dict[str, Any]:
+        """The counts by name."""
+        return asdict(self)
+
+
+def summarise(layer: Layer) -> LayerSummary:
+    """One layer's counts."""
+    return LayerSummary(
+        name=layer.name,
+        kind=layer.kind,
+        macs=layer.macs,
+        parameters=layer.parameters,
+        weights=layer.stationary,
+        activations=layer.inputs + layer.outputs,
+        weight_bits=layer.weight_bits or None,
+        activation_bits=layer.activation_bits or None,
+        positions=layer.px,
+        reduction=layer.reduction,
+        outputs=layer.columns,
+        groups=layer.groups,
+    )
+
+
+def totals(workload: Workload) -> dict[str, int]:
+    """``macs``, ``parameters``, ``activations`` and ``batch`` of a whole workload."""
+    return {
+        "macs": workload.macs,
+        "parameters": workload.parameters,
+        "activations": sum(layer.inputs + layer.outputs for layer in workload.layers),
+        "batch": workload.batch,
+    }
+
+
+def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a network's counts in a layer's row, or in ``totals``; None where it has no such count."""
+    return {name: row.get(name) for name in _COUNT_COLUMNS}
+
+
+def with_counts(
+    workload: Workload, layers: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], ...]:
+    """What a simulator says of each layer, with the layer's counts.
+
+    A simulator that answers as many layers as there are answers them in order; of any other, layers are found by name.
+    """
+    by_name = {layer.name: layer for layer in workload.layers}
+    in_order = len(layers) == len(workload.layers)
+    rows = []
+    for index, said in enumerate(layers):
+        layer = workload.layers[index] if in_order else by_name.get(str(said.get("name")))
+        rows.append({**({} if layer is None else summarise(layer).row()), **said})
+    return tuple(rows)
+
+
+def is_onnx(name: str) -> bool:
+    """Whether ``name`` is of an ONNX file and not of a family."""
+    return name.lower().endswith(".onnx")
