@@ -9,7 +9,7 @@ proposal.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cimbo._version import __version__
+from cimbo._data import __version__
 
 if TYPE_CHECKING:
     from cimbo.errors import BadInput

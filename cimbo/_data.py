@@ -1,8 +1,10 @@
-"""Where the shipped data lie: inside the installed package, or next to it in a source checkout."""
+"""What is shipped: which version, and where its data lie, inside the installed package, or next to it in a source checkout."""
 
 from pathlib import Path
 
 from cimbo.errors import BadInput
+
+__version__ = "0.1.0"
 
 _PACKAGE = Path(__file__).resolve().parent
 _ROOTS = (_PACKAGE / "data", _PACKAGE.parent / "data")

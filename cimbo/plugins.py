@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from inspect import signature
 from typing import Any, Protocol, TypeVar
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def find(
         loaded: Callable[..., T] = points[name].load()
         return _made(f"{group} {name!r}", loaded, options or {})
     known = sorted({*built_in, *points})
-    raise BadInput(f"{group} {name!r}", "is unknown", f"use one of {', '.join(known)}")
+    raise BadInput(f"{group} {name!r}", "is unknown", choose_from(name, known))
 
 
 def _made(where: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:

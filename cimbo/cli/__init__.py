@@ -15,7 +15,7 @@ from keyword import iskeyword
 
 import click
 
-from cimbo._version import __version__
+from cimbo._data import __version__
 from cimbo.cli.messages import messages_on_stderr
 from cimbo.errors import BadInput, printable
 

@@ -11,6 +11,7 @@ from cimbo.cli.options import at_least_one, existing
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import Progress
 from cimbo.session import attribution
+from cimbo.session.attribution_result import Attribution, Speedup
 from cimbo.session.opening import open_session
 from cimbo.session.session import Session
 from cimbo.session.text import genes_text
@@ -84,9 +85,7 @@ def _open(file: str, measure: bool) -> Session:
     return open_session(study=file)
 
 
-def _row(
-    found: attribution.Attribution, speedup: attribution.Speedup, style: str
-) -> dict[str, Any]:
+def _row(found: Attribution, speedup: Speedup, style: str) -> dict[str, Any]:
     """A line a condition and side; of several studies, the design of the best one."""
     best = speedup.points[max(range(len(speedup.each)), key=lambda i: speedup.each[i])]
     row: dict[str, Any] = {
@@ -103,7 +102,7 @@ def _row(
     return row | {"candidates": min(speedup.candidates), "hardware": genes_text(best.hardware)}
 
 
-def _remarks(found: attribution.Attribution) -> list[str]:
+def _remarks(found: Attribution) -> list[str]:
     metrics = ", ".join(f"{k} {v:.5g}" for k, v in found.baseline.metrics.items())
     chip = genes_text(found.baseline.hardware)
     checked = "winners were not all checked on test images (--test)"

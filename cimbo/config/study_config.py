@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo import hardware
-from cimbo.errors import BadInput, naming, printable
+from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import COSTS, METRICS, JointEvaluator
 from cimbo.evaluation.simulators import simulator
@@ -61,7 +61,7 @@ class Config:
             }:
                 if metric not in METRICS:
                     raise BadInput(
-                        metric, "is measured by no evaluation", f"use one of {', '.join(METRICS)}"
+                        metric, "is measured by no evaluation", choose_from(metric, METRICS)
                     )
             return problem
 
@@ -139,9 +139,7 @@ class Config:
         for name, values in self.data["network"].get("genes", {}).items():
             where = f"{self.name}, network.genes.{name}"
             if name not in genes:
-                raise BadInput(
-                    where, f"is no gene of {self.network}", f"use one of {', '.join(genes)}"
-                )
+                raise BadInput(where, f"is no gene of {self.network}", choose_from(name, genes))
             if any(v not in genes[name].values for v in values):
                 raise BadInput(
                     where, f"is {values}", f"use values among {list(genes[name].values)}"
@@ -161,7 +159,7 @@ class Config:
                 raise BadInput(
                     f"{self.name}, hardware.genes.{name}",
                     "is no gene of a chip",
-                    f"use one of {', '.join(genes)}",
+                    choose_from(name, genes),
                 )
             genes[name] = Choice(name, values)
             with naming(f"hardware.genes.{name}"):
@@ -177,7 +175,7 @@ class Config:
         costs = self.baseline_costs()
         if entry["metric"] not in costs:
             raise BadInput(
-                where, "the baseline has no such metric", f"use one of {', '.join(costs)}"
+                where, "the baseline has no such metric", choose_from(entry["metric"], costs)
             )
         return Constraint(
             entry["metric"], entry.get("relation", "<="), entry["baseline"] * costs[entry["metric"]]
@@ -225,7 +223,7 @@ def preset(name: str) -> Config:
     path = PRESETS / f"{name}.toml"
     known = sorted(p.stem for p in PRESETS.glob("*.toml"))
     if name not in known:
-        raise BadInput(f"preset {name!r}", "is unknown", f"use one of {', '.join(known)}")
+        raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
     return _checked(name, _read(path))
 
 
@@ -291,7 +289,7 @@ def _told(name: str, place: str, error: Any) -> BadInput:
         return BadInput(
             f"{name}, {_joined(place, unknown)}",
             "is no key of a study",
-            f"use one of {', '.join(sorted(table))}",
+            choose_from(unknown, sorted(table)),
         )
     if error.rule == "required":
         missing = next(key for key in error.rule_definition if key not in error.value)

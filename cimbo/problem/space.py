@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 from cimbo.problem.choice import Choice, Value
 from cimbo.problem.counting import (
     ESTIMATE_SAMPLES,
@@ -187,7 +187,7 @@ class SearchSpace:
             raise BadInput(
                 f"gene {unknown[0]}",
                 "is not in this space",
-                f"the genes are {', '.join(self.names)}",
+                choose_from(unknown[0], self.names, "the genes are"),
             )
         row = []
         for choice in self.choices:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
-from cimbo._version import __version__
+from cimbo._data import __version__
 from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, number, spoken
 from cimbo.problem.objectives import Objective

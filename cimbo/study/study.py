@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
-from cimbo.errors import BadInput, naming
+from cimbo.errors import BadInput, choose_from, naming
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import AnalyticFunction, targets
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
@@ -139,7 +139,9 @@ class Study(StudyLog):
         for name, value in fixed.items():
             if name not in space.column:
                 raise BadInput(
-                    f"fixed gene {name}", "is no gene", f"the genes are {', '.join(space.names)}"
+                    f"fixed gene {name}",
+                    "is no gene",
+                    choose_from(name, space.names, "the genes are"),
                 )
             space.choices[space.column[name]].index(value)
         other = Study(self.store, self.problem.limited(limits), self.seed, fixed)

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 from cimbo.problem.space import Choice
 from cimbo.workloads import bert, mobilenet, resnet, vit
 from cimbo.workloads.layers import Workload
@@ -61,4 +61,4 @@ def network(name: str) -> Network:
         if point.name == name:
             family = point.load()
             return family() if callable(family) else family
-    raise BadInput(f"network {name!r}", "is unknown", f"use one of {', '.join(known())}")
+    raise BadInput(f"network {name!r}", "is unknown", choose_from(name, known()))
