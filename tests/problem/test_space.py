@@ -240,7 +240,7 @@ def test_sobol_fills_the_space_more_evenly_than_chance():
     [
         (
             {"depth": 2, "heads_1": 2, "rows": 64, "array": "digital", "deph": 3},
-            r"gene deph: is not in this space; the genes are depth",
+            r"gene deph: is not in this space; did you mean depth\? the genes are depth",
         ),
         (
             {"depth": 2, "rows": 64, "array": "digital"},
