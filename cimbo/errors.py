@@ -23,7 +23,7 @@ class BadInput(ValueError):
     @property
     def is_about_design(self) -> bool:
         """Whether the genes of one design cannot be used, so that another design may do; else the set-up is wrong."""
-        return self.where.startswith(("chip.", "gene ", "design "))
+        return self.where.startswith(("chip.", "chip ", "gene ", "design "))
 
 
 def printable(text: str) -> str:

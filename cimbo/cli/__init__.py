@@ -149,6 +149,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader of our stdout has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # the system's answer to a path, an address, a full disk
+        where = str(error.filename or "cimbo")
+        told = f"{where:.80}: {error.strerror or error}; check it and try again"
+        click.echo(printable(told), err=True)
+        return 2
 
 
 def _is_bad_input(error: ValueError) -> bool:

@@ -43,7 +43,7 @@ def import_(
 
     Example: cimbo import measured.csv --map bits=adc_bits --study mine.db
     """
-    names = dict(_pair(text) for text in pairs)
+    names = _pairs(pairs)
     hardware: dict[str, Any] | str | None = chip
     if chip is not None and chip != BASELINE_CHIP:
         hardware = json_object("--hardware", chip)
@@ -51,6 +51,16 @@ def import_(
         found = session.import_evaluations(source, names=names, hardware=hardware)
     document = found.to_json()
     emit(style, [document | {"ignored": " ".join(found.ignored)}], document)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for text in texts:
+        column, name = _pair(text)
+        if names.get(column, name) != name:
+            raise BadInput(f"--map {text}", f"{column} is {names[column]} too", "map a column once")
+        names[column] = name
+    return names
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -42,8 +42,23 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
     if not fixes and not limits:
         return session
     study = session.study
-    kept = dict(_pin(study, text) for text in fixes)
-    return session.what_if(kept, [_limit(study, text) for text in limits])
+    fixed: dict[str, Any] = {}
+    for text in fixes:
+        name, value = _pin(study, text)
+        if fixed.get(name, value) != value:
+            raise BadInput(
+                f"--fix {text}", f"{name} is fixed at {fixed[name]} too", "fix a gene once"
+            )
+        fixed[name] = value
+    bounds: dict[tuple[str, str], Constraint] = {}
+    for text in limits:
+        c = _limit(study, text)
+        if bounds.get((c.metric, c.relation), c) != c:
+            raise BadInput(
+                f"--limit {text}", f"{c.metric} has another limit too", "limit a metric once"
+            )
+        bounds[c.metric, c.relation] = c
+    return session.what_if(fixed, list(bounds.values()))
 
 
 def _pin(study: Study, text: str) -> tuple[str, Any]:
@@ -53,12 +68,20 @@ def _pin(study: Study, text: str) -> tuple[str, Any]:
             f"--fix {text}", f"{name!r} is no gene", choose_from(name, space.names, "the genes are")
         )
     choice = space.choices[space.column[name]]
-    matches = [v for v in choice.values if str(v) == value]
+    matches = [v for v in choice.values if str(v) == value or _equal(v, value)]
     if not matches:
         raise BadInput(
             f"--fix {text}", f"{name} cannot be {value!r}", f"choose one of {list(choice.values)}"
         )
     return name, matches[0]
+
+
+def _equal(value: Any, text: str) -> bool:
+    """Whether ``text`` writes the number ``value``: "1.0" is 1."""
+    try:
+        return not isinstance(value, str) and float(text) == value
+    except ValueError:
+        return False
 
 
 def _limit(study: Study, text: str) -> Constraint:

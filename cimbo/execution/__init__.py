@@ -27,6 +27,11 @@ from cimbo.storage.values import one_line
 __all__ = ["Evaluate", "ExecutionOptions", "Outcome", "check", "close", "connect", "flow", "run"]
 
 
+LONGEST_TIMEOUT_S = 2e6  # 23 days; the system waits for at most 2**31 ms
+MOST_WORKERS = 1024
+MOST_MEMORY_MB = 1 << 40  # what a limit of the system can say
+
+
 class ExecutionOptions(TypedDict, total=False):
     """Options of `run` for those who pass them on."""
 
@@ -137,15 +142,21 @@ def check(
         ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
         (
             "timeout",
-            timeout_s is not None and not timeout_s > 0,
-            "must be above 0 s",
+            timeout_s is not None and not 0 < timeout_s <= LONGEST_TIMEOUT_S,
+            f"must be above 0 s and at most {LONGEST_TIMEOUT_S:.0f} s",
             "leave it out for no limit",
+        ),
+        (
+            "n_jobs",
+            backend == "loky" and n_jobs > MOST_WORKERS,
+            f"is {n_jobs}, more processes than a machine bears",
+            f"use at most {MOST_WORKERS}, or a cluster",
         ),
         ("retries", retries < 0, "must not be negative", "use 0 for one attempt"),
         (
             "memory",
-            memory_mb is not None and memory_mb <= 0,
-            "must be above 0 MiB",
+            memory_mb is not None and not 0 < memory_mb <= MOST_MEMORY_MB,
+            f"must be above 0 MiB and at most {MOST_MEMORY_MB} MiB",
             "leave it out for no limit",
         ),
         (

@@ -48,9 +48,17 @@ def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome
     _extra("distributed", "dask")
     with joblib.parallel_config(backend="dask"):
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(
-        joblib.delayed(outcome_there)(job, c.key, dict(c.params)) for c in candidates
-    )
+    tasks = (joblib.delayed(outcome_there)(job, c.key, dict(c.params)) for c in candidates)
+    try:
+        yield from parallel(tasks)
+    except (BadInput, GeneratorExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # of Dask or of asyncio, whose cancellations are no Exception
+        raise BadInput(
+            "dask",
+            f"the cluster was lost ({one_line(f'{type(error).__name__}: {error}')[:100]})",
+            "start it again, and run the same command: nothing recorded is lost",
+        ) from error
 
 
 def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:

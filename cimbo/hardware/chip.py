@@ -8,6 +8,7 @@ import numpy as np
 
 from cimbo.errors import BadInput
 from cimbo.hardware.technology import constant
+from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
 
 MOST_BITS = 16  # of a converter
@@ -96,6 +97,9 @@ def chip_choices(extended: bool = False) -> list[Choice]:
     return [Choice(name, values) for name, values in genes.items()]
 
 
+LARGEST_NUMBER = 1e12  # of any gene; products of several stay far from the end of float64
+
+
 def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """Chips as checked columns, each of shape (n,), defaults filled in: floats, and strings for the genes that are words.
 
@@ -103,10 +107,7 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     """
     given = chips if isinstance(chips, Mapping) else _transpose(chips)
     _check_names(given)
-    size = max(
-        (1 if isinstance(value, int | float | str) else np.size(value) for value in given.values()),
-        default=1,
-    )
+    size = max((_length(name, value) for name, value in given.items()), default=1)
     full = {**DEFAULTS, **given}
     numbers = _numbers(full, size)
     _check_numbers(numbers)
@@ -115,6 +116,21 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
         table[name] = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
     _check_consistent(table)
     return table
+
+
+def _length(name: str, value: Any) -> int:
+    """How many chips a value of a gene is for. Raises BadInput for lists in lists, and for words that are none."""
+    if isinstance(value, str) or (name not in _WORDS and isinstance(value, int | float)):
+        return 1
+    try:
+        entries = np.asarray(value, dtype=object if name in _WORDS else float)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(f"chip.{name}", f"is {shown(value)}", "give a number") from None
+    if name in _WORDS and not all(isinstance(word, str) for word in entries.ravel().tolist()):
+        raise BadInput(f"chip.{name}", f"is {shown(value)}", f"use one of {', '.join(ARRAYS)}")
+    if entries.ndim > 1 or entries.size == 0:
+        raise BadInput(f"chip.{name}", f"is {shown(value)}", "give one value, or a list of them")
+    return entries.size
 
 
 def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list]:
@@ -155,7 +171,7 @@ def _numbers(full: Mapping[str, Any], size: int) -> np.ndarray:
     if size == 1:
         try:
             return np.array([full[name] for name in _NUMBERS], dtype=float).reshape(-1, 1)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass  # some gene is a list of one, or no number: the slower way tells which
     numbers = np.empty((len(_NUMBERS), size))
     for row, name in zip(numbers, _NUMBERS, strict=True):
@@ -166,14 +182,14 @@ def _numbers(full: Mapping[str, Any], size: int) -> np.ndarray:
 def _fill(row: np.ndarray, name: str, value: Any) -> None:
     try:
         row[:] = value
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         todo = f"give {row.size} numbers" if row.size > 1 else "give a number"
-        raise BadInput(f"chip.{name}", f"is {value!r}", todo) from None
+        raise BadInput(f"chip.{name}", f"is {shown(value)}", todo) from None
 
 
 def _check_numbers(numbers: np.ndarray) -> None:
     good = (numbers > 0) | (_MAY_BE_ZERO & (numbers == 0))
-    good &= np.isfinite(numbers) & (~_WHOLE | (numbers == np.floor(numbers)))
+    good &= (numbers <= LARGEST_NUMBER) & (~_WHOLE | (numbers == np.floor(numbers)))
     if not good.all():
         row, chip = np.argwhere(~good)[0]
         kind = "a whole positive number" if _WHOLE[row, 0] else "a positive number"

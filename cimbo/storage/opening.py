@@ -20,6 +20,12 @@ def check_place(file: Path) -> None:
     """Raises BadInput where no study can be written: a missing folder, a network file system, a
     read-only disk.
     """
+    try:
+        file.exists()
+    except OSError as error:  # a name that is too long, for instance
+        raise BadInput(
+            f"{file.name:.40}", f"cannot be opened ({error.strerror})", "choose another name"
+        ) from None
     if not file.parent.is_dir():
         raise BadInput(
             file, "its folder does not exist", "create the folder, or choose another place"

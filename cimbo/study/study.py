@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
@@ -100,7 +99,8 @@ class Study(StudyLog):
             )
         problem = Problem(space, tuple(objectives), tuple(constraints))
         seed = integer("seed", seed, least=0, most=LARGEST_SEED)
-        if path is None or not Path(path).exists():  # older files may have such names
+        # Not Path.exists, which raises for a name that is too long. Older files may have any names.
+        if path is None or not os.path.exists(path):  # noqa: PTH110
             records_table.check_names(problem)
         definition = {
             **problem.to_json(),

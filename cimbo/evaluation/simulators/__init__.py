@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from cimbo import hardware
 from cimbo.errors import BadInput
 from cimbo.plugins import find
+from cimbo.problem.scalars import shown
 from cimbo.workloads.layers import Workload
 
 
@@ -31,11 +32,17 @@ class ClosedForm:
     name: str = "cimbo"
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.fixed, Mapping):
+            raise BadInput(
+                "simulator cimbo, fixed", f"is {shown(self.fixed)}", "give genes of a chip"
+            )
+
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
         return hardware.simulate(workload, {**self.fixed, **chip})
 
 
-def simulator(name: str, **options: Any) -> Simulator:
+def simulator(name: str, /, **options: Any) -> Simulator:
     """The simulator ``name``, set up with ``options``: "cimbo" (ours), zigzag, accelforge, command, table, or a plug-in's.
 
     Raises BadInput when there is none of that name, when it takes no such options, or when what it needs is not here.

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.problem.scalars import finite, shown
 from cimbo.processes import OutputTooLarge, run_program
 from cimbo.workloads.layers import Workload
 
@@ -32,11 +33,20 @@ class Command:
 
     def __post_init__(self) -> None:
         words = self.command
-        if isinstance(words, str) or not words or not all(isinstance(word, str) for word in words):
+        listed = isinstance(words, list | tuple) and len(words) > 0
+        if not listed or not all(isinstance(word, str) and "\0" not in word for word in words):
             raise BadInput(
                 "simulator command",
-                f"is {words!r}",
+                f"is {shown(words)}",
                 'give a list of words, such as ["./simulate", "--json"]',
+            )
+
+        seconds = finite(self.timeout_s)
+        if isinstance(self.timeout_s, bool) or seconds is None or seconds <= 0:
+            raise BadInput(
+                "simulator command, timeout_s",
+                f"is {shown(self.timeout_s)}",
+                "give a number of seconds above 0",
             )
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.problem.scalars import shown
 from cimbo.workloads.layers import Workload
 
 METRICS = ("latency_ms", "energy_uj", "area_mm2")
@@ -25,6 +27,12 @@ class Table:
 
     path: str
     name: str = "table"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | os.PathLike) or "\0" in str(self.path):
+            raise BadInput(
+                "simulator table, path", f"is {shown(self.path)}", "give the path of a file"
+            )
 
     def check(self) -> None:
         """Reads the file. Raises BadInput when that is impossible."""
