@@ -124,6 +124,10 @@ class StudyFiles:
             return False
         try:
             row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.OperationalError:
+            # A full or failing disk: all is in the log, which is on the disk already; whoever writes
+            # next is told.
+            return False
         finally:
             fcntl.flock(self._log, fcntl.LOCK_UN)
         busy, in_log, folded = row
