@@ -6,53 +6,94 @@ Importing this package loads nothing else: each name brings its module when it i
 proposal.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cimbo._data import __version__
 
 if TYPE_CHECKING:
-    from cimbo.errors import BadInput
+    from cimbo.errors import BadInput, CimboError, StudyError, UnknownOption
+    from cimbo.execution import ExecutionOptions
+    from cimbo.optimizer.convergence import Forecast
     from cimbo.optimizer.options import Guidance, OptimizerOptions
-    from cimbo.problem.objectives import Candidate, Constraint, Objective
+    from cimbo.optimizer.surrogates import AnalyticFunction, View
+    from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem
     from cimbo.problem.space import Choice, SearchSpace
     from cimbo.session.opening import open_session
     from cimbo.session.session import Session
     from cimbo.session.workers import Workers
+    from cimbo.storage import Record
+    from cimbo.study.events import Event, Listener, Proposed, Recorded
+    from cimbo.study.front import Front
     from cimbo.study.study import Study
 
 __all__ = [
+    "AnalyticFunction",
     "BadInput",
     "Candidate",
     "Choice",
+    "CimboError",
     "Constraint",
+    "Event",
+    "ExecutionOptions",
+    "Forecast",
+    "Front",
     "Guidance",
+    "Listener",
     "Objective",
     "OptimizerOptions",
+    "Problem",
+    "Proposed",
+    "Record",
+    "Recorded",
     "SearchSpace",
     "Session",
     "Study",
+    "StudyError",
+    "UnknownOption",
+    "View",
     "Workers",
     "__version__",
     "open_session",
 ]
 _HOMES = {
+    "AnalyticFunction": "optimizer.surrogates",
     "BadInput": "errors",
     "Candidate": "problem.objectives",
     "Choice": "problem.space",
+    "CimboError": "errors",
     "Constraint": "problem.objectives",
-    "Guidance": "optimizer.options",  # the name until 0.2 of OptimizerOptions
+    "Event": "study.events",
+    "ExecutionOptions": "execution",
+    "Forecast": "optimizer.convergence",
+    "Front": "study.front",
+    "Guidance": "optimizer.options",
+    "Listener": "study.events",
     "Objective": "problem.objectives",
     "OptimizerOptions": "optimizer.options",
+    "Problem": "problem.objectives",
+    "Proposed": "study.events",
+    "Record": "storage",
+    "Recorded": "study.events",
     "SearchSpace": "problem.space",
     "Session": "session.session",
     "Study": "study.study",
     "Workers": "session.workers",
     "open_session": "session.opening",
+    "StudyError": "errors",
+    "UnknownOption": "errors",
+    "View": "optimizer.surrogates",
 }
+
+logging.getLogger("cimbo").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"cimbo.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'cimbo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__version__"})

@@ -1,12 +1,21 @@
-"""The one exception a user meets: a single line that says where, what is wrong and what to do."""
+"""The exceptions a user meets: a single line that says where, what is wrong and what to do.
+
+``CimboError`` is all of them, ``BadInput`` what the user can put right, ``StudyError`` a study file that cannot be used
+as asked, ``UnknownOption`` a keyword that a function does not have.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 
-class BadInput(ValueError):
+class CimboError(Exception):
+    """Whatever cimbo raises on purpose."""
+
+
+class BadInput(CimboError, ValueError):
     """Input cimbo cannot work with. ``str(error)`` is the whole line ``where: what is wrong; what to do``.
 
     The command line prints that line to stderr and exits with code 2.
@@ -24,6 +33,24 @@ class BadInput(ValueError):
     def is_about_design(self) -> bool:
         """Whether the genes of one design cannot be used, so that another design may do; else the set-up is wrong."""
         return self.where.startswith(("chip.", "chip ", "gene ", "design "))
+
+
+class StudyError(BadInput):
+    """A study file that is damaged, holds another study, or was evaluated by something else."""
+
+
+class UnknownOption(BadInput, TypeError):
+    """A keyword argument that a function does not have; names the nearest one."""
+
+
+def unknown_option(where: str, name: str, options: Iterable[str]) -> UnknownOption:
+    """Return the error that names the options of ``where``, the nearest to ``name`` first."""
+    known = sorted(options)
+    nearest = get_close_matches(name, known, n=1, cutoff=0.4)
+    todo = f"use one of {', '.join(known)}"
+    if nearest:
+        todo = f"did you mean {nearest[0]}? The options are {', '.join(known)}"
+    return UnknownOption(where, f"has no option {name!r}", todo)
 
 
 def printable(text: str) -> str:

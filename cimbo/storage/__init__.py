@@ -18,7 +18,8 @@ recorded, when it expires,
 * A study file is only data: opening one runs nothing from it. See SECURITY.md.
 """
 
-from cimbo.storage.store import Store, check_place
+from cimbo.storage.opening import check_place
+from cimbo.storage.store import Store
 from cimbo.storage.values import Record
 
 __all__ = ["Record", "Store", "check_place"]

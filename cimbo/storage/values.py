@@ -10,12 +10,13 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.problem.scalars import number, shown
+from cimbo.storage.markup import html_table
 
 ROWS_PARSED_AT_ONCE = 500
 LONGEST_REASON = 500  # characters; a reason is a line in a table, not a traceback
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """One evaluation as the study remembers it.
 
@@ -34,6 +35,18 @@ class Record:
     origin: str
     seconds: float
     extra: dict[str, Any]
+
+    def __repr__(self) -> str:
+        told = [f"{name} {value:.6g}" for name, value in self.metrics.items()]
+        told += [self.reason] if self.reason else []
+        genes = " ".join(f"{name}={value}" for name, value in self.params.items())
+        return f"<Record {self.number} {self.key} {self.status}: {', '.join(told)}; {genes}>"
+
+    def _repr_html_(self) -> str:
+        about = {"number": self.number, "status": self.status, "origin": self.origin}
+        about |= {"reason": self.reason} if self.reason else {}
+        rows = [*about.items(), *self.metrics.items(), *self.params.items()]
+        return html_table([], rows, caption=f"Evaluation {self.key}")
 
 
 def to_json(value: object, where: str) -> str:

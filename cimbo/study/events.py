@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cimbo.storage import Record
+
+DEFAULT_BATCH_SIZE = (
+    5  # designs chosen at a time, and evaluations between two lines of `log_progress`
+)
+logger = logging.getLogger("cimbo")
 
 
 @dataclass(frozen=True)
@@ -40,3 +47,27 @@ Listener = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """The listener that shows nothing."""
+
+
+def log_progress(event: Event) -> None:
+    """The default listener in Python: a line a batch and a line a failure, by the logger ``cimbo``.
+
+    On a terminal, and where the program has set up no logging, the lines go to stderr.
+    """
+    if isinstance(event, Proposed):
+        for note in event.notes:
+            _tell(logging.INFO, note)
+        return
+    if event.record.status == "failed":
+        _tell(logging.WARNING, f"{event.record.key} failed: {event.record.reason}")
+    if event.count % DEFAULT_BATCH_SIZE == 0 or event.count == event.budget:
+        volume = "" if event.hypervolume is None else f", hypervolume {event.hypervolume:.6g}"
+        _tell(logging.INFO, f"{event.count}/{event.budget} evaluations{volume}")
+
+
+def _tell(level: int, line: str) -> None:
+    logger.log(level, line)
+    handlers = [*logger.handlers, *logging.getLogger().handlers]
+    heard = any(not isinstance(handler, logging.NullHandler) for handler in handlers)
+    if not heard and sys.stderr is not None and sys.stderr.isatty():
+        print(line, file=sys.stderr)

@@ -14,7 +14,9 @@ from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Constraint, Metrics, Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
+from cimbo.storage.markup import html_table
 from cimbo.study import accuracy_cache, replicates
+from cimbo.study.front import Front
 
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
 BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
@@ -84,15 +86,16 @@ class StudyLog:
         self._n_examined = len(records)
         return list(self._feasible)
 
-    def pareto(self) -> list[Record]:
+    def pareto(self) -> Front:
         """Return the evaluated, feasible and non-dominated designs, best first objective first."""
         records = self.feasible_evaluations()
         if not records:
-            return []
+            return Front([], self.problem.objectives)
         scores = self.problem.scores([r.metrics for r in records])
         front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
         first = self.problem.objectives[0]
-        return sorted(front, key=lambda r: (-first.sign * r.metrics[first.name], r.number))
+        front.sort(key=lambda r: (-first.sign * r.metrics[first.name], r.number))
+        return Front(front, self.problem.objectives)
 
     def hypervolume(self) -> float | None:
         """Return the front's volume above the references, in natural units; None without references."""
@@ -171,6 +174,25 @@ class StudyLog:
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write all that is recorded to a new study file at ``path``, while others go on writing here."""
         self.store.backup(path)
+
+    def __repr__(self) -> str:
+        """What was read so far; touches no file."""
+        goals = ", ".join(f"{o.name} {o.goal}" for o in self.problem.objectives)
+        genes, count = len(self.problem.space.names), len(self._records)
+        return f"<{type(self).__name__} {self.path}: {count} evaluations, {genes} genes; {goals}>"
+
+    def _repr_html_(self) -> str:
+        goals = ", ".join(f"{o.name} {o.goal}" for o in self.problem.objectives)
+        constraints = [f"{c.metric} {c.relation} {c.bound:g}" for c in self.problem.constraints]
+        rows = [
+            ("evaluations", len(self.evaluations())),
+            ("objectives", goals),
+            ("constraints", ", ".join(constraints) or "none"),
+            ("genes", ", ".join(self.problem.space.names)),
+            ("hypervolume", self.hypervolume()),
+        ]
+        front = self.pareto()._repr_html_()
+        return html_table([], rows, caption=f"Study {self.path}") + "\n" + front
 
     def _matches_fixed(self, record: Record) -> bool:
         return all(record.params.get(name, v) == v for name, v in self.fixed.items())

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from cimbo.config.study_config import from_definition
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, StudyError
 from cimbo.storage import Record, Store
 
 FINGERPRINTS = (
@@ -137,11 +137,11 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
     return {identifier(configured): configured}
 
 
-def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> BadInput:
+def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> StudyError:
     told = list(differences(before, now))
     more = [f"{len(told) - SHOWN_DIFFERENCES} more"] if len(told) > SHOWN_DIFFERENCES else []
     changed = "; ".join([*told[:SHOWN_DIFFERENCES], *more])
-    return BadInput(
+    return StudyError(
         path,
         f"was evaluated by something else: {changed}",
         "name another study (--study), or mix the two with --accept-changed (accept_changed=True)",

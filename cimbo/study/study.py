@@ -6,10 +6,11 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
-from cimbo.errors import BadInput, choose_from, naming
+from cimbo.errors import BadInput, choose_from, naming, unknown_option
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import AnalyticFunction, targets
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
@@ -18,6 +19,7 @@ from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record, Store
 from cimbo.storage.values import finite_metrics
 from cimbo.study import events, records_table, replicates
+from cimbo.study.front import Front
 from cimbo.study.log import StudyLog
 from cimbo.study.planner import Planner
 from cimbo.study.provenance import (
@@ -273,17 +275,17 @@ class Study(StudyLog):
         self,
         evaluate: execution.Evaluate,
         budget: int,
-        batch_size: int = 5,
+        batch_size: int = events.DEFAULT_BATCH_SIZE,
         n_jobs: int = 1,
         *,
         cheap: Mapping[str, AnalyticFunction] | None = None,
         guidance: OptimizerOptions | None = None,
-        listener: events.Listener = events.ignore,
+        listener: events.Listener | None = events.log_progress,
         asynchronous: bool = False,
         retry_failed: bool = False,
         accept_changed: bool = False,
         **conditions: Unpack[execution.ExecutionOptions],
-    ) -> list[Record]:
+    ) -> Front:
         """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
 
         evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds, and so
@@ -291,6 +293,7 @@ class Study(StudyLog):
         Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
         asynchronous: no batches; a worker that is free gets a candidate chosen with what is known at that moment and
         conditional on what the others are evaluating, so that none waits, and the candidates depend on who is first.
+        listener: told of every proposal and evaluation; by default a line a batch is logged, None is silence.
         accept_changed: go on although the evaluator, or a file that it reads, is another one than before.
         conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
         retry_failed: first evaluate again what has failed.
@@ -299,6 +302,7 @@ class Study(StudyLog):
         Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
         """
         budget, batch_size = integer("budget", budget), integer("batch_size", batch_size)
+        _check_options(conditions)
         if budget < 1 or batch_size < 1:
             raise BadInput(
                 "optimize",
@@ -308,12 +312,14 @@ class Study(StudyLog):
         guidance = guidance or OptimizerOptions()
         guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
         execution.check(n_jobs, **conditions)
-        self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
-        self.record_expensive(guidance)
         check = getattr(evaluate, "check", None)
         if callable(check):
             check()
-        runner = Runner(self, self._planner, evaluate, budget, guidance, listener=listener)
+        # After the check: what cannot evaluate leaves no trace in the study.
+        self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
+        self.record_expensive(guidance)
+        heard = listener or events.ignore
+        runner = Runner(self, self._planner, evaluate, budget, guidance, listener=heard)
         try:
             if retry_failed:
                 runner.retry_failed(self.problem.space, n_jobs, conditions)
@@ -352,3 +358,14 @@ class Study(StudyLog):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _check_options(conditions: Iterable[str]) -> None:
+    """Raises UnknownOption for a keyword that `Study.optimize` does not have."""
+    own = [
+        name for name in signature(Study.optimize).parameters if name not in ("self", "conditions")
+    ]
+    options = [*own, *execution.ExecutionOptions.__annotations__]
+    for name in conditions:
+        if name not in options:
+            raise unknown_option("Study.optimize", name, options)
