@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cimbo.session.session import Session
     from cimbo.session.workers import Workers
     from cimbo.storage import Record
-    from cimbo.study.events import Event, Listener, Proposed, Recorded
+    from cimbo.study.events import Event, Listener, Proposed, Recorded, Stopped
     from cimbo.study.front import Front
     from cimbo.study.study import Study
 
@@ -49,6 +49,7 @@ __all__ = [
     "Recorded",
     "SearchSpace",
     "Session",
+    "Stopped",
     "Study",
     "StudyError",
     "UnknownOption",
@@ -81,6 +82,7 @@ _HOMES = {
     "Study": "study.study",
     "Workers": "session.workers",
     "open_session": "session.opening",
+    "Stopped": "study.events",
     "StudyError": "errors",
     "UnknownOption": "errors",
     "View": "optimizer.surrogates",

@@ -168,7 +168,7 @@ class AskedStudy:
         named = described_by(self.source())
         return with_checkpoint(named, self.weights, self.data, self.images)
 
-    def open(self) -> Session:
+    def open(self, *, accept_changed: bool = False) -> Session:
         """The study in the file, or a new one. Raises BadInput as `open_session` does."""
         options = {}
         if self.simulator is not None:
@@ -182,6 +182,7 @@ class AskedStudy:
             weights=self.weights,
             data=self.data,
             images=self.images,
+            accept_changed=accept_changed,
             command=command_line(),
         )
 

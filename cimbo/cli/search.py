@@ -90,7 +90,7 @@ def optimize(
 
     Example: cimbo optimize --preset fmnist-vit --budget 200 --study vit.db
     """
-    with asked.open() as whole:
+    with asked.open(accept_changed=settings["accept_changed"]) as whole:
         session = narrowed(whole, fixes, limits)
         with watched(session.study) as progress:
             found = session.optimize(budget, workers=workers, listener=progress, **settings)
@@ -130,7 +130,8 @@ def fit_predictors(
 
     Example: cimbo fit-predictors --samples 100 --out bundles
     """
-    with asked.open() as session, watched(session.study) as progress:
+    opened = asked.open(accept_changed=options["accept_changed"])
+    with opened as session, watched(session.study) as progress:
         fitted = session.fit_predictors(samples, workers=workers, listener=progress, **options)
     emit(style, _rows(fitted), fitted.to_json())
     for metric, objective in fitted.objectives.items():

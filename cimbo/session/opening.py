@@ -26,6 +26,7 @@ def open_session(
     data: str | Path | None = None,
     images: int | None = None,
     readonly: bool = False,
+    accept_changed: bool = False,
     command: str = "",
 ) -> Session:
     """Open a study with all that cimbo's commands can do with it.
@@ -44,6 +45,7 @@ def open_session(
         data: Images for ``weights``: val/ and train/ with a folder a class, or images.npy and labels.npy.
         images: Images of ``data`` that the search uses (2000 unless given).
         readonly: Open an existing file to look at it only.
+        accept_changed: Open an existing file although what evaluates is not what it was.
         command: The command line to keep with a new study, where one started it.
 
     Returns:
@@ -68,7 +70,7 @@ def open_session(
         if simulator is not None:
             todo = "name another study (--study) for another simulator"
             raise BadInput("--simulator", f"{file} has its simulator already", todo)
-        return _resume(file, described, seed)
+        return _resume(file, described, seed, accept_changed)
     config = described or preset(DEFAULT_PRESET)
     if simulator is not None:
         config = config.with_simulator(simulator, simulator_options or {})
@@ -140,13 +142,11 @@ def _start(file: Path | None, config: Config, seed: int, command: str) -> Sessio
     return Session(study, config, is_new=file is not None, file=None if file is None else str(file))
 
 
-def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
+def _resume(
+    file: Path, described: Config | None, seed: int | None, accept_changed: bool
+) -> Session:
     """The study in ``file``, which must be of ``described`` and ``seed`` where these are given."""
-    if described is None:
-        study = Study.open(file)
-    else:
-        problem = described.problem
-        study = Study.open(file, problem.space, problem.objectives, problem.constraints)
+    study = _described_as(file, described, accept_changed)
     try:
         session = Session(study, described, file=str(file))
         if seed is not None and seed != study.seed:
@@ -156,3 +156,20 @@ def _resume(file: Path, described: Config | None, seed: int | None) -> Session:
         study.close()
         raise
     return session
+
+
+def _described_as(file: Path, described: Config | None, accept_changed: bool) -> Study:
+    """The study in ``file``, if ``described`` describes it.
+
+    A bound may follow from what evaluates, so that what evaluates is compared first.
+    """
+    if described is None:
+        return Study.open(file)
+    problem = described.problem
+    constraints = problem.constraints
+    with Study.open(file) as stored:
+        if accept_changed:
+            constraints = stored.problem.constraints
+        else:
+            stored.refuse_changed(described.evaluator())
+    return Study.open(file, problem.space, problem.objectives, constraints)

@@ -14,10 +14,6 @@ SCHEMA_FILE = "study.schema.json"
 EXPLAINED_OPTIONS = """
 # ---- Everything below is optional; what is commented out shows what there is. -----------------------------------------
 
-[search]
-initial = 10               # designs drawn before the first surrogate
-batch = 6                  # designs chosen at a time
-
 # [hardware.genes]         # other values of a gene than the shipped ones (cimbo doctor shows the size of the space)
 # adc_bits = [5, 6]
 # dram_bw = [64, 128, 256, 512]

@@ -58,6 +58,9 @@ def log_progress(event: Event) -> None:
         for note in event.notes:
             _tell(logging.INFO, note)
         return
+    if isinstance(event, Stopped):
+        _tell(logging.WARNING, event.reason)
+        return
     if event.record.status == "failed":
         _tell(logging.WARNING, f"{event.record.key} failed: {event.record.reason}")
     if event.count % DEFAULT_BATCH_SIZE == 0 or event.count == event.budget:

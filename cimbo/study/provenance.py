@@ -96,9 +96,9 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
     Raises:
         BadInput: For another fingerprint, naming what differs.
     """
-    if not isinstance(evaluator, Fingerprinted):
+    fingerprint = _fingerprint(evaluator)
+    if fingerprint is None:
         return None
-    fingerprint: dict[str, Any] = json.loads(json.dumps(evaluator.fingerprint()))
     name = identifier(fingerprint)
     if name in (store.meta(FINGERPRINTS) or {}):
         return name
@@ -111,6 +111,21 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
 
     store.update_meta(FINGERPRINTS, add)
     return name
+
+
+def refuse_changed(store: Store, evaluator: object) -> None:
+    """Raise StudyError, naming what differs, where `admit` would; nothing is written."""
+    fingerprint, known = _fingerprint(evaluator), fingerprints(store)
+    if fingerprint is not None and known and identifier(fingerprint) not in known:
+        raise _refusal(store.path, list(known.values())[-1], fingerprint)
+
+
+def _fingerprint(evaluator: object) -> dict[str, Any] | None:
+    """As it will be read back from the file; None for an evaluator that has none."""
+    if not isinstance(evaluator, Fingerprinted):
+        return None
+    found: dict[str, Any] = json.loads(json.dumps(evaluator.fingerprint()))
+    return found
 
 
 def fingerprints(store: Store) -> dict[str, dict[str, Any]]:

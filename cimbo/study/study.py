@@ -28,6 +28,7 @@ from cimbo.study.provenance import (
     check_definition,
     fingerprints,
     reference,
+    refuse_changed,
     versions,
 )
 from cimbo.study.runner import Runner
@@ -330,6 +331,10 @@ class Study(StudyLog):
         finally:
             self._fingerprint = None
         return self.pareto()
+
+    def refuse_changed(self, evaluator: object) -> None:
+        """Raise StudyError, naming what differs, where ``evaluator`` is not what evaluated this study; writes nothing."""
+        refuse_changed(self.store, evaluator)
 
     def same_provenance(self) -> list[Record]:
         """Return the evaluations by what evaluates now; all of them where that has no fingerprint."""
