@@ -23,13 +23,13 @@ from cimbo.session.warm_start import bundles, from_study, views
 from cimbo.session.workers import Workers
 from cimbo.storage import Record
 from cimbo.study import events
+from cimbo.study.events import DEFAULT_BATCH_SIZE
 from cimbo.study.study import Study
 
 COST_MODELS = ("auto", "surrogate", "analytic")
 BIT_ACCURATE_FINALISTS = 5  # designs of the front that are verified on bit-accurate arrays
 SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 DEFAULT_BUDGET = 200
-DEFAULT_BATCH = 6  # designs chosen at a time where the study's description does not say
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate, likewise
 DEFAULT_BIT_ACCURATE_IMAGES = 300
 
@@ -162,7 +162,7 @@ def search(
 
 def batch_size(config: Config) -> int:
     """Designs chosen at a time."""
-    return int(config.data.get("search", {}).get("batch", DEFAULT_BATCH))
+    return int(config.data.get("search", {}).get("batch", DEFAULT_BATCH_SIZE))
 
 
 def optimizer_options(
