@@ -66,7 +66,7 @@ def _one(chip: Mapping[str, Any]) -> SimpleNamespace:
     single = {
         name: value[0].item()
         for name, value in vars(part).items()
-        if getattr(value, "shape", None) == (1,) and name != "array"
+        if getattr(value, "shape", None) == (1,) and value.dtype != object  # words stay aside
     }
     return SimpleNamespace(**single | {"areas": areas})
 
