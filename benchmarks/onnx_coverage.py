@@ -299,15 +299,17 @@ def summary(rows: list[dict]) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--go-on", action="store_true", help="keep what is in the file already")
     parser.add_argument("--into", type=Path, default=Path(__file__).with_suffix(".json"))
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.backends.mha.set_fastpath_enabled(False)
     torch.manual_seed(0)
-    rows = []
+    rows = json.loads(asked.into.read_text())["networks"] if asked.go_on else []
+    done = {row["network"] for row in rows}
     for index, architecture in enumerate(architectures()):
-        if asked.only and architecture.name not in asked.only:
+        if architecture.name in done or (asked.only and architecture.name not in asked.only):
             continue
         rows.append(network(index, architecture))
         gc.collect()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cimbo.workloads.onnx.attributes import integer, integers
-from cimbo.workloads.onnx.tensors import FLOAT_TYPE, UINT8_TYPE, Made, Tensor
+from cimbo.workloads.onnx.tensors import BOOL_TYPE, FLOAT_TYPE, UINT8_TYPE, Made, Tensor
 
 Inputs = Sequence[Tensor | None]
 Sizes = tuple[int | None, ...]
@@ -55,8 +55,7 @@ def _quantised(node: Any, inputs: Inputs) -> list[Made]:
 
 def _broadcast_of(first: int, second: int) -> Rule:
     def rule(node: Any, inputs: Inputs) -> list[Made]:
-        left = tuple(int(size or 0) for size in _of(inputs, first))
-        right = tuple(int(size or 0) for size in _of(inputs, second))
+        left, right = _numbers(_of(inputs, first)), _numbers(_of(inputs, second))
         return [Made(np.broadcast_shapes(left, right), _type(inputs, first))]
 
     return rule
@@ -171,6 +170,36 @@ def _block_lookup(node: Any, inputs: Inputs) -> list[Made]:
     width = int(_of(inputs, 0)[-1] or 0) * packing
     return [Made((*_of(inputs, 1), width), _type(inputs, 2))]
 
+
+def _compared(node: Any, inputs: Inputs) -> list[Made]:
+    """A comparison of two tensors, element by element."""
+    made = _broadcast_of(0, 1)(node, inputs)
+    return [Made(made[0].shape, BOOL_TYPE)]
+
+
+# Standard operators that onnx defines by a function of others at some opsets, and infers no shape of there.
+FUNCTION_SHAPES: dict[str, Rule] = {
+    "Celu": _same,
+    "Clip": _same,
+    "Elu": _same,
+    "GreaterOrEqual": _compared,
+    "Gelu": _same,
+    "GroupNormalization": _same,
+    "HardSwish": _same,
+    "LayerNormalization": _first_same,
+    "LessOrEqual": _compared,
+    "LogSoftmax": _same,
+    "MeanVarianceNormalization": _same,
+    "Mish": _same,
+    "PRelu": _same,
+    "RMSNormalization": _first_same,
+    "RotaryEmbedding": _same,
+    "Selu": _same,
+    "Softmax": _same,
+    "Softsign": _same,
+    "Swish": _same,
+    "ThresholdedRelu": _same,
+}
 
 CONTRIB_SHAPES: dict[str, Rule] = {
     "Attention": _attention,

@@ -1,13 +1,14 @@
 """Shapes and small values of what one node makes, from those of what it takes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.workloads.onnx.contrib_shapes import CONTRIB_SHAPES
-from cimbo.workloads.onnx.tensors import INTEGER_TYPES, Made, Tensor, is_small, names
+from cimbo.workloads.onnx.contrib_shapes import CONTRIB_SHAPES, FUNCTION_SHAPES
+from cimbo.workloads.onnx.tensors import FLOAT_TYPE, INTEGER_TYPES, Made, Tensor, is_small, names
 
 MOST_EVALUATED = 4096  # elements of a tensor whose values are followed
 MOST_FLOATS = 64  # of one of floats, which only scales of Resize and the like need
@@ -59,6 +60,9 @@ class NodeInference:
         if node.op_type in _AS_STANDARD and not self._has_schema(node):
             return self._as_standard(node, inputs)
         made = self._by_schema(node, inputs)
+        function = FUNCTION_SHAPES.get(node.op_type)
+        if function is not None and (made is None or made[0].shape is None):
+            made = self._by_rule(function, node, inputs)
         if made is None or node.op_type not in EVALUATED:
             return made
         return self._with_values(node, inputs, made)
@@ -69,7 +73,13 @@ class NodeInference:
         plain = self._onnx.helper.make_node(name, node.input[:kept], node.output)
         known = [each for each in node.attribute if each.name in schema.attributes]
         plain.attribute.extend(known)
-        return self._by_schema(plain, inputs[:kept])
+        given, first = list(inputs[:kept]), inputs[0]
+        if first is not None:  # the standard one takes no integers
+            given[0] = replace(first, element_type=FLOAT_TYPE)
+        made = self._by_schema(plain, given)
+        if made is None or first is None:
+            return made
+        return [Made(each.shape, first.element_type) for each in made]
 
     def _has_schema(self, node: Any) -> bool:
         return self._schema(node) is not None

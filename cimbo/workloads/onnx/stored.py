@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,17 @@ class Origin:
     kind: str = ""
     folded_from: tuple[str, ...] = ()
 
-    def is_trained(self, name: str) -> bool:
-        """Whether a tensor that no product reads is a parameter of the network, not a mask, an index or a table."""
+    def is_trained(self, name: str, shape: Sequence[int]) -> bool:
+        """Whether a tensor that no product reads is a parameter of the network, not a mask, an index or a table.
+
+        Of what the older exporter folded nothing says so: there a vector, which scales channels, is taken for one.
+        """
         if self.folded_from:
             return any("." in each for each in self.folded_from)
         if self.kind:
             return self.kind == "PARAMETER"
-        return not name.startswith(_FOLDED_BY_TORCHSCRIPT)
+        is_vector = sum(size > 1 for size in shape) <= 1
+        return is_vector or not name.startswith(_FOLDED_BY_TORCHSCRIPT)
 
 
 def _origins(graph: Any) -> dict[str, Origin]:
@@ -94,7 +98,7 @@ def initializers(
 
 def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) -> None:
     size = math.prod(proto.dims)
-    if origin.is_trained(proto.name) or not parameters.has_producer:
+    if origin.is_trained(proto.name, proto.dims) or not parameters.has_producer:
         parameters.store(source, size, proto.data_type, is_number=not proto.dims)
     else:
         parameters.made(source, size)

@@ -37,7 +37,7 @@ ELEMENT_BITS = {
 INTEGER_TYPES = frozenset({2, 3, 4, 5, 6, 7, 9, 12, 13, 21, 22, 25, 26})
 # Types of shapes, indices and masks. A quantised weight is narrower; a quantised bias, int32, is known by its place.
 INDEX_TYPES = frozenset({6, 7, 9, 12, 13})
-FLOAT_TYPE, UINT8_TYPE, INT32_TYPE, INT64_TYPE = 1, 2, 6, 7
+FLOAT_TYPE, UINT8_TYPE, INT32_TYPE, INT64_TYPE, BOOL_TYPE = 1, 2, 6, 7, 9
 # A tensor of more elements, or a product of more groups, is a fault of the file and not a network.
 MOST_ELEMENTS = 2**40
 MOST_GROUPS = 2**20

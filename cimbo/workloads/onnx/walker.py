@@ -23,6 +23,7 @@ from cimbo.workloads.onnx.quantised import (
 from cimbo.workloads.onnx.recurrent import RECURRENT
 from cimbo.workloads.onnx.shapes import NodeInference
 from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes, names
+from cimbo.workloads.onnx.tied import TiedTables
 from cimbo.workloads.onnx.vector import VIEWS, is_known, work_of
 
 PRODUCTS = MATRIX_PRODUCTS | ATTENTION | RECURRENT
@@ -107,6 +108,7 @@ class GraphWalker:
         self._named = named
         self._graphs = 0
         self._made = 0
+        self._tied = TiedTables(file.parent)
 
     def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
         """Count a graph whose inputs are in ``scope``; what else it makes is added there.
@@ -121,6 +123,8 @@ class GraphWalker:
         prefix = "" if self._graphs == 1 else f"{self._graphs}:"
         for tensor in stored.initializers(graph, self.file, prefix, self.parameters):
             scope[tensor.name] = tensor
+        for proto in graph.initializer:
+            self._tied.store(prefix + proto.name, proto)
         stated = {value.name: self._stated(value) for value in (*graph.value_info, *graph.output)}
         for index, node in enumerate(graph.node):
             self._visit(
@@ -214,6 +218,8 @@ class GraphWalker:
             tensor = inputs[index] if index < len(inputs) else None
             if tensor is not None and tensor.constant:
                 self.parameters.discard(tensor.sources)
+        if node.op_type == "Gather" and inputs and inputs[0] is not None:
+            self._tied.look_up(inputs[0])
         if node.op_type == "DequantizeLinear" and inputs and inputs[0] is not None:
             self.parameters.count_biases(inputs[0].sources)
 
@@ -296,7 +302,8 @@ class GraphWalker:
 
     def _claimed_weights(self, product: Product) -> int:
         held = product.stationary
-        sources = held.sources
+        sources = self._tied.original(held.sources)
+        self.parameters.discard(held.sources - sources)
         if not sources:  # made by a node of no stored tensor, such as ConstantOfShape
             sources = frozenset({f"{held.name} (made)"})
             self.parameters.made(next(iter(sources)), held.elements or 0)
