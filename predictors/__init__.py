@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from predictors.errors import PredictorError as PredictorError
     from predictors.extending import extend as extend
     from predictors.fitting import fit as fit
-    from predictors.importance import draw as draw
     from predictors.importance import importances as importances
-    from predictors.importance import picture as picture
     from predictors.kinds import SurrogateKind as SurrogateKind
     from predictors.kinds import find as find
     from predictors.kinds import plugin as plugin
@@ -50,7 +48,7 @@ _MODULE_NAMES = {
     "errors": ("PredictorError",),
     "extending": ("extend",),
     "fitting": ("fit",),
-    "importance": ("draw", "importances", "picture"),
+    "importance": ("importances",),
     "kinds": ("SurrogateKind", "find", "plugin"),
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),

@@ -1,26 +1,17 @@
-"""Which knobs matter, for which objective."""
+"""Which features matter to a model."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.boosted import Boosted
-from predictors.errors import PredictorError
 from predictors.gp import GaussianProcess
 from predictors.hybrid import Hybrid
 from predictors.model import Model
 from predictors.schema import Array
-
-_CELL_PX = 20
-_LEFT_PX = 150
-_TOP_PX = 90
 
 
 def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
@@ -45,49 +36,6 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
         measure: dict(zip(model.schema.names, _shares(v), strict=True))
         for measure, v in found.items()
     }
-
-
-def picture(models: Mapping[str, Model], path: str | os.PathLike[str]) -> None:
-    """An SVG heat map, features down and objectives across; darker matters more. A process's ARD, else trees' gain."""
-    draw({name: next(iter(importances(model).values())) for name, model in models.items()}, path)
-
-
-def draw(columns: Mapping[str, Mapping[str, float]], path: str | os.PathLike[str]) -> None:
-    """An SVG heat map of shares by feature, one column a name: objectives, or the measures of one model.
-
-    Raises PredictorError when ``path`` cannot be written.
-    """
-    features = list(dict.fromkeys(f for column in columns.values() for f in column))
-    features.sort(key=lambda f: -max(column.get(f, 0.0) for column in columns.values()))
-    size = (_LEFT_PX + 4 * _CELL_PX * len(columns) + 10, _TOP_PX + _CELL_PX * len(features) + 10)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" font-size="12" '
-    lines = [head + 'font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>']
-    for j, feature in enumerate(features):
-        lines.append(_text(_LEFT_PX - 6, _TOP_PX + _CELL_PX * j + 14, feature, "end"))
-    for i, (name, column) in enumerate(columns.items()):
-        x, most = _LEFT_PX + 4 * _CELL_PX * i, max(column.values()) or 1.0
-        lines.append(_text(x + 2 * _CELL_PX, _TOP_PX - 8, name, "middle"))
-        lines += [
-            _cell(x, _TOP_PX + _CELL_PX * j, column.get(f, 0.0), most)
-            for j, f in enumerate(features)
-        ]
-    try:
-        Path(path).write_text("\n".join([*lines, "</svg>\n"]), encoding="utf-8")
-    except OSError as error:
-        raise PredictorError(
-            str(path), f"cannot be written ({error.strerror})", "choose another place"
-        ) from None
-
-
-def _cell(x: int, y: int, share: float, most: float) -> str:
-    """A rectangle with its share in per cent; its tone goes with the root, so that small shares stay visible."""
-    tone = round(255 - 175 * (share / most) ** 0.5)
-    box = f'<rect x="{x}" y="{y}" width="{4 * _CELL_PX}" height="{_CELL_PX}" fill="rgb({tone},{tone},255)" stroke="white"/>'
-    return box + _text(x + 2 * _CELL_PX, y + 14, f"{share:.1%}", "middle")
-
-
-def _text(x: int, y: int, text: str, anchor: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _relevance(process: GaussianProcess) -> Array:

@@ -10,6 +10,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from cimbo.plots.markup import Markup, tag
+from cimbo.plots.svg import box, label, picture, rule
+
 HERE = Path(__file__).parent
 STUDIES = ("fmnist-vit", "fmnist-mobilenet", "ofa-mobilenetv3-imagenet", "vit-b-imagenet")
 SIDES = {"architecture": "#4c78a8", "hardware": "#b279a2", "joint": "#e4572e"}
@@ -32,60 +35,48 @@ def place(speedup: float) -> float:
     return LEFT + WIDTH * math.log(min(max(speedup, 1.0), TICKS[-1])) / math.log(TICKS[-1])
 
 
-def bars(study: dict[str, Any], top: float) -> list[str]:
+def bars(study: dict[str, Any], top: float) -> list[Markup]:
+    """The bars of one study, with their intervals and the seeds one by one."""
     about = f"{study['name']}: accuracy {study['accuracy']['kind']}"
-    drawn = [f'<text x="{LEFT - 12}" y="{top - 8}" class="name">{about}</text>']
-    for i, r in enumerate(rows(study)):
+    drawn = [label((LEFT - 12, top - 8), about, text_anchor="end", font_weight="bold")]
+    for i, row in enumerate(rows(study)):
         y = top + i * ROW
-        low, high, colour = place(r["low"]), place(r["high"]), SIDES[r["side"]]
-        drawn += [
-            f'<text x="{LEFT - 12}" y="{y + 13}" class="side">{r["side"]}{" only" if r["side"] != "joint" else ""}</text>',
-            f'<rect x="{LEFT}" y="{y + 2}" width="{place(r["speedup"]) - LEFT:.1f}" height="14" fill="{colour}"/>',
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y + 9}" y2="{y + 9}" class="interval"/>',
-            *(
-                f'<circle cx="{place(v):.1f}" cy="{y + 9}" r="2.2" class="seed"/>'
-                for v in r["each"]
-            ),
-            f'<text x="{max(high, place(r["speedup"])) + 8:.1f}" y="{y + 13}">{r["speedup"]:.2f}×</text>',
-        ]
+        end, high = place(row["speedup"]), place(row["high"])
+        only = "" if row["side"] == "joint" else " only"
+        drawn.append(label((LEFT - 12, y + 13), row["side"] + only, text_anchor="end"))
+        drawn.append(box((LEFT, y + 2), (end - LEFT, 14), SIDES[row["side"]]))
+        drawn.append(rule((place(row["low"]), y + 9), (high, y + 9), "#222222", stroke_width=1.5))
+        for value in row["each"]:
+            seed = {"cx": f"{place(value):.1f}", "cy": y + 9, "r": 2.2}
+            drawn.append(tag("circle", **seed, fill="#ffffff", stroke="#222222"))
+        drawn.append(label((max(high, end) + 8, y + 13), f"{row['speedup']:.2f}×"))
     return drawn
 
 
-def scale(bottom: float) -> list[str]:
+def scale(bottom: float) -> list[Markup]:
+    """The grid, and what the paper reports."""
     drawn = []
     for tick in TICKS:
         x = place(tick)
-        drawn.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 22}" y2="{bottom}" class="grid"/>'
-        )
-        drawn.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="tick">{tick:g}×</text>')
-    for claimed, what in ((1.7, "architecture"), (3.1, "joint")):
+        drawn.append(rule((x, TOP - 22), (x, bottom), "#dddddd"))
+        drawn.append(label((x, bottom + 16), f"{tick:g}×", text_anchor="middle"))
+    for claimed, side in ((1.7, "architecture"), (3.1, "joint")):
         x = place(claimed)
-        drawn.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 22}" y2="{bottom}" stroke="{SIDES[what]}" class="claim"/>'
-        )
-        drawn.append(f'<text x="{x:.1f}" y="{TOP - 28}" class="tick">{claimed}×</text>')
+        drawn.append(rule((x, TOP - 22), (x, bottom), SIDES[side], stroke_dasharray="4 3"))
+        drawn.append(label((x, TOP - 28), f"{claimed}×", text_anchor="middle"))
     return drawn
 
 
-def picture(found: list[dict[str, Any]]) -> str:
+def draw(found: list[dict[str, Any]]) -> str:
+    """The whole picture, an SVG document."""
     tops = [TOP + i * (len(SIDES) * ROW + GAP) for i in range(len(found))]
     bottom = tops[-1] + len(SIDES) * ROW + 4
-    style = (
-        "text{font:12px sans-serif;fill:#222}.name,.side{text-anchor:end}.name{font-weight:bold}.tick{text-anchor:middle}"
-        ".grid{stroke:#ddd}.claim{stroke-dasharray:4 3}.interval{stroke:#222;stroke-width:1.5}.seed{fill:#fff;stroke:#222}"
-    )
     title = "Speed-up over the baseline at its accuracy (within 0.3 points) and area"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 80} {bottom + 44}" role="img">',
-        f"<title>{title}</title><style>{style}</style>",
-        f'<rect width="100%" height="100%" fill="#fff"/><text x="{LEFT}" y="20" font-weight="bold">{title}</text>',
-        f'<text x="{LEFT}" y="38">bars: geometric mean of the seeds, 95 % interval; dashed: CiMNet\'s 1.7× and 3.1×</text>',
-        *scale(bottom),
-        *(line for study, top in zip(found, tops, strict=True) for line in bars(study, top)),
-        "</svg>",
-    ]
-    return "\n".join(parts) + "\n"
+    below = "bars: geometric mean of the seeds, 95 % interval; dashed: CiMNet's 1.7× and 3.1×"
+    drawn = [label((LEFT, 20), title, font_weight="bold"), label((LEFT, 38), below), *scale(bottom)]
+    for study, top in zip(found, tops, strict=True):
+        drawn += bars(study, top)
+    return picture(LEFT + WIDTH + 80, bottom + 44, *drawn, title=title)
 
 
 def table(found: list[dict[str, Any]]) -> str:
@@ -107,6 +98,6 @@ def table(found: list[dict[str, Any]]) -> str:
 
 if __name__ == "__main__":
     everything = studies()
-    (HERE / "headline.svg").write_text(picture(everything), encoding="utf-8")
+    (HERE / "headline.svg").write_text(draw(everything), encoding="utf-8")
     (HERE / "table.md").write_text(table(everything), encoding="utf-8")
     print(table(everything))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from cimbo.benchmarking.runner import Band
 from cimbo.plots.axes import Axis, axis, counts
-from cimbo.plots.markup import Markup, tag, text
+from cimbo.plots.markup import Markup, tag
+from cimbo.plots.svg import label, picture, rule
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 300, 200, 56, 34, 34  # pixels of a panel and around it
 COLOURS = {
@@ -46,29 +47,16 @@ def svg(panels: Sequence[Panel], columns: int = 2) -> str:
     ]
     keys = [_key(m, LEFT + 110 * (i % (across * columns // 110))) for i, m in enumerate(methods)]
     legend = tag("g", *keys, transform=f"translate(0 {rows * down + 12})")
-    width, height = across * columns, rows * down + 30
-    picture = tag(
-        "svg",
-        tag("rect", width=width, height=height, fill="white"),
-        *drawn,
-        legend,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width} {height}",
-        width=width,
-        font_family="sans-serif",
-        font_size="11",
-    )
-    return picture + "\n"
+    return picture(across * columns, rows * down + 30, *drawn, legend)
 
 
 def _panel(panel: Panel) -> Markup:
     x = counts("evaluations", int(max((b.at[-1] for b in panel.bands), default=1)))
     y = axis(panel.unit, [float(v) for b in panel.bands for v in b.high], zero=True)
     curves = [part for b in panel.bands for part in _curve(b, x, y)]
-    title = tag("text", text(panel.title), x="0", y="-14", font_weight="bold")
-    return tag(
-        "g", title, tag("text", text(panel.unit), x="0", y="-2", fill="#555"), *_grid(x, y), *curves
-    )
+    title = label((0, -14), panel.title, font_weight="bold")
+    unit = label((0, -2), panel.unit, fill="#555")
+    return tag("g", title, unit, *_grid(x, y), *curves)
 
 
 def _curve(band: Band, x: Axis, y: Axis) -> Iterable[Markup]:
@@ -95,29 +83,16 @@ def _curve(band: Band, x: Axis, y: Axis) -> Iterable[Markup]:
 
 
 def _grid(x: Axis, y: Axis) -> Iterable[Markup]:
-    for value, label in y.ticks():
-        at = f"{HEIGHT * y.down(value) / 100:.1f}"
-        yield tag("line", x1="0", x2=str(WIDTH), y1=at, y2=at, stroke="#e4e4e4")
-        yield tag("text", label, x="-5", y=at, dy="3.5", text_anchor="end")
-    for value, label in x.ticks():
-        yield tag(
-            "text",
-            label,
-            x=f"{WIDTH * x.at(value) / 100:.1f}",
-            y=str(HEIGHT + 15),
-            text_anchor="middle",
-        )
+    for value, name in y.ticks():
+        at = HEIGHT * y.down(value) / 100
+        yield rule((0, at), (WIDTH, at), "#e4e4e4")
+        yield label((-5, at + 3.5), name, text_anchor="end")
+    for value, name in x.ticks():
+        yield label((WIDTH * x.at(value) / 100, HEIGHT + 15), name, text_anchor="middle")
     yield tag("path", d=f"M0,0 V{HEIGHT} H{WIDTH}", fill="none", stroke="#555")
 
 
 def _key(method: str, left: int) -> Markup:
-    stroke = tag(
-        "line",
-        x1=str(left),
-        x2=str(left + 18),
-        y1="-4",
-        y2="-4",
-        stroke=COLOURS.get(method, "#333"),
-        stroke_width="2.5",
-    )
-    return tag("g", stroke, tag("text", method, x=str(left + 23), y="0"))
+    colour = COLOURS.get(method, "#333")
+    stroke = rule((left, -4), (left + 18, -4), colour, stroke_width="2.5")
+    return tag("g", stroke, label((left + 23, 0), method))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots import svg
+from cimbo.plots.markup import Markup, join
 from cimbo.plots.quantity import amount
 
 WIDTH, LEFT, ROW = 860, 190, 18
@@ -43,48 +44,25 @@ def picture(explained: Mapping[str, Any]) -> str:
         second_top,
     )
     height = second_top + (len(parts) + 2) * ROW
-    return tag(
-        "svg",
-        _rect(0, 0, (WIDTH, height), "#ffffff"),
-        legend,
-        first,
-        second,
-        xmlns="http://www.w3.org/2000/svg",
-        width=WIDTH,
-        height=height,
-        viewBox=f"0 0 {WIDTH} {height}",
-        font_family="sans-serif",
-        font_size=12,
-    )
+    return svg.picture(WIDTH, height, legend, first, second)
 
 
 def _bars(title: str, metric: str, bars: Sequence[tuple[str, float, str]], top: int) -> Markup:
     longest = max((value for _, value, _ in bars), default=1.0) or 1.0
     scale = (WIDTH - LEFT - 110) / longest
-    drawn = [tag("text", title, x=12, y=top - 10, font_weight="bold", font_size=14)]
+    drawn = [svg.label((12, top - 10), title, font_weight="bold", font_size=14)]
     for i, (name, value, colour) in enumerate(bars):
         y = top + i * ROW
-        drawn.append(tag("text", name, x=LEFT - 8, y=y + 13, text_anchor="end"))
-        drawn.append(_rect(LEFT, y + 3, (value * scale, ROW - 6), colour))
-        drawn.append(
-            tag(
-                "text",
-                amount(metric, value),
-                x=f"{LEFT + value * scale + 6:.1f}",
-                y=y + 13,
-                fill="#5d6873",
-            )
-        )
+        drawn.append(svg.label((LEFT - 8, y + 13), name, text_anchor="end"))
+        drawn.append(svg.box((LEFT, y + 3), (value * scale, ROW - 6), colour))
+        end = (LEFT + value * scale + 6, y + 13)
+        drawn.append(svg.label(end, amount(metric, value), fill="#5d6873"))
     return join(drawn)
 
 
 def _legend(bounds: Sequence[str]) -> Markup:
-    marks = [
-        (_rect(12 + 120 * i, 10, (12, 12), COLOURS[b]), 30 + 120 * i, b)
-        for i, b in enumerate(bounds)
-    ]
-    return join(join([mark, tag("text", name, x=x, y=20)]) for mark, x, name in marks)
-
-
-def _rect(x: float, y: float, size: tuple[float, float], colour: str) -> Markup:
-    return tag("rect", x=x, y=y, width=f"{size[0]:.1f}", height=f"{size[1]:.1f}", fill=colour)
+    marks = []
+    for i, bound in enumerate(bounds):
+        marks.append(svg.box((12 + 120 * i, 10), (12, 12), COLOURS[bound]))
+        marks.append(svg.label((30 + 120 * i, 20), bound))
+    return join(marks)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.plots import primitives
+from cimbo.plots import svg
 from cimbo.plots.axes import axis
 from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, number, rough, spoken
@@ -83,16 +83,14 @@ def _picture(c: Checked) -> Markup:
         for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True)
         if high > low
     ]
-    diagonal = primitives.line([(0, 100), (100, 0)], "diagonal")
+    diagonal = svg.line([(0, 100), (100, 0)], "diagonal")
     dots = [
-        primitives.dot((x.at(m), y.down(p)), tip)
+        svg.dot((x.at(m), y.down(p)), tip)
         for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True)
     ]
-    lines = primitives.layer(diagonal, primitives.bars(spans, "interval"))
+    lines = svg.layer(diagonal, svg.bars(spans, "interval"))
     about = f"predicted against verified {c.metric}"
-    return primitives.frame(
-        x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square"
-    )
+    return svg.frame(x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square")
 
 
 def _tips(c: Checked) -> Sequence[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cimbo.plots import primitives
+from cimbo.plots import svg
 from cimbo.plots.axes import Axis, axis, counts
 from cimbo.plots.markup import Markup, join, tag, text
 from cimbo.plots.quantity import number
@@ -23,27 +23,25 @@ def section(facts: Facts) -> Markup:
     longest = max(len(study), *(len(v) for v in facts.baselines.values()), 1)
     x, y = counts("evaluation", longest), axis("hypervolume", every, zero=True)
     others = [
-        primitives.steps(values, x, y, f"other o{i % 4}")
+        svg.steps(values, x, y, f"other o{i % 4}")
         for i, values in enumerate(facts.baselines.values())
     ]
     drawn = sum(map(_random, facts.records))
-    curves = primitives.layer(
+    curves = svg.layer(
         _start(facts, x),
         *others,
-        primitives.steps(alone, x, y, "random") if drawn else Markup(),
-        primitives.steps(study, x, y, "ours"),
+        svg.steps(alone, x, y, "random") if drawn else Markup(),
+        svg.steps(study, x, y, "ours"),
     )
     # The rug stands on the axis: one tick for each design that no model chose.
     rug = [
-        primitives.bars(
-            [(x.at(i), 100, 98) for i, r in enumerate(facts.records, 1) if _random(r)], "rug"
-        )
+        svg.bars([(x.at(i), 100, 98) for i, r in enumerate(facts.records, 1) if _random(r)], "rug")
     ]
-    picture = primitives.frame(
+    picture = svg.frame(
         x,
         y,
         curves,
-        primitives.layer(*rug),
+        svg.layer(*rug),
         _dots(study, x, y),
         about="hypervolume over evaluations",
     )
@@ -65,14 +63,14 @@ def _start(facts: Facts, x: Axis) -> Markup:
 def _dots(study: Sequence[float], x: Axis, y: Axis) -> Markup:
     """A mark with a tooltip wherever the front grew."""
     grown = [(i + 1, study[i]) for i in np.flatnonzero(np.diff(study, prepend=0.0) > 0).tolist()]
-    dots = [primitives.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
+    dots = [svg.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
     return tag("g", *dots, class_="grown")
 
 
 def _legend(facts: Facts, drawn: int) -> Markup:
-    entries = [primitives.key("ours", "this study")]
-    entries += [primitives.key("random", f"its {drawn} random designs alone")] if drawn else []
-    entries += [primitives.key(f"other o{i % 4}", name) for i, name in enumerate(facts.baselines)]
+    entries = [svg.key("ours", "this study")]
+    entries += [svg.key("random", f"its {drawn} random designs alone")] if drawn else []
+    entries += [svg.key(f"other o{i % 4}", name) for i, name in enumerate(facts.baselines)]
     return tag("div", *entries, class_="legend")
 
 

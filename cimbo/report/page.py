@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
-from cimbo.plots import primitives
+from cimbo.plots import svg
 from cimbo.plots.markup import Markup, tag
 from cimbo.plots.quantity import amount, label, number, spoken
 from cimbo.problem.objectives import Candidate
@@ -100,9 +100,7 @@ def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
         tag("style", style),
     )
     main = tag("main", *_sections(facts, about))
-    body = tag(
-        "body", primitives.shapes(), _header(facts, title, about), main, tag("script", script)
-    )
+    body = tag("body", svg.shapes(), _header(facts, title, about), main, tag("script", script))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 

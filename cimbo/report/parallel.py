@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.plots import primitives
+from cimbo.plots import svg
 from cimbo.plots.markup import Markup, join, short, tag, text
 from cimbo.plots.quantity import amount, spoken
 from cimbo.problem.space import Choice
@@ -62,9 +62,7 @@ def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) ->
     names = [part for row, at in zip(rows, heights, strict=True) for part in _name(row, at)]
     plates = [part for row, at in zip(rows, heights, strict=True) for part in _plates(row, at)]
     paths = [_thread(rows, d, i, len(designs)) for i, d in enumerate(designs)]
-    threads = tag(
-        "g", primitives.layer(*paths, width=_WIDE, height=2 * len(rows)), class_="threads"
-    )
+    threads = tag("g", svg.layer(*paths, width=_WIDE, height=2 * len(rows)), class_="threads")
     picture = tag(
         "svg", *names, threads, *plates, height=height, role="img", aria_label=f"{heading} genes"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.plots import primitives
+from cimbo.plots import svg
 from cimbo.plots.axes import Axis, axis, counts
 from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, spoken
@@ -35,7 +35,7 @@ class View:
     y_axis: Axis
     first: bool = True
 
-    def place(self, number: int, metrics: dict[str, float]) -> primitives.Place | None:
+    def place(self, number: int, metrics: dict[str, float]) -> svg.Place | None:
         """Where a design lies, None when it lacks an objective, be it one of another picture."""
         if any(o.name not in metrics for o in self.facts.problem.objectives):
             return None
@@ -107,7 +107,7 @@ def _span(p: Prediction) -> tuple[float, float]:
 def picture(view: View, class_: str) -> Markup:
     """The whole plot."""
     groups = [
-        tag("g", primitives.layer(*_area(view)), class_="staircase"),
+        tag("g", svg.layer(*_area(view)), class_="staircase"),
         tag("g", *_verified(view), class_="verified"),
         tag(
             "g", *_marks(view, view.facts.infeasible, "triangle", "infeasible"), class_="infeasible"
@@ -119,7 +119,7 @@ def picture(view: View, class_: str) -> Markup:
         tag("g", *_best(view), class_="best"),
     ]
     x = view.x_axis.label
-    return primitives.frame(
+    return svg.frame(
         view.x_axis, view.y_axis, *groups, about=f"{view.y_axis.label} against {x}", class_=class_
     )
 
@@ -132,14 +132,14 @@ def _verified(view: View) -> Iterator[Markup]:
     for r in view.facts.verified:
         place = view.place(r.number, r.metrics)
         if place and r.number not in view.facts.on_front:
-            yield primitives.dot(place, view.tip(_name(r), r.metrics))
+            yield svg.dot(place, view.tip(_name(r), r.metrics))
 
 
 def _best(view: View) -> Iterator[Markup]:
     for r in view.facts.front:
         place = view.place(r.number, r.metrics)
         if place:
-            point = primitives.dot(place, view.tip(f"{_name(r)} on the front", r.metrics))
+            point = svg.dot(place, view.tip(f"{_name(r)} on the front", r.metrics))
             yield tag("a", point, href=f"#d{r.number}", data_d=r.number)
 
 
@@ -147,7 +147,7 @@ def _marks(view: View, records: Sequence[Record], shape: str, why: str) -> Itera
     for r in records:
         place = view.place(r.number, r.metrics)
         if place:
-            yield primitives.mark(shape, place, view.tip(f"{_name(r)} {why}", r.metrics))
+            yield svg.mark(shape, place, view.tip(f"{_name(r)} {why}", r.metrics))
 
 
 def _failures(view: View) -> Iterator[Markup]:
@@ -156,7 +156,7 @@ def _failures(view: View) -> Iterator[Markup]:
         means = _means(view, r)
         place = view.place(r.number, means)
         if place:
-            yield primitives.mark("cross", place, view.tip(f"{_name(r)} failed; predicted", means))
+            yield svg.mark("cross", place, view.tip(f"{_name(r)} failed; predicted", means))
 
 
 def _predicted(view: View) -> Iterator[Markup]:
@@ -167,13 +167,13 @@ def _predicted(view: View) -> Iterator[Markup]:
         was, now = view.place(r.number, means), view.place(r.number, r.metrics)
         if was and now:
             ties.append([was, now])
-            yield primitives.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
-    yield primitives.layer(primitives.lines(ties, "tie"))
+            yield svg.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
+    yield svg.layer(svg.lines(ties, "tie"))
 
 
 def _upcoming(view: View) -> Iterator[Markup]:
     """Designs that nobody verified yet, where they are predicted to be, with the interval that holds 90 %."""
-    bars: list[list[primitives.Place]] = []
+    bars: list[list[svg.Place]] = []
     for c in view.facts.predicted:
         known = facts_.predictions(c)
         means = {name: p.mean for name, p in known.items()}
@@ -181,16 +181,14 @@ def _upcoming(view: View) -> Iterator[Markup]:
         if not place:
             continue
         bars += _whiskers(view, known, place)
-        point = primitives.mark(
-            "square", place, view.tip(f"{c.key} predicted, not verified", means)
-        )
+        point = svg.mark("square", place, view.tip(f"{c.key} predicted, not verified", means))
         yield tag("a", point, href=f"#d{c.key}", data_d=c.key)
-    yield primitives.layer(primitives.lines(bars, "whisker"))
+    yield svg.layer(svg.lines(bars, "whisker"))
 
 
 def _whiskers(
-    view: View, known: dict[str, Prediction], place: primitives.Place
-) -> Iterator[list[primitives.Place]]:
+    view: View, known: dict[str, Prediction], place: svg.Place
+) -> Iterator[list[svg.Place]]:
     x, y = place
     if view.x and known[view.x.name].std > 0:
         yield [(view.x_axis.at(v), y) for v in _span(known[view.x.name])]
@@ -236,7 +234,7 @@ def _area(view: View) -> Iterator[Markup]:
     yield tag("path", d=path, class_="stairs")
 
 
-def _corner(view: View) -> primitives.Place:
+def _corner(view: View) -> svg.Place:
     """(y, x) where the staircase ends: at the references, else at the plot's worst corner."""
     assert view.x is not None
     worst_y = view.y_axis.low if view.y.goal == "max" else view.y_axis.high
@@ -337,4 +335,4 @@ def _legend(facts: Facts, views: Sequence[View]) -> Markup:
 
 def _switch(kind: str, name: str, n: int) -> Markup:
     box = tag("input", type="checkbox", id=f"show-{kind}", checked=True)
-    return tag("label", box, primitives.swatch(kind), f"{name} ", tag("b", n))
+    return tag("label", box, svg.swatch(kind), f"{name} ", tag("b", n))

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.optimizer.surrogates import View
+from cimbo.plots.importances import heat_map
 from cimbo.problem.space import Params
 from cimbo.session.context import StudyContext
+from cimbo.session.text import write_text
 from cimbo.session.warm_start import views
 from cimbo.storage import Record
 
@@ -187,14 +189,14 @@ def inspect_bundle(
         BadInput: When the study is of another space.
         PredictorError: For a file that is no bundle.
     """
-    from predictors import draw, importances, inspect, load
+    from predictors import importances, inspect, load
 
     file = Path(file)
     manifest, model = inspect(file), load(file)
     designs = None if context is None else _Measured.of(context).rows(file, model)[0]
     shares = importances(model, designs)
     if picture is not None:
-        draw(shares, Path(picture))
+        write_text(Path(picture), heat_map(shares))
         logger.info(f"drawn: {picture}")
     return BundleInspection(file, manifest, _facts(file, manifest, model), shares)
 
@@ -216,7 +218,7 @@ def compare_bundles(
         BadInput: When the study is of another space.
         PredictorError: For a file that is no bundle.
     """
-    from predictors import draw, importances, inspect, load
+    from predictors import importances, inspect, load
 
     models = {str(file): load(Path(file)) for file in files}
     measured = None if context is None else _Measured.of(context)
@@ -230,7 +232,7 @@ def compare_bundles(
         shares = {}
         for name, model in models.items():
             shares[Path(name).stem] = next(iter(importances(model).values()))
-        draw(shares, Path(picture))
+        write_text(Path(picture), heat_map(shares))
         logger.info(f"drawn: {picture}")
     return BundleComparison(tuple(rows))
 

@@ -12,9 +12,11 @@ import numpy as np
 from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import Inputs, View, logarithmic
+from cimbo.plots.importances import heat_map
 from cimbo.problem.objectives import Objective
 from cimbo.session.context import StudyContext
 from cimbo.session.optimize import analytic_costs
+from cimbo.session.text import write_text
 from cimbo.session.warm_start import views
 from cimbo.session.workers import Workers
 from cimbo.storage import Record
@@ -197,8 +199,11 @@ class _Fitting:
         """Draw which genes matter to the chosen predictors."""
         import predictors
 
+        shares = {}
+        for metric, model in self.chosen.items():
+            shares[metric] = next(iter(predictors.importances(model).values()))
         picture = self.out / "knobs.svg"
-        predictors.picture(self.chosen, picture)
+        write_text(picture, heat_map(shares))
         return picture
 
     def _save(self, model: Model, name: str) -> None:

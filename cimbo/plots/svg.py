@@ -1,7 +1,8 @@
-"""Drawing: frames, marks and lines as inline SVG.
+"""Drawing in SVG: the one module under every picture and the report.
 
-Places are percentages, so a plot takes the width it is given while its text, marks and lines keep their size. SVG has no
-percentages in paths; those are drawn in a layer of 100 x 100 units that is stretched over the plot.
+Two kinds of drawing. A plot of the report (`frame`, `layer`, `dot`, ...) takes the width it is given while its text, marks and
+lines keep their size: places are percentages. SVG has no percentages in paths; those are drawn in a layer of 100 x 100 units
+that is stretched over the plot. A picture in a file (`picture`, `box`, `label`, `rule`) has a size in pixels.
 """
 
 from __future__ import annotations
@@ -144,3 +145,64 @@ def key(kind: str, name: str) -> Markup:
         aria_hidden="true",
     )
     return tag("span", sample, name, class_="entry")
+
+
+# ---- pictures in files ----------------------------------------------------------------------------------------------
+
+
+def picture(width: float, height: float, *inside: object, title: str = "") -> str:
+    """A picture on white that needs nothing else.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        inside: What is drawn, in order.
+        title: What is read out to those who cannot see it.
+
+    Returns:
+        An SVG document.
+    """
+    drawn = tag(
+        "svg",
+        _tip(title),
+        box((0, 0), (width, height), "#ffffff"),
+        *inside,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=f"{width:g}",
+        role="img",
+        font_family="sans-serif",
+        font_size="12",
+    )
+    return drawn + "\n"
+
+
+def box(corner: Place, size: tuple[float, float], colour: str, **attributes: object) -> Markup:
+    """A filled rectangle; ``corner`` and ``size`` in pixels."""
+    return tag(
+        "rect",
+        x=f"{corner[0]:.1f}",
+        y=f"{corner[1]:.1f}",
+        width=f"{size[0]:.1f}",
+        height=f"{size[1]:.1f}",
+        fill=colour,
+        **attributes,
+    )
+
+
+def label(place: Place, words: object, **attributes: object) -> Markup:
+    """Words whose base line begins at ``place``, in pixels; ``text_anchor`` moves them."""
+    return tag("text", words, x=f"{place[0]:.1f}", y=f"{place[1]:.1f}", **attributes)
+
+
+def rule(start: Place, end: Place, colour: str, **attributes: object) -> Markup:
+    """A straight line between two places in pixels."""
+    return tag(
+        "line",
+        x1=f"{start[0]:.1f}",
+        y1=f"{start[1]:.1f}",
+        x2=f"{end[0]:.1f}",
+        y2=f"{end[1]:.1f}",
+        stroke=colour,
+        **attributes,
+    )
