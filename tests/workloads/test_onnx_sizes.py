@@ -233,6 +233,32 @@ def test_a_table_stored_again_as_its_transpose_counts_once(external, tmp_path):
     assert (workload.macs, workload.parameters) == (10 * 16 * 50, 800)
 
 
+@pytest.mark.parametrize(("same", "parameters"), [(True, 800), (False, 1600)])
+def test_quantised_copies_are_known_by_their_elements(same, parameters, tmp_path):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(50, 16))
+    copy = table.T if same else rng.normal(size=(16, 50))
+    nodes = [
+        Node("Gather", ["table", "x"], ["g"]),
+        Node("DequantizeLinear", ["g", "s", "u"], ["e"]),
+        Node("DequantizeLinear", ["copy", "s", "z"], ["v"]),
+        Node("MatMul", ["e", "v"], ["y"]),
+    ]
+    stored = {
+        "s": Stored((), (0.1,)),
+        "u": Stored((), (128.0,), Proto.UINT8),
+        "z": Stored((), (0.0,), Proto.INT8),
+    }
+    made = graph(nodes, {"x": [1, 10]}, stored, element_type=Proto.INT64)
+    made.initializer.append(
+        numpy_helper.from_array((128 + 30 * table).round().clip(0, 255).astype(np.uint8), "table")
+    )
+    made.initializer.append(
+        numpy_helper.from_array((40 * copy).round().clip(-127, 127).astype(np.int8), "copy")
+    )
+    assert from_onnx(save(tmp_path, made)).parameters == parameters
+
+
 def test_external_weights_need_not_be_there(tmp_path):
     file = tied_file(tmp_path, external=True)
     (tmp_path / "w.bin").unlink()

@@ -24,7 +24,7 @@ from cimbo.workloads.onnx.recurrent import RECURRENT
 from cimbo.workloads.onnx.shapes import NodeInference
 from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes, names
 from cimbo.workloads.onnx.tied import TiedTables
-from cimbo.workloads.onnx.vector import VIEWS, is_known, work_of
+from cimbo.workloads.onnx.vector import FUNCTIONS, VIEWS, is_known, work_of
 
 PRODUCTS = MATRIX_PRODUCTS | ATTENTION | RECURRENT
 Scope = ChainMap[str, Tensor]
@@ -270,7 +270,11 @@ class GraphWalker:
         claim = self.parameters.claim if on_sum else self.parameters.claim_counted
         claimed = 0
         for index, tensor in enumerate(inputs):
-            if tensor is not None and tensor.constant and index not in others:
+            if tensor is None or not tensor.constant or index in others:
+                continue
+            if not tensor.sources and FUNCTIONS.get(node.op_type) in ("requantise", "layernorm"):
+                claimed += self._claimed(tensor)
+            else:
                 claimed += claim(tensor.sources)
         return claimed
 
@@ -278,7 +282,7 @@ class GraphWalker:
         held = product.stationary
         dynamic = not held.constant
         weights = 0 if dynamic else self._claimed_weights(product)
-        biases = sum(self.parameters.claim(b.sources) for b in product.biases if b.constant)
+        biases = sum(self._claimed(bias) for bias in product.biases if bias.constant)
         work = vector_work(requantise=product.produced, softmax=product.softmax)
         return Layer(
             name,
@@ -304,13 +308,21 @@ class GraphWalker:
         held = product.stationary
         sources = self._tied.original(held.sources)
         self.parameters.discard(held.sources - sources)
-        if not sources:  # made by a node of no stored tensor, such as ConstantOfShape
-            sources = frozenset({f"{held.name} (made)"})
-            self.parameters.made(next(iter(sources)), held.elements or 0)
-        elif product.weights is not None:  # packed: several weights an element
+        if product.weights is not None:  # packed: several weights an element
             for source in sources:
                 self.parameters.made(source, product.weights)
-        return self.parameters.claim(sources)
+        return self._claimed(replace(held, sources=sources))
+
+    def _claimed(self, tensor: Tensor) -> int:
+        """Elements of a constant's stored tensors that nothing claimed before.
+
+        One that a node makes of no stored tensor, such as ConstantOfShape, is its own.
+        """
+        if tensor.sources:
+            return self.parameters.claim(tensor.sources)
+        source = f"{tensor.name} (made)"
+        self.parameters.made(source, tensor.elements or 0)
+        return self.parameters.claim({source})
 
 
 def last_layer(tensors: Iterable[Tensor | None]) -> int:
