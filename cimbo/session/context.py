@@ -13,6 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.problem.objectives import Constraint
 from cimbo.study.study import Study
+from predictors.errors import PredictorError
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,6 @@ class StudyContext:
         """Close the file; one that bad input left without any evaluation was created for nothing, and goes again."""
         evaluated = len(self.study.evaluations())
         self.close()
-        refused = kind is not None and issubclass(kind, BadInput)
+        refused = kind is not None and issubclass(kind, (BadInput, PredictorError))
         if refused and self.is_new and not evaluated:
             Path(self.study.path).unlink()
