@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from predictors_data import designs, space, truth
 
 import predictors
-from predictors import Feature, Schema, fitting, posynomial
+from predictors import Feature, Schema, posynomial
+from predictors.kinds import BUILT_IN_KINDS
 from predictors.posynomial import FeatureLayout
 
 LAYERS = 6
@@ -190,7 +192,8 @@ def test_a_candidate_that_cannot_be_fitted_loses_the_selection(monkeypatch) -> N
     def singular(task):
         raise np.linalg.LinAlgError("Singular matrix")
 
-    monkeypatch.setitem(fitting.FIT_FUNCTIONS, "posynomial", singular)
+    unfit = replace(BUILT_IN_KINDS["posynomial"], fit=singular)
+    monkeypatch.setitem(BUILT_IN_KINDS, "posynomial", unfit)
     rows, y = networks(40, 7)
     model = predictors.fit(rows, y, SCHEMA)
     assert model.kind != "posynomial"

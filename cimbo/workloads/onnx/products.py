@@ -215,6 +215,14 @@ def matrix_product(op: Operation, places: Places) -> list[Product]:
     ]
 
 
+def general_matrix_product(op: Operation, places: Places) -> list[Product]:
+    """Gemm: as MatMul, but of matrices only."""
+    for place in (places.left, places.right):
+        if len(op.shape(place)) != 2:
+            raise op.wrong(f"{op.input(place).name} is no matrix")
+    return matrix_product(op, places)
+
+
 def _broadcast(op: Operation, first: Sequence[int | None], second: Sequence[int | None]) -> int:
     """Elements of the batch that both operands' leading sizes make together."""
     length = max(len(first), len(second))
@@ -330,9 +338,9 @@ MATRIX_PRODUCTS: dict[str, Rule] = {
     "DynamicQuantizeMatMul": _at(matrix_product, 0, 1, 4),
     "Einsum": _at(einsum, 0, 1, None),
     "FusedConv": _at(convolution),
-    "FusedGemm": _at(matrix_product),
+    "FusedGemm": _at(general_matrix_product),
     "FusedMatMul": _at(matrix_product, 0, 1, None),
-    "Gemm": _at(matrix_product),
+    "Gemm": _at(general_matrix_product),
     "MatMul": _at(matrix_product, 0, 1, None),
     "MatMulBnb4": _at(blockwise_product, 0, 1, None),
     "MatMulInteger": _at(matrix_product, 0, 1, None),
