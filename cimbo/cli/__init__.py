@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module, resources
 from keyword import iskeyword
+from pathlib import Path
 
 import click
 
@@ -150,6 +151,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the system's answer to a path, an address, a full disk
+        if _is_of_cimbo(error):
+            raise
         where = str(error.filename or "cimbo")
         told = f"{where:.80}: {error.strerror or error}; check it and try again"
         click.echo(printable(told), err=True)
@@ -159,6 +162,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _is_bad_input(error: ValueError) -> bool:
     # predictors has an error of its own, with the same one-line form; it is loaded if it was raised.
     return isinstance(error, BadInput) or type(error).__name__ == "PredictorError"
+
+
+def _is_of_cimbo(error: OSError) -> bool:
+    """Whether nobody but us can do something about it: a file of cimbo's own, or no system's answer at all."""
+    if error.errno is None and not isinstance(error, ConnectionError | TimeoutError):
+        return True
+    if not isinstance(error.filename, str):
+        return False
+    own = [Path(__file__).resolve().parents[1], Path(sys.prefix).resolve()]
+    return any(Path(error.filename).resolve().is_relative_to(folder) for folder in own)
 
 
 def main() -> None:

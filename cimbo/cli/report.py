@@ -9,6 +9,8 @@ import click
 
 from cimbo.cli.options import existing, study_option
 
+MOST_FOLLOWING = 200  # designs after those that are verified; choosing a thousand takes a minute
+
 baseline_option = click.option(
     "--baseline",
     "baselines",
@@ -23,7 +25,7 @@ def next_option(n: int) -> Any:
     return click.option(
         "--next",
         "following",
-        type=int,
+        type=click.IntRange(0, MOST_FOLLOWING),
         default=n,
         show_default=True,
         metavar="N",

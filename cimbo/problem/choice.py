@@ -77,7 +77,7 @@ class Choice:
         """Position of ``value``. Raises BadInput when the gene cannot take it."""
         try:
             return self.values.index(value)
-        except ValueError:
+        except Exception:  # a user's own class may raise anything when it is compared
             raise BadInput(
                 f"gene {self.name}",
                 f"cannot be {shown(value)}",
@@ -102,7 +102,11 @@ def _listed(where: str, values: object) -> tuple[Value, ...]:
         )
     if not isinstance(values, Iterable):
         raise BadInput(where, f"its values are {shown(values)}, no list", "give a list")
-    listed = tuple(str(v) if isinstance(v, str) else plain(v) for v in values)
+    try:
+        found = list(values)
+    except TypeError:  # an array without dimensions says that it can be gone through
+        raise BadInput(where, f"its values are {shown(values)}, no list", "give a list") from None
+    listed = tuple(str(v) if isinstance(v, str) else plain(v) for v in found)
     if listed and all(isinstance(v, str) for v in listed):
         if isinstance(
             values, Set

@@ -79,11 +79,10 @@ class Objective:
     reference: float | None = None
 
     def __post_init__(self) -> None:
-        if self.goal not in ("max", "min"):
-            raise BadInput(
-                f"objective {self.name}", f"has the goal {self.goal!r}", "use 'max' or 'min'"
-            )
         _check_name("objective", self.name)
+        if not isinstance(self.goal, str) or self.goal not in ("max", "min"):
+            told = f"has the goal {shown(self.goal)}"
+            raise BadInput(f"objective {self.name}", told, "use 'max' or 'min'")
         if self.reference is not None:
             reference = finite(self.reference)
             if reference is None:
@@ -109,13 +108,10 @@ class Constraint:
     bound: float
 
     def __post_init__(self) -> None:
-        if self.relation not in ("<=", ">="):
-            raise BadInput(
-                f"constraint on {self.metric}",
-                f"has the relation {self.relation!r}",
-                "use '<=' or '>='",
-            )
         _check_name("constraint", self.metric)
+        if not isinstance(self.relation, str) or self.relation not in ("<=", ">="):
+            told = f"has the relation {shown(self.relation)}"
+            raise BadInput(f"constraint on {self.metric}", told, "use '<=' or '>='")
         bound = finite(self.bound)
         if bound is None:
             raise BadInput(

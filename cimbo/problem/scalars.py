@@ -51,7 +51,7 @@ def number(value: object) -> float | None:
         return None
     try:
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, RuntimeError):
+    except Exception:  # a user's own class may raise anything
         return None
 
 
@@ -80,7 +80,10 @@ def integer(where: str, value: object, least: int | None = None, most: int | Non
     todo = " of ".join(["give an integer", *[" and ".join(bounds)][: len(bounds)]])
     if isinstance(found, bool | float) or not hasattr(found, "__index__"):
         raise BadInput(where, f"{shown(value)} is no integer", todo)
-    whole = operator.index(found)
+    try:
+        whole = operator.index(found)
+    except Exception:  # an array of several, or a user's own class
+        raise BadInput(where, f"{shown(value)} is no integer", todo) from None
     if (least is not None and whole < least) or (most is not None and whole > most):
         raise BadInput(where, f"{shown(whole)} is out of range", todo)
     return whole

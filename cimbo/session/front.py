@@ -9,6 +9,7 @@ from typing import Any
 from cimbo.errors import BadInput
 from cimbo.session.context import StudyContext
 from cimbo.storage import Record
+from cimbo.study.stored_values import predictions
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
         seconds=record.seconds,
         reason=record.reason or None,
         bit_accurate_accuracy=measured,
-        predicted=record.extra.get("predicted", {}),
+        predicted=predictions(record),
     )
 
 

@@ -123,6 +123,7 @@ class Store:
                 "use one of the two",
             )
         good, complaint = finite_metrics(metrics)
+        reason = None if reason is None else one_line(reason)
         if complaint:
             status, reason = "failed", f"{reason}; {complaint}" if reason else complaint
         values = (

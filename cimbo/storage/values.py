@@ -117,7 +117,11 @@ def normal(value: object, where: str) -> Any:
 
 def one_line(text: object) -> str:
     """``text`` as a single line that any terminal and any SQLite can take."""
-    line = " ".join(str(text).split()).replace("\0", "\\0")
+    try:
+        written = str(text)
+    except Exception:  # a user's own class
+        written = shown(text)
+    line = " ".join(written.split()).replace("\0", "\\0")
     line = line.encode("utf-8", "backslashreplace").decode("utf-8")
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 

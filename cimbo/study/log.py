@@ -16,6 +16,7 @@ from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
 from cimbo.storage.markup import html_table
 from cimbo.study import accuracy_cache, replicates
+from cimbo.study import stored_values as stored
 from cimbo.study.front import Front
 
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
@@ -131,7 +132,8 @@ class StudyLog:
 
     def test_accuracies(self) -> dict[str, float]:
         """Return accuracies in percent by key, on images that the search never sees."""
-        found: dict[str, float] = self.store.meta(TEST_ACCURACIES) or {}
+        check = stored.mapping_of(stored.is_number)
+        found: dict[str, float] = stored.read(self.store, TEST_ACCURACIES, check) or {}
         return found
 
     def record_test_accuracy(self, key: str, accuracy: float) -> None:
@@ -140,8 +142,9 @@ class StudyLog:
 
     def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
         """Return, by key, by how many ``points`` the bit-accurate arrays change an accuracy on how many ``images``."""
-        found: dict[str, dict[str, float]] = self.store.meta(BIT_ACCURATE_DIFFERENCES) or {}
-        return found
+        check = stored.mapping_of(stored.is_bit_accurate_difference)
+        found = stored.read(self.store, BIT_ACCURATE_DIFFERENCES, check)
+        return dict(found or {})
 
     def record_bit_accurate(self, key: str, points: float, images: int) -> None:
         """Keep what bit-accurate arrays do to the accuracy of one design."""
@@ -150,12 +153,11 @@ class StudyLog:
 
     def accuracies_measured(self) -> int:
         """Return how many networks had the expensive metric measured: one measurement serves every chip."""
-        metric = self.store.meta(EXPENSIVE_METRIC) or OptimizerOptions().expensive_metric(
-            self.problem
-        )
+        metric = stored.read(self.store, EXPENSIVE_METRIC, stored.is_text)
+        metric = metric or OptimizerOptions().expensive_metric(self.problem)
         if metric is None:
             return 0
-        parameters = self.store.meta(ACCURACY_PARAMETERS)
+        parameters = stored.read(self.store, ACCURACY_PARAMETERS, stored.list_of(stored.is_text))
         return len(accuracy_cache.measured(self.evaluations(), parameters, metric))
 
     def record_expensive(self, options: OptimizerOptions) -> None:

@@ -15,7 +15,7 @@ from cimbo.optimizer.recommend import Search, State, recommend
 from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import SurrogateFactory, targets
 from cimbo.problem.objectives import Candidate, Problem, candidate
-from cimbo.study import accuracy_cache
+from cimbo.study import accuracy_cache, stored_values
 from cimbo.study.events import Proposed
 from cimbo.study.log import StudyLog
 
@@ -95,7 +95,10 @@ class Planner:
     def _written(self) -> list[PlannedDesign]:
         """The written plan; without what was planned for another question (see Study.with_constraints)."""
         question, found = self._question(), []
-        for entry in self._log.store.meta(PLAN_NAME) or []:
+        plan = stored_values.read(
+            self._log.store, PLAN_NAME, stored_values.list_of(stored_values.is_planned_design)
+        )
+        for entry in plan or []:
             if entry.get("question") != question:
                 continue
             c = candidate(
@@ -145,7 +148,7 @@ class Planner:
     def _state(self) -> State:
         """Everything recorded, in the order of the search, and what is being evaluated."""
         records = sorted(
-            self._log.evaluations(), key=lambda r: (r.extra.get("position", r.number - 1), r.number)
+            self._log.evaluations(), key=lambda r: (stored_values.position(r), r.number)
         )
         pending = {r.key: r.params for r in self._log.running()}
         pending |= {key: c.params for key, c in self.pending.items()}

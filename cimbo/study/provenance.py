@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput, StudyError
 from cimbo.storage import Record, Store
+from cimbo.study.stored_values import is_mapping, mapping_of, read
 
 FINGERPRINTS = (
     "fingerprints"  # their name in the study file: identifier -> fingerprint, the first one first
@@ -100,7 +101,7 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
     if fingerprint is None:
         return None
     name = identifier(fingerprint)
-    if name in (store.meta(FINGERPRINTS) or {}):
+    if name in _stored(store):
         return name
 
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
@@ -130,13 +131,18 @@ def _fingerprint(evaluator: object) -> dict[str, Any] | None:
 
 def fingerprints(store: Store) -> dict[str, dict[str, Any]]:
     """Return every fingerprint of the study by its identifier, that of rows which refer to none first."""
-    return store.meta(FINGERPRINTS) or _of_the_first_rows(store)
+    return _stored(store) or _of_the_first_rows(store)
+
+
+def _stored(store: Store) -> dict[str, dict[str, Any]]:
+    return read(store, FINGERPRINTS, mapping_of(is_mapping)) or {}
 
 
 def reference(record: Record, known: Mapping[str, Any]) -> str | None:
     """Return the identifier of what evaluated ``record``; None when the study has none, ``known`` being empty."""
     first = next(iter(known), None)
-    return record.extra.get(REFERENCE, first)
+    found = record.extra.get(REFERENCE)
+    return found if isinstance(found, str) else first
 
 
 def _of_the_first_rows(store: Store) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cimbo.errors import BadInput
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import Choice, SearchSpace, Value
 from cimbo.storage import Record
+from cimbo.study import stored_values
 
 ABOUT = ("number", "key", "status", "reason", "origin", "seconds")
 TESTED = "accuracy_test"
@@ -50,7 +51,7 @@ def _row(record: Record, tested: float | None) -> dict[str, Any]:
     _add(row, record.metrics, "metric")
     if tested is not None:
         row[TESTED] = tested
-    for metric, (mean, std) in (record.extra.get("predicted") or {}).items():
+    for metric, (mean, std) in stored_values.predictions(record).items():
         _add(row, {f"{_PREDICTED}{metric}": mean, f"{_PREDICTED}{metric}{_STD}": std}, "model")
     return row
 

@@ -9,11 +9,15 @@ from dataclasses import replace
 import numpy as np
 
 from cimbo.storage import Record, Store
+from cimbo.study.stored_values import demand, is_number, list_of, mapping_of
 
 PREFIX = "replicates/"  # of the names, one a key, under which a study file keeps them
 REPLICATES = "replicates"  # in a record's extra: every measurement of the design, in order
 
 Metrics = Mapping[str, float]
+
+
+are_measurements = list_of(mapping_of(is_number))
 
 
 def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
@@ -44,7 +48,10 @@ def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
 
 def stored(store: Store) -> dict[str, list[Metrics]]:
     """All further measurements, by the key of their design."""
-    return store.metas(PREFIX)
+    found = store.metas(PREFIX)
+    for key, measurements in found.items():
+        demand(store, PREFIX + key, measurements, are_measurements)
+    return found
 
 
 def merged(rows: list[Record], further: Mapping[str, list[Metrics]]) -> list[Record]:
@@ -75,7 +82,9 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for record in records:
-        every = record.extra.get(REPLICATES, ())
+        every = record.extra.get(REPLICATES)
+        if not are_measurements(every):
+            continue
         for name in record.metrics:
             values = [metrics[name] for metrics in every if name in metrics]
             if len(values) > 1:

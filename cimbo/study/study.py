@@ -17,7 +17,7 @@ from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, 
 from cimbo.problem.scalars import finite, integer, shown
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record, Store
-from cimbo.storage.values import finite_metrics
+from cimbo.storage.values import finite_metrics, one_line
 from cimbo.study import events, records_table, replicates
 from cimbo.study.front import Front
 from cimbo.study.log import StudyLog
@@ -191,6 +191,7 @@ class Study(StudyLog):
             if isinstance(asked, Candidate)
             else candidate(self.problem.space, asked, origin="told")
         )
+        reason = None if reason is None else one_line(reason)
         if metrics is None:
             return self.record(c, {}, status="failed", reason=reason or "no metrics")
         if not isinstance(metrics, Mapping):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
+import tokenize
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,18 @@ DECODING_ERRORS = (
     EOFError,
     struct.error,
     zlib.error,
+)
+# What numpy.load raises for a file whose header is damaged: it is read as a literal of Python.
+ARRAY_ERRORS = (
+    OSError,
+    ValueError,
+    OverflowError,
+    EOFError,
+    MemoryError,
+    SyntaxError,
+    TypeError,
+    RecursionError,
+    tokenize.TokenError,
 )
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
 MEANS = {
@@ -186,7 +199,7 @@ def _arrays(folder: Path, classes: int) -> Arrays:
             np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False)
             for n in ("images", "labels")
         )
-    except (OSError, ValueError, OverflowError, EOFError, MemoryError, SyntaxError) as error:
+    except ARRAY_ERRORS as error:
         raise BadInput(
             folder,
             f"images.npy and labels.npy cannot be read ({error})",

@@ -57,7 +57,22 @@ def load_model(file: Path) -> Any:
     except Exception as error:  # its parsers raise their own kinds
         what = f"cannot be read as ONNX ({type(error).__name__})"
         raise BadInput(file, what, "give a valid .onnx file") from None
+    if not _all_text(model.graph):
+        raise BadInput(file, "has names that are no text", "give a valid .onnx file")
     return model
+
+
+def _all_text(graph: Any) -> bool:
+    """Whether every name of a graph is a string: protobuf gives the bytes of what is not UTF-8."""
+    names = [tensor.name for tensor in (*graph.initializer, *graph.input, *graph.output)]
+    for node in graph.node:
+        names += [node.op_type, node.domain, node.name, *node.input, *node.output]
+        for attribute in node.attribute:
+            names.append(attribute.name)
+            inner = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+            if not all(_all_text(each) for each in inner):
+                return False
+    return all(isinstance(name, str) for name in names)
 
 
 def input_sizes(file: Path, graph: Any, batch: int | None, given: Mapping[str, int]) -> InputSizes:

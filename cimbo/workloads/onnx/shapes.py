@@ -1,5 +1,6 @@
 """Shapes and small values of what one node makes, from those of what it takes."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -153,7 +154,10 @@ class NodeInference:
         if not known or not bounded:
             return made
         if node.op_type in _RESHAPING:
-            values: list[NDArray] | None = [np.reshape(np.asarray(given[0].value), shapes[0])]
+            value = np.asarray(given[0].value)
+            if value.size != math.prod(shapes[0]):  # an impossible node
+                return made
+            values: list[NDArray] | None = [value.reshape(shapes[0])]
         else:
             values = self._evaluated(node, given)
         if values is None or len(values) != len(made):
