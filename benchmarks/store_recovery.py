@@ -22,8 +22,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import drills
 import file_drills
+import fuzz
 import malformed
 import payloads
+
+FUZZED_PER_KILL = 25  # inputs of the fuzzer for each kill that is asked for: 5,000 by default
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,21 @@ def hostile(_: int) -> Iterator[Line]:
     yield Line("payloads", good, asked, asdict(found))
 
 
+def fuzzed(kills: int) -> Iterator[Line]:
+    count = FUZZED_PER_KILL * kills
+    found = fuzz.fuzz(count, into=Path("fuzz-failures"))
+    wrong = [line for each in found.values() for line in each.wrong]
+    measured = {
+        "inputs": count,
+        "doors": ", ".join(found),
+        "wrong": wrong,
+        "slowest_s": max(each.slowest_s for each in found.values()),
+        "most_memory_mb": round(max(each.most_memory_mb for each in found.values())),
+    }
+    asked = "0 crashes, tracebacks, files outside the target; each in at most 5 s and 1 GB"
+    yield Line("fuzzed inputs", not wrong, asked, measured)
+
+
 def disk(_: int) -> Iterator[Line]:
     asked = "clear message, every acknowledged evaluation found, goes on when there is room"
     try:
@@ -219,6 +237,7 @@ DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
     "faults": faults,
     "files": files,
     "payloads": hostile,
+    "fuzz": fuzzed,
     "disk": disk,
     "signals": signals,
     "copies": copies,

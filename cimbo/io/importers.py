@@ -142,7 +142,7 @@ def _has_trials(file: Path) -> bool:
                     "SELECT name FROM sqlite_master WHERE type = 'table'"
                 )
             }
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
     return {"studies", "trials", "version_info"} <= found
 
@@ -161,13 +161,13 @@ def _trials(file: Path, problem: Problem) -> Iterator[tuple[int, dict[str, Any]]
         raise BadInput(
             file, "is a database, and Optuna is not installed", "pip install 'cimbo[optuna]'"
         ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a file, we say
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # metric names are called experimental
         try:
             names, trials = _loaded(optuna, file)
-            if not isinstance(names, list | None):
-                raise TypeError("metric names are no list")
+            if not isinstance(names, list | None) or not all(map(_is_text, names or [])):
+                raise TypeError("metric names are no list of texts")
         except BadInput:
             raise
         except Exception as error:  # whatever SQLAlchemy and Optuna say of a damaged storage
@@ -200,6 +200,10 @@ def _loaded(optuna: Any, file: Path) -> tuple[list[str] | None, list[Any]]:
         return study.metric_names, study.get_trials(deepcopy=False, states=ended)
     finally:
         storage.engine.dispose()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _cells(trial: Any, names: Sequence[str]) -> dict[str, Any]:

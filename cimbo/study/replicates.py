@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for record in records:
-        every = record.extra.get(REPLICATES)
+        every: Any = record.extra.get(REPLICATES)
         if not are_measurements(every):
             continue
         for name in record.metrics:

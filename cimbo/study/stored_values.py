@@ -92,7 +92,7 @@ def predictions(record: Record) -> dict[str, tuple[float, float]]:
 
 def position(record: Record) -> float:
     """Return the place of a record in the order of the search; of one that does not say it, its number's."""
-    found = record.extra.get("position")
+    found: Any = record.extra.get("position")
     if is_number(found):
         return float(found)
     return record.number - 1.0

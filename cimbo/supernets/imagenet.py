@@ -210,11 +210,11 @@ def _arrays(folder: Path, classes: int) -> Arrays:
         or images.shape[-1] != 3
         or images.dtype != np.uint8
         or labels.shape != images.shape[:1]
+        or labels.dtype.kind not in "iu"
     ):
-        shapes = f"are {images.shape} {images.dtype} and {labels.shape}"
-        raise BadInput(
-            folder, f"images and labels {shapes}", "give (n, height, width, 3) uint8 and (n,)"
-        )
+        told = f"are {images.shape} {images.dtype} and {labels.shape} {labels.dtype}"
+        todo = "give (n, height, width, 3) uint8 and (n,) integers"
+        raise BadInput(folder, f"images and labels {told}", todo)
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise BadInput(
             folder,

@@ -30,7 +30,8 @@ from random import Random
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from fuzz_doors import FUZZ_DOORS, PYTHON_READERS, FuzzInput
+from fuzz_doors import FUZZ_DOORS
+from fuzz_python import PYTHON_READERS, FuzzInput
 
 from cimbo.cli import run
 from cimbo.errors import CimboError

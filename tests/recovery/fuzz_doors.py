@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
-import sys
 import tempfile
-import warnings
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
-from doors import CHIP, good_config, good_import, good_onnx
+from doors import CHIP
+from fuzz_files import (
+    bundle_content,
+    config_text,
+    good_models,
+    optuna_file,
+    study_file,
+    study_key,
+    table_text,
+)
+from fuzz_python import FuzzInput, python_values
 from fuzz_values import (
     HOSTILE_VALUES,
     HOSTILE_WORDS,
@@ -27,16 +31,8 @@ from fuzz_values import (
     mutated_text,
     tampered_database,
 )
+from predictor_forgeries import forged  # fuzz_files has put its folder on the path
 
-import predictors
-from cimbo import Choice, Constraint, Objective, SearchSpace, Study
-from cimbo.config import study_config
-from cimbo.study import planner, provenance
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "predictors"))
-from test_predictors_forged import Content, forged
-
-N_DESIGNS = 10  # in the study that is tampered with, beside a failed one
 STUDY_TABLES = ["meta", "meta", "meta", "evaluation", "evaluation", "lease"]
 OPTUNA_TABLES = [
     "studies",
@@ -50,143 +46,6 @@ OPTUNA_TABLES = [
     "version_info",
     "alembic_version",
 ]
-
-
-@dataclass(frozen=True)
-class FuzzInput:
-    """One input: files by their place in an empty folder, the words of the command, and what it may write there."""
-
-    files: dict[str, bytes]
-    arguments: list[str]
-    may_write: tuple[str, ...] = ()
-    values: tuple[Any, ...] = field(default=())  # of the readers in Python
-
-    def write(self, folder: Path) -> None:
-        """Puts the files below ``folder``, which is made."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in self.files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-
-
-# ---- good files, made once ------------------------------------------------------------------------------------------
-
-
-@cache
-def study_file() -> bytes:
-    """A study with all that a file may hold: rows, a plan, leases, fingerprints, further accuracies, replicates."""
-    about = study_config.preset("fmnist-vit")
-    problem = about.problem
-    metadata = {"config": {"name": about.name, "data": dict(about.data)}, "command": "cimbo"}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "study.db"
-        with Study.open(
-            path, problem.space, problem.objectives, problem.constraints, metadata=metadata
-        ) as study:
-            designs = study.ask(N_DESIGNS)
-            records = []
-            for i, design in enumerate(designs):
-                values = {"accuracy": 80 + i / 7, "latency_ms": 0.1 + i % 5, "energy_uj": 2.0}
-                guess = {"accuracy": [80.0, 1.0], "latency_ms": [0.1, 0.1]}
-                extra = {"predicted": guess, "position": i, "overhead_s": 0.1}
-                metrics = values | {"area_mm2": 1.0 + i % 3}
-                records.append(study.record(design, metrics, extra=extra, seconds=1.0))
-            failed, waiting = study.ask(2)
-            study.tell(failed, None, reason="MemoryError: too large")
-            study.tell(designs[0], {**records[0].metrics, "accuracy": 81.0})
-            study.record_test_accuracy(records[1].key, 80.5)
-            study.record_bit_accurate(records[1].key, -0.5, 100)
-            store = study.store
-            entry = {"params": dict(waiting.params), "origin": "sobol", "predicted": guess}
-            store.set_meta(planner.PLAN_NAME, [{**entry, "extra": {}, "question": {}}])
-            found = about.evaluator().fingerprint()
-            store.set_meta(
-                provenance.FINGERPRINTS,
-                {provenance.identifier(found): json.loads(json.dumps(found))},
-            )
-            store.set_meta("expensive", "accuracy")
-            store.set_meta("shaping", ["depth", "embed"])
-        with closing(sqlite3.connect(path)) as connection:
-            row = (waiting.key, json.dumps(waiting.params), "1-ab", "here", 9e9)
-            connection.execute("INSERT INTO lease VALUES (?, ?, ?, ?, ?)", row)
-            connection.commit()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        image = path.read_bytes()
-    return image
-
-
-@cache
-def study_key() -> str:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(_without_log(study_file()))
-        found = connection.execute("SELECT key FROM evaluation WHERE number = 7").fetchone()[0]
-    return str(found)
-
-
-def _without_log(image: bytes) -> bytes:
-    return image[:18] + b"\1\1" + image[20:]
-
-
-@cache
-def config_text() -> str:
-    return good_config(Path()).decode()
-
-
-@cache
-def table_text() -> str:
-    return good_import(Path()).decode()
-
-
-@cache
-def onnx_file() -> bytes:
-    return good_onnx(Path())
-
-
-@cache
-def optuna_file() -> bytes:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = study_config.preset("fmnist-vit").problem.space
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trials.db"
-        study = optuna.create_study(
-            storage=f"sqlite:///{path}", directions=["maximize", "minimize"], study_name="s"
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # metric names are called experimental
-            study.set_metric_names(["accuracy", "latency_ms"])
-        for i, design in enumerate(space.sobol(5, 0)):
-            kinds = {
-                c.name: optuna.distributions.CategoricalDistribution(list(c.values))
-                for c in space.choices
-                if c.name in design
-            }
-            study.add_trial(
-                optuna.trial.create_trial(
-                    params=dict(design),
-                    distributions=kinds,
-                    values=[80.0 + i, 0.5],
-                    user_attrs={"area_mm2": 1.0, "energy_uj": 2.0, "seconds": 3},
-                )
-            )
-        return path.read_bytes()
-
-
-@cache
-def bundle_content() -> list[Content]:
-    """A small model of each kind, taken apart."""
-    rows = [{"a": i % 5, "b": i % 3, "c": "xy"[i % 2]} for i in range(24)]
-    y = [1.0 + r["a"] + 0.1 * r["b"] + (i % 7) / 50 for i, r in enumerate(rows)]
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for kind in ("gp", "xgboost", "posynomial"):
-            predictors.save(predictors.fit(rows, y, kind=kind), Path(folder) / f"{kind}.cimpred")
-            found.append(Content.of(Path(folder) / f"{kind}.cimpred"))
-    return found
-
-
-# ---- doors ----------------------------------------------------------------------------------------------------------
 
 
 def config(dice: Random) -> FuzzInput:
@@ -306,47 +165,42 @@ def network(dice: Random) -> FuzzInput:
     """An ONNX file."""
     data = _other_model(dice)
     if dice.random() < 0.4:
-        data = mutated_bytes(onnx_file(), dice)
+        data = mutated_bytes(dice.choice(good_models()), dice)
     command = ["workload", "net.onnx", "--format", dice.choice(("table", "json"))]
     return FuzzInput({"net.onnx": data}, command)
 
 
 def _other_model(dice: Random) -> bytes:
-    """A graph of a few nodes with odd sizes, names, attributes and constants."""
-    from onnx import TensorProto, helper
+    """A graph in which one to three sizes, names, attributes or nodes are others."""
+    import onnx
 
-    kinds = ["Conv", "MatMul", "Gemm", "Add", "Relu", "Reshape", "Transpose", "Concat", "Slice"]
-    kinds += ["Gather", "Pad", "Resize", "Loop", "ConvTranspose", "LSTM", "Expand", "Tile", "Range"]
-    kinds += ["ConstantOfShape", "Softmax", "Split", "Shape", "Cast", "QLinearConv", "Einsum", "X"]
-    sizes = [1, 2, 3, 8, 16, 0, 2**31, 2**62, -1]
-
-    def shape() -> list[int]:
-        return [
-            dice.choice(sizes[:5] if dice.random() < 0.95 else sizes)
-            for _ in range(dice.choice((2, 3, 4, 4, 4)))
-        ]
-
-    names = ["x", "w", "s"]
-    nodes = []
-    for i in range(dice.randint(1, 4)):
-        inputs = [dice.choice([*names, ""]) for _ in range(dice.randint(1, 3))]
-        attributes: dict[str, Any] = {}
-        some = ["strides", "pads", "group", "axis", "perm", "dilations", "to"]
-        for name in dice.sample(some, dice.choice((0, 0, 1, 2))):
-            number = dice.choice([0, 1, -1, 2, 7, 2**40])
-            attributes[name] = [number] * 2 if name in ("strides", "pads", "perm") else number
-        kind = dice.choice(kinds[:6] if dice.random() < 0.6 else kinds)
-        nodes.append(helper.make_node(kind, inputs, [f"n{i}"], **attributes))
-        names.append(f"n{i}")
-    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape())]
-    small = [dice.choice([-1, 0, 1, 2, 8, 2**40]) for _ in range(dice.randint(0, 4))]
-    constants = [
-        TensorProto(name="w", dims=shape(), data_type=TensorProto.FLOAT),
-        helper.make_tensor("s", TensorProto.INT64, [len(small)], small),
-    ]
-    result = [helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, None)]
-    graph = helper.make_graph(nodes, "g", given, result, constants)
-    return bytes(helper.make_model(graph).SerializeToString())
+    model = onnx.load_from_string(dice.choice(good_models()))
+    graph = model.graph
+    kinds = [node.op_type for node in graph.node] + ["X", "Loop", "ConvTranspose", "Einsum"]
+    kinds += ["Slice", "Pad", "Resize", "LSTM", "Expand", "Tile", "Range", "ConstantOfShape"]
+    names = [name for node in graph.node for name in node.output] + ["x", "s", "w", "q", ""]
+    sizes = [0, 1, 2, 7, 16, -1, 2**31, 2**40, 2**62]
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        node, what = dice.choice(graph.node), dice.randrange(7)
+        if what == 0:
+            node.op_type = dice.choice(kinds)
+        elif what == 1 and node.input:
+            node.input[dice.randrange(len(node.input))] = dice.choice(names)
+        elif what == 2:
+            tensor = dice.choice(graph.initializer)
+            tensor.dims[:] = [dice.choice(sizes) for _ in range(dice.randint(0, 5))]
+        elif what == 3 and node.attribute:
+            attribute = dice.choice(node.attribute)
+            attribute.i = dice.choice(sizes)
+            attribute.ints[:] = [dice.choice(sizes) for _ in attribute.ints]
+        elif what == 4:
+            shape = graph.input[0].type.tensor_type.shape
+            dice.choice(shape.dim).dim_value = dice.choice(sizes)
+        elif what == 5 and len(graph.node) > 1:
+            graph.node.remove(node)
+        else:
+            graph.node.append(node)
+    return bytes(model.SerializeToString())
 
 
 def bundle_of(dice: Random) -> FuzzInput:
@@ -420,58 +274,6 @@ def options(dice: Random) -> FuzzInput:
 ANYWHERE_HERE = ("*",)  # options name files: they may lie anywhere in the folder
 
 
-class _Refuses:
-    """A number that cannot be had."""
-
-    def __float__(self) -> float:
-        raise RuntimeError("no number")
-
-    __int__ = __index__ = __float__  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no words")
-
-    def __eq__(self, other: object) -> bool:
-        raise RuntimeError("no comparison")
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def python_values() -> list[Any]:
-    from decimal import Decimal
-    from fractions import Fraction
-
-    return [
-        *HOSTILE_VALUES,
-        _Refuses(),
-        Decimal("NaN"),
-        Decimal("1e999"),
-        Decimal("sNaN"),
-        Fraction(1, 3),
-        1j,
-        b"1",
-        {1},
-        object(),
-        np.float32(0.5),
-        np.int64(64),
-        np.uint64(2**63),
-        np.array([1.0, 2.0]),
-        np.array([]),
-        np.array(3.0),
-        np.array(None),
-        np.str_("64"),
-        np.datetime64("NaT"),
-        np.timedelta64(1, "s"),
-        np.bool_(True),
-        np.complex64(1),
-        range(3),
-        iter([1]),
-        lambda: 1,
-        float,
-        np.longdouble("1e4000"),
-    ]
-
-
 def told(dice: Random) -> FuzzInput:
     """Designs and values told in Python."""
     odd = python_values()
@@ -504,53 +306,6 @@ def defined(dice: Random) -> FuzzInput:
     return FuzzInput({}, ["python-define"], values=(gene, goal, bound, some(0), some(1)))
 
 
-# ---- readers in Python ----------------------------------------------------------------------------------------------
-
-
-def read_images(_: FuzzInput) -> None:
-    from cimbo.supernets import imagenet  # imports torch
-
-    found = imagenet.source(Path("val"), 3)
-    kept = imagenet.readable(found, range(len(found.labels)))
-    if kept:
-        imagenet.prepared(found, kept[:2], 32, "half")
-
-
-def read_bundle(given: FuzzInput) -> None:
-    with np.errstate(all="ignore"):
-        model = predictors.load("m.cimpred")
-        rows = [{"a": 1, "b": 2, "c": "x"}, {"a": 4, "b": 0, "c": "y"}]
-        model.predict(rows)
-        model.sample(rows, 2)
-        predictors.importances(model)
-
-
-def tell(given: FuzzInput) -> None:
-    design, metrics, reason = given.values
-    genes = [Choice("a", [1, 2, 3]), Choice("b", ["x", "y"])]
-    space = SearchSpace(genes, [Choice("c", [0.5, 1.5])])
-    goals = [Objective("y", "min", 9.0), Objective("z", "max")]
-    with Study.open("told.db", space, goals) as study:
-        study.tell({"a": 1, "b": "y", "c": 1.5}, {"y": 3.0, "z": 1.0})
-        study.tell(design, metrics, reason=reason)
-        study.tell({"a": 3, "b": "y", "c": 0.5}, {"y": 2.0, "z": 1.5})
-        study.pareto(), study.hypervolume(), study.evaluations()
-
-
-def define(given: FuzzInput) -> None:
-    (name, values, active_if), goal, (metric, relation, bound), seed, n = given.values
-    genes = [Choice(name, values, active_if=active_if), Choice("other", [1, 2])]
-    limit = Constraint(metric, relation, bound)
-    with Study.open(None, SearchSpace(genes), [Objective(*goal)], [limit], seed=seed) as study:
-        study.ask(n)
-
-
-PYTHON_READERS: dict[str, Callable[[FuzzInput], None]] = {
-    "python-images": read_images,
-    "python-bundle": read_bundle,
-    "python-tell": tell,
-    "python-define": define,
-}
 FUZZ_DOORS: dict[str, Callable[[Random], FuzzInput]] = {
     "config": config,
     "chip": chip,

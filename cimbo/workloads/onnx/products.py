@@ -188,10 +188,12 @@ def matrix_product(op: Operation, places: Places) -> list[Product]:
     left, right = op.input(places.left), op.input(places.right)
     first = turned(op.shape(places.left), op.integer("transA"))
     second = turned(op.shape(places.right), op.integer("transB"))
+    if not first or not second:
+        raise op.wrong(f"{left.name} or {right.name} is a single number")
     first = (1, *first) if len(first) == 1 else first
     second = (*second, 1) if len(second) == 1 else second
     rows, reduction, columns = int(first[-2] or 0), int(first[-1] or 0), int(second[-1] or 0)
-    if not first or reduction != second[-2]:
+    if reduction != second[-2]:
         raise op.wrong(f"{left.name} has {reduction} columns and {right.name} {second[-2]} rows")
     batch = _broadcast(op, first[:-2], second[:-2])
     moving, stationary, held = left, right, second[:-2]
