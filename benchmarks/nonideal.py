@@ -344,7 +344,7 @@ if __name__ == "__main__":
         "pairs": lambda: run_pairs("pairs", random_pairs(given.count, 5, {}), given.images),
         "hard": lambda: run_pairs("hard_pairs", hard_pairs(), given.images),
         "fixed": lambda: run_pairs(
-            "fixed_range", random_pairs(given.count, 5, {"fixed_range": 1}), given.images
+            "fixed_range", random_pairs(given.count, 5, {"adc_range": "fixed"}), given.images
         ),
         "cost": lambda: cost(given.images),
         "aihwkit": aihwkit,

@@ -89,9 +89,9 @@ class Pairs:
 
 def another(workloads: list[Any], chips: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Costs by somebody else's simulator: other constants and other terms."""
-    changed = {"noc_bw": 512, "vector_lanes": 128, "packing": 0, "whole_kernels": 0}
+    changed = {"noc_gb_s": 32, "vector_lanes": 128, "packing": 0, "whole_kernels": 0}
     found = simulate_batch(
-        workloads, [c | changed | {"dram_bw": round(0.6 * c["dram_bw"])} for c in chips]
+        workloads, [c | changed | {"dram_channels": 0.6 * c["dram_channels"]} for c in chips]
     )
     slower = np.array([(c["rows"] / 128) ** 0.3 * (c["adc_bits"] / 6) ** 0.5 for c in chips])
     launches = 5e-4 * np.array([len(w.layers) for w in workloads])

@@ -80,7 +80,7 @@ def batches(seconds: float) -> dict[str, dict[str, float]]:
     fresh = count(start=1)
     singles = {
         "one ViT-B, a chip seen before": lambda: simulate(full, BASELINE),
-        "one ViT-B, a new chip": lambda: simulate(full, BASELINE | {"dram_bw": next(fresh)}),
+        "one ViT-B, a new chip": lambda: simulate(full, BASELINE | {"buffer_gb_s": next(fresh)}),
     }
     for name, action in singles.items():
         wall, cpu = best_seconds(action, seconds)

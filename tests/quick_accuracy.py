@@ -14,7 +14,7 @@ class Quick:
         from cimbo.workloads import network
 
         macs = network("fmnist-vit").workload(design).macs
-        return 60 + 30 * macs / (macs + 2e6) - 16.0 / 2 ** design["adc_bits"] - (part == "test")
+        return 60 + 30 * macs / (macs + 2e6) - 16.0 / 2 ** design.get("adc_bits", 8) - (part == "test")
 '''
 CONFIG = """
 [network]

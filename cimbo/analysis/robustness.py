@@ -8,29 +8,37 @@ takes, so that part is scaled. A measured cost changes by the factor by which th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
 from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.hardware.error_bars import draw_factors
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import non_dominated
 from cimbo.storage import Record
 
 Array = NDArray[np.float64]
-_BANDWIDTHS = ("dram_bw", "buffer_bw", "noc_bw")
+_NOT_OFF: Mapping[str, Array] = MappingProxyType({})
+_BANDWIDTHS = ("dram_channels", "buffer_gb_s", "noc_gb_s")
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Relative standard deviations of each bandwidth, of the energy a conversion takes, and of a measured accuracy."""
+    """Relative standard deviations of each bandwidth, of the energy a conversion takes, and of a measured accuracy.
+
+    ``silicon``: how many of the standard deviations that published chips show the arrays' area, cycle, energy and leakage are
+    off by; see :mod:`cimbo.hardware.error_bars`.
+    """
 
     bandwidth: float = 0.2
     adc_energy: float = 0.3
     accuracy: float = 0.005
+    silicon: float = 1.0
 
 
 def chances(
@@ -49,6 +57,7 @@ def chances(
     rng = np.random.default_rng(seed)
     sharing = _sharing(problem, records, placed)
     base = _simulated(placed, np.ones(3), 1.0)
+    families = [str(p.full["array"]) for p in placed]
     kept = np.zeros(len(records))
     for _ in range(draws):
         widths, adc = (
@@ -56,7 +65,9 @@ def chances(
             float(np.exp(rng.normal(0, errors.adc_energy))),
         )
         wrong = 1 + rng.normal(0, errors.accuracy, sharing.max() + 1)[sharing]
-        now = _simulated(placed, widths, adc)
+        drawn = draw_factors(families, rng) if errors.silicon else _NOT_OFF
+        off = {name: factor**errors.silicon for name, factor in drawn.items()}
+        now = _simulated(placed, widths, adc, off)
         metrics = [
             {k: v * _factor(k, i, (base, now), wrong) for k, v in r.metrics.items()}
             for i, r in enumerate(records)
@@ -76,17 +87,22 @@ def _sharing(
     return np.unique(keys, return_inverse=True)[1]
 
 
-def _simulated(placed: Sequence[Placed], widths: Array, adc: float) -> dict[str, Array]:
-    """Costs (n,) with every bandwidth times its factor and conversions times ``adc``."""
+def _simulated(
+    placed: Sequence[Placed], widths: Array, adc: float, off: Mapping[str, Array] = _NOT_OFF
+) -> dict[str, Array]:
+    """Costs (n,) with every bandwidth times its factor, conversions times ``adc``, and arrays ``off`` by their factors (n,)."""
     chips = [p.full for p in placed]
-    for chip in chips:
+    exact = [dict(chip) for chip in chips]
+    for index, chip in enumerate(chips):
+        for gene, factors in off.items():
+            chip[gene] = exact[index][gene] = float(factors[index])
         for gene, factor in zip(_BANDWIDTHS, widths, strict=True):
-            chip[gene] = max(1, round(chip[gene] * factor))
+            chip[gene] = chip[gene] * factor
     answer = hardware.simulate_batch([p.workload for p in placed], chips)
     return {name: np.asarray(answer[name]) for name in COSTS} | {
         "energy_uj": answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"],
         # What bandwidth costs in area is drawn, and does not change because it delivers less.
-        "area_mm2": np.asarray(hardware.area_mm2([p.full for p in placed])),
+        "area_mm2": np.asarray(hardware.area_mm2(exact)),
     }
 
 

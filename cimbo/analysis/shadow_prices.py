@@ -12,9 +12,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.hardware import DEFAULTS
+from cimbo.hardware.circuit import channel_gb_s
 from cimbo.problem.space import Choice
 
-BANDWIDTHS = {"dram_bw": "DRAM GB/s", "buffer_bw": "buffer GB/s", "noc_bw": "NoC GB/s"}
+BANDWIDTHS = {
+    "dram_channels": "DRAM GB/s",
+    "buffer_gb_s": "buffer GB/s",
+    "noc_gb_s": "NoC GB/s",
+}
 AREA, BIT = "mm2", "ADC bit"
 
 
@@ -56,8 +62,8 @@ def _bandwidths(placed: Placed) -> list[Price]:
         now = placed.full[gene]
         to, beyond = _next(placed.choices, gene, now, 2 * now)
         costs = placed.costs([{}, {gene: to}])
-        # bit/cycle over 8 bit/byte and ns/cycle is GB/s
-        amount = (to - now) / 8 / float(costs["clock_ns"][0])
+        each = channel_gb_s(placed.full["dram"]) if gene == "dram_channels" else 1.0
+        amount = (to - now) * each
         found.append(_price((resource, gene, now, to), amount, costs, beyond=beyond))
     return found
 
@@ -113,7 +119,8 @@ def bottleneck(
     bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])
     name, genes = _INTERFACES[bound]
     if bound == "weight load":
-        genes = ("dram_bw",) if chip["dram_bw"] <= chip["buffer_bw"] else ("buffer_bw",)
+        dram = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULTS["dram"]))
+        genes = ("dram_channels",) if dram <= chip["buffer_gb_s"] else ("buffer_gb_s",)
     return {
         "layer": layer["name"],
         "layer_share": layer["time_share"],
@@ -133,9 +140,9 @@ def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> boo
 
 _INTERFACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "compute": ("arrays and their converters", ("columns_per_adc", "pes", "macros_per_pe")),
-    "weight load": ("DRAM or buffer to the arrays, weights", ("dram_bw",)),
-    "DRAM": ("DRAM to the buffer, activations", ("dram_bw", "buffer_mb")),
-    "buffer": ("buffer to the arrays, activations", ("buffer_bw",)),
-    "NoC": ("network between the processing elements", ("noc_bw",)),
+    "weight load": ("DRAM or buffer to the arrays, weights", ("dram_channels",)),
+    "DRAM": ("DRAM to the buffer, activations", ("dram_channels", "buffer_mb")),
+    "buffer": ("buffer to the arrays, activations", ("buffer_gb_s",)),
+    "NoC": ("network between the processing elements", ("noc_gb_s",)),
     "vector": ("vector unit", ("vector_lanes",)),
 }

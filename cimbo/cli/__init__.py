@@ -34,6 +34,7 @@ _COMMANDS = {
     "workload": "chip",
     "explain": "explain",
     "presets": "chip",
+    "silicon": "silicon",
     "train-supernet": "train",
     "robust": "decision",
     "portfolio": "decision",

@@ -110,8 +110,7 @@ def simulate(
         say(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design")
         return 1
     emit(style, found.rows(), found.to_json())
-    costs = [f"{name} {found.costs[name]:.5g}" for name in COSTS_TOLD if name in found.costs]
-    say(", ".join(costs))
+    say(", ".join(found.told(name) for name in COSTS_TOLD if name in found.costs))
     for warning in found.warnings:
         say(f"warning: {warning}")
     return 0

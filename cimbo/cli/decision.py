@@ -46,6 +46,14 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     help="Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.",
 )
 @click.option(
+    "--silicon",
+    type=float,
+    default=1.0,
+    show_default=True,
+    callback=_share,
+    help="Standard deviations of area, cycle, energy and leakage that published chips show.",
+)
+@click.option(
     "--draws",
     type=int,
     default=200,

@@ -148,25 +148,25 @@ class Config:
         return list(_reachable(genes))
 
     def _chip_genes(self) -> list[Choice]:
+        """The genes of the study's space, with its own values for some; it may name genes of the extended space one by one."""
         chip = self.data.get("hardware", {})
-        genes = {
-            c.name: c
-            for c in hardware.chip_choices(extended=chip.get("space", "core") == "extended")
-        }
-        usual = {c.name: c.values[-1] for c in genes.values()}
-        for name, values in chip.get("genes", {}).items():
-            if name not in genes:
-                raise BadInput(
-                    f"{self.name}, hardware.genes.{name}",
-                    "is no gene of a chip",
-                    choose_from(name, genes),
-                )
-            genes[name] = Choice(name, values)
-            with naming(f"hardware.genes.{name}"):
-                hardware.area_mm2(
-                    [{**usual, name: value} for value in values]
-                )  # refuses what no chip can have
-        return list(genes.values())
+        known = {c.name: c for c in hardware.chip_choices(extended=True)}
+        listed = hardware.chip_choices(extended=chip.get("space", "core") == "extended")
+        own = chip.get("genes", {})
+        for name in own:
+            if name not in known:
+                where = f"{self.name}, hardware.genes.{name}"
+                raise BadInput(where, "is no gene of a chip", choose_from(name, known))
+        names = dict.fromkeys([*(choice.name for choice in listed), *own])
+        values = {name: own.get(name, known[name].values) for name in names}
+        usual = {choice.name: choice.values[-1] for choice in hardware.chip_choices()}
+        genes = {}
+        for name, allowed in values.items():
+            gates = {g: v for g, v in known[name].active_if.items() if g in names}
+            genes[name] = Choice(name, allowed, gates)
+            with naming(f"hardware.genes.{name}"):  # refuses what no chip can have
+                hardware.area_mm2([{**usual, name: value} for value in allowed])
+        return list(_reachable(genes))
 
     def _constraint(self, entry: Mapping[str, Any]) -> Constraint:
         where = f"constraint on {entry['metric']}"

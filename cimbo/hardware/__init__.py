@@ -3,7 +3,9 @@
 from cimbo.hardware.breakdown import explain
 from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, chip_choices
 from cimbo.hardware.cost_model import area_mm2, simulate, simulate_batch
+from cimbo.hardware.error_bars import error_bars
 from cimbo.hardware.features import features
+from cimbo.hardware.figures_of_merit import figures_of_merit
 
 # Of cimbo's own cost model. Whoever changes a number that it gives adds one: studies refuse to mix costs of two
 # versions, see cimbo/evaluation/fingerprint.py.
@@ -16,8 +18,10 @@ __all__ = [
     "RESULTS_VERSION",
     "area_mm2",
     "chip_choices",
+    "error_bars",
     "explain",
     "features",
+    "figures_of_merit",
     "simulate",
     "simulate_batch",
 ]

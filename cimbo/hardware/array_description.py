@@ -129,7 +129,7 @@ class ArrayDescription:
     @property
     def largest_sum(self) -> int:
         """The largest partial sum of one slice and input step, in units of one cell at one input step."""
-        return self.rows_active * (2**self.dac_bits - 1) * (2**self.cell_bits - 1)
+        return int(self.rows_active * (2**self.dac_bits - 1) * (2**self.cell_bits - 1))
 
     @property
     def full_scale(self) -> int:
@@ -164,7 +164,7 @@ def describe_array(chip: Mapping[str, Any]) -> ArrayDescription:
     rows = int(full["rows"])
     active = int(full["rows_active"]) or rows
     is_digital = family == "digital_sram"
-    if not is_digital and "adc_bits" not in full:
+    if not is_digital and not chip.get("adc_bits"):
         raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
     is_rram = family == "rram"
     return ArrayDescription(

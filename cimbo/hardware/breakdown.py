@@ -52,7 +52,7 @@ def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _neighbours(choice: Any, chip: Mapping[str, Any]) -> list:
+def _neighbours(choice: Any, chip: Mapping[str, Any]) -> list[Any]:
     current = chip.get(choice.name, DEFAULTS.get(choice.name))
     if not choice.ordered:
         return [value for value in choice.values if value != current]

@@ -1,46 +1,70 @@
-"""The chip space: genes, defaults, checked columns, and two chips an architect would draw before any search."""
+"""The chip space: genes, defaults, checked columns, and two chips an architect would draw before any search.
+
+Arrays have a cycle of their own, which follows from their circuit; the digital side has a clock, a gene. Bandwidths are in
+GB/s and the DRAM comes in channels of real kinds, so neither depends on how fast the arrays are.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
-from cimbo.hardware.technology import constant
+from cimbo.hardware.array_description import (
+    ENCODINGS,
+    FAMILIES,
+    FAMILY_ALIASES,
+    RANGE_POLICIES,
+)
+from cimbo.hardware.rows import Floats, Indices, select
+from cimbo.hardware.technology import CONVERTERS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
 
-MOST_BITS = 16  # of a converter
-ARRAYS = ("analog_sram", "digital_sram", "rram")
+MOST_ADC_BITS = 16
+SCHEDULES = ("latency", "energy", "edp")
+ERROR_FACTORS = ("area_factor", "cycle_factor", "energy_factor", "leakage_factor")
 
-_CORE: dict[str, list] = {
-    "rows": [64, 128, 256],
+_CORE: dict[str, list[Any]] = {
+    "rows": [64, 128, 256, 512, 1024],
     "cols": [64, 128, 256],
     "macros_per_pe": [1, 2, 4, 8],
     "pes": [4, 8, 16, 32, 64],
-    "adc_bits": [4, 5, 6, 8],
-    "columns_per_adc": [1, 4, 8],
+    "adc_bits": [3, 4, 5, 6, 7, 8, 10],
+    "columns_per_adc": [1, 2, 4, 8, 16],
     "buffer_mb": [0.25, 0.5, 1, 2, 4, 8],
-    "buffer_bw": [256, 512, 1024, 2048, 4096],
-    "dram_bw": [32, 64, 128, 256, 512],
-    "planes": [1, 4, 16],
+    "buffer_gb_s": [16, 32, 64, 128, 256],
+    "dram_channels": [1, 2, 4, 8],
+    "planes": [1, 2, 4, 8, 16, 32],
 }
-_EXTENDED: dict[str, list] = {
+_EXTENDED: dict[str, list[Any]] = {
     "dac_bits": [1, 2, 4],
-    "noc_bw": [512, 1024, 2048],
+    "noc_gb_s": [16, 32, 64, 128, 256],
     "vector_lanes": [64, 256, 1024],
     "cell_bits": [1, 2],
-    "array": list(ARRAYS),
+    "array": list(FAMILIES),
+    "rows_active": [16, 64, 256, 1024],
+    "clock_ghz": [0.2, 0.35, 0.5, 0.7, 1.0],
+    "dram": list(DRAM_KINDS),
+    "node_nm": [65, 28, 22, 16, 7],
+    "supply_v": [0.65, 0.7, 0.8, 0.9, 1.0],
 }
 
 DEFAULTS: dict[str, Any] = {
+    "adc_bits": 8,  # of a digital array that is tried as another; others must say
     "dac_bits": 1,
-    "noc_bw": 1024,
+    "noc_gb_s": 64,
     "vector_lanes": 256,
     "cell_bits": 1,
-    "array": "analog_sram",
-    # Not searched: precision of activations and weights, the process, and how the arrays are used.
+    "array": "charge_sram",
+    "clock_ghz": 0.5,  # of buffer, NoC and vector unit; the arrays have a cycle of their own
+    "dram": "lpddr4x",
+    # Precision of activations and weights, the process, and how the arrays are used.
     "act_bits": 8,
     "weight_bits": 8,
     "node_nm": 28,
@@ -52,12 +76,20 @@ DEFAULTS: dict[str, Any] = {
     # 1: as ZigZag counts: windows are read whole each time, the buffer reads and writes at once, weights load past the buffer
     # and one vector early.
     "zigzag_counting": 0,
-    "fixed_range": 0,  # 1: an ADC's full scale is the largest sum of its rows, 0: calibrated to each layer; acts on accuracy
     # How an array holds weights and reads sums; see array_description.
     "rows_active": 0,  # word lines on at once; 0: all of them
     "encoding": "twos_complement",  # of weights
     "signed_inputs": 0,
     "adc_range": "layer",  # what the converters' full scale is set to
+    "converter": "auto",  # flash up to as many bits as one cycle of comparators is worth, successive approximation beyond
+    "columns_summed": 1,  # neighbouring columns of binary weight that are summed before they are converted
+    "schedule": "edp",  # what a schedule is chosen by: latency, energy, or their product
+    # What the model may be off by, as factors of what it says: drawn for error bars, 1 everywhere else.
+    "area_factor": 1.0,
+    "cycle_factor": 1.0,
+    "energy_factor": 1.0,
+    "leakage_factor": 1.0,
+    "cell_transistors": 0,  # of a cell with its part of the computing circuit; 0: as the family of the array has it
 }
 """Values of the genes a chip may omit."""
 
@@ -69,11 +101,11 @@ BASELINE: dict[str, Any] = {
     "adc_bits": 6,
     "columns_per_adc": 4,
     "buffer_mb": 0.5,
-    "buffer_bw": 1024,
-    "dram_bw": 128,
+    "buffer_gb_s": 64,
+    "dram_channels": 1,
     "planes": 4,
 }
-"""A hand-drawn chip for the small Fashion-MNIST networks: central values; 64 KB of weights a plane, 256 KB in all."""
+"""A hand-drawn chip for the small Fashion-MNIST networks; see docs/architect.md for why each value is what it is."""
 
 BASELINE_VIT_B: dict[str, Any] = BASELINE | {
     "rows": 256,
@@ -81,29 +113,142 @@ BASELINE_VIT_B: dict[str, Any] = BASELINE | {
     "macros_per_pe": 4,
     "pes": 64,
     "buffer_mb": 2,
+    "buffer_gb_s": 128,
+    "dram_channels": 2,
 }
 """The same chip, grown for ViT-B: 2 MB of weights a plane, 8 MB in all, so that some 86 MB are reloaded."""
 
-_WORDS = ("array", "encoding", "adc_range")
-_NUMBERS = tuple(name for name in (*_CORE, *DEFAULTS) if name not in _WORDS)
-_WHOLE = np.array([[name not in ("buffer_mb", "supply_v", "activity")] for name in _NUMBERS])
-_SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "fixed_range", "signed_inputs")
-_MAY_BE_ZERO = np.array([[name in (*_SWITCHES, "rows_active")] for name in _NUMBERS])
+REPLACED_GENES: dict[str, str] = {
+    "buffer_bw": "buffer_gb_s, in GB/s: bits a cycle / 8 / ns of a cycle",
+    "noc_bw": "noc_gb_s, in GB/s: bits a cycle / 8 / ns of a cycle",
+    "dram_bw": "dram, the kind of its channels, and dram_channels, how many",
+    "fixed_range": 'adc_range: "fixed" for 1, "layer_and_digit" for 0',
+}
+"""Genes of earlier releases, in bits a cycle of whatever converters the chip had: refused, for no value means the same."""
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "array": FAMILIES,
+    "encoding": ENCODINGS,
+    "adc_range": RANGE_POLICIES,
+    "converter": CONVERTERS,
+    "dram": DRAM_KINDS,
+    "schedule": SCHEDULES,
+}
+_NUMBERS = tuple(dict.fromkeys(n for n in (*_CORE, *DEFAULTS) if n not in _WORDS))
+# A fraction of a DRAM channel is one at a lower data rate.
+_FRACTIONS = (
+    *ERROR_FACTORS,
+    "dram_channels",
+    "buffer_mb",
+    "buffer_gb_s",
+    "noc_gb_s",
+    "supply_v",
+    "activity",
+    "clock_ghz",
+)
+_WHOLE = np.array([[name not in _FRACTIONS] for name in _NUMBERS])
+_SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
+_ZERO_MEANS = ("rows_active", "adc_bits", "cell_transistors")
+_MAY_BE_ZERO = np.array([[name in (*_SWITCHES, *_ZERO_MEANS)] for name in _NUMBERS])
+_REQUIRED = tuple(name for name in _CORE if name not in DEFAULTS)
+
+
+@dataclass(frozen=True)
+class ChipTable:
+    """Genes of n chips, checked and complete; each column of shape (n,).
+
+    Words are columns of numbers, the index of the word in its list (FAMILIES, ENCODINGS, ...); ``rows_active`` is never 0.
+    Names and units are those of the genes: see ``DEFAULTS`` and docs/reference.md.
+    """
+
+    rows: Floats
+    cols: Floats
+    macros_per_pe: Floats
+    pes: Floats
+    adc_bits: Floats
+    columns_per_adc: Floats
+    buffer_mb: Floats
+    buffer_gb_s: Floats
+    dram_channels: Floats
+    planes: Floats
+    dac_bits: Floats
+    noc_gb_s: Floats
+    vector_lanes: Floats
+    cell_bits: Floats
+    clock_ghz: Floats
+    act_bits: Floats
+    weight_bits: Floats
+    node_nm: Floats
+    supply_v: Floats
+    activity: Floats
+    packing: Floats
+    rows_written: Floats
+    whole_kernels: Floats
+    zigzag_counting: Floats
+    rows_active: Floats
+    signed_inputs: Floats
+    columns_summed: Floats
+    cell_transistors: Floats
+    area_factor: Floats
+    cycle_factor: Floats
+    energy_factor: Floats
+    leakage_factor: Floats
+    array: Indices
+    encoding: Indices
+    adc_range: Indices
+    converter: Indices
+    dram: Indices
+    schedule: Indices
+
+    @property
+    def size(self) -> int:
+        """Number of chips."""
+        return int(self.rows.size)
+
+    def is_family(self, name: str) -> NDArray[np.bool_]:
+        """Whether each chip's arrays are of a family, (n,)."""
+        chosen: NDArray[np.bool_] = self.array == FAMILIES.index(name)
+        return chosen
+
+    def broadcast(self, size: int) -> ChipTable:
+        """The same chips as ``size`` ones."""
+        if self.size == size:
+            return self
+        columns = {f.name: np.broadcast_to(getattr(self, f.name), (size,)) for f in fields(self)}
+        return ChipTable(**columns)
+
+    def select(self, where: slice | Indices) -> ChipTable:
+        """Some of the chips."""
+        return select(self, where)
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:
-    """The ten core genes, or with ``extended`` five more; the clock follows from the circuit and is no gene."""
+    """Lists the genes of the search: the ten core ones, of charge-domain arrays, or with ``extended`` ten more.
+
+    Converters exist only where arrays are not digital.
+    """
     genes = _CORE | (_EXTENDED if extended else {})
-    return [Choice(name, values) for name, values in genes.items()]
+    if not extended:
+        return [Choice(name, values) for name, values in genes.items()]
+    analog = [family for family in genes["array"] if family != "digital_sram"]
+    gates = {"adc_bits": {"array": analog}}
+    return [Choice(name, values, gates.get(name)) for name, values in genes.items()]
 
 
 LARGEST_NUMBER = 1e12  # of any gene; products of several stay far from the end of float64
 
 
-def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Chips as checked columns, each of shape (n,), defaults filled in: floats, and strings for the genes that are words.
+def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    """Checks chips and completes them: columns (n,) of floats, and of strings for the genes that are words.
 
-    ``chips``: one chip, a list of chips, or a mapping of columns. Raises BadInput naming the chip and the gene.
+    Args:
+        chips: One chip, a list of chips, or a mapping of columns.
+
+    Returns:
+        Every gene by name, (n,).
+
+    Raises:
+        BadInput: Where a value is none, naming the chip and the gene.
     """
     given = chips if isinstance(chips, Mapping) else _transpose(chips)
     _check_names(given)
@@ -111,9 +256,13 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     full = {**DEFAULTS, **given}
     numbers = _numbers(full, size)
     _check_numbers(numbers)
-    table = dict(zip(_NUMBERS, numbers, strict=True))
+    table: dict[str, NDArray[Any]] = dict(zip(_NUMBERS, numbers, strict=True))
+    table["rows_active"] = np.where(
+        table["rows_active"] == 0, table["rows"], np.minimum(table["rows_active"], table["rows"])
+    )
     for name in _WORDS:
-        table[name] = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
+        words = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
+        table[name] = _known_words(name, words)
     _check_consistent(table)
     return table
 
@@ -127,46 +276,60 @@ def _length(name: str, value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         raise BadInput(f"chip.{name}", f"is {shown(value)}", "give a number") from None
     if name in _WORDS and not all(isinstance(word, str) for word in entries.ravel().tolist()):
-        raise BadInput(f"chip.{name}", f"is {shown(value)}", f"use one of {', '.join(ARRAYS)}")
+        raise BadInput(
+            f"chip.{name}", f"is {shown(value)}", f"use one of {', '.join(_WORDS[name])}"
+        )
     if entries.ndim > 1 or entries.size == 0:
         raise BadInput(f"chip.{name}", f"is {shown(value)}", "give one value, or a list of them")
-    return entries.size
+    return int(entries.size)
 
 
-def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTable:
+    """Checks chips and completes them, as ``columns`` does; words become their indices."""
+    table = columns(chips)
+    for name, known in _WORDS.items():
+        table[name] = np.array([known.index(word) for word in table[name].tolist()])
+    return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})
+
+
+def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     if not chips:
         raise BadInput("chips", "the list is empty", "give at least one chip")
     names = sorted({name for chip in chips for name in chip})
     for index, chip in enumerate(chips):
+        digital = chip.get("array") == "digital_sram"
         for name in names:
-            if name not in chip and name not in DEFAULTS:
+            optional = name in DEFAULTS and (name != "adc_bits" or digital)
+            if name not in chip and not optional:
                 raise BadInput(f"chip {index}.{name}", "is missing", "every chip needs it")
     return {name: [chip.get(name, DEFAULTS.get(name)) for chip in chips] for name in names}
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
+    known = list(dict.fromkeys([*_CORE, *DEFAULTS]))
     for name in given:
-        if name not in _CORE and name not in DEFAULTS:
-            near = get_close_matches(str(name), [*_CORE, *DEFAULTS], 1)
-            todo = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"known are {', '.join([*_CORE, *DEFAULTS])}"
-            )
+        if name in REPLACED_GENES:
+            todo = f"say {REPLACED_GENES[name]}"
+            raise BadInput(f"chip.{name}", "is a gene of an earlier release", todo)
+        if name not in known:
+            near = get_close_matches(str(name), known, 1)
+            todo = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
     for name, value in given.items():  # which numpy would read as numbers
-        if (name not in _WORDS and isinstance(value, str)) or (
-            name not in _SWITCHES and isinstance(value, bool)
-        ):
+        is_word = name not in _WORDS and isinstance(value, str)
+        if is_word or (name not in _SWITCHES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
-    for name, values in _CORE.items():
+    is_digital = given.get("array") == "digital_sram" or (
+        not isinstance(given.get("array"), str | None)
+        and all(word == "digital_sram" for word in given["array"])
+    )
+    for name in (*_REQUIRED, *(() if is_digital else ("adc_bits",))):
         if name not in given:
-            raise BadInput(
-                f"chip.{name}", "is missing", f"give a value such as {values[len(values) // 2]}"
-            )
+            usual = _CORE[name][len(_CORE[name]) // 2]
+            raise BadInput(f"chip.{name}", "is missing", f"give a value such as {usual}")
 
 
-def _numbers(full: Mapping[str, Any], size: int) -> np.ndarray:
+def _numbers(full: Mapping[str, Any], size: int) -> Floats:
     """The numeric genes as rows of shape (len(_NUMBERS), size); at once where the chip is one, whose check must be quick."""
     if size == 1:
         try:
@@ -179,7 +342,7 @@ def _numbers(full: Mapping[str, Any], size: int) -> np.ndarray:
     return numbers
 
 
-def _fill(row: np.ndarray, name: str, value: Any) -> None:
+def _fill(row: Floats, name: str, value: Any) -> None:
     try:
         row[:] = value
     except (TypeError, ValueError, OverflowError):
@@ -187,7 +350,7 @@ def _fill(row: np.ndarray, name: str, value: Any) -> None:
         raise BadInput(f"chip.{name}", f"is {shown(value)}", todo) from None
 
 
-def _check_numbers(numbers: np.ndarray) -> None:
+def _check_numbers(numbers: Floats) -> None:
     good = (numbers > 0) | (_MAY_BE_ZERO & (numbers == 0))
     good &= (numbers <= LARGEST_NUMBER) & (~_WHOLE | (numbers == np.floor(numbers)))
     if not good.all():
@@ -196,29 +359,47 @@ def _check_numbers(numbers: np.ndarray) -> None:
         raise BadInput(f"chip {chip}.{_NUMBERS[row]}", f"is {numbers[row, chip]:g}", f"give {kind}")
 
 
-def _check_consistent(table: dict[str, np.ndarray]) -> None:
-    cells = np.ceil(table["weight_bits"] / table["cell_bits"])
+def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
+    """The words of a gene by their present names. Raises BadInput naming the chip where one is unknown."""
+    known = _WORDS[name]
+    listed = words.tolist()
+    if name == "array":
+        listed = [FAMILY_ALIASES.get(word, word) for word in listed]
+    for index, word in enumerate(listed):
+        if word not in known:
+            todo = f"use one of {', '.join(known)}"
+            raise BadInput(f"chip {index}.{name}", f"{word} is unknown", todo)
+    return np.array(listed, dtype=object)
+
+
+def _check_consistent(table: dict[str, NDArray[Any]]) -> None:
+    magnitude = table["weight_bits"] - (table["encoding"] == "differential")
+    slices = np.ceil(np.maximum(magnitude, 1) / table["cell_bits"])
+    cells = slices * np.where(table["encoding"] == "differential", 2, 1)
     nodes = constant("scaling.nodes")
-    known = np.array([kind in ARRAYS for kind in table["array"].tolist()])
+    digital = table["array"] == "digital_sram"
+    columns_needed = (
+        "give at least weight_bits / cell_bits columns (twice as many for differential)"
+    )
     limits = [
-        (
-            "cols",
-            table["cols"] < cells,
-            "cannot hold one weight",
-            "give at least weight_bits / cell_bits columns",
-        ),
-        ("array", ~known, "is unknown", f"use one of {', '.join(ARRAYS)}"),
+        ("cols", table["cols"] < cells, "cannot hold one weight", columns_needed),
         (
             "supply_v",
-            table["supply_v"] <= constant("logic.threshold"),
-            "is below threshold",
+            table["supply_v"] <= constant("logic.threshold").max() + 0.02,
+            "is too near the threshold of the transistors",
             "give more volts",
         ),
         (
             "adc_bits",
-            table["adc_bits"] > MOST_BITS,
+            table["adc_bits"] > MOST_ADC_BITS,
             "is beyond any converter of an array",
-            f"give at most {MOST_BITS}",
+            f"give at most {MOST_ADC_BITS}",
+        ),
+        (
+            "adc_bits",
+            ~digital & (table["adc_bits"] == 0),
+            "is no converter",
+            "give the bits of the converters, or array digital_sram",
         ),
         (
             "node_nm",

@@ -4,71 +4,95 @@ One code path serves all: (layer shape, chip) pairs become rows of flat arrays, 
 are summed into (network, chip) pairs. Large batches run in chunks, so memory stays bounded.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import columns
-from cimbo.hardware.macro import circuit
-from cimbo.hardware.schedule import (
-    BOUNDS,
-    CHIP_COLUMNS,
-    EVENTS,
-    bounds,
-    capacity,
-    events,
-    only,
-    place,
-    put,
-    schedule,
-)
-from cimbo.workloads.layers import COLUMNS, Workload
+from cimbo.hardware.chip import chip_table
+from cimbo.hardware.circuit import ENERGY_PARTS, Circuit, circuit
+from cimbo.hardware.events import EVENT_FIELDS
+from cimbo.hardware.grid import Grid, spans
+from cimbo.hardware.plan import PlanInputs, PlanSums, plan_pairs, rows_run
+from cimbo.hardware.rows import Bools, Floats
+from cimbo.hardware.schedule import BOUNDS, Schedule
+from cimbo.hardware.tiling import Tiling
+from cimbo.workloads.layers import Workload
 
-ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
-    "adc": (("conversions", "conversion_energy"),),
-    "dac": (("drives", "drive_energy"),),
-    "array": (
-        ("drives", "row_energy"),
-        ("activations", "array_energy"),
-        ("conversions", "bitline_energy"),
-    ),
-    "adders": (
-        ("full_adders", "adder_energy"),
-        ("half_adders", "half_adder_energy"),
-        ("shifts", "shift_energy"),
-    ),
-    "accumulators": (("shifts", "accumulator_energy"),),
-    "weight_write": (("written", "write_energy"),),
-    "buffer": (("read", "read_energy"), ("stored", "store_energy")),
-    "noc": (("moved", "noc_energy"),),
-    "vector": (("ops", "op_energy"), ("macs", "mac_energy")),
-    "dram": (("dram", "dram_energy"),),
-}
-"""Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
-
-ROWS_IN_FLIGHT = 6_000  # some hundred columns of them stay in a core's caches
-PAIRS_IN_FLIGHT = 4_000  # whose chips' circuits are worked out at once; memory grows with these two and the results only
+PAIRS_IN_FLIGHT = 4_000  # whose chips' circuits are worked out at once; memory grows with this and the results only
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-def simulate_batch(workloads: Workload | Sequence[Workload], chips: Chips) -> dict[str, np.ndarray]:
-    """Metrics of n pairs (network, chip), each an array of shape (n,); the same figures as ``simulate``.
+@dataclass(frozen=True)
+class CostResult:
+    """What n pairs (network, chip) cost, each column of shape (n,).
 
-    ``workloads``: one, or a list as long as the chips, or of any length with a single chip. ``chips``: a list of
-    chips, one chip, or a mapping of columns. Keys: latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation,
-    leakage_mw, resident and is_bound (bool), energy_uj.PART and area_mm2.PART. Raises BadInput.
+    Attributes:
+        latency_ms: Of one inference, by a schedule that exists.
+        latency_ms_low: By one that may be too good; less than the other only where ``is_bound``.
+        energy_uj: Of one inference, by the former.
+        energy_uj_low: By the latter.
+        area_mm2: Of the chip.
+        cycles: Of the arrays in one inference.
+        clock_ns: One cycle of the arrays.
+        utilisation: Multiply-accumulates over what the chip could do in that time.
+        leakage_mw: Of the chip.
+        resident: Whether weights stay on the chip between inferences.
+        is_bound: Whether partial sums may not fit the buffer, so that the true cost lies between the two.
+        energy_parts_uj: Energy by part.
+        area_parts_mm2: Area by part.
+    """
+
+    latency_ms: Floats
+    latency_ms_low: Floats
+    energy_uj: Floats
+    energy_uj_low: Floats
+    area_mm2: Floats
+    cycles: Floats
+    clock_ns: Floats
+    utilisation: Floats
+    leakage_mw: Floats
+    resident: Bools
+    is_bound: Bools
+    energy_parts_uj: dict[str, Floats]
+    area_parts_mm2: dict[str, Floats]
+
+    def to_columns(self) -> dict[str, NDArray[Any]]:
+        """All columns by name, those of the parts as energy_uj.PART and area_mm2.PART."""
+        names = [field.name for field in fields(self) if not field.name.endswith(_PARTS)]
+        found: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in names}
+        found |= {f"energy_uj.{name}": value for name, value in self.energy_parts_uj.items()}
+        return found | {f"area_mm2.{name}": value for name, value in self.area_parts_mm2.items()}
+
+
+_PARTS = ("_parts_uj", "_parts_mm2")
+
+
+def simulate_batch(
+    workloads: Workload | Sequence[Workload], chips: Chips
+) -> dict[str, NDArray[Any]]:
+    """Evaluates n pairs (network, chip) at once; the same figures as ``simulate``.
+
+    Args:
+        workloads: One, or a list as long as the chips, or of any length with a single chip.
+        chips: A list of chips, one chip, or a mapping of columns.
+
+    Returns:
+        Columns of shape (n,): latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident and
+        is_bound (bool), energy_uj.PART and area_mm2.PART.
+
+    Raises:
+        BadInput: Where a chip is none, naming the chip and the gene.
     """
     _keep_heap()
-    solved = [_solve(part, grids) for part, grids in _blocks(workloads, chips)]
-    return _joined(solved)
-
-
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([each[name] for each in parts], axis=-1) for name in parts[0]}
+    solved = [_solve(part, grids).to_columns() for part, grids in _blocks(workloads, chips)]
+    return {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
 
 
 @cache
@@ -83,34 +107,32 @@ def _keep_heap() -> None:
 
 def pair_up(
     workloads: Workload | Sequence[Workload], chips: Chips
-) -> Iterator[tuple[SimpleNamespace, "Grid"]]:
+) -> Iterator[tuple[Circuit, Grid]]:
     """The pairs of a batch chunk by chunk: the chunk's chips, and the grid of its rows."""
     for part, grids in _blocks(workloads, chips):
         for span, grid in grids:
-            yield only(part, span), grid
+            yield part.select(span), grid
 
 
 def _blocks(
     workloads: Workload | Sequence[Workload], chips: Chips
-) -> Iterator[tuple[SimpleNamespace, Iterator[tuple[slice, "Grid"]]]]:
+) -> Iterator[tuple[Circuit, Iterator[tuple[slice, Grid]]]]:
     """The circuits of a block of chips, and which of them make up each chunk of rows, with its grid."""
-    table = columns(chips)
+    table = chip_table(chips)
     listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
-    size = _common_size(len(listed), table["rows"].size)
-    table = {name: np.broadcast_to(values, (size,)) for name, values in table.items()}
+    size = _common_size(len(listed), table.size)
+    table = table.broadcast(size)
     for start in range(0, size, PAIRS_IN_FLIGHT):
         block = slice(start, min(start + PAIRS_IN_FLIGHT, size))
         chosen = listed if len(listed) == 1 else listed[block]
-        yield (
-            circuit({name: values[block] for name, values in table.items()}),
-            _grids(chosen, block.stop - start),
-        )
+        yield circuit(table.select(block)), _grids(chosen, block.stop - start)
 
 
-def _grids(listed: list[Workload], size: int) -> Iterator[tuple[slice, "Grid"]]:
-    layers = [workload.unique[0] for workload in listed]
-    for span in _spans(layers, size):
-        yield span, Grid(layers if len(layers) == 1 else layers[span], span.stop - span.start)
+def _grids(listed: list[Workload], size: int) -> Iterator[tuple[slice, Grid]]:
+    shapes = [workload.unique[0] for workload in listed]
+    for span in spans(shapes, size):
+        own = shapes if len(shapes) == 1 else shapes[span]
+        yield span, Grid(own, span.stop - span.start)
 
 
 def _common_size(workloads: int, chips: int) -> int:
@@ -123,184 +145,147 @@ def _common_size(workloads: int, chips: int) -> int:
     return max(workloads, chips)
 
 
-def _spans(layers: list[np.ndarray], size: int) -> Iterator[slice]:
-    """Consecutive pairs with about ROWS_IN_FLIGHT rows together, always at least one."""
-    ends = np.cumsum(np.broadcast_to([each.shape[1] for each in layers], (size,)))
-    start = 0
-    while start < size:
-        before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + ROWS_IN_FLIGHT, side="right")), start + 1)
-        yield slice(start, stop)
-        start = stop
+def _solve(part: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
+    """Costs of a block: its rows are summed chunk by chunk, what is the same for a whole chip enters at the end."""
+    whole = PlanInputs.of(part)
+    chunks = [plan_pairs(whole.select(span), grid).sums for span, grid in grids]
+    names = [field.name for field in fields(PlanSums)]
+    joined = {n: np.concatenate([getattr(each, n) for each in chunks], axis=-1) for n in names}
+    return _costs(part, PlanSums(**joined))
 
 
-class Grid:
-    """The rows of some pairs: which pair each belongs to, and sums over a pair's rows, each shape by its count."""
-
-    def __init__(self, layers: list[np.ndarray], pairs: int) -> None:
-        lengths = np.array([array.shape[1] for array in layers])
-        self.lengths = np.broadcast_to(lengths, (pairs,))
-        self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
-        stacked = layers[0] if len(layers) == 1 else np.concatenate(layers, axis=1)
-        self.columns = np.tile(stacked, pairs) if len(layers) == 1 else stacked
-        self.count = self.columns[COLUMNS.index("count")]
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sum of ``values`` (..., rows) over each pair: (..., pairs)."""
-        return np.add.reduceat(values * self.count, self.starts, axis=-1)
-
-    def rows(self, values: np.ndarray) -> np.ndarray:
-        """``values`` (..., pairs) repeated for each row: (..., rows)."""
-        return np.repeat(values, self.lengths, axis=-1)
-
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """For each row the sum over its network."""
-        return self.rows(self.sums(values))
+def _costs(part: Circuit, sums: PlanSums) -> CostResult:
+    picojoules = _energy(part, sums.counts, sums.cycles)
+    energy, low = _sum(picojoules), np.asarray(0.0)
+    low = np.sum(sums.counts_low * part.event_pj, axis=0)
+    low = low + part.leakage_mw * sums.cycles_low * part.clock_ns
+    return CostResult(
+        latency_ms=sums.cycles * part.clock_ns * 1e-6,
+        latency_ms_low=sums.cycles_low * part.clock_ns * 1e-6,
+        energy_uj=energy * 1e-6,
+        energy_uj_low=np.minimum(low, energy) * 1e-6,
+        area_mm2=part.area_mm2,
+        cycles=sums.cycles,
+        clock_ns=part.clock_ns,
+        utilisation=sums.macs / (sums.cycles * part.peak_macs),
+        leakage_mw=part.leakage_mw,
+        resident=sums.resident,
+        is_bound=sums.is_bound,
+        energy_parts_uj={name: value * 1e-6 for name, value in picojoules.items()},
+        area_parts_mm2=part.area_parts,
+    )
 
 
-def _solve(part: SimpleNamespace, grids: Iterator[tuple[slice, Grid]]) -> dict[str, np.ndarray]:
-    """Metrics of a block: its rows are summed chunk by chunk, what is the same for a whole chip enters at the end."""
-    sums = _joined([_summed(only(part, span, CHIP_COLUMNS), grid) for span, grid in grids])
-    cycles = sums["cycles"]
-    picojoules = _energy(part, sums["counts"], cycles)
-    return {
-        "latency_ms": cycles * part.clock_ns * 1e-6,
-        "energy_uj": sum(picojoules.values()) * 1e-6,
-        "area_mm2": part.area_mm2,
-        "cycles": cycles,
-        "clock_ns": part.clock_ns,
-        "utilisation": sums["macs"] / (cycles * part.peak_macs),
-        "leakage_mw": part.leakage_mw,
-        "resident": sums["resident"],
-        "is_bound": sums["is_bound"],
-        **{f"energy_uj.{name}": value * 1e-6 for name, value in picojoules.items()},
-        **{f"area_mm2.{name}": value for name, value in part.area_parts.items()},
-    }
+def _sum(parts: Mapping[str, Floats]) -> Floats:
+    total: Floats = sum(parts.values(), np.zeros(1))
+    return total
 
 
-def _summed(part: SimpleNamespace, grid: Grid) -> dict[str, np.ndarray]:
-    rows, plan, resident = _plan(part, grid)
-    return {
-        "cycles": grid.sums(plan.cycles),
-        "counts": grid.sums(events(rows, plan)),
-        "macs": grid.sums(rows.macs_each),
-        "resident": resident,
-        "is_bound": grid.sums(plan.is_bound) > 0,
-    }
+def _energy(part: Circuit, counts: Floats, cycles: Floats) -> dict[str, Floats]:
+    """Picojoules of each part.
+
+    Args:
+        part: The chips, (n,) or one for all.
+        counts: Events in the order of their fields, (fields, n).
+        cycles: Of the arrays, (n,).
+
+    Returns:
+        Columns of shape (n,) by part.
+    """
+    event = dict(zip(EVENT_FIELDS, counts, strict=True))
+    parts: dict[str, Floats] = {}
+    for name, terms in ENERGY_PARTS.items():
+        parts[name] = sum(event[what] * part.energies[energy] for what, energy in terms)
+    return parts | {"leakage": part.leakage_mw * cycles * part.clock_ns}
 
 
-def chip_rows(part: Any, grid: Grid) -> SimpleNamespace:
-    """Columns of layer shapes and chips, one element a row, and where the tiles lie."""
-    table = grid.rows(np.array([getattr(part, name) for name in CHIP_COLUMNS], dtype=float))
-    rows = SimpleNamespace(**dict(zip(COLUMNS, grid.columns, strict=True)))
-    for name, values in zip(CHIP_COLUMNS, table, strict=True):
-        setattr(rows, name, values > 0 if name in ("digital", "rram") else values)
-    rows.any_dynamic, rows.any_digital = bool(rows.dynamic.any()), bool(part.digital.any())
-    rows.macs_each = rows.px * rows.reduction * rows.columns * rows.groups
-    place(rows)
-    return rows
-
-
-def _plan(part: SimpleNamespace, grid: Grid) -> tuple[SimpleNamespace, SimpleNamespace, np.ndarray]:
-    """Rows of the pairs, the schedule each runs, and which pairs keep their weights resident."""
-    rows = chip_rows(part, grid)
-    fits = capacity(rows, grid.total)[grid.starts]
-    plan = schedule(rows, resident=False)
-    if not fits.any():
-        return rows, plan, fits
-    where = slice(None) if fits.all() else np.flatnonzero(grid.rows(fits))
-    kept = schedule(only(rows, where), resident=True)
-    # A network that fits may still run faster when each layer is loaded into all macros in turn.
-    cycles = plan.cycles.copy()
-    cycles[where] = kept.cycles
-    resident = fits & (grid.sums(cycles) <= grid.sums(plan.cycles))
-    put(plan, kept, (where, grid.rows(resident)[where]))
-    return rows, plan, resident
-
-
-def _energy(chip: SimpleNamespace, counts: np.ndarray, cycles: np.ndarray) -> dict[str, np.ndarray]:
-    """Picojoules of each part; ``counts`` (len(EVENTS), n) and ``cycles`` (n,) with the chip's columns (n,) or (1,)."""
-    event = dict(zip(EVENTS, counts, strict=True))
-    parts = {
-        name: sum(event[what] * getattr(chip, energy) for what, energy in terms)
-        for name, terms in ENERGY_PARTS.items()
-    }
-    return parts | {"leakage": chip.leakage_mw * cycles * chip.clock_ns}
-
-
-def area_mm2(chips: Chips) -> np.ndarray:
+def area_mm2(chips: Chips) -> Floats:
     """Area of each chip, shape (n,); it depends on no network, so it can be constrained before any evaluation."""
-    return circuit(columns(chips)).area_mm2
+    return circuit(chip_table(chips)).area_mm2
 
 
 def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """One network on one chip: latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident,
-    is_bound, energy_parts_uj, area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound,
-    utilisation and energy_uj by part, in order. Raises BadInput naming the gene.
+    """Evaluates one network on one chip.
+
+    Args:
+        workload: The network.
+        chip: Its genes; those left out have their defaults.
+
+    Returns:
+        latency_ms and energy_uj, of a schedule that exists, and latency_ms_low and energy_uj_low, between which and these
+        the best one lies; area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident, is_bound, energy_parts_uj,
+        area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound, utilisation and energy_uj by
+        part, in order.
+
+    Raises:
+        BadInput: Where the chip is none, naming the gene.
     """
-    part = _one_circuit(chip)
+    part = one_circuit(chip)
     shapes, where = workload.unique
-    grid = Grid([shapes], 1)
-    rows, plan, resident = _plan(part, grid)
-    counts = events(rows, plan)
-    cycles = float(grid.sums(plan.cycles)[0])
-    total = _energy(part, grid.sums(counts), np.array([cycles]))
-    return {
-        "latency_ms": cycles * float(part.clock_ns[0]) * 1e-6,
-        "energy_uj": sum(float(value[0]) for value in total.values()) * 1e-6,
-        "area_mm2": float(part.area_mm2[0]),
-        "cycles": cycles,
-        "clock_ns": float(part.clock_ns[0]),
-        "utilisation": workload.macs / (cycles * float(part.peak_macs[0])),
-        "leakage_mw": float(part.leakage_mw[0]),
+    plan = plan_pairs(PlanInputs.of(part), Grid([shapes], 1))
+    costs = _costs(part, plan.sums)
+    one = {name: float(getattr(costs, name)[0]) for name in _SCALARS}
+    run, counts = rows_run(plan)
+    return one | {
         "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
-        "resident": bool(resident[0]),
-        "is_bound": bool(plan.is_bound.any()),
-        "energy_parts_uj": {name: float(value[0]) * 1e-6 for name, value in total.items()},
-        "area_parts_mm2": {name: float(value[0]) for name, value in part.area_parts.items()},
-        "warnings": _warnings(workload, where, plan),
-        "layers": _layers(workload, where, (part, rows, plan, counts)),
+        "resident": bool(costs.resident[0]),
+        "is_bound": bool(costs.is_bound[0]),
+        "energy_parts_uj": {k: float(v[0]) for k, v in costs.energy_parts_uj.items()},
+        "area_parts_mm2": {k: float(v[0]) for k, v in part.area_parts.items()},
+        "warnings": _warnings(workload, where, run),
+        "layers": _layers(workload, where, (part, plan.tiling, run, counts)),
     }
 
 
-def _one_circuit(chip: Mapping[str, Any]) -> SimpleNamespace:
-    """The circuit of one chip, kept for the next network on it."""
+_SCALARS = (
+    "latency_ms",
+    "latency_ms_low",
+    "energy_uj",
+    "energy_uj_low",
+    "area_mm2",
+    "cycles",
+    "clock_ns",
+    "utilisation",
+    "leakage_mw",
+)
+
+
+def one_circuit(chip: Mapping[str, Any]) -> Circuit:
+    """The circuit of one chip, kept for the next network on it. Raises BadInput where it is none, or several."""
     try:
         return _kept_circuit(tuple(chip.items()))
     except TypeError:  # lists as values: several chips
         return _checked_circuit(chip)
 
 
-def _checked_circuit(chip: Mapping[str, Any]) -> SimpleNamespace:
-    table = columns(chip)
-    if table["rows"].size != 1:
-        raise BadInput(
-            "chip", f"describes {table['rows'].size} chips", "give one, or use simulate_batch"
-        )
+def _checked_circuit(chip: Mapping[str, Any]) -> Circuit:
+    table = chip_table(chip)
+    if table.size != 1:
+        raise BadInput("chip", f"describes {table.size} chips", "give one, or use simulate_batch")
     return circuit(table)
 
 
 @lru_cache(maxsize=256)
-def _kept_circuit(items: tuple) -> SimpleNamespace:
+def _kept_circuit(items: tuple[tuple[str, Any], ...]) -> Circuit:
     return _checked_circuit(dict(items))
 
 
-def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[str, Any]]:
-    part, rows, plan, counts = of
-    energy = _energy(part, counts, plan.cycles)
-    names = list(energy)
-    energies = [
-        dict(zip(names, values, strict=True))
-        for values in (np.array([energy[name] for name in names]) * 1e-6).T.tolist()
-    ]
-    bound, cycles = [BOUNDS[index] for index in bounds(plan).tolist()], plan.cycles.tolist()
-    used = (rows.macs_each / (plan.cycles * part.peak_macs[0])).tolist()
+def _layers(
+    workload: Workload, where: Sequence[int], of: tuple[Circuit, Tiling, Schedule, Floats]
+) -> list[dict[str, Any]]:
+    part, tiling, run, counts = of
+    energy = _energy(part, counts, run.cycles)
+    microjoules = np.array(list(energy.values())) * 1e-6
+    energies = [dict(zip(energy, values, strict=True)) for values in microjoules.T.tolist()]
+    bounds = [BOUNDS[index] for index in run.bottlenecks().tolist()]
+    cycles = run.cycles.tolist()
+    used = (tiling.layers.macs / (run.cycles * part.peak_macs[0])).tolist()
     return [
         {
             "name": layer.name,
             "kind": layer.kind,
             "cycles": cycles[shape],
-            "bound": bound[shape],
+            "bound": bounds[shape],
             "utilisation": used[shape],
             "energy_uj": energies[shape].copy(),
         }
@@ -308,13 +293,14 @@ def _layers(workload: Workload, where: Sequence[int], of: tuple) -> list[dict[st
     ]
 
 
-def _warnings(workload: Workload, where: Sequence[int], plan: SimpleNamespace) -> list[str]:
-    names = [
-        layer.name
-        for layer, shape in zip(workload.layers, where, strict=True)
-        if plan.is_bound[shape]
-    ]
+def _warnings(workload: Workload, where: Sequence[int], run: Schedule) -> list[str]:
+    pairs = zip(workload.layers, where, strict=True)
+    names = [layer.name for layer, shape in pairs if run.is_bound[shape]]
     if not names:
         return []
-    text = "partial sums and activations exceed the buffer; cycles and energy of these layers are lower bounds: "
-    return [text + ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")]
+    text = (
+        "partial sums and activations exceed the buffer; cycles and energy of these layers are those of a schedule "
+        "that exists, and lower bounds stand beside the totals: "
+    )
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return [text + ", ".join(names[:4]) + more]

@@ -1,250 +1,347 @@
-"""Clock, area, and energy of single events of a chip, from its genes and the constants: no network involved.
+"""One macro: an array of cells with its drivers, converters or adders, registers and control.
 
-Formulas of the arrays (gates a bit of adder, converter laws, energy of an activation) follow ZigZag-IMC's published
-model (zigzag-dse 3.9.1); the clock is that of a pipeline, conversion | digital stage, whichever is slower.
+The same laws serve a search and the comparison with published chips (:mod:`cimbo.hardware.silicon`). Areas are in um2,
+energies in pJ an event, times in ns; every array has shape (n,), one element a chip. Constants stand in data/constants.toml.
 """
 
-from functools import cache, lru_cache
-from types import SimpleNamespace
-from typing import Any
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.hardware.technology import constant, converter_scale, scale
+from cimbo.hardware.array_description import ENCODINGS
+from cimbo.hardware.chip import ChipTable
+from cimbo.hardware.elements import (
+    adc_area,
+    adc_capacitance,
+    adc_steps,
+    adder_delay,
+    tree_adders,
+    tree_delay,
+)
+from cimbo.hardware.rows import Bools, Floats
+from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
-Columns = dict[str, Any]
-AREA_PARTS = (
+_FJ = 1e-3  # fF V^2 -> pJ
+_DIFFERENTIAL = ENCODINGS.index("differential")
+
+MACRO_AREA_PARTS = (
     "cells",
     "adc",
     "dac",
     "multipliers",
     "adders",
     "accumulators",
-    "buffer",
-    "noc",
-    "vector",
-    "dram_interface",
+    "drivers",
+    "columns",
+    "control",
 )
-_RRAM_SCALE = float(
-    scale("area", np.array([22.0]))[0]
-)  # its cell is known at 22 nm, all else at 28
-_FJ, _MM2 = 1e-3, 1e-6  # fF V^2 -> pJ, um2 -> mm2
 
 
-def circuit(table: Columns) -> SimpleNamespace:
-    """Everything the performance model needs of each chip, as arrays of shape (n,).
+@dataclass(frozen=True)
+class ArrayGeometry:
+    """Sizes of the arrays of n chips, each (n,).
 
-    Times in ns, energies in pJ an event, areas in mm2 (``area_mm2`` and ``area_parts``), leakage in mW.
+    Attributes:
+        is_charge: Whether cells share charge.
+        is_current: Whether cells draw current.
+        is_digital: Whether adders form the sums.
+        is_rram: Whether cells are resistive.
+        slices: Digits of a weight.
+        cells_per_weight: Columns of a weight.
+        weight_columns: Weights side by side.
+        input_steps: Pulses of an input.
+        share: Columns that one converter, or one tree of adders, serves in turn.
+        converters: Converters, or trees, of a macro.
+        rows_loaded: Rows whose load a column's settling sees: those switched on, and a share of the idle ones.
+        plane_load: How much longer a column is for its planes, 1 with one plane.
+        pitch_stack: Rows of converters on top of each other where one is wider than the columns that it serves.
+        accumulator_bits: Width of the accumulator behind each converter.
     """
-    chip = SimpleNamespace(**table)
-    chip.area_scale, chip.energy_scale = scale("area", chip.node_nm), scale("energy", chip.node_nm)
-    _geometry(chip)
-    _gates(chip)
-    _clock(chip)
-    _areas(chip)
-    _energies(chip)
-    return chip
+
+    is_charge: Bools
+    is_current: Bools
+    is_digital: Bools
+    is_rram: Bools
+    slices: Floats
+    cells_per_weight: Floats
+    weight_columns: Floats
+    input_steps: Floats
+    share: Floats
+    converters: Floats
+    rows_loaded: Floats
+    plane_load: Floats
+    pitch_stack: Floats
+    accumulator_bits: Floats
 
 
-def _geometry(chip: SimpleNamespace) -> None:
-    chip.digital, chip.rram = chip.array == "digital_sram", chip.array == "rram"
-    chip.macros = chip.macros_per_pe * chip.pes
-    chip.cells_per_weight = np.ceil(chip.weight_bits / chip.cell_bits)
-    chip.weight_columns = np.floor(chip.cols / chip.cells_per_weight)
-    chip.pulses = np.ceil(chip.act_bits / chip.dac_bits)
-    chip.share = np.minimum(chip.columns_per_adc, chip.cols)
-    chip.buffer_bits = chip.buffer_mb * 2**23
-    chip.buffer_area, chip.read_energy, chip.store_energy = _buffer_laws(chip.buffer_mb)
-    chip.peak_macs = (
-        chip.macros * chip.rows * chip.weight_columns / (chip.pulses * chip.share)
-        + chip.vector_lanes
-    )
-    # Several planes multiply the cells but not the logic; a plane is written while another one computes.
-    chip.capacity_tiles = chip.macros * chip.planes
+@dataclass(frozen=True)
+class MacroCircuit:
+    """The macros of n chips, each column (n,).
 
-
-def _gates(chip: SimpleNamespace) -> None:
-    """Widths of the digital stage: one-bit adders a logical column, in the tree over rows and in the shift-add."""
-    depth = np.ceil(np.log2(chip.rows))
-    chip.tree_depth = depth
-    tree_bits = chip.weight_bits + depth
-    chip.tree_adders = np.where(
-        chip.digital,
-        chip.dac_bits * (chip.rows * (chip.weight_bits + 1) - (chip.weight_bits + depth + 1)),
-        0,
-    )
-    inputs = np.where(chip.digital, chip.dac_bits, chip.cells_per_weight)
-    width = np.where(chip.digital, tree_bits, chip.adc_bits)
-    chip.shift_inputs, chip.shift_width = inputs, width
-    chip.shift_adders = np.where(
-        inputs > 1, width * (inputs - 1) + inputs * (np.log2(inputs) - 0.5), 0
-    )
-    own = np.where(chip.digital, depth, chip.adc_bits)
-    serial = chip.pulses > 1
-    chip.accumulator_bits = np.where(serial, chip.act_bits + own + chip.weight_bits, 0)
-
-
-def _clock(chip: SimpleNamespace) -> None:
-    nand, xor = constant("logic.nand_delay"), constant("logic.xor_delay")
-    to_sum, to_carry, ripple = 2 * xor, xor + 2 * nand, 2 * nand
-    tree = (
-        (chip.tree_depth - 1) * to_sum
-        + to_carry
-        + (chip.weight_bits + chip.tree_depth - 2) * ripple
-    )
-    chip.shifted_bits = np.where(chip.shift_inputs > 1, chip.shift_inputs, 0) + chip.shift_width
-    levels = np.floor(np.log2(chip.shift_inputs))
-    shift = np.where(
-        chip.shift_inputs > 1,
-        (levels - 1) * to_sum + to_carry + (chip.shift_inputs - 1) * ripple,
-        0,
-    )
-    longer = np.maximum(chip.accumulator_bits - chip.shifted_bits - 1, 0)
-    accumulate = np.where(chip.accumulator_bits > 0, to_carry + longer * ripple, 0)
-    chip.digital_ns = nand + np.where(chip.digital, tree, 0) + shift + accumulate
-    conversion = chip.adc_bits * (constant("adc.delay_row") * chip.rows + constant("adc.delay_bit"))
-    chip.conversion_ns = np.where(chip.digital, 0, conversion)
-    speed = scale("delay", chip.node_nm) * slowdown(chip.supply_v)
-    chip.clock_ns = np.maximum(chip.digital_ns, chip.conversion_ns) * speed
-    write = np.where(chip.rram, constant("rram_cell.write_time"), constant("sram_cell.write_time"))
-    chip.row_write_cycles = np.ceil(write / chip.clock_ns)
-
-
-def slowdown(supply: Any) -> Any:
-    """Delay against the nominal supply by the alpha-power law, t ~ V / (V - Vt)^alpha (Sakurai and Newton, 1990)."""
-    threshold, alpha, nominal = (
-        constant(f"logic.{name}") for name in ("threshold", "alpha", "supply")
-    )
-    return supply / nominal * ((nominal - threshold) / (supply - threshold)) ** alpha
-
-
-def _areas(chip: SimpleNamespace) -> None:
-    nand, xor, flipflop = (constant(f"logic.{gate}_area") for gate in ("nand", "xor", "flipflop"))
-    adder = 3 * nand + 2 * xor
-    cells = chip.macros * chip.rows * chip.cols
-    analog = ~chip.digital
-    # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
-    cell = np.where(
-        chip.rram,
-        constant("rram_cell.area") / _RRAM_SCALE,
-        constant("sram_cell.area") * chip.cell_bits,
-    )
-    logical = chip.macros * np.ceil(chip.weight_columns / chip.share)
-    converters = chip.macros * np.ceil(chip.cols / chip.share)
-    adc = (
-        10 ** (constant("adc.area_slope") * chip.adc_bits + constant("adc.area_offset"))
-        * 2**chip.adc_bits
-    )
-    dac = np.where(chip.dac_bits > 1, constant("dac.area") * chip.dac_bits, 0)
-    multipliers = np.where(
-        chip.rram, 0, nand * np.where(chip.digital, chip.dac_bits, 1) * chip.cell_bits
-    )
-    router = constant("noc.router_area") * chip.noc_bw
-    parts = {
-        "cells": cells * chip.planes * cell,
-        "adc": np.where(analog, adc * converters, 0),
-        "dac": np.where(analog, dac * chip.macros * chip.rows, 0),
-        "multipliers": multipliers * cells,
-        "adders": adder * (chip.tree_adders + chip.shift_adders) * logical,
-        "accumulators": (adder + flipflop) * chip.accumulator_bits * logical,
-        "buffer": chip.buffer_area / _MM2 + constant("buffer.port_area") * chip.buffer_bw,
-        "noc": router * chip.pes,
-        "vector": constant("vector.lane_area") * chip.vector_lanes,
-    }
-    converters_scale = converter_scale(chip.node_nm, "area")
-    node = {name: converters_scale if name in ("adc", "dac") else chip.area_scale for name in parts}
-    # What leaks as gates do, in um2 at 28 nm.
-    chip.logic_area = sum(parts[name] for name in parts if name not in ("cells", "buffer"))
-    chip.area_parts = {name: area * node[name] * _MM2 for name, area in parts.items()}
-    chip.area_parts["dram_interface"] = constant("dram.interface_area") * chip.dram_bw
-    chip.area_mm2 = sum(chip.area_parts.values())
-
-
-@cache
-def _log_buffer() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x = np.log(constant("buffer.kilobytes"))
-    y = np.log(
-        [constant(f"buffer.{quantity}") for quantity in ("area", "read_energy", "write_energy")]
-    )
-    return x, y, np.diff(y) / np.diff(x)
-
-
-def _buffer_laws(megabytes: np.ndarray) -> np.ndarray:
-    """Area (mm2), read and write energy (pJ a bit) of buffers at 28 nm, shape (3, n).
-
-    Piecewise linear in logarithms between the sizes of the constants file, the end slopes kept beyond its ends.
+    Attributes:
+        geometry: Sizes.
+        areas: um2 of one macro, by part (MACRO_AREA_PARTS), at the chip's node.
+        energies: pJ an event, by name (see ``cost_model.ENERGY_PARTS``).
+        settle_ns: From driving the rows to sums that stand at the converters, once an activation.
+        conversion_ns: One conversion, or one sum of a digital array.
+        cycle_ns: One conversion with its share of the settling.
+        row_write_ns: Writing one row of cells.
+        leaking_um2: Area at 28 nm that leaks as gates do, of one macro.
+        tree_adders: One-bit adders of one tree.
     """
-    x, y, slope = _log_buffer()
-    at = np.log(megabytes * 1024)
-    index = np.minimum(np.maximum(np.searchsorted(x, at) - 1, 0), slope.shape[1] - 1)
-    return np.exp(y[:, index] + slope[:, index] * (at - x[index]))
+
+    geometry: ArrayGeometry
+    areas: dict[str, Floats]
+    energies: dict[str, Floats]
+    settle_ns: Floats
+    conversion_ns: Floats
+    cycle_ns: Floats
+    row_write_ns: Floats
+    leaking_um2: Floats
+    tree_adders: Floats
 
 
-def _energies(chip: SimpleNamespace) -> None:
-    volts2 = chip.supply_v**2 * chip.energy_scale * _FJ
-    converter_volts2 = chip.supply_v**2 * converter_scale(chip.node_nm, "energy") * _FJ
-    relative = chip.energy_scale * (chip.supply_v / constant("logic.supply")) ** 2
-    nand, xor = constant("logic.nand_capacitance"), constant("logic.xor_capacitance")
-    flipflop, bitline = (
-        constant("logic.flipflop_capacitance"),
-        constant("logic.bitline_capacitance"),
-    )
-    switched = volts2 * chip.activity
-    chip.adder_energy, chip.half_adder_energy = (3 * nand + 2 * xor) * switched, 2 * xor * switched
-    bits = chip.adc_bits
-    converted = constant("adc.energy_linear") * bits + constant("adc.energy_exponential") * 4**bits
-    chip.conversion_energy = np.where(chip.digital, 0, converted * converter_volts2)
-    driver = np.where(chip.dac_bits > 1, constant("dac.energy") * chip.dac_bits, 0)
-    chip.drive_energy = np.where(chip.digital, 0, driver * converter_volts2)
-    # A driven row switches the multipliers of all columns; in a digital array all rows' gates see the bit lines.
-    device = constant("rram_cell.read_energy") * chip.activity * relative * _FJ
-    gate = np.where(chip.rram, device, 0.5 * nand * switched * chip.cell_bits)
-    chip.row_energy = np.where(chip.digital, 0, gate * chip.cols)
-    chip.array_energy = np.where(chip.digital, gate * chip.dac_bits * chip.rows * chip.cols, 0)
-    chip.bitline_energy = np.where(
-        chip.digital | chip.rram, 0, bitline * switched * chip.rows * chip.cell_bits
-    )
-    adder = (3 * nand + 2 * xor) * switched
-    chip.shift_energy = adder * chip.shift_adders
-    chip.accumulator_energy = (adder + flipflop * switched) * chip.accumulator_bits
+def macro_circuit(table: ChipTable) -> MacroCircuit:
+    """Works out the macros of chips.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        Areas, energies and times, (n,).
+    """
+    geometry = array_geometry(table)
+    adders = _tree_adders(table, geometry)
+    nominal = _areas(table, geometry, adders)
+    areas = {name: area * table.area_factor for name, area in nominal.items()}
+    settle, conversion = (time * table.cycle_factor for time in _times(table, geometry))
     write = np.where(
-        chip.rram, constant("rram_cell.write_energy"), constant("sram_cell.write_energy")
+        geometry.is_rram, constant("rram_cell.write_time"), constant("sram_cell.write_time")
     )
-    chip.write_energy = write * relative
-    chip.read_energy, chip.store_energy = chip.read_energy * relative, chip.store_energy * relative
-    distance_mm = (
-        2 / 3 * np.sqrt(chip.area_mm2)
-    )  # mean Manhattan distance of two points on a square
-    chip.noc_energy = constant("noc.energy") * relative * distance_mm
-    chip.op_energy, chip.mac_energy = (
-        constant("vector.op_energy") * relative,
-        constant("vector.mac_energy") * relative,
+    logic = ("adc", "dac", "multipliers", "adders", "accumulators", "drivers", "columns", "control")
+    leaking = np.sum([nominal[name] for name in logic], axis=0) / scale("area", table.node_nm)
+    return MacroCircuit(
+        geometry=geometry,
+        areas=areas,
+        energies={
+            name: energy * table.energy_factor
+            for name, energy in _energies(table, geometry).items()
+        },
+        settle_ns=settle,
+        conversion_ns=conversion,
+        # Sums that stand, or are held, wait for the converter that they share; a resistive cell's current is on only
+        # while it is read.
+        cycle_ns=conversion + settle / np.where(geometry.is_rram, 1, geometry.share),
+        row_write_ns=write,
+        leaking_um2=leaking,
+        tree_adders=adders,
     )
-    chip.dram_energy = np.full_like(relative, constant("dram.energy"))
-    _leakage(chip, relative)
 
 
-def _leakage(chip: SimpleNamespace, relative: np.ndarray) -> None:
-    bits = np.where(chip.rram, 0, chip.capacity_tiles * chip.rows * chip.cols * chip.cell_bits)
-    milliwatts = (
-        constant("logic.leakage") * chip.logic_area * 1e-6
-        + constant("sram_cell.leakage") * bits * 1e-9
-        + constant("buffer.leakage") * chip.buffer_mb * 1e-3
-    )
-    chip.leakage_mw = milliwatts * relative
+def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
+    """pJ of one step of a macro in which all its converters, or trees, give one sum at full use, (n,).
 
-
-@lru_cache(maxsize=256)
-def tree_activity(rows: int, weight_bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """One-bit adders of a tree over ``rows`` inputs that see two live operands, and only one, by live inputs 0..rows.
-
-    Level l joins nodes in pairs by adders weight_bits + l wide. With m live inputs, ceil(m / 2^l) nodes of the level
-    carry data: each full pair is one live adder, an odd one out passes through a half-live one (zigzag-dse's classes).
+    Where several columns share a converter, rows are driven once for all of them.
     """
-    live = np.arange(rows + 1)
-    full, half = np.zeros(rows + 1), np.zeros(rows + 1)
-    for level in range(int(np.ceil(np.log2(rows)))):
-        nodes = -(-live // 2**level)
-        full += nodes // 2 * (weight_bits + level)
-        half += nodes % 2 * (weight_bits + level)
-    return full, half
+    geometry, each = circuit.geometry, circuit.energies
+    rows = table.rows_active * (each["drive_energy"] + each["row_energy"]) + each["array_energy"]
+    sums = each["conversion_energy"] + each["bitline_energy"] + each["accumulator_energy"]
+    trees = np.where(geometry.is_digital, circuit.tree_adders * each["adder_energy"], 0)
+    weighing = each["shift_energy"] / geometry.slices
+    energy: Floats = rows / geometry.share + geometry.converters * (sums + trees + weighing)
+    return energy
+
+
+def array_geometry(table: ChipTable) -> ArrayGeometry:
+    """Counts what stands in the arrays of chips, (n,)."""
+    is_digital = table.is_family("digital_sram")
+    differential = table.encoding == _DIFFERENTIAL
+    magnitude = np.maximum(table.weight_bits - differential, 1)
+    slices = np.ceil(magnitude / (table.cell_bits * table.columns_summed))
+    cells_per_weight = np.minimum(
+        np.ceil(magnitude / table.cell_bits) * np.where(differential, 2, 1), table.cols
+    )
+    # Columns summed before they are converted, and the two columns of a difference, are one to a converter.
+    summed = np.where(is_digital, table.weight_bits, table.columns_summed)
+    summed = np.where(differential & ~is_digital, 2 * summed, summed)
+    served = np.maximum(np.floor(table.cols / summed), 1)
+    share = np.minimum(table.columns_per_adc, served)
+    pitch = _column_pitch_um(table) * summed * share
+    width = constant("adc.narrowest") * np.sqrt(table.node_nm / 28)
+    idle = constant("array.idle_row_load") * (table.rows - table.rows_active)
+    bits = np.where(is_digital, np.ceil(np.log2(table.rows_active)), table.adc_bits)
+    return ArrayGeometry(
+        is_charge=table.is_family("charge_sram"),
+        is_current=table.is_family("current_sram"),
+        is_digital=is_digital,
+        is_rram=table.is_family("rram"),
+        slices=slices,
+        cells_per_weight=cells_per_weight,
+        weight_columns=np.floor(table.cols / cells_per_weight),
+        input_steps=np.ceil(table.act_bits / table.dac_bits),
+        share=share,
+        converters=np.ceil(served / share),
+        rows_loaded=table.rows_active + idle,
+        plane_load=1 + constant("array.plane_load") * (table.planes - 1),
+        pitch_stack=np.where(is_digital, 1, np.ceil(width / pitch)),
+        accumulator_bits=bits + table.act_bits + table.weight_bits,
+    )
+
+
+def _column_pitch_um(table: ChipTable) -> Floats:
+    """Width of a column: cells are twice as wide as high, as six-transistor cells are."""
+    width: Floats = np.sqrt(2 * _cell_um2(table) * table.planes**0)
+    return width
+
+
+def _cell_um2(table: ChipTable) -> Floats:
+    """Area of a cell with its planes and its part of the computing circuit, at the chip's node.
+
+    Each plane beyond the first is a storage cell of six transistors with a transistor to choose it by.
+    """
+    is_charge, is_rram = table.is_family("charge_sram"), table.is_family("rram")
+    usual = np.select(
+        [is_charge, table.is_family("current_sram"), is_rram],
+        [constant(f"{name}_cell.transistors") for name in ("charge", "current", "rram")],
+        constant("digital_cell.transistors"),
+    )
+    transistors = np.where(table.cell_transistors > 0, table.cell_transistors, usual)
+    # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
+    storage = np.where(is_rram, 1, 6)
+    more_planes = np.where(table.planes > 1, 1, 0) * table.planes + (table.planes - 1) * storage
+    each = transistors + more_planes
+    feature = each * constant("cell.transistor_area") + is_charge * constant("cell.capacitor_area")
+    bits = np.where(is_rram, 1, table.cell_bits)
+    area: Floats = feature * bits * table.node_nm**2 * 1e-6
+    return area
+
+
+def _tree_adders(table: ChipTable, geometry: ArrayGeometry) -> Floats:
+    adders = tree_adders(table.rows_active, table.weight_bits) * table.dac_bits
+    return np.where(geometry.is_digital, adders, 0)
+
+
+def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str, Floats]:
+    """um2 of one macro by part, at the chip's node."""
+    analog, gates = ~geometry.is_digital, scale("area", table.node_nm)
+    converters = node_power(table.node_nm, "converter_area_exponent")
+    lines = np.where(geometry.is_rram, constant("rram_line.area"), constant("column.area"))
+    stack = 1 + constant("adc.stack_wiring") * (geometry.pitch_stack - 1)
+    held = np.where(analog & (geometry.share > 1), constant("column.sample_area"), 0)
+    multiplexer = constant("column.plane_area") * (table.planes - 1)
+    references = np.select(
+        [table.adc_range == 1, table.adc_range == 2], [np.ones(1), geometry.slices], 0
+    )
+    driver = np.where(geometry.is_rram, constant("rram_line.area"), constant("driver.area"))
+    adder = constant("logic.adder_area")
+    accumulator = (adder + constant("logic.flipflop_area")) * geometry.accumulator_bits
+    shift = adder * _shift_adders(table, geometry)
+    bipolar = 1 + 0.5 * table.signed_inputs * (table.encoding == _DIFFERENTIAL)
+    dac = np.where(table.dac_bits > 1, constant("dac.area") * table.dac_bits, 0)
+    return {
+        "cells": _cell_um2(table) * table.rows * table.cols,
+        "adc": np.where(
+            analog,
+            (
+                adc_area(table.adc_bits, table.converter) * stack * geometry.converters
+                + constant("adc.reference_area") * references
+            )
+            * converters,
+            0,
+        ),
+        "dac": np.where(analog, dac * table.rows * bipolar * converters, 0),
+        "multipliers": np.zeros(table.size),  # among the cells' transistors
+        "adders": gates * geometry.converters * (adder * trees + shift),
+        "accumulators": gates * geometry.converters * accumulator,
+        "drivers": gates * driver * table.rows * bipolar,
+        "columns": gates * (lines + held + multiplexer) * table.cols,
+        "control": gates * constant("control.area"),
+    }
+
+
+def _shift_adders(table: ChipTable, geometry: ArrayGeometry) -> Floats:
+    """One-bit adders that weigh and add the slices of a weight, for each converter."""
+    inputs = np.where(geometry.is_digital, table.dac_bits, geometry.slices)
+    width = np.where(
+        geometry.is_digital,
+        table.weight_bits + np.ceil(np.log2(table.rows_active)),
+        table.adc_bits,
+    )
+    each = width * (inputs - 1) + inputs * (np.log2(inputs) - 0.5)
+    per_sum = np.where(inputs > 1, each, 0)
+    # The slices of a weight stand before several converters: each has its share of the adders.
+    return np.where(geometry.is_digital, per_sum, per_sum / geometry.slices)
+
+
+def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
+    """ns of settling, once an activation, and of one conversion or sum."""
+    slow = slowdown(table.supply_v, table.node_nm)
+    analog = node_power(table.node_nm, "analog_delay_exponent") * slow
+    steps = adc_steps(table.adc_bits, table.converter)
+    start = np.select(
+        [geometry.is_charge, geometry.is_rram],
+        [constant("charge_cell.settle"), constant("rram_cell.settle")],
+        constant("current_cell.settle"),
+    )
+    pulse = constant("driver.pulse") * np.where(geometry.is_charge, 0.5, 1.0)
+    row = np.where(geometry.is_rram, constant("rram_cell.row_settle"), constant("array.row_settle"))
+    # Converters that do not fit their columns' pitch stand further away; so does what planes add.
+    load = geometry.plane_load * (1 + constant("adc.stack_load") * (geometry.pitch_stack - 1))
+    settle = start + pulse * (table.dac_bits - 1) + steps * row * geometry.rows_loaded * load
+    conversion = steps * constant("adc.step")
+    gates = scale("delay", table.node_nm) * slow
+    tree = tree_delay(table.rows_active, table.weight_bits) + adder_delay(table.dac_bits)
+    return (
+        np.where(geometry.is_digital, 0, settle * analog),
+        np.where(geometry.is_digital, tree * gates, conversion * analog),
+    )
+
+
+def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
+    """pJ of each event that arrays take part in.
+
+    An activation drives one word-line pulse into a macro, a conversion reads one slice's sum, a drive is one input on one
+    word line (its cells of all columns included), a shift is one weight column's sum accumulated.
+    """
+    volts2 = table.supply_v**2 * _FJ
+    gates = volts2 * scale("energy", table.node_nm)
+    analog = volts2 * node_power(table.node_nm, "capacitance_exponent")
+    switched = gates * table.activity
+    adder, flipflop = (constant(f"logic.{name}_capacitance") for name in ("adder", "flipflop"))
+    is_digital = geometry.is_digital
+    cell = np.select(
+        [geometry.is_charge, geometry.is_current, geometry.is_rram],
+        [constant(f"{name}_cell.capacitance") for name in ("charge", "current", "rram")],
+        constant("digital_cell.capacitance") * table.dac_bits,
+    )
+    cell = cell * np.where(geometry.is_rram, 1, table.cell_bits)
+    # What is drawn grows with the root of the pulse or of the levels that several input bits make.
+    cell = cell * np.where(is_digital, 1, np.sqrt(table.dac_bits))
+    cell_energy = cell * table.activity * np.where(is_digital, gates, analog)
+    word_line = constant("array.word_line_capacitance") * table.dac_bits * analog
+    columns = table.columns_summed * np.where(table.encoding == _DIFFERENTIAL, 2, 1)
+    bit_line = constant("array.bit_line_capacitance") * table.rows * geometry.plane_load
+    bit_line = np.where(geometry.is_current, bit_line * columns * analog, 0)
+    converted = adc_capacitance(table.adc_bits, table.converter) * geometry.pitch_stack**0 * analog
+    held = np.where(geometry.share > 1, constant("column.sample_capacitance"), 0) * analog
+    dac = np.where(table.dac_bits > 1, constant("dac.energy") * table.dac_bits, 0) * analog
+    control = constant("control.capacitance") * (table.rows + table.cols) * gates
+    write = np.where(
+        geometry.is_rram, constant("rram_cell.write_energy"), constant("sram_cell.write_energy")
+    )
+    relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
+    half = 0.5  # of a full adder's capacitance, where one operand is idle
+    return {
+        "conversion_energy": np.where(is_digital, 0, converted + held),
+        "bitline_energy": bit_line,
+        "drive_energy": np.where(is_digital, 0, dac),
+        "row_energy": (word_line + cell_energy) * table.cols,
+        "array_energy": control,
+        "adder_energy": adder * switched,
+        "half_adder_energy": half * adder * switched,
+        "shift_energy": adder * switched * _shift_adders(table, geometry) * geometry.slices,
+        "accumulator_energy": (adder + flipflop) * switched * geometry.accumulator_bits,
+        "write_energy": write * relative,
+    }

@@ -1,352 +1,382 @@
-"""How layers lie on a chip: tiles, copies, weight loads, spills; cycles of each resource, and countable events.
+"""When layers run on a chip: copies, weight loads, spills; cycles of each resource, and what bounds each layer.
 
-Every array here has one element for each (layer shape, chip) pair, "row" in the comments; ``r`` carries the columns of both.
-All laws are closed forms; tests hold them against hand-computed cases and a slow event-by-event simulator.
+Every column has one element for each (layer shape, chip) pair, a row. All laws are closed forms; tests hold them against
+hand-computed cases and a slow event-by-event simulator.
 """
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
-from types import SimpleNamespace
-from typing import Any
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from cimbo.hardware.macro import tree_activity
+from cimbo.hardware.passes import Pass, PassCost, Passes, PassInputs, passes
+from cimbo.hardware.residency import Residency
+from cimbo.hardware.rows import Bools, Floats, Indices
 from cimbo.hardware.technology import constant
-from cimbo.hardware.tiling import Pass, Passes, passes
+from cimbo.hardware.tiling import Tiling
 
-Rows = SimpleNamespace
 BOUNDS = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
-EVENTS = (
-    "conversions",
-    "drives",
-    "activations",
-    "full_adders",
-    "half_adders",
-    "shifts",
-    "written",
-    "macs",
-    "ops",
-    "read",
-    "stored",
-    "moved",
-    "dram",
-)
-# Columns of a chip that the laws below read; the rest enters once a chip, not once a row.
-CHIP_COLUMNS = (
-    "rows",
-    "weight_columns",
-    "cells_per_weight",
-    "macros",
-    "macros_per_pe",
-    "planes",
-    "capacity_tiles",
-    "pulses",
-    "share",
-    "act_bits",
-    "weight_bits",
-    "dac_bits",
-    "buffer_bits",
-    "buffer_bw",
-    "dram_bw",
-    "noc_bw",
-    "vector_lanes",
-    "packing",
-    "whole_kernels",
-    "zigzag_counting",
-    "rows_written",
-    "row_write_cycles",
-    "digital",
-    "rram",
-)
 
 
-def place(r: Rows) -> None:
-    """Tiles of each layer: what one macro holds at once. Groups that fit together share a tile, block-diagonally."""
-    r.row_tiles, r.column_tiles = (
-        np.ceil(r.reduction / r.rows),
-        np.ceil(r.columns / r.weight_columns),
-    )
-    r.tile_rows = np.minimum(r.rows, r.reduction)
-    _whole_kernels(r)
-    r.any_counted = bool(r.zigzag_counting.any())
-    if r.any_counted:
-        r.fresh = np.where(r.zigzag_counting > 0, r.reduction, r.fresh)
-    fitting = np.minimum(np.floor(r.rows / r.reduction), np.floor(r.weight_columns / r.columns))
-    r.packed = np.where(r.packing > 0, np.clip(fitting, 1, r.groups), 1)
-    r.tiles = r.row_tiles * r.column_tiles * np.ceil(r.groups / r.packed)
-    r.short = r.row_tiles * r.tile_rows - r.reduction
-    r.fullest = r.tile_rows * r.packed
-    r.all_rows = r.reduction * r.groups
-    r.strip_width = np.minimum(r.weight_columns / r.columns, 1)
-    r.narrow_width = 1 - (r.column_tiles - 1) * r.strip_width
-    r.static, r.one_plane = 1 - r.dynamic, (r.planes <= 1).astype(float)
-    stored_bits = (
-        np.where(r.dynamic > 0, r.act_bits, r.weight_bits) if r.any_dynamic else r.weight_bits
-    )
-    r.weight_load_bits = r.reduction * r.columns * r.groups * stored_bits
-    r.input_bits, r.output_bits = r.inputs * r.act_bits, r.outputs * r.act_bits
-    r.fresh_bits = r.px * r.fresh * r.groups * r.act_bits
-    r.working_set = r.input_bits + r.output_bits + r.dynamic * r.weight_load_bits
-    r.chunks = np.maximum(np.ceil(r.working_set / r.buffer_bits), 1)
-    r.spill = r.chunks > 1
-    if r.any_dynamic:
-        _unit(r)
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule of each row, each column of shape (rows,); cycles are the arrays' own.
 
-
-def _whole_kernels(r: Rows) -> None:
-    """Row tiles of convolutions where macros hold whole kernel sides of an even share of the channels each."""
-    chosen = np.flatnonzero((r.kernel > 1) & (r.row_tiles > 1))
-    chosen = chosen[
-        (r.whole_kernels[chosen] > 0) & (r.reduction[chosen] % r.kernel[chosen] ** 2 == 0)
-    ]
-    if not chosen.size:
-        return
-    rows, reduction, kernel = (
-        getattr(r, name)[chosen].astype(int) for name in ("rows", "reduction", "kernel")
-    )
-    _, first, index = np.unique(
-        (rows << 44) | (reduction << 12) | kernel, return_index=True, return_inverse=True
-    )
-    tiles = [whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])) for at in first]
-    r.row_tiles[chosen] = np.array(tiles)[index]
-    r.tile_rows[chosen] = np.ceil(r.reduction[chosen] / r.row_tiles[chosen])
-
-
-@lru_cache(maxsize=4096)
-def whole_kernel_tiles(rows: int, reduction: int, kernel: int) -> int:
-    """Tiles of a convolution's ``reduction`` = channels x kernel x kernel when the rows used of a macro are a product of
-    divisors: of the channels (of ``rows`` itself where there are more) and of each side of the kernel.
-
-    So every macro is fed by one regular walk over channels and window, as mappers of loop nests (ZigZag, Timeloop) have it; a
-    chip that cuts the window anywhere needs a walk of its own for each. Of the divisors that fit, ZigZag takes those that use
-    most rows: 96 of 128 with 64 channels of 3 x 3. Against it, layers of ResNet-50 on 128 rows and 2 MiB of buffer: 7 x 7 with
-    3 channels 1.000, 3 x 3 with 64 channels 1.000 (cut anywhere: 0.667 and 0.836).
+    Attributes:
+        cycles: Cycles of the layer.
+        compute: Of the arrays alone.
+        load: Of loading weights.
+        dram: Of activations to and from the DRAM.
+        buffer: Of the buffer.
+        noc: Of the network between processing elements.
+        vector: Of the vector unit.
+        copies: Copies of the layer's tiles at work.
+        loaded_bits: Bits of weights or run-time operands in one load.
+        loads: How often they are loaded.
+        io_bits: Bits of activations that cross the DRAM.
+        read_bits: Bits of inputs read from the buffer.
+        partial_sum_bits: Bits of partial sums that wait in the buffer.
+        moved_bits: Bits that cross the NoC.
+        is_bound: Whether partial sums may not fit the buffer, so that the two schedules of an ``Interval`` differ.
+        on_unit: Whether the product is computed by the vector unit.
     """
-    channels = reduction // kernel**2
-    sides = {one * other for one in _divisors(kernel) for other in _divisors(kernel)}
-    shares = _divisors(min(channels, rows))
-    _, share, positions = max(
-        (share * side, share, side) for share in shares for side in sides if share * side <= rows
-    )
-    return -(-channels // share) * (kernel**2 // positions)
+
+    cycles: Floats
+    compute: Floats
+    load: Floats
+    dram: Floats
+    buffer: Floats
+    noc: Floats
+    vector: Floats
+    copies: Floats
+    loaded_bits: Floats
+    loads: Floats
+    io_bits: Floats
+    read_bits: Floats
+    partial_sum_bits: Floats
+    moved_bits: Floats
+    is_bound: Bools
+    on_unit: Bools
+
+    def bottlenecks(self) -> Indices:
+        """Index into BOUNDS of what takes longest in each row."""
+        times = [self.compute, self.load, self.dram, self.buffer, self.noc, self.vector]
+        slowest: Indices = np.argmax(np.stack(times), axis=0)
+        return slowest
 
 
-def _divisors(number: int) -> list[int]:
-    return [each for each in range(1, number + 1) if number % each == 0]
+@dataclass(frozen=True)
+class Interval:
+    """Two schedules of each row, between which the best one lies.
 
-
-def capacity(r: Rows, total: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Whether all static weights of a network fit its chip at once, for each row; sets its share of what is left.
-
-    ``total`` sums rows over their network and gives every row its sum. Spare tiles go to copies of layers in proportion
-    to sqrt(px * tiles), which minimises the summed time px / copies; with attention, half of them hold its operands.
+    Where inputs and partial sums do not fit the buffer together, the low one lets them fit all the same; the high one is
+    a schedule that exists, in which sums go to the DRAM and back, or weights come again for every part of the inputs.
+    Elsewhere both are one.
     """
-    left = r.capacity_tiles - total(r.static * r.tiles)
-    attention = total(r.dynamic) > 0 if r.any_dynamic else False
-    for_copies = np.where(attention, np.floor(left / 2), left)
-    weight = np.sqrt(r.px * r.tiles) * r.static
-    share = weight / np.maximum(total(weight), 1e-300)
-    r.copies = 1 + np.floor(np.maximum(for_copies, 0) * share / r.tiles)
-    r.free_macros = np.minimum(r.macros, np.maximum(left - for_copies, 0))
-    return left >= 0
+
+    low: Schedule
+    high: Schedule
 
 
-def schedule(r: Rows, resident: bool) -> Rows:
-    """Cycles of every layer with the network's weights resident, or reloaded each inference; what bounds each.
+def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
+    """Schedules every layer with its network's weights resident, or reloaded at each inference.
 
     cycles = load + steady with one plane (a macro cannot be written while it computes), the larger with several;
     steady is the slowest of arrays, DRAM, buffer, NoC and vector unit, which work side by side.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        residency: Where the weights stay; None: they are reloaded.
+
+    Returns:
+        A schedule that may be too good and one that exists, columns of shape (rows,).
     """
-    s = Rows(resident=resident)
-    available = np.where((r.dynamic > 0) & resident, r.free_macros, r.macros)
-    s.macros = np.maximum(available, 1)
-    copies = np.where(resident & (r.static > 0), r.copies, np.inf)
-    s.copies = np.clip(np.minimum(np.floor(s.macros / r.tiles), copies), 1, r.px)
-    s.compute_once = np.ceil(r.px / s.copies) * r.pulses * r.share
-    s.loaded_bits = r.weight_load_bits * np.where(resident, r.dynamic, 1)
-    s.passes = np.ceil(r.tiles / s.macros)
-    s.compute = s.compute_once * s.passes
-    passed = passes(r, s)
-    _steady(r, s, passed)
-    _load(r, s, passed)
-    _spill(r, s)
-    if r.any_dynamic:
-        _digital_unit(r, s, available)
-    return s
+    work = _array_work(tiling, residency)
+    unit = _vector_unit(tiling) if tiling.has_dynamic else None
+    needs_list = work.cycles <= unit.cycles if unit else np.ones(work.cycles.shape, bool)
+    passed = passes(tiling, work.macros, work.passes, needs_list)
+    traffic = _traffic(tiling, passed)
+    inputs = _pass_inputs(tiling, work, traffic)
+    fixed = passed.total(_streaming, inputs)
+    cost: PassCost = _loading_early if tiling.has_zigzag_counting else _loading
+    load_once = (work.loaded_bits > 0) * passed.total(cost, inputs)
+    low = _spilled(tiling, (work, traffic, passed), (load_once, fixed))
+    high = _sums_spilled(tiling, (low, passed), (load_once, fixed)) if low.is_bound.any() else low
+    if unit is not None:
+        same = high is low
+        low = _with_vector_unit(tiling, (low, unit), work.available)
+        high = low if same else _with_vector_unit(tiling, (high, unit), work.available)
+    return Interval(low, high)
 
 
-def _steady(r: Rows, s: Rows, passed: Passes) -> None:
-    """Arrays, buffer, NoC and vector unit. Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
-    s.read_bits = r.fresh_bits * s.streams
-    sums = r.px * r.columns * r.groups
-    s.sent_bits = r.output_bits + sums * constant("noc.partial_sum") * (
-        np.ceil(r.row_tiles / r.macros_per_pe) - 1
+@dataclass(frozen=True)
+class _ArrayWork:
+    """Macros at work in each row, (rows,): how many are free for it and used, copies, passes, cycles, bits of a load."""
+
+    available: Floats
+    macros: Floats
+    copies: Floats
+    passes: Floats
+    cycles_once: Floats
+    cycles: Floats
+    loaded_bits: Floats
+
+
+def _array_work(tiling: Tiling, residency: Residency | None) -> _ArrayWork:
+    layers, chip = tiling.layers, tiling.chip
+    available, most_copies, loaded = chip.macros, np.asarray(np.inf), tiling.weight_bits
+    if residency is not None:
+        available = np.where(layers.is_dynamic, residency.free_macros, chip.macros)
+        most_copies = np.where(layers.is_dynamic, np.inf, residency.copies)
+        loaded = tiling.weight_bits * layers.is_dynamic
+    macros = np.maximum(available, 1)
+    fitting = np.minimum(np.floor(macros / tiling.tiles), most_copies)
+    copies = np.clip(fitting, 1, layers.positions)
+    once = np.ceil(layers.positions / copies) * tiling.vector_cycles
+    number = np.ceil(tiling.tiles / macros)
+    return _ArrayWork(available, macros, copies, number, once, once * number, loaded)
+
+
+@dataclass(frozen=True)
+class _Traffic:
+    """Bits that move in each row, and the cycles that buffer, NoC and vector unit take for them, (rows,)."""
+
+    read_bits: Floats
+    sent_bits: Floats
+    partial_sum_bits: Floats
+    is_bound: Bools
+    moved_bits: Floats
+    summing: Floats
+    buffer: Floats
+    noc: Floats
+    vector: Floats
+
+
+def _traffic(tiling: Tiling, passed: Passes) -> _Traffic:
+    """Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
+    layers, chip = tiling.layers, tiling.chip
+    read = tiling.new_input_bits * passed.input_reads
+    sums = layers.positions * layers.outputs_each * layers.groups
+    other_pes = np.ceil(tiling.row_tiles / chip.macros_per_pe) - 1
+    sent = tiling.output_bits + sums * constant("noc.partial_sum") * other_pes
+    waiting = sums * constant("buffer.partial_sum") * passed.round_trips
+    # Where inputs and waiting sums do not fit, a schedule has to spill sums or to load weights again.
+    held = tiling.input_bits + sums * constant("buffer.partial_sum")
+    moved = read + sent
+    summing = (read + waiting) / chip.buffer_bw
+    through = _through(tiling, read, tiling.output_bits)
+    return _Traffic(
+        read_bits=read,
+        sent_bits=sent,
+        partial_sum_bits=waiting,
+        is_bound=(passed.round_trips > 0) & (held > chip.buffer_bits),
+        moved_bits=moved,
+        summing=summing,
+        buffer=np.maximum(through / chip.buffer_bw, summing),
+        noc=moved / chip.noc_bw,
+        vector=layers.vector_ops / chip.vector_lanes,
     )
-    s.waiting_bits = sums * constant("buffer.partial_sum") * s.turns
-    # Where inputs and waiting sums do not fit, a schedule has to spill sums or to load weights again, which we leave out.
-    held = r.input_bits + sums * constant("buffer.partial_sum")
-    s.is_bound = (s.turns > 0) & (held > r.buffer_bits)
-    s.moved_bits = s.read_bits + s.sent_bits
-    s.summing = (s.read_bits + s.waiting_bits) / r.buffer_bw
-    s.buffer = np.maximum(_through(r, s.read_bits, r.output_bits) / r.buffer_bw, s.summing)
-    s.noc = s.moved_bits / r.noc_bw
-    s.vector = r.vector_ops / r.vector_lanes
-    s.fixed = passed.total(_streaming, r, s)
 
 
-def _streaming(r: Rows, s: Rows, each: Pass) -> np.ndarray:
-    """Cycles of a pass while inputs stream in and results out."""
-    read = r.fresh_bits * each.inputs
-    buffer = _through(r, read, r.output_bits * each.results) / r.buffer_bw
-    noc = (read + s.sent_bits * each.results) / r.noc_bw
-    return np.maximum(np.maximum(s.compute_once, s.vector * each.results), np.maximum(buffer, noc))
-
-
-def _through(r: Rows, read: np.ndarray, written: np.ndarray) -> np.ndarray:
+def _through(tiling: Tiling, read: Floats, written: Floats) -> Floats:
     """Bits that take the buffer's time: reads and writes share its port, where they are not counted as ZigZag counts them."""
     both = read + written
-    return (
-        np.where(r.zigzag_counting > 0, np.maximum(read, written), both) if r.any_counted else both
+    if not tiling.has_zigzag_counting:
+        return both
+    return np.where(tiling.chip.zigzag_counting > 0, np.maximum(read, written), both)
+
+
+def _pass_inputs(tiling: Tiling, work: _ArrayWork, traffic: _Traffic) -> PassInputs:
+    """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC."""
+    chip = tiling.chip
+    link = np.where(tiling.layers.is_dynamic, chip.noc_bw, chip.dram_bw)
+    narrowest = np.minimum(link, chip.buffer_bw)
+    counting = chip.zigzag_counting > 0
+    past_the_buffer = np.where(counting, link, narrowest)
+    return PassInputs(
+        array_cycles=work.cycles_once,
+        vector_cycles=traffic.vector,
+        new_input_bits=tiling.new_input_bits,
+        output_bits=tiling.output_bits,
+        sent_bits=traffic.sent_bits,
+        buffer_bw=chip.buffer_bw,
+        noc_bw=chip.noc_bw,
+        transfer_cycles=work.loaded_bits / past_the_buffer,
+        busiest_rows=tiling.busiest_rows,
+        rows_written=chip.rows_written,
+        row_write_cycles=chip.row_write_cycles,
+        vector_overlap=counting * tiling.vector_cycles,
+        is_zigzag_counting=counting,
     )
 
 
-def _load(r: Rows, s: Rows, passed: Passes) -> None:
-    """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC, while rows are written in step."""
-    link = np.where(r.dynamic > 0, r.noc_bw, r.dram_bw) if r.any_dynamic else r.dram_bw
-    past_the_buffer = r.any_counted & (r.zigzag_counting > 0)
-    s.transfer = s.loaded_bits / np.where(past_the_buffer, link, np.minimum(link, r.buffer_bw))
-    cost = _loading_early if r.any_counted else _loading
-    s.load_once = (s.loaded_bits > 0) * passed.total(cost, r, s)
+def _streaming(given: PassInputs, each: Pass) -> Floats:
+    """Cycles of a pass while inputs stream in and results out."""
+    read = given.new_input_bits * each.inputs
+    written = given.output_bits * each.results
+    port = np.where(given.is_zigzag_counting, np.maximum(read, written), read + written)
+    noc = (read + given.sent_bits * each.results) / given.noc_bw
+    own = np.maximum(given.array_cycles, given.vector_cycles * each.results)
+    return np.maximum(own, np.maximum(port / given.buffer_bw, noc))
 
 
-def _loading(r: Rows, s: Rows, each: Pass) -> np.ndarray:
-    writing = np.ceil(np.minimum(each.rows, r.fullest) / r.rows_written) * r.row_write_cycles
-    return np.maximum(s.transfer * each.weights, writing)
+def _loading(given: PassInputs, each: Pass) -> Floats:
+    """Weights arrive while rows are written in step."""
+    rows = np.minimum(each.rows, given.busiest_rows)
+    writing = np.ceil(rows / given.rows_written) * given.row_write_cycles
+    return np.maximum(given.transfer_cycles * each.weights, writing)
 
 
-def _loading_early(r: Rows, s: Rows, each: Pass) -> np.ndarray:
+def _loading_early(given: PassInputs, each: Pass) -> Floats:
     """As ZigZag counts it, the last vector of the pass before is still being computed when a load begins."""
-    return np.maximum(_loading(r, s, each) - (r.zigzag_counting > 0) * r.pulses * r.share, 0)
+    return np.maximum(_loading(given, each) - given.vector_overlap, 0)
 
 
-def _spill(r: Rows, s: Rows) -> None:
+def _spilled(
+    tiling: Tiling,
+    at_work: tuple[_ArrayWork, _Traffic, Passes],
+    cycles: tuple[Floats, Floats],
+) -> Schedule:
     """Activations beyond the buffer: weights again for every chunk of inputs, or inputs again for every column pass.
 
     In the latter order the buffer keeps what it can of the inputs; only the rest is fetched again.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        at_work: Macros, traffic and passes of each row.
+        cycles: Of one load of the weights, and of streaming, (rows,) each.
+
+    Returns:
+        The schedule on the arrays.
     """
-    refetched = np.maximum(r.input_bits - r.buffer_bits, 0) * (s.streams - 1)
-    by_chunk = r.spill * r.working_set
-    by_column = by_chunk + r.spill * refetched
-    columns_first = _combine(r, s.load_once, np.maximum(s.fixed, by_column / r.dram_bw))
-    chunks_first = _combine(r, s.load_once * r.chunks, np.maximum(s.fixed, by_chunk / r.dram_bw))
+    work, traffic, passed = at_work
+    load_once, fixed = cycles
+    dram_bw = tiling.chip.dram_bw
+    refetched = np.maximum(tiling.input_bits - tiling.chip.buffer_bits, 0) * (
+        passed.input_reads - 1
+    )
+    by_chunk = tiling.spills * tiling.working_set_bits
+    by_column = by_chunk + tiling.spills * refetched
+    combine = partial(_combine, tiling)
+    columns_first = combine(load_once, np.maximum(fixed, by_column / dram_bw))
+    chunks_first = combine(load_once * tiling.chunks, np.maximum(fixed, by_chunk / dram_bw))
     again = chunks_first < columns_first
-    s.loads = np.where(again, r.chunks, 1)
-    s.io_bits = np.where(again, by_chunk, by_column)
-    s.load, s.dram = s.load_once * s.loads, s.io_bits / r.dram_bw
+    loads = np.where(again, tiling.chunks, 1)
+    io_bits = np.where(again, by_chunk, by_column)
     # The buffer adds up waiting sums on its own, beside whatever the arrays do, loading included.
-    s.cycles = np.maximum(np.minimum(columns_first, chunks_first), s.summing)
+    total = np.maximum(np.minimum(columns_first, chunks_first), traffic.summing)
+    return Schedule(
+        cycles=total,
+        compute=work.cycles,
+        load=load_once * loads,
+        dram=io_bits / dram_bw,
+        buffer=traffic.buffer,
+        noc=traffic.noc,
+        vector=traffic.vector,
+        copies=work.copies,
+        loaded_bits=work.loaded_bits,
+        loads=loads,
+        io_bits=io_bits,
+        read_bits=traffic.read_bits,
+        partial_sum_bits=traffic.partial_sum_bits,
+        moved_bits=traffic.moved_bits,
+        is_bound=traffic.is_bound,
+        on_unit=np.zeros(total.shape, bool),
+    )
 
 
-def _combine(r: Rows, load: np.ndarray, steady: np.ndarray) -> np.ndarray:
-    return np.maximum(load, steady) + r.one_plane * np.minimum(load, steady)
+def _sums_spilled(
+    tiling: Tiling, on_arrays: tuple[Schedule, Passes], cycles: tuple[Floats, Floats]
+) -> Schedule:
+    """What a chip can do where sums do not fit: the faster of two schedules that are valid for any buffer.
 
-
-def _unit(r: Rows) -> None:
-    """Attention's products on the vector unit, one MAC a lane and cycle, instead of the arrays.
-
-    Lanes form a square, so that each operand fetched serves sqrt(lanes) of them.
+    Either every sum that waits goes to the DRAM and comes back, and inputs are fetched for each column pass; or inputs are
+    cut into parts small enough to fit half the buffer with their sums, and weights are loaded for every part.
     """
-    r.unit_read_bits = 2 * r.macs_each * r.act_bits / np.sqrt(r.vector_lanes)
-    r.unit_vector = (r.macs_each + r.vector_ops) / r.vector_lanes
-    r.unit_buffer = (r.unit_read_bits + r.output_bits) / r.buffer_bw
-    r.unit_io_bits = r.spill * r.working_set
-    r.unit_dram = r.unit_io_bits / r.dram_bw
-    r.unit_cycles = np.maximum(np.maximum(r.unit_vector, r.unit_buffer), r.unit_dram)
-    r.unit_cycles[r.dynamic == 0] = np.inf
+    low, passed = on_arrays
+    load_once, fixed = cycles
+    chip, layers = tiling.chip, tiling.layers
+    combine = partial(_combine, tiling)
+    spilled = low.is_bound
+    round_trip = 2 * low.partial_sum_bits
+    again = np.maximum(passed.input_reads - 1, 0) * tiling.input_bits
+    by_sum = tiling.input_bits + tiling.output_bits + again + round_trip
+    sums_out = combine(load_once, np.maximum(fixed, by_sum / chip.dram_bw))
+    sums = layers.positions * layers.outputs_each * layers.groups * constant("buffer.partial_sum")
+    parts = np.ceil(2 * (tiling.input_bits + sums) / chip.buffer_bits)
+    parts = np.clip(parts, tiling.chunks, layers.positions)
+    once = tiling.spills * tiling.working_set_bits
+    in_parts = combine(load_once * parts, np.maximum(fixed, once / chip.dram_bw))
+    by_part = in_parts < sums_out
+    slowest = np.maximum(np.minimum(sums_out, in_parts), low.cycles)
+    loads = np.where(spilled & by_part, parts, np.where(spilled, 1, low.loads))
+    io_bits = np.where(spilled, np.where(by_part, once, by_sum), low.io_bits)
+    return replace(
+        low,
+        cycles=np.where(spilled, slowest, low.cycles),
+        load=load_once * loads,
+        loads=loads,
+        io_bits=io_bits,
+        dram=io_bits / chip.dram_bw,
+    )
 
 
-def _digital_unit(r: Rows, s: Rows, available: np.ndarray) -> None:
+def _combine(tiling: Tiling, load: Floats, steady: Floats) -> Floats:
+    one_plane = tiling.chip.planes <= 1
+    together: Floats = np.maximum(load, steady) + one_plane * np.minimum(load, steady)
+    return together
+
+
+@dataclass(frozen=True)
+class _UnitWork:
+    """Attention's products on the vector unit instead of the arrays, (rows,) each; other rows take for ever."""
+
+    cycles: Floats
+    vector: Floats
+    buffer: Floats
+    dram: Floats
+    io_bits: Floats
+    read_bits: Floats
+
+
+def _vector_unit(tiling: Tiling) -> _UnitWork:
+    """One MAC a lane and cycle. Lanes form a square, so that each operand fetched serves sqrt(lanes) of them."""
+    layers, chip = tiling.layers, tiling.chip
+    macs = layers.macs
+    read = 2 * macs * chip.act_bits / np.sqrt(chip.vector_lanes)
+    vector = (macs + layers.vector_ops) / chip.vector_lanes
+    buffer = (read + tiling.output_bits) / chip.buffer_bw
+    io_bits = tiling.spills * tiling.working_set_bits
+    dram = io_bits / chip.dram_bw
+    cycles = np.maximum(np.maximum(vector, buffer), dram)
+    cycles = np.where(layers.is_dynamic, cycles, np.inf)
+    return _UnitWork(cycles, vector, buffer, dram, io_bits, read)
+
+
+def _with_vector_unit(
+    tiling: Tiling, either: tuple[Schedule, _UnitWork], available: Floats
+) -> Schedule:
     """Attention's products go to the vector unit wherever that is faster. RRAM is never written at run time."""
-    s.on_unit = (r.unit_cycles < s.cycles) | (r.dynamic > 0) & (r.rram | (available < 1))
-    where = np.flatnonzero(s.on_unit)
-    for name in ("cycles", "vector", "buffer", "dram", "io_bits", "read_bits"):
-        getattr(s, name)[where] = getattr(r, f"unit_{name}")[where]
-    for name in ("compute", "load", "noc", "loaded_bits", "moved_bits", "is_bound"):
-        getattr(s, name)[where] = 0
-
-
-def events(r: Rows, s: Rows) -> np.ndarray:
-    """Countable events of each row, shape (len(EVENTS), rows); a chip's energies an event turn them into energy."""
-    on_array = ~s.on_unit if r.any_dynamic else np.ones_like(r.static, dtype=bool)
-    vectors = r.px * r.pulses * r.groups * on_array
-    sums = vectors * r.columns * r.row_tiles
-    full, half = (
-        _tree_events(r, vectors) if r.any_digital else (np.zeros_like(sums), np.zeros_like(sums))
+    arrays, unit = either
+    cannot = tiling.chip.is_rram | (available < 1)
+    on_unit = (unit.cycles < arrays.cycles) | tiling.layers.is_dynamic & cannot
+    return Schedule(
+        cycles=np.where(on_unit, unit.cycles, arrays.cycles),
+        compute=np.where(on_unit, 0, arrays.compute),
+        load=np.where(on_unit, 0, arrays.load),
+        dram=np.where(on_unit, unit.dram, arrays.dram),
+        buffer=np.where(on_unit, unit.buffer, arrays.buffer),
+        noc=np.where(on_unit, 0, arrays.noc),
+        vector=np.where(on_unit, unit.vector, arrays.vector),
+        copies=arrays.copies,
+        loaded_bits=np.where(on_unit, 0, arrays.loaded_bits),
+        loads=arrays.loads,
+        io_bits=np.where(on_unit, unit.io_bits, arrays.io_bits),
+        read_bits=np.where(on_unit, unit.read_bits, arrays.read_bits),
+        partial_sum_bits=arrays.partial_sum_bits,
+        moved_bits=np.where(on_unit, 0, arrays.moved_bits),
+        is_bound=arrays.is_bound & ~on_unit,
+        on_unit=on_unit,
     )
-    spilled_out = r.spill * r.output_bits
-    partial = s.waiting_bits * on_array
-    loaded = s.loaded_bits * s.loads
-    from_dram = loaded * r.static
-    return np.stack(
-        [
-            sums * r.cells_per_weight,
-            vectors * r.reduction * r.column_tiles,
-            r.px * r.pulses * r.tiles * on_array,
-            full,
-            half,
-            sums,
-            loaded * s.copies,
-            r.macs_each * ~on_array,
-            r.vector_ops,
-            s.read_bits + loaded + partial + spilled_out,
-            r.output_bits + from_dram + partial + s.io_bits - spilled_out,
-            s.moved_bits + loaded,
-            from_dram + s.io_bits,
-        ]
-    )
-
-
-def _tree_events(r: Rows, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Live and half-live one-bit adders of digital arrays: full row tiles, and the last one with what remains."""
-    whole = np.floor(r.reduction / r.rows)
-    rest = (r.reduction - whole * r.rows).astype(int)
-    shapes, index = np.unique(np.stack([r.rows, r.weight_bits]), axis=1, return_inverse=True)
-    tables = [tree_activity(int(rows), int(bits)) for rows, bits in shapes.T]
-    starts = np.cumsum([0, *(table[0].size for table in tables)])[:-1][index.ravel()]
-    trees = vectors * r.columns * r.dac_bits * r.digital
-    results = []
-    for kind in (0, 1):
-        flat = np.concatenate([table[kind] for table in tables])
-        results.append(trees * (whole * flat[starts + r.rows.astype(int)] + flat[starts + rest]))
-    return results[0], results[1]
-
-
-def bounds(s: Rows) -> np.ndarray:
-    """Index into BOUNDS of what takes longest in each row."""
-    return np.argmax(np.stack([s.compute, s.load, s.dram, s.buffer, s.noc, s.vector]), axis=0)
-
-
-def only(r: Rows, where: Any, names: Iterable[str] = ()) -> Rows:
-    """The rows ``where`` of the columns ``names``, or of all."""
-    chosen = {name: getattr(r, name) for name in names} or vars(r)
-    return Rows(
-        **{
-            name: values[where] if isinstance(values, np.ndarray) else values
-            for name, values in chosen.items()
-        }
-    )
-
-
-def put(s: Rows, kept: Rows, at: tuple[Any, np.ndarray]) -> None:
-    """Writes ``kept``, the schedules of the rows ``at[0]``, into ``s`` wherever ``at[1]`` is true."""
-    where, chosen = at
-    if not chosen.any():
-        return
-    if not isinstance(where, slice):
-        where = where[chosen]
-    elif not chosen.all():
-        where = np.flatnonzero(chosen)
-    for name in vars(s):
-        if name != "resident":
-            getattr(s, name)[where] = getattr(kept, name)[chosen]

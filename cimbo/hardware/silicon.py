@@ -1,11 +1,18 @@
-"""Published chips against the model: each one's macro, part by part, at the operating point its file states.
+"""Published chips as chips of the space, and what the performance model says of them.
 
-A file in data/silicon lists the macro's parts with their number and widths as its source describes them, the stages of
-its pipeline, and the conditions of the reported figures. Constants and laws are those of the performance model.
+A table of published macros (the columns of UIUC-IMC-Benchmarking) is read row by row into genes, and evaluated by
+:mod:`cimbo.hardware.macro`, the functions that a search calls: area, time and energy of one invocation of one macro.
+Ratios are modelled over reported. Their spread over chips that no constant was fitted on is the model's error bar.
 """
 
-import tomllib
-from collections.abc import Mapping
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,117 +20,388 @@ import numpy as np
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import columns
-from cimbo.hardware.elements import element
-from cimbo.hardware.macro import circuit, slowdown, tree_activity
-from cimbo.hardware.technology import converter_scale, scale
+from cimbo.hardware.chip import ChipTable, chip_table
+from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
+from cimbo.hardware.technology import constant
 
-MACRO_PARTS = ("cells", "adc", "dac", "multipliers", "adders", "accumulators")
-TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
-_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
-_AROUND = {
+QUANTITIES = ("area", "cycle", "energy")
+GROUPS = ("sram", "digital", "envm")
+_GROUP_OF = {"SRAM": "sram", "Digital": "digital", "eNVM": "envm", "eFlash": "envm"}
+_NEEDED = ("Index", "Architecture", "Tech (nm)", "N_row", "N_col", "Supply V(V)", "TOPS/W")
+_CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
+UNUSED_GENES = {
     "pes": 1,
+    "macros_per_pe": 1,
     "planes": 1,
-    "adc_bits": 4,
-    "columns_per_adc": 1,
     "buffer_mb": 1,
-    "buffer_bw": 64,
-    "dram_bw": 64,
+    "buffer_gb_s": 1,
+    "dram_channels": 1,
+    # Conditions are not in the table: half of the cells' inputs toggle, as with random data.
+    "activity": 0.5,
 }
 
 
-def macro(genes: Mapping[str, Any]) -> dict[str, float]:
-    """A plain array alone at full use: area_mm2, cycle_ns, tops_per_watt (two operations a MAC), no buffer, NoC or DRAM."""
-    chip = circuit(columns({**_AROUND, **genes}))
-    one = {
-        name: float(values[0])
-        for name, values in vars(chip).items()
-        if isinstance(values, np.ndarray) and values.dtype != object
-    }
-    full = tree_activity(int(one["rows"]), int(one["weight_bits"]))[0][-1]
-    pulse = (
-        one["cols"] * (one["conversion_energy"] + one["bitline_energy"])
-        + one["rows"] * (one["drive_energy"] + one["row_energy"])
-        + one["array_energy"]
-        + one["weight_columns"] * (one["shift_energy"] + one["accumulator_energy"])
-        + one["weight_columns"] * one["dac_bits"] * full * one["adder_energy"] * one["digital"]
-    )
-    return {
-        "area_mm2": sum(float(chip.area_parts[name][0]) for name in MACRO_PARTS),
-        "cycle_ns": one["clock_ns"],
-        "tops_per_watt": 2 * one["rows"] * one["weight_columns"] / (pulse * one["pulses"]),
-    }
+@dataclass(frozen=True)
+class PublishedPoint:
+    """One operating point of a published chip.
 
-
-def described(entry: Mapping[str, Any], where: str = "chip") -> dict[str, float]:
-    """The macro of a chip file from its parts: area_mm2, cycle_ns and tops_per_watt.
-
-    ``part.switching``: the share of its capacitance that an array operation switches; without it for a part that has any,
-    there is no efficiency. ``virtual`` parts are other parts in another role, so they add no area. A cycle is the slowest
-    stage of ``path``, ``pulses_a_cycle`` times. Raises BadInput naming ``where`` and the part.
+    Attributes:
+        line: Line of the table, the header being the first.
+        index: The chip's number in the table; operating points of one chip share it.
+        title: Of the paper.
+        group: sram, digital or envm.
+        genes: The chip as genes of the space; empty where it is not expressible.
+        reason: Why it is not expressible, else None.
+        is_processor: Whether area and energy include more than macros.
+        reported: Reported area (mm2 of one macro), cycle (ns) and energy (pJ), of one invocation; those stated.
     """
-    parts = {part["name"]: (part, element(where, part)) for part in entry["part"]}
+
+    line: int
+    index: str
+    title: str
+    group: str | None
+    genes: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    is_processor: bool = False
+    reported: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_table(file: Path) -> list[PublishedPoint]:
+    """Reads a table of published chips.
+
+    Args:
+        file: A CSV file with the columns of UIUC-IMC-Benchmarking.
+
+    Returns:
+        Its rows, in order.
+
+    Raises:
+        BadInput: Where the file cannot be read or lacks a column, naming it.
+    """
     try:
-        slowest = max(sum(parts[name][1].delay for name in stage) for stage in entry["path"])
-    except KeyError as error:
-        raise BadInput(
-            f"{where}: path", f"names {error}, which is no part", "use the names of parts"
-        ) from None
-    node, volts = np.array([float(entry["node_nm"])]), float(entry["supply_v"])
-    cycle = (
-        slowest
-        * entry.get("pulses_a_cycle", 1)
-        * float(scale("delay", node)[0])
-        * float(slowdown(volts))
-    )
-    gates, converters = float(scale("area", node)[0]), float(converter_scale(node, "area")[0])
-    real = [
-        (part["count"] * one.area, one) for part, one in parts.values() if not part.get("virtual")
-    ]
-    area = sum(um2 * (converters if one.is_converter else gates) for um2, one in real)
-    result = {"area_mm2": area * 1e-6, "cycle_ns": cycle}
-    if all("switching" in part for part, one in parts.values() if one.capacitance):
-        shrinks = {
-            True: float(converter_scale(node, "energy")[0]),
-            False: float(scale("energy", node)[0]),
-        }
-        switched = sum(
-            part["count"] * part.get("switching", 0) * one.capacitance * shrinks[one.is_converter]
-            for part, one in parts.values()
-        )
-        picojoules = switched * volts**2 * 1e-3 * entry["pulses"]
-        result["tops_per_watt"] = 2 * entry["macs"] / picojoules
-    return result
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            reader = csv.DictReader(opened)
+            rows = list(reader)
+            names = reader.fieldnames or ()
+    except OSError as error:
+        raise BadInput(file, f"cannot be read ({error.strerror})", "give a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(file, f"is no CSV file ({error})", "give a CSV file in UTF-8") from None
+    for name in _NEEDED:
+        if name not in names:
+            todo = "give the columns of UIUC-IMC-Benchmarking"
+            raise BadInput(file, f"has no column {name!r}", todo)
+    return [_point(line, row) for line, row in enumerate(rows, 2)]
 
 
-def published() -> dict[str, dict[str, Any]]:
-    """Every chip file by name. Raises BadInput naming the file when it lacks its citation or reported figures."""
-    found = {}
-    for file in sorted(Path(path("silicon")).glob("*.toml")):
-        entry = tomllib.loads(file.read_text(encoding="utf-8"))
-        for field in ("citation", "node_nm", "source", "conditions", "reported", "not_comparable"):
-            if field not in entry:
-                raise BadInput(file.name, f"has no {field}", "see the other files in data/silicon")
-        found[file.stem] = entry
-    return found
+def _number(row: Mapping[str, Any], name: str) -> float:
+    """The figure in a column; not a number where there is none."""
+    found = re.match(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)", str(row.get(name) or ""))
+    return float(found.group(1)) if found else math.nan
 
 
-def comparison() -> list[dict[str, Any]]:
-    """For each chip and quantity: modelled from its parts, reported, error (relative), and why it is not comparable
-    where it is not; ``plain``: the nearest array of the performance model without the chip's own circuits.
+def _point(line: int, row: Mapping[str, Any]) -> PublishedPoint:
+    group = _GROUP_OF.get(str(row["Architecture"]).strip())
+    title = " ".join(str(row.get("Paper Title") or "").split())
+    # Accelerators without arrays of their own report the whole chip, as processors with macros do.
+    processor = str(row.get("IMC_Processor") or "").strip() == "Y" or group == "digital"
+    try:
+        genes = _genes(row, group)
+        _check(genes)
+    except _NotExpressibleError as reason:
+        return PublishedPoint(line, str(row["Index"]), title, group, reason=str(reason))
+    reported = _reported(row, genes)
+    return PublishedPoint(line, str(row["Index"]), title, group, genes, None, processor, reported)
+
+
+class _NotExpressibleError(Exception):
+    """A published chip that no chip of the space resembles."""
+
+
+def _check(genes: Mapping[str, Any]) -> None:
+    try:
+        chip_table(genes)
+    except BadInput as error:
+        raise _NotExpressibleError(f"{error.where} {error.what}") from None
+
+
+def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
+    """The chip of a row as genes. Raises _NotExpressibleError with the reason where there is none."""
+    if group is None:
+        raise _NotExpressibleError(f"no arrays of {row['Architecture'] or 'unknown cells'}")
+    rows, cols, volts = (_number(row, name) for name in ("N_row", "N_col", "Supply V(V)"))
+    node, weight_bits, input_bits = (_number(row, name) for name in ("Tech (nm)", "B_w", "B_x"))
+    wanted = {
+        "rows": rows,
+        "columns": cols,
+        "supply": volts,
+        "node": node,
+        "input bits": input_bits,
+    }
+    for name, value in wanted.items():
+        if not math.isfinite(value):
+            raise _NotExpressibleError(f"the table has no {name}")
+    family = _family(row, group)
+    weight_bits = max(1, math.ceil(weight_bits if math.isfinite(weight_bits) else 1))
+    is_digital = family == "digital_sram"
+    size = (rows, cols, weight_bits)
+    own = _digital_array(row, size) if is_digital else _analog_array(row, (rows, cols))
+    return UNUSED_GENES | {
+        "array": family,
+        "rows": round(rows),
+        "cols": round(cols),
+        "dac_bits": math.ceil(input_bits),
+        "act_bits": math.ceil(input_bits),
+        "weight_bits": min(weight_bits, round(cols)),
+        "node_nm": node,
+        "supply_v": volts,
+        "cell_transistors": _transistors(row, family),
+        **own,
+    }
+
+
+def _digital_array(row: Mapping[str, Any], size: tuple[float, float, int]) -> dict[str, int]:
+    """Rows that trees of adders sum up at once, so that there are as many products as the chip has in an invocation.
+
+    Where the table does not say how many there are, two rows are read at a time and combined bit by bit.
     """
+    rows, cols, weight_bits = size
+    outputs = max(1.0, cols // weight_bits)
+    products = _number(row, "N_1b") / (2 * _number(row, "B_x") * weight_bits)
+    if not math.isfinite(products):
+        return {"rows_active": min(2, round(rows)), "dac_bits": 1, "columns_per_adc": 1}
+    active = min(max(round(products / outputs), 1), round(rows))
+    return {"rows_active": active, "columns_per_adc": 1}
+
+
+def _analog_array(row: Mapping[str, Any], size: tuple[float, float]) -> dict[str, int]:
+    """Rows switched on at once, columns that one converter serves, and its bits."""
+    rows, cols = size
+    summed, converters, active = (_number(row, name) for name in ("C_C", "N_ADC", "R_C"))
+    if not (math.isfinite(summed) and math.isfinite(converters)):
+        raise _NotExpressibleError("the table has no converters")
+    if converters > 1.5 * cols / summed:
+        raise _NotExpressibleError("its converters stand at groups of rows, not at columns")
+    active = min(active, rows) if math.isfinite(active) else rows
+    return {
+        "rows_active": round(active),
+        "columns_summed": round(summed),
+        "columns_per_adc": max(1, round(cols / (summed * converters))),
+        "adc_bits": _adc_bits(row, active, summed),
+    }
+
+
+def _family(row: Mapping[str, Any], group: str) -> str:
+    model, cell = (str(row.get(name) or "") for name in ("Compute Model", "Cell Type"))
+    if group == "digital" or model == "DIMC":
+        return "digital_sram"
+    if group == "envm":
+        return "rram"
+    if model in _CHARGE or (model not in _CURRENT and re.search(r"T\d*C", cell)):
+        return "charge_sram"
+    if model in _CURRENT:
+        return "current_sram"
+    raise _NotExpressibleError("the table does not say how its cells are summed")
+
+
+def _transistors(row: Mapping[str, Any], family: str) -> int:
+    """Of a cell, from a name such as 8T1C or 6T+D, where D is a gate for the product; 0 where it says nothing."""
+    found = re.match(r"(\d+)T", str(row.get("Cell Type") or ""))
+    if not found or family == "rram":
+        return 0
+    gate = 4 if family == "digital_sram" else 0
+    return int(found.group(1)) + gate
+
+
+def _adc_bits(row: Mapping[str, Any], active: float, summed: float) -> int:
+    """Bits of a converter; never more than its sum has."""
+    stated = _number(row, "B_ADC")
+    if not math.isfinite(stated) or stated <= 0:
+        raise _NotExpressibleError("the table has no converter bits")
+    inputs = 2 ** _number(row, "B_x") - 1
+    weights = 2 ** min(_number(row, "B_w"), summed) - 1 if summed > 1 else 1
+    products = active * max(1, summed / max(1, _number(row, "B_w")))
+    largest = math.ceil(math.log2(products * inputs * weights + 1))
+    return max(1, min(math.ceil(stated - 0.25), largest))
+
+
+def _reported(row: Mapping[str, Any], genes: Mapping[str, Any]) -> dict[str, float]:
+    """mm2 of a macro, ns and pJ of an invocation, where they are stated or follow from what is."""
+    macros = _number(row, "N_core")
+    macros = macros if macros > 0 else 1
+    density, energy = _number(row, "TOPS/mm2"), _number(row, "E_core (pJ)")
+    if math.isnan(energy) and genes["array"] == "digital_sram":
+        # From the efficiency, in operations of one bit, and the products that our array has in an invocation.
+        outputs = genes["cols"] // genes["weight_bits"]
+        operations = 2 * genes["rows_active"] * outputs * genes["dac_bits"] * genes["weight_bits"]
+        efficiency = _number(row, "TOPS/W")
+        energy = operations / efficiency if efficiency > 0 else math.nan
+    figures = {
+        "area": _number(row, "TOPS_a") / density / macros if density > 0 else math.nan,
+        "cycle": _number(row, "T_core(ns)"),
+        "energy": energy,
+    }
+    return {name: value for name, value in figures.items() if math.isfinite(value) and value > 0}
+
+
+_TABLE = "silicon/uiuc_imc.csv"
+_WORD_GENES = ("array",)
+_WHOLE_GENES = (
+    "rows",
+    "cols",
+    "rows_active",
+    "columns_per_adc",
+    "columns_summed",
+    "adc_bits",
+    "dac_bits",
+    "act_bits",
+    "weight_bits",
+    "cell_transistors",
+)
+_GENE_COLUMNS = (*_WORD_GENES, *_WHOLE_GENES, "node_nm", "supply_v")
+TABLE_COLUMNS = (
+    "chip",
+    "citation",
+    "group",
+    "is_processor",
+    *_GENE_COLUMNS,
+    "area_mm2",
+    "cycle_ns",
+    "energy_pj",
+)
+_REPORTED = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
+
+
+def read_published() -> list[PublishedPoint]:
+    """The shipped table of published chips, on which the fitted constants were calibrated: data/silicon/uiuc_imc.csv."""
+    text = Path(path(_TABLE)).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    points = []
+    for line, row in enumerate(csv.DictReader(lines), 2):
+        genes: dict[str, Any] = dict(UNUSED_GENES) | {name: row[name] for name in _WORD_GENES}
+        genes |= {name: int(row[name]) for name in _WHOLE_GENES if row[name]}
+        genes |= {name: float(row[name]) for name in ("node_nm", "supply_v")}
+        reported = {name: float(row[column]) for name, column in _REPORTED.items() if row[column]}
+        whole = row["is_processor"] == "1"
+        title = row["citation"]
+        points.append(
+            PublishedPoint(line, row["chip"], title, row["group"], genes, None, whole, reported)
+        )
+    return points
+
+
+def write_published(points: Sequence[PublishedPoint], citations: Mapping[int, str]) -> str:
+    """The text of the shipped table: the expressible ``points``, with the citation of each by its line."""
     rows = []
-    for name, entry in published().items():
-        ours = described(entry, name) if "part" in entry else {}
-        plain = macro({**entry["chip"], "node_nm": entry["node_nm"]}) if "chip" in entry else {}
-        for quantity, key in _KEYS.items():
-            said, excuses = entry["reported"].get(key), entry["not_comparable"]
-            row = {"chip": name, "quantity": quantity, "modelled": ours.get(key), "reported": said}
-            row |= {"plain": plain.get(key), "conditions": entry["conditions"]}
-            both = said is not None and key in ours
-            row["error"] = ours[key] / said - 1 if both else None
-            row["not_comparable"] = (
-                excuses.get("all") or excuses.get(quantity) or (None if both else "not reported")
-            )
-            rows.append(row)
-    return rows
+    for point in points:
+        if point.reason is None:
+            row: dict[str, Any] = {name: point.genes.get(name, "") for name in _GENE_COLUMNS}
+            row |= {
+                column: f"{point.reported[name]:.5g}"
+                for name, column in _REPORTED.items()
+                if name in point.reported
+            }
+            row |= {"chip": point.index, "citation": citations[point.line], "group": point.group}
+            rows.append(row | {"is_processor": int(point.is_processor)})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, TABLE_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
+    """Area (mm2), cycle (ns) and energy (pJ) of one invocation of one macro of each point, (n,) each."""
+    table = _table([point.genes for point in points])
+    circuit = macro_circuit(table)
+    area = np.sum([circuit.areas[part] for part in MACRO_AREA_PARTS], axis=0) * 1e-6
+    more = {name: np.array([_more(point, name) for point in points]) for name in ("area", "energy")}
+    return {
+        "area": area * more["area"],
+        "cycle": circuit.cycle_ns,
+        "energy": invocation_pj(circuit, table) * more["energy"],
+    }
+
+
+def _more(point: PublishedPoint, quantity: str) -> float:
+    """What a reported figure includes besides macros, as a factor: the rest of a processor, or of a digital chip."""
+    if point.group == "digital":
+        return float(constant(f"published.digital_{quantity}"))
+    return float(constant(f"published.processor_{quantity}")) if point.is_processor else 1.0
+
+
+def _table(genes: Iterable[Mapping[str, Any]]) -> ChipTable:
+    return chip_table(list(genes))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How ratios modelled/reported of n points lie: median, share within a factor of two, geometric spread."""
+
+    n: int
+    median: float
+    within_2x: float
+    spread: float
+
+    @classmethod
+    def of(cls, ratios: Sequence[float]) -> Agreement:
+        """Of positive ratios; of none, everything but n is not a number."""
+        if not len(ratios):
+            return cls(0, math.nan, math.nan, math.nan)
+        logs = np.log(np.asarray(ratios, float))
+        within = np.abs(logs) <= math.log(2)
+        spread = float(np.exp(np.std(logs)))
+        return cls(len(logs), float(np.exp(np.median(logs))), float(np.mean(within)), spread)
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON, which has no word for what is not a number."""
+        values = {"median": self.median, "within_2x": self.within_2x, "spread": self.spread}
+        known = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        return {"n": self.n} | known
+
+
+def compare_table(file: Path) -> dict[str, Any]:
+    """Maps a table of published chips and compares what the model says with what they report.
+
+    Args:
+        file: A CSV file with the columns of UIUC-IMC-Benchmarking.
+
+    Returns:
+        By group (sram, digital, envm) and quantity (area, cycle, energy) the agreement of the ratios modelled/reported;
+        ``not_expressible``: rows and why; ``rows``: every other row with its genes, figures and ratios.
+
+    Raises:
+        BadInput: Where the file is no such table.
+    """
+    points = read_table(file)
+    expressible = [point for point in points if point.reason is None]
+    figures = modelled(expressible) if expressible else {}
+    rows = [_row(point, figures, at) for at, point in enumerate(expressible)]
+    answer: dict[str, Any] = {}
+    for group in GROUPS:
+        answer[group] = {}
+        for quantity in QUANTITIES:
+            own = [row["ratio"] for row in rows if row["group"] == group]
+            ratios = [ratio[quantity] for ratio in own if quantity in ratio]
+            answer[group][quantity] = Agreement.of(ratios).to_json()
+    answer["not_expressible"] = [
+        {"line": point.line, "index": point.index, "title": point.title, "reason": point.reason}
+        for point in points
+        if point.reason is not None
+    ]
+    return answer | {"rows": rows}
+
+
+def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> dict[str, Any]:
+    ours = {name: float(values[at]) for name, values in figures.items()}
+    return {
+        "line": point.line,
+        "index": point.index,
+        "title": point.title,
+        "group": point.group,
+        "is_processor": point.is_processor,
+        "genes": dict(point.genes),
+        "modelled": ours,
+        "reported": dict(point.reported),
+        "ratio": {name: ours[name] / said for name, said in point.reported.items()},
+    }

@@ -1,13 +1,21 @@
-"""The physical constants of ``data/constants.toml``, checked once, read by dotted name."""
+"""The physical constants of ``data/constants.toml``, checked once, read by dotted name; laws of nodes and supplies."""
+
+from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo._data import path
 from cimbo.errors import BadInput
+
+CONVERTERS = ("auto", "sar", "flash")
+DRAM_KINDS = ("lpddr4", "lpddr4x", "lpddr5", "ddr4", "hbm2", "hbm3")
 
 UNITS = frozenset(
     (
@@ -17,39 +25,44 @@ UNITS = frozenset(
         "fF",
         "fF/bit",
         "fF/cell",
+        "fF/line",
+        "um",
         "um2",
         "um2/bit",
         "mm2",
         "mm2/bit",
         "ns",
         "ns/row",
+        "ns/bit",
         "nW/um2",
         "pW/bit",
+        "GB/s",
+        "GHz",
+        "F2",
     )
     + ("uW/MB", "KB", "nm", "bit", "pJ", "pJ/bit", "pJ/bit/mm", "fJ/cell", "op/element")
 )
+STATUSES = frozenset(("measured", "modelled", "counted", "fitted", "assumed"))
+"""How a constant is known: on silicon, by another tool's model, by counting, by our fit, or not at all."""
+
 _FILE = "constants.toml"
+_FIELDS = ("value", "unit", "node_nm", "status", "source")
 
 
-def check(entries: dict[str, dict], where: str = _FILE) -> dict[str, Any]:
-    """Values by ``section.name``. Raises BadInput on a missing field or an unknown unit, naming the entry."""
+def check(entries: Mapping[str, Mapping[str, Any]], where: str = _FILE) -> dict[str, Any]:
+    """Values by ``section.name``. Raises BadInput on a missing field, an unknown unit or status, naming the entry."""
     values = {}
     for section, names in entries.items():
         for name, entry in names.items():
             place = f"{where}: {section}.{name}"
-            for field in ("value", "unit", "node_nm", "source"):
+            for field in _FIELDS:
                 if field not in entry:
-                    raise BadInput(
-                        place,
-                        f"has no {field}",
-                        "every constant needs value, unit, node_nm and source",
-                    )
-            if entry["unit"] not in UNITS:
-                raise BadInput(
-                    place,
-                    f"unit {entry['unit']!r} is unknown",
-                    f"use one of {', '.join(sorted(UNITS))}",
-                )
+                    todo = f"every constant needs {', '.join(_FIELDS[:-1])} and source"
+                    raise BadInput(place, f"has no {field}", todo)
+            for field, known in (("unit", UNITS), ("status", STATUSES)):
+                if entry[field] not in known:
+                    todo = f"use one of {', '.join(sorted(known))}"
+                    raise BadInput(place, f"{field} {entry[field]!r} is unknown", todo)
             values[f"{section}.{name}"] = entry["value"]
     return values
 
@@ -68,17 +81,50 @@ def constant(name: str) -> Any:
     return _values()[name]
 
 
-@cache
-def _log_scale(quantity: str) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(constant("scaling.nodes"))
-    return np.log(constant("scaling.nodes")[order]), np.log(constant(f"scaling.{quantity}")[order])
+@contextmanager
+def overridden(values: Mapping[str, Any]) -> Iterator[None]:
+    """Other values of some constants within a block, for a fit or an error bar. Raises KeyError where one is unknown."""
+    before = {name: _values()[name] for name in values}
+    try:
+        _values().update(values)
+        yield
+    finally:
+        _values().update(before)
 
 
-def scale(quantity: str, node_nm: np.ndarray) -> np.ndarray:
-    """Factor from 28 nm to each node for ``area``, ``energy`` or ``delay``; log-log between the listed nodes."""
-    return np.exp(np.interp(np.log(node_nm), *_log_scale(quantity)))
+def _log_log(node_nm: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-log interpolation between the listed nodes."""
+    nodes = constant("scaling.nodes")
+    order = np.argsort(nodes)
+    return np.exp(np.interp(np.log(node_nm), np.log(nodes[order]), np.log(values[order])))
 
 
-def converter_scale(node_nm: np.ndarray, quantity: str) -> np.ndarray:
-    """Factor from 28 nm to each node for ``area`` or ``energy`` of converters: analog circuits gain less than gates do."""
-    return (node_nm / 28) ** constant(f"scaling.converter_{quantity}_exponent")
+def scale(quantity: str, node_nm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Factor from 28 nm to each node of gates' ``area``, ``energy`` or ``delay``, (n,)."""
+    return _log_log(node_nm, constant(f"scaling.{quantity}"))
+
+
+def node_power(node_nm: NDArray[np.float64], exponent: str) -> NDArray[np.float64]:
+    """(node / 28)^exponent, (n,), for what shrinks less than gates do; ``exponent`` names a constant of ``scaling``."""
+    power: NDArray[np.float64] = (node_nm / 28) ** constant(f"scaling.{exponent}")
+    return power
+
+
+def slowdown(supply_v: NDArray[np.float64], node_nm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Delay against the node's nominal supply by the alpha-power law, t ~ V / (V - Vt)^alpha.
+
+    Sakurai and Newton, JSSC 1990, with a threshold for each node, which a margin of 50 mV keeps the supply above.
+
+    Args:
+        supply_v: Supplies in volts, (n,).
+        node_nm: Nodes, (n,).
+
+    Returns:
+        Factors, (n,).
+    """
+    threshold = _log_log(node_nm, constant("logic.threshold"))
+    nominal = _log_log(node_nm, constant("logic.nominal_supply"))
+    alpha = constant("logic.alpha")
+    over = np.maximum(supply_v - threshold, 0.05)
+    factor: NDArray[np.float64] = supply_v / nominal * ((nominal - threshold) / over) ** alpha
+    return factor

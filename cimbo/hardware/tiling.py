@@ -1,173 +1,188 @@
-"""The passes of a layer: what each of them reads, loads and gives.
+"""How the weights of layers lie on macros: tiles, what each of them holds, and the traffic that follows.
 
-Tiles lie strip by strip, group by group. A strip is a group's row tiles of the same columns, whose sums make its results; the
-last row tile may lack rows, the last strip of a group columns. A pass fills the macros with the next tiles. Passes differ,
-and each waits for its own slowest resource, so costs are taken pass by pass: of the three kinds there are for one group,
-or one by one where strips of several groups follow each other.
+A tile is what one macro holds at once. Groups that fit together share a tile, block-diagonally. Tiles lie column strip by
+column strip, group by group: a strip is a group's row tiles of the same columns, whose sums make its results.
 """
 
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-Rows = SimpleNamespace
-LISTED_AT_ONCE = 100_000  # passes; long sequences on few macros have thousands each
+from cimbo.hardware.rows import Bools, ChipRows, Floats, LayerRows
 
 
-class Pass(NamedTuple):
-    """Passes of one kind: how many, weight rows in each, and what share of all inputs, results and weights is its own."""
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of each (layer shape, chip) pair, each column of shape (rows,).
 
-    number: Any
-    rows: np.ndarray
-    inputs: np.ndarray
-    results: np.ndarray
-    weights: np.ndarray
-
-
-Cost = Callable[[Any, Any, Pass], np.ndarray]
-
-
-class Passes(NamedTuple):
-    """The kinds of passes of every row; ``single``: blocks of rows whose passes are listed one by one, which of them each
-    belongs to, and those passes."""
-
-    kinds: tuple[Pass, Pass, Pass]
-    single: list[tuple[np.ndarray, np.ndarray, Pass]]
-
-    def total(self, cost: Cost, r: Rows, s: Rows) -> np.ndarray:
-        """Sum of ``cost`` over the passes of each row."""
-        fewer, more, last = (each.number * cost(r, s, each) for each in self.kinds)
-        result = fewer + more + last
-        for rows, of, each in self.single:
-            result[rows] = np.bincount(
-                of, cost(_Gathered(r, rows[of]), _Gathered(s, rows[of]), each)
-            )
-        return result
-
-
-class _Gathered:
-    """Columns of some rows, fetched when they are asked for."""
-
-    def __init__(self, rows: Rows, where: np.ndarray) -> None:
-        self._rows, self._where = rows, where
-
-    def __getattr__(self, name: str) -> Any:
-        values = getattr(self._rows, name)
-        return values[self._where] if isinstance(values, np.ndarray) else values
-
-
-def passes(r: Rows, s: Rows) -> Passes:
-    """Passes of each row on ``s.macros``, ``s.passes`` of them. Sets ``s.streams``, how often its inputs are read, and
-    ``s.turns``, how often its sums wait in the buffer.
-
-    Rows that the arrays could not compute as fast as the vector unit does need no list.
+    Attributes:
+        layers: Shapes of the layers.
+        chip: What their chips are.
+        row_tiles: Tiles on top of each other in a group.
+        column_tiles: Tiles side by side in a group.
+        tile_rows: Rows of weights in a tile, but for the last of a strip.
+        packed: Groups that share a tile.
+        tiles: Tiles of the layer.
+        short_rows: Rows that the last tile of a strip lacks.
+        busiest_rows: Rows in use in the fullest macro.
+        row_steps: Activations, one after the other, that those rows take.
+        all_rows: Rows of weights over all groups.
+        strip_width: Share of a group's outputs in a column strip.
+        ragged_width: The same for its last strip.
+        weight_bits: Bits of the stationary operand of the layer.
+        input_bits: Bits of its inputs, counted once.
+        output_bits: Bits of its outputs.
+        new_input_bits: Bits of inputs that enter when windows' overlaps are kept.
+        working_set_bits: Bits of activations that the layer touches.
+        chunks: Parts into which inputs are cut where they do not fit the buffer.
+        spills: Whether they do not.
+        has_dynamic: Whether any row is a product of attention.
+        has_zigzag_counting: Whether any row is counted as ZigZag does.
+        has_digital: Whether any row's chip is digital.
     """
-    kinds = _kinds(r, s)
-    s.turns = _turns(r, s)
-    s.streams = sum(each.number * each.inputs for each in kinds)
-    listed = (r.groups > 1) & (r.column_tiles > 1) & (s.passes > 1)
-    rows = np.flatnonzero(listed & (s.compute <= r.unit_cycles) if r.any_dynamic else listed)
-    return Passes(kinds, [_listed(r, s, block) for block in _blocks(s, rows)])
+
+    layers: LayerRows
+    chip: ChipRows
+    row_tiles: Floats
+    column_tiles: Floats
+    tile_rows: Floats
+    packed: Floats
+    tiles: Floats
+    short_rows: Floats
+    busiest_rows: Floats
+    row_steps: Floats
+    all_rows: Floats
+    strip_width: Floats
+    ragged_width: Floats
+    weight_bits: Floats
+    input_bits: Floats
+    output_bits: Floats
+    new_input_bits: Floats
+    working_set_bits: Floats
+    chunks: Floats
+    spills: Bools
+    has_dynamic: bool
+    has_zigzag_counting: bool
+    has_digital: bool
+
+    @property
+    def vector_cycles(self) -> Floats:
+        """Cycles that one input vector keeps its macros busy for, (rows,)."""
+        cycles: Floats = self.chip.pulses * self.chip.share * self.row_steps
+        return cycles
 
 
-def _blocks(s: Rows, rows: np.ndarray) -> list[np.ndarray]:
-    """``rows`` in order, some LISTED_AT_ONCE passes in each block; none where there are no rows."""
-    block = np.cumsum(s.passes[rows]) // LISTED_AT_ONCE
-    return [each for each in np.split(rows, np.flatnonzero(np.diff(block)) + 1) if each.size]
+def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
+    """Lays the weights of each row's layer out on its chip's macros.
 
+    Args:
+        layers: Shapes, columns of shape (rows,).
+        chip: Chips, columns of shape (rows,).
 
-def _listed(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, Pass]:
-    of, each, cut = _one_by_one(r, s, rows)
-    s.streams[rows] = np.bincount(of, each.inputs)
-    s.turns[rows] = np.where(
-        s.macros[rows] < r.row_tiles[rows], s.turns[rows], 2 * np.bincount(of, cut)
-    )
-    return rows, of, each
-
-
-def _kinds(r: Rows, s: Rows) -> tuple[Pass, Pass, Pass]:
-    """Full passes complete ``complete`` strips or one more, the last one those that are left."""
-    full = s.passes - 1
-    complete, done = np.floor(s.macros / r.row_tiles), np.floor(full * s.macros / r.row_tiles)
-    more = done - complete * full
-    fewer = full - more
-    rows = s.macros * r.tile_rows * r.packed - complete * r.short
-    rows_more = rows - r.short
-    rows_last = r.all_rows * r.column_tiles - fewer * rows - more * rows_more
-    inputs = [np.minimum(held / r.all_rows, 1) for held in (rows, rows_more, rows_last)]
-    strip = r.strip_width * r.packed / r.groups
-    # The narrow strip is all that the last pass holds, or one strip of it.
-    alone = r.tiles - done * r.row_tiles <= r.row_tiles
-    missing = np.where(alone, rows_last, r.all_rows) * (r.strip_width - r.narrow_width)
-    last = (rows_last * r.strip_width - missing) / r.all_rows
-    a_row = (1 - last) / np.maximum(r.all_rows * r.column_tiles - rows_last, 1)
-    return (
-        Pass(fewer, rows, inputs[0], complete * strip, rows * a_row),
-        Pass(more, rows_more, inputs[1], (complete + 1) * strip, rows_more * a_row),
-        Pass(1, rows_last, inputs[2], 1 - done * strip, last),
-    )
-
-
-def _turns(r: Rows, s: Rows) -> np.ndarray:
-    """How often a sum is put aside, on average: in every pass that holds a part of a strip that others hold, too.
-
-    Each is read once, by the next pass or by the vector unit. Passes end within a strip unless their number is a multiple of
-    row tiles / gcd(row tiles, macros).
+    Returns:
+        The tiling, columns of shape (rows,).
     """
-    turns = np.zeros(r.tiles.shape)
-    rows = np.flatnonzero((s.passes > 1) & (r.row_tiles > 1))
-    macros, height, ends = s.macros[rows], r.row_tiles[rows], s.passes[rows] - 1
-    cut = ends - np.floor(ends * np.gcd(macros.astype(int), height.astype(int)) / height)
-    last = (
-        r.tiles[rows] - ends * macros < height
-    )  # the last pass ends a strip, the narrow one, that the pass before it begins
-    strips = (
-        cut * r.strip_width[rows] - last * (r.strip_width[rows] - r.narrow_width[rows])
-    ) / r.groups[rows]
-    turns[rows] = np.where(macros < height, 1 + cut * height / r.tiles[rows], 2 * strips)
-    return turns
+    row_tiles, tile_rows = _row_tiles(layers, chip)
+    column_tiles = np.ceil(layers.outputs_each / chip.weight_columns)
+    fitting = np.minimum(
+        np.floor(chip.rows / layers.reduction),
+        np.floor(chip.weight_columns / layers.outputs_each),
+    )
+    packed = np.where(chip.packing > 0, np.clip(fitting, 1, layers.groups), 1)
+    strip_width = np.minimum(chip.weight_columns / layers.outputs_each, 1)
+    has_dynamic = bool(layers.is_dynamic.any())
+    has_counting = bool(chip.zigzag_counting.any())
+    weight_bits = _weight_bits(layers, chip)
+    input_bits, output_bits = layers.inputs * chip.act_bits, layers.outputs * chip.act_bits
+    new_inputs = layers.new_inputs
+    if has_counting:  # windows are read whole each time
+        new_inputs = np.where(chip.zigzag_counting > 0, layers.reduction, new_inputs)
+    working_set = input_bits + output_bits + layers.is_dynamic * weight_bits
+    chunks = np.maximum(np.ceil(working_set / chip.buffer_bits), 1)
+    return Tiling(
+        layers=layers,
+        chip=chip,
+        row_tiles=row_tiles,
+        column_tiles=column_tiles,
+        tile_rows=tile_rows,
+        packed=packed,
+        tiles=row_tiles * column_tiles * np.ceil(layers.groups / packed),
+        short_rows=row_tiles * tile_rows - layers.reduction,
+        busiest_rows=tile_rows * packed,
+        row_steps=np.ceil(tile_rows * packed / chip.rows_active),
+        all_rows=layers.reduction * layers.groups,
+        strip_width=strip_width,
+        ragged_width=1 - (column_tiles - 1) * strip_width,
+        weight_bits=weight_bits,
+        input_bits=input_bits,
+        output_bits=output_bits,
+        new_input_bits=layers.positions * new_inputs * layers.groups * chip.act_bits,
+        working_set_bits=working_set,
+        chunks=chunks,
+        spills=chunks > 1,
+        has_dynamic=has_dynamic,
+        has_zigzag_counting=has_counting,
+        has_digital=bool(chip.is_digital.any()),
+    )
 
 
-def _one_by_one(r: Rows, s: Rows, rows: np.ndarray) -> tuple[np.ndarray, Pass, np.ndarray]:
-    """Every pass of the given rows, each from its first tile to the one after its last: the row it belongs to, the pass, and
-    the share of all results in the strip that it leaves to the next pass.
+def _weight_bits(layers: LayerRows, chip: ChipRows) -> Floats:
+    """Bits of the stationary operand; attention's is made of activations."""
+    each = np.where(layers.is_dynamic, chip.act_bits, chip.weight_bits)
+    bits: Floats = layers.reduction * layers.outputs_each * layers.groups * each
+    return bits
+
+
+def _row_tiles(layers: LayerRows, chip: ChipRows) -> tuple[Floats, Floats]:
+    """Tiles on top of each other, and rows of weights in each of them."""
+    row_tiles = np.ceil(layers.reduction / chip.rows)
+    tile_rows = np.minimum(chip.rows, layers.reduction)
+    divided = (layers.kernel > 1) & (row_tiles > 1) & (chip.whole_kernels > 0)
+    chosen = np.flatnonzero(divided)
+    chosen = chosen[layers.reduction[chosen] % layers.kernel[chosen] ** 2 == 0]
+    if not chosen.size:
+        return row_tiles, tile_rows
+    rows = chip.rows[chosen].astype(int)
+    reduction = layers.reduction[chosen].astype(int)
+    kernel = layers.kernel[chosen].astype(int)
+    _, first, index = np.unique(
+        (rows << 44) | (reduction << 12) | kernel, return_index=True, return_inverse=True
+    )
+    tiles = [whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])) for at in first]
+    row_tiles[chosen] = np.array(tiles)[index]
+    tile_rows[chosen] = np.ceil(layers.reduction[chosen] / row_tiles[chosen])
+    return row_tiles, tile_rows
+
+
+@lru_cache(maxsize=4096)
+def whole_kernel_tiles(rows: int, reduction: int, kernel: int) -> int:
+    """Counts the row tiles of a convolution whose macros hold whole kernel sides of an even share of the channels each.
+
+    So every macro is fed by one regular walk over channels and window, as mappers of loop nests (ZigZag, Timeloop)
+    have it; a chip that cuts the window anywhere needs a walk of its own for each. Of the divisors that fit, ZigZag
+    takes those that use most rows: 96 of 128 with 64 channels of 3 x 3. Against it, layers of ResNet-50 on 128 rows and
+    2 MiB of buffer: 7 x 7 with 3 channels 1.000, 3 x 3 with 64 channels 1.000 (cut anywhere: 0.667 and 0.836).
+
+    Args:
+        rows: Word lines of a macro.
+        reduction: Channels x kernel x kernel.
+        kernel: Side of the window.
+
+    Returns:
+        Tiles when the rows used of a macro are a product of divisors: of the channels (of ``rows`` itself where there
+        are more) and of each side of the kernel.
     """
-    number = s.passes[rows].astype(int)
-    of = np.repeat(np.arange(rows.size), number)
-    index = np.arange(of.size) - np.repeat(np.cumsum(number) - number, number)
-    at = rows[of]
-    height, macros, tile_rows, short = r.row_tiles[at], s.macros[at], r.tile_rows[at], r.short[at]
-    group = height * r.column_tiles[at]
-    first = index * macros
-    end = np.minimum(first + macros, r.tiles[at])
-    before, after = np.floor(first / group), np.floor(end / group)
-    groups, into, out = after - before, first - before * group, end - after * group
-    strips = np.floor(end / height) - np.floor(first / height)
-    # Tiles read: of the group that the pass enters, of whole groups, of the one it leaves; or within one group.
-    across = np.minimum(group - into, height) + (groups - 1) * height + np.minimum(out, height)
-    read = np.where(groups > 0, across, np.minimum(end - first, height))
-    short_read = np.where(groups > 0, groups + (out >= height), np.minimum(strips, 1))
-    narrow = (
-        groups * height + np.maximum(out - group + height, 0) - np.maximum(into - group + height, 0)
+    channels = reduction // kernel**2
+    sides = {one * other for one in _divisors(kernel) for other in _divisors(kernel)}
+    shares = _divisors(min(channels, rows))
+    _, share, positions = max(
+        (share * side, share, side) for share in shares for side in sides if share * side <= rows
     )
-    all_rows, width, less = (
-        r.all_rows[at],
-        r.strip_width[at],
-        r.strip_width[at] - r.narrow_width[at],
-    )
-    held = (end - first) * tile_rows - strips * short
-    each = Pass(
-        1,
-        held,
-        (read * tile_rows - short_read * short) / all_rows,
-        (strips * width - groups * less) / r.groups[at],
-        (held * width - (narrow * tile_rows - groups * short) * less) / all_rows,
-    )
-    cut = (
-        (np.floor(end / height) * height < end)
-        * (width - (out > group - height) * less)
-        / r.groups[at]
-    )
-    return of, each, cut
+    return -(-channels // share) * (kernel**2 // positions)
+
+
+def _divisors(number: int) -> list[int]:
+    return [each for each in range(1, number + 1) if number % each == 0]

@@ -8,11 +8,10 @@ several planes.
 
 import json
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
-from cimbo.hardware.chip import columns
-from cimbo.hardware.macro import circuit
+from cimbo.hardware.circuit import Circuit
+from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer
 
 _PJ, _NS, _MM2, _MW = 1e-12, 1e-9, 1e-6, 1e-3
@@ -20,22 +19,27 @@ _PJ, _NS, _MM2, _MW = 1e-12, 1e-9, 1e-6, 1e-3
 
 def architecture(chip: Mapping[str, Any], resident: bool) -> str:
     """YAML of AccelForge's ``arch``, in J, s, m2 and W; ``resident``: weights are in the arrays before an inference begins."""
-    part = _one(chip)
+    part = one_circuit(chip)
     nodes = [
         ("Memory", _dram(part, resident)),
         ("Memory", _buffer(part)),
         ("Toll", _noc(part)),
-        ("Container", {"name": "Macro", "spatial": [_spatial("macro", part.macros)]}),
+        ("Container", {"name": "Macro", "spatial": [_spatial("macro", _at(part.macros))]}),
         ("Toll", _converters(part)),
         ("Toll", _drivers(part)),
         (
             "Container",
             {
                 "name": "Column",
-                "spatial": [_spatial("column", part.weight_columns, may_reuse="input")],
+                "spatial": [
+                    _spatial("column", _at(part.per_cycle.weight_columns), may_reuse="input")
+                ],
             },
         ),
-        ("Container", {"name": "Row", "spatial": [_spatial("row", part.rows, reuse="output")]}),
+        (
+            "Container",
+            {"name": "Row", "spatial": [_spatial("row", _at(part.table.rows), reuse="output")]},
+        ),
         ("Memory", _cells(part)),
         ("Compute", _products(part)),
     ]
@@ -60,15 +64,17 @@ def product(layer: Layer, bits: tuple[int, int]) -> str:
     return json.dumps({"workload": {"rank_sizes": sizes, "einsums": einsums}}, indent=1) + "\n"
 
 
-def _one(chip: Mapping[str, Any]) -> SimpleNamespace:
-    part = circuit(columns(chip))
-    areas = {name: float(value[0]) for name, value in part.area_parts.items()}
-    single = {
-        name: value[0].item()
-        for name, value in vars(part).items()
-        if getattr(value, "shape", None) == (1,) and value.dtype != object  # words stay aside
-    }
-    return SimpleNamespace(**single | {"areas": areas})
+def _at(values: Any) -> Any:
+    """The figure of the one chip of a column."""
+    return values[0].item()
+
+
+def _mm2(part: Circuit, *names: str) -> float:
+    return float(sum(part.area_parts[name][0] for name in names))
+
+
+def _pj(part: Circuit, name: str) -> float:
+    return float(part.energies[name][0])
 
 
 def _spatial(name: str, fanout: float, **reuse: str) -> dict[str, Any]:
@@ -81,69 +87,73 @@ def _action(
     return {"name": name, "energy": picojoules * _PJ, "throughput": per_second, **size}
 
 
-def _dram(part: SimpleNamespace, resident: bool) -> dict[str, Any]:
-    rate = part.dram_bw / (part.clock_ns * _NS)  # bits a second
+def _dram(part: Circuit, resident: bool) -> dict[str, Any]:
+    rate = _at(part.per_cycle.dram_bw) / (_at(part.clock_ns) * _NS)  # bits a second
     return {
         "name": "DRAM",
         "size": "inf",
-        "area": part.areas["dram_interface"] * _MM2,
+        "area": _mm2(part, "dram_interface") * _MM2,
         "leak_power": 0,
         "tensors": {"may_keep": "input | output"}
         if resident
         else {"keep": "weight", "may_keep": "input | output"},
-        "actions": [_action(name, part.dram_energy, rate) for name in ("read", "write")],
+        "actions": [_action(name, _pj(part, "dram_energy"), rate) for name in ("read", "write")],
     }
 
 
-def _buffer(part: SimpleNamespace) -> dict[str, Any]:
+def _buffer(part: Circuit) -> dict[str, Any]:
     """Of the rest of the chip, which has no place of its own here, area and leakage are the buffer's."""
-    rate = part.buffer_bw / (part.clock_ns * _NS)
+    rate = _at(part.per_cycle.buffer_bw) / (_at(part.clock_ns) * _NS)
     return {
         "name": "Buffer",
-        "size": int(part.buffer_bits),
-        "leak_power": part.leakage_mw * _MW,
-        "area": (part.areas["buffer"] + part.areas["noc"] + part.areas["vector"]) * _MM2,
+        "size": int(_at(part.per_cycle.buffer_bits)),
+        "leak_power": _at(part.leakage_mw) * _MW,
+        "area": _mm2(part, "buffer", "noc", "vector", "clock", "control") * _MM2,
         "tensors": {"keep": "input | output"},
         "actions": [
-            _action("read", part.read_energy, rate),
-            _action("write", part.store_energy, rate),
+            _action("read", _pj(part, "read_energy"), rate),
+            _action("write", _pj(part, "store_energy"), rate),
         ],
     }
 
 
-def _noc(part: SimpleNamespace) -> dict[str, Any]:
-    rate = part.noc_bw / (part.clock_ns * _NS)
+def _noc(part: Circuit) -> dict[str, Any]:
+    rate = _at(part.per_cycle.noc_bw) / (_at(part.clock_ns) * _NS)
     return {
         "name": "NoC",
         "area": 0,
         "leak_power": 0,
         "tensors": {"keep": "input | output"},
         "direction": "up_and_down",
-        "actions": [_action("read", part.noc_energy, rate)],
+        "actions": [_action("read", _pj(part, "noc_energy"), rate)],
     }
 
 
-def _converters(part: SimpleNamespace) -> dict[str, Any]:
+def _converters(part: Circuit) -> dict[str, Any]:
     """What one sum of a column costs over all pulses: conversions or adders, shift-add, accumulator."""
-    bits = part.cells_per_weight * (part.conversion_energy + part.bitline_energy)
-    adders = part.adder_energy * part.tree_adders + part.shift_energy + part.accumulator_energy
-    own = ("adc", "adders", "accumulators")
+    slices, pulses = _at(part.macro.geometry.slices), _at(part.per_cycle.pulses)
+    bits = slices * (_pj(part, "conversion_energy") + _pj(part, "bitline_energy"))
+    tree = _pj(part, "adder_energy") * _at(part.macro.tree_adders)
+    adders = tree + _pj(part, "shift_energy") + _pj(part, "accumulator_energy")
+    area = _mm2(part, "adc", "adders", "accumulators", "partial_sums", "columns")
     return {
         "name": "Converters",
-        "area": sum(part.areas[name] for name in own) / part.macros * _MM2,
+        "area": area / _at(part.macros) * _MM2,
         "leak_power": 0,
         "tensors": {"keep": "output"},
         "direction": "up",
-        "actions": [_action("read", part.pulses * (bits + adders), values_per_action={"All": 1})],
+        "actions": [_action("read", pulses * (bits + adders), values_per_action={"All": 1})],
     }
 
 
-def _drivers(part: SimpleNamespace) -> dict[str, Any]:
+def _drivers(part: Circuit) -> dict[str, Any]:
     """What one input of a row costs over all pulses; what an array costs as a whole is shared by its rows."""
-    energy = part.pulses * (part.drive_energy + part.row_energy + part.array_energy / part.rows)
+    shared = _pj(part, "array_energy") / _at(part.table.rows)
+    row = _pj(part, "drive_energy") + _pj(part, "row_energy") + shared
+    energy = _at(part.per_cycle.pulses) * row
     return {
         "name": "Drivers",
-        "area": part.areas["dac"] / part.macros * _MM2,
+        "area": _mm2(part, "dac", "drivers") / _at(part.macros) * _MM2,
         "leak_power": 0,
         "tensors": {"keep": "input"},
         "direction": "down",
@@ -151,21 +161,22 @@ def _drivers(part: SimpleNamespace) -> dict[str, Any]:
     }
 
 
-def _cells(part: SimpleNamespace) -> dict[str, Any]:
+def _cells(part: Circuit) -> dict[str, Any]:
     """The planes of one weight."""
-    weights = part.macros * part.rows * part.weight_columns
+    weights = _at(part.macros) * _at(part.table.rows) * _at(part.per_cycle.weight_columns)
     return {
         "name": "Cells",
-        "size": int(part.planes * part.weight_bits),
+        "size": int(_at(part.table.planes * part.table.weight_bits)),
         "leak_power": 0,
-        "area": (part.areas["cells"] + part.areas["multipliers"]) / weights * _MM2,
+        "area": _mm2(part, "cells", "multipliers") / weights * _MM2,
         "tensors": {"keep": "weight", "force_memory_hierarchy_order": False},
-        "actions": [_action("read", 0), _action("write", part.write_energy)],
+        "actions": [_action("read", 0), _action("write", _pj(part, "write_energy"))],
     }
 
 
-def _products(part: SimpleNamespace) -> dict[str, Any]:
-    period = part.pulses * part.share * part.clock_ns * _NS
+def _products(part: Circuit) -> dict[str, Any]:
+    sizes = part.per_cycle
+    period = _at(sizes.pulses * sizes.share * part.clock_ns) * _NS
     return {
         "name": "Products",
         "area": 0,

@@ -151,6 +151,7 @@ class Session(StudyContext):
         bandwidth: float = Errors.bandwidth,
         adc_energy: float = Errors.adc_energy,
         accuracy: float = Errors.accuracy,
+        silicon: float = Errors.silicon,
         draws: int = decision.DEFAULT_DRAWS,
         seed: int = 0,
     ) -> decision.Robustness:
@@ -160,13 +161,14 @@ class Session(StudyContext):
             bandwidth: Relative standard deviation of every bandwidth.
             adc_energy: Of the energy a conversion takes.
             accuracy: Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.
+            silicon: Standard deviations of area, cycle, energy and leakage that published chips show.
             draws: How often to be wrong.
             seed: Of the draws.
 
         Raises:
             BadInput: When the study holds no verified design.
         """
-        errors = Errors(bandwidth, adc_energy, accuracy)
+        errors = Errors(bandwidth, adc_energy, accuracy, silicon)
         return decision.robustness(self, errors, draws=draws, seed=seed)
 
     def attribute(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cimbo import hardware as hardware_model
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.evaluation import simulators
 from cimbo.workloads import network
@@ -35,6 +36,12 @@ class Simulation:
     def warnings(self) -> tuple[str, ...]:
         """What the network's counts and the simulator want to be known."""
         return (*self.network_warnings, *self.costs.get("warnings", ()))
+
+    def told(self, metric: str) -> str:
+        """A cost in words, with what published chips say that it may be where that is known."""
+        low, high = self.costs.get("error_bars", {}).get(metric, (None, None))
+        between = "" if low is None else f" ({low:.3g} to {high:.3g})"
+        return f"{metric} {self.costs[metric]:.5g}{between}"
 
     def rows(self) -> list[dict[str, Any]]:
         """A line a layer, and their sum."""
@@ -73,6 +80,11 @@ def simulate(
     """
     answer = dict(simulators.simulator(simulator, **(options or {})).simulate(workload, hardware))
     layers = with_counts(workload, answer.pop("layers", ()))
+    if simulator == "cimbo":
+        chip = {**(options or {}).get("fixed", {}), **hardware}
+        bars = hardware_model.error_bars(workload, chip)
+        answer["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
+        answer["figures_of_merit"] = hardware_model.figures_of_merit(workload, chip).to_json()
     return Simulation(answer, layers, totals(workload), workload.warnings)
 
 

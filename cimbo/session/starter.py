@@ -16,7 +16,7 @@ EXPLAINED_OPTIONS = """
 
 # [hardware.genes]         # other values of a gene than the shipped ones (cimbo doctor shows the size of the space)
 # adc_bits = [5, 6]
-# dram_bw = [64, 128, 256, 512]
+# dram_channels = [1, 2, 4]
 
 # [hardware.fixed]         # of every chip, and not searched
 # node_nm = 28

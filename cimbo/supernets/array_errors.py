@@ -79,12 +79,12 @@ def arrays(design: Mapping[str, Any], seed: int) -> Arrays | None:
     }
     rows = int(chip.get("rows", Arrays.rows))
     return Arrays(
-        **numbers, rows=rows, fixed_range=bool(chip["fixed_range"]), cell_noise=noise, seed=seed
+        **numbers, rows=rows, fixed_range=chip["adc_range"] == "fixed", cell_noise=noise, seed=seed
     )
 
 
 #: The genes of a chip that shape the accuracy on it.
-ACCURACY_GENES = ("adc_bits", "array", "cell_bits", "dac_bits", "fixed_range", "rows")
+ACCURACY_GENES = ("adc_bits", "adc_range", "array", "cell_bits", "dac_bits", "rows")
 
 
 class Die:

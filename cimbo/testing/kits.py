@@ -31,8 +31,8 @@ PLAIN = {
     "adc_bits": 6,
     "columns_per_adc": 1,
     "buffer_mb": 0.5,
-    "buffer_bw": 1024,
-    "dram_bw": 128,
+    "buffer_gb_s": 64,
+    "dram_channels": 1,
     "planes": 1,
 }
 

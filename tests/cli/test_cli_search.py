@@ -83,7 +83,7 @@ def test_evaluations_of_the_same_problem_are_taken_over(old, capsys):
 
 
 def test_of_another_space_what_fits_is_taken_over_and_the_rest_learned_from(old, searched, capsys):
-    quick_accuracy.study(searched, "other.toml", "dram_bw = [96, 128]")
+    quick_accuracy.study(searched, "other.toml", "dram_channels = [1, 3]")
     answer, said = asked(
         capsys,
         "optimize",
@@ -99,7 +99,7 @@ def test_of_another_space_what_fits_is_taken_over_and_the_rest_learned_from(old,
         "other.db",
     )
     with Study.open(old, readonly=True) as study:
-        fitting = [r for r in study.evaluations() if r.params["dram_bw"] == 128]
+        fitting = [r for r in study.evaluations() if r.params["dram_channels"] == 1]
     assert f"took over {len(fitting)} of 20 evaluations; learned accuracy from 20\n" in said
     assert answer["evaluations"] == 15
     with Study.open("other.db", readonly=True) as study:

@@ -167,12 +167,12 @@ def test_zigzag_agrees_with_our_law():
         "pes": 1,
         "cols": 1024,
         "dac_bits": 2,
-        "dram_bw": 256,
-        "buffer_bw": 512,
+        "dram_channels": 4,
+        "buffer_gb_s": 64,
     }
     chip |= {"adc_bits": 8, "buffer_mb": 2}
     theirs = ZigZag().simulate(layer, chip)["cycles"]
-    ours = simulate(layer, chip | {"vector_lanes": 1e6, "noc_bw": 1e6})["cycles"]
+    ours = simulate(layer, chip | {"vector_lanes": 1e6, "noc_gb_s": 1e6})["cycles"]
     assert ours == pytest.approx(theirs, rel=0.05)
 
 

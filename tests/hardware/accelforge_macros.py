@@ -2,6 +2,8 @@
 
 import math
 
+from bits_per_cycle import in_gb_s
+
 from cimbo.hardware import simulate
 from cimbo.workloads.layers import Layer, Workload
 
@@ -35,6 +37,6 @@ def macro_cycles(arch: str, size: tuple[int, int, int]) -> float:
         "vector_lanes": 1e12,
         "rows_written": rows,
     }
-    result = simulate(Workload("w", (Layer("product", "linear", *size),)), chip)
+    result = simulate(Workload("w", (Layer("product", "linear", *size),)), in_gb_s(chip))
     load = 0 if result["resident"] else math.ceil(size[1] / rows) * math.ceil(size[2] / used)
     return result["cycles"] - load

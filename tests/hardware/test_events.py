@@ -4,12 +4,14 @@ import math
 import random
 
 import pytest
+from bits_per_cycle import in_gb_s
 from event_simulator import Machine
 
 from cimbo.hardware import simulate
+from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
-WRITE_NS = {"analog_sram": 1, "digital_sram": 1, "rram": 1000}
+WRITE_NS = {"charge_sram": 1, "digital_sram": 1, "rram": 1000}
 
 
 def draw_layer(rng: random.Random) -> Layer:
@@ -64,7 +66,7 @@ def draw(seed: int) -> tuple[Layer, dict]:
         "noc_bw": rng.choice([128, 512, 1024]),
         "vector_lanes": rng.choice([1, 2] if layer.dynamic else [4, 16, 256]),
         "packing": rng.choice([0, 1]),
-        "array": rng.choice(["analog_sram", "digital_sram"] + ["rram"] * (not layer.dynamic)),
+        "array": rng.choice(["charge_sram", "digital_sram"] + ["rram"] * (not layer.dynamic)),
     }
     return layer, chip
 
@@ -79,7 +81,7 @@ def event_cycles(layer: Layer, chip: dict, ours: dict) -> float:
         "logical_columns": chip["cols"] // 8,
         "weight_bits": 8,
         "act_bits": 8,
-        "share": chip["columns_per_adc"],
+        "share": float(one_circuit(in_gb_s(chip)).macro.geometry.share[0]),
         "macros": macros,
         "write_cycles": math.ceil(WRITE_NS[chip["array"]] / ours["clock_ns"]),
     }
@@ -87,7 +89,7 @@ def event_cycles(layer: Layer, chip: dict, ours: dict) -> float:
 
 
 def error(layer: Layer, chip: dict) -> float:
-    ours = simulate(Workload("w", (layer,)), chip)
+    ours = simulate(Workload("w", (layer,)), in_gb_s(chip))
     return ours["cycles"] / event_cycles(layer, chip, ours) - 1
 
 

@@ -1,5 +1,7 @@
 """Recorded ZigZag chips and layers in our terms; the tests and benchmarks/agreement.py share it."""
 
+from bits_per_cycle import in_gb_s
+
 from cimbo.workloads.layers import Layer
 
 
@@ -11,7 +13,7 @@ def zigzag_chip(overrides: dict) -> dict:
     """
     analog = overrides["base"] == "aimc"
     rows, logical = overrides.get("rows", 128), overrides.get("cols", 128)
-    return {
+    chip = {
         "rows": rows,
         "cols": 8 * logical,
         "macros_per_pe": 1,
@@ -23,7 +25,7 @@ def zigzag_chip(overrides: dict) -> dict:
         "buffer_bw": overrides.get("gb_bw", 512),
         "dram_bw": overrides.get("dram_bw", 64),
         "dac_bits": overrides.get("dac", 2 if analog else 1),
-        "array": "analog_sram" if analog else "digital_sram",
+        "array": "charge_sram" if analog else "digital_sram",
         "noc_bw": 1e9,
         "vector_lanes": 1e9,
         "packing": 0,
@@ -31,6 +33,7 @@ def zigzag_chip(overrides: dict) -> dict:
         "activity": 1,
         "zigzag_counting": 1,
     }
+    return in_gb_s(chip)
 
 
 def gemm(name: str, size: dict) -> Layer:

@@ -32,7 +32,9 @@ def write(path, n=N, *, model=True):
         designs = PROBLEM.space.sobol(n, 0 if model else 1)
         costs = evaluator.costs(designs)
         for i, design in enumerate(designs):
-            accuracy = 84 + design["depth_1"] + design["adc_bits"] / 2 - 0.3 * design["expand_1_1"]
+            accuracy = (
+                84 + design["depth_1"] + design.get("adc_bits", 8) / 2 - 0.3 * design["expand_1_1"]
+            )
             metrics = {"accuracy": accuracy} | {k: float(v[i]) for k, v in costs.items()}
             guess = {
                 "accuracy": (accuracy + rng.normal(0, 0.5), 0.5),
@@ -164,11 +166,11 @@ def test_a_search_of_optuna_s_own_comes_in_with_a_map(tmp_path):
     optuna = pytest.importorskip("optuna")
     path = tmp_path / "theirs.db"
     theirs = optuna.create_study(storage=f"sqlite:///{path}", directions=["maximize", "minimize"])
-    design = PROBLEM.space.sobol(1, 5)[0]
+    design = next(d for d in PROBLEM.space.sobol(8, 5) if "adc_bits" in d)
     theirs.enqueue_trial({"bits": design["adc_bits"]})
 
     def objective(trial):
-        bits = trial.suggest_categorical("bits", [4, 5, 6, 8])
+        bits = trial.suggest_categorical("bits", [3, 4, 5, 6, 7, 8, 10])
         for choice in PROBLEM.space.choices:
             if choice.name in design and choice.name != "adc_bits":
                 trial.set_user_attr(choice.name, design[choice.name])

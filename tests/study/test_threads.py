@@ -26,7 +26,7 @@ def measured_keys(budget: int) -> list[str]:
     def evaluate(design: dict) -> dict:
         size = sum(design[name] for name in architecture if name in design)
         noise = zlib.crc32(json.dumps(design, sort_keys=True).encode()) % 100 / 500
-        accuracy = 90 - 5 * 2.718 ** (-size / 300) - 0.3 * (8 - design["adc_bits"]) + noise
+        accuracy = 90 - 5 * 2.718 ** (-size / 300) - 0.3 * (8 - design.get("adc_bits", 8)) + noise
         return {"accuracy": accuracy, **evaluator.simulated(design)}
 
     options = OptimizerOptions(evaluator.exact(), views(evaluator), initial=10)

@@ -77,7 +77,7 @@ class MySimulator:
         peak = chip["pes"] * chip["macros_per_pe"] * chip["rows"] * chip["cols"] / 64
         layers = []
         for layer in workload.layers:
-            cycles = max(layer.macs / peak, 8 * layer.parameters / chip["dram_bw"])
+            cycles = max(layer.macs / peak, 8 * layer.parameters / (50 * chip["dram_channels"]))
             layers.append({"name": layer.name, "cycles": cycles, "energy_uj": 1e-6 * layer.macs})
         return {
             "latency_ms": sum(layer["cycles"] for layer in layers) * 1e-6,

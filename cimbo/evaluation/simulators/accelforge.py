@@ -22,13 +22,17 @@ from typing import Any, NamedTuple
 
 from cimbo.errors import BadInput
 from cimbo.hardware.chip import columns
-from cimbo.hardware.macro import circuit
+from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
 _PYTHON = (3, 12)
 _PACKAGES = ("accelforge", "hwcomponents", "hwcomponents_adc", "hwcomponents_neurosim")
 _MACRO = "basic_analog"
-_CELLS = {"analog_sram": "sram_example.yaml", "rram": "rram_example.yaml"}
+_CELLS = {
+    "charge_sram": "sram_example.yaml",
+    "current_sram": "sram_example.yaml",
+    "rram": "rram_example.yaml",
+}
 
 
 class Lack(NamedTuple):
@@ -61,7 +65,7 @@ class AccelForge:
         """latency_ms, energy_uj, area_mm2 (our circuit model's, so that chips compare), and each layer's energy and time."""
         full = {name: values[0] for name, values in columns(chip).items()}
         check(full)
-        part = circuit(columns(chip))
+        part = one_circuit(chip)
         clock_ns = float(part.clock_ns[0])
         costs = [self._layer(layer, full, clock_ns) for layer in workload.layers]
         joules, seconds = (float(sum(column)) for column in zip(*costs, strict=True))

@@ -17,7 +17,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.hardware.chip import columns
-from cimbo.hardware.macro import circuit
+from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
 _CANNOT = (
@@ -25,6 +25,7 @@ _CANNOT = (
     ("columns_per_adc", lambda value: value > 1, "has a converter for every column"),
     ("cell_bits", lambda value: value > 1, "has one bit a cell"),
     ("array", lambda value: value == "rram", "models SRAM arrays only"),
+    ("columns_summed", lambda value: value > 1, "converts every column by itself"),
 )
 
 
@@ -44,7 +45,7 @@ class ZigZag:
         """latency_ms, energy_uj (dynamic, by ZigZag), area_mm2, cycles, clock_ns, and each layer's name, cycles, energy_uj."""
         full = {name: values[0] for name, values in columns(chip).items()}
         _check(full)
-        part = circuit(columns(chip))
+        part = one_circuit(chip)
         costs = [self._layer(layer, full) for layer in workload.layers]
         cycles, picojoules = (float(sum(column)) for column in zip(*costs, strict=True))
         clock_ns = float(part.clock_ns[0])
@@ -140,6 +141,9 @@ def check_installed() -> None:
 
 
 def _check(chip: Mapping[str, Any]) -> None:
+    if chip["rows_active"] < chip["rows"]:
+        what = f"is {chip['rows_active']:g}, but ZigZag switches on all rows at once"
+        raise BadInput("chip.rows_active", what, "leave it out, or use simulator cimbo")
     for gene, beyond, what in _CANNOT:
         if beyond(chip[gene]):
             raise BadInput(
@@ -186,24 +190,23 @@ _MAPPING = [
 
 def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
     """ZigZag's description of a chip: macros (D3) of rows (D2) x weight columns (D1), a buffer and a DRAM."""
-    part = circuit(columns({name: [value] for name, value in chip.items()}))
+    part = one_circuit(chip)
+    sizes, energies = part.per_cycle, part.energies
     macros = int(part.macros[0])
     dimensions = ["D1", "D2", "D3"][: 3 if macros > 1 else 2]
     everything = {"served_dimensions": dimensions}
-    buffer_bw, dram_bw, bits = (
-        int(chip["buffer_bw"]),
-        int(chip["dram_bw"]),
-        int(chip["weight_bits"]),
-    )
+    # Bits a cycle of the arrays, for ZigZag knows one clock.
+    buffer_bw, dram_bw = (max(1, round(float(b[0]))) for b in (sizes.buffer_bw, sizes.dram_bw))
+    bits = int(chip["weight_bits"])
     register = {"r_cost": 0.021, "w_cost": 0.021, "area": 0, "latency": 1}
-    analog = chip["array"] == "analog_sram"
+    analog = chip["array"] != "digital_sram"
     return {
         "name": "cimbo",
         "memories": {
             "cells": {
                 "size": bits,
                 "r_cost": 0,
-                "w_cost": float(part.write_energy[0]) * bits,
+                "w_cost": float(energies["write_energy"][0]) * bits,
                 "area": 0,
                 "latency": 0,
                 "operands": ["I2"],
@@ -230,9 +233,9 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
                 ],
             },
             "buffer": {
-                "size": int(part.buffer_bits[0]),
-                "r_cost": float(part.read_energy[0]) * buffer_bw,
-                "w_cost": float(part.store_energy[0]) * buffer_bw,
+                "size": int(sizes.buffer_bits[0]),
+                "r_cost": float(energies["read_energy"][0]) * buffer_bw,
+                "w_cost": float(energies["store_energy"][0]) * buffer_bw,
                 "area": 0,
                 "latency": 1,
                 "operands": ["I1", "O"],
@@ -244,8 +247,8 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
             },
             "dram": {
                 "size": 10**10,
-                "r_cost": float(part.dram_energy[0]) * dram_bw,
-                "w_cost": float(part.dram_energy[0]) * dram_bw,
+                "r_cost": float(energies["dram_energy"][0]) * dram_bw,
+                "w_cost": float(energies["dram_energy"][0]) * dram_bw,
                 "area": 0,
                 "latency": 1,
                 "operands": ["I1", "I2", "O"],
@@ -267,7 +270,7 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
             "bit_serial_precision": int(chip["dac_bits"]),
             **({"adc_resolution": int(chip["adc_bits"])} if analog else {}),
             "dimensions": dimensions,
-            "sizes": [int(part.weight_columns[0]), int(chip["rows"]), macros][: len(dimensions)],
+            "sizes": [int(sizes.weight_columns[0]), int(chip["rows"]), macros][: len(dimensions)],
         },
     }
 

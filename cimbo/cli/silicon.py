@@ -1,0 +1,49 @@
+"""``cimbo silicon``: the chip model held to published chips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cimbo.cli.output import emit, format_option, say
+
+
+@click.command()
+@click.option(
+    "--table",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Published chips: a CSV file with the columns of UIUC-IMC-Benchmarking.",
+)
+@format_option
+def silicon(*, table: Path, style: str) -> None:
+    """Published chips as chips of the space: area, cycle and energy, modelled over reported.
+
+    Example: cimbo silicon --table chips.csv --format json
+    """
+    from cimbo.hardware.silicon import GROUPS, QUANTITIES, compare_table
+
+    found = compare_table(table)
+    emit(style, [_line(row) for row in found["rows"]], found)
+    for group in GROUPS:
+        for quantity in QUANTITIES:
+            say(_sentence(group, quantity, found[group][quantity]))
+    say(f"{len(found['not_expressible'])} rows are no chip of the space")
+
+
+def _line(row: dict[str, Any]) -> dict[str, Any]:
+    """One line of the table: the chip, and its ratios."""
+    genes = row["genes"]
+    known = {name: genes[name] for name in ("array", "node_nm", "supply_v", "rows", "cols")}
+    return {"chip": row["index"], "group": row["group"], **known, **row["ratio"]}
+
+
+def _sentence(group: str, quantity: str, agreement: dict[str, Any]) -> str:
+    if not agreement["n"]:
+        return f"{group} {quantity}: none"
+    return (
+        f"{group} {quantity}: median {agreement['median']:.2f} of {agreement['n']}, "
+        f"{agreement['within_2x']:.0%} within a factor of 2, spread x{agreement['spread']:.1f}"
+    )

@@ -1,0 +1,300 @@
+"""A whole chip: its macros, buffer, network, vector unit and DRAM channels. No neural network is involved.
+
+Arrays have their own cycle (:mod:`cimbo.hardware.macro`); buffer, network between processing elements and vector unit run
+at the digital clock. A schedule counts in cycles of the arrays, so bandwidths come out here as bits a cycle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from cimbo.hardware.chip import ChipTable
+from cimbo.hardware.events import EVENT_FIELDS
+from cimbo.hardware.macro import MACRO_AREA_PARTS, MacroCircuit, macro_circuit
+from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
+from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
+
+_MM2 = 1e-6  # um2 -> mm2
+_BITS = 8.0  # of a byte: GB/s x ns x 8 is bits
+AREA_PARTS = (
+    *MACRO_AREA_PARTS,
+    "partial_sums",
+    "buffer",
+    "noc",
+    "vector",
+    "clock",
+    "dram_interface",
+)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """n chips, each column (n,).
+
+    Attributes:
+        table: Their genes.
+        macro: Their macros.
+        macros: Macros of a chip.
+        clock_ns: One cycle of the arrays.
+        peak_macs: Multiply-accumulates a cycle, of arrays and vector unit.
+        capacity_tiles: Tiles of weights that fit at once.
+        area_parts: mm2 by part (AREA_PARTS).
+        area_mm2: Their sum.
+        energies: pJ an event, by name.
+        leakage_mw: Of the chip.
+        event_pj: Energy of each event, in the order of ``events.EVENT_FIELDS``, (fields, n).
+        chip_columns: What schedules depend on, (len(CHIP_FIELDS), n).
+    """
+
+    table: ChipTable
+    macro: MacroCircuit
+    macros: Floats
+    clock_ns: Floats
+    peak_macs: Floats
+    capacity_tiles: Floats
+    area_parts: dict[str, Floats]
+    area_mm2: Floats
+    energies: dict[str, Floats]
+    leakage_mw: Floats
+    event_pj: Floats
+    chip_columns: Floats
+
+    @property
+    def cells_per_weight(self) -> Floats:
+        """Columns of a weight, (n,)."""
+        return self.macro.geometry.cells_per_weight
+
+    @property
+    def per_cycle(self) -> ChipRows:
+        """The same by name, (n,): sizes, and bandwidths in bits a cycle of the arrays."""
+        return ChipRows.from_columns(self.chip_columns)
+
+    def select(self, where: slice | Indices) -> Circuit:
+        """Some of the chips."""
+        geometry = select(self.macro.geometry, where)
+        macro = replace(
+            select(self.macro, where),
+            geometry=geometry,
+            areas=_chosen(self.macro.areas, where),
+            energies=_chosen(self.macro.energies, where),
+        )
+        return replace(
+            select(self, where),
+            table=self.table.select(where),
+            macro=macro,
+            area_parts=_chosen(self.area_parts, where),
+            energies=_chosen(self.energies, where),
+        )
+
+
+def _chosen(columns: dict[str, Floats], where: slice | Indices) -> dict[str, Floats]:
+    return {name: values[where] for name, values in columns.items()}
+
+
+def circuit(table: ChipTable) -> Circuit:
+    """Works out whole chips.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        Areas, energies, leakage and what schedules depend on, (n,).
+    """
+    macro = macro_circuit(table)
+    macros = table.macros_per_pe * table.pes
+    area_parts = _areas(table, macro, macros)
+    area = np.sum(list(area_parts.values()), axis=0)
+    lanes = (
+        table.vector_lanes * table.clock_ghz * macro.cycle_ns
+    )  # operations a cycle of the arrays
+    energies = _energies(table, macro, area)
+    geometry = macro.geometry
+    steps = geometry.input_steps * geometry.share * np.ceil(table.rows / table.rows_active)
+    peak = macros * table.rows * geometry.weight_columns / steps + lanes
+    return Circuit(
+        table=table,
+        macro=macro,
+        macros=macros,
+        clock_ns=macro.cycle_ns,
+        peak_macs=peak,
+        # Several planes multiply the cells but not the logic; a plane is written while another one computes.
+        capacity_tiles=macros * table.planes,
+        area_parts=area_parts,
+        area_mm2=area,
+        energies=energies,
+        event_pj=_event_pj(energies, area.shape),
+        leakage_mw=_leakage(table, macro, macros),
+        chip_columns=_chip_columns(table, macro, lanes),
+    )
+
+
+ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "adc": (("conversions", "conversion_energy"),),
+    "dac": (("drives", "drive_energy"),),
+    "array": (("drives", "row_energy"), ("conversions", "bitline_energy")),
+    "control": (("activations", "array_energy"),),
+    "adders": (
+        ("full_adders", "adder_energy"),
+        ("half_adders", "half_adder_energy"),
+        ("shifts", "shift_energy"),
+    ),
+    "accumulators": (("shifts", "accumulator_energy"), ("summed", "partial_sum_energy")),
+    "weight_write": (("written", "write_energy"),),
+    "buffer": (("read", "read_energy"), ("stored", "store_energy")),
+    "noc": (("moved", "noc_energy"),),
+    "vector": (("ops", "op_energy"), ("macs", "mac_energy")),
+    "dram": (("dram", "dram_energy"),),
+}
+"""Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
+
+
+def _event_pj(energies: dict[str, Floats], shape: tuple[int, ...]) -> Floats:
+    found = np.zeros((len(EVENT_FIELDS), *shape))
+    for terms in ENERGY_PARTS.values():
+        for event, energy in terms:
+            found[EVENT_FIELDS.index(event)] += energies[energy]
+    return found
+
+
+def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Floats:
+    """What schedules depend on, in the order of CHIP_FIELDS."""
+    geometry, cycle = macro.geometry, macro.cycle_ns
+    macros = table.macros_per_pe * table.pes
+    known = {
+        "weight_columns": geometry.weight_columns,
+        "slices": geometry.slices,
+        "macros": macros,
+        "capacity_tiles": macros * table.planes,
+        "pulses": geometry.input_steps,
+        "share": geometry.share,
+        "buffer_bits": table.buffer_mb * 2**23,
+        "buffer_bw": table.buffer_gb_s * cycle * _BITS,
+        "dram_bw": dram_gb_s(table) * cycle * _BITS,
+        "noc_bw": table.noc_gb_s * cycle * _BITS,
+        "vector_lanes": lanes,
+        "row_write_cycles": np.ceil(macro.row_write_ns / cycle),
+        "is_digital": geometry.is_digital,
+        "is_rram": geometry.is_rram,
+    }
+    return np.array(
+        [known[name] if name in known else getattr(table, name) for name in CHIP_FIELDS], float
+    )
+
+
+def _of_dram(table: ChipTable, quantity: str) -> Floats:
+    values = np.array([constant(f"dram_{kind}.{quantity}") for kind in DRAM_KINDS], float)
+    return values[table.dram]
+
+
+def channel_gb_s(kind: str) -> float:
+    """GB/s of one DRAM channel of a kind."""
+    return float(constant(f"dram_{kind}.bandwidth"))
+
+
+def dram_gb_s(table: ChipTable) -> Floats:
+    """GB/s of all DRAM channels together, (n,)."""
+    return _of_dram(table, "bandwidth") * table.dram_channels
+
+
+def _datapath_effort(table: ChipTable) -> Floats:
+    """How much larger and hungrier synthesised logic is for the clock that it has to meet, 1 for a slow one.
+
+    Gates are sized up and pipelined as the clock nears what node and supply allow.
+    """
+    ease = scale("delay", table.node_nm) * slowdown(table.supply_v, table.node_nm)
+    relative = table.clock_ghz / constant("digital.clock") * ease
+    effort: Floats = 1 + constant("digital.clock_effort") * relative**2
+    return effort
+
+
+def _port_bits(table: ChipTable, gb_s: Floats) -> Floats:
+    """Width of a link that carries ``gb_s`` at the digital clock."""
+    bits: Floats = gb_s * _BITS / table.clock_ghz
+    return bits
+
+
+def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, Floats]:
+    """mm2 by part."""
+    gates, effort = scale("area", table.node_nm), _datapath_effort(table)
+    parts = {name: macros * macro.areas[name] * _MM2 for name in MACRO_AREA_PARTS}
+    buffer_mm2 = _buffer_laws(table.buffer_mb)[0]
+    port = constant("buffer.port_area") * _port_bits(table, table.buffer_gb_s)
+    router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s)
+    adder = constant("logic.adder_area") + constant("logic.flipflop_area")
+    # Adders that sum up the macros of a processing element, one for each weight column that arrives at a time.
+    summing = (
+        adder
+        * constant("noc.partial_sum")
+        * (table.macros_per_pe - 1)
+        * table.pes
+        * np.ceil(macro.geometry.weight_columns / macro.geometry.share)
+    )
+    lanes = constant("vector.lane_area") * table.vector_lanes
+    parts["partial_sums"] = gates * summing * _MM2
+    parts["buffer"] = gates * (buffer_mm2 + port * effort * _MM2)
+    parts["noc"] = gates * router * table.pes * effort * _MM2
+    parts["vector"] = gates * lanes * effort * _MM2
+    # Clock tree and control of the digital side, as a share of what they serve.
+    served = parts["buffer"] + parts["noc"] + parts["vector"] + parts["partial_sums"]
+    parts["clock"] = constant("digital.control_share") * served
+    parts["dram_interface"] = _of_dram(table, "interface_area") * table.dram_channels
+    return parts
+
+
+@cache
+def _log_buffer() -> tuple[Floats, Floats, Floats]:
+    sizes = np.log(constant("buffer.kilobytes"))
+    quantities = ("area", "read_energy", "write_energy")
+    values = np.log([constant(f"buffer.{quantity}") for quantity in quantities])
+    return sizes, values, np.diff(values) / np.diff(sizes)
+
+
+def _buffer_laws(megabytes: Floats) -> Floats:
+    """Area (mm2), read and write energy (pJ a bit) of buffers at 28 nm, shape (3, n).
+
+    Piecewise linear in logarithms between the sizes of the constants file, the end slopes kept beyond its ends.
+    """
+    sizes, values, slope = _log_buffer()
+    at = np.log(megabytes * 1024)
+    index = np.minimum(np.maximum(np.searchsorted(sizes, at) - 1, 0), slope.shape[1] - 1)
+    laws: Floats = np.exp(values[:, index] + slope[:, index] * (at - sizes[index]))
+    return laws
+
+
+def _energies(table: ChipTable, macro: MacroCircuit, area_mm2: Floats) -> dict[str, Floats]:
+    """pJ an event; those of the macro, and of what surrounds it."""
+    relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
+    digital = relative * (1 + constant("digital.control_share")) * _datapath_effort(table)
+    _, read, stored = _buffer_laws(table.buffer_mb)
+    distance_mm = 2 / 3 * np.sqrt(area_mm2)  # mean Manhattan distance of two points on a square
+    adder = constant("logic.adder_capacitance") + constant("logic.flipflop_capacitance")
+    volts2 = table.supply_v**2 * scale("energy", table.node_nm) * 1e-3
+    return macro.energies | {
+        "read_energy": read * digital,
+        "store_energy": stored * digital,
+        "noc_energy": constant("noc.energy") * digital * distance_mm,
+        "op_energy": constant("vector.op_energy") * digital,
+        "mac_energy": constant("vector.mac_energy") * digital,
+        "partial_sum_energy": adder * constant("noc.partial_sum") * volts2 * table.activity,
+        "dram_energy": _of_dram(table, "energy"),
+    }
+
+
+def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
+    """mW, at the node and supply of each chip."""
+    relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
+    lanes = constant("vector.lane_area") * table.vector_lanes
+    router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s) * table.pes
+    logic_um2 = macros * macro.leaking_um2 + (lanes + router) * _datapath_effort(table)
+    cells = macros * table.planes * table.rows * table.cols * table.cell_bits
+    bits = np.where(macro.geometry.is_rram, 0, cells)
+    milliwatts = (
+        constant("logic.leakage") * logic_um2 * 1e-6
+        + constant("sram_cell.leakage") * bits * 1e-9
+        + constant("buffer.leakage") * table.buffer_mb * 1e-3
+    )
+    leakage: Floats = milliwatts * relative * table.leakage_factor
+    return leakage

@@ -1,0 +1,138 @@
+"""Countable events of a schedule; a chip's energies an event turn them into energy (:mod:`cimbo.hardware.cost_model`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+
+from cimbo.hardware.rows import Floats
+from cimbo.hardware.schedule import Schedule
+from cimbo.hardware.tiling import Tiling
+
+
+@dataclass(frozen=True)
+class Events:
+    """How often each thing happens, each column of shape (rows,) or, summed over networks, (pairs,).
+
+    Attributes:
+        conversions: Columns' sums converted, or added up by trees.
+        drives: Inputs driven onto a word line.
+        activations: Array operations of a macro.
+        full_adders: One-bit adders of trees with two live operands.
+        half_adders: The same with one live operand.
+        shifts: Sums of a weight column shifted and accumulated.
+        summed: Sums of a macro added to those of another.
+        written: Bits written into cells.
+        macs: Multiply-accumulates of the vector unit.
+        ops: Other operations of the vector unit.
+        read: Bits read from the buffer.
+        stored: Bits written to the buffer.
+        moved: Bits over the NoC.
+        dram: Bits over the DRAM's channels.
+    """
+
+    conversions: Floats
+    drives: Floats
+    activations: Floats
+    full_adders: Floats
+    half_adders: Floats
+    shifts: Floats
+    summed: Floats
+    written: Floats
+    macs: Floats
+    ops: Floats
+    read: Floats
+    stored: Floats
+    moved: Floats
+    dram: Floats
+
+    def stacked(self) -> Floats:
+        """All columns in the order of the fields, (fields, rows)."""
+        return np.stack([getattr(self, field.name) for field in fields(self)])
+
+
+EVENT_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Events))
+
+
+def count_events(tiling: Tiling, plan: Schedule) -> Events:
+    """Counts the events of each row.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        plan: The schedule of each row.
+
+    Returns:
+        Columns of shape (rows,).
+    """
+    layers, chip = tiling.layers, tiling.chip
+    on_array = ~plan.on_unit
+    vectors = layers.positions * chip.pulses * layers.groups * on_array
+    results = vectors * layers.outputs_each
+    sums = results * tiling.row_tiles * tiling.row_steps
+    full, half = np.zeros_like(sums), np.zeros_like(sums)
+    if tiling.has_digital:
+        full, half = _tree_events(tiling, vectors)
+    spilled_out = tiling.spills * tiling.output_bits
+    partial_sums = plan.partial_sum_bits * on_array
+    loaded = plan.loaded_bits * plan.loads
+    from_dram = loaded * ~layers.is_dynamic
+    return Events(
+        conversions=sums * chip.slices,
+        drives=vectors * layers.reduction * tiling.column_tiles,
+        activations=layers.positions * chip.pulses * tiling.tiles * tiling.row_steps * on_array,
+        full_adders=full,
+        half_adders=half,
+        shifts=sums,
+        summed=results / chip.pulses * (tiling.row_tiles - 1),
+        written=loaded * plan.copies,
+        macs=layers.macs * ~on_array,
+        ops=layers.vector_ops,
+        read=plan.read_bits + loaded + partial_sums + spilled_out,
+        stored=tiling.output_bits + from_dram + partial_sums + plan.io_bits - spilled_out,
+        moved=plan.moved_bits + loaded,
+        dram=from_dram + plan.io_bits,
+    )
+
+
+def _tree_events(tiling: Tiling, vectors: Floats) -> tuple[Floats, Floats]:
+    """Live and half-live one-bit adders of digital arrays: full row tiles, and the last one with what remains."""
+    layers, chip = tiling.layers, tiling.chip
+    inputs = chip.rows_active
+    whole = np.floor(layers.reduction / inputs)
+    rest = (layers.reduction - whole * inputs).astype(int)
+    shapes, index = np.unique(np.stack([inputs, chip.weight_bits]), axis=1, return_inverse=True)
+    tables = [tree_activity(int(rows), int(bits)) for rows, bits in shapes.T]
+    starts = np.cumsum([0, *(table[0].size for table in tables)])[:-1][index.ravel()]
+    trees = vectors * layers.outputs_each * chip.dac_bits * chip.is_digital
+    full = np.concatenate([table[0] for table in tables])
+    half = np.concatenate([table[1] for table in tables])
+    at_full, at_rest = starts + inputs.astype(int), starts + rest
+    return (
+        trees * (whole * full[at_full] + full[at_rest]),
+        trees * (whole * half[at_full] + half[at_rest]),
+    )
+
+
+@lru_cache(maxsize=256)
+def tree_activity(rows: int, weight_bits: int) -> tuple[Floats, Floats]:
+    """Counts one-bit adders of a tree that see two live operands, and only one.
+
+    Level l joins nodes in pairs by adders weight_bits + l wide. With m live inputs, ceil(m / 2^l) nodes of the level carry
+    data: each full pair is one live adder, an odd one out passes through a half-live one (zigzag-dse's classes).
+
+    Args:
+        rows: Inputs of the tree.
+        weight_bits: Their width.
+
+    Returns:
+        Both counts for 0 to ``rows`` live inputs, (rows + 1,) each.
+    """
+    live = np.arange(rows + 1)
+    full, half = np.zeros(rows + 1), np.zeros(rows + 1)
+    for level in range(int(np.ceil(np.log2(rows)))):
+        nodes = -(-live // 2**level)
+        full += nodes // 2 * (weight_bits + level)
+        half += nodes % 2 * (weight_bits + level)
+    return full, half

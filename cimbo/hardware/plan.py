@@ -1,0 +1,239 @@
+"""What each (network, chip) pair runs: every way to keep or reload its weights, and the best of them by its criterion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.hardware.chip import SCHEDULES
+from cimbo.hardware.circuit import Circuit
+from cimbo.hardware.events import count_events
+from cimbo.hardware.grid import Grid
+from cimbo.hardware.residency import Residency, capacity, partly
+from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, overwrite, select
+from cimbo.hardware.schedule import Interval, Schedule, schedule
+from cimbo.hardware.tiling import Tiling, tile
+
+
+@dataclass(frozen=True)
+class PlanSums:
+    """Sums over the networks of some pairs, (pairs,) each.
+
+    Attributes:
+        cycles: Of the schedule that exists.
+        counts: Its events, (fields, pairs).
+        cycles_low: Of the one that may be too good.
+        counts_low: Its events, (fields, pairs).
+        macs: Multiply-accumulates.
+        resident: Whether all weights stay on the chip.
+        is_bound: Whether the two schedules differ.
+    """
+
+    cycles: Floats
+    counts: Floats
+    cycles_low: Floats
+    counts_low: Floats
+    macs: Floats
+    resident: Bools
+    is_bound: Bools
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One way to run some rows: both schedules, and cycles above events of each, (1 + fields, rows)."""
+
+    schedules: Interval
+    low: Floats
+    high: Floats
+
+    def select(self, where: Bools) -> _Variant:
+        """Some of the rows."""
+        if where.all():
+            return self
+        low, high = self.schedules.low, self.schedules.high
+        some = select(low, where)
+        schedules = Interval(some, some if high is low else select(high, where))
+        events = self.low[:, where]
+        return _Variant(schedules, events, events if self.high is self.low else self.high[:, where])
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A way to run some rows, those rows, and which pairs (pairs,) take it."""
+
+    variant: _Variant
+    where: Indices
+    chosen: Bools
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What some pairs run.
+
+    Attributes:
+        tiling: Rows of the pairs.
+        reloaded: All rows, with weights loaded at each inference.
+        choices: Ways in which weights stay; a later one takes precedence.
+        sums: What the pairs cost so.
+    """
+
+    tiling: Tiling
+    reloaded: _Variant
+    choices: tuple[_Choice, ...]
+    sums: PlanSums
+
+
+def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
+    """Tiles of every row of a grid.
+
+    Args:
+        chip_columns: What schedules depend on of each pair's chip, (len(CHIP_FIELDS), pairs).
+        grid: The rows.
+
+    Returns:
+        Columns of shape (rows,).
+    """
+    return tile(grid.layers, ChipRows.from_columns(grid.rows(chip_columns)))
+
+
+@dataclass(frozen=True)
+class PlanInputs:
+    """Of each pair's chip, (..., pairs): what schedules depend on, pJ an event, leakage a cycle, what they are chosen by."""
+
+    chip_columns: Floats
+    event_pj: Floats
+    leakage_pj: Floats
+    criterion: Indices
+
+    @classmethod
+    def of(cls, part: Circuit) -> PlanInputs:
+        leakage = part.leakage_mw * part.clock_ns
+        return cls(part.chip_columns, part.event_pj, leakage, part.table.schedule)
+
+    def select(self, where: slice) -> PlanInputs:
+        return select(self, where)
+
+
+def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
+    """What each pair runs: weights reloaded, some of them kept, or all, whatever is best by the pair's criterion."""
+    tiling = tile_grid(given.chip_columns, grid)
+    reloaded = _variant(tiling, None)
+    best = _Best.of(given, grid, reloaded)
+    choices = []
+    for residency in (partly(tiling, grid.network), capacity(tiling, grid.total)):
+        where = np.flatnonzero(residency.is_kept)
+        if not where.size:
+            continue
+        kept = _variant(select(tiling, where), select(residency, where))
+        single = ~residency.fits[where]
+        if single.all():  # layers stay one by one, where that is better for them
+            others = _row_scores(given, grid, (reloaded.high[:, where], where))
+            worth = _row_scores(given, grid, (kept.high, where)) <= others
+            where, kept = where[worth], kept.select(worth)
+        best, chosen = best.improved(given, grid, (reloaded, kept, where), residency)
+        choices.append(_Choice(kept, where, chosen))
+    sums = PlanSums(
+        cycles=best.high[0],
+        counts=best.high[1:],
+        cycles_low=best.low[0],
+        counts_low=best.low[1:],
+        macs=grid.sums(tiling.layers.macs),
+        resident=best.resident,
+        is_bound=best.is_bound,
+    )
+    return Plan(tiling, reloaded, tuple(choices), sums)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best found for each pair: sums of both schedules, (1 + fields, pairs), score, and what holds, (pairs,)."""
+
+    high: Floats
+    low: Floats
+    score: Floats
+    resident: Bools
+    is_bound: Bools
+
+    @classmethod
+    def of(cls, given: PlanInputs, grid: Grid, variant: _Variant) -> _Best:
+        high = grid.sums(variant.high)
+        low = high if variant.low is variant.high else grid.sums(variant.low)
+        bound = grid.sums(variant.schedules.low.is_bound) > 0
+        return cls(high, low, _score(given, high), np.zeros(grid.starts.size, bool), bound)
+
+    def improved(
+        self,
+        given: PlanInputs,
+        grid: Grid,
+        other: tuple[_Variant, _Variant, Indices],
+        residency: Residency,
+    ) -> tuple[_Best, Bools]:
+        """The better of this and running some rows in another way, and which pairs take that."""
+        base, kept, where = other
+        one = base.high is base.low and kept.high is kept.low
+        high = _exchanged(grid, (base.high, kept.high), where)
+        low = high if one else _exchanged(grid, (base.low, kept.low), where)
+        score = _score(given, high)
+        chosen = score <= self.score
+        bound = base.schedules.low.is_bound.copy()
+        bound[where] = kept.schedules.low.is_bound
+        better = _Best(
+            high=np.where(chosen, high, self.high),
+            low=np.where(chosen, low, self.low),
+            score=np.minimum(score, self.score),
+            resident=np.where(chosen, residency.fits[grid.starts], self.resident),
+            is_bound=np.where(chosen, grid.sums(bound) > 0, self.is_bound),
+        )
+        return better, chosen
+
+
+def _variant(tiling: Tiling, residency: Residency | None) -> _Variant:
+    schedules = schedule(tiling, residency)
+    low = _cycles_and_events(tiling, schedules.low)
+    one = schedules.high is schedules.low
+    return _Variant(schedules, low, low if one else _cycles_and_events(tiling, schedules.high))
+
+
+def _cycles_and_events(tiling: Tiling, plan: Schedule) -> Floats:
+    return np.concatenate([plan.cycles[None], count_events(tiling, plan).stacked()])
+
+
+def _exchanged(grid: Grid, variants: tuple[Floats, Floats], where: Indices) -> Floats:
+    """Sums over each pair, (1 + fields, pairs), with the rows ``where`` run in the second way."""
+    rows = variants[0].copy()
+    rows[:, where] = variants[1]
+    return grid.sums(rows)
+
+
+def _row_scores(given: PlanInputs, grid: Grid, of: tuple[Floats, Indices]) -> Floats:
+    """As ``_score``, of single rows: (rows,) of (1 + fields, rows) and which rows they are."""
+    values, rows = of
+    network = grid.network[rows]
+    cycles = values[0]
+    energy = np.sum(values[1:] * given.event_pj[:, network], axis=0)
+    energy = energy + given.leakage_pj[network] * cycles
+    return _by_criterion(given.criterion[network], cycles, energy)
+
+
+def _by_criterion(criterion: Indices, cycles: Floats, energy: Floats) -> Floats:
+    scores = [cycles, energy, cycles * energy]
+    return np.select([criterion == SCHEDULES.index(name) for name in SCHEDULES], scores)
+
+
+def _score(given: PlanInputs, sums: Floats) -> Floats:
+    """What a pair's schedule is chosen by, (pairs,): the less the better."""
+    cycles = sums[0]
+    energy = np.sum(sums[1:] * given.event_pj, axis=0) + given.leakage_pj * cycles
+    return _by_criterion(given.criterion, cycles, energy)
+
+
+def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
+    """The schedule of every row of one pair, and its events, (fields, rows)."""
+    run, counts = plan.reloaded.schedules.high, plan.reloaded.high[1:].copy()
+    for choice in reversed(plan.choices):
+        if choice.chosen.all():
+            overwrite(run, choice.where, choice.variant.schedules.high)
+            counts[:, choice.where] = choice.variant.high[1:]
+            break
+    return run, counts

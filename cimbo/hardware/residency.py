@@ -1,0 +1,89 @@
+"""Which weights stay on a chip between inferences, and what the room that is left is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.hardware.rows import Bools, Floats, Indices
+from cimbo.hardware.tiling import Tiling
+
+
+@dataclass(frozen=True)
+class Residency:
+    """Which layers' weights can stay on the chip, each column of shape (rows,).
+
+    Attributes:
+        fits: Whether all static weights of the row's network fit its chip at once.
+        is_kept: Whether the row runs otherwise than with reloaded weights: its weights stay, or those of its whole network
+            do.
+        copies: Copies of the layer that the spare tiles hold, itself included.
+        free_macros: Macros left for attention's operands.
+    """
+
+    fits: Bools
+    is_kept: Bools
+    copies: Floats
+    free_macros: Floats
+
+
+def capacity(tiling: Tiling, total: Callable[[Floats | Bools], Floats]) -> Residency:
+    """Finds which networks fit their chips at once, and what the tiles left over are for.
+
+    Spare tiles go to copies of layers in proportion to sqrt(positions * tiles), which minimises the summed time
+    positions / copies; with attention, half of them hold its operands.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        total: Sums a column over each network and gives every row its sum.
+
+    Returns:
+        Columns of shape (rows,).
+    """
+    static = ~tiling.layers.is_dynamic
+    left = tiling.chip.capacity_tiles - total(static * tiling.tiles)
+    for_copies = left
+    if tiling.has_dynamic:
+        has_attention = total(tiling.layers.is_dynamic) > 0
+        for_copies = np.where(has_attention, np.floor(left / 2), left)
+    weight = np.sqrt(tiling.layers.positions * tiling.tiles) * static
+    share = weight / np.maximum(total(weight), 1e-300)
+    copies = 1 + np.floor(np.maximum(for_copies, 0) * share / tiling.tiles)
+    free = np.minimum(tiling.chip.macros, np.maximum(left - for_copies, 0))
+    fits = left >= 0
+    return Residency(fits, fits, copies, free)
+
+
+def partly(tiling: Tiling, network: Indices) -> Residency:
+    """Finds which layers can stay while the rest of their network is loaded in turn.
+
+    In order of how few input vectors share a load of their weights, as long as one plane of every macro is left for loads.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        network: Number of the network, in order, of each row, (rows,).
+
+    Returns:
+        Columns of shape (rows,).
+    """
+    kept = _partly_kept(tiling, network)
+    return Residency(np.zeros_like(kept), kept, np.ones(kept.shape), tiling.chip.macros)
+
+
+def _partly_kept(tiling: Tiling, network: Indices) -> Bools:
+    """Layers, those of fewest positions first, whose tiles fit all planes of their chip but one."""
+    layers, chip = tiling.layers, tiling.chip
+    room = chip.capacity_tiles - chip.macros
+    if not room.any():
+        return np.zeros(network.shape, bool)
+    tiles = np.where(layers.is_dynamic, 0, tiling.tiles * layers.count)
+    ties = (layers.vector_ops, tiling.input_bits, tiling.weight_bits, tiling.tiles)
+    order = np.lexsort((*ties, layers.positions, network))
+    running = np.cumsum(tiles[order])
+    first = np.flatnonzero(np.diff(network[order], prepend=-1))
+    before = np.repeat(running[first] - tiles[order][first], np.diff(np.append(first, order.size)))
+    kept = np.zeros(network.shape, bool)
+    kept[order] = running - before <= room[order]
+    return kept & ~layers.is_dynamic

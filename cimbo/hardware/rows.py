@@ -1,0 +1,158 @@
+"""Columns of (layer shape, chip) pairs: what the laws of a schedule read.
+
+Every column has one element for each pair, a "row"; a chunk of a batch has some thousand rows. A network's rows stand
+together, so that sums over a network are sums over a run of rows (:class:`cimbo.hardware.cost_model.Grid`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    TableT = TypeVar("TableT", bound=DataclassInstance)
+else:
+    TableT = TypeVar("TableT")
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class LayerRows:
+    """Shapes of layers, each column of shape (rows,); see :class:`cimbo.workloads.layers.Layer` for their meaning.
+
+    Attributes:
+        positions: Output positions M of a group, each an input vector.
+        reduction: Length K of the product, in weights.
+        outputs_each: Outputs N of a group.
+        groups: Independent products.
+        is_dynamic: Whether the stationary operand is an activation (attention).
+        vector_ops: Operations of the vector unit.
+        inputs: Activations read, counted once.
+        outputs: Activations written.
+        new_inputs: Elements of an input vector that the vector before it did not have.
+        kernel: Side of a convolution's window.
+        count: How often the layer occurs in its network.
+    """
+
+    positions: Floats
+    reduction: Floats
+    outputs_each: Floats
+    groups: Floats
+    is_dynamic: Bools
+    vector_ops: Floats
+    inputs: Floats
+    outputs: Floats
+    new_inputs: Floats
+    kernel: Floats
+    count: Floats
+
+    @classmethod
+    def from_columns(cls, columns: Floats) -> LayerRows:
+        """From the array (columns, rows) of ``Workload.unique``."""
+        values: dict[str, Any] = dict(zip(LAYER_FIELDS, columns, strict=True))
+        return cls(**values | {"is_dynamic": columns[4] > 0})
+
+    @property
+    def macs(self) -> Floats:
+        """Multiply-accumulates of each row."""
+        macs: Floats = self.positions * self.reduction * self.outputs_each * self.groups
+        return macs
+
+
+@dataclass(frozen=True)
+class ChipRows:
+    """Of each row's chip what a schedule depends on, each column of shape (rows,). A cycle is one of the arrays.
+
+    Attributes:
+        rows: Word lines of a macro.
+        weight_columns: Weights side by side in a row.
+        rows_active: Word lines switched on at once.
+        slices: Digits of a weight, each converted by itself.
+        macros: Macros of the chip.
+        macros_per_pe: Macros of a processing element.
+        planes: Weight contexts of a macro.
+        capacity_tiles: Tiles of weights that the chip holds.
+        pulses: Steps in which an input enters.
+        share: Columns that one converter serves.
+        act_bits: Bits of an activation.
+        weight_bits: Bits of a weight.
+        dac_bits: Bits of an input that enter at once.
+        buffer_bits: Size of the buffer in bits.
+        buffer_bw: Bits a cycle to and from the buffer.
+        dram_bw: Bits a cycle of all DRAM channels.
+        noc_bw: Bits a cycle of the network between processing elements.
+        vector_lanes: Operations a cycle of the vector unit.
+        packing: 1 where several groups share a macro block-diagonally.
+        whole_kernels: 1 where macros hold whole kernel sides.
+        zigzag_counting: 1 where reads and loads are counted as ZigZag does.
+        rows_written: Rows that a macro writes at once.
+        row_write_cycles: Cycles that writing them takes.
+        is_digital: Whether sums are formed by adders.
+        is_rram: Whether cells are never written at run time.
+    """
+
+    rows: Floats
+    weight_columns: Floats
+    rows_active: Floats
+    slices: Floats
+    macros: Floats
+    macros_per_pe: Floats
+    planes: Floats
+    capacity_tiles: Floats
+    pulses: Floats
+    share: Floats
+    act_bits: Floats
+    weight_bits: Floats
+    dac_bits: Floats
+    buffer_bits: Floats
+    buffer_bw: Floats
+    dram_bw: Floats
+    noc_bw: Floats
+    vector_lanes: Floats
+    packing: Floats
+    whole_kernels: Floats
+    zigzag_counting: Floats
+    rows_written: Floats
+    row_write_cycles: Floats
+    is_digital: Bools
+    is_rram: Bools
+
+    @classmethod
+    def from_columns(cls, columns: Floats) -> ChipRows:
+        """From an array (fields, rows) in the order of the fields."""
+        values: dict[str, Any] = dict(zip(CHIP_FIELDS, columns, strict=True))
+        return cls(**values | {"is_digital": columns[-2] > 0, "is_rram": columns[-1] > 0})
+
+
+LAYER_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(LayerRows))
+CHIP_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ChipRows))
+
+
+def select(table: TableT, where: slice | Indices | Bools) -> TableT:
+    """The rows ``where`` of every column of a table; what is no column, and tables within it, likewise."""
+    chosen: dict[str, Any] = {}
+    for field in fields(table):
+        value = getattr(table, field.name)
+        if isinstance(value, np.ndarray):
+            value = value[..., where]
+        elif isinstance(value, LayerRows | ChipRows):
+            value = select(value, where)
+        chosen[field.name] = value
+    return type(table)(**chosen)
+
+
+def overwrite(table: TableT, rows: Indices, values: TableT, names: Sequence[str] = ()) -> None:
+    """Writes every column of ``values``, or those named, into the ``rows`` of ``table``, in place."""
+    for field in fields(table):
+        column = getattr(table, field.name)
+        if isinstance(column, np.ndarray) and (not names or field.name in names):
+            column[..., rows] = getattr(values, field.name)
