@@ -14,10 +14,6 @@ SCHEMA_FILE = "study.schema.json"
 EXPLAINED_OPTIONS = """
 # ---- Everything below is optional; what is commented out shows what there is. -----------------------------------------
 
-# [hardware.genes]         # other values of a gene than the shipped ones (cimbo doctor shows the size of the space)
-# adc_bits = [5, 6]
-# dram_channels = [1, 2, 4]
-
 # [hardware.fixed]         # of every chip, and not searched
 # node_nm = 28
 

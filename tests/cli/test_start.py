@@ -80,7 +80,7 @@ def test_what_init_comments_out_is_right_once_the_comment_signs_are_gone(tmp_pat
     monkeypatch.chdir(tmp_path)
     run(["init"])
     lines = Path("study.toml").read_text(encoding="utf-8").splitlines()
-    tables = [i for i, line in enumerate(lines) if line.startswith("# [")]
+    tables = [i for i, line in enumerate(lines) if line.startswith(("# [", "# adc_bits"))]
     for i in tables:
         while i < len(lines) and lines[i].startswith("# "):
             lines[i], i = lines[i][2:], i + 1
@@ -88,7 +88,8 @@ def test_what_init_comments_out_is_right_once_the_comment_signs_are_gone(tmp_pat
     about = load(Path("all.toml"))
     assert [o.name for o in about.problem.objectives] == ["accuracy", "latency_ms", "energy_uj"]
     assert about.evaluator().fixed == {"node_nm": 28}
-    assert about.problem.space.choices[-6].values == (5, 6)  # adc_bits
+    values = {choice.name: choice.values for choice in about.problem.space.choices}
+    assert (values["adc_bits"], values["dram_channels"]) == ((5, 6), (1, 2, 4))
 
 
 def test_an_editor_s_validator_accepts_the_presets_and_refuses_a_typing_error():
@@ -107,7 +108,7 @@ def test_doctor_tells_sizes_times_and_what_is_missing(capsys):
     assert run(["doctor", "--budget", "10", "--jobs", "1", "--format", "json"]) == 0
     found = {row["check"]: row for row in json.loads(capsys.readouterr().out)}
     assert found["torch"]["verdict"] == "PASS"
-    assert "14 + 10 genes" in found["space"]["found"]
+    assert "14 + 11 genes" in found["space"]["found"]
     assert "accuracy" in found["one evaluation"]["found"]
     assert "10 of them, 1 at a time" in found["time"]["found"]
     assert all(row["next"] for row in found.values() if row["verdict"] != "PASS")
