@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import emit, format_option
+from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.session.front import Design, DesignDetails, Front
 from cimbo.session.text import genes_text
@@ -29,6 +29,9 @@ def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...
 def print_front(front: Front, style: str) -> None:
     """Print a front, a line a design."""
     emit(style, [_row(design) for design in front.designs], front.to_json())
+    ends = front.ends_told()
+    if ends is not None:
+        say(ends)
 
 
 def _row(design: Design) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.errors import BadInput
 from cimbo.session.context import StudyContext
 from cimbo.storage import Record
@@ -46,6 +47,7 @@ class Front:
         hypervolume: Of the front above the references; None where an objective has none.
         designs: Best value of the first objective first.
         accuracy: What the accuracies are worth where they are not measured; else empty.
+        at_an_end: Genes of the chip that most designs have at an end of their range.
     """
 
     evaluations: int
@@ -53,6 +55,16 @@ class Front:
     hypervolume: float | None
     designs: tuple[Design, ...]
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    at_an_end: tuple[GeneAtAnEnd, ...] = ()
+
+    def ends_told(self) -> str | None:
+        """The genes that stand at an end of their range, in a sentence; None where there are none."""
+        if not self.at_an_end:
+            return None
+        genes = ", ".join(f"{g.gene} {g.value} ({g.share:.0%})" for g in self.at_an_end)
+        return (
+            f"at an end of their range in most designs: {genes}; a wider space may hold better ones"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The front as ``cimbo optimize`` and ``cimbo pareto`` print it."""
@@ -64,6 +76,8 @@ class Front:
         }
         if self.accuracy:
             document["accuracy"] = dict(self.accuracy)
+        if self.at_an_end:
+            document["genes_at_an_end"] = [gene.to_json() for gene in self.at_an_end]
         return document
 
 
@@ -153,12 +167,14 @@ _OPTIONAL = ("accuracy", "recorded")  # left out of a status where there is noth
 def front(context: StudyContext) -> Front:
     """The front of a study under its present limits."""
     study = context.study
+    records = study.pareto()
     return Front(
         len(study.evaluations()),
         study.accuracies_measured(),
         study.hypervolume(),
-        tuple(design(context, record) for record in study.pareto()),
+        tuple(design(context, record) for record in records),
         context.accuracy_provenance,
+        genes_at_an_end(study.problem.space.hardware, [record.params for record in records]),
     )
 
 

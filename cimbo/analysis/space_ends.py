@@ -1,0 +1,57 @@
+"""Which genes stand at an end of their range over a whole front: there the space, not the trade-off, decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cimbo.problem.space import Choice
+
+MOST_AT_AN_END = 0.8
+FEWEST_DESIGNS = 5
+
+
+@dataclass(frozen=True)
+class GeneAtAnEnd:
+    """A gene that most designs of a front have at its smallest or its largest value.
+
+    Attributes:
+        gene: Its name.
+        value: The value at the end.
+        end: "smallest" or "largest".
+        share: Share of the designs that have it there.
+    """
+
+    gene: str
+    value: Any
+    end: str
+    share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def genes_at_an_end(
+    choices: Sequence[Choice], designs: Sequence[Mapping[str, Any]]
+) -> tuple[GeneAtAnEnd, ...]:
+    """Finds the ordered genes that stand at one end of their range in more than MOST_AT_AN_END of the designs.
+
+    Args:
+        choices: The genes.
+        designs: Designs of a front, by their active genes.
+
+    Returns:
+        Such genes in the order of ``choices``; none where there are fewer than FEWEST_DESIGNS designs.
+    """
+    found = []
+    for choice in choices:
+        values = [design[choice.name] for design in designs if choice.name in design]
+        if not choice.ordered or len(choice.values) < 2 or len(values) < FEWEST_DESIGNS:
+            continue
+        for end, value in (("smallest", choice.values[0]), ("largest", choice.values[-1])):
+            share = values.count(value) / len(values)
+            if share > MOST_AT_AN_END:
+                found.append(GeneAtAnEnd(choice.name, value, end, share))
+    return tuple(found)
