@@ -108,6 +108,9 @@ def _point(line: int, row: Mapping[str, Any]) -> PublishedPoint:
     try:
         genes = _genes(row, group)
         _check(genes)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        reason = "the table has figures that no array can have"
+        return PublishedPoint(line, str(row["Index"]), title, group, reason=reason)
     except _NotExpressibleError as reason:
         return PublishedPoint(line, str(row["Index"]), title, group, reason=str(reason))
     reported = _reported(row, genes)
@@ -219,8 +222,10 @@ def _adc_bits(row: Mapping[str, Any], active: float, summed: float) -> int:
     if not math.isfinite(stated) or stated <= 0:
         raise _NotExpressibleError("the table has no converter bits")
     inputs = 2 ** _number(row, "B_x") - 1
-    weights = 2 ** min(_number(row, "B_w"), summed) - 1 if summed > 1 else 1
-    products = active * max(1, summed / max(1, _number(row, "B_w")))
+    weight_bits = _number(row, "B_w")
+    weight_bits = weight_bits if weight_bits >= 1 else 1
+    weights = 2 ** min(weight_bits, summed) - 1 if summed > 1 else 1
+    products = active * max(1, summed / weight_bits)
     largest = math.ceil(math.log2(products * inputs * weights + 1))
     return max(1, min(math.ceil(stated - 0.25), largest))
 
