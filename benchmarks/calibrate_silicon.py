@@ -21,13 +21,13 @@ from scipy.optimize import least_squares
 
 from cimbo._data import path
 from cimbo.hardware.array_description import FAMILIES
+from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
     GROUPS,
     QUANTITIES,
     Agreement,
     PublishedPoint,
     modelled,
-    read_published,
 )
 from cimbo.hardware.technology import overridden
 

@@ -8,7 +8,6 @@ Ratios are modelled over reported. Their spread over chips that no constant was 
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from cimbo._data import path
 from cimbo.errors import BadInput
 from cimbo.hardware.chip import ChipTable, chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
@@ -134,6 +132,8 @@ def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
         raise _NotExpressibleError(f"no arrays of {row['Architecture'] or 'unknown cells'}")
     rows, cols, volts = (_number(row, name) for name in ("N_row", "N_col", "Supply V(V)"))
     node, weight_bits, input_bits = (_number(row, name) for name in ("Tech (nm)", "B_w", "B_x"))
+    if group == "digital" and not math.isfinite(rows):
+        raise _NotExpressibleError("an accelerator whose multipliers stand apart from its memory")
     wanted = {
         "rows": rows,
         "columns": cols,
@@ -247,72 +247,6 @@ def _reported(row: Mapping[str, Any], genes: Mapping[str, Any]) -> dict[str, flo
         "energy": energy,
     }
     return {name: value for name, value in figures.items() if math.isfinite(value) and value > 0}
-
-
-_TABLE = "silicon/uiuc_imc.csv"
-_WORD_GENES = ("array",)
-_WHOLE_GENES = (
-    "rows",
-    "cols",
-    "rows_active",
-    "columns_per_adc",
-    "columns_summed",
-    "adc_bits",
-    "dac_bits",
-    "act_bits",
-    "weight_bits",
-    "cell_transistors",
-)
-_GENE_COLUMNS = (*_WORD_GENES, *_WHOLE_GENES, "node_nm", "supply_v")
-TABLE_COLUMNS = (
-    "chip",
-    "citation",
-    "group",
-    "is_processor",
-    *_GENE_COLUMNS,
-    "area_mm2",
-    "cycle_ns",
-    "energy_pj",
-)
-_REPORTED = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
-
-
-def read_published() -> list[PublishedPoint]:
-    """The shipped table of published chips, on which the fitted constants were calibrated: data/silicon/uiuc_imc.csv."""
-    text = Path(path(_TABLE)).read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    points = []
-    for line, row in enumerate(csv.DictReader(lines), 2):
-        genes: dict[str, Any] = dict(UNUSED_GENES) | {name: row[name] for name in _WORD_GENES}
-        genes |= {name: int(row[name]) for name in _WHOLE_GENES if row[name]}
-        genes |= {name: float(row[name]) for name in ("node_nm", "supply_v")}
-        reported = {name: float(row[column]) for name, column in _REPORTED.items() if row[column]}
-        whole = row["is_processor"] == "1"
-        title = row["citation"]
-        points.append(
-            PublishedPoint(line, row["chip"], title, row["group"], genes, None, whole, reported)
-        )
-    return points
-
-
-def write_published(points: Sequence[PublishedPoint], citations: Mapping[int, str]) -> str:
-    """The text of the shipped table: the expressible ``points``, with the citation of each by its line."""
-    rows = []
-    for point in points:
-        if point.reason is None:
-            row: dict[str, Any] = {name: point.genes.get(name, "") for name in _GENE_COLUMNS}
-            row |= {
-                column: f"{point.reported[name]:.5g}"
-                for name, column in _REPORTED.items()
-                if name in point.reported
-            }
-            row |= {"chip": point.index, "citation": citations[point.line], "group": point.group}
-            rows.append(row | {"is_processor": int(point.is_processor)})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, TABLE_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:

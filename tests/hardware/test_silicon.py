@@ -16,11 +16,11 @@ from cimbo.hardware.published_chips import (
     operating_points,
     published_chips,
 )
+from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
     QUANTITIES,
     Agreement,
     compare_table,
-    read_published,
     read_table,
 )
 

@@ -1,0 +1,77 @@
+"""The shipped table of published chips: data/silicon/uiuc_imc.csv, on which the fitted constants were calibrated."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cimbo._data import path
+from cimbo.hardware.silicon import UNUSED_GENES, PublishedPoint
+
+_TABLE = "silicon/uiuc_imc.csv"
+_WORD_GENES = ("array",)
+_WHOLE_GENES = (
+    "rows",
+    "cols",
+    "rows_active",
+    "columns_per_adc",
+    "columns_summed",
+    "adc_bits",
+    "dac_bits",
+    "act_bits",
+    "weight_bits",
+    "cell_transistors",
+)
+_GENE_COLUMNS = (*_WORD_GENES, *_WHOLE_GENES, "node_nm", "supply_v")
+TABLE_COLUMNS = (
+    "chip",
+    "citation",
+    "group",
+    "is_processor",
+    *_GENE_COLUMNS,
+    "area_mm2",
+    "cycle_ns",
+    "energy_pj",
+)
+_REPORTED = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
+
+
+def read_published() -> list[PublishedPoint]:
+    """The shipped table of published chips, on which the fitted constants were calibrated: data/silicon/uiuc_imc.csv."""
+    text = Path(path(_TABLE)).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    points = []
+    for line, row in enumerate(csv.DictReader(lines), 2):
+        genes: dict[str, Any] = dict(UNUSED_GENES) | {name: row[name] for name in _WORD_GENES}
+        genes |= {name: int(row[name]) for name in _WHOLE_GENES if row[name]}
+        genes |= {name: float(row[name]) for name in ("node_nm", "supply_v")}
+        reported = {name: float(row[column]) for name, column in _REPORTED.items() if row[column]}
+        whole = row["is_processor"] == "1"
+        title = row["citation"]
+        points.append(
+            PublishedPoint(line, row["chip"], title, row["group"], genes, None, whole, reported)
+        )
+    return points
+
+
+def write_published(points: Sequence[PublishedPoint], citations: Mapping[int, str]) -> str:
+    """The text of the shipped table: the expressible ``points``, with the citation of each by its line."""
+    rows = []
+    for point in points:
+        if point.reason is None:
+            row: dict[str, Any] = {name: point.genes.get(name, "") for name in _GENE_COLUMNS}
+            row |= {
+                column: f"{point.reported[name]:.5g}"
+                for name, column in _REPORTED.items()
+                if name in point.reported
+            }
+            row |= {"chip": point.index, "citation": citations[point.line], "group": point.group}
+            rows.append(row | {"is_processor": int(point.is_processor)})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, TABLE_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
