@@ -7,7 +7,6 @@ GB/s and the DRAM comes in channels of real kinds, so neither depends on how fas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,7 +20,7 @@ from cimbo.hardware.array_description import (
     FAMILY_ALIASES,
     RANGE_POLICIES,
 )
-from cimbo.hardware.rows import Floats, Indices, select
+from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import CONVERTERS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
@@ -126,7 +125,7 @@ REPLACED_GENES: dict[str, str] = {
 }
 """Genes of earlier releases, in bits a cycle of whatever converters the chip had: refused, for no value means the same."""
 
-_WORDS: dict[str, tuple[str, ...]] = {
+GENE_WORDS: dict[str, tuple[str, ...]] = {
     "array": FAMILIES,
     "encoding": ENCODINGS,
     "adc_range": RANGE_POLICIES,
@@ -134,7 +133,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "dram": DRAM_KINDS,
     "schedule": SCHEDULES,
 }
-_NUMBERS = tuple(dict.fromkeys(n for n in (*_CORE, *DEFAULTS) if n not in _WORDS))
+_NUMBERS = tuple(dict.fromkeys(n for n in (*_CORE, *DEFAULTS) if n not in GENE_WORDS))
 # A fraction of a DRAM channel is one at a lower data rate.
 _FRACTIONS = (
     *ERROR_FACTORS,
@@ -151,75 +150,6 @@ _SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
 _ZERO_MEANS = ("rows_active", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*_SWITCHES, *_ZERO_MEANS)] for name in _NUMBERS])
 _REQUIRED = tuple(name for name in _CORE if name not in DEFAULTS)
-
-
-@dataclass(frozen=True)
-class ChipTable:
-    """Genes of n chips, checked and complete; each column of shape (n,).
-
-    Words are columns of numbers, the index of the word in its list (FAMILIES, ENCODINGS, ...); ``rows_active`` is never 0.
-    Names and units are those of the genes: see ``DEFAULTS`` and docs/reference.md.
-    """
-
-    rows: Floats
-    cols: Floats
-    macros_per_pe: Floats
-    pes: Floats
-    adc_bits: Floats
-    columns_per_adc: Floats
-    buffer_mb: Floats
-    buffer_gb_s: Floats
-    dram_channels: Floats
-    planes: Floats
-    dac_bits: Floats
-    noc_gb_s: Floats
-    vector_lanes: Floats
-    cell_bits: Floats
-    clock_ghz: Floats
-    act_bits: Floats
-    weight_bits: Floats
-    node_nm: Floats
-    supply_v: Floats
-    activity: Floats
-    packing: Floats
-    rows_written: Floats
-    whole_kernels: Floats
-    zigzag_counting: Floats
-    rows_active: Floats
-    signed_inputs: Floats
-    columns_summed: Floats
-    cell_transistors: Floats
-    area_factor: Floats
-    cycle_factor: Floats
-    energy_factor: Floats
-    leakage_factor: Floats
-    array: Indices
-    encoding: Indices
-    adc_range: Indices
-    converter: Indices
-    dram: Indices
-    schedule: Indices
-
-    @property
-    def size(self) -> int:
-        """Number of chips."""
-        return int(self.rows.size)
-
-    def is_family(self, name: str) -> NDArray[np.bool_]:
-        """Whether each chip's arrays are of a family, (n,)."""
-        chosen: NDArray[np.bool_] = self.array == FAMILIES.index(name)
-        return chosen
-
-    def broadcast(self, size: int) -> ChipTable:
-        """The same chips as ``size`` ones."""
-        if self.size == size:
-            return self
-        columns = {f.name: np.broadcast_to(getattr(self, f.name), (size,)) for f in fields(self)}
-        return ChipTable(**columns)
-
-    def select(self, where: slice | Indices) -> ChipTable:
-        """Some of the chips."""
-        return select(self, where)
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:
@@ -260,7 +190,7 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     table["rows_active"] = np.where(
         table["rows_active"] == 0, table["rows"], np.minimum(table["rows_active"], table["rows"])
     )
-    for name in _WORDS:
+    for name in GENE_WORDS:
         words = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
         table[name] = _known_words(name, words)
     _check_consistent(table)
@@ -269,27 +199,19 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
 
 def _length(name: str, value: Any) -> int:
     """How many chips a value of a gene is for. Raises BadInput for lists in lists, and for words that are none."""
-    if isinstance(value, str) or (name not in _WORDS and isinstance(value, int | float)):
+    if isinstance(value, str) or (name not in GENE_WORDS and isinstance(value, int | float)):
         return 1
     try:
-        entries = np.asarray(value, dtype=object if name in _WORDS else float)
+        entries = np.asarray(value, dtype=object if name in GENE_WORDS else float)
     except (TypeError, ValueError, OverflowError):
         raise BadInput(f"chip.{name}", f"is {shown(value)}", "give a number") from None
-    if name in _WORDS and not all(isinstance(word, str) for word in entries.ravel().tolist()):
+    if name in GENE_WORDS and not all(isinstance(word, str) for word in entries.ravel().tolist()):
         raise BadInput(
-            f"chip.{name}", f"is {shown(value)}", f"use one of {', '.join(_WORDS[name])}"
+            f"chip.{name}", f"is {shown(value)}", f"use one of {', '.join(GENE_WORDS[name])}"
         )
     if entries.ndim > 1 or entries.size == 0:
         raise BadInput(f"chip.{name}", f"is {shown(value)}", "give one value, or a list of them")
     return int(entries.size)
-
-
-def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTable:
-    """Checks chips and completes them, as ``columns`` does; words become their indices."""
-    table = columns(chips)
-    for name, known in _WORDS.items():
-        table[name] = np.array([known.index(word) for word in table[name].tolist()])
-    return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})
 
 
 def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -316,7 +238,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             todo = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
     for name, value in given.items():  # which numpy would read as numbers
-        is_word = name not in _WORDS and isinstance(value, str)
+        is_word = name not in GENE_WORDS and isinstance(value, str)
         if is_word or (name not in _SWITCHES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
     is_digital = given.get("array") == "digital_sram" or (
@@ -361,7 +283,7 @@ def _check_numbers(numbers: Floats) -> None:
 
 def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
     """The words of a gene by their present names. Raises BadInput naming the chip where one is unknown."""
-    known = _WORDS[name]
+    known = GENE_WORDS[name]
     listed = words.tolist()
     if name == "array":
         listed = [FAMILY_ALIASES.get(word, word) for word in listed]

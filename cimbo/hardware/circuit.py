@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from cimbo.hardware.chip import ChipTable
+from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.events import EVENT_FIELDS
 from cimbo.hardware.macro import MACRO_AREA_PARTS, MacroCircuit, macro_circuit
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select

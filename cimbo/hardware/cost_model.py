@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import chip_table
+from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.circuit import ENERGY_PARTS, Circuit, circuit
 from cimbo.hardware.events import EVENT_FIELDS
 from cimbo.hardware.grid import Grid, spans

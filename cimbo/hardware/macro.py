@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cimbo.hardware.array_description import ENCODINGS
-from cimbo.hardware.chip import ChipTable
+from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.elements import (
     adc_area,
     adc_capacitance,

@@ -9,7 +9,7 @@ from typing import Any
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import chip_table
+from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import invocation_pj, macro_circuit
 from cimbo.hardware.silicon import UNUSED_GENES
 

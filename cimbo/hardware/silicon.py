@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import ChipTable, chip_table
+from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
 from cimbo.hardware.technology import constant
 

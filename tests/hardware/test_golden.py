@@ -10,7 +10,7 @@ from accelforge_macros import macro_cycles
 from zigzag_layers import gemm, network_layers, zigzag_chip
 
 from cimbo.hardware import simulate
-from cimbo.hardware.chip import chip_table
+from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.elements import tree_adders
 from cimbo.hardware.events import tree_activity
 from cimbo.hardware.macro import macro_circuit

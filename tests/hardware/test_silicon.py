@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import chip_table
+from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import invocation_pj, macro_circuit
 from cimbo.hardware.published_chips import (
     comparison,

@@ -1,0 +1,91 @@
+"""Chips as columns of checked genes: what the laws of circuits take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.hardware.array_description import FAMILIES
+from cimbo.hardware.chip import GENE_WORDS, columns
+from cimbo.hardware.rows import Floats, Indices, select
+
+
+@dataclass(frozen=True)
+class ChipTable:
+    """Genes of n chips, checked and complete; each column of shape (n,).
+
+    Words are columns of numbers, the index of the word in its list (FAMILIES, ENCODINGS, ...); ``rows_active`` is never 0.
+    Names and units are those of the genes: see ``DEFAULTS`` and docs/reference.md.
+    """
+
+    rows: Floats
+    cols: Floats
+    macros_per_pe: Floats
+    pes: Floats
+    adc_bits: Floats
+    columns_per_adc: Floats
+    buffer_mb: Floats
+    buffer_gb_s: Floats
+    dram_channels: Floats
+    planes: Floats
+    dac_bits: Floats
+    noc_gb_s: Floats
+    vector_lanes: Floats
+    cell_bits: Floats
+    clock_ghz: Floats
+    act_bits: Floats
+    weight_bits: Floats
+    node_nm: Floats
+    supply_v: Floats
+    activity: Floats
+    packing: Floats
+    rows_written: Floats
+    whole_kernels: Floats
+    zigzag_counting: Floats
+    rows_active: Floats
+    signed_inputs: Floats
+    columns_summed: Floats
+    cell_transistors: Floats
+    area_factor: Floats
+    cycle_factor: Floats
+    energy_factor: Floats
+    leakage_factor: Floats
+    array: Indices
+    encoding: Indices
+    adc_range: Indices
+    converter: Indices
+    dram: Indices
+    schedule: Indices
+
+    @property
+    def size(self) -> int:
+        """Number of chips."""
+        return int(self.rows.size)
+
+    def is_family(self, name: str) -> NDArray[np.bool_]:
+        """Whether each chip's arrays are of a family, (n,)."""
+        chosen: NDArray[np.bool_] = self.array == FAMILIES.index(name)
+        return chosen
+
+    def broadcast(self, size: int) -> ChipTable:
+        """The same chips as ``size`` ones."""
+        if self.size == size:
+            return self
+        columns = {f.name: np.broadcast_to(getattr(self, f.name), (size,)) for f in fields(self)}
+        return ChipTable(**columns)
+
+    def select(self, where: slice | Indices) -> ChipTable:
+        """Some of the chips."""
+        return select(self, where)
+
+
+def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTable:
+    """Checks chips and completes them, as ``columns`` does; words become their indices."""
+    table = columns(chips)
+    for name, known in GENE_WORDS.items():
+        table[name] = np.array([known.index(word) for word in table[name].tolist()])
+    return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})
