@@ -29,16 +29,17 @@ from torch import Tensor
 from cimbo import _data
 from cimbo.evaluation.accuracy import shipped as source
 from cimbo.hardware import BASELINE, chip_choices
+from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import SearchSpace
 from cimbo.supernets.array_errors import (
     ACCURACY_GENES,
-    Arrays,
-    BitAccurateMVM,
     Die,
     arrays,
     equivalent_noise,
     signal_to_noise_db,
+    with_ideal_converters,
 )
+from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.images import training_and_validation
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.supernets.recipes import load, save
@@ -61,10 +62,10 @@ def right(name: str, design: dict, count: int, *, exact: bool) -> tuple[Tensor, 
     """Which of the first ``count`` validation images are classified rightly, and the CPU seconds that took."""
     start = time.process_time()
     chip, (images, labels) = (
-        arrays(design, seed=1),
+        arrays(design, seed=1, ideal=True),
         (part[:count] for part in source._images("validation")),
     )
-    dies = [Die(chip, i, exact=exact) for i in range(chip.dies)] if chip else [None]
+    dies = [Die(chip, i, exact=exact) for i in range(chip.n_dies)] if chip else [None]
     hits = torch.zeros(len(labels), dtype=torch.bool)
     with torch.inference_mode():
         for i, die in enumerate(dies):
@@ -234,10 +235,10 @@ def aihwkit() -> None:
     inputs, weight, rows = torch.randn(197, 768), torch.randn(256, 768) / 768**0.5, 256
     figures = []
     for bits in (4, 5, 6, 8):
-        chip = Arrays(
-            bits, rows, 16, 16, weight_bits=16, act_bits=16
-        )  # aihwkit rounds sums only: nothing sliced or rounded here
-        ours = BitAccurateMVM(chip, weight[None], torch.Generator(), common=False)
+        # aihwkit rounds sums only: nothing is sliced or rounded here.
+        whole = {"cell_bits": 16, "dac_bits": 16, "weight_bits": 16, "act_bits": 16}
+        chip = with_ideal_converters(describe_array({"adc_bits": bits, "rows": rows, **whole}))
+        ours = BitAccurateMVM(chip, weight[None], torch.Generator(), shared_range=False)
         ours.calibrate(inputs[None])
         found = equivalent_noise(ours, inputs[None])
         half = (
@@ -320,7 +321,7 @@ def tuned(folder: Path, images: int) -> None:
 
 def on_test(net: torch.nn.Module, subnet: dict, chip: dict, images: int) -> float:
     """Accuracy in percent of the first ``images`` test images, in the equivalent form on one die."""
-    setting = arrays(BASELINE | chip, 1)
+    setting = arrays(BASELINE | chip, 1, ideal=True)
     pixels, labels = (part[:images] for part in source._images("test"))
     with torch.inference_mode():
         ready = deployed(

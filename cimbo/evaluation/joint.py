@@ -34,11 +34,11 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
     """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
     accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint. Raises BadInput when unknown."""
 
-    def shipped(supernet: str) -> Callable[[], Accuracy]:
-        def make() -> Accuracy:
+    def shipped(supernet: str) -> Callable[..., Accuracy]:
+        def make(converters: str = "ideal") -> Accuracy:
             from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
 
-            return ShippedAccuracy(supernet)
+            return ShippedAccuracy(supernet, converters)
 
         return make
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cimbo.supernets.array_errors import Die, EquivalentNoise, equivalent_noise
 from cimbo.supernets.elastic import ElasticBatchNorm
+from cimbo.supernets.quantisation import InputRange
 
 Deployed = Callable[[Tensor], Tensor]
 SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
@@ -71,6 +72,7 @@ class ArrayLinear:
     ) -> None:
         self.bias, self.die, self.parts = bias, die, parts
         self.offsets: _Offsets | None = None
+        self.range: InputRange | None = None
         if die is not None:
             self.product = die.product(weight.view(parts, -1, weight.shape[-1]), common=False)
             weight = self.product.weight.flatten(0, 1)
@@ -79,11 +81,20 @@ class ArrayLinear:
     def __call__(self, x: Tensor) -> Tensor:
         if self.die is None:
             return torch.addmm(self.bias, x, self.weight)
+        if self.die.is_digital:
+            return torch.addmm(self.bias, self._rounded(x), self.weight)
         if self.offsets is None:
             self.offsets = self._calibrate(self.die, x)
         if self.die.exact:
             return self.product(self._inputs(x)).transpose(0, 1).flatten(1) + self.bias
         return torch.addmm(self.offsets(len(x)), x, self.weight)
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        """Inputs of few bits, whose range the first ones set."""
+        if self.range is None:
+            self.product.calibrate(self._inputs(x))
+            self.range = self.product.range
+        return self.range.quantise(x)
 
     def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
         sample = self._inputs(x[die.sample(len(x))])
@@ -123,9 +134,12 @@ class ArrayConv:
         # Copied, as strides of 1x1 kernels are ambiguous otherwise and convolutions would turn the images around.
         self.weight = torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight)
         self.offsets: _Offsets | None = None
-        self.ready = die is None and self.norm is None
+        self.range: InputRange | None = None
+        self.ready = (die is None or die.is_digital) and self.norm is None
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self.die is not None and self.die.is_digital:
+            x = self._rounded(x)
         if not self.ready:
             return self._calibrate(x)
         return self._convolve(x, self.bias) if self.offsets is None else self._delivered(x)
@@ -141,9 +155,16 @@ class ArrayConv:
     def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.conv2d(x, self.weight, bias, **self.geometry)  # type: ignore[arg-type]
 
+    def _rounded(self, x: Tensor) -> Tensor:
+        """Inputs of few bits, whose range the first ones set; images keep their order in memory."""
+        if self.range is None:
+            self.product.calibrate(x.permute(0, 2, 3, 1))
+            self.range = self.product.range
+        return self.range.quantise(x)
+
     def _calibrate(self, x: Tensor) -> Tensor:
         found = None
-        if self.die is not None:
+        if self.die is not None and not self.die.is_digital:
             found = self._measured(x, self.die)
             self.weight = self.weight * found.gain[:, None, None, None]
             self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)

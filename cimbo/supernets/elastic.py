@@ -6,7 +6,7 @@ Every product that a CiM array would compute passes through ``Elastic.effect``, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -14,8 +14,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SubNetwork = Mapping[str, int]
-#: (product before its bias, rows of the array it reduces over) -> the product as the chip delivers it
-ArrayNonideality = Callable[[Tensor, int], Tensor]
+
+
+class ArrayNonideality(Protocol):
+    """What a chip's arrays do to the products of a network, where its layers are not deployed."""
+
+    def operands(self, inputs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs (..., any shape) and weight (outputs, ...) as the array holds them, of few bits."""
+        ...
+
+    def product(self, product: Tensor, rows: int) -> Tensor:
+        """A product before its bias, reduced over ``rows`` rows of an array, as the chip delivers it."""
+        ...
 
 
 class SuperNetwork(Protocol):
@@ -53,7 +63,8 @@ class ElasticLinear(Elastic):
         weight, bias = self.weight[:outputs, :rows], self.bias[:outputs]
         if self.effect is None:
             return F.linear(x, weight, bias)
-        return self.effect(F.linear(x, weight), rows) + bias
+        x, weight = self.effect.operands(x, weight)
+        return self.effect.product(F.linear(x, weight), rows) + bias
 
 
 class ElasticConv(Elastic):
@@ -79,10 +90,14 @@ class ElasticConv(Elastic):
     def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
+        if self.effect is not None:
+            x, weight = self.effect.operands(x, weight)
         product = F.conv2d(
             x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups
         )
-        return product if self.effect is None else self.effect(product, weight[0].numel())
+        if self.effect is None:
+            return product
+        return self.effect.product(product, weight[0].numel())
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
         """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""

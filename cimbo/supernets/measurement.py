@@ -39,7 +39,8 @@ def deployed(
     A super-network that cannot deploy its sub-networks is run as it is, under noise of about the same size.
     """
     if not hasattr(network, "deploy"):
-        set_effect(network, OutputNoise(die.chip) if die else None)
+        errs = die is not None and not die.is_digital
+        set_effect(network, OutputNoise(die.chip.array) if die and errs else None)
         recalibrate(network, subnet, calibration)
         return partial(network, subnet=subnet)
     ready = cast("Deployable", network).deploy(subnet, die)

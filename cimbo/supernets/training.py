@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import Choice, SearchSpace
-from cimbo.supernets.array_errors import Arrays, OutputNoise
+from cimbo.supernets.array_errors import OutputNoise, with_ideal_converters
 from cimbo.supernets.elastic import SubNetwork, set_effect
 from cimbo.supernets.images import Images
+from cimbo.supernets.reference_chips import ReferenceChipEffect
 
-FINE = 16  # bits of converters that cause no error
+FINE_CONVERTER_BITS = 16  # bits of converters that cause no error
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train. ``distil`` is the final share of the distillation loss, reached after ``distil_after`` of the steps.
 
+    ``reference_chips``: train under the mixture of :mod:`cimbo.supernets.reference_chips`, with operands of few bits.
     ``adc_bits`` (0: without error) and ``cell_noise`` (a share of full scale): of the arrays under whose noise to train, and
     the ``rows``, ``cell_bits`` and ``dac_bits`` that they have.
     """
@@ -50,6 +53,7 @@ class Recipe:
     rows: int = 128
     cell_bits: int = 1
     dac_bits: int = 1
+    reference_chips: bool = False
     seed: int = 0
 
     @property
@@ -57,10 +61,14 @@ class Recipe:
         """What the arrays do to every product while training; None without arrays that err."""
         if not (self.adc_bits or self.cell_noise):
             return None
-        bits = self.adc_bits or FINE
-        return OutputNoise(
-            Arrays(bits, self.rows, self.cell_bits, self.dac_bits, cell_noise=self.cell_noise)
-        )
+        genes = {
+            "adc_bits": self.adc_bits or FINE_CONVERTER_BITS,
+            "rows": self.rows,
+            "cell_bits": self.cell_bits,
+            "dac_bits": self.dac_bits,
+        }
+        ideal = with_ideal_converters(describe_array(genes))
+        return OutputNoise(replace(ideal, cell_noise=self.cell_noise))
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,8 @@ def train(
     largest, smallest = extremes(choices)
     pixels, labels = images.tensors()
     averaged = copy.deepcopy(network)  # without the noise, which its measurement does not need
-    set_effect(network, recipe.noise)
+    mixture = ReferenceChipEffect(np.random.default_rng([recipe.seed, 1]))
+    set_effect(network, mixture if recipe.reference_chips else recipe.noise)
     optimizer = torch.optim.AdamW(
         _decay_groups(network, recipe.weight_decay), lr=recipe.learning_rate
     )
@@ -114,7 +123,7 @@ def train(
                     network,
                     inputs,
                     labels[batch],
-                    _Sandwich(largest, others, share, recipe.label_smoothing),
+                    _Sandwich(largest, others, share, recipe.label_smoothing, mixture),
                 )
             )
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -134,15 +143,18 @@ class _Sandwich:
     others: Sequence[SubNetwork]
     distil: float
     smoothing: float
+    mixture: ReferenceChipEffect
 
 
 def _sandwich(network: Callable[..., Tensor], x: Tensor, y: Tensor, plan: _Sandwich) -> float:
     """Accumulate the gradients of one step; returns the largest sub-network's loss."""
+    plan.mixture.next_chip(teacher=True)
     logits = network(x, plan.largest)
     loss = F.cross_entropy(logits, y, label_smoothing=plan.smoothing)
     loss.backward()
     teacher = logits.detach().softmax(-1)
     for subnet in plan.others:
+        plan.mixture.next_chip(teacher=False)
         student = network(x, subnet)
         hard = F.cross_entropy(student, y, label_smoothing=plan.smoothing)
         soft = F.cross_entropy(student, teacher)

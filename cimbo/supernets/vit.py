@@ -35,9 +35,12 @@ class _StemConv(Elastic):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
-        product = F.conv2d(x, self.weight[:outputs], stride=2, padding=1)
+        weight = self.weight[:outputs]
         if self.effect is not None:
-            product = self.effect(product, self.weight[0].numel())
+            x, weight = self.effect.operands(x, weight)
+        product = F.conv2d(x, weight, stride=2, padding=1)
+        if self.effect is not None:
+            product = self.effect.product(product, weight[0].numel())
         return product + self.bias[:outputs, None, None]
 
 

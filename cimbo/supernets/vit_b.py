@@ -25,9 +25,12 @@ class _Patches(Elastic):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        product = F.conv2d(images, self.weight, stride=PATCH)
+        weight: Tensor = self.weight
         if self.effect is not None:
-            product = self.effect(product, self.weight[0].numel())
+            images, weight = self.effect.operands(images, weight)
+        product = F.conv2d(images, weight, stride=PATCH)
+        if self.effect is not None:
+            product = self.effect.product(product, weight[0].numel())
         return product.flatten(2).transpose(1, 2) + self.bias
 
 

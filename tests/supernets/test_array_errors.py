@@ -1,5 +1,6 @@
-"""What arrays make of products: signal to noise as measured elsewhere, the exact form by hand, the equivalent one beside it."""
+"""What arrays make of products: signal to noise as measured elsewhere, products by hand, the equivalent form beside them."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,15 +12,17 @@ from cimbo import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.evaluation.joint import JointEvaluator
+from cimbo.hardware.array_description import ENCODINGS, ArrayDescription, describe_array
+from cimbo.supernets import quantisation
 from cimbo.supernets.array_errors import (
-    Arrays,
-    BitAccurateMVM,
+    ArrayInstance,
     Die,
     OutputNoise,
     arrays,
     equivalent_noise,
     signal_to_noise_db,
 )
+from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.supernets.recipes import SUPERNETS
 from cimbo.workloads import network
@@ -35,116 +38,185 @@ def gaussian(samples: int, outputs: int, rows: int, seed: int = 0) -> tuple[Tens
     )
 
 
-def written(chip: Arrays, inputs: Tensor, weight: Tensor) -> BitAccurateMVM:
-    product = Die(chip, 1).product(weight, common=False)
+def silent(bits: int, rows: int = 128, **genes) -> ArrayDescription:
+    """An array whose converters and cells do not err: signed word lines, two cells a digit, unless ``genes`` say else."""
+    usual = {"encoding": "differential", "signed_inputs": 1, "adc_range": "layer_and_digit"}
+    found = describe_array({"rows": rows, "adc_bits": bits, **usual, **genes})
+    return replace(found, noise_lsb=0.0, inl_lsb=0.0, offset_lsb=0.0, cell_noise=0.0)
+
+
+def noisy_cells(array: ArrayDescription, share: float) -> ArrayDescription:
+    """Cells off by ``share`` of full scale, as the difference of two is."""
+    return replace(array, cell_noise=share / 2**0.5)
+
+
+def written(
+    array: ArrayDescription, inputs: Tensor, weight: Tensor, seed: int = 0
+) -> BitAccurateMVM:
+    product = Die(ArrayInstance(array, seed), 1).product(weight, common=False)
     product.calibrate(inputs)
     return product
 
 
-def quality_db(chip: Arrays, inputs: Tensor, weight: Tensor) -> float:
+def quality_db(chip: ArrayDescription, inputs: Tensor, weight: Tensor) -> float:
     return signal_to_noise_db(inputs @ weight.mT, written(chip, inputs, weight)(inputs))
 
 
 # ---- golden: a layer of 197 x 768 x 2304, Gaussian data, run with other code -------------------------------------------
 
 
+@pytest.fixture
+def unclipped(monkeypatch: pytest.MonkeyPatch):
+    """That other code lets the largest activation set the range."""
+    monkeypatch.setattr(quantisation, "CLIP_FRACTIONS", (1.0,))
+
+
 @pytest.mark.parametrize(("bits", "expected_db"), [(4, 16.6), (5, 22.5), (6, 28.1), (8, 35.6)])
 @pytest.mark.parametrize("rows", [64, 256])
+@pytest.mark.usefixtures("unclipped")
 def test_signal_to_noise_of_converters(bits: int, rows: int, expected_db: float):
-    found = quality_db(Arrays(bits, rows, **WHOLE), *gaussian(197, 256, 768))
+    found = quality_db(silent(bits, rows, **WHOLE), *gaussian(197, 256, 768))
     assert found == pytest.approx(expected_db, abs=0.3)
 
 
 @pytest.mark.parametrize(("cell_noise", "expected_db"), [(0.01, 28.5), (0.02, 23.1), (0.05, 15.4)])
+@pytest.mark.usefixtures("unclipped")
 def test_signal_to_noise_of_cells(cell_noise: float, expected_db: float):
-    found = quality_db(
-        Arrays(8, 256, **WHOLE, cell_noise=cell_noise, seed=3), *gaussian(197, 256, 768)
-    )
+    found = quality_db(noisy_cells(silent(8, 256, **WHOLE), cell_noise), *gaussian(197, 256, 768))
     assert found == pytest.approx(expected_db, abs=0.3)
 
 
-# ---- the exact form --------------------------------------------------------------------------------------------------
+# ---- the bit-accurate form ------------------------------------------------------------------------------------------
 
 
-def by_hand(chip: Arrays, steps: list, inputs: np.ndarray, weight: np.ndarray) -> int:
-    """One output of whole inputs and whole weights, pulse by pulse, block by block, digit by digit."""
-    total = 0.0
-    for i, pulse_steps in enumerate(steps):
-        for j, step in enumerate(pulse_steps.flatten().tolist()):
-            for start in range(0, len(inputs), chip.rows):
-                block = range(start, min(start + chip.rows, len(inputs)))
-                partial = sum(
-                    np.sign(inputs[r])
-                    * (abs(inputs[r]) >> (i * chip.dac_bits) & (2**chip.dac_bits - 1))
-                    * np.sign(weight[r])
-                    * (abs(weight[r]) >> (j * chip.cell_bits) & (2**chip.cell_bits - 1))
-                    for r in block
-                )
-                code = max(
-                    -(2 ** (chip.adc_bits - 1)),
-                    min(2 ** (chip.adc_bits - 1) - 1, np.round(partial / step)),
-                )
-                total += code * step * 2 ** (i * chip.dac_bits + j * chip.cell_bits)
+def digit(number: int, place: int, bits: int) -> int:
+    return number >> (place * bits) & (2**bits - 1)
+
+
+def by_hand(product: BitAccurateMVM, inputs: np.ndarray, weight: np.ndarray) -> float:
+    """One output of whole inputs and whole weights, input step by step, block by block, slice by slice."""
+    array, total = product.array, 0.0
+    differential = array.encoding == "differential"
+    for i, converter in enumerate(product.converters):
+        for j, (step, most) in enumerate(
+            zip(converter.step[0].tolist(), converter.largest_code[0].tolist(), strict=True)
+        ):
+            place = 2 ** (i * array.dac_bits + j * array.cell_bits)
+            if array.encoding == "twos_complement" and j == len(product.places) - 1:
+                place = -place
+            for start in range(0, len(inputs), array.rows_active):
+                partial = 0
+                for x, w in zip(
+                    inputs[start : start + array.rows_active],
+                    weight[start : start + array.rows_active],
+                    strict=True,
+                ):
+                    if differential:
+                        driven = np.sign(x) * digit(abs(x), i, array.dac_bits)
+                        held = np.sign(w) * digit(abs(w), j, array.cell_bits)
+                    else:
+                        driven = digit(x + product.range.zero_point, i, array.dac_bits)
+                        offset = int(product.weight_offset)
+                        code = w + offset if offset else w % 2**array.weight_bits
+                        held = digit(code, j, array.cell_bits)
+                    partial += driven * held
+                lowest = -most - 1 if differential else 0
+                total += place * step * max(lowest, min(most, np.round(partial / step)))
+    if not differential:
+        raised = inputs + product.range.zero_point
+        total -= product.weight_offset * raised.sum() + product.range.zero_point * weight.sum()
     return total
 
 
-@pytest.mark.parametrize(
-    "chip", [Arrays(3, 4), Arrays(3, 3, 2, 4), Arrays(4, 16, 1, 2, fixed_range=True)]
-)
-def test_the_exact_form_by_hand(chip: Arrays):
+KINDS = [
+    (3, 4, {}),
+    (3, 3, {"cell_bits": 2, "dac_bits": 4}),
+    (4, 16, {"cell_bits": 1, "dac_bits": 2, "adc_range": "fixed"}),
+    (3, 4, {"encoding": "twos_complement", "signed_inputs": 0, "adc_range": "layer"}),
+    (4, 5, {"encoding": "offset", "signed_inputs": 0, "cell_bits": 2}),
+    (4, 6, {"encoding": "twos_complement", "signed_inputs": 1, "dac_bits": 2}),
+    (3, 10, {"encoding": "twos_complement", "rows_active": 4, "signed_inputs": 0}),
+]
+
+
+@pytest.mark.parametrize(("bits", "rows", "genes"), KINDS)
+def test_the_bit_accurate_form_by_hand(bits: int, rows: int, genes: dict):
     rng = np.random.default_rng(0)
     inputs, weight = rng.integers(-127, 128, (6, 10)), rng.integers(-127, 128, (2, 10))
-    inputs[0, 0], weight[:, 0] = 127, -127  # so that a step of inputs and weights is one
+    inputs[0, :2], weight[:, 0] = (127, -127), -127  # so that a step of inputs and weights is known
     x, w = (torch.tensor(v, dtype=torch.float32)[None] for v in (inputs, weight))
-    product = written(chip, x, w)
-    product.steps = [
-        1.0137 * step for step in product.steps
-    ]  # no sum lies halfway between two codes
-    expected = [[by_hand(chip, product.steps, row, column) for column in weight] for row in inputs]
-    np.testing.assert_allclose(product(x)[0].numpy(), expected, rtol=1e-5, atol=1e-2)
+    product = written(silent(bits, rows, **genes), x, w)
+    product.converters = [  # no sum lies halfway between two codes
+        replace(c, step=1.0137 * c.step) for c in product.converters
+    ]
+    whole = (product.range.whole(x) - product.range.zero_point)[0].numpy().astype(int)
+    expected = [[by_hand(product, row, column) for column in weight] for row in whole]
+    found = product(x)[0].numpy() / product.range.scale
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-2)
 
 
-@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("policy", ["fixed", "layer", "layer_and_digit"])
 @pytest.mark.parametrize(("cells", "inputs"), [(1, 1), (2, 4), (8, 8)])
-def test_many_bits_read_every_sum_as_it_is(cells: int, inputs: int, fixed: bool):
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_many_bits_read_every_sum_as_it_is(encoding: str, cells: int, inputs: int, policy: str):
+    genes = {"cell_bits": cells, "dac_bits": inputs, "encoding": encoding, "adc_range": policy}
     x, w = gaussian(20, 6, 150)
-    product = written(Arrays(23, 64, cells, inputs, fixed_range=fixed), x, w)
-    rounded = (x / product.input_scale).round() * product.input_scale
-    torch.testing.assert_close(product(x), rounded @ product.weight.mT, rtol=1e-4, atol=1e-3)
+    for signed in (0, 1):
+        product = written(silent(16, 64, **genes, signed_inputs=signed), x, w)
+        product.converters = [replace(c, largest_code=1e9 * c.step) for c in product.converters]
+        product.converters = [replace(c, step=torch.ones_like(c.step)) for c in product.converters]
+        rounded = product.range.quantise(x)
+        torch.testing.assert_close(product(x), rounded @ product.weight.mT, rtol=1e-4, atol=1e-2)
+        assert signal_to_noise_db(x @ w.mT, product(x)) > 33  # 8-bit operands are left
+
+
+def test_noise_of_half_a_step_decides_and_a_fine_converter_reads_through_it():
+    data = gaussian(100, 16, 192)
+    coarse, fine = (silent(bits, 64, adc_range="fixed", signed_inputs=0) for bits in (6, 10))
+    quiet, loud = (quality_db(replace(coarse, noise_lsb=n), *data) for n in (0.0, 0.5))
+    assert quiet > loud + 3
+    assert quality_db(replace(fine, noise_lsb=0.5), *data) > 30
+
+
+@pytest.mark.parametrize("field", ["noise_lsb", "inl_lsb", "offset_lsb", "cell_noise"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_error_costs_quality(field: str, encoding: str):
+    data = gaussian(100, 16, 192)
+    array = silent(6, 64, encoding=encoding, signed_inputs=0, adc_range="layer")
+    found = [quality_db(replace(array, **{field: much}), *data) for much in (0.0, 0.3, 1.0)]
     assert (
-        quality_db(Arrays(23, 64, cells, inputs, fixed_range=fixed), x, w) > 35
-    )  # 8-bit operands are left
+        found[0] >= found[1] > found[2]
+    )  # whole sums are read through what is less than half a step
 
 
 @pytest.mark.parametrize("rows", [32, 256])
-@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("policy", ["fixed", "layer", "layer_and_digit"])
 @pytest.mark.parametrize(("cells", "inputs"), [(1, 1), (2, 2), (1, 4), (8, 8)])
-def test_more_bits_are_never_worse(rows: int, fixed: bool, cells: int, inputs: int):
+def test_more_bits_are_never_worse(rows: int, policy: str, cells: int, inputs: int):
     data = gaussian(60, 16, 300)
-    found = [
-        quality_db(Arrays(b, rows, cells, inputs, fixed_range=fixed), *data) for b in range(3, 13)
-    ]
+    genes = {"cell_bits": cells, "dac_bits": inputs, "adc_range": policy}
+    found = [quality_db(silent(b, rows, **genes), *data) for b in range(3, 13)]
     assert all(more >= fewer - 0.02 for fewer, more in pairwise(found))
     assert found[-1] > found[0] + 3
 
 
 def test_one_bit_operands_are_signs():
     x, w = gaussian(5, 3, 20)
-    product = written(Arrays(12, 64, weight_bits=1, act_bits=1), x, w)
+    product = written(silent(12, 64, weight_bits=1, act_bits=1), x, w)
     assert set((product.weight / product.scale).unique().tolist()) <= {-1.0, 0.0, 1.0}
     assert torch.isfinite(product(x)).all()
 
 
 def test_rows_matter_where_the_range_is_fixed_and_hardly_where_it_is_calibrated():
-    def spread(bits: int, fixed: bool) -> float:
-        found = [
-            quality_db(Arrays(bits, r, **WHOLE, fixed_range=fixed), *gaussian(60, 16, 512))
-            for r in (64, 256)
-        ]
-        return found[0] - found[1]
+    def spread(bits: int, policy: str) -> float:
+        data = gaussian(60, 16, 512)
+        few, many = (
+            quality_db(silent(bits, rows, **WHOLE, adc_range=policy), *data) for rows in (64, 256)
+        )
+        return few - many
 
-    assert spread(10, True) > 4  # half a bit each doubling
-    assert abs(spread(5, False)) < 0.4
+    assert spread(10, "fixed") > 4  # half a bit each doubling
+    assert abs(spread(5, "layer")) < 0.4
 
 
 # ---- the equivalent form ----------------------------------------------------------------------------------------------
@@ -153,12 +225,14 @@ def test_rows_matter_where_the_range_is_fixed_and_hardly_where_it_is_calibrated(
 @pytest.mark.parametrize("bits", [4, 6])
 @pytest.mark.parametrize(
     "more",
-    [{}, {"cell_bits": 2, "dac_bits": 4}, WHOLE, {"cell_noise": 0.05}, {"fixed_range": True}],
+    [{}, {"cell_bits": 2, "dac_bits": 4}, WHOLE, {"adc_range": "fixed"}, {"encoding": "offset"}],
 )
-def test_the_equivalent_noise_is_as_large_as_the_exact_error(bits: int, more: dict):
+@pytest.mark.parametrize("errors", [{}, {"cell_noise": 0.05}, {"noise_lsb": 0.3, "inl_lsb": 0.3}])
+def test_the_equivalent_noise_is_as_large_as_the_exact_error(bits: int, more: dict, errors: dict):
     x, w = gaussian(400, 16, 300)
-    chip = Arrays(bits, 128, **more)
+    chip = replace(silent(bits, 128, **more), **errors)
     product = written(chip, x[:, :128], w)
+    product.calibrate(x[:, :128], x)
     found = equivalent_noise(product, x[:, :128])
     plain, exact = x[:, 128:] @ product.weight.mT, product(x[:, 128:])
     drawn = torch.randn(plain.shape, generator=torch.Generator().manual_seed(9))
@@ -169,7 +243,7 @@ def test_the_equivalent_noise_is_as_large_as_the_exact_error(bits: int, more: di
 
 
 def test_what_positions_of_an_image_are_off_by_in_common_is_told_from_the_rest():
-    chip, (x, w) = Arrays(4, 128), gaussian(1600, 16, 300)
+    chip, (x, w) = silent(4, 128), gaussian(1600, 16, 300)
     product = written(chip, x[:, :200], w)
     for alike, share in ((0.0, 0.0), (1.0, 1.0)):
         image, own = x[:, :200].repeat_interleave(8, 1), x
@@ -183,7 +257,7 @@ def test_what_positions_of_an_image_are_off_by_in_common_is_told_from_the_rest()
 
 def test_samples_by_image_are_positions_of_images_side_by_side():
     for images, positions, each in ((250, 49, 8), (40, 1, 1), (20, 5, 5)):
-        numbers, found = Die(Arrays(4)).sample_by_image(images, positions)
+        numbers, found = Die(ArrayInstance(silent(4))).sample_by_image(images, positions)
         rows = (numbers // positions).view(-1, each)
         assert found == each
         assert len(numbers.unique()) == len(numbers) == each * min(images, 256 // each)
@@ -192,22 +266,51 @@ def test_samples_by_image_are_positions_of_images_side_by_side():
 
 
 def test_dies_share_the_samples_that_their_noise_is_measured_by():
-    one, several = Arrays(5), Arrays(5, cell_noise=0.1)
-    shares = [Die(several, number).sample(10**6) for number in range(several.dies)]
-    assert several.dies > 1
+    one, several = ArrayInstance(silent(5)), ArrayInstance(noisy_cells(silent(5), 0.1))
+    shares = [Die(several, number).sample(10**6) for number in range(several.n_dies)]
+    assert several.n_dies > 1
     assert sum(map(len, shares)) == len(Die(one).sample(10**6))
     assert len(torch.cat(shares).unique()) > len(shares[0])  # each looks at inputs of its own
 
 
-def test_only_analog_arrays_err():
-    assert arrays({"array": "digital_sram", "adc_bits": 4}, 0) is None
-    assert arrays({}, 0) is None
+def test_arrays_of_a_design():
+    assert arrays({"depth": 3}, 0, ideal=True) is None
+    digital = arrays({"array": "digital_sram", "adc_bits": 4}, 0, ideal=True)
+    assert digital.array.is_digital
+    assert digital.n_dies == 1
     sram, rram = (
-        arrays({"array": kind, "adc_bits": 4, "rows": 64}, 0) for kind in ("analog_sram", "rram")
+        arrays({"array": kind, "adc_bits": 4, "rows": 64}, 0, ideal=True)
+        for kind in ("analog_sram", "rram")
     )
-    assert (sram.adc_bits, sram.rows, sram.cell_noise, sram.dies) == (4, 64, 0, 1)
-    assert rram.cell_noise > 0
-    assert rram.dies > 2
+    assert (sram.array.adc_bits, sram.array.rows, sram.array.cell_noise) == (4, 64, 0)
+    assert rram.array.cell_noise > 0
+    assert rram.n_dies > 2
+
+
+def test_described_converters_cost_what_ideal_ones_do_not():
+    large = network("fmnist-vit").largest()
+    ideal, described = (ShippedAccuracy("fmnist-vit", kind) for kind in ("ideal", "described"))
+    coarse = large | {"array": "charge_sram", "adc_bits": 5, "rows": 128}
+    fine = large | {"array": "charge_sram", "adc_bits": 10, "rows": 64}
+    assert ideal.measure(coarse, images=500) > described.measure(coarse, images=500) + 30
+    assert described.measure(fine, images=500) == pytest.approx(
+        ideal.measure(fine, images=500), abs=1.0
+    )
+    with pytest.raises(BadInput, match=r"network\.options\.converters: is 'none'"):
+        ShippedAccuracy("fmnist-vit", "none")
+
+
+def test_digital_arrays_round_their_operands():
+    source, large = ShippedAccuracy("fmnist-vit"), network("fmnist-vit").largest()
+
+    def measured(bits: int) -> float:
+        chip = {"array": "digital_sram", "weight_bits": bits, "act_bits": bits}
+        return source.measure(large | chip, images=1000)
+
+    floating = source.measure(large, images=1000)
+    assert measured(8) == pytest.approx(floating, abs=0.6)
+    assert measured(1) < 20  # chance is 10
+    assert measured(2) < measured(4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -216,17 +319,14 @@ def test_networks_on_a_die(name: str):
     supernet, images = SUPERNETS[name]().eval(), torch.randn(24, 1, 28, 28)
     subnet = network(name).smallest()
 
-    def off(chip: Arrays, number: int = 0, exact: bool = False) -> Tensor:
-        return (
-            logits(deployed(supernet, subnet, images, Die(chip, number, exact=exact)), images)
-            - clean
-        )
+    def off(array: ArrayDescription, number: int = 0, exact: bool = False) -> Tensor:
+        die = Die(ArrayInstance(array), number, exact=exact)
+        return logits(deployed(supernet, subnet, images, die), images) - clean
 
     clean = logits(deployed(supernet, subnet, images), images)
-    few, many = (
-        Arrays(4, 128, 2, 2, cell_noise=0.02),
-        Arrays(20, 128, 2, 2, weight_bits=14, act_bits=14),
-    )
+    genes = {"cell_bits": 2, "dac_bits": 2}
+    few = noisy_cells(silent(4, 128, **genes), 0.02)
+    many = silent(16, 128, **genes, weight_bits=14, act_bits=14)
     torch.testing.assert_close(off(few), off(few), rtol=0, atol=0)
     assert not torch.equal(off(few), off(few, 1))
     for exact in (False, True):
@@ -244,16 +344,19 @@ def test_an_accuracy_is_a_function_of_the_genes_that_shape_it():
 def test_the_exact_form_is_measured_where_there_is_one():
     evaluator = JointEvaluator("fmnist-vit", "fmnist-vit", fixed={"array": "digital_sram"})
     small = network("fmnist-vit").smallest()
-    assert evaluator.on_exact_arrays(small) == ShippedAccuracy("fmnist-vit").measure(small)
+    digital = small | {"array": "digital_sram"}
+    assert evaluator.on_exact_arrays(small) == ShippedAccuracy("fmnist-vit").measure(digital)
     with pytest.raises(BadInput, match="has no exact form"):
         JointEvaluator("vit-b", published.names()[0]).on_exact_arrays({})
 
 
 @pytest.mark.parametrize("more", [{}, {"cell_bits": 2, "dac_bits": 4}, WHOLE, {"cell_noise": 0.05}])
 def test_noise_to_train_under_has_a_gradient_and_the_size_of_the_exact_error(more: dict):
-    chip, (x, w) = Arrays(5, 128, **more), gaussian(400, 16, 300)
+    errors = {"cell_noise": more["cell_noise"]} if "cell_noise" in more else {}
+    genes = {name: value for name, value in more.items() if name not in errors}
+    chip, (x, w) = replace(silent(4, 128, **genes), **errors), gaussian(400, 16, 300)
     product = (x @ w.mT).requires_grad_()
-    delivered = OutputNoise(chip)(product, 300)
+    delivered = OutputNoise(chip).product(product, 300)
     exact = written(chip, x, w)(x)
     assert signal_to_noise_db(product, delivered) == pytest.approx(
         signal_to_noise_db(product, exact), abs=0.8

@@ -175,13 +175,13 @@ def test_converters_add_the_noise_of_uniform_rounding_and_digital_arrays_none():
     x, rows = torch.randn(4000, 64), 64
     for bits in (4, 5):
         chip = {"adc_bits": bits, "rows": rows, "cell_bits": 8, "dac_bits": 8}  # nothing is sliced
-        found = converters(chip, 1)(x, rows)
+        found = converters(chip, 1).product(x, rows)
         step = 2 * 4.0 * x.std() / 2**bits  # one block: the whole product is converted at once
         rounded = (x / step).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) * step
         # A layer's columns differ and share one range, so that their error is a little larger than one column's alone.
         assert 1.0 < (found - x).std().item() / (rounded - x).std().item() < 1.1
-        assert torch.equal(found, converters(chip, 1)(x, rows))
-        assert not torch.equal(found, converters(chip, 2)(x, rows))
+        assert torch.equal(found, converters(chip, 1).product(x, rows))
+        assert not torch.equal(found, converters(chip, 2).product(x, rows))
     assert converters({"adc_bits": 4, "array": "digital_sram"}, 1) is None
 
 

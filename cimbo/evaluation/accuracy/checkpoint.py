@@ -203,8 +203,10 @@ class CheckpointAccuracy:
 
 def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
     """The noise that the arrays of ``chip`` add to a product, drawn from ``seed``; a digital one adds nothing."""
-    analog = array_errors.arrays(chip, 0)
-    return array_errors.OutputNoise(analog, torch.Generator().manual_seed(seed)) if analog else None
+    made = array_errors.arrays(chip, 0, ideal=True)
+    if made is None or made.array.is_digital:
+        return None
+    return array_errors.OutputNoise(made.array, torch.Generator().manual_seed(seed))
 
 
 @cache

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from cimbo import _data
+from cimbo.errors import BadInput
 from cimbo.supernets import array_errors
 from cimbo.supernets.images import shipped
 from cimbo.supernets.measurement import deployed, top1
 from cimbo.supernets.recipes import load
+
+CONVERTERS = ("ideal", "described")
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,26 @@ class ShippedAccuracy:
 
     The images of the search (5,000, "validation") were never trained on; the 10,000 "test" images are for final fronts.
     Where cells err, N_DIES chips differ: each gets its share of the images, so that averaging over them costs nothing.
+
+    Attributes:
+        supernet: name of the shipped super-network.
+        converters: "ideal", converters that do not err and have a range of their own for every layer, input step and
+            slice, which is what the shipped weights were trained for; or "described", what the chip's genes say and its
+            cost is charged for: encoding, range policy, noise, non-linearity and offsets.
+        genes: the hardware genes that change the accuracy.
     """
 
     supernet: str
+    converters: str = "ideal"
     genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
+
+    def __post_init__(self) -> None:
+        if self.converters not in CONVERTERS:
+            raise BadInput(
+                "network.options.converters",
+                f"is {self.converters!r}",
+                f"use one of {', '.join(CONVERTERS)}",
+            )
 
     def measure(
         self,
@@ -39,9 +58,10 @@ class ShippedAccuracy:
     ) -> float:
         """``exact``: in the exact form of the arrays' errors instead of the equivalent one, at many times the cost.
         ``images``: only so many of the part's."""
-        chip = array_errors.arrays(design, seed=zlib.crc32(part.encode()) % 1000)
+        seed = zlib.crc32(part.encode()) % 1000
+        chip = array_errors.arrays(design, seed, ideal=self.converters == "ideal")
         dies = (
-            [array_errors.Die(chip, i, exact=exact) for i in range(chip.dies)] if chip else [None]
+            [array_errors.Die(chip, i, exact=exact) for i in range(chip.n_dies)] if chip else [None]
         )
         pixels, labels = (tensor[:images] for tensor in _images(part))
         right = 0.0

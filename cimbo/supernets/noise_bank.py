@@ -1,0 +1,34 @@
+"""Standard normal numbers from a fixed bank: drawing them afresh would cost more than a network does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+BANK_SIZE = 1 << 22
+
+
+def stretch(size: int, place: Callable[[int], int]) -> Tensor:
+    """Takes a stretch of the bank.
+
+    Args:
+        size: how many numbers.
+        place: chooses where: from a whole number ``most`` one from 0 to at most ``most``.
+
+    Returns:
+        (size,) standard normal numbers.
+    """
+    bank = _bank()
+    if size >= len(bank):
+        bank = bank.repeat(size // len(bank) + 2)
+    start = place(len(bank) - size)
+    return bank[start : start + size]
+
+
+@cache
+def _bank() -> Tensor:
+    """(BANK_SIZE,) standard normal numbers, the same in every process."""
+    return torch.empty(BANK_SIZE).normal_(generator=torch.Generator().manual_seed(0))

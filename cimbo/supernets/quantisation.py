@@ -1,0 +1,142 @@
+"""Operands of few bits: weights rounded per output channel, activations per tensor.
+
+Both are uniform. Weights are symmetric and use all their range, the largest magnitude of each output channel. Activations
+are clipped where the mean squared error of a sample is least, for a few
+large ones would otherwise set a step that is too coarse for all others (Banner et al., "Post training 4-bit quantization
+of convolutional networks", NeurIPS 2019, chooses the clip by the same criterion).
+
+In training, rounding passes gradients straight through (Bengio et al., arXiv 1308.3432): the forward pass sees the
+rounded value, the backward pass the identity, with no gradient for what was clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FULL_PRECISION_BITS = 16  # operands of so many bits and more are left as they are
+CLIP_FRACTIONS = tuple(k / 20 for k in range(4, 21))  # of the largest magnitude, tried as clips
+N_RANGE_SAMPLES = 4096  # activations by which a clip is chosen
+N_EXTREMES = 64  # of the largest magnitude, which a sample would miss
+
+
+@dataclass(frozen=True)
+class InputRange:
+    """How activations of one tensor become whole numbers, ``value = scale * (whole - zero_point)``.
+
+    Attributes:
+        scale: value of one step, in the activations' own unit.
+        zero_point: the whole number that stands for zero.
+        low: smallest whole number.
+        high: largest whole number.
+        bits: of a whole number's magnitude.
+    """
+
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+    bits: int
+
+    def whole(self, values: Tensor) -> Tensor:
+        """Whole numbers (as floats) of ``values`` (any shape), clipped to the range."""
+        return (values / self.scale).round_().add_(self.zero_point).clamp_(self.low, self.high)
+
+    def quantise(self, values: Tensor) -> Tensor:
+        """The values of this range that are nearest to ``values`` (any shape)."""
+        return self.whole(values).sub_(self.zero_point).mul_(self.scale)
+
+
+def input_range(
+    values: Tensor, bits: int, *, signed: bool = False, sign_apart: bool = False
+) -> InputRange:
+    """Chooses the range of least mean squared error on a sample of ``values``.
+
+    Args:
+        values: activations of any shape; an evenly spaced sample of 4,096 decides.
+        bits: of an activation, its sign included where there is one.
+        signed: symmetric about zero. Else a zero point shifts the values to whole numbers from 0 on.
+        sign_apart: of signed ones the sign is carried by itself and only magnitudes have bits; where no value is
+            negative, no bit is spent on a sign.
+
+    Returns:
+        The range.
+    """
+    flat = values.detach().reshape(-1)
+    sample = flat[:: max(1, len(flat) // N_RANGE_SAMPLES)]
+    lowest, highest = (float(v) for v in torch.aminmax(flat))
+    lowest, highest = min(lowest, 0.0), max(highest, 1e-30)
+    if signed:
+        largest = max(-lowest, highest)
+        lowest, highest = (0.0 if sign_apart and lowest == 0 else -largest), largest
+    ranges = [
+        _range(fraction * lowest, fraction * highest, bits, (signed, sign_apart))
+        for fraction in CLIP_FRACTIONS
+    ]
+    # The sample stands for all, and the few that a clip would hit count for themselves: it hardly has any of them.
+    extremes = flat[flat.abs().topk(min(N_EXTREMES, len(flat))).indices]
+    weight = len(flat) / len(sample)
+    errors = [
+        weight * _squared_error(each, sample) + _squared_error(each, extremes) for each in ranges
+    ]
+    return ranges[errors.index(min(errors))]
+
+
+def _squared_error(found: InputRange, values: Tensor) -> float:
+    return float((found.quantise(values) - values).square().sum())
+
+
+def _range(lowest: float, highest: float, bits: int, kind: tuple[bool, bool]) -> InputRange:
+    """The range from ``lowest`` to ``highest``; ``kind``: signed, and with the sign apart."""
+    signed, sign_apart = kind
+    if signed and lowest < 0:
+        steps = max(1, 2 ** (bits - 1) - 1)
+        if sign_apart:
+            return InputRange(highest / steps, 0, -steps, steps, max(1, bits - 1))
+        zero = 2 ** (bits - 1)
+        return InputRange(highest / steps, zero, zero - steps, zero + steps, bits)
+    steps = 2**bits - 1
+    scale = (highest - lowest) / steps
+    return InputRange(scale, round(-lowest / scale), 0, steps, bits)
+
+
+def quantise_weight(weight: Tensor, bits: int) -> Tensor:
+    """Rounds a weight to ``bits`` per output channel.
+
+    Args:
+        weight: (outputs, ...) weights, the first dimension being the output channel.
+        bits: of a weight, its sign included.
+
+    Returns:
+        Weights of the same shape; each output channel has 2^(bits-1) - 1 steps to either side of zero. One bit says one
+        or minus one times the channel's mean magnitude (Rastegari et al., arXiv 1603.05279).
+    """
+    if bits >= FULL_PRECISION_BITS:
+        return weight
+    flat = weight.flatten(1)
+    if bits == 1:
+        scale = flat.abs().mean(1, keepdim=True)
+        return torch.where(flat < 0, -scale, scale).view_as(weight)
+    steps = 2 ** (bits - 1) - 1
+    scale = flat.abs().amax(1, keepdim=True).clamp_min(1e-30) / steps
+    return (flat / scale).round().mul(scale).view_as(weight)
+
+
+def straight_through_weight(weight: Tensor, bits: int) -> Tensor:
+    """``quantise_weight`` for training: rounded forwards, the identity backwards."""
+    if bits >= FULL_PRECISION_BITS:
+        return weight
+    return weight + (quantise_weight(weight, bits) - weight).detach()
+
+
+def straight_through_activation(values: Tensor, bits: int) -> Tensor:
+    """Rounds activations for training: the batch's own range forwards, the identity inside it backwards."""
+    if bits >= FULL_PRECISION_BITS:
+        return values
+    found = input_range(values, bits)
+    low = (found.low - found.zero_point) * found.scale
+    high = (found.high - found.zero_point) * found.scale
+    clipped = values.clamp(low, high)
+    return clipped + (found.quantise(clipped.detach()) - clipped).detach()
