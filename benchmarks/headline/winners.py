@@ -27,7 +27,7 @@ def main(name: str, images: int) -> None:
 
     @cache
     def difference(design: str) -> float:
-        return round(evaluator.exact_difference(json.loads(design), images), 2)
+        return round(evaluator.bit_accurate_difference(json.loads(design), images), 2)
 
     found = []
     for row in study["speedups"]:

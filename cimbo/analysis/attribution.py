@@ -1,7 +1,7 @@
 """How much of a speed-up each side earns at the baseline's accuracy: the network alone, the chip alone, both together.
 
 Every point that counts is verified: its accuracy was measured and its costs were simulated. A measured accuracy holds on
-every chip that shares the genes which shape it, and where costs are exact (:meth:`JointEvaluator.exact`) they are simulated
+every chip that shares the genes which shape it, and where costs are exact (:meth:`JointEvaluator.analytic_costs`) they are simulated
 anew, so a study gives more verified points than it has evaluations: its measured networks on the baseline chip, the largest
 network on its chips, and its networks on each other's chips.
 """
@@ -37,7 +37,7 @@ BASELINE = -1  # the source of what no evaluation found
 class Evaluator(Protocol):
     """What of an evaluator is needed; :class:`cimbo.evaluation.joint.JointEvaluator` is one."""
 
-    def exact(self) -> Mapping[str, object]:
+    def analytic_costs(self) -> Mapping[str, object]:
         """Costs that can be computed; none when another simulator than ours was asked."""
         ...
 
@@ -45,7 +45,7 @@ class Evaluator(Protocol):
         """Costs of designs in one batch."""
         ...
 
-    def shaping(self) -> frozenset[str]:
+    def accuracy_genes(self) -> frozenset[str]:
         """The genes that the accuracy depends on."""
         ...
 
@@ -170,11 +170,11 @@ def _points(
     space: SearchSpace, evaluator: Evaluator, baseline: Point, records: Sequence[Record]
 ) -> list[Point]:
     """Evaluated designs; with exact costs also every measured network on every chip that leaves its accuracy as it is."""
-    if not evaluator.exact():
+    if not evaluator.analytic_costs():
         return [
             Point(r.params, r.metrics["accuracy"], r.metrics, (r.number, r.number)) for r in records
         ]
-    shaping, hardware = evaluator.shaping(), [c.name for c in space.hardware]
+    shaping, hardware = evaluator.accuracy_genes(), [c.name for c in space.hardware]
     measured: dict[tuple[Any, ...], tuple[Params, float, int]] = {}
     chips: dict[tuple[Any, ...], tuple[Params, int]] = {}
     first = (baseline.params, baseline.accuracy, BASELINE)
@@ -262,9 +262,9 @@ def baselines(
 
     All keep the genes that shape the accuracy, and none is larger than the drawn one, except where the name says so.
     """
-    if not evaluator.exact():
+    if not evaluator.analytic_costs():
         return {"drawn": drawn}
-    fixed = evaluator.shaping()
+    fixed = evaluator.accuracy_genes()
     chips = SearchSpace((), space.hardware)
     tuned = [n for n in chips.neighbours(drawn) if all(n.get(g) == drawn.get(g) for g in fixed)]
     random = [{**c, **{g: drawn[g] for g in fixed if g in drawn}} for c in chips.sobol(4000, seed)]

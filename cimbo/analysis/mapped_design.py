@@ -53,5 +53,5 @@ def place(
     evaluator: JointEvaluator, space: SearchSpace, designs: Sequence[Mapping[str, Any]]
 ) -> list[Placed]:
     """``designs`` of a study over ``space``, as the chip model takes them."""
-    kept = evaluator.shaping()
+    kept = evaluator.accuracy_genes()
     return [Placed(*evaluator.placed(design), space.hardware, kept) for design in designs]

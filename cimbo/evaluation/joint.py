@@ -136,11 +136,11 @@ class JointEvaluator:
         """Accuracy in percent on the test images, which the search never sees."""
         return self._accuracy.measure({**self.fixed, **design}, "test")
 
-    def has_exact(self) -> bool:
+    def has_bit_accurate(self) -> bool:
         """Whether the accuracy can be measured with the errors of the arrays in their exact form."""
         return {"exact", "images"} <= signature(self._accuracy.measure).parameters.keys()
 
-    def exact_difference(self, design: Mapping[str, Any], images: int) -> float:
+    def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> float:
         """By how many points the exact form of the arrays' errors changes the accuracy on the first ``images`` test images."""
         measure: Callable[..., float] = self._accuracy.measure
         exact, equivalent = (
@@ -148,9 +148,9 @@ class JointEvaluator:
         )
         return exact - equivalent
 
-    def on_exact_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
+    def on_bit_accurate_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Accuracy in percent with the errors of the arrays in their exact form. Raises BadInput where there is none."""
-        if not self.has_exact():
+        if not self.has_bit_accurate():
             raise BadInput(
                 f"accuracy {self.accuracy!r}",
                 "has no exact form of the arrays' errors",
@@ -169,15 +169,17 @@ class JointEvaluator:
         """What is known of designs' accuracy without measuring it."""
         return NetworkSizes(self)
 
-    def shaping(self) -> frozenset[str]:
+    def accuracy_genes(self) -> frozenset[str]:
         """The genes that the accuracy depends on."""
         return frozenset({*self._architecture, *self._accuracy.genes})
 
-    def exact(self) -> dict[str, AnalyticCost]:
+    def analytic_costs(self) -> dict[str, AnalyticCost]:
         """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
         if self.simulator != "cimbo":
             return {}
         return {name: AnalyticCost(self, name) for name in COSTS}
+
+    exact = analytic_costs  # its name until 0.2
 
     def seconds_a_design(self, designs: list[Params]) -> float:
         """Seconds the simulator takes for one of ``designs``: the least of them, as other programs may be running."""
@@ -205,7 +207,7 @@ class JointEvaluator:
         return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
 
     def _accuracy_key(self, design: Mapping[str, Any]) -> str:
-        shaping = self.shaping()
+        shaping = self.accuracy_genes()
         return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
 
     def _workload(self, design: Mapping[str, Any]) -> Workload:

@@ -119,7 +119,7 @@ class HeldOutAccuracies:
         return self.known.get(self._key(params))
 
     def _key(self, params: Params) -> str:
-        return self.study.problem.space.key(params, self.evaluator.shaping())
+        return self.study.problem.space.key(params, self.evaluator.accuracy_genes())
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
     record = find(context, key)
     measured = None
     if bit_accurate:
-        measured = context.evaluator.on_exact_arrays(record.params)
+        measured = context.evaluator.on_bit_accurate_arrays(record.params)
     return DesignDetails(
         design(context, record),
         number=record.number,

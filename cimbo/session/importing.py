@@ -120,7 +120,7 @@ def _contradictions(told: importers.Told) -> str:
 
 def _taken(evaluator: JointEvaluator, problem: Problem) -> str:
     """What became of the accuracies and costs of a file whose networks were put on a chip."""
-    shaping = [c.name for c in problem.space.hardware if c.name in evaluator.shaping()]
+    shaping = [c.name for c in problem.space.hardware if c.name in evaluator.accuracy_genes()]
     doubt = f"; they are taken to hold for its {', '.join(shaping)}" if shaping else ""
     return f"costs are simulated on the given chip, accuracies are those of the file{doubt}"
 

@@ -199,7 +199,7 @@ def analytic_costs(study: Study, evaluator: JointEvaluator, cost_model: str) -> 
     Raises:
         BadInput: When ``cost_model`` is "analytic" and the simulator cannot be called in batches.
     """
-    computed = evaluator.exact()
+    computed = evaluator.analytic_costs()
     if cost_model == "analytic" and not computed:
         what = "this simulator cannot be called in batches"
         raise BadInput("--cost-model", what, "use auto or surrogate")
@@ -249,7 +249,7 @@ class _OnBitAccurateArrays:
     images: int
 
     def __call__(self, design: dict[str, Any]) -> dict[str, float]:
-        return {"points": self.evaluator.exact_difference(design, self.images)}
+        return {"points": self.evaluator.bit_accurate_difference(design, self.images)}
 
 
 def measure_front_on_test_images(context: StudyContext, workers: Workers) -> None:
@@ -272,7 +272,7 @@ def verify_finalists(context: StudyContext, images: int, workers: Workers) -> No
         workers: Where the measurements run.
     """
     study, evaluator = context.study, context.evaluator
-    if not images or not evaluator.has_test() or not evaluator.has_exact():
+    if not images or not evaluator.has_test() or not evaluator.has_bit_accurate():
         return
     known = study.bit_accurate_differences()
     missing = []

@@ -34,7 +34,10 @@ def bundles(folder: str | Path | None) -> dict[str, Any]:
 def views(evaluator: JointEvaluator) -> dict[str, View]:
     """What each metric depends on, and the derived features that help to learn it."""
     costs = View(features=evaluator.features)
-    return {"accuracy": View(evaluator.shaping(), evaluator.sizes), **dict.fromkeys(COSTS, costs)}
+    return {
+        "accuracy": View(evaluator.accuracy_genes(), evaluator.sizes),
+        **dict.fromkeys(COSTS, costs),
+    }
 
 
 def from_study(

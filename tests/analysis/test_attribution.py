@@ -32,10 +32,10 @@ class Law:
 
     known: dict = field(default_factory=lambda: {"latency_ms": None})
 
-    def exact(self):
+    def analytic_costs(self):
         return self.known
 
-    def shaping(self):
+    def accuracy_genes(self):
         return frozenset({"depth", "adc_bits"})
 
     def costs(self, designs):

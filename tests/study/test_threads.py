@@ -29,7 +29,7 @@ def measured_keys(budget: int) -> list[str]:
         accuracy = 90 - 5 * 2.718 ** (-size / 300) - 0.3 * (8 - design.get("adc_bits", 8)) + noise
         return {"accuracy": accuracy, **evaluator.simulated(design)}
 
-    options = OptimizerOptions(evaluator.exact(), views(evaluator), initial=10)
+    options = OptimizerOptions(evaluator.analytic_costs(), views(evaluator), initial=10)
     with Study.open(None, problem.space, problem.objectives, problem.constraints, seed=3) as study:
         study.optimize(evaluate, budget, 6, guidance=options)
         return [r.key for r in study.evaluations()]

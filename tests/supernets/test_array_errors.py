@@ -345,9 +345,9 @@ def test_the_exact_form_is_measured_where_there_is_one():
     evaluator = JointEvaluator("fmnist-vit", "fmnist-vit", fixed={"array": "digital_sram"})
     small = network("fmnist-vit").smallest()
     digital = small | {"array": "digital_sram"}
-    assert evaluator.on_exact_arrays(small) == ShippedAccuracy("fmnist-vit").measure(digital)
+    assert evaluator.on_bit_accurate_arrays(small) == ShippedAccuracy("fmnist-vit").measure(digital)
     with pytest.raises(BadInput, match="has no exact form"):
-        JointEvaluator("vit-b", published.names()[0]).on_exact_arrays({})
+        JointEvaluator("vit-b", published.names()[0]).on_bit_accurate_arrays({})
 
 
 @pytest.mark.parametrize("more", [{}, {"cell_bits": 2, "dac_bits": 4}, WHOLE, {"cell_noise": 0.05}])
@@ -367,9 +367,9 @@ def test_noise_to_train_under_has_a_gradient_and_the_size_of_the_exact_error(mor
 
 def test_finalists_are_measured_in_both_forms_on_the_same_images():
     evaluator, small = JointEvaluator("fmnist-vit", "fmnist-vit"), network("fmnist-vit").smallest()
-    assert evaluator.has_exact()
+    assert evaluator.has_bit_accurate()
     coarse = small | {"adc_bits": 3, "rows": 256, "dac_bits": 4, "cell_bits": 2}
     source = ShippedAccuracy("fmnist-vit")
     exact, equivalent = (source.measure(coarse, "test", exact=e, images=100) for e in (True, False))
-    assert evaluator.exact_difference(coarse, 100) == exact - equivalent
-    assert not JointEvaluator("vit-b", published.names()[0]).has_exact()
+    assert evaluator.bit_accurate_difference(coarse, 100) == exact - equivalent
+    assert not JointEvaluator("vit-b", published.names()[0]).has_bit_accurate()

@@ -18,7 +18,7 @@ from cimbo.supernets.images import shipped
 from cimbo.supernets.measurement import deployed, top1
 from cimbo.supernets.recipes import load
 
-CONVERTERS = ("ideal", "described")
+CONVERTER_MODELS = ("ideal", "described")
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class ShippedAccuracy:
     genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
 
     def __post_init__(self) -> None:
-        if self.converters not in CONVERTERS:
+        if self.converters not in CONVERTER_MODELS:
             raise BadInput(
                 "network.options.converters",
                 f"is {self.converters!r}",
-                f"use one of {', '.join(CONVERTERS)}",
+                f"use one of {', '.join(CONVERTER_MODELS)}",
             )
 
     def measure(
