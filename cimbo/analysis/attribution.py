@@ -1,9 +1,9 @@
 """How much of a speed-up each side earns at the baseline's accuracy: the network alone, the chip alone, both together.
 
 Every point that counts is verified: its accuracy was measured and its costs were simulated. A measured accuracy holds on
-every chip that shares the genes which shape it, and where costs are exact (:meth:`JointEvaluator.analytic_costs`) they are simulated
-anew, so a study gives more verified points than it has evaluations: its measured networks on the baseline chip, the largest
-network on its chips, and its networks on each other's chips.
+every chip that shares the genes which shape it, and where costs can be computed (:meth:`JointEvaluator.analytic_costs`) they
+are simulated anew, so a study gives more verified points than it has evaluations: its measured networks on the baseline
+chip, the largest network on its chips, and its networks on each other's chips.
 """
 
 from __future__ import annotations
