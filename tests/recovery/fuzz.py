@@ -246,8 +246,11 @@ def _what_is_wrong(code: str, out: str, said: str) -> str:
 
 def _may_write(name: str, given: FuzzInput, sandbox: Path) -> bool:
     path = Path(name)
-    if any(path == (sandbox / word).resolve() for word in given.arguments):
-        return True  # what was asked for by its name
+    asked = [(sandbox / word).resolve() for word in given.arguments]
+    if path in asked:
+        return True  # by its name
+    if given.arguments[0] == "init" and path.parent in [each.parent for each in asked]:
+        return True  # the schema beside the file that was asked for
     if not path.is_relative_to(sandbox):
         return CACHES in path.parts
     inside = str(path.relative_to(sandbox))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -52,7 +53,7 @@ class _Refuses:
 
 def python_values() -> list[Any]:
     return [
-        *HOSTILE_VALUES,
+        *copy.deepcopy(HOSTILE_VALUES),  # some are changed by whoever takes them
         _Refuses(),
         Decimal("NaN"),
         Decimal("1e999"),
