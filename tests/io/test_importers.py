@@ -350,6 +350,8 @@ TAMPERED = [
     "DROP TABLE trial_params",
     "DROP TABLE trials",
     "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (1, 'study:metric_names', '5')",
+    "INSERT INTO study_system_attributes (study_id, key, value_json) VALUES (1, 'study:metric_names', '[[1]]')",
+    "UPDATE trial_params SET distribution_json = CAST(x'7bff' AS TEXT)",
 ]
 
 

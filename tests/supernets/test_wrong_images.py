@@ -10,6 +10,7 @@ import plain_networks as plain
 import pytest
 import torch
 
+from cimbo import BadInput
 from cimbo.cli import run
 from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy
 from cimbo.supernets import imagenet
@@ -87,3 +88,20 @@ def test_a_checkpoint_of_another_network_is_refused_before_anything_is_kept(
 
 ASKED = ["optimize", "--preset", f"{NAME}-imagenet", "--budget", "2", "--images", "8"]
 ASKED += ["--jobs", "1"]
+
+
+@pytest.mark.parametrize("labels", [np.full(6, 1.5), np.full(6, 1j), np.zeros(6, [("a", "i4")])])
+def test_labels_that_are_no_integers_are_refused(labels, tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((6, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", labels)
+    with pytest.raises(BadInput, match=r"give .* integers"):
+        imagenet.source(tmp_path, 3)
+
+
+def test_a_header_that_is_no_literal_is_refused(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((6, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", np.zeros(6, np.int64))
+    data = (tmp_path / "images.npy").read_bytes()
+    (tmp_path / "images.npy").write_bytes(data.replace(b"}", b"(", 1))
+    with pytest.raises(BadInput, match="cannot be read"):
+        imagenet.source(tmp_path, 3)

@@ -277,3 +277,18 @@ def test_commands_count_a_file(tmp_path, capsys):
     assert "the size tokens of its input x is free; set it" in capsys.readouterr().err
     assert run(["workload", str(file), "--set", "tokens"]) == 2
     assert "--set tokens: is no size; give NAME=SIZE" in capsys.readouterr().err
+
+
+def test_a_product_with_a_single_number_is_refused(tmp_path):
+    file = save(tmp_path, graph(PRODUCT, {"x": [1, 10, 16]}, {"w": Stored(())}))
+    with pytest.raises(BadInput):
+        from_onnx(file)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    file = save(tmp_path, graph(PRODUCT, {"x": [1, 10, 16]}, WEIGHT))
+    data = file.read_bytes()
+    assert data.count(b"MatMul") == 1
+    file.write_bytes(data.replace(b"MatMul", b"Mat\xfful"))
+    with pytest.raises(BadInput):
+        from_onnx(file)
