@@ -16,6 +16,10 @@ from cimbo.hardware.schedule import Interval, Schedule, schedule
 from cimbo.hardware.tiling import Tiling, tile
 
 
+EVEN = 1 + 1e-9
+"""Scores this near are even, and weights stay: rounding, which is not the same in batches of every size, decides nothing."""
+
+
 @dataclass(frozen=True)
 class PlanSums:
     """Sums over the networks of some pairs, (pairs,) each.
@@ -129,7 +133,7 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
         single = ~residency.fits[where]
         if single.all():  # layers stay one by one, where that is better for them
             others = _row_scores(given, grid, (reloaded.high[:, where], where))
-            worth = _row_scores(given, grid, (kept.high, where)) <= others
+            worth = _row_scores(given, grid, (kept.high, where)) <= others * EVEN
             where, kept = where[worth], kept.select(worth)
         best, chosen = best.improved(given, grid, (reloaded, kept, where), residency)
         choices.append(_Choice(kept, where, chosen))
@@ -175,13 +179,14 @@ class _Best:
         high = _exchanged(grid, (base.high, kept.high), where)
         low = high if one else _exchanged(grid, (base.low, kept.low), where)
         score = _score(given, high)
-        chosen = score <= self.score
+        concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
+        chosen = concerned & (score <= self.score * EVEN)
         bound = base.schedules.low.is_bound.copy()
         bound[where] = kept.schedules.low.is_bound
         better = _Best(
             high=np.where(chosen, high, self.high),
             low=np.where(chosen, low, self.low),
-            score=np.minimum(score, self.score),
+            score=np.where(chosen, score, self.score),
             resident=np.where(chosen, residency.fits[grid.starts], self.resident),
             is_bound=np.where(chosen, grid.sums(bound) > 0, self.is_bound),
         )

@@ -76,11 +76,16 @@ def test_more_planes_are_never_slower(workload, chip):
 
 
 @CHECK
-@given(workload=workloads(), chip=CHIPS)
-def test_one_adc_bit_more_never_costs_less(workload, chip):
-    batch = simulate_batch(workload, [chip | {"adc_bits": bits} for bits in range(4, 9)])
-    assert (np.diff(batch["area_mm2"]) >= -1e-12).all()
-    assert (np.diff(batch["energy_uj"]) >= -1e-9 * batch["energy_uj"][1:]).all()
+@given(chip=CHIPS)
+def test_one_adc_bit_more_never_costs_less(chip):
+    """Area, energy of a conversion and cycle. Of a network's energy it need not hold: slower arrays may keep more weights."""
+    circuits = [one_circuit(chip | {"adc_bits": bits}) for bits in range(1, 11)]
+    for values in (
+        [float(each.area_mm2[0]) for each in circuits],
+        [float(each.energies["conversion_energy"][0]) for each in circuits],
+        [float(each.clock_ns[0]) for each in circuits],
+    ):
+        assert (np.diff(values) >= -1e-12).all()
 
 
 @CHECK
@@ -195,7 +200,7 @@ def test_passes_listed_in_blocks_are_the_same_passes(monkeypatch):
     }
     workload = Workload("long", (linear("l", 1024, (768, 768)), *attention("a", 1024, 12, 64)))
     whole = simulate_batch(workload, table)
-    monkeypatch.setattr("cimbo.hardware.tiling.LISTED_AT_ONCE", 50)
+    monkeypatch.setattr("cimbo.hardware.passes.LISTED_AT_ONCE", 50)
     blocks = simulate_batch(workload, table)
     for name, values in whole.items():
         assert (values == blocks[name]).all(), name
