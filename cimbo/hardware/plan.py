@@ -15,7 +15,6 @@ from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, overwrite, sel
 from cimbo.hardware.schedule import Interval, Schedule, schedule
 from cimbo.hardware.tiling import Tiling, tile
 
-
 EVEN = 1 + 1e-9
 """Scores this near are even, and weights stay: rounding, which is not the same in batches of every size, decides nothing."""
 
