@@ -10,6 +10,7 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
 from cimbo import BadInput, Study, hardware
 from cimbo.config import preset
+from cimbo.evaluation import accuracy
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.study.provenance import REFERENCE, differences, fingerprints
@@ -100,6 +101,14 @@ def old(tmp_path: Path):
         yield study
 
 
+@pytest.fixture
+def first_versions(monkeypatch):
+    """The chip model and the accuracies as they were when evaluations had no fingerprint."""
+    monkeypatch.setattr(hardware, "RESULTS_VERSION", 1)
+    monkeypatch.setattr(accuracy, "RESULTS_VERSION", 1)
+
+
+@pytest.mark.usefixtures("first_versions")
 def test_rows_of_older_versions_count_as_of_the_stored_configuration(old):
     config = preset("vit-b-imagenet")
     data = {**config.data, "hardware": {**config.data["hardware"], "fixed": {"node_nm": 65}}}
@@ -110,6 +119,7 @@ def test_rows_of_older_versions_count_as_of_the_stored_configuration(old):
     assert len(old.evaluations()) == 2
 
 
+@pytest.mark.usefixtures("first_versions")
 def test_a_later_version_of_the_chip_model_is_another_evaluator(old, monkeypatch):
     monkeypatch.setattr(hardware, "RESULTS_VERSION", 2)
     with pytest.raises(BadInput, match=r"hardware\.results_version was 1, is 2"):
