@@ -241,14 +241,22 @@ def _check_names(given: Mapping[str, Any]) -> None:
         is_word = name not in GENE_WORDS and isinstance(value, str)
         if is_word or (name not in _SWITCHES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
-    is_digital = given.get("array") == "digital_sram" or (
-        not isinstance(given.get("array"), str | None)
-        and all(word == "digital_sram" for word in given["array"])
-    )
-    for name in (*_REQUIRED, *(() if is_digital else ("adc_bits",))):
+    needed = _REQUIRED if _are_digital(given.get("array")) else (*_REQUIRED, "adc_bits")
+    for name in needed:
         if name not in given:
             usual = _CORE[name][len(_CORE[name]) // 2]
             raise BadInput(f"chip.{name}", "is missing", f"give a value such as {usual}")
+
+
+def _are_digital(arrays: Any) -> bool:
+    """Whether the array of every chip is digital; what is no word at all is told elsewhere."""
+    if isinstance(arrays, str):
+        return arrays == "digital_sram"
+    try:
+        words = list(arrays)
+    except TypeError:
+        return False
+    return all(isinstance(word, str) and word == "digital_sram" for word in words)
 
 
 def _numbers(full: Mapping[str, Any], size: int) -> Floats:
