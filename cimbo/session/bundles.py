@@ -175,6 +175,7 @@ def list_bundles(folder: str | Path) -> BundleList:
     return BundleList(tuple(BundleFile(name, manifest) for name, manifest in found.items()))
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a file may hold any numbers
 def inspect_bundle(
     file: str | Path, context: StudyContext | None = None, *, picture: str | Path | None = None
 ) -> BundleInspection:

@@ -36,7 +36,7 @@ class StudyLog:
         self.store = store
         self.problem = problem
         self.fixed = dict(fixed)
-        self._records = store.records()
+        self._records = stored.records(store)
         # What follows from the log so far, and from how many of its evaluations: those after them are all that is looked at.
         self._feasible: list[Record] = []
         self._n_examined = 0
@@ -61,7 +61,7 @@ class StudyLog:
     def evaluations(self) -> list[Record]:
         """Return every recorded evaluation, in order; a design that was measured several times with the mean."""
         last = self._records[-1].number if self._records else 0
-        self._records += self.store.records(after=last)
+        self._records += stored.records(self.store, after=last)
         further = replicates.stored(self.store)
         if (
             further != self._further

@@ -14,6 +14,7 @@ from cimbo.errors import BadInput
 from cimbo.storage import Record, Store
 
 Check = Callable[[Any], bool]
+GENE_TYPES = {str, int, float, bool}  # of a value of a gene, as JSON gives it
 
 
 def read(store: Store, name: str, check: Check) -> Any:
@@ -26,6 +27,16 @@ def read(store: Store, name: str, check: Check) -> Any:
     if value is not None:
         demand(store, name, value, check)
     return value
+
+
+def records(store: Store, after: int = 0) -> list[Record]:
+    """Return the evaluations with a number above ``after``; BadInput where a gene is no word or number."""
+    found = store.records(after=after)
+    for record in found:
+        if not set(map(type, record.params.values())) <= GENE_TYPES:
+            where = f"{store.path}, evaluation {record.number}"
+            raise BadInput(where, "is damaged", "restore the file from a copy")
+    return found
 
 
 def demand(store: Store, name: str, value: Any, check: Check) -> None:
