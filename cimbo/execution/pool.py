@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from cimbo.execution.worker import AttemptResult, Job, WorkerProcess
+from cimbo.execution.worker import AttemptResult, Job, Surroundings, WorkerProcess
 
 
 class Keyed(Protocol):
@@ -67,10 +67,16 @@ class IdlePool:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, memory_mb: int | None) -> WorkerProcess:
+        """A worker with that limit: one that waits and finds modules and files where this process does, or a new one."""
+        here = Surroundings.now()
         with self.lock:
-            found = next((c for c in self.waiting if c.memory_mb == memory_mb), None)
+            elsewhere = [worker for worker in self.waiting if worker.surroundings != here]
+            self.waiting = [worker for worker in self.waiting if worker.surroundings == here]
+            found = next((w for w in self.waiting if w.memory_mb == memory_mb), None)
             if found:
                 self.waiting.remove(found)
+        for worker in elsewhere:
+            worker.close()
         return found or WorkerProcess(memory_mb)
 
     def give(self, worker: WorkerProcess) -> None:

@@ -81,6 +81,23 @@ def _told(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {one_line(error)[:400]}{place}")
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a process finds modules and files: a worker that was started elsewhere may not know an evaluator's plug-ins."""
+
+    module_paths: tuple[str, ...]
+    folder: str
+
+    @staticmethod
+    def now() -> "Surroundings":
+        """Those of this process."""
+        try:
+            folder = os.getcwd()  # noqa: PTH109 (a folder that is gone has no resolved path)
+        except FileNotFoundError:
+            folder = ""
+        return Surroundings(tuple(sys.path), folder)
+
+
 class WorkerProcess:
     """One worker process and the pipe to it. `measure` never raises for what happens inside."""
 
@@ -98,6 +115,7 @@ class WorkerProcess:
         theirs.close()
         self._loaded = b""
         self.memory_mb = memory_mb
+        self.surroundings = Surroundings.now()
         self.alive = True
 
     def measure(self, job: Job, params: dict[str, Any]) -> AttemptResult:

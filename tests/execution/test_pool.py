@@ -145,6 +145,21 @@ def test_workers_are_reused_between_batches_but_not_their_evaluator():
     assert other.metrics == {"pid": first, "other": 1.0}
 
 
+def test_a_worker_that_would_find_other_modules_is_not_reused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def pid() -> float:
+        return outcomes(["good"], timeout_s=30)["good"].metrics["pid"]
+
+    first = pid()
+    assert pid() == first
+    monkeypatch.syspath_prepend(tmp_path)
+    second = pid()
+    assert second != first
+    monkeypatch.chdir(tmp_path)
+    assert pid() not in (first, second)
+
+
 def test_workers_use_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch):
     def threads(_: dict[str, Any]) -> dict[str, float]:
         return {name: float(os.environ[f"{name}_NUM_THREADS"]) for name in ("OMP", "MKL")}
