@@ -23,7 +23,7 @@ from cimbo._data import path
 from cimbo.hardware.array_description import FAMILIES
 from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
-    GROUPS,
+    CHIP_GROUPS,
     QUANTITIES,
     Agreement,
     PublishedPoint,
@@ -196,7 +196,7 @@ def supplies(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str, 
 def agreement(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str, dict]:
     """By group and quantity."""
     found: dict[str, dict] = {}
-    for group in GROUPS:
+    for group in CHIP_GROUPS:
         own = np.array([point.group == group for point in points])
         found[group] = {}
         for row, quantity in enumerate(QUANTITIES):

@@ -19,7 +19,7 @@ from cimbo import Study
 from cimbo.study import records_table
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ("accuracy", records_table.TESTED, "predicted_accuracy", "predicted_accuracy_std")
+KEPT = ("accuracy", records_table.TEST_COLUMN, "predicted_accuracy", "predicted_accuracy_std")
 RUNS = {
     "search": ("cimbo.db", ["optimize", "--budget", "200"]),
     "random": ("random.db", ["fit-predictors", "--samples", "200"]),
@@ -41,7 +41,7 @@ def record(file: Path, out: Path) -> None:
             name
             for row in rows
             for name in row
-            if name in genes or name in (*records_table.ABOUT, *KEPT)
+            if name in genes or name in (*records_table.RECORD_COLUMNS, *KEPT)
         )
     )
     with out.open("w", newline="", encoding="utf-8") as table:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from cimbo.hardware.published_chips import (
-    TARGETS,
+    ERROR_TARGETS,
     comparison,
     macro_figures,
     operating_points,
@@ -22,7 +22,7 @@ from cimbo.hardware.published_chips import (
 def verdict(row: dict) -> str:
     if row["not_comparable"]:
         return f"not comparable: {row['not_comparable']}"
-    return "PASS" if abs(row["error"]) <= TARGETS[row["quantity"]] else "FAIL"
+    return "PASS" if abs(row["error"]) <= ERROR_TARGETS[row["quantity"]] else "FAIL"
 
 
 def number(value: float | None, form: str) -> str:
@@ -47,7 +47,7 @@ def main() -> None:
         figures = f"{number(row['modelled'], '.4g'):>10s}{number(row['reported'], '.4g'):>10s}"
         errors = f"{number(row['error'], '+.1%'):>8s}"
         print(f"{row['chip']:18s}{row['quantity']:8s}{figures}{errors}  {row['verdict']}")
-    for quantity, target in TARGETS.items():
+    for quantity, target in ERROR_TARGETS.items():
         comparable = [r for r in rows if r["quantity"] == quantity and not r["not_comparable"]]
         good = sum(row["verdict"] == "PASS" for row in comparable)
         print(f"{quantity}: {good} of {len(comparable)} comparable chips within {target:.0%}")

@@ -58,7 +58,7 @@ __all__ = [
     "__version__",
     "open_session",
 ]
-_HOMES = {
+HOME_MODULES = {
     "AnalyticFunction": "optimizer.surrogates",
     "BadInput": "errors",
     "Candidate": "problem.objectives",
@@ -92,8 +92,8 @@ logging.getLogger("cimbo").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"cimbo.{_HOMES[name]}"), name)
+    if name in HOME_MODULES:
+        return getattr(import_module(f"cimbo.{HOME_MODULES[name]}"), name)
     raise AttributeError(f"module 'cimbo' has no attribute {name!r}")
 
 

@@ -6,13 +6,13 @@ from cimbo.errors import BadInput
 
 __version__ = "0.1.0"
 
-_PACKAGE = Path(__file__).resolve().parent
-_ROOTS = (_PACKAGE / "data", _PACKAGE.parent / "data")
+PACKAGE_FOLDER = Path(__file__).resolve().parent
+DATA_ROOTS = (PACKAGE_FOLDER / "data", PACKAGE_FOLDER.parent / "data")
 
 
 def path(name: str) -> Path:
     """The shipped file or folder ``name`` below ``data/``. Raises BadInput when this installation lacks it."""
-    for root in _ROOTS:
+    for root in DATA_ROOTS:
         if (root / name).exists():
             return root / name
     raise BadInput(

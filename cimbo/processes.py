@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-PROC = Path("/proc")
+PROC_FOLDER = Path("/proc")
 MARK_VARIABLE = "CIMBO_PROCESS_MARK"
 LARGEST_OUTPUT = 64 << 20  # bytes that a program may print to stdout, and to stderr
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1  # between two looks at how much it has printed
@@ -52,7 +52,7 @@ def start_time(pid: int) -> str:
     A pid that was given to another process has another start. Without /proc all that is told is
     whether there is one.
     """
-    if not (PROC / "self").exists():
+    if not (PROC_FOLDER / "self").exists():
         return _exists(pid)
     fields = _stat_fields(pid)
     # A zombie is as dead as a missing one.
@@ -173,7 +173,7 @@ def _content(file: BinaryIO) -> str:
 
 def _pids() -> list[int]:
     try:
-        return [int(name) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208  a hot path
+        return [int(name) for name in os.listdir(PROC_FOLDER) if name.isdigit()]  # noqa: PTH208  a hot path
     except OSError:
         return []
 
@@ -181,7 +181,7 @@ def _pids() -> list[int]:
 def _stat_fields(pid: int) -> list[str]:
     """Fields of /proc/PID/stat from the third on (state, parent, ...); empty for no such process."""
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        text = (PROC_FOLDER / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return []
     # Counted after the command's name, which may itself hold spaces and brackets.
@@ -190,7 +190,7 @@ def _stat_fields(pid: int) -> list[str]:
 
 def _environment(pid: int) -> bytes:
     try:
-        return (PROC / str(pid) / "environ").read_bytes()
+        return (PROC_FOLDER / str(pid) / "environ").read_bytes()
     except OSError:  # gone, or somebody else's
         return b""
 

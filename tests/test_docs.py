@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cimbo.cli import _COMMANDS, run
+from cimbo.cli import COMMAND_MODULES, run
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*(ROOT / "docs").glob("*.md")])
@@ -104,7 +104,7 @@ def test_links_lead_somewhere_and_commands_exist(document):
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
         assert target.startswith("https://") or (document.parent / target).exists(), target
     named = set(re.findall(r"`cimbo ([a-z][a-z-]*)", text))
-    assert named <= set(_COMMANDS), named - set(_COMMANDS)
+    assert named <= set(COMMAND_MODULES), named - set(COMMAND_MODULES)
 
 
 def test_the_citation_names_this_version():
@@ -116,9 +116,9 @@ def test_the_citation_names_this_version():
 
 def test_every_extra_is_one_that_doctor_knows():
 
-    from cimbo.session.health import EXTRAS
+    from cimbo.session.health import EXTRA_PACKAGES
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
     ]
-    assert set(EXTRAS) == set(extras) - {"test", "lint"}
+    assert set(EXTRA_PACKAGES) == set(extras) - {"test", "lint"}

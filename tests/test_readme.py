@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cimbo.cli import _COMMANDS
+from cimbo.cli import COMMAND_MODULES
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_python_of_the_readme_runs(number, tmp_path):
 
 def test_every_command_of_the_readme_exists():
     named = set(re.findall(r"`cimbo ([a-z][a-z-]*)", TEXT))
-    assert named <= set(_COMMANDS)
+    assert named <= set(COMMAND_MODULES)
     assert len(named) > 8
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from cimbo import hardware
-from cimbo.analysis.attribution import ROUNDING, baselines
+from cimbo.analysis.attribution import ROUNDING_TOLERANCE, baselines
 from cimbo.config.study_config import Config, preset
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
@@ -86,7 +86,10 @@ def against(
 ) -> dict[str, Any]:
     """Best chips of the baseline's area for the largest and the smallest network, as speed-ups over the baseline."""
     answer: dict[str, Any] = {"baseline": base}
-    area, energy = base["area_mm2"] * (1 + ROUNDING), base["energy_uj"] * (1 + ROUNDING)
+    area, energy = (
+        base["area_mm2"] * (1 + ROUNDING_TOLERANCE),
+        base["energy_uj"] * (1 + ROUNDING_TOLERANCE),
+    )
     costs = {name: chips.run(work) for name, work in works.items()}
     for what, fewest in (
         ("converters of at least the baseline's bits", bits),

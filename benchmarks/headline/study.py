@@ -29,7 +29,7 @@ import numpy as np
 
 from cimbo import Study
 from cimbo.analysis import attribution
-from cimbo.analysis.attribution import SIDES, Gain, Point, Pool, Rules
+from cimbo.analysis.attribution import SPEED_UP_SIDES, Gain, Point, Pool, Rules
 from cimbo.config.study_config import Config, preset
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.problem.objectives import Constraint, Objective, Problem
@@ -154,7 +154,7 @@ def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
 def attributed(case: Case, seed: int, budget: int, within: float) -> tuple[Pool, list[Gain]]:
     """Gains of one seed from the first ``budget`` evaluations of each search."""
     records: dict[str, Sequence[Record]] = {}
-    for side in SIDES:
+    for side in SPEED_UP_SIDES:
         with case.study(seed, side) as study:
             records[side] = study.evaluations()[:budget]
     pool = attribution.pool(case.problem.space, case.evaluator, case.baseline, records)
@@ -201,7 +201,10 @@ def table(case: Case, seeds: Sequence[int], budget: int, within: float) -> dict[
 
 def tried(case: Case, pool: Pool, gain: Gain, within: float) -> int:
     """How many measured networks were asked on test images until the winner held: the more, the luckier it is."""
-    rules, held = Rules(within, case.config.problem.constraints), attribution.CONDITIONS[gain.held]
+    rules, held = (
+        Rules(within, case.config.problem.constraints),
+        attribution.HELD_CONDITIONS[gain.held],
+    )
     faster = [p for p in pool.sides[gain.side] if p.latency_ms < gain.point.latency_ms]
     kept = [p for p in faster if attribution.keeps(p, pool.baseline, rules, held)]
     return 1 + len({case.evaluator._accuracy_key(p.params) for p in kept})
@@ -251,7 +254,9 @@ def main() -> None:
     seeds = list(range(asked.seeds))
     for budget in map(int, asked.budgets.split(",")):
         complete = all(
-            search(started, seed, side, budget, until) for side in reversed(SIDES) for seed in seeds
+            search(started, seed, side, budget, until)
+            for side in reversed(SPEED_UP_SIDES)
+            for seed in seeds
         )
         if not complete:
             print(f"time is up before {budget} evaluations of every search")

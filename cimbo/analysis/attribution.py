@@ -21,17 +21,17 @@ from cimbo.problem.objectives import Constraint
 from cimbo.problem.space import Params, SearchSpace
 from cimbo.storage import Record
 
-SIDES = ("architecture", "hardware", "joint")
+SPEED_UP_SIDES = ("architecture", "hardware", "joint")
 #: What is held besides accuracy and the study's own constraints: metrics that may not exceed the baseline's.
-CONDITIONS: dict[str, tuple[str, ...]] = {
+HELD_CONDITIONS: dict[str, tuple[str, ...]] = {
     "accuracy": (),
     "accuracy, area": ("area_mm2",),
     "accuracy, energy": ("energy_uj",),
     "accuracy, area, energy": ("area_mm2", "energy_uj"),
 }
-ROUNDING = 1e-9  # relative; a chip compared with itself keeps its own bound
-RESAMPLES = 1000
-BASELINE = -1  # the source of what no evaluation found
+ROUNDING_TOLERANCE = 1e-9  # relative; a chip compared with itself keeps its own bound
+N_RESAMPLES = 1000
+BASELINE_NUMBER = -1  # the source of what no evaluation found
 
 
 class Evaluator(Protocol):
@@ -57,7 +57,7 @@ class Point:
     params: Params
     accuracy: float
     costs: Mapping[str, float]
-    sources: tuple[int, int] = (BASELINE, BASELINE)
+    sources: tuple[int, int] = (BASELINE_NUMBER, BASELINE_NUMBER)
 
     @property
     def latency_ms(self) -> float:
@@ -105,7 +105,7 @@ def pool(
     search is not credited with evaluations it did not make. Raises BadInput when no evaluation succeeded.
     """
     sides = {}
-    for side in SIDES:
+    for side in SPEED_UP_SIDES:
         found = [
             r
             for name in dict.fromkeys(("joint", side))
@@ -123,11 +123,11 @@ def pool(
 
 def gains(pool: Pool, rules: Rules) -> list[Gain]:
     """Speed-ups at each condition and for each side."""
-    return [_gain(pool, rules, held, side) for held in CONDITIONS for side in SIDES]
+    return [_gain(pool, rules, held, side) for held in HELD_CONDITIONS for side in SPEED_UP_SIDES]
 
 
 def _gain(pool: Pool, rules: Rules, held: str, side: str) -> Gain:
-    kept = [p for p in pool.sides[side] if keeps(p, pool.baseline, rules, CONDITIONS[held])]
+    kept = [p for p in pool.sides[side] if keeps(p, pool.baseline, rules, HELD_CONDITIONS[held])]
     winner = next((p for p in kept if rules.confirm(p)), pool.baseline)
     return Gain(held, side, pool.baseline.latency_ms / winner.latency_ms, winner, len(kept))
 
@@ -140,7 +140,8 @@ def keeps(point: Point, baseline: Point, rules: Rules, held: Iterable[str]) -> b
         point.accuracy >= baseline.accuracy - rules.within
         and all(c.holds(point.costs) for c in rules.constraints if c.metric in point.costs)
         and all(
-            m in point.costs and point.costs[m] <= baseline.costs[m] * (1 + ROUNDING) for m in held
+            m in point.costs and point.costs[m] <= baseline.costs[m] * (1 + ROUNDING_TOLERANCE)
+            for m in held
         )
     )
 
@@ -177,7 +178,7 @@ def _points(
     shaping, hardware = evaluator.accuracy_genes(), [c.name for c in space.hardware]
     measured: dict[tuple[Any, ...], tuple[Params, float, int]] = {}
     chips: dict[tuple[Any, ...], tuple[Params, int]] = {}
-    first = (baseline.params, baseline.accuracy, BASELINE)
+    first = (baseline.params, baseline.accuracy, BASELINE_NUMBER)
     for params, accuracy, number in [
         first,
         *((r.params, r.metrics["accuracy"], r.number) for r in records),
@@ -237,12 +238,12 @@ def bootstrap(pool: Pool, rules: Rules, gain: Gain, *, seed: int = 0) -> Interva
     shows how much hangs on single evaluations; it cannot exceed the best point found, so several seeds are better.
     """
     slower = [p for p in pool.sides[gain.side] if p.latency_ms >= gain.point.latency_ms]
-    kept = [p for p in slower if keeps(p, pool.baseline, rules, CONDITIONS[gain.held])]
+    kept = [p for p in slower if keeps(p, pool.baseline, rules, HELD_CONDITIONS[gain.held])]
     sources = np.array([p.sources for p in kept])
-    numbers = np.unique(sources[sources != BASELINE])
-    ranks = np.where(sources == BASELINE, len(numbers), np.searchsorted(numbers, sources))
+    numbers = np.unique(sources[sources != BASELINE_NUMBER])
+    ranks = np.where(sources == BASELINE_NUMBER, len(numbers), np.searchsorted(numbers, sources))
     rng, found = np.random.default_rng(seed), []
-    for _ in range(RESAMPLES):
+    for _ in range(N_RESAMPLES):
         drawn = np.zeros(len(numbers) + 1, bool)
         drawn[rng.integers(0, max(len(numbers), 1), len(numbers))] = True
         drawn[-1] = True  # the baseline is always there
@@ -269,7 +270,7 @@ def baselines(
     tuned = [n for n in chips.neighbours(drawn) if all(n.get(g) == drawn.get(g) for g in fixed)]
     random = [{**c, **{g: drawn[g] for g in fixed if g in drawn}} for c in chips.sobol(4000, seed)]
     found = {"drawn": drawn}
-    area = _costs(evaluator, network, [drawn])["area_mm2"][0] * (1 + ROUNDING)
+    area = _costs(evaluator, network, [drawn])["area_mm2"][0] * (1 + ROUNDING_TOLERANCE)
     costs = _costs(evaluator, network, [drawn, *tuned])
     best = np.argmin(np.where(costs["area_mm2"] <= area, costs["latency_ms"], np.inf))
     found["drawn, its best single knob turned"] = [drawn, *tuned][best]

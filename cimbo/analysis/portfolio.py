@@ -21,7 +21,7 @@ from cimbo.workloads.layers import Workload
 
 Array = NDArray[np.float64]
 Criterion = Callable[[Array], Array]  # costs (networks, chips) -> (chips,), the smaller the better
-SAMPLES = 20_000
+N_CHIP_SAMPLES = 20_000
 _STARTS, _ROUNDS = 6, 100
 
 
@@ -59,7 +59,7 @@ class Served:
     regrets: Array
 
 
-def serve(asked: Portfolio, *, samples: int = SAMPLES, seed: int = 0) -> list[Served]:
+def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> list[Served]:
     """Chips by worst case, weighted mean and regret, then every network's specialist.
 
     Chips are sampled and the best six then improved gene by gene until no single gene helps: local optima, the same for

@@ -24,7 +24,7 @@ from cimbo.storage import Record
 
 Array = NDArray[np.float64]
 _NOT_OFF: Mapping[str, Array] = MappingProxyType({})
-_BANDWIDTHS = ("dram_channels", "buffer_gb_s", "noc_gb_s")
+BANDWIDTH_GENES = ("dram_channels", "buffer_gb_s", "noc_gb_s")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _simulated(
     for index, chip in enumerate(chips):
         for gene, factors in off.items():
             chip[gene] = exact[index][gene] = float(factors[index])
-        for gene, factor in zip(_BANDWIDTHS, widths, strict=True):
+        for gene, factor in zip(BANDWIDTH_GENES, widths, strict=True):
             chip[gene] = chip[gene] * factor
     answer = hardware.simulate_batch([p.workload for p in placed], chips)
     return {name: np.asarray(answer[name]) for name in COSTS} | {

@@ -16,7 +16,7 @@ from cimbo.hardware import DEFAULTS
 from cimbo.hardware.circuit import channel_gb_s
 from cimbo.problem.space import Choice
 
-BANDWIDTHS = {
+BANDWIDTH_UNITS = {
     "dram_channels": "DRAM GB/s",
     "buffer_gb_s": "buffer GB/s",
     "noc_gb_s": "NoC GB/s",
@@ -58,7 +58,7 @@ def prices(placed: Placed) -> list[Price]:
 
 def _bandwidths(placed: Placed) -> list[Price]:
     found = []
-    for gene, resource in BANDWIDTHS.items():
+    for gene, resource in BANDWIDTH_UNITS.items():
         now = placed.full[gene]
         to, beyond = _next(placed.choices, gene, now, 2 * now)
         costs = placed.costs([{}, {gene: to}])
@@ -117,7 +117,7 @@ def bottleneck(
     """
     layer = max(explained["layers"], key=lambda each: each["latency_ms"])
     bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])
-    name, genes = _INTERFACES[bound]
+    name, genes = GENES_OF_BOUND[bound]
     if bound == "weight load":
         dram = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULTS["dram"]))
         genes = ("dram_channels",) if dram <= chip["buffer_gb_s"] else ("buffer_gb_s",)
@@ -138,7 +138,7 @@ def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> boo
     return any(v < chip[gene] if gene == "columns_per_adc" else v > chip[gene] for v in values)
 
 
-_INTERFACES: dict[str, tuple[str, tuple[str, ...]]] = {
+GENES_OF_BOUND: dict[str, tuple[str, tuple[str, ...]]] = {
     "compute": ("arrays and their converters", ("columns_per_adc", "pes", "macros_per_pe")),
     "weight load": ("DRAM or buffer to the arrays, weights", ("dram_channels",)),
     "DRAM": ("DRAM to the buffer, activations", ("dram_channels", "buffer_mb")),

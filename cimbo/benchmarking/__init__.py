@@ -1,6 +1,7 @@
-"""Search methods side by side at equal budget. A method is a class of two methods (see ``peer``), one small file each.
+"""Search methods side by side at equal budget. A method is a class of two methods (see ``method``), one small file each.
 
-``ONES`` lists them by name; what a method needs is imported when it starts, so that those that are not installed cost nothing.
+``METHOD_MODULES`` lists them by name; what a method needs is imported when it starts, so that those that are not installed cost
+nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from cimbo.benchmarking.method import Peer, Task
 from cimbo.errors import BadInput, choose_from
 
 #: name -> (module, class, what the table says of it)
-ONES = {
+METHOD_MODULES = {
     "random": ("random_search", "Random", "uniformly random designs"),
     "nsga2": ("nsga2", "Nsga2", "pymoo's NSGA-II, population 20"),
     "tpe": ("optuna_methods", "Tpe", "Optuna's multi-objective TPE"),
@@ -24,7 +25,7 @@ ONES = {
     ),
     "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
-QUICK = (
+QUICK_METHODS = (
     "random",
     "nsga2",
     "tpe",
@@ -35,9 +36,9 @@ QUICK = (
 
 def start(name: str, task: Task) -> Peer:
     """The method ``name``, ready to be asked. Raises BadInput when it is unknown or what it needs is not installed."""
-    if name not in ONES:
-        raise BadInput(f"method {name!r}", "is unknown", choose_from(name, ONES))
-    module, kind, _ = ONES[name]
+    if name not in METHOD_MODULES:
+        raise BadInput(f"method {name!r}", "is unknown", choose_from(name, METHOD_MODULES))
+    module, kind, _ = METHOD_MODULES[name]
     try:
         peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)
     except ImportError as error:

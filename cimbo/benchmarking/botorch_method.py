@@ -21,7 +21,7 @@ from cimbo.benchmarking.method import Measured, Task
 from cimbo.compat import disable_compiled_kernels
 from cimbo.problem.space import Params
 
-FIRST = 20  # Sobol designs
+N_INITIAL_DESIGNS = 20  # Sobol designs
 RESTARTS, RAW = 4, 128  # of 20 and 1,024, which take minutes a proposal
 disable_compiled_kernels(logei)
 
@@ -31,7 +31,7 @@ class MixedAlternating:
 
     def __init__(self, task: Task) -> None:
         self._task, self._space = task, task.problem.space
-        self._start = self._space.sobol(FIRST, task.seed)
+        self._start = self._space.sobol(N_INITIAL_DESIGNS, task.seed)
         self._x: list[list[float]] = []
         self._y: list[list[float]] = []
         torch.manual_seed(task.seed)
@@ -39,7 +39,10 @@ class MixedAlternating:
     def ask(self, n: int) -> list[Params]:
         if self._start or len(self._y) < 3:
             first, self._start = self._start[:n], self._start[n:]
-            return first or self._space.sobol(FIRST + len(self._y) + n, self._task.seed)[-n:]
+            return (
+                first
+                or self._space.sobol(N_INITIAL_DESIGNS + len(self._y) + n, self._task.seed)[-n:]
+            )
         top = torch.tensor(self._space.cardinalities - 1, dtype=torch.double)
         levels = {i: [float(v) for v in range(c)] for i, c in enumerate(self._space.cardinalities)}
         with warnings.catch_warnings():

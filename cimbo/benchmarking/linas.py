@@ -17,8 +17,8 @@ from cimbo.optimizer import evolution
 from cimbo.optimizer.surrogates import Inputs, View, targets
 from cimbo.problem.space import Params, Rows
 
-FIRST = 20  # random designs
-EFFORT = evolution.Effort(population=100, generations=50)
+N_INITIAL_DESIGNS = 20  # random designs
+SEARCH_EFFORT = evolution.Effort(population=100, generations=50)
 
 
 class Linas:
@@ -31,7 +31,7 @@ class Linas:
         self._seen: set[bytes] = set()
 
     def ask(self, n: int) -> list[Params]:
-        if len(self._known) < FIRST:
+        if len(self._known) < N_INITIAL_DESIGNS:
             return self._chance.ask(n)
         known = self._space.rows([d for d, _ in self._known])
         rows = evolution.search(
@@ -39,7 +39,7 @@ class Linas:
             self._score(known),
             known,
             rng=self._rng,
-            effort=EFFORT,
+            effort=SEARCH_EFFORT,
             pin=lambda rows: rows,
         )
         fresh = [r for r in rows if r.tobytes() not in self._seen][:n]

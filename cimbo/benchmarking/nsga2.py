@@ -19,8 +19,8 @@ from pymoo.problems.static import StaticProblem
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.problem.space import Params
 
-POPULATION = 20  # ten generations of a budget of 200
-FAILED = 1e9
+POPULATION_SIZE = 20  # ten generations of a budget of 200
+FAILED_SCORE = 1e9
 
 
 class Nsga2:
@@ -37,7 +37,7 @@ class Nsga2:
             vtype=int,
         )
         self._algorithm = NSGA2(
-            pop_size=POPULATION,
+            pop_size=POPULATION_SIZE,
             sampling=IntegerRandomSampling(),
             crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
             mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
@@ -61,11 +61,11 @@ class Nsga2:
             return
         objectives, task = self._task.problem.objectives, self._task
         f = [
-            [-o.sign * m[o.name] for o in objectives] if m else [FAILED] * len(objectives)
+            [-o.sign * m[o.name] for o in objectives] if m else [FAILED_SCORE] * len(objectives)
             for m in self._answers
         ]
         g = [
-            task.violations(m) if m else [FAILED] * len(task.problem.constraints)
+            task.violations(m) if m else [FAILED_SCORE] * len(task.problem.constraints)
             for m in self._answers
         ]
         known = {"F": np.array(f)} | ({"G": np.array(g)} if task.problem.constraints else {})

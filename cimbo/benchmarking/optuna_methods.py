@@ -11,7 +11,7 @@ import optuna
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.problem.space import Choice, Params, SearchSpace
 
-BROKEN = "violations"
+VIOLATIONS_ATTRIBUTE = "violations"
 
 
 class _Optuna:
@@ -38,7 +38,7 @@ class _Optuna:
             if metrics is None:
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            trial.set_user_attr(BROKEN, self._task.violations(metrics))
+            trial.set_user_attr(VIOLATIONS_ATTRIBUTE, self._task.violations(metrics))
             self._study.tell(trial, [metrics[o.name] for o in self._task.problem.objectives])
 
 
@@ -63,7 +63,7 @@ class GpSampler(_Optuna):
 def _constrained(task: Task) -> dict[str, Any]:
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     return (
-        {"constraints_func": lambda trial: trial.user_attrs[BROKEN]}
+        {"constraints_func": lambda trial: trial.user_attrs[VIOLATIONS_ATTRIBUTE]}
         if task.problem.constraints
         else {}
     )

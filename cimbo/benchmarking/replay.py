@@ -14,7 +14,7 @@ from cimbo.problem.objectives import Problem
 from cimbo.problem.space import Params
 from cimbo.storage import Record
 
-ENOUGH = 30
+LEAST_RECORDS = 30
 
 
 def replay(
@@ -30,11 +30,11 @@ def replay(
     """
     needed = surrogates.targets(problem)
     known = [r for r in records if r.status == "done" and all(m in r.metrics for m in needed)]
-    if len(known) < ENOUGH:
+    if len(known) < LEAST_RECORDS:
         raise BadInput(
             "replay",
             f"{len(known)} evaluations are too few",
-            f"record {ENOUGH}, or evaluate for real",
+            f"record {LEAST_RECORDS}, or evaluate for real",
         )
     factory = SurrogateFactory(problem.space, "xgboost", views, exact)
     rows = problem.space.rows([r.params for r in known])

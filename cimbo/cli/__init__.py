@@ -20,7 +20,7 @@ from cimbo._data import __version__
 from cimbo.cli.messages import messages_on_stderr
 from cimbo.errors import BadInput, printable
 
-_COMMANDS = {
+COMMAND_MODULES = {
     "demo": "demo",
     "optimize": "search",
     "fit-predictors": "search",
@@ -52,24 +52,24 @@ class _Lazy(click.Group):
     """Imports a command's module when it is asked for; what --help says of each is read from the source, not run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMAND_MODULES)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in _COMMANDS:
+        if name not in COMMAND_MODULES:
             return None
-        module = import_module(f"cimbo.cli.{_COMMANDS[name]}")
+        module = import_module(f"cimbo.cli.{COMMAND_MODULES[name]}")
         command: click.Command = getattr(module, _function(name))
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] in _COMMANDS:
+        if args and args[0] in COMMAND_MODULES:
             from cimbo.cli.renamed import in_todays_words
 
             args = [args[0], *in_todays_words(args[0], args[1:])]
         elif args and not args[0].startswith("-"):
-            near = get_close_matches(args[0], _COMMANDS, 2)
+            near = get_close_matches(args[0], COMMAND_MODULES, 2)
             ctx.fail(
                 f"No such command '{args[0]}'" + (f", perhaps {' or '.join(near)}" if near else "")
             )
@@ -77,12 +77,12 @@ class _Lazy(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary(name)) for name in _COMMANDS])
+            formatter.write_dl([(name, summary(name)) for name in COMMAND_MODULES])
 
 
 def summary(name: str) -> str:
     """The first sentence of a command's docstring, found without importing its module."""
-    tree = _tree(_COMMANDS[name])
+    tree = _tree(COMMAND_MODULES[name])
     function = next(
         n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == _function(name)
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cimbo.benchmarking import ONES, QUICK
+from cimbo.benchmarking import METHOD_MODULES, QUICK_METHODS
 from cimbo.cli.options import AskedStudy, at_least_one, new_study_options
 from cimbo.cli.output import emit, format_option
 from cimbo.session import comparison
@@ -33,9 +33,9 @@ from cimbo.session.text import write_text
 )
 @click.option(
     "--methods",
-    default=",".join(QUICK),
+    default=",".join(QUICK_METHODS),
     show_default=True,
-    help=f"Some of {', '.join(ONES)}, with commas.",
+    help=f"Some of {', '.join(METHOD_MODULES)}, with commas.",
 )
 @click.option(
     "--batch",
@@ -47,7 +47,7 @@ from cimbo.session.text import write_text
 )
 @click.option(
     "--evaluate",
-    type=click.Choice(comparison.EVALUATE),
+    type=click.Choice(comparison.EVALUATION_MODES),
     default="auto",
     show_default=True,
     help="For real, or by predictors of the study's own evaluations [auto: by those, where it has 30].",

@@ -14,7 +14,7 @@ from cimbo.session.text import write_text
 
 MOST_CHANGES_SHOWN = 4  # changed genes in a cell
 BAR_WIDTH = 40
-PRINTED = {
+PRINTED_ROWS = {
     "layers": Explanation.layer_rows,
     "prices": Explanation.price_rows,
     "front": Explanation.front_rows,
@@ -33,7 +33,7 @@ PRINTED = {
 @click.option(
     "--rows",
     "which",
-    type=click.Choice(list(PRINTED)),
+    type=click.Choice(list(PRINTED_ROWS)),
     default="layers",
     show_default=True,
     help="Print layers, shadow prices here or along the front, or neighbours.",
@@ -47,7 +47,7 @@ def explain(*, key: str, picture: Path | None, which: str, file: str, style: str
     """
     with existing(file) as session:
         found = session.explain(key)
-    emit(style, _written(PRINTED[which](found)), found.to_json())
+    emit(style, _written(PRINTED_ROWS[which](found)), found.to_json())
     say(_talk(found, which))
     if picture is not None:
         write_text(picture, found.picture())

@@ -13,12 +13,17 @@ from cimbo.cli.output import emit, format_option
 from cimbo.session import bundles
 from cimbo.session.session import Session
 
-FILE = click.Path(path_type=Path)
+FILE_TYPE = click.Path(path_type=Path)
 study_to_ask = click.option(
     "--study", "study", default=None, help="A study whose evaluations the bundle is shown."
 )
 drawing = click.option(
-    "-o", "--output", "picture", type=FILE, default=None, help="Draw which genes matter, as SVG."
+    "-o",
+    "--output",
+    "picture",
+    type=FILE_TYPE,
+    default=None,
+    help="Draw which genes matter, as SVG.",
 )
 
 
@@ -31,7 +36,7 @@ def predictors() -> None:
 
 
 @predictors.command("list")
-@click.argument("folder", type=FILE)
+@click.argument("folder", type=FILE_TYPE)
 @format_option
 def listed(folder: Path, style: str) -> None:
     """The bundles of FOLDER, one a line; of a damaged file, what is wrong with it.
@@ -43,12 +48,12 @@ def listed(folder: Path, style: str) -> None:
 
 
 @predictors.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE_TYPE)
 @study_to_ask
 @drawing
 @format_option
 def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> None:
-    """What FILE holds and which genes matter to it; with --study also their SHAP values over its evaluations.
+    """What FILE_TYPE holds and which genes matter to it; with --study also their SHAP values over its evaluations.
 
     Example: cimbo predictors inspect bundles/accuracy.cimpred -o genes.svg
     """
@@ -63,7 +68,7 @@ def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> 
 
 
 @predictors.command()
-@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.argument("files", type=FILE_TYPE, nargs=-1, required=True)
 @study_to_ask
 @drawing
 @format_option

@@ -18,7 +18,7 @@ class Renamed:
     option: str | None = None
 
 
-RENAMED = (
+RENAMED_OPTIONS = (
     Renamed("optimize", "--exact", "--bit-accurate-images"),
     Renamed("optimize", "exact", "analytic", option="--cost-model"),
     Renamed("show", "--exact", "--bit-accurate"),
@@ -28,7 +28,7 @@ RENAMED = (
 def in_todays_words(command: str, words: Sequence[str]) -> list[str]:
     """The arguments of ``command`` with every renamed word replaced, which is told."""
     current = list(words)
-    for each in RENAMED:
+    for each in RENAMED_OPTIONS:
         if each.command == command:
             current = _replaced(each, current)
     return current

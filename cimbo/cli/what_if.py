@@ -16,7 +16,7 @@ from cimbo.session.session import Session
 from cimbo.study.study import Study
 
 F = TypeVar("F", bound=Callable[..., Any])
-_LIMIT = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
+LIMIT_PATTERN = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
 
 
 def what_if_options(command: F) -> F:
@@ -86,7 +86,7 @@ def _equal(value: Any, text: str) -> bool:
 
 def _limit(study: Study, text: str) -> Constraint:
     """``area_mm2=120``: at most, but at least for what is maximised."""
-    found = _LIMIT.fullmatch(text)
+    found = LIMIT_PATTERN.fullmatch(text)
     if not found:
         raise BadInput(f"--limit {text}", "is no bound", "write METRIC=BOUND, such as area_mm2=120")
     metric, relation, bound = found.groups()

@@ -2,7 +2,7 @@
 
 from cimbo.config.study_config import (
     DEFAULT_PRESET,
-    PRESETS,
+    PRESETS_FOLDER,
     Config,
     from_definition,
     load,
@@ -10,4 +10,12 @@ from cimbo.config.study_config import (
     presets,
 )
 
-__all__ = ["DEFAULT_PRESET", "PRESETS", "Config", "from_definition", "load", "preset", "presets"]
+__all__ = [
+    "DEFAULT_PRESET",
+    "PRESETS_FOLDER",
+    "Config",
+    "from_definition",
+    "load",
+    "preset",
+    "presets",
+]

@@ -25,9 +25,9 @@ from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
 
-PRESETS = Path(__file__).parent / "presets"
+PRESETS_FOLDER = Path(__file__).parent / "presets"
 DEFAULT_PRESET = "fmnist-vit"
-_SCHEMA = PRESETS / "study.schema.json"
+SCHEMA_FILE = PRESETS_FOLDER / "study.schema.json"
 
 
 @dataclass(frozen=True)
@@ -215,13 +215,15 @@ def _reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
 
 def presets() -> dict[str, str]:
     """Name and title of every shipped preset."""
-    return {p.stem: str(_read(p).get("title", p.stem)) for p in sorted(PRESETS.glob("*.toml"))}
+    return {
+        p.stem: str(_read(p).get("title", p.stem)) for p in sorted(PRESETS_FOLDER.glob("*.toml"))
+    }
 
 
 def preset(name: str) -> Config:
     """A shipped study. Raises BadInput listing the known ones."""
-    path = PRESETS / f"{name}.toml"
-    known = sorted(p.stem for p in PRESETS.glob("*.toml"))
+    path = PRESETS_FOLDER / f"{name}.toml"
+    known = sorted(p.stem for p in PRESETS_FOLDER.glob("*.toml"))
     if name not in known:
         raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
     return _checked(name, _read(path))
@@ -248,7 +250,7 @@ def _validator() -> Callable[[Any], Any]:
     import fastjsonschema
 
     validate: Callable[[Any], Any] = fastjsonschema.compile(
-        json.loads(_SCHEMA.read_text(encoding="utf-8"))
+        json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     )
     return validate
 

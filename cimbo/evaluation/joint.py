@@ -27,7 +27,7 @@ from cimbo.workloads.layers import Workload
 Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
 METRICS = ("accuracy", *COSTS)
-KEPT = 20_000  # workloads kept in memory
+MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
@@ -214,7 +214,7 @@ class JointEvaluator:
         key = tuple(design.get(name) for name in self._architecture)
         found = self._workloads.get(key)
         if found is None:
-            if len(self._workloads) >= KEPT:
+            if len(self._workloads) >= MOST_KEPT_WORKLOADS:
                 self._workloads.clear()
             found = self._workloads[key] = self._family.workload(design)
         return found

@@ -21,7 +21,7 @@ from cimbo.hardware.array_description import (
     RANGE_POLICIES,
 )
 from cimbo.hardware.rows import Floats
-from cimbo.hardware.technology import CONVERTERS, DRAM_KINDS, constant
+from cimbo.hardware.technology import CONVERTER_KINDS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
 
@@ -29,7 +29,7 @@ MOST_ADC_BITS = 16
 SCHEDULES = ("latency", "energy", "edp")
 ERROR_FACTORS = ("area_factor", "cycle_factor", "energy_factor", "leakage_factor")
 
-_CORE: dict[str, list[Any]] = {
+CORE_GENES: dict[str, list[Any]] = {
     "rows": [64, 128, 256, 512, 1024],
     "cols": [64, 128, 256],
     "macros_per_pe": [1, 2, 4, 8],
@@ -41,7 +41,7 @@ _CORE: dict[str, list[Any]] = {
     "dram_channels": [1, 2, 4, 8],
     "planes": [1, 2, 4, 8, 16, 32],
 }
-_EXTENDED: dict[str, list[Any]] = {
+EXTENDED_GENES: dict[str, list[Any]] = {
     "dac_bits": [1, 2, 4],
     "noc_gb_s": [16, 32, 64, 128, 256],
     "vector_lanes": [64, 256, 1024],
@@ -129,13 +129,13 @@ GENE_WORDS: dict[str, tuple[str, ...]] = {
     "array": FAMILIES,
     "encoding": ENCODINGS,
     "adc_range": RANGE_POLICIES,
-    "converter": CONVERTERS,
+    "converter": CONVERTER_KINDS,
     "dram": DRAM_KINDS,
     "schedule": SCHEDULES,
 }
-_NUMBERS = tuple(dict.fromkeys(n for n in (*_CORE, *DEFAULTS) if n not in GENE_WORDS))
+NUMBER_GENES = tuple(dict.fromkeys(n for n in (*CORE_GENES, *DEFAULTS) if n not in GENE_WORDS))
 # A fraction of a DRAM channel is one at a lower data rate.
-_FRACTIONS = (
+FRACTION_GENES = (
     *ERROR_FACTORS,
     "dram_channels",
     "buffer_mb",
@@ -145,11 +145,11 @@ _FRACTIONS = (
     "activity",
     "clock_ghz",
 )
-_WHOLE = np.array([[name not in _FRACTIONS] for name in _NUMBERS])
-_SWITCHES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
+IS_WHOLE = np.array([[name not in FRACTION_GENES] for name in NUMBER_GENES])
+SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
 _ZERO_MEANS = ("rows_active", "adc_bits", "cell_transistors")
-_MAY_BE_ZERO = np.array([[name in (*_SWITCHES, *_ZERO_MEANS)] for name in _NUMBERS])
-_REQUIRED = tuple(name for name in _CORE if name not in DEFAULTS)
+_MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
+REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:
@@ -157,7 +157,7 @@ def chip_choices(extended: bool = False) -> list[Choice]:
 
     Converters exist only where arrays are not digital.
     """
-    genes = _CORE | (_EXTENDED if extended else {})
+    genes = CORE_GENES | (EXTENDED_GENES if extended else {})
     if not extended:
         return [Choice(name, values) for name, values in genes.items()]
     analog = [family for family in genes["array"] if family != "digital_sram"]
@@ -186,7 +186,7 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     full = {**DEFAULTS, **given}
     numbers = _numbers(full, size)
     _check_numbers(numbers)
-    table: dict[str, NDArray[Any]] = dict(zip(_NUMBERS, numbers, strict=True))
+    table: dict[str, NDArray[Any]] = dict(zip(NUMBER_GENES, numbers, strict=True))
     table["rows_active"] = np.where(
         table["rows_active"] == 0, table["rows"], np.minimum(table["rows_active"], table["rows"])
     )
@@ -228,7 +228,7 @@ def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
-    known = list(dict.fromkeys([*_CORE, *DEFAULTS]))
+    known = list(dict.fromkeys([*CORE_GENES, *DEFAULTS]))
     for name in given:
         if name in REPLACED_GENES:
             todo = f"say {REPLACED_GENES[name]}"
@@ -239,12 +239,12 @@ def _check_names(given: Mapping[str, Any]) -> None:
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
     for name, value in given.items():  # which numpy would read as numbers
         is_word = name not in GENE_WORDS and isinstance(value, str)
-        if is_word or (name not in _SWITCHES and isinstance(value, bool)):
+        if is_word or (name not in SWITCH_GENES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
-    needed = _REQUIRED if _are_digital(given.get("array")) else (*_REQUIRED, "adc_bits")
+    needed = REQUIRED_GENES if _are_digital(given.get("array")) else (*REQUIRED_GENES, "adc_bits")
     for name in needed:
         if name not in given:
-            usual = _CORE[name][len(_CORE[name]) // 2]
+            usual = CORE_GENES[name][len(CORE_GENES[name]) // 2]
             raise BadInput(f"chip.{name}", "is missing", f"give a value such as {usual}")
 
 
@@ -260,14 +260,14 @@ def _are_digital(arrays: Any) -> bool:
 
 
 def _numbers(full: Mapping[str, Any], size: int) -> Floats:
-    """The numeric genes as rows of shape (len(_NUMBERS), size); at once where the chip is one, whose check must be quick."""
+    """The numeric genes as rows (len(NUMBER_GENES), size); at once where the chip is one, whose check must be quick."""
     if size == 1:
         try:
-            return np.array([full[name] for name in _NUMBERS], dtype=float).reshape(-1, 1)
+            return np.array([full[name] for name in NUMBER_GENES], dtype=float).reshape(-1, 1)
         except (TypeError, ValueError, OverflowError):
             pass  # some gene is a list of one, or no number: the slower way tells which
-    numbers = np.empty((len(_NUMBERS), size))
-    for row, name in zip(numbers, _NUMBERS, strict=True):
+    numbers = np.empty((len(NUMBER_GENES), size))
+    for row, name in zip(numbers, NUMBER_GENES, strict=True):
         _fill(row, name, full[name])
     return numbers
 
@@ -282,11 +282,13 @@ def _fill(row: Floats, name: str, value: Any) -> None:
 
 def _check_numbers(numbers: Floats) -> None:
     good = (numbers > 0) | (_MAY_BE_ZERO & (numbers == 0))
-    good &= (numbers <= LARGEST_NUMBER) & (~_WHOLE | (numbers == np.floor(numbers)))
+    good &= (numbers <= LARGEST_NUMBER) & (~IS_WHOLE | (numbers == np.floor(numbers)))
     if not good.all():
         row, chip = np.argwhere(~good)[0]
-        kind = "a whole positive number" if _WHOLE[row, 0] else "a positive number"
-        raise BadInput(f"chip {chip}.{_NUMBERS[row]}", f"is {numbers[row, chip]:g}", f"give {kind}")
+        kind = "a whole positive number" if IS_WHOLE[row, 0] else "a positive number"
+        raise BadInput(
+            f"chip {chip}.{NUMBER_GENES[row]}", f"is {numbers[row, chip]:g}", f"give {kind}"
+        )
 
 
 def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:

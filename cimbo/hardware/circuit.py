@@ -17,8 +17,8 @@ from cimbo.hardware.macro import MACRO_AREA_PARTS, MacroCircuit, macro_circuit
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
 from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
 
-_MM2 = 1e-6  # um2 -> mm2
-_BITS = 8.0  # of a byte: GB/s x ns x 8 is bits
+UM2_TO_MM2 = 1e-6  # um2 -> mm2
+BITS_PER_BYTE = 8.0  # of a byte: GB/s x ns x 8 is bits
 AREA_PARTS = (
     *MACRO_AREA_PARTS,
     "partial_sums",
@@ -171,9 +171,9 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "pulses": geometry.input_steps,
         "share": geometry.share,
         "buffer_bits": table.buffer_mb * 2**23,
-        "buffer_bw": table.buffer_gb_s * cycle * _BITS,
-        "dram_bw": dram_gb_s(table) * cycle * _BITS,
-        "noc_bw": table.noc_gb_s * cycle * _BITS,
+        "buffer_bw": table.buffer_gb_s * cycle * BITS_PER_BYTE,
+        "dram_bw": dram_gb_s(table) * cycle * BITS_PER_BYTE,
+        "noc_bw": table.noc_gb_s * cycle * BITS_PER_BYTE,
         "vector_lanes": lanes,
         "row_write_cycles": np.ceil(macro.row_write_ns / cycle),
         "is_digital": geometry.is_digital,
@@ -212,14 +212,14 @@ def _datapath_effort(table: ChipTable) -> Floats:
 
 def _port_bits(table: ChipTable, gb_s: Floats) -> Floats:
     """Width of a link that carries ``gb_s`` at the digital clock."""
-    bits: Floats = gb_s * _BITS / table.clock_ghz
+    bits: Floats = gb_s * BITS_PER_BYTE / table.clock_ghz
     return bits
 
 
 def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, Floats]:
     """mm2 by part."""
     gates, effort = scale("area", table.node_nm), _datapath_effort(table)
-    parts = {name: macros * macro.areas[name] * _MM2 for name in MACRO_AREA_PARTS}
+    parts = {name: macros * macro.areas[name] * UM2_TO_MM2 for name in MACRO_AREA_PARTS}
     buffer_mm2 = _buffer_laws(table.buffer_mb)[0]
     port = constant("buffer.port_area") * _port_bits(table, table.buffer_gb_s)
     router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s)
@@ -233,10 +233,10 @@ def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, F
         * np.ceil(macro.geometry.weight_columns / macro.geometry.share)
     )
     lanes = constant("vector.lane_area") * table.vector_lanes
-    parts["partial_sums"] = gates * summing * _MM2
-    parts["buffer"] = gates * (buffer_mm2 + port * effort * _MM2)
-    parts["noc"] = gates * router * table.pes * effort * _MM2
-    parts["vector"] = gates * lanes * effort * _MM2
+    parts["partial_sums"] = gates * summing * UM2_TO_MM2
+    parts["buffer"] = gates * (buffer_mm2 + port * effort * UM2_TO_MM2)
+    parts["noc"] = gates * router * table.pes * effort * UM2_TO_MM2
+    parts["vector"] = gates * lanes * effort * UM2_TO_MM2
     # Clock tree and control of the digital side, as a share of what they serve.
     served = parts["buffer"] + parts["noc"] + parts["vector"] + parts["partial_sums"]
     parts["clock"] = constant("digital.control_share") * served

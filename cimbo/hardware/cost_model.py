@@ -65,13 +65,13 @@ class CostResult:
 
     def to_columns(self) -> dict[str, NDArray[Any]]:
         """All columns by name, those of the parts as energy_uj.PART and area_mm2.PART."""
-        names = [field.name for field in fields(self) if not field.name.endswith(_PARTS)]
+        names = [field.name for field in fields(self) if not field.name.endswith(PART_SUFFIXES)]
         found: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in names}
         found |= {f"energy_uj.{name}": value for name, value in self.energy_parts_uj.items()}
         return found | {f"area_mm2.{name}": value for name, value in self.area_parts_mm2.items()}
 
 
-_PARTS = ("_parts_uj", "_parts_mm2")
+PART_SUFFIXES = ("_parts_uj", "_parts_mm2")
 
 
 def simulate_batch(
@@ -224,7 +224,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     shapes, where = workload.unique
     plan = plan_pairs(PlanInputs.of(part), Grid([shapes], 1))
     costs = _costs(part, plan.sums)
-    one = {name: float(getattr(costs, name)[0]) for name in _SCALARS}
+    one = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
     run, counts = rows_run(plan)
     return one | {
         "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
@@ -237,7 +237,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_SCALARS = (
+SCALAR_RESULTS = (
     "latency_ms",
     "latency_ms_low",
     "energy_uj",

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from cimbo.hardware.rows import Floats, Indices
-from cimbo.hardware.technology import CONVERTERS, constant
+from cimbo.hardware.technology import CONVERTER_KINDS, constant
 
 
 def is_flash(bits: Floats, kind: Indices) -> Floats:
     """1 where a converter compares with all levels at once; ``auto`` does so up to ``adc.most_flash_bits``."""
-    few = (kind == CONVERTERS.index("auto")) & (bits <= constant("adc.most_flash_bits"))
-    return np.where((kind == CONVERTERS.index("flash")) | few, 1.0, 0.0)
+    few = (kind == CONVERTER_KINDS.index("auto")) & (bits <= constant("adc.most_flash_bits"))
+    return np.where((kind == CONVERTER_KINDS.index("flash")) | few, 1.0, 0.0)
 
 
 def adc_area(bits: Floats, kind: Indices) -> Floats:

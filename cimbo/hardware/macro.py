@@ -23,8 +23,8 @@ from cimbo.hardware.elements import (
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
-_FJ = 1e-3  # fF V^2 -> pJ
-_DIFFERENTIAL = ENCODINGS.index("differential")
+FJ_TO_PJ = 1e-3  # fF V^2 -> pJ
+DIFFERENTIAL_INDEX = ENCODINGS.index("differential")
 
 MACRO_AREA_PARTS = (
     "cells",
@@ -157,7 +157,7 @@ def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
 def array_geometry(table: ChipTable) -> ArrayGeometry:
     """Counts what stands in the arrays of chips, (n,)."""
     is_digital = table.is_family("digital_sram")
-    differential = table.encoding == _DIFFERENTIAL
+    differential = table.encoding == DIFFERENTIAL_INDEX
     magnitude = np.maximum(table.weight_bits - differential, 1)
     slices = np.ceil(magnitude / (table.cell_bits * table.columns_summed))
     cells_per_weight = np.minimum(
@@ -238,7 +238,7 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     adder = constant("logic.adder_area")
     accumulator = (adder + constant("logic.flipflop_area")) * geometry.accumulator_bits
     shift = adder * _shift_adders(table, geometry)
-    bipolar = 1 + 0.5 * table.signed_inputs * (table.encoding == _DIFFERENTIAL)
+    bipolar = 1 + 0.5 * table.signed_inputs * (table.encoding == DIFFERENTIAL_INDEX)
     dac = np.where(table.dac_bits > 1, constant("dac.area") * table.dac_bits, 0)
     return {
         "cells": _cell_um2(table) * table.rows * table.cols,
@@ -305,7 +305,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     An activation drives one word-line pulse into a macro, a conversion reads one slice's sum, a drive is one input on one
     word line (its cells of all columns included), a shift is one weight column's sum accumulated.
     """
-    volts2 = table.supply_v**2 * _FJ
+    volts2 = table.supply_v**2 * FJ_TO_PJ
     gates = volts2 * scale("energy", table.node_nm)
     analog = volts2 * node_power(table.node_nm, "capacitance_exponent")
     switched = gates * table.activity
@@ -321,7 +321,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     cell = cell * np.where(is_digital, 1, np.sqrt(table.dac_bits))
     cell_energy = cell * table.activity * np.where(is_digital, gates, analog)
     word_line = constant("array.word_line_capacitance") * table.dac_bits * analog
-    columns = table.columns_summed * np.where(table.encoding == _DIFFERENTIAL, 2, 1)
+    columns = table.columns_summed * np.where(table.encoding == DIFFERENTIAL_INDEX, 2, 1)
     bit_line = constant("array.bit_line_capacitance") * table.rows * geometry.plane_load
     bit_line = np.where(geometry.is_current, bit_line * columns * analog, 0)
     converted = adc_capacitance(table.adc_bits, table.converter) * geometry.pitch_stack**0 * analog

@@ -15,7 +15,7 @@ from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, overwrite, sel
 from cimbo.hardware.schedule import Interval, Schedule, schedule
 from cimbo.hardware.tiling import Tiling, tile
 
-EVEN = 1 + 1e-9
+TIE_FACTOR = 1 + 1e-9
 """Scores this near are even, and weights stay: rounding, which is not the same in batches of every size, decides nothing."""
 
 
@@ -132,7 +132,7 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
         single = ~residency.fits[where]
         if single.all():  # layers stay one by one, where that is better for them
             others = _row_scores(given, grid, (reloaded.high[:, where], where))
-            worth = _row_scores(given, grid, (kept.high, where)) <= others * EVEN
+            worth = _row_scores(given, grid, (kept.high, where)) <= others * TIE_FACTOR
             where, kept = where[worth], kept.select(worth)
         best, chosen = best.improved(given, grid, (reloaded, kept, where), residency)
         choices.append(_Choice(kept, where, chosen))
@@ -179,7 +179,7 @@ class _Best:
         low = high if one else _exchanged(grid, (base.low, kept.low), where)
         score = _score(given, high)
         concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
-        chosen = concerned & (score <= self.score * EVEN)
+        chosen = concerned & (score <= self.score * TIE_FACTOR)
         bound = base.schedules.low.is_bound.copy()
         bound[where] = kept.schedules.low.is_bound
         better = _Best(

@@ -13,8 +13,8 @@ from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import invocation_pj, macro_circuit
 from cimbo.hardware.silicon import UNUSED_GENES
 
-TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
-_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
+ERROR_TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
+RESULT_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
 _PARTS_OF = {
     "adc": ("adc",),
     "dac": ("dac", "drivers"),
@@ -81,7 +81,7 @@ def comparison() -> list[dict[str, Any]]:
     rows = []
     for name, entry in published_chips().items():
         ours = macro_figures(entry)
-        for quantity, key in _KEYS.items():
+        for quantity, key in RESULT_KEYS.items():
             said, excuses = entry["reported"].get(key), entry["not_comparable"]
             excuse = excuses.get("all") or excuses.get(quantity)
             row = {"chip": name, "quantity": quantity, "modelled": ours[key], "reported": said}

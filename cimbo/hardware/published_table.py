@@ -11,7 +11,7 @@ from typing import Any
 from cimbo._data import path
 from cimbo.hardware.silicon import UNUSED_GENES, PublishedPoint
 
-_TABLE = "silicon/uiuc_imc.csv"
+TABLE_FILE = "silicon/uiuc_imc.csv"
 _WORD_GENES = ("array",)
 _WHOLE_GENES = (
     "rows",
@@ -36,19 +36,21 @@ TABLE_COLUMNS = (
     "cycle_ns",
     "energy_pj",
 )
-_REPORTED = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
+REPORTED_COLUMNS = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
 
 
 def read_published() -> list[PublishedPoint]:
     """The shipped table of published chips, on which the fitted constants were calibrated: data/silicon/uiuc_imc.csv."""
-    text = Path(path(_TABLE)).read_text(encoding="utf-8")
+    text = Path(path(TABLE_FILE)).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     points = []
     for line, row in enumerate(csv.DictReader(lines), 2):
         genes: dict[str, Any] = dict(UNUSED_GENES) | {name: row[name] for name in _WORD_GENES}
         genes |= {name: int(row[name]) for name in _WHOLE_GENES if row[name]}
         genes |= {name: float(row[name]) for name in ("node_nm", "supply_v")}
-        reported = {name: float(row[column]) for name, column in _REPORTED.items() if row[column]}
+        reported = {
+            name: float(row[column]) for name, column in REPORTED_COLUMNS.items() if row[column]
+        }
         whole = row["is_processor"] == "1"
         title = row["citation"]
         points.append(
@@ -65,7 +67,7 @@ def write_published(points: Sequence[PublishedPoint], citations: Mapping[int, st
             row: dict[str, Any] = {name: point.genes.get(name, "") for name in _GENE_COLUMNS}
             row |= {
                 column: f"{point.reported[name]:.5g}"
-                for name, column in _REPORTED.items()
+                for name, column in REPORTED_COLUMNS.items()
                 if name in point.reported
             }
             row |= {"chip": point.index, "citation": citations[point.line], "group": point.group}

@@ -23,9 +23,9 @@ from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
 from cimbo.hardware.technology import constant
 
 QUANTITIES = ("area", "cycle", "energy")
-GROUPS = ("sram", "digital", "envm")
+CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"SRAM": "sram", "Digital": "digital", "eNVM": "envm", "eFlash": "envm"}
-_NEEDED = ("Index", "Architecture", "Tech (nm)", "N_row", "N_col", "Supply V(V)", "TOPS/W")
+NEEDED_COLUMNS = ("Index", "Architecture", "Tech (nm)", "N_row", "N_col", "Supply V(V)", "TOPS/W")
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 UNUSED_GENES = {
     "pes": 1,
@@ -85,7 +85,7 @@ def read_table(file: Path) -> list[PublishedPoint]:
         raise BadInput(file, f"cannot be read ({error.strerror})", "give a CSV file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(file, f"is no CSV file ({error})", "give a CSV file in UTF-8") from None
-    for name in _NEEDED:
+    for name in NEEDED_COLUMNS:
         if name not in names:
             todo = "give the columns of UIUC-IMC-Benchmarking"
             raise BadInput(file, f"has no column {name!r}", todo)
@@ -317,7 +317,7 @@ def compare_table(file: Path) -> dict[str, Any]:
     figures = modelled(expressible) if expressible else {}
     rows = [_row(point, figures, at) for at, point in enumerate(expressible)]
     answer: dict[str, Any] = {}
-    for group in GROUPS:
+    for group in CHIP_GROUPS:
         answer[group] = {}
         for quantity in QUANTITIES:
             own = [row["ratio"] for row in rows if row["group"] == group]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from cimbo._data import path
 from cimbo.errors import BadInput
 
-CONVERTERS = ("auto", "sar", "flash")
+CONVERTER_KINDS = ("auto", "sar", "flash")
 DRAM_KINDS = ("lpddr4", "lpddr4x", "lpddr5", "ddr4", "hbm2", "hbm3")
 
-UNITS = frozenset(
+KNOWN_UNITS = frozenset(
     (
         "1",
         "1/bit",
@@ -42,24 +42,24 @@ UNITS = frozenset(
     )
     + ("uW/MB", "KB", "nm", "bit", "pJ", "pJ/bit", "pJ/bit/mm", "fJ/cell", "op/element")
 )
-STATUSES = frozenset(("measured", "modelled", "counted", "fitted", "assumed"))
+KNOWN_STATUSES = frozenset(("measured", "modelled", "counted", "fitted", "assumed"))
 """How a constant is known: on silicon, by another tool's model, by counting, by our fit, or not at all."""
 
-_FILE = "constants.toml"
-_FIELDS = ("value", "unit", "node_nm", "status", "source")
+CONSTANTS_FILE = "constants.toml"
+CONSTANT_FIELDS = ("value", "unit", "node_nm", "status", "source")
 
 
-def check(entries: Mapping[str, Mapping[str, Any]], where: str = _FILE) -> dict[str, Any]:
+def check(entries: Mapping[str, Mapping[str, Any]], where: str = CONSTANTS_FILE) -> dict[str, Any]:
     """Values by ``section.name``. Raises BadInput on a missing field, an unknown unit or status, naming the entry."""
     values = {}
     for section, names in entries.items():
         for name, entry in names.items():
             place = f"{where}: {section}.{name}"
-            for field in _FIELDS:
+            for field in CONSTANT_FIELDS:
                 if field not in entry:
-                    todo = f"every constant needs {', '.join(_FIELDS[:-1])} and source"
+                    todo = f"every constant needs {', '.join(CONSTANT_FIELDS[:-1])} and source"
                     raise BadInput(place, f"has no {field}", todo)
-            for field, known in (("unit", UNITS), ("status", STATUSES)):
+            for field, known in (("unit", KNOWN_UNITS), ("status", KNOWN_STATUSES)):
                 if entry[field] not in known:
                     todo = f"use one of {', '.join(sorted(known))}"
                     raise BadInput(place, f"{field} {entry[field]!r} is unknown", todo)
@@ -69,7 +69,7 @@ def check(entries: Mapping[str, Mapping[str, Any]], where: str = _FILE) -> dict[
 
 @cache
 def _values() -> dict[str, Any]:
-    values = check(tomllib.loads(path(_FILE).read_text(encoding="utf-8")))
+    values = check(tomllib.loads(path(CONSTANTS_FILE).read_text(encoding="utf-8")))
     return {
         name: np.array(value, float) if isinstance(value, list) else value
         for name, value in values.items()

@@ -14,7 +14,7 @@ from cimbo.io import accelforge_export
 from cimbo.workloads.layers import Workload
 
 #: What each tool cannot express, and the nearest that it can.
-NEAREST: dict[str, dict[str, Any]] = {
+NEAREST_SUPPORTED: dict[str, dict[str, Any]] = {
     "zigzag": {"planes": 1, "columns_per_adc": 1, "cell_bits": 1},
     "accelforge": {},  # it takes any chip
 }
@@ -23,7 +23,9 @@ NEAREST: dict[str, dict[str, Any]] = {
 def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """gene -> (the chip's value, the tool's nearest), for each gene that ``tool`` cannot express as it is."""
     full = {name: values[0] for name, values in columns(chip).items()}
-    return {gene: (full[gene], to) for gene, to in NEAREST[tool].items() if full[gene] != to}
+    return {
+        gene: (full[gene], to) for gene, to in NEAREST_SUPPORTED[tool].items() if full[gene] != to
+    }
 
 
 def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:

@@ -29,7 +29,7 @@ from cimbo.study.study import Study
 
 #: What the result files of DyNAS-T (github.com/IntelLabs/DyNAS-T) call its metrics, and the genes of Once-for-All networks,
 #: ViT and BERT.
-DYNAST = {
+DYNAST_NAMES = {
     "d": "depth",
     "ks": "kernel",
     "e": "expand",
@@ -48,8 +48,11 @@ DYNAST_HAS = (
     {"d", "ks", "e"},
     {"num_layers", "num_attention_heads"},
 )  # columns that tell such a file
-OWN = (*records_table.ABOUT, records_table.TESTED)  # columns of cimbo's own export
-POSITIVE = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
+OWN_COLUMNS = (
+    *records_table.RECORD_COLUMNS,
+    records_table.TEST_COLUMN,
+)  # columns of cimbo's own export
+POSITIVE_SUFFIXES = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def read(
             file, f"has no column {missing[0]!r}", f"its columns are {', '.join(header)}"
         )
     names = {
-        **(DYNAST if any(marks <= set(header) for marks in DYNAST_HAS) else {}),
+        **(DYNAST_NAMES if any(marks <= set(header) for marks in DYNAST_HAS) else {}),
         **(names or {}),
     }
     known = {*problem.space.names, *_metrics(problem), *names.values()} - set(unread)
@@ -119,7 +122,7 @@ def read(
         [
             c
             for c in columns
-            if not (c in known or c in stems or c in OWN or c.startswith("predicted_"))
+            if not (c in known or c in stems or c in OWN_COLUMNS or c.startswith("predicted_"))
         ],
     )
 
@@ -340,7 +343,7 @@ def _number(where: str, metric: str, given: Any) -> float:
     if given is None:
         raise BadInput(where, "is missing", "add the column, or --map one")
     value = _finite(given)
-    if value is None or (value <= 0 and metric.endswith(POSITIVE)):
+    if value is None or (value <= 0 and metric.endswith(POSITIVE_SUFFIXES)):
         raise BadInput(
             where,
             f"is {given!r}",

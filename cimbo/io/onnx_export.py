@@ -20,7 +20,7 @@ from cimbo.evaluation.accuracy.shipped import _images, _network
 from cimbo.supernets.measurement import recalibrate
 from cimbo.supernets.recipes import SUPERNETS
 
-OPSET = 18
+OPSET_VERSION = 18
 
 
 class SubNetwork(nn.Module):
@@ -80,7 +80,7 @@ def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
             str(path),
             input_names=["images"],
             output_names=["logits"],
-            opset_version=OPSET,
+            opset_version=OPSET_VERSION,
             dynamic_axes={"images": {0: "n"}, "logits": {0: "n"}},
             dynamo=False,
         )

@@ -13,7 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.problem.objectives import Problem
 from cimbo.storage import Record
 
-_CONSTRAINTS = "constraints"  # the system attribute in which Optuna's samplers and its dashboard look for violations
+CONSTRAINTS_ATTRIBUTE = "constraints"  # the system attribute in which Optuna's samplers and its dashboard look for violations
 
 
 def write(
@@ -86,5 +86,5 @@ def _trial(optuna: Any, problem: Problem, r: Record) -> Any:
         params=dict(r.params),
         distributions={name: genes[name] for name in r.params},
         user_attrs=told,
-        system_attrs={_CONSTRAINTS: violations} if whole else {},
+        system_attrs={CONSTRAINTS_ATTRIBUTE: violations} if whole else {},
     )

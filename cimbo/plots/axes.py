@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cimbo.plots.quantity import number
 
 _LARGEST, _SMALLEST = 1e100, 1e-100  # beyond these, sums and quotients of floats overflow or vanish
-_PAD = 0.05
+AXIS_PADDING = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     finite = [min(max(v, -_LARGEST), _LARGEST) for v in values if math.isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if zero:
-        return Axis(label, 0.0, high * (1 + _PAD) if high > 0 else 1.0)
+        return Axis(label, 0.0, high * (1 + AXIS_PADDING) if high > 0 else 1.0)
     if low > _SMALLEST and high > 10 * low:
-        room = (high / low) ** _PAD
+        room = (high / low) ** AXIS_PADDING
         return Axis(label, low / room, high * room, log=True)
     span = high - low
     if span <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST):  # one value, or all the same
         span = abs(low) if abs(low) > _SMALLEST else 1.0
-    return Axis(label, low - _PAD * span, high + _PAD * span)
+    return Axis(label, low - AXIS_PADDING * span, high + AXIS_PADDING * span)
 
 
 def counts(label: str, n: int) -> Axis:

@@ -11,7 +11,7 @@ from cimbo.plots.markup import Markup, tag
 from cimbo.plots.svg import label, picture, rule
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 300, 200, 56, 34, 34  # pixels of a panel and around it
-COLOURS = {
+METHOD_COLOURS = {
     "cimbo": "#c8102e",
     "random": "#8a8a8a",
     "nsga2": "#1f77b4",
@@ -66,7 +66,7 @@ def _curve(band: Band, x: Axis, y: Axis) -> Iterable[Markup]:
             f"{WIDTH * x.at(a) / 100:.1f},{HEIGHT * y.down(float(v)) / 100:.1f}" for a, v in pairs
         ]
 
-    colour = COLOURS.get(band.method, "#333")
+    colour = METHOD_COLOURS.get(band.method, "#333")
     yield tag(
         "path",
         d=f"M{' L'.join(points(band.high) + points(band.low)[::-1])}Z",
@@ -93,6 +93,6 @@ def _grid(x: Axis, y: Axis) -> Iterable[Markup]:
 
 
 def _key(method: str, left: int) -> Markup:
-    colour = COLOURS.get(method, "#333")
+    colour = METHOD_COLOURS.get(method, "#333")
     stroke = rule((left, -4), (left + 18, -4), colour, stroke_width="2.5")
     return tag("g", stroke, label((left + 23, 0), method))

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from html import escape as _escape
 
-_VOID = frozenset({"input", "link", "meta", "br"})
-_SHAPES = frozenset({"circle", "line", "path", "rect", "use"})
+VOID_TAGS = frozenset({"input", "link", "meta", "br"})
+SHAPE_TAGS = frozenset({"circle", "line", "path", "rect", "use"})
 # Control characters, lone surrogates (they break UTF-8) and the marks that reverse the reading direction of a line.
-_UNPRINTABLE = re.compile(
+UNPRINTABLE_CHARACTERS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 
@@ -24,7 +24,7 @@ def text(value: object) -> Markup:
     """``value`` as HTML; characters that nobody can see are written out (``\\u0000``)."""
     if isinstance(value, Markup):
         return value
-    visible = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", str(value))
+    visible = UNPRINTABLE_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", str(value))
     return Markup(_escape(visible, quote=True))
 
 
@@ -42,9 +42,9 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         if value not in (None, False)
     ]
     opening = f"<{name}{''.join(bare)}"
-    if name in _VOID:
+    if name in VOID_TAGS:
         return Markup(f"{opening}>")
-    if name in _SHAPES and not children:
+    if name in SHAPE_TAGS and not children:
         return Markup(f"{opening}/>")
     return Markup(f"{opening}>{join(children)}</{name}>")
 

@@ -17,7 +17,7 @@ Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
 
 
-_UNITS = {
+UNIT_NAMES = {
     "s": "s",
     "ms": "ms",
     "us": "us",
@@ -44,7 +44,7 @@ _UNITS = {
     "percent": "%",
     "pct": "%",
 }
-_RATIOS = {
+RATIO_UNITS = {
     "tops_per_w": "TOPS/W",
     "tops_w": "TOPS/W",
     "tops_mm2": "TOPS/mm2",
@@ -55,10 +55,12 @@ _RATIOS = {
 def name_and_unit(metric: str) -> tuple[str, str]:
     """A metric's name without the unit at its end, and that unit in ASCII: ("latency", "ms") of ``latency_ms``; "" for none."""
     endings = (
-        e for e in (*_RATIOS, metric.lower().rpartition("_")[2]) if metric.lower().endswith(f"_{e}")
+        e
+        for e in (*RATIO_UNITS, metric.lower().rpartition("_")[2])
+        if metric.lower().endswith(f"_{e}")
     )
     ending = next(endings, "")
-    name, unit = metric[: -len(ending) - 1], (_RATIOS | _UNITS).get(ending, "")
+    name, unit = metric[: -len(ending) - 1], (RATIO_UNITS | UNIT_NAMES).get(ending, "")
     return (name, unit) if name and unit else (metric, "")
 
 

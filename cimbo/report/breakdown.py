@@ -11,7 +11,7 @@ from cimbo.plots.quantity import amount
 
 WIDTH, LEFT, ROW = 860, 190, 18
 _SHORT_MS = 0.1  # below it times are written in µs
-COLOURS = {
+BOUND_COLOURS = {
     "compute": "#2258c9",
     "weight load": "#b8651b",
     "DRAM": "#c23b3b",
@@ -26,7 +26,7 @@ def picture(explained: Mapping[str, Any]) -> str:
     layers, total = explained["layers"], explained["latency_ms"]
     metric, factor = ("latency_us", 1e3) if total < _SHORT_MS else ("latency_ms", 1.0)
     times = [
-        (layer["name"], factor * layer["latency_ms"], COLOURS.get(layer["bound"], "#98a2ac"))
+        (layer["name"], factor * layer["latency_ms"], BOUND_COLOURS.get(layer["bound"], "#98a2ac"))
         for layer in layers
     ]
     parts = [
@@ -34,7 +34,7 @@ def picture(explained: Mapping[str, Any]) -> str:
         for name, value in explained["energy_by_part_uj"].items()
         if value > 0
     ]
-    legend = _legend([b for b in COLOURS if any(layer["bound"] == b for layer in layers)])
+    legend = _legend([b for b in BOUND_COLOURS if any(layer["bound"] == b for layer in layers)])
     first = _bars(f"Time by layer, {amount(metric, factor * total)} in all", metric, times, 60)
     second_top = 60 + (len(times) + 4) * ROW
     second = _bars(
@@ -63,6 +63,6 @@ def _bars(title: str, metric: str, bars: Sequence[tuple[str, float, str]], top: 
 def _legend(bounds: Sequence[str]) -> Markup:
     marks = []
     for i, bound in enumerate(bounds):
-        marks.append(svg.box((12 + 120 * i, 10), (12, 12), COLOURS[bound]))
+        marks.append(svg.box((12 + 120 * i, 10), (12, 12), BOUND_COLOURS[bound]))
         marks.append(svg.label((30 + 120 * i, 20), bound))
     return join(marks)

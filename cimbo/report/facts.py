@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cimbo.study.study import Study
 
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
-_LARGEST = 1e100  # products of three still fit a float
+LARGEST_SHOWN = 1e100  # products of three still fit a float
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,9 @@ def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) 
     It is measured above the study's references; without them above the worst verified values, which is good enough to see
     where a search still moved.
     """
-    scores = np.clip(facts.problem.scores([r.metrics for r in facts.verified]), -_LARGEST, _LARGEST)
+    scores = np.clip(
+        facts.problem.scores([r.metrics for r in facts.verified]), -LARGEST_SHOWN, LARGEST_SHOWN
+    )
     if not len(scores):
         return [0.0] * len(facts.records)
     reference = facts.problem.reference()

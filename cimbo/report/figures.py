@@ -13,8 +13,8 @@ from cimbo.errors import BadInput
 from cimbo.report import calibration, statistics
 from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, predictions, volumes
 
-_COLUMN = (3.4, 2.6)  # inches
-_STYLE = {
+COLUMN_INCHES = (3.4, 2.6)  # inches
+FIGURE_STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -26,7 +26,7 @@ _STYLE = {
 }
 
 #: No date inside, so that the same study gives the same file.
-_UNDATED = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+UNDATED_METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 def available() -> None:
@@ -44,14 +44,14 @@ def write(path: Path, what: str, facts: Facts) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_COLUMN)
+    with mpl.rc_context(FIGURE_STYLE):
+        figure = Figure(figsize=COLUMN_INCHES)
         axes = figure.subplots()
-        _DRAW[what](axes, facts)
+        FIGURE_FUNCTIONS[what](axes, facts)
         if "recorded" in facts.started_as:
             axes.set_title("recorded search, replayed", loc="left", fontsize=7, color="0.4")
         try:
-            figure.savefig(path, metadata=_UNDATED.get(path.suffix))
+            figure.savefig(path, metadata=UNDATED_METADATA.get(path.suffix))
         except OSError as error:
             raise BadInput(
                 path, f"cannot be written ({error.strerror})", "choose another place"
@@ -168,7 +168,7 @@ def _finish(axes: Any, x: str, y: str, *, legend: bool = True) -> None:
         axes.legend()
 
 
-_DRAW: dict[str, Callable[[Any, Facts], None]] = {
+FIGURE_FUNCTIONS: dict[str, Callable[[Any, Facts], None]] = {
     "front": _front,
     "hypervolume": _hypervolume,
     "calibration": _calibration,

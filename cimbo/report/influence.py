@@ -15,8 +15,8 @@ from cimbo.report import statistics
 from cimbo.report.facts import Facts
 from cimbo.storage import Record
 
-FEWEST = 8  # designs below which a correlation says nothing
-SHOWN = 12
+LEAST_DESIGNS = 8  # designs below which a correlation says nothing
+MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -
     groups = np.array([choice.index(r.params[choice.name]) for r in having], np.intp)
     y = np.array([r.metrics[objective.name] for r in having], float)
     levels = len(np.unique(groups))
-    if len(having) < FEWEST or levels < 2:
+    if len(having) < LEAST_DESIGNS or levels < 2:
         return Influence(None, 1.0, len(having), choice.ordered)
     if choice.ordered:
         value = statistics.rank_correlation(groups.astype(float), y)
@@ -70,16 +70,16 @@ def section(facts: Facts) -> Markup:
     if not known:
         return tag(
             "p",
-            f"Too little to tell: a gene needs {FEWEST} measured designs with different values.",
+            f"Too little to tell: a gene needs {LEAST_DESIGNS} measured designs with different values.",
             class_="empty",
         )
-    rest = known[SHOWN:]
+    rest = known[MOST_SHOWN:]
     folded = (
         tag("details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest))
         if rest
         else Markup()
     )
-    return join([_table(objectives, known[:SHOWN]), folded, _note()])
+    return join([_table(objectives, known[:MOST_SHOWN]), folded, _note()])
 
 
 def _note() -> Markup:

@@ -16,15 +16,15 @@ from cimbo.report.facts import Facts
 from cimbo.storage import Record
 
 MOST_THREADS = 48
-ROW = 38  # pixels
-SHADES = 5
-_WIDE = 999  # units across: whole numbers then are exact to half a pixel
-_OFF = "off"
+ROW_HEIGHT = 38  # pixels
+N_SHADES = 5
+LAYER_WIDTH = 999  # units across: whole numbers then are exact to half a pixel
+INACTIVE_LABEL = "off"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A gene that varies on the front: where its values stand, in percent; ``_OFF`` where a design lacks it."""
+    """A gene that varies on the front: where its values stand, in percent; ``INACTIVE_LABEL`` where a design lacks it."""
 
     name: str
     places: dict[object, float]
@@ -57,12 +57,12 @@ def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) ->
     rows = [_row(c, designs) for c in choices if len({d.params.get(c.name) for d in designs}) > 1]
     if not rows:
         return Markup()
-    height = ROW * len(rows)
+    height = ROW_HEIGHT * len(rows)
     heights = [100 * (i + 0.5) / len(rows) for i in range(len(rows))]
     names = [part for row, at in zip(rows, heights, strict=True) for part in _name(row, at)]
     plates = [part for row, at in zip(rows, heights, strict=True) for part in _plates(row, at)]
     paths = [_thread(rows, d, i, len(designs)) for i, d in enumerate(designs)]
-    threads = tag("g", svg.layer(*paths, width=_WIDE, height=2 * len(rows)), class_="threads")
+    threads = tag("g", svg.layer(*paths, width=LAYER_WIDTH, height=2 * len(rows)), class_="threads")
     picture = tag(
         "svg", *names, threads, *plates, height=height, role="img", aria_label=f"{heading} genes"
     )
@@ -73,7 +73,7 @@ def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) ->
 
 def _row(choice: Choice, designs: Sequence[Record]) -> Row:
     off = any(choice.name not in d.params for d in designs)
-    values: list[object] = [*([_OFF] if off else []), *choice.values]
+    values: list[object] = [*([INACTIVE_LABEL] if off else []), *choice.values]
     gap = 100 / len(values)
     # An unordered gene may itself have a value called "off"; None cannot be a value.
     keys = [None if off and i == 0 else v for i, v in enumerate(values)]
@@ -103,7 +103,14 @@ def _plates(row: Row, at: float) -> list[Markup]:
     y = f"{at:.4g}%"
     every = max(1, round(len(row.places) / 8))
     return [
-        tag("text", short(_OFF if v is None else v, 9), x=f"{x:g}%", y=y, dy="4", class_="plate")
+        tag(
+            "text",
+            short(INACTIVE_LABEL if v is None else v, 9),
+            x=f"{x:g}%",
+            y=y,
+            dy="4",
+            class_="plate",
+        )
         for i, (v, x) in enumerate(row.places.items())
         if i % every == 0
     ]
@@ -114,11 +121,11 @@ def _thread(rows: Sequence[Row], design: Record, i: int, n: int) -> Markup:
     shift = (i / max(n - 1, 1) - 0.5) * 0.55
     xs = [row.places[design.params.get(row.name)] + shift * row.gap for row in rows]
     # Two units a row: curves meet the rows at odd units and bend at even ones; S mirrors the bend before it.
-    places = [round(x * _WIDE / 100) for x in xs]
+    places = [round(x * LAYER_WIDTH / 100) for x in xs]
     path = f"M{places[0]} .4V1"
     for j, (before, x) in enumerate(itertools.pairwise(places), start=1):
         path += f"C{before} 2 {x} 2 {x} 3" if j == 1 else f"S{x} {2 * j} {x} {2 * j + 1}"
-    shade = min(SHADES - 1, i * SHADES // n)
+    shade = min(N_SHADES - 1, i * N_SHADES // n)
     return tag(
         "path",
         tag("title", f"#{design.number} on the front"),
@@ -132,7 +139,7 @@ def _scale(facts: Facts, designs: Sequence[Record]) -> Markup:
     """The legend of the shades."""
     first = facts.problem.objectives[0].name
     ends = [amount(first, d.metrics[first]) for d in (designs[0], designs[-1])]
-    swatches = tag("span", *(tag("i", class_=f"q{i}") for i in range(SHADES)), class_="shades")
+    swatches = tag("span", *(tag("i", class_=f"q{i}") for i in range(N_SHADES)), class_="shades")
     left = (
         f" {len(designs)} of {len(facts.front)} designs, evenly along the front."
         if len(designs) < len(facts.front)
@@ -151,7 +158,7 @@ def _agreed(choices: Sequence[Choice], front: Sequence[Record]) -> Markup:
     if not same:
         return Markup()
     items = [
-        join([text(name), "\u00a0", tag("b", _OFF if value is None else value)])
+        join([text(name), "\u00a0", tag("b", INACTIVE_LABEL if value is None else value)])
         for name, value in same
     ]
     return tag(

@@ -13,7 +13,7 @@ from cimbo.plots.quantity import amount, label, number, spoken
 from cimbo.problem.objectives import Objective
 from cimbo.report.facts import Facts, sign
 
-_LONGEST = 4000  # characters of a stored description that are shown
+LONGEST_TEXT = 4000  # characters of a stored description that are shown
 
 
 def section(facts: Facts, about: Mapping[str, str]) -> Markup:
@@ -83,7 +83,7 @@ def _stored(name: str, value: object) -> Markup:
     written = json.dumps(value, indent=1, ensure_ascii=False, default=str)
     cut = (
         written
-        if len(written) <= _LONGEST
-        else f"{written[:_LONGEST]}\n… {len(written) - _LONGEST} more characters"
+        if len(written) <= LONGEST_TEXT
+        else f"{written[:LONGEST_TEXT]}\n… {len(written) - LONGEST_TEXT} more characters"
     )
     return tag("details", tag("summary", f"{name}, as the study was started"), tag("pre", cut))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.analysis import attribution
-from cimbo.analysis.attribution import SIDES, Gain, Point, Pool, Rules
+from cimbo.analysis.attribution import SPEED_UP_SIDES, Gain, Point, Pool, Rules
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.problem.space import Params
@@ -301,7 +301,7 @@ def _over_studies(tables: Sequence[Sequence[OtherBaseline]]) -> tuple[OtherBasel
     found = []
     for same in zip(*tables, strict=True):
         means = {}
-        for side in SIDES:
+        for side in SPEED_UP_SIDES:
             means[side] = attribution.over_seeds([each.speedups[side] for each in same]).mean
         found.append(replace(same[0], speedups=means))
     return tuple(found)

@@ -24,7 +24,7 @@ from cimbo.storage import Record
 if TYPE_CHECKING:
     from predictors import Model
 
-SCORES = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "sharpness")
+SCORE_NAMES = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "sharpness")
 MOST_GENES_NAMED = 4  # of those that a study lacks
 
 logger = logging.getLogger("cimbo")
@@ -311,6 +311,6 @@ class _Measured:
                 f"was fitted to all {first} evaluations of {self.file}: nothing is left to test it"
             )
             logger.info(f"{where} {told}")
-            return dict.fromkeys(SCORES, math.nan) | {"n": 0}
+            return dict.fromkeys(SCORE_NAMES, math.nan) | {"n": 0}
         found = vars(score(y[first:], model.predict(rows[first:])))
-        return {name: found[name] for name in SCORES}
+        return {name: found[name] for name in SCORE_NAMES}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cimbo import execution
-from cimbo.benchmarking import QUICK, runner, start
+from cimbo.benchmarking import QUICK_METHODS, runner, start
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.runner import Band, Measure, Run
 from cimbo.config.study_config import Config
@@ -25,7 +25,7 @@ from cimbo.session.optimize import optimizer_options
 from cimbo.storage import Record
 from cimbo.study.study import Study
 
-EVALUATE = ("auto", "real", "replay")
+EVALUATION_MODES = ("auto", "real", "replay")
 DEFAULT_COMPARED_BUDGET = 100
 DEFAULT_SEEDS = 5
 COMPARED_BATCH = 5  # designs that each method is asked for at a time
@@ -40,7 +40,7 @@ class ComparisonSettings:
     Attributes:
         budget: Evaluations of each method and seed.
         seeds: Runs of each method.
-        methods: Names of methods, see `cimbo.benchmarking.ONES`.
+        methods: Names of methods, see `cimbo.benchmarking.METHOD_MODULES`.
         batch: Designs asked for at a time.
         evaluate: "real"; "replay" for predictors of the study's own evaluations; "auto" for these where it has 30.
         jobs: Real evaluations at a time.
@@ -48,7 +48,7 @@ class ComparisonSettings:
 
     budget: int = DEFAULT_COMPARED_BUDGET
     seeds: int = DEFAULT_SEEDS
-    methods: tuple[str, ...] = QUICK
+    methods: tuple[str, ...] = QUICK_METHODS
     batch: int = COMPARED_BATCH
     evaluate: str = "auto"
     jobs: int = 1
@@ -58,8 +58,8 @@ class ComparisonSettings:
             value = getattr(self, name)
             if value < 1:
                 raise BadInput(f"--{name}", f"{value} is not positive", "give at least 1")
-        if self.evaluate not in EVALUATE:
-            todo = choose_from(self.evaluate, EVALUATE)
+        if self.evaluate not in EVALUATION_MODES:
+            todo = choose_from(self.evaluate, EVALUATION_MODES)
             raise BadInput("--evaluate", f"{self.evaluate!r} is unknown", todo)
 
 
@@ -211,10 +211,10 @@ def _measure(
     race: _Race, evaluator: JointEvaluator, records: Sequence[Record]
 ) -> tuple[Measure, str]:
     """What evaluates a list of designs, and a line on what that is."""
-    from cimbo.benchmarking.replay import ENOUGH, replay
+    from cimbo.benchmarking.replay import LEAST_RECORDS, replay
 
     evaluate = race.settings.evaluate
-    enough = sum(r.status == "done" for r in records) >= ENOUGH
+    enough = sum(r.status == "done" for r in records) >= LEAST_RECORDS
     if evaluate == "replay" or (evaluate == "auto" and enough):
         measure = replay(race.problem, records, race.options.views, race.options.analytic)
         return measure, f"replayed by predictors of {len(records)} recorded evaluations"

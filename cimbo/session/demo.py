@@ -97,7 +97,7 @@ def replay(which: str, file: str | Path, *, command: str = "") -> Session:
     rows = list(records_table.read(_data.path(f"demo/{which}.csv"), problem.space))
     costs = evaluator.costs([candidate.params for candidate, _, _ in rows])
     for i, (candidate, metrics, told) in enumerate(rows):
-        tested = metrics.pop(records_table.TESTED, None)
+        tested = metrics.pop(records_table.TEST_COLUMN, None)
         simulated = {name: float(values[i]) for name, values in costs.items()}
         study.import_evaluation(
             _with_computed(candidate, simulated, targets(problem)),

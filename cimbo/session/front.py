@@ -157,11 +157,13 @@ class StudyStatus:
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
-        document = {k: v for k, v in vars(self).items() if v is not None or k not in _OPTIONAL}
+        document = {
+            k: v for k, v in vars(self).items() if v is not None or k not in OPTIONAL_FIELDS
+        }
         return document | {"constraints": list(self.constraints)}
 
 
-_OPTIONAL = ("accuracy", "recorded")  # left out of a status where there is nothing to say
+OPTIONAL_FIELDS = ("accuracy", "recorded")  # left out of a status where there is nothing to say
 
 
 def front(context: StudyContext) -> Front:

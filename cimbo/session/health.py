@@ -21,7 +21,7 @@ from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
 
 #: extra -> (the module it brings, what it is for)
-EXTRAS = {
+EXTRA_PACKAGES = {
     "parquet": ("pyarrow", "Parquet files and Study.frame"),
     "plot": ("matplotlib", "cimbo plot"),
     "onnx": ("onnx", "ONNX files in and out"),
@@ -125,7 +125,7 @@ def _installed() -> Iterator[Finding]:
         _version("xgboost") or _version("xgboost-cpu") or "",
         "pip install cimbo again",
     )
-    for extra, (module, purpose) in EXTRAS.items():
+    for extra, (module, purpose) in EXTRA_PACKAGES.items():
         yield _extra(extra, module, purpose)
     yield passed("cores", str(os.cpu_count() or 1))
 

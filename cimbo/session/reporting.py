@@ -16,7 +16,7 @@ from cimbo.storage import Record
 
 DEFAULT_NEXT = 6  # designs a report shows that the search would verify next
 FIGURE_FORMATS = (".pdf", ".png", ".svg")
-FIGURES = ("front", "hypervolume", "calibration")
+FIGURE_NAMES = ("front", "hypervolume", "calibration")
 
 logger = logging.getLogger("cimbo")
 
@@ -88,8 +88,8 @@ def plot(
     path = Path(path)
     if path.suffix not in FIGURE_FORMATS:
         raise BadInput(path, "is no format of a figure", "end it in .pdf, .png or .svg")
-    if what not in FIGURES:
-        raise BadInput("what", f"{what!r} is no figure", choose_from(what, FIGURES))
+    if what not in FIGURE_NAMES:
+        raise BadInput("what", f"{what!r} is no figure", choose_from(what, FIGURE_NAMES))
     from cimbo.report import facts, figures
 
     figures.available()

@@ -203,7 +203,7 @@ class Session(StudyContext):
         budget: int = comparison.DEFAULT_COMPARED_BUDGET,
         *,
         seeds: int = comparison.DEFAULT_SEEDS,
-        methods: Sequence[str] = comparison.QUICK,
+        methods: Sequence[str] = comparison.QUICK_METHODS,
         batch: int = comparison.COMPARED_BATCH,
         evaluate: str = "auto",
         jobs: int = 1,
@@ -213,7 +213,7 @@ class Session(StudyContext):
         Args:
             budget: Evaluations of each method and seed.
             seeds: Runs of each method.
-            methods: Names of methods, see `cimbo.benchmarking.ONES`.
+            methods: Names of methods, see `cimbo.benchmarking.METHOD_MODULES`.
             batch: Designs asked for at a time.
             evaluate: "real"; "replay" for predictors of the study's evaluations; "auto" for these where it has 30.
             jobs: Real evaluations at a time.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cimbo.config.study_config import DEFAULT_PRESET, PRESETS, load, preset, presets
+from cimbo.config.study_config import DEFAULT_PRESET, PRESETS_FOLDER, load, preset, presets
 from cimbo.errors import BadInput
 from cimbo.session.text import write_text
 
@@ -73,8 +73,10 @@ def write_study_toml(path: str | Path = "study.toml", *, name: str = DEFAULT_PRE
     path = Path(path)
     if path.exists():
         raise BadInput(path, "exists already", "name another file, or remove it")
-    write_text(path.parent / SCHEMA_FILE, (PRESETS / SCHEMA_FILE).read_text(encoding="utf-8"))
-    shipped = (PRESETS / f"{name}.toml").read_text(encoding="utf-8")
+    write_text(
+        path.parent / SCHEMA_FILE, (PRESETS_FOLDER / SCHEMA_FILE).read_text(encoding="utf-8")
+    )
+    shipped = (PRESETS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     write_text(path, f"#:schema ./{SCHEMA_FILE}\n{shipped}{EXPLAINED_OPTIONS}")
     load(path)
     return path

@@ -72,7 +72,7 @@ def are_finite(metrics: Mapping[str, Any]) -> bool:
 def from_json(text: str, where: str) -> Any:
     """The value behind ``text``. Raises BadInput when a study file was tampered with or damaged."""
     try:
-        return _STRICT.decode(text)
+        return STRICT_DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(
             where, f"holds damaged JSON ({error})", "restore the file from a copy"
@@ -89,7 +89,7 @@ def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
         chunk = rows[start : start + ROWS_PARSED_AT_ONCE]
         whole = ",".join(f"[{','.join(row)}]" for row in chunk)
         try:
-            parsed = _STRICT.decode(f"[{whole}]")
+            parsed = STRICT_DECODER.decode(f"[{whole}]")
         except (ValueError, RecursionError):
             parsed = []
         same_shape = [len(row) for row in parsed] == [len(row) for row in chunk]
@@ -182,7 +182,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_STRICT = json.JSONDecoder(parse_constant=_no_constant)
+STRICT_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,7 @@ from cimbo.storage import Record
 
 ALIKE_AT_START = 10  # failures in a row, while nothing has succeeded yet
 ALIKE_LATER = 20  # failures in a row, when something has
-VARYING = re.compile(
+VARYING_PATTERN = re.compile(
     r"0x[0-9a-f]+|[0-9a-f]{6,}|\d+(\.\d+)?"
 )  # what differs between two alike reasons
 
@@ -33,7 +33,7 @@ class FailureWatch:
         if record.status == "done":
             self.any_done, self.reason, self.alike = True, "", 0
             return None
-        reason = VARYING.sub("#", record.reason or "")
+        reason = VARYING_PATTERN.sub("#", record.reason or "")
         self.alike = self.alike + 1 if reason == self.reason else 1
         self.reason = reason
         if self.alike < (ALIKE_LATER if self.any_done else ALIKE_AT_START):

@@ -16,15 +16,17 @@ from cimbo.errors import BadInput, StudyError
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import is_mapping, mapping_of, read
 
-FINGERPRINTS = (
+FINGERPRINTS_NAME = (
     "fingerprints"  # their name in the study file: identifier -> fingerprint, the first one first
 )
-REFERENCE = "fingerprint"  # the name under which a row keeps its identifier, in ``extra``
+FINGERPRINT_REFERENCE = (
+    "fingerprint"  # the name under which a row keeps its identifier, in ``extra``
+)
 IDENTIFIER_LENGTH = 12  # hexadecimal digits
 FIRST_RESULTS_VERSION = 1  # of everything that was recorded before fingerprints were
 SHOWN_DIFFERENCES = 3
 
-VERSIONED = (
+VERSIONED_PACKAGES = (
     "cimbo",
     "torch",
     "botorch",
@@ -39,7 +41,7 @@ VERSIONED = (
 def versions() -> dict[str, str]:
     """Versions of what decides the course of a study; what is not installed is left out."""
     found = {}
-    for name in VERSIONED:
+    for name in VERSIONED_PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -110,7 +112,7 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
             raise _refusal(store.path, list(known.values())[-1], fingerprint)
         return {**known, name: fingerprint}
 
-    store.update_meta(FINGERPRINTS, add)
+    store.update_meta(FINGERPRINTS_NAME, add)
     return name
 
 
@@ -135,13 +137,13 @@ def fingerprints(store: Store) -> dict[str, dict[str, Any]]:
 
 
 def _stored(store: Store) -> dict[str, dict[str, Any]]:
-    return read(store, FINGERPRINTS, mapping_of(is_mapping)) or {}
+    return read(store, FINGERPRINTS_NAME, mapping_of(is_mapping)) or {}
 
 
 def reference(record: Record, known: Mapping[str, Any]) -> str | None:
     """Return the identifier of what evaluated ``record``; None when the study has none, ``known`` being empty."""
     first = next(iter(known), None)
-    found = record.extra.get(REFERENCE)
+    found = record.extra.get(FINGERPRINT_REFERENCE)
     return found if isinstance(found, str) else first
 
 

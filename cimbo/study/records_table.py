@@ -17,8 +17,8 @@ from cimbo.problem.space import Choice, SearchSpace, Value
 from cimbo.storage import Record
 from cimbo.study import stored_values
 
-ABOUT = ("number", "key", "status", "reason", "origin", "seconds")
-TESTED = "accuracy_test"
+RECORD_COLUMNS = ("number", "key", "status", "reason", "origin", "seconds")
+TEST_COLUMN = "accuracy_test"
 _PREDICTED, _STD = "predicted_", "_std"
 
 
@@ -31,10 +31,10 @@ def check_names(problem: Problem) -> None:
     metrics = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
     guesses = [f"{_PREDICTED}{metric}{end}" for metric in metrics for end in ("", _STD)]
     for gene in problem.space.names:
-        if gene in (*ABOUT, TESTED, *metrics, *guesses):
+        if gene in (*RECORD_COLUMNS, TEST_COLUMN, *metrics, *guesses):
             raise BadInput(f"gene {gene}", "has the name of another column", "rename the gene")
     for metric in metrics:
-        if metric in (*ABOUT, *guesses):
+        if metric in (*RECORD_COLUMNS, *guesses):
             raise BadInput(
                 f"metric {metric}", "has the name of another column", "rename the metric"
             )
@@ -46,11 +46,11 @@ def rows(records: Iterable[Record], tested: Mapping[str, float]) -> list[dict[st
 
 
 def _row(record: Record, tested: float | None) -> dict[str, Any]:
-    row = {name: getattr(record, name) for name in ABOUT}
+    row = {name: getattr(record, name) for name in RECORD_COLUMNS}
     _add(row, record.params, "gene")
     _add(row, record.metrics, "metric")
     if tested is not None:
-        row[TESTED] = tested
+        row[TEST_COLUMN] = tested
     for metric, (mean, std) in stored_values.predictions(record).items():
         _add(row, {f"{_PREDICTED}{metric}": mean, f"{_PREDICTED}{metric}{_STD}": std}, "model")
     return row
@@ -83,7 +83,7 @@ def _parse(
     row: Mapping[str, str], space: SearchSpace
 ) -> tuple[Candidate, dict[str, float], dict[str, str]]:
     given = {name: text for name, text in row.items() if text}
-    about = {name: given.pop(name, "") for name in ABOUT}
+    about = {name: given.pop(name, "") for name in RECORD_COLUMNS}
     params = {c.name: _value(c, given.pop(c.name)) for c in space.choices if c.name in given}
     numbers = {name: float(text) for name, text in given.items()}
     guesses = {

@@ -12,8 +12,8 @@ import numpy as np
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, list_of, mapping_of
 
-PREFIX = "replicates/"  # of the names, one a key, under which a study file keeps them
-REPLICATES = "replicates"  # in a record's extra: every measurement of the design, in order
+REPLICATES_PREFIX = "replicates/"  # of the names, one a key, under which a study file keeps them
+REPLICATES_FIELD = "replicates"  # in a record's extra: every measurement of the design, in order
 
 Metrics = Mapping[str, float]
 
@@ -43,15 +43,15 @@ def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
         counts.append(missing)
         return [*kept, *([new] * missing)]
 
-    store.update_meta(PREFIX + row.key, extended)
+    store.update_meta(REPLICATES_PREFIX + row.key, extended)
     return counts[-1] > 0
 
 
 def stored(store: Store) -> dict[str, list[Metrics]]:
     """All further measurements, by the key of their design."""
-    found = store.metas(PREFIX)
+    found = store.metas(REPLICATES_PREFIX)
     for key, measurements in found.items():
-        demand(store, PREFIX + key, measurements, are_measurements)
+        demand(store, REPLICATES_PREFIX + key, measurements, are_measurements)
     return found
 
 
@@ -72,7 +72,7 @@ def _mean(row: Record, further: list[Metrics]) -> Record:
     for name in dict.fromkeys(name for metrics in every for name in metrics):
         values = [metrics[name] for metrics in every if name in metrics]
         means[name] = math.fsum(values) / len(values)
-    return replace(row, metrics=means, extra={**row.extra, REPLICATES: every})
+    return replace(row, metrics=means, extra={**row.extra, REPLICATES_FIELD: every})
 
 
 def noise(records: Iterable[Record]) -> dict[str, float]:
@@ -83,7 +83,7 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for record in records:
-        every: Any = record.extra.get(REPLICATES)
+        every: Any = record.extra.get(REPLICATES_FIELD)
         if not are_measurements(every):
             continue
         for name in record.metrics:

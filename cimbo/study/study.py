@@ -23,7 +23,7 @@ from cimbo.study.front import Front
 from cimbo.study.log import StudyLog
 from cimbo.study.planner import Planner
 from cimbo.study.provenance import (
-    REFERENCE,
+    FINGERPRINT_REFERENCE,
     admit,
     check_definition,
     fingerprints,
@@ -34,7 +34,7 @@ from cimbo.study.provenance import (
 from cimbo.study.runner import Runner
 
 LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
-ABSURD = (
+LARGEST_METRIC = (
     1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
 )
 
@@ -251,7 +251,7 @@ class Study(StudyLog):
             extra["predicted"] = {k: list(v) for k, v in c.predicted.items()}
         extra |= about.pop("extra", {})
         if self._fingerprint is not None:
-            extra[REFERENCE] = self._fingerprint
+            extra[FINGERPRINT_REFERENCE] = self._fingerprint
         complaint = self._complaint(metrics) if about.get("status", "done") == "done" else None
         about |= {"status": "failed", "reason": complaint} if complaint else {}
         record = self.store.record(
@@ -267,7 +267,7 @@ class Study(StudyLog):
             return f"did not measure {', '.join(missing)}"
         for name, value in metrics.items():
             measured = finite(value)  # the store says of which it is none
-            if measured is not None and abs(measured) > ABSURD:
+            if measured is not None and abs(measured) > LARGEST_METRIC:
                 return f"{name} is {measured:g}: no measurement"
         return None
 

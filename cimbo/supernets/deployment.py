@@ -23,7 +23,7 @@ from cimbo.supernets.elastic import ElasticBatchNorm
 from cimbo.supernets.quantisation import InputRange
 
 Deployed = Callable[[Tensor], Tensor]
-SPARE = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
+N_SPARE_NUMBERS = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
 LOOKED_AT = 16  # images whose errors are drawn or computed at a time
 
 
@@ -48,7 +48,7 @@ class _Offsets:
     def __call__(self, samples: int, positions: int = 1) -> Tensor:
         """(samples * positions, outputs): a stretch of the drawn rows from a random place, ``positions`` of a sample."""
         size = len(self.found.offset) * positions
-        spare = SPARE // size + 1
+        spare = N_SPARE_NUMBERS // size + 1
         if len(self.drawn) < (samples + spare) * positions:
             self.drawn = self._draw(samples + spare, positions)
         start = self.die.place(len(self.drawn) // positions - samples) * positions

@@ -25,8 +25,10 @@ from torch import Tensor
 
 from cimbo.errors import BadInput, printable
 
-SIDE = 256  # every image is brought to this square; 224 of it are then the usual centre crop
-CROP = 0.875  # the share of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
+RESIZED_SIDE = (
+    256  # every image is brought to this square; 224 of it are then the usual centre crop
+)
+CROP_SHARE = 0.875  # the share of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
 LONGEST_SHAPE = 20  # times that an image may be longer than wide
 LEFT_OUT: set[str] = set()  # files that could not be decoded, by this process
 # What Pillow raises for a damaged file, by format.
@@ -51,8 +53,8 @@ ARRAY_ERRORS = (
     RecursionError,
     tokenize.TokenError,
 )
-SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
-MEANS = {
+IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
+NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5,) * 3, (0.5,) * 3),
 }
@@ -71,7 +73,7 @@ class Source(Protocol):
         ...
 
     def square(self, index: int) -> NDArray[np.uint8]:
-        """(SIDE, SIDE, 3): image ``index``, its short side resized, its centre kept."""
+        """(RESIZED_SIDE, RESIZED_SIDE, 3): image ``index``, its short side resized, its centre kept."""
         ...
 
 
@@ -97,11 +99,11 @@ class Folder:
             with Image.open(self.files[index]) as image:
                 _check_shape(self.files[index], image.size)
                 image = image.convert("RGB")
-                scale = SIDE / min(image.size)
-                width, height = (max(SIDE, round(length * scale)) for length in image.size)
+                scale = RESIZED_SIDE / min(image.size)
+                width, height = (max(RESIZED_SIDE, round(length * scale)) for length in image.size)
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
-                left, top = (width - SIDE) // 2, (height - SIDE) // 2
-                return np.asarray(image.crop((left, top, left + SIDE, top + SIDE)))
+                left, top = (width - RESIZED_SIDE) // 2, (height - RESIZED_SIDE) // 2
+                return np.asarray(image.crop((left, top, left + RESIZED_SIDE, top + RESIZED_SIDE)))
         except DECODING_ERRORS as error:
             raise UnreadableImage(
                 self.files[index], f"is not a readable image ({error})", "replace it"
@@ -113,7 +115,7 @@ class Folder:
 
 
 def _check_shape(file: object, size: Sequence[int]) -> None:
-    """Raises UnreadableImage where the short side, brought to SIDE pixels, would make the long one enormous."""
+    """Raises UnreadableImage where the short side, brought to RESIZED_SIDE pixels, would make the long one enormous."""
     if max(size) > LONGEST_SHAPE * min(size):
         raise UnreadableImage(
             file,
@@ -147,19 +149,21 @@ class Arrays:
     classes: int
 
     def square(self, index: int) -> NDArray[np.uint8]:
-        """The image itself when it is a square of SIDE; else resized by PyTorch."""
+        """The image itself when it is a square of RESIZED_SIDE; else resized by PyTorch."""
         image = np.array(self.images[index])
         _check_shape("images.npy", image.shape[:2])
-        if image.shape[:2] == (SIDE, SIDE):
+        if image.shape[:2] == (RESIZED_SIDE, RESIZED_SIDE):
             return image
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-        scale = SIDE / min(pixels.shape[2:])
-        size = [max(SIDE, round(length * scale)) for length in pixels.shape[2:]]
+        scale = RESIZED_SIDE / min(pixels.shape[2:])
+        size = [max(RESIZED_SIDE, round(length * scale)) for length in pixels.shape[2:]]
         pixels = F.interpolate(
             pixels, size=size, mode="bilinear", antialias=True, align_corners=False
         )
-        top, left = ((length - SIDE) // 2 for length in size)
-        pixels = pixels[0, :, top : top + SIDE, left : left + SIDE].round().clamp(0, 255)
+        top, left = ((length - RESIZED_SIDE) // 2 for length in size)
+        pixels = (
+            pixels[0, :, top : top + RESIZED_SIDE, left : left + RESIZED_SIDE].round().clamp(0, 255)
+        )
         return pixels.permute(1, 2, 0).to(torch.uint8).numpy()
 
 
@@ -184,11 +188,11 @@ def source(folder: Path, classes: int) -> Folder | Arrays:
         (f, label)
         for label, kind in enumerate(kinds)
         for f in sorted(kind.iterdir())
-        if f.suffix.lower() in SUFFIXES
+        if f.suffix.lower() in IMAGE_SUFFIXES
     ]
     if not files:
         raise BadInput(
-            folder, "holds no images", f"give files ending in {', '.join(sorted(SUFFIXES))}"
+            folder, "holds no images", f"give files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     return Folder([f for f, _ in files], np.array([label for _, label in files]), classes)
 
@@ -227,18 +231,18 @@ def _arrays(folder: Path, classes: int) -> Arrays:
 def prepared(images: Source, index: Sequence[int], resolution: int, normalise: str) -> Tensor:
     """(len(index), 3, resolution, resolution) float32: resized to resolution / 0.875, centre-cropped, normalised.
 
-    From the square of SIDE pixels on, which for 224 pixels is exactly the usual way.
+    From the square of RESIZED_SIDE pixels on, which for 224 pixels is exactly the usual way.
     """
     pixels = (
         torch.stack([torch.tensor(images.square(i)) for i in index]).permute(0, 3, 1, 2).float()
         / 255
     )
-    size = math.ceil(resolution / CROP)
-    if size != SIDE:
+    size = math.ceil(resolution / CROP_SHARE)
+    if size != RESIZED_SIDE:
         pixels = F.interpolate(
             pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
         )
     margin = (size - resolution) // 2
     pixels = pixels[:, :, margin : margin + resolution, margin : margin + resolution]
-    mean, std = (torch.tensor(v)[:, None, None] for v in MEANS[normalise])
+    mean, std = (torch.tensor(v)[:, None, None] for v in NORMALISATIONS[normalise])
     return (pixels - mean) / std

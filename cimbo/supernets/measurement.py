@@ -13,7 +13,7 @@ from cimbo.supernets.deployment import Deployable, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
 from cimbo.supernets.images import Images
 
-BATCH = 16  # what a layer delivers for so many images stays in a core's cache
+BATCH_SIZE = 16  # what a layer delivers for so many images stays in a core's cache
 
 RANGE_IMAGES = 100  # enough to set a converter's range by; statistics of batch norms need all of the calibration
 
@@ -53,7 +53,7 @@ def deployed(
 @torch.no_grad()
 def logits(network: Deployed, images: Tensor) -> Tensor:
     """Logits (n, classes) of ``images`` (n, 1, 28, 28), in batches."""
-    return torch.cat([network(batch) for batch in images.split(BATCH)])
+    return torch.cat([network(batch) for batch in images.split(BATCH_SIZE)])
 
 
 @torch.no_grad()

@@ -16,11 +16,13 @@ from cimbo.supernets.array_errors import Die
 from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
 
-STEM = 8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
+STEM_CHANNELS = (
+    8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
+)
 WIDTHS, STRIDES, DEPTH = (16, 32, 64), (2, 2, 1), 3
-EXCITED = (False, False, True)  # which stages have squeeze-excite
+EXCITED_STAGES = (False, False, True)  # which stages have squeeze-excite
 KERNEL, EXPAND = 5, 4
-FEATURES = 128
+FEATURE_CHANNELS = 128
 
 
 def squeezed(channels: int) -> int:
@@ -87,10 +89,13 @@ class ElasticMobileNet(nn.Module):
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
-        self.stem, self.stem_norm = ElasticConv(1, STEM, 3), ElasticBatchNorm(STEM)
+        self.stem, self.stem_norm = (
+            ElasticConv(1, STEM_CHANNELS, 3),
+            ElasticBatchNorm(STEM_CHANNELS),
+        )
         self.stages = nn.ModuleList()
-        inputs = STEM
-        for width, stride, excite in zip(WIDTHS, STRIDES, EXCITED, strict=True):
+        inputs = STEM_CHANNELS
+        for width, stride, excite in zip(WIDTHS, STRIDES, EXCITED_STAGES, strict=True):
             act = _hardswish if self.stages else _relu
             self.stages.append(
                 nn.ModuleList(
@@ -102,20 +107,20 @@ class ElasticMobileNet(nn.Module):
             )
             inputs = width
         self.features, self.features_norm = (
-            ElasticConv(inputs, FEATURES, 1),
-            ElasticBatchNorm(FEATURES),
+            ElasticConv(inputs, FEATURE_CHANNELS, 1),
+            ElasticBatchNorm(FEATURE_CHANNELS),
         )
-        self.head = ElasticLinear(FEATURES, classes)
+        self.head = ElasticLinear(FEATURE_CHANNELS, classes)
         self.classes = classes
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
         x = _resize(images, subnet["resolution"]).contiguous(memory_format=torch.channels_last)
-        x = _hardswish(self.stem_norm(self.stem(x, STEM)))
+        x = _hardswish(self.stem_norm(self.stem(x, STEM_CHANNELS)))
         for s, stage in enumerate(self.stages, 1):
             assert isinstance(stage, nn.ModuleList)
             for b in range(1, subnet[f"depth_{s}"] + 1):
                 x = stage[b - 1](x, subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"])
-        x = _hardswish(self.features_norm(self.features(x, FEATURES)))
+        x = _hardswish(self.features_norm(self.features(x, FEATURE_CHANNELS)))
         return self.head(x.mean((2, 3)), self.classes)
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
@@ -159,15 +164,15 @@ class _DeployedBlock:
 class _DeployedMobileNet:
     def __init__(self, network: ElasticMobileNet, subnet: SubNetwork, die: Die | None) -> None:
         self.resolution = subnet["resolution"]
-        self.stem = ArrayConv(network.stem.cut(1, STEM), network.stem_norm, die, padding=1)
-        self.blocks, inputs = [], STEM
+        self.stem = ArrayConv(network.stem.cut(1, STEM_CHANNELS), network.stem_norm, die, padding=1)
+        self.blocks, inputs = [], STEM_CHANNELS
         for s, stage in enumerate(network.stages, 1):
             for b, block in enumerate(stage[: subnet[f"depth_{s}"]], 1):  # type: ignore[index]
                 kernel, expand = subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"]
                 self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, die))
                 inputs = block.outputs
         self.features = ArrayConv(
-            network.features.cut(inputs, FEATURES), network.features_norm, die
+            network.features.cut(inputs, FEATURE_CHANNELS), network.features_norm, die
         )
         self.head = ArrayLinear(network.head.weight, network.head.bias, die)
 

@@ -12,8 +12,8 @@ from cimbo.supernets.ofa import Classifier, Conv, ConvNorm, SqueezeExcite, divis
 
 KERNELS, EXPAND, DEPTH = (3, 5, 7), 6, 4
 WIDTHS, STRIDES = (24, 40, 80, 112, 160), (2, 2, 2, 1, 2)
-ACTIVATIONS = (F.relu, F.relu, F.hardswish, F.hardswish, F.hardswish)
-SQUEEZED = (False, True, False, True, True)
+STAGE_ACTIVATIONS = (F.relu, F.relu, F.hardswish, F.hardswish, F.hardswish)
+SQUEEZED_STAGES = (False, True, False, True, True)
 
 
 class _DepthConv(ConvNorm):
@@ -84,7 +84,7 @@ class OfaMobileNet(nn.Module):
         self.blocks = nn.ModuleList([_Block(_First(stem, first), residual=stem == first)])
         inputs = first
         for outputs, stride, activation, squeeze in zip(
-            widths, STRIDES, ACTIVATIONS, SQUEEZED, strict=True
+            widths, STRIDES, STAGE_ACTIVATIONS, SQUEEZED_STAGES, strict=True
         ):
             for block in range(DEPTH):
                 step = 1 if block else stride

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cimbo.supernets.ofa import Classifier, Conv, ConvNorm, divisible
 
-STEM = 64
-STAGES = (
+STEM_CHANNELS = 64
+STAGE_SHAPES = (
     (256, 2, 1),
     (512, 2, 2),
     (1024, 4, 2),
@@ -56,12 +56,16 @@ class OfaResNet(nn.Module):
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
-        middle = divisible(STEM // 2)
-        stem = (Conv(3, middle, 3, stride=2), Conv(middle, middle, 3), Conv(middle, STEM, 3))
+        middle = divisible(STEM_CHANNELS // 2)
+        stem = (
+            Conv(3, middle, 3, stride=2),
+            Conv(middle, middle, 3),
+            Conv(middle, STEM_CHANNELS, 3),
+        )
         self.input_stem = nn.ModuleList(ConvNorm(conv, F.relu) for conv in stem)
         self.blocks = nn.ModuleList()
-        inputs = STEM
-        for outputs, base, stride in STAGES:
+        inputs = STEM_CHANNELS
+        for outputs, base, stride in STAGE_SHAPES:
             for block in range(base + MORE):
                 self.blocks.append(
                     _Bottleneck((inputs, outputs), 1 if block else stride, first=block == 0)
@@ -70,13 +74,15 @@ class OfaResNet(nn.Module):
         self.classifier = Classifier(inputs, classes)
 
     def forward(self, images: Tensor, subnet: Mapping[str, float]) -> Tensor:
-        middle = divisible(divisible(STEM * subnet["width_stem_mid"]) // 2)
+        middle = divisible(divisible(STEM_CHANNELS * subnet["width_stem_mid"]) // 2)
         x = self.input_stem[0](images, middle)
         if subnet["depth_stem"]:
             x = x + self.input_stem[1](x, middle)
-        x = F.max_pool2d(self.input_stem[2](x, divisible(STEM * subnet["width_stem_out"])), 3, 2, 1)
+        x = F.max_pool2d(
+            self.input_stem[2](x, divisible(STEM_CHANNELS * subnet["width_stem_out"])), 3, 2, 1
+        )
         start = 0
-        for stage, (channels, base, _) in enumerate(STAGES, 1):
+        for stage, (channels, base, _) in enumerate(STAGE_SHAPES, 1):
             outputs = divisible(channels * subnet[f"width_{stage}"])
             for block in range(base + int(subnet[f"depth_{stage}"])):
                 x = self.blocks[start + block](x, outputs, subnet[f"expand_{stage}_{block + 1}"])

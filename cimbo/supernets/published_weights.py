@@ -37,11 +37,13 @@ def elastic(network: str, path: Path) -> nn.Module:
 
     Raises BadInput when ``network`` has no loader, the file cannot be read, or its tensors are not of that network.
     """
-    if network not in FORMATS:
+    if network not in CHECKPOINT_FORMATS:
         raise BadInput(
-            "--weights", f"{network} has no loader", f"use a network among {', '.join(FORMATS)}"
+            "--weights",
+            f"{network} has no loader",
+            f"use a network among {', '.join(CHECKPOINT_FORMATS)}",
         )
-    form = FORMATS[network]
+    form = CHECKPOINT_FORMATS[network]
     raw = read(path)
     state = form.rename(raw)
     if form.head not in state:
@@ -171,7 +173,7 @@ def _epsilon(network: str, raw: State) -> dict[str, float]:
     )
 
 
-FORMATS: dict[str, Format] = {
+CHECKPOINT_FORMATS: dict[str, Format] = {
     "ofa-mobilenetv3": Format(_once_for_all, "classifier.linear.weight", OfaMobileNet),
     "ofa-mobilenetv3-w1.2": Format(
         _once_for_all, "classifier.linear.weight", partial(OfaMobileNet, 1.2)

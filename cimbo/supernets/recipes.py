@@ -34,12 +34,12 @@ RECIPES = {
 }
 #: A value of a gene that is trained but not searched. The sandwich rule trains the smallest sub-network at every step, so
 #: much more than its neighbours that larger ones are no better there; one value further up they are.
-MARGIN = {"fmnist-vit": ("embed", 16), "fmnist-mobilenet": ("resolution", 16)}
+TRAINED_MARGIN = {"fmnist-vit": ("embed", 16), "fmnist-mobilenet": ("resolution", 16)}
 
 
 def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
     """The genes over which super-network ``name`` is trained: those of the search, and the margin below it."""
-    gene, least = MARGIN[name]
+    gene, least = TRAINED_MARGIN[name]
     return [replace(c, values=(least, *c.values)) if c.name == gene else c for c in choices]
 
 

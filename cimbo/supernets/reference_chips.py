@@ -22,7 +22,7 @@ CALIBRATED_BITS, FIXED_BITS = (
     (5, 6, 7),
     (7, 8, 9),
 )  # with a range a layer, and with one range for all
-ENCODINGS = ("twos_complement", "differential")
+REFERENCE_ENCODINGS = ("twos_complement", "differential")
 ROW_COUNTS = (64, 128, 256)
 CONVERTER_NOISE_LSB = (0.3, 0.5, 1.0)
 OPERAND_BITS = (4, 5, 6, 8)
@@ -35,7 +35,7 @@ def reference_chips() -> tuple[ArrayDescription, ...]:
     """The mixture's chips, those of the least error first."""
     kinds = [(bits, "layer") for bits in CALIBRATED_BITS] + [(bits, "fixed") for bits in FIXED_BITS]
     usable = []
-    settings = itertools.product(kinds, ENCODINGS, ROW_COUNTS, CONVERTER_NOISE_LSB)
+    settings = itertools.product(kinds, REFERENCE_ENCODINGS, ROW_COUNTS, CONVERTER_NOISE_LSB)
     for (bits, policy), encoding, rows, noise in settings:
         genes = {"rows": rows, "adc_bits": bits, "adc_range": policy, "encoding": encoding}
         chip = replace(describe_array(genes), noise_lsb=noise)

@@ -19,11 +19,11 @@ from cimbo.testing.surrogate import check_surrogate
 from cimbo.workloads import known, network
 
 Kit = Callable[[], list[Finding]]
-_SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
-_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
-_KINDS = ("gp", "xgboost", "hybrid", "posynomial")
+BUILT_IN_SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
+SHIPPED_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
+SURROGATE_KINDS = ("gp", "xgboost", "hybrid", "posynomial")
 #: A chip that every simulator can express: one macro, one plane, a converter for every column.
-PLAIN = {
+PLAIN_CHIP = {
     "rows": 64,
     "cols": 64,
     "macros_per_pe": 1,
@@ -44,12 +44,15 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
     """
     every: dict[str, tuple[Iterable[str], Kit]] = {
         "network": (known(), lambda: check_network(network(name))),
-        "simulator": (_named("simulators", _SIMULATORS), partial(_simulator, name, options)),
+        "simulator": (
+            _named("simulators", BUILT_IN_SIMULATORS),
+            partial(_simulator, name, options),
+        ),
         "accuracy": (
-            _named("accuracy", (*_SUPERNETS, *published.names())),
+            _named("accuracy", (*SHIPPED_SUPERNETS, *published.names())),
             lambda: check_shipped(name, accuracy_source(name)),
         ),
-        "surrogate": (_named("surrogates", _KINDS), lambda: check_surrogate(_fit(name))),
+        "surrogate": (_named("surrogates", SURROGATE_KINDS), lambda: check_surrogate(_fit(name))),
     }
     found = {kind: kit for kind, (names, kit) in every.items() if name in names}
     if not found:
@@ -63,11 +66,11 @@ def _named(group: str, built_in: Iterable[str]) -> list[str]:
 
 
 def _simulator(name: str, options: dict[str, Any]) -> list[Finding]:
-    return check_simulator(simulator(name, **options), chip=PLAIN)
+    return check_simulator(simulator(name, **options), chip=PLAIN_CHIP)
 
 
 def _fit(name: str) -> Any:
-    if name in _KINDS:
+    if name in SURROGATE_KINDS:
         import predictors
 
         return partial(predictors.fit, kind=name)

@@ -9,7 +9,7 @@ from cimbo.problem.space import Choice, SearchSpace
 from cimbo.testing.finding import Finding, guarded, judged, passed, refuses
 from cimbo.workloads import Network
 
-_SAMPLES = 16
+N_SUBNETS = 16
 
 
 def check_network(network: Network) -> list[Finding]:
@@ -49,7 +49,7 @@ def _extremes(network: Network, space: SearchSpace) -> Iterator[Finding]:
 
 
 def _samples(network: Network, space: SearchSpace) -> Iterator[Finding]:
-    designs = space.sobol(_SAMPLES, 0)
+    designs = space.sobol(N_SUBNETS, 0)
     works = [network.workload(design) for design in designs]
     yield passed(
         "every sub-network has a workload",

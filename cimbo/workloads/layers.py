@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from cimbo._data import path
 from cimbo.errors import BadInput
 
-KINDS = ("conv", "depthwise", "linear", "attention")
-_POSITIVE = ("px", "reduction", "columns", "groups", "kernel", "stride", "width")
-_COUNTS = (*_POSITIVE, "vector_ops", "inputs", "outputs", "extra_parameters")
+LAYER_KINDS = ("conv", "depthwise", "linear", "attention")
+POSITIVE_FIELDS = ("px", "reduction", "columns", "groups", "kernel", "stride", "width")
+COUNT_FIELDS = (*POSITIVE_FIELDS, "vector_ops", "inputs", "outputs", "extra_parameters")
 # What says nothing of a layer's cost on a chip.
-_DESCRIPTIONS = ("name", "weights", "weight_bits", "activation_bits")
+DESCRIPTION_FIELDS = ("name", "weights", "weight_bits", "activation_bits")
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Layer:
     activation_bits: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if self.kind not in LAYER_KINDS:
             raise BadInput(
                 f"layer {self.name}",
                 f"kind {self.kind!r} is unknown",
-                f"use one of {', '.join(KINDS)}",
+                f"use one of {', '.join(LAYER_KINDS)}",
             )
-        for name in _COUNTS:
-            value, least = getattr(self, name), int(name in _POSITIVE)
+        for name in COUNT_FIELDS:
+            value, least = getattr(self, name), int(name in POSITIVE_FIELDS)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 what = f"{name} is {value!r}"
                 raise BadInput(f"layer {self.name}", what, f"give an integer of at least {least}")
@@ -100,7 +100,7 @@ class Layer:
         return replace(self, **{name: times * count for name, count in counts.items()})
 
 
-_shape = attrgetter(*(f.name for f in fields(Layer) if f.name not in _DESCRIPTIONS))
+_shape = attrgetter(*(f.name for f in fields(Layer) if f.name not in DESCRIPTION_FIELDS))
 COLUMNS = (
     "px",
     "reduction",

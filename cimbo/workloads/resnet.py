@@ -8,7 +8,7 @@ from cimbo.problem.space import Choice
 from cimbo.workloads.elastic import Family, block_choices, divisible
 from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
 
-_STAGES = (
+STAGE_SHAPES = (
     (256, 2, 1),
     (512, 2, 2),
     (1024, 4, 2),
@@ -38,7 +38,7 @@ class ResNet50(Family):
             Choice("width_stem_mid", widths),
             Choice("width_stem_out", widths),
         ]
-        for stage, (_, base, _) in enumerate(_STAGES, 1):
+        for stage, (_, base, _) in enumerate(STAGE_SHAPES, 1):
             depth = Choice(f"depth_{stage}", list(self.depths))
             genes += [Choice(f"width_{stage}", widths), depth]
             for block in range(1, base + max(self.depths) + 1):
@@ -53,7 +53,7 @@ class ResNet50(Family):
         middle = divisible(divisible(_STEM * gene("width_stem_mid")) // 2)
         width = divisible(_STEM * gene("width_stem_out"))
         layers, size = _stem(middle, width, gene("depth_stem")), -(-_RESOLUTION // 4)
-        for number, (channels, base, stride) in enumerate(_STAGES, 1):
+        for number, (channels, base, stride) in enumerate(STAGE_SHAPES, 1):
             outputs = divisible(channels * gene(f"width_{number}"))
             for block in range(1, base + gene(f"depth_{number}") + 1):
                 hidden = divisible(round(outputs * gene(f"expand_{number}_{block}")))

@@ -10,7 +10,7 @@ import quick_accuracy
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
 from cimbo import BadInput
-from cimbo.benchmarking import ONES, runner, start
+from cimbo.benchmarking import METHOD_MODULES, runner, start
 from cimbo.benchmarking.method import Task
 from cimbo.benchmarking.runner import Band, Run
 from cimbo.cli import run
@@ -95,14 +95,14 @@ def test_curves_count_feasible_designs_only_and_never_fall():
 
 def test_the_picture_is_svg_with_every_method_in_it():
     at = np.array([1.0, 2.0, 4.0])
-    found = [Band(name, at, at / 4, at / 8, at / 2) for name in ONES]
+    found = [Band(name, at, at / 4, at / 8, at / 2) for name in METHOD_MODULES]
     picture = ET.fromstring(
         curves.svg([curves.Panel("<one & two>", "share", found), curves.Panel("b", "share", found)])
     )
     texts = [t.text for t in picture.iter("{http://www.w3.org/2000/svg}text")]
-    assert {*ONES, "<one & two>"} <= set(texts)
+    assert {*METHOD_MODULES, "<one & two>"} <= set(texts)
     paths = [p.get("d") for p in picture.iter("{http://www.w3.org/2000/svg}path")]
-    assert len(paths) == 2 * (2 * len(ONES) + 1)
+    assert len(paths) == 2 * (2 * len(METHOD_MODULES) + 1)
 
 
 def test_what_is_not_installed_is_one_line(monkeypatch):

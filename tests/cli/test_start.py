@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from cimbo import cli
 from cimbo.cli import run
 from cimbo.cli.progress import fitting
-from cimbo.config.study_config import PRESETS, load, presets
+from cimbo.config.study_config import PRESETS_FOLDER, load, presets
 from cimbo.testing import kits
 
-SCHEMA = json.loads((PRESETS / "study.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((PRESETS_FOLDER / "study.schema.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", cli._COMMANDS)
+@pytest.mark.parametrize("name", cli.COMMAND_MODULES)
 def test_help_says_of_a_command_what_the_command_says_of_itself(name):
-    command = getattr(import_module(f"cimbo.cli.{cli._COMMANDS[name]}"), cli._function(name))
+    command = getattr(import_module(f"cimbo.cli.{cli.COMMAND_MODULES[name]}"), cli._function(name))
     assert command.help.replace("\n", " ").startswith(cli.summary(name).rstrip("."))
 
 
@@ -69,7 +69,7 @@ def test_init_writes_a_study_that_loads_and_names_its_schema(name, tmp_path, mon
     assert text.startswith("#:schema ./study.schema.json\n")
     assert json.loads(Path("study.schema.json").read_text(encoding="utf-8")) == SCHEMA
     about = load(Path("study.toml"))
-    assert about.problem == load(PRESETS / f"{name}.toml").problem
+    assert about.problem == load(PRESETS_FOLDER / f"{name}.toml").problem
     capsys.readouterr()
     assert run(["init"]) == 2
     assert "study.toml: exists already" in capsys.readouterr().err
@@ -96,9 +96,9 @@ def test_an_editor_s_validator_accepts_the_presets_and_refuses_a_typing_error():
     import tomllib
 
     validator = fastjsonschema.compile(SCHEMA)
-    for path in PRESETS.glob("*.toml"):
+    for path in PRESETS_FOLDER.glob("*.toml"):
         validator(tomllib.loads(path.read_text(encoding="utf-8")))
-    wrong = tomllib.loads((PRESETS / "fmnist-vit.toml").read_text(encoding="utf-8"))
+    wrong = tomllib.loads((PRESETS_FOLDER / "fmnist-vit.toml").read_text(encoding="utf-8"))
     wrong["hardware"]["colour"] = 1
     with pytest.raises(Exception, match="colour"):
         validator(wrong)

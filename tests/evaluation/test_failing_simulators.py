@@ -78,7 +78,7 @@ def test_a_program_that_fails_on_everything_ends_the_search(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    text = (study_config.PRESETS / "ofa-mobilenetv3-imagenet.toml").read_text()
+    text = (study_config.PRESETS_FOLDER / "ofa-mobilenetv3-imagenet.toml").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("baseline = ")]
     Path("study.toml").write_text(
         "\n".join(lines).replace('relation = "<="', 'relation = "<="\nbound = 500.0')

@@ -52,7 +52,7 @@ def good_study(folder: Path) -> bytes:
 
 
 def good_config(_: Path) -> bytes:
-    return (study_config.PRESETS / "fmnist-vit.toml").read_bytes()
+    return (study_config.PRESETS_FOLDER / "fmnist-vit.toml").read_bytes()
 
 
 def good_table(_: Path) -> bytes:

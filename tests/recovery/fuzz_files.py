@@ -54,7 +54,7 @@ def study_file() -> bytes:
             store.set_meta(planner.PLAN_NAME, [{**entry, "extra": {}, "question": {}}])
             found = about.evaluator().fingerprint()
             store.set_meta(
-                provenance.FINGERPRINTS,
+                provenance.FINGERPRINTS_NAME,
                 {provenance.identifier(found): json.loads(json.dumps(found))},
             )
             store.set_meta("expensive", "accuracy")

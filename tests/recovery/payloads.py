@@ -154,7 +154,7 @@ def named(name: str) -> Iterator[list[str]]:
 
 
 def _config(name: str) -> str:
-    text = (study_config.PRESETS / "fmnist-vit.toml").read_text()
+    text = (study_config.PRESETS_FOLDER / "fmnist-vit.toml").read_text()
     return text.replace('name = "fmnist-vit"', f"name = {json.dumps(name)}").replace(
         "title = ", f"{json.dumps(name)} = "
     )

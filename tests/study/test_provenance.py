@@ -13,7 +13,7 @@ from cimbo.config import preset
 from cimbo.evaluation import accuracy
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.study.provenance import REFERENCE, differences, fingerprints
+from cimbo.study.provenance import FINGERPRINT_REFERENCE, differences, fingerprints
 
 SAMPLED = OptimizerOptions(kind="gp", initial=50)
 
@@ -55,7 +55,10 @@ def test_the_user_may_mix_and_every_row_says_by_what_it_was_measured(study):
     study.optimize(Evaluator(22), 7, guidance=SAMPLED)  # admitted before
     study.optimize(Evaluator(65), 8, guidance=SAMPLED)
     known = fingerprints(study.store)
-    nodes = [known[r.extra[REFERENCE]]["hardware"]["fixed"]["node_nm"] for r in study.evaluations()]
+    nodes = [
+        known[r.extra[FINGERPRINT_REFERENCE]]["hardware"]["fixed"]["node_nm"]
+        for r in study.evaluations()
+    ]
     assert nodes == [22] * 4 + [65] * 2 + [22] + [65]
     with pytest.raises(BadInput, match="node_nm was 65, is 7"):
         study.optimize(Evaluator(7), 9, guidance=SAMPLED)
@@ -70,7 +73,7 @@ def test_what_was_measured_by_another_evaluator_is_not_remembered_for_this_one(s
 def test_functions_without_a_fingerprint_evaluate_as_ever():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
         study.optimize(measure, 2, guidance=SAMPLED)
-        assert all(REFERENCE not in r.extra for r in study.evaluations())
+        assert all(FINGERPRINT_REFERENCE not in r.extra for r in study.evaluations())
         assert fingerprints(study.store) == {}
 
 

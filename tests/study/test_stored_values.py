@@ -31,8 +31,8 @@ WRONG = [
 ]
 RIGHT = [
     (EXPENSIVE_METRIC, '"x"'),
-    (provenance.FINGERPRINTS, '{"a": {"points": "x"}}'),
-    (f"{replicates.PREFIX}abc", '[{"params": 3}]'),
+    (provenance.FINGERPRINTS_NAME, '{"a": {"points": "x"}}'),
+    (f"{replicates.REPLICATES_PREFIX}abc", '[{"params": 3}]'),
 ]
 
 
@@ -66,8 +66,8 @@ def everything(study: Study) -> None:
         ACCURACY_PARAMETERS,
         EXPENSIVE_METRIC,
         planner.PLAN_NAME,
-        provenance.FINGERPRINTS,
-        f"{replicates.PREFIX}abc",
+        provenance.FINGERPRINTS_NAME,
+        f"{replicates.REPLICATES_PREFIX}abc",
     ],
 )
 def test_metadata_of_another_form_are_damage_and_named(name: str, value: str, file: str):

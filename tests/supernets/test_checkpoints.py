@@ -188,7 +188,7 @@ def test_converters_add_the_noise_of_uniform_rounding_and_digital_arrays_none():
 # ---- images ---------------------------------------------------------------------------------------------------------
 
 
-def arrays(folder, count, classes=3, side=imagenet.SIDE):
+def arrays(folder, count, classes=3, side=imagenet.RESIZED_SIDE):
     folder.mkdir(parents=True)
     rng = np.random.default_rng(count)
     np.save(folder / "images.npy", rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
@@ -199,7 +199,7 @@ def arrays(folder, count, classes=3, side=imagenet.SIDE):
 def test_a_folder_of_classes_and_an_array_give_the_same_pixels(tmp_path):
     image = pytest.importorskip("PIL.Image")
     pixels = np.random.default_rng(0).integers(
-        0, 256, (4, imagenet.SIDE, imagenet.SIDE, 3), dtype=np.uint8
+        0, 256, (4, imagenet.RESIZED_SIDE, imagenet.RESIZED_SIDE, 3), dtype=np.uint8
     )
     for i, wnid in enumerate(("n02", "n01", "n01", "n03")):
         (tmp_path / "folder" / wnid).mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ from cimbo.supernets.elastic import (
 )
 from cimbo.supernets.images import Images, read_idx, shipped
 from cimbo.supernets.measurement import accuracy, deployed, logits, recalibrate
-from cimbo.supernets.recipes import MARGIN, SUPERNETS, load, recorded, save, trained
+from cimbo.supernets.recipes import SUPERNETS, TRAINED_MARGIN, load, recorded, save, trained
 from cimbo.supernets.training import Recipe, extremes, train
 from cimbo.workloads import network
 
@@ -238,7 +238,7 @@ def test_a_short_training_teaches_every_sub_network(name: str):
 def test_training_goes_one_value_below_the_search():
     for name in NAMES:
         searched = network(name).choices()
-        gene, least = MARGIN[name]
+        gene, least = TRAINED_MARGIN[name]
         wider = {c.name: c.values for c in trained(name, searched)}
         assert wider == {
             c.name: ((least, *c.values) if c.name == gene else c.values) for c in searched

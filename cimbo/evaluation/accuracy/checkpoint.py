@@ -22,10 +22,10 @@ from cimbo.supernets.elastic import ArrayNonideality, set_effect
 from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
-from cimbo.supernets.published_weights import FORMATS, elastic
+from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
 
 #: What the genes of these networks begin with; all others are of the chip.
-SUBNET = ("resolution", "depth", "width", "kernel", "expand", "heads", "ffn")
+SUBNET_GENE_PREFIXES = ("resolution", "depth", "width", "kernel", "expand", "heads", "ffn")
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,17 @@ class CheckpointAccuracy:
                     f"is {getattr(self, name)}",
                     "give a number of at least 1",
                 )
-        if self.normalise not in imagenet.MEANS:
+        if self.normalise not in imagenet.NORMALISATIONS:
             raise BadInput(
                 "network.options.normalise",
                 f"is {self.normalise!r}",
-                f"use {' or '.join(imagenet.MEANS)}",
+                f"use {' or '.join(imagenet.NORMALISATIONS)}",
             )
-        if self.network not in FORMATS:
+        if self.network not in CHECKPOINT_FORMATS:
             raise BadInput(
                 "--weights",
                 f"{self.network} has no loader",
-                f"use a network among {', '.join(FORMATS)}",
+                f"use a network among {', '.join(CHECKPOINT_FORMATS)}",
             )
         if not Path(self.weights).is_file():
             raise BadInput(self.weights, "is no file", "name the checkpoint with --weights")
@@ -181,7 +181,7 @@ class CheckpointAccuracy:
     def _key(self, design: Mapping[str, Any], part: str) -> str:
         """Everything that decides the answers."""
         chip = {g: design[g] for g in self.genes if g in design}
-        subnet = {k: v for k, v in design.items() if k.split("_")[0] in SUBNET}
+        subnet = {k: v for k, v in design.items() if k.split("_")[0] in SUBNET_GENE_PREFIXES}
         about = [
             content.digest(self.weights),
             content.digest(self.data),

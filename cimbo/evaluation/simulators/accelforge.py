@@ -25,10 +25,10 @@ from cimbo.hardware.chip import columns
 from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
-_PYTHON = (3, 12)
-_PACKAGES = ("accelforge", "hwcomponents", "hwcomponents_adc", "hwcomponents_neurosim")
-_MACRO = "basic_analog"
-_CELLS = {
+LEAST_PYTHON = (3, 12)
+NEEDED_PACKAGES = ("accelforge", "hwcomponents", "hwcomponents_adc", "hwcomponents_neurosim")
+MACRO_ARCHITECTURE = "basic_analog"
+CELL_FILES = {
     "charge_sram": "sram_example.yaml",
     "current_sram": "sram_example.yaml",
     "rram": "rram_example.yaml",
@@ -88,7 +88,7 @@ class AccelForge:
         each = max(macros // layer.groups, 1)
         turns = -(-layer.groups // (macros // each))
         settings = variables(chip, clock_ns)
-        cell = self.cell or _CELLS[chip["array"]]
+        cell = self.cell or CELL_FILES[chip["array"]]
         key = (*size.values(), chip["rows"], chip["cols"], each, *settings.values(), cell)
         if key not in self.known:
             self.known[key] = _run(
@@ -101,10 +101,10 @@ class AccelForge:
 def lacking() -> list[Lack]:
     """What AccelForge lacks here: a newer Python, packages, programs that do not start. Empty if it can run."""
     found = []
-    if sys.version_info < _PYTHON:
+    if sys.version_info < LEAST_PYTHON:
         version = ".".join(map(str, sys.version_info[:2]))
         found.append(Lack(f"Python {version} is older than 3.12", "use Python 3.12 or newer"))
-    absent = [name for name in _PACKAGES if find_spec(name) is None]
+    absent = [name for name in NEEDED_PACKAGES if find_spec(name) is None]
     if absent:
         found.append(Lack(f"no package {', '.join(absent)}", "pip install 'cimbo[accelforge]'"))
     spec = find_spec("hwcomponents_neurosim")
@@ -160,8 +160,8 @@ def rebuild(program: Path) -> str:
 
 def check(chip: Mapping[str, Any]) -> None:
     """Raises BadInput naming the gene that AccelForge's macro cannot express."""
-    if chip["array"] not in _CELLS:
-        todo = f"use array {' or '.join(_CELLS)}, or simulator cimbo"
+    if chip["array"] not in CELL_FILES:
+        todo = f"use array {' or '.join(CELL_FILES)}, or simulator cimbo"
         raise BadInput(
             "chip.array", f"is {chip['array']}, but AccelForge's macro has analog cells", todo
         )
@@ -229,7 +229,9 @@ def _run(
     accelforge = import_module("accelforge")
     accelforge.set_n_parallel_jobs(1)
     folder = _macros(accelforge)
-    spec = _loader(folder).get_spec(_MACRO, add_dummy_main_memory=True, n_macros=array[2])
+    spec = _loader(folder).get_spec(
+        MACRO_ARCHITECTURE, add_dummy_main_memory=True, n_macros=array[2]
+    )
     for name, value in settings.items():
         (spec.arch.variables if name in spec.arch.variables else spec.variables)[name] = value
     spec.variables["cell_config"] = accelforge.LiteralString(

@@ -14,7 +14,7 @@ from cimbo.problem.scalars import finite, shown
 from cimbo.processes import OutputTooLarge, run_program
 from cimbo.workloads.layers import Workload
 
-_PLACE = "{input}"
+INPUT_PLACEHOLDER = "{input}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Command:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "input.json"
             file.write_text(text, encoding="utf-8")
-            words = [word.replace(_PLACE, str(file)) for word in self.command]
+            words = [word.replace(INPUT_PLACEHOLDER, str(file)) for word in self.command]
             return self._parse(self._run(words, text))
 
     def _run(self, words: list[str], text: str) -> str:

@@ -20,7 +20,7 @@ from cimbo.hardware.chip import columns
 from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
-_CANNOT = (
+UNSUPPORTED_GENES = (
     ("planes", lambda value: value > 1, "models one plane of weights"),
     ("columns_per_adc", lambda value: value > 1, "has a converter for every column"),
     ("cell_bits", lambda value: value > 1, "has one bit a cell"),
@@ -81,7 +81,7 @@ class ZigZag:
             # JSON is YAML; it reads these two only from files that are called so.
             paths = {name: Path(folder) / f"{name}.yaml" for name in ("accelerator", "mapping")}
             paths["accelerator"].write_text(json.dumps(accelerator(chip)))
-            paths["mapping"].write_text(json.dumps(_MAPPING))
+            paths["mapping"].write_text(json.dumps(DEFAULT_MAPPING))
             found = MainStage(
                 list_of_callables=_stages(),
                 workload=[description],
@@ -127,7 +127,7 @@ def inputs(
     """
     full = {name: values[0] for name, values in columns(chip).items()}
     _check(full)
-    return accelerator(full), _MAPPING, [[_describe(layer)] for layer in workload.layers]
+    return accelerator(full), DEFAULT_MAPPING, [[_describe(layer)] for layer in workload.layers]
 
 
 def check_installed() -> None:
@@ -144,7 +144,7 @@ def _check(chip: Mapping[str, Any]) -> None:
     if chip["rows_active"] < chip["rows"]:
         what = f"is {chip['rows_active']:g}, but ZigZag switches on all rows at once"
         raise BadInput("chip.rows_active", what, "leave it out, or use simulator cimbo")
-    for gene, beyond, what in _CANNOT:
+    for gene, beyond, what in UNSUPPORTED_GENES:
         if beyond(chip[gene]):
             raise BadInput(
                 f"chip.{gene}",
@@ -179,7 +179,7 @@ def _describe(layer: Layer) -> dict[str, Any]:
     }
 
 
-_MAPPING = [
+DEFAULT_MAPPING = [
     {
         "name": "default",
         "memory_operand_links": {"O": "O", "W": "I2", "I": "I1"},

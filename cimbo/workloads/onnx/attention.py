@@ -155,7 +155,7 @@ def grouped_query_attention(op: Operation) -> list[Product]:
     return attention_products(sizes, query, key or query, value or query)
 
 
-ATTENTION: dict[str, Rule] = {
+ATTENTION_PRODUCTS: dict[str, Rule] = {
     "GroupQueryAttention": grouped_query_attention,
     "MultiHeadAttention": multi_head_attention,
     "QAttention": lambda op: packed_attention(op, 8),
@@ -169,4 +169,4 @@ def attention(op: Operation) -> list[Product]:
     return standard_attention(op)
 
 
-ATTENTION["Attention"] = attention
+ATTENTION_PRODUCTS["Attention"] = attention

@@ -135,7 +135,7 @@ def _short(at: Branching) -> str:
     return f"{at.node.op_type} {at.node.name or at.node.output[0]}"
 
 
-RULES: dict[str, Callable[["GraphWalker", Branching], list[Tensor]]] = {
+CONTROL_RULES: dict[str, Callable[["GraphWalker", Branching], list[Tensor]]] = {
     "If": conditional,
     "Loop": loop,
     "Scan": scan,

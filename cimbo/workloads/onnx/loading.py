@@ -12,7 +12,7 @@ from cimbo.errors import BadInput
 
 # How exporters call the free size that counts inferences.
 _BATCH_NAME = re.compile(r"(?i)^(b|n|bs|batch|.*batch.*)$")
-_SIGNS: dict[type[ast.operator], Callable[[int, int], int]] = {
+SIGN_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -164,7 +164,7 @@ def _evaluated(tree: ast.expr, named: Mapping[str, int]) -> int:
     if isinstance(tree, ast.Name):
         return named[tree.id]
     if isinstance(tree, ast.BinOp):
-        sign = _SIGNS[type(tree.op)]
+        sign = SIGN_OPERATORS[type(tree.op)]
         return sign(_evaluated(tree.left, named), _evaluated(tree.right, named))
     raise ValueError("no sum or product of sizes")
 

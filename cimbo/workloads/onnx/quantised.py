@@ -7,7 +7,7 @@ from cimbo.workloads.onnx.tensors import Made, Tensor, bits_of
 from cimbo.workloads.onnx.vector import SAME_ELEMENTS
 
 # Inputs that hold scales, zero points and tables of groups, by operator.
-_SCALES: dict[str, tuple[int, ...]] = {
+SCALE_INPUTS: dict[str, tuple[int, ...]] = {
     "ConvInteger": (2, 3),
     "DequantizeLinear": (1, 2),
     "DynamicQuantizeLSTM": (8, 9, 10, 11),
@@ -28,14 +28,14 @@ _SCALES: dict[str, tuple[int, ...]] = {
 _PACKED_SCALES = ("QLinearConcat",)
 _INTEGER_PRODUCTS = frozenset({"ConvInteger", "MatMulInteger"})
 # One input of these is moved or scaled as it is; a weight stays as many bits wide as it was stored.
-_STATISTICS = {"BatchNormalization": (3, 4)}
+STATISTICS_INPUTS = {"BatchNormalization": (3, 4)}
 
 
 def not_parameters(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
     """Numbers of the inputs that are stored but not trained: scales, zero points, running statistics."""
     name = node.op_type
-    found = {*_SCALES.get(name, ()), *_STATISTICS.get(name, ())}
-    if name.startswith("QLinear") and name not in _SCALES:
+    found = {*SCALE_INPUTS.get(name, ()), *STATISTICS_INPUTS.get(name, ())}
+    if name.startswith("QLinear") and name not in SCALE_INPUTS:
         found |= {1, 2, 3, 4}
     if name in _PACKED_SCALES:
         found = {0, 1} | {index for index in range(2, len(inputs)) if index % 3 != 2}

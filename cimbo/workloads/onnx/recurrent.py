@@ -5,7 +5,7 @@ from functools import partial
 from cimbo.workloads.onnx.products import Operation, Product, Rule, present
 from cimbo.workloads.onnx.tensors import Tensor
 
-_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+N_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 def recurrent_layer(op: Operation, gates: int, *, stored_turned: bool = False) -> list[Product]:
@@ -55,8 +55,8 @@ def _turned(shape: tuple[int, ...], swapped: bool) -> tuple[int, ...]:
     return (shape[0], shape[2], shape[1]) if swapped else shape
 
 
-RECURRENT: dict[str, Rule] = {
+RECURRENT_PRODUCTS: dict[str, Rule] = {
     "DynamicQuantizeLSTM": partial(recurrent_layer, gates=4, stored_turned=True)
 }
-for _name, _gates in _GATES.items():
-    RECURRENT[_name] = partial(recurrent_layer, gates=_gates)
+for _name, _gates in N_GATES.items():
+    RECURRENT_PRODUCTS[_name] = partial(recurrent_layer, gates=_gates)

@@ -14,14 +14,14 @@ from cimbo.workloads.onnx.tensors import FLOAT_TYPE, INTEGER_TYPES, Made, Tensor
 MOST_EVALUATED = 4096  # elements of a tensor whose values are followed
 MOST_FLOATS = 64  # of one of floats, which only scales of Resize and the like need
 # Operators on shapes and indices whose values are followed; none is a network's own arithmetic on large tensors.
-EVALUATED = names(
+EVALUATED_OPERATORS = names(
     "Abs Add And ArgMax Cast CastLike Ceil Clip Concat ConstantOfShape CumSum Div Equal Expand Flatten Floor Gather "
     "GatherElements GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg NonZero Not OneHot "
     "Or Pow Range Reciprocal ReduceMax ReduceMin ReduceProd ReduceSum Reshape Round ScatterElements ScatterND Sign "
     "Slice Split Sqrt Squeeze Sub Sum Tile TopK Transpose Trilu Unsqueeze Where Xor"
 )
 # Of these, the ones that keep the elements in their order.
-_RESHAPING = names("Flatten Identity Reshape Squeeze Unsqueeze")
+RESHAPING_OPERATORS = names("Flatten Identity Reshape Squeeze Unsqueeze")
 # Operators of com.microsoft whose shapes are those of a standard one on so many of their inputs.
 _AS_STANDARD = {
     "FusedConv": ("Conv", 3),
@@ -64,7 +64,7 @@ class NodeInference:
         function = FUNCTION_SHAPES.get(node.op_type)
         if function is not None and (made is None or made[0].shape is None):
             made = self._by_rule(function, node, inputs)
-        if made is None or node.op_type not in EVALUATED:
+        if made is None or node.op_type not in EVALUATED_OPERATORS:
             return made
         return self._with_values(node, inputs, made)
 
@@ -153,7 +153,7 @@ class NodeInference:
         )
         if not known or not bounded:
             return made
-        if node.op_type in _RESHAPING:
+        if node.op_type in RESHAPING_OPERATORS:
             value = np.asarray(given[0].value)
             if value.size != math.prod(shapes[0]):  # an impossible node
                 return made

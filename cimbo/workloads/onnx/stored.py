@@ -32,7 +32,7 @@ _CONSTANT_TYPES = {
 
 # Names that torch's older exporter gives to what it folded; the network's own tensors keep theirs.
 _FOLDED_BY_TORCHSCRIPT = "onnx::"
-_KIND = "pkg.torch.export.graph_signature.InputSpec.kind"
+KIND_KEY = "pkg.torch.export.graph_signature.InputSpec.kind"
 _FOLDED_FROM = "pkg.onnxscript.optimizer.folded_from"
 
 
@@ -67,7 +67,7 @@ def _origins(graph: Any) -> dict[str, Origin]:
         notes = {each.key: each.value for each in value.metadata_props}
         if notes:
             folded = _listed_names(notes.get(_FOLDED_FROM, ""))
-            found[value.name] = Origin(notes.get(_KIND, ""), folded)
+            found[value.name] = Origin(notes.get(KIND_KEY, ""), folded)
     return found
 
 

@@ -16,7 +16,7 @@ from cimbo.workloads.onnx.tensors import Tensor
 COMPARED_ELEMENTS = 61  # of each matrix, on a diagonal that meets every row and column in turn
 SAME_CORRELATION = 0.98  # of two quantised copies; 61 elements of unrelated matrices stay below 0.6
 # Bit patterns of an element by its type: float, uint8, int8, float16, double, bfloat16.
-_PATTERNS = {1: "<u4", 2: "u1", 3: "i1", 10: "<u2", 11: "<u8", 16: "<u2"}
+BIT_PATTERNS = {1: "<u4", 2: "u1", 3: "i1", 10: "<u2", 11: "<u8", 16: "<u2"}
 _BYTE_TYPES = frozenset({2, 3})
 
 
@@ -74,7 +74,7 @@ class TiedTables:
 
     def _elements(self, proto: Any, places: list[int]) -> NDArray | None:
         """Some elements, floats as their bit patterns; None where they are packed, missing or in another form."""
-        kind = _PATTERNS.get(proto.data_type)
+        kind = BIT_PATTERNS.get(proto.data_type)
         if kind is None:
             return None
         if proto.int32_data and proto.data_type in _BYTE_TYPES:

@@ -6,7 +6,7 @@ from cimbo.workloads.layers import vector_work
 from cimbo.workloads.onnx.tensors import Tensor, names
 
 # Vector function (section vector_ops of constants.toml) of each operator.
-_NAMES = {
+OPERATOR_NAMES = {
     "relu": "Relu Clip LeakyRelu PRelu Max Min ThresholdedRelu Abs Sign QLinearLeakyRelu",
     "add": "Add Sub Sum QLinearAdd BiasAdd",
     "scale": "Mul Div Pow Sqrt Neg Reciprocal Resize Upsample Mod QLinearMul",
@@ -23,9 +23,11 @@ _NAMES = {
     "ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSumExp ArgMax ArgMin CumSum "
     "QLinearGlobalAveragePool QLinearAveragePool QLinearReduceMean",
 }
-FUNCTIONS = {name: function for function, listed in _NAMES.items() for name in names(listed)}
+VECTOR_FUNCTIONS = {
+    name: function for function, listed in OPERATOR_NAMES.items() for name in names(listed)
+}
 # Moved, looked up, compared or converted, not calculated with: costs the vector unit nothing.
-VIEWS = names(
+VIEW_OPERATORS = names(
     "Reshape Flatten Transpose Identity Dropout Squeeze Unsqueeze Concat Split Slice Gather GatherElements GatherND "
     "Shape Size Constant Cast CastLike Expand ConstantOfShape Pad Where Equal Greater GreaterOrEqual Less LessOrEqual "
     "And Or Not Xor IsNaN IsInf Range Tile DepthToSpace SpaceToDepth Trilu ScatterND ScatterElements OneHot EyeLike "
@@ -42,16 +44,16 @@ SAME_ELEMENTS = names(
 
 def is_known(node: Any) -> bool:
     """Whether the operator's work is known; of any other one operation is counted for each element it makes."""
-    return node.op_type in FUNCTIONS or node.op_type in VIEWS
+    return node.op_type in VECTOR_FUNCTIONS or node.op_type in VIEW_OPERATORS
 
 
 def work_of(
     node: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
 ) -> int | None:
     """Operations of the vector unit for a node; None where its sizes depend on the data."""
-    if node.op_type in VIEWS or not outputs:
+    if node.op_type in VIEW_OPERATORS or not outputs:
         return 0
-    function = FUNCTIONS.get(node.op_type, "add")
+    function = VECTOR_FUNCTIONS.get(node.op_type, "add")
     counted = inputs[0] if function == "pool" and inputs else outputs[0]
     if counted is None or counted.elements is None:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 from cimbo.errors import BadInput
 from cimbo.workloads.layers import Layer, vector_work
 from cimbo.workloads.onnx import control, stored
-from cimbo.workloads.onnx.attention import ATTENTION
+from cimbo.workloads.onnx.attention import ATTENTION_PRODUCTS
 from cimbo.workloads.onnx.loading import evaluate_size
 from cimbo.workloads.onnx.parameters import ParameterCount
 from cimbo.workloads.onnx.products import MATRIX_PRODUCTS, Operation, Product, check_product
@@ -20,13 +20,13 @@ from cimbo.workloads.onnx.quantised import (
     rescales,
     stored_bits,
 )
-from cimbo.workloads.onnx.recurrent import RECURRENT
+from cimbo.workloads.onnx.recurrent import RECURRENT_PRODUCTS
 from cimbo.workloads.onnx.shapes import NodeInference
 from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes, names
 from cimbo.workloads.onnx.tied import TiedTables
-from cimbo.workloads.onnx.vector import FUNCTIONS, VIEWS, is_known, work_of
+from cimbo.workloads.onnx.vector import VECTOR_FUNCTIONS, VIEW_OPERATORS, is_known, work_of
 
-PRODUCTS = MATRIX_PRODUCTS | ATTENTION | RECURRENT
+PRODUCT_RULES = MATRIX_PRODUCTS | ATTENTION_PRODUCTS | RECURRENT_PRODUCTS
 Scope = ChainMap[str, Tensor]
 
 
@@ -160,7 +160,7 @@ class GraphWalker:
 
     def _visit(self, where: str, node: Any, scope: Scope, stated: Mapping[str, Made]) -> None:
         inputs = tuple(self._found(where, name, scope) if name else None for name in node.input)
-        if node.op_type in control.RULES:
+        if node.op_type in control.CONTROL_RULES:
             self._branch(control.Branching(where, node, inputs, scope))
             return
         outputs = self._outputs(where, node, inputs, stated)
@@ -173,7 +173,7 @@ class GraphWalker:
                 scope[tensor.name] = replace(tensor, layer=after)
 
     def _branch(self, at: control.Branching) -> None:
-        made = control.RULES[at.node.op_type](self, at)
+        made = control.CONTROL_RULES[at.node.op_type](self, at)
         for name, tensor in zip(at.node.output, made, strict=False):
             at.scope[name] = replace(tensor, name=name)
         for name in at.node.output:
@@ -231,10 +231,10 @@ class GraphWalker:
         outputs: tuple[Tensor, ...],
     ) -> int:
         """Count a node that runs; returns the number of the layer it belongs to."""
-        if node.op_type in PRODUCTS:
+        if node.op_type in PRODUCT_RULES:
             if not outputs or not inputs:
                 raise BadInput(where, "lacks an input or an output", "export the network again")
-            products = PRODUCTS[node.op_type](Operation(where, node, inputs, outputs))
+            products = PRODUCT_RULES[node.op_type](Operation(where, node, inputs, outputs))
             for product in products:
                 check_product(where, product)
                 name = (node.name or node.output[0]) + product.suffix
@@ -259,7 +259,7 @@ class GraphWalker:
         if work is None:
             self.ledger.unsized[node.op_type] += 1
         parameters = 0
-        if self.ledger.holds(after) and node.op_type not in VIEWS:
+        if self.ledger.holds(after) and node.op_type not in VIEW_OPERATORS:
             parameters = self._claimed_by_vector_work(node, inputs)
         self.ledger.add_work(after, work or 0, parameters)
 
@@ -272,7 +272,10 @@ class GraphWalker:
         for index, tensor in enumerate(inputs):
             if tensor is None or not tensor.constant or index in others:
                 continue
-            if not tensor.sources and FUNCTIONS.get(node.op_type) in ("requantise", "layernorm"):
+            if not tensor.sources and VECTOR_FUNCTIONS.get(node.op_type) in (
+                "requantise",
+                "layernorm",
+            ):
                 claimed += self._claimed(tensor)
             else:
                 claimed += claim(tensor.sources)
