@@ -11,8 +11,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from cimbo import hardware
 from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput, StudyError
+from cimbo.evaluation import accuracy
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import is_mapping, mapping_of, read
 
@@ -23,6 +25,9 @@ FINGERPRINT_REFERENCE = (
     "fingerprint"  # the name under which a row keeps its identifier, in ``extra``
 )
 IDENTIFIER_LENGTH = 12  # hexadecimal digits
+RESULTS_VERSIONS_NAME = (
+    "results_versions"  # in a study's definition: those that it was started with
+)
 FIRST_RESULTS_VERSION = 1  # of everything that was recorded before fingerprints were
 SHOWN_DIFFERENCES = 3
 
@@ -36,6 +41,11 @@ VERSIONED_PACKAGES = (
     "xgboost",
     "scikit-learn",
 )
+
+
+def results_versions() -> dict[str, int]:
+    """Return the versions of what cimbo measures and simulates, by the part of a fingerprint that they stand in."""
+    return {"network": accuracy.RESULTS_VERSION, "hardware": hardware.RESULTS_VERSION}
 
 
 def versions() -> dict[str, str]:
@@ -56,6 +66,7 @@ def check_definition(definition: Mapping[str, Any]) -> None:
     told = [
         ("seed", definition.get("seed", 0), int),
         ("versions", definition.get("versions", {}), dict),
+        (RESULTS_VERSIONS_NAME, definition.get(RESULTS_VERSIONS_NAME, {}), dict),
     ]
     for name, value, kind in [*told, ("config", config, dict), ("config.data", data, dict)]:
         if not isinstance(value, kind):
@@ -154,9 +165,10 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
     except BadInput:  # made in Python, or its configuration is of a plug-in that is gone
         return {}
     if store.count():
-        for part in configured.values():
+        known = store.definition.get(RESULTS_VERSIONS_NAME, {})
+        for name, part in configured.items():
             if isinstance(part["results_version"], int):
-                part["results_version"] = FIRST_RESULTS_VERSION
+                part["results_version"] = known.get(name, FIRST_RESULTS_VERSION)
     return {identifier(configured): configured}
 
 

@@ -24,11 +24,13 @@ from cimbo.study.log import StudyLog
 from cimbo.study.planner import Planner
 from cimbo.study.provenance import (
     FINGERPRINT_REFERENCE,
+    RESULTS_VERSIONS_NAME,
     admit,
     check_definition,
     fingerprints,
     reference,
     refuse_changed,
+    results_versions,
     versions,
 )
 from cimbo.study.runner import Runner
@@ -109,6 +111,7 @@ class Study(StudyLog):
             **problem.to_json(),
             "seed": seed,
             "versions": versions(),
+            RESULTS_VERSIONS_NAME: results_versions(),
             **(metadata or about or {}),
         }
         store = Store.open(path, definition, readonly=readonly)

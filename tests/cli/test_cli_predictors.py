@@ -89,16 +89,14 @@ def test_inspect_tells_and_draws_which_knobs_matter(folder: Path, capsys) -> Non
     assert code == 0, err
     answer = json.loads(out)
     assert answer["importances"].keys() == {"ard", "gain", "shap"}
-    assert (
-        max(answer["importances"]["ard"], key=answer["importances"]["ard"].get) == "log_roofline_ns"
-    )
+    assert max(answer["importances"]["ard"], key=answer["importances"]["ard"].get) == "log_array_ns"
     assert answer["members"].keys() == {"arrays.safetensors", "trees.json"}
     texts = {e.text for e in ElementTree.parse(drawn).iter() if e.tag.endswith("text")}
-    assert {"ard", "gain", "shap", "log_roofline_ns", "buffer_mb"} <= texts
+    assert {"ard", "gain", "shap", "log_array_ns", "buffer_mb"} <= texts
     code, out, _ = asked(capsys, "predictors", "inspect", bundle)
     assert code == 0
     assert "held_out_error" in out
-    assert "knob log_roofline_ns" in out
+    assert "knob log_array_ns" in out
 
 
 def test_compare_scores_on_what_a_bundle_was_not_fitted_to(folder: Path, capsys) -> None:

@@ -122,6 +122,19 @@ def test_rows_of_older_versions_count_as_of_the_stored_configuration(old):
     assert len(old.evaluations()) == 2
 
 
+def test_rows_told_before_the_first_search_are_of_the_versions_that_the_study_was_started_with(
+    tmp_path,
+):
+    config = preset("vit-b-imagenet")
+    problem, about = config.problem, {"config": {"name": config.name, "data": dict(config.data)}}
+    with Study.open(
+        tmp_path / "new.db", problem.space, problem.objectives, metadata=about
+    ) as study:
+        study.tell(study.ask(1)[0], {o.name: 1.0 for o in problem.objectives})
+        study.optimize(config.evaluator(), 2)
+        assert len(study.evaluations()) == 2
+
+
 @pytest.mark.usefixtures("first_versions")
 def test_a_later_version_of_the_chip_model_is_another_evaluator(old, monkeypatch):
     monkeypatch.setattr(hardware, "RESULTS_VERSION", 2)
