@@ -56,9 +56,8 @@ def test_the_search_beat_random_designs_after_equally_many(shown):
             curves.append(facts.volumes(facts.gather(study)))
     ours, random = curves
     assert len(ours) >= len(random) > 20
-    assert (
-        ours[9] == random[9]
-    )  # the first ten designs are the same, in the order in which workers were done with them
+    # The first ten designs are the same, in the order in which workers were done with them: sums differ in their last bit.
+    assert ours[9] == pytest.approx(random[9], rel=1e-12)
     assert ours[len(random) - 1] > random[-1]
 
 
