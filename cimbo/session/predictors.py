@@ -12,6 +12,7 @@ import numpy as np
 from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import Inputs, View, logarithmic
+from cimbo.optimizer.threads import one_thread
 from cimbo.plots.importances import heat_map
 from cimbo.problem.objectives import Objective
 from cimbo.session.context import StudyContext
@@ -143,7 +144,8 @@ def fit_predictors(
             **workers.conditions,
         )
     fitting = _Fitting.of(context, Path(out), licence)
-    objectives = {o.name: fitting.fit(o) for o in context.study.problem.objectives}
+    with one_thread():  # so that the seed decides what is fitted
+        objectives = {o.name: fitting.fit(o) for o in context.study.problem.objectives}
     picture = fitting.draw()
     return FittedPredictors(objectives, tuple(fitting.files), picture, context.accuracy_provenance)
 

@@ -45,7 +45,7 @@ class Session(StudyContext):
         accept_changed: bool = False,
         retry_failed: bool = False,
         workers: Workers | None = None,
-        listener: events.Listener = events.ignore,
+        listener: events.Listener = events.log_progress,
     ) -> optimize.Optimization:
         """Search until ``budget`` evaluations stand in the study, then check its front on images it has not seen.
 
@@ -89,7 +89,7 @@ class Session(StudyContext):
         licence: str = "",
         accept_changed: bool = False,
         workers: Workers | None = None,
-        listener: events.Listener = events.ignore,
+        listener: events.Listener = events.log_progress,
     ) -> predictors.FittedPredictors:
         """Sample the joint space, really evaluate, fit and judge surrogates of every objective, write bundles.
 
@@ -178,7 +178,7 @@ class Session(StudyContext):
         complete: int = 0,
         measure: bool = False,
         workers: Workers | None = None,
-        listener: events.Listener = events.ignore,
+        listener: events.Listener = events.log_progress,
     ) -> attribution.Attribution:
         """Return the speed-up over the baseline at its accuracy: architecture only, hardware only, joint.
 
