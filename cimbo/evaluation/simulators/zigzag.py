@@ -198,7 +198,6 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
     # Bits a cycle of the arrays, for ZigZag knows one clock.
     buffer_bw, dram_bw = (max(1, round(float(b[0]))) for b in (sizes.buffer_bw, sizes.dram_bw))
     bits = int(chip["weight_bits"])
-    register = {"r_cost": 0.021, "w_cost": 0.021, "area": 0, "latency": 1}
     analog = chip["array"] != "digital_sram"
     return {
         "name": "cimbo",
@@ -213,25 +212,7 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
                 "ports": [_port("rw", bits, ["I2, fh", "I2, tl"])],
                 "served_dimensions": [],
             },
-            "inputs": {
-                "size": 8,
-                **register,
-                "operands": ["I1"],
-                "ports": [_port("r", 8, ["I1, tl"]), _port("w", 8, ["I1, fh"])],
-                "served_dimensions": ["D1"],
-            },
-            "outputs": {
-                "size": 16,
-                **register,
-                "operands": ["O"],
-                "served_dimensions": ["D2"],
-                "ports": [
-                    _port("r", 16, ["O, tl"], 1),
-                    _port("r", 16, ["O, th"], 2),
-                    _port("w", 16, ["O, fh"], 1),
-                    _port("w", 16, ["O, fl"], 2),
-                ],
-            },
+            **_registers(),
             "buffer": {
                 "size": int(sizes.buffer_bits[0]),
                 "r_cost": float(energies["read_energy"][0]) * buffer_bw,
@@ -271,6 +252,32 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
             **({"adc_resolution": int(chip["adc_bits"])} if analog else {}),
             "dimensions": dimensions,
             "sizes": [int(sizes.weight_columns[0]), int(chip["rows"]), macros][: len(dimensions)],
+        },
+    }
+
+
+def _registers() -> dict[str, Any]:
+    """The registers at the edges of the arrays, as in ZigZag's own examples."""
+    register = {"r_cost": 0.021, "w_cost": 0.021, "area": 0, "latency": 1}
+    return {
+        "inputs": {
+            "size": 8,
+            **register,
+            "operands": ["I1"],
+            "ports": [_port("r", 8, ["I1, tl"]), _port("w", 8, ["I1, fh"])],
+            "served_dimensions": ["D1"],
+        },
+        "outputs": {
+            "size": 16,
+            **register,
+            "operands": ["O"],
+            "served_dimensions": ["D2"],
+            "ports": [
+                _port("r", 16, ["O, tl"], 1),
+                _port("r", 16, ["O, th"], 2),
+                _port("w", 16, ["O, fh"], 1),
+                _port("w", 16, ["O, fl"], 2),
+            ],
         },
     }
 
