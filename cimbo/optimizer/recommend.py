@@ -59,11 +59,14 @@ class State:
         rows: (n, d) canonical rows of the designs that were evaluated, in order.
         metrics: What each of them measured, None where the evaluation failed.
         pending: (p, d) canonical rows of the designs under way.
+        noise: Of metrics whose measurements were repeated, the standard deviation (n,) of what stands in ``metrics``,
+            in the metric's unit.
     """
 
     rows: Rows
     metrics: Sequence[Mapping[str, float] | None]
     pending: Rows
+    noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -142,7 +145,10 @@ def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
     measured = [m for m, kept in zip(state.metrics, complete, strict=True) if m and kept]
     with one_thread():
         rows = state.rows[complete]
-        fitted = surrogates.fit(search.problem, rows, measured, search.factory, seed=seed)
+        noise = {metric: values[complete] for metric, values in state.noise.items()}
+        fitted = surrogates.fit(
+            search.problem, rows, measured, search.factory, seed=seed, noise=noise
+        )
         model = ScoreModel(search.problem, fitted, rows, measured)
         return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
 

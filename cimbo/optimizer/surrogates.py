@@ -265,15 +265,18 @@ class SurrogateFactory:
         kind: str | predictors.SurrogateKind,
         *,
         seed: int,
+        noise: Array | None = None,
     ) -> predictors.Model:
-        """``predictors.fit`` with the metric's prior, remembered."""
+        """``predictors.fit`` with the metric's prior, remembered; ``noise``: standard deviations (n,) of ``y``."""
+        known = [] if noise is None else [noise]
         data = hashlib.blake2b(
-            np.column_stack([table, y]).tobytes() + f"{seed} {kind} {schema.log}".encode()
+            np.column_stack([table, y, *known]).tobytes() + f"{seed} {kind} {schema.log}".encode()
         ).digest()
         place = (schema.target, "auto" if kind == "auto" else "fixed")
         if place not in self.kept or self.kept[place][0] != data:
             prior = self.priors.get(schema.target)
-            self.kept[place] = (data, predictors.fit(table, y, schema, kind, seed=seed, mean=prior))
+            model = predictors.fit(table, y, schema, kind, seed=seed, mean=prior, noise=noise)
+            self.kept[place] = (data, model)
         return self.kept[place][1]
 
 
@@ -301,8 +304,13 @@ def fit(
     factory: SurrogateFactory,
     *,
     seed: int,
+    noise: Mapping[str, Array] | None = None,
 ) -> dict[str, Surrogate]:
-    """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured."""
+    """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured.
+
+    ``noise``: of metrics whose measurements were repeated, the standard deviations (n,) of what was measured.
+    """
+    known_noise = noise or {}
     inputs = Inputs(problem.space, rows)
     goals = {o.name: o.goal for o in problem.objectives}
     scores = problem.scores(metrics)
@@ -314,7 +322,14 @@ def fit(
             fitted[metric] = AnalyticMetric(metric, factory.analytic[metric], log)
         else:
             fitted[metric] = _learn(
-                inputs, y, factory, metric=metric, log=log, seed=seed, scores=scores
+                inputs,
+                y,
+                factory,
+                metric=metric,
+                log=log,
+                seed=seed,
+                scores=scores,
+                noise=known_noise.get(metric),
             )
     return fitted
 
@@ -350,17 +365,21 @@ def _learn(
     log: bool,
     seed: int,
     scores: Array,
+    noise: Array | None,
 ) -> FittedSurrogate:
     view = factory.views.get(metric, View())
     schema = view.schema(inputs.space, metric, log=log)
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
 
     def fitted(kind: str | predictors.SurrogateKind, rows: NDArray[np.intp]) -> predictors.Model:
-        return factory.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed)
+        known = None if noise is None else noise[rows]
+        return factory.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed, noise=known)
 
     # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
     # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
     first, n = refit_size(len(y), RESELECTION_GROWTH), refit_size(len(y), REFIT_GROWTH)
+    if noise is not None:  # a later measurement of an early design changes what all of them say
+        n = len(y)
     rows = training_subset(scores[:n])
     chosen = fitted("auto", training_subset(scores[:first])) if factory.kind == "auto" else None
     model = (

@@ -15,7 +15,7 @@ from cimbo.optimizer.recommend import Search, State, recommend
 from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import SurrogateFactory, targets
 from cimbo.problem.objectives import Candidate, Problem, candidate
-from cimbo.study import accuracy_cache, stored_values
+from cimbo.study import accuracy_cache, replicates, stored_values
 from cimbo.study.events import Proposed
 from cimbo.study.log import StudyLog
 
@@ -156,6 +156,7 @@ class Planner:
             self._encoded.rows((r.key, r.params) for r in records),
             [r.metrics if r.status == "done" else None for r in records],
             self._encoded.rows(pending.items()),
+            replicates.noise_of_means(records),
         )
 
 

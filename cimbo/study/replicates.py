@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, list_of, mapping_of
@@ -93,3 +94,19 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
                 squares[name] = squares.get(name, 0.0) + float(deviations @ deviations)
                 freedom[name] = freedom.get(name, 0) + len(values) - 1
     return {name: math.sqrt(total / freedom[name]) for name, total in squares.items()}
+
+
+def noise_of_means(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
+    """Standard deviation (n,) of what each record says of a metric, by metric: of a mean of k measurements less by sqrt(k).
+
+    Empty where no design was measured several times, or where its measurements never differed.
+    """
+    deviations = {name: value for name, value in noise(records).items() if value > 0}
+    if not deviations:
+        return {}
+    counts = []
+    for record in records:
+        every: Any = record.extra.get(REPLICATES_FIELD)
+        counts.append(len(every) if are_measurements(every) else 1)
+    roots = np.sqrt(np.array(counts, float))
+    return {name: value / roots for name, value in deviations.items()}
