@@ -202,7 +202,7 @@ def test_logits_do_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch):
     subnet = extremes(network("fmnist-vit").choices())[0]
     ready = deployed(fresh("fmnist-vit"), subnet, noise_images(1))
     whole = logits(ready, noise_images(7))
-    monkeypatch.setattr("cimbo.supernets.measurement.BATCH", 3)
+    monkeypatch.setattr("cimbo.supernets.measurement.BATCH_SIZE", 3)
     torch.testing.assert_close(logits(ready, noise_images(7)), whole, rtol=1e-5, atol=1e-6)
 
 
