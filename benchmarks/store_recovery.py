@@ -25,6 +25,7 @@ import file_drills
 import fuzz
 import malformed
 import payloads
+import setup_drills
 
 FUZZED_PER_KILL = 25  # inputs of the fuzzer for each kill that is asked for: 5,000 by default
 
@@ -228,6 +229,18 @@ def threads(_: int) -> Iterator[Line]:
     yield Line("1 and 2 BLAS threads", found[0] == found[1], asked, {"designs": len(found[0])})
 
 
+def setups(_: int) -> Iterator[Line]:
+    changed = setup_drills.changed_evaluator_drill()
+    good = changed.refused == 2 and changed.kept == 2 and changed.mixed == 3
+    good = good and "node_nm was 22, is 65" in changed.said
+    asked = "a line that says what differs, exit code 2; both only with --accept-changed"
+    yield Line("changed fingerprint", good, asked, asdict(changed))
+    wrong = setup_drills.wrong_checkpoint_drill()
+    good = wrong.refused == 2 and not wrong.left and "wrong.safetensors" in wrong.said
+    asked = "one line naming the file, exit code 2, nothing recorded"
+    yield Line("wrong checkpoint", good, asked, asdict(wrong))
+
+
 DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
     "kills": kills,
     "search": search,
@@ -245,6 +258,7 @@ DRILLS: dict[str, Callable[[int], Iterator[Line]]] = {
     "hosts": hosts,
     "metadata": metadata,
     "threads": threads,
+    "setups": setups,
 }
 
 

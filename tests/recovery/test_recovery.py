@@ -7,6 +7,7 @@ import file_drills
 import malformed
 import payloads
 import pytest
+import setup_drills
 
 
 def test_killed_at_random_instants_a_study_loses_nothing():
@@ -103,3 +104,12 @@ def test_nothing_is_acknowledged_into_a_file_that_is_gone():
 def test_nobody_takes_a_candidate_from_a_living_process(place: str, jump_s: float):
     found = file_drills.leases_drill(place, (jump_s,), attempts=8)
     assert (found.stolen, found.gone, found.freed) == (0, 1, 1)
+
+
+def test_what_is_set_up_anew_or_wrongly_does_not_become_results():
+    changed = setup_drills.changed_evaluator_drill()
+    assert (changed.refused, changed.kept, changed.mixed) == (2, 2, 3)
+    assert "hardware.fixed.node_nm was 22, is 65" in changed.said
+    wrong = setup_drills.wrong_checkpoint_drill()
+    assert (wrong.refused, wrong.left) == (2, [])
+    assert "wrong.safetensors" in wrong.said
