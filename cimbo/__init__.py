@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from cimbo._data import __version__
 
 if TYPE_CHECKING:
+    from cimbo.config.study_config import Config
     from cimbo.errors import BadInput, CimboError, StudyError, UnknownOption
     from cimbo.execution import ExecutionOptions
+    from cimbo.execution.worker import Evaluate
     from cimbo.optimizer.convergence import Forecast
     from cimbo.optimizer.options import Guidance, OptimizerOptions
     from cimbo.optimizer.surrogates import AnalyticFunction, View
     from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem
     from cimbo.problem.space import Choice, SearchSpace
-    from cimbo.session.opening import open_session
+    from cimbo.session.opening import Source, open_session
     from cimbo.session.session import Session
     from cimbo.session.workers import Workers
     from cimbo.storage import Record
@@ -34,7 +36,9 @@ __all__ = [
     "Candidate",
     "Choice",
     "CimboError",
+    "Config",
     "Constraint",
+    "Evaluate",
     "Event",
     "ExecutionOptions",
     "Forecast",
@@ -49,6 +53,7 @@ __all__ = [
     "Recorded",
     "SearchSpace",
     "Session",
+    "Source",
     "Stopped",
     "Study",
     "StudyError",
@@ -64,7 +69,9 @@ HOME_MODULES = {
     "Candidate": "problem.objectives",
     "Choice": "problem.space",
     "CimboError": "errors",
+    "Config": "config.study_config",
     "Constraint": "problem.objectives",
+    "Evaluate": "execution.worker",
     "Event": "study.events",
     "ExecutionOptions": "execution",
     "Forecast": "optimizer.convergence",
@@ -79,6 +86,7 @@ HOME_MODULES = {
     "Recorded": "study.events",
     "SearchSpace": "problem.space",
     "Session": "session.session",
+    "Source": "session.opening",
     "Study": "study.study",
     "Workers": "session.workers",
     "open_session": "session.opening",
