@@ -285,6 +285,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--only", nargs="*", choices=DRILLS, default=list(DRILLS))
     options = parser.parse_args()
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: the drill of Ctrl-C would wait in vain.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     lines = []
     for name in options.only:
         for line in timed(DRILLS[name](options.kills)):
