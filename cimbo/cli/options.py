@@ -152,11 +152,6 @@ class AskedStudy:
     weights: Path | None
     images: int | None
 
-    @property
-    def names_description(self) -> bool:
-        """Whether a preset or a study.toml is named."""
-        return bool(self.preset_name or self.config)
-
     def source(self) -> Path | str | None:
         """The named preset or study.toml. Raises BadInput where both are named."""
         if self.preset_name and self.config:

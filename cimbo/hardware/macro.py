@@ -192,7 +192,7 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
 
 def _column_pitch_um(table: ChipTable) -> Floats:
     """Width of a column: cells are twice as wide as high, as six-transistor cells are."""
-    width: Floats = np.sqrt(2 * _cell_um2(table) * table.planes**0)
+    width: Floats = np.sqrt(2 * _cell_um2(table))
     return width
 
 
@@ -324,7 +324,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     columns = table.columns_summed * np.where(table.encoding == DIFFERENTIAL_INDEX, 2, 1)
     bit_line = constant("array.bit_line_capacitance") * table.rows * geometry.plane_load
     bit_line = np.where(geometry.is_current, bit_line * columns * analog, 0)
-    converted = adc_capacitance(table.adc_bits, table.converter) * geometry.pitch_stack**0 * analog
+    converted = adc_capacitance(table.adc_bits, table.converter) * analog
     held = np.where(geometry.share > 1, constant("column.sample_capacitance"), 0) * analog
     dac = np.where(table.dac_bits > 1, constant("dac.energy") * table.dac_bits, 0) * analog
     control = constant("control.capacitance") * (table.rows + table.cols) * gates

@@ -24,10 +24,8 @@ from cimbo.problem.pareto import ranks
 from cimbo.problem.space import Choice, Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
-RESELECTION_GROWTH, REFIT_GROWTH = (
-    1.5,
-    1.1,
-)  # how much more data makes the kind, and the hyper-parameters, be found anew
+RESELECTION_GROWTH = 1.5  # how much more data makes the kind be chosen anew
+REFIT_GROWTH = 1.1  # how much more makes the hyper-parameters be found anew
 MAX_TRAINING_ROWS = 500  # rows that a model is fitted to
 OUTLIER_DEVIATIONS = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast

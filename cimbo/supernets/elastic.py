@@ -41,6 +41,14 @@ class Elastic(nn.Module):
 
     effect: ArrayNonideality | None = None
 
+    def convolved(self, x: Tensor, weight: Tensor, **geometry: int) -> Tensor:
+        """The convolution of images ``x`` with ``weight`` as the chip delivers it, before a bias."""
+        if self.effect is None:
+            return F.conv2d(x, weight, **geometry)  # type: ignore[call-overload, unused-ignore]
+        x, weight = self.effect.operands(x, weight)
+        product = F.conv2d(x, weight, **geometry)  # type: ignore[call-overload, unused-ignore]
+        return self.effect.product(product, weight[0].numel())
+
 
 def set_effect(network: nn.Module, effect: ArrayNonideality | None) -> None:
     """Let every array product of ``network`` pass through ``effect`` from now on."""
@@ -90,14 +98,8 @@ class ElasticConv(Elastic):
     def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
-        if self.effect is not None:
-            x, weight = self.effect.operands(x, weight)
-        product = F.conv2d(
-            x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups
-        )
-        if self.effect is None:
-            return product
-        return self.effect.product(product, weight[0].numel())
+        padding = weight.shape[-1] // 2
+        return self.convolved(x, weight, stride=self.stride, padding=padding, groups=groups)
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
         """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""

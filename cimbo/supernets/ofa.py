@@ -51,14 +51,8 @@ class Conv(Elastic):
         outputs = x.shape[1] if self.depthwise else outputs or len(self.weight)
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
-        if self.effect is not None:
-            x, weight = self.effect.operands(x, weight)
-        product = F.conv2d(
-            x, weight, stride=self.stride, padding=weight.shape[-1] // 2, groups=groups
-        )
-        if self.effect is None:
-            return product
-        return self.effect.product(product, weight[0].numel())
+        padding = weight.shape[-1] // 2
+        return self.convolved(x, weight, stride=self.stride, padding=padding, groups=groups)
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
         """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""

@@ -35,12 +35,7 @@ class _StemConv(Elastic):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
-        weight = self.weight[:outputs]
-        if self.effect is not None:
-            x, weight = self.effect.operands(x, weight)
-        product = F.conv2d(x, weight, stride=2, padding=1)
-        if self.effect is not None:
-            product = self.effect.product(product, weight[0].numel())
+        product = self.convolved(x, self.weight[:outputs], stride=2, padding=1)
         return product + self.bias[:outputs, None, None]
 
 

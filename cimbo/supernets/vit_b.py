@@ -25,12 +25,7 @@ class _Patches(Elastic):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        weight: Tensor = self.weight
-        if self.effect is not None:
-            images, weight = self.effect.operands(images, weight)
-        product = F.conv2d(images, weight, stride=PATCH)
-        if self.effect is not None:
-            product = self.effect.product(product, weight[0].numel())
+        product = self.convolved(images, self.weight, stride=PATCH)
         return product.flatten(2).transpose(1, 2) + self.bias
 
 
