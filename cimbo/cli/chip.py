@@ -14,7 +14,7 @@ from cimbo.errors import BadInput, naming, printable
 if TYPE_CHECKING:
     from cimbo.workloads.layers import Workload
 
-COSTS_TOLD = ("latency_ms", "energy_uj", "area_mm2")
+COSTS_TOLD = ("latency_ms", "energy_uj", "area_mm2", "inferences_per_s")
 MOST_DIGITS = 12  # of a size on the command line
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.hardware.chip_table import chip_table
-from cimbo.hardware.circuit import ENERGY_PARTS, Circuit, circuit
+from cimbo.hardware.circuit import BITS_PER_BYTE, ENERGY_PARTS, Circuit, circuit
 from cimbo.hardware.events import EVENT_FIELDS
 from cimbo.hardware.grid import Grid, spans
 from cimbo.hardware.plan import PlanInputs, PlanSums, plan_pairs, rows_run
@@ -34,16 +34,17 @@ class CostResult:
     """What n pairs (network, chip) cost, each column of shape (n,).
 
     Attributes:
-        latency_ms: Of one inference, by a schedule that exists.
+        latency_ms: Of one run of the network, whatever its batch, by a schedule that exists.
         latency_ms_low: By one that may be too good; less than the other only where ``is_bound``.
-        energy_uj: Of one inference, by the former.
+        energy_uj: Of one run, by the former.
         energy_uj_low: By the latter.
         area_mm2: Of the chip.
-        cycles: Of the arrays in one inference.
+        dram_bytes: Over the DRAM's channels in one run.
+        cycles: Of the arrays in one run.
         clock_ns: One cycle of the arrays.
         utilisation: Multiply-accumulates over what the chip could do in that time.
         leakage_mw: Of the chip.
-        resident: Whether weights stay on the chip between inferences.
+        resident: Whether weights stay on the chip between runs.
         is_bound: Whether partial sums may not fit the buffer, so that the true cost lies between the two.
         energy_parts_uj: Energy by part.
         area_parts_mm2: Area by part.
@@ -54,6 +55,7 @@ class CostResult:
     energy_uj: Floats
     energy_uj_low: Floats
     area_mm2: Floats
+    dram_bytes: Floats
     cycles: Floats
     clock_ns: Floats
     utilisation: Floats
@@ -84,15 +86,26 @@ def simulate_batch(
         chips: A list of chips, one chip, or a mapping of columns.
 
     Returns:
-        Columns of shape (n,): latency_ms, energy_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident and
-        is_bound (bool), energy_uj.PART and area_mm2.PART.
+        Columns of shape (n,): latency_ms, energy_uj and dram_bytes of a run of the whole batch, inferences_per_s and
+        energy_per_inference_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident and is_bound (bool),
+        energy_uj.PART and area_mm2.PART.
 
     Raises:
         BadInput: Where a chip is none, naming the chip and the gene.
     """
     _keep_heap()
     solved = [_solve(part, grids).to_columns() for part, grids in _blocks(workloads, chips)]
-    return {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
+    columns = {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
+    listed = [workloads] if isinstance(workloads, Workload) else workloads
+    return columns | _throughput(columns, np.array([each.batch for each in listed]))
+
+
+def _throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> dict[str, Any]:
+    """Inferences a second and energy of each, where a run is of ``batch`` inferences at once."""
+    return {
+        "inferences_per_s": 1e3 * batch / columns["latency_ms"],
+        "energy_per_inference_uj": columns["energy_uj"] / batch,
+    }
 
 
 @cache
@@ -165,6 +178,7 @@ def _costs(part: Circuit, sums: PlanSums) -> CostResult:
         energy_uj=energy * 1e-6,
         energy_uj_low=np.minimum(low, energy) * 1e-6,
         area_mm2=part.area_mm2,
+        dram_bytes=sums.counts[EVENT_FIELDS.index("dram")] / BITS_PER_BYTE,
         cycles=sums.cycles,
         clock_ns=part.clock_ns,
         utilisation=sums.macs / (sums.cycles * part.peak_macs),
@@ -212,8 +226,9 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         chip: Its genes; those left out have their defaults.
 
     Returns:
-        latency_ms and energy_uj, of a schedule that exists, and latency_ms_low and energy_uj_low, between which and these
-        the best one lies; area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident, is_bound, energy_parts_uj,
+        latency_ms and energy_uj of a run of the whole batch, by a schedule that exists, and latency_ms_low and
+        energy_uj_low, between which and these the best one lies; dram_bytes of the run, inferences_per_s,
+        energy_per_inference_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident, is_bound, energy_parts_uj,
         area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound, utilisation and energy_uj by
         part, in order.
 
@@ -226,6 +241,7 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     costs = _costs(part, plan.sums)
     one = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
     run, counts = rows_run(plan)
+    one |= _throughput(one, workload.batch)
     return one | {
         "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
         "resident": bool(costs.resident[0]),
@@ -243,6 +259,7 @@ SCALAR_RESULTS = (
     "energy_uj",
     "energy_uj_low",
     "area_mm2",
+    "dram_bytes",
     "cycles",
     "clock_ns",
     "utilisation",

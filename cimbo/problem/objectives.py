@@ -49,6 +49,7 @@ RATIO_UNITS = {
     "tops_w": "TOPS/W",
     "tops_mm2": "TOPS/mm2",
     "tops_per_mm2": "TOPS/mm2",
+    "per_s": "1/s",
 }
 
 
