@@ -20,31 +20,43 @@ from cimbo._data import __version__
 from cimbo.cli.messages import messages_on_stderr
 from cimbo.errors import BadInput, printable
 
+#: What each command's module is called, in the groups that ``cimbo --help`` shows.
+COMMAND_GROUPS = {
+    "Start": {
+        "demo": "demo",
+        "presets": "chip",
+        "init": "start",
+        "doctor": "doctor",
+        "completion": "completion",
+    },
+    "Search": {
+        "optimize": "search",
+        "fit-predictors": "search",
+        "status": "view",
+        "import": "intake",
+        "predictors": "predictors",
+        "compare": "compare",
+    },
+    "Look and decide": {
+        "pareto": "view",
+        "show": "view",
+        "explain": "explain",
+        "attribute": "attribute",
+        "robust": "decision",
+        "portfolio": "decision",
+        "report": "report",
+        "plot": "report",
+        "export": "export",
+    },
+    "Chips and networks": {
+        "simulate": "chip",
+        "workload": "chip",
+        "silicon": "silicon",
+        "train-supernet": "train",
+    },
+}
 COMMAND_MODULES = {
-    "demo": "demo",
-    "optimize": "search",
-    "fit-predictors": "search",
-    "pareto": "view",
-    "show": "view",
-    "status": "view",
-    "report": "report",
-    "plot": "report",
-    "export": "export",
-    "simulate": "chip",
-    "workload": "chip",
-    "explain": "explain",
-    "presets": "chip",
-    "silicon": "silicon",
-    "train-supernet": "train",
-    "robust": "decision",
-    "portfolio": "decision",
-    "init": "start",
-    "doctor": "doctor",
-    "completion": "completion",
-    "attribute": "attribute",
-    "import": "intake",
-    "predictors": "predictors",
-    "compare": "compare",
+    name: module for group in COMMAND_GROUPS.values() for name, module in group.items()
 }
 
 
@@ -76,8 +88,9 @@ class _Lazy(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary(name)) for name in COMMAND_MODULES])
+        for title, group in COMMAND_GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, summary(name)) for name in group])
 
 
 def summary(name: str) -> str:

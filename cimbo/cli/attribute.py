@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import at_least_one, existing
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import Progress
@@ -20,7 +21,7 @@ from cimbo.session.workers import Workers
 SHOWN_METRICS = ("accuracy_test", "latency_ms", "energy_uj", "area_mm2")
 
 
-@click.command()
+@command()
 @click.argument("files", nargs=-1, metavar="[STUDY]...")
 @click.option(
     "--within",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, naming, printable
@@ -58,7 +59,7 @@ def _size(pair: str) -> tuple[str, int]:
     return name, int(size)
 
 
-@click.command()
+@command()
 @format_option
 def presets(style: str) -> None:
     """The shipped studies.
@@ -71,7 +72,7 @@ def presets(style: str) -> None:
     emit(style, rows, rows)
 
 
-@click.command()
+@command()
 @click.option(
     "--network",
     "name",
@@ -116,7 +117,7 @@ def simulate(
     return 0
 
 
-@click.command()
+@command()
 @click.argument("name", metavar="FILE|NETWORK")
 @_count_options
 @format_option

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from cimbo.benchmarking import METHOD_MODULES, QUICK_METHODS
+from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, at_least_one, new_study_options
 from cimbo.cli.output import emit, format_option
 from cimbo.session import comparison
 from cimbo.session.text import write_text
 
 
-@click.command()
+@command()
 @click.option(
     "--budget",
     type=int,

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import at_least_one, existing, json_object, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, choose_from
@@ -20,7 +21,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     return value
 
 
-@click.command()
+@command()
 @click.option(
     "--bandwidth",
     type=float,
@@ -78,7 +79,7 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
     say(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}")
 
 
-@click.command()
+@command()
 @click.argument("networks", nargs=-1, required=True)
 @click.option(
     "--weights",

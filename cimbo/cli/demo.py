@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import command_line
 from cimbo.cli.output import format_option, say
 from cimbo.cli.view import print_front
@@ -11,7 +12,7 @@ from cimbo.session.demo import RECORDED_NOTE, Demo
 from cimbo.session.demo import demo as recorded_demo
 
 
-@click.command()
+@command()
 @click.option(
     "--study", "file", default="demo.db", show_default=True, help="The study file to write."
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import at_least_one, json_object, simulator_options_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.config.study_config import DEFAULT_PRESET
@@ -19,7 +20,7 @@ VERDICTS_IN_WORDS = {
 }
 
 
-@click.command()
+@command()
 @click.argument("name", required=False)
 @click.option(
     "--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import as_table, emit, format_option, say
+from cimbo.cli.output import emit, format_option, say
+from cimbo.cli.tables import as_table
 from cimbo.session.explanation import Explanation, Rows
 from cimbo.session.text import write_text
 
@@ -22,7 +24,7 @@ PRINTED_ROWS = {
 }
 
 
-@click.command()
+@command()
 @click.argument("key")
 @click.option(
     "--picture",

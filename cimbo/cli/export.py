@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.grouped import command, output_option
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import show
 from cimbo.errors import BadInput
@@ -18,7 +19,7 @@ NO_TEXT = {
 }
 
 
-@click.command()
+@command()
 @click.argument("key", required=False)
 @click.option(
     "--to",
@@ -27,13 +28,7 @@ NO_TEXT = {
     show_default=True,
     help="csv, json, parquet, optuna or study (a backup of one in use); with KEY: onnx, zigzag or accelforge.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="The file, or the folder of YAML files, to write [default: stdout, if it is text].",
-)
+@output_option("The file, or the folder of YAML files, to write [default: stdout, if it is text].")
 @click.option(
     "--nearest",
     is_flag=True,

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, json_object, new_study_options
 from cimbo.cli.output import emit, format_option
 from cimbo.errors import BadInput
 from cimbo.session.importing import BASELINE_CHIP
 
 
-@click.command(name="import")
+@command(name="import")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--map",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command, output_option
 from cimbo.cli.options import existing, study_option
 
 MOST_FOLLOWING = 200  # designs after those that are verified; choosing a thousand takes a minute
@@ -33,16 +34,9 @@ def next_option(n: int) -> Any:
     )
 
 
-@click.command()
+@command()
 @study_option
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("report.html"),
-    show_default=True,
-    help="The file to write.",
-)
+@output_option("The file to write.", "report.html")
 @baseline_option
 @next_option(6)
 @click.option(
@@ -57,16 +51,9 @@ def report(*, file: str, out: Path, **shown: Any) -> None:
         click.echo(str(session.report(out, **shown)))
 
 
-@click.command()
+@command()
 @study_option
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("front.pdf"),
-    show_default=True,
-    help="The file to write; its ending says the format: pdf, png or svg.",
-)
+@output_option("The file to write; its ending says the format: pdf, png or svg.", "front.pdf")
 @click.option(
     "--what",
     type=click.Choice(["front", "hypervolume", "calibration"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command, output_option
 from cimbo.cli.options import AskedStudy, at_least_one, evaluation_options, new_study_options
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import watched
@@ -19,7 +20,7 @@ from cimbo.session.workers import Workers
 NO_FORECAST = "no forecast: 20 proposed evaluations and a reference an objective are needed"
 
 
-@click.command()
+@command()
 @click.option(
     "--budget",
     type=int,
@@ -101,7 +102,7 @@ def optimize(
     return 0 if found.succeeded else 1
 
 
-@click.command()
+@command()
 @click.option(
     "--samples",
     type=int,
@@ -110,13 +111,7 @@ def optimize(
     callback=at_least_one,
     help="Sampled designs to fit on, in all.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("bundles"),
-    show_default=True,
-    help="Folder for the bundles.",
-)
+@output_option("Folder for the bundles.", "bundles")
 @click.option(
     "--licence", default="", help="Terms under which the bundles may be used; kept in them."
 )

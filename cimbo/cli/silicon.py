@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.output import emit, format_option, say
 
 
-@click.command()
+@command()
 @click.option(
     "--table",
     required=True,

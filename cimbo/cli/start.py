@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.output import say
 from cimbo.config.study_config import DEFAULT_PRESET
 
 
-@click.command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("study.toml"))
 @click.option(
     "--preset",

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.grouped import command, output_option
 from cimbo.cli.options import at_least_one
 
 
-@click.command()
+@command()
 @click.argument("name")
 @click.option(
     "--data",
@@ -19,13 +20,7 @@ from cimbo.cli.options import at_least_one
     show_default=True,
     help="Folder of gzipped IDX files; Debian's package dataset-fashion-mnist puts them there.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="The weights [default: NAME.safetensors].",
-)
+@output_option("The weights [default: NAME.safetensors].")
 @click.option(
     "--from", "start", type=click.Path(path_type=Path), default=None, help="Weights to go on from."
 )

@@ -6,14 +6,17 @@ from typing import Any
 
 import click
 
+from cimbo.cli.front_table import front_table
+from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
-from cimbo.cli.output import emit, format_option, say
+from cimbo.cli.output import emit, format_option, say, terminal_width
+from cimbo.cli.output import show as show_text
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.session.front import Design, DesignDetails, Front
 from cimbo.session.text import genes_text
 
 
-@click.command()
+@command()
 @what_if_options
 @study_option
 @format_option
@@ -27,8 +30,11 @@ def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...
 
 
 def print_front(front: Front, style: str) -> None:
-    """Print a front, a line a design."""
-    emit(style, [_row(design) for design in front.designs], front.to_json())
+    """Print a front: as a table a line a design, what all have in common below; as CSV everything in each row."""
+    if style == "table":
+        show_text(front_table(front.designs).text(terminal_width()) + "\n")
+    else:
+        emit(style, [_row(design) for design in front.designs], front.to_json())
     ends = front.ends_told()
     if ends is not None:
         say(ends)
@@ -44,7 +50,7 @@ def _row(design: Design) -> dict[str, Any]:
     }
 
 
-@click.command()
+@command()
 @click.argument("key")
 @click.option(
     "--bit-accurate",
@@ -75,7 +81,7 @@ def _facts(document: dict[str, Any], style: str) -> list[dict[str, Any]]:
     return [document]
 
 
-@click.command()
+@command()
 @study_option
 @format_option
 def status(file: str, style: str) -> None:

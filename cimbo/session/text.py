@@ -12,13 +12,24 @@ from typing import Any
 from cimbo.errors import BadInput
 
 
-def genes_text(design: Mapping[str, Any]) -> str:
-    """A design in one cell: runs of numbered genes are folded, ``heads=4,3,2``."""
-    runs: dict[str, list[str]] = {}
+def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
+    """The genes of a design, runs of numbered ones as one: ``heads_1``, ``heads_2`` become ``heads``, "4,3".
+
+    The only one of its kind, and every gene without a number, keeps its own value.
+    """
+    runs: dict[str, list[Any]] = {}
     for name, value in design.items():
         stem = name.split("_")[0] if name[-1].isdigit() else name
-        runs.setdefault(stem, []).append(str(value))
-    return " ".join(f"{stem}={','.join(values)}" for stem, values in runs.items())
+        runs.setdefault(stem, []).append(value)
+    folded = {}
+    for stem, values in runs.items():
+        folded[stem] = values[0] if len(values) == 1 else ",".join(map(str, values))
+    return folded
+
+
+def genes_text(design: Mapping[str, Any]) -> str:
+    """A design in one cell, ``heads=4,3,2 rows=128``."""
+    return " ".join(f"{name}={value}" for name, value in folded_genes(design).items())
 
 
 def write_text(path: Path, text: str) -> None:

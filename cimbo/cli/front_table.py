@@ -1,0 +1,84 @@
+"""The front as people read it: a column for what varies between its designs, one line for what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cimbo.cli.tables import as_table, cell_text
+from cimbo.session.front import Design
+from cimbo.session.text import columns as column_names
+from cimbo.session.text import folded_genes
+
+SHORT_KEY = 8  # letters of a key on a terminal; commands take any beginning that is unique
+
+
+@dataclass(frozen=True)
+class FrontTable:
+    """What is printed of a front.
+
+    Attributes:
+        rows: A row a design: its key, its metrics, and the genes in which the designs differ.
+        shared: Genes that are the same in every design, by name.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    shared: Mapping[str, Any]
+
+    def text(self, width: int | None = None) -> str:
+        """The table in blocks no wider than ``width``, and below it what all designs have in common."""
+        rows = self.rows if width is None else _with_short_keys(self.rows)
+        table = as_table(rows, width)
+        if not self.shared:
+            return table
+        return table + "\n\n" + "\n".join(self._shared_lines(width))
+
+    def _shared_lines(self, width: int | None) -> list[str]:
+        """The common genes, as many a line as fit."""
+        lines = ["in every design:"]
+        for name, value in self.shared.items():
+            word = f" {name} {cell_text(value)}"
+            if width is not None and len(lines[-1]) + len(word) + 1 > width:
+                lines.append(" ")
+            separator = "," if not lines[-1].endswith((":", " ")) else ""
+            lines[-1] += separator + word
+        return lines
+
+
+def front_table(designs: Sequence[Design]) -> FrontTable:
+    """Sort the genes of ``designs`` into those that vary and those that are the same everywhere.
+
+    Numbered genes (``heads_1``, ``heads_2``, ...) are one column. A front of one design has nothing that varies: all its
+    genes are listed below.
+    """
+    genes = [folded_genes({**design.architecture, **design.hardware}) for design in designs]
+    shared = _shared(genes)
+    varying = [name for name in column_names(genes) if name not in shared]
+    rows = []
+    for design, values in zip(designs, genes, strict=True):
+        row: dict[str, Any] = {"key": design.key, **design.metrics}
+        if design.accuracy_is is not None:
+            row["accuracy_is"] = design.accuracy_is
+        row |= {name: values.get(name) for name in varying}
+        rows.append(row)
+    return FrontTable(tuple(rows), shared)
+
+
+def _with_short_keys(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows with as much of each key as tells them apart, and commands accept."""
+    length = SHORT_KEY
+    while len({row["key"][:length] for row in rows}) < len(rows):
+        length += 1
+    return [{**row, "key": row["key"][:length]} for row in rows]
+
+
+def _shared(designs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all ``designs`` have, with the same value."""
+    if not designs:
+        return {}
+    shared = {}
+    for name, value in designs[0].items():
+        if all(name in design and design[name] == value for design in designs):
+            shared[name] = value
+    return shared

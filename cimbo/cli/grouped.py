@@ -1,0 +1,96 @@
+"""Commands whose ``--help`` shows their options in groups, and the option that names a file to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+OWN_OPTIONS = "Options"
+#: The options that several commands share, by the group that ``--help`` shows them in.
+OPTION_GROUPS = {
+    "Which study": (
+        "--study",
+        "--preset",
+        "--config",
+        "--seed",
+        "--simulator",
+        "--simulator-options",
+        "--data",
+        "--weights",
+        "--images",
+    ),
+    "A part of the space": ("--fix", "--limit"),
+    "Evaluations": (
+        "--jobs",
+        "--timeout",
+        "--retries",
+        "--memory-mb",
+        "--backend",
+        "--scheduler",
+        "--accept-changed",
+    ),
+    "Output": ("--format", "--output", "--quiet", "--help"),
+}
+_GROUP_OF = {name: title for title, names in OPTION_GROUPS.items() for name in names}
+
+
+class GroupedCommand(click.Command):
+    """A command that lists its own options first and those that it shares with others below, group by group."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {OWN_OPTIONS: []}
+        groups |= {title: [] for title in OPTION_GROUPS}
+        for parameter in self.get_params(ctx):
+            described = parameter.get_help_record(ctx)
+            if described is not None:
+                groups[_group(parameter)].append(described)
+        for title, options in groups.items():
+            if options:
+                with formatter.section(title):
+                    formatter.write_dl(options)
+
+
+def _group(parameter: click.Parameter) -> str:
+    titles = [_GROUP_OF[name] for name in parameter.opts if name in _GROUP_OF]
+    return titles[0] if titles else OWN_OPTIONS
+
+
+def command(**options: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Decorate a function as a ``GroupedCommand``, as ``click.command`` does."""
+    return click.command(cls=GroupedCommand, **options)
+
+
+class _Output(click.Option):
+    """Accepts ``--out`` as well, and does not show it: one thing has one name."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        described = super().get_help_record(ctx)
+        if described is None:
+            return None
+        names, text = described
+        return names.replace(", --out ", " "), text
+
+
+def output_option(
+    help_text: str, default: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``-o`` or ``--output``, given to the command as ``out``.
+
+    Args:
+        help_text: What is written there.
+        default: Where to; None leaves it to the command.
+    """
+    return click.option(
+        "-o",
+        "--output",
+        "--out",
+        "out",
+        cls=_Output,
+        type=click.Path(path_type=Path),
+        default=None if default is None else Path(default),
+        show_default=default is not None,
+        help=help_text,
+    )

@@ -1,0 +1,127 @@
+"""Tables in text: columns aligned with spaces, and as many blocks of them as a terminal's width asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cimbo.session.text import columns as column_names
+
+Row = Mapping[str, Any]
+GAP = 2  # spaces between columns
+
+
+def as_table(rows: Sequence[Row], width: int | None = None) -> str:
+    """Write rows as a table, numbers to the right.
+
+    Args:
+        rows: A mapping of column to value each; a value that is missing is a dash.
+        width: Columns of the terminal. A wider table gets its headings in several lines, and what is still too wide
+            is written in blocks, one below the other, that each begin with the first column. None: one line a row.
+
+    Returns:
+        The table without a newline at its end; "(none)" for no rows.
+    """
+    if not rows:
+        return "(none)"
+    names = column_names(rows)
+    columns = [_Column.of(name, rows, fold=False) for name in names]
+    blocks = _blocks(columns, width)
+    if len(blocks) > 1:
+        columns = [_Column.of(name, rows, fold=True) for name in names]
+        blocks = _blocks(columns, width)
+    return "\n\n".join(_block(block, width) for block in blocks)
+
+
+class _Column:
+    """One column as it is written.
+
+    Attributes:
+        heading: Its name, in one line or several.
+        cells: A text a row.
+        width: Of the widest line of them all.
+        is_numeric: Whether all its values are numbers, or missing.
+    """
+
+    def __init__(self, heading: list[str], cells: list[str], *, is_numeric: bool) -> None:
+        self.heading = heading
+        self.cells = cells
+        self.width = max(len(text) for text in [*heading, *cells])
+        self.is_numeric = is_numeric
+
+    @classmethod
+    def of(cls, name: str, rows: Sequence[Row], *, fold: bool) -> _Column:
+        """The column ``name`` of ``rows``; ``fold``: its heading in lines that are hardly wider than its cells."""
+        values = [row.get(name) for row in rows]
+        cells = [cell_text(value) for value in values]
+        heading = folded(name, max(map(len, cells))) if fold else [name]
+        return cls(heading, cells, is_numeric=all(_is_number(value) for value in values))
+
+    def lines(self, heading_lines: int) -> list[str]:
+        """The heading in so many lines, then the cells, all of one width."""
+        above = [""] * (heading_lines - len(self.heading))
+        texts = [*above, *self.heading, *self.cells]
+        if self.is_numeric:
+            return [text.rjust(self.width) for text in texts]
+        return [text.ljust(self.width) for text in texts]
+
+
+def folded(name: str, width: int) -> list[str]:
+    """A name in lines of about ``width``, broken behind underscores."""
+    lines = [""]
+    for part in name.replace("_", "_\n").split("\n"):
+        if lines[-1] and len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
+
+
+def _blocks(columns: list[_Column], width: int | None) -> list[list[_Column]]:
+    """The columns cut into blocks that are no wider than ``width``; the first one stands in each."""
+    first, others = columns[0], columns[1:]
+    if width is None or not others:
+        return [columns]
+    blocks = [[first]]
+    used = first.width
+    for column in others:
+        needed = GAP + column.width
+        if used + needed > width and len(blocks[-1]) > 1:
+            blocks.append([first])
+            used = first.width
+        blocks[-1].append(column)
+        used += needed
+    return blocks
+
+
+def _block(columns: list[_Column], width: int | None) -> str:
+    heading_lines = max(len(column.heading) for column in columns)
+    lines = zip(*(column.lines(heading_lines) for column in columns), strict=True)
+    return "\n".join(shortened((" " * GAP).join(line).rstrip(), width) for line in lines)
+
+
+def shortened(line: str, width: int | None) -> str:
+    """``line``, or as much of it as fits into ``width`` with a sign that there is more."""
+    if width is None or len(line) <= width:
+        return line
+    return line[: max(width - 1, 0)] + "…"
+
+
+def cell_text(value: Any) -> str:
+    """A value as a table shows it: four digits of a number, a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell_text, value))
+    if not isinstance(value, float):
+        return str(value)
+    if 1e5 <= abs(value) < 1e15:
+        return f"{value:.0f}"
+    return f"{value + 0.0:.4g}"  # no minus before a zero
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
