@@ -14,7 +14,13 @@ import click
 
 from cimbo.config.study_config import DEFAULT_PRESET, Config
 from cimbo.errors import BadInput
-from cimbo.session.opening import described_by, open_existing, open_session, with_checkpoint
+from cimbo.session.opening import (
+    described_by,
+    open_existing,
+    open_session,
+    open_to_ask,
+    with_checkpoint,
+)
 from cimbo.session.session import Session
 from cimbo.session.workers import Workers
 
@@ -162,6 +168,14 @@ class AskedStudy:
         """The named description with the user's checkpoint, None where nothing is named. Raises BadInput."""
         named = described_by(self.source())
         return with_checkpoint(named, self.weights, self.data, self.images)
+
+    def open_to_ask(self) -> Session:
+        """The study in the file, or a new one, whatever evaluates it. Raises BadInput as `open_to_ask` does."""
+        described = self.described()
+        if self.simulator is not None and described is not None:
+            options = json_object("--simulator-options", self.simulator_options)
+            described = described.with_simulator(self.simulator, options)
+        return open_to_ask(described, self.file, self.seed, command_line())
 
     def open(self, *, accept_changed: bool = False) -> Session:
         """The study in the file, or a new one. Raises BadInput as `open_session` does."""

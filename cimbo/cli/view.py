@@ -90,5 +90,10 @@ def status(file: str, style: str) -> None:
     Example: cimbo status --study demo.db
     """
     with existing(file) as session:
-        document = session.status().to_json()
-    emit(style, _facts(document, style), document)
+        found = session.status()
+    document = found.to_json()
+    facts = {name: value for name, value in document.items() if name != "leases"}
+    for lease in found.leases:
+        until = f"until {lease.until}" if lease.until else "while it runs"
+        facts[f"lease {lease.key}"] = f"{lease.by}, {until}"
+    emit(style, _facts(facts, style), document)

@@ -9,7 +9,10 @@ from typing import Any
 from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.errors import BadInput
 from cimbo.session.context import StudyContext
+from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.storage import Record
+from cimbo.study.asked import TELLER_NAME
+from cimbo.study.provenance import told_sources
 from cimbo.study.stored_values import predictions
 
 
@@ -95,6 +98,7 @@ class DesignDetails:
         reason: Why it failed.
         bit_accurate_accuracy: Accuracy in percent on bit-accurate arrays, where that was asked for.
         predicted: Mean and standard deviation by metric before it was evaluated.
+        told_by: Who told what was measured, where it was measured outside.
     """
 
     design: Design
@@ -106,6 +110,7 @@ class DesignDetails:
     reason: str | None
     bit_accurate_accuracy: float | None
     predicted: Mapping[str, Any]
+    told_by: str | None = None
 
     def about(self) -> dict[str, Any]:
         """What is said of the design besides its genes and metrics."""
@@ -117,6 +122,7 @@ class DesignDetails:
             "on_front": self.on_front,
             "seconds": self.seconds,
             "reason": self.reason,
+            "told_by": self.told_by,
             "accuracy_is": self.design.accuracy_is,
             "accuracy_exact": self.bit_accurate_accuracy,
         }
@@ -135,7 +141,11 @@ class DesignDetails:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """How far a study is, and what it is about. ``designs`` counts the space, ``running`` what is being evaluated."""
+    """How far a study is, and what it is about. ``designs`` counts the space, ``running`` what is being evaluated.
+
+    ``leases`` say who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked
+    again, ``given_up`` those that were lost too often, and ``told_by`` what measured the designs that were told.
+    """
 
     study: str
     preset: str | None
@@ -154,16 +164,26 @@ class StudyStatus:
     versions: Mapping[str, str]
     accuracy: str | None = None
     recorded: str | None = None
+    leases: tuple[Lease, ...] = ()
+    lost: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    told_by: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
-        document = {
-            k: v for k, v in vars(self).items() if v is not None or k not in OPTIONAL_FIELDS
-        }
-        return document | {"constraints": list(self.constraints)}
+        document = {k: v for k, v in vars(self).items() if v or k not in OPTIONAL_FIELDS}
+        document["constraints"] = list(self.constraints)
+        for name in LISTED_FIELDS:
+            if name in document:
+                document[name] = list(document[name])
+        if self.leases:
+            document["leases"] = [lease.to_json() for lease in self.leases]
+        return document
 
 
-OPTIONAL_FIELDS = ("accuracy", "recorded")  # left out of a status where there is nothing to say
+LISTED_FIELDS = ("lost", "given_up", "told_by")
+# Left out of a status where there is nothing to say.
+OPTIONAL_FIELDS = ("accuracy", "recorded", "leases", *LISTED_FIELDS)
 
 
 def front(context: StudyContext) -> Front:
@@ -212,6 +232,7 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
         reason=record.reason or None,
         bit_accurate_accuracy=measured,
         predicted=predictions(record),
+        told_by=record.extra.get(TELLER_NAME),
     )
 
 
@@ -238,6 +259,7 @@ def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
 def status(context: StudyContext) -> StudyStatus:
     """How far a study is."""
     study, records = context.study, context.study.evaluations()
+    waiting = lost(context)
     return StudyStatus(
         context.path,
         (context.metadata.get("config") or {}).get("name"),
@@ -258,6 +280,10 @@ def status(context: StudyContext) -> StudyStatus:
         versions=context.metadata.get("versions", {}),
         accuracy=context.accuracy_provenance.get("label"),
         recorded=context.metadata.get("recorded"),
+        leases=leases(context),
+        lost=tuple(d.candidate.key for d in waiting if not is_given_up(d)),
+        given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
+        told_by=tuple(told_sources(study.store)),
     )
 
 

@@ -89,6 +89,38 @@ def open_existing(file: str | Path) -> Session:
     return Session(Study.open(file, readonly=True), file=str(file))
 
 
+def open_to_tell(file: str | Path) -> Session:
+    """Open the study in ``file`` to ask and tell, whatever evaluates it.
+
+    Raises:
+        BadInput: When there is no such file, or it is no study.
+    """
+    if not Path(file).exists():
+        todo = "name a study with --study, or start one: cimbo ask --config study.toml"
+        raise BadInput(file, "does not exist", todo)
+    return Session(Study.open(file), file=str(file))
+
+
+def open_to_ask(
+    described: Config | None, file: str | Path, seed: int | None = None, command: str = ""
+) -> Session:
+    """Open the study in ``file`` to ask and tell, or start it. Whether its evaluation can run here does not matter.
+
+    Args:
+        described: What the study is about; None for what the file says, or the default preset.
+        file: The study's file.
+        seed: Seed of a new study (0 unless given); an existing one must have been started with it.
+        command: The command line to keep with a new study.
+
+    Raises:
+        BadInput: For a description that is wrong, and for a file that is no study or another one.
+    """
+    path = Path(file)
+    if path.exists():
+        return _resume(path, described, seed, accept_changed=True)
+    return _start(path, described or preset(DEFAULT_PRESET), seed or 0, command, checked=False)
+
+
 def described_by(source: Source | None) -> Config | None:
     """The description that ``source`` names: a preset, a study.toml or itself; None for None. Raises BadInput."""
     if source is None or isinstance(source, Config):
@@ -128,13 +160,16 @@ def _is_study_file(source: str | Path) -> bool:
     return path.suffix != ".toml" and path.is_file()
 
 
-def _start(file: Path | None, config: Config, seed: int, command: str) -> Session:
-    """A new study of ``config``; nothing is written for one that cannot be evaluated."""
+def _start(
+    file: Path | None, config: Config, seed: int, command: str, *, checked: bool = True
+) -> Session:
+    """A new study of ``config``; where it is ``checked``, nothing is written for one that cannot be evaluated."""
     problem = config.problem
     if file is not None:
         check_place(file.absolute())
-    with naming(config.name):
-        config.evaluator().check()
+    if checked:
+        with naming(config.name):
+            config.evaluator().check()
     metadata = {"config": {"name": config.name, "data": dict(config.data)}, "command": command}
     study = Study.open(
         file, problem.space, problem.objectives, problem.constraints, seed=seed, metadata=metadata

@@ -8,6 +8,7 @@ from typing import Any
 
 from cimbo.analysis import Errors
 from cimbo.session import (
+    asking,
     attribution,
     comparison,
     decision,
@@ -22,6 +23,7 @@ from cimbo.session import (
 from cimbo.session.context import StudyContext
 from cimbo.session.workers import Workers
 from cimbo.study import events
+from cimbo.study.asked import DEFAULT_LEASE_S, AskedDesign
 
 
 class Session(StudyContext):
@@ -113,6 +115,66 @@ class Session(StudyContext):
             workers=workers,
             listener=listener,
         )
+
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        by: str | None = None,
+        lease_s: float = DEFAULT_LEASE_S,
+        budget: int | None = None,
+    ) -> list[AskedDesign]:
+        """Hand out designs to be evaluated by something else; the study remembers who has them.
+
+        Args:
+            n: How many; fewer come back when the space or the budget is exhausted.
+            by: Who evaluates them; by default the job of a queue, or user and machine.
+            lease_s: Seconds until they count as lost and are given out again.
+            budget: Evaluations in the study, in all; what is being evaluated counts.
+
+        Raises:
+            BadInput: For numbers below 1, and for an impossible lease.
+        """
+        return asking.ask(self, n, by=by, lease_s=lease_s, budget=budget)
+
+    def tell(
+        self,
+        text: str,
+        *,
+        by: str | None = None,
+        source: str | None = None,
+        accept_changed: bool = False,
+    ) -> asking.Told:
+        """Record what was measured elsewhere, as rows of JSON with ``key`` and ``metrics``, or ``key`` and ``failed``.
+
+        Args:
+            text: The rows. One that is wrong is refused alone; one that is told twice changes nothing.
+            by: Who tells.
+            source: What measured, such as a program and its version; kept as provenance.
+            accept_changed: Take rows of another source than before.
+
+        Raises:
+            BadInput: When the text is no JSON; StudyError for another source than before.
+        """
+        return asking.tell(self, text, by=by, source=source, accept_changed=accept_changed)
+
+    def retry(self, keys: Sequence[str] = (), *, by: str | None = None) -> list[AskedDesign]:
+        """Let designs be asked anew: those of ``keys``, those that ``by`` holds, or all that failed or are lost.
+
+        Raises:
+            BadInput: For a key that is neither handed out nor failed.
+        """
+        return asking.retry(self, tuple(keys), by)
+
+    def renew(
+        self, keys: Sequence[str] = (), *, by: str | None = None, lease_s: float = DEFAULT_LEASE_S
+    ) -> list[asking.Lease]:
+        """Let leases of ``keys``, or of all that ``by`` holds, end ``lease_s`` seconds from now.
+
+        Raises:
+            BadInput: For a key that is not handed out.
+        """
+        return asking.renew(self, tuple(keys), by, lease_s=lease_s)
 
     def pareto(self) -> front.Front:
         """Return the verified, feasible, non-dominated designs, best first objective first."""

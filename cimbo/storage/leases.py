@@ -5,6 +5,10 @@ A lease of a process of this machine holds while that process lives, which the k
 ends with it. Of a process elsewhere (another machine, another container) only its renewals can be
 seen: its lease ends when *we* have watched it for `LEASE_S` of our own steady clock and it was not
 renewed. So no clock that is set, fast or slow takes a candidate from somebody who is evaluating it.
+
+A lease that was handed out (`cimbo.storage.handed_out`) belongs to no process: whoever evaluates the
+candidate is a job of a queue, a script, a person. It ends at its time by the clock of this machine,
+or when it is told, extended or taken back.
 """
 
 import sqlite3
@@ -20,6 +24,7 @@ from cimbo.storage import location
 
 LEASE_S = 300.0  # how long a lease holds that nobody renews
 RENEWAL_S = 60.0  # how often a living owner renews its own; four may be missed
+HANDED_OUT = "handed out"  # stands for the process of a lease that belongs to none
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,14 @@ class LeaseJudge:
 
     sightings: dict[str, Sighting] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
 
     def ended(self, lease: Lease) -> bool:
         """Whether ``lease`` holds no longer: its process is gone, or far away and silent for too
         long.
         """
+        if lease.process == HANDED_OUT:
+            return lease.expires <= self.wall_clock()
         if location.dead(lease.process):
             return True
         if location.alive(lease.process):

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +203,7 @@ class Store:
 
     def running(self) -> list[Record]:
         """Candidates under a lease that holds: number 0; ``extra`` holds the ``owner`` and
-        ``expires`` (Unix seconds).
+        ``expires`` (Unix seconds), and ``handed_out`` where no process of ours evaluates it.
         """
         rows = self._rows(
             "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
@@ -218,6 +218,8 @@ class Store:
             if silent or self._lease_judge.ended(lease):
                 continue
             extra = {"owner": owner, "expires": expires}
+            if process == leases.HANDED_OUT:
+                extra["handed_out"] = True
             params = self._json(params, key)
             found.append(Record(0, key, params, {}, "running", None, "", 0.0, extra))
         return found
@@ -227,6 +229,10 @@ class Store:
         with self._writing(durable=False) as connection:
             connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
         self._owners.discard(owner)
+
+    def lease_transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """One transaction on the leases, for `cimbo.storage.handed_out`."""
+        return self._writing(durable=False)
 
     def count(self) -> int:
         """The number of recorded evaluations, done and failed."""

@@ -24,6 +24,7 @@ FINGERPRINTS_NAME = (
 FINGERPRINT_REFERENCE = (
     "fingerprint"  # the name under which a row keeps its identifier, in ``extra``
 )
+TOLD_PART = "told"  # in the fingerprint of what was measured outside and told
 IDENTIFIER_LENGTH = 12  # hexadecimal digits
 RESULTS_VERSIONS_NAME = (
     "results_versions"  # in a study's definition: those that it was started with
@@ -119,19 +120,70 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
 
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
         known = known or _of_the_first_rows(store)
-        if known and name not in known and not accept_changed:
-            raise _refusal(store.path, list(known.values())[-1], fingerprint)
+        before = _of_evaluators(known)
+        if before and name not in known and not accept_changed:
+            raise _refusal(store.path, before[-1], fingerprint)
         return {**known, name: fingerprint}
 
     store.update_meta(FINGERPRINTS_NAME, add)
     return name
 
 
+def admit_told(store: Store, source: str | None, *, accept_changed: bool = False) -> str:
+    """Let somebody tell the study in ``store`` what was measured elsewhere.
+
+    Args:
+        store: The study file.
+        source: What measured, in the user's words, such as ``nvsim 3.2, corner tt``; None for what was told of last.
+        accept_changed: Admit another source than the study was told of before.
+
+    Returns:
+        The identifier to record with each evaluation.
+
+    Raises:
+        StudyError: For another source than before.
+    """
+    known = _stored(store)
+    before = [f[TOLD_PART]["source"] for f in known.values() if TOLD_PART in f]
+    if source is None:
+        source = before[-1] if before else ""
+    fingerprint = {TOLD_PART: {"source": source}}
+    name = identifier(fingerprint)
+    if name in known:
+        return name
+    if before and not accept_changed:
+        raise _refusal(store.path, {TOLD_PART: {"source": before[-1]}}, fingerprint)
+
+    def add(known: dict[str, Any] | None) -> dict[str, Any]:
+        # The first one stands for the rows that refer to none, of which there may be some already.
+        first = _of_the_first_rows(store) if store.count() else {}
+        return {**(known or first), name: fingerprint}
+
+    store.update_meta(FINGERPRINTS_NAME, add)
+    return name
+
+
+def told_sources(store: Store) -> list[str]:
+    """Return what measured the evaluations that were told from outside, in the words of who told."""
+    found = []
+    for fingerprint in _stored(store).values():
+        told = fingerprint.get(TOLD_PART)
+        if told is not None:
+            found.append(str(told.get("source")) or "not said")
+    return found
+
+
+def _of_evaluators(known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The fingerprints of ``known`` that are an evaluator's; what is told from outside goes beside any."""
+    return [fingerprint for fingerprint in known.values() if TOLD_PART not in fingerprint]
+
+
 def refuse_changed(store: Store, evaluator: object) -> None:
     """Raise StudyError, naming what differs, where `admit` would; nothing is written."""
     fingerprint, known = _fingerprint(evaluator), fingerprints(store)
-    if fingerprint is not None and known and identifier(fingerprint) not in known:
-        raise _refusal(store.path, list(known.values())[-1], fingerprint)
+    before = _of_evaluators(known)
+    if fingerprint is not None and before and identifier(fingerprint) not in known:
+        raise _refusal(store.path, before[-1], fingerprint)
 
 
 def _fingerprint(evaluator: object) -> dict[str, Any] | None:

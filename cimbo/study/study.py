@@ -244,6 +244,10 @@ class Study(StudyLog):
         """Free the candidates that were asked for and never told, so that they may be proposed again."""
         self._planner.pending.clear()
 
+    def hold_back(self, candidates: Iterable[Candidate]) -> None:
+        """Let ``candidates`` count as asked for and not told, until `clear_pending`."""
+        self._planner.pending |= {c.key: c for c in candidates}
+
     def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
         """Write one evaluation to the log, with what was predicted of it; metrics that nothing can be learned from: failed.
 

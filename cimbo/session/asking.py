@@ -1,0 +1,255 @@
+"""Ask and tell from the shell: designs out as JSON, measurements in as JSON, for whatever evaluates them elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.problem.scalars import finite, number, shown
+from cimbo.session.context import StudyContext
+from cimbo.session.leases import Lease, check_lease, lease_of, whoever
+from cimbo.session.optimize import SearchSettings, optimizer_options
+from cimbo.study.asked import DEFAULT_LEASE_S, AskedDesign, AskedDesigns, Teller, ToldRow
+from cimbo.study.provenance import admit_told
+
+ROW_FIELDS = ("key", "metrics", "failed", "params", "seconds")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What telling came to.
+
+    Attributes:
+        new: Rows that are evaluations which the study did not hold.
+        again: Rows that are kept as further measurements of a design.
+        known: Rows of which the study held everything.
+        refused: A line for every row that is wrong; nothing of it is recorded.
+        evaluations: Evaluations in the study now.
+    """
+
+    new: int
+    again: int
+    known: int
+    refused: tuple[str, ...]
+    evaluations: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo tell --format json``."""
+        return {
+            "new": self.new,
+            "again": self.again,
+            "known": self.known,
+            "refused": list(self.refused),
+            "evaluations": self.evaluations,
+        }
+
+
+def ask(
+    context: StudyContext,
+    n: int,
+    *,
+    by: str | None = None,
+    lease_s: float = DEFAULT_LEASE_S,
+    budget: int | None = None,
+) -> list[AskedDesign]:
+    """Hand out designs to be evaluated elsewhere: those that were lost first, then new ones.
+
+    Args:
+        context: The study.
+        n: How many; fewer come back when the space or the budget is exhausted.
+        by: Who evaluates them; by default the job of a queue, or user and machine.
+        lease_s: Seconds until they count as lost.
+        budget: Evaluations in the study, in all; what is being evaluated counts.
+
+    Raises:
+        BadInput: For numbers below 1, and for an impossible lease.
+    """
+    for name, value in (("ask", n), ("--budget", budget)):
+        if value is not None and value < 1:
+            raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
+    check_lease(lease_s)
+    study = context.study
+    if budget is not None:
+        n = min(n, budget - len(study.evaluations()) - len(study.running()))
+    if n < 1:
+        return []
+    options = asking_options(context)
+    return AskedDesigns(study).ask(n, options, by=by or whoever(), lease_s=lease_s)
+
+
+def asking_options(context: StudyContext) -> OptimizerOptions:
+    """What the optimizer knows of a study that is told: all that `optimize` uses, but nothing that it would compute.
+
+    What is told was measured by something else than the study's own simulator.
+    """
+    if not context.has_description:
+        return OptimizerOptions()
+    options = optimizer_options(context, SearchSettings(cost_model="surrogate"))
+    return replace(options, analytic={})
+
+
+def tell(
+    context: StudyContext,
+    text: str,
+    *,
+    by: str | None = None,
+    source: str | None = None,
+    accept_changed: bool = False,
+) -> Told:
+    """Record what was measured elsewhere. A row that is wrong is refused alone; telling a row twice changes nothing.
+
+    Args:
+        context: The study.
+        text: JSON: a list of rows, or rows one after another.
+        by: Who tells; by default the job of a queue, or user and machine.
+        source: What measured, in words, such as a program and its version; kept as provenance.
+        accept_changed: Take rows of another source than before.
+
+    Raises:
+        BadInput: When the text is no JSON; StudyError for another source than before.
+    """
+    entries = list(rows_of(text))
+    study = context.study
+    reference = admit_told(study.store, source, accept_changed=accept_changed)
+    refused = {}
+    rows = {}
+    for place, entry in enumerate(entries, 1):
+        try:
+            rows[place] = row_of(entry)
+        except BadInput as error:
+            refused[place] = error
+    outcomes = AskedDesigns(study).tell(rows.values(), Teller(by or whoever(), reference))
+    for place, outcome in zip(rows, outcomes, strict=True):
+        if outcome.error is not None:
+            refused[place] = outcome.error
+    counts = {what: sum(o.what == what for o in outcomes) for what in ("new", "again", "known")}
+    lines = tuple(_refusal(place, entries, error) for place, error in sorted(refused.items()))
+    return Told(**counts, refused=lines, evaluations=len(study.evaluations()))
+
+
+def _refusal(place: int, entries: list[Any], error: BadInput) -> str:
+    entry = entries[place - 1]
+    key = entry.get("key") if isinstance(entry, Mapping) else None
+    where = f"row {place}" if key is None or str(key) in error.where else f"row {place} ({key})"
+    return str(BadInput(f"{where}, {error.where}", error.what, error.todo))
+
+
+def retry(
+    context: StudyContext, keys: tuple[str, ...] = (), by: str | None = None
+) -> list[AskedDesign]:
+    """Let designs be asked anew: those of ``keys``, those that ``by`` holds, or all that failed or are lost.
+
+    Raises:
+        BadInput: For a key that nothing or several things have, and for one that is measured.
+    """
+    return AskedDesigns(context.study).retry(keys, by)
+
+
+def renew(
+    context: StudyContext, keys: tuple[str, ...] = (), by: str | None = None, *, lease_s: float
+) -> list[Lease]:
+    """Let leases end ``lease_s`` seconds from now: of ``keys``, or of all that ``by`` holds.
+
+    Raises:
+        BadInput: For a key that is not handed out.
+    """
+    check_lease(lease_s)
+    if not keys and by is None:
+        raise BadInput("renew", "names no design", "give keys, or who holds them (--by)")
+    return [lease_of(r) for r in AskedDesigns(context.study).renew(keys, by, lease_s=lease_s)]
+
+
+# ---- what is read --------------------------------------------------------------------------------------------------
+
+
+def rows_of(text: str) -> Iterator[Any]:
+    """The rows in ``text``: a JSON list, objects one after another, or lists one after another.
+
+    Raises:
+        BadInput: Where it is no JSON, naming the line.
+    """
+    decoder = json.JSONDecoder()
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            what = f"is no JSON ({error.msg})"
+            todo = 'give [{"key": "...", "metrics": {...}}]; nothing was recorded'
+            raise BadInput(f"line {error.lineno}", what, todo) from None
+        except RecursionError:
+            raise BadInput("the rows", "are nested too deeply", "give a flat list") from None
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def row_of(entry: Any) -> ToldRow:
+    """A row as it was written. Raises BadInput, naming the field that is wrong."""
+    if not isinstance(entry, dict):
+        raise BadInput("it", f"is {shown(entry)}", 'give {"key": "...", "metrics": {...}}')
+    for name in entry:
+        if name not in ROW_FIELDS:
+            raise BadInput(name, "is no field of a row", choose_from(name, ROW_FIELDS))
+    key, params = entry.get("key"), entry.get("params")
+    if key is None and params is None:
+        raise BadInput("key", "is missing", "give that of a design which cimbo ask printed")
+    if key is not None and not isinstance(key, str):
+        raise BadInput("key", f"is {shown(key)}", "give it as text, as cimbo ask printed it")
+    if params is not None and not isinstance(params, dict):
+        raise BadInput("params", f"are {shown(params)}", "give an object of genes")
+    seconds = finite(entry.get("seconds", 0.0))
+    if seconds is None or seconds < 0:
+        raise BadInput("seconds", f"are {shown(entry['seconds'])}", "give a number of at least 0")
+    metrics, failed = _result(entry)
+    return ToldRow(key, metrics, failed, params, seconds)
+
+
+def _result(entry: dict[str, Any]) -> tuple[dict[str, float], str | None]:
+    """Metrics, and why there are none."""
+    metrics, failed = entry.get("metrics"), entry.get("failed")
+    if (metrics is None) == (failed is None):
+        what = "are both given" if failed is not None else "are both missing"
+        raise BadInput("metrics and failed", what, "give one of them")
+    if failed is not None:
+        if not isinstance(failed, str):
+            raise BadInput("failed", f"is {shown(failed)}", "say why, in words")
+        return {}, failed or "failed"
+    if not isinstance(metrics, dict) or not metrics:
+        raise BadInput("metrics", f"are {shown(metrics)}", 'give an object such as {"edp": 3.1}')
+    return _numbers(metrics)
+
+
+def _numbers(metrics: dict[str, Any]) -> tuple[dict[str, float], str | None]:
+    """The metrics as numbers. One that is no number is a slip of who tells; NaN or infinity is a failed evaluation."""
+    found = {}
+    for name, value in metrics.items():
+        measured = None if isinstance(value, bool) else number(value)
+        if measured is None:
+            raise BadInput(f"metrics.{name}", f"is {shown(value)}", "give a number")
+        found[name] = measured
+    bad = [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]
+    return ({}, ", ".join(bad)) if bad else (found, None)
+
+
+def read_text(source: str, stdin: str | None) -> str:
+    """The text of the file ``source``, or ``stdin`` for "-". Raises BadInput where it cannot be read."""
+    if source == "-":
+        return stdin or ""
+    try:
+        return Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise BadInput(source, what, "name a readable file, or - for stdin") from None
+    except UnicodeDecodeError:
+        raise BadInput(source, "is no text", "give JSON in UTF-8") from None

@@ -1,0 +1,100 @@
+"""Who evaluates which design until when, in words and in seconds."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from getpass import getuser
+from typing import Any
+
+from cimbo.errors import BadInput, naming
+from cimbo.problem.scalars import shown
+from cimbo.session.context import StudyContext
+from cimbo.storage import Record
+from cimbo.study.asked import MAX_TIMES_ASKED, AskedDesign, AskedDesigns
+
+#: Variables in which queues say the number of a job, and of its task in an array.
+QUEUE_VARIABLES = (
+    ("slurm", "SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+    ("pbs", "PBS_JOBID", "PBS_ARRAY_INDEX"),
+    ("lsf", "LSB_JOBID", "LSB_JOBINDEX"),
+    ("sge", "JOB_ID", "SGE_TASK_ID"),
+)
+SECONDS_PER_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION_PATTERN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+LONGEST_LEASE_S = 366 * 86400.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A design that somebody is evaluating: ``by`` whom, and ``until`` when (ISO 8601), for whatever is handed out."""
+
+    key: str
+    by: str
+    until: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of ``cimbo status --format json``."""
+        return {"key": self.key, "by": self.by, "until": self.until}
+
+
+def leases(context: StudyContext) -> tuple[Lease, ...]:
+    """Who evaluates what until when."""
+    return tuple(lease_of(record) for record in context.study.running())
+
+
+def lease_of(record: Record) -> Lease:
+    """The lease of a running design. A process of ours holds its own for as long as it lives: it has no end."""
+    until = None
+    if record.extra.get("handed_out"):
+        moment = datetime.fromtimestamp(record.extra["expires"], UTC)
+        until = moment.astimezone().isoformat(timespec="seconds")
+    return Lease(record.key, str(record.extra["owner"]), until)
+
+
+def lost(context: StudyContext) -> list[AskedDesign]:
+    """What was asked for, is not told, and whose lease has ended."""
+    return AskedDesigns(context.study).lost()
+
+
+def is_given_up(asked: AskedDesign) -> bool:
+    """Whether a lost design is given out again only after `retry`."""
+    return asked.times >= MAX_TIMES_ASKED
+
+
+def duration(where: str, text: str) -> float:
+    """Seconds of a duration such as ``90s``, ``30m``, ``24h``, ``2d`` or ``1h30m``; a plain number is seconds.
+
+    Raises:
+        BadInput: For anything else, naming ``where``.
+    """
+    parts = DURATION_PATTERN.findall(text.strip())
+    if not parts or "".join(amount + unit for amount, unit in parts) != text.strip():
+        raise BadInput(where, f"is {shown(text)}", "give a duration such as 30m, 24h or 2d")
+    seconds = sum(float(amount) * SECONDS_PER_UNIT[unit or "s"] for amount, unit in parts)
+    with naming(where):
+        check_lease(seconds)
+    return seconds
+
+
+def check_lease(seconds: float) -> None:
+    """Raise BadInput for a lease that has no end, or none yet."""
+    if not 0 < seconds <= LONGEST_LEASE_S:
+        raise BadInput("lease", f"is {seconds:g} s", "give more than 0 s and at most a year")
+
+
+def whoever() -> str:
+    """Who is asking: the job of a queue where this runs in one, else user and machine."""
+    for queue, job, task in QUEUE_VARIABLES:
+        if os.environ.get(job):
+            index = os.environ.get(task, "")
+            number_of = f"_{index}" if index.isdigit() else ""
+            return f"{queue}-{os.environ[job]}{number_of}"
+    try:
+        user = getuser()
+    except (OSError, KeyError):  # an account without a name, in a container
+        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,91 @@
+"""Leases of candidates that no process of ours evaluates: jobs of a queue, scripts, people.
+
+They hold until a time, whoever lives or dies meanwhile. See `cimbo.storage.leases`.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: two who ask at once may choose the same, and one of them asks anew
+    fcntl = None  # type: ignore[assignment]
+
+from cimbo.storage import leases
+from cimbo.storage.store import IN_MEMORY, Store
+from cimbo.storage.values import to_json
+
+INSERT_LEASE = "INSERT INTO lease (key, params, owner, process, expires) VALUES (?,?,?,?,?)"
+
+SELECT_DONE = "SELECT 1 FROM evaluation WHERE key = ? AND status = 'done'"
+
+
+def hand_out(
+    store: Store, items: Sequence[tuple[str, Mapping[str, Any]]], *, holder: str, lease_s: float
+) -> list[str]:
+    """Lease to ``holder`` those candidates that nobody else holds and nobody has evaluated.
+
+    Args:
+        store: The study file.
+        items: Key and parameters of each candidate.
+        holder: Who is going to evaluate them, in words.
+        lease_s: Seconds until they may go to somebody else.
+
+    Returns:
+        The keys that are leased now.
+    """
+    expires = time.time() + lease_s
+    given = []
+    with store.lease_transaction() as connection:
+        leases.bury(connection, leases.LeaseJudge())
+        held = {lease.key for lease in leases.all_leases(connection)}
+        for key, params in items:
+            done = connection.execute(SELECT_DONE, (key,)).fetchone()
+            if key in held or done:
+                continue
+            text = to_json(params, f"params of {key}")
+            connection.execute(INSERT_LEASE, (key, text, holder, leases.HANDED_OUT, expires))
+            held.add(key)
+            given.append(key)
+    return given
+
+
+def extend(store: Store, keys: Sequence[str], *, lease_s: float) -> None:
+    """Let the leases of ``keys`` that were handed out end ``lease_s`` seconds from now."""
+    expires = time.time() + lease_s
+    with store.lease_transaction() as connection:
+        connection.executemany(
+            "UPDATE lease SET expires = ? WHERE key = ? AND process = ?",
+            [(expires, key, leases.HANDED_OUT) for key in keys],
+        )
+
+
+def take_back(store: Store, keys: Sequence[str]) -> None:
+    """End the leases of ``keys`` that were handed out, so that the candidates may go to somebody else."""
+    with store.lease_transaction() as connection:
+        connection.executemany(
+            "DELETE FROM lease WHERE key = ? AND process = ?",
+            [(key, leases.HANDED_OUT) for key in keys],
+        )
+
+
+@contextmanager
+def one_asks(store: Store) -> Iterator[None]:
+    """While the block lasts no other process is in such a block for a study of the same folder.
+
+    Choosing takes seconds, and two who choose at once would choose the same. A lock of the folder leaves no file behind,
+    and SQLite's own locks are on other files.
+    """
+    if fcntl is None or store.path == IN_MEMORY:
+        yield
+        return
+    folder = os.open(Path(store.path).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

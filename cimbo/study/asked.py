@@ -1,0 +1,344 @@
+"""Designs that are evaluated outside: handed out under leases, told when they are measured, asked anew when they are lost.
+
+A shell script, a queue of jobs or a person asks and tells. Everything is kept in the study file: who holds which design
+until when (the table of leases), and what was known of it when it was chosen (the metadata ``asked``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.surrogates import targets
+from cimbo.problem.objectives import Candidate, candidate
+from cimbo.storage import Record, handed_out
+from cimbo.study import stored_values
+from cimbo.study.provenance import FINGERPRINT_REFERENCE
+from cimbo.study.study import Study
+
+ASKED_NAME = "asked"  # of the designs that are handed out, in the study file
+MAX_TIMES_ASKED = 3  # a design that was lost so often is given out again only by `retry`
+DEFAULT_LEASE_S = 24 * 3600.0
+TELLER_NAME = "told_by"  # of who told a row, in its ``extra``
+
+
+@dataclass(frozen=True)
+class AskedDesign:
+    """A design that was handed out.
+
+    Attributes:
+        candidate: The design, with what was predicted of it.
+        extra: Kept beside its evaluation: position in the search, overhead in seconds.
+        by: Who took it last.
+        at: When, in Unix seconds.
+        times: How often it was handed out.
+        retry: Whether it is to be measured although it has failed before.
+    """
+
+    candidate: Candidate
+    extra: Mapping[str, Any]
+    by: str = ""
+    at: float = 0.0
+    times: int = 0
+    retry: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry in the study file."""
+        entry = asdict(self)
+        chosen = entry.pop("candidate")
+        for name in ("params", "origin", "predicted"):
+            entry[name] = chosen[name]
+        return entry
+
+
+@dataclass(frozen=True)
+class ToldRow:
+    """What somebody tells of a design: ``metrics``, or why it ``failed``.
+
+    Attributes:
+        key: The key that was asked for; None for a design of one's own, in ``params``.
+        metrics: What was measured.
+        failed: Why nothing was; None where something was.
+        params: The design's genes, where they are given.
+        seconds: What the evaluation took.
+    """
+
+    key: str | None
+    metrics: Mapping[str, float]
+    failed: str | None = None
+    params: Mapping[str, Any] | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ToldOutcome:
+    """What became of a row.
+
+    Attributes:
+        what: "new"; "again" for another measurement of a design that was told before; "known" where the study held all
+            of it; "refused".
+        error: Why it was refused.
+    """
+
+    what: str
+    error: BadInput | None = None
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Who tells: a person or a job ``by``, of what the fingerprint ``reference`` names."""
+
+    by: str
+    reference: str
+
+
+class AskedDesigns:
+    """What of a study is handed out."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._store = study.store
+
+    def all(self) -> dict[str, AskedDesign]:
+        """Return what was asked for and is not told yet, by key."""
+        check = stored_values.mapping_of(is_asked_design)
+        entries = stored_values.read(self._store, ASKED_NAME, check) or {}
+        found = (self._read(entry) for entry in entries.values())
+        return {asked.candidate.key: asked for asked in found}
+
+    def _read(self, entry: Mapping[str, Any]) -> AskedDesign:
+        chosen = candidate(
+            self._study.problem.space,
+            entry["params"],
+            origin=entry["origin"],
+            predicted=entry["predicted"],
+        )
+        about = {k: entry[k] for k in ("extra", "by", "at", "times", "retry")}
+        return AskedDesign(chosen, **about)
+
+    def lost(self) -> list[AskedDesign]:
+        """Return what nobody holds any more and nobody told, and what is to be tried again; oldest first."""
+        held = {r.key for r in self._study.running()}
+        status = {r.key: r.status for r in self._study.evaluations()}
+        found = []
+        for key, asked in self.all().items():
+            answered = status.get(key) == "done" or (key in status and not asked.retry)
+            if key not in held and not answered:
+                found.append(asked)
+        return sorted(found, key=lambda asked: asked.at)
+
+    def ask(
+        self, n: int, options: OptimizerOptions, *, by: str, lease_s: float = DEFAULT_LEASE_S
+    ) -> list[AskedDesign]:
+        """Hand out ``n`` designs: first those that were lost, then new ones; fewer when the space is exhausted.
+
+        Args:
+            n: How many.
+            options: What the optimizer knows.
+            by: Who is going to evaluate them.
+            lease_s: Seconds until they count as lost.
+        """
+        with handed_out.one_asks(self._store):
+            waiting = [asked for asked in self.lost() if asked.times < MAX_TIMES_ASKED]
+            given = self._lease(waiting[:n], by, lease_s)
+            while len(given) < n:
+                fresh = self._chosen(n - len(given), options)
+                if not fresh:
+                    break
+                given += self._lease(fresh, by, lease_s)
+        return given
+
+    def _chosen(self, n: int, options: OptimizerOptions) -> list[AskedDesign]:
+        start = time.perf_counter()
+        first = len(self._study.evaluations()) + len(self._study.running())
+        self._study.hold_back([asked.candidate for asked in self.lost()])  # `retry` alone asks them
+        candidates = self._study.ask(n, guidance=options)
+        self._study.clear_pending()  # from here on the leases say what is under way
+        seconds = time.perf_counter() - start
+        found = []
+        for i, c in enumerate(candidates):
+            about = {"position": first + i, "overhead_s": seconds / len(candidates)}
+            found.append(AskedDesign(c, about))
+        return found
+
+    def _lease(self, designs: list[AskedDesign], by: str, lease_s: float) -> list[AskedDesign]:
+        """Lease what nobody else holds of ``designs``. Noted before it is leased: a crash between the two loses nothing."""
+        noted = [replace(d, by=by, at=time.time(), times=d.times + 1) for d in designs]
+        if not noted:
+            return []
+        self._note(noted)
+        items = [(d.candidate.key, d.candidate.params) for d in noted]
+        leased = handed_out.hand_out(self._store, items, holder=by, lease_s=lease_s)
+        return [d for d in noted if d.candidate.key in leased]
+
+    def _note(self, designs: Iterable[AskedDesign], gone: Iterable[str] = ()) -> None:
+        entries = {d.candidate.key: d.to_json() for d in designs}
+        dropped = set(gone)
+
+        def change(known: dict[str, Any] | None) -> dict[str, Any]:
+            kept = {key: entry for key, entry in (known or {}).items() if key not in dropped}
+            return {**kept, **entries}
+
+        self._store.update_meta(ASKED_NAME, change)
+
+    # ---- telling --------------------------------------------------------------------------------------------------
+
+    def tell(self, rows: Iterable[ToldRow], teller: Teller) -> list[ToldOutcome]:
+        """Record what ``rows`` tell, each on the disk before the next; a row that is wrong stops none of the others."""
+        designs = self._known()
+        outcomes = []
+        told = []
+        for row in rows:
+            try:
+                asked = self._resolved(row, designs)
+                outcomes.append(ToldOutcome(self._tell(asked, row, teller)))
+                told.append(asked.candidate.key)
+            except BadInput as error:
+                outcomes.append(ToldOutcome("refused", error))
+        # After the records: a design that is told and still noted is not lost, see `lost`.
+        self._note([], gone=told)
+        return outcomes
+
+    def _known(self) -> dict[str, AskedDesign]:
+        """Every design that a key may name: evaluated, being evaluated, or handed out once."""
+        space = self._study.problem.space
+        known = {}
+        for r in (*self._study.evaluations(), *self._study.running()):
+            known[r.key] = AskedDesign(candidate(space, r.params, origin=r.origin or "told"), {})
+        return {**known, **self.all()}
+
+    def _resolved(self, row: ToldRow, designs: Mapping[str, AskedDesign]) -> AskedDesign:
+        """The design that ``row`` is about. Raises BadInput where its key was never asked for, or is not of its genes."""
+        key = row.key
+        if row.params is not None:
+            own = candidate(self._study.problem.space, row.params, origin="told")
+            if key is not None and key != own.key:
+                raise BadInput(f"key {key}", f"is not of its params ({own.key})", "leave one out")
+            return designs.get(own.key, AskedDesign(own, {}))
+        if key is not None and key in designs:
+            return designs[key]
+        near = get_close_matches(str(key), designs, 1)
+        todo = "give the key of a design that cimbo ask printed, or its params"
+        if near:
+            todo = f"did you mean {near[0]}? {todo}"
+        raise BadInput(f"key {key}", "was never asked for", todo)
+
+    def _tell(self, asked: AskedDesign, row: ToldRow, teller: Teller) -> str:
+        if row.failed is None:
+            self._check_metrics(row.metrics)
+        study, before = self._study, self._store.count()
+        about = {**asked.extra, TELLER_NAME: teller.by, FINGERPRINT_REFERENCE: teller.reference}
+        record = study.record(
+            asked.candidate,
+            row.metrics,
+            status="done" if row.failed is None else "failed",
+            reason=row.failed,
+            seconds=row.seconds,
+            extra=about,
+        )
+        if row.failed is None and study.keep_replicates(record, row.metrics):
+            return "again"
+        return "new" if record.number > before else "known"
+
+    def _check_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Raise BadInput for a row without what the study asks for: most likely its name is misspelt."""
+        for name in targets(self._study.problem):
+            if name not in metrics:
+                todo = "give it, or say why the design failed"
+                near = get_close_matches(name, metrics, 1)
+                if near:
+                    todo = f"did you mean it by {near[0]}? {todo}"
+                raise BadInput(name, "is not told", todo)
+
+    # ---- trying again ---------------------------------------------------------------------------------------------
+
+    def retry(self, keys: Sequence[str] = (), by: str | None = None) -> list[AskedDesign]:
+        """Let designs be asked anew: those of ``keys``, those that ``by`` holds, or all that failed or are lost.
+
+        Args:
+            keys: Keys, which may be shortened.
+            by: Who holds them, as ``cimbo status`` shows it, and has ended or was stopped.
+
+        Raises:
+            BadInput: For a key that nothing or several things have, and for a design that is measured.
+        """
+        failed = self._failed()
+        open_designs = {**failed, **self.all()}
+        if by is not None:
+            # Lost once more, not asked for anew by a person: what kills every job that takes it is given up one day.
+            again = [open_designs[key] for key in self._held(by) if key in open_designs]
+        else:
+            chosen = [self._named(key, open_designs) for key in keys]
+            if not keys:
+                lost = {asked.candidate.key: asked for asked in self.lost()}
+                chosen = list({**failed, **lost}.values())
+            again = [replace(asked, times=0, retry=True) for asked in chosen]
+        self._note(again)
+        handed_out.take_back(self._store, [asked.candidate.key for asked in again])
+        return again
+
+    def _failed(self) -> dict[str, AskedDesign]:
+        """What has failed, was never measured, and is not handed out again already."""
+        records = self._study.evaluations()
+        done = {r.key for r in records if r.status == "done"}
+        done |= {r.key for r in self._study.running()}
+        found = {}
+        for r in records:
+            if r.key not in done:
+                predicted = stored_values.predictions(r) or None
+                c = candidate(
+                    self._study.problem.space, r.params, origin=r.origin, predicted=predicted
+                )
+                found[r.key] = AskedDesign(c, {"position": stored_values.position(r)})
+        return found
+
+    def _named(self, key: str, known: Mapping[str, AskedDesign]) -> AskedDesign:
+        found = [name for name in known if name.startswith(key)]
+        if len(found) == 1:
+            return known[found[0]]
+        if not found:
+            todo = "cimbo status lists what is handed out"
+            raise BadInput(f"KEY {key}", "has neither failed nor been handed out", todo)
+        raise BadInput(f"KEY {key}", f"{len(found)} keys start so", "give more of it")
+
+    def renew(
+        self, keys: Sequence[str] = (), by: str | None = None, *, lease_s: float
+    ) -> list[Record]:
+        """Let leases of ``keys``, or all that ``by`` holds, end ``lease_s`` seconds from now; returns them as they are now.
+
+        Raises:
+            BadInput: For a key that is not handed out.
+        """
+        held = {r.key: r for r in self._study.running() if r.extra.get("handed_out")}
+        chosen = self._held(by) if by is not None else []
+        for key in keys:
+            found = [name for name in held if name.startswith(key)]
+            if len(found) != 1:
+                what = f"is that of {len(found)} designs that are handed out"
+                raise BadInput(f"KEY {key}", what, "cimbo status lists them")
+            chosen += found
+        handed_out.extend(self._store, chosen, lease_s=lease_s)
+        return [r for r in self._study.running() if r.key in chosen]
+
+    def _held(self, by: str) -> list[str]:
+        """Keys of what ``by`` holds. Raises BadInput where that is nothing."""
+        running = [r for r in self._study.running() if r.extra.get("handed_out")]
+        found = [r.key for r in running if r.extra["owner"] == by]
+        if not found:
+            holders = sorted({str(r.extra["owner"]) for r in running})
+            todo = choose_from(by, holders, "holders are") if holders else "nothing is handed out"
+            raise BadInput(f"--by {by}", "holds no design", todo)
+        return found
+
+
+def is_asked_design(value: Any) -> bool:
+    """Whether it is an entry of what was handed out."""
+    if not stored_values.is_planned_design(value):
+        return False
+    numbers = all(stored_values.is_number(value.get(name)) for name in ("at", "times"))
+    return numbers and isinstance(value.get("by"), str) and isinstance(value.get("retry"), bool)
