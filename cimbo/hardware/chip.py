@@ -66,6 +66,7 @@ DEFAULTS: dict[str, Any] = {
     # Precision of activations and weights, the process, and how the arrays are used.
     "act_bits": 8,
     "weight_bits": 8,
+    "tree_bits": 0,  # of a weight that one adder tree of a digital array takes; 0: all of them
     "node_nm": 28,
     "supply_v": constant("logic.supply"),
     "activity": constant("logic.activity"),
@@ -147,7 +148,7 @@ FRACTION_GENES = (
 )
 IS_WHOLE = np.array([[name not in FRACTION_GENES] for name in NUMBER_GENES])
 SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
-_ZERO_MEANS = ("rows_active", "adc_bits", "cell_transistors")
+_ZERO_MEANS = ("rows_active", "tree_bits", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
 REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
 

@@ -49,6 +49,7 @@ class ChipTable:
     rows_active: Floats
     signed_inputs: Floats
     columns_summed: Floats
+    tree_bits: Floats
     cell_transistors: Floats
     area_factor: Floats
     cycle_factor: Floats

@@ -13,7 +13,13 @@ import numpy as np
 
 from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.events import EVENT_FIELDS
-from cimbo.hardware.macro import MACRO_AREA_PARTS, MacroCircuit, macro_circuit
+from cimbo.hardware.macro import (
+    DIFFERENTIAL_INDEX,
+    MACRO_AREA_PARTS,
+    MacroCircuit,
+    built_tree_bits,
+    macro_circuit,
+)
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
 from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
 
@@ -141,7 +147,7 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("half_adders", "half_adder_energy"),
         ("shifts", "shift_energy"),
     ),
-    "accumulators": (("shifts", "accumulator_energy"), ("summed", "partial_sum_energy")),
+    "accumulators": (("accumulated", "accumulator_energy"), ("summed", "partial_sum_energy")),
     "weight_write": (("written", "write_energy"),),
     "buffer": (("read", "read_energy"), ("stored", "store_energy")),
     "noc": (("moved", "noc_energy"),),
@@ -176,6 +182,8 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "noc_bw": table.noc_gb_s * cycle * BITS_PER_BYTE,
         "vector_lanes": lanes,
         "row_write_cycles": np.ceil(macro.row_write_ns / cycle),
+        "tree_bits": built_tree_bits(table),
+        "is_differential": table.encoding == DIFFERENTIAL_INDEX,
         "is_digital": geometry.is_digital,
         "is_rram": geometry.is_rram,
     }

@@ -296,7 +296,9 @@ def _layers(
     energies = [dict(zip(energy, values, strict=True)) for values in microjoules.T.tolist()]
     bounds = [BOUNDS[index] for index in run.bottlenecks().tolist()]
     cycles = run.cycles.tolist()
-    used = (tiling.layers.macs / (run.cycles * part.peak_macs[0])).tolist()
+    used = (
+        tiling.layers.macs * tiling.precision.mac_share / (run.cycles * part.peak_macs[0])
+    ).tolist()
     return [
         {
             "name": layer.name,

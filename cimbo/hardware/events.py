@@ -22,7 +22,8 @@ class Events:
         activations: Array operations of a macro.
         full_adders: One-bit adders of trees with two live operands.
         half_adders: The same with one live operand.
-        shifts: Sums of a weight column shifted and accumulated.
+        shifts: Sums of a weight column put together from their parts, in units of a weight of the chip's own bits.
+        accumulated: Sums of a weight column accumulated, in units of accumulators of the chip's own bits.
         summed: Sums of a macro added to those of another.
         written: Bits written into cells.
         macs: Multiply-accumulates of the vector unit.
@@ -39,6 +40,7 @@ class Events:
     full_adders: Floats
     half_adders: Floats
     shifts: Floats
+    accumulated: Floats
     summed: Floats
     written: Floats
     macs: Floats
@@ -66,9 +68,9 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
     Returns:
         Columns of shape (rows,).
     """
-    layers, chip = tiling.layers, tiling.chip
+    layers, operands = tiling.layers, tiling.precision
     on_array = ~plan.on_unit
-    vectors = layers.positions * chip.pulses * layers.groups * on_array
+    vectors = layers.positions * operands.input_steps * layers.groups * on_array
     results = vectors * layers.outputs_each
     sums = results * tiling.row_tiles * tiling.row_steps
     full, half = np.zeros_like(sums), np.zeros_like(sums)
@@ -79,13 +81,18 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
     loaded = plan.loaded_bits * plan.loads
     from_dram = loaded * ~layers.is_dynamic
     return Events(
-        conversions=sums * chip.slices,
+        conversions=sums * operands.slices,
         drives=vectors * layers.reduction * tiling.column_tiles,
-        activations=layers.positions * chip.pulses * tiling.tiles * tiling.row_steps * on_array,
+        activations=layers.positions
+        * operands.input_steps
+        * tiling.tiles
+        * tiling.row_steps
+        * on_array,
         full_adders=full,
         half_adders=half,
-        shifts=sums,
-        summed=results / chip.pulses * (tiling.row_tiles - 1),
+        shifts=sums * operands.shift_share,
+        accumulated=sums * operands.accumulator_share,
+        summed=results / operands.input_steps * (tiling.row_tiles - 1),
         written=loaded * plan.copies,
         macs=layers.macs * ~on_array,
         ops=layers.vector_ops,
@@ -99,13 +106,14 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
 def _tree_events(tiling: Tiling, vectors: Floats) -> tuple[Floats, Floats]:
     """Live and half-live one-bit adders of digital arrays: full row tiles, and the last one with what remains."""
     layers, chip = tiling.layers, tiling.chip
-    inputs = chip.rows_active
+    inputs, held_bits = chip.rows_active, tiling.precision.held_bits
+    joined = np.ceil(held_bits / chip.tree_bits)
     whole = np.floor(layers.reduction / inputs)
     rest = (layers.reduction - whole * inputs).astype(int)
-    shapes, index = np.unique(np.stack([inputs, chip.weight_bits]), axis=1, return_inverse=True)
-    tables = [tree_activity(int(rows), int(bits)) for rows, bits in shapes.T]
+    shapes, index = np.unique(np.stack([inputs, held_bits / joined]), axis=1, return_inverse=True)
+    tables = [tree_activity(int(rows), float(bits)) for rows, bits in shapes.T]
     starts = np.cumsum([0, *(table[0].size for table in tables)])[:-1][index.ravel()]
-    trees = vectors * layers.outputs_each * chip.dac_bits * chip.is_digital
+    trees = vectors * layers.outputs_each * chip.dac_bits * chip.is_digital * joined
     full = np.concatenate([table[0] for table in tables])
     half = np.concatenate([table[1] for table in tables])
     at_full, at_rest = starts + inputs.astype(int), starts + rest
@@ -116,7 +124,7 @@ def _tree_events(tiling: Tiling, vectors: Floats) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=256)
-def tree_activity(rows: int, weight_bits: int) -> tuple[Floats, Floats]:
+def tree_activity(rows: int, weight_bits: float) -> tuple[Floats, Floats]:
     """Counts one-bit adders of a tree that see two live operands, and only one.
 
     Level l joins nodes in pairs by adders weight_bits + l wide. With m live inputs, ceil(m / 2^l) nodes of the level carry
@@ -124,7 +132,7 @@ def tree_activity(rows: int, weight_bits: int) -> tuple[Floats, Floats]:
 
     Args:
         rows: Inputs of the tree.
-        weight_bits: Their width.
+        weight_bits: Their width, on average where the trees of one weight differ.
 
     Returns:
         Both counts for 0 to ``rows`` live inputs, (rows + 1,) each.

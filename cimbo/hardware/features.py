@@ -220,16 +220,21 @@ def _events(tiling: Tiling) -> Columns:
     layers = tiling.layers
     unit = _on_unit(tiling)
     io_bits, loads = _spills(tiling, _unspilled(tiling, np.inf))
-    vectors = layers.positions * tiling.chip.pulses * layers.groups * ~unit
+    operands = tiling.precision
+    vectors = layers.positions * operands.input_steps * layers.groups * ~unit
     sums = layers.positions * layers.outputs_each * layers.groups * ~unit
     waiting = sums * constant("buffer.partial_sum") * _round_trips(tiling)
-    operands = 2 * layers.macs * tiling.chip.act_bits / np.sqrt(tiling.chip.vector_lanes)
-    inputs = np.where(unit, operands, tiling.new_input_bits * _input_reads(tiling))
+    fetched = 2 * layers.macs * operands.act_bits / np.sqrt(tiling.chip.vector_lanes)
+    inputs = np.where(unit, fetched, tiling.new_input_bits * _input_reads(tiling))
     return {
-        "sums": vectors * layers.outputs_each * tiling.row_tiles * tiling.row_steps,
+        "sums": vectors
+        * layers.outputs_each
+        * tiling.row_tiles
+        * tiling.row_steps
+        * operands.column_share,
         "drives": vectors * layers.reduction * tiling.column_tiles,
         "activations": layers.positions
-        * tiling.chip.pulses
+        * operands.input_steps
         * tiling.tiles
         * tiling.row_steps
         * ~unit,

@@ -20,6 +20,12 @@ from cimbo.hardware.elements import (
     tree_adders,
     tree_delay,
 )
+from cimbo.hardware.precision import (
+    BuiltArray,
+    columns_of_weight,
+    weighing_adders,
+    weighing_work,
+)
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
@@ -58,6 +64,8 @@ class ArrayGeometry:
         plane_load: How much longer a column is for its planes, 1 with one plane.
         pitch_stack: Rows of converters on top of each other where one is wider than the columns that it serves.
         accumulator_bits: Width of the accumulator behind each converter.
+        weighing: One-bit adders of each converter or tree that make a weight's sum out of its parts.
+        weighing_work: One-bit additions of one sum of a weight.
     """
 
     is_charge: Bools
@@ -74,6 +82,8 @@ class ArrayGeometry:
     plane_load: Floats
     pitch_stack: Floats
     accumulator_bits: Floats
+    weighing: Floats
+    weighing_work: Floats
 
 
 @dataclass(frozen=True)
@@ -156,15 +166,12 @@ def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
 
 def array_geometry(table: ChipTable) -> ArrayGeometry:
     """Counts what stands in the arrays of chips, (n,)."""
-    is_digital = table.is_family("digital_sram")
-    differential = table.encoding == DIFFERENTIAL_INDEX
-    magnitude = np.maximum(table.weight_bits - differential, 1)
-    slices = np.ceil(magnitude / (table.cell_bits * table.columns_summed))
-    cells_per_weight = np.minimum(
-        np.ceil(magnitude / table.cell_bits) * np.where(differential, 2, 1), table.cols
-    )
+    array = _built_array(table)
+    is_digital, differential = array.is_digital, array.is_differential > 0
+    weight = columns_of_weight(array, table.weight_bits)
+    weighing, joining = weighing_adders(array, weight)
     # Columns summed before they are converted, and the two columns of a difference, are one to a converter.
-    summed = np.where(is_digital, table.weight_bits, table.columns_summed)
+    summed = np.where(is_digital, array.tree_bits, table.columns_summed)
     summed = np.where(differential & ~is_digital, 2 * summed, summed)
     served = np.maximum(np.floor(table.cols / summed), 1)
     share = np.minimum(table.columns_per_adc, served)
@@ -177,9 +184,9 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
         is_current=table.is_family("current_sram"),
         is_digital=is_digital,
         is_rram=table.is_family("rram"),
-        slices=slices,
-        cells_per_weight=cells_per_weight,
-        weight_columns=np.floor(table.cols / cells_per_weight),
+        slices=weight.slices,
+        cells_per_weight=weight.cells,
+        weight_columns=np.floor(table.cols / weight.cells),
         input_steps=np.ceil(table.act_bits / table.dac_bits),
         share=share,
         converters=np.ceil(served / share),
@@ -187,7 +194,30 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
         plane_load=1 + constant("array.plane_load") * (table.planes - 1),
         pitch_stack=np.where(is_digital, 1, np.ceil(width / pitch)),
         accumulator_bits=bits + table.act_bits + table.weight_bits,
+        # The slices of a weight stand before several converters: each has its share of the adders. So do its trees.
+        weighing=np.where(is_digital, weighing + joining / weight.trees, weighing / weight.slices),
+        weighing_work=weighing_work(array, weight),
     )
+
+
+def _built_array(table: ChipTable) -> BuiltArray:
+    return BuiltArray(
+        cols=table.cols,
+        rows_active=table.rows_active,
+        cell_bits=table.cell_bits,
+        columns_summed=table.columns_summed,
+        dac_bits=table.dac_bits,
+        adc_bits=table.adc_bits,
+        tree_bits=built_tree_bits(table),
+        is_digital=table.is_family("digital_sram"),
+        is_differential=(table.encoding == DIFFERENTIAL_INDEX) * 1.0,
+    )
+
+
+def built_tree_bits(table: ChipTable) -> Floats:
+    """Bits of a weight that one tree takes, (n,): all of them where a chip does not say."""
+    wanted = np.where(table.tree_bits > 0, table.tree_bits, table.weight_bits)
+    return np.minimum(wanted, table.weight_bits)
 
 
 def _column_pitch_um(table: ChipTable) -> Floats:
@@ -219,7 +249,7 @@ def _cell_um2(table: ChipTable) -> Floats:
 
 
 def _tree_adders(table: ChipTable, geometry: ArrayGeometry) -> Floats:
-    adders = tree_adders(table.rows_active, table.weight_bits) * table.dac_bits
+    adders = tree_adders(table.rows_active, built_tree_bits(table)) * table.dac_bits
     return np.where(geometry.is_digital, adders, 0)
 
 
@@ -237,7 +267,7 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     driver = np.where(geometry.is_rram, constant("rram_line.area"), constant("driver.area"))
     adder = constant("logic.adder_area")
     accumulator = (adder + constant("logic.flipflop_area")) * geometry.accumulator_bits
-    shift = adder * _shift_adders(table, geometry)
+    shift = adder * geometry.weighing
     bipolar = 1 + 0.5 * table.signed_inputs * (table.encoding == DIFFERENTIAL_INDEX)
     dac = np.where(table.dac_bits > 1, constant("dac.area") * table.dac_bits, 0)
     return {
@@ -261,20 +291,6 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     }
 
 
-def _shift_adders(table: ChipTable, geometry: ArrayGeometry) -> Floats:
-    """One-bit adders that weigh and add the slices of a weight, for each converter."""
-    inputs = np.where(geometry.is_digital, table.dac_bits, geometry.slices)
-    width = np.where(
-        geometry.is_digital,
-        table.weight_bits + np.ceil(np.log2(table.rows_active)),
-        table.adc_bits,
-    )
-    each = width * (inputs - 1) + inputs * (np.log2(inputs) - 0.5)
-    per_sum = np.where(inputs > 1, each, 0)
-    # The slices of a weight stand before several converters: each has its share of the adders.
-    return np.where(geometry.is_digital, per_sum, per_sum / geometry.slices)
-
-
 def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
     """ns of settling, once an activation, and of one conversion or sum."""
     slow = slowdown(table.supply_v, table.node_nm)
@@ -292,7 +308,9 @@ def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
     settle = start + pulse * (table.dac_bits - 1) + steps * row * geometry.rows_loaded * load
     conversion = steps * constant("adc.step")
     gates = scale("delay", table.node_nm) * slow
-    tree = tree_delay(table.rows_active, table.weight_bits) + adder_delay(table.dac_bits)
+    tree_bits = built_tree_bits(table)
+    tree = tree_delay(table.rows_active, tree_bits) + adder_delay(table.dac_bits)
+    tree = tree + adder_delay(np.ceil(table.weight_bits / tree_bits))
     return (
         np.where(geometry.is_digital, 0, settle * analog),
         np.where(geometry.is_digital, tree * gates, conversion * analog),
@@ -341,7 +359,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
         "array_energy": control,
         "adder_energy": adder * switched,
         "half_adder_energy": half * adder * switched,
-        "shift_energy": adder * switched * _shift_adders(table, geometry) * geometry.slices,
+        "shift_energy": adder * switched * geometry.weighing_work,
         "accumulator_energy": (adder + flipflop) * switched * geometry.accumulator_bits,
         "write_energy": write * relative,
     }

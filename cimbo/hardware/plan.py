@@ -28,7 +28,7 @@ class PlanSums:
         counts: Its events, (fields, pairs).
         cycles_low: Of the one that may be too good.
         counts_low: Its events, (fields, pairs).
-        macs: Multiply-accumulates.
+        macs: Multiply-accumulates, in units of one at the chip's own bits.
         resident: Whether all weights stay on the chip.
         is_bound: Whether the two schedules differ.
     """
@@ -141,7 +141,7 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
         counts=best.high[1:],
         cycles_low=best.low[0],
         counts_low=best.low[1:],
-        macs=grid.sums(tiling.layers.macs),
+        macs=grid.sums(tiling.layers.macs * tiling.precision.mac_share),
         resident=best.resident,
         is_bound=best.is_bound,
     )

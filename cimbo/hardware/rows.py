@@ -7,7 +7,7 @@ together, so that sums over a network are sums over a run of rows (:class:`cimbo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -40,6 +40,9 @@ class LayerRows:
         outputs: Activations written.
         new_inputs: Elements of an input vector that the vector before it did not have.
         kernel: Side of a convolution's window.
+        weight_bits: Bits of the stationary operand; 0: as the chip has it.
+        activation_bits: Bits of an input; 0: as the chip has it.
+        output_bits: Bits of a result as it is written; 0: as an input.
         count: How often the layer occurs in its network.
     """
 
@@ -53,6 +56,9 @@ class LayerRows:
     outputs: Floats
     new_inputs: Floats
     kernel: Floats
+    weight_bits: Floats
+    activation_bits: Floats
+    output_bits: Floats
     count: Floats
 
     @classmethod
@@ -86,6 +92,12 @@ class ChipRows:
         act_bits: Bits of an activation.
         weight_bits: Bits of a weight.
         dac_bits: Bits of an input that enter at once.
+        cols: Columns of a macro.
+        cell_bits: Bits of a weight in a cell.
+        columns_summed: Columns that are summed before they are converted.
+        adc_bits: Bits of a converter.
+        tree_bits: Bits of a weight that one tree of a digital array adds up.
+        is_differential: 1 where a weight is a difference of two cells.
         buffer_bits: Size of the buffer in bits.
         buffer_bw: Bits a cycle to and from the buffer.
         dram_bw: Bits a cycle of all DRAM channels.
@@ -113,6 +125,12 @@ class ChipRows:
     act_bits: Floats
     weight_bits: Floats
     dac_bits: Floats
+    cols: Floats
+    cell_bits: Floats
+    columns_summed: Floats
+    adc_bits: Floats
+    tree_bits: Floats
+    is_differential: Floats
     buffer_bits: Floats
     buffer_bw: Floats
     dram_bw: Floats
@@ -138,13 +156,13 @@ CHIP_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ChipRows))
 
 
 def select(table: TableT, where: slice | Indices | Bools) -> TableT:
-    """The rows ``where`` of every column of a table; what is no column, and tables within it, likewise."""
+    """The rows ``where`` of every column of a table, and of the tables within it; what else it has stays."""
     chosen: dict[str, Any] = {}
     for field in fields(table):
         value = getattr(table, field.name)
         if isinstance(value, np.ndarray):
             value = value[..., where]
-        elif isinstance(value, LayerRows | ChipRows):
+        elif is_dataclass(value) and not isinstance(value, type):
             value = select(value, where)
         chosen[field.name] = value
     return type(table)(**chosen)

@@ -345,7 +345,7 @@ def _vector_unit(tiling: Tiling) -> _UnitWork:
     """One MAC a lane and cycle. Lanes form a square, so that each operand fetched serves sqrt(lanes) of them."""
     layers, chip = tiling.layers, tiling.chip
     macs = layers.macs
-    read = 2 * macs * chip.act_bits / np.sqrt(chip.vector_lanes)
+    read = 2 * macs * tiling.precision.act_bits / np.sqrt(chip.vector_lanes)
     vector = (macs + layers.vector_ops) / chip.vector_lanes
     buffer = (read + tiling.output_bits) / chip.buffer_bw
     io_bits = tiling.spills * tiling.working_set_bits

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from cimbo.hardware.precision import Precision, precision
 from cimbo.hardware.rows import Bools, ChipRows, Floats, LayerRows
 
 
@@ -21,6 +22,7 @@ class Tiling:
     Attributes:
         layers: Shapes of the layers.
         chip: What their chips are.
+        precision: Operands as the layers have them on these chips.
         row_tiles: Tiles on top of each other in a group.
         column_tiles: Tiles side by side in a group.
         tile_rows: Rows of weights in a tile, but for the last of a strip.
@@ -32,7 +34,7 @@ class Tiling:
         all_rows: Rows of weights over all groups.
         strip_width: Share of a group's outputs in a column strip.
         ragged_width: The same for its last strip.
-        weight_bits: Bits of the stationary operand of the layer.
+        weight_bits: Bits of the stationary operand of the layer, all elements together.
         input_bits: Bits of its inputs, counted once.
         output_bits: Bits of its outputs.
         new_input_bits: Bits of inputs that enter when windows' overlaps are kept.
@@ -46,6 +48,7 @@ class Tiling:
 
     layers: LayerRows
     chip: ChipRows
+    precision: Precision
     row_tiles: Floats
     column_tiles: Floats
     tile_rows: Floats
@@ -71,7 +74,7 @@ class Tiling:
     @property
     def vector_cycles(self) -> Floats:
         """Cycles that one input vector keeps its macros busy for, (rows,)."""
-        cycles: Floats = self.chip.pulses * self.chip.share * self.row_steps
+        cycles: Floats = self.precision.input_steps * self.chip.share * self.row_steps
         return cycles
 
 
@@ -86,17 +89,21 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
         The tiling, columns of shape (rows,).
     """
     row_tiles, tile_rows = _row_tiles(layers, chip)
-    column_tiles = np.ceil(layers.outputs_each / chip.weight_columns)
+    operands = precision(layers, chip)
+    weight_columns = operands.weight_columns
+    column_tiles = np.ceil(layers.outputs_each / weight_columns)
     fitting = np.minimum(
         np.floor(chip.rows / layers.reduction),
-        np.floor(chip.weight_columns / layers.outputs_each),
+        np.floor(weight_columns / layers.outputs_each),
     )
     packed = np.where(chip.packing > 0, np.clip(fitting, 1, layers.groups), 1)
-    strip_width = np.minimum(chip.weight_columns / layers.outputs_each, 1)
+    strip_width = np.minimum(weight_columns / layers.outputs_each, 1)
     has_dynamic = bool(layers.is_dynamic.any())
     has_counting = bool(chip.zigzag_counting.any())
-    weight_bits = _weight_bits(layers, chip)
-    input_bits, output_bits = layers.inputs * chip.act_bits, layers.outputs * chip.act_bits
+    weights = layers.reduction * layers.outputs_each * layers.groups
+    weight_bits = weights * operands.weight_bits
+    input_bits = layers.inputs * operands.act_bits
+    output_bits = layers.outputs * operands.output_bits
     new_inputs = layers.new_inputs
     if has_counting:  # windows are read whole each time
         new_inputs = np.where(chip.zigzag_counting > 0, layers.reduction, new_inputs)
@@ -105,6 +112,7 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
     return Tiling(
         layers=layers,
         chip=chip,
+        precision=operands,
         row_tiles=row_tiles,
         column_tiles=column_tiles,
         tile_rows=tile_rows,
@@ -119,7 +127,7 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
         weight_bits=weight_bits,
         input_bits=input_bits,
         output_bits=output_bits,
-        new_input_bits=layers.positions * new_inputs * layers.groups * chip.act_bits,
+        new_input_bits=layers.positions * new_inputs * layers.groups * operands.act_bits,
         working_set_bits=working_set,
         chunks=chunks,
         spills=chunks > 1,
@@ -127,13 +135,6 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
         has_zigzag_counting=has_counting,
         has_digital=bool(chip.is_digital.any()),
     )
-
-
-def _weight_bits(layers: LayerRows, chip: ChipRows) -> Floats:
-    """Bits of the stationary operand; attention's is made of activations."""
-    each = np.where(layers.is_dynamic, chip.act_bits, chip.weight_bits)
-    bits: Floats = layers.reduction * layers.outputs_each * layers.groups * each
-    return bits
 
 
 def _row_tiles(layers: LayerRows, chip: ChipRows) -> tuple[Floats, Floats]:

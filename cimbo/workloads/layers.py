@@ -15,9 +15,14 @@ from cimbo.errors import BadInput
 
 LAYER_KINDS = ("conv", "depthwise", "linear", "attention")
 POSITIVE_FIELDS = ("px", "reduction", "columns", "groups", "kernel", "stride", "width")
-COUNT_FIELDS = (*POSITIVE_FIELDS, "vector_ops", "inputs", "outputs", "extra_parameters")
 # What says nothing of a layer's cost on a chip.
-DESCRIPTION_FIELDS = ("name", "weights", "weight_bits", "activation_bits")
+DESCRIPTION_FIELDS = ("name", "weights")
+BITS_FIELDS = ("weight_bits", "activation_bits", "output_bits")
+COUNT_FIELDS = (
+    *POSITIVE_FIELDS,
+    *("vector_ops", "inputs", "outputs", "extra_parameters"),
+    *BITS_FIELDS,
+)
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,15 @@ class Layer:
     ``vector_ops`` the operations of the vector unit before and after the product. ``extra_parameters`` are biases and
     norms. ``kernel``, ``stride`` and ``width`` (outputs in a row of the image) describe a convolution's window.
     ``weights`` are the trained elements that the stationary operand is made of, where they are others than its own: 0
-    when an earlier layer holds the same ones. ``weight_bits`` and ``activation_bits`` say how the network's file
-    stores both operands; 0 where nothing says so, and in any case the chip's own precision decides what it costs.
+    when an earlier layer holds the same ones.
+
+    ``weight_bits`` and ``activation_bits`` are those of the stationary operand (of attention, too) and of the inputs,
+    ``output_bits`` those of the results, which whoever reads them decides. 0: as the chip has it, or for results as for
+    the inputs. What is wider than the chip's own operands (floating point in a file) is rounded to those.
 
     All counts are those of the whole batch (see :class:`Workload`).
 
-    Raises BadInput when a size is not a positive integer, naming the layer.
+    Raises BadInput when a size is not a positive integer, or bits are no whole number, naming the layer.
     """
 
     name: str
@@ -55,6 +63,7 @@ class Layer:
     weights: int | None = None
     weight_bits: int = 0
     activation_bits: int = 0
+    output_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in LAYER_KINDS:
@@ -112,6 +121,7 @@ COLUMNS = (
     "outputs",
     "fresh",
     "kernel",
+    *BITS_FIELDS,
     "count",
 )
 

@@ -218,7 +218,7 @@ class Machine:
         buffer, noc, vector = Server(clock), Server(clock), Server(clock)
         macros = [Server(clock) for _ in range(copies)]
         bits = self.input_bits(tiles)
-        out_bits = outputs * chip["act_bits"]
+        out_bits = outputs * chip["output_bits"]
         gathered = len(pieces(len(slices(layer, chip)), chip["macros_per_pe"]))
         sums = outputs * 24 * (gathered - 1)
         work = layer.vector_ops * outputs / (layer.px * layer.columns * layer.groups)
