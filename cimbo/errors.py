@@ -1,4 +1,4 @@
-"""The exceptions a user meets: a single line that says where, what is wrong and what to do.
+"""The exceptions a user meets: a line that says where, what is wrong and what to do, one for each fault.
 
 ``CimboError`` is all of them, ``BadInput`` what the user can put right, ``StudyError`` a study file that cannot be used
 as asked, ``UnknownOption`` a keyword that a function does not have.
@@ -6,7 +6,7 @@ as asked, ``UnknownOption`` a keyword that a function does not have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -33,6 +33,20 @@ class BadInput(CimboError, ValueError):
     def is_about_design(self) -> bool:
         """Whether the genes of one design cannot be used, so that another design may do; else the set-up is wrong."""
         return self.where.startswith(("chip.", "chip ", "gene ", "design "))
+
+
+class SeveralFaults(BadInput):
+    """Several faults of one input: ``str(error)`` has a line for each."""
+
+    def __init__(self, faults: Sequence[BadInput]) -> None:
+        self.faults = tuple(faults)
+        first = self.faults[0]
+        super().__init__(first.where, first.what, first.todo)
+        self.args = ("\n".join(str(fault) for fault in self.faults),)
+
+    def __reduce__(self) -> tuple[type[SeveralFaults], tuple[tuple[BadInput, ...]]]:  # type: ignore[override]
+        """How it travels from a worker process."""
+        return type(self), (self.faults,)
 
 
 class StudyError(BadInput):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
-from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.hardware import DEFAULTS
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads.layers import Workload
@@ -50,7 +50,7 @@ class Placed:
 
 
 def place(
-    evaluator: JointEvaluator, space: SearchSpace, designs: Sequence[Mapping[str, Any]]
+    evaluator: StudyEvaluator, space: SearchSpace, designs: Sequence[Mapping[str, Any]]
 ) -> list[Placed]:
     """``designs`` of a study over ``space``, as the chip model takes them."""
     kept = evaluator.accuracy_genes()

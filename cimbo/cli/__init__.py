@@ -158,7 +158,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         if not _is_bad_input(error):
             raise
-        click.echo(printable(str(error)), err=True)
+        for line in str(error).splitlines():
+            click.echo(printable(line), err=True)
         return 2
     except BrokenPipeError:
         # The reader of our stdout has gone; there is nobody to tell.

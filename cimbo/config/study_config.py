@@ -6,94 +6,129 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from cimbo import hardware
+from cimbo.config import reading
+from cimbo.config.checking import checked
+from cimbo.config.genes import chip_genes, network_genes, own_genes, takes_cimbo_chips
+from cimbo.config.reading import PRESETS_FOLDER
+from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, StudyTable
 from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import COSTS, METRICS, JointEvaluator
 from cimbo.evaluation.simulators import simulator
+from cimbo.evaluation.whole import StudyEvaluator, WholeEvaluator
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
 
-PRESETS_FOLDER = Path(__file__).parent / "presets"
+__all__ = [
+    "DEFAULT_PRESET",
+    "PRESETS_FOLDER",
+    "Config",
+    "from_definition",
+    "load",
+    "preset",
+    "presets",
+]
 DEFAULT_PRESET = "fmnist-vit"
-SCHEMA_FILE = PRESETS_FOLDER / "study.schema.json"
 
 
 @dataclass(frozen=True)
 class Config:
-    """A checked description of a study."""
+    """A checked description of a study.
+
+    Attributes:
+        name: The file or preset that it stands in.
+        data: What stands there, with all that it extends.
+    """
 
     name: str
     data: Mapping[str, Any]
 
+    @cached_property
+    def tables(self) -> StudyTable:
+        """The description with its types. Raises BadInput naming every place that is wrong."""
+        return checked(self.name, self.data)
+
     @property
     def title(self) -> str:
-        return str(self.data.get("title", self.name))
+        """What the study is called."""
+        return self.tables.title or self.name
 
     @property
     def network(self) -> str:
-        return str(self.data["network"]["name"])
+        """The network family; "" where the study names none."""
+        return "" if self.tables.network is None else self.tables.network.name
 
     @cached_property
     def problem(self) -> Problem:
         """Space, objectives and constraints. Raises BadInput naming the table that is wrong."""
         with naming(self.name):
-            space = SearchSpace(self._network_genes(), self._chip_genes())
-            objectives = tuple(Objective(**o) for o in self.data["objectives"])
-            problem = Problem(
-                space,
-                objectives,
-                tuple(self._constraint(c) for c in self.data.get("constraints", ())),
-            )
-            for metric in {o.name for o in problem.objectives} | {
-                c.metric for c in problem.constraints
-            }:
-                if metric not in METRICS:
-                    raise BadInput(
-                        metric, "is measured by no evaluation", choose_from(metric, METRICS)
-                    )
+            space = SearchSpace(self._architecture(), self._chips())
+            objectives = []
+            for o in self.tables.objectives:
+                objectives.append(Objective(o.name, o.goal, o.reference))
+            constraints = []
+            for c in self.tables.constraints:
+                constraints.append(self._constraint(c))
+            problem = Problem(space, tuple(objectives), tuple(constraints))
+            self._check_metrics(problem)
             return problem
 
-    def evaluator(self) -> JointEvaluator:
-        """The real evaluation this study stands on."""
-        chip, about = self.data.get("hardware", {}), self.data["network"]
+    def evaluator(self) -> StudyEvaluator:
+        """The real evaluation this study stands on. Raises BadInput where the study names none."""
+        if self.tables.evaluator is not None:
+            with naming(self.name):
+                return _whole_evaluator(self.tables.evaluator)
+        about, chip = self._network_table(), self.tables.hardware
         return JointEvaluator(
-            self.network,
+            about.name,
             self.accuracy,
-            chip.get("simulator", "cimbo"),
-            chip.get("options", {}),
-            chip.get("fixed", {}),
-            accuracy_options=about.get("options", {}),
+            chip.simulator,
+            chip.options,
+            chip.fixed,
+            accuracy_options=about.options,
         )
+
+    def _network_table(self) -> NetworkTable:
+        """What the study says of its network. Raises BadInput where it says nothing."""
+        if self.tables.network is None:
+            todo = "add a table [network], or [evaluator] and [architecture.genes]"
+            raise BadInput(f"{self.name}, network", "is missing", todo)
+        return self.tables.network
 
     @property
     def accuracy(self) -> str:
-        """Name of the source of accuracy."""
-        return str(self.data["network"].get("accuracy", self.network))
+        """Name of the source of accuracy; "" where the study names none."""
+        if self.tables.network is None:
+            return ""
+        return self.tables.network.accuracy or self.network
 
     def accuracy_provenance(self) -> dict[str, Any]:
         """What the accuracies of this study are worth: measured, or modelled with which error, where and from what."""
+        about = self.tables.network
+        if about is None or self.tables.evaluator is not None:
+            return {"kind": "measured", "label": "every metric is the evaluator's"}
         if self.accuracy in published.names():
-            about = published.provenance(self.accuracy)
-            error = f"± {about['error_points']:g} points ({about['error_is']})"
-            label = f"accuracy is {about['kind']}, not measured: {error}; valid for {about['valid']}; from {about['source']}"
-            return {**about, "label": label}
-        kind = str(self.data["network"].get("accuracy_kind", "measured"))
+            standing = published.provenance(self.accuracy)
+            error = f"± {standing['error_points']:g} points ({standing['error_is']})"
+            valid, source = standing["valid"], standing["source"]
+            label = f"accuracy is {standing['kind']}, not measured: {error}; valid for {valid}; from {source}"
+            return {**standing, "label": label}
+        kind = about.accuracy_kind or "measured"
         return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
 
     def with_checkpoint(self, options: Mapping[str, Any]) -> Config:
         """The same study with accuracy measured on the user's weights and images, over the network's whole space."""
+        self._network_table()
         about = {k: v for k, v in self.data["network"].items() if k != "genes"}
         about |= {
             "accuracy": "checkpoint",
@@ -109,13 +144,13 @@ class Config:
 
     def baseline(self) -> dict[str, Any]:
         """The chip drawn before any search. Raises BadInput when the study names none."""
-        if "baseline" not in self.data:
+        if not self.tables.baseline:
             raise BadInput(
                 f"{self.name}, baseline",
                 "is missing",
                 "add a table [baseline] with the genes of a chip",
             )
-        return dict(self.data["baseline"])
+        return dict(self.tables.baseline)
 
     def baseline_costs(self) -> dict[str, float]:
         """Computes the costs of the largest sub-network on the baseline chip, by the simulator of this study.
@@ -125,61 +160,71 @@ class Config:
         Raises:
             BadInput: when the simulator cannot run here.
         """
-        chip = self.data.get("hardware", {})
+        chip = self.tables.hardware
         simulating = {
-            "simulator": chip.get("simulator", "cimbo"),
-            "options": chip.get("options", {}),
-            "chip": {**chip.get("fixed", {}), **self.baseline()},
+            "simulator": chip.simulator,
+            "options": chip.options,
+            "chip": {**chip.fixed, **self.baseline()},
         }
-        return dict(_costs(self.network, json.dumps(simulating)))
+        return dict(_costs(self._network_table().name, json.dumps(simulating)))
 
-    def _network_genes(self) -> list[Choice]:
-        """The family's genes, those that the study narrows with fewer values."""
-        genes = {c.name: c for c in network(self.network).choices()}
-        for name, values in self.data["network"].get("genes", {}).items():
-            where = f"{self.name}, network.genes.{name}"
-            if name not in genes:
-                raise BadInput(where, f"is no gene of {self.network}", choose_from(name, genes))
-            if any(v not in genes[name].values for v in values):
-                raise BadInput(
-                    where, f"is {values}", f"use values among {list(genes[name].values)}"
-                )
-            genes[name] = Choice(name, values, genes[name].active_if)
-        return list(_reachable(genes))
+    def _architecture(self) -> list[Choice]:
+        """The genes of the family, and those of the study's own."""
+        tables, genes = self.tables, []
+        if tables.network is not None:
+            family = tables.network.name
+            genes += network_genes(family, network(family).choices(), tables.network.genes)
+        if tables.architecture is not None:
+            if tables.evaluator is None:
+                what, todo = "needs an [evaluator] that understands it", "add one, or leave it out"
+                raise BadInput("architecture", what, todo)
+            genes += own_genes("architecture", tables.architecture.genes)
+        if not genes and tables.evaluator is None:
+            self._network_table()
+        return genes
 
-    def _chip_genes(self) -> list[Choice]:
-        """The genes of the study's space, with its own values for some; it may name genes of the extended space one by one."""
-        chip = self.data.get("hardware", {})
-        known = {c.name: c for c in hardware.chip_choices(extended=True)}
-        listed = hardware.chip_choices(extended=chip.get("space", "core") == "extended")
-        own = chip.get("genes", {})
-        for name in own:
-            if name not in known:
-                where = f"{self.name}, hardware.genes.{name}"
-                raise BadInput(where, "is no gene of a chip", choose_from(name, known))
-        names = dict.fromkeys([*(choice.name for choice in listed), *own])
-        values = {name: own.get(name, known[name].values) for name in names}
-        usual = {choice.name: choice.values[-1] for choice in hardware.chip_choices()}
-        genes = {}
-        for name, allowed in values.items():
-            gates = {g: v for g, v in known[name].active_if.items() if g in names}
-            genes[name] = Choice(name, allowed, gates)
-            with naming(f"hardware.genes.{name}"):  # refuses what no chip can have
-                hardware.area_mm2([{**usual, name: value} for value in allowed])
-        return list(_reachable(genes))
+    def _chips(self) -> list[Choice]:
+        """The genes of the chips."""
+        tables = self.tables
+        if tables.evaluator is None:
+            return chip_genes(tables.hardware)
+        if tables.hardware.space in (None, "own"):
+            return list(own_genes("hardware", tables.hardware.genes))
+        return chip_genes(tables.hardware)
 
-    def _constraint(self, entry: Mapping[str, Any]) -> Constraint:
-        where = f"constraint on {entry['metric']}"
-        if "bound" in entry:
-            return Constraint(entry["metric"], entry.get("relation", "<="), entry["bound"])
-        costs = self.baseline_costs()
-        if entry["metric"] not in costs:
+    def _check_metrics(self, problem: Problem) -> None:
+        """Raises BadInput for a metric that no evaluation returns, where it is known what evaluations return."""
+        if self.tables.evaluator is not None or not takes_cimbo_chips(self.tables.hardware):
+            return
+        names = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
+        for metric in names:
+            if metric not in METRICS:
+                todo = choose_from(metric, METRICS)
+                raise BadInput(metric, "is measured by no evaluation", todo)
+
+    def _constraint(self, entry: ConstraintTable) -> Constraint:
+        where = f"constraints.{entry.metric}"
+        if (entry.bound is None) == (entry.baseline is None):
             raise BadInput(
-                where, "the baseline has no such metric", choose_from(entry["metric"], costs)
+                where,
+                "needs either bound or baseline",
+                "give a bound in the metric's unit, or a factor of the baseline's",
             )
-        return Constraint(
-            entry["metric"], entry.get("relation", "<="), entry["baseline"] * costs[entry["metric"]]
-        )
+        if entry.bound is not None:
+            return Constraint(entry.metric, entry.relation, entry.bound)
+        assert entry.baseline is not None
+        costs = self.baseline_costs()
+        if entry.metric not in costs:
+            what = "the baseline has no such metric"
+            raise BadInput(where, what, choose_from(entry.metric, costs))
+        return Constraint(entry.metric, entry.relation, entry.baseline * costs[entry.metric])
+
+
+def _whole_evaluator(table: EvaluatorTable) -> WholeEvaluator:
+    """What a table [evaluator] describes. Raises BadInput where it names nothing, or two things."""
+    if table.python is None:
+        raise BadInput("evaluator", "names no function", 'add python = "package:function"')
+    return WholeEvaluator(table.python, table.options)
 
 
 @lru_cache(maxsize=32)
@@ -203,124 +248,29 @@ def _costs(name: str, simulating: str) -> dict[str, float]:
     return costs
 
 
-def _reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
-    """Genes whose conditions can still be met, the conditions without values that no gene has any more."""
-    for choice in genes.values():
-        active_if = {
-            g: [v for v in values if v in genes[g].values] for g, values in choice.active_if.items()
-        }
-        if all(active_if.values()):
-            yield Choice(choice.name, choice.values, active_if)
-
-
 def presets() -> dict[str, str]:
     """Name and title of every shipped preset."""
-    return {
-        p.stem: str(_read(p).get("title", p.stem)) for p in sorted(PRESETS_FOLDER.glob("*.toml"))
-    }
+    found = {}
+    for name in reading.preset_names():
+        found[name] = str(reading.read_preset(name).get("title", name))
+    return found
 
 
 def preset(name: str) -> Config:
     """A shipped study. Raises BadInput listing the known ones."""
-    path = PRESETS_FOLDER / f"{name}.toml"
-    known = sorted(p.stem for p in PRESETS_FOLDER.glob("*.toml"))
-    if name not in known:
-        raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
-    return _checked(name, _read(path))
+    return _checked(name, reading.read_preset(name))
 
 
 def load(path: Path) -> Config:
     """A user's study.toml. Raises BadInput naming file and place."""
-    return _checked(str(path), _read(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(
-            path, f"cannot be read ({error.strerror})", "give the path of a study.toml"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
-
-
-@cache
-def _validator() -> Callable[[Any], Any]:
-    import fastjsonschema
-
-    validate: Callable[[Any], Any] = fastjsonschema.compile(
-        json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    )
-    return validate
+    return _checked(str(path), reading.read_study(path))
 
 
 def _checked(name: str, data: dict[str, Any]) -> Config:
-    """Checks ``data`` against the schema that editors use. Raises BadInput naming the place."""
-    from fastjsonschema import JsonSchemaValueException
-
-    try:
-        _validator()(data)
-    except JsonSchemaValueException as error:
-        raise _told(name, _place(data, error.path[1:]), error) from None
-    for place, value in _leaves(data):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise BadInput(f"{name}, {place}", f"is {value}", "give a finite number")
-    return Config(name, data)
-
-
-def _place(value: Any, path: list[str]) -> str:
-    """``path`` in words: an entry of a list by its name rather than its number."""
-    words = []
-    for step in path:
-        value = value[int(step)] if isinstance(value, list) else value[step]
-        known = (
-            [value[key] for key in ("name", "metric") if key in value]
-            if isinstance(value, dict)
-            else []
-        )
-        words.append(str(known[0]) if known and step.isdigit() else step)
-    return ".".join(words)
-
-
-def _told(name: str, place: str, error: Any) -> BadInput:
-    """What the validator complains of, in our words."""
-    table = error.definition.get("properties", {})
-    if error.rule == "additionalProperties" and error.rule_definition is False:
-        unknown = next(key for key in error.value if key not in table)
-        return BadInput(
-            f"{name}, {_joined(place, unknown)}",
-            "is no key of a study",
-            choose_from(unknown, sorted(table)),
-        )
-    if error.rule == "required":
-        missing = next(key for key in error.rule_definition if key not in error.value)
-        return BadInput(
-            f"{name}, {_joined(place, missing)}",
-            "is missing",
-            "add it; cimbo init shows a complete study",
-        )
-    if error.rule == "oneOf":
-        what, todo = (
-            "needs either bound or baseline",
-            "give a bound in the metric's unit, or a factor of the baseline's",
-        )
-        return BadInput(f"{name}, {place}", what, todo)
-    wanted = error.message.partition(" must ")[2]
-    return BadInput(f"{name}, {place}", f"is {error.value!r:.60}", f"it must {wanted}")
-
-
-def _joined(*parts: str) -> str:
-    return ".".join(filter(None, parts))
-
-
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict | list):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in pairs:
-            yield from _leaves(inner, _joined(place, str(key)))
-    else:
-        yield place, value
+    """The description in ``data``. Raises BadInput naming every place that is wrong."""
+    config = Config(name, data)
+    _ = config.tables
+    return config
 
 
 def from_definition(where: str, definition: Mapping[str, Any]) -> Config:

@@ -11,7 +11,7 @@ from typing import Any
 from cimbo.analysis import attribution
 from cimbo.analysis.attribution import SPEED_UP_SIDES, Gain, Point, Pool, Rules
 from cimbo.errors import BadInput
-from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.space import Params
 from cimbo.session.attribution_result import (
     AttributedDesign,
@@ -95,7 +95,7 @@ class HeldOutAccuracies:
     """Accuracy on test images: those that the study holds, and measured anew where that was asked for."""
 
     study: Study
-    evaluator: JointEvaluator
+    evaluator: StudyEvaluator
     measure: bool
     known: dict[str, float] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.runner import Band, Measure, Run
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
-from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem, candidate
 from cimbo.problem.space import Params
@@ -208,7 +208,7 @@ def _curve(band: Band, runs: Sequence[Run]) -> MethodCurve:
 
 
 def _measure(
-    race: _Race, evaluator: JointEvaluator, records: Sequence[Record]
+    race: _Race, evaluator: StudyEvaluator, records: Sequence[Record]
 ) -> tuple[Measure, str]:
     """What evaluates a list of designs, and a line on what that is."""
     from cimbo.benchmarking.replay import LEAST_RECORDS, replay
@@ -224,7 +224,7 @@ def _measure(
 class _RealEvaluations:
     """The evaluator in worker processes; what a method asks for again, or another asks for too, is measured once."""
 
-    def __init__(self, problem: Problem, evaluator: JointEvaluator, jobs: int) -> None:
+    def __init__(self, problem: Problem, evaluator: StudyEvaluator, jobs: int) -> None:
         self._space, self._evaluator, self._jobs = problem.space, evaluator, jobs
         self._known: dict[str, Measured] = {}
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
-from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Constraint
 from cimbo.study.study import Study
 from predictors.errors import PredictorError
@@ -31,7 +31,7 @@ class StudyContext:
     study: Study
     description: Config | None = None
     is_new: bool = False
-    shared_evaluator: JointEvaluator | None = None
+    shared_evaluator: StudyEvaluator | None = None
     file: str | None = None
 
     @property
@@ -50,7 +50,7 @@ class StudyContext:
         return self.description or from_definition(self.path, self.metadata)
 
     @cached_property
-    def evaluator(self) -> JointEvaluator:
+    def evaluator(self) -> StudyEvaluator:
         """Accuracy and simulator of the study. Raises BadInput as `config` does."""
         return self.shared_evaluator or self.config.evaluator()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput, choose_from, naming
-from cimbo.evaluation.joint import COSTS, JointEvaluator
+from cimbo.evaluation.joint import COSTS
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io import importers
 from cimbo.problem.objectives import Problem
 from cimbo.session.context import StudyContext
@@ -118,14 +119,14 @@ def _contradictions(told: importers.Told) -> str:
     )
 
 
-def _taken(evaluator: JointEvaluator, problem: Problem) -> str:
+def _taken(evaluator: StudyEvaluator, problem: Problem) -> str:
     """What became of the accuracies and costs of a file whose networks were put on a chip."""
     shaping = [c.name for c in problem.space.hardware if c.name in evaluator.accuracy_genes()]
     doubt = f"; they are taken to hold for its {', '.join(shaping)}" if shaping else ""
     return f"costs are simulated on the given chip, accuracies are those of the file{doubt}"
 
 
-def _simulated(row: importers.Row, evaluator: JointEvaluator) -> importers.Row:
+def _simulated(row: importers.Row, evaluator: StudyEvaluator) -> importers.Row:
     """The row with the costs that the study's simulator gives it; where it cannot, a failed one."""
     if row.reason is not None:
         return row

@@ -14,7 +14,7 @@ import numpy as np
 from cimbo import execution
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
-from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.session.context import StudyContext
@@ -162,7 +162,7 @@ def search(
 
 def batch_size(config: Config) -> int:
     """Designs chosen at a time."""
-    return int(config.data.get("search", {}).get("batch", DEFAULT_BATCH_SIZE))
+    return config.tables.search.batch or DEFAULT_BATCH_SIZE
 
 
 def optimizer_options(
@@ -185,15 +185,15 @@ def optimizer_options(
     return OptimizerOptions(
         cheap,
         views=views(evaluator),
-        kind=str(config.data.get("search", {}).get("surrogate", "auto")),
+        kind=config.tables.search.surrogate,
         priors=learned | dict(priors or {}),
-        initial=int(config.data.get("search", {}).get("initial", DEFAULT_INITIAL)),
+        initial=config.tables.search.initial or DEFAULT_INITIAL,
         accuracies=settings.accuracy_budget,
         converged=None if converged is None else converged / 100,
     )
 
 
-def analytic_costs(study: Study, evaluator: JointEvaluator, cost_model: str) -> dict[str, Any]:
+def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> dict[str, Any]:
     """The costs that are computed while searching, by metric; the others are modelled.
 
     Raises:
@@ -235,7 +235,7 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
 class _OnTestImages:
     """Evaluates a design's accuracy on the test images."""
 
-    evaluator: JointEvaluator
+    evaluator: StudyEvaluator
 
     def __call__(self, design: dict[str, Any]) -> dict[str, float]:
         return {"accuracy_test": self.evaluator.on_test(design)}
@@ -245,7 +245,7 @@ class _OnTestImages:
 class _OnBitAccurateArrays:
     """Evaluates what bit-accurate arrays change in a design's accuracy."""
 
-    evaluator: JointEvaluator
+    evaluator: StudyEvaluator
     images: int
 
     def __call__(self, design: dict[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import COSTS, JointEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io.importers import Row, tell
 from cimbo.optimizer.surrogates import View, targets
 from cimbo.study.study import Study
@@ -31,8 +32,10 @@ def bundles(folder: str | Path | None) -> dict[str, Any]:
     return {model.schema.target: model for model in map(predictors.load, files)}
 
 
-def views(evaluator: JointEvaluator) -> dict[str, View]:
-    """What each metric depends on, and the derived features that help to learn it."""
+def views(evaluator: StudyEvaluator) -> dict[str, View]:
+    """What each metric depends on, and the derived features that help to learn it; empty where nothing is known."""
+    if not isinstance(evaluator, JointEvaluator):
+        return {}
     costs = View(features=evaluator.features)
     return {
         "accuracy": View(evaluator.accuracy_genes(), evaluator.sizes),

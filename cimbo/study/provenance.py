@@ -219,7 +219,7 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
     if store.count():
         known = store.definition.get(RESULTS_VERSIONS_NAME, {})
         for name, part in configured.items():
-            if isinstance(part["results_version"], int):
+            if isinstance(part.get("results_version"), int):
                 part["results_version"] = known.get(name, FIRST_RESULTS_VERSION)
     return {identifier(configured): configured}
 

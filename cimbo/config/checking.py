@@ -1,0 +1,213 @@
+"""Checks what a study.toml says against the types of its tables, one line a fault, with its place and the nearest word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from cimbo.config.tables import StudyTable
+from cimbo.errors import BadInput, SeveralFaults, choose_from
+from cimbo.problem.scalars import shown
+
+NUMBERS = (inspect.IntType, inspect.FloatType)
+KINDS = {
+    inspect.BoolType: "true or false",
+    inspect.IntType: "an integer",
+    inspect.FloatType: "a number",
+    inspect.StrType: "a text",
+    inspect.ListType: "a list",
+    inspect.DictType: "a table",
+    inspect.StructType: "a table",
+}
+
+
+def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
+    """Read ``data`` as a study.
+
+    Args:
+        name: The file or preset it comes from, for messages.
+        data: What stands there.
+
+    Raises:
+        BadInput: Naming each place that is wrong, one line a fault.
+    """
+    faults = [
+        BadInput(f"{name}, {fault.where}" if fault.where else name, fault.what, fault.todo)
+        for fault in _faults(_study_type(), data, "")
+    ]
+    if len(faults) > 1:
+        raise SeveralFaults(faults)
+    if faults:
+        raise faults[0]
+    return msgspec.convert(data, StudyTable)
+
+
+@cache
+def _study_type() -> inspect.Type:
+    return inspect.type_info(StudyTable)
+
+
+def _faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
+    """Every fault of ``value``, which stands at ``place`` and has to be of ``kind``."""
+    if isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    if isinstance(kind, inspect.UnionType):
+        kind = _meant(kind, value)
+    if isinstance(value, float) and not math.isfinite(value):
+        yield BadInput(place, f"is {value}", "give a finite number")
+    elif isinstance(kind, inspect.StructType):
+        yield from _table_faults(kind, value, place)
+    elif isinstance(kind, inspect.DictType):
+        yield from _mapping_faults(kind, value, place)
+    elif isinstance(kind, inspect.ListType):
+        yield from _list_faults(kind, value, place)
+    elif isinstance(kind, inspect.AnyType):
+        yield from _not_finite(value, place)
+    else:
+        yield from _scalar_faults(kind, value, place)
+
+
+def _meant(union: inspect.UnionType, value: Any) -> inspect.Type:
+    """The alternative that ``value`` is of, or else the whole of those that are no null."""
+    kinds = [kind for kind in union.types if not isinstance(kind, inspect.NoneType)]
+    for kind in kinds:
+        if _is_of(kind, value):
+            return kind
+    return kinds[0] if len(kinds) == 1 else inspect.UnionType(tuple(kinds))
+
+
+def _is_of(kind: inspect.Type, value: Any) -> bool:
+    if isinstance(kind, inspect.StructType | inspect.DictType):
+        return isinstance(value, Mapping)
+    if isinstance(kind, inspect.ListType):
+        return isinstance(value, list | tuple)
+    if isinstance(kind, inspect.BoolType):
+        return isinstance(value, bool)
+    if isinstance(kind, inspect.IntType):
+        return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(kind, inspect.FloatType):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(kind, inspect.StrType):
+        return isinstance(value, str)
+    return True
+
+
+def _table_faults(table: inspect.StructType, value: Any, place: str) -> Iterator[BadInput]:
+    if not isinstance(value, Mapping):
+        yield _wrong_kind(table, value, place)
+        return
+    fields = {field.encode_name: field for field in table.fields}
+    for key, inner in value.items():
+        where = _joined(place, str(key))
+        if key in fields:
+            yield from _faults(fields[key].type, inner, where)
+        else:
+            yield BadInput(where, "is no key of a study", _nearest_key(key, fields))
+    for key, field in fields.items():
+        if field.required and key not in value:
+            todo = "add it; cimbo init shows a complete study"
+            yield BadInput(_joined(place, key), "is missing", todo)
+
+
+def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
+    """The nearest key of this table; where the key belongs to another table, that one."""
+    elsewhere = [table for table, keys in _keys_of_tables().items() if key in keys]
+    if elsewhere:
+        return f"it stands in {' or '.join(f'[{table}]' for table in elsewhere)}"
+    return choose_from(key, sorted(fields))
+
+
+@cache
+def _keys_of_tables() -> dict[str, frozenset[str]]:
+    """The keys of every table of a study, by the table's name; those of the top first."""
+    study = _study_type()
+    assert isinstance(study, inspect.StructType)
+    found = {}
+    for field in study.fields:
+        for kind in _parts(field.type):
+            if isinstance(kind, inspect.StructType):
+                found[field.encode_name] = frozenset(f.encode_name for f in kind.fields)
+    return found
+
+
+def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
+    """``kind`` and what it is made of, as far as the entries of a list."""
+    if isinstance(kind, inspect.Metadata):
+        yield from _parts(kind.type)
+    elif isinstance(kind, inspect.UnionType):
+        for each in kind.types:
+            yield from _parts(each)
+    elif isinstance(kind, inspect.ListType):
+        yield from _parts(kind.item_type)
+    else:
+        yield kind
+
+
+def _mapping_faults(kind: inspect.DictType, value: Any, place: str) -> Iterator[BadInput]:
+    if not isinstance(value, Mapping):
+        yield _wrong_kind(kind, value, place)
+        return
+    for key, inner in value.items():
+        yield from _faults(kind.value_type, inner, _joined(place, str(key)))
+
+
+def _list_faults(kind: inspect.ListType, value: Any, place: str) -> Iterator[BadInput]:
+    if not isinstance(value, list | tuple):
+        yield _wrong_kind(kind, value, place)
+        return
+    if len(value) < (kind.min_length or 0):
+        yield BadInput(place, "is empty", "add at least one entry")
+    for i, inner in enumerate(value):
+        yield from _faults(kind.item_type, inner, _joined(place, _entry_name(inner, i)))
+
+
+def _entry_name(entry: Any, index: int) -> str:
+    """An entry of a list by its name rather than its number."""
+    if isinstance(entry, Mapping):
+        for key in ("name", "metric"):
+            if isinstance(entry.get(key), str):
+                return str(entry[key])
+    return str(index)
+
+
+def _scalar_faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
+    if isinstance(kind, inspect.LiteralType):
+        if value not in kind.values:
+            todo = choose_from(value, kind.values)
+            yield BadInput(place, f"is {shown(value)}", todo)
+        return
+    if isinstance(kind, inspect.UnionType) or not _is_of(kind, value):
+        yield _wrong_kind(kind, value, place)
+        return
+    if isinstance(kind, NUMBERS):
+        if kind.ge is not None and value < kind.ge:
+            yield BadInput(place, f"is {shown(value)}", f"it must be at least {kind.ge}")
+        if kind.gt is not None and value <= kind.gt:
+            yield BadInput(place, f"is {shown(value)}", f"it must be above {kind.gt}")
+
+
+def _wrong_kind(kind: inspect.Type, value: Any, place: str) -> BadInput:
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    words = dict.fromkeys(KINDS.get(type(each), "another value") for each in kinds)
+    return BadInput(place, f"is {shown(value)}", f"it must be {' or '.join(words)}")
+
+
+def _not_finite(value: Any, place: str) -> Iterator[BadInput]:
+    """A fault for every number inside ``value`` that is not finite."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _not_finite(inner, _joined(place, str(key)))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _not_finite(inner, _joined(place, str(i)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield BadInput(place, f"is {value}", "give a finite number")
+
+
+def _joined(*parts: str) -> str:
+    return ".".join(filter(None, parts))

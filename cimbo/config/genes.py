@@ -1,0 +1,236 @@
+"""Genes as a study.toml writes them: lists of values, tables with conditions, ranges; and which names there may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cimbo import hardware
+from cimbo.config.tables import Gene, GeneTable, HardwareTable, Scalar
+from cimbo.errors import BadInput, choose_from, naming
+from cimbo.hardware.chip import ERROR_FACTORS
+from cimbo.problem.scalars import shown
+from cimbo.problem.space import Choice
+
+MOST_VALUES = 100_000  # of one gene
+ROUNDED_DIGITS = 12  # significant ones of the numbers of a range
+RANGE_ENDS = 1 + 1e-9  # by how much rounding may carry the last number beyond the end
+# Simulators that take cimbo's description of a chip, and no other property.
+SIMULATORS_OF_CIMBO_CHIPS = ("cimbo", "zigzag", "accelforge")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A gene as it was read: its values, and the values of other genes that it needs."""
+
+    values: Sequence[Scalar]
+    active_if: Mapping[str, Sequence[Scalar]] | None
+
+
+def read_gene(where: str, gene: Gene) -> Condition:
+    """Read the values of a gene, those of a range written out.
+
+    Args:
+        where: Its place, for messages.
+        gene: What the study says.
+
+    Returns:
+        Its values and conditions; None for conditions that the study does not give.
+
+    Raises:
+        BadInput: For a range that is none.
+    """
+    if isinstance(gene, list):
+        return Condition(gene, None)
+    conditions = gene.active_if or None
+    if gene.values is not None:
+        given = [n for n in ("low", "high", "step", "count") if getattr(gene, n) is not None]
+        if given:
+            raise BadInput(where, f"has values and {given[0]}", "give either values or a range")
+        return Condition(gene.values, conditions)
+    return Condition(_range(where, gene), conditions)
+
+
+def _range(where: str, gene: GeneTable) -> list[Scalar]:
+    """The numbers of a range, its ends among them where the step meets them."""
+    if gene.low is None or gene.high is None:
+        missing = "low" if gene.low is None else "high"
+        raise BadInput(where, f"has no values and no {missing}", "give values, or low and high")
+    if not gene.low < gene.high:
+        raise BadInput(where, f"low is {gene.low:g}, high is {gene.high:g}", "put the lower first")
+    if gene.log and gene.low <= 0:
+        raise BadInput(where, f"low is {gene.low:g}", "numbers spaced by a factor are above 0")
+    if gene.step is not None and gene.count is not None:
+        raise BadInput(where, "has a step and a count", "give one of them")
+    numbers = _spaced_by_factor(where, gene) if gene.log else _spaced_evenly(where, gene)
+    rounded = dict.fromkeys(_rounded(number) for number in numbers)
+    return list(rounded)
+
+
+def _spaced_evenly(where: str, gene: GeneTable) -> list[float]:
+    low, high = float(gene.low or 0.0), float(gene.high or 0.0)
+    if gene.count is not None:
+        return _evenly(low, high, gene.count)
+    step = gene.step
+    if step is None:
+        if not low.is_integer() or not high.is_integer():
+            raise BadInput(where, "is a range without a step", "give step, or count")
+        step = 1.0
+    if step <= 0:
+        raise BadInput(where, f"step is {step:g}", "it must be above 0")
+    n = int((high - low) / step * RANGE_ENDS) + 1
+    _check_count(where, n)
+    return [low + i * step for i in range(n)]
+
+
+def _spaced_by_factor(where: str, gene: GeneTable) -> list[float]:
+    low, high = float(gene.low or 0.0), float(gene.high or 0.0)
+    if gene.count is not None:
+        exponents = _evenly(0.0, 1.0, gene.count)
+        return [low * (high / low) ** exponent for exponent in exponents]
+    if gene.step is None:
+        raise BadInput(where, "is a range without a step", "give step, a factor, or count")
+    if gene.step <= 1:
+        raise BadInput(where, f"step is {gene.step:g}", "with log it is a factor, above 1")
+    numbers = []
+    number = low
+    while number <= high * RANGE_ENDS:
+        numbers.append(number)
+        _check_count(where, len(numbers))
+        number *= gene.step
+    return numbers
+
+
+def _evenly(low: float, high: float, count: int) -> list[float]:
+    _check_count("range", count)
+    if count == 1:
+        return [low]
+    return [low + (high - low) * i / (count - 1) for i in range(count)]
+
+
+def _check_count(where: str, n: int) -> None:
+    if n > MOST_VALUES:
+        raise BadInput(where, f"has more than {MOST_VALUES} values", "take larger steps")
+
+
+def _rounded(number: float) -> Scalar:
+    """Without the last digits, in which rounding errors stand; whole numbers as integers."""
+    found = float(f"{number:.{ROUNDED_DIGITS}g}")
+    return int(found) if found.is_integer() else found
+
+
+# ---- which genes a study has --------------------------------------------------------------------
+
+
+def own_genes(table: str, genes: Mapping[str, Gene]) -> Iterator[Choice]:
+    """Genes of any name, as the table says. Raises BadInput naming the gene."""
+    for name, gene in genes.items():
+        where = f"{table}.genes.{name}"
+        read = read_gene(where, gene)
+        with naming(where):
+            yield Choice(name, read.values, read.active_if)
+
+
+def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene]) -> list[Choice]:
+    """The genes of a family, those that the study narrows with fewer values.
+
+    Raises:
+        BadInput: For a gene or a value that the family does not have.
+    """
+    found = {choice.name: choice for choice in known}
+    for name, gene in genes.items():
+        where = f"network.genes.{name}"
+        if name not in found:
+            raise BadInput(where, f"is no gene of {family}", choose_from(name, found))
+        read, usual = read_gene(where, gene), found[name]
+        if any(value not in usual.values for value in read.values):
+            todo = f"use values among {list(usual.values)}"
+            raise BadInput(where, f"is {shown(list(read.values))}", todo)
+        conditions = usual.active_if if read.active_if is None else read.active_if
+        found[name] = Choice(name, read.values, conditions)
+    return list(reachable(found))
+
+
+def chip_genes(table: HardwareTable) -> list[Choice]:
+    """The genes of the chips of a study.
+
+    With a simulator that takes cimbo's chips: the genes of its space, with the study's values for some, and any other
+    property of a chip that the study lists. With another simulator any names; see `chip_space`.
+
+    Raises:
+        BadInput: For a gene that cimbo's chips do not have, or a value that no chip can have.
+    """
+    known = {choice.name: choice for choice in hardware.chip_choices(extended=True)}
+    space = chip_space(table)
+    listed: list[Choice] = []
+    if space != "own":
+        listed = list(hardware.chip_choices(extended=space == "extended"))
+    names = dict.fromkeys([*(choice.name for choice in listed), *table.genes])
+    genes = {}
+    for name in names:
+        genes[name] = _chip_gene(table, name, known, names)
+    return list(reachable(genes))
+
+
+def chip_space(table: HardwareTable) -> str:
+    """Which genes there are beside those that the study lists: "core", "extended", or none, "own"."""
+    if table.space is not None:
+        return table.space
+    if takes_cimbo_chips(table):
+        return "core"
+    properties = chip_properties()
+    return "core" if all(name in properties for name in table.genes) else "own"
+
+
+def takes_cimbo_chips(table: HardwareTable) -> bool:
+    """Whether the simulator knows cimbo's properties of a chip and no others."""
+    return table.simulator in SIMULATORS_OF_CIMBO_CHIPS
+
+
+def chip_properties() -> tuple[str, ...]:
+    """Every property of a chip that cimbo knows and a search may set."""
+    core = [choice.name for choice in hardware.chip_choices(extended=True)]
+    names = dict.fromkeys([*core, *hardware.DEFAULTS])
+    return tuple(name for name in names if name not in ERROR_FACTORS)
+
+
+def _chip_gene(
+    table: HardwareTable, name: str, known: Mapping[str, Choice], names: Iterable[str]
+) -> Choice:
+    """One gene of the chips, with the study's values where it gives some."""
+    where = f"hardware.genes.{name}"
+    ours = takes_cimbo_chips(table)
+    if ours and name not in known and name not in chip_properties():
+        raise BadInput(where, "is no gene of a chip", choose_from(name, chip_properties()))
+    usual = known.get(name)
+    read = read_gene(where, table.genes[name]) if name in table.genes else None
+    if read is None:
+        assert usual is not None
+        read = Condition(usual.values, None)
+    conditions = read.active_if
+    if conditions is None and usual is not None:
+        conditions = {gate: v for gate, v in usual.active_if.items() if gate in names}
+    with naming(where):
+        choice = Choice(name, read.values, conditions)
+        if ours:
+            _check_values(choice)
+    return choice
+
+
+def _check_values(choice: Choice) -> None:
+    """Raises BadInput for a value that no chip can have."""
+    usual = {other.name: other.values[-1] for other in hardware.chip_choices()}
+    hardware.area_mm2([{**usual, choice.name: value} for value in choice.values])
+
+
+def reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
+    """Genes whose conditions can still be met, the conditions without values that no gene has any more."""
+    for choice in genes.values():
+        active_if = {}
+        for gate, values in choice.active_if.items():
+            if gate in genes:
+                active_if[gate] = [v for v in values if v in genes[gate].values]
+            else:
+                active_if[gate] = list(values)  # of the other side; the space checks it
+        if all(active_if.values()):
+            yield Choice(choice.name, choice.values, active_if)

@@ -1,0 +1,75 @@
+"""Where descriptions of studies come from: shipped presets, a user's study.toml, and what they extend."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from, naming
+from cimbo.problem.scalars import shown
+
+PRESETS_FOLDER = Path(__file__).parent / "presets"
+MOST_EXTENDED = 16  # files that extend one another
+
+
+def preset_names() -> list[str]:
+    """The shipped studies, sorted."""
+    return sorted(path.stem for path in PRESETS_FOLDER.glob("*.toml"))
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """What a shipped study says. Raises BadInput listing the known ones."""
+    known = preset_names()
+    if name not in known:
+        raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
+    return read_toml(PRESETS_FOLDER / f"{name}.toml")
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """What a study.toml says, with all that it extends. Raises BadInput naming file and place."""
+    with naming(path):
+        return _with_extended(read_toml(path), path.parent, depth=0)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What stands in a file. Raises BadInput where it cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        todo = "give the path of a study.toml"
+        raise BadInput(path, f"cannot be read ({error.strerror})", todo) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
+
+
+def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[str, Any]:
+    """``data`` over what its key ``extends`` names: a shipped study, or a file in ``folder``."""
+    if "extends" not in data:
+        return data
+    name = data["extends"]
+    if not isinstance(name, str):
+        raise BadInput("extends", f"is {shown(name)}", "name a preset, or a study.toml")
+    if depth >= MOST_EXTENDED:
+        raise BadInput("extends", f"leads on from {name} without end", "name another study")
+    own = {key: value for key, value in data.items() if key != "extends"}
+    if name.endswith(".toml"):
+        path = folder / name
+        base = _with_extended(read_toml(path), path.parent, depth=depth + 1)
+    else:
+        if name not in preset_names():
+            raise BadInput("extends", f"{name!r} is no preset", choose_from(name, preset_names()))
+        base = read_preset(name)
+    return merged(base, own)
+
+
+def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """``own`` over ``base``: tables key by key, all else as ``own`` has it."""
+    found = dict(base)
+    for key, value in own.items():
+        known = found.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = merged(known, value)
+        found[key] = value
+    return found

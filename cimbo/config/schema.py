@@ -1,0 +1,27 @@
+"""The JSON schema of a study.toml, made from its types: editors complete and check with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from cimbo.config.tables import StudyTable
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def study_schema() -> dict[str, Any]:
+    """The schema, as an editor takes it."""
+    schema: dict[str, Any] = msgspec.json.schema(StudyTable)
+    return {"$schema": DRAFT, "title": "A study of cimbo", **schema}
+
+
+def schema_text() -> str:
+    """What stands in ``presets/study.schema.json``."""
+    return json.dumps(study_schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":  # python -m cimbo.config.schema > cimbo/config/presets/study.schema.json
+    print(schema_text(), end="")

@@ -1,0 +1,220 @@
+"""The tables of a study.toml, as types: what they may hold is said here and nowhere else.
+
+The schema that editors use is made from them (`cimbo.config.schema`), and so is every check of a file
+(`cimbo.config.checking`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Scalar = bool | int | float | str
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class GeneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A gene written as a table: its values, or the ends of a range, and when it exists.
+
+    Attributes:
+        values: What the gene may be: numbers, texts, or true and false.
+        low: The least number of a range.
+        high: The greatest number of a range.
+        step: From one number to the next: added, or multiplied where ``log`` is set.
+        count: How many numbers, where no step says it.
+        log: Whether the numbers are spaced by a factor instead of a difference.
+        active_if: Genes that must have one of the listed values for this one to exist.
+    """
+
+    values: Annotated[
+        list[Scalar] | None, Meta(description="Numbers, texts, or true and false.")
+    ] = None
+    low: Annotated[float | None, Meta(description="Least number of a range.")] = None
+    high: Annotated[float | None, Meta(description="Greatest number of a range.")] = None
+    step: Annotated[
+        float | None, Meta(description="From one number to the next; with log, a factor.")
+    ] = None
+    count: Annotated[
+        AtLeastOne | None, Meta(description="How many numbers, instead of a step.")
+    ] = None
+    log: Annotated[bool, Meta(description="Numbers spaced by a factor.")] = False
+    active_if: Annotated[
+        dict[str, list[Scalar]],
+        Meta(description="The gene exists while each named gene has one of the listed values."),
+    ] = {}
+
+
+Gene = list[Scalar] | GeneTable
+Genes = dict[str, Gene]
+KnownConstraints = Annotated[
+    list[str],
+    Meta(description='Expressions over genes that every design keeps: "rows * cols <= 65536".'),
+]
+
+
+class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is searched on the side of the networks, and where accuracy comes from."""
+
+    name: Annotated[str, Meta(description="The network family, such as fmnist-vit.")]
+    accuracy: Annotated[
+        str | None,
+        Meta(
+            description="Where accuracy comes from: a shipped super-network or a plug-in. "
+            "The family's name by default."
+        ),
+    ] = None
+    accuracy_kind: Annotated[
+        str | None,
+        Meta(description="measured, or what else is shown: modelled, illustration."),
+    ] = None
+    genes: Annotated[Genes, Meta(description="Narrows genes of the network: NAME = [values].")] = {}
+    options: Annotated[dict[str, Any], Meta(description="Set up the source of accuracy.")] = {}
+
+
+class ArchitectureTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Architecture genes of one's own, which no family needs to know."""
+
+    genes: Annotated[
+        Genes, Meta(description="NAME = [values], or a table of values or a range.")
+    ] = {}
+    constraints: KnownConstraints = []
+
+
+class HardwareTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is searched on the side of the chips, and what simulates them."""
+
+    space: Annotated[
+        Literal["core", "extended", "own"] | None,
+        Meta(
+            description="Ten genes of a chip, twenty, or only those under genes. By default core; own "
+            "where the simulator is not cimbo's and a gene is none of cimbo's."
+        ),
+    ] = None
+    genes: Annotated[
+        Genes,
+        Meta(
+            description="Values of a gene instead of the shipped ones, or genes that are searched "
+            "besides. Any name where the simulator is not cimbo's."
+        ),
+    ] = {}
+    constraints: KnownConstraints = []
+    fixed: Annotated[
+        dict[str, Scalar],
+        Meta(description="Properties of every chip that are not searched, such as node_nm."),
+    ] = {}
+    simulator: Annotated[
+        str, Meta(description="cimbo, zigzag, accelforge, command, table, or a plug-in.")
+    ] = "cimbo"
+    options: Annotated[dict[str, Any], Meta(description="What the simulator is set up with.")] = {}
+
+
+class EvaluatorTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole evaluation by something else than a network's accuracy and a simulator."""
+
+    command: Annotated[
+        list[str] | None,
+        Meta(description="Words of a program that evaluates a design: JSON in, JSON out."),
+    ] = None
+    python: Annotated[
+        str | None,
+        Meta(description='A function of a design, as "package:function".'),
+    ] = None
+    timeout_s: Annotated[Positive | None, Meta(description="Seconds one evaluation may take.")] = (
+        None
+    )
+    options: Annotated[
+        dict[str, Any], Meta(description="What the function is called with besides.")
+    ] = {}
+
+
+class ExpensiveTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The metric whose measurements are counted, because one costs more than all else."""
+
+    metric: Annotated[str, Meta(description="An objective, or a metric that has a constraint.")]
+    budget: Annotated[
+        AtLeastOne | None, Meta(description="How many measurements of it there may be in all.")
+    ] = None
+    genes: Annotated[
+        list[str] | None,
+        Meta(
+            description="What it depends on; the architecture's genes by default. One measurement "
+            "serves every design that agrees in them."
+        ),
+    ] = None
+
+
+class ObjectiveTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A metric to maximise or minimise."""
+
+    name: Annotated[
+        str,
+        Meta(
+            description="A metric: accuracy, latency_ms, energy_uj, area_mm2, what else an evaluation "
+            "returns, or one under metrics."
+        ),
+    ]
+    goal: Literal["max", "min"]
+    reference: Annotated[
+        float | None, Meta(description="The worst value that counts for the hypervolume.")
+    ] = None
+
+
+class ConstraintTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bound on a metric."""
+
+    metric: Annotated[str, Meta(description="A metric, as for objectives.")]
+    relation: Literal["<=", ">="] = "<="
+    bound: Annotated[float | None, Meta(description="In the metric's unit.")] = None
+    baseline: Annotated[
+        float | None,
+        Meta(description="A factor of what the largest network costs on the baseline chip."),
+    ] = None
+
+
+class SearchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How designs are chosen."""
+
+    initial: Annotated[
+        AtLeastOne | None, Meta(description="Designs drawn before the first surrogate.")
+    ] = None
+    batch: Annotated[AtLeastOne | None, Meta(description="Designs chosen at a time.")] = None
+    surrogate: Annotated[
+        str,
+        Meta(
+            description="Kind of surrogate: auto, gp, xgboost, hybrid, posynomial, botorch:NAME or an "
+            "installed one."
+        ),
+    ] = "auto"
+
+
+class StudyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A study of cimbo."""
+
+    title: Annotated[str | None, Meta(description="Shown by cimbo and on the report.")] = None
+    extends: Annotated[
+        str | None,
+        Meta(
+            description="A shipped study, or a study.toml beside this one, to take the rest from."
+        ),
+    ] = None
+    network: NetworkTable | None = None
+    architecture: ArchitectureTable | None = None
+    hardware: HardwareTable = HardwareTable()
+    evaluator: EvaluatorTable | None = None
+    metrics: Annotated[
+        dict[str, str],
+        Meta(description='Metrics that follow from others: edp = "energy_uj * latency_ms".'),
+    ] = {}
+    expensive: ExpensiveTable | None = None
+    baseline: Annotated[
+        dict[str, Scalar],
+        Meta(
+            description="Genes of the chip drawn before any search; constraints may refer to what it "
+            "costs."
+        ),
+    ] = {}
+    objectives: Annotated[list[ObjectiveTable], Meta(min_length=1)]
+    constraints: list[ConstraintTable] = []
+    search: SearchTable = SearchTable()

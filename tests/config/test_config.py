@@ -1,0 +1,110 @@
+"""A study described in TOML: its types, its genes, what it extends, and what a mistake is answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cimbo.config import load, preset, presets
+from cimbo.config.schema import study_schema
+from cimbo.config.study_config import PRESETS_FOLDER
+from cimbo.errors import BadInput
+
+OBJECTIVES = '[[objectives]]\nname = "score"\ngoal = "max"\n'
+EVALUATOR = '[evaluator]\npython = "math:dist"\n'
+
+
+def study(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_schema_is_the_one_made_from_the_types():
+    shipped = json.loads((PRESETS_FOLDER / "study.schema.json").read_text(encoding="utf-8"))
+    assert shipped == study_schema(), "python -m cimbo.config.schema > presets/study.schema.json"
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_reads(name):
+    assert preset(name).problem.space.size > 1
+
+
+def test_a_network_that_only_the_evaluator_knows(tmp_path):
+    text = EVALUATOR + (
+        '[architecture.genes]\ndepth = [2, 4]\nact = ["relu", "gelu"]\nresidual = [true, false]\n'
+        "heads = { values = [1, 2], active_if = { depth = [4] } }\n"
+        "[hardware.genes]\nrows = { low = 16, high = 64, step = 16 }\n"
+        "mv = { low = 1, high = 100, step = 10, log = true }\n"
+    )
+    space = load(study(tmp_path, text + OBJECTIVES)).problem.space
+    values = {choice.name: choice.values for choice in space.choices}
+    assert values["rows"] == (16, 32, 48, 64)
+    assert values["mv"] == (1, 10, 100)
+    assert values["act"] == ("relu", "gelu")
+    assert values["residual"] == (False, True)
+    assert space.size == (1 + 2) * 2 * 2 * 4 * 3
+
+
+@pytest.mark.parametrize(
+    ("gene", "numbers"),
+    [
+        ("{ low = 0.1, high = 0.5, step = 0.1 }", (0.1, 0.2, 0.3, 0.4, 0.5)),
+        ("{ low = 1, high = 4 }", (1, 2, 3, 4)),
+        ("{ low = 1, high = 4, step = 2 }", (1, 3)),
+        ("{ low = 16, high = 1024, step = 4, log = true }", (16, 64, 256, 1024)),
+        ("{ low = 0.001, high = 1, count = 4, log = true }", (0.001, 0.01, 0.1, 1)),
+        ("{ low = 0, high = 1, count = 3 }", (0, 0.5, 1)),
+    ],
+)
+def test_ranges_are_written_out(tmp_path, gene, numbers):
+    text = EVALUATOR + f"[hardware.genes]\nx = {gene}\n" + OBJECTIVES
+    assert load(study(tmp_path, text)).problem.space.choices[0].values == numbers
+
+
+def test_own_genes_for_an_own_simulator_and_none_of_cimbos(tmp_path):
+    text = (
+        '[network]\nname = "fmnist-vit"\n[hardware]\nsimulator = "command"\n'
+        'options = { command = ["true"] }\n[hardware.genes]\nadc_type = ["flash", "sar"]\n'
+        "rows = [64, 128]\n" + OBJECTIVES
+    )
+    space = load(study(tmp_path, text)).problem.space
+    assert [choice.name for choice in space.hardware] == ["adc_type", "rows"]
+
+
+def test_cimbos_own_simulator_takes_every_property_that_it_knows(tmp_path):
+    text = 'extends = "fmnist-vit"\n[hardware.genes]\nnode_nm = [22, 28]\nact_bits = [4, 8]\n'
+    space = load(study(tmp_path, text)).problem.space
+    assert [choice.name for choice in space.hardware][-2:] == ["node_nm", "act_bits"]
+    assert space.hardware[0].name == "rows"
+
+
+def test_extends_takes_the_rest_from_a_preset_and_from_files(tmp_path):
+    base = tmp_path / "base.toml"
+    base.write_text('extends = "fmnist-vit"\n[search]\nbatch = 3\n', encoding="utf-8")
+    text = 'extends = "base.toml"\ntitle = "mine"\n[hardware.genes]\nrows = [64]\n'
+    about = load(study(tmp_path, text))
+    assert about.title == "mine"
+    assert (about.tables.search.batch, about.tables.search.initial) == (3, 10)
+    values = {choice.name: choice.values for choice in about.problem.space.choices}
+    assert values["rows"] == (64,)
+    assert values["array"] == ("charge_sram", "digital_sram")
+
+
+def test_a_file_that_extends_itself_is_refused(tmp_path):
+    path = study(tmp_path, 'extends = "study.toml"\n')
+    with pytest.raises(BadInput, match="without end"):
+        load(path)
+
+
+def test_every_fault_is_a_line(tmp_path):
+    text = 'netwrk = 1\n[hardware]\nsimulatr = "cimbo"\n[search]\nbatch = 0\n' + OBJECTIVES
+    with pytest.raises(BadInput) as caught:
+        load(study(tmp_path, text))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "did you mean network?" in lines[0]
+    assert "did you mean simulator?" in lines[1]
+    assert "search.batch: is 0; it must be at least 1" in lines[2]
