@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ from cimbo.supernets.quantisation import InputRange, input_range
 
 RANGE_DEVIATIONS = 4.0  # of a partial sum, from its mean to the end of a calibrated range
 FINEST_STEP = 0.25  # of a cell; a converter that is finer gets a wider range instead
-SUMS_AT_ONCE = 1 << 18  # partial sums read at a time, so that they stay in the cache
+SUMS_AT_ONCE = 1 << 17  # partial sums read at a time, so that they stay in the cache
 SAFE_DEVIATIONS = 5.0  # of a converter's random errors, which a sum read as it is must withstand
 CUBIC_PEAK = 1.5 * math.sqrt(3.0)  # x (1 - x^2) times this has its extremes at one and minus one
 
@@ -53,6 +53,37 @@ class ConverterRange:
     step: Tensor
     built_steps: Tensor
     largest_code: Tensor
+
+
+@dataclass(frozen=True)
+class WrittenStep:
+    """The cells as the converters of one input step see them.
+
+    Attributes:
+        cells: (groups, rows, outputs * slices) in steps of the converter as built.
+        constant: (groups, 1, outputs * slices) what a sum of nothing reads: the converters' offsets, less the centre of
+            their curve.
+        coarser: steps as built become readings by this factor, where a step is finer than a cell; None elsewhere.
+        highest: the highest reading; a number where all are alike, else (groups or 1, 1, outputs * slices).
+        worth: (groups or 1, slices) of one reading; of the one group where it is cut out.
+    """
+
+    cells: Tensor
+    constant: Tensor
+    coarser: Tensor | float | None
+    highest: Tensor | float
+    worth: Tensor
+
+    def of_groups(self, some: slice) -> WrittenStep:
+        """Only ``some`` groups of it, which have one range."""
+
+        def cut(values: Tensor | float | None) -> Tensor | float | None:
+            return values[some] if isinstance(values, Tensor) and len(values) > 1 else values
+
+        worth = self.worth[some][0] if len(self.worth) > 1 else self.worth[0]
+        return WrittenStep(
+            self.cells[some], self.constant[some], cut(self.coarser), cut(self.highest), worth
+        )
 
 
 class BitAccurateMVM:
@@ -147,7 +178,7 @@ class BitAccurateMVM:
             sign_apart=magnitude_only,
         )
         moments = [self._moments(step) for step in self._input_steps(inputs)]
-        self.converters = [self._converter(full_scale) for full_scale in self._full_scales(moments)]
+        self.converters = self._converters(self._full_scales(moments))
 
     def _input_steps(self, inputs: Tensor) -> Iterator[Tensor]:
         """What the word lines carry, step by step: each (groups, samples, rows), whole."""
@@ -191,6 +222,13 @@ class BitAccurateMVM:
             found = [most.expand_as(scale) for scale in found]
         return found
 
+    def _converters(self, full_scales: list[Tensor]) -> list[ConverterRange]:
+        """The converters of each input step, one object for all of them where they share a range."""
+        first = self._converter(full_scales[0])
+        if self.array.range_policy != "layer_and_digit":
+            return [first] * len(full_scales)
+        return [first, *(self._converter(full_scale) for full_scale in full_scales[1:])]
+
     def _converter(self, full_scale: Tensor) -> ConverterRange:
         codes = 2.0**self.array.adc_bits
         span = 2 * full_scale if self.is_differential else full_scale
@@ -219,45 +257,96 @@ class BitAccurateMVM:
         if self._is_lossless():
             product = torch.bmm(whole, self.whole.transpose(1, 2))
         else:
-            groups, rows, outputs, slices = self.cells.shape
-            some = max(1, SUMS_AT_ONCE // (groups * max(outputs * slices, rows)))
-            product = torch.cat([self._read(part) for part in whole.split(some, 1)], 1)
+            product = self._read_all(whole)
             product -= self.weight_offset * whole.sum(-1, keepdim=True)
         product -= self.range.zero_point * self.whole.sum(-1).unsqueeze(1)
         return product * self.range.scale * self.scale.transpose(1, 2)
 
-    def _read(self, whole: Tensor) -> Tensor:
-        """What the readings sum up to, (groups, samples, outputs), for whole inputs (groups, samples, rows)."""
-        groups, _, outputs, slices = self.cells.shape
-        total = torch.zeros(groups, whole.shape[1] * outputs, 1)
-        parts = digits(whole, self.range.bits, self.array.dac_bits)
-        for number, (part, converter) in enumerate(zip(parts, self.converters, strict=True)):
-            place = 2.0 ** (self.array.dac_bits * number)
-            worth = (place * self.places * converter.step).unsqueeze(-1).expand(groups, -1, -1)
-            for rows in self._blocks():
-                cells = self.cells[:, rows] / converter.step[:, None, None]
-                sums = torch.bmm(part[..., rows], cells.flatten(2)).unflatten(2, (outputs, slices))
-                codes = self._convert(sums, converter)
-                total.baddbmm_(codes.view(groups, -1, slices), worth)
-        return total.view(groups, -1, outputs)
+    def _read_all(self, whole: Tensor) -> Tensor:
+        """What the readings sum up to, some groups and samples at a time."""
+        groups, rows, outputs, slices = self.cells.shape
+        size = max(outputs * slices, rows)
+        samples = max(1, SUMS_AT_ONCE // size)
+        together = 1  # groups with a range of their own are few; others are taken so that each gets many samples
+        if self.shared_range:
+            together = max(1, SUMS_AT_ONCE // (size * min(samples, whole.shape[1])))
+        found, steps = [], self._written_steps()
+        for start in range(0, groups, together):
+            some = slice(start, start + together)
+            each = [step.of_groups(some) for step in steps]
+            found.append(torch.cat([self._read(p, each) for p in whole[some].split(samples, 1)], 1))
+        return torch.cat(found)
 
-    def _convert(self, sums: Tensor, converter: ConverterRange) -> Tensor:
-        """Sums (groups, samples, outputs, slices), in steps, as the converters read them; in place."""
-        most = converter.largest_code[:, None, None]
-        finer = converter.built_steps[:, None, None]
+    def _read(self, whole: Tensor, written: list[WrittenStep]) -> Tensor:
+        """What the readings sum up to, (groups, samples, outputs), for whole inputs (groups, samples, rows)."""
+        slices = len(self.places)
+        outputs = written[0].cells.shape[-1] // slices
+        total = torch.zeros(len(whole) * whole.shape[1] * outputs)
+        sums = torch.empty(len(whole), whole.shape[1], outputs * slices)
+        spare = torch.empty_like(sums) if self.array.inl_lsb else sums
+        parts = digits(whole, self.range.bits, self.array.dac_bits)
+        for part, step in zip(parts, written, strict=True):
+            for rows in self._blocks():
+                torch.baddbmm(step.constant, part[..., rows], step.cells[:, rows], out=sums)
+                total.addmv_(self._convert(sums, step, spare).view(-1, slices), step.worth)
+        return total.view(len(whole), -1, outputs)
+
+    def _written_steps(self) -> list[WrittenStep]:
+        """The cells as each input step's converters read them."""
+        outputs = self.cells.shape[2]
+        found: list[WrittenStep] = []
+        for number, converter in enumerate(self.converters):
+            place = 2.0 ** (self.array.dac_bits * number)
+            worth = place * self.places * converter.step
+            if number and converter is self.converters[number - 1]:
+                found.append(replace(found[-1], worth=worth))
+                continue
+            built = converter.step / converter.built_steps
+            finer = converter.built_steps
+            found.append(
+                WrittenStep(
+                    cells=(self.cells / built[:, None, None]).flatten(2),
+                    constant=(self.column_offsets - self._curve_centre).flatten(2),
+                    coarser=None if bool((finer == 1).all()) else one_or_each(1 / finer, outputs),
+                    highest=one_or_each(converter.largest_code, outputs),
+                    worth=worth,
+                )
+            )
+        return found
+
+    @property
+    def _curve_centre(self) -> float:
+        """The middle of the converters' range in steps as built, about which their curve is bent."""
+        if self.is_differential or not self.array.inl_lsb:
+            return 0.0
+        return 2.0**self.array.adc_bits / 2
+
+    def _convert(self, sums: Tensor, step: WrittenStep, spare: Tensor) -> Tensor:
+        """Reads sums (groups, samples, outputs * slices), in steps as built from the curve's centre; in place.
+
+        ``spare``: room for as many numbers, where the curve is bent.
+        """
         if self.array.inl_lsb:
-            share = (sums / most).clamp_(-1.0, 1.0)
-            if not self.is_differential:
-                share = 2 * share - 1
-            bow = share * (1 - share.square())
-            sums.addcmul_(bow, CUBIC_PEAK * self.array.inl_lsb / finer)
-        if self.array.offset_lsb:
-            sums.add_(self.column_offsets / finer)
+            self._bend(sums, spare)
+            sums.add_(self._curve_centre)
         if self.array.noise_lsb:
             noise = stretch(sums.numel(), self._place).view(sums.shape)
-            sums.addcmul_(noise, self.array.noise_lsb / finer)
-        lowest = -most - 1 if self.is_differential else torch.zeros_like(most)
-        return torch.clamp(sums.round_(), lowest, most)
+            sums.add_(noise, alpha=self.array.noise_lsb)
+        if step.coarser is not None:
+            sums.mul_(step.coarser)
+        lowest = -1.0 - step.highest if self.is_differential else 0.0
+        return clamp_between(sums.round_(), lowest, step.highest)
+
+    def _bend(self, sums: Tensor, spare: Tensor) -> None:
+        """Adds the cubic that a converter's curve is off a straight line by, none beyond the curve's ends."""
+        end = 2.0**self.array.adc_bits / 2
+        slope = CUBIC_PEAK * self.array.inl_lsb / end
+        # sums + x slope (1 - (x / end)^2), x clipped to the curve; where x is at an end the second term is zero, so that
+        # clipping the square alone serves.
+        torch.mul(sums, sums, out=spare)
+        spare.clamp_max_(end**2)
+        torch.add(torch.tensor(slope + 1.0), spare, alpha=-slope / end**2, out=spare)
+        sums.mul_(spare)
 
     def _place(self, most: int) -> int:
         return int(torch.randint(most + 1, (1,), generator=self._random))
@@ -266,6 +355,21 @@ class BitAccurateMVM:
         """Rows of the layer that are summed at once."""
         count, each = self.cells.shape[1], self.array.rows_active
         return [slice(start, start + each) for start in range(0, count, each)]
+
+
+def one_or_each(values: Tensor, outputs: int) -> Tensor | float:
+    """``values`` (groups or 1, slices) as a number where all are alike, else for each (groups or 1, 1, outputs * slices)."""
+    first = float(values.flatten()[0])
+    if bool((values == first).all()):
+        return first
+    return values[:, None, None].expand(-1, -1, outputs, -1).flatten(2)
+
+
+def clamp_between(values: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Clips ``values`` in place; the ends are numbers or tensors, in one pass where both are numbers."""
+    if isinstance(low, float) and isinstance(high, float):
+        return values.clamp_(low, high)
+    return values.clamp_min_(low).clamp_max_(high)
 
 
 def digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
@@ -279,8 +383,12 @@ def digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
     Yields:
         Digits, the lowest first, each with the sign of its number.
     """
+    # Of magnitudes, as rounding down is many times as fast as rounding towards zero.
+    sign = whole.sign() if whole.numel() and float(whole.min()) < 0 else None
+    left = whole if sign is None else whole.abs()
     for _ in range(math.ceil(bits / each) - 1):
-        high = (whole / 2**each).trunc_()
-        yield whole.sub(high, alpha=2**each)
-        whole = high
-    yield whole
+        high = (left / 2**each).floor_()
+        low = left.sub(high, alpha=2**each)
+        yield low if sign is None else low.mul_(sign)
+        left = high
+    yield left if sign is None else left * sign

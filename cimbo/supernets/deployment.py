@@ -201,14 +201,12 @@ class ArrayConv:
 
     def _measured(self, x: Tensor, die: Die) -> EquivalentNoise:
         """What the arrays do to this layer, its converters' ranges set by ``x``."""
-        groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
-        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
+        groups = self.geometry.get("groups", 1)
         n, (h, w) = len(x), self._positions(x)
 
         def inputs(at: Tensor) -> Tensor:
             """What the word lines get at positions ``at`` of all: (groups, samples, rows)."""
-            images = F.pad(x[at // (h * w)], [padding] * 4)  # only those that are looked at
-            windows = images.unfold(2, kernel, stride).unfold(3, kernel, stride)
+            windows = self._windows(x[at // (h * w)])  # only those that are looked at
             some = windows[torch.arange(len(at)), :, at // w % h, at % w]
             return some.reshape(len(at), groups, -1).transpose(0, 1).contiguous()
 
@@ -223,10 +221,16 @@ class ArrayConv:
 
     def _inputs(self, x: Tensor) -> Tensor:
         """What the word lines get: (groups, n * positions, rows)."""
-        groups, kernel = self.geometry.get("groups", 1), self.weight.shape[-1]
-        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
-        patches = F.unfold(x, kernel, stride=stride, padding=padding)
-        return patches.view(len(x), groups, -1, patches.shape[-1]).permute(1, 0, 3, 2).flatten(1, 2)
+        groups = self.geometry.get("groups", 1)
+        windows = self._windows(x).unflatten(1, (groups, -1)).permute(1, 0, 3, 4, 2, 5, 6)
+        return windows.reshape(groups, -1, windows[0, 0, 0, 0].numel())
+
+    def _windows(self, x: Tensor) -> Tensor:
+        """What the kernel sees, (n, c, h, w, kernel, kernel), as a view where there is no padding."""
+        kernel, stride = self.weight.shape[-1], self.geometry.get("stride", 1)
+        padding = self.geometry.get("padding", 0)
+        images = F.pad(x, [padding] * 4) if padding else x
+        return images.unfold(2, kernel, stride).unfold(3, kernel, stride)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
