@@ -77,13 +77,20 @@ class WrittenStep:
     def of_groups(self, some: slice) -> WrittenStep:
         """Only ``some`` groups of it, which have one range."""
 
-        def cut(values: Tensor | float | None) -> Tensor | float | None:
-            return values[some] if isinstance(values, Tensor) and len(values) > 1 else values
-
         worth = self.worth[some][0] if len(self.worth) > 1 else self.worth[0]
         return WrittenStep(
-            self.cells[some], self.constant[some], cut(self.coarser), cut(self.highest), worth
+            cells=self.cells[some],
+            constant=self.constant[some],
+            coarser=None if self.coarser is None else _of_groups(self.coarser, some),
+            highest=_of_groups(self.highest, some),
+            worth=worth,
         )
+
+
+def _of_groups(values: Tensor | float, some: slice) -> Tensor | float:
+    if isinstance(values, Tensor) and len(values) > 1:
+        return values[some]
+    return values
 
 
 class BitAccurateMVM:
