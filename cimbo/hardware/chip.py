@@ -20,6 +20,7 @@ from cimbo.hardware.array_description import (
     FAMILY_ALIASES,
     RANGE_POLICIES,
 )
+from cimbo.hardware.kv_cache import CACHE_PLACES
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import CONVERTER_KINDS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
@@ -83,6 +84,11 @@ DEFAULTS: dict[str, Any] = {
     "adc_range": "layer",  # what the converters' full scale is set to
     "converter": "auto",  # flash up to as many bits as one cycle of comparators is worth, successive approximation beyond
     "columns_summed": 1,  # neighbouring columns of binary weight that are summed before they are converted
+    # Where keys and values of earlier tokens live, and in how many bits each.
+    "kv_cache": "dram",
+    "kv_bits": 0,  # 0: those of activations
+    "edram_mb": 0,  # embedded DRAM of the chip, which holds nothing but that cache
+    "edram_gb_s": 128,
     "schedule": "edp",  # what a schedule is chosen by: latency, energy, or their product
     # What the model may be off by, as factors of what it says: drawn for error bars, 1 everywhere else.
     "area_factor": 1.0,
@@ -133,6 +139,7 @@ GENE_WORDS: dict[str, tuple[str, ...]] = {
     "converter": CONVERTER_KINDS,
     "dram": DRAM_KINDS,
     "schedule": SCHEDULES,
+    "kv_cache": CACHE_PLACES,
 }
 NUMBER_GENES = tuple(dict.fromkeys(n for n in (*CORE_GENES, *DEFAULTS) if n not in GENE_WORDS))
 # A fraction of a DRAM channel is one at a lower data rate.
@@ -142,13 +149,15 @@ FRACTION_GENES = (
     "buffer_mb",
     "buffer_gb_s",
     "noc_gb_s",
+    "edram_mb",
+    "edram_gb_s",
     "supply_v",
     "activity",
     "clock_ghz",
 )
 IS_WHOLE = np.array([[name not in FRACTION_GENES] for name in NUMBER_GENES])
 SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
-_ZERO_MEANS = ("rows_active", "tree_bits", "adc_bits", "cell_transistors")
+_ZERO_MEANS = ("kv_bits", "edram_mb", "rows_active", "tree_bits", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
 REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
 
@@ -315,6 +324,12 @@ def _check_consistent(table: dict[str, NDArray[Any]]) -> None:
         "give at least weight_bits / cell_bits columns (twice as many for differential)"
     )
     limits = [
+        (
+            "edram_mb",
+            (table["kv_cache"] == "edram") & (table["edram_mb"] == 0),
+            "holds no cache",
+            "give the embedded DRAM a size, or another kv_cache",
+        ),
         ("cols", table["cols"] < cells, "cannot hold one weight", columns_needed),
         (
             "supply_v",

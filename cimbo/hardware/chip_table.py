@@ -50,6 +50,9 @@ class ChipTable:
     signed_inputs: Floats
     columns_summed: Floats
     tree_bits: Floats
+    kv_bits: Floats
+    edram_mb: Floats
+    edram_gb_s: Floats
     cell_transistors: Floats
     area_factor: Floats
     cycle_factor: Floats
@@ -61,6 +64,7 @@ class ChipTable:
     converter: Indices
     dram: Indices
     schedule: Indices
+    kv_cache: Indices
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.events import EVENT_FIELDS
+from cimbo.hardware.kv_cache import BUFFER_SHARE, CACHE_PLACES
 from cimbo.hardware.macro import (
     DIFFERENTIAL_INDEX,
     MACRO_AREA_PARTS,
@@ -24,11 +25,13 @@ from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
 from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
 
 UM2_TO_MM2 = 1e-6  # um2 -> mm2
+BITS_PER_MB = 2.0**23
 BITS_PER_BYTE = 8.0  # of a byte: GB/s x ns x 8 is bits
 AREA_PARTS = (
     *MACRO_AREA_PARTS,
     "partial_sums",
     "buffer",
+    "edram",
     "noc",
     "vector",
     "clock",
@@ -153,6 +156,7 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
     "noc": (("moved", "noc_energy"),),
     "vector": (("ops", "op_energy"), ("macs", "mac_energy")),
     "dram": (("dram", "dram_energy"),),
+    "edram": (("edram", "edram_energy"),),
 }
 """Which events, at which of the chip's energies an event, make up each part; leakage x time is one part more."""
 
@@ -176,7 +180,7 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "capacity_tiles": macros * table.planes,
         "pulses": geometry.input_steps,
         "share": geometry.share,
-        "buffer_bits": table.buffer_mb * 2**23,
+        "buffer_bits": table.buffer_mb * BITS_PER_MB,
         "buffer_bw": table.buffer_gb_s * cycle * BITS_PER_BYTE,
         "dram_bw": dram_gb_s(table) * cycle * BITS_PER_BYTE,
         "noc_bw": table.noc_gb_s * cycle * BITS_PER_BYTE,
@@ -184,12 +188,24 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "row_write_cycles": np.ceil(macro.row_write_ns / cycle),
         "tree_bits": built_tree_bits(table),
         "is_differential": table.encoding == DIFFERENTIAL_INDEX,
+        "kv_bits": np.where(table.kv_bits > 0, table.kv_bits, table.act_bits),
+        "cache_bits": _cache_bits(table),
+        "is_cache_in_buffer": table.kv_cache == CACHE_PLACES.index("buffer"),
+        "edram_bw": table.edram_gb_s * cycle * BITS_PER_BYTE,
         "is_digital": geometry.is_digital,
         "is_rram": geometry.is_rram,
     }
     return np.array(
         [known[name] if name in known else getattr(table, name) for name in CHIP_FIELDS], float
     )
+
+
+def _cache_bits(table: ChipTable) -> Floats:
+    """Bits that the chip has for the cache of keys and values, (n,)."""
+    places = [table.kv_cache == CACHE_PLACES.index(name) for name in ("buffer", "edram")]
+    sizes = [BUFFER_SHARE * table.buffer_mb, table.edram_mb]
+    bits: Floats = np.select(places, sizes, 0.0) * BITS_PER_MB
+    return bits
 
 
 def _of_dram(table: ChipTable, quantity: str) -> Floats:
@@ -243,6 +259,7 @@ def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, F
     lanes = constant("vector.lane_area") * table.vector_lanes
     parts["partial_sums"] = gates * summing * UM2_TO_MM2
     parts["buffer"] = gates * (buffer_mm2 + port * effort * UM2_TO_MM2)
+    parts["edram"] = gates * constant("edram.area") * table.edram_mb
     parts["noc"] = gates * router * table.pes * effort * UM2_TO_MM2
     parts["vector"] = gates * lanes * effort * UM2_TO_MM2
     # Clock tree and control of the digital side, as a share of what they serve.
@@ -288,6 +305,7 @@ def _energies(table: ChipTable, macro: MacroCircuit, area_mm2: Floats) -> dict[s
         "mac_energy": constant("vector.mac_energy") * digital,
         "partial_sum_energy": adder * constant("noc.partial_sum") * volts2 * table.activity,
         "dram_energy": _of_dram(table, "energy"),
+        "edram_energy": constant("edram.energy") * digital,
     }
 
 
@@ -303,6 +321,7 @@ def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
         constant("logic.leakage") * logic_um2 * 1e-6
         + constant("sram_cell.leakage") * bits * 1e-9
         + constant("buffer.leakage") * table.buffer_mb * 1e-3
+        + constant("edram.refresh") * table.edram_mb * 1e-3
     )
     leakage: Floats = milliwatts * relative * table.leakage_factor
     return leakage

@@ -18,12 +18,13 @@ from cimbo.errors import BadInput
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.circuit import BITS_PER_BYTE, ENERGY_PARTS, Circuit, circuit
 from cimbo.hardware.events import EVENT_FIELDS
+from cimbo.hardware.generation import loop_layers, request_costs
 from cimbo.hardware.grid import Grid, spans
 from cimbo.hardware.plan import PlanInputs, PlanSums, plan_pairs, rows_run
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.schedule import BOUNDS, Schedule
 from cimbo.hardware.tiling import Tiling
-from cimbo.workloads.layers import Workload
+from cimbo.workloads.layers import TokenLoop, Workload
 
 PAIRS_IN_FLIGHT = 4_000  # whose chips' circuits are worked out at once; memory grows with this and the results only
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -88,16 +89,30 @@ def simulate_batch(
     Returns:
         Columns of shape (n,): latency_ms, energy_uj and dram_bytes of a run of the whole batch, inferences_per_s and
         energy_per_inference_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident and is_bound (bool),
-        energy_uj.PART and area_mm2.PART.
+        energy_uj.PART and area_mm2.PART. Where networks generate tokens, these are of whole requests, and
+        ``GENERATION_METRICS`` stand beside them.
 
     Raises:
         BadInput: Where a chip is none, naming the chip and the gene.
     """
+    listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
+    columns = _simulated(listed, chips)
+    loops = [each.loop for each in listed]
+    batch = np.array([each.batch for each in listed])
+    if any(loop is not None for loop in loops):
+        mean_steps = [
+            each if loop is None else loop.step for each, loop in zip(listed, loops, strict=True)
+        ]
+        tokens = np.array([0 if loop is None else loop.tokens for loop in loops])
+        columns = request_costs(columns, _simulated(mean_steps, chips), tokens, batch)
+    return columns | _throughput(columns, batch)
+
+
+def _simulated(workloads: Sequence[Workload], chips: Chips) -> dict[str, NDArray[Any]]:
+    """Costs of single runs, whatever loop may follow them."""
     _keep_heap()
     solved = [_solve(part, grids).to_columns() for part, grids in _blocks(workloads, chips)]
-    columns = {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
-    listed = [workloads] if isinstance(workloads, Workload) else workloads
-    return columns | _throughput(columns, np.array([each.batch for each in listed]))
+    return {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
 
 
 def _throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> dict[str, Any]:
@@ -230,18 +245,49 @@ def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         energy_uj_low, between which and these the best one lies; dram_bytes of the run, inferences_per_s,
         energy_per_inference_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident, is_bound, energy_parts_uj,
         area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound, utilisation and energy_uj by
-        part, in order.
+        part, in order. Where the network generates tokens, these are of the whole request, with layers "prompt.NAME" and
+        "token.NAME", and ``GENERATION_METRICS`` beside them.
 
     Raises:
         BadInput: Where the chip is none, naming the gene.
     """
+    if workload.loop is None:
+        one = _simulate_run(workload, chip)
+        return one | _throughput(one, workload.batch)
+    return _simulate_request(workload, workload.loop, chip)
+
+
+def _simulate_request(
+    workload: Workload, loop: TokenLoop, chip: Mapping[str, Any]
+) -> dict[str, Any]:
+    prompt, step = _simulate_run(workload, chip), _simulate_run(loop.step, chip)
+    total = request_costs(prompt, step, loop.tokens, workload.batch)
+    parts = {
+        name: prompt["energy_parts_uj"][name] + loop.tokens * value
+        for name, value in step["energy_parts_uj"].items()
+    }
+    of_prompt = [{**layer, "name": f"prompt.{layer['name']}"} for layer in prompt["layers"]]
+    frequencies = [layer.frequency * loop.tokens for layer in loop.step.layers]
+    of_tokens = loop_layers(step["layers"], frequencies)
+    return (
+        total
+        | _throughput(total, workload.batch)
+        | {
+            "energy_parts_uj": parts,
+            "warnings": list(dict.fromkeys([*prompt["warnings"], *step["warnings"]])),
+            "layers": of_prompt + of_tokens,
+        }
+    )
+
+
+def _simulate_run(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+    """One run, whatever loop may follow it."""
     part = one_circuit(chip)
     shapes, where = workload.unique
     plan = plan_pairs(PlanInputs.of(part), Grid([shapes], 1))
     costs = _costs(part, plan.sums)
     one = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
     run, counts = rows_run(plan)
-    one |= _throughput(one, workload.batch)
     return one | {
         "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
         "resident": bool(costs.resident[0]),

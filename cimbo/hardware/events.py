@@ -32,6 +32,7 @@ class Events:
         stored: Bits written to the buffer.
         moved: Bits over the NoC.
         dram: Bits over the DRAM's channels.
+        edram: Bits to and from the embedded DRAM.
     """
 
     conversions: Floats
@@ -49,6 +50,7 @@ class Events:
     stored: Floats
     moved: Floats
     dram: Floats
+    edram: Floats
 
     def stacked(self) -> Floats:
         """All columns in the order of the fields, (fields, rows)."""
@@ -97,9 +99,15 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
         macs=layers.macs * ~on_array,
         ops=layers.vector_ops,
         read=plan.read_bits + loaded + partial_sums + spilled_out,
-        stored=tiling.output_bits + from_dram + partial_sums + plan.io_bits - spilled_out,
+        stored=tiling.output_bits
+        + from_dram
+        + partial_sums
+        + plan.io_bits
+        + plan.edram_bits
+        - spilled_out,
         moved=plan.moved_bits + loaded,
         dram=from_dram + plan.io_bits,
+        edram=plan.edram_bits,
     )
 
 

@@ -43,6 +43,9 @@ class LayerRows:
         weight_bits: Bits of the stationary operand; 0: as the chip has it.
         activation_bits: Bits of an input; 0: as the chip has it.
         output_bits: Bits of a result as it is written; 0: as an input.
+        cached: Elements of attention's operand that come from the cache of earlier tokens.
+        appended: Elements that are added to it.
+        cache_size: Elements of the whole network's cache meanwhile.
         count: How often the layer occurs in its network.
     """
 
@@ -59,6 +62,9 @@ class LayerRows:
     weight_bits: Floats
     activation_bits: Floats
     output_bits: Floats
+    cached: Floats
+    appended: Floats
+    cache_size: Floats
     count: Floats
 
     @classmethod
@@ -108,6 +114,10 @@ class ChipRows:
         zigzag_counting: 1 where reads and loads are counted as ZigZag does.
         rows_written: Rows that a macro writes at once.
         row_write_cycles: Cycles that writing them takes.
+        kv_bits: Bits of an element in the cache of keys and values.
+        cache_bits: Bits of the cache that fit on the chip.
+        is_cache_in_buffer: 1 where they lie in the buffer, 0 in the embedded DRAM, if anywhere.
+        edram_bw: Bits a cycle of the embedded DRAM.
         is_digital: Whether sums are formed by adders.
         is_rram: Whether cells are never written at run time.
     """
@@ -141,6 +151,10 @@ class ChipRows:
     zigzag_counting: Floats
     rows_written: Floats
     row_write_cycles: Floats
+    kv_bits: Floats
+    cache_bits: Floats
+    is_cache_in_buffer: Floats
+    edram_bw: Floats
     is_digital: Bools
     is_rram: Bools
 

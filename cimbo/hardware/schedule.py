@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from cimbo.hardware.kv_cache import CacheTraffic
 from cimbo.hardware.passes import Pass, PassCost, Passes, PassInputs, passes
 from cimbo.hardware.residency import Residency
 from cimbo.hardware.rows import Bools, Floats, Indices
@@ -39,6 +40,7 @@ class Schedule:
         read_bits: Bits of inputs read from the buffer.
         partial_sum_bits: Bits of partial sums that wait in the buffer.
         moved_bits: Bits that cross the NoC.
+        edram_bits: Bits of the cache to and from the embedded DRAM.
         is_bound: Whether partial sums may not fit the buffer, so that the two schedules of an ``Interval`` differ.
         on_unit: Whether the product is computed by the vector unit.
     """
@@ -57,6 +59,7 @@ class Schedule:
     read_bits: Floats
     partial_sum_bits: Floats
     moved_bits: Floats
+    edram_bits: Floats
     is_bound: Bools
     on_unit: Bools
 
@@ -195,6 +198,9 @@ def _pass_inputs(tiling: Tiling, work: _ArrayWork, traffic: _Traffic) -> PassInp
     narrowest = np.minimum(link, chip.buffer_bw)
     counting = chip.zigzag_counting > 0
     past_the_buffer = np.where(counting, link, narrowest)
+    transfer = work.loaded_bits / past_the_buffer
+    if tiling.cache is not None:
+        transfer = np.maximum(transfer, _cache_reads(tiling, tiling.cache))
     return PassInputs(
         array_cycles=work.cycles_once,
         vector_cycles=traffic.vector,
@@ -203,13 +209,19 @@ def _pass_inputs(tiling: Tiling, work: _ArrayWork, traffic: _Traffic) -> PassInp
         sent_bits=traffic.sent_bits,
         buffer_bw=chip.buffer_bw,
         noc_bw=chip.noc_bw,
-        transfer_cycles=work.loaded_bits / past_the_buffer,
+        transfer_cycles=transfer,
         busiest_rows=tiling.busiest_rows,
         rows_written=chip.rows_written,
         row_write_cycles=chip.row_write_cycles,
         vector_overlap=counting * tiling.vector_cycles,
         is_zigzag_counting=counting,
     )
+
+
+def _cache_reads(tiling: Tiling, cache: CacheTraffic) -> Floats:
+    """Cycles in which what the operand takes from the cache arrives from outside the buffer."""
+    chip = tiling.chip
+    return np.maximum(cache.dram_read / chip.dram_bw, cache.edram_read / chip.edram_bw)
 
 
 def _streaming(given: PassInputs, each: Pass) -> Floats:
@@ -258,6 +270,9 @@ def _spilled(
         passed.input_reads - 1
     )
     by_chunk = tiling.spills * tiling.working_set_bits
+    if tiling.cache is not None:
+        by_chunk = by_chunk + tiling.cache.dram_written
+        fixed = np.maximum(fixed, tiling.cache.edram_written / tiling.chip.edram_bw)
     by_column = by_chunk + tiling.spills * refetched
     combine = partial(_combine, tiling)
     columns_first = combine(load_once, np.maximum(fixed, by_column / dram_bw))
@@ -265,6 +280,10 @@ def _spilled(
     again = chunks_first < columns_first
     loads = np.where(again, tiling.chunks, 1)
     io_bits = np.where(again, by_chunk, by_column)
+    edram_bits = np.zeros(loads.shape)
+    if tiling.cache is not None:
+        io_bits = io_bits + tiling.cache.dram_read * loads
+        edram_bits = tiling.cache.edram_read * loads + tiling.cache.edram_written
     # The buffer adds up waiting sums on its own, beside whatever the arrays do, loading included.
     total = np.maximum(np.minimum(columns_first, chunks_first), traffic.summing)
     return Schedule(
@@ -282,6 +301,7 @@ def _spilled(
         read_bits=traffic.read_bits,
         partial_sum_bits=traffic.partial_sum_bits,
         moved_bits=traffic.moved_bits,
+        edram_bits=edram_bits,
         is_bound=traffic.is_bound,
         on_unit=np.zeros(total.shape, bool),
     )
@@ -308,11 +328,16 @@ def _sums_spilled(
     parts = np.ceil(2 * (tiling.input_bits + sums) / chip.buffer_bits)
     parts = np.clip(parts, tiling.chunks, layers.positions)
     once = tiling.spills * tiling.working_set_bits
+    from_cache = np.zeros(once.shape)
+    if tiling.cache is not None:
+        by_sum, once = by_sum + tiling.cache.dram_written, once + tiling.cache.dram_written
+        from_cache = tiling.cache.dram_read
     in_parts = combine(load_once * parts, np.maximum(fixed, once / chip.dram_bw))
     by_part = in_parts < sums_out
     slowest = np.maximum(np.minimum(sums_out, in_parts), low.cycles)
     loads = np.where(spilled & by_part, parts, np.where(spilled, 1, low.loads))
-    io_bits = np.where(spilled, np.where(by_part, once, by_sum), low.io_bits)
+    spilled_bits = np.where(by_part, once, by_sum) + from_cache * loads
+    io_bits = np.where(spilled, spilled_bits, low.io_bits)
     return replace(
         low,
         cycles=np.where(spilled, slowest, low.cycles),
@@ -339,20 +364,28 @@ class _UnitWork:
     dram: Floats
     io_bits: Floats
     read_bits: Floats
+    edram_bits: Floats
 
 
 def _vector_unit(tiling: Tiling) -> _UnitWork:
-    """One MAC a lane and cycle. Lanes form a square, so that each operand fetched serves sqrt(lanes) of them."""
-    layers, chip = tiling.layers, tiling.chip
+    """One MAC a lane and cycle. Lanes form a square, so that each operand fetched serves sqrt(lanes) of them, if it is used
+    so often: with few vectors, as where tokens are generated one by one, every operand is read once all the same."""
+    layers, chip, cache = tiling.layers, tiling.chip, tiling.cache
     macs = layers.macs
+    operands = tiling.weight_bits if cache is None else cache.operand_bits
     read = 2 * macs * tiling.precision.act_bits / np.sqrt(chip.vector_lanes)
+    read = np.maximum(read, operands + tiling.input_bits)
     vector = (macs + layers.vector_ops) / chip.vector_lanes
     buffer = (read + tiling.output_bits) / chip.buffer_bw
-    io_bits = tiling.spills * tiling.working_set_bits
+    io_bits, edram_bits = tiling.spills * tiling.working_set_bits, np.zeros(macs.shape)
+    if cache is not None:
+        io_bits = io_bits + cache.dram_read + cache.dram_written
+        edram_bits = cache.edram_read + cache.edram_written
     dram = io_bits / chip.dram_bw
-    cycles = np.maximum(np.maximum(vector, buffer), dram)
+    outside = np.maximum(dram, edram_bits / chip.edram_bw)
+    cycles = np.maximum(np.maximum(vector, buffer), outside)
     cycles = np.where(layers.is_dynamic, cycles, np.inf)
-    return _UnitWork(cycles, vector, buffer, dram, io_bits, read)
+    return _UnitWork(cycles, vector, buffer, dram, io_bits, read, edram_bits)
 
 
 def _with_vector_unit(
@@ -377,6 +410,7 @@ def _with_vector_unit(
         read_bits=np.where(on_unit, unit.read_bits, arrays.read_bits),
         partial_sum_bits=arrays.partial_sum_bits,
         moved_bits=np.where(on_unit, 0, arrays.moved_bits),
+        edram_bits=np.where(on_unit, unit.edram_bits, arrays.edram_bits),
         is_bound=arrays.is_bound & ~on_unit,
         on_unit=on_unit,
     )

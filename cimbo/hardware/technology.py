@@ -30,6 +30,7 @@ KNOWN_UNITS = frozenset(
         "um2",
         "um2/bit",
         "mm2",
+        "mm2/MB",
         "mm2/bit",
         "ns",
         "ns/row",

@@ -6,12 +6,13 @@ column strip, group by group: a strip is a group's row tiles of the same columns
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from cimbo.hardware.precision import Precision, precision
+from cimbo.hardware.kv_cache import CacheTraffic, cache_traffic
 from cimbo.hardware.rows import Bools, ChipRows, Floats, LayerRows
 
 
@@ -41,6 +42,7 @@ class Tiling:
         working_set_bits: Bits of activations that the layer touches.
         chunks: Parts into which inputs are cut where they do not fit the buffer.
         spills: Whether they do not.
+        cache: What moves between the arrays and the cache of keys and values; None where no network has one.
         has_dynamic: Whether any row is a product of attention.
         has_zigzag_counting: Whether any row is counted as ZigZag does.
         has_digital: Whether any row's chip is digital.
@@ -67,6 +69,7 @@ class Tiling:
     working_set_bits: Floats
     chunks: Floats
     spills: Bools
+    cache: CacheTraffic | None
     has_dynamic: bool
     has_zigzag_counting: bool
     has_digital: bool
@@ -108,6 +111,11 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
     if has_counting:  # windows are read whole each time
         new_inputs = np.where(chip.zigzag_counting > 0, layers.reduction, new_inputs)
     working_set = input_bits + output_bits + layers.is_dynamic * weight_bits
+    cache = None
+    if layers.cache_size.any():
+        cache = cache_traffic(layers, chip, operands.weight_bits)
+        working_set = working_set - cache.streamed_bits
+        chip = replace(chip, buffer_bits=chip.buffer_bits - cache.buffer_bits)
     chunks = np.maximum(np.ceil(working_set / chip.buffer_bits), 1)
     return Tiling(
         layers=layers,
@@ -131,6 +139,7 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
         working_set_bits=working_set,
         chunks=chunks,
         spills=chunks > 1,
+        cache=cache,
         has_dynamic=has_dynamic,
         has_zigzag_counting=has_counting,
         has_digital=bool(chip.is_digital.any()),

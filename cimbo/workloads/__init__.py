@@ -7,13 +7,18 @@ from typing import Protocol, runtime_checkable
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.problem.space import Choice
-from cimbo.workloads import bert, mobilenet, resnet, vit
+from cimbo.workloads import bert, language, mobilenet, resnet, vit
 from cimbo.workloads.layers import Workload
 
 _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "bert-base": bert.bert_base,
     "fmnist-mobilenet": mobilenet.fmnist_mobilenet,
     "fmnist-vit": vit.fmnist_vit,
+    "gpt2-m": language.gpt2_medium,
+    "gpt2-s": language.gpt2_small,
+    "llama-3-8b": language.llama_8b,
+    "llama-3.2-1b": language.llama_1b,
+    "llama-3.2-3b": language.llama_3b,
     "ofa-mobilenetv3": mobilenet.ofa_mobilenet_v3,
     "ofa-mobilenetv3-w1.2": mobilenet.ofa_mobilenet_v3_wide,
     "ofa-resnet50": resnet.ofa_resnet50,

@@ -15,14 +15,18 @@ from cimbo.errors import BadInput
 
 LAYER_KINDS = ("conv", "depthwise", "linear", "attention")
 POSITIVE_FIELDS = ("px", "reduction", "columns", "groups", "kernel", "stride", "width")
-# What says nothing of a layer's cost on a chip.
-DESCRIPTION_FIELDS = ("name", "weights")
 BITS_FIELDS = ("weight_bits", "activation_bits", "output_bits")
+CACHE_FIELDS = ("cached", "appended", "cache_size")
 COUNT_FIELDS = (
     *POSITIVE_FIELDS,
     *("vector_ops", "inputs", "outputs", "extra_parameters"),
     *BITS_FIELDS,
+    *CACHE_FIELDS,
 )
+# What several inferences at once have several times, besides positions or groups.
+BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
+# What says nothing of a layer's cost on a chip.
+DESCRIPTION_FIELDS = ("name", "weights", "frequency")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Layer:
     ``weight_bits`` and ``activation_bits`` are those of the stationary operand (of attention, too) and of the inputs,
     ``output_bits`` those of the results, which whoever reads them decides. 0: as the chip has it, or for results as for
     the inputs. What is wider than the chip's own operands (floating point in a file) is rounded to those.
+
+    Attention over a cache of keys and values: ``cached`` elements of the stationary operand come from the cache, where earlier
+    tokens left them, ``appended`` elements are added to it, and ``cache_size`` are those of the whole network's cache
+    meanwhile; every layer of such a network says the last. ``frequency`` is how often the layer runs in one run of its
+    network, on average: below 1 where the steps of a token loop differ in the length of their cache.
 
     All counts are those of the whole batch (see :class:`Workload`).
 
@@ -64,6 +73,10 @@ class Layer:
     weight_bits: int = 0
     activation_bits: int = 0
     output_bits: int = 0
+    cached: int = 0
+    appended: int = 0
+    cache_size: int = 0
+    frequency: float = 1.0
 
     def __post_init__(self) -> None:
         if self.kind not in LAYER_KINDS:
@@ -105,7 +118,7 @@ class Layer:
         The stationary operand of attention belongs to one inference, so there it is the groups that multiply.
         """
         more = {"groups" if self.dynamic else "px": times}
-        counts = {name: getattr(self, name) for name in (*more, "vector_ops", "inputs", "outputs")}
+        counts = {name: getattr(self, name) for name in (*more, *BATCHED_FIELDS)}
         return replace(self, **{name: times * count for name, count in counts.items()})
 
 
@@ -122,8 +135,17 @@ COLUMNS = (
     "fresh",
     "kernel",
     *BITS_FIELDS,
+    *CACHE_FIELDS,
     "count",
 )
+
+
+@dataclass(frozen=True)
+class TokenLoop:
+    """What follows the run of a prompt: ``tokens`` runs of ``step``, whose layers are those of a mean step."""
+
+    step: "Workload"
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,8 @@ class Workload:
         other_parameters: embeddings and the like, which are looked up and never multiplied.
         batch: inferences that the layers count.
         warnings: what whoever counted the layers could not be sure of, one sentence each.
+        loop: of a language model: the steps, each of one token of every inference, that follow a run over its prompt, of which
+            the layers are.
 
     Raises BadInput when there is no layer, or the batch is not positive.
     """
@@ -150,6 +174,7 @@ class Workload:
     other_parameters: int = 0
     batch: int = 1
     warnings: tuple[str, ...] = ()
+    loop: TokenLoop | None = None
 
     def __post_init__(self) -> None:
         if self.batch < 1:
@@ -163,7 +188,10 @@ class Workload:
         if times == 1:
             return self
         layers = tuple(layer.batched(times) for layer in self.layers)
-        return replace(self, layers=layers, batch=self.batch * times)
+        loop = self.loop
+        if loop is not None:
+            loop = replace(loop, step=loop.step.batched(times))
+        return replace(self, layers=layers, batch=self.batch * times, loop=loop)
 
     def with_batch(self, batch: int) -> "Workload":
         """The same layers, said to be those of ``batch`` inferences."""
@@ -171,8 +199,10 @@ class Workload:
 
     @cached_property
     def macs(self) -> int:
-        """Multiply-accumulates of the whole batch, attention's products included."""
-        return sum(layer.macs for layer in self.layers)
+        """Multiply-accumulates of the whole batch, attention's products and all tokens of an answer included."""
+        every = [layer.macs * layer.frequency for layer in self.layers]
+        after = 0 if self.loop is None else self.loop.tokens * self.loop.step.macs
+        return round(math.fsum(every)) + after
 
     @cached_property
     def parameters(self) -> int:
@@ -191,7 +221,10 @@ class Workload:
             shape: layer
             for layer, shape in zip(reversed(self.layers), reversed(where), strict=True)
         }
-        rows = [_row(firsts[shape], where.count(shape)) for shape in range(len(index))]
+        counts = [0.0] * len(index)
+        for layer, shape in zip(self.layers, where, strict=True):
+            counts[shape] += layer.frequency
+        rows = [_row(firsts[shape], count) for shape, count in enumerate(counts)]
         return np.array(rows, dtype=np.float64).T.copy(), where
 
     def features(self) -> dict[str, float]:
@@ -208,8 +241,8 @@ class Workload:
         }
 
 
-def _row(layer: Layer, count: int) -> list[float]:
-    return [*(float(getattr(layer, name)) for name in COLUMNS[:-1]), float(count)]
+def _row(layer: Layer, count: float) -> list[float]:
+    return [*(float(getattr(layer, name)) for name in COLUMNS[:-1]), count]
 
 
 def pick(where: str, given: Mapping[str, object], name: str, values: Iterable[object]) -> object:

@@ -1,0 +1,162 @@
+"""Language models: GPT-2, elastic as in HW-GPT-Bench, and fixed shapes of Llama 3."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from cimbo.problem.space import Choice
+from cimbo.workloads.decoder import Block, Span, block_layers, steps, with_cache_size
+from cimbo.workloads.elastic import Family, block_choices
+from cimbo.workloads.layers import Layer, TokenLoop, Workload, linear, vector_work
+
+DEFAULT_PROMPT, DEFAULT_TOKENS = 128, 128
+GPT2_VOCABULARY, GPT2_POSITIONS = 50257, 1024
+LLAMA_VOCABULARY = 128256
+
+
+@dataclass(frozen=True)
+class GeneratingFamily(Family):
+    """A family whose networks answer a prompt token by token.
+
+    Attributes:
+        name: What it is found by.
+        prompt: Tokens of a prompt.
+        tokens: Tokens of an answer.
+    """
+
+    name: str
+    prompt: int = field(default=DEFAULT_PROMPT, kw_only=True)
+    tokens: int = field(default=DEFAULT_TOKENS, kw_only=True)
+
+    def generating(self, prompt: int | None = None, tokens: int | None = None) -> Self:
+        """The family for prompts of another length, or answers of another.
+
+        Raises:
+            BadInput: a count is not positive, or is too large.
+        """
+        prompt = self.prompt if prompt is None else prompt
+        tokens = self.tokens if tokens is None else tokens
+        steps(prompt, tokens)
+        return replace(self, prompt=prompt, tokens=tokens)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A decoder-only Transformer.
+
+    Attributes:
+        blocks: From the first to the last.
+        vocabulary: Words that it knows.
+        positions: Positions that it has learned vectors of; 0 where they are rotary.
+        tied: Whether the head multiplies with the table of the embeddings.
+    """
+
+    blocks: tuple[Block, ...]
+    vocabulary: int
+    positions: int
+    tied: bool
+
+    def request(self, name: str, prompt: int, tokens: int) -> Workload:
+        """The run over a prompt, followed by a loop over the tokens of the answer."""
+        whole = self._run(name, Span(prompt))
+        return replace(whole, loop=TokenLoop(self._run(name, steps(prompt, tokens)), tokens))
+
+    def _run(self, name: str, span: Span) -> Workload:
+        embed = self.blocks[0].embed
+        layers: list[Layer] = []
+        for number, block in enumerate(self.blocks, 1):
+            layers += block_layers(f"block_{number}", block, span)
+        layers.append(self._head(span))
+        cached = sum(block.cache_elements for block in self.blocks)
+        table = self.vocabulary * embed * (not self.tied) + self.positions * embed
+        return Workload(name, with_cache_size(layers, cached, span), table)
+
+    def _head(self, span: Span) -> Layer:
+        """Only the last token of a sequence is asked for its successor."""
+        last = self.blocks[-1]
+        norm = vector_work(**{last.norm: last.embed})
+        parameters = last.embed * (2 if last.norm == "layernorm" else 1)
+        embedding = vector_work(add=span.tokens * last.embed) if self.positions else 0
+        shape = (last.embed, self.vocabulary)
+        return linear("head", 1, shape, bias=False, work=norm + embedding, norm=parameters)
+
+
+@dataclass(frozen=True)
+class Gpt2(GeneratingFamily):
+    """Elastic GPT-2: embedding, depth, heads of 64 and MLP ratio in each block, biases.
+
+    Space: HW-GPT-Bench (Sukthanker et al., arXiv 2405.10299). Its networks rotate queries and keys where GPT-2 adds learned
+    positions; counted here are GPT-2's.
+    """
+
+    embeds: tuple[int, ...]
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    ratios: tuple[int, ...]
+
+    def choices(self) -> list[Choice]:
+        """``embed``, ``depth``, ``bias``, then ``heads_i`` and ``mlp_i`` of each block, 1-based."""
+        depth = Choice("depth", list(self.depths))
+        genes = [Choice("embed", list(self.embeds)), depth, Choice("bias", [0, 1])]
+        for block in range(1, max(self.depths) + 1):
+            own = {f"heads_{block}": self.heads, f"mlp_{block}": self.ratios}
+            genes += block_choices(depth, block, own)
+        return genes
+
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
+        """A request to ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        gene = self.reader(subnet)
+        embed, bias = gene("embed"), bool(gene("bias"))
+        blocks = []
+        for number in range(1, gene("depth") + 1):
+            heads, hidden = gene(f"heads_{number}"), embed * gene(f"mlp_{number}")
+            blocks.append(Block(embed, heads, heads, 64, hidden, False, False, "layernorm", bias))
+        decoder = Decoder(tuple(blocks), GPT2_VOCABULARY, GPT2_POSITIONS, tied=True)
+        return decoder.request(self.name, self.prompt, self.tokens)
+
+
+@dataclass(frozen=True)
+class FixedDecoder(GeneratingFamily):
+    """A decoder of one shape, without genes."""
+
+    decoder: Decoder
+
+    def choices(self) -> list[Choice]:
+        """None."""
+        return []
+
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
+        """A request to the model, whatever else ``subnet`` holds."""
+        return self.decoder.request(self.name, self.prompt, self.tokens)
+
+
+def gpt2_small() -> Gpt2:
+    """Elastic GPT-2 small; the largest is GPT-2 of 124M parameters (Radford et al., 2019)."""
+    return Gpt2("gpt2-s", (192, 384, 768), (10, 11, 12), (4, 8, 12), (2, 3, 4))
+
+
+def gpt2_medium() -> Gpt2:
+    """Elastic GPT-2 medium; the largest is GPT-2 of 355M parameters."""
+    return Gpt2("gpt2-m", (256, 512, 1024), (22, 23, 24), (8, 12, 16), (2, 3, 4))
+
+
+def _llama(name: str, depth: int, block: Block, *, tied: bool) -> FixedDecoder:
+    return FixedDecoder(name, Decoder((block,) * depth, LLAMA_VOCABULARY, 0, tied))
+
+
+def llama_1b() -> FixedDecoder:
+    """Llama 3.2 1B: 1.24G parameters (its model card's configuration)."""
+    block = Block(2048, 32, 8, 64, 8192, True, True, "rmsnorm", False)
+    return _llama("llama-3.2-1b", 16, block, tied=True)
+
+
+def llama_3b() -> FixedDecoder:
+    """Llama 3.2 3B: 3.21G parameters (its model card's configuration)."""
+    block = Block(3072, 24, 8, 128, 8192, True, True, "rmsnorm", False)
+    return _llama("llama-3.2-3b", 28, block, tied=True)
+
+
+def llama_8b() -> FixedDecoder:
+    """Llama 3 8B: 8.03G parameters (Grattafiori et al., arXiv 2407.21783, table 3)."""
+    block = Block(4096, 32, 8, 128, 14336, True, True, "rmsnorm", False)
+    return _llama("llama-3-8b", 32, block, tied=False)
