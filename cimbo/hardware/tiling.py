@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from cimbo.hardware.precision import Precision, precision
 from cimbo.hardware.kv_cache import CacheTraffic, cache_traffic
+from cimbo.hardware.precision import Precision, precision
 from cimbo.hardware.rows import Bools, ChipRows, Floats, LayerRows
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE, BASELINE_VIT_B, simulate, simulate_batch
+from cimbo.hardware import BASELINE, BASELINE_VIT_B, chip_choices, simulate, simulate_batch
 from cimbo.hardware.chip import DEFAULTS
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload
@@ -126,6 +128,24 @@ def test_grouped_heads_share_keys():
 def test_parameters_are_the_published_ones(name, parameters):
     family = network(name)
     assert family.workload(family.largest()).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    "gene", ["buffer_gb_s", "dram_channels", "vector_lanes", "edram_gb_s", "edram_mb", "buffer_mb"]
+)
+@settings(max_examples=20, deadline=None)
+@given(
+    chip=st.fixed_dictionaries(
+        {choice.name: st.sampled_from(choice.values) for choice in chip_choices(extended=True)}
+        | {"schedule": st.just("latency"), "kv_cache": st.sampled_from(["dram", "buffer", "edram"])}
+    ),
+    batch=st.sampled_from([1, 8]),
+)
+def test_twice_of_it_is_never_slower(gene, chip, batch):
+    chip = DEFAULTS | {"edram_mb": 2} | chip
+    step = request("gpt2-s", 300, 40, batch, embed=384).loop.step
+    before, after = simulate_batch(step, [chip, chip | {gene: 2 * chip[gene]}])["cycles"]
+    assert after <= before * (1 + 1e-9)
 
 
 def test_many_requests_at_once_are_each_alone():

@@ -18,13 +18,16 @@ CHIPS = st.fixed_dictionaries(
 )
 CHECK = settings(max_examples=40, deadline=None)
 SLACK = 1 + 1e-9
+FAMILIES = [
+    name for name in known() if network(name).workload(network(name).largest()).loop is None
+]
 
 
 @st.composite
 def workloads(draw):
-    """A random sub-network of any family."""
+    """A random sub-network of any family that generates no tokens."""
     family, rng = (
-        network(draw(st.sampled_from(known()))),
+        network(draw(st.sampled_from(FAMILIES))),
         random.Random(draw(st.integers(0, 2**32))),
     )
     genes: dict = {}
