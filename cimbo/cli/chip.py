@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cimbo.cli.grouped import command
-from cimbo.cli.options import json_object, origin, simulator_option, simulator_options_option
+from cimbo.cli.options import (
+    json_object,
+    origin,
+    simulator_option,
+    simulator_options_option,
+    sizes,
+)
 from cimbo.cli.output import emit, format_option, say
-from cimbo.errors import BadInput, naming, printable
+from cimbo.errors import naming, printable
 
 if TYPE_CHECKING:
     from cimbo.workloads.layers import Workload
 
 COSTS_TOLD = ("latency_ms", "energy_uj", "area_mm2", "inferences_per_s")
-MOST_DIGITS = 12  # of a size on the command line
 
 
 def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,15 +53,8 @@ def _counted(name: str, subnet: str | None, batch: int | None, pairs: Sequence[s
     genes, where = None, ""
     if subnet is not None:
         genes, where = json_object("--subnet", subnet), origin("--subnet", subnet)
-    sizes = dict(_size(pair) for pair in pairs)
-    return simulation.workload(name, genes, where=where, batch=batch, sizes=sizes)
-
-
-def _size(pair: str) -> tuple[str, int]:
-    name, sign, size = pair.rpartition("=")
-    if not sign or not name or not size.isdecimal() or len(size) > MOST_DIGITS:
-        raise BadInput(f"--set {pair}", "is no size", "give NAME=SIZE, such as sequence=128")
-    return name, int(size)
+    given = sizes(pairs)
+    return simulation.workload(name, genes, where=where, batch=batch, sizes=given)
 
 
 @command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -25,6 +25,7 @@ from cimbo.session.session import Session
 from cimbo.session.workers import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_DIGITS = 12  # of a size on the command line
 
 study_option = click.option(
     "--study", "file", default="cimbo.db", show_default=True, help="The study file."
@@ -76,6 +77,19 @@ def new_study_options(command: F) -> F:
         click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
         click.option(
             "--config", type=click.Path(path_type=Path), default=None, help="A study.toml."
+        ),
+        click.option(
+            "--set",
+            "pairs",
+            multiple=True,
+            metavar="NAME=SIZE",
+            help="A free size of the ONNX file; may be given several times.",
+        ),
+        click.option(
+            "--network",
+            default=None,
+            metavar="FILE.onnx|NAME",
+            help="Find chips for this network instead of a described study: costs alone.",
         ),
         click.option(
             "--preset",
@@ -157,16 +171,21 @@ class AskedStudy:
     data: Path | None
     weights: Path | None
     images: int | None
+    network: str | None
+    pairs: tuple[str, ...]
 
     def source(self) -> Path | str | None:
         """The named preset or study.toml. Raises BadInput where both are named."""
-        if self.preset_name and self.config:
-            raise BadInput("options", "both --preset and --config are given", "give one of them")
+        named = {"--preset": self.preset_name, "--config": self.config, "--network": self.network}
+        given = [option for option, value in named.items() if value]
+        if len(given) > 1:
+            what = f"both {' and '.join(given)} are given"
+            raise BadInput("options", what, "give one of them")
         return self.config or self.preset_name
 
     def described(self) -> Config | None:
         """The named description with the user's checkpoint, None where nothing is named. Raises BadInput."""
-        named = described_by(self.source())
+        named = described_by(self.source(), self.network, sizes(self.pairs))
         return with_checkpoint(named, self.weights, self.data, self.images)
 
     def open_to_ask(self) -> Session:
@@ -184,6 +203,8 @@ class AskedStudy:
             options = json_object("--simulator-options", self.simulator_options)
         return open_session(
             self.source(),
+            network=self.network,
+            sizes=sizes(self.pairs),
             study=self.file,
             seed=self.seed,
             simulator=self.simulator,
@@ -244,6 +265,17 @@ def json_object(name: str, text: str) -> dict[str, Any]:
             origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}'
         )
     return value
+
+
+def sizes(pairs: Sequence[str]) -> dict[str, int]:
+    """Free sizes of an ONNX file, as ``--set`` gives them. Raises BadInput."""
+    found = {}
+    for pair in pairs:
+        name, sign, size = pair.rpartition("=")
+        if not sign or not name or not size.isdecimal() or len(size) > MOST_DIGITS:
+            raise BadInput(f"--set {pair}", "is no size", "give NAME=SIZE, such as sequence=128")
+        found[name] = int(size)
+    return found
 
 
 def origin(name: str, text: str) -> str:

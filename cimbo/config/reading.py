@@ -9,6 +9,7 @@ from typing import Any
 
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.problem.scalars import shown
+from cimbo.workloads.summary import is_onnx
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
 MOST_EXTENDED = 16  # files that extend one another
@@ -30,7 +31,19 @@ def read_preset(name: str) -> dict[str, Any]:
 def read_study(path: Path) -> dict[str, Any]:
     """What a study.toml says, with all that it extends. Raises BadInput naming file and place."""
     with naming(path):
-        return _with_extended(read_toml(path), path.parent, depth=0)
+        return _with_extended(_read_own(path), path.parent, depth=0)
+
+
+def _read_own(path: Path) -> dict[str, Any]:
+    """What a user's file says, the network's file found beside it."""
+    data = read_toml(path)
+    about = data.get("network")
+    if not isinstance(about, dict):
+        return data
+    name = about.get("name")
+    if isinstance(name, str) and is_onnx(name):
+        about["name"] = str((path.parent / name).resolve())
+    return data
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -56,7 +69,7 @@ def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[st
     own = {key: value for key, value in data.items() if key != "extends"}
     if name.endswith(".toml"):
         path = folder / name
-        base = _with_extended(read_toml(path), path.parent, depth=depth + 1)
+        base = _with_extended(_read_own(path), path.parent, depth=depth + 1)
     else:
         if name not in preset_names():
             raise BadInput("extends", f"{name!r} is no preset", choose_from(name, preset_names()))

@@ -21,13 +21,14 @@ from cimbo.config.reading import PRESETS_FOLDER
 from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, StudyTable
 from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
-from cimbo.evaluation.joint import COSTS, METRICS, JointEvaluator
+from cimbo.evaluation.joint import COSTS, METRICS, NO_ACCURACY, JointEvaluator
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.whole import StudyEvaluator, WholeEvaluator
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
+from cimbo.workloads.summary import is_onnx
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -96,6 +97,7 @@ class Config:
             chip.options,
             chip.fixed,
             accuracy_options=about.options,
+            sizes_of_file=about.sizes,
         )
 
     def _network_table(self) -> NetworkTable:
@@ -107,16 +109,19 @@ class Config:
 
     @property
     def accuracy(self) -> str:
-        """Name of the source of accuracy; "" where the study names none."""
+        """Name of the source of accuracy; "none" where costs alone are measured, "" without a network."""
         if self.tables.network is None:
             return ""
-        return self.tables.network.accuracy or self.network
+        usual = NO_ACCURACY if is_onnx(self.network) else self.network
+        return self.tables.network.accuracy or usual
 
     def accuracy_provenance(self) -> dict[str, Any]:
         """What the accuracies of this study are worth: measured, or modelled with which error, where and from what."""
         about = self.tables.network
         if about is None or self.tables.evaluator is not None:
             return {"kind": "measured", "label": "every metric is the evaluator's"}
+        if self.accuracy == NO_ACCURACY:
+            return {"kind": NO_ACCURACY, "label": "no accuracy is measured: costs alone"}
         if self.accuracy in published.names():
             standing = published.provenance(self.accuracy)
             error = f"± {standing['error_points']:g} points ({standing['error_is']})"
@@ -165,6 +170,7 @@ class Config:
             "simulator": chip.simulator,
             "options": chip.options,
             "chip": {**chip.fixed, **self.baseline()},
+            "sizes": self._network_table().sizes,
         }
         return dict(_costs(self._network_table().name, json.dumps(simulating)))
 
@@ -173,7 +179,8 @@ class Config:
         tables, genes = self.tables, []
         if tables.network is not None:
             family = tables.network.name
-            genes += network_genes(family, network(family).choices(), tables.network.genes)
+            usual = network(family, tables.network.sizes).choices()
+            genes += network_genes(family, usual, tables.network.genes)
         if tables.architecture is not None:
             if tables.evaluator is None:
                 what, todo = "needs an [evaluator] that understands it", "add one, or leave it out"
@@ -197,6 +204,9 @@ class Config:
         if self.tables.evaluator is not None or not takes_cimbo_chips(self.tables.hardware):
             return
         names = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
+        if "accuracy" in names and self.accuracy == NO_ACCURACY:
+            todo = 'name what measures it: [network] accuracy = "..."'
+            raise BadInput("accuracy", f"is not measured for {self.network}", todo)
         for metric in names:
             if metric not in METRICS:
                 todo = choose_from(metric, METRICS)
@@ -231,7 +241,7 @@ def _whole_evaluator(table: EvaluatorTable) -> WholeEvaluator:
 def _costs(name: str, simulating: str) -> dict[str, float]:
     """Costs of the largest sub-network of ``name``; once a process, as a simulator may take minutes."""
     about = json.loads(simulating)
-    family = network(name)
+    family = network(name, about["sizes"])
     who = simulator(about["simulator"], **about["options"])
     try:
         answer = dict(who.simulate(family.workload(family.largest()), about["chip"]))

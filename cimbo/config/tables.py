@@ -57,12 +57,17 @@ KnownConstraints = Annotated[
 class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is searched on the side of the networks, and where accuracy comes from."""
 
-    name: Annotated[str, Meta(description="The network family, such as fmnist-vit.")]
+    name: Annotated[
+        str, Meta(description="A family such as fmnist-vit, or an ONNX file beside the study.toml.")
+    ]
+    sizes: Annotated[
+        dict[str, AtLeastOne], Meta(description="Free sizes of an ONNX file, by name.")
+    ] = {}
     accuracy: Annotated[
         str | None,
         Meta(
-            description="Where accuracy comes from: a shipped super-network or a plug-in. "
-            "The family's name by default."
+            description="Where accuracy comes from: a shipped super-network, a plug-in, or none. "
+            "The family's name by default, none for an ONNX file."
         ),
     ] = None
     accuracy_kind: Annotated[

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from cimbo import hardware
 from cimbo.evaluation import accuracy, content
+from cimbo.workloads import network
+from cimbo.workloads.fixed import workload_digest
+from cimbo.workloads.summary import is_onnx
 
 if TYPE_CHECKING:
     from cimbo.evaluation.joint import JointEvaluator
@@ -28,7 +31,7 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
     """Return what decides the numbers of ``evaluator``, named as in a study.toml."""
     return {
         "network": {
-            "name": evaluator.network,
+            **_network(evaluator),
             "accuracy": evaluator.accuracy,
             "options": _by_content(evaluator.accuracy_options),
             "results_version": _version("accuracy", evaluator.accuracy) or accuracy.RESULTS_VERSION,
@@ -41,6 +44,22 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
             or hardware.RESULTS_VERSION,
         },
     }
+
+
+def _network(evaluator: JointEvaluator) -> dict[str, Any]:
+    """A family by its name; a file by its layers, and by its content where accuracy may depend on the weights."""
+    if not is_onnx(evaluator.network):
+        return {"name": evaluator.network}
+    workload = network(evaluator.network, evaluator.sizes_of_file).workload({})
+    found: dict[str, Any] = {
+        "name": "ONNX file",
+        "macs": workload.macs,
+        "parameters": workload.parameters,
+        "layers": workload_digest(workload),
+    }
+    if evaluator.has_accuracy:
+        found["file"] = content.digest(evaluator.network)
+    return found
 
 
 def _by_content(options: Mapping[str, Any]) -> dict[str, Any]:

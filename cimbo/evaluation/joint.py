@@ -27,6 +27,7 @@ from cimbo.workloads.layers import Workload
 Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
 METRICS = ("accuracy", *COSTS)
+NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs alone
 MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
 
@@ -69,6 +70,7 @@ class JointEvaluator:
 
     An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
     ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
+    ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
     """
 
     network: str
@@ -78,13 +80,21 @@ class JointEvaluator:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     known: dict[str, float] = field(default_factory=dict)
     accuracy_options: Mapping[str, Any] = field(default_factory=dict)
+    sizes_of_file: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(self, design: Params) -> dict[str, float]:
         costs = self.simulated(design)  # before the accuracy, which takes longer
+        if not self.has_accuracy:
+            return costs
         value = self.known.get(self._accuracy_key(design))
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
         return {"accuracy": value, **self._interval(value), **costs}
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether an accuracy is measured at all."""
+        return self.accuracy != NO_ACCURACY
 
     def simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, by the study's simulator."""
@@ -110,7 +120,10 @@ class JointEvaluator:
         An accuracy or a simulator that has a method ``check`` is asked: weights, classes, images, programs.
         """
         _ = self._family
-        for part in (self._simulator, self._accuracy):  # the last may load a learning library
+        parts: list[Any] = [self._simulator]
+        if self.has_accuracy:
+            parts.append(self._accuracy)  # which may load a learning library
+        for part in parts:
             check = getattr(part, "check", None)
             if callable(check):
                 check()
@@ -126,6 +139,8 @@ class JointEvaluator:
 
     def has_test(self) -> bool:
         """Whether there are images that the search never sees."""
+        if not self.has_accuracy:
+            return False
         return "test" in getattr(self._accuracy, "parts", ("validation", "test"))
 
     def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
@@ -138,6 +153,8 @@ class JointEvaluator:
 
     def has_bit_accurate(self) -> bool:
         """Whether the accuracy can be measured with the errors of the arrays in their exact form."""
+        if not self.has_accuracy:
+            return False
         return {"exact", "images"} <= signature(self._accuracy.measure).parameters.keys()
 
     def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> float:
@@ -170,7 +187,9 @@ class JointEvaluator:
         return NetworkSizes(self)
 
     def accuracy_genes(self) -> frozenset[str]:
-        """The genes that the accuracy depends on."""
+        """The genes that the accuracy depends on; those of the network where none is measured."""
+        if not self.has_accuracy:
+            return frozenset(self._architecture)
         return frozenset({*self._architecture, *self._accuracy.genes})
 
     def analytic_costs(self) -> dict[str, AnalyticCost]:
@@ -229,7 +248,7 @@ class JointEvaluator:
 
     @cached_property
     def _family(self) -> Network:
-        return network(self.network)
+        return network(self.network, self.sizes_of_file)
 
     @cached_property
     def _accuracy(self) -> Accuracy:

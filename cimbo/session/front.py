@@ -8,6 +8,7 @@ from typing import Any
 
 from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.errors import BadInput
+from cimbo.evaluation.joint import NO_ACCURACY
 from cimbo.session.context import StudyContext
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.storage import Record
@@ -192,7 +193,7 @@ def front(context: StudyContext) -> Front:
     records = study.pareto()
     return Front(
         len(study.evaluations()),
-        study.accuracies_measured(),
+        _accuracies_measured(context),
         study.hypervolume(),
         tuple(design(context, record) for record in records),
         context.accuracy_provenance,
@@ -267,7 +268,7 @@ def status(context: StudyContext) -> StudyStatus:
         genes=len(study.problem.space.choices),
         designs=study.problem.space.size,
         evaluations=len(records),
-        accuracies_measured=study.accuracies_measured(),
+        accuracies_measured=_accuracies_measured(context),
         failed=sum(r.status == "failed" for r in records),
         feasible=len(study.feasible_evaluations()),
         running=len(study.running()),
@@ -285,6 +286,13 @@ def status(context: StudyContext) -> StudyStatus:
         given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
         told_by=tuple(told_sources(study.store)),
     )
+
+
+def _accuracies_measured(context: StudyContext) -> int:
+    """Networks whose accuracy was measured."""
+    if context.accuracy_provenance.get("kind") == NO_ACCURACY:
+        return 0
+    return context.study.accuracies_measured()
 
 
 def _metrics(context: StudyContext, record: Record) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cimbo.config.own_network import of_network
 from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
 from cimbo.errors import BadInput, naming
 from cimbo.session.session import Session
@@ -18,6 +19,8 @@ Source = str | Path | Config
 def open_session(
     source: Source | None = None,
     *,
+    network: str | Path | None = None,
+    sizes: Mapping[str, int] | None = None,
     study: str | Path | None = None,
     seed: int | None = None,
     simulator: str | None = None,
@@ -37,6 +40,9 @@ def open_session(
     Args:
         source: What the study is about: the name of a preset, the path of a study.toml, a `Config`, or the file of
             a study that exists. None: what ``study`` was started from, or the default preset.
+        network: A network to find chips for instead of a described study: an ONNX file or a family. Costs alone are
+            measured.
+        sizes: Free sizes of ``network`` where it is an ONNX file, by name.
         study: The study's file, which is created where it does not exist; None keeps a new study in memory.
         seed: Seed of a new study (0 unless given); an existing one must have been started with it.
         simulator: Another simulator than the description names, for a new study.
@@ -65,7 +71,7 @@ def open_session(
         if file is None:
             raise BadInput("study", "has no file to read", "name it with study=")
         return open_existing(file)
-    described = with_checkpoint(described_by(source), weights, data, images)
+    described = with_checkpoint(described_by(source, network, sizes), weights, data, images)
     if file is not None and file.exists():
         if simulator is not None:
             todo = "name another study (--study) for another simulator"
@@ -121,8 +127,31 @@ def open_to_ask(
     return _start(path, described or preset(DEFAULT_PRESET), seed or 0, command, checked=False)
 
 
-def described_by(source: Source | None) -> Config | None:
-    """The description that ``source`` names: a preset, a study.toml or itself; None for None. Raises BadInput."""
+def described_by(
+    source: Source | None,
+    network: str | Path | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Config | None:
+    """Return the description of what a study evaluates.
+
+    Args:
+        source: A preset, a study.toml, or a description itself.
+        network: A network alone, instead of ``source``.
+        sizes: Free sizes of ``network`` where it is an ONNX file, by name.
+
+    Returns:
+        None where nothing is named.
+
+    Raises:
+        BadInput: For what is unknown, and where both are named.
+    """
+    if network is not None:
+        if source is not None:
+            what = "both a network and a described study are given"
+            raise BadInput("network", what, "give one of them")
+        return of_network(str(network), sizes)
+    if sizes:
+        raise BadInput("--set", "is of an ONNX file, and none is named", "name it with --network")
     if source is None or isinstance(source, Config):
         return source
     if isinstance(source, Path) or source.endswith(".toml"):

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 from cimbo.errors import BadInput, choose_from
 from cimbo.problem.space import Choice
 from cimbo.workloads import bert, language, mobilenet, resnet, vit
+from cimbo.workloads.fixed import onnx_network
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.summary import is_onnx
 
 _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "bert-base": bert.bert_base,
@@ -57,13 +59,33 @@ def known() -> list[str]:
     return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="cimbo.networks"))})
 
 
+def network(name: str, sizes: Mapping[str, int] | None = None) -> Network:
+    """Find a family by name, or read the one network of an ONNX file.
+
+    Args:
+        name: a family, or a file NAME.onnx.
+        sizes: free sizes of an ONNX file, by name.
+
+    Returns:
+        The family; that of an ONNX file has no genes.
+
+    Raises:
+        BadInput: no family has this name (the message lists the known ones), or sizes were given for a family.
+    """
+    if is_onnx(name):
+        return onnx_network(name, sizes or {})
+    if sizes:
+        raise BadInput("sizes", f"are of an ONNX file, and {name} is a family", "leave them out")
+    return _family(name)
+
+
 @cache
-def network(name: str) -> Network:
-    """The family called ``name``. Raises BadInput listing the known ones when there is none of that name."""
+def _family(name: str) -> Network:
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
     for point in entry_points(group="cimbo.networks"):
         if point.name == name:
             family = point.load()
             return family() if callable(family) else family
-    raise BadInput(f"network {name!r}", "is unknown", choose_from(name, known()))
+    todo = f"{choose_from(name, known())}, or a file NAME.onnx"
+    raise BadInput(f"network {name!r}", "is unknown", todo)

@@ -1,0 +1,46 @@
+"""The study of chips for one network, which nobody has described: what is added to the network's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cimbo.config.reading import PRESETS_FOLDER, read_toml
+from cimbo.config.study_config import Config
+from cimbo.evaluation.joint import NO_ACCURACY
+from cimbo.workloads import network
+from cimbo.workloads.summary import is_onnx
+
+COSTS_ALONE_FILE = PRESETS_FOLDER / "bases" / "costs-alone.toml"
+WORST_OF_BASELINE = 4.0  # times the baseline's costs still count, where nobody says what does
+
+
+def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
+    """Describe the study of chips for one network, of which costs alone are measured.
+
+    Genes that accuracy depends on stay where the converters of an array lose nothing. The worst costs that count for
+    the hypervolume are those of a middling chip, four times.
+
+    Args:
+        name: A file NAME.onnx, or a family, whose genes are searched too.
+        sizes: Free sizes of an ONNX file, by name.
+
+    Raises:
+        BadInput: For an unknown network.
+    """
+    about: dict[str, Any] = {"name": name, "accuracy": NO_ACCURACY}
+    called = name
+    if is_onnx(name):
+        about["name"] = str(Path(name).resolve())
+        called = Path(name).stem
+    if sizes:
+        about["sizes"] = dict(sizes)
+    network(about["name"], sizes)
+    data = read_toml(COSTS_ALONE_FILE)
+    data["network"] = about
+    data["title"] = f"Chips for {called} ({data['title']})"
+    costs = Config(name, data).baseline_costs()
+    for objective in data["objectives"]:
+        objective["reference"] = WORST_OF_BASELINE * costs[objective["name"]]
+    return Config(name, data)
