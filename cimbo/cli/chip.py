@@ -21,7 +21,10 @@ from cimbo.errors import naming, printable
 if TYPE_CHECKING:
     from cimbo.workloads.layers import Workload
 
-COSTS_TOLD = ("latency_ms", "energy_uj", "area_mm2", "inferences_per_s")
+COSTS_TOLD = (
+    *("latency_ms", "energy_uj", "area_mm2", "inferences_per_s"),
+    *("time_to_first_token_ms", "tokens_per_s", "energy_per_token_uj", "dram_bytes_per_token"),
+)
 
 
 def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,6 +36,15 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
         ),
         click.option("--batch", type=int, default=None, help="Inferences at once [default: 1]."),
+        click.option(
+            "--prompt",
+            type=int,
+            default=None,
+            help="Tokens of a language model's prompt [default: 128].",
+        ),
+        click.option(
+            "--tokens", type=int, default=None, help="Tokens of its answer [default: 128]."
+        ),
         click.option(
             "--set",
             "pairs",
@@ -46,15 +58,17 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _counted(name: str, subnet: str | None, batch: int | None, pairs: Sequence[str]) -> Workload:
-    """The network that the options name."""
+def _counted(
+    name: str, *, subnet: str | None, pairs: Sequence[str], **settings: int | None
+) -> Workload:
+    """The network that the options name; ``settings``: batch, and lengths of prompt and answer."""
     from cimbo.session import simulation
 
     genes, where = None, ""
     if subnet is not None:
         genes, where = json_object("--subnet", subnet), origin("--subnet", subnet)
     given = sizes(pairs)
-    return simulation.workload(name, genes, where=where, batch=batch, sizes=given)
+    return simulation.workload(name, genes, where=where, sizes=given, **settings)
 
 
 @command()
@@ -93,7 +107,7 @@ def simulate(
 ) -> int:
     """One network on one chip: latency, energy, area, and what bounds each layer.
 
-    Example: cimbo simulate --network vit-b --hardware @chip.json
+    Example: cimbo simulate --network llama-3-8b --prompt 512 --tokens 128 --hardware @chip.json
     """
     from cimbo.session import simulation
 
@@ -124,10 +138,10 @@ def workload(*, name: str, style: str, **counted: Any) -> None:
 
     Example: cimbo workload vit-b --batch 8
     """
-    from cimbo.workloads.summary import summarise, totals
+    from cimbo.workloads.summary import summaries, totals
 
     found = _counted(name, **counted)
-    layers = [summarise(layer).row() for layer in found.layers]
+    layers = [each.row() for each in summaries(found)]
     whole = totals(found)
     last = {column: whole.get(column) for column in layers[0]} | {"name": "TOTAL"}
     emit(style, [*layers, last], whole | {"layers": layers, "warnings": list(found.warnings)})

@@ -12,6 +12,7 @@ from cimbo import hardware as hardware_model
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.evaluation import simulators
 from cimbo.workloads import network
+from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
@@ -78,6 +79,9 @@ def simulate(
         BadInput: For what is no chip, and a simulator that is unknown.
         RuntimeError: When the simulator cannot simulate this chip or network.
     """
+    if workload.loop is not None and simulator != "cimbo":
+        what = "counts single runs, and this network generates tokens"
+        raise BadInput(f"simulator {simulator}", what, "use cimbo")
     answer = dict(simulators.simulator(simulator, **(options or {})).simulate(workload, hardware))
     layers = with_counts(workload, answer.pop("layers", ()))
     if simulator == "cimbo":
@@ -94,6 +98,8 @@ def workload(
     *,
     where: str = "",
     batch: int | None = None,
+    prompt: int | None = None,
+    tokens: int | None = None,
     sizes: Mapping[str, int] | None = None,
 ) -> Workload:
     """A sub-network of a family, or the network of an ONNX file.
@@ -103,33 +109,38 @@ def workload(
         subnet: Genes of the sub-network; by default the largest.
         where: What messages call ``subnet``.
         batch: Inferences at once; by default one.
+        prompt: Tokens of the prompt of a language model; by default as its family has it.
+        tokens: Tokens of its answer, likewise.
         sizes: Free sizes of an ONNX file, by name.
 
     Raises:
-        BadInput: For an unknown family or gene, for genes beside an ONNX file, and for sizes beside a family.
+        BadInput: For an unknown family or gene, for genes or lengths beside an ONNX file, for sizes beside a family, and for
+            lengths beside a family that generates no tokens.
     """
     if is_onnx(str(name)):
         if subnet is not None:
             what = f"chooses within a family, but {name} is one network"
             raise BadInput("--subnet", what, "leave it out")
+        if prompt is not None or tokens is not None:
+            what = f"are of a family that generates tokens, and {name} is one network"
+            raise BadInput("--prompt and --tokens", what, "set its sizes with --set")
         from cimbo.workloads.onnx.reader import from_onnx
 
         return from_onnx(str(name), batch=batch, sizes=sizes)
     if sizes:
         what = f"sets sizes of an ONNX file, and {name} is a family"
         raise BadInput("--set", what, "leave it out")
-    if batch is not None and batch < 1:
-        raise BadInput("--batch", f"is {batch}", "give an integer of at least 1")
-    family = network(str(name))
+    settings = InferenceSettings(1 if batch is None else batch, prompt, tokens)
+    family = with_settings(network(str(name)), settings)
     if subnet is None:
-        return family.workload(family.largest()).batched(batch or 1)
+        return family.workload(family.largest())
     genes = [choice.name for choice in family.choices()]
     for gene in subnet:
         if gene not in genes:
             todo = choose_from(gene, genes, "the genes are")
             raise BadInput(f"--subnet, {gene}", "is no gene of this network", todo)
     with naming(where) if where else nullcontext():
-        return family.workload(dict(subnet)).batched(batch or 1)
+        return family.workload(dict(subnet))
 
 
 def layer_row(layer: Mapping[str, Any]) -> dict[str, Any]:

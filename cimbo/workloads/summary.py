@@ -1,7 +1,7 @@
 """A workload as a table that anyone can check: what each layer multiplies, holds and moves, and in how many bits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cimbo.workloads.layers import Layer, Workload
@@ -64,12 +64,35 @@ def summarise(layer: Layer) -> LayerSummary:
     )
 
 
+def summaries(workload: Workload) -> list[LayerSummary]:
+    """Every layer's counts, in order.
+
+    Of a network that generates tokens, the layers of the prompt's run ("prompt.NAME"), then those of all steps together
+    ("token.NAME"), whose weights are the prompt's.
+    """
+    if workload.loop is None:
+        return [summarise(layer) for layer in workload.layers]
+    found = [summarise(replace(x, name=f"prompt.{x.name}")) for x in workload.layers]
+    steps: dict[str, LayerSummary] = {}
+    for layer in workload.loop.step.layers:
+        own = summarise(replace(layer, name=f"token.{layer.name}"))
+        times = layer.frequency * workload.loop.tokens
+        before = steps.get(own.name, replace(own, macs=0, activations=0))
+        steps[own.name] = replace(
+            own,
+            parameters=0,
+            macs=before.macs + round(own.macs * times),
+            activations=before.activations + round(own.activations * times),
+        )
+    return found + list(steps.values())
+
+
 def totals(workload: Workload) -> dict[str, int]:
     """``macs``, ``parameters``, ``activations`` and ``batch`` of a whole workload."""
     return {
         "macs": workload.macs,
         "parameters": workload.parameters,
-        "activations": sum(layer.inputs + layer.outputs for layer in workload.layers),
+        "activations": sum(each.activations for each in summaries(workload)),
         "batch": workload.batch,
     }
 
@@ -86,12 +109,13 @@ def with_counts(
 
     A simulator that answers as many layers as there are answers them in order; of any other, layers are found by name.
     """
-    by_name = {layer.name: layer for layer in workload.layers}
-    in_order = len(layers) == len(workload.layers)
+    counted = summaries(workload)
+    by_name = {each.name: each for each in counted}
+    in_order = len(layers) == len(counted)
     rows = []
     for index, said in enumerate(layers):
-        layer = workload.layers[index] if in_order else by_name.get(str(said.get("name")))
-        rows.append({**({} if layer is None else summarise(layer).row()), **said})
+        own = counted[index] if in_order else by_name.get(str(said.get("name")))
+        rows.append({**({} if own is None else own.row()), **said})
     return tuple(rows)
 
 

@@ -1,0 +1,95 @@
+"""How much is asked of a network at once: inputs of a batch, and of a language model the lengths of prompt and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from cimbo.errors import BadInput
+from cimbo.problem.space import Choice
+from cimbo.workloads.decoder import LONGEST_SEQUENCE
+from cimbo.workloads.layers import Workload
+
+if TYPE_CHECKING:
+    from cimbo.workloads import Network
+
+LARGEST_BATCH = 1_000_000  # inputs at once; sizes of any layer times it stay exact in float64
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """What one run of a network is asked for.
+
+    Attributes:
+        batch: Inputs at once.
+        prompt: Tokens of a language model's prompt; None: as its family has it.
+        tokens: Tokens of its answer, likewise.
+
+    Raises BadInput where one of them is no positive integer.
+    """
+
+    batch: int = 1
+    prompt: int | None = None
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        most = {"batch": LARGEST_BATCH, "prompt": LONGEST_SEQUENCE, "tokens": LONGEST_SEQUENCE}
+        for name, limit in most.items():
+            value = getattr(self, name)
+            is_count = isinstance(value, int) and not isinstance(value, bool)
+            if value is not None and not (is_count and 1 <= value <= limit):
+                raise BadInput(name, f"is {value!r}", f"give an integer from 1 to {limit}")
+
+    def to_json(self) -> dict[str, int]:
+        """What is said, by name; nothing where one input is asked at a time and nothing else said."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.batch == 1:
+            said.pop("batch")
+        return said
+
+
+@dataclass(frozen=True)
+class BatchedNetwork:
+    """A family whose workloads are of several inputs at once."""
+
+    family: Network
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """Of the family."""
+        return self.family.name
+
+    def choices(self) -> list[Choice]:
+        """Of the family."""
+        return self.family.choices()
+
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
+        """The layers of one sub-network, for the whole batch."""
+        return self.family.workload(subnet).batched(self.batch)
+
+    def largest(self) -> dict[str, Any]:
+        """Of the family."""
+        return self.family.largest()
+
+    def smallest(self) -> dict[str, Any]:
+        """Of the family."""
+        return self.family.smallest()
+
+
+def with_settings(family: Network, settings: InferenceSettings) -> Network:
+    """The family with workloads of what is asked for.
+
+    Raises:
+        BadInput: tokens are asked of a family that generates none.
+    """
+    asked = {"prompt": settings.prompt, "tokens": settings.tokens}
+    named = [name for name, value in asked.items() if value is not None]
+    if named:
+        generating = getattr(family, "generating", None)
+        if generating is None:
+            what = f"is asked, but {family.name} generates no tokens"
+            raise BadInput(named[0], what, "leave it out, or name a language model such as gpt2-s")
+        family = generating(**asked)
+    return family if settings.batch == 1 else BatchedNetwork(family, settings.batch)
