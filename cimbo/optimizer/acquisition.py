@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cimbo.compat import disable_compiled_kernels
+from cimbo.optimizer.counted_improvement import choose_counted
 from cimbo.problem.pareto import boxes
 
 Array = NDArray[np.float64]
+# With more objectives improvements are counted sample by sample, without BoTorch's smoothing.
+MAX_DECOMPOSED_OBJECTIVES = 3
 
 disable_compiled_kernels(logei)
 
@@ -54,11 +57,12 @@ def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
             np.append(reference, 0.0),
         )
     m, c = len(reference), table.violations.shape[-1]
+    if m > MAX_DECOMPOSED_OBJECTIVES:
+        feasible = np.asarray((table.violations <= 0).all(-1))
+        return choose_counted(objectives, feasible, table.baseline, reference, q)
     values = torch.from_numpy(np.concatenate([objectives, table.violations], -1))
     pool = torch.arange(table.baseline, values.shape[1], dtype=torch.double).unsqueeze(-1)
-    form = {2: logei.qLogNoisyExpectedHypervolumeImprovement, 3: SimultaneousBoxes}.get(
-        m, IncrementalPartitioning
-    )
+    form = SimultaneousBoxes if m == 3 else logei.qLogNoisyExpectedHypervolumeImprovement
     acquisition = form(
         model=FixedSampleModel(values),
         ref_point=torch.from_numpy(reference),
@@ -85,21 +89,6 @@ class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):  # type:
         front = torch.where(feasible[..., None], self.objective(values), self.ref_point)
         corners = boxes(front.numpy(), self.ref_point.numpy())
         self.cell_lower_bounds, self.cell_upper_bounds = map(torch.from_numpy, corners)
-
-
-class IncrementalPartitioning(logei.qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
-    """For more: BoTorch's decompositions, told of a point that was chosen instead of begun anew."""
-
-    def _set_cell_bounds(self, num_new_points: int) -> None:
-        if self.partitioning is None:
-            super()._set_cell_bounds(num_new_points)
-            return
-        values = self.model.posterior(self.X_baseline[-num_new_points:]).rsample()
-        feasible = compute_feasibility_indicator(self.constraints, values)
-        self.partitioning.update(
-            [y[ok] for y, ok in zip(self.objective(values), feasible, strict=True)]
-        )
-        self.cell_lower_bounds, self.cell_upper_bounds = self.partitioning.get_hypercell_bounds()
 
 
 class FixedSamplePosterior(Posterior):  # type: ignore[misc]

@@ -34,8 +34,6 @@ from cimbo.problem.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
-# Beyond three objectives: points of the fronts that are decomposed into boxes, all samples together.
-MAX_DECOMPOSED_POINTS = 200
 POPULATION_SIZE = {
     1: 100,
     2: 100,
@@ -251,10 +249,7 @@ def _acquire(
         each=N_PER_ROUND,
     )
     shown = np.concatenate([base, first + np.array(listed, np.intp)])
-    kept_samples = _affordable_samples(scores.shape[-1], len(base))
-    samples = acquisition.PosteriorSamples(
-        scores[:kept_samples, shown], violations[:kept_samples, shown], len(base)
-    )
+    samples = acquisition.PosteriorSamples(scores[:, shown], violations[:, shown], len(base))
     chosen = acquisition.choose(samples, reference, n)
     return pool[[listed[i] for i in chosen]]
 
@@ -270,18 +265,6 @@ def _baseline(
     feasible = (violations[0, :k] <= 0).all(-1)
     kept = prune_baseline(scores[:, :k], feasible & search.keeps(evaluated))
     return np.flatnonzero(kept)
-
-
-def _affordable_samples(objectives: int, base: int) -> int:
-    """How many samples BoTorch gets.
-
-    With four objectives and more it decomposes each one's front into boxes, one sample after another, and that is nearly all
-    of a proposal's time.
-    """
-    drawn = N_POSTERIOR_SAMPLES.get(objectives, 10)
-    if objectives <= 3:
-        return drawn
-    return int(np.clip(MAX_DECOMPOSED_POINTS // max(base, 1), 4, drawn))
 
 
 def _pool(search: Search, model: ScoreModel, state: State, rng: np.random.Generator) -> Rows:

@@ -40,6 +40,24 @@ def test_curves_are_drawn_one_a_method_with_its_name_below(count: int):
     assert len(paths) == 2 * count + 1  # band and median of each, and the axes
 
 
+def test_the_keys_of_thirteen_methods_do_not_lie_over_one_another():
+    names = [*curves.METHOD_STROKES, "a method of one's own"]
+    ends = np.array([1.0, 2.0])
+    bands = [Band(name, ends, ends, ends, ends) for name in names]
+    document = ElementTree.fromstring(curves.svg([curves.Panel("p", "share", bands)]))
+    width = float(document.get("width", "0").removesuffix("px"))
+    keys = [e for e in document.iter(f"{SVG}text") if e.text in names]
+    assert [key.text for key in keys] == names
+    taken: dict[str, float] = {}
+    for key in keys:
+        left, line = float(key.get("x", "0")), key.get("y", "")
+        assert left >= taken.get(line, 0.0)
+        taken[line] = left + 6.0 * len(key.text or "")
+        assert taken[line] <= width
+    strokes = {(s.colour, s.dash) for s in curves.METHOD_STROKES.values()}
+    assert len(strokes) == len(curves.METHOD_STROKES)
+
+
 def test_a_picture_escapes_what_it_is_given():
     drawn = picture(10, 10, box((0, 0), (5, 5), "#000000"), label((1, 1), "<script>"), title="<t>")
     root = ElementTree.fromstring(drawn)

@@ -1,0 +1,232 @@
+"""Joint search problems drawn at random: forty to choose on (``train``) and forty to report on (``test``).
+
+    problem = generated("train-07")
+    problem.problem, problem.measure(designs), problem.share(measured)
+
+A search that is tuned on the few problems its author has learns these. Here layers, chips, cost laws and accuracies are
+composed at random, with two to four objectives, 20 to 90 genes, with and without inactive ones, and up to one percent of
+noise; the
+references lie where few random designs reach, in some problems none. What is the best known of each stands in
+``references.json``, written by ``benchmarks/generated_fronts.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.benchmarking.generated import accuracies, costs
+from cimbo.benchmarking.generated.spaces import Blueprint, draw_blueprint
+from cimbo.errors import BadInput
+from cimbo.problem.objectives import Objective, Problem
+from cimbo.problem.pareto import hypervolume
+from cimbo.problem.space import Params, Rows
+
+Array = NDArray[np.float64]
+REFERENCES = Path(__file__).with_name("references.json")
+SETS = ("train", "test")
+N_PER_SET = 40
+SEED_OF_SET = {"train": 1000, "test": 2000}
+TYPICAL_DESIGNS = 2000  # random designs that scales and references are taken from
+COSTS = ("latency_ms", "energy_uj", "area_mm2")
+NOISE_LEVELS = (0.0, 0.0, 0.002, 0.01)  # relative, of costs
+ACCURACY_NOISE = 10.0  # points of accuracy that a relative noise of 1 stands for
+#: Share of random designs that may lie above the reference, and how much further it is pushed
+REFERENCE_SHARES = (0.03, 0.005, 0.0)
+
+
+@dataclass(frozen=True)
+class GeneratedProblem:
+    """A problem that costs nothing to evaluate.
+
+    Attributes:
+        name: Set and number.
+        blueprint: Space and meaning of its genes.
+        law: How costs come about.
+        accuracy_law: How accuracy comes about.
+        objectives: Two to four, with references.
+        noise: Relative standard deviation of a measured cost.
+        log: Whether the hypervolume is taken of the logarithms of costs.
+        seed: Seed of the noise.
+    """
+
+    name: str
+    blueprint: Blueprint
+    law: costs.CostLaw
+    accuracy_law: accuracies.AccuracyLaw
+    objectives: tuple[Objective, ...]
+    noise: float
+    log: bool
+    seed: int
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What a search is told."""
+        return Problem(self.blueprint.space, self.objectives)
+
+    def true_metrics(self, rows: Rows) -> dict[str, Array]:
+        """Compute what canonical rows (n, d) are, without noise: each metric (n,)."""
+        values = self.blueprint.values(rows)
+        found = costs.costs(self.law, self.blueprint, values)
+        accuracy = accuracies.accuracy(self.accuracy_law, self.blueprint, values, rows)
+        metrics = {
+            "accuracy": accuracy,
+            "latency_ms": found.latency_ms,
+            "energy_uj": found.energy_uj,
+            "area_mm2": found.area_mm2,
+        }
+        return {o.name: metrics[o.name] for o in self.objectives}
+
+    def measure(self, designs: list[Params]) -> list[dict[str, float]]:
+        """Measure designs; one that is measured again measures the same."""
+        rows = self.blueprint.space.rows(designs)
+        found = self.true_metrics(rows)
+        measured = []
+        for i, row in enumerate(rows):
+            rng = np.random.default_rng([self.seed, *(int(v) + 1 for v in row)])
+            measured.append(self._noisy({name: float(v[i]) for name, v in found.items()}, rng))
+        return measured
+
+    def _noisy(self, metrics: dict[str, float], rng: np.random.Generator) -> dict[str, float]:
+        noisy = {}
+        for name, value in metrics.items():
+            error = self.noise * float(rng.standard_normal())
+            noisy[name] = (
+                value + ACCURACY_NOISE * error if name == "accuracy" else value * np.exp(error)
+            )
+        return noisy
+
+    def scores(self, metrics: Sequence[Mapping[str, float]]) -> Array:
+        """(n, m) to be maximised, on the scale that the hypervolume is taken on."""
+        return self.scaled(self.problem.scores(metrics))
+
+    def scaled(self, scores: Array) -> Array:
+        """Scores (n, m) in natural units on the scale that the hypervolume is taken on."""
+        if not self.log:
+            return scores
+        columns = []
+        for o, column in zip(self.objectives, scores.T, strict=True):
+            columns.append(column if o.goal == "max" else -np.log(-column))
+        return np.stack(columns, 1)
+
+    @property
+    def reference(self) -> Array:
+        """(m,) on the scale that the hypervolume is taken on."""
+        natural = self.problem.reference()
+        assert natural is not None
+        return np.asarray(self.scaled(natural[None])[0])
+
+    def volume(self, designs: Sequence[Params]) -> float:
+        """Hypervolume of what designs truly are, whatever was measured."""
+        if not designs:
+            return 0.0
+        found = self.true_metrics(self.blueprint.space.rows(designs))
+        natural = np.stack([o.sign * found[o.name] for o in self.objectives], 1)
+        return hypervolume(self.scaled(natural), self.reference)
+
+    @property
+    def best_volume(self) -> float:
+        """The largest hypervolume known."""
+        return float(_recorded()[self.name]["best"])
+
+    def share(self, designs: Sequence[Params]) -> float:
+        """Hypervolume of ``designs`` over the largest known."""
+        return self.volume(designs) / self.best_volume
+
+
+def names(which: str = "") -> list[str]:
+    """Names of the problems of a set, of all sets by default."""
+    sets = [which] if which else list(SETS)
+    return [f"{s}-{i:02}" for s in sets for i in range(N_PER_SET)]
+
+
+@cache
+def generated(name: str) -> GeneratedProblem:
+    """Find a problem by name.
+
+    Args:
+        name: ``train-00`` to ``train-39``, ``test-00`` to ``test-39``.
+
+    Returns:
+        The problem, with the references that are recorded.
+
+    Raises:
+        BadInput: There is none of this name.
+    """
+    if name not in names():
+        raise BadInput(f"generated problem {name!r}", "is unknown", "name train-00 to test-39")
+    drawn = draw(name)
+    known = _recorded().get(name)
+    if known is None:
+        return drawn
+    references = known["references"]
+    objectives = tuple(replace(o, reference=references[o.name]) for o in drawn.objectives)
+    return replace(drawn, objectives=objectives)
+
+
+def draw(name: str) -> GeneratedProblem:
+    """Compose the problem ``name``; its references are first guesses, few random designs reach them."""
+    which, number = name.split("-")
+    i = int(number)
+    seed = SEED_OF_SET[which] + i
+    rng = np.random.default_rng(seed)
+    blueprint = draw_blueprint(rng, gated=bool(rng.random() < 0.5))
+    law = costs.draw_law(rng)
+    accuracy_law = accuracies.draw_accuracy(rng, blueprint)
+    rows = blueprint.space.random_rows(TYPICAL_DESIGNS, np.random.default_rng(seed))
+    values = blueprint.values(rows)
+    accuracy_law = accuracies.fitted(accuracy_law, blueprint, values, rows)
+    law = _to_scale(law, blueprint, values)
+    n_costs = (1, 2, 2, 3)[i % 4]
+    chosen = ["latency_ms", *rng.permutation(COSTS[1:])][:n_costs]
+    objectives = (Objective("accuracy", "max"), *(Objective(str(c), "min") for c in chosen))
+    noise, log = float(rng.choice(NOISE_LEVELS)), bool(rng.random() < 0.5)
+    found = GeneratedProblem(name, blueprint, law, accuracy_law, objectives, noise, log, seed)
+    share = REFERENCE_SHARES[int(rng.integers(len(REFERENCE_SHARES)))]
+    return replace(found, objectives=_with_references(found, rows, share))
+
+
+def _to_scale(
+    law: costs.CostLaw, blueprint: Blueprint, values: Mapping[str, Array]
+) -> costs.CostLaw:
+    """The law in units that typical designs have usual costs in."""
+    raw = costs.costs(replace(law, clipped=False, leakage=0.0), blueprint, values)
+    typical = float(np.median(raw.latency_ms))
+    scale = costs.TYPICAL_MS / typical
+    if law.clipped:
+        scale = costs.CLIPPED_MS / float(np.quantile(raw.latency_ms, costs.CLIPPED_SHARE))
+    energy = (1.0 - law.leakage) * costs.TYPICAL_UJ / float(np.median(raw.energy_uj))
+    return replace(
+        law,
+        latency_scale=scale,
+        energy_scale=energy,
+        leakage=law.leakage * costs.TYPICAL_MS / (scale * typical),
+    )
+
+
+def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple[Objective, ...]:
+    """The objectives with the reference furthest in that a ``share`` of the designs (n, d) still reaches."""
+    metrics = found.true_metrics(rows)
+    scores = np.stack([o.sign * metrics[o.name] for o in found.objectives], 1)
+    level = 0.0
+    for level in np.linspace(0.95, 0.05, 91):
+        corner = np.quantile(scores, level, axis=0)
+        if (scores > corner).all(1).mean() > share:
+            break
+    corner = np.quantile(scores, min(level + 0.01, 0.95), axis=0)
+    return tuple(
+        replace(o, reference=float(f"{o.sign * c:.4g}"))
+        for o, c in zip(found.objectives, corner, strict=True)
+    )
+
+
+@cache
+def _recorded() -> dict[str, dict[str, Any]]:
+    return dict(json.loads(REFERENCES.read_text())) if REFERENCES.exists() else {}

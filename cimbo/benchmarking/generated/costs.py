@@ -1,0 +1,245 @@
+"""Cost laws of a generated problem: caricatures of weight-stationary chips, composed at random.
+
+No law is a model of a chip. Each has the shape of something that simulators of chips do, so that a surrogate that does well on
+many of them has learned something about costs and not about one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.benchmarking.generated.spaces import FIXED_CHIP, FIXED_LAYER, Blueprint
+
+Array = NDArray[np.float64]
+CLIPPED_MS = 1000.0  # what a clipped latency is at most
+CLIPPED_SHARE = 0.9  # quantile of random designs that lies just below the clip
+TYPICAL_MS, TYPICAL_UJ = 5.0, 50.0  # medians of random designs
+MACRO_PERIPHERY_MM2 = 0.004
+BUFFER_MM2_PER_KB = 0.002
+LAYER_GENES = ("width", "kernel", "weight_bits", "input_bits", "expand")
+
+
+@dataclass(frozen=True)
+class CostLaw:
+    """How costs come about.
+
+    Attributes:
+        residency: Whose weights stay on the chip: "greedy" (layers in order, while there is room), "proportional" (a share
+            of each), "none" (all are loaded anew).
+        bounds: How compute, weights and activations of a layer add up: "max", "sum", "norm".
+        schedule: How layers add up: "sequential", "pipelined".
+        duplication: Who gets spare macros: "none", "even", "work".
+        spill: What activations beyond the buffer cost: "none", "cliff", "smooth".
+        overload: Exponent of a heavy tail where weights do not fit; 0 for none.
+        clipped: Whether no latency is above a second.
+        leakage: Share of a typical energy that grows with latency.
+        slow_converters: Whether fine converters lower the clock.
+        latency_scale: ms a raw unit.
+        energy_scale: uJ a raw unit.
+    """
+
+    residency: str
+    bounds: str
+    schedule: str
+    duplication: str
+    spill: str
+    overload: float
+    clipped: bool
+    leakage: float
+    slow_converters: bool
+    latency_scale: float = 1.0
+    energy_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What the layers of n designs compute, each (n, layers); 0 outputs where a layer is not there."""
+
+    pixels: Array
+    inputs: Array
+    outputs: Array
+    weight_bits: Array
+    input_bits: Array
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of n designs, each (n,)."""
+
+    latency_ms: Array
+    energy_uj: Array
+    area_mm2: Array
+
+
+def draw_law(rng: np.random.Generator) -> CostLaw:
+    """Compose a law at random; its scales are set by whoever knows typical designs."""
+    return CostLaw(
+        residency=str(rng.choice(["greedy", "proportional", "none"])),
+        bounds=str(rng.choice(["max", "sum", "norm"])),
+        schedule=str(rng.choice(["sequential", "sequential", "pipelined"])),
+        duplication=str(rng.choice(["none", "even", "work"])),
+        spill=str(rng.choice(["none", "cliff", "smooth"])),
+        overload=float(rng.choice([0.0, 0.0, 0.7, 1.2])),
+        clipped=bool(rng.random() < 0.3),
+        leakage=float(rng.choice([0.02, 0.2, 0.5])),
+        slow_converters=bool(rng.random() < 0.5),
+    )
+
+
+def layers_of(blueprint: Blueprint, values: Mapping[str, Array]) -> Layers:
+    """Shapes of the layers of n designs from the ``values`` (n,) of their genes."""
+    n = len(next(iter(values.values())))
+    resolution = values.get("resolution", np.full(n, 32.0))
+    columns: dict[str, list[Array]] = {name: [] for name in LAYER_GENES}
+    for layer in range(blueprint.layers):
+        for name in LAYER_GENES:
+            default = np.full(n, FIXED_LAYER.get(name, 0.0))
+            columns[name].append(values.get(f"{name}{layer}", default))
+    table = {name: np.stack(found, 1) for name, found in columns.items()}
+    there = ~np.isnan(table["width"])
+    filled = {name: np.where(there, column, 0.0) for name, column in table.items()}
+    before = np.concatenate([np.full((n, 1), 3.0), filled["width"][:, :-1]], axis=1)
+    pixels = np.ceil(blueprint.pixels * (resolution[:, None] / 32.0) ** 2)
+    return Layers(
+        pixels,
+        before * filled["kernel"] ** 2,
+        filled["width"] * filled["expand"],
+        filled["weight_bits"],
+        filled["input_bits"],
+    )
+
+
+def costs(law: CostLaw, blueprint: Blueprint, values: Mapping[str, Array]) -> Costs:
+    """Compute what n designs cost.
+
+    Args:
+        law: How costs come about.
+        blueprint: What the genes stand for.
+        values: Meaning -> values (n,) of the genes, NaN where inactive.
+
+    Returns:
+        Latency, energy and area.
+    """
+    layers = layers_of(blueprint, values)
+    chip = {
+        name: values.get(name, np.full(len(layers.pixels), v)) for name, v in FIXED_CHIP.items()
+    }
+    macro_area = _macro_area(chip)
+    macros = _macros(values, macro_area)
+    there = layers.outputs > 0
+    tiles = np.ceil(layers.inputs / chip["rows"][:, None])
+    tiles = tiles * np.ceil(layers.outputs * layers.weight_bits / chip["cols"][:, None])
+    resident = _resident(law, tiles, macros)
+    copies = _copies(law, tiles, macros, layers)
+    turns = np.ceil(layers.pixels / copies) * np.maximum(tiles / macros[:, None], 1.0)
+    cycles = turns * layers.input_bits * chip["columns_per_adc"][:, None]
+    compute_s = cycles / _clock(law, chip)[:, None]
+    weight_bytes = layers.inputs * layers.outputs * layers.weight_bits / 8.0
+    loaded = weight_bytes * (1.0 - resident)
+    spilled = _spilled(law, layers, chip["buffer_kb"])
+    dram_s = (loaded + spilled) / (chip["dram_bw"] * 1e9)[:, None]
+    moved = layers.pixels * (layers.inputs + layers.outputs) * layers.input_bits / 8.0
+    # The buffer moves bytes a cycle: it gains from the clock, while the memory outside does not.
+    move_s = moved / (chip["buffer_bw"] * chip["clock_mhz"] * 1e6)[:, None]
+    seconds = np.where(there, _bounded(law, compute_s, dram_s, move_s), 0.0)
+    latency = _scheduled(law, seconds) * _overloaded(law, tiles, macros)
+    area = macros * macro_area + BUFFER_MM2_PER_KB * chip["buffer_kb"] + 0.01 * chip["dram_bw"]
+    conversions = layers.pixels * tiles * layers.input_bits * chip["cols"][:, None]
+    picojoules = (conversions * (2.0 ** chip["adc_bits"] * 2e-3)[:, None] * there).sum(1)
+    picojoules += ((loaded + spilled) * 20.0 + moved * 0.5).sum(1)
+    return _scaled(law, latency, picojoules * 1e-12, area)
+
+
+def _macro_area(chip: Mapping[str, Array]) -> Array:
+    """(n,) mm2 of a macro: cells, converters, periphery."""
+    converters = np.ceil(chip["cols"] / chip["columns_per_adc"]) * 2.0 ** chip["adc_bits"]
+    return 1e-6 * chip["rows"] * chip["cols"] + 2e-5 * converters + MACRO_PERIPHERY_MM2
+
+
+def _macros(values: Mapping[str, Array], macro_area: Array) -> Array:
+    """(n,) how many macros there are: a gene, or what an area budget has room for."""
+    if "macros" in values:
+        return values["macros"]
+    return np.maximum(np.floor(values["area_budget_mm2"] / macro_area), 1.0)
+
+
+def _clock(law: CostLaw, chip: Mapping[str, Array]) -> Array:
+    """(n,) cycles a second of the arrays."""
+    clock = chip["clock_mhz"] * 1e6
+    if law.slow_converters:
+        clock = np.minimum(clock, 3.2e9 / 2.0 ** (chip["adc_bits"] - 1.0))
+    return clock
+
+
+def _resident(law: CostLaw, tiles: Array, macros: Array) -> Array:
+    """(n, layers) share of each layer's weights that stays on the chip."""
+    if law.residency == "none":
+        return np.zeros_like(tiles)
+    if law.residency == "proportional":
+        share = np.minimum(macros / np.maximum(tiles.sum(1), 1.0), 1.0)
+        return np.broadcast_to(share[:, None], tiles.shape)
+    found = np.zeros_like(tiles)
+    left = macros.copy()
+    for layer in range(tiles.shape[1]):
+        fits = tiles[:, layer] <= left
+        found[:, layer] = fits
+        left = left - np.where(fits, tiles[:, layer], 0.0)
+    return found
+
+
+def _copies(law: CostLaw, tiles: Array, macros: Array, layers: Layers) -> Array:
+    """(n, layers) how many times each layer's weights stand on the chip."""
+    if law.duplication == "none":
+        return np.ones_like(tiles)
+    spare = np.maximum(macros - tiles.sum(1), 0.0)[:, None]
+    weight = np.where(tiles > 0, 1.0, 0.0)
+    if law.duplication == "work":
+        weight = weight * layers.pixels * layers.input_bits
+    share = weight / np.maximum(weight.sum(1, keepdims=True), 1.0)
+    return 1.0 + np.floor(share * spare / np.maximum(tiles, 1.0))
+
+
+def _spilled(law: CostLaw, layers: Layers, buffer_kb: Array) -> Array:
+    """(n, layers) bytes of activations that go through the memory outside."""
+    size = layers.pixels * layers.outputs * layers.input_bits / 8.0
+    room = 1024.0 * buffer_kb[:, None]
+    if law.spill == "cliff":
+        return np.where(size > room, 4.0 * size, 0.0)
+    if law.spill == "smooth":
+        return np.maximum(size - room, 0.0)
+    return np.zeros_like(size)
+
+
+def _bounded(law: CostLaw, compute: Array, dram: Array, move: Array) -> Array:
+    """(n, layers) seconds of a layer."""
+    parts = np.stack([compute, dram, move])
+    if law.bounds == "max":
+        return np.asarray(parts.max(0))
+    if law.bounds == "sum":
+        return np.asarray(parts.sum(0))
+    return np.asarray((parts**3).sum(0) ** (1.0 / 3.0))
+
+
+def _scheduled(law: CostLaw, seconds: Array) -> Array:
+    """(n,) seconds of all layers (n, layers)."""
+    if law.schedule == "pipelined":
+        return np.asarray(seconds.max(1) * 4.0 + 0.1 * seconds.sum(1))
+    return np.asarray(seconds.sum(1))
+
+
+def _overloaded(law: CostLaw, tiles: Array, macros: Array) -> Array:
+    """(n,) factor of a chip that is too small."""
+    load = tiles.sum(1) / macros
+    return np.asarray(np.maximum(load / 4.0, 1.0) ** law.overload)
+
+
+def _scaled(law: CostLaw, seconds: Array, joules: Array, area: Array) -> Costs:
+    """Costs in their units; what leaks grows with the area and with the unclipped time."""
+    latency = law.latency_scale * seconds
+    shown = np.minimum(latency, CLIPPED_MS) if law.clipped else latency
+    leaked = law.leakage * TYPICAL_UJ * (latency / TYPICAL_MS) * (area / (1.0 + area))
+    return Costs(shown, law.energy_scale * joules + leaked, area)
