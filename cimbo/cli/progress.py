@@ -16,8 +16,10 @@ from typing import Any
 import click
 
 from cimbo.errors import printable
-from cimbo.study.events import Event, Proposed, Recorded, Stopped
+from cimbo.study.events import Checked, Event, Proposed, Recorded, Stopped
 from cimbo.study.study import Study
+
+SECONDS_AN_HOUR = 3600
 
 
 class Progress:
@@ -32,6 +34,7 @@ class Progress:
         # A line that is written over needs a terminal that can; nothing here has a colour.
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._width = 0
+        self._phase_start = self._start
         self._interrupted = False
         self._handlers: dict[int, Any] = {}
 
@@ -69,8 +72,25 @@ class Progress:
         elif isinstance(event, Proposed):
             for note in event.notes:
                 self._line(note)
+        elif isinstance(event, Checked):
+            self._checked(event)
         else:
             self._recorded(event)
+
+    def _checked(self, event: Checked) -> None:
+        """The second phase: designs of the front are measured once more."""
+        if event.count == 0:
+            self._phase_start = time.monotonic()
+            self._line(f"measuring {event.total} designs of the front {event.what}")
+            return
+        told = [f"{event.count}/{event.total} designs {event.what}"]
+        if event.count < event.total:
+            seconds = (time.monotonic() - self._phase_start) / event.count
+            told.append(f"about {duration(seconds * (event.total - event.count))} left")
+        if self._live:
+            self._over(told)
+        elif event.count == event.total:
+            click.echo(", ".join(told), err=True)
 
     def _recorded(self, event: Recorded) -> None:
         if event.count < self._last:  # another study's turn
@@ -83,13 +103,17 @@ class Progress:
         told += [f"hypervolume {event.hypervolume:.6g}"] if event.hypervolume is not None else []
         told += [f"about {self._left(event)} left"] if event.count < event.budget else []
         if self._live:
-            text = fitting(told, shutil.get_terminal_size().columns - 1)
-            click.echo("\r" + text.ljust(self._width), nl=False, err=True)
-            self._width = len(text)
+            self._over(told)
         else:
             measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
             line = f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip()
             click.echo(printable(line), err=True)
+
+    def _over(self, parts: Sequence[str]) -> None:
+        """Write over the line that is there, as many ``parts`` as fit."""
+        text = fitting(parts, shutil.get_terminal_size().columns - 1)
+        click.echo("\r" + text.ljust(self._width), nl=False, err=True)
+        self._width = len(text)
 
     def _line(self, text: str) -> None:
         clear = "\r" + " " * self._width + "\r" if self._width else ""
@@ -99,7 +123,14 @@ class Progress:
     def _left(self, event: Recorded) -> str:
         done = event.count - self._already
         seconds = (time.monotonic() - self._start) / max(done, 1) * (event.budget - event.count)
-        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that a reader takes in at once."""
+    if seconds >= 1.5 * SECONDS_AN_HOUR:
+        return f"{seconds / SECONDS_AN_HOUR:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 class Interrupted(click.Abort):

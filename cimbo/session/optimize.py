@@ -123,13 +123,20 @@ def optimize(
     """
     settings, workers = settings or SearchSettings(), workers or Workers()
     priors = bundles(settings.predictors)
+    study = context.study
+    stored = len(study.evaluations())
+    if stored > budget:
+        logger.info(
+            f"{context.path or 'the study'} holds {stored} evaluations, more than the budget of {budget}: "
+            "nothing is evaluated; give a larger --budget to go on"
+        )
     with workers.connected():
         options = optimizer_options(context, settings, priors)
         _announce(context, options, budget)
         search(context, budget, options, workers, listener=listener, settings=settings)
-        measure_front_on_test_images(context, workers)
-        verify_finalists(context, settings.bit_accurate_images, workers)
-    study = context.study
+        if stored <= budget:
+            measure_front_on_test_images(context, workers, listener)
+            verify_finalists(context, settings.bit_accurate_images, workers, listener)
     succeeded = sum(record.status == "done" for record in study.evaluations())
     nearest = study.nearest_to_feasible() if succeeded else None
     return Optimization(front(context), study.forecast(), succeeded, nearest)
@@ -252,24 +259,33 @@ class _OnBitAccurateArrays:
         return {"points": self.evaluator.bit_accurate_difference(design, self.images)}
 
 
-def measure_front_on_test_images(context: StudyContext, workers: Workers) -> None:
+def measure_front_on_test_images(
+    context: StudyContext, workers: Workers, listener: events.Listener = events.ignore
+) -> None:
     """Measure the front on the test images, which the search never sees; kept in the study."""
     study, evaluator = context.study, context.evaluator
     if not evaluator.has_test():
         return
     known = study.test_accuracies()
     missing = [r for r in study.pareto() if r.key not in known]
-    for outcome in _measured(missing, _OnTestImages(evaluator), "on the test images", workers):
+    measuring = _Measuring(_OnTestImages(evaluator), "on the test images", workers, listener)
+    for outcome in measuring.outcomes(missing):
         study.record_test_accuracy(outcome.key, outcome.metrics["accuracy_test"])
 
 
-def verify_finalists(context: StudyContext, images: int, workers: Workers) -> None:
+def verify_finalists(
+    context: StudyContext,
+    images: int,
+    workers: Workers,
+    listener: events.Listener = events.ignore,
+) -> None:
     """Verify five designs, spread over the front, on bit-accurate arrays; kept in the study.
 
     Args:
         context: The study.
         images: Test images to measure on; 0 for no verification.
         workers: Where the measurements run.
+        listener: Told of each measurement.
     """
     study, evaluator = context.study, context.evaluator
     if not images or not evaluator.has_test() or not evaluator.has_bit_accurate():
@@ -279,9 +295,9 @@ def verify_finalists(context: StudyContext, images: int, workers: Workers) -> No
     for record in _spread(study.pareto(), BIT_ACCURATE_FINALISTS):
         if record.key not in known or known[record.key]["images"] < images:
             missing.append(record)
-    where = f"in the arrays' exact form on {images} test images"
+    where = f"on bit-accurate arrays with {images} test images"
     evaluate = _OnBitAccurateArrays(evaluator, images)
-    for outcome in _measured(missing, evaluate, where, workers):
+    for outcome in _Measuring(evaluate, where, workers, listener).outcomes(missing):
         study.record_bit_accurate(outcome.key, outcome.metrics["points"], images)
 
 
@@ -293,15 +309,26 @@ def _spread(designs: list[Record], n: int) -> list[Record]:
     return [designs[i] for i in places]
 
 
-def _measured(
-    designs: list[Record], evaluate: Any, where: str, workers: Workers
-) -> Iterator[execution.Outcome]:
-    """What ``evaluate`` finds of designs of the front; failures are told."""
-    if not designs:
-        return
-    logger.info(f"measuring {len(designs)} designs of the front {where}")
-    for outcome in execution.run(designs, evaluate, n_jobs=workers.n_jobs, **workers.conditions):
-        if outcome.status == "done":
-            yield outcome
-        else:
-            logger.warning(f"{outcome.key} failed {where}: {outcome.reason}")
+@dataclass(frozen=True)
+class _Measuring:
+    """One more measurement of designs of the front: by ``evaluate``, which ``where`` says in words."""
+
+    evaluate: Any
+    where: str
+    workers: Workers
+    listener: events.Listener
+
+    def outcomes(self, designs: list[Record]) -> Iterator[execution.Outcome]:
+        """What is found of ``designs``; failures are told, and every design moves the progress on."""
+        if not designs:
+            return
+        self.listener(events.Checked(self.where, 0, len(designs)))
+        running = execution.run(
+            designs, self.evaluate, n_jobs=self.workers.n_jobs, **self.workers.conditions
+        )
+        for count, outcome in enumerate(running, 1):
+            if outcome.status == "done":
+                yield outcome
+            else:
+                logger.warning(f"{outcome.key} failed {self.where}: {outcome.reason}")
+            self.listener(events.Checked(self.where, count, len(designs)))

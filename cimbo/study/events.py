@@ -41,7 +41,22 @@ class Stopped:
     reason: str
 
 
-Event = Proposed | Recorded | Stopped
+@dataclass(frozen=True)
+class Checked:
+    """A design of the front was measured once more after the search.
+
+    Attributes:
+        what: How, such as "on the test images".
+        count: Designs measured so by now; 0 before the first.
+        total: Designs to measure.
+    """
+
+    what: str
+    count: int
+    total: int
+
+
+Event = Proposed | Recorded | Stopped | Checked
 Listener = Callable[[Event], None]
 
 
@@ -60,6 +75,10 @@ def log_progress(event: Event) -> None:
         return
     if isinstance(event, Stopped):
         _tell(logging.WARNING, event.reason)
+        return
+    if isinstance(event, Checked):
+        if event.count == 0:
+            _tell(logging.INFO, f"measuring {event.total} designs of the front {event.what}")
         return
     if event.record.status == "failed":
         _tell(logging.WARNING, f"{event.record.key} failed: {event.record.reason}")

@@ -7,6 +7,8 @@ import pytest
 import quick_accuracy
 
 from cimbo.cli import run
+from cimbo.cli.progress import Progress, duration
+from cimbo.study.events import Checked
 from cimbo.study.study import Study
 
 
@@ -164,3 +166,23 @@ def test_a_search_says_what_more_of_it_would_bring(old, capsys):
     assert 30 <= answer["evaluations"] < 60
     assert run(["optimize", "--until-converged", "0", "--study", str(file)]) == 2
     assert "--until-converged" in capsys.readouterr().err
+
+
+def test_a_budget_below_what_is_stored_evaluates_nothing_and_says_so(old, capsys):
+    file = shutil.copy(old, old.with_name("enough.db"))
+    answer, said = asked(capsys, "optimize", "--budget", 5, "--jobs", 1, "--study", file)
+    assert answer["evaluations"] == 20
+    assert "holds 20 evaluations, more than the budget of 5: nothing is evaluated" in said
+    assert "measuring" not in said
+
+
+def test_a_progress_line_names_the_phase_and_what_is_left(capsys):
+    progress = Progress()
+    for event in [Checked("on the test images", n, 3) for n in range(4)]:
+        progress(event)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "measuring 3 designs of the front on the test images",
+        "3/3 designs on the test images",
+    ]
+    assert [duration(s) for s in (5, 100, 7200)] == ["5 s", "2 min", "2.0 h"]
