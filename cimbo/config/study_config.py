@@ -21,13 +21,22 @@ from cimbo.config.reading import PRESETS_FOLDER
 from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, StudyTable
 from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
-from cimbo.evaluation.joint import COSTS, METRICS, NO_ACCURACY, JointEvaluator
+from cimbo.evaluation.joint import (
+    COSTS,
+    METRICS,
+    MORE_COSTS,
+    NO_ACCURACY,
+    JointEvaluator,
+    with_rates,
+)
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.whole import StudyEvaluator, WholeEvaluator
+from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
+from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.summary import is_onnx
 
 __all__ = [
@@ -81,7 +90,7 @@ class Config:
             for c in self.tables.constraints:
                 constraints.append(self._constraint(c))
             problem = Problem(space, tuple(objectives), tuple(constraints))
-            self._check_metrics(problem)
+            self._check_metrics()
             return problem
 
     def evaluator(self) -> StudyEvaluator:
@@ -98,7 +107,14 @@ class Config:
             chip.fixed,
             accuracy_options=about.options,
             sizes_of_file=about.sizes,
+            inference=_inference(about),
+            more_costs=tuple(name for name in MORE_COSTS if name in self._metric_names()),
         )
+
+    def _metric_names(self) -> list[str]:
+        """What objectives and constraints are about."""
+        names = [o.name for o in self.tables.objectives]
+        return names + [c.metric for c in self.tables.constraints]
 
     def _network_table(self) -> NetworkTable:
         """What the study says of its network. Raises BadInput where it says nothing."""
@@ -171,6 +187,7 @@ class Config:
             "options": chip.options,
             "chip": {**chip.fixed, **self.baseline()},
             "sizes": self._network_table().sizes,
+            "inference": _inference(self._network_table()).to_json(),
         }
         return dict(_costs(self._network_table().name, json.dumps(simulating)))
 
@@ -199,11 +216,11 @@ class Config:
             return list(own_genes("hardware", tables.hardware.genes))
         return chip_genes(tables.hardware)
 
-    def _check_metrics(self, problem: Problem) -> None:
+    def _check_metrics(self) -> None:
         """Raises BadInput for a metric that no evaluation returns, where it is known what evaluations return."""
         if self.tables.evaluator is not None or not takes_cimbo_chips(self.tables.hardware):
             return
-        names = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
+        names = self._metric_names()
         if "accuracy" in names and self.accuracy == NO_ACCURACY:
             todo = 'name what measures it: [network] accuracy = "..."'
             raise BadInput("accuracy", f"is not measured for {self.network}", todo)
@@ -211,6 +228,17 @@ class Config:
             if metric not in METRICS:
                 todo = choose_from(metric, METRICS)
                 raise BadInput(metric, "is measured by no evaluation", todo)
+        self._check_generates([name for name in names if name in GENERATION_METRICS])
+
+    def _check_generates(self, metrics: list[str]) -> None:
+        """Raises BadInput for metrics of tokens where the network generates none."""
+        if not metrics:
+            return
+        about = self._network_table()
+        family = network(about.name, about.sizes)
+        if family.workload(family.largest()).loop is None:
+            what = f"is of a language model, and {about.name} generates no tokens"
+            raise BadInput(metrics[0], what, "leave it out, or name one such as gpt2-s")
 
     def _constraint(self, entry: ConstraintTable) -> Constraint:
         where = f"constraints.{entry.metric}"
@@ -237,11 +265,17 @@ def _whole_evaluator(table: EvaluatorTable) -> WholeEvaluator:
     return WholeEvaluator(table.python, table.options)
 
 
+def _inference(about: NetworkTable) -> InferenceSettings:
+    """What one run of the study's network is asked for."""
+    return InferenceSettings(about.batch, about.prompt, about.tokens)
+
+
 @lru_cache(maxsize=32)
 def _costs(name: str, simulating: str) -> dict[str, float]:
     """Costs of the largest sub-network of ``name``; once a process, as a simulator may take minutes."""
     about = json.loads(simulating)
-    family = network(name, about["sizes"])
+    settings = InferenceSettings(**about["inference"])
+    family = with_settings(network(name, about["sizes"]), settings)
     who = simulator(about["simulator"], **about["options"])
     try:
         answer = dict(who.simulate(family.workload(family.largest()), about["chip"]))
@@ -250,8 +284,9 @@ def _costs(name: str, simulating: str) -> dict[str, float]:
         print(printable(told), file=sys.stderr)
         answer = dict(hardware.simulate(family.workload(family.largest()), about["chip"]))
     answer.setdefault("area_mm2", hardware.area_mm2([about["chip"]])[0])
+    answer = with_rates(answer, settings.batch)
     costs = {}
-    for metric in COSTS:
+    for metric in (*COSTS, *MORE_COSTS):
         value = finite(answer.get(metric))
         if value is not None:
             costs[metric] = value

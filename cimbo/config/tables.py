@@ -63,6 +63,13 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sizes: Annotated[
         dict[str, AtLeastOne], Meta(description="Free sizes of an ONNX file, by name.")
     ] = {}
+    batch: Annotated[AtLeastOne, Meta(description="Inferences of one run.")] = 1
+    prompt: Annotated[
+        AtLeastOne | None, Meta(description="Tokens of a language model's prompt.")
+    ] = None
+    tokens: Annotated[
+        AtLeastOne | None, Meta(description="Tokens of a language model's answer.")
+    ] = None
     accuracy: Annotated[
         str | None,
         Meta(

@@ -48,11 +48,13 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
 
 def _network(evaluator: JointEvaluator) -> dict[str, Any]:
     """A family by its name; a file by its layers, and by its content where accuracy may depend on the weights."""
+    asked = evaluator.inference.to_json()
     if not is_onnx(evaluator.network):
-        return {"name": evaluator.network}
+        return {"name": evaluator.network, **asked}
     workload = network(evaluator.network, evaluator.sizes_of_file).workload({})
     found: dict[str, Any] = {
         "name": "ONNX file",
+        **asked,
         "macs": workload.macs,
         "parameters": workload.parameters,
         "layers": workload_digest(workload),

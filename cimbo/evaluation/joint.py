@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from inspect import signature
@@ -19,14 +19,20 @@ from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.simulators import Simulator, simulator
+from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.plugins import Accuracy, find
 from cimbo.problem.space import Params, Rows, SearchSpace
 from cimbo.workloads import Network, network
+from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 
 Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
-METRICS = ("accuracy", *COSTS)
+RATES = ("inferences_per_s", "energy_per_inference_uj")
+"""Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
+MORE_COSTS = (*RATES, "dram_bytes", *GENERATION_METRICS)
+"""Costs that are kept of a design where the study asks for them."""
+METRICS = ("accuracy", *COSTS, *MORE_COSTS)
 NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs alone
 MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
@@ -71,6 +77,7 @@ class JointEvaluator:
     An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
     ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
     ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
+    ``inference`` is what a run is asked for, ``more_costs`` are kept of each design besides ``COSTS``.
     """
 
     network: str
@@ -81,6 +88,8 @@ class JointEvaluator:
     known: dict[str, float] = field(default_factory=dict)
     accuracy_options: Mapping[str, Any] = field(default_factory=dict)
     sizes_of_file: Mapping[str, int] = field(default_factory=dict)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+    more_costs: tuple[str, ...] = ()
 
     def __call__(self, design: Params) -> dict[str, float]:
         costs = self.simulated(design)  # before the accuracy, which takes longer
@@ -103,7 +112,13 @@ class JointEvaluator:
             "area_mm2" not in costs
         ):  # a property of the chip alone; ours where the simulator gives none
             costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
-        return {name: float(costs[name]) for name in COSTS if name in costs}
+        costs = with_rates(costs, self.inference.batch)
+        return {name: float(costs[name]) for name in self.costs_kept if name in costs}
+
+    @property
+    def costs_kept(self) -> tuple[str, ...]:
+        """Names of the costs that are kept of each design."""
+        return (*COSTS, *self.more_costs)
 
     def _interval(self, accuracy: float) -> dict[str, float]:
         """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
@@ -119,7 +134,10 @@ class JointEvaluator:
 
         An accuracy or a simulator that has a method ``check`` is asked: weights, classes, images, programs.
         """
-        _ = self._family
+        family = self._family
+        if self.simulator != "cimbo" and family.workload(family.largest()).loop is not None:
+            what = f"counts single runs, and {self.network} generates tokens"
+            raise BadInput(f"simulator {self.simulator}", what, "use cimbo")
         parts: list[Any] = [self._simulator]
         if self.has_accuracy:
             parts.append(self._accuracy)  # which may load a learning library
@@ -196,7 +214,7 @@ class JointEvaluator:
         """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
         if self.simulator != "cimbo":
             return {}
-        return {name: AnalyticCost(self, name) for name in COSTS}
+        return {name: AnalyticCost(self, name) for name in self.costs_kept}
 
     exact = analytic_costs  # its name until 0.2
 
@@ -211,7 +229,8 @@ class JointEvaluator:
 
     def costs(self, designs: list[Params]) -> dict[str, Array]:
         """Costs of ``designs`` by our simulator, in one batch."""
-        return _simulated([self._workload(d) for d in designs], [self._chip(d) for d in designs])
+        workloads = [self._workload(d) for d in designs]
+        return _simulated(workloads, [self._chip(d) for d in designs], self.costs_kept)
 
     def parts_of(self, space: SearchSpace) -> DesignParts:
         """The networks and chips of rows of ``space``; those of one space are kept."""
@@ -248,7 +267,7 @@ class JointEvaluator:
 
     @cached_property
     def _family(self) -> Network:
-        return network(self.network, self.sizes_of_file)
+        return with_settings(network(self.network, self.sizes_of_file), self.inference)
 
     @cached_property
     def _accuracy(self) -> Accuracy:
@@ -285,7 +304,7 @@ class AnalyticCost:
         parts = self.evaluator.parts_of(space)
         if self.metric == "area_mm2":
             return np.asarray(hardware.area_mm2(parts.chips(rows)))
-        return _simulated(parts.workloads(rows), parts.chips(rows))[self.metric]
+        return _simulated(parts.workloads(rows), parts.chips(rows), (self.metric,))[self.metric]
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,10 +339,22 @@ class NetworkSizes:
         return _log_sizes(self.evaluator.parts_of(space).workloads(rows))
 
 
-def _simulated(workloads: list[Workload], chips: list[dict[str, Any]]) -> dict[str, Array]:
+def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    """Costs of a run, and those of each inference in it where the simulator says none."""
+    found = dict(costs)
+    if "latency_ms" in costs:
+        found.setdefault("inferences_per_s", 1e3 * batch / costs["latency_ms"])
+    if "energy_uj" in costs:
+        found.setdefault("energy_per_inference_uj", costs["energy_uj"] / batch)
+    return found
+
+
+def _simulated(
+    workloads: list[Workload], chips: list[dict[str, Any]], names: Sequence[str]
+) -> dict[str, Array]:
     """Costs (n,) of n pairs by our simulator, in one batch."""
     answer = hardware.simulate_batch(workloads, chips)
-    return {name: np.asarray(answer[name]) for name in COSTS}
+    return {name: np.asarray(answer[name]) for name in names}
 
 
 def _log_sizes(workloads: list[Workload]) -> dict[str, Array]:
