@@ -1,13 +1,14 @@
 """A graph's nodes in order: each one's tensors, and its cost."""
 
-from collections import ChainMap, Counter
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.workloads.layers import Layer, vector_work
+from cimbo.workloads.ledger import Ledger
 from cimbo.workloads.onnx import control, stored
 from cimbo.workloads.onnx.attention import ATTENTION_PRODUCTS
 from cimbo.workloads.onnx.loading import evaluate_size
@@ -28,60 +29,6 @@ from cimbo.workloads.onnx.vector import VECTOR_FUNCTIONS, VIEW_OPERATORS, is_kno
 
 PRODUCT_RULES = MATRIX_PRODUCTS | ATTENTION_PRODUCTS | RECURRENT_PRODUCTS
 Scope = ChainMap[str, Tensor]
-
-
-@dataclass
-class Ledger:
-    """Layers found so far, and what was found that the user should know.
-
-    ``before`` is vector work that comes before the first layer. Layers have numbers that no other ledger uses, by which
-    the work that follows one of them finds it.
-    """
-
-    layers: list[Layer] = field(default_factory=list)
-    before: int = 0
-    unknown: Counter[str] = field(default_factory=Counter)
-    unsized: Counter[str] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
-    _places: dict[int, int] = field(default_factory=dict)
-
-    def append(self, layer: Layer, number: int) -> None:
-        """Add a layer."""
-        self._places[number] = len(self.layers)
-        self.layers.append(layer)
-
-    def holds(self, number: int) -> bool:
-        """Whether a layer of that number is here."""
-        return number in self._places
-
-    def add_work(self, number: int, operations: int, parameters: int = 0) -> None:
-        """Vector work that follows the layer of that number."""
-        place = self._places.get(number)
-        if place is None:
-            self.before += operations
-            return
-        layer = self.layers[place]
-        self.layers[place] = replace(
-            layer,
-            vector_ops=layer.vector_ops + operations,
-            extra_parameters=layer.extra_parameters + parameters,
-        )
-
-    def absorb(self, other: "Ledger", number: int, times: int = 1) -> None:
-        """Add what a subgraph costs when it runs ``times`` times, after the layer of that number."""
-        if times:
-            self.add_work(number, other.before * times)
-            for inner, place in other._places.items():
-                self._places[inner] = len(self.layers) + place
-            self.layers += [layer.batched(times) for layer in other.layers]
-        self.unknown += other.unknown
-        self.unsized += other.unsized
-        self.notes += other.notes
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of its layers."""
-        return sum(layer.macs for layer in self.layers)
 
 
 class GraphWalker:
