@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.problem.space import Choice
@@ -89,3 +89,26 @@ def _family(name: str) -> Network:
             return family() if callable(family) else family
     todo = f"{choose_from(name, known())}, or a file NAME.onnx"
     raise BadInput(f"network {name!r}", "is unknown", todo)
+
+
+def trace(module: Any, *example: Any, batch: int = 1, name: str = "", **named: Any) -> Workload:
+    """Count the layers of a PyTorch module, without running it; see `cimbo.workloads.pytorch.tracing.trace`.
+
+    >>> workload = trace(torch.nn.Linear(8, 4), torch.zeros(1, 8))
+
+    Args:
+        module: a torch.nn.Module.
+        example: what it is called with; of tensors only sizes and types matter.
+        batch: inferences that the example holds.
+        name: what reports call the workload; the module's class by default.
+        named: arguments that it is called with by name.
+
+    Returns:
+        The layers in the order in which they run.
+
+    Raises:
+        BadInput: the module multiplies no matrices, is not initialised, or decides by elements of its tensors.
+    """
+    from cimbo.workloads.pytorch import tracing
+
+    return tracing.trace(module, *example, batch=batch, name=name, **named)

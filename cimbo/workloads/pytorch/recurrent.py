@@ -1,0 +1,112 @@
+"""LSTM, GRU and RNN modules, which torch computes step by step: counted from their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch.nn.utils.rnn import PackedSequence
+
+from cimbo.workloads.onnx.products import Product
+from cimbo.workloads.onnx.tensors import Tensor
+from cimbo.workloads.pytorch.recorder import Recorder
+
+N_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of a module: ``vectors`` steps of all sequences, of elements with ``bits``."""
+
+    recorder: Recorder
+    module: Any
+    vectors: int
+    bits: int
+
+    @property
+    def directions(self) -> int:
+        """Ways in which the sequences are read."""
+        return 2 if self.module.bidirectional else 1
+
+    @property
+    def outputs(self) -> int:
+        """Elements of one direction's result."""
+        return int(self.module.proj_size or self.module.hidden_size)
+
+    def product(self, weight: str, layer: int, suffix: str) -> Product:
+        """The product with the weights of both directions, (outputs, inputs) each."""
+        held = [self.parameter(weight, layer, way) for way in range(self.directions)]
+        columns, reduction = held[0].sizes(weight)
+        produced = self.directions * self.vectors * columns
+        moving = Tensor("moving", (self.directions, self.vectors, reduction), bits=self.bits)
+        return Product(
+            "linear",
+            self.directions,
+            self.vectors,
+            reduction,
+            columns,
+            moving,
+            _together(held),
+            produced,
+            tuple(self.biases(weight, layer)),
+            suffix=suffix,
+        )
+
+    def parameter(self, name: str, layer: int, way: int) -> Tensor:
+        """What is known of one of the module's parameters."""
+        return self.recorder.known(getattr(self.module, _named(name, layer, way)))
+
+    def biases(self, weight: str, layer: int) -> Iterator[Tensor]:
+        """What is added to the product with ``weight``."""
+        bias = weight.replace("weight", "bias")
+        for way in range(self.directions):
+            if self.module.bias and weight != "weight_hr":
+                yield self.parameter(bias, layer, way)
+
+
+def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[..., Any]:
+    """A function in the place of the module's own: it counts, and makes tensors of the right sizes."""
+
+    def forward(given: Any, state: Any = None) -> Any:
+        data = given.data if isinstance(given, PackedSequence) else given
+        vectors = data.numel() // data.shape[-1]
+        run = _Run(recorder, module, vectors, 8 * data.element_size())
+        for layer in range(module.num_layers):
+            products = [run.product("weight_ih", layer, ".input")]
+            products.append(run.product("weight_hh", layer, ".recurrent"))
+            if module.proj_size:
+                products.append(run.product("weight_hr", layer, ".projection"))
+            recorder.add(f"{path}.{layer}", products, [])
+        with recorder.paused():
+            result = data.new_empty((*data.shape[:-1], run.directions * run.outputs))
+            hidden = _state(module, given, run.outputs)
+            cell = _state(module, given, module.hidden_size)
+        recorder.add(path, [], [result, hidden, cell])
+        states = (hidden, cell) if module.mode == "LSTM" else hidden
+        if isinstance(given, PackedSequence):
+            result = PackedSequence(result, *given[1:])
+        return result, states
+
+    return forward
+
+
+def _named(name: str, layer: int, way: int) -> str:
+    return f"{name}_l{layer}{'_reverse' if way else ''}"
+
+
+def _together(held: list[Tensor]) -> Tensor:
+    """The weights of all directions as one stationary operand."""
+    sources = frozenset().union(*(each.sources for each in held))
+    return Tensor("weights", constant=True, sources=sources, bits=held[0].bits)
+
+
+def _state(module: Any, given: Any, size: int) -> Any:
+    """A state after the last step: (layers x directions, batch, size), or without the batch."""
+    count = module.num_layers * (2 if module.bidirectional else 1)
+    if isinstance(given, PackedSequence):
+        return given.data.new_empty((count, int(given.batch_sizes[0]), size))
+    if given.dim() == 2:
+        return given.new_empty((count, size))
+    batch = given.shape[0] if module.batch_first else given.shape[1]
+    return given.new_empty((count, batch, size))
