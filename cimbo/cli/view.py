@@ -11,6 +11,7 @@ from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, say, terminal_width
 from cimbo.cli.output import show as show_text
+from cimbo.cli.watch import watch
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.session.front import Design, DesignDetails, Front
 from cimbo.session.text import genes_text
@@ -82,13 +83,26 @@ def _facts(document: dict[str, Any], style: str) -> list[dict[str, Any]]:
 
 
 @command()
+@click.option(
+    "--watch",
+    "every_s",
+    type=click.FloatRange(min=0.1),
+    is_flag=False,
+    flag_value=2.0,
+    default=None,
+    metavar="[SECONDS]",
+    help="Look again every few seconds [2]: how fast, what failed, who is at work; Ctrl-C ends it.",
+)
 @study_option
 @format_option
-def status(file: str, style: str) -> None:
+def status(file: str, style: str, every_s: float | None) -> None:
     """How far a study is, and what it is about.
 
     Example: cimbo status --study demo.db
     """
+    if every_s is not None:
+        watch(file, every_s)
+        return
     with existing(file) as session:
         found = session.status()
     document = found.to_json()
