@@ -16,6 +16,7 @@ A digital array adds without error: there operands are rounded, and nothing else
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ from cimbo.hardware.array_description import (
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.noise_bank import stretch
 from cimbo.supernets.quantisation import InputRange, input_range, quantise_weight
+from cimbo.workloads.precision import OperandBits, is_precision_gene, stage_bits
 
 N_DIES = 4  # chips over which errors that are fixed once a chip is made are averaged
 N_CALIBRATION_INPUTS = (
@@ -95,15 +97,23 @@ def arrays(design: Mapping[str, Any], seed: int, *, ideal: bool) -> ArrayInstanc
         ideal: whether converters are taken as `with_ideal_converters` has them.
 
     Returns:
-        The arrays; None where ``design`` names no array and no converter, so that nothing is known of a chip.
+        The arrays; None where ``design`` names no array and no converter, so that nothing is known of a chip. Where it
+        has stages of few bits all the same, exact arrays round their operands.
 
     Raises:
         BadInput: As ``describe_array`` does.
     """
     if "array" not in design and "adc_bits" not in design:
-        return None
+        if not any(is_precision_gene(name) for name in design):
+            return None
+        design = {**design, "array": "digital_sram"}
     array = describe_array({"rows": DEFAULT_ROWS, **design})
     return ArrayInstance(with_ideal_converters(array) if ideal else array, seed)
+
+
+def at_stage(die: Die | None, subnet: Mapping[str, Any], stage: int) -> Die | None:
+    """``die`` with the bits that ``subnet`` gives a stage or block, counted from 1."""
+    return None if die is None else die.at(stage_bits(subnet, stage))
 
 
 class Product(Protocol):
@@ -159,6 +169,17 @@ class Die:
     def is_digital(self) -> bool:
         """Whether sums are exact, so that only operands are rounded."""
         return self.chip.array.is_digital
+
+    def at(self, bits: OperandBits) -> Die:
+        """The same die for layers of fewer bits than its arrays are built for; with the same random sequences."""
+        array = self.chip.array
+        weight_bits = min(bits.weight_bits or array.weight_bits, array.weight_bits)
+        act_bits = min(bits.act_bits or array.act_bits, array.act_bits)
+        die = copy.copy(self)
+        die.chip = replace(
+            self.chip, array=replace(array, weight_bits=weight_bits, act_bits=act_bits)
+        )
+        return die
 
     def product(self, weight: Tensor, *, common: bool) -> BitAccurateMVM | QuantisedMVM:
         """``weight`` (groups, outputs, rows) written into this die; ``common``: one converter range for all groups."""

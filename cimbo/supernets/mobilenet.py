@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.array_errors import Die
+from cimbo.supernets.array_errors import Die, at_stage
 from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
 
@@ -167,9 +167,10 @@ class _DeployedMobileNet:
         self.stem = ArrayConv(network.stem.cut(1, STEM_CHANNELS), network.stem_norm, die, padding=1)
         self.blocks, inputs = [], STEM_CHANNELS
         for s, stage in enumerate(network.stages, 1):
+            stage_die = at_stage(die, subnet, s)
             for b, block in enumerate(stage[: subnet[f"depth_{s}"]], 1):  # type: ignore[index]
                 kernel, expand = subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"]
-                self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, die))
+                self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, stage_die))
                 inputs = block.outputs
         self.features = ArrayConv(
             network.features.cut(inputs, FEATURE_CHANNELS), network.features_norm, die

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.array_errors import Die
-from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed, attention, gelu
+from cimbo.supernets.array_errors import Die, at_stage
+from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed, gelu
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork
+from cimbo.supernets.rounded_attention import attention_at
 
 HEAD_SIZE = 16
 STEM_CHANNELS = 16
@@ -100,6 +101,7 @@ class _DeployedLayer:
             )
 
         self.heads = width // HEAD_SIZE
+        self.attention = attention_at(die)
         self.norm1, self.norm2 = layer.norm1, layer.norm2
         self.attend = linear(embed, width, layer.query, layer.key, layer.value)
         self.project = linear(width, embed, layer.project)
@@ -112,7 +114,7 @@ class _DeployedLayer:
             .view(-1, tokens, 3, self.heads, HEAD_SIZE)
             .permute(2, 0, 3, 1, 4)
         )
-        attended = attention(*each.contiguous().view(3, -1, tokens, HEAD_SIZE))
+        attended = self.attention(*each.contiguous().view(3, -1, tokens, HEAD_SIZE))
         attended = (
             attended.view(-1, self.heads, tokens, HEAD_SIZE).transpose(1, 2).reshape(len(x), -1)
         )
@@ -135,7 +137,7 @@ class _DeployedViT:
                 embed,
                 subnet[f"heads_{i}"] * HEAD_SIZE,
                 subnet[f"mlp_{i}"] * embed,
-                die,
+                at_stage(die, subnet, i),
             )
             for i, layer in enumerate(network.layers[: subnet["depth"]], 1)
         ]

@@ -1,0 +1,185 @@
+"""Precision as genes: bits of weights and activations for each stage (CNN) or block (transformer) of any family.
+
+The chip owns the precision of the whole network: its genes ``weight_bits`` and ``act_bits`` say what its arrays and
+registers are built for, and what every layer has that says nothing else. The network owns where it needs less: genes
+``weight_bits_3`` and ``act_bits_3`` of its third stage or block, which exist with the block. Layers of no stage (a stem, a
+head) have the chip's bits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cimbo.errors import BadInput
+from cimbo.problem.space import Choice
+from cimbo.workloads.elastic import active
+from cimbo.workloads.layers import Layer, Workload, pick
+
+if TYPE_CHECKING:
+    from cimbo.workloads import Network
+
+STAGE_BITS = (4, 5, 6, 8)  # what the shipped super-networks are trained for
+REFERENCE_BITS = 8  # of a layer that says nothing, where no chip is at hand
+AS_THE_CHIP = 64  # wider than any chip's operands, and so rounded to those
+GENE_NAMES = ("weight_bits", "act_bits")
+_GENE_OF_A_STAGE = re.compile(r"\D+_(\d+)")
+_LAYER_OF_A_STAGE = re.compile(r"(?:stage|block)_(\d+)(?:\.|$)")
+
+
+@dataclass(frozen=True)
+class OperandBits:
+    """Bits of the operands of a layer; 0: as the chip has it."""
+
+    weight_bits: int = 0
+    act_bits: int = 0
+
+
+def stage_bits(design: Mapping[str, Any], stage: int) -> OperandBits:
+    """The bits of a stage or block, counted from 1, by the genes of ``design``."""
+    weight_bits, act_bits = (int(design.get(f"{name}_{stage}") or 0) for name in GENE_NAMES)
+    return OperandBits(weight_bits, act_bits)
+
+
+def is_precision_gene(name: str) -> bool:
+    """Whether a gene is the precision of a stage."""
+    word, _, number = name.rpartition("_")
+    return word in GENE_NAMES and number.isdigit()
+
+
+@dataclass(frozen=True)
+class MixedPrecision:
+    """A family whose stages have bits of their own; otherwise what ``family`` is.
+
+    Attributes:
+        family: The networks.
+        bits: What the bits of a stage may be.
+
+    Raises:
+        BadInput: Where the family has no stages or blocks to tell apart.
+    """
+
+    family: Network
+    bits: Sequence[int] = STAGE_BITS
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise BadInput(
+                f"network {self.name}",
+                "has no stages or blocks (layers called stage_1.NAME, genes called NAME_1)",
+                "leave out precision",
+            )
+
+    @property
+    def name(self) -> str:
+        """That of the family."""
+        return self.family.name
+
+    @cached_property
+    def stages(self) -> dict[int, Mapping[str, Any]]:
+        """Number of each stage that has genes and layers -> when it exists, as ``Choice.active_if`` says it."""
+        layers = self.family.workload(self.family.largest()).layers
+        present = {stage_of(layer) for layer in layers}
+        found: dict[int, Mapping[str, Any]] = {}
+        for choice in self.family.choices():
+            match = _GENE_OF_A_STAGE.fullmatch(choice.name)
+            if match is not None and int(match[1]) in present:
+                found.setdefault(int(match[1]), choice.active_if)
+        return found
+
+    @cached_property
+    def _genes(self) -> list[Choice]:
+        genes = []
+        for stage, active_if in self.stages.items():
+            for name in GENE_NAMES:
+                genes.append(Choice(f"{name}_{stage}", list(self.bits), dict(active_if)))
+        return genes
+
+    def choices(self) -> list[Choice]:
+        """The family's genes, then ``weight_bits_s`` and ``act_bits_s`` of each stage s."""
+        return [*self.family.choices(), *self._genes]
+
+    def largest(self) -> dict[str, Any]:
+        """The family's largest network, at the most bits."""
+        return self._with_bits(self.family.largest(), max(self.bits))
+
+    def smallest(self) -> dict[str, Any]:
+        """The family's smallest network, at the fewest bits."""
+        return self._with_bits(self.family.smallest(), min(self.bits))
+
+    def _with_bits(self, subnet: Mapping[str, Any], bits: int) -> dict[str, Any]:
+        chosen = dict(subnet)
+        for gene in self._genes:
+            if active(gene, subnet):
+                chosen[gene.name] = bits
+        return chosen
+
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
+        """Layers of ``subnet``, each with its bits; a stage of which the genes say nothing has the chip's.
+
+        Raises:
+            BadInput: As the family does, and where bits are none of the listed ones.
+        """
+        for gene in self._genes:
+            if gene.name in subnet:
+                pick(self.name, subnet, gene.name, gene.values)
+        plain = self.family.workload(subnet)
+        bits = {stage: stage_bits(subnet, stage) for stage in self.stages}
+        return at_stage_bits(plain, bits)
+
+
+def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Workload:
+    """Give the layers of each stage its bits; results are written at the bits of the layer that comes next."""
+    chips = OperandBits()
+    own = [bits.get(stage_of(layer), chips) for layer in workload.layers]
+    layers = []
+    for layer, each, after in zip(workload.layers, own, [*own[1:], own[-1]], strict=True):
+        layers.append(_at_bits(layer, each, after.act_bits or AS_THE_CHIP))
+    return replace(workload, layers=tuple(layers))
+
+
+@lru_cache(maxsize=1 << 16)  # a search meets the same few blocks over and over
+def _at_bits(layer: Layer, bits: OperandBits, output_bits: int) -> Layer:
+    return replace(
+        layer,
+        weight_bits=bits.act_bits if layer.dynamic else bits.weight_bits,
+        activation_bits=bits.act_bits,
+        output_bits=output_bits,
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _stage_of(name: str) -> int:
+    match = _LAYER_OF_A_STAGE.match(name)
+    return int(match[1]) if match else 0
+
+
+def stage_of(layer: Layer) -> int:
+    """Number of the stage or block that a layer belongs to, by its name; 0: to none."""
+    return _stage_of(layer.name)
+
+
+def precision_features(workload: Workload) -> dict[str, float]:
+    """What a surrogate need not learn about bits, on a log scale.
+
+    Returns:
+        ``log_bit_macs``: multiply-accumulates, each times the bits of its two operands. ``log_parameter_bits``: bits of the
+        weights. ``log_rounding``: variance that rounding adds to a product, on average over the multiply-accumulates, as
+        that of a uniform error of each operand over its range (4^-bits).
+    """
+    bit_macs = parameter_bits = rounding = 0.0
+    for layer in workload.layers:
+        weight = min(layer.weight_bits or REFERENCE_BITS, AS_THE_CHIP)
+        act = min(layer.activation_bits or REFERENCE_BITS, AS_THE_CHIP)
+        bit_macs += layer.macs * weight * act
+        parameter_bits += layer.parameters * weight
+        rounding += layer.macs * (4.0**-weight + 4.0**-act)
+    return {
+        "log_bit_macs": math.log(bit_macs),
+        "log_parameter_bits": math.log(parameter_bits),
+        "log_rounding": math.log(rounding / workload.macs),
+    }
