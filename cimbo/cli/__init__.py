@@ -37,6 +37,12 @@ COMMAND_GROUPS = {
         "predictors": "predictors",
         "compare": "compare",
     },
+    "Drive a study from a script": {
+        "ask": "asking",
+        "tell": "asking",
+        "retry": "asking",
+        "renew": "asking",
+    },
     "Look and decide": {
         "pareto": "view",
         "show": "view",

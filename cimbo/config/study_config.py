@@ -25,6 +25,7 @@ from cimbo.evaluation.joint import (
     COSTS,
     METRICS,
     MORE_COSTS,
+    NETWORK_SIZES,
     NO_ACCURACY,
     JointEvaluator,
     with_rates,
@@ -32,6 +33,8 @@ from cimbo.evaluation.joint import (
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.whole import StudyEvaluator, WholeEvaluator
 from cimbo.hardware.generation import GENERATION_METRICS
+from cimbo.problem.derived import SHIPPED_METRICS, DerivedMetrics
+from cimbo.problem.expressions import unknown_name
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
@@ -89,8 +92,9 @@ class Config:
             constraints = []
             for c in self.tables.constraints:
                 constraints.append(self._constraint(c))
-            problem = Problem(space, tuple(objectives), tuple(constraints))
-            self._check_metrics()
+            metrics = self.tables.metrics
+            problem = Problem(space, tuple(objectives), tuple(constraints), metrics)
+            self._check_metrics(problem)
             return problem
 
     def evaluator(self) -> StudyEvaluator:
@@ -108,13 +112,8 @@ class Config:
             accuracy_options=about.options,
             sizes_of_file=about.sizes,
             inference=_inference(about),
-            more_costs=tuple(name for name in MORE_COSTS if name in self._metric_names()),
+            more_costs=_more_costs(self.problem),
         )
-
-    def _metric_names(self) -> list[str]:
-        """What objectives and constraints are about."""
-        names = [o.name for o in self.tables.objectives]
-        return names + [c.metric for c in self.tables.constraints]
 
     def _network_table(self) -> NetworkTable:
         """What the study says of its network. Raises BadInput where it says nothing."""
@@ -216,19 +215,30 @@ class Config:
             return list(own_genes("hardware", tables.hardware.genes))
         return chip_genes(tables.hardware)
 
-    def _check_metrics(self) -> None:
+    def _check_metrics(self, problem: Problem) -> None:
         """Raises BadInput for a metric that no evaluation returns, where it is known what evaluations return."""
         if self.tables.evaluator is not None or not takes_cimbo_chips(self.tables.hardware):
             return
-        names = self._metric_names()
-        if "accuracy" in names and self.accuracy == NO_ACCURACY:
-            todo = 'name what measures it: [network] accuracy = "..."'
-            raise BadInput("accuracy", f"is not measured for {self.network}", todo)
-        for metric in names:
-            if metric not in METRICS:
-                todo = choose_from(metric, METRICS)
+        derived = problem.derived
+        measured = list(METRICS)
+        if self.accuracy == NO_ACCURACY:
+            measured.remove("accuracy")
+            for name in (*problem.targets, *problem.metrics):
+                if "accuracy" in problem.derived.parts(name):
+                    todo = 'name what measures it: [network] accuracy = "..."'
+                    raise BadInput("accuracy", f"is not measured for {self.network}", todo)
+        for name, expression in derived.expressions.items():
+            others = [other for other in derived.expressions if other != name]
+            error = unknown_name(expression, [*measured, *others, *problem.space.names])
+            if error is not None:
+                raise error
+        known = dict.fromkeys((*measured, *derived.expressions, *SHIPPED_METRICS))
+        for metric in problem.targets:
+            if metric not in known:
+                todo = choose_from(metric, known)
                 raise BadInput(metric, "is measured by no evaluation", todo)
-        self._check_generates([name for name in names if name in GENERATION_METRICS])
+        kept = _more_costs(problem)
+        self._check_generates([name for name in GENERATION_METRICS if name in kept])
 
     def _check_generates(self, metrics: list[str]) -> None:
         """Raises BadInput for metrics of tokens where the network generates none."""
@@ -251,7 +261,8 @@ class Config:
         if entry.bound is not None:
             return Constraint(entry.metric, entry.relation, entry.bound)
         assert entry.baseline is not None
-        costs = self.baseline_costs()
+        derived = DerivedMetrics(self.tables.metrics, (entry.metric,))
+        costs = derived.completed(self.baseline_costs(), self.baseline())
         if entry.metric not in costs:
             what = "the baseline has no such metric"
             raise BadInput(where, what, choose_from(entry.metric, costs))
@@ -263,6 +274,14 @@ def _whole_evaluator(table: EvaluatorTable) -> WholeEvaluator:
     if table.python is None:
         raise BadInput("evaluator", "names no function", 'add python = "package:function"')
     return WholeEvaluator(table.python, table.options)
+
+
+def _more_costs(problem: Problem) -> tuple[str, ...]:
+    """What is kept of each design because an objective, a constraint or a derived metric needs it."""
+    named = list(problem.targets)
+    for expression in problem.derived.expressions.values():
+        named += expression.names
+    return tuple(name for name in MORE_COSTS if name in named)
 
 
 def _inference(about: NetworkTable) -> InferenceSettings:
@@ -286,6 +305,9 @@ def _costs(name: str, simulating: str) -> dict[str, float]:
     answer.setdefault("area_mm2", hardware.area_mm2([about["chip"]])[0])
     answer = with_rates(answer, settings.batch)
     costs = {}
+    largest = family.workload(family.largest())
+    for size in NETWORK_SIZES:
+        answer.setdefault(size, getattr(largest, size))
     for metric in (*COSTS, *MORE_COSTS):
         value = finite(answer.get(metric))
         if value is not None:

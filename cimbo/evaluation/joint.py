@@ -21,6 +21,7 @@ from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.plugins import Accuracy, find
+from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params, Rows, SearchSpace
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
@@ -30,7 +31,9 @@ Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
 RATES = ("inferences_per_s", "energy_per_inference_uj")
 """Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
-MORE_COSTS = (*RATES, "dram_bytes", *GENERATION_METRICS)
+NETWORK_SIZES = ("macs", "parameters")
+SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")  # of cimbo's own simulator
+MORE_COSTS = (*RATES, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
 """Costs that are kept of a design where the study asks for them."""
 METRICS = ("accuracy", *COSTS, *MORE_COSTS)
 NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs alone
@@ -78,6 +81,7 @@ class JointEvaluator:
     ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
     ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
     ``inference`` is what a run is asked for, ``more_costs`` are kept of each design besides ``COSTS``.
+    Of another simulator than cimbo's every number is kept.
     """
 
     network: str
@@ -107,13 +111,21 @@ class JointEvaluator:
 
     def simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, by the study's simulator."""
-        costs = dict(self._simulator.simulate(self._workload(design), self._chip(design)))
-        if (
-            "area_mm2" not in costs
-        ):  # a property of the chip alone; ours where the simulator gives none
-            costs["area_mm2"] = hardware.area_mm2([self._chip(design)])[0]
-        costs = with_rates(costs, self.inference.batch)
-        return {name: float(costs[name]) for name in self.costs_kept if name in costs}
+        workload, chip = self._workload(design), self._chip(design)
+        said = dict(self._simulator.simulate(workload, chip))
+        answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
+        # A property of the chip alone; ours where the simulator gives none.
+        if "area_mm2" not in answer and hardware.is_chip(chip):
+            answer["area_mm2"] = hardware.area_mm2([chip])[0]
+        answer = with_rates(answer, self.inference.batch)
+        costs = {name: float(answer[name]) for name in self.costs_kept if name in answer}
+        if self.simulator == "cimbo":
+            return costs
+        for name, value in said.items():
+            number = None if isinstance(value, bool) else finite(value)
+            if name not in costs and number is not None:
+                costs[name] = number
+        return costs
 
     @property
     def costs_kept(self) -> tuple[str, ...]:
@@ -353,7 +365,9 @@ def _simulated(
     workloads: list[Workload], chips: list[dict[str, Any]], names: Sequence[str]
 ) -> dict[str, Array]:
     """Costs (n,) of n pairs by our simulator, in one batch."""
-    answer = hardware.simulate_batch(workloads, chips)
+    answer = dict(hardware.simulate_batch(workloads, chips))
+    for name in NETWORK_SIZES:
+        answer[name] = np.array([getattr(w, name) for w in workloads], float)
     return {name: np.asarray(answer[name]) for name in names}
 
 

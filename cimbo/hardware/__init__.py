@@ -1,7 +1,7 @@
 """CiM chips: their search space, and what networks cost on them."""
 
 from cimbo.hardware.breakdown import explain
-from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, chip_choices
+from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, chip_choices, is_chip
 from cimbo.hardware.cost_model import area_mm2, simulate, simulate_batch
 from cimbo.hardware.error_bars import error_bars
 from cimbo.hardware.features import features
@@ -22,6 +22,7 @@ __all__ = [
     "explain",
     "features",
     "figures_of_merit",
+    "is_chip",
     "simulate",
     "simulate_batch",
 ]

@@ -6,7 +6,7 @@ GB/s and the DRAM comes in channels of real kinds, so neither depends on how fas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -173,6 +173,13 @@ def chip_choices(extended: bool = False) -> list[Choice]:
     analog = [family for family in genes["array"] if family != "digital_sram"]
     gates = {"adc_bits": {"array": analog}}
     return [Choice(name, values, gates.get(name)) for name, values in genes.items()]
+
+
+def is_chip(properties: Iterable[str]) -> bool:
+    """Whether these are the properties of a chip as cimbo describes one: all that it must have, and no others."""
+    named = frozenset(properties)
+    required = CORE_GENES.keys() - DEFAULTS.keys()
+    return required <= named <= CORE_GENES.keys() | DEFAULTS.keys()
 
 
 LARGEST_NUMBER = 1e12  # of any gene; products of several stay far from the end of float64

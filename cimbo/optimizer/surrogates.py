@@ -291,8 +291,7 @@ def checked_kind(kind: str | predictors.SurrogateKind) -> str | predictors.Surro
 
 def targets(problem: Problem) -> list[str]:
     """The metrics that need a surrogate: objectives, then constrained metrics that are no objective."""
-    names = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
-    return list(dict.fromkeys(names))
+    return list(problem.targets)
 
 
 def fit(

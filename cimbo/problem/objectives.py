@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.derived import DerivedMetrics
 from cimbo.problem.scalars import finite, shown
 from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 
@@ -172,11 +175,15 @@ def _candidate(space: SearchSpace, canonical: Params, **about: Any) -> Candidate
 
 @dataclass(frozen=True)
 class Problem:
-    """Space, objectives and constraints: all that a search needs to know. Raises BadInput for none or repeated objectives."""
+    """Space, objectives and constraints: all that a search needs to know. Raises BadInput for none or repeated objectives.
+
+    ``metrics`` are those that the study derives from others, by name, as expressions.
+    """
 
     space: SearchSpace
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.space, SearchSpace):
@@ -186,11 +193,49 @@ class Problem:
         names = [o.name for o in self.objectives]
         if not names or len(set(names)) < len(names):
             raise BadInput("objectives", f"are {names}", "name at least one, none twice")
+        if not isinstance(self.metrics, Mapping):
+            todo = 'give a dict such as {"edp": "energy_uj * latency_ms"}'
+            raise BadInput("metrics", f"are {shown(self.metrics)}", todo)
+        for name in self.metrics:
+            if name in self.space.column:
+                raise BadInput(f"metrics.{name}", "has the name of a gene", "rename it")
+        _ = self.derived.expressions
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """The metrics that a search needs: objectives, then constrained metrics that are no objective."""
+        names = [o.name for o in self.objectives] + [c.metric for c in self.constraints]
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def derived(self) -> DerivedMetrics:
+        """The metrics that follow from others: the study's own, and the shipped ones among its targets."""
+        return DerivedMetrics(self.metrics, self.targets)
 
     def limited(self, limits: Iterable[Constraint]) -> Problem:
         """The problem with ``limits`` in the place of its constraints on the same metric and side, or beside them."""
         constraints = {(c.metric, c.relation): c for c in (*self.constraints, *limits)}
         return replace(self, constraints=tuple(constraints.values()))
+
+    def completed(self, metrics: Metrics, params: Mapping[str, Any]) -> dict[str, float]:
+        """``metrics`` of a design with all that the study derives from them."""
+        return self.derived.completed(metrics, params) if self.derived else dict(metrics)
+
+    def unmeasured(self, metrics: Metrics, params: Mapping[str, Any]) -> str | None:
+        """What the study needs and neither stands among ``metrics`` nor follows from them, in words; None for nothing."""
+        known = self.completed(metrics, params)
+        told = [name for name in self.targets if name not in known]
+        if not told:
+            return None
+        needed = [part for name in told for part in self.derived.missing(name, {**params, **known})]
+        words = [f"did not measure {', '.join(told)}"]
+        others = [part for part in dict.fromkeys(needed) if part not in told]
+        if others:
+            words.append(f"which needs {', '.join(others)}")
+        near = get_close_matches((needed or told)[0], list(metrics), 1)
+        if near:
+            words.append(f"is it {near[0]}?")
+        return ", ".join(words)
 
     def scores(self, metrics: Sequence[Metrics]) -> Array:
         """(n, m) objectives of evaluated designs, all to be maximised."""
@@ -211,11 +256,14 @@ class Problem:
         return np.array([o.sign * (o.reference or 0.0) for o in self.objectives])
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        described: dict[str, Any] = {
             "space": self.space.to_json(),
             "objectives": [asdict(o) for o in self.objectives],
             "constraints": [asdict(c) for c in self.constraints],
         }
+        if self.metrics:
+            described["metrics"] = dict(self.metrics)
+        return described
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Problem:
@@ -225,6 +273,7 @@ class Problem:
                 SearchSpace.from_json(data["space"]),
                 tuple(Objective(**o) for o in data["objectives"]),
                 tuple(Constraint(**c) for c in data.get("constraints", ())),
+                data.get("metrics") or {},
             )
         except (KeyError, TypeError) as error:
             raise BadInput(

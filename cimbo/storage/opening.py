@@ -13,7 +13,12 @@ from cimbo.storage import location, schema
 from cimbo.storage.files import LOCKS_FILES, OPEN_HERE, FileIdentity, StudyFiles
 from cimbo.storage.values import first_difference, to_json
 
-COMPARED_PARTS = ("space", "objectives", "constraints")  # what makes two definitions the same study
+COMPARED_PARTS = (
+    "space",
+    "objectives",
+    "constraints",
+    "metrics",
+)  # what makes two definitions the same study
 
 
 def check_place(file: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.surrogates import targets
 from cimbo.problem.objectives import Candidate, candidate
 from cimbo.storage import Record, handed_out
 from cimbo.study import stored_values
@@ -230,7 +229,7 @@ class AskedDesigns:
 
     def _tell(self, asked: AskedDesign, row: ToldRow, teller: Teller) -> str:
         if row.failed is None:
-            self._check_metrics(row.metrics)
+            self._check_metrics(row.metrics, asked.candidate.params)
         study, before = self._study, self._store.count()
         about = {**asked.extra, TELLER_NAME: teller.by, FINGERPRINT_REFERENCE: teller.reference}
         record = study.record(
@@ -245,15 +244,19 @@ class AskedDesigns:
             return "again"
         return "new" if record.number > before else "known"
 
-    def _check_metrics(self, metrics: Mapping[str, float]) -> None:
+    def _check_metrics(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
         """Raise BadInput for a row without what the study asks for: most likely its name is misspelt."""
-        for name in targets(self._study.problem):
-            if name not in metrics:
-                todo = "give it, or say why the design failed"
-                near = get_close_matches(name, metrics, 1)
-                if near:
-                    todo = f"did you mean it by {near[0]}? {todo}"
-                raise BadInput(name, "is not told", todo)
+        problem = self._study.problem
+        known = problem.completed(metrics, params)
+        for name in problem.targets:
+            if name in known:
+                continue
+            needed = problem.derived.missing(name, {**params, **known}) or (name,)
+            todo = "give it, or say why the design failed"
+            near = get_close_matches(needed[0], metrics, 1)
+            if near:
+                todo = f"did you mean it by {near[0]}? {todo}"
+            raise BadInput(needed[0], "is not told", todo)
 
     # ---- trying again ---------------------------------------------------------------------------------------------
 

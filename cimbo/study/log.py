@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class StudyLog:
         self.store = store
         self.problem = problem
         self.fixed = dict(fixed)
-        self._records = stored.records(store)
+        self._records = self._completed(stored.records(store))
         # What follows from the log so far, and from how many of its evaluations: those after them are all that is looked at.
         self._feasible: list[Record] = []
         self._n_examined = 0
@@ -61,7 +62,7 @@ class StudyLog:
     def evaluations(self) -> list[Record]:
         """Return every recorded evaluation, in order; a design that was measured several times with the mean."""
         last = self._records[-1].number if self._records else 0
-        self._records += stored.records(self.store, after=last)
+        self._records += self._completed(stored.records(self.store, after=last))
         further = replicates.stored(self.store)
         if (
             further != self._further
@@ -69,6 +70,19 @@ class StudyLog:
             self._further = further
             self._forget_front()
         return replicates.merged(self._records, further)
+
+    def _completed(self, records: list[Record]) -> list[Record]:
+        """Records with what follows from their metrics: a question may be about what nobody thought of before."""
+        derived = self.problem.derived
+        if not derived:
+            return records
+        found = []
+        for r in records:
+            complete = r.status != "done" or all(name in r.metrics for name in derived.expressions)
+            found.append(
+                r if complete else replace(r, metrics=derived.completed(r.metrics, r.params))
+            )
+        return found
 
     def _forget_front(self) -> None:
         self._feasible, self._n_examined = [], 0

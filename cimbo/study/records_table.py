@@ -28,7 +28,7 @@ def check_names(problem: Problem) -> None:
     Raises:
         BadInput: for a gene or a metric that is called like a column about the evaluation, or like one another.
     """
-    metrics = [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
+    metrics = [*problem.targets, *problem.metrics]
     guesses = [f"{_PREDICTED}{metric}{end}" for metric in metrics for end in ("", _STD)]
     for gene in problem.space.names:
         if gene in (*RECORD_COLUMNS, TEST_COLUMN, *metrics, *guesses):

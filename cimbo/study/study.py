@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from cimbo import execution
 from cimbo.errors import BadInput, choose_from, naming, unknown_option
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.surrogates import AnalyticFunction, targets
+from cimbo.optimizer.surrogates import AnalyticFunction
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.problem.scalars import finite, integer, shown
 from cimbo.problem.space import SearchSpace
@@ -73,13 +73,15 @@ class Study(StudyLog):
         constraints: Iterable[Constraint] = (),
         seed: int = 0,
         *,
+        metrics: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         readonly: bool = False,
         about: Mapping[str, Any] | None = None,
     ) -> Study:
         """Open the study at ``path``, or start it there; None keeps it in memory.
 
-        An existing file needs no space and objectives: they come from it, and so does the seed. ``metadata``
+        An existing file needs no space and objectives: they come from it, and so does the seed. ``metrics`` are those that
+        follow from others, as expressions: ``{"edp": "energy_uj * latency_ms"}``. ``metadata``
         is kept with a new study (its configuration), besides the versions of what decides its course; ``about`` is its
         former name. Raises BadInput for a file that is no study, or is another study.
         A plain list of choices is a space of architectures.
@@ -102,7 +104,7 @@ class Study(StudyLog):
                 "needs a space and objectives together",
                 "give both, or neither for an existing file",
             )
-        problem = Problem(space, tuple(objectives), tuple(constraints))
+        problem = Problem(space, tuple(objectives), tuple(constraints), metrics or {})
         seed = integer("seed", seed, least=0, most=LARGEST_SEED)
         # Not Path.exists, which raises for a name that is too long. Older files may have any names.
         if path is None or not os.path.exists(path):  # noqa: PTH110
@@ -211,8 +213,9 @@ class Study(StudyLog):
             Whether there was anything to keep: not for the row's own values, nor for a measurement that failed.
         """
         good, complaint = finite_metrics(metrics)
-        if row.status != "done" or complaint or self._complaint(good):
+        if row.status != "done" or complaint or self._complaint(good, row.params):
             return False
+        good = self.problem.completed(good, row.params)
         if times == 1 and good == row.metrics:
             return False
         return replicates.add(self.store, row, good, times)
@@ -259,7 +262,10 @@ class Study(StudyLog):
         extra |= about.pop("extra", {})
         if self._fingerprint is not None:
             extra[FINGERPRINT_REFERENCE] = self._fingerprint
-        complaint = self._complaint(metrics) if about.get("status", "done") == "done" else None
+        complaint = None
+        if about.get("status", "done") == "done":
+            complaint = self._complaint(metrics, c.params)
+            metrics = self.problem.completed(metrics, c.params)
         about |= {"status": "failed", "reason": complaint} if complaint else {}
         record = self.store.record(
             c.key, c.params, metrics=metrics, origin=c.origin, extra=extra, **about
@@ -267,11 +273,11 @@ class Study(StudyLog):
         self._planner.pending.pop(c.key, None)
         return record
 
-    def _complaint(self, metrics: Mapping[str, float]) -> str | None:
+    def _complaint(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> str | None:
         """Why nothing can be learned from ``metrics``: a search over nothing but such designs would never say so."""
-        missing = [name for name in targets(self.problem) if name not in metrics]
+        missing = self.problem.unmeasured(metrics, params)
         if missing:
-            return f"did not measure {', '.join(missing)}"
+            return missing
         for name, value in metrics.items():
             measured = finite(value)  # the store says of which it is none
             if measured is not None and abs(measured) > LARGEST_METRIC:

@@ -1,0 +1,128 @@
+"""Metrics that follow from others: those that a study declares as expressions, and those that are shipped.
+
+A declared metric is computed whatever an evaluation returns under its name; a shipped one only where an evaluation returns
+none. Expressions may name measured metrics, other derived ones, and genes that are numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.problem.expressions import Expression
+from cimbo.problem.scalars import finite, shown
+
+SHIPPED_METRICS: dict[str, str] = {
+    "edp": "energy_uj * latency_ms",  # uJ ms
+    "edap": "energy_uj * latency_ms * area_mm2",  # uJ ms mm2
+    "ed2p": "energy_uj * latency_ms ** 2",  # uJ ms2
+    "power_w": "1e-3 * energy_uj / latency_ms",  # uJ / ms = mW
+    "power_density_w_mm2": "power_w / area_mm2",
+    "inferences_per_s": "1e3 / latency_ms",
+    "inferences_per_j": "1e6 / energy_uj",
+    # Two operations a multiply-accumulate.
+    "tops": "2e-9 * macs / latency_ms",
+    "tops_per_watt": "2e-6 * macs / energy_uj",
+    "tops_per_mm2": "tops / area_mm2",
+    "energy_per_mac_pj": "1e6 * energy_uj / macs",
+}
+"""What every study knows beside what its evaluations return. ``macs``: multiply-accumulates of one inference."""
+
+
+@dataclass(frozen=True)
+class DerivedMetrics:
+    """The derived metrics of a study, each after those that it follows from.
+
+    Attributes:
+        declared: The study's own, by name.
+        wanted: Names that the study speaks of elsewhere: the shipped ones among them are derived too.
+
+    Raises:
+        BadInput: For what is no expression, and for metrics that follow from themselves.
+    """
+
+    declared: Mapping[str, str] = field(default_factory=dict)
+    wanted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, text in self.declared.items():
+            if not isinstance(name, str) or not isinstance(text, str):
+                todo = 'give names and texts, such as edp = "energy_uj * latency_ms"'
+                raise BadInput(f"metrics.{shown(name)}", f"is {shown(text)}", todo)
+        for expression in self.expressions.values():
+            if expression.is_condition:
+                what = "is true or false, not a number"
+                raise BadInput(expression.where, what, "write an expression that is a number")
+
+    @cached_property
+    def expressions(self) -> dict[str, Expression]:
+        """Every derived metric by name, each after those that it follows from."""
+        found: dict[str, Expression] = {}
+        for name in (*self.declared, *self.wanted):
+            self._add(name, found, ())
+        return found
+
+    def _add(self, name: str, found: dict[str, Expression], above: tuple[str, ...]) -> None:
+        if name in above:
+            told = " from ".join([*above[above.index(name) :], name])
+            raise BadInput(f"metrics.{name}", f"follows from itself: {told}", "name another metric")
+        text = self.declared.get(name, SHIPPED_METRICS.get(name))
+        if text is None or name in found:
+            return
+        expression = Expression(text, f"metrics.{name}")
+        for part in expression.names:
+            self._add(part, found, (*above, name))
+        found[name] = expression
+
+    def __bool__(self) -> bool:
+        return bool(self.expressions)
+
+    def completed(
+        self, metrics: Mapping[str, Any], params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """``metrics`` of one evaluation with all that follows from them.
+
+        Args:
+            metrics: What was measured.
+            params: The design's genes, which expressions may name.
+
+        Returns:
+            The measured ones first; a derived one that cannot be computed is left out.
+        """
+        found = dict(metrics)
+        values = {name: finite(value) for name, value in {**(params or {}), **metrics}.items()}
+        for name, expression in self.expressions.items():
+            if name in metrics and name not in self.declared:
+                continue
+            if any(values.get(part) is None for part in expression.names):
+                continue
+            number = finite(expression(values))
+            if number is not None:
+                found[name] = values[name] = number
+        return found
+
+    def parts(self, name: str) -> tuple[str, ...]:
+        """The names of what is measured, or genes, that ``name`` follows from; itself where it is not derived."""
+        return tuple(dict.fromkeys(self._parts(name)))
+
+    def _parts(self, name: str) -> Iterator[str]:
+        if name not in self.expressions:
+            yield name
+            return
+        for part in self.expressions[name].names:
+            yield from self._parts(part)
+
+    def of_parts(self, name: str, values: Mapping[str, Any]) -> Any:
+        """The metric ``name`` of numbers or arrays for each of its `parts`."""
+        if name not in self.expressions:
+            return values[name]
+        expression = self.expressions[name]
+        return expression({part: self.of_parts(part, values) for part in expression.names})
+
+    def missing(self, name: str, metrics: Iterable[str]) -> tuple[str, ...]:
+        """What ``name`` follows from and is not among ``metrics``."""
+        known = frozenset(metrics)
+        return tuple(part for part in self.parts(name) if part not in known)

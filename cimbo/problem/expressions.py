@@ -1,0 +1,260 @@
+"""Expressions over named values, as a study.toml writes them: ``energy_uj * latency_ms``, ``rows * cols <= 65536``.
+
+The text is parsed by Python's own parser and walked; only what stands in the tables of this module is understood, so that
+nothing a file says is ever executed. Values are numbers, texts, or arrays of either, which are gone through element by
+element.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.errors import BadInput, choose_from
+
+Array = NDArray[Any]
+Values = Mapping[str, Any]
+LONGEST_EXPRESSION = 2000  # characters
+DEEPEST_EXPRESSION = 60  # levels of brackets and operators
+
+ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: np.floor_divide,
+    ast.Mod: np.mod,
+    ast.Pow: np.power,
+}
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+}
+FUNCTIONS_OF_ONE: dict[str, Callable[[Any], Any]] = {
+    "abs": np.abs,
+    "ceil": np.ceil,
+    "exp": np.exp,
+    "floor": np.floor,
+    "log": np.log,
+    "log10": np.log10,
+    "log2": np.log2,
+    "sqrt": np.sqrt,
+}
+FUNCTIONS_OF_SEVERAL: dict[str, Callable[[list[Any]], Any]] = {
+    "max": lambda values: reduce(np.maximum, values),
+    "mean": lambda values: reduce(np.add, values) / len(values),
+    "min": lambda values: reduce(np.minimum, values),
+    "sum": lambda values: reduce(np.add, values),
+}
+FUNCTIONS = tuple(sorted((*FUNCTIONS_OF_ONE, *FUNCTIONS_OF_SEVERAL)))
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A checked expression.
+
+    Attributes:
+        text: As it was written.
+        where: What it belongs to, for messages.
+
+    Raises:
+        BadInput: Where it is no expression, or says what is not understood.
+    """
+
+    text: str
+    where: str = "expression"
+
+    def __post_init__(self) -> None:
+        _check(self.where, self.tree, 0)
+
+    @cached_property
+    def tree(self) -> ast.expr:
+        """The expression, parsed."""
+        return _parse(self.where, self.text)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names it is made of, each once, in order."""
+        return tuple(dict.fromkeys(_names(self.tree)))
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is true or false rather than a number."""
+        return _is_condition(self.tree)
+
+    def __call__(self, values: Values) -> Any:
+        """Evaluate the expression.
+
+        Args:
+            values: A number, a text, or an array (n,) of either for every name.
+
+        Returns:
+            A number or a truth, or an array (n,) of these; NaN and infinities where arithmetic gives them.
+
+        Raises:
+            BadInput: Where texts and numbers are mixed.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                return _value(self.tree, values)
+        except (TypeError, np.exceptions.DTypePromotionError) as error:
+            what = f"cannot be computed of {', '.join(self.names)} ({type(error).__name__})"
+            raise BadInput(
+                f"{self.where} {self.text!r}", what, "compare texts with texts"
+            ) from None
+
+
+def _parse(where: str, text: str) -> ast.expr:
+    if len(text) > LONGEST_EXPRESSION:
+        raise BadInput(where, f"has {len(text)} characters", f"use at most {LONGEST_EXPRESSION}")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        told = error.msg if isinstance(error, SyntaxError) else type(error).__name__
+        todo = 'write one as "energy_uj * latency_ms"'
+        raise BadInput(where, f"{text!r:.80} is no expression ({told})", todo) from None
+
+
+def _check(where: str, node: ast.expr, depth: int) -> None:
+    """Raises BadInput for what is not understood."""
+    if depth > DEEPEST_EXPRESSION:
+        raise BadInput(where, "is nested too deeply", "write it with fewer brackets")
+    if isinstance(node, ast.Call):
+        _check_call(where, node)
+    elif isinstance(node, ast.Constant):
+        if not isinstance(node.value, bool | int | float | str):
+            raise _not_understood(where, node)
+    elif isinstance(node, ast.BinOp):
+        if type(node.op) not in ARITHMETIC:
+            raise _not_understood(where, node)
+    elif isinstance(node, ast.Compare):
+        for operator, right in zip(node.ops, node.comparators, strict=True):
+            listed = isinstance(operator, ast.In | ast.NotIn)
+            if listed != isinstance(right, ast.List | ast.Tuple):
+                raise _not_understood(where, node)
+    elif isinstance(node, ast.UnaryOp):
+        if isinstance(node.op, ast.Invert):
+            raise _not_understood(where, node)
+    elif not isinstance(node, ast.Name | ast.BoolOp):
+        raise _not_understood(where, node)
+    for inner in _operands(node):
+        _check(where, inner, depth + 1)
+
+
+def _check_call(where: str, node: ast.Call) -> None:
+    if not isinstance(node.func, ast.Name) or node.keywords:
+        raise _not_understood(where, node)
+    name = node.func.id
+    if name not in FUNCTIONS:
+        raise BadInput(where, f"{name} is no function", choose_from(name, FUNCTIONS))
+    if not node.args or (name in FUNCTIONS_OF_ONE and len(node.args) != 1):
+        raise BadInput(where, f"{name} has {len(node.args)} arguments", f"write {name}(x)")
+
+
+def _not_understood(where: str, node: ast.expr) -> BadInput:
+    todo = f"use numbers, names, + - * / // % **, comparisons, and, or, not, {', '.join(FUNCTIONS)}"
+    return BadInput(where, f"{ast.unparse(node)!r:.60} is not understood", todo)
+
+
+def _operands(node: ast.expr) -> Iterator[ast.expr]:
+    """The expressions inside one, without the names of functions; of a list to be in, its entries."""
+    if isinstance(node, ast.Call):
+        yield from node.args
+        return
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.List | ast.Tuple) and isinstance(node, ast.Compare):
+            yield from inner.elts
+        elif isinstance(inner, ast.expr):
+            yield inner
+
+
+def _names(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Name):
+        yield node.id
+    for inner in _operands(node):
+        yield from _names(inner)
+
+
+def _is_condition(node: ast.expr) -> bool:
+    if isinstance(node, ast.Compare | ast.BoolOp):
+        return True
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.Not)
+    return isinstance(node, ast.Constant) and isinstance(node.value, bool)
+
+
+def _value(node: ast.expr, values: Values) -> Any:
+    """The value of a checked expression."""
+    if isinstance(node, ast.Constant):
+        return _number(node.value)
+    if isinstance(node, ast.Name):
+        return _number(values[node.id])
+    if isinstance(node, ast.BinOp):
+        return ARITHMETIC[type(node.op)](_value(node.left, values), _value(node.right, values))
+    if isinstance(node, ast.UnaryOp):
+        return _unary(node, values)
+    if isinstance(node, ast.BoolOp):
+        join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
+        return reduce(join, [_value(each, values) for each in node.values])
+    if isinstance(node, ast.Compare):
+        return _compared(node, values)
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Name)
+    arguments = [_value(each, values) for each in node.args]
+    if node.func.id in FUNCTIONS_OF_ONE:
+        return FUNCTIONS_OF_ONE[node.func.id](arguments[0])
+    return FUNCTIONS_OF_SEVERAL[node.func.id](arguments)
+
+
+def _number(value: Any) -> Any:
+    """Integers as floats, so that no power of them grows beyond all memory; texts as they are."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return float(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        return value.astype(float)
+    return value
+
+
+def _unary(node: ast.UnaryOp, values: Values) -> Any:
+    operand = _value(node.operand, values)
+    if isinstance(node.op, ast.Not):
+        return np.logical_not(operand)
+    return np.negative(operand) if isinstance(node.op, ast.USub) else np.positive(operand)
+
+
+def _compared(node: ast.Compare, values: Values) -> Any:
+    """A chain of comparisons: each holds."""
+    left, found = _value(node.left, values), []
+    for operator, right in zip(node.ops, node.comparators, strict=True):
+        if isinstance(operator, ast.In | ast.NotIn):
+            assert isinstance(right, ast.List | ast.Tuple)
+            listed = [np.equal(left, _value(each, values)) for each in right.elts]
+            among = reduce(np.logical_or, listed, np.False_)
+            found.append(np.logical_not(among) if isinstance(operator, ast.NotIn) else among)
+            continue
+        following = _value(right, values)
+        found.append(COMPARISONS[type(operator)](left, following))
+        left = following
+    return reduce(np.logical_and, found)
+
+
+def unknown_name(expression: Expression, known: Iterable[str]) -> BadInput | None:
+    """The error that names the first name of ``expression`` that is not ``known``; None where all are."""
+    listed = list(known)
+    for name in expression.names:
+        if name not in listed:
+            what = f"{name} is neither measured nor a gene"
+            return BadInput(expression.where, what, choose_from(name, listed))
+    return None

@@ -1,0 +1,80 @@
+"""Metrics of an evaluation's own, and metrics that follow from them: stored, sought, exported, asked about later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cimbo import Choice, Constraint, Objective, SearchSpace, Study
+from cimbo.errors import BadInput
+
+SPACE = SearchSpace([Choice("depth", [1, 2, 3, 4])], [Choice("rows", [64, 128, 256])])
+OBJECTIVES = [Objective("top1", "max", reference=0.0), Objective("edp", "min", reference=100.0)]
+
+
+def evaluate(design: dict[str, Any]) -> dict[str, float]:
+    return {
+        "top1": 10.0 * design["depth"],
+        "energy_uj": float(design["depth"]),
+        "latency_ms": design["depth"] / design["rows"] * 64,
+        "leak_mw": design["rows"] / 64,
+        "temperature": 300.0,
+    }
+
+
+def opened(path=None, **about: Any) -> Study:
+    return Study.open(path, SPACE, OBJECTIVES, **about)
+
+
+def test_every_number_is_kept_and_derived_ones_stand_beside(tmp_path):
+    metrics = {"edp": "energy_uj * latency_ms", "hot": "temperature * leak_mw"}
+    with opened(
+        tmp_path / "s.db", metrics=metrics, constraints=[Constraint("hot", "<=", 700.0)]
+    ) as s:
+        s.optimize(evaluate, 12, 4)
+        assert all(
+            {"temperature", "leak_mw", "edp", "hot"} <= e.metrics.keys() for e in s.evaluations()
+        )
+        assert all(e.params["rows"] <= 128 for e in s.pareto())
+        assert s.hypervolume() > 0
+        frame = s.frame()
+        assert list(frame["hot"]) == [e.metrics["hot"] for e in s.evaluations()]
+    with Study.open(tmp_path / "s.db") as again:
+        assert again.problem.metrics == metrics
+
+
+def test_a_shipped_metric_needs_no_declaration(tmp_path):
+    with opened() as study:
+        study.optimize(evaluate, 6, 3)
+        for e in study.evaluations():
+            assert e.metrics["edp"] == e.metrics["energy_uj"] * e.metrics["latency_ms"]
+
+
+def test_a_question_nobody_thought_of_is_answered_by_the_same_log():
+    with opened() as study:
+        study.optimize(evaluate, 12, 4)
+        other = study.with_constraints([Constraint("power_w", "<=", 1e-3)])
+        kept = other.feasible_evaluations()
+        assert 0 < len(kept) < 12
+        assert all(e.metrics["power_w"] <= 1e-3 for e in kept)
+
+
+def test_another_expression_is_another_study(tmp_path):
+    opened(tmp_path / "s.db", metrics={"edp": "energy_uj * latency_ms"}).close()
+    with pytest.raises(BadInput, match="is another study: metrics"):
+        opened(tmp_path / "s.db", metrics={"edp": "energy_uj + latency_ms"})
+
+
+def test_a_metric_that_is_missing_is_named_with_the_nearest():
+    with opened(metrics={"edp": "energy_mj * latency_ms"}) as study:
+        told = study.tell({"depth": 1, "rows": 64}, evaluate({"depth": 1, "rows": 64}))
+        assert told.reason == "did not measure edp, which needs energy_mj, is it energy_uj?"
+
+
+def test_replicates_of_a_derived_metric_are_means():
+    with opened() as study:
+        study.tell({"depth": 1, "rows": 64}, {"top1": 1.0, "energy_uj": 1.0, "latency_ms": 2.0})
+        study.tell({"depth": 1, "rows": 64}, {"top1": 1.0, "energy_uj": 3.0, "latency_ms": 2.0})
+        (record,) = study.evaluations()
+        assert record.metrics["edp"] == 4.0
