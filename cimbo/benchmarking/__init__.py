@@ -23,6 +23,10 @@ METHOD_MODULES = {
         "MixedAlternating",
         "SingleTaskGP, qLogNEHVI, optimize_acqf_mixed_alternating",
     ),
+    "moead": ("moead", "Moead", "pymoo's MOEA/D, 20 directions"),
+    "ax": ("ax_method", "Ax", "Ax's client with its defaults"),
+    "smac": ("smac_method", "Smac", "SMAC3, random forest and ParEGO"),
+    "baybe": ("baybe_method", "BayBe", "BayBE's Pareto objective over a list of 1,000 designs"),
     "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
 QUICK_METHODS = (

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from cimbo.benchmarking import METHOD_MODULES, QUICK_METHODS
+from cimbo.benchmarking.ranks import Ranking
 from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, at_least_one, new_study_options
 from cimbo.cli.output import emit, format_option
-from cimbo.session import comparison
+from cimbo.session import benchmark, comparison
 from cimbo.session.text import write_text
 
 
@@ -37,6 +38,12 @@ from cimbo.session.text import write_text
     default=",".join(QUICK_METHODS),
     show_default=True,
     help=f"Some of {', '.join(METHOD_MODULES)}, with commas.",
+)
+@click.option(
+    "--problem",
+    "problems",
+    default=None,
+    help="Instead of the study: public and generated problems, with commas and *: zdt1,test-0*.",
 )
 @click.option(
     "--batch",
@@ -70,7 +77,13 @@ from cimbo.session.text import write_text
 @new_study_options
 @format_option
 def compare(
-    *, asked: AskedStudy, methods: str, plot: Path | None, style: str, **numbers: Any
+    *,
+    asked: AskedStudy,
+    methods: str,
+    problems: str | None,
+    plot: Path | None,
+    style: str,
+    **numbers: Any,
 ) -> None:
     """Random search, NSGA-II, TPE, LINAS-like, cimbo and others at equal budget over several seeds; nothing is stored.
 
@@ -78,11 +91,40 @@ def compare(
     """
     names = tuple(name for name in methods.split(",") if name)
     settings = comparison.ComparisonSettings(methods=names, **numbers)
+    if problems is not None:
+        _on_problems(problems, settings, plot, style)
+        return
     config, problem, records = comparison.subject(asked.file, asked.described())
     found = comparison.compare(config, problem, records, settings)
     if plot is not None:
         write_text(plot, found.svg())
     emit(style, [_row(curve) for curve in found.curves], found.to_json())
+
+
+def _on_problems(
+    problems: str, settings: comparison.ComparisonSettings, plot: Path | None, style: str
+) -> None:
+    """A line for each problem and method, then the mean ranks on stderr."""
+    found = benchmark.compare_problems(problems, settings)
+    if plot is not None:
+        write_text(plot, found.svg())
+    rows = []
+    for compared in found.comparisons:
+        rows += [{"problem": compared.title, **_row(curve)} for curve in compared.curves]
+    for evaluations, ranked in found.rankings.items():
+        pairs = zip(ranked.methods, ranked.mean_rank, strict=True)
+        told = ", ".join(f"{method} {rank:.2f}" for method, rank in pairs)
+        text = f"mean rank after {evaluations}: {told}{_significance(ranked)}"
+        click.echo(text, err=True)
+    emit(style, rows, found.to_json())
+
+
+def _significance(ranked: Ranking) -> str:
+    """What the tests of a ranking say, in words."""
+    if ranked.critical_difference is None or ranked.friedman_p is None:
+        return ""
+    friedman = f"Friedman p = {ranked.friedman_p:.2g}"
+    return f" ({friedman}; ranks {ranked.critical_difference:.2f} apart differ at 5 %)"
 
 
 def _row(curve: comparison.MethodCurve) -> dict[str, Any]:

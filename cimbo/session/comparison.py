@@ -187,7 +187,9 @@ class _Race:
                 logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}")
         at = runner.checkpoints(self.settings.budget)
         bands = runner.bands(runs, self.problem, volume, at)
-        return tuple(_curve(band, [r for r in runs if r.method == band.method]) for band in bands)
+        return tuple(
+            method_curve(band, [r for r in runs if r.method == band.method]) for band in bands
+        )
 
     def _run(self, name: str, seed: int, measure: Measure) -> Run:
         method = start(name, Task(self.problem, seed, self.options))
@@ -195,7 +197,8 @@ class _Race:
         return Run(name, seed, *found)
 
 
-def _curve(band: Band, runs: Sequence[Run]) -> MethodCurve:
+def method_curve(band: Band, runs: Sequence[Run]) -> MethodCurve:
+    """The curve of a method from its band and its runs."""
     return MethodCurve(
         band.method,
         tuple(run.seed for run in runs),

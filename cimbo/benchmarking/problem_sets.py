@@ -1,0 +1,135 @@
+"""Problems by name for ``cimbo compare``: the generated ones, and public test problems on a grid.
+
+The public ones are multi-objective test functions that any optimiser's papers report: ZDT1 (Zitzler, Deb and Thiele 2000),
+DTLZ2 and DTLZ7 (Deb, Thiele, Laumanns and Zitzler 2005), each variable on eleven levels, with the reference point 1.1
+(ZDT1, DTLZ2) or just above the front's nadir (DTLZ7).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.benchmarking import generated
+from cimbo.benchmarking.method import Measured
+from cimbo.benchmarking.runner import Measure, Volume, natural
+from cimbo.errors import BadInput, choose_from
+from cimbo.problem.objectives import Objective, Problem
+from cimbo.problem.pareto import hypervolume
+from cimbo.problem.space import Choice, Params, SearchSpace
+
+Array = NDArray[np.float64]
+N_LEVELS = 11
+
+
+@dataclass(frozen=True)
+class BenchmarkProblem:
+    """A problem that costs nothing to evaluate.
+
+    Attributes:
+        name: What it is called.
+        problem: What a search is told.
+        measure: Designs -> what each measured.
+        volume: Metrics -> hypervolume, as a share of the best known where one is known.
+        unit: What ``volume`` counts.
+    """
+
+    name: str
+    problem: Problem
+    measure: Measure
+    volume: Volume
+    unit: str
+
+
+@dataclass(frozen=True)
+class _PublicProblem:
+    """A test function of ``genes`` variables in [0, 1]; (n, genes) -> (n, objectives), minimised."""
+
+    genes: int
+    reference: tuple[float, ...]
+    compute: Callable[[Array], Array]
+
+
+def _zdt1(x: Array) -> Array:
+    g = 1.0 + 9.0 * x[:, 1:].mean(1)
+    return np.stack([x[:, 0], g * (1.0 - np.sqrt(x[:, 0] / g))], 1)
+
+
+def _dtlz2(x: Array) -> Array:
+    g = ((x[:, 2:] - 0.5) ** 2).sum(1)
+    a, b = np.pi / 2 * x[:, 0], np.pi / 2 * x[:, 1]
+    shape = [np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)]
+    return np.stack(shape, 1) * (1.0 + g)[:, None]
+
+
+def _dtlz7(x: Array) -> Array:
+    g = 1.0 + 9.0 * x[:, 2:].mean(1)
+    first = x[:, :2]
+    h = 3.0 - (first / (1.0 + g[:, None]) * (1.0 + np.sin(3.0 * np.pi * first))).sum(1)
+    return np.column_stack([first, (1.0 + g) * h])
+
+
+PUBLIC_PROBLEMS = {
+    "zdt1": _PublicProblem(30, (1.1, 1.1), _zdt1),
+    "dtlz2": _PublicProblem(12, (1.1, 1.1, 1.1), _dtlz2),
+    "dtlz7": _PublicProblem(22, (1.0, 1.0, 6.5), _dtlz7),
+}
+
+
+def known_names() -> list[str]:
+    """Names of all problems."""
+    return [*PUBLIC_PROBLEMS, *generated.names()]
+
+
+def find(asked: str) -> list[BenchmarkProblem]:
+    """Find problems.
+
+    Args:
+        asked: Names with commas, ``*`` for any letters: ``"zdt1,train-0*"``.
+
+    Returns:
+        The problems, in the order asked for, none twice.
+
+    Raises:
+        BadInput: Nothing has such a name.
+    """
+    known = known_names()
+    found: dict[str, None] = {}
+    for pattern in asked.split(","):
+        matching = fnmatch.filter(known, pattern.strip())
+        if not matching:
+            what = f"problem {pattern!r}"
+            raise BadInput(what, "is unknown", choose_from(pattern, known))
+        found |= dict.fromkeys(matching)
+    return [_public(n) if n in PUBLIC_PROBLEMS else _generated(n) for n in found]
+
+
+def _public(name: str) -> BenchmarkProblem:
+    form = PUBLIC_PROBLEMS[name]
+    space = SearchSpace([Choice(f"x{i}", range(N_LEVELS)) for i in range(form.genes)])
+    objectives = []
+    for i, reference in enumerate(form.reference):
+        objectives.append(Objective(f"f{i + 1}", "min", reference))
+    problem = Problem(space, tuple(objectives))
+
+    def measure(designs: list[Params]) -> Sequence[Measured]:
+        values = form.compute(space.rows(designs) / (N_LEVELS - 1.0))
+        return [{o.name: float(v) for o, v in zip(objectives, row, strict=True)} for row in values]
+
+    return BenchmarkProblem(name, problem, measure, natural(problem), "hypervolume")
+
+
+def _generated(name: str) -> BenchmarkProblem:
+    found = generated.generated(name)
+
+    def volume(metrics: Sequence[Mapping[str, float]]) -> float:
+        if not metrics:
+            return 0.0
+        return hypervolume(found.scores(metrics), found.reference) / found.best_volume
+
+    unit = "share of the best known hypervolume"
+    return BenchmarkProblem(name, found.problem, found.measure, volume, unit)

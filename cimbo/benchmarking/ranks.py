@@ -1,0 +1,110 @@
+"""Ranks of methods over several problems, with tests of significance.
+
+Demsar 2006, "Statistical comparisons of classifiers over multiple data sets": Friedman's test over the ranks, Nemenyi's
+critical difference, and Wilcoxon's signed ranks of the best method against each other one, with Holm's correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+SIGNIFICANCE_LEVEL = 0.05
+MIN_PROBLEMS = 3  # of which ranks are tested
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Methods by their mean rank, 1 for the best of a problem.
+
+    Attributes:
+        methods: Best mean rank first.
+        mean_rank: Of each method.
+        friedman_p: Chance of ranks so different where no method is better; None for fewer than three problems or methods.
+        critical_difference: Mean ranks further apart differ at the 5 % level (Nemenyi); None likewise.
+        worse_p: For each method, the corrected chance that it is no worse than the first (Wilcoxon, Holm); None likewise.
+    """
+
+    methods: tuple[str, ...]
+    mean_rank: tuple[float, ...]
+    friedman_p: float | None
+    critical_difference: float | None
+    worse_p: tuple[float | None, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The ranking as ``cimbo compare --format json`` shows it."""
+        rows = []
+        for method, rank, p in zip(self.methods, self.mean_rank, self.worse_p, strict=True):
+            rows.append({"method": method, "mean_rank": rank, "p_not_worse_than_first": p})
+        return {
+            "methods": rows,
+            "friedman_p": self.friedman_p,
+            "critical_difference": self.critical_difference,
+        }
+
+
+def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
+    """Rank methods.
+
+    Args:
+        results: Method -> its result on each problem, in the same order of problems; more is better.
+
+    Returns:
+        The ranking.
+    """
+    from scipy.stats import rankdata
+
+    names = list(results)
+    table = np.array([results[name] for name in names], float).T
+    ranks = np.stack([rankdata(-row) for row in table]).mean(0)
+    order = np.argsort(ranks, kind="stable")
+    sorted_names = tuple(names[i] for i in order)
+    sorted_ranks = tuple(float(ranks[i]) for i in order)
+    n, k = table.shape
+    if n < MIN_PROBLEMS or k < MIN_PROBLEMS:
+        worse = _worse(table[:, order]) if n >= MIN_PROBLEMS else (None,) * k
+        return Ranking(sorted_names, sorted_ranks, None, None, worse)
+    return Ranking(
+        sorted_names,
+        sorted_ranks,
+        _friedman(table),
+        _critical_difference(n, k),
+        _worse(table[:, order]),
+    )
+
+
+def _friedman(table: Array) -> float | None:
+    """Friedman's chance for results (problems, methods); None where all are equal."""
+    from scipy.stats import friedmanchisquare
+
+    if np.ptp(table, axis=1).max() == 0:
+        return None
+    return float(friedmanchisquare(*table.T).pvalue)
+
+
+def _critical_difference(problems: int, methods: int) -> float:
+    """Nemenyi's, at the 5 % level (Demsar 2006, section 3.2.2)."""
+    from scipy.stats import studentized_range
+
+    q = float(studentized_range.ppf(1.0 - SIGNIFICANCE_LEVEL, methods, np.inf)) / np.sqrt(2.0)
+    return float(q * np.sqrt(methods * (methods + 1) / (6.0 * problems)))
+
+
+def _worse(table: Array) -> tuple[float | None, ...]:
+    """Wilcoxon's chance of each later column against the first (problems, methods), corrected by Holm's method."""
+    from scipy.stats import wilcoxon
+
+    chances = []
+    for column in table.T[1:]:
+        gap = table[:, 0] - column
+        chances.append(float(wilcoxon(gap, alternative="greater").pvalue) if gap.any() else 1.0)
+    corrected = np.ones(len(chances))
+    reached = 0.0
+    for place, i in enumerate(np.argsort(chances)):
+        reached = max(reached, min(chances[i] * (len(chances) - place), 1.0))
+        corrected[i] = reached
+    return (None, *(float(p) for p in corrected))

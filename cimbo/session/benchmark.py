@@ -1,0 +1,106 @@
+"""Search methods at equal budget over several problems that cost nothing, and their ranks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cimbo.benchmarking import problem_sets, runner, start
+from cimbo.benchmarking.method import Task
+from cimbo.benchmarking.problem_sets import BenchmarkProblem
+from cimbo.benchmarking.ranks import Ranking, ranking
+from cimbo.benchmarking.runner import Band, Run
+from cimbo.errors import BadInput
+from cimbo.session.comparison import Comparison, ComparisonSettings, method_curve
+
+logger = logging.getLogger("cimbo")
+RANKED_SHARES = (0.25, 0.5, 1.0)  # of the budget, after which methods are ranked
+
+
+@dataclass(frozen=True)
+class ProblemsComparison:
+    """Curves of methods on several problems, and their ranks.
+
+    Attributes:
+        comparisons: One a problem.
+        rankings: Evaluations -> ranking of the methods by their median over the seeds then.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    rankings: dict[int, Ranking]
+
+    def svg(self) -> str:
+        """A panel a problem."""
+        from cimbo.plots import curves
+
+        panels = []
+        for compared in self.comparisons:
+            bands = []
+            for c in compared.curves:
+                numbers = (c.evaluations, c.median, c.least, c.most)
+                bands.append(Band(c.method, *map(np.array, numbers)))
+            panels.append(curves.Panel(compared.title, compared.evaluated, bands))
+        return curves.svg(panels)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo compare --problem ... --format json``."""
+        return {
+            "problems": {c.title: c.to_json() for c in self.comparisons},
+            "ranks": {str(n): found.to_json() for n, found in self.rankings.items()},
+        }
+
+
+def compare_problems(asked: str, settings: ComparisonSettings) -> ProblemsComparison:
+    """Run search methods at equal budget over several seeds of several problems.
+
+    Args:
+        asked: Names of problems with commas, ``*`` for any letters; see `cimbo.benchmarking.problem_sets`.
+        settings: What is compared; ``evaluate`` and ``jobs`` say nothing here.
+
+    Returns:
+        Curves and ranks.
+
+    Raises:
+        BadInput: For an unknown problem or method, or a method whose package is not installed.
+    """
+    found = problem_sets.find(asked)
+    if not settings.methods:
+        raise BadInput("--methods", "names none", "name one, such as cimbo")
+    for method in settings.methods:
+        start(method, Task(found[0].problem, 0))
+    comparisons = tuple(_compare(problem, settings) for problem in found)
+    rankings = {}
+    for share in RANKED_SHARES:
+        after = max(round(share * settings.budget), 1)
+        rankings[after] = ranking(_reached(comparisons, after))
+    return ProblemsComparison(comparisons, rankings)
+
+
+def _compare(subject: BenchmarkProblem, settings: ComparisonSettings) -> Comparison:
+    runs = []
+    for method in settings.methods:
+        for seed in range(settings.seeds):
+            peer = start(method, Task(subject.problem, seed))
+            measured, spent = runner.race(peer, subject.measure, settings.budget, settings.batch)
+            run = Run(method, seed, measured, spent)
+            runs.append(run)
+            last = runner.anytime(run, subject.problem, subject.volume, [settings.budget])[0]
+            logger.info(f"{subject.name}, {method}, seed {seed}: {subject.unit} {last:.4g}")
+    at = runner.checkpoints(settings.budget)
+    bands = runner.bands(runs, subject.problem, subject.volume, at)
+    curves = [method_curve(b, [r for r in runs if r.method == b.method]) for b in bands]
+    return Comparison(subject.name, tuple(curves), settings.budget, subject.unit)
+
+
+def _reached(comparisons: Sequence[Comparison], after: int) -> dict[str, list[float]]:
+    """Method -> median on each problem after so many evaluations."""
+    found: dict[str, list[float]] = {}
+    for compared in comparisons:
+        for curve in compared.curves:
+            place = min(int(np.searchsorted(curve.evaluations, after)), len(curve.median) - 1)
+            found.setdefault(curve.method, []).append(curve.median[place])
+    return found

@@ -1,0 +1,71 @@
+"""Ranks over problems, against numbers worked out elsewhere."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cimbo.benchmarking import problem_sets
+from cimbo.benchmarking.ranks import ranking
+from cimbo.cli.compare import compare
+from cimbo.errors import BadInput
+
+
+def test_the_critical_difference_is_that_of_demsar_2006():
+    # Table 5(a) of the paper: q of 2.569 for four methods, so that fourteen data sets give 1.25 (its section 3.2.4).
+    rng = np.random.default_rng(0)
+    results = {f"m{i}": rng.random(14).tolist() for i in range(4)}
+    assert ranking(results).critical_difference == pytest.approx(1.25, abs=0.005)
+
+
+def test_a_method_that_is_best_everywhere_has_rank_one_and_small_chances():
+    base = np.linspace(0.2, 0.8, 10)
+    found = ranking({"worst": base - 0.1, "best": base + 0.1, "middle": base})
+    assert found.methods == ("best", "middle", "worst")
+    assert found.mean_rank == (1.0, 2.0, 3.0)
+    # Friedman's statistic is n (k - 1) = 20 with 2 degrees of freedom: p = exp(-10).
+    assert found.friedman_p == pytest.approx(np.exp(-10.0))
+    # Wilcoxon, all ten differences of one sign: 2^-10; Holm doubles the smaller of two.
+    assert found.worse_p[0] is None
+    assert found.worse_p[1:] == pytest.approx((2.0**-9, 2.0**-9))
+
+
+def test_equal_methods_share_their_rank_and_two_problems_are_not_tested():
+    found = ranking({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+    assert found.mean_rank == (1.5, 1.5)
+    assert found.friedman_p is None
+    assert found.worse_p == (None, None)
+
+
+def test_public_problems_have_the_fronts_of_their_papers():
+    zdt1, dtlz2, dtlz7 = problem_sets.find("zdt1,dtlz2,dtlz7")
+    best = [{c.name: 0 for c in zdt1.problem.space.choices} | {"x0": k} for k in range(11)]
+    for metrics in zdt1.measure(best):
+        assert metrics["f2"] == pytest.approx(1.0 - np.sqrt(metrics["f1"]))
+    best = [{c.name: 5 for c in dtlz2.problem.space.choices} | {"x0": k} for k in range(11)]
+    for metrics in dtlz2.measure(best):
+        assert sum(v**2 for v in metrics.values()) == pytest.approx(1.0)
+    origin = [{c.name: 0 for c in dtlz7.problem.space.choices}]
+    assert dtlz7.measure(origin)[0] == pytest.approx({"f1": 0.0, "f2": 0.0, "f3": 6.0})
+
+
+def test_problems_are_found_by_name_and_by_pattern():
+    assert [p.name for p in problem_sets.find("zdt1,train-0[01]")] == [
+        "zdt1",
+        "train-00",
+        "train-01",
+    ]
+    assert len(problem_sets.find("test-*")) == 40
+    with pytest.raises(BadInput, match="zdt9"):
+        problem_sets.find("zdt9")
+
+
+def test_compare_prints_a_line_a_problem_and_method_and_the_ranks():
+    asked = "--problem zdt1,dtlz7,train-34 --methods random,linas --budget 24 --seeds 1".split()
+    found = CliRunner().invoke(compare, [*asked, "--format", "json"])
+    assert found.exit_code == 0, found.output
+    document = json.loads(found.stdout)
+    assert list(document["problems"]) == ["zdt1", "dtlz7", "train-34"]
+    assert set(document["ranks"]) == {"6", "12", "24"}
+    assert "mean rank after 24" in found.stderr
