@@ -62,7 +62,16 @@ def test_problems_are_found_by_name_and_by_pattern():
 
 
 def test_compare_prints_a_line_a_problem_and_method_and_the_ranks():
-    asked = "--problem zdt1,dtlz7,train-34 --methods random,linas --budget 24 --seeds 1".split()
+    asked = [
+        "--problem",
+        "zdt1,dtlz7,train-34",
+        "--methods",
+        "random,linas",
+        "--budget",
+        "24",
+        "--seeds",
+        "1",
+    ]
     found = CliRunner().invoke(compare, [*asked, "--format", "json"])
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)
