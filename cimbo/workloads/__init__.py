@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.problem.space import Choice
-from cimbo.workloads import bert, language, mobilenet, resnet, vit
+from cimbo.workloads import bert, language, mobilenet, resnet, vit, whisper
 from cimbo.workloads.fixed import onnx_network
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.summary import is_onnx
@@ -25,6 +25,8 @@ _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "ofa-mobilenetv3-w1.2": mobilenet.ofa_mobilenet_v3_wide,
     "ofa-resnet50": resnet.ofa_resnet50,
     "vit-b": vit.vit_b,
+    "whisper-tiny": whisper.whisper_tiny,
+    "whisper-tiny-encoder": whisper.whisper_tiny_encoder,
 }
 
 

@@ -201,20 +201,23 @@ def attention_over_cache(
         )
 
 
-def with_cache_size(layers: list[Layer], token_elements: int, span: Span) -> tuple[Layer, ...]:
+def with_cache_size(
+    layers: list[Layer], token_elements: int, span: Span, *, always: int = 0
+) -> tuple[Layer, ...]:
     """The layers, each of which says how large the whole network's cache is meanwhile.
 
     Args:
         layers: of one run.
         token_elements: keys and values of one token in all blocks.
         span: the tokens of the run.
+        always: elements that the cache holds besides, however many tokens there are.
     """
-    largest = token_elements * span.most_tokens
+    largest = always + token_elements * span.most_tokens
     found = []
     for layer in layers:
         size = largest
         if layer.dynamic and layer.frequency < 1:
             held = layer.columns if layer.name.endswith("scores") else layer.reduction
-            size = token_elements * held
+            size = always + token_elements * held
         found.append(replace(layer, cache_size=size))
     return tuple(found)

@@ -115,6 +115,17 @@ def test_grouped_heads_share_keys():
     assert scores.macs == 32 * 10 * 10 * 128
 
 
+@pytest.mark.parametrize("length", [4, 200])
+def test_a_decoder_of_speech_reads_what_was_heard_at_every_token(length):
+    # Four blocks of 384: Q, K, V and projection 4 squares, cross-attention's query and projection 2, MLP 8; the head. The
+    # cache holds 1,500 vectors of speech and the text so far, 2 x 4 x 384 elements each; one token is written.
+    weights = 4 * 14 * 384 * 384 + 384 * 51865
+    by_hand = weights + 2 * 4 * 384 * (1500 + length + 1)
+    work = network("whisper-tiny").generating(length, 1).workload({})
+    found = simulate(work, SMALL)["dram_bytes_per_token"]
+    assert found == pytest.approx(by_hand, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -123,6 +134,7 @@ def test_grouped_heads_share_keys():
         ("llama-3.2-1b", 1_235_814_400),  # the models' cards
         ("llama-3.2-3b", 3_212_749_824),
         ("llama-3-8b", 8_030_261_248),
+        ("whisper-tiny", 37_760_640),  # openai/whisper-tiny
     ],
 )
 def test_parameters_are_the_published_ones(name, parameters):

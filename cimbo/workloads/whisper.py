@@ -1,0 +1,143 @@
+"""Whisper tiny: an encoder over 30 seconds of speech, and a decoder that attends to it while it writes text."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cimbo.problem.space import Choice
+from cimbo.workloads.decoder import (
+    Block,
+    Span,
+    attention_over_cache,
+    block_layers,
+    steps,
+    with_cache_size,
+)
+from cimbo.workloads.fixed import FixedNetwork
+from cimbo.workloads.language import GeneratingFamily
+from cimbo.workloads.layers import Layer, TokenLoop, Workload, linear, vector_work
+
+MEL_BANDS, FRAMES, HEARD = (
+    80,
+    3000,
+    1500,
+)  # of a spectrogram; HEARD: vectors that the encoder makes of it
+VOCABULARY, POSITIONS = 51865, 448
+TASK_TOKENS, USUAL_ANSWER = (
+    4,
+    100,
+)  # start, language, task and no timestamps; words and marks of 30 s of speech
+DEPTH, EMBED = 4, 384
+BLOCK = Block(EMBED, 6, 6, 64, 1536, False, False, "layernorm", True)
+BIASES_BUT_OF_KEYS = 2 * EMBED + 2 * EMBED  # of queries and values, and the norm before them
+
+
+@dataclass(frozen=True)
+class WhisperTiny(GeneratingFamily):
+    """Whisper tiny (Radford et al., arXiv 2212.04356, table 1): 37.8M parameters, no genes.
+
+    The run of the prompt is the encoder, the keys and values that the decoder attends to, which stay in the cache, and the
+    decoder over the tokens that name the task.
+    """
+
+    def choices(self) -> list[Choice]:
+        """None."""
+        return []
+
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
+        """Encoder and decoder, whatever else ``subnet`` holds."""
+        span = Span(self.prompt)
+        heard = [*encoder_layers(), *_heard_keys(), *_decoder(span)]
+        step_span = steps(self.prompt, self.tokens)
+        loop = TokenLoop(_run(self.name, list(_decoder(step_span)), step_span), self.tokens)
+        return replace(_run(self.name, heard, span), loop=loop)
+
+
+def _run(name: str, layers: list[Layer], span: Span) -> Workload:
+    token, heard = DEPTH * BLOCK.cache_elements, DEPTH * BLOCK.cache_elements * HEARD
+    tables = (HEARD + POSITIONS) * EMBED
+    return Workload(name, with_cache_size(layers, token, span, always=heard), tables)
+
+
+def encoder_layers() -> Iterator[Layer]:
+    """Two convolutions over time, four blocks of full attention and a norm, whose work the last layer carries."""
+    elements = FRAMES * EMBED
+    yield Layer(
+        "encoder.conv_1",
+        "conv",
+        FRAMES,
+        3 * MEL_BANDS,
+        EMBED,
+        inputs=FRAMES * MEL_BANDS,
+        outputs=elements,
+        vector_ops=vector_work(gelu=elements, requantise=elements),
+        extra_parameters=EMBED,
+        kernel=3,
+        width=FRAMES,
+    )
+    halved = HEARD * EMBED
+    yield Layer(
+        "encoder.conv_2",
+        "conv",
+        HEARD,
+        3 * EMBED,
+        EMBED,
+        inputs=elements,
+        outputs=halved,
+        vector_ops=vector_work(gelu=halved, add=halved, requantise=halved),
+        extra_parameters=EMBED,
+        kernel=3,
+        stride=2,
+        width=HEARD,
+    )
+    for number in range(1, DEPTH + 1):
+        for layer in block_layers(f"encoder.block_{number}", BLOCK, Span(HEARD)):
+            own = replace(layer, appended=0)
+            if layer.name.endswith("qkv"):
+                own = replace(own, extra_parameters=BIASES_BUT_OF_KEYS)
+            if layer.name == f"encoder.block_{DEPTH}.ffn_out":
+                norm = vector_work(layernorm=halved)
+                parameters = own.extra_parameters + 2 * EMBED
+                own = replace(own, vector_ops=own.vector_ops + norm, extra_parameters=parameters)
+            yield own
+
+
+def _heard_keys() -> Iterator[Layer]:
+    """Keys and values of what was heard, for each block of the decoder; they stay in the cache."""
+    for number in range(1, DEPTH + 1):
+        layer = linear(f"decoder.block_{number}.heard", HEARD, (EMBED, 2 * EMBED))
+        kept = HEARD * BLOCK.cache_elements
+        yield replace(layer, extra_parameters=EMBED, appended=kept)
+
+
+def _decoder(span: Span) -> Iterator[Layer]:
+    """Blocks that attend to the text so far and to what was heard, and the head."""
+    tokens = span.tokens
+    elements = tokens * EMBED
+    norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
+    for number in range(1, DEPTH + 1):
+        name = f"decoder.block_{number}"
+        for layer in block_layers(name, BLOCK, span):
+            own = layer
+            if layer.name.endswith("qkv"):
+                own = replace(layer, extra_parameters=BIASES_BUT_OF_KEYS)
+            yield own
+            if layer.name.endswith("projection"):
+                square = (EMBED, EMBED)
+                yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED)
+                all_heard = Span(tokens, ((HEARD, 1.0),))
+                yield from attention_over_cache(f"{name}.cross", BLOCK, all_heard, appended=False)
+                yield linear(f"{name}.cross.projection", tokens, square, work=residual)
+    last = vector_work(layernorm=EMBED)
+    yield linear("head", 1, (EMBED, VOCABULARY), bias=False, work=last, norm=2 * EMBED)
+
+
+def whisper_tiny() -> WhisperTiny:
+    """Encoder and decoder; four tokens name the task, and some hundred are the answer."""
+    return WhisperTiny("whisper-tiny", prompt=TASK_TOKENS, tokens=USUAL_ANSWER)
+
+
+def whisper_tiny_encoder() -> FixedNetwork:
+    """The encoder alone."""
+    name = "whisper-tiny-encoder"
+    return FixedNetwork(name, Workload(name, tuple(encoder_layers()), HEARD * EMBED))
