@@ -56,9 +56,9 @@ def _features(part: Circuit, grid: Grid) -> Columns:
     every, stays = _resources(tiling, np.inf), _resources(tiling, 1.0)
     stays["load"] = stays["load"] * 0
     slow, fast = (_with_roofline(tiling, cycles) for cycles in (every, stays))
-    single = partly(tiling, grid.network).is_kept & (fast["roofline"] <= 1.05 * slow["roofline"])
-    some = {name: grid.sums(np.where(single, fast[name], slow[name])) for name in slow}
-    weights = {name: grid.sums(each) for name, each in _weights(tiling, single).items()}
+    share = partly(tiling, grid.network).share * (fast["roofline"] <= 1.05 * slow["roofline"])
+    some = {name: grid.sums(share * fast[name] + (1 - share) * slow[name]) for name in slow}
+    weights = {name: grid.sums(each) for name, each in _weights(tiling, share).items()}
     ways = [
         _figures(part, _summed(tiling, grid, every), _energies(part, events, events["weights"])),
         _figures(part, some, _energies(part, events, weights["loaded"])),
@@ -99,10 +99,10 @@ def _score(part: Circuit, figures: Columns) -> Floats:
 # ---- time -----------------------------------------------------------------------------------------------------------
 
 
-def _weights(tiling: Tiling, stays: Bools) -> Columns:
-    """Bits of weights that are loaded at each inference where some layers' stay."""
+def _weights(tiling: Tiling, stays: Floats) -> Columns:
+    """Bits of weights that are loaded at each inference where a share of some layers' stays."""
     _, loads = _spills(tiling, _unspilled(tiling, np.inf))
-    return {"loaded": ~tiling.layers.is_dynamic * ~stays * tiling.weight_bits * loads}
+    return {"loaded": ~tiling.layers.is_dynamic * (1 - stays) * tiling.weight_bits * loads}
 
 
 def _kept(tiling: Tiling, grid: Grid, spare: Floats) -> Columns:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -63,10 +64,11 @@ class _Variant:
 
 @dataclass(frozen=True)
 class _Choice:
-    """A way to run some rows, those rows, and which pairs (pairs,) take it."""
+    """A way to run some rows, those rows and the share of their layers that run so, and which pairs (pairs,) take it."""
 
     variant: _Variant
     where: Indices
+    share: Floats
     chosen: Bools
 
 
@@ -114,7 +116,7 @@ class PlanInputs:
         leakage = part.leakage_mw * part.clock_ns
         return cls(part.chip_columns, part.event_pj, leakage, part.table.schedule)
 
-    def select(self, where: slice) -> PlanInputs:
+    def select(self, where: slice | Indices) -> PlanInputs:
         return select(self, where)
 
 
@@ -131,11 +133,12 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
         kept = _variant(select(tiling, where), select(residency, where))
         single = ~residency.fits[where]
         if single.all():  # layers stay one by one, where that is better for them
-            others = _row_scores(given, grid, (reloaded.high[:, where], where))
-            worth = _row_scores(given, grid, (kept.high, where)) <= others * TIE_FACTOR
+            others = _row_scores(given, grid, (reloaded.high[:, where], where), best.high)
+            own = _row_scores(given, grid, (kept.high, where), best.high)
+            worth = own <= others * TIE_FACTOR
             where, kept = where[worth], kept.select(worth)
         best, chosen = best.improved(given, grid, (reloaded, kept, where), residency)
-        choices.append(_Choice(kept, where, chosen))
+        choices.append(_Choice(kept, where, residency.share[where], chosen))
     sums = PlanSums(
         cycles=best.high[0],
         counts=best.high[1:],
@@ -175,13 +178,14 @@ class _Best:
         """The better of this and running some rows in another way, and which pairs take that."""
         base, kept, where = other
         one = base.high is base.low and kept.high is kept.low
-        high = _exchanged(grid, (base.high, kept.high), where)
-        low = high if one else _exchanged(grid, (base.low, kept.low), where)
+        taken = where, residency.share[where]
+        high = _exchanged(grid, (base.high, kept.high), taken)
+        low = high if one else _exchanged(grid, (base.low, kept.low), taken)
         score = _score(given, high)
         concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
         chosen = concerned & (score <= self.score * TIE_FACTOR)
         bound = base.schedules.low.is_bound.copy()
-        bound[where] = kept.schedules.low.is_bound
+        bound[where] = kept.schedules.low.is_bound | (bound[where] & (taken[1] < 1))
         better = _Best(
             high=np.where(chosen, high, self.high),
             low=np.where(chosen, low, self.low),
@@ -203,33 +207,69 @@ def _cycles_and_events(tiling: Tiling, plan: Schedule) -> Floats:
     return np.concatenate([plan.cycles[None], count_events(tiling, plan).stacked()])
 
 
-def _exchanged(grid: Grid, variants: tuple[Floats, Floats], where: Indices) -> Floats:
-    """Sums over each pair, (1 + fields, pairs), with the rows ``where`` run in the second way."""
+def _exchanged(
+    grid: Grid, variants: tuple[Floats, Floats], taken: tuple[Indices, Floats]
+) -> Floats:
+    """Sums over each pair, (1 + fields, pairs), with some rows, or a share of their layers, run in the second way."""
+    where, share = taken
     rows = variants[0].copy()
-    rows[:, where] = variants[1]
+    rows[:, where] = _mixed(rows[:, where], variants[1], share)
     return grid.sums(rows)
 
 
-def _row_scores(given: PlanInputs, grid: Grid, of: tuple[Floats, Indices]) -> Floats:
-    """As ``_score``, of single rows: (rows,) of (1 + fields, rows) and which rows they are."""
+def _mixed(usual: Floats, other: Floats, share: Floats) -> Floats:
+    """What layers that are alike cost on average where a share of them runs in the other way."""
+    return np.where(share == 1, other, usual + share * (other - usual))
+
+
+def _row_scores(given: PlanInputs, grid: Grid, of: tuple[Floats, Indices], whole: Floats) -> Floats:
+    """What single rows add to the score of their pair, to first order, (rows,).
+
+    Args:
+        given: The pairs' chips.
+        grid: The rows.
+        of: Cycles and events of some rows, (1 + fields, rows), and which they are.
+        whole: Sums over pairs, (1 + fields, pairs), around which the product of energy and delay is linearised.
+
+    Returns:
+        The less the better.
+    """
     values, rows = of
     network = grid.network[rows]
-    cycles = values[0]
-    energy = np.sum(values[1:] * given.event_pj[:, network], axis=0)
-    energy = energy + given.leakage_pj[network] * cycles
-    return _by_criterion(given.criterion[network], cycles, energy)
+    cycles, energy = values[0], _picojoules(given.select(network), values)
+    all_cycles, all_energy = whole[0], _picojoules(given, whole)
+    product = cycles / all_cycles[network] + energy / all_energy[network]
+    return _by_criterion(given.criterion[network], (cycles, energy, product))
 
 
-def _by_criterion(criterion: Indices, cycles: Floats, energy: Floats) -> Floats:
-    scores = [cycles, energy, cycles * energy]
+def _picojoules(given: PlanInputs, values: Floats) -> Floats:
+    """Energy of events and leakage, (n,), of cycles above events, (1 + fields, n)."""
+    energy: Floats = np.sum(values[1:] * given.event_pj, axis=0) + given.leakage_pj * values[0]
+    return energy
+
+
+def _by_criterion(criterion: Indices, scores: tuple[Floats, Floats, Floats]) -> Floats:
+    """Of latency, energy and their product what each pair or row is judged by."""
     return np.select([criterion == SCHEDULES.index(name) for name in SCHEDULES], scores)
 
 
 def _score(given: PlanInputs, sums: Floats) -> Floats:
     """What a pair's schedule is chosen by, (pairs,): the less the better."""
-    cycles = sums[0]
-    energy = np.sum(sums[1:] * given.event_pj, axis=0) + given.leakage_pj * cycles
-    return _by_criterion(given.criterion, cycles, energy)
+    cycles, energy = sums[0], _picojoules(given, sums)
+    return _by_criterion(given.criterion, (cycles, energy, cycles * energy))
+
+
+def _mean_schedule(run: Schedule, choice: _Choice) -> Schedule:
+    """What the rows of a choice run on average over their layers."""
+    usual, other = select(run, choice.where), choice.variant.schedules.high
+    if (choice.share == 1).all():
+        return other
+    mean: dict[str, Any] = {}
+    for field in fields(Schedule):
+        before, after = getattr(usual, field.name), getattr(other, field.name)
+        is_number = after.dtype == float
+        mean[field.name] = _mixed(before, after, choice.share) if is_number else after
+    return Schedule(**mean)
 
 
 def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
@@ -237,7 +277,8 @@ def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
     run, counts = plan.reloaded.schedules.high, plan.reloaded.high[1:].copy()
     for choice in reversed(plan.choices):
         if choice.chosen.all():
-            overwrite(run, choice.where, choice.variant.schedules.high)
-            counts[:, choice.where] = choice.variant.high[1:]
+            where, share = choice.where, choice.share
+            overwrite(run, where, _mean_schedule(run, choice))
+            counts[:, where] = _mixed(counts[:, where], choice.variant.high[1:], share)
             break
     return run, counts

@@ -19,12 +19,14 @@ class Residency:
         fits: Whether all static weights of the row's network fit its chip at once.
         is_kept: Whether the row runs otherwise than with reloaded weights: its weights stay, or those of its whole network
             do.
+        share: Share of the row's layers, which are alike, that run so; 1 but where only some of them fit.
         copies: Copies of the layer that the spare tiles hold, itself included.
         free_macros: Macros left for attention's operands.
     """
 
     fits: Bools
     is_kept: Bools
+    share: Floats
     copies: Floats
     free_macros: Floats
 
@@ -53,7 +55,7 @@ def capacity(tiling: Tiling, total: Callable[[Floats | Bools], Floats]) -> Resid
     copies = 1 + np.floor(np.maximum(for_copies, 0) * share / tiling.tiles)
     free = np.minimum(tiling.chip.macros, np.maximum(left - for_copies, 0))
     fits = left >= 0
-    return Residency(fits, fits, copies, free)
+    return Residency(fits, fits, np.ones(fits.shape), copies, free)
 
 
 def partly(tiling: Tiling, network: Indices) -> Residency:
@@ -68,22 +70,27 @@ def partly(tiling: Tiling, network: Indices) -> Residency:
     Returns:
         Columns of shape (rows,).
     """
-    kept = _partly_kept(tiling, network)
-    return Residency(np.zeros_like(kept), kept, np.ones(kept.shape), tiling.chip.macros)
+    share = _share_kept(tiling, network)
+    kept = share > 0
+    ones = np.ones(kept.shape)
+    return Residency(np.zeros_like(kept), kept, share, ones, tiling.chip.macros)
 
 
-def _partly_kept(tiling: Tiling, network: Indices) -> Bools:
-    """Layers, those of fewest positions first, whose tiles fit all planes of their chip but one."""
+def _share_kept(tiling: Tiling, network: Indices) -> Floats:
+    """Share of each row's layers that are kept: those of fewest positions first, as long as their tiles fit all planes of
+    their chip but one."""
     layers, chip = tiling.layers, tiling.chip
     room = chip.capacity_tiles - chip.macros
     if not room.any():
-        return np.zeros(network.shape, bool)
+        return np.zeros(network.shape)
     tiles = np.where(layers.is_dynamic, 0, tiling.tiles * layers.count)
     ties = (layers.vector_ops, tiling.input_bits, tiling.weight_bits, tiling.tiles)
     order = np.lexsort((*ties, layers.positions, network))
     running = np.cumsum(tiles[order])
     first = np.flatnonzero(np.diff(network[order], prepend=-1))
     before = np.repeat(running[first] - tiles[order][first], np.diff(np.append(first, order.size)))
-    kept = np.zeros(network.shape, bool)
-    kept[order] = running - before <= room[order]
-    return kept & ~layers.is_dynamic
+    left = np.zeros(network.shape)
+    left[order] = room[order] - (running - before - tiles[order])
+    number = np.clip(np.floor(left / tiling.tiles), 0, layers.count)
+    share: Floats = np.where(layers.is_dynamic, 0, number / layers.count)
+    return share

@@ -179,3 +179,15 @@ def test_bad_sizes_are_told():
     with pytest.raises(BadInput, match="edram_mb"):
         simulate(request("gpt2-s", 8, 1), SMALL | {"kv_cache": "edram"})
     assert DEFAULTS["kv_cache"] == "dram"
+
+
+def test_as_many_blocks_stay_as_fit():
+    # Tiles of 64 x 8 weights. 4,096 macros of 2 planes: 8,192 tiles, one plane of which is left for loads, so that 4,096 stay.
+    # A block's projection has 12 x 96 = 1,152 of them, so at least three blocks' fit, though twelve blocks' do not.
+    chip = SMALL | {"macros_per_pe": 64, "pes": 64, "planes": 2, "schedule": "energy"}
+    found = simulate(request("gpt2-s", 128, 1), chip)
+    loaded = found["dram_bytes_per_token"] - 129 * CACHED["gpt2-s"]
+    kept = GPT2_SMALL - loaded
+    assert kept > 0
+    assert kept % (64 * 8) == 0
+    assert 3 * 1152 * 512 <= kept <= 4096 * 512
