@@ -29,7 +29,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 import predictors
-from cimbo.hardware.chip import chip_choices
+from cimbo.hardware import chip_choices
 from cimbo.hardware.cost_model import simulate_batch
 from cimbo.hardware.features import features
 from cimbo.problem.space import SearchSpace

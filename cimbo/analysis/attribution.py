@@ -268,7 +268,8 @@ def baselines(
     fixed = evaluator.accuracy_genes()
     chips = SearchSpace((), space.hardware)
     tuned = [n for n in chips.neighbours(drawn) if all(n.get(g) == drawn.get(g) for g in fixed)]
-    random = [{**c, **{g: drawn[g] for g in fixed if g in drawn}} for c in chips.sobol(4000, seed)]
+    kept = {gene: drawn[gene] for gene in fixed if gene in drawn}
+    random = [chips.canonical({**chip, **kept}) for chip in chips.sobol(4000, seed)]
     found = {"drawn": drawn}
     area = _costs(evaluator, network, [drawn])["area_mm2"][0] * (1 + ROUNDING_TOLERANCE)
     costs = _costs(evaluator, network, [drawn, *tuned])
@@ -279,7 +280,7 @@ def baselines(
     if len(alike):
         order = alike[np.argsort(costs["latency_ms"][alike])]
         found["median of random chips of its area"] = random[order[len(order) // 2]]
-    if "adc_bits" in chips.column:
+    if "adc_bits" in drawn:
         most = chips.choices[chips.column["adc_bits"]].values[-1]
         found[f"drawn with {most}-bit converters (larger)"] = {**drawn, "adc_bits": most}
     return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cimbo.hardware import range_reason
 from cimbo.problem.space import Choice
 
 MOST_AT_AN_END = 0.8
@@ -21,12 +22,14 @@ class GeneAtAnEnd:
         value: The value at the end.
         end: "smallest" or "largest".
         share: Share of the designs that have it there.
+        reason: Why it goes no further; None where a wider range may hold better designs.
     """
 
     gene: str
     value: Any
     end: str
     share: float
+    reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For JSON."""
@@ -53,5 +56,20 @@ def genes_at_an_end(
         for end, value in (("smallest", choice.values[0]), ("largest", choice.values[-1])):
             share = values.count(value) / len(values)
             if share > MOST_AT_AN_END:
-                found.append(GeneAtAnEnd(choice.name, value, end, share))
+                reason = range_reason(choice.name, end, value)
+                found.append(GeneAtAnEnd(choice.name, value, end, share, reason))
     return tuple(found)
+
+
+def ends_told(genes: Sequence[GeneAtAnEnd]) -> str | None:
+    """Names genes at an end of their range in a sentence, with the reason where one goes no further; None for none."""
+    if not genes:
+        return None
+    told = []
+    for gene in genes:
+        reason = f": {gene.reason}" if gene.reason else ""
+        told.append(f"{gene.gene} {gene.value} ({gene.share:.0%}{reason})")
+    sentence = f"at an end of their range in most designs: {', '.join(told)}"
+    if all(gene.reason for gene in genes):
+        return sentence
+    return sentence + "; a wider space may hold better ones"

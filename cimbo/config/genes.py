@@ -165,11 +165,24 @@ def chip_genes(table: HardwareTable) -> list[Choice]:
     listed: list[Choice] = []
     if space != "own":
         listed = list(hardware.chip_choices(extended=space == "extended"))
+    listed = [choice for choice in listed if choice.name not in table.fixed]
+    for (
+        choice
+    ) in listed:  # with the values of its space, and conditions that know every family of arrays
+        known[choice.name] = Choice(choice.name, choice.values, known[choice.name].active_if)
     names = dict.fromkeys([*(choice.name for choice in listed), *table.genes])
     genes = {}
     for name in names:
-        genes[name] = _chip_gene(table, name, known, names)
+        if not _is_settled_off(table, known.get(name), names):
+            genes[name] = _chip_gene(table, name, known, names)
     return list(reachable(genes))
+
+
+def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Iterable[str]) -> bool:
+    """Whether a gene would need another value of what the study fixes, as converters do where arrays are digital."""
+    gates = {} if usual is None else usual.active_if
+    settled = [gate for gate in gates if gate not in names and gate in table.fixed]
+    return any(table.fixed[gate] not in gates[gate] for gate in settled)
 
 
 def chip_space(table: HardwareTable) -> str:
@@ -220,6 +233,7 @@ def _chip_gene(
 def _check_values(choice: Choice) -> None:
     """Raises BadInput for a value that no chip can have."""
     usual = {other.name: other.values[-1] for other in hardware.chip_choices()}
+    usual |= {"array": hardware.DEFAULTS["array"]}
     hardware.area_mm2([{**usual, choice.name: value} for value in choice.values])
 
 

@@ -163,14 +163,27 @@ class Config:
         return Config(self.name, {**self.data, "hardware": chip})
 
     def baseline(self) -> dict[str, Any]:
-        """The chip drawn before any search. Raises BadInput when the study names none."""
+        """The chip drawn before any search, with a value for every gene that the study does not give it.
+
+        Raises:
+            BadInput: when the study names none.
+        """
         if not self.tables.baseline:
             raise BadInput(
                 f"{self.name}, baseline",
                 "is missing",
                 "add a table [baseline] with the genes of a chip",
             )
-        return dict(self.tables.baseline)
+        chip = dict(self.tables.baseline)
+        for choice in self._chips():
+            usual = hardware.DEFAULTS.get(choice.name)
+            if choice.name == "rows_active":  # whose default stands for all rows
+                usual = choice.values[-1]
+            gates = choice.active_if.items()
+            is_active = all(chip.get(gate) in values for gate, values in gates)
+            if usual in choice.values and is_active:
+                chip.setdefault(choice.name, usual)
+        return chip
 
     def baseline_costs(self) -> dict[str, float]:
         """Computes the costs of the largest sub-network on the baseline chip, by the simulator of this study.

@@ -100,7 +100,7 @@ class HardwareTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     space: Annotated[
         Literal["core", "extended", "own"] | None,
         Meta(
-            description="Ten genes of a chip, twenty, or only those under genes. By default core; own "
+            description="Eleven genes of a chip, twenty, or only those under genes. By default core; own "
             "where the simulator is not cimbo's and a gene is none of cimbo's."
         ),
     ] = None

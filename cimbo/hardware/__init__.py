@@ -1,7 +1,8 @@
 """CiM chips: their search space, and what networks cost on them."""
 
 from cimbo.hardware.breakdown import explain
-from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, chip_choices, is_chip
+from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, is_chip
+from cimbo.hardware.chip_ranges import chip_choices, range_reason
 from cimbo.hardware.cost_model import area_mm2, simulate, simulate_batch
 from cimbo.hardware.error_bars import error_bars
 from cimbo.hardware.features import features
@@ -23,6 +24,7 @@ __all__ = [
     "features",
     "figures_of_merit",
     "is_chip",
+    "range_reason",
     "simulate",
     "simulate_batch",
 ]

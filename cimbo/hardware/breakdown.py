@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from cimbo.hardware.chip import DEFAULTS, chip_choices
+from cimbo.hardware.chip import DEFAULTS
+from cimbo.hardware.chip_ranges import chip_choices
 from cimbo.hardware.cost_model import simulate, simulate_batch
 from cimbo.hardware.schedule import BOUNDS
 from cimbo.workloads.layers import Workload

@@ -1,4 +1,4 @@
-"""The chip space: genes, defaults, checked columns, and two chips an architect would draw before any search.
+"""Chips as genes: defaults, checked columns, and two chips of middle size.
 
 Arrays have a cycle of their own, which follows from their circuit; the digital side has a clock, a gene. Bandwidths are in
 GB/s and the DRAM comes in channels of real kinds, so neither depends on how fast the arrays are.
@@ -20,40 +20,15 @@ from cimbo.hardware.array_description import (
     FAMILY_ALIASES,
     RANGE_POLICIES,
 )
+from cimbo.hardware.chip_ranges import CORE_GENES
 from cimbo.hardware.kv_cache import CACHE_PLACES
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import CONVERTER_KINDS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
-from cimbo.problem.space import Choice
 
 MOST_ADC_BITS = 16
 SCHEDULES = ("latency", "energy", "edp")
 ERROR_FACTORS = ("area_factor", "cycle_factor", "energy_factor", "leakage_factor")
-
-CORE_GENES: dict[str, list[Any]] = {
-    "rows": [64, 128, 256, 512, 1024],
-    "cols": [64, 128, 256],
-    "macros_per_pe": [1, 2, 4, 8],
-    "pes": [4, 8, 16, 32, 64],
-    "adc_bits": [3, 4, 5, 6, 7, 8, 10],
-    "columns_per_adc": [1, 2, 4, 8, 16],
-    "buffer_mb": [0.25, 0.5, 1, 2, 4, 8],
-    "buffer_gb_s": [16, 32, 64, 128, 256],
-    "dram_channels": [1, 2, 4, 8],
-    "planes": [1, 2, 4, 8, 16, 32],
-}
-EXTENDED_GENES: dict[str, list[Any]] = {
-    "dac_bits": [1, 2, 4],
-    "noc_gb_s": [16, 32, 64, 128, 256],
-    "vector_lanes": [64, 256, 1024],
-    "cell_bits": [1, 2],
-    "array": list(FAMILIES),
-    "rows_active": [16, 64, 256, 1024],
-    "clock_ghz": [0.2, 0.35, 0.5, 0.7, 1.0],
-    "dram": list(DRAM_KINDS),
-    "node_nm": [65, 28, 22, 16, 7],
-    "supply_v": [0.65, 0.7, 0.8, 0.9, 1.0],
-}
 
 DEFAULTS: dict[str, Any] = {
     "adc_bits": 8,  # of a digital array that is tried as another; others must say
@@ -111,7 +86,7 @@ BASELINE: dict[str, Any] = {
     "dram_channels": 1,
     "planes": 4,
 }
-"""A hand-drawn chip for the small Fashion-MNIST networks; see docs/architect.md for why each value is what it is."""
+"""A chip with converters, of middle size, which kits and tests simulate; what a study starts from is its ``[baseline]``."""
 
 BASELINE_VIT_B: dict[str, Any] = BASELINE | {
     "rows": 256,
@@ -122,7 +97,7 @@ BASELINE_VIT_B: dict[str, Any] = BASELINE | {
     "buffer_gb_s": 128,
     "dram_channels": 2,
 }
-"""The same chip, grown for ViT-B: 2 MB of weights a plane, 8 MB in all, so that some 86 MB are reloaded."""
+"""The same chip, grown: 2 MB of weights a plane, 8 MB in all; of ViT-B some 86 MB are reloaded."""
 
 REPLACED_GENES: dict[str, str] = {
     "buffer_bw": "buffer_gb_s, in GB/s: bits a cycle / 8 / ns of a cycle",
@@ -160,19 +135,6 @@ SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
 _ZERO_MEANS = ("kv_bits", "edram_mb", "rows_active", "tree_bits", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
 REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
-
-
-def chip_choices(extended: bool = False) -> list[Choice]:
-    """Lists the genes of the search: the ten core ones, of charge-domain arrays, or with ``extended`` ten more.
-
-    Converters exist only where arrays are not digital.
-    """
-    genes = CORE_GENES | (EXTENDED_GENES if extended else {})
-    if not extended:
-        return [Choice(name, values) for name, values in genes.items()]
-    analog = [family for family in genes["array"] if family != "digital_sram"]
-    gates = {"adc_bits": {"array": analog}}
-    return [Choice(name, values, gates.get(name)) for name, values in genes.items()]
 
 
 def is_chip(properties: Iterable[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
+from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import NO_ACCURACY
 from cimbo.session.context import StudyContext
@@ -63,12 +63,7 @@ class Front:
 
     def ends_told(self) -> str | None:
         """The genes that stand at an end of their range, in a sentence; None where there are none."""
-        if not self.at_an_end:
-            return None
-        genes = ", ".join(f"{g.gene} {g.value} ({g.share:.0%})" for g in self.at_an_end)
-        return (
-            f"at an end of their range in most designs: {genes}; a wider space may hold better ones"
-        )
+        return ends_told(self.at_an_end)
 
     def to_json(self) -> dict[str, Any]:
         """The front as ``cimbo optimize`` and ``cimbo pareto`` print it."""

@@ -78,7 +78,7 @@ def test_cimbos_own_simulator_takes_every_property_that_it_knows(tmp_path):
     text = 'extends = "fmnist-vit"\n[hardware.genes]\nnode_nm = [22, 28]\nact_bits = [4, 8]\n'
     space = load(study(tmp_path, text)).problem.space
     assert [choice.name for choice in space.hardware][-2:] == ["node_nm", "act_bits"]
-    assert space.hardware[0].name == "rows"
+    assert space.hardware[0].name == "array"
 
 
 def test_extends_takes_the_rest_from_a_preset_and_from_files(tmp_path):

@@ -14,11 +14,14 @@ from cimbo.hardware import (
     area_mm2,
     chip_choices,
     explain,
+    range_reason,
     simulate,
     simulate_batch,
 )
 from cimbo.hardware.chip import columns
+from cimbo.hardware.chip_ranges import CORE_GENES, EXTENDED_GENES, RANGE_REASONS
 from cimbo.hardware.technology import check, constant, scale
+from cimbo.problem.space import SearchSpace
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload, linear
 
@@ -27,12 +30,26 @@ WORKLOAD = Workload("w", (linear("a", 4, (8, 8)),))
 
 def test_core_space_has_its_published_size():
     core = {choice.name: choice for choice in chip_choices()}
-    assert len(core) == 10
-    assert np.prod([len(c.values) for c in core.values()]) == 7_560_000
+    assert len(core) == 11
+    shared = {name: len(c.values) for name, c in core.items() if name not in ("array", "adc_bits")}
+    space = SearchSpace((), core.values())
+    assert space.size == np.prod(list(shared.values())) * (
+        10 + 1
+    )  # digital arrays have no converters
+    assert space.size == 135_828_000
     extended = {choice.name: choice for choice in chip_choices(extended=True)}
     assert extended["adc_bits"].active_if == {"array": ("charge_sram", "current_sram", "rram")}
     searched = [name for name in extended if name not in core and DEFAULTS[name]]
     assert all(DEFAULTS[name] in extended[name].values for name in searched)
+
+
+def test_every_reason_why_a_range_ends_is_of_a_gene_and_an_end():
+    genes = CORE_GENES | EXTENDED_GENES
+    assert {gene for gene, _ in RANGE_REASONS} <= set(genes)
+    assert range_reason("pes", "smallest", 1) == "there is nothing below one"
+    assert range_reason("pes", "smallest", 4) is None  # a study that begins there may go below
+    assert range_reason("buffer_gb_s", "largest", 512) is None
+    assert range_reason("depth", "largest", 12) is None
 
 
 @pytest.mark.parametrize("chip", [BASELINE, BASELINE_VIT_B])
