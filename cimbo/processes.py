@@ -4,16 +4,23 @@ A process group does not hold a child that founded a session of its own, and a p
 orphans its children. So each of our processes carries a mark in its environment, which its
 descendants inherit wherever they go; what bears it, or descends from the process by parentage,
 belongs to its family. On Linux both are read from /proc; elsewhere the group is all there is.
+
+A process that is killed cannot end what it has started. So a `Guardian` beside it waits at a pipe, which closes with the
+process however that ends. This file imports nothing but Python's own, for it is also what a guardian runs.
 """
 
+import atexit
 import contextlib
 import os
 import secrets
+import select
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +29,8 @@ PROC_FOLDER = Path("/proc")
 MARK_VARIABLE = "CIMBO_PROCESS_MARK"
 LARGEST_OUTPUT = 64 << 20  # bytes that a program may print to stdout, and to stderr
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1  # between two looks at how much it has printed
+GUARDIAN_PAUSE_S = 0.5  # between two looks at whether the guarded process still lives
+CLOSING_S = 1.0  # for a guardian to end by itself
 KILL_ROUNDS = 20  # of 5 ms each; a process that forks while it is being killed needs a second
 
 
@@ -101,6 +110,102 @@ def end_family(root: int | None, mark: str) -> None:
         time.sleep(0.005)
 
 
+class Guardian:
+    """A process that ends what this one has started and not ended, when this one is gone."""
+
+    def __init__(self) -> None:
+        words = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
+        kept = {name: value for name, value in os.environ.items() if name != MARK_VARIABLE}
+        self._process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=kept,
+        )
+        self._lock = threading.Lock()
+        self.owner = os.getpid()
+
+    def tell(self, line: str) -> None:
+        """Give it a line of what it guards, see `guard`; one that is gone hears nothing."""
+        assert self._process.stdin is not None
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Let it end."""
+        if self.owner != os.getpid():
+            return
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(CLOSING_S)
+
+
+_guardians: list[Guardian] = []  # that of this process, once it has started a program
+_guardians_lock = threading.Lock()
+
+
+def _guardian() -> Guardian | None:
+    """The guardian of this process; None in a worker of ours, which has one, and where none can be started."""
+    if os.environ.get(MARK_VARIABLE):
+        return None
+    with _guardians_lock:
+        if not _guardians or _guardians[-1].owner != os.getpid():
+            try:
+                _guardians.append(Guardian())
+            except (OSError, TypeError):  # no interpreter to run it, in a frozen program
+                return None
+            atexit.register(_guardians[-1].close)
+        return _guardians[-1]
+
+
+@contextlib.contextmanager
+def guarded(mark: ProcessMark) -> Iterator[Callable[[int], None]]:
+    """While the block lasts, whatever bears ``mark`` ends when this process does, even by SIGKILL.
+
+    Yields:
+        A function to be called with the process id of what was started.
+    """
+    guardian = _guardian()
+    if guardian is None:
+        yield lambda pid: None
+        return
+    guardian.tell(f"{mark.own} 0")
+    try:
+        yield lambda pid: guardian.tell(f"{mark.own} {pid}")
+    finally:
+        guardian.tell(f"{mark.own} -")
+
+
+def guard(parent: int) -> None:
+    """What a guardian does: hear which marks live, wait for ``parent`` to be gone, and end what is left.
+
+    A line is a mark and the process that bears it: 0 before it is known, ``-`` when it has ended.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    living: dict[str, int] = {}
+    heard = b""
+    while os.getppid() == parent:
+        if not select.select([0], [], [], GUARDIAN_PAUSE_S)[0]:
+            continue
+        said = os.read(0, 1 << 16)
+        if not said:
+            break
+        *lines, heard = (heard + said).split(b"\n")
+        for line in lines:
+            mark, _, pid = line.decode().partition(" ")
+            if pid == "-":
+                living.pop(mark, None)
+            else:
+                living[mark] = int(pid)
+    for mark, pid in living.items():
+        end_family(pid or None, mark)
+
+
 def run_program(
     words: Sequence[str], *, text: str, timeout_s: float
 ) -> "subprocess.CompletedProcess[str]":
@@ -128,20 +233,22 @@ def run_program(
     ):
         given.write(text.encode())
         given.seek(0)
-        process = subprocess.Popen(  # noqa: S603  the caller names the program
-            list(words),
-            stdin=given,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-            env={**os.environ, **mark.environment()},
-        )
-        try:
-            _wait(process, [out, err], timeout_s)
-        except BaseException:
-            end_family(process.pid, mark.own)
-            process.wait()
-            raise
+        with guarded(mark) as started:
+            process = subprocess.Popen(  # noqa: S603  the caller names the program
+                list(words),
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                env={**os.environ, **mark.environment()},
+            )
+            try:
+                started(process.pid)
+                _wait(process, [out, err], timeout_s)
+            except BaseException:
+                end_family(process.pid, mark.own)
+                process.wait()
+                raise
         printed, told = (_content(file) for file in (out, err))
     return subprocess.CompletedProcess(list(words), process.returncode, printed, told)
 
@@ -203,3 +310,7 @@ def _exists(pid: int) -> str:
     except PermissionError:
         pass
     return "?"
+
+
+if __name__ == "__main__":
+    guard(int(sys.argv[1]))

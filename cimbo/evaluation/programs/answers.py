@@ -1,0 +1,114 @@
+"""What a program said: its answer, its numbers, and the rest, which is the log."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cimbo.errors import printable
+
+SHOWN_OUTPUT = 80  # characters of an output that is no answer, in a message
+NO_METRICS = frozenset({"protocol", "id"})  # numbers of an answer that are none of its metrics
+
+
+class ProgramFailed(RuntimeError):
+    """An evaluation that a program could not make. ``log`` is what it said."""
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program answered.
+
+    Attributes:
+        document: The JSON object.
+        log: Whatever else it printed.
+    """
+
+    document: Mapping[str, Any]
+    log: str = ""
+
+    def metrics(self, where: str) -> dict[str, float]:
+        """Return every number of the answer.
+
+        Args:
+            where: The program, for messages.
+
+        Raises:
+            ProgramFailed: When it says that it failed, has no numbers, or one that is NaN or infinite.
+        """
+        if "failed" in self.document:
+            raise ProgramFailed(f"{where}: {self.document['failed']}", self.log)
+        found = {}
+        for name, value in self.document.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and name not in NO_METRICS:
+                found[name] = float(value)
+        if not found:
+            shown = json.dumps(self.document, default=str)[:SHOWN_OUTPUT]
+            raise ProgramFailed(f"{where}: printed no JSON object with numbers: {shown}", self.log)
+        bad = [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]
+        if bad:
+            raise ProgramFailed(f"{where}: {', '.join(bad)}", self.log)
+        return found
+
+
+def parse(where: str, text: str, told: str = "") -> Answer:
+    """The answer in what a program printed: all of it, or its last line that is a JSON object.
+
+    Args:
+        where: The program, for messages.
+        text: What it printed to stdout, or wrote to its output file.
+        told: What it printed besides.
+
+    Raises:
+        ProgramFailed: When there is no such line.
+    """
+    whole = json_object(text)
+    if whole is not None:
+        return Answer(whole, told)
+    lines = text.splitlines()
+    for place in range(len(lines) - 1, -1, -1):
+        found = json_object(lines[place])
+        if found is not None:
+            rest = "\n".join([*lines[:place], *lines[place + 1 :]])
+            return Answer(found, joined(rest, told))
+    shown = printable(text[:SHOWN_OUTPUT])
+    what = "no JSON object" if _is_json(text) else "no JSON"
+    raise ProgramFailed(f"{where}: printed {what}: {shown!r}", joined(text, told))
+
+
+def joined(out: str, err: str) -> str:
+    """Both outputs of a program as one text."""
+    return "\n".join(part.rstrip() for part in (out, err) if part.strip())
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that ``text`` is; None where it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def last_line(text: str) -> str:
+    """The last line of ``text`` that says anything, for a message."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "nothing on stderr"

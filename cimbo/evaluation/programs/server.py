@@ -1,0 +1,220 @@
+"""A program that stays alive: it reads a request a line and answers with a line of JSON.
+
+One process of ours has one server for each command, whatever evaluators come and go in it. A server that dies, hangs or
+prints too much costs one evaluation; the next one starts it again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from cimbo.errors import BadInput
+from cimbo.evaluation.programs.answers import (
+    Answer,
+    ProgramFailed,
+    joined,
+    json_object,
+    last_line,
+)
+from cimbo.processes import LARGEST_OUTPUT, ProcessMark, end_family, guarded
+
+CLOSING_S = 1.0  # for a server to end by itself when its stdin closes
+READ_SIZE_BYTES = 1 << 16
+
+
+class Server:
+    """One server process and the pipes to it, started when it is first asked."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = list(words)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mark = ProcessMark.new()
+        self._guarding = ExitStack()
+        self._lock = threading.Lock()
+        self._unread = b""
+        self._errors = None
+        self.starts = 0  # how often it was started
+
+    def ask(self, request: str, timeout_s: float) -> Answer:
+        """Send ``request``, a line of JSON, and wait for the line that answers it.
+
+        Raises:
+            ProgramFailed: When the server ends, takes longer than ``timeout_s`` or prints more than it may.
+            BadInput: When it cannot be started.
+        """
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            try:
+                return self._exchange(f"{request}\n".encode(), timeout_s)
+            except BaseException:
+                self._end()  # what it was doing belongs to a request that nobody waits for
+                raise
+
+    def close(self) -> None:
+        """End the server."""
+        with self._lock:
+            process = self._process
+            if process is None:
+                return
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(CLOSING_S)
+            self._end()
+
+    def _start(self) -> None:
+        self._end()
+        self._mark = ProcessMark.new()
+        self._unread = b""
+        self._errors = tempfile.TemporaryFile("a+b")  # noqa: SIM115  it lives as long as the server
+        started = self._guarding.enter_context(guarded(self._mark))
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  the user names the program
+                self._words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+                env={**os.environ, **self._mark.environment()},
+            )
+        except OSError as error:
+            what = f"cannot be started ({error.strerror})"
+            raise BadInput(self._words[0], what, "give the path of a program") from None
+        started(self._process.pid)
+        self.starts += 1
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+
+    def _exchange(self, data: bytes, timeout_s: float) -> Answer:
+        """Write ``data`` and read lines until one is a JSON object; the others are talk."""
+        process, name = self._process, self._words[0]
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        talk: list[str] = []
+        size = 0
+        with selectors.DefaultSelector() as ready:
+            ready.register(process.stdout, selectors.EVENT_READ)
+            ready.register(process.stdin, selectors.EVENT_WRITE)
+            while True:
+                answer = self._next_answer(talk)
+                if answer is not None:
+                    return Answer(answer, joined("\n".join(talk), self._told()))
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    log = joined("\n".join(talk), self._told())
+                    raise ProgramFailed(f"{name}: took longer than {timeout_s:g} s", log)
+                for key, _ in ready.select(min(left_s, 1.0)):
+                    if key.fileobj is process.stdout:
+                        size += self._read(process, talk)
+                    else:
+                        data = _written(process.stdin.fileno(), data)
+                        if not data:
+                            ready.unregister(process.stdin)
+                if max(size, self._errors_size()) > LARGEST_OUTPUT:
+                    raise ProgramFailed(f"{name}: printed more than {LARGEST_OUTPUT >> 20} MiB")
+
+    def _next_answer(self, talk: list[str]) -> dict[str, object] | None:
+        """The first line of what was read that is a JSON object, lines before it to ``talk``; None where there is none."""
+        while b"\n" in self._unread:
+            line, _, self._unread = self._unread.partition(b"\n")
+            text = line.decode("utf-8", "replace")
+            found = json_object(text)
+            if found is not None:
+                return found
+            talk.append(text)
+        return None
+
+    def _read(self, process: subprocess.Popen[bytes], talk: list[str]) -> int:
+        """Read what is there; how many bytes. Raises ProgramFailed where the server has ended."""
+        assert process.stdout is not None
+        read = os.read(process.stdout.fileno(), READ_SIZE_BYTES)
+        if read:
+            self._unread += read
+            return len(read)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(CLOSING_S)
+        code, told = process.returncode, self._told()
+        ending = f"exit code {code}"
+        if code is not None and code < 0:
+            known = {int(s): s.name for s in signal.Signals}
+            ending = f"killed by {known.get(-code, f'signal {-code}')}"
+        log = joined("\n".join([*talk, self._unread.decode("utf-8", "replace")]), told)
+        raise ProgramFailed(
+            f"{self._words[0]}: the server ended ({ending}): {last_line(told)}", log
+        )
+
+    def _told(self) -> str:
+        """What it wrote to stderr since it was asked; forgotten with that."""
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        text = self._errors.read(LARGEST_OUTPUT).decode("utf-8", "replace")
+        self._errors.truncate(0)  # opened for appending: it goes on at the new end
+        return text
+
+    def _errors_size(self) -> int:
+        return 0 if self._errors is None else os.fstat(self._errors.fileno()).st_size
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        running = process.poll() is None  # once it has ended, its pid may be another's
+        end_family(process.pid if running else None, self._mark.own)
+        process.wait()
+        for pipe in (process.stdin, process.stdout, self._errors):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self._errors = None
+        self._guarding.close()
+
+
+def _written(descriptor: int, data: bytes) -> bytes:
+    """Write what the pipe takes of ``data``; returns the rest, nothing where nobody reads any more."""
+    try:
+        return data[os.write(descriptor, data) :]
+    except BlockingIOError:
+        return data
+    except OSError:
+        return b""  # it has ended: reading says so
+
+
+_servers: dict[tuple[int, str, tuple[str, ...]], Server] = {}
+_servers_lock = threading.Lock()
+
+
+def server_of(words: Sequence[str]) -> Server:
+    """The server of a command in this process and folder."""
+    key = (os.getpid(), os.path.realpath("."), tuple(words))
+    with _servers_lock:
+        if key not in _servers:
+            _servers[key] = Server(words)
+        return _servers[key]
+
+
+def close_servers() -> None:
+    """End the servers of this process."""
+    with _servers_lock:
+        own = [key for key in _servers if key[0] == os.getpid()]
+        closing = [_servers.pop(key) for key in own]
+    for server in closing:
+        server.close()
+
+
+atexit.register(close_servers)
