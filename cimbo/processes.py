@@ -116,7 +116,7 @@ class Guardian:
     def __init__(self) -> None:
         words = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
         kept = {name: value for name, value in os.environ.items() if name != MARK_VARIABLE}
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  this file
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -189,19 +189,22 @@ def guard(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     living: dict[str, int] = {}
     heard = b""
-    while os.getppid() == parent:
-        if not select.select([0], [], [], GUARDIAN_PAUSE_S)[0]:
+    said = b"?"
+    while said:
+        # Gone already, it may still have said something: the pipe is read to its end.
+        lives = os.getppid() == parent
+        if not select.select([0], [], [], GUARDIAN_PAUSE_S if lives else 0.0)[0]:
+            if not lives:
+                break
             continue
         said = os.read(0, 1 << 16)
-        if not said:
-            break
         *lines, heard = (heard + said).split(b"\n")
         for line in lines:
-            mark, _, pid = line.decode().partition(" ")
-            if pid == "-":
+            mark, _, told = line.decode().partition(" ")
+            if told == "-":
                 living.pop(mark, None)
             else:
-                living[mark] = int(pid)
+                living[mark] = int(told)
     for mark, pid in living.items():
         end_family(pid or None, mark)
 

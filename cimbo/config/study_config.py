@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -30,8 +30,14 @@ from cimbo.evaluation.joint import (
     JointEvaluator,
     with_rates,
 )
+from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program
 from cimbo.evaluation.simulators import simulator
-from cimbo.evaluation.whole import StudyEvaluator, WholeEvaluator
+from cimbo.evaluation.whole import (
+    FunctionEvaluator,
+    ProgramEvaluator,
+    StudyEvaluator,
+    WholeEvaluator,
+)
 from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.problem.derived import SHIPPED_METRICS, DerivedMetrics
 from cimbo.problem.expressions import unknown_name
@@ -101,7 +107,8 @@ class Config:
         """The real evaluation this study stands on. Raises BadInput where the study names none."""
         if self.tables.evaluator is not None:
             with naming(self.name):
-                return _whole_evaluator(self.tables.evaluator)
+                names = [choice.name for choice in self._architecture()]
+                return _whole_evaluator(self.tables.evaluator, names, self.tables.network)
         about, chip = self._network_table(), self.tables.hardware
         return JointEvaluator(
             about.name,
@@ -282,11 +289,37 @@ class Config:
         return Constraint(entry.metric, entry.relation, entry.baseline * costs[entry.metric])
 
 
-def _whole_evaluator(table: EvaluatorTable) -> WholeEvaluator:
+def _whole_evaluator(
+    table: EvaluatorTable, architecture: Sequence[str], network: NetworkTable | None
+) -> WholeEvaluator:
     """What a table [evaluator] describes. Raises BadInput where it names nothing, or two things."""
-    if table.python is None:
-        raise BadInput("evaluator", "names no function", 'add python = "package:function"')
-    return WholeEvaluator(table.python, table.options)
+    if (table.python is None) == (table.command is None):
+        told = "names nothing" if table.python is None else "names both a function and a program"
+        raise BadInput("evaluator", told, 'give python = "package:function" or command = [...]')
+    if table.python is not None:
+        settings = {
+            "server": table.server,
+            "batch": table.batch > 1,
+            "weights": table.weights is not None,
+            "timeout_s": table.timeout_s is not None,
+        }
+        for name, value in settings.items():
+            if value:
+                raise BadInput(f"evaluator.{name}", "is for a command", "leave it out")
+        return FunctionEvaluator(table.python, table.options)
+    if table.options:
+        raise BadInput("evaluator.options", "are for a function", "write them into the command")
+    assert table.command is not None
+    timeout_s = table.timeout_s or DEFAULT_TIMEOUT_S
+    return ProgramEvaluator(
+        Program("evaluator.command", table.command, timeout_s, table.server),
+        architecture,
+        network="" if network is None else network.name,
+        sizes_of_file={} if network is None else network.sizes,
+        inference=InferenceSettings() if network is None else _inference(network),
+        weights=table.weights,
+        batch=table.batch,
+    )
 
 
 def _more_costs(problem: Problem) -> tuple[str, ...]:

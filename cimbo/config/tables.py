@@ -133,9 +133,18 @@ class EvaluatorTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str | None,
         Meta(description='A function of a design, as "package:function".'),
     ] = None
-    timeout_s: Annotated[Positive | None, Meta(description="Seconds one evaluation may take.")] = (
-        None
-    )
+    timeout_s: Annotated[
+        Positive | None, Meta(description="Seconds that one answer of the program may take.")
+    ] = None
+    server: Annotated[
+        bool, Meta(description="The program stays alive and answers a request a line.")
+    ] = False
+    batch: Annotated[
+        AtLeastOne, Meta(description="Designs that the program is told at a time.")
+    ] = 1
+    weights: Annotated[
+        str | None, Meta(description="File or folder of weights, whose path the program is told.")
+    ] = None
     options: Annotated[
         dict[str, Any], Meta(description="What the function is called with besides.")
     ] = {}

@@ -33,12 +33,12 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
         "network": {
             **_network(evaluator),
             "accuracy": evaluator.accuracy,
-            "options": _by_content(evaluator.accuracy_options),
+            "options": by_content(evaluator.accuracy_options),
             "results_version": _version("accuracy", evaluator.accuracy) or accuracy.RESULTS_VERSION,
         },
         "hardware": {
             "simulator": evaluator.simulator,
-            "options": _by_content(evaluator.options),
+            "options": by_content(evaluator.options),
             "fixed": dict(evaluator.fixed),
             "results_version": _version("simulators", evaluator.simulator)
             or hardware.RESULTS_VERSION,
@@ -64,24 +64,24 @@ def _network(evaluator: JointEvaluator) -> dict[str, Any]:
     return found
 
 
-def _by_content(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``options`` with what they name on the disk replaced by its digest."""
+def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``options`` with what they name on the disk replaced by its digest."""
     kept = {name: value for name, value in options.items() if name not in NO_PART_OF_THE_RESULT}
     return {name: _digested(value) for name, value in sorted(kept.items())}
 
 
 def _digested(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return _by_content(value)
+        return by_content(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return _digested_command(value)
+        return digested_command(value)
     if isinstance(value, str | os.PathLike):
         return _digested_path(str(value))
     return value
 
 
-def _digested_command(words: Sequence[Any]) -> list[Any]:
-    """The words of a command, its program and the files among them by their content."""
+def digested_command(words: Sequence[Any]) -> list[Any]:
+    """Return the words of a command, its program and the files among them by their content."""
     digested = [_digested(word) for word in words]
     if words and isinstance(words[0], str) and digested[0] == words[0]:
         program = shutil.which(words[0])

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from inspect import signature
 from typing import Any
 
@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from cimbo import hardware
 from cimbo.errors import BadInput
-from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.accuracy.sources import accuracy_source
 from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
+from cimbo.evaluation.programs import logs
+from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.hardware.generation import GENERATION_METRICS
-from cimbo.plugins import Accuracy, find
+from cimbo.plugins import Accuracy
 from cimbo.problem.scalars import finite
-from cimbo.problem.space import Params, Rows, SearchSpace
+from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
@@ -40,39 +42,6 @@ NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs al
 MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
 
-def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
-    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
-    accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint. Raises BadInput when unknown."""
-
-    def shipped(supernet: str) -> Callable[..., Accuracy]:
-        def make(converters: str = "ideal") -> Accuracy:
-            from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
-
-            return ShippedAccuracy(supernet, converters)
-
-        return make
-
-    def checkpoint(**options: Any) -> Accuracy:
-        from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy  # imports torch
-
-        try:
-            return CheckpointAccuracy(**options)
-        except TypeError as error:
-            raise BadInput(
-                "network.options",
-                f"do not set up a checkpoint ({error})",
-                "see --data and --weights",
-            ) from None
-
-    built_in: dict[str, Callable[..., Accuracy]] = {
-        n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")
-    }
-    built_in |= {n: partial(published.load, n) for n in published.names()} | {
-        "checkpoint": checkpoint
-    }
-    return find("accuracy", name, built_in, options or {})
-
-
 @dataclass
 class JointEvaluator:
     """accuracy ⊕ simulator: a flat dict of genes -> accuracy, latency_ms, energy_uj, area_mm2.
@@ -82,6 +51,8 @@ class JointEvaluator:
     ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
     ``inference`` is what a run is asked for, ``more_costs`` are kept of each design besides ``COSTS``.
     Of another simulator than cimbo's every number is kept.
+    ``prepared`` are costs of designs that were simulated ahead of their turn, by key; what programs print is kept in
+    ``log_folder``.
     """
 
     network: str
@@ -94,8 +65,14 @@ class JointEvaluator:
     sizes_of_file: Mapping[str, int] = field(default_factory=dict)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     more_costs: tuple[str, ...] = ()
+    prepared: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    log_folder: str | None = None
 
     def __call__(self, design: Params) -> dict[str, float]:
+        with logs.log_of(self.log_folder, design):
+            return self._evaluate(design)
+
+    def _evaluate(self, design: Params) -> dict[str, float]:
         costs = self.simulated(design)  # before the accuracy, which takes longer
         if not self.has_accuracy:
             return costs
@@ -111,6 +88,11 @@ class JointEvaluator:
 
     def simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, by the study's simulator."""
+        known = self.prepared.get(canonical_key(design)) if self.prepared else None
+        return dict(known) if known is not None else self._simulated(design)
+
+    def _simulated(self, design: Params) -> dict[str, float]:
+        """The costs of ``design``, simulated now."""
         workload, chip = self._workload(design), self._chip(design)
         said = dict(self._simulator.simulate(workload, chip))
         answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
@@ -157,6 +139,20 @@ class JointEvaluator:
             check = getattr(part, "check", None)
             if callable(check):
                 check()
+
+    def keep_logs(self, folder: str) -> None:
+        """Keep what programs print in ``folder``, a file for each design."""
+        self.log_folder = folder
+
+    def try_first(self, designs: Sequence[Params]) -> None:
+        """Simulate ``designs`` until one succeeds, where the simulator is a program that may fail on everything.
+
+        Raises:
+            BadInput: When all of them fail.
+        """
+        if getattr(self._simulator, "is_tried_first", False):
+            where = f"simulator {self.simulator}"
+            try_until_one_works(self._simulated, designs, where, self.prepared)
 
     def fingerprint(self) -> Fingerprint:
         """Return what decides the numbers of this evaluator, as JSON: settings, content of files, versions."""
@@ -354,7 +350,7 @@ class NetworkSizes:
 def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
     """Costs of a run, and those of each inference in it where the simulator says none."""
     found = dict(costs)
-    if "latency_ms" in costs:
+    if costs.get("latency_ms"):
         found.setdefault("inferences_per_s", 1e3 * batch / costs["latency_ms"])
     if "energy_uj" in costs:
         found.setdefault("energy_per_inference_uj", costs["energy_uj"] / batch)

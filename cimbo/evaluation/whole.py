@@ -6,58 +6,79 @@ need of these it is refused in one line.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation import content
+from cimbo.evaluation.fingerprint import by_content, digested_command
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.problem.space import Params
+from cimbo.evaluation.programs import logs, protocol
+from cimbo.evaluation.programs.answers import Answer, ProgramFailed
+from cimbo.evaluation.programs.program import Program, weights_path
+from cimbo.evaluation.programs.trying import try_until_one_works
+from cimbo.problem.space import Params, canonical_key
+from cimbo.workloads import Network, network
+from cimbo.workloads.inference import InferenceSettings, with_settings
 
 Fingerprint = dict[str, Any]  # JSON
 
 
-@dataclass
-class WholeEvaluator:
-    """Evaluates designs by a Python function.
+class WholeEvaluator(ABC):
+    """Whatever returns all metrics of a design at once.
 
     Attributes:
-        function: Where it is, as "package:function". It is called with a dictionary of all active genes.
-        options: What it is called with besides, by name.
+        prepared: Metrics of designs that were evaluated ahead of their turn, by key.
+        log_folder: Where what programs print is kept; None for nowhere.
     """
 
-    function: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    simulator: str = "evaluator"
-    accuracy: str = "evaluator"
-    network: str = ""
+    simulator = "evaluator"
+    accuracy = "evaluator"
+    network = ""
+
+    def __init__(self) -> None:
+        self.prepared: dict[str, Mapping[str, float]] = {}
+        self.log_folder: str | None = None
 
     def __call__(self, design: Params) -> Mapping[str, float]:
         """The metrics of ``design``."""
-        metrics: Mapping[str, float] = self._function(dict(design), **self.options)
-        return metrics
+        known = self.prepared.get(canonical_key(design))
+        if known is not None:
+            return known
+        with logs.log_of(self.log_folder, design):
+            return self._evaluate(design)
 
+    @abstractmethod
+    def _evaluate(self, design: Params) -> Mapping[str, float]:
+        """The metrics of ``design``, measured now."""
+
+    @abstractmethod
     def check(self) -> None:
-        """Raises BadInput when there is no such function, or when it takes no such options."""
-        try:
-            inspect.signature(self._function).bind({}, **self.options)
-        except TypeError as error:
-            raise BadInput(
-                f"evaluator {self.function}",
-                f"cannot be called with these options ({error})",
-                "correct [evaluator.options]",
-            ) from None
-        except ValueError:  # a function of C, which does not say what it takes
-            return
+        """Raises BadInput when it cannot be called here."""
 
+    @abstractmethod
     def fingerprint(self) -> Fingerprint:
         """What decides the numbers of this evaluator, as JSON."""
-        return {"evaluator": {"python": self.function, "options": dict(self.options)}}
 
-    def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    def keep_logs(self, folder: str) -> None:
+        """Keep what programs print in ``folder``, a file for each design."""
+        self.log_folder = folder
+
+    def try_first(self, designs: Sequence[Params]) -> None:
+        """Evaluate ``designs`` until one succeeds; what was measured is not measured again.
+
+        Raises:
+            BadInput: When all of them fail.
+        """
+        try_until_one_works(self, designs, "evaluator", self.prepared)
+
+    def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:  # noqa: B027  most need not
         """Nothing is remembered."""
 
     def has_test(self) -> bool:
@@ -109,6 +130,47 @@ class WholeEvaluator:
             "evaluator", f"gives no {what}", "this needs a study with [network] and a simulator"
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """To another process go the settings; it imports and loads for itself."""
+        return {name: v for name, v in self.__dict__.items() if not name.startswith("_")}
+
+
+class FunctionEvaluator(WholeEvaluator):
+    """Evaluates designs by a Python function.
+
+    Attributes:
+        function: Where it is, as "package:function". It is called with a dictionary of all active genes.
+        options: What it is called with besides, by name.
+    """
+
+    def __init__(self, function: str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.function = function
+        self.options = dict(options or {})
+
+    def _evaluate(self, design: Params) -> Mapping[str, float]:
+        metrics: Mapping[str, float] = self._function(dict(design), **self.options)
+        return metrics
+
+    def check(self) -> None:
+        """Raises BadInput when there is no such function, or when it takes no such options."""
+        try:
+            inspect.signature(self._function).bind({}, **self.options)
+        except TypeError as error:
+            raise BadInput(
+                f"evaluator {self.function}",
+                f"cannot be called with these options ({error})",
+                "correct [evaluator.options]",
+            ) from None
+        except ValueError:  # a function of C, which does not say what it takes
+            return
+
+    def fingerprint(self) -> Fingerprint:
+        """Where the function is, the file that it stands in by its content, and its options."""
+        content = _content_of_module(self.function.partition(":")[0])
+        told = {"python": self.function, "file": content, "options": by_content(self.options)}
+        return {"evaluator": {name: value for name, value in told.items() if value is not None}}
+
     @cached_property
     def _function(self) -> Callable[..., Mapping[str, float]]:
         where = f"evaluator {self.function}"
@@ -130,9 +192,95 @@ class WholeEvaluator:
         function: Callable[..., Mapping[str, float]] = found
         return function
 
-    def __getstate__(self) -> dict[str, Any]:
-        """To another process goes the name of the function, which it imports itself."""
-        return {name: v for name, v in self.__dict__.items() if not name.startswith("_")}
+
+class ProgramEvaluator(WholeEvaluator):
+    """Evaluates designs by a program, see docs/protocol.md.
+
+    Attributes:
+        program: What is asked.
+        architecture: Names of the genes that belong to the network.
+        network: The network family whose layers it is told; "" for none.
+        weights: File or folder of trained weights, whose path it is told.
+        batch: Designs that it is asked for at a time.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        architecture: Sequence[str] = (),
+        *,
+        network: str = "",
+        sizes_of_file: Mapping[str, int] | None = None,
+        inference: InferenceSettings | None = None,
+        weights: str | None = None,
+        batch: int = 1,
+    ) -> None:
+        super().__init__()
+        self.program = program
+        self.architecture = tuple(architecture)
+        self.network = network
+        self.sizes_of_file = dict(sizes_of_file or {})
+        self.inference = inference or InferenceSettings()
+        self.weights = weights
+        self.batch = batch
+
+    def _evaluate(self, design: Params) -> Mapping[str, float]:
+        return self.program.ask(self._request(design)).metrics(self.program.name)
+
+    def check(self) -> None:
+        """Raises BadInput when there is no such program, no such weights, or no such network."""
+        self.program.check()
+        weights_path(self.program.where, self.weights)
+        _ = self._family
+
+    def fingerprint(self) -> Fingerprint:
+        """The words of the command with its files by their content, and the network."""
+        told: dict[str, Any] = {"command": digested_command(self.program.command)}
+        if self.network:
+            told["network"] = self.network
+        if self.weights is not None:
+            told["weights"] = content.digest(self.weights)
+        return {"evaluator": told}
+
+    def prepare(self, designs: Sequence[Params]) -> None:
+        """Ask for ``designs`` several at a time, where the study says so; each is then looked up when its turn comes."""
+        if self.batch <= 1:
+            return
+        self.prepared.clear()
+        for start in range(0, len(designs), self.batch):
+            part = designs[start : start + self.batch]
+            # What fails is asked for once more by itself, so that one design spoils no other and has a log of its own.
+            with contextlib.suppress(ProgramFailed):
+                requests = [self._request(design) for design in part]
+                answers = self.program.ask_all(requests, self.batch)
+                for design, answer in zip(part, answers, strict=True):
+                    self._keep(design, answer)
+
+    def _keep(self, design: Params, answer: Answer) -> None:
+        with contextlib.suppress(ProgramFailed):
+            self.prepared[canonical_key(design)] = answer.metrics(self.program.name)
+
+    def _request(self, design: Params) -> protocol.Request:
+        workload = None if self._family is None else self._family.workload(design)
+        weights = weights_path(self.program.where, self.weights)
+        return protocol.evaluation(design, self.architecture, workload, weights)
+
+    @cached_property
+    def _family(self) -> Network | None:
+        if not self.network:
+            return None
+        return with_settings(network(self.network, self.sizes_of_file), self.inference)
+
+
+def _content_of_module(name: str) -> str | None:
+    """The digest of the file that a module stands in; None for what is no file of Python's."""
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if found is None or not found.has_location or found.origin is None:
+        return None
+    return content.digest(found.origin)
 
 
 StudyEvaluator = JointEvaluator | WholeEvaluator

@@ -14,6 +14,7 @@ from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.storage import Record
 from cimbo.study.asked import TELLER_NAME
 from cimbo.study.provenance import told_sources
+from cimbo.study.readiness import log_file
 from cimbo.study.stored_values import predictions
 
 
@@ -95,6 +96,7 @@ class DesignDetails:
         bit_accurate_accuracy: Accuracy in percent on bit-accurate arrays, where that was asked for.
         predicted: Mean and standard deviation by metric before it was evaluated.
         told_by: Who told what was measured, where it was measured outside.
+        log: The file that holds what the programs which evaluated it printed, where they printed anything.
     """
 
     design: Design
@@ -107,6 +109,7 @@ class DesignDetails:
     bit_accurate_accuracy: float | None
     predicted: Mapping[str, Any]
     told_by: str | None = None
+    log: str | None = None
 
     def about(self) -> dict[str, Any]:
         """What is said of the design besides its genes and metrics."""
@@ -119,6 +122,7 @@ class DesignDetails:
             "seconds": self.seconds,
             "reason": self.reason,
             "told_by": self.told_by,
+            "log": self.log,
             "accuracy_is": self.design.accuracy_is,
             "accuracy_exact": self.bit_accurate_accuracy,
         }
@@ -229,6 +233,7 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
         bit_accurate_accuracy=measured,
         predicted=predictions(record),
         told_by=record.extra.get(TELLER_NAME),
+        log=log_file(context.study, record.key),
     )
 
 

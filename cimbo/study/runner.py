@@ -63,6 +63,7 @@ class Runner:
                 break  # nothing left to propose, or others are evaluating all that was
             self._recall()
             candidates = [planned.candidate for planned in batch]
+            self._prepare(candidates)
             outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
             if not self._record_all(outcomes, {p.candidate.key: p for p in batch}):
                 break
@@ -81,6 +82,7 @@ class Runner:
         candidates = [p.candidate for p in planned.values()]
         if candidates:
             self._recall()
+            self._prepare(candidates)
             outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
             self._record_all(outcomes, planned)
 
@@ -121,6 +123,12 @@ class Runner:
         if remember is not None:
             for r in self.study.same_provenance():
                 remember(r.params, r.metrics)
+
+    def _prepare(self, candidates: list[Candidate]) -> None:
+        """Let an evaluator that takes several designs at a time have them."""
+        prepare = getattr(self.evaluate, "prepare", None)
+        if prepare is not None:
+            prepare([dict(c.params) for c in candidates])
 
     def _record_all(
         self, outcomes: Iterator[execution.Outcome], planned: dict[str, PlannedDesign]

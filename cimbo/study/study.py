@@ -33,6 +33,7 @@ from cimbo.study.provenance import (
     results_versions,
     versions,
 )
+from cimbo.study.readiness import get_ready
 from cimbo.study.runner import Runner
 
 LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
@@ -327,9 +328,7 @@ class Study(StudyLog):
         guidance = guidance or OptimizerOptions()
         guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
         execution.check(n_jobs, **conditions)
-        check = getattr(evaluate, "check", None)
-        if callable(check):
-            check()
+        get_ready(self, evaluate, is_here=conditions.get("backend", "loky") == "loky")
         # After the check: what cannot evaluate leaves no trace in the study.
         self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         self.record_expensive(guidance)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
-from cimbo.evaluation.joint import accuracy_source
+from cimbo.evaluation.accuracy.sources import accuracy_source
 from cimbo.evaluation.simulators import simulator
 from cimbo.testing.accuracy import check_shipped
 from cimbo.testing.finding import Finding

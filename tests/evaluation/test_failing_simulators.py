@@ -10,7 +10,7 @@ from cimbo import Study
 from cimbo.cli import run
 from cimbo.config import study_config
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.study.failures import ALIKE_AT_START
+from cimbo.study.failures import ALIKE_LATER
 
 ACCURACY = 77.5
 NETWORK = "ofa-mobilenetv3"
@@ -71,24 +71,44 @@ def test_an_accuracy_is_kept_when_the_costs_beside_it_are_no_numbers():
         assert len(ours._accuracy.measured) == 1
 
 
-PROGRAM = "import sys; sys.exit('the licence has expired')"
+NO_LICENCE = "import sys; sys.exit('the licence has expired')"
+ONE_LICENCE = """
+import os, sys
+if os.path.exists("used"):
+    sys.exit("the licence has expired")
+open("used", "w").close()
+print('{"latency_ms": 1, "energy_uj": 1, "area_mm2": 1}')
+"""
 
 
-def test_a_program_that_fails_on_everything_ends_the_search(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(tmp_path)
+def search(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> int:
+    monkeypatch.chdir(folder)
     text = (study_config.PRESETS_FOLDER / "ofa-mobilenetv3-imagenet.toml").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("baseline = ")]
     Path("study.toml").write_text(
         "\n".join(lines).replace('relation = "<="', 'relation = "<="\nbound = 500.0')
     )
-    options = json.dumps({"command": [sys.executable, "-c", PROGRAM]})
+    options = json.dumps({"command": [sys.executable, "-c", program]})
     asked = ["optimize", "--config", "study.toml", "--budget", "40", "--jobs", "1"]
-    asked += ["--simulator", "command", "--simulator-options", options]
-    assert run(asked) == 1
+    return run([*asked, "--simulator", "command", "--simulator-options", options])
+
+
+def test_a_program_that_fails_on_everything_is_refused_before_the_first_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    assert search(tmp_path, monkeypatch, NO_LICENCE) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("simulator command: fails on each of the 3 designs that were tried")
+    assert "the licence has expired" in said
+    assert not Path("cimbo.db").exists()
+
+
+def test_a_program_that_fails_on_everything_later_ends_the_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    assert search(tmp_path, monkeypatch, ONE_LICENCE) == 0
     said = capsys.readouterr().err.splitlines()
-    assert any(f"{ALIKE_AT_START} evaluations in a row failed alike" in line for line in said)
+    assert any(f"{ALIKE_LATER} evaluations in a row failed alike" in line for line in said)
     assert any("the licence has expired" in line for line in said)
     with Study.open("cimbo.db", readonly=True) as study:
-        assert [r.status for r in study.evaluations()] == ["failed"] * ALIKE_AT_START
+        assert [r.status for r in study.evaluations()] == ["done"] + ["failed"] * ALIKE_LATER

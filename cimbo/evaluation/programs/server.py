@@ -17,6 +17,8 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.programs.answers import (
@@ -42,7 +44,7 @@ class Server:
         self._guarding = ExitStack()
         self._lock = threading.Lock()
         self._unread = b""
-        self._errors = None
+        self._errors: BinaryIO | None = None
         self.starts = 0  # how often it was started
 
     def ask(self, request: str, timeout_s: float) -> Answer:
@@ -78,7 +80,7 @@ class Server:
         self._end()
         self._mark = ProcessMark.new()
         self._unread = b""
-        self._errors = tempfile.TemporaryFile("a+b")  # noqa: SIM115  it lives as long as the server
+        self._errors = _growing_file()
         started = self._guarding.enter_context(guarded(self._mark))
         try:
             self._process = subprocess.Popen(  # noqa: S603  the user names the program
@@ -164,7 +166,7 @@ class Server:
             return ""
         self._errors.seek(0)
         text = self._errors.read(LARGEST_OUTPUT).decode("utf-8", "replace")
-        self._errors.truncate(0)  # opened for appending: it goes on at the new end
+        self._errors.truncate(0)
         return text
 
     def _errors_size(self) -> int:
@@ -183,6 +185,16 @@ class Server:
                     pipe.close()
         self._errors = None
         self._guarding.close()
+
+
+def _growing_file() -> BinaryIO:
+    """A file without a name to which a program appends, wherever its end is moved meanwhile."""
+    descriptor, name = tempfile.mkstemp()
+    os.close(descriptor)
+    try:
+        return Path(name).open("a+b")
+    finally:
+        Path(name).unlink()
 
 
 def _written(descriptor: int, data: bytes) -> bytes:

@@ -1,101 +1,164 @@
-"""Any program as a simulator: JSON in, JSON out, a time limit, and never a shell."""
+"""Any program as a simulator: JSON in, JSON out, a time limit, and never a shell.
 
+Asked for a network at a time, or for a layer at a time; then distinct layers are asked for once a chip.
+"""
+
+from __future__ import annotations
+
+import hashlib
 import json
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 from cimbo.errors import BadInput
-from cimbo.problem.scalars import finite, shown
-from cimbo.processes import OutputTooLarge, run_program
+from cimbo.evaluation.fingerprint import digested_command
+from cimbo.evaluation.programs import protocol
+from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program, weights_path
+from cimbo.problem.scalars import integer
 from cimbo.workloads.layers import Workload
 
-INPUT_PLACEHOLDER = "{input}"
+MAX_KEPT_LAYERS = 100_000  # answers of layers kept in memory
+# What tells two layers of one shape apart, and no simulator's costs depend on.
+NAMES_OF_A_LAYER = ("name", "after", "shape", "frequency", "weights")
+
+_known_layers: dict[str, dict[str, Any]] = {}  # answers by digest of request, in this process
 
 
 @dataclass(frozen=True)
 class Command:
-    """Runs ``command`` (a list of words) once for each evaluation.
+    """Asks a program for costs, see docs/protocol.md.
 
-    It gets ``{"workload": {"name", "layers": [...]}, "chip": {...}}`` on stdin, or in a file where a word of the
-    command contains ``{input}``, and prints one JSON object with numbers: latency_ms, energy_uj, area_mm2, ....
-    Raises BadInput when the command cannot be started, and RuntimeError (a failed evaluation) when it exits with
-    another code than 0, takes longer than ``timeout_s`` or prints something else.
+    Attributes:
+        command: Its words.
+        timeout_s: Seconds that one answer may take.
+        server: Whether it stays alive and answers a request a line.
+        per_layer: Whether it is asked for each distinct layer instead of whole networks. Numbers are then added over
+            the layers, those in ``largest`` are the largest of them.
+        batch: Requests that are sent at a time.
+        cache: Folder in which answers for layers are kept from one process to the next.
+        weights: File or folder of trained weights, whose path it is told.
+        largest: Metrics that are not added over layers.
+
+    Raises:
+        BadInput: For settings that no program can have; when it cannot be started.
     """
 
     command: Sequence[str]
-    timeout_s: float = 600.0
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    server: bool = False
+    per_layer: bool = False
+    batch: int = 1
+    cache: str | None = None
+    weights: str | None = None
+    largest: Sequence[str] = ("area_mm2",)
     name: str = "command"
+    is_tried_first: ClassVar[bool] = (
+        True  # a program that fails on everything is told before a search
+    )
 
     def __post_init__(self) -> None:
-        words = self.command
-        listed = isinstance(words, list | tuple) and len(words) > 0
-        if not listed or not all(isinstance(word, str) and "\0" not in word for word in words):
-            raise BadInput(
-                "simulator command",
-                f"is {shown(words)}",
-                'give a list of words, such as ["./simulate", "--json"]',
-            )
+        _ = self.program
+        integer("simulator command, batch", self.batch, least=1)
+        if (self.cache is not None or self.batch > 1) and not self.per_layer:
+            named = "batch" if self.cache is None else "cache"
+            todo = "set per_layer = true, or leave it out"
+            raise BadInput(f"simulator command, {named}", "is for layers one by one", todo)
 
-        seconds = finite(self.timeout_s)
-        if isinstance(self.timeout_s, bool) or seconds is None or seconds <= 0:
-            raise BadInput(
-                "simulator command, timeout_s",
-                f"is {shown(self.timeout_s)}",
-                "give a number of seconds above 0",
-            )
+    @cached_property
+    def program(self) -> Program:
+        """What is asked."""
+        return Program("simulator command", self.command, self.timeout_s, self.server)
+
+    @cached_property
+    def _content(self) -> list[Any]:
+        """The command with its files by their content: a changed program has no answers yet."""
+        return digested_command(self.command)
 
     def check(self) -> None:
-        """Raises BadInput when there is no such program."""
-        if shutil.which(self.command[0]) is None:
-            raise BadInput(self.command[0], "cannot be started", "give the path of a program")
+        """Raises BadInput when there is no such program, or no such weights."""
+        self.program.check()
+        weights_path("simulator command", self.weights)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-        """What the program printed."""
-        layers = [asdict(layer) for layer in workload.layers]
-        text = json.dumps(
-            {"workload": {"name": workload.name, "layers": layers}, "chip": dict(chip)},
-            default=_plain,
-        )
-        with TemporaryDirectory() as folder:
-            file = Path(folder) / "input.json"
-            file.write_text(text, encoding="utf-8")
-            words = [word.replace(INPUT_PLACEHOLDER, str(file)) for word in self.command]
-            return self._parse(self._run(words, text))
+        """Every number that the program answered, and its list of layers."""
+        if self.per_layer:
+            return self._by_layers(workload, chip)
+        weights = weights_path("simulator command", self.weights)
+        answer = self.program.ask(protocol.simulation(workload, chip, weights))
+        found: dict[str, Any] = answer.metrics(self.program.name)
+        if isinstance(answer.document.get("layers"), list):
+            found["layers"] = answer.document["layers"]
+        return found
 
-    def _run(self, words: list[str], text: str) -> str:
+    def _by_layers(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+        runs = [(layer, layer["frequency"]) for layer in protocol.network(workload)["layers"]]
+        if workload.loop is not None:
+            step = protocol.network(workload.loop.step)["layers"]
+            runs += [(layer, layer["frequency"] * workload.loop.tokens) for layer in step]
+        costs = self._costs([layer for layer, _ in runs], chip)
+        total: dict[str, Any] = {}
+        layers = []
+        for (layer, times), own in zip(runs, costs, strict=True):
+            for name, value in own.items():
+                if name in self.largest:
+                    total[name] = max(total.get(name, value), value)
+                else:
+                    total[name] = total.get(name, 0.0) + times * value
+            layers.append({"name": layer["name"], **own})
+        return total | {"layers": layers}
+
+    def _costs(
+        self, layers: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]
+    ) -> list[dict[str, float]]:
+        """The costs of each layer; those that are not known yet are asked for, equal ones once."""
+        digests = []
+        known: dict[str, dict[str, Any]] = {}
+        missing: dict[str, protocol.Request] = {}
+        for layer in layers:
+            shape = {k: v for k, v in layer.items() if k not in NAMES_OF_A_LAYER}
+            digest = self._digest(shape, chip)
+            digests.append(digest)
+            found = known.get(digest) or self._kept(digest)
+            if found is None:
+                missing.setdefault(digest, protocol.layer_simulation(layer, chip))
+            else:
+                known[digest] = found
+        answers = self.program.ask_all(list(missing.values()), self.batch)
+        for digest, answer in zip(missing, answers, strict=True):
+            known[digest] = answer.metrics(self.program.name)
+            self._keep(digest, known[digest])
+        return [known[digest] for digest in digests]
+
+    def _digest(self, shape: Mapping[str, Any], chip: Mapping[str, Any]) -> str:
+        text = json.dumps([self._content, shape, dict(chip)], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _kept(self, digest: str) -> dict[str, Any] | None:
+        if digest not in _known_layers and self.cache is not None:
+            try:
+                found = json.loads(self._file(digest).read_text(encoding="utf-8"))
+            except (OSError, ValueError):  # none, or one that is being written
+                return None
+            if isinstance(found, dict):
+                _known_layers[digest] = found
+        return _known_layers.get(digest)
+
+    def _keep(self, digest: str, metrics: dict[str, float]) -> None:
+        if len(_known_layers) >= MAX_KEPT_LAYERS:
+            _known_layers.clear()
+        _known_layers[digest] = metrics
+        if self.cache is None:
+            return
+        file = self._file(digest)
         try:
-            done = run_program(words, text=text, timeout_s=self.timeout_s)
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"{words[0]}: took longer than {self.timeout_s:g} s") from None
-        except OutputTooLarge as error:
-            raise RuntimeError(f"{words[0]}: {error}") from None
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(metrics), encoding="utf-8")
         except OSError as error:
-            raise BadInput(
-                words[0], f"cannot be started ({error.strerror})", "give the path of a program"
-            ) from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
-            raise RuntimeError(f"{words[0]}: exit code {done.returncode}: {last}")
-        return done.stdout
+            what = f"cannot be written ({error.strerror})"
+            raise BadInput(self.cache, what, "name a folder of yours as cache") from None
 
-    def _parse(self, text: str) -> dict[str, Any]:
-        try:
-            metrics = json.loads(text)
-        except (ValueError, RecursionError):
-            raise RuntimeError(f"{self.command[0]}: printed no JSON: {text[:80]!r}") from None
-        if not isinstance(metrics, dict) or not any(
-            isinstance(value, int | float) for value in metrics.values()
-        ):
-            raise RuntimeError(
-                f"{self.command[0]}: printed no JSON object with numbers: {text[:80]!r}"
-            )
-        return metrics
-
-
-def _plain(value: Any) -> Any:
-    return value.item()  # numpy numbers
+    def _file(self, digest: str) -> Path:
+        return Path(str(self.cache)).expanduser() / f"{digest[:32]}.json"

@@ -1,0 +1,67 @@
+"""Any program as a source of accuracy: it is told a design and prints ``{"accuracy": ...}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.evaluation.programs import protocol
+from cimbo.evaluation.programs.answers import ProgramFailed
+from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program, weights_path
+from cimbo.problem.scalars import shown
+
+PARTS_OF_IMAGES = ("validation", "test")
+
+
+class CommandAccuracy:
+    """Asks a program for accuracies, see docs/protocol.md.
+
+    Args:
+        command: Its words.
+        timeout_s: Seconds that one answer may take.
+        server: Whether it stays alive and answers a request a line.
+        weights: File or folder of trained weights, whose path it is told.
+        genes: Genes of the chip that change the accuracy, besides every gene of the network.
+        parts: Parts of the images that it knows: "validation" for the search, "test" for the end.
+
+    Raises:
+        BadInput: For settings that no program can have.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        *,
+        server: bool = False,
+        weights: str | None = None,
+        genes: Sequence[str] = (),
+        parts: Sequence[str] = ("validation",),
+    ) -> None:
+        self.program = Program("accuracy command", command, timeout_s, server)
+        self.weights = weights
+        for name, words in (("genes", genes), ("parts", parts)):
+            if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+                what = f"are {shown(words)}"
+                raise BadInput(f"accuracy command, {name}", what, "give a list of names")
+        unknown = [part for part in parts if part not in PARTS_OF_IMAGES]
+        if unknown or "validation" not in parts:
+            what = f"are {shown(list(parts))}"
+            raise BadInput("accuracy command, parts", what, 'give "validation", and "test" or not')
+        self.genes = tuple(genes)
+        self.parts = tuple(parts)
+
+    def check(self) -> None:
+        """Raises BadInput when there is no such program, or no such weights."""
+        self.program.check()
+        weights_path("accuracy command", self.weights)
+
+    def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
+        """Accuracy in percent of ``design``. Raises ProgramFailed when the program gives none."""
+        weights = weights_path("accuracy command", self.weights)
+        answer = self.program.ask(protocol.accuracy(design, part, weights))
+        metrics = answer.metrics(self.program.name)
+        if "accuracy" not in metrics:
+            raise ProgramFailed(f"{self.program.name}: printed no accuracy: {', '.join(metrics)}")
+        return metrics["accuracy"]

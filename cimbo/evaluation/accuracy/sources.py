@@ -1,0 +1,46 @@
+"""Sources of accuracy by name: the shipped ones, and those that plug-ins add under the entry points ``cimbo.accuracy``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.accuracy.command import CommandAccuracy
+from cimbo.plugins import Accuracy, find
+
+
+def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
+    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
+    accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint. Raises BadInput when unknown."""
+
+    def shipped(supernet: str) -> Callable[..., Accuracy]:
+        def make(converters: str = "ideal") -> Accuracy:
+            from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
+
+            return ShippedAccuracy(supernet, converters)
+
+        return make
+
+    def checkpoint(**options: Any) -> Accuracy:
+        from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy  # imports torch
+
+        try:
+            return CheckpointAccuracy(**options)
+        except TypeError as error:
+            raise BadInput(
+                "network.options",
+                f"do not set up a checkpoint ({error})",
+                "see --data and --weights",
+            ) from None
+
+    built_in: dict[str, Callable[..., Accuracy]] = {
+        n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")
+    }
+    built_in |= {n: partial(published.load, n) for n in published.names()} | {
+        "checkpoint": checkpoint,
+        "command": CommandAccuracy,
+    }
+    return find("accuracy", name, built_in, options or {})

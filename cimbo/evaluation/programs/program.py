@@ -1,0 +1,168 @@
+"""A program of the user's that answers requests: started for each of them, or kept alive as a server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.evaluation.programs import logs, protocol
+from cimbo.evaluation.programs.answers import Answer, ProgramFailed, joined, last_line, parse
+from cimbo.evaluation.programs.server import server_of
+from cimbo.problem.scalars import finite, plain, shown
+from cimbo.processes import OutputTooLarge, run_program
+
+INPUT_PLACEHOLDER = "{input}"
+OUTPUT_PLACEHOLDER = "{output}"
+DEFAULT_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """Whoever is asked with JSON and answers with JSON.
+
+    Attributes:
+        where: What it is in the study, such as ``simulator command``; named in messages about its settings.
+        command: Its words; no shell sees them. ``{input}`` in one stands for a file with the request, ``{output}`` for the
+            file that it writes its answer to. Without them it reads stdin and prints to stdout.
+        timeout_s: Seconds that one answer may take.
+        server: Whether it stays alive and answers a request a line.
+
+    Raises:
+        BadInput: For settings that no program can have.
+    """
+
+    where: str
+    command: Sequence[str]
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    server: bool = False
+
+    def __post_init__(self) -> None:
+        words = self.command
+        listed = isinstance(words, list | tuple) and len(words) > 0
+        if not listed or not all(isinstance(word, str) and "\0" not in word for word in words):
+            todo = 'give a list of words, such as ["./simulate", "--json"]'
+            raise BadInput(self.where, f"is {shown(words)}", todo)
+        seconds = finite(self.timeout_s)
+        if isinstance(self.timeout_s, bool) or seconds is None or seconds <= 0:
+            what = f"is {shown(self.timeout_s)}"
+            raise BadInput(f"{self.where}, timeout_s", what, "give a number of seconds above 0")
+        if not isinstance(self.server, bool):
+            raise BadInput(
+                f"{self.where}, server", f"is {shown(self.server)}", "give true or false"
+            )
+        placed = [word for word in words if "{input}" in word or "{output}" in word]
+        if self.server and placed:
+            what = f"has {placed[0]}, but a server reads lines from stdin"
+            raise BadInput(self.where, what, "leave it out, or set server = false")
+
+    @property
+    def name(self) -> str:
+        """The program itself, for messages."""
+        return self.command[0]
+
+    def check(self) -> None:
+        """Raises BadInput when there is no such program."""
+        if shutil.which(self.name) is None:
+            raise BadInput(self.name, "cannot be started", "give the path of a program")
+
+    def ask(self, request: Mapping[str, Any]) -> Answer:
+        """Return what the program answers; what it says besides goes to the log of the evaluation.
+
+        Raises:
+            ProgramFailed: When it ends with another code than 0, takes too long, or answers with no JSON object.
+            BadInput: When it cannot be started.
+        """
+        text = json.dumps(request, default=plain)
+        try:
+            answer = self._answer(text)
+        except ProgramFailed as error:
+            logs.say(error.log)
+            raise
+        logs.say(answer.log)
+        return answer
+
+    def ask_all(self, requests: Sequence[Mapping[str, Any]], batch_size: int) -> list[Answer]:
+        """Return the answers to ``requests``, sent ``batch_size`` at a time.
+
+        Raises:
+            ProgramFailed: As `ask`, and when a batch has another number of answers.
+        """
+        if batch_size <= 1:
+            return [self.ask(request) for request in requests]
+        answers = []
+        for start in range(0, len(requests), batch_size):
+            part = [dict(request) for request in requests[start : start + batch_size]]
+            answers += self._batch(part)
+        return answers
+
+    def _batch(self, requests: list[dict[str, Any]]) -> list[Answer]:
+        document = self.ask(protocol.batch(requests)).document
+        if "failed" in document:
+            raise ProgramFailed(f"{self.name}: {document['failed']}")
+        found = document.get("answers")
+        listed = isinstance(found, list) and all(isinstance(each, dict) for each in found)
+        if not listed or len(found or []) != len(requests):
+            told = f"{len(found)} answers" if isinstance(found, list) else "no list of answers"
+            raise ProgramFailed(f"{self.name}: printed {told} to {len(requests)} requests")
+        return [Answer(each) for each in found or []]
+
+    def _answer(self, text: str) -> Answer:
+        if self.server:
+            return server_of(self.command).ask(text, self.timeout_s)
+        return self._run(text)
+
+    def _run(self, text: str) -> Answer:
+        """One run of the program for one request."""
+        with TemporaryDirectory() as folder:
+            files = {
+                INPUT_PLACEHOLDER: Path(folder, "input.json"),
+                OUTPUT_PLACEHOLDER: Path(folder, "output.json"),
+            }
+            files[INPUT_PLACEHOLDER].write_text(text, encoding="utf-8")
+            words = [_replaced(word, files) for word in self.command]
+            done = self._finished(words, text)
+            told = joined(done.stdout, done.stderr)
+            if done.returncode:
+                why = f"{self.name}: exit code {done.returncode}: {last_line(done.stderr)}"
+                raise ProgramFailed(why, told)
+            if not any(OUTPUT_PLACEHOLDER in word for word in self.command):
+                return parse(self.name, done.stdout, done.stderr)
+            try:
+                written = files[OUTPUT_PLACEHOLDER].read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                raise ProgramFailed(f"{self.name}: wrote no output file", told) from None
+            return parse(self.name, written, told)
+
+    def _finished(self, words: list[str], text: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return run_program(words, text=text, timeout_s=self.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ProgramFailed(f"{self.name}: took longer than {self.timeout_s:g} s") from None
+        except OutputTooLarge as error:
+            raise ProgramFailed(f"{self.name}: {error}") from None
+        except OSError as error:
+            what = f"cannot be started ({error.strerror})"
+            raise BadInput(self.name, what, "give the path of a program") from None
+
+
+def _replaced(word: str, files: Mapping[str, Path]) -> str:
+    for placeholder, file in files.items():
+        word = word.replace(placeholder, str(file))
+    return word
+
+
+def weights_path(where: str, weights: str | None) -> str | None:
+    """The absolute path of a file or folder of weights. Raises BadInput where there is none."""
+    if weights is None:
+        return None
+    path = Path(weights).expanduser().resolve()
+    if not path.exists():
+        raise BadInput(f"{where}, weights", f"{path} does not exist", "give the path of a file")
+    return str(path)

@@ -1,0 +1,112 @@
+"""Requests to programs, as JSON. Every field is described in docs/protocol.md; a change of their meaning is a new version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cimbo.workloads.layers import Layer, Workload
+
+PROTOCOL_VERSION = 1
+WINDOW_KINDS = ("conv", "depthwise")  # kinds of layers that have images and windows
+
+Request = dict[str, Any]
+
+
+def simulation(workload: Workload, chip: Mapping[str, Any], weights: str | None) -> Request:
+    """The request for the costs of a network on a chip."""
+    return _request("simulate", weights) | {"workload": network(workload), "chip": dict(chip)}
+
+
+def layer_simulation(layer: Mapping[str, Any], chip: Mapping[str, Any]) -> Request:
+    """The request for the costs of one layer, as `network` describes it, on a chip."""
+    return _request("layer", None) | {"layer": dict(layer), "chip": dict(chip)}
+
+
+def accuracy(design: Mapping[str, Any], part: str, weights: str | None) -> Request:
+    """The request for the accuracy of a design in percent on the images of ``part``."""
+    return _request("accuracy", weights) | {"design": dict(design), "part": part}
+
+
+def evaluation(
+    design: Mapping[str, Any],
+    architecture: Sequence[str],
+    workload: Workload | None,
+    weights: str | None,
+) -> Request:
+    """The request for all metrics of a design; ``architecture`` names the genes of the network."""
+    genes = {name: value for name, value in design.items() if name in architecture}
+    chip = {name: value for name, value in design.items() if name not in architecture}
+    asked = {"design": dict(design), "architecture": genes, "hardware": chip}
+    if workload is not None:
+        asked["workload"] = network(workload)
+    return _request("evaluate", weights) | asked
+
+
+def batch(requests: Sequence[Request]) -> Request:
+    """Several requests in one; the answer holds ``answers`` in the same order."""
+    return _request("batch", None) | {"requests": list(requests)}
+
+
+def _request(kind: str, weights: str | None) -> Request:
+    request: Request = {"protocol": PROTOCOL_VERSION, "request": kind}
+    if weights is not None:
+        request["weights"] = weights
+    return request
+
+
+def network(workload: Workload) -> dict[str, Any]:
+    """A network: its layers in order of execution, and of a language model the steps that follow."""
+    shapes = workload.unique[1]
+    layers = []
+    before: list[str] = []
+    for layer, shape in zip(workload.layers, shapes, strict=True):
+        described = asdict(layer) | {"shape": shape, "after": before}
+        layers.append(described | _sizes(layer, workload.batch))
+        before = [layer.name]
+    document: dict[str, Any] = {
+        "name": workload.name,
+        "batch": workload.batch,
+        "macs": workload.macs,
+        "parameters": workload.parameters,
+        "layers": layers,
+    }
+    if workload.loop is not None:
+        document["loop"] = {"tokens": workload.loop.tokens, "step": network(workload.loop.step)}
+    return document
+
+
+def _sizes(layer: Layer, batch_size: int) -> dict[str, Any]:
+    """Channels and sides of images, in the words of networks. None where a layer does not say it."""
+    channels_in, rest = divmod(layer.reduction, layer.kernel**2)
+    if layer.kind not in WINDOW_KINDS or rest:
+        return {"in_features": layer.reduction, "out_features": layer.columns * layer.groups}
+    channels_in *= layer.groups
+    height = layer.px // batch_size // layer.width
+    in_height, in_width = _input_sides(layer, channels_in * batch_size, height)
+    padding = None
+    if in_width is not None:
+        reach = (layer.width - 1) * layer.stride + layer.kernel
+        padding = -(-max(0, reach - in_width) // 2)
+    return {
+        "in_channels": channels_in,
+        "out_channels": layer.columns * layer.groups,
+        "in_height": in_height,
+        "in_width": in_width,
+        "out_height": height,
+        "out_width": layer.width,
+        "padding": padding,
+    }
+
+
+def _input_sides(layer: Layer, images: int, height: int) -> tuple[int | None, int | None]:
+    """Sides of the input images, which have the proportions of the outputs."""
+    area, rest = divmod(layer.inputs, images)
+    if rest or not area or not height:
+        return None, None
+    width = round(math.sqrt(area * layer.width / height))
+    if width < 1 or area % width:
+        return None, None
+    return area // width, width

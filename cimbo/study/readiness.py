@@ -1,0 +1,60 @@
+"""Before a search is planned: whether its evaluator can evaluate at all, and where what it says is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cimbo.problem.space import Params
+from cimbo.storage.store import IN_MEMORY
+from cimbo.study.log import StudyLog
+
+N_TRIED_FIRST = (
+    3  # designs that may fail before a search is refused: of some simulators every twentieth does
+)
+LOGS_SUFFIX = "-logs"  # of the folder beside a study's file
+
+
+def logs_folder(log: StudyLog) -> str | None:
+    """The folder in which the logs of a study's evaluations are kept; None for a study in memory."""
+    return None if log.path == IN_MEMORY else f"{log.path}{LOGS_SUFFIX}"
+
+
+def log_file(log: StudyLog, key: str) -> str | None:
+    """What the programs that evaluated the design ``key`` printed; None where nothing is kept."""
+    folder = logs_folder(log)
+    if folder is None:
+        return None
+    file = Path(folder, f"{key}.log")
+    return str(file) if file.is_file() else None
+
+
+def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
+    """Check an evaluator that can be checked, and let one that can be tried show that it works.
+
+    It is tried on designs that the search begins with, and not in a study in which something has succeeded before.
+
+    Args:
+        log: The study.
+        evaluate: What is going to evaluate.
+        is_here: Whether it does so on this machine; on others there may be programs that are not here.
+
+    Raises:
+        BadInput: For an evaluator that cannot evaluate, or fails on everything.
+    """
+    check = getattr(evaluate, "check", None)
+    if callable(check):
+        check()
+    keep_logs = getattr(evaluate, "keep_logs", None)
+    folder = logs_folder(log)
+    if callable(keep_logs) and folder is not None:
+        keep_logs(folder)
+    try_first = getattr(evaluate, "try_first", None)
+    works = any(record.status == "done" for record in log.evaluations())
+    if callable(try_first) and is_here and not works:
+        try_first(_first_designs(log))
+
+
+def _first_designs(log: StudyLog) -> list[Params]:
+    """Designs of the Sobol sequence, with the fixed genes at their values."""
+    space = log.problem.space
+    return [space.canonical({**design, **log.fixed}) for design in space.sobol(N_TRIED_FIRST, 0)]
