@@ -5,9 +5,12 @@ A plug-in is a class of two to four methods; ``cimbo doctor NAME`` checks one wi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from cimbo.errors import BadInput, choose_from
@@ -49,6 +52,40 @@ def find(
         return _made(f"{group} {name!r}", loaded, options or {})
     known = sorted({*built_in, *points})
     raise BadInput(f"{group} {name!r}", "is unknown", choose_from(name, known))
+
+
+def is_python_name(name: str) -> bool:
+    """Whether ``name`` is of something in a Python module: "package.module:object"."""
+    module, _, inner = name.partition(":")
+    words = [*module.split("."), *inner.split(".")]
+    return all(word.isidentifier() for word in words)
+
+
+def python_object(where: str, name: str) -> Any:
+    """What ``name``, "package.module:object", means. A module may also lie in the folder one is in.
+
+    Args:
+        where: what messages call it.
+        name: of the object.
+
+    Raises:
+        BadInput: there is no such module, or nothing of that name in it.
+    """
+    module_name, _, inner = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        found: Any = import_module(module_name)
+    except ImportError as error:
+        todo = "name a module that Python finds: install it, or set PYTHONPATH"
+        raise BadInput(where, f"cannot be imported ({error})", todo) from None
+    for part in inner.split("."):
+        if not hasattr(found, part):
+            known = [known for known in dir(found) if not known.startswith("_")]
+            raise BadInput(where, f"{module_name} has no {part}", choose_from(part, known))
+        found = getattr(found, part)
+    return found
 
 
 def _made(where: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:

@@ -44,9 +44,8 @@ from cimbo.problem.expressions import unknown_name
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
-from cimbo.workloads import network
+from cimbo.workloads import is_family_name, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
-from cimbo.workloads.summary import is_onnx
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -134,7 +133,7 @@ class Config:
         """Name of the source of accuracy; "none" where costs alone are measured, "" without a network."""
         if self.tables.network is None:
             return ""
-        usual = NO_ACCURACY if is_onnx(self.network) else self.network
+        usual = self.network if is_family_name(self.network) else NO_ACCURACY
         return self.tables.network.accuracy or usual
 
     def accuracy_provenance(self) -> dict[str, Any]:

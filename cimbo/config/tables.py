@@ -58,10 +58,15 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What is searched on the side of the networks, and where accuracy comes from."""
 
     name: Annotated[
-        str, Meta(description="A family such as fmnist-vit, or an ONNX file beside the study.toml.")
+        str,
+        Meta(
+            description="A family such as fmnist-vit; an ONNX file beside the study.toml; timm:NAME, "
+            "hf:NAME; or package:object of Python."
+        ),
     ]
     sizes: Annotated[
-        dict[str, AtLeastOne], Meta(description="Free sizes of an ONNX file, by name.")
+        dict[str, AtLeastOne],
+        Meta(description="Free sizes of an ONNX file, by name; image or tokens of timm and hf."),
     ] = {}
     batch: Annotated[AtLeastOne, Meta(description="Inferences of one run.")] = 1
     prompt: Annotated[
@@ -73,8 +78,8 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     accuracy: Annotated[
         str | None,
         Meta(
-            description="Where accuracy comes from: a shipped super-network, a plug-in, or none. "
-            "The family's name by default, none for an ONNX file."
+            description="Where accuracy comes from: a shipped super-network, a plug-in, package:function "
+            "of Python, or none. The family's name by default, none for what is no family."
         ),
     ] = None
     accuracy_kind: Annotated[

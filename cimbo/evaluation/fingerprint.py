@@ -5,6 +5,7 @@ Two evaluators with the same fingerprint measure the same of a design. See `cimb
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from cimbo import hardware
 from cimbo.evaluation import accuracy, content
-from cimbo.workloads import network
+from cimbo.plugins import is_python_name, python_object
+from cimbo.workloads import is_family_name, network
 from cimbo.workloads.fixed import workload_digest
 from cimbo.workloads.summary import is_onnx
 
@@ -32,7 +34,7 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
     return {
         "network": {
             **_network(evaluator),
-            "accuracy": evaluator.accuracy,
+            **_accuracy(evaluator.accuracy),
             "options": by_content(evaluator.accuracy_options),
             "results_version": _version("accuracy", evaluator.accuracy) or accuracy.RESULTS_VERSION,
         },
@@ -49,19 +51,30 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
 def _network(evaluator: JointEvaluator) -> dict[str, Any]:
     """A family by its name; a file by its layers, and by its content where accuracy may depend on the weights."""
     asked = evaluator.inference.to_json()
-    if not is_onnx(evaluator.network):
-        return {"name": evaluator.network, **asked}
-    workload = network(evaluator.network, evaluator.sizes_of_file).workload({})
+    name = evaluator.network
+    if is_family_name(name):
+        return {"name": name, **asked}
+    family = network(name, evaluator.sizes_of_file)
+    workload = family.workload(family.largest())
     found: dict[str, Any] = {
-        "name": "ONNX file",
+        "name": "ONNX file" if is_onnx(name) else name,
         **asked,
         "macs": workload.macs,
         "parameters": workload.parameters,
         "layers": workload_digest(workload),
     }
-    if evaluator.has_accuracy:
-        found["file"] = content.digest(evaluator.network)
+    if is_onnx(name) and evaluator.has_accuracy:
+        found["file"] = content.digest(name)
     return found
+
+
+def _accuracy(name: str) -> dict[str, Any]:
+    """A source by its name, a user's function by its file too."""
+    if not is_python_name(name):
+        return {"accuracy": name}
+    module = inspect.getmodule(python_object(f"accuracy {name}", name))
+    file = getattr(module, "__file__", None)
+    return {"accuracy": name, "accuracy_file": content.digest(file) if file else None}
 
 
 def by_content(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,11 +127,8 @@ def workload(
         from cimbo.workloads.onnx.reader import from_onnx
 
         return from_onnx(str(name), batch=batch, sizes=sizes)
-    if sizes:
-        what = f"sets sizes of an ONNX file, and {name} is a family"
-        raise BadInput("--set", what, "leave it out")
     settings = InferenceSettings(1 if batch is None else batch, prompt, tokens)
-    family = with_settings(network(str(name)), settings)
+    family = with_settings(network(str(name), sizes), settings)
     if subnet is None:
         return family.workload(family.largest())
     genes = [choice.name for choice in family.choices()]

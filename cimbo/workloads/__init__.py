@@ -1,16 +1,19 @@
 """Families of elastic networks: a search space, and the exact workload of any sub-network in it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 from cimbo.errors import BadInput, choose_from
+from cimbo.plugins import is_python_name, python_object
 from cimbo.problem.space import Choice
 from cimbo.workloads import bert, language, mobilenet, resnet, vit, whisper
 from cimbo.workloads.fixed import onnx_network
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.summary import is_onnx
+
+LIBRARY_PREFIXES = ("timm:", "hf:")
 
 _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "bert-base": bert.bert_base,
@@ -65,8 +68,9 @@ def network(name: str, sizes: Mapping[str, int] | None = None) -> Network:
     """Find a family by name, or read the one network of an ONNX file.
 
     Args:
-        name: a family, or a file NAME.onnx.
-        sizes: free sizes of an ONNX file, by name.
+        name: a family; a file NAME.onnx; a network of a library, as timm:NAME or hf:NAME; or "package:object", where
+            a Python module has one.
+        sizes: free sizes of an ONNX file, by name; or what a library's network is given: image, tokens.
 
     Returns:
         The family; that of an ONNX file has no genes.
@@ -76,9 +80,17 @@ def network(name: str, sizes: Mapping[str, int] | None = None) -> Network:
     """
     if is_onnx(name):
         return onnx_network(name, sizes or {})
+    if name.startswith(LIBRARY_PREFIXES):
+        return _of_library(name, tuple(sorted((sizes or {}).items())))
     if sizes:
-        raise BadInput("sizes", f"are of an ONNX file, and {name} is a family", "leave them out")
+        what = f"sets sizes of an ONNX file, and {name} is a family"
+        raise BadInput("--set", what, "leave it out")
     return _family(name)
+
+
+def is_family_name(name: str) -> bool:
+    """Whether ``name`` alone says which layers there are: of a family, and not of a file, a library or a module."""
+    return not is_onnx(name) and ":" not in name
 
 
 @cache
@@ -87,10 +99,52 @@ def _family(name: str) -> Network:
         return _BUILT_IN[name]()
     for point in entry_points(group="cimbo.networks"):
         if point.name == name:
-            family = point.load()
-            return family() if callable(family) else family
-    todo = f"{choose_from(name, known())}, or a file NAME.onnx"
+            return _family_of(point.load())
+    if is_python_name(name):
+        return _family_of(python_object(f"network {name!r}", name))
+    todo = f"{choose_from(name, known())}; or a file NAME.onnx, timm:NAME, hf:NAME, package:object"
     raise BadInput(f"network {name!r}", "is unknown", todo)
+
+
+def _family_of(found: Any) -> Network:
+    """A plug-in is a family, or makes one when it is called."""
+    family: Network = found() if callable(found) else found
+    return family
+
+
+@cache
+def _of_library(name: str, sizes: tuple[tuple[str, int], ...]) -> Network:
+    from cimbo.workloads.pytorch.libraries import library_network
+
+    return library_network(name, dict(sizes))
+
+
+def torch_family(
+    name: str,
+    genes: Mapping[str, Sequence[Any]] | Sequence[Choice],
+    build: Callable[[dict[str, Any]], Any],
+    example: Any,
+    *,
+    batch: int = 1,
+) -> Network:
+    """Make an elastic family of PyTorch modules.
+
+    Where it is a variable of a Python module, "module:variable" is its name in a study: ``cimbo optimize --network
+    my_networks:family``. It can also be installed as a plug-in, under the entry points ``cimbo.networks``.
+
+    Args:
+        name: what reports call it.
+        genes: what a sub-network may be: a list of values for each name, or `Choice` objects.
+        build: makes the torch.nn.Module of a sub-network from a dictionary of its active genes.
+        example: what the module is called with: a tensor, a tuple of them, or a function of the genes that gives it.
+        batch: inferences that the example holds.
+
+    Returns:
+        A `Network`: each sub-network's layers are traced once, on tensors without elements.
+    """
+    from cimbo.workloads.pytorch import family
+
+    return family.torch_family(name, genes, build, example, batch=batch)
 
 
 def trace(module: Any, *example: Any, batch: int = 1, name: str = "", **named: Any) -> Workload:

@@ -9,12 +9,14 @@ from typing import Any
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.command import CommandAccuracy
-from cimbo.plugins import Accuracy, find
+from cimbo.evaluation.accuracy.function import FunctionAccuracy
+from cimbo.plugins import Accuracy, find, is_python_name
 
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
     """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
-    accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint. Raises BadInput when unknown."""
+    accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint; "package:function" is a function of
+    the user's. Raises BadInput when unknown."""
 
     def shipped(supernet: str) -> Callable[..., Accuracy]:
         def make(converters: str = "ideal") -> Accuracy:
@@ -43,4 +45,6 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
         "checkpoint": checkpoint,
         "command": CommandAccuracy,
     }
+    if name not in built_in and is_python_name(name):
+        return FunctionAccuracy(name, options or {})
     return find("accuracy", name, built_in, options or {})

@@ -46,12 +46,18 @@ class Recorder(TorchDispatchMode):
 
     Args:
         parameters: sizes of the module's parameters, by name.
+
+    Attributes:
+        ledger: the layers found so far.
+        constant_macs: multiply-accumulates of constants alone.
+        sizes_through: sizes of the first tensor that goes into each module and that comes out, by the module's name.
     """
 
     def __init__(self, parameters: Mapping[str, int]) -> None:
         super().__init__()
         self.ledger = Ledger()
         self.constant_macs = 0
+        self.sizes_through: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self._sizes = dict(parameters)
         self._claimed: set[str] = set()
         self._origins: dict[int, Origin] = {}
@@ -72,9 +78,10 @@ class Recorder(TorchDispatchMode):
         """A module starts to run; ``is_layer``: it is one layer, which has the module's name."""
         self._modules.append((path, is_layer))
 
-    def leave(self) -> None:
-        """The module that started last has ended."""
-        self._modules.pop()
+    def leave(self, given: Any, made: Any) -> None:
+        """The module that started last has ended: what it was called with, and what it returned."""
+        path, _ = self._modules.pop()
+        self.sizes_through[path] = (_first_sizes(given), _first_sizes(made))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -212,6 +219,14 @@ class Recorder(TorchDispatchMode):
         """``name``, with a number where another layer has it."""
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}#{count}"
+
+
+def _first_sizes(values: Any) -> tuple[int, ...]:
+    """Sizes of the first tensor; none where there is none."""
+    for value in tree_leaves(values):
+        if isinstance(value, torch.Tensor):
+            return tuple(int(size) for size in value.shape)
+    return ()
 
 
 def _address(tensor: torch.Tensor) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -52,6 +53,26 @@ def trace(
     Raises:
         BadInput: the module multiplies no matrices, is not initialised, or decides by elements of its tensors.
     """
+    return traced(module, example, named, batch=batch, name=name).workload
+
+
+@dataclass(frozen=True)
+class TracedModule:
+    """A module's layers, and the sizes of what goes into each of its parts and comes out, by the part's name."""
+
+    workload: Workload
+    sizes_through: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+def traced(
+    module: torch.nn.Module,
+    example: tuple[Any, ...],
+    named: Mapping[str, Any],
+    *,
+    batch: int = 1,
+    name: str = "",
+) -> TracedModule:
+    """As `trace`, with the sizes between the module's parts."""
     called = name or type(module).__name__
     recorder = _run(module, example, named, called)
     if not recorder.ledger.layers:
@@ -59,13 +80,14 @@ def trace(
             called, "multiplies no matrices", "give a module with a convolution or a linear layer"
         )
     total = sum(parameter.numel() for parameter in module.parameters())
-    return Workload(
+    workload = Workload(
         called,
         tuple(recorder.ledger.layers),
         max(total - recorder.owned, 0),
         batch=batch,
         warnings=tuple(_warnings(recorder)),
     )
+    return TracedModule(workload, recorder.sizes_through)
 
 
 def _run(
@@ -144,7 +166,7 @@ def _entering(recorder: Recorder, path: str, is_layer: bool) -> Any:
 
 
 def _leaving(recorder: Recorder) -> Any:
-    return lambda part, given, made: recorder.leave()
+    return lambda part, given, made: recorder.leave(given, made)
 
 
 def _warnings(recorder: Recorder) -> Iterator[str]:

@@ -1,0 +1,88 @@
+"""An elastic family of PyTorch modules: genes, and a function that builds the module of a sub-network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from cimbo.problem.space import Choice
+from cimbo.workloads.elastic import Family, active
+from cimbo.workloads.layers import Workload
+from cimbo.workloads.pytorch.tracing import trace
+
+Build = Callable[[dict[str, Any]], torch.nn.Module]
+MOST_KEPT_WORKLOADS = 10_000
+
+
+@dataclass(frozen=True)
+class TorchFamily(Family):
+    """What `cimbo.workloads.torch_family` makes.
+
+    Attributes:
+        name: what reports call it.
+        genes: what a sub-network may be.
+        build: makes the module of a sub-network from its active genes, without a need for memory.
+        example: what the module is called with, or a function of the genes that gives it; a tensor or several.
+        batch: inferences that the example holds.
+    """
+
+    name: str
+    genes: tuple[Choice, ...]
+    build: Build
+    example: Any
+    batch: int = 1
+    _kept: dict[str, Workload] = field(default_factory=dict, repr=False, compare=False)
+
+    def choices(self) -> list[Choice]:
+        """The genes, in a fixed order."""
+        return list(self.genes)
+
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
+        """The layers of one sub-network. Raises BadInput on a missing active gene or a value outside its list."""
+        genes = self._active(subnet)
+        key = json.dumps(genes, sort_keys=True)
+        if key not in self._kept:
+            if len(self._kept) >= MOST_KEPT_WORKLOADS:
+                self._kept.clear()
+            self._kept[key] = self._traced(genes)
+        return self._kept[key]
+
+    def _active(self, subnet: Mapping[str, Any]) -> dict[str, Any]:
+        """The genes that matter, checked."""
+        gene = self.reader(subnet)
+        found: dict[str, Any] = {}
+        for choice in self.genes:
+            if all(gate in found for gate in choice.active_if) and active(choice, found):
+                found[choice.name] = gene(choice.name)
+        return found
+
+    def _traced(self, genes: dict[str, Any]) -> Workload:
+        with torch.device("meta"):
+            module = self.build(dict(genes))
+            example = self.example(dict(genes)) if callable(self.example) else self.example
+        given = example if isinstance(example, tuple) else (example,)
+        return trace(module, *given, batch=self.batch, name=self.name)
+
+
+def torch_family(
+    name: str,
+    genes: Mapping[str, Sequence[Any]] | Sequence[Choice],
+    build: Build,
+    example: Any,
+    *,
+    batch: int = 1,
+) -> TorchFamily:
+    """Make a family; see `cimbo.workloads.torch_family`."""
+    choices = tuple(_choice(gene, genes) for gene in genes)
+    return TorchFamily(name, choices, build, example, batch)
+
+
+def _choice(gene: str | Choice, genes: Mapping[str, Sequence[Any]] | Sequence[Choice]) -> Choice:
+    if isinstance(gene, Choice):
+        return gene
+    assert isinstance(genes, Mapping)
+    return Choice(gene, list(genes[gene]))
