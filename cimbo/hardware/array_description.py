@@ -13,6 +13,7 @@ from math import ceil
 from typing import Any, Literal
 
 from cimbo.errors import BadInput
+from cimbo.hardware.cell_errors import ArrayConditions, CellLevel, random_sum_noise
 from cimbo.hardware.technology import constant
 
 Family = Literal["charge_sram", "current_sram", "digital_sram", "rram"]
@@ -25,6 +26,9 @@ RANGE_POLICIES: tuple[RangePolicy, ...] = ("fixed", "layer", "layer_and_digit")
 
 FAMILY_ALIASES: dict[str, Family] = {"analog_sram": "charge_sram"}
 """Words of earlier releases for a family that is meant by them."""
+
+USUAL_CONDITIONS = ArrayConditions()
+"""Under what arrays are looked at where nothing else is said."""
 
 ARRAY_GENES = (
     "array",
@@ -68,7 +72,11 @@ class ArrayDescription:
             built: full scale over 2^adc_bits, also where the range is set so that one cell gives several steps.
         inl_lsb: Largest deviation of a converter's curve from a straight line, in the same steps.
         offset_lsb: Standard deviation of the converters' offsets after calibration, in the same steps.
-        cell_noise: Standard deviation of a cell's conductance or charge, as a share of its full scale.
+        cell_noise: Standard deviation of what every cell holds, whatever its level, as a share of its full scale; besides
+            ``cell_levels``.
+        cell_levels: What cells hold by what was written into them; empty where they hold just that.
+        stuck_cells: Share of the cells that hold nothing or their full scale, half each.
+        sum_noise: Standard deviation of a sum from reading to reading, before its converter, in cells.
     """
 
     family: Family
@@ -85,7 +93,16 @@ class ArrayDescription:
     noise_lsb: float
     inl_lsb: float
     offset_lsb: float
-    cell_noise: float
+    cell_noise: float = 0.0
+    cell_levels: tuple[CellLevel, ...] = ()
+    stuck_cells: float = 0.0
+    sum_noise: float = 0.0
+
+    @property
+    def cells_err(self) -> bool:
+        """Whether cells hold anything but what was written into them."""
+        off = any(level.deviation or level.mean != level.level for level in self.cell_levels)
+        return bool(off or self.cell_noise or self.stuck_cells)
 
     @property
     def is_digital(self) -> bool:
@@ -137,12 +154,15 @@ class ArrayDescription:
         return self.largest_sum * (2 if self.encoding == "differential" else 1)
 
 
-def describe_array(chip: Mapping[str, Any]) -> ArrayDescription:
+def describe_array(
+    chip: Mapping[str, Any], conditions: ArrayConditions = USUAL_CONDITIONS
+) -> ArrayDescription:
     """Derives the array of a chip from its genes.
 
     Args:
         chip: Genes of one chip, as scalars; those left out have their defaults. A gene of the network or of the
             rest of the chip is ignored, so that a whole design may be given.
+        conditions: Under what its cells and converters err.
 
     Returns:
         The array, as cost and accuracy both take it.
@@ -166,23 +186,30 @@ def describe_array(chip: Mapping[str, Any]) -> ArrayDescription:
     is_digital = family == "digital_sram"
     if not is_digital and not chip.get("adc_bits"):
         raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
-    is_rram = family == "rram"
+    cell_bits = int(full["cell_bits"])
+    rows_active = min(active, rows)
     return ArrayDescription(
         family=family,
         encoding=full["encoding"],
         signed_inputs=bool(full["signed_inputs"]),
         range_policy=full["adc_range"],
         rows=rows,
-        rows_active=min(active, rows),
+        rows_active=rows_active,
         weight_bits=int(full["weight_bits"]),
         act_bits=int(full["act_bits"]),
-        cell_bits=int(full["cell_bits"]),
+        cell_bits=cell_bits,
         dac_bits=int(full["dac_bits"]),
         adc_bits=0 if is_digital else int(full["adc_bits"]),
-        noise_lsb=0.0 if is_digital else float(constant("adc.noise")),
+        noise_lsb=0.0 if is_digital else _noise_lsb(conditions),
         inl_lsb=0.0 if is_digital else float(constant("adc.nonlinearity")),
         offset_lsb=0.0 if is_digital else float(constant("adc.offset")),
-        cell_noise=0.0
-        if is_digital
-        else float(constant("rram_cell.noise" if is_rram else "sram_cell.noise")),
+        cell_levels=conditions.levels(family),
+        stuck_cells=conditions.stuck(family),
+        sum_noise=random_sum_noise(family, rows_active, cell_bits),
     )
+
+
+def _noise_lsb(conditions: ArrayConditions) -> float:
+    if conditions.noise_lsb is not None:
+        return float(conditions.noise_lsb)
+    return float(constant("adc.noise"))

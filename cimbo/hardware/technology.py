@@ -41,7 +41,7 @@ KNOWN_UNITS = frozenset(
         "GHz",
         "F2",
     )
-    + ("uW/MB", "KB", "nm", "bit", "pJ", "pJ/bit", "pJ/bit/mm", "fJ/cell", "op/element")
+    + ("uW/MB", "KB", "nm", "bit", "pJ", "pJ/bit", "pJ/bit/mm", "fJ/cell", "op/element", "fJ", "uS")
 )
 KNOWN_STATUSES = frozenset(("measured", "modelled", "counted", "fitted", "assumed"))
 """How a constant is known: on silicon, by another tool's model, by counting, by our fit, or not at all."""

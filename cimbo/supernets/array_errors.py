@@ -3,12 +3,14 @@
 **The bit-accurate form** (:mod:`cimbo.supernets.bit_accurate`) computes every partial sum and every reading of a converter.
 
 **The equivalent-noise form** (:class:`EquivalentNoise`). What the bit-accurate form does to a layer is measured on a sample
-of its calibration inputs: a gain, an offset and a noise for each output, as Bussgang's theorem splits a distortion. The
-layer itself then is one product and one addition. The search measures in this form; the bit-accurate one verifies
-finalists.
+of its calibration inputs and split as Bussgang's theorem splits a distortion: a gain and an offset for each output, what is
+linear in the inputs (:mod:`cimbo.supernets.linear_errors`), and the errors that are left. The layer itself then is one
+product and one addition of errors drawn from those of the sample, all outputs of a position together: so they keep their
+rare large values, which a normal distribution of the same variance would not have, and what outputs err by in common. The
+search measures in this form; the bit-accurate one verifies finalists.
 
 What a convolution is off by at the positions of one image is alike, most in the first layers (flat backgrounds) and in late
-depthwise ones, so that pooling averages out less of it than of white noise. There the noise is a sum of two: one drawn for
+depthwise ones, so that pooling averages out less of it than of white noise. There the error is a sum of two: one drawn for
 each image, one for each position.
 
 A digital array adds without error: there operands are rounded, and nothing else.
@@ -29,19 +31,24 @@ from torch import Tensor
 
 from cimbo.hardware.array_description import (
     ARRAY_GENES,
+    USUAL_CONDITIONS,
     ArrayDescription,
     RangePolicy,
     describe_array,
 )
+from cimbo.hardware.cell_errors import ArrayConditions
 from cimbo.supernets.bit_accurate import BitAccurateMVM
+from cimbo.supernets.linear_errors import linear_errors
 from cimbo.supernets.noise_bank import stretch
 from cimbo.supernets.quantisation import InputRange, input_range, quantise_weight
 from cimbo.workloads.precision import OperandBits, is_precision_gene, stage_bits
 
 N_DIES = 4  # chips over which errors that are fixed once a chip is made are averaged
-N_CALIBRATION_INPUTS = (
-    256  # of a layer, to set converters and measure noise by, over all dies together
-)
+N_CALIBRATION_INPUTS = 256  # of a layer, to set converters by, over all dies together
+# To measure errors by, likewise: the rare large errors of a high slice decide, so that there are many. Fewer of a convolution
+# on images, whose layers are many.
+N_ERROR_INPUTS = 1024
+N_IMAGE_ERROR_INPUTS = 512
 INPUTS_PER_IMAGE = 8  # of these of one image, where what they share counts
 
 DEFAULT_ROWS = 128  # of a chip that does not say
@@ -64,7 +71,7 @@ class ArrayInstance:
     @property
     def n_dies(self) -> int:
         """How many dies are looked at: one where all are alike."""
-        return N_DIES if self.array.cell_noise or self.array.offset_lsb else 1
+        return N_DIES if self.array.cells_err or self.array.offset_lsb else 1
 
 
 def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
@@ -85,16 +92,25 @@ def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
         noise_lsb=0.0,
         inl_lsb=0.0,
         offset_lsb=0.0,
+        sum_noise=0.0,
+        cell_levels=array.cell_levels if array.family == "rram" else (),
     )
 
 
-def arrays(design: Mapping[str, Any], seed: int, *, ideal: bool) -> ArrayInstance | None:
+def arrays(
+    design: Mapping[str, Any],
+    seed: int,
+    *,
+    ideal: bool,
+    conditions: ArrayConditions = USUAL_CONDITIONS,
+) -> ArrayInstance | None:
     """The arrays of the chip in ``design``.
 
     Args:
         design: genes of a network and of a chip.
         seed: of the dies.
         ideal: whether converters are taken as `with_ideal_converters` has them.
+        conditions: under what cells and converters err.
 
     Returns:
         The arrays; None where ``design`` names no array and no converter, so that nothing is known of a chip. Where it
@@ -107,7 +123,7 @@ def arrays(design: Mapping[str, Any], seed: int, *, ideal: bool) -> ArrayInstanc
         if not any(is_precision_gene(name) for name in design):
             return None
         design = {**design, "array": "digital_sram"}
-    array = describe_array({"rows": DEFAULT_ROWS, **design})
+    array = describe_array({"rows": DEFAULT_ROWS, **design}, conditions)
     return ArrayInstance(with_ideal_converters(array) if ideal else array, seed)
 
 
@@ -161,9 +177,12 @@ class Die:
         self.chip, self.exact = chip, exact
         seed = 1000 * chip.seed + number
         self._cells = torch.Generator().manual_seed(seed)
+        self._draws = torch.Generator().manual_seed(seed + 1)
         # Two sequences: an exact die and an equivalent one, which draws noise besides, calibrate by the same inputs.
         self._samples, self._places = random.Random(seed), random.Random(seed)  # noqa: S311 (no secrets)
-        self._share = N_CALIBRATION_INPUTS // chip.n_dies
+        import os
+
+        self._share = int(os.environ.get("NCAL", N_CALIBRATION_INPUTS)) // chip.n_dies
 
     @property
     def is_digital(self) -> bool:
@@ -187,22 +206,24 @@ class Die:
             return QuantisedMVM(self.chip.array, weight)
         return BitAccurateMVM(self.chip.array, weight, self._cells, shared_range=common)
 
-    def sample(self, count: int) -> Tensor:
-        """Numbers of some of ``count`` inputs, to calibrate a layer by."""
-        return torch.tensor(self._samples.sample(range(count), min(count, self._share)))
+    def sample(self, count: int, most: int = N_CALIBRATION_INPUTS) -> Tensor:
+        """Numbers of some of ``count`` inputs; of ``most`` that all dies look at together, this one's share."""
+        share = min(count, most // self.chip.n_dies)
+        return torch.tensor(self._samples.sample(range(count), share))
 
     def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
-        """As many numbers of ``images`` times ``positions`` inputs, image by image, and how many of each image."""
+        """Numbers of some of ``images`` times ``positions`` inputs, image by image, and how many of each image."""
+        share = N_IMAGE_ERROR_INPUTS // self.chip.n_dies
         each = min(INPUTS_PER_IMAGE, positions)
-        some = min(images, self._share // each)
+        some = min(images, share // each)
         starts = (i * images // some * positions for i in range(some))
         return torch.tensor(
             [s + p for s in starts for p in self._places.sample(range(positions), each)]
         ), each
 
-    def draw(self, size: int) -> Tensor:
-        """``size`` standard normal numbers."""
-        return stretch(size, self.place)
+    def numbers(self, most: int, count: int) -> Tensor:
+        """``count`` random whole numbers from 0 to ``most`` - 1."""
+        return torch.randint(most, (count,), generator=self._draws)
 
     def place(self, most: int) -> int:
         """A random whole number from 0 to ``most`` - 1."""
@@ -211,20 +232,32 @@ class Die:
 
 @dataclass(frozen=True)
 class EquivalentNoise:
-    """The equivalent-noise form of a layer: y -> gain * y + offset + std * standard normal noise; (outputs,) each.
+    """The equivalent-noise form of a layer: y -> gain * y + slope x + offset + one of the errors that are left.
 
-    ``common``: the standard deviation of what is added besides, drawn once for all positions of an image; None: nothing.
+    Attributes:
+        gain: (outputs,) of the layer's own product.
+        offset: (outputs,) what is added to every one.
+        errors: (samples, outputs) what else the sample was off by, of mean zero; one is drawn for every position.
+        common: (images, outputs) what all positions of an image were off by besides, of mean zero; one is drawn for every
+            image. None: nothing.
+        slope: (groups, outputs, rows) of the errors that are linear in the inputs, as if they were weights; None where
+            that does not pay.
     """
 
     gain: Tensor
     offset: Tensor
-    std: Tensor
+    errors: Tensor
     common: Tensor | None = None
+    slope: Tensor | None = None
 
     def scaled(self, factor: Tensor, bias: Tensor) -> EquivalentNoise:
-        """What it is after ``factor`` * y + ``bias``, the gain being in the weights."""
-        common = None if self.common is None else self.common * factor
-        return EquivalentNoise(self.gain, self.offset * factor + bias, self.std * factor, common)
+        """What it is after ``factor`` * y + ``bias``, gain and slope being in the weights."""
+        return replace(
+            self,
+            offset=self.offset * factor + bias,
+            errors=self.errors * factor,
+            common=None if self.common is None else self.common * factor,
+        )
 
 
 def equivalent_noise(product: Product, inputs: Tensor, each: int = 1) -> EquivalentNoise:
@@ -240,14 +273,32 @@ def equivalent_noise(product: Product, inputs: Tensor, each: int = 1) -> Equival
         1, keepdim=True
     ).clamp_min(1e-30)
     left = exact - gain * plain
+    mean = left.mean(1)
+    left = left - mean.unsqueeze(1)
+    linear = linear_errors(inputs, left, each)
+    slope = None
+    if linear is not None:
+        slope, left = linear.slope, linear.left
+        mean = mean - (slope @ inputs.mean(1).unsqueeze(-1)).squeeze(-1)
+    found = EquivalentNoise(gain.flatten(), mean.flatten(), _by_sample(left), slope=slope)
     if each == 1 or left.shape[1] <= each:
-        return EquivalentNoise(gain.flatten(), left.mean(1).flatten(), left.std(1).flatten())
+        return found
     images = left.unflatten(1, (-1, each))
     within, between = images.var(2).mean(1), images.mean(2).var(1)
-    common = (between - within / each).clamp_min(0).sqrt()
-    return EquivalentNoise(
-        gain.flatten(), left.mean(1).flatten(), within.sqrt().flatten(), common.flatten()
-    )
+    share = ((between - within / each) / between.clamp_min(1e-30)).clamp_min(0).sqrt()
+    own = (images - images.mean(2, keepdim=True)) * math.sqrt(each / (each - 1))
+    shared = images.mean(2) * share.unsqueeze(1)
+    return replace(found, errors=_by_sample(own.flatten(1, 2)), common=_by_sample(shared))
+
+
+def unchanged(bias: Tensor) -> EquivalentNoise:
+    """Nothing but ``bias`` (outputs,): of a layer whose errors are computed rather than drawn."""
+    return EquivalentNoise(torch.ones_like(bias), bias, torch.zeros(1, len(bias)))
+
+
+def _by_sample(values: Tensor) -> Tensor:
+    """(samples, groups * outputs) of mean zero, for values (groups, samples, outputs)."""
+    return (values - values.mean(1, keepdim=True)).transpose(0, 1).flatten(1)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ computed in one piece.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,6 +65,7 @@ class WrittenStep:
             their curve.
         coarser: steps as built become readings by this factor, where a step is finer than a cell; None elsewhere.
         highest: the highest reading; a number where all are alike, else (groups or 1, 1, outputs * slices).
+        noise: standard deviation of a reading in steps as built, likewise.
         worth: (groups or 1, slices) of one reading; of the one group where it is cut out.
     """
 
@@ -72,6 +73,7 @@ class WrittenStep:
     constant: Tensor
     coarser: Tensor | float | None
     highest: Tensor | float
+    noise: Tensor | float
     worth: Tensor
 
     def of_groups(self, some: slice) -> WrittenStep:
@@ -83,6 +85,7 @@ class WrittenStep:
             constant=self.constant[some],
             coarser=None if self.coarser is None else _of_groups(self.coarser, some),
             highest=_of_groups(self.highest, some),
+            noise=_of_groups(self.noise, some),
             worth=worth,
         )
 
@@ -117,8 +120,8 @@ class BitAccurateMVM:
         self.scale = weight.abs().amax(-1, keepdim=True).clamp_min_(1e-30) / steps
         self.whole = (weight / self.scale).round_()  # (groups, outputs, rows)
         self.cells, self.places = self._written(self.whole.transpose(1, 2))
-        if array.cell_noise:
-            self._disturb_cells(random)
+        if array.cells_err:
+            self.cells = self._disturbed(self.cells, random)
         outputs = weight.shape[1]
         self.column_offsets = torch.zeros(len(weight), 1, outputs, len(self.places))
         if array.offset_lsb:
@@ -156,11 +159,32 @@ class BitAccurateMVM:
             places[-1] = -places[-1]
         return torch.stack(slices, -1), places
 
-    def _disturb_cells(self, random: torch.Generator) -> None:
-        full = 2 ** min(self.array.cell_bits, self.array.magnitude_bits) - 1
-        several = math.sqrt(2.0) if self.is_differential else 1.0  # two cells, each off by itself
-        drawn = torch.randn(self.cells.shape, generator=random)
-        self.cells += self.array.cell_noise * several * full * drawn
+    def _disturbed(self, cells: Tensor, random: torch.Generator) -> Tensor:
+        """What cells hold that were written as ``cells``; the difference of two where a digit has two."""
+        full = float(2 ** min(self.array.cell_bits, self.array.magnitude_bits) - 1)
+        if not self.is_differential:
+            return self._held(cells / full, random) * full
+        positive, negative = (
+            self._held(sign.clamp_min(0) / full, random) for sign in (cells, -cells)
+        )
+        return (positive - negative) * full
+
+    def _held(self, written: Tensor, random: torch.Generator) -> Tensor:
+        """What cells hold, ``written`` being what was written into them; both as shares of full scale."""
+        array, held = self.array, written
+        deviation = torch.full_like(written, array.cell_noise)
+        if array.cell_levels:
+            known = [(level.level, level.mean, level.deviation) for level in array.cell_levels]
+            levels, means, deviations = zip(*known, strict=True)
+            held = interpolate(written, levels, means)
+            deviation = torch.hypot(deviation, interpolate(written, levels, deviations))
+        held = torch.addcmul(held, torch.randn(written.shape, generator=random), deviation)
+        if array.stuck_cells:
+            drawn = torch.rand(written.shape, generator=random)
+            held = torch.where(
+                drawn < array.stuck_cells, (drawn < array.stuck_cells / 2).float(), held
+            )
+        return held
 
     @property
     def weight(self) -> Tensor:
@@ -246,16 +270,16 @@ class BitAccurateMVM:
 
     def _is_lossless(self) -> bool:
         """Whether every reading is the sum itself: whole numbers in range, errors below half a cell."""
-        random = math.hypot(self.array.noise_lsb, self.array.offset_lsb)
-        worst_lsb = self.array.inl_lsb + SAFE_DEVIATIONS * random
+        lsb = math.hypot(self.array.noise_lsb, self.array.offset_lsb)
         most = min(self.array.rows_active, self.cells.shape[1]) * (2**self.array.dac_bits - 1.0)
         most *= 2**self.array.cell_bits - 1.0
-        fine = all(
-            bool((c.step == 1).all() and (worst_lsb < 0.5 * c.built_steps).all())
-            for c in self.converters
-        )
+        fine = True
+        for c in self.converters:
+            random = torch.hypot(lsb / c.built_steps, torch.tensor(self.array.sum_noise))
+            worst = self.array.inl_lsb / c.built_steps + SAFE_DEVIATIONS * random
+            fine &= bool((c.step == 1).all() and (worst < 0.5).all())
         wide = all(bool((c.largest_code >= most).all()) for c in self.converters)
-        return self.array.cell_noise == 0 and fine and wide
+        return not self.array.cells_err and fine and wide
 
     # ---- the product ------------------------------------------------------------------------------------------------
 
@@ -316,6 +340,7 @@ class BitAccurateMVM:
                     constant=(self.column_offsets - self._curve_centre).flatten(2),
                     coarser=None if bool((finer == 1).all()) else one_or_each(1 / finer, outputs),
                     highest=one_or_each(converter.largest_code, outputs),
+                    noise=self._noise(built, outputs),
                     worth=worth,
                 )
             )
@@ -336,13 +361,22 @@ class BitAccurateMVM:
         if self.array.inl_lsb:
             self._bend(sums, spare)
             sums.add_(self._curve_centre)
-        if self.array.noise_lsb:
-            noise = stretch(sums.numel(), self._place).view(sums.shape)
-            sums.add_(noise, alpha=self.array.noise_lsb)
+        if isinstance(step.noise, Tensor):
+            sums.addcmul_(self._drawn(sums), step.noise)
+        elif step.noise:
+            sums.add_(self._drawn(sums), alpha=step.noise)
         if step.coarser is not None:
             sums.mul_(step.coarser)
         lowest = -1.0 - step.highest if self.is_differential else 0.0
         return clamp_between(sums.round_(), lowest, step.highest)
+
+    def _noise(self, built: Tensor, outputs: int) -> Tensor | float:
+        """Standard deviation of the readings of converters whose steps are ``built`` cells, in these steps."""
+        of_sums = torch.tensor(self.array.sum_noise) / built
+        return one_or_each(torch.hypot(of_sums, torch.tensor(self.array.noise_lsb)), outputs)
+
+    def _drawn(self, sums: Tensor) -> Tensor:
+        return stretch(sums.numel(), self._place).view(sums.shape)
 
     def _bend(self, sums: Tensor, spare: Tensor) -> None:
         """Adds the cubic that a converter's curve is off a straight line by, none beyond the curve's ends."""
@@ -362,6 +396,14 @@ class BitAccurateMVM:
         """Rows of the layer that are summed at once."""
         count, each = self.cells.shape[1], self.array.rows_active
         return [slice(start, start + each) for start in range(0, count, each)]
+
+
+def interpolate(values: Tensor, points: Sequence[float], heights: Sequence[float]) -> Tensor:
+    """The straight lines through ``points`` (rising) and ``heights`` at ``values`` (any shape); level beyond the ends."""
+    x, y = torch.tensor(points), torch.tensor(heights)
+    above = torch.bucketize(values, x).clamp_(1, len(x) - 1)
+    share = ((values - x[above - 1]) / (x[above] - x[above - 1])).clamp_(0, 1)
+    return torch.lerp(y[above - 1], y[above], share)
 
 
 def one_or_each(values: Tensor, outputs: int) -> Tensor | float:

@@ -18,7 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cimbo.supernets.array_errors import Die, EquivalentNoise, equivalent_noise
+from cimbo.supernets.array_errors import (
+    N_ERROR_INPUTS,
+    Die,
+    EquivalentNoise,
+    equivalent_noise,
+    unchanged,
+)
 from cimbo.supernets.elastic import ElasticBatchNorm
 from cimbo.supernets.quantisation import InputRange
 
@@ -56,11 +62,11 @@ class _Offsets:
 
     def _draw(self, samples: int, positions: int) -> Tensor:
         found, outputs = self.found, len(self.found.offset)
-        drawn = self.die.draw(samples * positions * outputs).view(samples * positions, outputs)
-        drawn = torch.addcmul(found.offset, drawn, found.std)
+        which = self.die.numbers(len(found.errors), samples * positions)
+        drawn = found.errors[which].add_(found.offset)
         if found.common is not None:
-            common = self.die.draw(samples * outputs).view(samples, 1, outputs) * found.common
-            drawn.view(samples, positions, outputs).add_(common)
+            common = found.common[self.die.numbers(len(found.common), samples)]
+            drawn.view(samples, positions, outputs).add_(common.unsqueeze(1))
         return drawn
 
 
@@ -97,10 +103,13 @@ class ArrayLinear:
         return self.range.quantise(x)
 
     def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
-        sample = self._inputs(x[die.sample(len(x))])
-        self.product.calibrate(sample, x)
-        found = equivalent_noise(self.product, sample)
+        self.product.calibrate(self._inputs(x[die.sample(len(x))]), x)
+        if die.exact:
+            return _Offsets(unchanged(self.bias), die)
+        found = equivalent_noise(self.product, self._inputs(x[die.sample(len(x), N_ERROR_INPUTS)]))
         self.weight = self.weight * found.gain
+        if found.slope is not None:
+            self.weight += found.slope.flatten(0, 1).t()
         return _Offsets(found.scaled(torch.ones_like(self.bias), self.bias), die)
 
     def _inputs(self, x: Tensor) -> Tensor:
@@ -167,6 +176,8 @@ class ArrayConv:
         if self.die is not None and not self.die.is_digital:
             found = self._measured(x, self.die)
             self.weight = self.weight * found.gain[:, None, None, None]
+            if found.slope is not None:
+                self.weight += found.slope.view_as(self.weight)
             self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
         y = self._delivered(x)
         if self.norm is not None:
@@ -214,8 +225,10 @@ class ArrayConv:
         self.product.calibrate(
             sample, x.permute(0, 2, 3, 1)
         )  # as it lies in memory, several times as fast to look through
+        if die.exact:
+            return unchanged(self.bias)
         if self.norm is None:
-            return equivalent_noise(self.product, sample)
+            return equivalent_noise(self.product, inputs(die.sample(n * h * w, N_ERROR_INPUTS)))
         at, each = die.sample_by_image(n, h * w)
         return equivalent_noise(self.product, inputs(at), each)
 

@@ -1,0 +1,69 @@
+"""The part of a layer's errors that is linear in its inputs: effective weights, by Bussgang's theorem for vectors.
+
+Cells and converters that are always off in the same way change what a layer computes rather than adding noise to it. The
+best linear predictor of the errors from the inputs, C_ex C_xx^-1, is added to the weights; the rest is noise. A few samples
+say little of many weights, so the regression is a ridge whose strength one half of the samples chooses for the other, and
+nothing is added where that does not pay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+RIDGES = (3e-2, 3e-1)  # of the inputs' mean variance
+FEWEST_SAMPLES = 8  # of a half, below which nothing is regressed
+MOST_ROWS = 64  # of a layer, beyond which a sample says too little of each weight
+LEAST_GAIN = 0.02  # of the errors' variance in the half that was not fitted, below which a slope does not pay
+
+
+@dataclass(frozen=True)
+class LinearErrors:
+    """A regression of errors on inputs.
+
+    Attributes:
+        slope: (groups, outputs, rows) errors for one unit of each input.
+        left: (groups, samples, outputs) what each half's errors are off the other half's regression.
+    """
+
+    slope: Tensor
+    left: Tensor
+
+
+def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors | None:
+    """Regresses ``errors`` (groups, samples, outputs) on ``inputs`` (groups, samples, rows).
+
+    ``each``: so many samples in a row belong together, so that the halves do not share any.
+
+    Returns:
+        The regression; None where it does not pay.
+    """
+    half = inputs.shape[1] // 2 // each * each
+    if half < FEWEST_SAMPLES or inputs.shape[-1] > MOST_ROWS:
+        return None
+    x, e = inputs - inputs.mean(1, keepdim=True), errors - errors.mean(1, keepdim=True)
+    halves = (slice(None, half), slice(half, None))
+    predictions = [_ridges(x[:, part], e[:, part]) for part in halves]
+    best, chosen = e, RIDGES[-1]
+    for number, ridge in enumerate(RIDGES):
+        by_other = [x[:, part] @ predictions[1 - i][number].mT for i, part in enumerate(halves)]
+        left = e - torch.cat(by_other, 1)
+        if left.square().sum() < best.square().sum():
+            best, chosen = left, ridge
+    if best.square().sum() > (1 - LEAST_GAIN) * e.square().sum():
+        return None
+    return LinearErrors(_ridge(x.mT @ x, x.mT @ e, chosen), best)
+
+
+def _ridges(x: Tensor, e: Tensor) -> list[Tensor]:
+    gram, target = x.mT @ x, x.mT @ e
+    return [_ridge(gram, target, ridge) for ridge in RIDGES]
+
+
+def _ridge(gram: Tensor, target: Tensor, ridge: float) -> Tensor:
+    """(groups, outputs, rows): the ridge regression of products ``gram`` (groups, rows, rows) and ``target``."""
+    diagonal = gram.diagonal(dim1=1, dim2=2)
+    strength = ridge * diagonal.mean(1, keepdim=True) + 1e-30
+    return torch.linalg.solve(gram + torch.diag_embed(strength.expand_as(diagonal)), target).mT
