@@ -15,6 +15,7 @@ from cimbo.evaluation.joint import JointEvaluator
 from cimbo.hardware.array_description import ENCODINGS, ArrayDescription, describe_array
 from cimbo.supernets import quantisation
 from cimbo.supernets.array_errors import (
+    N_IMAGE_ERROR_INPUTS,
     ArrayInstance,
     Die,
     OutputNoise,
@@ -42,7 +43,9 @@ def silent(bits: int, rows: int = 128, **genes) -> ArrayDescription:
     """An array whose converters and cells do not err: signed word lines, two cells a digit, unless ``genes`` say else."""
     usual = {"encoding": "differential", "signed_inputs": 1, "adc_range": "layer_and_digit"}
     found = describe_array({"rows": rows, "adc_bits": bits, **usual, **genes})
-    return replace(found, noise_lsb=0.0, inl_lsb=0.0, offset_lsb=0.0, cell_noise=0.0)
+    return replace(
+        found, noise_lsb=0.0, inl_lsb=0.0, offset_lsb=0.0, sum_noise=0.0, cell_levels=()
+    )
 
 
 def noisy_cells(array: ArrayDescription, share: float) -> ArrayDescription:
@@ -235,8 +238,10 @@ def test_the_equivalent_noise_is_as_large_as_the_exact_error(bits: int, more: di
     product.calibrate(x[:, :128], x)
     found = equivalent_noise(product, x[:, :128])
     plain, exact = x[:, 128:] @ product.weight.mT, product(x[:, 128:])
-    drawn = torch.randn(plain.shape, generator=torch.Generator().manual_seed(9))
-    equivalent = found.gain * plain + found.offset + found.std * drawn
+    numbers = torch.arange(plain.shape[1]) % len(found.errors)  # each of them as often
+    equivalent = found.gain * plain + found.offset + found.errors[numbers]
+    if found.slope is not None:
+        equivalent += x[:, 128:] @ found.slope.mT
     assert signal_to_noise_db(plain, equivalent) == pytest.approx(
         signal_to_noise_db(plain, exact), abs=0.8
     )
@@ -248,11 +253,10 @@ def test_what_positions_of_an_image_are_off_by_in_common_is_told_from_the_rest()
     for alike, share in ((0.0, 0.0), (1.0, 1.0)):
         image, own = x[:, :200].repeat_interleave(8, 1), x
         found = equivalent_noise(product, alike * image + (1 - alike) * own, 8)
-        whole = (found.common.square() + found.std.square()).mean()
+        whole = found.common.square().mean() + found.errors.square().mean()
         assert (found.common.square().mean() / whole).item() == pytest.approx(share, abs=0.03)
-        assert whole.sqrt().item() == pytest.approx(
-            equivalent_noise(product, x).std.square().mean().sqrt().item(), rel=0.1
-        )
+        alone = equivalent_noise(product, x).errors
+        assert whole.sqrt().item() == pytest.approx(alone.square().mean().sqrt().item(), rel=0.1)
 
 
 def test_samples_by_image_are_positions_of_images_side_by_side():
@@ -260,7 +264,7 @@ def test_samples_by_image_are_positions_of_images_side_by_side():
         numbers, found = Die(ArrayInstance(silent(4))).sample_by_image(images, positions)
         rows = (numbers // positions).view(-1, each)
         assert found == each
-        assert len(numbers.unique()) == len(numbers) == each * min(images, 256 // each)
+        assert len(numbers.unique()) == len(numbers) == each * min(images, N_IMAGE_ERROR_INPUTS // each)
         assert (rows == rows[:, :1]).all()
         assert rows[-1, 0] >= images - images // len(rows) - 1  # spread over all images
 
@@ -282,8 +286,8 @@ def test_arrays_of_a_design():
         arrays({"array": kind, "adc_bits": 4, "rows": 64}, 0, ideal=True)
         for kind in ("analog_sram", "rram")
     )
-    assert (sram.array.adc_bits, sram.array.rows, sram.array.cell_noise) == (4, 64, 0)
-    assert rram.array.cell_noise > 0
+    assert (sram.array.adc_bits, sram.array.rows, sram.array.cells_err) == (4, 64, False)
+    assert rram.array.cells_err
     assert rram.n_dies > 2
 
 
