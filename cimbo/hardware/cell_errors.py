@@ -137,8 +137,8 @@ def random_sum_noise(family: str, rows_active: int, cell_bits: int) -> float:
         )
         return rows_active * math.sqrt(volts_squared) / float(constant("logic.supply"))
     if family == "rram":
-        full_scale = 2**cell_bits - 1
-        return float(constant("rram_cell.read_noise")) * full_scale * math.sqrt(rows_active / 2)
+        full_scale = 2.0**cell_bits - 1
+        return float(constant("rram_cell.read_noise")) * full_scale * math.sqrt(rows_active / 2.0)
     return 0.0
 
 
