@@ -43,9 +43,7 @@ def silent(bits: int, rows: int = 128, **genes) -> ArrayDescription:
     """An array whose converters and cells do not err: signed word lines, two cells a digit, unless ``genes`` say else."""
     usual = {"encoding": "differential", "signed_inputs": 1, "adc_range": "layer_and_digit"}
     found = describe_array({"rows": rows, "adc_bits": bits, **usual, **genes})
-    return replace(
-        found, noise_lsb=0.0, inl_lsb=0.0, offset_lsb=0.0, sum_noise=0.0, cell_levels=()
-    )
+    return replace(found, noise_lsb=0.0, inl_lsb=0.0, offset_lsb=0.0, sum_noise=0.0, cell_levels=())
 
 
 def noisy_cells(array: ArrayDescription, share: float) -> ArrayDescription:
@@ -264,7 +262,11 @@ def test_samples_by_image_are_positions_of_images_side_by_side():
         numbers, found = Die(ArrayInstance(silent(4))).sample_by_image(images, positions)
         rows = (numbers // positions).view(-1, each)
         assert found == each
-        assert len(numbers.unique()) == len(numbers) == each * min(images, N_IMAGE_ERROR_INPUTS // each)
+        assert (
+            len(numbers.unique())
+            == len(numbers)
+            == each * min(images, N_IMAGE_ERROR_INPUTS // each)
+        )
         assert (rows == rows[:, :1]).all()
         assert rows[-1, 0] >= images - images // len(rows) - 1  # spread over all images
 
