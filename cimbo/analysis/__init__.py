@@ -6,7 +6,7 @@ Everything here is computed by cimbo's own chip model from what a study recorded
 
 from cimbo.analysis.neighbours import Neighbour, beaten, one_step
 from cimbo.analysis.portfolio import Portfolio, serve
-from cimbo.analysis.robustness import Errors, chances
+from cimbo.analysis.robustness import Errors, chances, chances_by_metrics
 from cimbo.analysis.shadow_prices import Price, bottleneck, prices
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "beaten",
     "bottleneck",
     "chances",
+    "chances_by_metrics",
     "one_step",
     "prices",
     "serve",

@@ -24,7 +24,7 @@ Change = tuple[Any, Any]
 class Neighbour:
     """``changes``: gene -> (this design's value, the neighbour's), None where inactive. ``margins``: objective -> by how much
     this design is better, in the objective's unit; negative where it is worse. ``broken``: constraints that it does not keep.
-    ``key`` is "" for one that was computed."""
+    ``key`` is "" for one that was not measured, and ``computed_by`` says where its metrics come from then."""
 
     key: str
     changes: Mapping[str, Change]
@@ -32,10 +32,11 @@ class Neighbour:
     margins: Mapping[str, float]
     verdict: str
     broken: Sequence[Constraint] = ()
+    computed_by: str = "computed"
 
     @property
     def how(self) -> str:
-        return "measured" if self.key else "computed"
+        return "measured" if self.key else self.computed_by
 
 
 def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) -> list[Neighbour]:
@@ -46,8 +47,7 @@ def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) 
     rows = problem.space.rows([of.params, *(r.params for r in others)])
     order = np.argsort((rows[1:] != rows[0]).sum(1), kind="stable")
     found = [
-        _compared(problem, of, others[i].params, others[i].metrics, key=others[i].key)
-        for i in order
+        compared(problem, of, others[i].params, others[i].metrics, key=others[i].key) for i in order
     ]
     return [neighbour for neighbour in found if neighbour.verdict in (BEATEN, INFEASIBLE)][:n]
 
@@ -63,18 +63,20 @@ def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
         metrics = dict(of.metrics) | {
             name: float(costs[name][i]) for name in COSTS if name in of.metrics
         }
-        found.append(_compared(problem, of, {**of.params, gene: to}, metrics))
+        found.append(compared(problem, of, {**of.params, gene: to}, metrics))
     return found
 
 
-def _compared(
+def compared(
     problem: Problem,
     of: Record,
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
     *,
     key: str = "",
+    computed_by: str = "computed",
 ) -> Neighbour:
+    """The design of ``params`` and ``metrics`` as a neighbour of the measured design ``of``."""
     names = [*dict.fromkeys([*of.params, *params])]
     changes = {
         n: (of.params.get(n), params.get(n)) for n in names if of.params.get(n) != params.get(n)
@@ -85,9 +87,8 @@ def _compared(
         if o.name in metrics and o.name in of.metrics
     }
     broken = [c for c in problem.constraints if not c.holds(metrics)]
-    return Neighbour(
-        key, changes, metrics, margins, _verdict(problem, metrics, list(margins.values())), broken
-    )
+    verdict = _verdict(problem, metrics, list(margins.values()))
+    return Neighbour(key, changes, metrics, margins, verdict, broken, computed_by)
 
 
 def _verdict(problem: Problem, metrics: Mapping[str, float], margins: Sequence[float]) -> str:

@@ -24,6 +24,7 @@ from cimbo.storage import Record
 
 Array = NDArray[np.float64]
 _NOT_OFF: Mapping[str, Array] = MappingProxyType({})
+ACCURACY = "accuracy"  # the metric that designs of equal architecture share
 BANDWIDTH_GENES = ("dram_channels", "buffer_gb_s", "noc_gb_s")
 
 
@@ -32,13 +33,15 @@ class Errors:
     """Relative standard deviations of each bandwidth, of the energy a conversion takes, and of a measured accuracy.
 
     ``silicon``: how many of the standard deviations that published chips show the arrays' area, cycle, energy and leakage are
-    off by; see :mod:`cimbo.hardware.error_bars`.
+    off by; see :mod:`cimbo.hardware.error_bars`. ``metrics``: of each other metric, design by design, where cimbo's chip
+    model does not know the designs (assumed).
     """
 
     bandwidth: float = 0.2
     adc_energy: float = 0.3
     accuracy: float = 0.005
     silicon: float = 1.0
+    metrics: float = 0.05
 
 
 def chances(
@@ -68,12 +71,63 @@ def chances(
         drawn = draw_factors(families, rng) if errors.silicon else _NOT_OFF
         off = {name: factor**errors.silicon for name, factor in drawn.items()}
         now = _simulated(placed, widths, adc, off)
-        metrics = [
-            {k: v * _factor(k, i, (base, now), wrong) for k, v in r.metrics.items()}
-            for i, r in enumerate(records)
-        ]
+        metrics = []
+        for i, r in enumerate(records):
+            drawn_metrics = {}
+            for name, value in r.metrics.items():
+                drawn_metrics[name] = value * _factor(name, i, (base, now), wrong)
+            metrics.append(_derived_anew(problem, r.metrics, drawn_metrics))
         kept += _on_front(problem, metrics)
     return kept / draws
+
+
+def chances_by_metrics(
+    problem: Problem,
+    records: Sequence[Record],
+    errors: Errors,
+    *,
+    draws: int,
+    seed: int,
+    accuracy: str = ACCURACY,
+) -> Array:
+    """The same where cimbo's chip model does not know the designs: each metric is off by a factor of its own.
+
+    Designs of equal architecture share what the metric ``accuracy`` is off by; all else is drawn design by design.
+    """
+    rng = np.random.default_rng(seed)
+    genes = {c.name for c in problem.space.architecture} or None
+    keys = [problem.space.key(r.params, genes) for r in records]
+    sharing = np.unique(keys, return_inverse=True)[1]
+    names = sorted({name for r in records for name in r.metrics})
+    kept = np.zeros(len(records))
+    for _ in range(draws):
+        wrong = 1 + rng.normal(0, errors.accuracy, sharing.max() + 1)[sharing]
+        factors = np.exp(rng.normal(0, errors.metrics, (len(records), len(names))))
+        metrics = []
+        for i, r in enumerate(records):
+            found = {}
+            for name, factor in zip(names, factors[i].tolist(), strict=True):
+                if name in r.metrics:
+                    off = float(wrong[i]) if name == accuracy else factor
+                    found[name] = r.metrics[name] * off
+            metrics.append(_derived_anew(problem, r.metrics, found))
+        kept += _on_front(problem, metrics)
+    return kept / draws
+
+
+def _derived_anew(
+    problem: Problem, measured: Mapping[str, float], drawn: dict[str, float]
+) -> dict[str, float]:
+    """``drawn`` metrics, those that follow from others by as much off as these make them."""
+    derived = problem.derived
+    for name in derived.expressions:
+        parts = derived.parts(name)
+        if name not in measured or any(part not in measured for part in parts):
+            continue
+        before = float(derived.of_parts(name, measured))
+        if before and np.isfinite(before):
+            drawn[name] = measured[name] * float(derived.of_parts(name, drawn)) / before
+    return drawn
 
 
 def _sharing(
@@ -109,7 +163,7 @@ def _simulated(
 def _factor(
     metric: str, i: int, costs: tuple[dict[str, Array], dict[str, Array]], wrong: Array
 ) -> float:
-    if metric == "accuracy":
+    if metric == ACCURACY:
         return float(wrong[i])
     base, now = costs
     return float(now[metric][i] / base[metric][i]) if metric in base else 1.0

@@ -55,6 +55,14 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     help="Standard deviations of area, cycle, energy and leakage that published chips show.",
 )
 @click.option(
+    "--metrics",
+    type=float,
+    default=0.05,
+    show_default=True,
+    callback=_share,
+    help="Of each other metric, design by design, where cimbo's chip model does not know the chips.",
+)
+@click.option(
     "--draws",
     type=int,
     default=200,

@@ -11,6 +11,7 @@ from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.tables import as_table
+from cimbo.errors import BadInput
 from cimbo.session.explanation import Explanation, Rows
 from cimbo.session.text import write_text
 
@@ -49,7 +50,14 @@ def explain(*, key: str, picture: Path | None, which: str, file: str, style: str
     """
     with existing(file) as session:
         found = session.explain(key)
+    if not found.bottleneck:
+        if picture is not None:
+            what = "is a picture of layers, and cimbo's model does not know this design's"
+            raise BadInput("--picture", what, "leave it out")
+        which = "neighbours"
     emit(style, _written(PRINTED_ROWS[which](found)), found.to_json())
+    if not found.bottleneck:
+        return
     say(_talk(found, which))
     if picture is not None:
         write_text(picture, found.picture())

@@ -34,6 +34,7 @@ from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.whole import (
     FunctionEvaluator,
+    MissingEvaluator,
     ProgramEvaluator,
     StudyEvaluator,
     WholeEvaluator,
@@ -100,6 +101,7 @@ class Config:
             metrics = self.tables.metrics
             problem = Problem(space, tuple(objectives), tuple(constraints), metrics)
             self._check_metrics(problem)
+            self._check_expensive(problem)
             return problem
 
     def evaluator(self) -> StudyEvaluator:
@@ -108,6 +110,8 @@ class Config:
             with naming(self.name):
                 names = [choice.name for choice in self._architecture()]
                 return _whole_evaluator(self.tables.evaluator, names, self.tables.network)
+        if self.tables.network is None:
+            return MissingEvaluator(self.name)
         about, chip = self._network_table(), self.tables.hardware
         return JointEvaluator(
             about.name,
@@ -162,6 +166,10 @@ class Config:
             "options": {"network": self.network, **options},
         }
         return Config(self.name, {**self.data, "network": about})
+
+    def with_function(self, function: str) -> Config:
+        """The same study evaluated by a function, named as "package:function"."""
+        return Config(self.name, {**self.data, "evaluator": {"python": function}})
 
     def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
         """The same study with another simulator."""
@@ -258,6 +266,19 @@ class Config:
                 raise BadInput(metric, "is measured by no evaluation", todo)
         kept = _more_costs(problem)
         self._check_generates([name for name in GENERATION_METRICS if name in kept])
+
+    def _check_expensive(self, problem: Problem) -> None:
+        """Raises BadInput for an expensive metric that the study does not seek, or a gene that it does not have."""
+        expensive = self.tables.expensive
+        if expensive is None:
+            return
+        if expensive.metric not in problem.targets:
+            what = f"{expensive.metric} is no objective and has no constraint"
+            raise BadInput("expensive.metric", what, choose_from(expensive.metric, problem.targets))
+        for name in expensive.genes or ():
+            if name not in problem.space.column:
+                todo = choose_from(name, problem.space.names)
+                raise BadInput("expensive.genes", f"{name} is no gene", todo)
 
     def _check_generates(self, metrics: list[str]) -> None:
         """Raises BadInput for metrics of tokens where the network generates none."""
@@ -386,12 +407,36 @@ def _checked(name: str, data: dict[str, Any]) -> Config:
 
 
 def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
-    """What a study file was made from. Raises BadInput for a study that was made in Python, not from a description."""
+    """What a study file was made from; of a study that was made in Python, what its space and objectives say."""
     stored = definition.get("config") or {}
     if "data" not in stored:
-        raise BadInput(
-            where,
-            "was not started from a preset or a study.toml",
-            "go on with it in Python, where its evaluator is",
-        )
+        return _checked(where, _described(definition))
     return _checked(str(stored.get("name", where)), stored["data"])
+
+
+def _described(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A study of Python as a study.toml would have it, without what evaluates it."""
+    problem = Problem.from_json(definition)
+    objectives = []
+    for objective in problem.objectives:
+        known = {} if objective.reference is None else {"reference": objective.reference}
+        objectives.append({"name": objective.name, "goal": objective.goal, **known})
+    constraints = []
+    for c in problem.constraints:
+        constraints.append({"metric": c.metric, "relation": c.relation, "bound": c.bound})
+    return {
+        "architecture": {"genes": _gene_tables(problem.space.architecture)},
+        "hardware": {"genes": _gene_tables(problem.space.hardware), "space": "own"},
+        "objectives": objectives,
+        "constraints": constraints,
+        "metrics": dict(problem.metrics),
+    }
+
+
+def _gene_tables(choices: Sequence[Choice]) -> dict[str, Any]:
+    """Genes as a study.toml writes them."""
+    genes = {}
+    for choice in choices:
+        about = choice.to_json()
+        genes[about.pop("name")] = about
+    return genes

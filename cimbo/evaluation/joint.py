@@ -169,6 +169,10 @@ class JointEvaluator:
             return False
         return "test" in getattr(self._accuracy, "parts", ("validation", "test"))
 
+    def is_placed(self, design: Mapping[str, Any]) -> bool:
+        """Whether cimbo's chip model understands the design's chip."""
+        return hardware.is_chip(self._chip(design))
+
     def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
         """The network and the chip of ``design``, as a simulator takes them."""
         return self._workload(design), self._chip(design)

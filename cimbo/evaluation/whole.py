@@ -93,6 +93,10 @@ class WholeEvaluator(ABC):
         """Costs that can be computed while searching: none."""
         return {}
 
+    def is_placed(self, design: Mapping[str, Any]) -> bool:
+        """Whether cimbo's chip model understands the design: nothing is known of its layers."""
+        return False
+
     def placed(self, design: Mapping[str, Any]) -> NoReturn:
         """Raises BadInput: no layers are known."""
         raise self._lacking("layers")
@@ -281,6 +285,30 @@ def _content_of_module(name: str) -> str | None:
     if found is None or not found.has_location or found.origin is None:
         return None
     return content.digest(found.origin)
+
+
+class MissingEvaluator(WholeEvaluator):
+    """What stands in for the evaluator of a study that names none: all but an evaluation works."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def _evaluate(self, design: Params) -> NoReturn:
+        """Raises BadInput: nothing evaluates."""
+        raise self._unknown()
+
+    def check(self) -> NoReturn:
+        """Raises BadInput: nothing evaluates."""
+        raise self._unknown()
+
+    def fingerprint(self) -> NoReturn:
+        """Raises BadInput: nothing evaluates."""
+        raise self._unknown()
+
+    def _unknown(self) -> BadInput:
+        todo = "name a study.toml with [evaluator] (--config), or go on in Python or with cimbo ask"
+        return BadInput(self.where, "does not say what evaluates it", todo)
 
 
 StudyEvaluator = JointEvaluator | WholeEvaluator

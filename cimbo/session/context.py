@@ -46,13 +46,23 @@ class StudyContext:
 
     @cached_property
     def config(self) -> Config:
-        """What the study evaluates. Raises BadInput for a study that was made in Python, without a description."""
-        return self.description or from_definition(self.path, self.metadata)
+        """What the study is about; of one that was made in Python, as far as its file says it."""
+        if self.description is not None:
+            return self.description
+        found = from_definition(self.path, self.metadata)
+        function = self.study.evaluator_name()
+        if found.tables.network is None and found.tables.evaluator is None and function:
+            return found.with_function(function)
+        return found
 
     @cached_property
     def evaluator(self) -> StudyEvaluator:
         """Accuracy and simulator of the study. Raises BadInput as `config` does."""
         return self.shared_evaluator or self.config.evaluator()
+
+    def is_placed(self, params: Mapping[str, Any]) -> bool:
+        """Whether cimbo's chip model understands a design: it knows the layers, and every property of the chip."""
+        return self.evaluator.is_placed(params)
 
     @property
     def has_description(self) -> bool:

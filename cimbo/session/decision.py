@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.analysis import Errors, Portfolio, chances, serve
+from cimbo.analysis import Errors, Portfolio, chances, chances_by_metrics, serve
 from cimbo.analysis.mapped_design import place
 from cimbo.analysis.portfolio import Served
 from cimbo.errors import BadInput, choose_from
@@ -100,11 +100,24 @@ def robustness(
     evaluator, records = context.evaluator, study.feasible_evaluations()
     if not records:
         raise BadInput(context.path, "holds no verified design", "search first: cimbo optimize")
-    if evaluator.simulator != "cimbo":
-        note = "costs are another simulator's; cimbo's own chip model says how they change"
+    if all(evaluator.is_placed(r.params) for r in records):
+        if evaluator.simulator != "cimbo":
+            note = "costs are another simulator's; cimbo's own chip model says how they change"
+            logger.info(f"note: {note}")
+        placed = place(evaluator, study.problem.space, [r.params for r in records])
+        found = chances(study.problem, records, placed, errors, draws=draws, seed=seed)
+    else:
+        note = f"cimbo's chip model does not know these designs: every metric is off by {errors.metrics:.2g}"
         logger.info(f"note: {note}")
-    placed = place(evaluator, study.problem.space, [r.params for r in records])
-    found = chances(study.problem, records, placed, errors, draws=draws, seed=seed)
+        expensive = context.config.tables.expensive
+        found = chances_by_metrics(
+            study.problem,
+            records,
+            errors,
+            draws=draws,
+            seed=seed,
+            accuracy="accuracy" if expensive is None else expensive.metric,
+        )
     front = {r.key for r in study.pareto()}
     names = [o.name for o in study.problem.objectives]
     designs = []

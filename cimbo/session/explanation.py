@@ -13,6 +13,7 @@ from cimbo.analysis.mapped_design import Placed, place
 from cimbo.problem.objectives import Constraint
 from cimbo.session.context import StudyContext
 from cimbo.session.front import find
+from cimbo.session.predicted_steps import predicted_steps
 from cimbo.session.simulation import layer_row
 from cimbo.storage import Record
 
@@ -103,6 +104,8 @@ def explain(context: StudyContext, key: str) -> Explanation:
         BadInput: When no design has this key, or several.
     """
     record, study = find(context, key), context.study
+    if not context.is_placed(record.params):
+        return _without_chip_model(context, record)
     own_simulator = context.evaluator.simulator == "cimbo"
     if not own_simulator:
         note = "this study's costs are another simulator's; cimbo's own chip model explains them"
@@ -120,6 +123,17 @@ def explain(context: StudyContext, key: str) -> Explanation:
         _priced_front(context),
         tuple(neighbours),
     )
+
+
+def _without_chip_model(context: StudyContext, record: Record) -> Explanation:
+    """What the study's own evaluations say of a design whose chip or layers cimbo's model does not know."""
+    note = "cimbo's chip model does not know this design's layers or chip: no layers and prices; neighbours instead"
+    logger.info(f"note: {note}")
+    problem = context.study.problem
+    neighbours = beaten(problem, record, context.study.evaluations())
+    neighbours += predicted_steps(context, record)
+    breakdown: dict[str, Any] = {"layers": [], "time_by_bound_ms": {}, "energy_by_part_uj": {}}
+    return Explanation(record.key, breakdown, {}, (), (), tuple(neighbours))
 
 
 def _placed(context: StudyContext, records: Sequence[Record]) -> Sequence[Placed]:

@@ -14,12 +14,13 @@ import numpy as np
 from cimbo import execution
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation.joint import NETWORK_SIZES
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.session.context import StudyContext
 from cimbo.session.front import Front, front
-from cimbo.session.warm_start import bundles, from_study, views
+from cimbo.session.warm_start import bundles, from_study, known_views
 from cimbo.session.workers import Workers
 from cimbo.storage import Record
 from cimbo.study import events
@@ -189,13 +190,18 @@ def optimizer_options(
     cheap = analytic_costs(study, evaluator, settings.cost_model)
     learned = from_study(study, config, settings.warm_from, cheap)
     converged = settings.until_converged
+    expensive = config.tables.expensive
+    budget = settings.accuracy_budget
+    if budget is None and expensive is not None:
+        budget = expensive.budget
     return OptimizerOptions(
         cheap,
-        views=views(evaluator),
+        views=known_views(context),
         kind=config.tables.search.surrogate,
         priors=learned | dict(priors or {}),
         initial=config.tables.search.initial or DEFAULT_INITIAL,
-        accuracies=settings.accuracy_budget,
+        expensive=None if expensive is None else expensive.metric,
+        expensive_budget=budget,
         converged=None if converged is None else converged / 100,
     )
 
@@ -207,11 +213,12 @@ def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> 
         BadInput: When ``cost_model`` is "analytic" and the simulator cannot be called in batches.
     """
     computed = evaluator.analytic_costs()
+    sizes = {name: cost for name, cost in computed.items() if name in NETWORK_SIZES}
     if cost_model == "analytic" and not computed:
         what = "this simulator cannot be called in batches"
         raise BadInput("--cost-model", what, "use auto or surrogate")
     # The chip's area follows from its genes alone: it is never modelled.
-    area = {name: cost for name, cost in computed.items() if name == "area_mm2"}
+    area = {name: cost for name, cost in computed.items() if name == "area_mm2"} | sizes
     if cost_model == "surrogate" or not computed:
         return area
     if cost_model == "analytic":

@@ -214,6 +214,7 @@ class Session(StudyContext):
         adc_energy: float = Errors.adc_energy,
         accuracy: float = Errors.accuracy,
         silicon: float = Errors.silicon,
+        metrics: float = Errors.metrics,
         draws: int = decision.DEFAULT_DRAWS,
         seed: int = 0,
     ) -> decision.Robustness:
@@ -224,13 +225,14 @@ class Session(StudyContext):
             adc_energy: Of the energy a conversion takes.
             accuracy: Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.
             silicon: Standard deviations of area, cycle, energy and leakage that published chips show.
+            metrics: Of each other metric, design by design, where cimbo's chip model does not know the chips.
             draws: How often to be wrong.
             seed: Of the draws.
 
         Raises:
             BadInput: When the study holds no verified design.
         """
-        errors = Errors(bandwidth, adc_energy, accuracy, silicon)
+        errors = Errors(bandwidth, adc_energy, accuracy, silicon, metrics)
         return decision.robustness(self, errors, draws=draws, seed=seed)
 
     def attribute(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cimbo.evaluation.joint import COSTS, JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io.importers import Row, tell
 from cimbo.optimizer.surrogates import View, targets
+from cimbo.session.context import StudyContext
 from cimbo.study.study import Study
 
 logger = logging.getLogger("cimbo")
@@ -41,6 +43,25 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
         "accuracy": View(evaluator.accuracy_genes(), evaluator.sizes),
         **dict.fromkeys(COSTS, costs),
     }
+
+
+def known_views(context: StudyContext) -> dict[str, View]:
+    """`views` of a study's evaluator, and what the study says its expensive metric depends on.
+
+    Raises:
+        BadInput: For an expensive metric that the study does not seek, or a gene that it does not have.
+    """
+    found = views(context.evaluator)
+    expensive, problem = context.config.tables.expensive, context.study.problem
+    if expensive is None:
+        return found
+    genes = expensive.genes
+    if genes is None:
+        if expensive.metric in found or not problem.space.architecture:
+            return found
+        genes = [choice.name for choice in problem.space.architecture]
+    known = found.get(expensive.metric, View())
+    return found | {expensive.metric: replace(known, genes=frozenset(genes))}
 
 
 def from_study(

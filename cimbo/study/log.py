@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside th
 BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
 ACCURACY_PARAMETERS = "shaping"
 EXPENSIVE_METRIC = "expensive"
+EVALUATOR_NAME = "evaluator"
 
 
 class StudyLog:
@@ -167,8 +169,7 @@ class StudyLog:
 
     def accuracies_measured(self) -> int:
         """Return how many networks had the expensive metric measured: one measurement serves every chip."""
-        metric = stored.read(self.store, EXPENSIVE_METRIC, stored.is_text)
-        metric = metric or OptimizerOptions().expensive_metric(self.problem)
+        metric = self.expensive_metric()
         if metric is None:
             return 0
         parameters = stored.read(self.store, ACCURACY_PARAMETERS, stored.list_of(stored.is_text))
@@ -182,6 +183,22 @@ class StudyLog:
         parameters = options.expensive_parameters(self.problem)
         if parameters is not None:
             self.store.set_meta(ACCURACY_PARAMETERS, sorted(parameters))
+
+    def record_evaluator(self, evaluate: object) -> None:
+        """Keep the name of a function that evaluates, where another process can import it: commands go on with it."""
+        name = importable_name(evaluate)
+        if name is not None and name != self.evaluator_name():
+            self.store.set_meta(EVALUATOR_NAME, name)
+
+    def evaluator_name(self) -> str | None:
+        """Return the function that evaluated last, as "package:function"; None where there is none to import."""
+        found: str | None = stored.read(self.store, EVALUATOR_NAME, stored.is_text)
+        return found
+
+    def expensive_metric(self) -> str | None:
+        """Return the metric whose measurements are counted, most often an accuracy; None where all are computed."""
+        metric: str | None = stored.read(self.store, EXPENSIVE_METRIC, stored.is_text)
+        return metric or OptimizerOptions().expensive_metric(self.problem)
 
     def measurement_noise(self) -> dict[str, float]:
         """Return the standard deviation of one measurement by metric, from designs that were told several times."""
@@ -212,6 +229,17 @@ class StudyLog:
 
     def _matches_fixed(self, record: Record) -> bool:
         return all(record.params.get(name, v) == v for name, v in self.fixed.items())
+
+
+def importable_name(function: object) -> str | None:
+    """Return "package:function" where importing that gives ``function`` itself; None for all else."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
+        return None
+    found: object = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}:{name}" if found is function else None
 
 
 def _distance(metrics: Metrics, constraints: Sequence[Constraint]) -> float:

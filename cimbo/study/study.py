@@ -330,6 +330,7 @@ class Study(StudyLog):
         execution.check(n_jobs, **conditions)
         get_ready(self, evaluate, is_here=conditions.get("backend", "loky") == "loky")
         # After the check: what cannot evaluate leaves no trace in the study.
+        self.record_evaluator(evaluate)
         self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         self.record_expensive(guidance)
         heard = listener or events.ignore
