@@ -6,7 +6,7 @@ under the same limits, less one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -65,11 +65,13 @@ def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> 
     Chips are sampled and the best six then improved gene by gene until no single gene helps: local optima, the same for
     equal seeds. Raises BadInput when no sampled chip is within the area.
     """
-    space = SearchSpace(hardware=[c for c in asked.choices if c.name not in asked.fixed])
+    free = list(_free(asked.choices, asked.fixed))
+    if not free:
+        return [_the_only_chip(asked)]
+    space = SearchSpace(hardware=free)
     chips = space.sobol(samples, seed)
     costs = asked.costs(chips)
-    if not np.isfinite(costs).any():
-        raise BadInput("--area", f"no chip is within {asked.area_mm2:g} mm2", "allow more")
+    _check_fits(asked, costs)
     every: list[Criterion] = [partial(_one, k=k) for k in range(len(costs))]
     weights = asked.weights[:, None] / asked.weights.sum()
     criteria: dict[str, Criterion] = {
@@ -91,6 +93,29 @@ def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> 
     }
     chosen = {name: pool[int(np.argmin(criterion(costs)))] for name, criterion in criteria.items()}
     return [_served(asked, name, chip, costs.min(1)) for name, chip in chosen.items()]
+
+
+def _check_fits(asked: Portfolio, costs: Array) -> None:
+    if not np.isfinite(costs).any():
+        raise BadInput("--area", f"no chip is within {asked.area_mm2:g} mm2", "allow more")
+
+
+def _the_only_chip(asked: Portfolio) -> Served:
+    """The chip whose genes are all fixed. Raises BadInput where it is too large."""
+    costs = asked.costs([{}])
+    _check_fits(asked, costs)
+    return _served(asked, "the only chip", {}, costs[:, 0])
+
+
+def _free(choices: Sequence[Choice], fixed: Mapping[str, Any]) -> Iterator[Choice]:
+    """The genes that are left, without those that the fixed ones switch off."""
+    for choice in choices:
+        if choice.name in fixed:
+            continue
+        conditions = dict(choice.active_if)
+        met = [fixed[gate] in conditions.pop(gate) for gate in choice.active_if if gate in fixed]
+        if all(met):
+            yield Choice(choice.name, choice.values, conditions)
 
 
 def _one(costs: Array, *, k: int) -> Array:

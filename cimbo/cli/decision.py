@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.fixed_genes import fixed_genes
 from cimbo.cli.grouped import command
 from cimbo.cli.options import at_least_one, existing, json_object, study_option
 from cimbo.cli.output import emit, format_option, say
@@ -108,8 +109,8 @@ def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> 
     "--fix",
     "fixes",
     multiple=True,
-    metavar="GENE=VALUE",
-    help="Keep a gene of the chip [default: adc_bits=6].",
+    metavar="GENE=VALUE|@FILE",
+    help="Keep a gene of the chip, or all that the chip in a file has [default: adc_bits=6].",
 )
 @click.option(
     "--samples",
@@ -133,7 +134,8 @@ def portfolio(
 ) -> None:
     """One chip for several networks: best in the worst case, on the weighted mean, and in regret against specialists.
 
-    NETWORKS are families (their largest network), NAME={GENES as JSON or @FILE}, or keys of a study's designs. Accuracy is
+    NETWORKS are families (their largest network), NAME={GENES as JSON or @FILE}, ONNX files, timm:NAME or hf:NAME, or keys
+    of a study's designs. Accuracy is
     not looked at, so the genes that shape it stay fixed.
 
     Example: cimbo portfolio vit-b bert-base --area 200
@@ -178,18 +180,21 @@ def _weights(text: str | None, n: int) -> list[float]:
 
 def _fixed(fixes: Sequence[str]) -> dict[str, Any]:
     """Genes of a chip and their values, as ``--fix`` gives them. Raises BadInput."""
-    from cimbo.hardware import chip_choices
+    from cimbo.hardware import DEFAULTS, chip_choices
 
     known = {choice.name: choice for choice in chip_choices()}
     fixed = {}
-    for text in fixes:
-        name, _, value = text.partition("=")
-        if name not in known:
-            todo = choose_from(name, known, "the genes are")
-            raise BadInput(f"--fix {text}", f"{name!r} is no gene of a chip", todo)
-        try:
-            fixed[name] = json.loads(value)
-        except ValueError:
-            todo = f"choose one of {list(known[name].values)}"
-            raise BadInput(f"--fix {text}", f"{value!r} is no number", todo) from None
+    for gene in fixed_genes(fixes):
+        if gene.name not in {**known, **DEFAULTS}:
+            todo = choose_from(gene.name, known, "the genes are")
+            raise BadInput(gene.asked, f"{gene.name!r} is no gene of a chip", todo)
+        fixed[gene.name] = _value(gene.value)
     return fixed
+
+
+def _value(text: str) -> Any:
+    """A number, or the word itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from cimbo.cli.fixed_genes import FixedGene, fixed_genes
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.joint import COSTS
 from cimbo.problem.objectives import Constraint
@@ -30,7 +31,11 @@ def what_if_options(command: F) -> F:
             help="Bound a metric (METRIC<=BOUND and METRIC>=BOUND too); takes the place of the study's.",
         ),
         click.option(
-            "--fix", "fixes", multiple=True, metavar="GENE=VALUE", help="Keep a gene at a value."
+            "--fix",
+            "fixes",
+            multiple=True,
+            metavar="GENE=VALUE|@FILE",
+            help="Keep a gene at a value, or the chip of a design in a file (@FILE#KEY: one of several).",
         ),
     ):
         command = option(command)
@@ -43,13 +48,12 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
         return session
     study = session.study
     fixed: dict[str, Any] = {}
-    for text in fixes:
-        name, value = _pin(study, text)
-        if fixed.get(name, value) != value:
-            raise BadInput(
-                f"--fix {text}", f"{name} is fixed at {fixed[name]} too", "fix a gene once"
-            )
-        fixed[name] = value
+    for gene in fixed_genes(fixes):
+        value = _pin(study, gene)
+        if fixed.get(gene.name, value) != value:
+            what = f"{gene.name} is fixed at {fixed[gene.name]} too"
+            raise BadInput(gene.asked, what, "fix a gene once")
+        fixed[gene.name] = value
     bounds: dict[tuple[str, str], Constraint] = {}
     for text in limits:
         c = _limit(study, text)
@@ -61,19 +65,18 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
     return session.what_if(fixed, list(bounds.values()))
 
 
-def _pin(study: Study, text: str) -> tuple[str, Any]:
-    space, (name, _, value) = study.problem.space, text.partition("=")
-    if name not in space.column:
-        raise BadInput(
-            f"--fix {text}", f"{name!r} is no gene", choose_from(name, space.names, "the genes are")
-        )
-    choice = space.choices[space.column[name]]
-    matches = [v for v in choice.values if str(v) == value or _equal(v, value)]
+def _pin(study: Study, gene: FixedGene) -> Any:
+    """The value that a gene keeps. Raises BadInput for no gene of the study, and for a value that it cannot take."""
+    space = study.problem.space
+    if gene.name not in space.column:
+        todo = choose_from(gene.name, space.names, "the genes are")
+        raise BadInput(gene.asked, f"{gene.name!r} is no gene", todo)
+    choice = space.choices[space.column[gene.name]]
+    matches = [v for v in choice.values if str(v) == gene.value or _equal(v, gene.value)]
     if not matches:
-        raise BadInput(
-            f"--fix {text}", f"{name} cannot be {value!r}", f"choose one of {list(choice.values)}"
-        )
-    return name, matches[0]
+        todo = f"choose one of {list(choice.values)}"
+        raise BadInput(gene.asked, f"{gene.name} cannot be {gene.value!r}", todo)
+    return matches[0]
 
 
 def _equal(value: Any, text: str) -> bool:

@@ -14,11 +14,11 @@ from cimbo.analysis import Errors, Portfolio, chances, chances_by_metrics, serve
 from cimbo.analysis.mapped_design import place
 from cimbo.analysis.portfolio import Served
 from cimbo.errors import BadInput, choose_from
-from cimbo.hardware import chip_choices
+from cimbo.hardware import DEFAULTS, chip_choices
 from cimbo.session.context import StudyContext
 from cimbo.session.front import find
 from cimbo.session.text import genes_text
-from cimbo.workloads import known, network
+from cimbo.workloads import is_family_name, known, network
 from cimbo.workloads.layers import Workload
 
 DEFAULT_DRAWS = 200
@@ -214,7 +214,7 @@ class PortfolioSettings:
             raise BadInput("metric", f"{self.metric!r} is unknown", todo)
         if self.samples < 1:
             raise BadInput("--samples", f"{self.samples} is not positive", "give at least 1")
-        genes = [choice.name for choice in chip_choices()]
+        genes = {**{choice.name: choice for choice in chip_choices()}, **DEFAULTS}
         for name in self.fixed:
             if name not in genes:
                 todo = choose_from(name, genes, "the genes are")
@@ -253,7 +253,8 @@ def portfolio_workload(
     """The network that ``name`` means in a portfolio.
 
     Args:
-        name: A network family, or the key of a design of ``study``.
+        name: A network family; an ONNX file, or another name that `cimbo.workloads.network` takes; or the key of a
+            design of ``study``.
         genes: Genes of a sub-network of a family; by default its largest.
         study: The file that a key is looked up in.
 
@@ -262,7 +263,7 @@ def portfolio_workload(
     """
     from cimbo.session.opening import open_existing
 
-    if name in known():
+    if name in known() or not is_family_name(name):
         family = network(name)
         return family.workload(dict(genes) if genes else family.largest())
     with open_existing(study) as session:

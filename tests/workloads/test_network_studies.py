@@ -65,7 +65,9 @@ def test_chips_are_searched_for_a_file(searched, capsys):
     for design in found["pareto"]:
         assert design["architecture"] == {}
         assert set(design["metrics"]) == {"latency_ms", "energy_uj", "area_mm2"}
-        assert design["hardware"]["adc_bits"] == 8  # converters lose nothing
+        assert (
+            design["hardware"].get("adc_bits", 8) == 8
+        )  # converters lose nothing, where there are any
     assert document(capsys, "status")["accuracy"] == "no accuracy is measured: costs alone"
 
 
@@ -133,3 +135,38 @@ def test_mistakes_are_one_line(searched, capsys, words, told):
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
     assert not (searched / "mistake.db").exists()
+
+
+def test_a_chip_in_a_file_is_fixed(searched, capsys):
+    front = document(capsys, "pareto")
+    (searched / "front.json").write_text(json.dumps(front))
+    key, chip = front["pareto"][0]["key"], front["pareto"][0]["hardware"]
+    (searched / "chip.json").write_text(json.dumps(chip))
+    for file in ("@chip.json", f"@front.json#{key}"):
+        (design,) = document(capsys, "pareto", "--fix", file)["pareto"]
+        assert design["hardware"] == chip
+    words = ["portfolio", "own.onnx", "fmnist-vit", "--area", "1000", "--samples", "16"]
+    for served in document(capsys, *words, "--fix", "@chip.json"):
+        assert {name: served["chip"][name] for name in chip} == chip
+
+
+@pytest.mark.parametrize(
+    ("fix", "told"),
+    [
+        ("@nix.json", "cannot be read"),
+        ("@front.json", "name one, as @front.json#"),
+        ("@front.json#zz", "holds 0 designs"),
+        ("@odd.json", "did you mean rows"),
+        ("@list.json", "holds no chip"),
+        ("rowz=64", "did you mean rows"),
+    ],
+)
+def test_a_wrong_file_of_a_chip_is_one_line(searched, capsys, fix, told):
+    (searched / "front.json").write_text(json.dumps(document(capsys, "pareto")))
+    (searched / "odd.json").write_text('{"rowz": 64}')
+    (searched / "list.json").write_text("[1, 2]")
+    for command in (["pareto"], ["portfolio", "fmnist-vit", "--area", "100"]):
+        capsys.readouterr()
+        assert run([*command, "--study", "own.db", "--fix", fix]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line

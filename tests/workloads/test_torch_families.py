@@ -192,3 +192,14 @@ def test_an_absent_library_is_one_line(capsys):
             assert run(["workload", name]) == 2
             (line,) = capsys.readouterr().err.splitlines()
             assert f"pip install 'cimbo[{package}]'" in line
+
+
+def test_the_commands_of_the_documentation(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("timm")
+    pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    searched = "cimbo optimize --network timm:deit_small_patch16_224 --budget 200 --study deit.db"
+    words = searched.replace("200", "4").split()
+    assert run([*words[1:], "--jobs", "1"]) == 0
+    listed = "cimbo workload hf:bert-base-uncased --set tokens=64"
+    assert run([*listed.split()[1:], "--format", "json"]) == 0

@@ -1,0 +1,83 @@
+"""What ``--fix`` says: GENE=VALUE, or the chip of a file as @FILE, or one of several designs in it as @FILE#KEY."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, choose_from
+
+CHIP_TABLES = ("hardware", "chip")  # what a design's own table of a chip is called in our JSON
+DESIGN_LISTS = ("pareto", "designs")  # what a list of designs is called there
+FORM_OF_A_CHIP = (
+    'give an object of genes such as {"rows": 128}, or a design of cimbo show --format json'
+)
+
+
+@dataclass(frozen=True)
+class FixedGene:
+    """A gene that keeps a value: as it was asked for, its name, and the value as text."""
+
+    asked: str
+    name: str
+    value: str
+
+
+def fixed_genes(fixes: Iterable[str]) -> Iterator[FixedGene]:
+    """Read the options one by one. Raises BadInput for a file that holds no chip."""
+    for text in fixes:
+        if not text.startswith("@"):
+            name, _, value = text.partition("=")
+            yield FixedGene(f"--fix {text}", name, value)
+            continue
+        for name, value in _chip_of(text).items():
+            yield FixedGene(f"--fix {text}, {name}", name, str(value))
+
+
+def _chip_of(text: str) -> Mapping[str, Any]:
+    """The genes of the chip in a file."""
+    where = f"--fix {text}"
+    file, sign, key = text[1:].partition("#")
+    try:
+        document = json.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise BadInput(where, what, "name a readable file") from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(where, f"is not JSON ({error})", FORM_OF_A_CHIP) from None
+    design = _design(where, document, key if sign else None)
+    for table in CHIP_TABLES:
+        if isinstance(design.get(table), Mapping):
+            return dict(design[table])
+    if not design or not all(isinstance(v, int | float | str) for v in design.values()):
+        raise BadInput(where, "holds no chip", FORM_OF_A_CHIP)
+    return design
+
+
+def _design(where: str, document: Any, key: str | None) -> Mapping[str, Any]:
+    """The one design of a document, or that of several which ``key`` names."""
+    for name in DESIGN_LISTS:
+        if isinstance(document, Mapping) and isinstance(document.get(name), list):
+            document = document[name]
+    if isinstance(document, Mapping):
+        return document
+    if not isinstance(document, list) or not all(isinstance(each, Mapping) for each in document):
+        raise BadInput(where, "holds no chip", FORM_OF_A_CHIP)
+    return _one_of(where, document, key)
+
+
+def _one_of(where: str, designs: Sequence[Mapping[str, Any]], key: str | None) -> Mapping[str, Any]:
+    keys = [str(design.get("key", design.get("for", ""))) for design in designs]
+    if key is None and len(designs) == 1:
+        return designs[0]
+    if key is None:
+        todo = f"name one, as {where.removeprefix('--fix ')}#{keys[0] if keys else 'KEY'}"
+        raise BadInput(where, f"holds {len(designs)} designs", todo)
+    found = [design for design, own in zip(designs, keys, strict=True) if own.startswith(key)]
+    if len(found) != 1:
+        what = f"holds {len(found)} designs whose keys start so"
+        raise BadInput(where, what, choose_from(key, keys))
+    return found[0]
