@@ -21,7 +21,8 @@ T = TypeVar("T")
 class Accuracy(Protocol):
     """Where a sub-network's accuracy comes from.
 
-    A source that has no images for the end lists ``parts = ("validation",)``.
+    A source that has no images for the end lists ``parts = ("validation",)``. One that rounds the operands of stages to the
+    genes ``weight_bits_N`` and ``act_bits_N`` says ``rounds_stages = True``; others are refused where these are genes.
     """
 
     @property

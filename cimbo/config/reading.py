@@ -25,7 +25,8 @@ def read_preset(name: str) -> dict[str, Any]:
     known = preset_names()
     if name not in known:
         raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
-    return read_toml(PRESETS_FOLDER / f"{name}.toml")
+    data = read_toml(PRESETS_FOLDER / f"{name}.toml")
+    return _with_extended(data, PRESETS_FOLDER, depth=1)
 
 
 def read_study(path: Path) -> dict[str, Any]:

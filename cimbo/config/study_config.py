@@ -16,7 +16,13 @@ from typing import Any
 from cimbo import hardware
 from cimbo.config import reading
 from cimbo.config.checking import checked
-from cimbo.config.genes import chip_genes, network_genes, own_genes, takes_cimbo_chips
+from cimbo.config.genes import (
+    chip_genes,
+    network_genes,
+    own_genes,
+    read_gene,
+    takes_cimbo_chips,
+)
 from cimbo.config.reading import PRESETS_FOLDER
 from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, StudyTable
 from cimbo.errors import BadInput, choose_from, naming, printable
@@ -45,8 +51,9 @@ from cimbo.problem.expressions import unknown_name
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice, SearchSpace
-from cimbo.workloads import is_family_name, network
+from cimbo.workloads import Network, is_family_name, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
+from cimbo.workloads.precision import GENE_NAMES, STAGE_BITS, with_stage_bits
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -123,6 +130,7 @@ class Config:
             sizes_of_file=about.sizes,
             inference=_inference(about),
             more_costs=_more_costs(self.problem),
+            stage_bits=_stage_bits(about),
         )
 
     def _network_table(self) -> NetworkTable:
@@ -222,8 +230,9 @@ class Config:
         tables, genes = self.tables, []
         if tables.network is not None:
             family = tables.network.name
-            usual = network(family, tables.network.sizes).choices()
+            usual = self.family.choices()
             genes += network_genes(family, usual, tables.network.genes)
+            self._check_bits(self._network_table())
         if tables.architecture is not None:
             if tables.evaluator is None:
                 what, todo = "needs an [evaluator] that understands it", "add one, or leave it out"
@@ -232,6 +241,25 @@ class Config:
         if not genes and tables.evaluator is None:
             self._network_table()
         return genes
+
+    @property
+    def family(self) -> Network:
+        """The network family with the genes that the study gives it. Raises BadInput where the study names none."""
+        about = self._network_table()
+        return with_stage_bits(network(about.name, about.sizes), _stage_bits(about))
+
+    def _check_bits(self, about: NetworkTable) -> None:
+        """Raises BadInput for operands of bits that a modelled accuracy knows nothing of."""
+        if self.accuracy not in published.names():
+            return
+        chip = self.tables.hardware
+        if about.precision == "stage":
+            raise published.unknown_bits(self.accuracy, "network.precision", about.precision)
+        for name in GENE_NAMES:
+            listed = read_gene(name, chip.genes[name]).values if name in chip.genes else []
+            for value in (*listed, *([chip.fixed[name]] if name in chip.fixed else [])):
+                if value not in published.KNOWN_BITS:
+                    raise published.unknown_bits(self.accuracy, f"hardware, {name}", value)
 
     def _chips(self) -> list[Choice]:
         """The genes of the chips."""
@@ -353,6 +381,17 @@ def _more_costs(problem: Problem) -> tuple[str, ...]:
 def _inference(about: NetworkTable) -> InferenceSettings:
     """What one run of the study's network is asked for."""
     return InferenceSettings(about.batch, about.prompt, about.tokens)
+
+
+def _stage_bits(table: NetworkTable) -> tuple[int, ...]:
+    """What the bits of a stage may be; nothing where stages have none of their own."""
+    if table.precision == "chip":
+        return ()
+    if table.stage_bits is None:
+        return STAGE_BITS
+    if not table.stage_bits:
+        raise BadInput("network.stage_bits", "lists nothing", "give bits such as [4, 8]")
+    return tuple(table.stage_bits)
 
 
 @lru_cache(maxsize=32)

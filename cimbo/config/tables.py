@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from cimbo.workloads.precision import MOST_STAGE_BITS
+
 Scalar = bool | int | float | str
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -88,6 +90,17 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     genes: Annotated[Genes, Meta(description="Narrows genes of the network: NAME = [values].")] = {}
     options: Annotated[dict[str, Any], Meta(description="Set up the source of accuracy.")] = {}
+    precision: Annotated[
+        Literal["chip", "stage"],
+        Meta(
+            description="chip: every layer has the chip's weight_bits and act_bits. stage: each stage or "
+            "block has genes weight_bits_N and act_bits_N besides."
+        ),
+    ] = "chip"
+    stage_bits: Annotated[
+        list[Annotated[int, Meta(ge=1, le=MOST_STAGE_BITS)]] | None,
+        Meta(description="What the bits of a stage may be; 4, 5, 6 and 8 by default."),
+    ] = None
 
 
 class ArchitectureTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

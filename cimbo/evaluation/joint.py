@@ -28,6 +28,7 @@ from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.precision import PRECISION_FEATURES, precision_features, with_stage_bits
 
 Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
@@ -38,6 +39,7 @@ SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")  # of ci
 MORE_COSTS = (*RATES, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
 """Costs that are kept of a design where the study asks for them."""
 METRICS = ("accuracy", *COSTS, *MORE_COSTS)
+BLIND_TO_STAGE_BITS = ("accelforge",)  # simulators that count every layer at the bits of the chip
 NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs alone
 MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
@@ -49,6 +51,7 @@ class JointEvaluator:
     An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
     ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
     ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
+    ``stage_bits``: what the bits of a stage or block may be where they are genes.
     ``inference`` is what a run is asked for, ``more_costs`` are kept of each design besides ``COSTS``.
     Of another simulator than cimbo's every number is kept.
     ``prepared`` are costs of designs that were simulated ahead of their turn, by key; what programs print is kept in
@@ -67,6 +70,7 @@ class JointEvaluator:
     more_costs: tuple[str, ...] = ()
     prepared: dict[str, Mapping[str, float]] = field(default_factory=dict)
     log_folder: str | None = None
+    stage_bits: tuple[int, ...] = ()
 
     def __call__(self, design: Params) -> dict[str, float]:
         with logs.log_of(self.log_folder, design):
@@ -132,6 +136,7 @@ class JointEvaluator:
         if self.simulator != "cimbo" and family.workload(family.largest()).loop is not None:
             what = f"counts single runs, and {self.network} generates tokens"
             raise BadInput(f"simulator {self.simulator}", what, "use cimbo")
+        self._check_stage_bits()
         parts: list[Any] = [self._simulator]
         if self.has_accuracy:
             parts.append(self._accuracy)  # which may load a learning library
@@ -153,6 +158,16 @@ class JointEvaluator:
         if getattr(self._simulator, "is_tried_first", False):
             where = f"simulator {self.simulator}"
             try_until_one_works(self._simulated, designs, where, self.prepared)
+
+    def _check_stage_bits(self) -> None:
+        """Raises BadInput where bits of stages are genes that the accuracy or the simulator would not see."""
+        if not self.stage_bits:
+            return
+        what, todo = "knows nothing of bits that stages have of their own", "leave out precision"
+        if self.has_accuracy and not getattr(self._accuracy, "rounds_stages", False):
+            raise BadInput(f"accuracy {self.accuracy}", what, todo)
+        if self.simulator in BLIND_TO_STAGE_BITS:
+            raise BadInput(f"simulator {self.simulator}", what, todo)
 
     def fingerprint(self) -> Fingerprint:
         """Return what decides the numbers of this evaluator, as JSON: settings, content of files, versions."""
@@ -279,7 +294,8 @@ class JointEvaluator:
 
     @cached_property
     def _family(self) -> Network:
-        return with_settings(network(self.network, self.sizes_of_file), self.inference)
+        asked = with_settings(network(self.network, self.sizes_of_file), self.inference)
+        return with_stage_bits(asked, self.stage_bits)
 
     @cached_property
     def _accuracy(self) -> Accuracy:
@@ -344,11 +360,20 @@ class NetworkSizes:
 
     def __call__(self, designs: list[Params]) -> dict[str, Array]:
         """Logarithms of multiply-accumulates and parameters, each (n,), of n designs."""
-        return _log_sizes([self.evaluator._workload(d) for d in designs])
+        return self._sizes([self.evaluator._workload(d) for d in designs])
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
         """The same of canonical rows (n, d)."""
-        return _log_sizes(self.evaluator.parts_of(space).workloads(rows))
+        return self._sizes(self.evaluator.parts_of(space).workloads(rows))
+
+    def _sizes(self, workloads: list[Workload]) -> dict[str, Array]:
+        """Sizes, and what rounding does where stages have bits of their own."""
+        sizes = _log_sizes(workloads)
+        if self.evaluator.stage_bits:
+            found = [precision_features(workload) for workload in workloads]
+            for name in PRECISION_FEATURES:
+                sizes[name] = np.array([each[name] for each in found])
+        return sizes
 
 
 def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from cimbo.session.workers import Workers
 from cimbo.storage import Record
 from cimbo.study import events
 from cimbo.study.study import Study
-from cimbo.workloads import network
 
 DEFAULT_WITHIN = 0.3  # points of accuracy
 EQUAL_AREA = "accuracy, area"  # the condition under which other baselines are compared
@@ -153,7 +152,7 @@ def _case(context: StudyContext, settings: AttributionSettings) -> _Case:
     study, evaluator = context.study, context.evaluator
     for record in study.evaluations():
         evaluator.remember(record.params, record.metrics)
-    largest = network(context.config.network).largest()
+    largest = context.config.family.largest()
     baseline = _point(context, {**largest, **context.config.baseline()})
     tests = HeldOutAccuracies(study, evaluator, settings.measure)
     tests.load()

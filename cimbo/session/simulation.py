@@ -14,6 +14,7 @@ from cimbo.evaluation import simulators
 from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
 
@@ -131,6 +132,8 @@ def workload(
     family = with_settings(network(str(name), sizes), settings)
     if subnet is None:
         return family.workload(family.largest())
+    if any(is_precision_gene(gene) for gene in subnet):
+        family = with_stage_bits(family, range(1, MOST_STAGE_BITS + 1))
     genes = [choice.name for choice in family.choices()]
     for gene in subnet:
         if gene not in genes:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from cimbo.workloads import Network
 
 STAGE_BITS = (4, 5, 6, 8)  # what the shipped super-networks are trained for
+MOST_STAGE_BITS = 16
 REFERENCE_BITS = 8  # of a layer that says nothing, where no chip is at hand
 AS_THE_CHIP = 64  # wider than any chip's operands, and so rounded to those
+PRECISION_FEATURES = ("log_bit_macs", "log_parameter_bits", "log_rounding")
 GENE_NAMES = ("weight_bits", "act_bits")
 _GENE_OF_A_STAGE = re.compile(r"\D+_(\d+)")
 _LAYER_OF_A_STAGE = re.compile(r"(?:stage|block)_(\d+)(?:\.|$)")
@@ -132,6 +134,11 @@ class MixedPrecision:
         return at_stage_bits(plain, bits)
 
 
+def with_stage_bits(family: Network, bits: Sequence[int]) -> Network:
+    """The family with genes for the bits of its stages; as it is where ``bits`` lists none."""
+    return MixedPrecision(family, tuple(bits)) if bits else family
+
+
 def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Workload:
     """Give the layers of each stage its bits; results are written at the bits of the layer that comes next."""
     chips = OperandBits()
@@ -139,7 +146,10 @@ def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Worklo
     layers = []
     for layer, each, after in zip(workload.layers, own, [*own[1:], own[-1]], strict=True):
         layers.append(_at_bits(layer, each, after.act_bits or AS_THE_CHIP))
-    return replace(workload, layers=tuple(layers))
+    loop = workload.loop
+    if loop is not None:
+        loop = replace(loop, step=at_stage_bits(loop.step, bits))
+    return replace(workload, layers=tuple(layers), loop=loop)
 
 
 @lru_cache(maxsize=1 << 16)  # a search meets the same few blocks over and over

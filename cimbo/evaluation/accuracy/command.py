@@ -29,6 +29,8 @@ class CommandAccuracy:
         BadInput: For settings that no program can have.
     """
 
+    rounds_stages = True  # or so it is taken to: it is told the bits of every stage
+
     def __init__(
         self,
         command: Sequence[str],

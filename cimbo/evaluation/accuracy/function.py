@@ -24,6 +24,7 @@ class FunctionAccuracy:
     """
 
     parts = ("validation",)
+    rounds_stages = True  # or so it is taken to: it is told the bits of every stage
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         where = f"accuracy {name}"

@@ -18,8 +18,11 @@ import numpy as np
 from cimbo import _data
 from cimbo.errors import BadInput
 from cimbo.workloads import network
+from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
 GENES: tuple[str, ...] = ()  # published accuracies know no chip
+KNOWN_BITS = (8, 16, 32)
+"""Of operands at which published accuracies hold: they are of floating point, which rounding to 8 bits hardly changes."""
 
 
 @cache
@@ -41,6 +44,19 @@ def provenance(name: str) -> dict[str, Any]:
         key: about[key]
         for key in ("kind", "error_points", "error_is", "valid", "source", "licence")
     }
+
+
+def unknown_bits(name: str, where: str, value: Any) -> BadInput:
+    """The refusal of bits that the accuracies of ``name`` say nothing of."""
+    what = f"is {value}, but the accuracies of {name} are of operands of 8 bits and more"
+    return BadInput(where, what, "leave it out, or measure with your own weights (--weights)")
+
+
+def _check_bits(design: Mapping[str, Any], of: str) -> None:
+    """Raises BadInput for a design with operands of other bits than were measured."""
+    for name, value in design.items():
+        if (name in GENE_NAMES or is_precision_gene(name)) and value not in KNOWN_BITS:
+            raise unknown_bits(of, name, value)
 
 
 def load(name: str) -> Bundle | Curve:
@@ -66,6 +82,7 @@ class Bundle:
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Predicted accuracy in percent. Raises BadInput for a sub-network outside the measurements."""
+        _check_bits(design, self.network)
         for gene, known in self.only.items():
             if design.get(gene) not in known:
                 raise BadInput(
@@ -89,7 +106,8 @@ class Curve:
     parts: tuple[str, ...] = ("validation",)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Accuracy in percent of a network with as many MACs."""
+        """Accuracy in percent of a network with as many MACs. Raises BadInput for operands of fewer bits than 8."""
+        _check_bits(design, self.network)
         return self.at(network(self.network).workload(design).macs / 1e9)
 
     def at(self, gmacs: float) -> float:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +34,13 @@ class ShippedAccuracy:
             slice, which is what the shipped weights were trained for; or "described", what the chip's genes say and its
             cost is charged for: encoding, range policy, noise, non-linearity and offsets.
         genes: the hardware genes that change the accuracy.
+        rounds_stages: that bits which stages have of their own are seen.
     """
 
     supernet: str
     converters: str = "ideal"
     genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
+    rounds_stages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.converters not in CONVERTER_MODELS:

@@ -46,7 +46,7 @@ class ZigZag:
         full = {name: values[0] for name, values in columns(chip).items()}
         _check(full)
         part = one_circuit(chip)
-        costs = [self._layer(layer, full) for layer in workload.layers]
+        costs = [self._layer(layer, at_layer_bits(layer, full)) for layer in workload.layers]
         cycles, picojoules = (float(sum(column)) for column in zip(*costs, strict=True))
         clock_ns = float(part.clock_ns[0])
         layers = [
@@ -63,7 +63,7 @@ class ZigZag:
         }
 
     def _layer(self, layer: Layer, chip: Mapping[str, Any]) -> tuple[float, float]:
-        description = _describe(layer)
+        description = _describe(layer, chip)
         key = (json.dumps(description), json.dumps(chip, sort_keys=True, default=str))
         if key not in self.known:
             self.known[key] = self._run(description, chip)
@@ -127,7 +127,17 @@ def inputs(
     """
     full = {name: values[0] for name, values in columns(chip).items()}
     _check(full)
-    return accelerator(full), DEFAULT_MAPPING, [[_describe(layer)] for layer in workload.layers]
+    listed = [[_describe(layer, full)] for layer in workload.layers]
+    return accelerator(full), DEFAULT_MAPPING, listed
+
+
+def at_layer_bits(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
+    """The chip with operands of a layer's own bits, which ZigZag counts as a chip of their own."""
+    own = {"act_bits": layer.activation_bits, "weight_bits": layer.weight_bits}
+    bits = {}
+    for name, value in own.items():
+        bits[name] = min(value or chip[name], chip[name])
+    return {**chip, **bits}
 
 
 def check_installed() -> None:
@@ -153,7 +163,7 @@ def _check(chip: Mapping[str, Any]) -> None:
             )
 
 
-def _describe(layer: Layer) -> dict[str, Any]:
+def _describe(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
     """A layer as ZigZag's convolution; a linear layer has its tokens as rows of the image."""
     kernel, grouped = layer.kernel, layer.groups > 1 and not layer.dynamic
     size = {
@@ -175,10 +185,16 @@ def _describe(layer: Layer) -> dict[str, Any]:
         "loop_dims": [*(["G"] if grouped else []), *size],
         "loop_sizes": [*([layer.groups] if grouped else []), *size.values()],
         "operand_source": {"W": 0},  # its own constant, so that it is the stationary one
-        "operand_precision": {"W": 8, "I": 8, "O": 16, "O_final": 8},
+        "operand_precision": {
+            "W": int(chip["weight_bits"]),
+            "I": int(chip["act_bits"]),
+            "O": 16,
+            "O_final": int(min(layer.output_bits or chip["act_bits"], MOST_RESULT_BITS)),
+        },
     }
 
 
+MOST_RESULT_BITS = 8  # of what a layer writes for the next one
 DEFAULT_MAPPING = [
     {
         "name": "default",
