@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cimbo.cli.grouped import command
-from cimbo.cli.options import at_least_one, json_object, simulator_options_option
+from cimbo.cli.options import at_least_one, existing, json_object, simulator_options_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.config.study_config import DEFAULT_PRESET
 from cimbo.session.opening import described_by
@@ -26,6 +26,9 @@ VERDICTS_IN_WORDS = {
     "--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."
 )
 @click.option("--config", type=click.Path(path_type=Path), default=None, help="A study.toml.")
+@click.option(
+    "--study", "file", default=None, help="A study file: do its genes stand at ends of ranges?"
+)
 @click.option(
     "--budget",
     type=int,
@@ -48,6 +51,7 @@ def doctor(
     name: str | None,
     preset_name: str | None,
     config: Path | None,
+    file: str | None,
     budget: int,
     jobs: int | None,
     simulator_options: str,
@@ -64,6 +68,9 @@ def doctor(
 
     if name is not None:
         found = health.check_plugin(name, json_object("--simulator-options", simulator_options))
+    elif file is not None:
+        with existing(file) as session:
+            found = health.check_study(session.pareto())
     else:
         found = health.doctor(described_by(config or preset_name), budget=budget, jobs=jobs)
     emit(style, found.to_json(), found.to_json())

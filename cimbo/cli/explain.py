@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.tables import as_table
 from cimbo.errors import BadInput
+from cimbo.session.error_bars import told
 from cimbo.session.explanation import Explanation, Rows
 from cimbo.session.text import write_text
 
@@ -67,6 +69,7 @@ def _talk(found: Explanation, which: str) -> str:
     """What is said besides the rows that were asked for."""
     b = found.bottleneck
     lines = [
+        _costs(found.breakdown),
         f"bottleneck: {b['layer']} takes {100 * b['layer_share']:.0f} % of the time (bound by {b['layer_bound']}); "
         f"{100 * b['share']:.0f} % of all time waits for: {b['interface']} ({_remedy(b['genes'])})",
         _bars("time by bound, ms", found.breakdown["time_by_bound_ms"]),
@@ -79,6 +82,12 @@ def _talk(found: Explanation, which: str) -> str:
         lines.append("neighbours, and by how much this design is better")
         lines.append(as_table(_written(_closest(found.neighbour_rows()))))
     return "\n".join(lines)
+
+
+def _costs(breakdown: Mapping[str, Any]) -> str:
+    """Latency, energy and area, each with what published chips say that it may be."""
+    bars = {metric: tuple(bar) for metric, bar in breakdown["error_bars"].items()}
+    return ", ".join(f"{name} {breakdown[name]:.4g} ({told(bars, name)})" for name in bars)
 
 
 def _closest(rows: Rows) -> Rows:

@@ -13,6 +13,7 @@ from cimbo.cli.output import emit, format_option, say, terminal_width
 from cimbo.cli.output import show as show_text
 from cimbo.cli.watch import watch
 from cimbo.cli.what_if import narrowed, what_if_options
+from cimbo.session.error_bars import told
 from cimbo.session.front import Design, DesignDetails, Front
 from cimbo.session.text import genes_text
 
@@ -72,7 +73,12 @@ def show(key: str, bit_accurate: bool, file: str, style: str) -> None:
 
 def _flat(details: DesignDetails) -> dict[str, Any]:
     design = details.design
-    return {**details.about(), **design.architecture, **design.hardware, **design.metrics}
+    metrics: dict[str, Any] = {}
+    for name, value in design.metrics.items():
+        metrics[name] = value
+        if name in details.error_bars:
+            metrics[f"{name} may be"] = told(details.error_bars, name)
+    return {**details.about(), **design.architecture, **design.hardware, **metrics}
 
 
 def _facts(document: dict[str, Any], style: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.plots.quantity import label
 from cimbo.problem.objectives import Candidate, Constraint, Problem
 from cimbo.problem.pareto import dominated_by, hypervolume
@@ -44,7 +45,7 @@ class Facts:
     of another search. extra_rows: key of a design -> lines for its details. tested: key -> accuracy on images that the search
     never saw, where it was measured. exact: key -> by how many
     points the exact form of the arrays' errors changes it. layers: key -> each layer's name, bound, latency_ms and
-    energy_uj by part.
+    energy_uj by part. error_bars: key -> least and most of each cost by what published chips say.
     """
 
     problem: Problem
@@ -59,6 +60,12 @@ class Facts:
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     layers: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    error_bars: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+
+    @cached_property
+    def at_an_end(self) -> tuple[GeneAtAnEnd, ...]:
+        """Genes of the chip that most designs of the front have at an end of their range."""
+        return genes_at_an_end(self.problem.space.hardware, [r.params for r in self.front])
 
     @cached_property
     def on_front(self) -> frozenset[int]:

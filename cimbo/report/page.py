@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from cimbo.analysis.space_ends import ends_told
 from cimbo.errors import BadInput
 from cimbo.plots import svg
 from cimbo.plots.markup import Markup, tag
@@ -40,6 +41,7 @@ def html(
     predicted: Sequence[Candidate] = (),
     baselines: Mapping[str, Sequence[float]] | None = None,
     layers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    error_bars: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> str:
     """The report of ``study`` as one HTML file that opens offline and asks the network for nothing.
 
@@ -48,6 +50,7 @@ def html(
     predicted: designs that a model thinks well of and nobody verified; they are drawn and listed as such.
     baselines: name -> hypervolume after evaluation 1, 2, ... of another search over the same problem.
     layers: by a design's key, the layers that ``hardware.explain`` lists.
+    error_bars: by a design's key, least and most of each cost by what published chips say.
     Every string may be hostile; all of them are escaped. Encode the page as UTF-8.
     Raises BadInput for an empty title, rows for a design that is not in the study, or a baseline that is not finite.
     """
@@ -58,6 +61,7 @@ def html(
         baselines=dict(baselines or {}),
         extra_rows=dict(extra_rows or {}),
         layers=dict(layers or {}),
+        error_bars=dict(error_bars or {}),
     )
     return document(facts, title, dict(about or {}))
 
@@ -196,7 +200,7 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
         _section(
             "designs",
             "Designs of the front",
-            "Open a row for its genes; click a heading to sort.",
+            _about_designs(facts),
             table.section(facts),
         ),
         *_next(facts),
@@ -212,12 +216,27 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
         _section(
             "genes",
             "Genes of the front",
-            "A thread is a design; “off”: it lacks the gene.",
+            " ".join(
+                filter(None, ["A thread is a design; “off”: it lacks the gene.", _ends(facts)])
+            ),
             parallel.section(facts),
         ),
         _section("losses", "What did not count", "", losses.section(facts)),
         _section("provenance", "Provenance", "", provenance.section(facts, about)),
     ]
+
+
+def _about_designs(facts: Facts) -> str:
+    told = "Open a row for its genes; click a heading to sort."
+    if not facts.error_bars:
+        return told
+    return f"{told} Absolute costs may be off: each row says by how much, one standard deviation of published chips."
+
+
+def _ends(facts: Facts) -> str:
+    """The genes that most designs of the front have at an end of their range, as a sentence."""
+    told = ends_told(facts.at_an_end)
+    return "" if told is None else f"{told[:1].upper()}{told[1:]}."
 
 
 def _next(facts: Facts) -> list[Markup]:

@@ -143,6 +143,9 @@ def _measurements(facts: Facts, record: Record) -> list[Markup]:
         value = [text(amount(name, record.metrics[name]))]
         if said and said.std > 0:
             value.append(tag("small", f"predicted {number(said.mean)} ± {rough(said.half)}"))
+        bar = facts.error_bars.get(record.key, {}).get(name)
+        if bar is not None:
+            value.append(tag("small", f"{rough(bar[0])} to {rough(bar[1])} by published chips"))
         lines.append((spoken(name), join(value)))
     tested = facts.tested.get(record.key)
     if tested is not None:

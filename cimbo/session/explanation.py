@@ -45,7 +45,7 @@ class Explanation:
 
     Attributes:
         key: The design.
-        breakdown: Costs, layers, time by bound and energy by part, as `cimbo.hardware.explain` gives them.
+        breakdown: Costs, layers, time by bound and energy by part, as `cimbo.hardware.explain` gives them, and error bars.
         bottleneck: The layer and the interface that most time is spent on, and the genes that widen it.
         prices: What one more unit of each resource changes.
         front: The same for each design of the front.
@@ -112,6 +112,8 @@ def explain(context: StudyContext, key: str) -> Explanation:
         logger.info(f"note: {note}")
     here = _placed(context, [record])[0]
     breakdown = hardware.explain(here.workload, here.chip)
+    bars = hardware.error_bars(here.workload, here.chip)
+    breakdown["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
     neighbours = list(beaten(study.problem, record, study.evaluations()))
     if own_simulator:  # costs of two simulators do not compare
         neighbours += one_step(study.problem, record, here)

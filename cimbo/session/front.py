@@ -10,6 +10,7 @@ from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import NO_ACCURACY
 from cimbo.session.context import StudyContext
+from cimbo.session.error_bars import Bars, of_designs
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.storage import Record
 from cimbo.study.asked import TELLER_NAME
@@ -97,6 +98,7 @@ class DesignDetails:
         predicted: Mean and standard deviation by metric before it was evaluated.
         told_by: Who told what was measured, where it was measured outside.
         log: The file that holds what the programs which evaluated it printed, where they printed anything.
+        error_bars: Least and most of each cost by what published chips say; empty where another simulator gave it.
     """
 
     design: Design
@@ -110,6 +112,7 @@ class DesignDetails:
     predicted: Mapping[str, Any]
     told_by: str | None = None
     log: str | None = None
+    error_bars: Bars = field(default_factory=dict)
 
     def about(self) -> dict[str, Any]:
         """What is said of the design besides its genes and metrics."""
@@ -135,6 +138,7 @@ class DesignDetails:
             "architecture": dict(self.design.architecture),
             "hardware": dict(self.design.hardware),
             "metrics": dict(self.design.metrics),
+            "error_bars": {name: list(bar) for name, bar in self.error_bars.items()},
             "predicted": dict(self.predicted),
         }
 
@@ -234,6 +238,7 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
         predicted=predictions(record),
         told_by=record.extra.get(TELLER_NAME),
         log=log_file(context.study, record.key),
+        error_bars=of_designs(context, [record]).get(record.key, {}),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
 from cimbo.errors import BadInput
+from cimbo.session.front import Front
 from cimbo.session.optimize import DEFAULT_BUDGET
 from cimbo.session.workers import Workers
 from cimbo.testing import Finding
@@ -93,6 +94,18 @@ def doctor(
     return Health((*_installed(), *study))
 
 
+def check_study(front: Front) -> Health:
+    """Check what is installed, and whether the genes of a study's front stand at an end of their range.
+
+    Args:
+        front: The front of the study.
+
+    Returns:
+        A line for each such gene: a warning where a wider range may hold better designs.
+    """
+    return Health((*_installed(), *_ends(front)))
+
+
 def check_plugin(name: str, options: Mapping[str, Any] | None = None) -> Health:
     """Check whether a plug-in, shipped or installed, conforms to its protocol.
 
@@ -111,6 +124,18 @@ def check_plugin(name: str, options: Mapping[str, Any] | None = None) -> Health:
             check = f"{kind}: {found.check}"
             findings.append(Finding(check, found.verdict, found.detail, found.todo))
     return Health(tuple(findings))
+
+
+def _ends(front: Front) -> Iterator[Finding]:
+    if not front.at_an_end:
+        yield passed("front", f"{len(front.designs)} designs, no gene at an end in most of them")
+    for gene in front.at_an_end:
+        found = f"{gene.value}, the {gene.end}, in {gene.share:.0%} of the front"
+        if gene.reason is None:
+            todo = f"list values beyond it: [hardware.genes] {gene.gene} = [...]"
+            yield Finding(f"range of {gene.gene}", "WARN", found, todo)
+        else:
+            yield passed(f"range of {gene.gene}", f"{found}: {gene.reason}")
 
 
 def _installed() -> Iterator[Finding]:

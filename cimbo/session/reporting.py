@@ -10,6 +10,7 @@ from typing import Any
 from cimbo.errors import BadInput, choose_from
 from cimbo.problem.objectives import Candidate
 from cimbo.session.context import StudyContext
+from cimbo.session.error_bars import of_designs
 from cimbo.session.optimize import optimizer_options
 from cimbo.session.text import check_writable, write_text
 from cimbo.storage import Record
@@ -56,6 +57,7 @@ def report(
         about=_provenance(context),
         baselines=hypervolume_curves(context, baselines),
         layers={} if lite else _layers(context, shown),
+        error_bars=of_designs(context, context.study.pareto()),
         predicted=predicted,
     )
     write_text(path, text)

@@ -78,3 +78,31 @@ def test_what_was_recorded_can_be_measured_again():
     rows = records_table.read(_data.path("demo/search.csv"), config.problem.space)
     params = next(c.params for c, _, _ in rows if c.key == row["key"])
     assert config.evaluator()(params)["accuracy"] == pytest.approx(float(row["accuracy"]), abs=0.5)
+
+
+def test_absolute_costs_say_how_far_they_may_be_off(shown, capsys):
+    file = str(shown / "demo.db")
+    with Study.open(file, readonly=True) as study:
+        record = study.pareto()[0]
+    for command in ("show", "explain"):
+        assert run([command, record.key, "--study", file, "--format", "json"]) == 0
+        bars = json.loads(capsys.readouterr().out)["error_bars"]
+        assert set(bars) == {"latency_ms", "energy_uj", "area_mm2"}
+        for metric, (low, high) in bars.items():
+            assert low < record.metrics[metric] < high
+    assert run(["show", record.key, "--study", file]) == 0
+    assert "latency_ms may be" in capsys.readouterr().out
+    page = shown / "bars.html"
+    assert run(["report", "--study", file, "--next", "0", "--lite", "-o", str(page)]) == 0
+    assert "by published chips" in page.read_text(encoding="utf-8")
+
+
+def test_doctor_looks_at_the_ends_of_a_study_s_ranges(shown, capsys):
+    file = str(shown / "demo.db")
+    assert run(["doctor", "--study", file, "--format", "json"]) == 0
+    lines = json.loads(capsys.readouterr().out)
+    about = [line for line in lines if line["check"].startswith(("range of ", "front"))]
+    assert run(["pareto", "--study", file, "--format", "json"]) == 0
+    ends = json.loads(capsys.readouterr().out).get("genes_at_an_end", [])
+    expected = [f"range of {gene['gene']}" for gene in ends] or ["front"]
+    assert [line["check"] for line in about] == expected
