@@ -98,7 +98,10 @@ class Config:
     def problem(self) -> Problem:
         """Space, objectives and constraints. Raises BadInput naming the table that is wrong."""
         with naming(self.name):
-            space = SearchSpace(self._architecture(), self._chips())
+            known = list(self.tables.hardware.constraints)
+            if self.tables.architecture is not None:
+                known += self.tables.architecture.constraints
+            space = SearchSpace(self._architecture(), self._chips(), known)
             objectives = []
             for o in self.tables.objectives:
                 objectives.append(Objective(o.name, o.goal, o.reference))
@@ -465,7 +468,11 @@ def _described(definition: Mapping[str, Any]) -> dict[str, Any]:
         constraints.append({"metric": c.metric, "relation": c.relation, "bound": c.bound})
     return {
         "architecture": {"genes": _gene_tables(problem.space.architecture)},
-        "hardware": {"genes": _gene_tables(problem.space.hardware), "space": "own"},
+        "hardware": {
+            "genes": _gene_tables(problem.space.hardware),
+            "space": "own",
+            "constraints": list(problem.space.constraints),
+        },
         "objectives": objectives,
         "constraints": constraints,
         "metrics": dict(problem.metrics),

@@ -41,7 +41,7 @@ def search(
     ``pin`` maps rows to rows that respect the fixed genes.
     """
     start = np.concatenate([seeds, space.random_rows(effort.population, rng)])
-    rows = unique(pin(start))
+    rows = _permitted(space, unique(pin(start)))
     values, violation = score(rows)
     best = survivors(values, violation, len(rows))
     rows, values, violation = rows[best], values[best], violation[best]
@@ -50,6 +50,7 @@ def search(
             0
         )  # tournaments: the best come first
         children = pin(vary(space, rows[parents], rows[rng.permutation(parents)], rng))
+        children = _permitted(space, children)
         rows_all = unique(np.concatenate([rows, children]))
         fresh = rows_all[len(rows) :]
         if len(fresh):
@@ -59,6 +60,14 @@ def search(
         kept = survivors(values, violation, effort.population)
         rows, values, violation = rows[kept], values[kept], violation[kept]
     return rows
+
+
+def _permitted(space: SearchSpace, rows: Rows) -> Rows:
+    """Rows that keep the constraints between genes; all of them where none does."""
+    if not space.constraints:
+        return rows
+    allowed = space.allowed_rows(rows)
+    return rows[allowed] if allowed.any() else rows
 
 
 def unique(rows: Rows) -> Rows:

@@ -97,7 +97,8 @@ class Search:
     """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value.
 
     ``effort``: of the search for candidates; by the number of objectives when None.
-    ``project`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already.
+    ``project`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already; it
+    sets the columns ``projected``.
     """
 
     problem: Problem
@@ -106,14 +107,23 @@ class Search:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     effort: evolution.Effort | None = None
     project: Callable[[Rows], Rows] = np.asarray
+    projected: Sequence[int] = ()
 
     def pin(self, rows: Rows) -> Rows:
-        """Rows that may be proposed: with the fixed genes at their value, canonical."""
-        rows = np.array(self.project(rows), self.problem.space.row_type)
+        """Rows that may be proposed: with the fixed genes at their value, canonical.
+
+        Those that break a constraint between genes are put right with the other genes, where that can be done.
+        """
+        space = self.problem.space
+        rows = np.array(self.project(rows), space.row_type)
         for name, value in self.fixed.items():
-            column = self.problem.space.column[name]
-            rows[:, column] = self.problem.space.choices[column].index(value)
-        return self.problem.space.canonical_rows(rows)
+            column = space.column[name]
+            rows[:, column] = space.choices[column].index(value)
+        rows = space.canonical_rows(rows)
+        if not space.constraints:
+            return rows
+        held = [space.column[name] for name in self.fixed]
+        return space.known.repaired(rows, [*held, *self.projected])
 
     def keeps(self, rows: Rows) -> NDArray[np.bool_]:
         """(n,) whether each row (n, d) has the fixed genes at their value, where it has them."""
@@ -179,7 +189,7 @@ def _sobol(search: Search, state: State, n: int, seed: int) -> list[Candidate]:
     """
     space = search.problem.space
     for draw in (64 * 4**i for i in range(5)):
-        fresh = _unseen(state, search.pin(space.sobol_rows(draw, seed)))
+        fresh = _unseen(search, state, search.pin(space.sobol_rows(draw, seed)))
         kept = _keeps_analytic(search, fresh)
         if kept.sum() >= n or draw >= space.size:
             break
@@ -192,16 +202,18 @@ def _random_exploration(search: Search, state: State, n: int, rng: np.random.Gen
     space = search.problem.space
     if n < 1:
         return space.rows([])
-    fresh = _unseen(state, search.pin(space.random_rows(64 * n, rng)))
+    fresh = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
     if len(fresh) < n and space.size <= ENUMERABLE_SIZE:
-        fresh = _unseen(state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
+        fresh = _unseen(search, state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
     return fresh[np.argsort(~_keeps_analytic(search, fresh), kind="stable")[:n]]
 
 
-def _unseen(state: State, rows: Rows) -> Rows:
-    """Different rows of designs that are neither evaluated nor under way."""
+def _unseen(search: Search, state: State, rows: Rows) -> Rows:
+    """Different rows of designs that are allowed, and neither evaluated nor under way."""
     seen = {row.tobytes() for row in state.seen}
     different = evolution.unique(rows)
+    if search.problem.space.constraints:
+        different = different[search.problem.space.allowed_rows(different)]
     return different[[row.tobytes() not in seen for row in different]]
 
 
@@ -281,6 +293,6 @@ def _pool(search: Search, model: ScoreModel, state: State, rng: np.random.Genera
         score = model.score(beta)
         found.append(evolution.search(space, score, seeds, rng=rng, effort=effort, pin=search.pin))
     strangers = search.pin(space.random_rows(N_RANDOM, rng))
-    rows = _unseen(state, np.concatenate([*found, mutants, strangers]))
+    rows = _unseen(search, state, np.concatenate([*found, mutants, strangers]))
     allowed = model.allowed(rows)
     return rows[allowed] if allowed.any() else rows

@@ -25,6 +25,7 @@ from cimbo.problem.counting import (
     count_designs,
     estimate_designs,
 )
+from cimbo.problem.known_constraints import KnownConstraints
 from cimbo.problem.scalars import is_absent, shown
 
 Params = dict[str, Value]
@@ -49,15 +50,23 @@ def _genes(side: str, choices: object) -> tuple[Choice, ...]:
 class SearchSpace:
     """All genes; those of the architecture first.
 
-    A gene's conditions may name only genes of this space, without cycles.
+    A gene's conditions may name only genes of this space, without cycles. ``constraints`` between genes,
+    such as "rows * cols <= 65536", hold for every design that is proposed.
     """
 
     architecture: tuple[Choice, ...]
     hardware: tuple[Choice, ...]
+    constraints: tuple[str, ...]
 
     def __init__(
-        self, architecture: Iterable[Choice] = (), hardware: Iterable[Choice] = ()
+        self,
+        architecture: Iterable[Choice] = (),
+        hardware: Iterable[Choice] = (),
+        constraints: Iterable[str] = (),
     ) -> None:
+        if isinstance(constraints, str):
+            constraints = (constraints,)
+        object.__setattr__(self, "constraints", tuple(constraints))
         object.__setattr__(self, "architecture", _genes("architecture", architecture))
         object.__setattr__(self, "hardware", _genes("hardware", hardware))
         if not self.choices:
@@ -70,6 +79,16 @@ class SearchSpace:
                 "give every gene a name of its own",
             )
         self._check_conditions()
+        _ = self.known
+
+    @cached_property
+    def known(self) -> KnownConstraints:
+        """The constraints between genes, parsed."""
+        return KnownConstraints(self, self.constraints)
+
+    def allowed_rows(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) whether each canonical row (n, d) keeps the constraints between genes."""
+        return self.known.allowed(rows)
 
     def _check_conditions(self) -> None:
         for choice in self.choices:
@@ -245,9 +264,10 @@ class SearchSpace:
         draw = 1 << max(n - 1, 1).bit_length()
         for _ in range(64):
             points = sampler.random(draw)
-            for row in self.canonical_rows(
+            drawn = self.canonical_rows(
                 np.minimum(points * self.cardinalities, self.cardinalities - 1)
-            ):
+            )
+            for row in self._permitted(drawn):
                 found.setdefault(row.tobytes(), row)
             if len(found) >= n:
                 return np.stack(list(found.values())[:n])
@@ -255,8 +275,16 @@ class SearchSpace:
         return np.stack(list(found.values())[:n])
 
     def random_rows(self, n: int, rng: np.random.Generator) -> Rows:
-        """``n`` canonical rows, every gene uniform (repeats possible)."""
-        return self.canonical_rows(rng.integers(0, self.cardinalities, size=(n, len(self.choices))))
+        """``n`` canonical rows, every gene uniform (repeats possible); those that broke a constraint put right."""
+        rows = self.canonical_rows(rng.integers(0, self.cardinalities, size=(n, len(self.choices))))
+        return self._permitted(rows)
+
+    def _permitted(self, rows: Rows) -> Rows:
+        """Canonical rows with those that break a constraint put right; what cannot be is left out."""
+        if not self.constraints:
+            return rows
+        rows = self.known.repaired(rows)
+        return rows[self.allowed_rows(rows)]
 
     def neighbours(self, design: Mapping[str, Value]) -> list[Params]:
         """Every other design that differs in the value of one active gene; genes it wakes take
@@ -269,7 +297,10 @@ class SearchSpace:
             for v in range(self.cardinalities[i])
             if v != row[i]
         ]
-        return self.designs(np.stack(changed)) if changed else []
+        if not changed:
+            return []
+        rows = self.canonical_rows(np.stack(changed))
+        return self.designs(rows[self.allowed_rows(rows)])
 
     @property
     def size(self) -> int:
@@ -298,6 +329,10 @@ class SearchSpace:
             opening = tuple((gate, is_open[:-1]) for gate, is_open in gates.get(i, ()))
             genes.append(ConditionalGene(len(choice.values), opening))
         counted = count_designs(genes)
+        if self.constraints and counted is not None:
+            if counted < LISTABLE_SIZE:
+                return len(self._enumerate(counted)), True
+            return max(1, int(counted * self.known.share)), False
         if counted is not None:
             return counted, True
         sample = self.random_rows(ESTIMATE_SAMPLES, np.random.default_rng(0))
@@ -319,6 +354,7 @@ class SearchSpace:
             rows = np.repeat(rows, copies, axis=0)
             rows[:, i] = np.arange(len(rows)) - np.repeat(first, copies)
             rows[np.repeat(~is_open, copies), i] = INACTIVE
+        rows = rows[self.allowed_rows(rows)]
         order = np.lexsort(np.maximum(rows, 0).T[::-1])
         return rows[order[:most]]
 
@@ -331,10 +367,13 @@ class SearchSpace:
         return canonical_key(kept)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        described: dict[str, Any] = {
             "architecture": [c.to_json() for c in self.architecture],
             "hardware": [c.to_json() for c in self.hardware],
         }
+        if self.constraints:
+            described["constraints"] = list(self.constraints)
+        return described
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> SearchSpace:
@@ -343,11 +382,11 @@ class SearchSpace:
         Raises BadInput when ``data`` is not of that form.
         """
         try:
-            sides = (
+            architecture, hardware = (
                 [Choice.stored(**c) for c in data.get(side, ())]
                 for side in ("architecture", "hardware")
             )
-            return SearchSpace(*sides)
+            return SearchSpace(architecture, hardware, data.get("constraints") or ())
         except (TypeError, AttributeError) as error:
             raise BadInput(
                 "space",

@@ -94,7 +94,7 @@ class Known:
 
     def project_to_known(self, rows: Rows) -> Rows:
         """Rows (n, d) with the genes of a network set to those of the known one that differs in the fewest."""
-        columns = self._columns
+        columns = self.columns
         different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
         projected = np.array(rows, self.space.row_type)
         projected[:, columns] = self.rows[different.argmin(1)][:, columns]
@@ -106,16 +106,17 @@ class Known:
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
         """The same of canonical rows (n, d)."""
-        keys = [row.tobytes() for row in np.ascontiguousarray(rows[:, self._columns])]
+        keys = [row.tobytes() for row in np.ascontiguousarray(rows[:, self.columns])]
         return np.array([self._by_row.get(key, self._median) for key in keys])
 
     @cached_property
-    def _columns(self) -> list[int]:
+    def columns(self) -> list[int]:
+        """The columns of the genes that the metric depends on."""
         return [self.space.column[name] for name in self.parameters or self.space.names]
 
     @cached_property
     def _by_row(self) -> dict[bytes, float]:
-        keys = [row.tobytes() for row in np.ascontiguousarray(self.rows[:, self._columns])]
+        keys = [row.tobytes() for row in np.ascontiguousarray(self.rows[:, self.columns])]
         return dict(zip(keys, self.values.values(), strict=True))
 
     @cached_property

@@ -143,7 +143,9 @@ class Planner:
             problem.space, options.kind, options.views, analytic, options.priors, self._fits
         )
         search = Search(problem, factory, options.start(targets(problem)), self._log.fixed)
-        return search if known is None else replace(search, project=known.project_to_known)
+        if known is None:
+            return search
+        return replace(search, project=known.project_to_known, projected=known.columns)
 
     def _state(self) -> State:
         """Everything recorded, in the order of the search, and what is being evaluated."""
