@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cimbo import hardware
 from cimbo.config.tables import Gene, GeneTable, HardwareTable, Scalar
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.hardware.chip import ERROR_FACTORS
+from cimbo.plugins import find
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
 
+SHIPPED_SPACES = ("core", "extended")
 MOST_VALUES = 100_000  # of one gene
 ROUNDED_DIGITS = 12  # significant ones of the numbers of a range
 RANGE_ENDS = 1 + 1e-9  # by how much rounding may carry the last number beyond the end
@@ -162,20 +165,38 @@ def chip_genes(table: HardwareTable) -> list[Choice]:
     """
     known = {choice.name: choice for choice in hardware.chip_choices(extended=True)}
     space = chip_space(table)
-    listed: list[Choice] = []
-    if space != "own":
-        listed = list(hardware.chip_choices(extended=space == "extended"))
-    listed = [choice for choice in listed if choice.name not in table.fixed]
-    for (
-        choice
-    ) in listed:  # with the values of its space, and conditions that know every family of arrays
-        known[choice.name] = Choice(choice.name, choice.values, known[choice.name].active_if)
+    listed = [choice for choice in _choices_of(space) if choice.name not in table.fixed]
+    for choice in listed:
+        conditions = choice.active_if
+        if space in SHIPPED_SPACES:  # whose conditions know every family of arrays
+            conditions = known[choice.name].active_if
+        known[choice.name] = Choice(choice.name, choice.values, conditions)
     names = dict.fromkeys([*(choice.name for choice in listed), *table.genes])
     genes = {}
     for name in names:
         if not _is_settled_off(table, known.get(name), names):
             genes[name] = _chip_gene(table, name, known, names)
     return list(reachable(genes))
+
+
+def _choices_of(space: str) -> Sequence[Choice]:
+    """The genes of a space: of a shipped one, or of a plug-in under the entry points ``cimbo.chip_spaces``.
+
+    Raises:
+        BadInput: There is no such space, or it is no list of genes.
+    """
+    shipped: dict[str, Callable[[], Sequence[Choice]]] = {
+        "core": hardware.chip_choices,
+        "extended": partial(hardware.chip_choices, extended=True),
+        "own": list,
+    }
+    with naming("hardware.space"):
+        found = list(find("chip_spaces", space, shipped))
+    for choice in found:
+        if not isinstance(choice, Choice):
+            what = f"holds {shown(choice)}"
+            raise BadInput(f"chip space {space}", what, "let it return a list of cimbo.Choice")
+    return found
 
 
 def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Iterable[str]) -> bool:
@@ -186,7 +207,7 @@ def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Iterable[
 
 
 def chip_space(table: HardwareTable) -> str:
-    """Which genes there are beside those that the study lists: "core", "extended", or none, "own"."""
+    """Which genes there are beside those that the study lists: "core", "extended", a plug-in's, or none, "own"."""
     if table.space is not None:
         return table.space
     if takes_cimbo_chips(table):
@@ -213,7 +234,7 @@ def _chip_gene(
     """One gene of the chips, with the study's values where it gives some."""
     where = f"hardware.genes.{name}"
     ours = takes_cimbo_chips(table)
-    if ours and name not in known and name not in chip_properties():
+    if ours and name not in chip_properties():
         raise BadInput(where, "is no gene of a chip", choose_from(name, chip_properties()))
     usual = known.get(name)
     read = read_gene(where, table.genes[name]) if name in table.genes else None

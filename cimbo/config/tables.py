@@ -116,10 +116,10 @@ class HardwareTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What is searched on the side of the chips, and what simulates them."""
 
     space: Annotated[
-        Literal["core", "extended", "own"] | None,
+        str | None,
         Meta(
-            description="Eleven genes of a chip, twenty, or only those under genes. By default core; own "
-            "where the simulator is not cimbo's and a gene is none of cimbo's."
+            description="core: eleven genes of a chip; extended: twenty; own: only those under genes; or a "
+            "plug-in's. By default core; own where the simulator is not cimbo's and a gene is none of cimbo's."
         ),
     ] = None
     genes: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
@@ -337,19 +337,32 @@ class AnalyticCost:
 
 @dataclass(frozen=True, eq=False)
 class CostFeatures:
-    """The physics of costs that a surrogate need not learn, of designs as dictionaries or as rows of a space."""
+    """The physics of costs that a surrogate need not learn, of designs as dictionaries or as rows of a space.
+
+    Of chips that cimbo's model does not know, which another simulator may take, it is the size of the network alone.
+    """
 
     evaluator: JointEvaluator
 
     def __call__(self, designs: list[Params]) -> dict[str, Array]:
         """Each feature (n,) of n designs; see `cimbo.hardware.features`."""
         workloads = [self.evaluator._workload(d) for d in designs]
-        return hardware.features(workloads, [self.evaluator._chip(d) for d in designs])
+        chips = [self.evaluator._chip(d) for d in designs]
+        if not self._knows(dict.fromkeys(name for chip in chips for name in chip)):
+            return _log_sizes(workloads)
+        return hardware.features(workloads, chips)
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
         """Each feature (n,) of canonical rows (n, d)."""
         parts = self.evaluator.parts_of(space)
+        names = [choice.name for choice in space.hardware]
+        if not self._knows([*names, *self.evaluator.fixed]):
+            return _log_sizes(parts.workloads(rows))
         return hardware.features(parts.workloads(rows), parts.chips(rows))
+
+    def _knows(self, properties: Iterable[str]) -> bool:
+        """Whether chips with these properties are cimbo's; its own simulator says itself what is wrong with others."""
+        return self.evaluator.simulator == "cimbo" or hardware.is_chip(properties)
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,8 @@ EXTRA_PACKAGES = {
     "parquet": ("pyarrow", "Parquet files and Study.frame"),
     "plot": ("matplotlib", "cimbo plot"),
     "onnx": ("onnx", "ONNX files in and out"),
+    "timm": ("timm", "networks timm:NAME"),
+    "transformers": ("transformers", "networks hf:NAME"),
     "optuna": ("optuna", "Optuna studies in and out"),
     "peers": ("pymoo", "other search methods in cimbo compare"),
     "imagenet": ("PIL", "ImageNet images for a checkpoint"),

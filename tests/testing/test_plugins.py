@@ -18,6 +18,7 @@ GROUPS = {
     "cimbo.simulators": "my-simulator",
     "cimbo.accuracy": "my-accuracy",
     "cimbo.surrogates": "my-surrogate",
+    "cimbo.chip_spaces": "my-chips",
 }
 ENTRY_POINTS = """
 [cimbo.networks]
@@ -31,12 +32,17 @@ my-accuracy = my_plugins:MyAccuracy
 
 [cimbo.surrogates]
 my-surrogate = my_plugins:fit
+
+[cimbo.chip_spaces]
+my-chips = my_plugins:chips
 """
 PROGRAM = '''
 from pathlib import Path
 
 import numpy as np
 
+from cimbo import Choice
+from cimbo.hardware import chip_choices
 from cimbo.workloads import network
 
 
@@ -87,6 +93,13 @@ class MySimulator:
         }
 
 
+def chips():
+    """The shipped genes, without digital arrays."""
+    called("cimbo.chip_spaces")
+    genes = [choice for choice in chip_choices() if choice.name != "array"]
+    return [Choice(choice.name, choice.values) for choice in genes]
+
+
 class MyAccuracy:
     """Larger networks are more accurate."""
 
@@ -129,6 +142,7 @@ accuracy = "my-accuracy"
 
 [hardware]
 simulator = "my-simulator"
+space = "my-chips"
 
 [[objectives]]
 name = "accuracy"
@@ -196,7 +210,8 @@ def test_an_unknown_surrogate_is_refused_before_anything_is_evaluated(folder: Pa
     (line,) = done.stderr.splitlines()
     assert "'no-such' is unknown" in line
     assert "my-surrogate" in line
-    assert not (folder / "called.txt").exists()
+    called = (folder / "called.txt").read_text().split()
+    assert not {"cimbo.simulators", "cimbo.accuracy"} & set(called)
 
 
 def _plugin_section() -> str:
