@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -115,7 +116,9 @@ def _table_faults(table: inspect.StructType, value: Any, place: str) -> Iterator
 
 
 def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
-    """The nearest key of this table; where the key belongs to another table, that one."""
+    """The nearest key of this table; where none is near and the key belongs to another table, that one."""
+    if get_close_matches(str(key), fields, 1):
+        return choose_from(key, sorted(fields))
     elsewhere = [table for table, keys in _keys_of_tables().items() if key in keys]
     if elsewhere:
         return f"it stands in {' or '.join(f'[{table}]' for table in elsewhere)}"

@@ -1,0 +1,206 @@
+"""Fifty typical mistakes: each is answered by one line that names the place and the nearest right word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cimbo.cli import run
+
+OWN = """
+title = "mine"
+[network]
+name = "fmnist-vit"
+accuracy = "fmnist-vit"
+[hardware]
+simulator = "command"
+options = { command = ["python", "sim.py"] }
+[hardware.genes]
+adc_type = ["flash", "sar", "ramp"]
+rows = [64, 128, 256]
+[metrics]
+edp = "energy_uj * latency_ms"
+[[objectives]]
+name = "accuracy"
+goal = "max"
+reference = 70.0
+[[objectives]]
+name = "edp"
+goal = "min"
+[[constraints]]
+metric = "tops_per_watt"
+relation = ">="
+bound = 5.0
+[search]
+batch = 6
+initial = 10
+"""
+CIMBOS = """
+extends = "fmnist-vit"
+[network.genes]
+depth = [2]
+[hardware]
+simulator = "cimbo"
+[hardware.genes]
+rows = [64, 128]
+node_nm = [22, 28]
+[hardware.fixed]
+activity = 0.5
+"""
+WHOLE = """
+[evaluator]
+python = "mine:evaluate"
+[architecture.genes]
+depth = [1, 2, 3]
+act = ["relu", "gelu"]
+heads = { values = [1, 2], active_if = { depth = [2, 3] } }
+width = { low = 16, high = 64, step = 16 }
+[architecture]
+constraints = ["depth * width <= 128"]
+[expensive]
+metric = "top1"
+budget = 10
+genes = ["depth"]
+[[objectives]]
+name = "top1"
+goal = "max"
+"""
+WHOLE = WHOLE.replace('[architecture]\nconstraints = ["depth * width <= 128"]\n', "").replace(
+    "[architecture.genes]",
+    '[architecture]\nconstraints = ["depth * width <= 128"]\n[architecture.genes]',
+)
+
+# (study, what is written, what is written wrongly, place, the right word)
+MISTAKES = [
+    (OWN, "[network]", "[netwrk]", "netwrk", "did you mean network?"),
+    (OWN, "[hardware]\n", "[hardwre]\n", "hardwre", "did you mean hardware?"),
+    (OWN, "[hardware.genes]", "[hardware.gene]", "hardware.gene", "did you mean genes?"),
+    (OWN, "[[objectives]]", "[[objective]]", "objective", "did you mean objectives?"),
+    (OWN, "[[constraints]]", "[[constraint]]", "constraint", "did you mean constraints?"),
+    (OWN, "[metrics]", "[metric]", "metric", "did you mean metrics?"),
+    (OWN, "[search]", "[serach]", "serach", "did you mean search?"),
+    (OWN, "simulator =", "simulater =", "hardware.simulater", "did you mean simulator?"),
+    (OWN, "options =", "option =", "hardware.option", "did you mean options?"),
+    (OWN, "accuracy = ", "acuracy = ", "network.acuracy", "did you mean accuracy"),
+    (OWN, 'goal = "max"', 'goal = "maximum"', "objectives.accuracy.goal", "use one of max, min"),
+    (OWN, 'goal = "min"', 'gaol = "min"', "objectives.edp.gaol", "did you mean goal?"),
+    (OWN, "reference = 70.0", "refrence = 70.0", "accuracy.refrence", "did you mean reference?"),
+    (OWN, "reference = 70.0", 'reference = "70"', "accuracy.reference", "must be a number"),
+    (OWN, 'relation = ">="', 'relation = ">"', "tops_per_watt.relation", "did you mean >="),
+    (OWN, "bound = 5.0", "bond = 5.0", "constraints.tops_per_watt.bond", "did you mean bound?"),
+    (OWN, "bound = 5.0", "", "constraints.tops_per_watt", "give a bound in the metric's unit"),
+    (OWN, "batch = 6", "batch = 0", "search.batch", "must be at least 1"),
+    (OWN, "batch = 6", "batch = 1.5", "search.batch", "must be an integer"),
+    (OWN, "batch = 6", "batchsize = 6", "search.batchsize", "did you mean batch?"),
+    (OWN, "batch = 6", 'simulator = "x"', "search.simulator", "it stands in [hardware]"),
+    (OWN, '"command"\n', '"comand"\n', "comand", "did you mean command"),
+    (OWN, '"fmnist-vit"\n', '"fmnist-vti"\n', "fmnist-vti", "did you mean fmnist-vit"),
+    (OWN, '"energy_uj * latency_ms"', '"energy_uj x latency_ms"', "metrics.edp", "latency_ms"),
+    (OWN, '"energy_uj * latency_ms"', '"maxx(energy_uj)"', "metrics.edp", "did you mean max?"),
+    (OWN, '"energy_uj * latency_ms"', '"edp * 2"', "metrics.edp", "follows from itself"),
+    (OWN, '"energy_uj * latency_ms"', "3", "metrics.edp", "it must be a text"),
+    (OWN, "rows = [64, 128, 256]", "rows = 64", "hardware.genes.rows", "must be a list"),
+    (OWN, "rows = [64, 128, 256]", "rows = []", "gene rows", "at least one value"),
+    (OWN, "rows = [64, 128, 256]", 'rows = [64, "128"]', "gene rows", "all finite numbers or"),
+    (OWN, "rows = [64, 128, 256]", "rows = { vals = [1] }", "genes.rows.vals", "mean values"),
+    (OWN, "rows = [64, 128, 256]", "rows = { low = 1 }", "genes.rows", "low and high"),
+    (OWN, 'title = "mine"', "title = mine", "line 2", "is not TOML"),
+    (CIMBOS, '"fmnist-vit"', '"fmnist-vt"', "extends", "did you mean fmnist-vit"),
+    (CIMBOS, "rows = [64, 128]", "row = [64]", "hardware.genes.row", "did you mean rows"),
+    (CIMBOS, "node_nm = [22, 28]", "node = [22, 28]", "genes.node", "node_nm"),
+    (CIMBOS, "node_nm = [22, 28]", "node_nm = [1]", "node_nm", "give 7 to 65"),
+    (CIMBOS, "depth = [2]", "dept = [2]", "network.genes.dept", "did you mean depth"),
+    (CIMBOS, "depth = [2]", "depth = [99]", "network.genes.depth", "use values among"),
+    (CIMBOS, '"cimbo"', '"cimbow"', "cimbow", "did you mean cimbo"),
+    (
+        CIMBOS,
+        "[hardware.fixed]",
+        "[metrics]\nx = 'enrgy_uj * 2'\n[hardware.fixed]",
+        "metrics.x",
+        "did you mean energy_uj",
+    ),
+    (
+        CIMBOS,
+        "[hardware.fixed]",
+        "[[objectives]]\nname='edpp'\ngoal='min'\n[hardware.fixed]",
+        "edpp",
+        "did you mean edp",
+    ),
+    (WHOLE, '"top1"\nbudget', '"top"\nbudget', "expensive.metric", "did you mean top1?"),
+    (WHOLE, 'genes = ["depth"]', 'genes = ["deph"]', "expensive.genes", "did you mean depth"),
+    (WHOLE, "budget = 10", "buget = 10", "expensive.buget", "did you mean budget?"),
+    (WHOLE, "depth * width", "depth * widht", "widht", "did you mean width"),
+    (WHOLE, "<= 128", "= 128", "is no expression", "write one as"),
+    (WHOLE, "depth * width <= 128", "depth * width", "not a condition", "rows * cols <= 65536"),
+    (WHOLE, "{ depth = [2, 3] }", "{ dept = [2, 3] }", "gene heads", "depth"),
+    (WHOLE, "{ depth = [2, 3] }", "{ depth = [7] }", "gene depth", "choose one of [1, 2, 3]"),
+    (WHOLE, "high = 64", "high = 6", "genes.width", "put the lower first"),
+    (WHOLE, "step = 16", "steps = 16", "width.steps", "did you mean step?"),
+    (WHOLE, '"mine:evaluate"', '"mine:evaluat"', "mine:evaluat", "did you mean evaluate?"),
+    (WHOLE, '"mine:evaluate"', '"mine"', "evaluator", "package:function"),
+    (WHOLE, "python =", "pyton =", "evaluator.pyton", "did you mean python"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a module that evaluates."""
+    (tmp_path / "mine.py").write_text("def evaluate(design):\n    return {'top1': 1.0}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_there_are_fifty():
+    assert len(MISTAKES) >= 50
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "wrong", "place", "word"), MISTAKES, ids=[m[2][:40] for m in MISTAKES]
+)
+def test_a_mistake_in_a_file_is_a_line_with_its_place(
+    folder, capsys, text, right, wrong, place, word
+):
+    assert right in text
+    Path("study.toml").write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    words = ["--config", "study.toml", "--study", "s.db", "--budget", "1", "--jobs", "1"]
+    assert run(["optimize", *words]) == 2
+    told = capsys.readouterr().err
+    lines = [line for line in told.splitlines() if place in line]
+    assert lines, told
+    assert any(word in line for line in lines), told
+    assert "Traceback" not in told
+    assert not Path("s.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "word"),
+    [
+        (["optimise"], "optimise", "optimize"),
+        (["optimize", "--bugdet", "3"], "--bugdet", "--budget"),
+        (["optimize", "--preset", "fmnist-vti"], "fmnist-vti", "did you mean fmnist-vit"),
+        (["optimize", "--budget", "x"], "--budget", "integer"),
+        (["optimize", "--fix", "rws=64"], "rws", "rows"),
+        (["optimize", "--limit", "area_mm<=3"], "area_mm", "area_mm2"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_in_a_command_is_a_line(folder, capsys, words, place, word):
+    more = [] if words == ["optimise"] else ["--study", "s.db", "--jobs", "1"]
+    assert run([*words, *more]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert place in told
+    assert word in told
+
+
+def test_a_metric_that_no_evaluation_returned_is_named_with_the_nearest(folder, capsys):
+    text = WHOLE.replace('"top1"\nbudget', '"top_1"\nbudget').replace(
+        'name = "top1"', 'name = "top_1"'
+    )
+    Path("study.toml").write_text(text, encoding="utf-8")
+    run(["optimize", "--config", "study.toml", "--study", "s.db", "--budget", "2", "--jobs", "1"])
+    told = capsys.readouterr().err
+    assert "did not measure top_1, is it top1?" in told
+    assert json.dumps("Traceback") not in told
