@@ -108,3 +108,19 @@ def test_every_fault_is_a_line(tmp_path):
     assert "did you mean network?" in lines[0]
     assert "did you mean simulator?" in lines[1]
     assert "search.batch: is 0; it must be at least 1" in lines[2]
+
+
+@pytest.mark.parametrize("gene", ["act_bits = [4, 8]", "weight_bits = [4, 8]"])
+def test_a_modelled_accuracy_refuses_bits(tmp_path, gene):
+    text = f'extends = "ofa-mobilenetv3-imagenet"\n[hardware.genes]\n{gene}\n'
+    with pytest.raises(BadInput, match=r"hardware, .*_bits: is 4, but the accuracies of"):
+        _ = load(study(tmp_path, text)).problem
+
+
+def test_the_example_of_a_product_at_a_floor_reads():
+    example = Path(__file__).parents[2] / "examples" / "edap_at_accuracy_floor.toml"
+    problem = load(example).problem
+    assert problem.targets == ("edap", "accuracy", "power_density_w_mm2")
+    assert {"node_nm", "supply_v"} <= set(problem.space.names)
+    designs = problem.space.designs(problem.space.sobol_rows(64))
+    assert all(design["rows"] * design["cols"] <= 65536 for design in designs)
