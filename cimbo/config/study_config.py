@@ -134,6 +134,7 @@ class Config:
             inference=_inference(about),
             more_costs=_more_costs(self.problem),
             stage_bits=_stage_bits(about),
+            stages=tuple(sorted({f.images for f in self.tables.fidelity})),
         )
 
     def _network_table(self) -> NetworkTable:

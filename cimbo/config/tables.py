@@ -228,6 +228,18 @@ class SearchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = "auto"
 
 
+class FidelityTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cheaper measurement that comes before the full one, and may be all that a design gets.
+
+    Attributes:
+        metric: What is measured; the accuracy.
+        images: On how many images; what it costs is their share of all images.
+    """
+
+    metric: Annotated[Literal["accuracy"], Meta(description="What is measured.")] = "accuracy"
+    images: Annotated[AtLeastOne, Meta(description="On so many images first.")]
+
+
 class StudyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A study of cimbo."""
 
@@ -256,4 +268,8 @@ class StudyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = {}
     objectives: Annotated[list[ObjectiveTable], Meta(min_length=1)]
     constraints: list[ConstraintTable] = []
+    fidelity: Annotated[
+        list[FidelityTable],
+        Meta(description="Cheaper measurements that stop what is not worth the full one."),
+    ] = []
     search: SearchTable = SearchTable()

@@ -20,9 +20,12 @@ from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
+from cimbo.evaluation.racing import CountedAccuracy, raced
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.plugins import Accuracy
+from cimbo.problem.fidelity import Race
+from cimbo.problem.objectives import at_target_fidelity
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 from cimbo.workloads import Network, network
@@ -56,6 +59,8 @@ class JointEvaluator:
     Of another simulator than cimbo's every number is kept.
     ``prepared`` are costs of designs that were simulated ahead of their turn, by key; what programs print is kept in
     ``log_folder``.
+    ``stages`` are numbers of images after which the measurement of an accuracy that is not worth it is stopped, see
+    `cimbo.evaluation.racing`; ``race`` says what it is worth, and comes from the study.
     """
 
     network: str
@@ -71,6 +76,8 @@ class JointEvaluator:
     prepared: dict[str, Mapping[str, float]] = field(default_factory=dict)
     log_folder: str | None = None
     stage_bits: tuple[int, ...] = ()
+    stages: tuple[int, ...] = ()
+    race: Race | None = None
 
     def __call__(self, design: Params) -> dict[str, float]:
         with logs.log_of(self.log_folder, design):
@@ -81,9 +88,24 @@ class JointEvaluator:
         if not self.has_accuracy:
             return costs
         value = self.known.get(self._accuracy_key(design))
+        if value is None and self.stages and self.race is not None:
+            source = self._counted_accuracy()
+            measured = raced(source, design, self.fixed, self.stages, self.race, costs)
+            return {**measured, **costs}
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
         return {"accuracy": value, **self._interval(value), **costs}
+
+    def race_against(self, race: Race) -> None:
+        """Take in what a measurement has to beat from now on."""
+        self.race = race
+
+    def _counted_accuracy(self) -> CountedAccuracy:
+        """The source of accuracy. Raises BadInput where it cannot be measured in stages."""
+        if not isinstance(self._accuracy, CountedAccuracy):
+            what = "cannot be measured on a part of its images"
+            raise BadInput(f"accuracy {self.accuracy}", what, "leave out [[fidelity]]")
+        return self._accuracy
 
     @property
     def has_accuracy(self) -> bool:
@@ -140,6 +162,8 @@ class JointEvaluator:
         parts: list[Any] = [self._simulator]
         if self.has_accuracy:
             parts.append(self._accuracy)  # which may load a learning library
+            if self.stages:
+                self._counted_accuracy()
         for part in parts:
             check = getattr(part, "check", None)
             if callable(check):
@@ -175,7 +199,7 @@ class JointEvaluator:
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """An accuracy that was measured before, by whichever process."""
-        if "accuracy" in metrics:
+        if "accuracy" in metrics and at_target_fidelity(metrics, "accuracy"):
             self.known[self._accuracy_key(design)] = metrics["accuracy"]
 
     def has_test(self) -> bool:

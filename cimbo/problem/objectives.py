@@ -18,6 +18,7 @@ from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 
 Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
+FIDELITY_SUFFIX = "_fidelity"  # of the name under which an evaluator states a metric's fidelity
 
 
 UNIT_NAMES = {
@@ -138,6 +139,11 @@ class Constraint:
         return bool(self.violation(np.array([metrics[self.metric]], float))[0] <= 0)
 
 
+def at_target_fidelity(metrics: Metrics, name: str) -> bool:
+    """Whether ``name`` was measured in full: its fidelity, where the evaluator states one, is 1."""
+    return metrics.get(name + FIDELITY_SUFFIX, 1.0) >= 1.0
+
+
 def _check_kind(where: str, entries: Iterable[object], kind: type) -> None:
     for entry in entries:
         if not isinstance(entry, kind):
@@ -244,10 +250,13 @@ class Problem:
         ).reshape(-1, len(self.objectives))
 
     def feasible(self, metrics: Metrics) -> bool:
-        """Every objective measured and every constraint met."""
-        return all(o.name in metrics for o in self.objectives) and all(
-            c.holds(metrics) for c in self.constraints
-        )
+        """Every objective measured, at the target fidelity, and every constraint met."""
+        if not all(o.name in metrics for o in self.objectives):
+            return False
+        names = [o.name for o in self.objectives] + [c.metric for c in self.constraints]
+        if not all(at_target_fidelity(metrics, name) for name in names):
+            return False
+        return all(c.holds(metrics) for c in self.constraints)
 
     def reference(self) -> Array | None:
         """(m,) reference point, to be maximised, or None when an objective has none."""

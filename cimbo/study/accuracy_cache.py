@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.problem.objectives import Candidate, Problem
+from cimbo.problem.objectives import Candidate, Problem, at_target_fidelity
 from cimbo.problem.pareto import hypervolume
 from cimbo.problem.space import Params, Rows, SearchSpace
 from cimbo.storage import Record
@@ -33,11 +33,11 @@ def network(design: Params, parameters: Iterable[str] | None) -> Network:
 def measured(
     records: Iterable[Record], parameters: Iterable[str] | None, metric: str
 ) -> dict[Network, Record]:
-    """The first record of every network whose ``metric`` was measured."""
+    """The first record of every network whose ``metric`` was measured in full."""
     kept = None if parameters is None else frozenset(parameters)
     found: dict[Network, Record] = {}
     for r in records:
-        if metric in r.metrics:
+        if metric in r.metrics and at_target_fidelity(r.metrics, metric):
             found.setdefault(network(r.params, kept), r)
     return found
 

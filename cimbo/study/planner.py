@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.recommend import Search, State, recommend
 from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import SurrogateFactory, targets
+from cimbo.problem.fidelity import deviations
 from cimbo.problem.objectives import Candidate, Problem, candidate
+from cimbo.storage import Record
 from cimbo.study import accuracy_cache, replicates, stored_values
 from cimbo.study.events import Proposed
 from cimbo.study.log import StudyLog
@@ -158,8 +163,17 @@ class Planner:
             self._encoded.rows((r.key, r.params) for r in records),
             [r.metrics if r.status == "done" else None for r in records],
             self._encoded.rows(pending.items()),
-            replicates.noise_of_means(records),
+            self._deviations(records),
         )
+
+    def _deviations(self, records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
+        """Standard deviation (n,) of what was measured, by metric: of repeated measurements, and of partial ones."""
+        found = replicates.noise_of_means(records)
+        metrics = [r.metrics for r in records]
+        for name, stated in deviations(metrics, targets(self._log.problem)).items():
+            known = found.get(name)
+            found[name] = stated if known is None else np.hypot(known, stated)
+        return found
 
 
 def _counted(problem: Problem, options: OptimizerOptions) -> tuple[str, frozenset[str] | None]:

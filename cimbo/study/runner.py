@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cimbo import execution
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.problem.objectives import Candidate, candidate
+from cimbo.problem.fidelity import Race
+from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record
 from cimbo.study import events
@@ -21,6 +22,11 @@ class RecordingStudy(Protocol):
     """What the loop needs of a study: to read how far it is, and to record."""
 
     def evaluations(self) -> list[Record]: ...
+
+    @property
+    def problem(self) -> Problem: ...
+
+    def pareto(self) -> Sequence[Record]: ...
 
     def same_provenance(self) -> list[Record]: ...
 
@@ -61,8 +67,8 @@ class Runner:
             batch = (self.planner.claim_planned() or self._plan(min(size, left)))[:left]
             if not batch:
                 break  # nothing left to propose, or others are evaluating all that was
-            self._recall()
             candidates = [planned.candidate for planned in batch]
+            self._recall(candidates)
             self._prepare(candidates)
             outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
             if not self._record_all(outcomes, {p.candidate.key: p for p in batch}):
@@ -81,7 +87,7 @@ class Runner:
                 planned[c.key] = PlannedDesign(c, {})
         candidates = [p.candidate for p in planned.values()]
         if candidates:
-            self._recall()
+            self._recall(candidates)
             self._prepare(candidates)
             outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
             self._record_all(outcomes, planned)
@@ -104,7 +110,7 @@ class Runner:
             return None
         chosen = following[0]
         flight[chosen.candidate.key] = chosen
-        self._recall()
+        self._recall([p.candidate for p in flight.values()])
         return chosen.candidate
 
     def _converged(self) -> bool:
@@ -117,8 +123,14 @@ class Runner:
         self.listener(self.planner.plan(n, self.options))
         return self.planner.claim_planned()
 
-    def _recall(self) -> None:
-        """Tell an evaluator that remembers what was measured, by whichever process."""
+    def _recall(self, candidates: Sequence[Candidate] = ()) -> None:
+        """Tell an evaluator that remembers what was measured, by whichever process; and one that measures in stages what
+        ``candidates`` have to beat."""
+        race_against = getattr(self.evaluate, "race_against", None)
+        if race_against is not None:
+            predicted = {c.key: c.predicted for c in candidates if c.predicted}
+            front = tuple(record.metrics for record in self.study.pareto())
+            race_against(Race(self.study.problem, front, predicted))
         remember = getattr(self.evaluate, "remember", None)
         if remember is not None:
             for r in self.study.same_provenance():

@@ -60,21 +60,39 @@ class ShippedAccuracy:
     ) -> float:
         """``exact``: in the exact form of the arrays' errors instead of the equivalent one, at many times the cost.
         ``images``: only so many of the part's."""
+        count = self.image_count(part)
+        last = count if images is None else min(images, count)
+        return self._right(design, part, slice(0, last), exact=exact) / last
+
+    def image_count(self, part: str = "validation") -> int:
+        """How many images a part has."""
+        return len(_images(part)[1])
+
+    def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
+        """Of the validation images from ``first`` to before ``last``, how many are classified rightly.
+
+        Counts of consecutive stretches add up to what `measure` counts: each image meets the same chip.
+        """
+        return round(self._right(design, "validation", slice(first, last), exact=False) / 100.0)
+
+    def _right(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> float:
+        """A hundred times as many as are classified rightly."""
         seed = zlib.crc32(part.encode()) % 1000
         chip = array_errors.arrays(design, seed, ideal=self.converters == "ideal")
         dies = (
             [array_errors.Die(chip, i, exact=exact) for i in range(chip.n_dies)] if chip else [None]
         )
-        pixels, labels = (tensor[:images] for tensor in _images(part))
+        pixels, labels = _images(part)
         right = 0.0
         with torch.inference_mode():
             for i, die in enumerate(dies):
-                share = slice(i, None, len(dies))
-                ready = deployed(
-                    _network(self.supernet), design, _images("calibration")[0][share], die
-                )
-                right += top1(ready, pixels[share], labels[share]) * len(labels[share])
-        return right / len(labels)
+                mine = slice(images.start + (i - images.start) % len(dies), images.stop, len(dies))
+                if mine.start >= mine.stop:
+                    continue
+                calibration = _images("calibration")[0][i :: len(dies)]
+                ready = deployed(_network(self.supernet), design, calibration, die)
+                right += top1(ready, pixels[mine], labels[mine]) * len(labels[mine])
+        return right
 
 
 @cache

@@ -1,0 +1,142 @@
+"""Measurements that stop early: they teach, they cost less, and they make no front."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cimbo import Choice, Constraint, Objective, SearchSpace, Study
+from cimbo.evaluation.racing import raced, stated
+from cimbo.problem.fidelity import Race, deviations, share_deviation
+from cimbo.problem.objectives import Problem
+from cimbo.problem.space import canonical_key
+
+SPACE = SearchSpace([Choice(f"width{i}", [1, 2, 3, 4]) for i in range(6)])
+OBJECTIVES = (Objective("accuracy", "max", 50.0), Objective("latency_ms", "min", 30.0))
+PROBLEM = Problem(SPACE, OBJECTIVES)
+TOTAL = 5000
+
+
+class Images:
+    """A network that classifies image k rightly where a fixed draw allows it: counts can be added up."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self._draws = np.random.default_rng(0).random(TOTAL)
+
+    def chance(self, design: Mapping[str, float]) -> float:
+        widths = [v for k, v in design.items() if k.startswith("width")]
+        return 0.95 - 0.5 * math.exp(-sum(widths) / 8)
+
+    def image_count(self) -> int:
+        return TOTAL
+
+    def count_right(self, design: Mapping[str, float], first: int, last: int) -> int:
+        self.seen += last - first
+        return int((self._draws[first:last] < self.chance(design)).sum())
+
+
+class Evaluator:
+    """An evaluator that is told what a measurement has to beat."""
+
+    def __init__(self, stages: tuple[int, ...]) -> None:
+        self.images, self.stages = Images(), stages
+        self.race = Race(PROBLEM, ())
+
+    def race_against(self, race: Race) -> None:
+        self.race = race
+
+    def __call__(self, design: dict[str, float]) -> dict[str, float]:
+        costs = {"latency_ms": float(sum(v**1.5 for v in design.values()))}
+        return {**raced(self.images, design, {}, self.stages, self.race, costs), **costs}
+
+
+def test_a_search_with_stages_reaches_nearly_the_hypervolume_with_two_fifths_of_the_images():
+    budget, found = 40, {}
+    for stages in ((), (200, 1000)):
+        evaluator = Evaluator(stages)
+        with Study.open(None, space=SPACE, objectives=OBJECTIVES, seed=0) as study:
+            study.optimize(evaluator, budget=budget, batch_size=5)
+            found[stages] = (study.hypervolume(), evaluator.images.seen)
+            front = study.pareto()
+            assert all(r.metrics["accuracy_fidelity"] == 1.0 for r in front)
+            partial = [r for r in study.evaluations() if r.metrics["accuracy_fidelity"] < 1.0]
+            assert bool(partial) == bool(stages)
+            assert all(r.metrics["accuracy_std"] > 0 for r in partial)
+    assert found[()][1] == budget * TOTAL
+    assert found[200, 1000][1] < 0.4 * budget * TOTAL
+    assert found[200, 1000][0] > 0.93 * found[()][0]
+
+
+def test_nothing_that_is_stopped_contradicts_the_front_when_it_is_measured_in_full():
+    evaluator = Evaluator((200, 1000))
+    with Study.open(None, space=SPACE, objectives=OBJECTIVES, seed=1) as study:
+        study.optimize(evaluator, budget=30, batch_size=5)
+        for record in study.pareto():
+            again = evaluator.images.count_right(record.params, 0, TOTAL)
+            assert record.metrics["accuracy"] == pytest.approx(100.0 * again / TOTAL)
+
+
+def test_a_design_below_the_reference_is_stopped_at_the_first_stage():
+    source, race = Images(), Race(PROBLEM, ())
+    found = raced(
+        source, {f"width{i}": 4 for i in range(6)}, {}, (200,), race, {"latency_ms": 99.0}
+    )
+    assert source.seen == 200
+    assert found["accuracy_fidelity"] == 200 / TOTAL
+    found = raced(source, {f"width{i}": 4 for i in range(6)}, {}, (200,), race, {"latency_ms": 9.0})
+    assert found["accuracy_fidelity"] == 1.0
+    assert found["accuracy_std"] == 0.0
+
+
+def test_a_prediction_stops_what_a_few_images_alone_would_not():
+    design = {f"width{i}": 2 for i in range(6)}
+    front = ({"accuracy": 86.0, "latency_ms": 16.0},)
+    measured = {**stated(171, 200, TOTAL), "latency_ms": 16.5}
+    key, std = canonical_key(design), measured["accuracy_std"]
+    assert not Race(PROBLEM, front).is_hopeless(key, "accuracy", std, measured)
+    told = {key: {"accuracy": (80.0, 0.5)}}
+    assert Race(PROBLEM, front, told).is_hopeless(key, "accuracy", std, measured)
+
+
+def test_a_constraint_that_even_hope_breaks_ends_a_measurement():
+    problem = Problem(SPACE, OBJECTIVES, (Constraint("accuracy", ">=", 90.0),))
+    race = Race(problem, ())
+    low = {"accuracy": 70.0, "latency_ms": 5.0}
+    assert race.is_hopeless("k", "accuracy", 2.0, low)
+    assert not race.is_hopeless("k", "accuracy", 2.0, {**low, "accuracy": 89.5})
+
+
+def test_partial_measurements_make_neither_front_nor_hypervolume():
+    study = Study.open(None, space=SPACE, objectives=OBJECTIVES)
+    for accuracy, fidelity in ((80.0, 1.0), (90.0, 0.04)):
+        design = study.ask(1)[0]
+        study.tell(design, {"accuracy": accuracy, "latency_ms": 9.0, "accuracy_fidelity": fidelity})
+    assert [r.metrics["accuracy"] for r in study.pareto()] == [80.0]
+    assert study.hypervolume() == pytest.approx(30.0 * 21.0)
+
+
+@given(seen=st.integers(2, TOTAL), share=st.floats(0.0, 1.0), more=st.integers(1, TOTAL))
+def test_deviations_fall_with_images_and_end_at_zero(seen: int, share: float, more: int):
+    later = min(seen + more, TOTAL)
+    clipped = min(max(share, 0.5 / seen), 1.0 - 0.5 / seen)
+    assert share_deviation(share, TOTAL, TOTAL) == 0.0
+    assert 0.0 <= share_deviation(0.5, later, TOTAL) <= share_deviation(0.5, seen, TOTAL)
+    assert share_deviation(clipped, seen, TOTAL) <= 0.5 / math.sqrt(seen) + 1e-12
+
+
+def test_the_deviation_is_that_of_draws_without_replacement():
+    right = np.zeros(TOTAL)
+    right[: int(0.88 * TOTAL)] = 1.0
+    rng = np.random.default_rng(0)
+    means = [rng.permutation(right)[:1000].mean() for _ in range(3000)]
+    assert share_deviation(0.88, 1000, TOTAL) == pytest.approx(np.std(means), rel=0.05)
+
+
+def test_stated_deviations_are_read_by_metric():
+    rows = [{"accuracy": 1.0, "accuracy_std": 0.3}, None, {"accuracy": 2.0}]
+    assert deviations(rows, ["accuracy", "latency_ms"]).keys() == {"accuracy"}
+    assert deviations(rows, ["accuracy"])["accuracy"].tolist() == [0.3, 0.0, 0.0]
