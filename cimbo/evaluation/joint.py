@@ -20,7 +20,7 @@ from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
-from cimbo.evaluation.racing import CountedAccuracy, raced
+from cimbo.evaluation.racing import counted, raced
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.plugins import Accuracy
@@ -89,7 +89,7 @@ class JointEvaluator:
             return costs
         value = self.known.get(self._accuracy_key(design))
         if value is None and self.stages and self.race is not None:
-            source = self._counted_accuracy()
+            source = counted(self._accuracy, self.accuracy)
             measured = raced(source, design, self.fixed, self.stages, self.race, costs)
             return {**measured, **costs}
         if value is None:
@@ -98,14 +98,7 @@ class JointEvaluator:
 
     def race_against(self, race: Race) -> None:
         """Take in what a measurement has to beat from now on."""
-        self.race = race
-
-    def _counted_accuracy(self) -> CountedAccuracy:
-        """The source of accuracy. Raises BadInput where it cannot be measured in stages."""
-        if not isinstance(self._accuracy, CountedAccuracy):
-            what = "cannot be measured on a part of its images"
-            raise BadInput(f"accuracy {self.accuracy}", what, "leave out [[fidelity]]")
-        return self._accuracy
+        self.race = race if self.stages else None
 
     @property
     def has_accuracy(self) -> bool:
@@ -163,7 +156,7 @@ class JointEvaluator:
         if self.has_accuracy:
             parts.append(self._accuracy)  # which may load a learning library
             if self.stages:
-                self._counted_accuracy()
+                counted(self._accuracy, self.accuracy)
         for part in parts:
             check = getattr(part, "check", None)
             if callable(check):

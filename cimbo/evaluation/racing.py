@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from cimbo.errors import BadInput
 from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race, share_deviation
 from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.problem.space import Params, canonical_key
@@ -24,6 +25,14 @@ class CountedAccuracy(Protocol):
     def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
         """Of the images from ``first`` to before ``last``, how many are classified rightly."""
         ...
+
+
+def counted(source: object, name: str) -> CountedAccuracy:
+    """``source`` itself. Raises BadInput where the accuracy called ``name`` cannot be measured in stages."""
+    if not isinstance(source, CountedAccuracy):
+        what = "cannot be measured on a part of its images"
+        raise BadInput(f"accuracy {name}", what, "leave out [[fidelity]]")
+    return source
 
 
 def raced(

@@ -140,3 +140,17 @@ def test_stated_deviations_are_read_by_metric():
     rows = [{"accuracy": 1.0, "accuracy_std": 0.3}, None, {"accuracy": 2.0}]
     assert deviations(rows, ["accuracy", "latency_ms"]).keys() == {"accuracy"}
     assert deviations(rows, ["accuracy"])["accuracy"].tolist() == [0.3, 0.0, 0.0]
+
+
+def test_a_study_toml_declares_fidelities_and_shipped_accuracies_count_in_stretches(tmp_path):
+    from cimbo.config.study_config import load
+    from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
+
+    text = 'extends = "fmnist-vit"\n[[fidelity]]\nimages = 1000\n[[fidelity]]\nimages = 200\n'
+    (tmp_path / "study.toml").write_text(text)
+    config = load(tmp_path / "study.toml")
+    assert config.evaluator().stages == (200, 1000)
+    design = config.problem.space.designs(config.problem.space.sobol_rows(1, 3))[0]
+    source = ShippedAccuracy("fmnist-vit")
+    parts = [source.count_right(design, a, b) for a, b in ((0, 50), (50, 130), (130, 200))]
+    assert 100.0 * sum(parts) / 200 == pytest.approx(source.measure(design, images=200))
