@@ -16,6 +16,7 @@ from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.joint import NETWORK_SIZES
 from cimbo.evaluation.whole import StudyEvaluator
+from cimbo.hardware import is_chip
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.session.context import StudyContext
@@ -300,6 +301,8 @@ def verify_finalists(
     known = study.bit_accurate_differences()
     missing = []
     for record in _spread(study.pareto(), BIT_ACCURATE_FINALISTS):
+        if not is_chip(evaluator.placed(record.params)[1]):
+            continue  # nothing is known of its arrays
         if record.key not in known or known[record.key]["images"] < images:
             missing.append(record)
     where = f"on bit-accurate arrays with {images} test images"
