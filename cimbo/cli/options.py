@@ -87,9 +87,9 @@ def new_study_options(command: F) -> F:
         ),
         click.option(
             "--network",
-            default=None,
+            multiple=True,
             metavar="FILE.onnx|NAME",
-            help="Find chips for this network instead of a described study: costs alone.",
+            help="Find chips for this network instead of a described study: costs alone. Several: chips for all.",
         ),
         click.option(
             "--preset",
@@ -171,7 +171,7 @@ class AskedStudy:
     data: Path | None
     weights: Path | None
     images: int | None
-    network: str | None
+    network: tuple[str, ...]
     pairs: tuple[str, ...]
 
     def source(self) -> Path | str | None:
@@ -185,7 +185,7 @@ class AskedStudy:
 
     def described(self) -> Config | None:
         """The named description with the user's checkpoint, None where nothing is named. Raises BadInput."""
-        named = described_by(self.source(), self.network, sizes(self.pairs))
+        named = described_by(self.source(), self.network or None, sizes(self.pairs))
         return with_checkpoint(named, self.weights, self.data, self.images)
 
     def open_to_ask(self) -> Session:
@@ -203,7 +203,7 @@ class AskedStudy:
             options = json_object("--simulator-options", self.simulator_options)
         return open_session(
             self.source(),
-            network=self.network,
+            network=self.network or None,
             sizes=sizes(self.pairs),
             study=self.file,
             seed=self.seed,

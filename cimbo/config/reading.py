@@ -38,6 +38,7 @@ def read_study(path: Path) -> dict[str, Any]:
 def _read_own(path: Path) -> dict[str, Any]:
     """What a user's file says, the network's file found beside it."""
     data = read_toml(path)
+    _find_networks(data, path.parent)
     about = data.get("network")
     if not isinstance(about, dict):
         return data
@@ -56,6 +57,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadInput(path, f"cannot be read ({error.strerror})", todo) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
+
+
+def _find_networks(data: Mapping[str, Any], folder: Path) -> None:
+    """Name the files of several networks, in the options of an evaluator, from where the study's file lies."""
+    evaluator = data.get("evaluator")
+    if not isinstance(evaluator, dict) or not isinstance(evaluator.get("options"), dict):
+        return
+    options: dict[str, Any] = evaluator["options"]
+    names = options.get("networks")
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        resolved = [str((folder / name).resolve()) if is_onnx(name) else name for name in names]
+        options["networks"] = resolved
 
 
 def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cimbo.config.own_network import of_network
+from cimbo.config.own_network import of_network, of_networks
 from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
 from cimbo.errors import BadInput, naming
 from cimbo.session.session import Session
@@ -19,7 +19,7 @@ Source = str | Path | Config
 def open_session(
     source: Source | None = None,
     *,
-    network: str | Path | None = None,
+    network: str | Path | Sequence[str] | None = None,
     sizes: Mapping[str, int] | None = None,
     study: str | Path | None = None,
     seed: int | None = None,
@@ -40,8 +40,8 @@ def open_session(
     Args:
         source: What the study is about: the name of a preset, the path of a study.toml, a `Config`, or the file of
             a study that exists. None: what ``study`` was started from, or the default preset.
-        network: A network to find chips for instead of a described study: an ONNX file or a family. Costs alone are
-            measured.
+        network: A network to find chips for instead of a described study: an ONNX file or a family; or several. Costs
+            alone are measured.
         sizes: Free sizes of ``network`` where it is an ONNX file, by name.
         study: The study's file, which is created where it does not exist; None keeps a new study in memory.
         seed: Seed of a new study (0 unless given); an existing one must have been started with it.
@@ -129,14 +129,14 @@ def open_to_ask(
 
 def described_by(
     source: Source | None,
-    network: str | Path | None = None,
+    network: str | Path | Sequence[str] | None = None,
     sizes: Mapping[str, int] | None = None,
 ) -> Config | None:
     """Return the description of what a study evaluates.
 
     Args:
         source: A preset, a study.toml, or a description itself.
-        network: A network alone, instead of ``source``.
+        network: A network alone, or several, instead of ``source``.
         sizes: Free sizes of ``network`` where it is an ONNX file, by name.
 
     Returns:
@@ -149,7 +149,12 @@ def described_by(
         if source is not None:
             what = "both a network and a described study are given"
             raise BadInput("network", what, "give one of them")
-        return of_network(str(network), sizes)
+        names = [str(network)] if isinstance(network, str | Path) else list(network)
+        if len(names) == 1:
+            return of_network(names[0], sizes)
+        if sizes:
+            raise BadInput("--set", "is of one network", "export the files with fixed sizes")
+        return of_networks(names)
     if sizes:
         raise BadInput("--set", "is of an ONNX file, and none is named", "name it with --network")
     if source is None or isinstance(source, Config):

@@ -170,3 +170,20 @@ def test_a_wrong_file_of_a_chip_is_one_line(searched, capsys, fix, told):
         assert run([*command, "--study", "own.db", "--fix", fix]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert told in line
+
+
+def test_chips_for_several_networks(searched, capsys):
+    network_file(searched, 16, "large.onnx")
+    words = ["optimize", "--network", "own.onnx", "--network", "large.onnx", "--budget", "12"]
+    assert run([*words, "--jobs", "1", "--study", "both.db"]) == 0
+    capsys.readouterr()
+    assert run(["pareto", "--study", "both.db", "--format", "json"]) == 0
+    for design in json.loads(capsys.readouterr().out)["pareto"]:
+        found = design["metrics"]
+        each = [found["latency_ms_own"], found["latency_ms_large"]]
+        assert found["worst_latency_ms"] == max(each)
+        assert found["latency_ms"] == pytest.approx(sum(each) / 2)
+        words = ["simulate", "--network", "large.onnx", "--format", "json"]
+        assert run([*words, "--hardware", json.dumps(design["hardware"])]) == 0
+        alone = json.loads(capsys.readouterr().out)
+        assert alone["latency_ms"] == pytest.approx(found["latency_ms_large"])
