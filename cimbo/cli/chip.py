@@ -124,6 +124,8 @@ def simulate(
         return 1
     emit(style, found.rows(), found.to_json())
     say(", ".join(found.told(name) for name in COSTS_TOLD if name in found.costs))
+    for line in simulation.pipeline_told(found.costs):
+        say(line)
     for warning in found.warnings:
         say(f"warning: {warning}")
     return 0

@@ -15,6 +15,7 @@ from cimbo.cli.tables import as_table
 from cimbo.errors import BadInput
 from cimbo.session.error_bars import told
 from cimbo.session.explanation import Explanation, Rows
+from cimbo.session.simulation import pipeline_told
 from cimbo.session.text import write_text
 
 MOST_CHANGES_SHOWN = 4  # changed genes in a cell
@@ -72,6 +73,7 @@ def _talk(found: Explanation, which: str) -> str:
         _costs(found.breakdown),
         f"bottleneck: {b['layer']} takes {100 * b['layer_share']:.0f} % of the time (bound by {b['layer_bound']}); "
         f"{100 * b['share']:.0f} % of all time waits for: {b['interface']} ({_remedy(b['genes'])})",
+        *pipeline_told(found.breakdown),
         _bars("time by bound, ms", found.breakdown["time_by_bound_ms"]),
         _bars("energy by part, uJ", found.breakdown["energy_by_part_uj"]),
     ]

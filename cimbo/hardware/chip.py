@@ -22,6 +22,7 @@ from cimbo.hardware.array_description import (
 )
 from cimbo.hardware.chip_ranges import CORE_GENES
 from cimbo.hardware.kv_cache import CACHE_PLACES
+from cimbo.hardware.pipeline_words import DUPLICATIONS, EXECUTIONS
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import CONVERTER_KINDS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
@@ -62,8 +63,10 @@ DEFAULTS: dict[str, Any] = {
     # Where keys and values of earlier tokens live, and in how many bits each.
     "kv_cache": "dram",
     "kv_bits": 0,  # 0: those of activations
-    "edram_mb": 0,  # embedded DRAM of the chip, which holds nothing but that cache
+    "edram_mb": 8,  # embedded DRAM of a chip whose kv_cache is one; it holds nothing else
     "edram_gb_s": 128,
+    "execution": "layer_by_layer",  # or pipelined, where all weights stay on the chip
+    "duplication": "latency",  # what spare macros hold copies of
     "schedule": "edp",  # what a schedule is chosen by: latency, energy, or their product
     # What the model may be off by, as factors of what it says: drawn for error bars, 1 everywhere else.
     "area_factor": 1.0,
@@ -115,6 +118,8 @@ GENE_WORDS: dict[str, tuple[str, ...]] = {
     "dram": DRAM_KINDS,
     "schedule": SCHEDULES,
     "kv_cache": CACHE_PLACES,
+    "execution": EXECUTIONS,
+    "duplication": DUPLICATIONS,
 }
 NUMBER_GENES = tuple(dict.fromkeys(n for n in (*CORE_GENES, *DEFAULTS) if n not in GENE_WORDS))
 # A fraction of a DRAM channel is one at a lower data rate.
@@ -132,7 +137,7 @@ FRACTION_GENES = (
 )
 IS_WHOLE = np.array([[name not in FRACTION_GENES] for name in NUMBER_GENES])
 SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
-_ZERO_MEANS = ("kv_bits", "edram_mb", "rows_active", "tree_bits", "adc_bits", "cell_transistors")
+_ZERO_MEANS = ("kv_bits", "rows_active", "tree_bits", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
 REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
 
@@ -293,12 +298,6 @@ def _check_consistent(table: dict[str, NDArray[Any]]) -> None:
         "give at least weight_bits / cell_bits columns (twice as many for differential)"
     )
     limits = [
-        (
-            "edram_mb",
-            (table["kv_cache"] == "edram") & (table["edram_mb"] == 0),
-            "holds no cache",
-            "give the embedded DRAM a size, or another kv_cache",
-        ),
         ("cols", table["cols"] < cells, "cannot hold one weight", columns_needed),
         (
             "supply_v",

@@ -65,6 +65,8 @@ class ChipTable:
     dram: Indices
     schedule: Indices
     kv_cache: Indices
+    execution: Indices
+    duplication: Indices
 
     @property
     def size(self) -> int:

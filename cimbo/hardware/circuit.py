@@ -21,6 +21,7 @@ from cimbo.hardware.macro import (
     built_tree_bits,
     macro_circuit,
 )
+from cimbo.hardware.pipeline_words import EXECUTIONS
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
 from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
 
@@ -191,6 +192,7 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "kv_bits": np.where(table.kv_bits > 0, table.kv_bits, table.act_bits),
         "cache_bits": _cache_bits(table),
         "is_cache_in_buffer": table.kv_cache == CACHE_PLACES.index("buffer"),
+        "is_pipelined": table.execution == EXECUTIONS.index("pipelined"),
         "edram_bw": table.edram_gb_s * cycle * BITS_PER_BYTE,
         "is_digital": geometry.is_digital,
         "is_rram": geometry.is_rram,
@@ -206,6 +208,12 @@ def _cache_bits(table: ChipTable) -> Floats:
     sizes = [BUFFER_SHARE * table.buffer_mb, table.edram_mb]
     bits: Floats = np.select(places, sizes, 0.0) * BITS_PER_MB
     return bits
+
+
+def _edram_mb(table: ChipTable) -> Floats:
+    """Embedded DRAM of each chip, (n,): there is one where the cache lives in it."""
+    size: Floats = np.where(table.kv_cache == CACHE_PLACES.index("edram"), table.edram_mb, 0)
+    return size
 
 
 def _of_dram(table: ChipTable, quantity: str) -> Floats:
@@ -259,7 +267,7 @@ def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, F
     lanes = constant("vector.lane_area") * table.vector_lanes
     parts["partial_sums"] = gates * summing * UM2_TO_MM2
     parts["buffer"] = gates * (buffer_mm2 + port * effort * UM2_TO_MM2)
-    parts["edram"] = gates * constant("edram.area") * table.edram_mb
+    parts["edram"] = gates * constant("edram.area") * _edram_mb(table)
     parts["noc"] = gates * router * table.pes * effort * UM2_TO_MM2
     parts["vector"] = gates * lanes * effort * UM2_TO_MM2
     # Clock tree and control of the digital side, as a share of what they serve.
@@ -321,7 +329,7 @@ def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
         constant("logic.leakage") * logic_um2 * 1e-6
         + constant("sram_cell.leakage") * bits * 1e-9
         + constant("buffer.leakage") * table.buffer_mb * 1e-3
-        + constant("edram.refresh") * table.edram_mb * 1e-3
+        + constant("edram.refresh") * _edram_mb(table) * 1e-3
     )
     leakage: Floats = milliwatts * relative * table.leakage_factor
     return leakage

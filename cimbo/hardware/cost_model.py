@@ -20,7 +20,8 @@ from cimbo.hardware.circuit import BITS_PER_BYTE, ENERGY_PARTS, Circuit, circuit
 from cimbo.hardware.events import EVENT_FIELDS
 from cimbo.hardware.generation import loop_layers, request_costs
 from cimbo.hardware.grid import Grid, spans
-from cimbo.hardware.plan import PlanInputs, PlanSums, plan_pairs, rows_run
+from cimbo.hardware.pipeline import STAGE_BOUNDS, busy_stages
+from cimbo.hardware.plan import Plan, PlanInputs, PlanSums, plan_pairs, rows_run
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.schedule import BOUNDS, Schedule
 from cimbo.hardware.tiling import Tiling
@@ -36,6 +37,7 @@ class CostResult:
 
     Attributes:
         latency_ms: Of one run of the network, whatever its batch, by a schedule that exists.
+        interval_ms: Between two results; less than the former where layers work side by side.
         latency_ms_low: By one that may be too good; less than the other only where ``is_bound``.
         energy_uj: Of one run, by the former.
         energy_uj_low: By the latter.
@@ -52,6 +54,7 @@ class CostResult:
     """
 
     latency_ms: Floats
+    interval_ms: Floats
     latency_ms_low: Floats
     energy_uj: Floats
     energy_uj_low: Floats
@@ -118,7 +121,7 @@ def _simulated(workloads: Sequence[Workload], chips: Chips) -> dict[str, NDArray
 def _throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> dict[str, Any]:
     """Inferences a second and energy of each, where a run is of ``batch`` inferences at once."""
     return {
-        "inferences_per_s": 1e3 * batch / columns["latency_ms"],
+        "inferences_per_s": 1e3 * batch / columns["interval_ms"],
         "energy_per_inference_uj": columns["energy_uj"] / batch,
     }
 
@@ -183,12 +186,13 @@ def _solve(part: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
 
 
 def _costs(part: Circuit, sums: PlanSums) -> CostResult:
-    picojoules = _energy(part, sums.counts, sums.cycles)
+    picojoules = _energy(part, sums.counts, sums.interval)
     energy, low = _sum(picojoules), np.asarray(0.0)
     low = np.sum(sums.counts_low * part.event_pj, axis=0)
     low = low + part.leakage_mw * sums.cycles_low * part.clock_ns
     return CostResult(
-        latency_ms=sums.cycles * part.clock_ns * 1e-6,
+        latency_ms=np.maximum(sums.cycles, sums.interval) * part.clock_ns * 1e-6,
+        interval_ms=sums.interval * part.clock_ns * 1e-6,
         latency_ms_low=sums.cycles_low * part.clock_ns * 1e-6,
         energy_uj=energy * 1e-6,
         energy_uj_low=np.minimum(low, energy) * 1e-6,
@@ -196,7 +200,7 @@ def _costs(part: Circuit, sums: PlanSums) -> CostResult:
         dram_bytes=sums.counts[EVENT_FIELDS.index("dram")] / BITS_PER_BYTE,
         cycles=sums.cycles,
         clock_ns=part.clock_ns,
-        utilisation=sums.macs / (sums.cycles * part.peak_macs),
+        utilisation=sums.macs / (sums.interval * part.peak_macs),
         leakage_mw=part.leakage_mw,
         resident=sums.resident,
         is_bound=sums.is_bound,
@@ -286,8 +290,11 @@ def _simulate_run(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]
     shapes, where = workload.unique
     plan = plan_pairs(PlanInputs.of(part), Grid([shapes], 1))
     costs = _costs(part, plan.sums)
-    one = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
+    one: dict[str, Any] = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
     run, counts = rows_run(plan)
+    waiting = float(plan.sums.interval[0] / plan.sums.cycles[0])
+    if plan.stages is not None:
+        one["pipeline"] = _stages(workload, where, plan, run)
     return one | {
         "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
         "resident": bool(costs.resident[0]),
@@ -295,12 +302,32 @@ def _simulate_run(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]
         "energy_parts_uj": {k: float(v[0]) for k, v in costs.energy_parts_uj.items()},
         "area_parts_mm2": {k: float(v[0]) for k, v in part.area_parts.items()},
         "warnings": _warnings(workload, where, run),
-        "layers": _layers(workload, where, (part, plan.tiling, run, counts)),
+        "layers": _layers(workload, where, (part, plan.tiling, run, counts), waiting),
+    }
+
+
+def _stages(workload: Workload, where: Sequence[int], plan: Plan, run: Schedule) -> dict[str, Any]:
+    """What a pipeline waits for: the bottleneck stage, its resource, and how busy every resource is."""
+    assert plan.stages is not None
+    bound, cycles = busy_stages(plan.tiling, run, plan.stages, 0)
+    of_layers = [float(cycles[shape]) for shape in where]
+    longest = int(np.argmax(of_layers))
+    interval = float(plan.stages.interval[0])
+    busy = plan.stages.busy[:, 0] / interval
+    return {
+        "stages": len(workload.layers),
+        "interval_cycles": interval,
+        "bottleneck": workload.layers[longest].name,
+        "bound": bound,
+        "busy": dict(zip(STAGE_BOUNDS, busy.tolist(), strict=True)),
+        "copies": [float(run.copies[shape]) for shape in where],
+        "dram_bits": float(plan.stages.dram_bits[0]),
     }
 
 
 SCALAR_RESULTS = (
     "latency_ms",
+    "interval_ms",
     "latency_ms_low",
     "energy_uj",
     "energy_uj_low",
@@ -334,10 +361,14 @@ def _kept_circuit(items: tuple[tuple[str, Any], ...]) -> Circuit:
 
 
 def _layers(
-    workload: Workload, where: Sequence[int], of: tuple[Circuit, Tiling, Schedule, Floats]
+    workload: Workload,
+    where: Sequence[int],
+    of: tuple[Circuit, Tiling, Schedule, Floats],
+    leaking: float,
 ) -> list[dict[str, Any]]:
+    """``leaking``: share of a layer's cycles in which the chip leaks for it alone, and not for stages beside it."""
     part, tiling, run, counts = of
-    energy = _energy(part, counts, run.cycles)
+    energy = _energy(part, counts, run.cycles * leaking)
     microjoules = np.array(list(energy.values())) * 1e-6
     energies = [dict(zip(energy, values, strict=True)) for values in microjoules.T.tolist()]
     bounds = [BOUNDS[index] for index in run.bottlenecks().tolist()]

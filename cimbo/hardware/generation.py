@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SUMMED = ("latency_ms", "latency_ms_low", "energy_uj", "energy_uj_low", "dram_bytes", "cycles")
+SUMMED = (
+    "latency_ms",
+    "interval_ms",
+    "latency_ms_low",
+    "energy_uj",
+    "energy_uj_low",
+    "dram_bytes",
+    "cycles",
+)
 GENERATION_METRICS = (
     "tokens_per_s",
     "energy_per_token_uj",
@@ -45,7 +53,7 @@ def request_costs(
         "utilisation": work / total["cycles"],
         "resident": prompt["resident"] & step["resident"],
         "is_bound": prompt["is_bound"] | step["is_bound"],
-        "tokens_per_s": 1e3 * batch / step["latency_ms"],
+        "tokens_per_s": 1e3 * batch / step["interval_ms"],
         "energy_per_token_uj": step["energy_uj"] / batch,
         "dram_bytes_per_token": step["dram_bytes"] / batch,
         "time_to_first_token_ms": prompt["latency_ms"],

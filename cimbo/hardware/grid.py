@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.hardware.rows import Bools, Floats, LayerRows
+from cimbo.hardware.rows import Bools, Floats, LayerRows, select
 
 ScalarT = TypeVar("ScalarT", np.float64, np.bool_)
 
@@ -33,6 +33,15 @@ class Grid:
         self.layers = LayerRows.from_columns(
             np.tile(stacked, pairs) if len(shapes) == 1 else stacked
         )
+
+    def some(self, pairs: Bools) -> Grid:
+        """The rows of some of the pairs, whose networks are numbered anew."""
+        chosen = object.__new__(Grid)
+        chosen.lengths = self.lengths[pairs]
+        chosen.starts = np.concatenate([[0], np.cumsum(chosen.lengths)[:-1]])
+        chosen.network = np.repeat(np.arange(chosen.lengths.size), chosen.lengths)
+        chosen.layers = select(self.layers, pairs[self.network])
+        return chosen
 
     def sums(self, values: Floats | Bools) -> Floats:
         """Sums ``values`` (..., rows) over each pair: (..., pairs)."""

@@ -9,10 +9,11 @@ import numpy as np
 
 from cimbo.hardware.chip import SCHEDULES
 from cimbo.hardware.circuit import Circuit
-from cimbo.hardware.events import count_events
+from cimbo.hardware.events import EVENT_FIELDS, count_events
 from cimbo.hardware.grid import Grid
+from cimbo.hardware.pipeline import Pipeline, pipeline
 from cimbo.hardware.residency import Residency, capacity, partly
-from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, overwrite, select
+from cimbo.hardware.rows import CHIP_FIELDS, Bools, ChipRows, Floats, Indices, overwrite, select
 from cimbo.hardware.schedule import Interval, Schedule, schedule
 from cimbo.hardware.tiling import Tiling, tile
 
@@ -26,6 +27,7 @@ class PlanSums:
 
     Attributes:
         cycles: Of the schedule that exists.
+        interval: Cycles between two results; fewer than the former where layers work side by side.
         counts: Its events, (fields, pairs).
         cycles_low: Of the one that may be too good.
         counts_low: Its events, (fields, pairs).
@@ -35,6 +37,7 @@ class PlanSums:
     """
 
     cycles: Floats
+    interval: Floats
     counts: Floats
     cycles_low: Floats
     counts_low: Floats
@@ -81,12 +84,14 @@ class Plan:
         reloaded: All rows, with weights loaded at each inference.
         choices: Ways in which weights stay; a later one takes precedence.
         sums: What the pairs cost so.
+        stages: The pipelines of those pairs that are some; None where none is.
     """
 
     tiling: Tiling
     reloaded: _Variant
     choices: tuple[_Choice, ...]
     sums: PlanSums
+    stages: Pipeline | None = None
 
 
 def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
@@ -104,17 +109,20 @@ def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
 
 @dataclass(frozen=True)
 class PlanInputs:
-    """Of each pair's chip, (..., pairs): what schedules depend on, pJ an event, leakage a cycle, what they are chosen by."""
+    """Of each pair's chip, (..., pairs): what schedules depend on, pJ an event, leakage a cycle, what they are chosen by, and
+    whether layers are to work side by side."""
 
     chip_columns: Floats
     event_pj: Floats
     leakage_pj: Floats
     criterion: Indices
+    is_pipelined: Floats
 
     @classmethod
     def of(cls, part: Circuit) -> PlanInputs:
         leakage = part.leakage_mw * part.clock_ns
-        return cls(part.chip_columns, part.event_pj, leakage, part.table.schedule)
+        pipelined = part.chip_columns[CHIP_FIELDS.index("is_pipelined")]
+        return cls(part.chip_columns, part.event_pj, leakage, part.table.schedule, pipelined)
 
     def select(self, where: slice | Indices) -> PlanInputs:
         return select(self, where)
@@ -126,7 +134,8 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
     reloaded = _variant(tiling, None)
     best = _Best.of(given, grid, reloaded)
     choices = []
-    for residency in (partly(tiling, grid.network), capacity(tiling, grid.total)):
+    in_stages = None
+    for residency in (partly(tiling, grid.network), capacity(tiling, grid)):
         where = np.flatnonzero(residency.is_kept)
         if not where.size:
             continue
@@ -137,18 +146,53 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
             own = _row_scores(given, grid, (kept.high, where), best.high)
             worth = own <= others * TIE_FACTOR
             where, kept = where[worth], kept.select(worth)
+        elif tiling.chip.is_pipelined[where].any():
+            in_stages = _pipelined(select(tiling, where), grid, kept, residency)
         best, chosen = best.improved(given, grid, (reloaded, kept, where), residency)
         choices.append(_Choice(kept, where, residency.share[where], chosen))
+    interval, counts = best.high[0], best.high[1:]
+    if in_stages is not None:
+        interval, counts = interval.copy(), counts.copy()
+        _run_in_stages(in_stages, interval, counts)
     sums = PlanSums(
         cycles=best.high[0],
-        counts=best.high[1:],
+        interval=interval,
+        counts=counts,
         cycles_low=best.low[0],
         counts_low=best.low[1:],
         macs=grid.sums(tiling.layers.macs * tiling.precision.mac_share),
         resident=best.resident,
         is_bound=best.is_bound,
     )
-    return Plan(tiling, reloaded, tuple(choices), sums)
+    stages = None if in_stages is None else in_stages.pipeline
+    return Plan(tiling, reloaded, tuple(choices), sums, stages)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """Pairs whose weights fit, which of those run as pipelines, (fitting pairs,), and the pipelines of all of them."""
+
+    pairs: Indices
+    is_pipelined: Bools
+    pipeline: Pipeline
+
+
+def _pipelined(tiling: Tiling, grid: Grid, kept: _Variant, residency: Residency) -> _Stages:
+    """The pipelines of the pairs whose weights fit; ``tiling`` and ``kept`` are of their rows."""
+    fits = residency.fits[grid.starts]
+    some = grid.some(fits)
+    found = pipeline(tiling, kept.schedules.high, some)
+    return _Stages(np.flatnonzero(fits), tiling.chip.is_pipelined[some.starts] > 0, found)
+
+
+def _run_in_stages(stages: _Stages, interval: Floats, counts: Floats) -> None:
+    """Writes what pipelines change into cycles between results (pairs,) and events (fields, pairs)."""
+    pairs, chosen = stages.pairs[stages.is_pipelined], stages.is_pipelined
+    interval[pairs] = stages.pipeline.interval[chosen]
+    dram, stored = EVENT_FIELDS.index("dram"), EVENT_FIELDS.index("stored")
+    more = stages.pipeline.dram_bits[chosen] - counts[dram, pairs]
+    counts[dram, pairs] += more
+    counts[stored, pairs] += more
 
 
 @dataclass(frozen=True)
@@ -183,7 +227,8 @@ class _Best:
         low = high if one else _exchanged(grid, (base.low, kept.low), taken)
         score = _score(given, high)
         concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
-        chosen = concerned & (score <= self.score * TIE_FACTOR)
+        asked = (given.is_pipelined > 0) & residency.fits[grid.starts]
+        chosen = concerned & (asked | (score <= self.score * TIE_FACTOR))
         bound = base.schedules.low.is_bound.copy()
         bound[where] = kept.schedules.low.is_bound | (bound[where] & (taken[1] < 1))
         better = _Best(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from cimbo.hardware.duplication import balanced_copies
+from cimbo.hardware.grid import Grid
+from cimbo.hardware.pipeline_words import DUPLICATIONS
 from cimbo.hardware.rows import Bools, Floats, Indices
 from cimbo.hardware.tiling import Tiling
 
@@ -31,20 +33,20 @@ class Residency:
     free_macros: Floats
 
 
-def capacity(tiling: Tiling, total: Callable[[Floats | Bools], Floats]) -> Residency:
+def capacity(tiling: Tiling, grid: Grid) -> Residency:
     """Finds which networks fit their chips at once, and what the tiles left over are for.
 
     Spare tiles go to copies of layers in proportion to sqrt(positions * tiles), which minimises the summed time
-    positions / copies; with attention, half of them hold its operands.
+    positions / copies, or as the chip's ``duplication`` says; with attention, half of them hold its operands.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
-        total: Sums a column over each network and gives every row its sum.
+        grid: The rows of each pair.
 
     Returns:
         Columns of shape (rows,).
     """
-    static = ~tiling.layers.is_dynamic
+    static, total = ~tiling.layers.is_dynamic, grid.total
     left = tiling.chip.capacity_tiles - total(static * tiling.tiles)
     for_copies = left
     if tiling.has_dynamic:
@@ -53,6 +55,12 @@ def capacity(tiling: Tiling, total: Callable[[Floats | Bools], Floats]) -> Resid
     weight = np.sqrt(tiling.layers.positions * tiling.tiles) * static
     share = weight / np.maximum(total(weight), 1e-300)
     copies = 1 + np.floor(np.maximum(for_copies, 0) * share / tiling.tiles)
+    kind = tiling.chip.duplication
+    if kind.any():
+        room = tiling.chip.capacity_tiles - left + np.maximum(for_copies, 0)
+        copies = np.where(kind == DUPLICATIONS.index("none"), 1.0, copies)
+        by_stage = kind == DUPLICATIONS.index("bottleneck")
+        copies = np.where(by_stage, balanced_copies(tiling, grid, room), copies)
     free = np.minimum(tiling.chip.macros, np.maximum(left - for_copies, 0))
     fits = left >= 0
     return Residency(fits, fits, np.ones(fits.shape), copies, free)

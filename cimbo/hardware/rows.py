@@ -118,6 +118,8 @@ class ChipRows:
         cache_bits: Bits of the cache that fit on the chip.
         is_cache_in_buffer: 1 where they lie in the buffer, 0 in the embedded DRAM, if anywhere.
         edram_bw: Bits a cycle of the embedded DRAM.
+        is_pipelined: 1 where layers are to work side by side.
+        duplication: Index of what spare macros hold copies of.
         is_digital: Whether sums are formed by adders.
         is_rram: Whether cells are never written at run time.
     """
@@ -155,6 +157,8 @@ class ChipRows:
     cache_bits: Floats
     is_cache_in_buffer: Floats
     edram_bw: Floats
+    is_pipelined: Floats
+    duplication: Floats
     is_digital: Bools
     is_rram: Bools
 

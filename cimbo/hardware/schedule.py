@@ -98,7 +98,9 @@ def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
     """
     work = _array_work(tiling, residency)
     unit = _vector_unit(tiling) if tiling.has_dynamic else None
-    needs_list = work.cycles <= unit.cycles if unit else np.ones(work.cycles.shape, bool)
+    needs_list = np.ones(work.cycles.shape, bool)
+    if unit is not None:
+        needs_list = _least_cycles(tiling, work) <= unit.cycles
     passed = passes(tiling, work.macros, work.passes, needs_list)
     traffic = _traffic(tiling, passed)
     inputs = _pass_inputs(tiling, work, traffic)
@@ -140,6 +142,19 @@ def _array_work(tiling: Tiling, residency: Residency | None) -> _ArrayWork:
     once = np.ceil(layers.positions / copies) * tiling.vector_cycles
     number = np.ceil(tiling.tiles / macros)
     return _ArrayWork(available, macros, copies, number, once, once * number, loaded)
+
+
+def _least_cycles(tiling: Tiling, work: _ArrayWork) -> Floats:
+    """Cycles that the arrays need at least, (rows,): where the vector unit is faster still, passes need no list."""
+    if tiling.has_zigzag_counting:
+        return work.cycles
+    chip = tiling.chip
+    moving = work.loaded_bits / np.minimum(chip.noc_bw, chip.buffer_bw)
+    # Every pass of several macros but the last has a tile that lacks no rows.
+    full = np.where(work.macros > 1, work.passes - 1, 0)
+    writing = full * np.ceil(tiling.busiest_rows / chip.rows_written) * chip.row_write_cycles
+    least: Floats = np.maximum(work.cycles, np.maximum(moving, writing) * tiling.layers.is_dynamic)
+    return least
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,15 @@ def workload(
         return family.workload(dict(subnet))
 
 
+def pipeline_told(costs: Mapping[str, Any]) -> list[str]:
+    """One sentence on the bottleneck stage, where layers work side by side."""
+    stages = costs.get("pipeline")
+    if stages is None:
+        return []
+    every = f"{stages['stages']} stages side by side, a result every {costs['interval_ms']:.4g} ms"
+    return [f"{every}; bottleneck stage: {stages['bottleneck']} (bound by {stages['bound']})"]
+
+
 def layer_row(layer: Mapping[str, Any]) -> dict[str, Any]:
     """One line of a table; another simulator than ours may say less of a layer."""
     energy_uj = layer.get("energy_uj")

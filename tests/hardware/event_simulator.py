@@ -23,9 +23,12 @@ class Clock:
 
     def run(self) -> float:
         while self._due:
-            self.now, _, action = heapq.heappop(self._due)
-            action()
+            self.step()
         return self.now
+
+    def step(self) -> None:
+        self.now, _, action = heapq.heappop(self._due)
+        action()
 
 
 class Server:

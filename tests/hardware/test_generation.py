@@ -143,7 +143,7 @@ def test_parameters_are_the_published_ones(name, parameters):
 
 
 @pytest.mark.parametrize(
-    "gene", ["buffer_gb_s", "dram_channels", "vector_lanes", "edram_gb_s", "edram_mb", "buffer_mb"]
+    "gene", ["buffer_gb_s", "dram_channels", "vector_lanes", "edram_gb_s", "buffer_mb"]
 )
 @settings(max_examples=20, deadline=None)
 @given(
@@ -177,7 +177,7 @@ def test_bad_sizes_are_told():
     with pytest.raises(BadInput, match="prompt: is 0"):
         network("gpt2-s").generating(0)
     with pytest.raises(BadInput, match="edram_mb"):
-        simulate(request("gpt2-s", 8, 1), SMALL | {"kv_cache": "edram"})
+        simulate(request("gpt2-s", 8, 1), SMALL | {"kv_cache": "edram", "edram_mb": 0})
     assert DEFAULTS["kv_cache"] == "dram"
 
 
