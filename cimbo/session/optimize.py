@@ -18,6 +18,7 @@ from cimbo.evaluation.joint import NETWORK_SIZES
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.hardware import is_chip
 from cimbo.optimizer.convergence import Forecast
+from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.session.context import StudyContext
 from cimbo.session.front import Front, front
@@ -188,7 +189,7 @@ def optimizer_options(
     """
     settings = settings or SearchSettings()
     study, config, evaluator = context.study, context.config, context.evaluator
-    cheap = analytic_costs(study, evaluator, settings.cost_model)
+    cheap = with_computed(study.problem, analytic_costs(study, evaluator, settings.cost_model))
     learned = from_study(study, config, settings.warm_from, cheap)
     converged = settings.until_converged
     expensive = config.tables.expensive

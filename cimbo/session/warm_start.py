@@ -13,6 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.joint import COSTS, JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io.importers import Row, tell
+from cimbo.optimizer.derived_metrics import with_views_of_parts
 from cimbo.optimizer.surrogates import View, targets
 from cimbo.session.context import StudyContext
 from cimbo.study.study import Study
@@ -51,8 +52,8 @@ def known_views(context: StudyContext) -> dict[str, View]:
     Raises:
         BadInput: For an expensive metric that the study does not seek, or a gene that it does not have.
     """
-    found = views(context.evaluator)
     expensive, problem = context.config.tables.expensive, context.study.problem
+    found = with_views_of_parts(problem, views(context.evaluator))
     if expensive is None:
         return found
     genes = expensive.genes

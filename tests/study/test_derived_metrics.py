@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+import cimbo
 from cimbo import Choice, Constraint, Objective, SearchSpace, Study
+from cimbo.config import Config, preset
 from cimbo.errors import BadInput
+from cimbo.optimizer.derived_metrics import with_computed
+from cimbo.problem.objectives import Problem
+from cimbo.session.optimize import SearchSettings, optimizer_options
 
 SPACE = SearchSpace([Choice("depth", [1, 2, 3, 4])], [Choice("rows", [64, 128, 256])])
 OBJECTIVES = [Objective("top1", "max", reference=0.0), Objective("edp", "min", reference=100.0)]
@@ -78,3 +84,32 @@ def test_replicates_of_a_derived_metric_are_means():
         study.tell({"depth": 1, "rows": 64}, {"top1": 1.0, "energy_uj": 3.0, "latency_ms": 2.0})
         (record,) = study.evaluations()
         assert record.metrics["edp"] == 4.0
+
+
+def test_what_follows_from_computed_metrics_and_genes_is_computed():
+    problem = Problem(
+        SPACE, (Objective("edp_of_rows", "min"),), (), {"edp_of_rows": "energy_uj * rows"}
+    )
+
+    def energy(designs: list[dict[str, Any]]) -> Any:
+        return np.array([evaluate(design)["energy_uj"] for design in designs])
+
+    computed = with_computed(problem, {"energy_uj": energy})
+    designs = SPACE.sobol(12)
+    expected = [evaluate(d)["energy_uj"] * d["rows"] for d in designs]
+    np.testing.assert_allclose(computed["edp_of_rows"](designs), expected)
+    assert with_computed(problem, {}) == {}
+
+
+def test_a_search_for_a_product_of_cimbo_s_own_costs_computes_it():
+    source = preset("ofa-mobilenetv3-imagenet")
+    objectives = [{"name": "edap", "goal": "min"}, {"name": "accuracy", "goal": "max"}]
+    described = Config(source.name, {**source.data, "objectives": objectives, "constraints": []})
+    with cimbo.open_session(described) as session:
+        options = optimizer_options(session, SearchSettings(cost_model="analytic"))
+        design = session.study.problem.space.sobol(1)[0]
+        metrics = session.study.problem.completed(session.evaluator(design), design)
+        assert options.analytic["edap"]([design])[0] == pytest.approx(metrics["edap"])
+        modelled = optimizer_options(session, SearchSettings(cost_model="surrogate"))
+        assert "edap" not in modelled.analytic
+        assert modelled.views["edap"].features is not None

@@ -1,0 +1,85 @@
+"""Derived metrics while candidates are chosen: computed where all that they follow from is.
+
+What was measured (Kendall tau on 250 designs of fmnist-vit and its chips after 30 and 80 evaluations, four metrics, two seeds)
+is in ``docs/design/proposals.md``: a surrogate of the expression and the expression of surrogates are as good as each other
+where both see the physics of costs, and what counts is that they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.optimizer.surrogates import AnalyticFunction, View, of_rows
+from cimbo.problem.derived import DerivedMetrics
+from cimbo.problem.objectives import Problem
+from cimbo.problem.space import Params, Rows, SearchSpace
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ComputedExpression:
+    """A derived metric of metrics that are computed and of genes.
+
+    Attributes:
+        derived: The study's derived metrics.
+        metric: The one that this is.
+        parts: The metrics it follows from, as functions of designs.
+        space: The space of the designs.
+    """
+
+    derived: DerivedMetrics
+    metric: str
+    parts: Mapping[str, AnalyticFunction]
+    space: SearchSpace
+
+    def __call__(self, designs: list[Params]) -> Array:
+        """(n,) the metric of n designs."""
+        return self.of_rows(self.space, self.space.rows(designs))
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
+        """(n,) the metric of canonical rows (n, d)."""
+        if not len(rows):
+            return np.zeros(0)
+        genes = space.encode(rows)
+        values: dict[str, Array] = {}
+        for name in self.derived.parts(self.metric):
+            if name in self.parts:
+                values[name] = np.asarray(of_rows(self.parts[name], space, rows), float)
+            else:
+                values[name] = genes[:, space.column[name]]
+        return np.asarray(self.derived.of_parts(self.metric, values), float)
+
+
+def with_computed(
+    problem: Problem, analytic: Mapping[str, AnalyticFunction]
+) -> dict[str, AnalyticFunction]:
+    """``analytic`` metrics and the derived targets of ``problem`` that follow from nothing else but them and genes."""
+    found = dict(analytic)
+    space, derived = problem.space, problem.derived
+    numeric = {choice.name for choice in space.choices if choice.ordered}
+    for metric in problem.targets:
+        if metric in found or metric not in derived.expressions:
+            continue
+        parts = derived.parts(metric)
+        if all(part in analytic or part in numeric for part in parts):
+            computed = {part: analytic[part] for part in parts if part in analytic}
+            found[metric] = ComputedExpression(derived, metric, computed, space)
+    return found
+
+
+def with_views_of_parts(problem: Problem, views: Mapping[str, View]) -> dict[str, View]:
+    """``views`` and those of derived targets: the features of what they follow from, and every gene."""
+    found = dict(views)
+    for metric in problem.targets:
+        if metric in found or metric not in problem.derived.expressions:
+            continue
+        parts = [views[part] for part in problem.derived.parts(metric) if part in views]
+        featured = [view for view in parts if view.features is not None and view.genes is None]
+        if featured:
+            found[metric] = replace(featured[0])
+    return found
