@@ -56,5 +56,6 @@ def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
 
 def _first_designs(log: StudyLog) -> list[Params]:
     """Designs of the Sobol sequence, with the fixed genes at their values."""
-    space = log.problem.space
-    return [space.canonical({**design, **log.fixed}) for design in space.sobol(N_TRIED_FIRST, 0)]
+    space, seed = log.problem.space, int(log.metadata.get("seed", 0))
+    designs = space.sobol(N_TRIED_FIRST, seed)
+    return [space.canonical({**design, **log.fixed}) for design in designs]

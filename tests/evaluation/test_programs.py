@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from cimbo import Choice, Objective, SearchSpace, Study
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.command import CommandAccuracy
 from cimbo.evaluation.programs import logs, protocol
@@ -175,6 +176,19 @@ def test_batches(server):
     starts = server_of(server.program.command).starts
     assert [server({"x": x})["edp"] for x in range(5)] == list(range(5))
     assert server_of(server.program.command).starts == starts == 1
+
+
+def test_a_search_asks_for_batches(server, tmp_path):
+    server.batch = 4
+    space = SearchSpace([Choice("x", [1, 2, 3, 4])], [Choice("y", [1, 2])])
+    with Study.open(tmp_path / "s.db", space, [Objective("edp", "min")], seed=3) as study:
+        study.optimize(server, 4, batch_size=4, listener=None)
+        assert [r.metrics["edp"] for r in study.evaluations()] == [
+            r.params["x"] for r in study.evaluations()
+        ]
+        assert len(server.prepared) == 4
+    assert server_of(server.program.command).starts == 1
+    assert list((tmp_path / "s.db-logs").iterdir())  # of the design that was tried first
 
 
 def test_a_server_reads_no_files():
