@@ -5,7 +5,8 @@
 Needs torch, torchvision, timm, transformers, onnx, onnxruntime and onnxscript. Every network of onnx_architectures.py is
 exported by both exporters of torch, at opsets 11 to 20, with its batch and its tokens fixed and free, in 16 bits, with its
 weights in a file beside it, and quantised by onnxruntime in two of three ways. Multiplications are compared with
-torch.utils.flop_counter (two operations each), parameters with torch's own; a quantised file with the one it was made of,
+torch.utils.flop_counter (two operations each), less those of constants alone, which cost nothing once a file is exported;
+parameters with torch's own; a quantised file with the one it was made of,
 layer by layer. Writes onnx_coverage.json beside this file, one network after the other.
 """
 
@@ -33,6 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cimbo.errors import BadInput
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.onnx import from_onnx
+from cimbo.workloads.pytorch.tracing import traced
 
 TOLERANCE = 1e-3
 OTHER_TOKENS, OTHER_BATCH = 40, 3
@@ -192,6 +194,8 @@ def outcome_of(architecture: Architecture, model: torch.nn.Module, way: Export) 
             options = {"sizes": {"tokens": OTHER_TOKENS}}
             example = example.repeat(1, 2)[:, :OTHER_TOKENS]
         macs = batch * macs_of_torch(model, example)
+        if way.free == "nothing":  # else what is made of the free size is no constant
+            macs -= traced(model, (example,), {}).constant_macs
         folded = folded_away(model, file)
         return count(file, (macs, parameters - folded), way.name, **options)
 

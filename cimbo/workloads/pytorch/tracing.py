@@ -58,9 +58,13 @@ def trace(
 
 @dataclass(frozen=True)
 class TracedModule:
-    """A module's layers, and the sizes of what goes into each of its parts and comes out, by the part's name."""
+    """A module's layers, and the sizes of what goes into each of its parts and comes out, by the part's name.
+
+    ``constant_macs`` are the multiplications of constants alone, which are in no layer.
+    """
 
     workload: Workload
+    constant_macs: int
     sizes_through: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 
 
@@ -87,7 +91,7 @@ def traced(
         batch=batch,
         warnings=tuple(_warnings(recorder)),
     )
-    return TracedModule(workload, recorder.sizes_through)
+    return TracedModule(workload, recorder.constant_macs, recorder.sizes_through)
 
 
 def _run(
