@@ -72,20 +72,46 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     help="How often to be wrong.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option(
+    "--noise-lsb",
+    default=None,
+    metavar="LEVELS",
+    help="Measure the front's accuracy at these noises of its converters instead, such as 0,0.5,1,2.",
+)
 @study_option
 @format_option
-def robust(*, draws: int, seed: int, file: str, style: str, **errors: float) -> None:
+def robust(
+    *, draws: int, seed: int, noise_lsb: str | None, file: str, style: str, **errors: float
+) -> None:
     """Each front design's chance to stay non-dominated when bandwidths, ADC energy and accuracy are off.
 
-    Every verified design is simulated again with the wrong figures; nothing is measured.
+    Every verified design is simulated again with the wrong figures; nothing is measured. With --noise-lsb the front is
+    measured on images again, its converters' readings varying by so many of their steps.
 
     Example: cimbo robust --bandwidth 0.3 --study demo.db
     """
+    if noise_lsb is not None:
+        _noise_sweep(noise_lsb, file, style)
+        return
     with existing(file) as session:
         found = session.robustness(**errors, draws=draws, seed=seed)
     emit(style, [design.to_json() for design in found.designs], found.to_json())
     stated = ", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in errors.items())
     say(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}")
+
+
+def _noise_sweep(levels: str, file: str, style: str) -> None:
+    try:
+        asked = [float(level) for level in levels.split(",")]
+    except ValueError:
+        todo = "give numbers with commas between them, such as 0,0.5,1,2"
+        raise BadInput("--noise-lsb", f"is {levels}", todo) from None
+    with existing(file) as session:
+        found = session.noise_sweep(asked)
+    emit(style, found.rows(), found.to_json())
+    say(
+        f"accuracy in percent on {found.images} validation images, by the converters' noise in steps"
+    )
 
 
 @command()

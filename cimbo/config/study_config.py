@@ -29,6 +29,7 @@ from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import (
     COSTS,
+    DIE_ACCURACY,
     METRICS,
     MORE_COSTS,
     NETWORK_SIZES,
@@ -379,7 +380,7 @@ def _more_costs(problem: Problem) -> tuple[str, ...]:
     named = list(problem.targets)
     for expression in problem.derived.expressions.values():
         named += expression.names
-    return tuple(name for name in MORE_COSTS if name in named)
+    return tuple(name for name in (*MORE_COSTS, DIE_ACCURACY) if name in named)
 
 
 def _inference(about: NetworkTable) -> InferenceSettings:

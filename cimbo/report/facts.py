@@ -45,7 +45,8 @@ class Facts:
     of another search. extra_rows: key of a design -> lines for its details. tested: key -> accuracy on images that the search
     never saw, where it was measured. exact: key -> by how many
     points the exact form of the arrays' errors changes it. layers: key -> each layer's name, bound, latency_ms and
-    energy_uj by part. error_bars: key -> least and most of each cost by what published chips say.
+    energy_uj by part. error_bars: key -> least and most of each cost by what published chips say. by_noise: key ->
+    accuracies by the noise of the converters, in their steps.
     """
 
     problem: Problem
@@ -60,6 +61,7 @@ class Facts:
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     layers: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    by_noise: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     error_bars: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
     @cached_property
@@ -140,6 +142,7 @@ def gather(study: Study, **known: Any) -> Facts:
         started_as,
         study.test_accuracies(),
         exact,
+        by_noise=study.noise_accuracies(),
         **known,
     )
 

@@ -17,6 +17,7 @@ from cimbo.plots.quantity import amount, label, number, spoken
 from cimbo.problem.objectives import Candidate
 from cimbo.report import (
     calibration,
+    converter_noise,
     history,
     influence,
     losses,
@@ -221,6 +222,7 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
             ),
             parallel.section(facts),
         ),
+        *_converter_noise(facts),
         _section("losses", "What did not count", "", losses.section(facts)),
         _section("provenance", "Provenance", "", provenance.section(facts, about)),
     ]
@@ -244,6 +246,13 @@ def _next(facts: Facts) -> list[Markup]:
         return []
     lead = "What the search would verify next, as its model sees it: none of these was measured. ± spans the predicted 90 %."
     return [_section("next", "Next candidates, predicted", lead, upcoming.section(facts))]
+
+
+def _converter_noise(facts: Facts) -> list[Markup]:
+    if not any(record.key in facts.by_noise for record in facts.front):
+        return []
+    drawn = converter_noise.section(facts)
+    return [_section("noise", "The front under noise of its converters", "", drawn)]
 
 
 def _points(facts: Facts) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from cimbo.analysis import Errors, Portfolio, chances, chances_by_metrics, serve
 from cimbo.analysis.mapped_design import place
 from cimbo.analysis.portfolio import Served
 from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation.joint import JointEvaluator
 from cimbo.hardware import DEFAULTS, chip_choices
 from cimbo.session.context import StudyContext
 from cimbo.session.front import find
@@ -23,6 +25,7 @@ from cimbo.workloads.layers import Workload
 
 DEFAULT_DRAWS = 200
 DEFAULT_CHIP_SAMPLES = 20_000
+NOISE_IMAGES = 1000  # validation images that a front is measured on at each noise of its converters
 LEAST_CHANCE = 0.05  # a design off the front with less is not listed
 PORTFOLIO_METRICS = ("latency_ms", "energy_uj")
 
@@ -127,6 +130,68 @@ def robustness(
             designs.append(RobustDesign(record.key, chance, record.key in front, objectives))
     designs.sort(key=lambda design: -design.chance)
     return Robustness(errors, draws, seed, tuple(designs))
+
+
+# ---- converters that are noisier than thought -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NoiseSweep:
+    """Accuracies of a front at several noises of its converters.
+
+    Attributes:
+        levels: Standard deviations of a reading, in steps of the converter as built.
+        images: Validation images that each accuracy is measured on.
+        accuracies: By key, in percent, one for each level.
+    """
+
+    levels: tuple[float, ...]
+    images: int
+    accuracies: Mapping[str, tuple[float, ...]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Lines of ``cimbo robust --noise-lsb``."""
+        found = []
+        for key, values in self.accuracies.items():
+            by_level = zip(self.levels, values, strict=True)
+            found.append({"key": key} | {f"at_{level:g}_lsb": value for level, value in by_level})
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``cimbo robust --noise-lsb --format json``."""
+        designs = [{"key": k, "accuracies": list(v)} for k, v in self.accuracies.items()]
+        return {"noise_lsb": list(self.levels), "images": self.images, "designs": designs}
+
+
+def noise_sweep(context: StudyContext, levels: Sequence[float]) -> NoiseSweep:
+    """Measure the front's accuracy at each noise of the converters; kept in the study, whose report draws it.
+
+    Args:
+        context: The study.
+        levels: Standard deviations of a reading, in steps of the converter as built.
+
+    Raises:
+        BadInput: Without levels, for a negative one, or where the accuracy knows no converters.
+    """
+    if not levels or not all(0 <= level < math.inf for level in levels):
+        todo = "give numbers of at least 0, such as 0,0.5,1,2"
+        raise BadInput("--noise-lsb", f"is {list(levels)}", todo)
+    evaluator = context.evaluator
+    if not isinstance(evaluator, JointEvaluator) or not evaluator.has_bit_accurate():
+        todo = "measure the accuracy of a shipped super-network"
+        raise BadInput("--noise-lsb", "needs an accuracy that knows converters", todo)
+    front = context.study.pareto()
+    found: dict[str, tuple[float, ...]] = {}
+    for number, record in enumerate(front, 1):
+        values = []
+        for level in levels:
+            noisy = evaluator.at_converter_noise(level)
+            values.append(noisy.on_some_images(record.params, NOISE_IMAGES))
+        found[record.key] = tuple(values)
+        by_level = {f"{level:g}": value for level, value in zip(levels, values, strict=True)}
+        context.study.record_noise_accuracies(record.key, by_level)
+        logger.info(f"{number} of {len(front)} designs measured at {len(levels)} noises")
+    return NoiseSweep(tuple(levels), NOISE_IMAGES, found)
 
 
 # ---- one chip for several networks ----------------------------------------------------------------------------------

@@ -235,6 +235,17 @@ class Session(StudyContext):
         errors = Errors(bandwidth, adc_energy, accuracy, silicon, metrics)
         return decision.robustness(self, errors, draws=draws, seed=seed)
 
+    def noise_sweep(self, levels: Sequence[float]) -> decision.NoiseSweep:
+        """Measure the front's accuracy at each noise of its converters; kept in the study, whose report draws it.
+
+        Args:
+            levels: Standard deviations of a reading, in steps of the converter as built.
+
+        Raises:
+            BadInput: Without levels, for a negative one, or where the accuracy knows no converters.
+        """
+        return decision.noise_sweep(self, levels)
+
     def attribute(
         self,
         *others: StudyContext,

@@ -23,6 +23,7 @@ from cimbo.study.front import Front
 
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
 BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
+NOISE_ACCURACIES = "accuracy_by_noise"
 ACCURACY_PARAMETERS = "shaping"
 EXPENSIVE_METRIC = "expensive"
 EVALUATOR_NAME = "evaluator"
@@ -166,6 +167,16 @@ class StudyLog:
         """Keep what bit-accurate arrays do to the accuracy of one design."""
         change = {key: {"points": points, "images": images}}
         self.store.update_meta(BIT_ACCURATE_DIFFERENCES, lambda known: {**(known or {}), **change})
+
+    def noise_accuracies(self) -> dict[str, dict[str, float]]:
+        """Return, by key, accuracies in percent by the noise of the converters in their steps, as text."""
+        check = stored.mapping_of(stored.mapping_of(stored.is_number))
+        return dict(stored.read(self.store, NOISE_ACCURACIES, check) or {})
+
+    def record_noise_accuracies(self, key: str, by_noise: Mapping[str, float]) -> None:
+        """Keep the accuracies of one design at some noises of its converters, in place of earlier ones."""
+        change = {key: dict(by_noise)}
+        self.store.update_meta(NOISE_ACCURACIES, lambda known: {**(known or {}), **change})
 
     def accuracies_measured(self) -> int:
         """Return how many networks had the expensive metric measured: one measurement serves every chip."""

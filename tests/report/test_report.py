@@ -193,6 +193,16 @@ def test_numbers_are_the_studys() -> None:
     ]
 
 
+def test_noise_of_converters_is_drawn_where_it_was_measured() -> None:
+    study = searched(40, seed=3)
+    assert "The front under noise" not in report(study)
+    key = study.pareto()[0].key
+    study.record_noise_accuracies(key, {"0": 80.0, "0.5": 71.25})
+    written = report(study)
+    assert "The front under noise" in written
+    assert f"{key}: 71.25 % at 0.5 steps" in written
+
+
 def test_history_ends_at_the_studys_hypervolume() -> None:
     for m in (1, 2, 3):
         study = searched(80, m)

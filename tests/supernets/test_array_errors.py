@@ -12,7 +12,9 @@ from cimbo import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.evaluation.joint import JointEvaluator
+from cimbo.hardware import BASELINE
 from cimbo.hardware.array_description import ENCODINGS, ArrayDescription, describe_array
+from cimbo.hardware.cell_errors import ArrayConditions, rram_levels
 from cimbo.supernets import quantisation
 from cimbo.supernets.array_errors import (
     N_IMAGE_ERROR_INPUTS,
@@ -379,3 +381,79 @@ def test_finalists_are_measured_in_both_forms_on_the_same_images():
     exact, equivalent = (source.measure(coarse, "test", exact=e, images=100) for e in (True, False))
     assert evaluator.bit_accurate_difference(coarse, 100) == exact - equivalent
     assert not JointEvaluator("vit-b", published.names()[0]).has_bit_accurate()
+
+
+# ---- cells ------------------------------------------------------------------------------------------------------------
+
+
+def test_cells_hold_what_their_levels_say():
+    array = replace(silent(8, 64, cell_bits=2, encoding="offset"), cell_levels=rram_levels(86400.0))
+    _, w = gaussian(1, 400, 50)
+    clean = Die(ArrayInstance(silent(8, 64, cell_bits=2, encoding="offset"))).product(
+        w, common=False
+    )
+    off = (Die(ArrayInstance(array)).product(w, common=False).cells - clean.cells) / 3
+    for level, deviation in ((0, 0.0175), (1, 0.099), (2, 0.089), (3, 0.0663)):
+        held = off[clean.cells == level]
+        assert held.mean().item() == pytest.approx(0, abs=0.004)
+        assert held.std().item() == pytest.approx(deviation, rel=0.05)
+
+
+def test_stuck_cells_hold_nothing_or_everything():
+    array = replace(silent(8, 64, encoding="offset"), stuck_cells=0.2)
+    cells = Die(ArrayInstance(array)).product(torch.zeros(1, 100, 100), common=False).cells
+    assert set(cells.unique().tolist()) == {0.0, 1.0}
+    highest = cells[..., -1]  # a weight of zero is a one in the highest cell alone
+    assert (highest == 0).double().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert (cells[..., 0] == 1).double().mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cell_levels", rram_levels(86400.0)),
+        ("stuck_cells", 0.05),
+        ("sum_noise", 2.0),
+        ("cell_noise", 0.1),
+        ("noise_lsb", 1.0),
+        ("inl_lsb", 1.0),
+        ("offset_lsb", 1.0),
+        ("encoding", "differential"),
+        ("signed_inputs", True),
+        ("range_policy", "fixed"),
+        ("rows_active", 16),
+        ("weight_bits", 4),
+        ("act_bits", 4),
+        ("cell_bits", 4),
+        ("dac_bits", 4),
+        ("adc_bits", 6),
+    ],
+)
+def test_every_field_of_a_description_changes_what_an_array_delivers(name: str, value):
+    """``rows`` alone is harmless: what is summed at once is ``rows_active``; ``family`` decides the other fields."""
+    array = silent(5, 64, signed_inputs=0, adc_range="layer", encoding="offset")
+    x, w = gaussian(20, 4, 150)
+    assert not torch.equal(
+        written(array, x, w)(x), written(replace(array, **{name: value}), x, w)(x)
+    )
+
+
+def test_an_age_and_dies_are_conditions_of_an_accuracy():
+    small = network("fmnist-vit").smallest() | {"array": "rram", "adc_bits": 10, "rows": 64}
+    fresh, old = (
+        ShippedAccuracy("fmnist-vit", "described", ArrayConditions(age=age))
+        for age in ("1 s", "1 month")
+    )
+    assert fresh.measure(small, images=400) > old.measure(small, images=400)
+    found = fresh.by_die(small, n_dies=3, images=200)
+    assert len(set(found)) > 1
+
+
+def test_the_accuracy_that_most_dies_reach_is_a_metric():
+    evaluator = JointEvaluator("fmnist-vit", "fmnist-vit", more_costs=("accuracy_p05",))
+    digital = network("fmnist-vit").smallest() | BASELINE | {"array": "digital_sram"}
+    found = evaluator(digital)
+    first = ShippedAccuracy("fmnist-vit").measure(digital, images=1000)
+    assert found["accuracy_p05"] == pytest.approx(first)  # such dies are all alike
+    with pytest.raises(BadInput, match="accuracy_p05: is not measured by"):
+        JointEvaluator("vit-b", published.names()[0], more_costs=("accuracy_p05",)).check()

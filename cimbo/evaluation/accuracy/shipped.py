@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from statistics import fmean, stdev
 from typing import Any, ClassVar
 
 import torch
@@ -13,12 +14,21 @@ from torch import Tensor, nn
 
 from cimbo import _data
 from cimbo.errors import BadInput
+from cimbo.hardware.array_description import USUAL_CONDITIONS
+from cimbo.hardware.cell_errors import ArrayConditions
 from cimbo.supernets import array_errors
+from cimbo.supernets.deployment import Deployed
 from cimbo.supernets.images import shipped
 from cimbo.supernets.measurement import deployed, top1
 from cimbo.supernets.recipes import load
 
 CONVERTER_MODELS = ("ideal", "described")
+N_SAMPLED_DIES = 8  # of one design, where their distribution is asked for
+IMAGES_PER_DIE = 1000  # that each of these is measured on
+Z_95 = 1.645  # standard deviations below the mean that 95 % of a normal distribution exceed
+EXACT_CALIBRATION_IMAGES = (
+    100  # that set a bit-accurate die's batch norms, as each takes a second's tenth
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,14 @@ class ShippedAccuracy:
         converters: "ideal", converters that do not err and have a range of their own for every layer, input step and
             slice, which is what the shipped weights were trained for; or "described", what the chip's genes say and its
             cost is charged for: encoding, range policy, noise, non-linearity and offsets.
+        conditions: under what cells and converters err: age, a user's table of cells, stuck cells, noise of converters.
         genes: the hardware genes that change the accuracy.
         rounds_stages: that bits which stages have of their own are seen.
     """
 
     supernet: str
     converters: str = "ideal"
+    conditions: ArrayConditions = USUAL_CONDITIONS
     genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
     rounds_stages: ClassVar[bool] = True
 
@@ -58,8 +70,17 @@ class ShippedAccuracy:
         exact: bool = False,
         images: int | None = None,
     ) -> float:
-        """``exact``: in the exact form of the arrays' errors instead of the equivalent one, at many times the cost.
-        ``images``: only so many of the part's."""
+        """Measures the accuracy of ``design`` on the images of ``part``, shared out among the dies.
+
+        Args:
+            design: genes of a network and of a chip.
+            part: "validation" for the search, "test" at the end.
+            exact: on bit-accurate arrays instead of the equivalent-noise form, at many times the cost.
+            images: only so many of the part's.
+
+        Returns:
+            Percent.
+        """
         count = self.image_count(part)
         last = count if images is None else min(images, count)
         return self._right(design, part, slice(0, last), exact=exact) / last
@@ -77,22 +98,60 @@ class ShippedAccuracy:
 
     def _right(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> float:
         """A hundred times as many as are classified rightly."""
-        seed = zlib.crc32(part.encode()) % 1000
-        chip = array_errors.arrays(design, seed, ideal=self.converters == "ideal")
-        dies = (
-            [array_errors.Die(chip, i, exact=exact) for i in range(chip.n_dies)] if chip else [None]
-        )
+        chip = self._chip(design, part)
+        n_dies = chip.n_dies if chip else 1
         pixels, labels = _images(part)
         right = 0.0
         with torch.inference_mode():
-            for i, die in enumerate(dies):
-                mine = slice(images.start + (i - images.start) % len(dies), images.stop, len(dies))
+            for number in range(n_dies):
+                mine = slice(images.start + (number - images.start) % n_dies, images.stop, n_dies)
                 if mine.start >= mine.stop:
                     continue
-                calibration = _images("calibration")[0][i :: len(dies)]
-                ready = deployed(_network(self.supernet), design, calibration, die)
+                ready = self._on_die(design, chip, number, exact=exact)
                 right += top1(ready, pixels[mine], labels[mine]) * len(labels[mine])
         return right
+
+    def by_die(
+        self, design: Mapping[str, Any], part: str = "validation", *, n_dies: int, images: int
+    ) -> list[float]:
+        """Accuracy in percent of each of ``n_dies`` dies of one design, all on the first ``images`` images of ``part``."""
+        chip = self._chip(design, part)
+        pixels, labels = (tensor[:images] for tensor in _images(part))
+        found = []
+        with torch.inference_mode():
+            for number in range(n_dies):
+                found.append(top1(self._on_die(design, chip, number), pixels, labels))
+        return found
+
+    def accuracy_p05(self, design: Mapping[str, Any], part: str = "validation") -> float:
+        """The accuracy in percent that 95 % of dies reach, as a normal distribution of N_SAMPLED_DIES dies has it.
+
+        All dies see the same images, so that images tell nothing apart. What converters draw anew for each die counts as
+        a difference between dies, a few tenths of a point on IMAGES_PER_DIE images.
+        """
+        found = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=IMAGES_PER_DIE)
+        return fmean(found) - Z_95 * stdev(found)
+
+    def _chip(self, design: Mapping[str, Any], part: str) -> array_errors.ArrayInstance | None:
+        seed = zlib.crc32(part.encode()) % 1000
+        ideal = self.converters == "ideal"
+        return array_errors.arrays(design, seed, ideal=ideal, conditions=self.conditions)
+
+    def _on_die(
+        self,
+        design: Mapping[str, Any],
+        chip: array_errors.ArrayInstance | None,
+        number: int,
+        *,
+        exact: bool = False,
+    ) -> Deployed:
+        """The network of ``design`` on die ``number`` of ``chip``, calibrated."""
+        die = array_errors.Die(chip, number, exact=exact) if chip else None
+        n_dies = chip.n_dies if chip else 1
+        calibration = _images("calibration")[0][number % n_dies :: n_dies]
+        if exact:
+            calibration = calibration[:EXACT_CALIBRATION_IMAGES]
+        return deployed(_network(self.supernet), design, calibration, die)
 
 
 @cache

@@ -10,6 +10,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.command import CommandAccuracy
 from cimbo.evaluation.accuracy.function import FunctionAccuracy
+from cimbo.hardware.cell_errors import DEFAULT_AGE, ArrayConditions
 from cimbo.plugins import Accuracy, find, is_python_name
 
 
@@ -19,10 +20,17 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
     the user's. Raises BadInput when unknown."""
 
     def shipped(supernet: str) -> Callable[..., Accuracy]:
-        def make(converters: str = "ideal") -> Accuracy:
+        def make(
+            converters: str = "ideal",
+            age: str = DEFAULT_AGE,
+            noise_table: str | None = None,
+            stuck_cells: float | None = None,
+            noise_lsb: float | None = None,
+        ) -> Accuracy:
             from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
 
-            return ShippedAccuracy(supernet, converters)
+            conditions = ArrayConditions(age, noise_table, stuck_cells, noise_lsb)
+            return ShippedAccuracy(supernet, converters, conditions)
 
         return make
 
