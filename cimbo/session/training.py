@@ -93,6 +93,8 @@ def _changed(recipe: Recipe, name: str, value: float | str) -> Any:
     where = f"--set {name}={value}"
     if name not in kinds:
         raise BadInput(where, f"{name!r} is no part of a recipe", choose_from(name, kinds))
+    if kinds[name] is bool:
+        return _switch(where, value)
     try:
         number = kinds[name](value)
     except ValueError:
@@ -100,3 +102,11 @@ def _changed(recipe: Recipe, name: str, value: float | str) -> Any:
     if name != "seed" and not number >= 0:
         raise BadInput(f"--set {name}", f"{number} is not positive", "give a number of at least 1")
     return number
+
+
+def _switch(where: str, value: float | str) -> bool:
+    """A part of the recipe that is on or off. Raises BadInput."""
+    switches = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).lower() not in switches:
+        raise BadInput(where, f"{value!r} is neither true nor false", "give true or false")
+    return switches[str(value).lower()]

@@ -40,16 +40,16 @@ class ShippedAccuracy:
 
     Attributes:
         supernet: name of the shipped super-network.
-        converters: "ideal", converters that do not err and have a range of their own for every layer, input step and
-            slice, which is what the shipped weights were trained for; or "described", what the chip's genes say and its
-            cost is charged for: encoding, range policy, noise, non-linearity and offsets.
+        converters: "described", what the chip's genes say and its cost is charged for: encoding, range policy, noise,
+            non-linearity and offsets; or "ideal", converters that do not err and have a range of their own for every
+            layer, input step and slice, for which no cost is charged.
         conditions: under what cells and converters err: age, a user's table of cells, stuck cells, noise of converters.
         genes: the hardware genes that change the accuracy.
         rounds_stages: that bits which stages have of their own are seen.
     """
 
     supernet: str
-    converters: str = "ideal"
+    converters: str = "described"
     conditions: ArrayConditions = USUAL_CONDITIONS
     genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
     rounds_stages: ClassVar[bool] = True

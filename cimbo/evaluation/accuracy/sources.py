@@ -21,7 +21,7 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
 
     def shipped(supernet: str) -> Callable[..., Accuracy]:
         def make(
-            converters: str = "ideal",
+            converters: str = "described",
             age: str = DEFAULT_AGE,
             noise_table: str | None = None,
             stuck_cells: float | None = None,
