@@ -32,7 +32,7 @@ def test_eight_bits_are_within_a_fifth_of_a_point_of_float(name):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_one_bit_is_chance(name):
-    """Ten classes: 10 % and a few points. With one bit in the stages alone, the first and the last layer keep the chip's eight."""
+    """Ten classes: 10 % and a few points. Where stages alone have one bit, the first and last layer keep eight."""
     source = ShippedAccuracy(name)
     of_chip = dict(network(name).largest()) | DIGITAL | {"weight_bits": 1, "act_bits": 1}
     assert source.measure(of_chip, images=1000) < 15
