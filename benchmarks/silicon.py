@@ -12,11 +12,13 @@ from pathlib import Path
 
 from cimbo.hardware.published_chips import (
     ERROR_TARGETS,
+    activity_curve,
     comparison,
-    macro_figures,
     operating_points,
-    published_chips,
+    part_shares,
 )
+
+PART_TARGET = 0.1  # of a share
 
 
 def verdict(row: dict) -> str:
@@ -27,17 +29,6 @@ def verdict(row: dict) -> str:
 
 def number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
-
-
-def shares() -> list[dict]:
-    """Area shares by part, modelled beside published."""
-    rows = []
-    for name, entry in published_chips().items():
-        if "area_shares" in entry:
-            ours = macro_figures(entry)["area_shares"]
-            for part, said in entry["area_shares"].items():
-                rows.append({"chip": name, "part": part, "modelled": ours[part], "reported": said})
-    return rows
 
 
 def main() -> None:
@@ -51,14 +42,24 @@ def main() -> None:
         comparable = [r for r in rows if r["quantity"] == quantity and not r["not_comparable"]]
         good = sum(row["verdict"] == "PASS" for row in comparable)
         print(f"{quantity}: {good} of {len(comparable)} comparable chips within {target:.0%}")
-    points, parts = operating_points(), shares()
+    points, parts, curve = operating_points(), part_shares(), activity_curve()
     for row in points:
         print(
             f"{row['chip']}: {row['quantity']} x{row['modelled']:.2f}, reported x{row['reported']:.2f}"
         )
     for row in parts:
-        print(f"{row['chip']}: area of {row['part']} {row['modelled']:.0%}, {row['reported']:.0%}")
-    report = {"chips": rows, "supplies": points, "area shares": parts}
+        print(
+            f"{row['chip']}: {row['quantity']} of {row['part']} {row['modelled']:.0%}, reported {row['reported']:.0%}"
+        )
+    for row in curve:
+        print(
+            f"{row['chip']}: energy at a mean output of {row['mean_output']} {row['modelled']:.0%} of the largest, "
+            f"reported {row['reported']:.0%}"
+        )
+    compared = [*parts, *curve]
+    near = sum(abs(row["modelled"] - row["reported"]) <= PART_TARGET for row in compared)
+    print(f"parts: {near} of {len(compared)} within {100 * PART_TARGET:.0f} percentage points")
+    report = {"chips": rows, "supplies": points, "parts": parts, "activity": curve}
     text = json.dumps(report, indent=1) + "\n"
     Path(__file__).with_suffix(".json").write_text(text, encoding="utf-8")
 

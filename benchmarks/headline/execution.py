@@ -81,11 +81,31 @@ class Chips:
         return [chip | step for step in single] + [chip | single[i] | single[j] for i, j in pairs]
 
 
+def converter_bits(chip: Mapping[str, Any]) -> float:
+    """Bits that a sum is known to; digital arrays add up exactly."""
+    return np.inf if chip.get("array") == "digital_sram" else chip["adc_bits"]
+
+
+def changed_genes(start: Mapping[str, Any], chip: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Genes in which ``chip`` differs from the one it is compared with, as [before, after]."""
+    exact = chip.get("array") == "digital_sram"
+    names = [name for name in chip if not (exact and name == "adc_bits")]
+    return {n: [start.get(n), chip[n]] for n in names if start.get(n) != chip[n]}
+
+
+def ends(genes: Sequence[Choice], chip: Mapping[str, Any]) -> list[str]:
+    """Genes that stand at an end of their range."""
+    exact = chip.get("array") == "digital_sram"
+    listed = [gene for gene in genes if gene.ordered and not (exact and gene.name == "adc_bits")]
+    return [g.name for g in listed if chip[g.name] in (g.values[0], g.values[-1])]
+
+
 def against(
-    chips: Chips, works: Mapping[str, Workload], base: dict[str, float], bits: int
+    chips: Chips, works: Mapping[str, Workload], base: dict[str, float], start: Chip
 ) -> dict[str, Any]:
     """Best chips of the baseline's area for the largest and the smallest network, as speed-ups over the baseline."""
     answer: dict[str, Any] = {"baseline": base}
+    bits = converter_bits(start)
     area, energy = (
         base["area_mm2"] * (1 + ROUNDING_TOLERANCE),
         base["energy_uj"] * (1 + ROUNDING_TOLERANCE),
@@ -96,9 +116,8 @@ def against(
         ("any converters", 0),
     ):
 
-        def sharp(tried: Sequence[Chip], fewest: int = fewest) -> np.ndarray:
-            exact = [chip.get("array") == "digital_sram" for chip in tried]
-            return np.array(exact) | (np.array([chip["adc_bits"] for chip in tried]) >= fewest)
+        def sharp(tried: Sequence[Chip], fewest: float = fewest) -> np.ndarray:
+            return np.array([converter_bits(chip) >= fewest for chip in tried])
 
         def fits(of: Mapping[str, np.ndarray], tried: Sequence[Chip]) -> np.ndarray:
             return (of["area_mm2"] <= area) & sharp(tried)
@@ -115,6 +134,8 @@ def against(
                 "at_no_more_energy": base["latency_ms"] / frugal["latency_ms"],
                 **found,
                 "chip": chip,
+                "changed": changed_genes(start, chip),
+                "at_an_end": ends(chips.genes, chip),
             }
         answer[what] = rows
     of = costs["largest"]
@@ -162,7 +183,7 @@ def main() -> None:
             bounds[layer["bound"]] = (
                 bounds.get(layer["bound"], 0.0) + layer["cycles"] / found["cycles"]
             )
-        rows[title] = against(chips, works, base, chip.get("adc_bits", 0)) | {
+        rows[title] = against(chips, works, base, chip) | {
             "chip": chip,
             "time_by_bound": bounds,
             "architecture": changes(study, chip),
@@ -184,7 +205,7 @@ def main() -> None:
             hw, joint = row[what]["hardware"], row[what]["joint_bound"]
             print(
                 f"  {what}: unchanged network {hw['speedup']:.2f}x ({hw['at_no_more_energy']:.2f}x at no more energy), "
-                f"joint at most {joint['speedup']:.2f}x"
+                f"joint at most {joint['speedup']:.2f}x; by {hw['changed']}, at an end {hw['at_an_end']}"
             )
         print(
             "  on this chip: " + ", ".join(f"{k} {v:.2f}x" for k, v in row["architecture"].items())

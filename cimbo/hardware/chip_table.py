@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.hardware.array_description import FAMILIES
+from cimbo.hardware.array_description import FAMILIES, Family
 from cimbo.hardware.chip import GENE_WORDS, columns
 from cimbo.hardware.rows import Floats, Indices, select
 
@@ -76,6 +76,22 @@ class ChipTable:
     def is_family(self, name: str) -> NDArray[np.bool_]:
         """Whether each chip's arrays are of a family, (n,)."""
         chosen: NDArray[np.bool_] = self.array == FAMILIES.index(name)
+        return chosen
+
+    def by_family(self, values: Mapping[Family, Any]) -> Floats:
+        """Picks each chip's value by the family of its arrays.
+
+        Args:
+            values: A number, or an array (n,), for every family.
+
+        Returns:
+            Values, (n,).
+
+        Raises:
+            KeyError: Where a family has none: whoever adds one is told each law that it lacks.
+        """
+        each = [np.broadcast_to(values[family], self.array.shape) for family in FAMILIES]
+        chosen: Floats = np.choose(self.array, each)
         return chosen
 
     def broadcast(self, size: int) -> ChipTable:

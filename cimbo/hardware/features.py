@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cimbo.hardware.chip import SCHEDULES
 from cimbo.hardware.circuit import Circuit
 from cimbo.hardware.cost_model import Chips, pair_up
 from cimbo.hardware.grid import Grid
@@ -91,9 +90,9 @@ def _figures(part: Circuit, cycles: Columns, energies: Columns) -> Columns:
 def _score(part: Circuit, figures: Columns) -> Floats:
     """What the chip's schedules are chosen by, the less the better."""
     time, energy = figures["roofline_ns"], figures["ideal_pj"]
-    scores = [time, energy, time * energy]
-    kinds = [part.table.schedule == SCHEDULES.index(name) for name in SCHEDULES]
-    return np.select(kinds, scores)
+    scores = [time, energy, time * energy]  # in the order of SCHEDULES
+    chosen: Floats = np.choose(part.table.schedule, scores)
+    return chosen
 
 
 # ---- time -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.hardware.array_description import ENCODINGS
+from cimbo.hardware.array_description import ENCODINGS, Family
 from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.elements import (
     adc_area,
@@ -30,6 +30,7 @@ from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
 FJ_TO_PJ = 1e-3  # fF V^2 -> pJ
+SRAM_SETTLINGS = 2.0  # of a column, in a precharge and in an evaluation
 DIFFERENTIAL_INDEX = ENCODINGS.index("differential")
 
 MACRO_AREA_PARTS = (
@@ -232,11 +233,7 @@ def _cell_um2(table: ChipTable) -> Floats:
     Each plane beyond the first is a storage cell of six transistors with a transistor to choose it by.
     """
     is_charge, is_rram = table.is_family("charge_sram"), table.is_family("rram")
-    usual = np.select(
-        [is_charge, table.is_family("current_sram"), is_rram],
-        [constant(f"{name}_cell.transistors") for name in ("charge", "current", "rram")],
-        constant("digital_cell.transistors"),
-    )
+    usual = table.by_family(_cell_constants("transistors"))
     transistors = np.where(table.cell_transistors > 0, table.cell_transistors, usual)
     # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
     storage = np.where(is_rram, 1, 6)
@@ -246,6 +243,17 @@ def _cell_um2(table: ChipTable) -> Floats:
     bits = np.where(is_rram, 1, table.cell_bits)
     area: Floats = feature * bits * table.node_nm**2 * 1e-6
     return area
+
+
+def _cell_constants(quantity: str) -> dict[Family, float]:
+    """A constant of the cells of each family."""
+    sections: dict[Family, str] = {
+        "charge_sram": "charge_cell",
+        "current_sram": "current_cell",
+        "digital_sram": "digital_cell",
+        "rram": "rram_cell",
+    }
+    return {family: float(constant(f"{name}.{quantity}")) for family, name in sections.items()}
 
 
 def _tree_adders(table: ChipTable, geometry: ArrayGeometry) -> Floats:
@@ -261,9 +269,8 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     stack = 1 + constant("adc.stack_wiring") * (geometry.pitch_stack - 1)
     held = np.where(analog & (geometry.share > 1), constant("column.sample_area"), 0)
     multiplexer = constant("column.plane_area") * (table.planes - 1)
-    references = np.select(
-        [table.adc_range == 1, table.adc_range == 2], [np.ones(1), geometry.slices], 0
-    )
+    # Of the policies in the order of RANGE_POLICIES: none of its own, one a layer, one a layer and slice.
+    references = np.choose(table.adc_range, [0.0, 1.0, geometry.slices])
     driver = np.where(geometry.is_rram, constant("rram_line.area"), constant("driver.area"))
     adder = constant("logic.adder_area")
     accumulator = (adder + constant("logic.flipflop_area")) * geometry.accumulator_bits
@@ -296,16 +303,22 @@ def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
     slow = slowdown(table.supply_v, table.node_nm)
     analog = node_power(table.node_nm, "analog_delay_exponent") * slow
     steps = adc_steps(table.adc_bits, table.converter)
-    start = np.select(
-        [geometry.is_charge, geometry.is_rram],
-        [constant("charge_cell.settle"), constant("rram_cell.settle")],
-        constant("current_cell.settle"),
+    start = table.by_family(
+        {
+            "charge_sram": constant("charge_cell.settle"),
+            "current_sram": constant("current_cell.settle"),
+            "digital_sram": 0.0,
+            "rram": constant("rram_cell.settle"),
+        }
     )
     pulse = constant("driver.pulse") * np.where(geometry.is_charge, 0.5, 1.0)
     row = np.where(geometry.is_rram, constant("rram_cell.row_settle"), constant("array.row_settle"))
     # Converters that do not fit their columns' pitch stand further away; so does what planes add.
     load = geometry.plane_load * (1 + constant("adc.stack_load") * (geometry.pitch_stack - 1))
-    settle = start + pulse * (table.dac_bits - 1) + steps * row * geometry.rows_loaded * load
+    # A column of SRAM cells settles twice, when it is charged and when it is evaluated: its converter decides on a sample. A
+    # resistive column's current flows on while the converter decides, and settles at each step.
+    settlings = np.where(geometry.is_rram, steps, SRAM_SETTLINGS)
+    settle = start + pulse * (table.dac_bits - 1) + settlings * row * geometry.rows_loaded * load
     conversion = steps * constant("adc.step")
     gates = scale("delay", table.node_nm) * slow
     tree_bits = built_tree_bits(table)
@@ -329,11 +342,8 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     switched = gates * table.activity
     adder, flipflop = (constant(f"logic.{name}_capacitance") for name in ("adder", "flipflop"))
     is_digital = geometry.is_digital
-    cell = np.select(
-        [geometry.is_charge, geometry.is_current, geometry.is_rram],
-        [constant(f"{name}_cell.capacitance") for name in ("charge", "current", "rram")],
-        constant("digital_cell.capacitance") * table.dac_bits,
-    )
+    cell = table.by_family(_cell_constants("capacitance"))
+    cell = cell * np.where(is_digital, table.dac_bits, 1)
     cell = cell * np.where(geometry.is_rram, 1, table.cell_bits)
     # What is drawn grows with the root of the pulse or of the levels that several input bits make.
     cell = cell * np.where(is_digital, 1, np.sqrt(table.dac_bits))
@@ -356,6 +366,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
         "bitline_energy": bit_line,
         "drive_energy": np.where(is_digital, 0, dac),
         "row_energy": (word_line + cell_energy) * table.cols,
+        "word_line_energy": word_line * table.cols,  # of which
         "array_energy": control,
         "adder_energy": adder * switched,
         "half_adder_energy": half * adder * switched,

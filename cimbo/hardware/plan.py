@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.hardware.chip import SCHEDULES
 from cimbo.hardware.circuit import Circuit
 from cimbo.hardware.events import EVENT_FIELDS, count_events
 from cimbo.hardware.grid import Grid
@@ -295,7 +294,8 @@ def _picojoules(given: PlanInputs, values: Floats) -> Floats:
 
 def _by_criterion(criterion: Indices, scores: tuple[Floats, Floats, Floats]) -> Floats:
     """Of latency, energy and their product what each pair or row is judged by."""
-    return np.select([criterion == SCHEDULES.index(name) for name in SCHEDULES], scores)
+    chosen: Floats = np.choose(criterion, scores)  # in the order of SCHEDULES
+    return chosen
 
 
 def _score(given: PlanInputs, sums: Floats) -> Floats:

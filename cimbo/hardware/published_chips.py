@@ -9,18 +9,25 @@ from typing import Any
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.hardware.chip_table import chip_table
-from cimbo.hardware.macro import invocation_pj, macro_circuit
+from cimbo.hardware.chip_table import ChipTable, chip_table
+from cimbo.hardware.macro import MacroCircuit, invocation_pj, macro_circuit
 from cimbo.hardware.silicon import UNUSED_GENES
 
 ERROR_TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
 RESULT_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
-_PARTS_OF = {
-    "adc": ("adc",),
-    "dac": ("dac", "drivers"),
-    "array": ("cells", "multipliers", "columns"),
-    "other": ("adders", "accumulators", "control"),
+PARTS = ("adc", "dac", "array", "other")
+_PART_OF_AREA = {
+    "adc": "adc",
+    "dac": "dac",
+    "drivers": "dac",
+    "cells": "array",
+    "multipliers": "array",
+    "columns": "array",
+    "adders": "other",
+    "accumulators": "other",
+    "control": "other",
 }
+IDLE_ACTIVITY = 1e-9  # of inputs that are all zero
 
 
 def published_chips() -> dict[str, dict[str, Any]]:
@@ -44,36 +51,108 @@ def published_chips() -> dict[str, dict[str, Any]]:
 
 
 def macro_figures(entry: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
-    """What the model says of a chip file: area_mm2, cycle_ns, energy_pj of an invocation, tops_per_watt, shares by part.
+    """What the model says of a chip file.
 
     Args:
         entry: A chip file.
         changed: Genes that differ from it, such as the supply of another operating point.
 
     Returns:
-        The figures; two operations a multiply-accumulate; ``area_shares`` by part.
+        area_mm2, cycle_ns, energy_pj of an invocation, tops_per_watt with two operations a multiply-accumulate, and
+        ``area_shares`` and ``energy_shares`` by part (PARTS); trees of adders are part of the array.
     """
     genes = UNUSED_GENES | {"columns_per_adc": 1, "node_nm": entry["node_nm"]}
     table = chip_table([genes | dict(entry["chip"]) | changed])
     circuit = macro_circuit(table)
     macros = float(table.macros_per_pe[0])
-    areas = {name: float(values[0]) for name, values in circuit.areas.items()}
     energy = float(invocation_pj(circuit, table)[0])
     geometry = circuit.geometry
     outputs = geometry.converters[0] * table.columns_summed[0]
     products = table.rows_active[0] * (
         geometry.converters[0] if geometry.is_digital[0] else outputs / table.weight_bits[0]
     )
-    total = sum(areas.values())
+    areas = _areas_by_part(circuit)
     return {
-        "area_mm2": macros * total * 1e-6,
+        "area_mm2": macros * sum(areas.values()) * 1e-6,
         "cycle_ns": float(circuit.cycle_ns[0]),
         "energy_pj": energy,
         "tops_per_watt": float(2 * products / (energy * geometry.input_steps[0])),
-        "area_shares": {
-            part: sum(areas[name] for name in names) / total for part, names in _PARTS_OF.items()
-        },
+        "area_shares": _shares(areas),
+        "energy_shares": _shares(_energies_by_part(circuit, table)),
     }
+
+
+def _shares(parts: Mapping[str, float]) -> dict[str, float]:
+    total = sum(parts.values())
+    return {name: value / total for name, value in parts.items()}
+
+
+def _areas_by_part(circuit: MacroCircuit) -> dict[str, float]:
+    """um2 of one macro."""
+    found = dict.fromkeys(PARTS, 0.0)
+    for name, part in _PART_OF_AREA.items():
+        if name == "adders" and circuit.geometry.is_digital[0]:
+            part = "array"
+        found[part] += float(circuit.areas[name][0])
+    return found
+
+
+def _energies_by_part(circuit: MacroCircuit, table: ChipTable) -> dict[str, float]:
+    """pJ of one invocation; what adds up to ``macro.invocation_pj``."""
+    each = {name: float(values[0]) for name, values in circuit.energies.items()}
+    geometry = circuit.geometry
+    converters, share = float(geometry.converters[0]), float(geometry.share[0])
+    rows = float(table.rows_active[0]) / share
+    cells = rows * (each["row_energy"] - each["word_line_energy"])
+    trees = float(circuit.tree_adders[0]) if geometry.is_digital[0] else 0.0
+    total = float(invocation_pj(circuit, table)[0])
+    found = {
+        "adc": converters * each["conversion_energy"],
+        "dac": rows * (each["drive_energy"] + each["word_line_energy"]),
+        "array": cells + converters * (each["bitline_energy"] + trees * each["adder_energy"]),
+    }
+    return found | {"other": total - sum(found.values())}
+
+
+def part_shares() -> list[dict[str, Any]]:
+    """For each chip file and part: share of area, and of energy, modelled and reported."""
+    rows = []
+    for name, entry in published_chips().items():
+        for quantity in ("area", "energy"):
+            for part, said in entry.get(f"{quantity}_shares", {}).items():
+                ours = macro_figures(entry)[f"{quantity}_shares"][part]
+                rows.append(
+                    {
+                        "chip": name,
+                        "quantity": quantity,
+                        "part": part,
+                        "modelled": ours,
+                        "reported": said,
+                    }
+                )
+    return rows
+
+
+def activity_curve() -> list[dict[str, Any]]:
+    """Chips measured at several mean outputs: energy as a share of that at the largest, modelled and reported."""
+    rows = []
+    for name, entry in published_chips().items():
+        points = entry.get("activity_point", [])
+        if not points:
+            continue
+        largest = points[-1]
+        full = macro_figures(entry, activity=1.0)["energy_pj"]
+        for point in points:
+            activity = max(point["mean_output"] / largest["mean_output"], IDLE_ACTIVITY)
+            rows.append(
+                {
+                    "chip": name,
+                    "mean_output": point["mean_output"],
+                    "modelled": macro_figures(entry, activity=activity)["energy_pj"] / full,
+                    "reported": point["energy_pj"] / largest["energy_pj"],
+                }
+            )
+    return rows
 
 
 def comparison() -> list[dict[str, Any]]:

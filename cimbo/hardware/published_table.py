@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +22,6 @@ _WHOLE_GENES = (
     "act_bits",
     "weight_bits",
     "cell_transistors",
-)
-_GENE_COLUMNS = (*_WORD_GENES, *_WHOLE_GENES, "node_nm", "supply_v")
-TABLE_COLUMNS = (
-    "chip",
-    "citation",
-    "group",
-    "is_processor",
-    *_GENE_COLUMNS,
-    "area_mm2",
-    "cycle_ns",
-    "energy_pj",
 )
 REPORTED_COLUMNS = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
 
@@ -57,23 +44,3 @@ def read_published() -> list[PublishedPoint]:
             PublishedPoint(line, row["chip"], title, row["group"], genes, None, whole, reported)
         )
     return points
-
-
-def write_published(points: Sequence[PublishedPoint], citations: Mapping[int, str]) -> str:
-    """The text of the shipped table: the expressible ``points``, with the citation of each by its line."""
-    rows = []
-    for point in points:
-        if point.reason is None:
-            row: dict[str, Any] = {name: point.genes.get(name, "") for name in _GENE_COLUMNS}
-            row |= {
-                column: f"{point.reported[name]:.5g}"
-                for name, column in REPORTED_COLUMNS.items()
-                if name in point.reported
-            }
-            row |= {"chip": point.index, "citation": citations[point.line], "group": point.group}
-            rows.append(row | {"is_processor": int(point.is_processor)})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, TABLE_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from cimbo.errors import BadInput
+from cimbo.hardware.array_description import FAMILIES
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import invocation_pj, macro_circuit
 from cimbo.hardware.published_chips import (
+    activity_curve,
     comparison,
     macro_figures,
     operating_points,
+    part_shares,
     published_chips,
 )
 from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
     QUANTITIES,
+    UNUSED_GENES,
     Agreement,
     compare_table,
     read_table,
@@ -139,7 +143,34 @@ def test_eleven_chips_with_citations_as_genes():
         assert entry["citation"]
         assert entry["conditions"]
         figures = macro_figures(entry)
-        assert sum(figures["area_shares"].values()) == pytest.approx(1)
+        for quantity in ("area", "energy"):
+            shares = figures[f"{quantity}_shares"]
+            assert sum(shares.values()) == pytest.approx(1)
+            assert min(shares.values()) >= 0
+
+
+def test_parts_and_activity_are_compared_where_papers_state_them():
+    rows = part_shares()
+    assert {row["chip"] for row in rows} == {"colonnade_jssc21", "jia_jssc20", "wang_vlsi22"}
+    colonnade = [row for row in rows if row["chip"] == "colonnade_jssc21"]
+    for row in colonnade:
+        if row["quantity"] == "area":
+            assert row["modelled"] == pytest.approx(row["reported"], abs=0.1), row
+    curve = activity_curve()
+    assert [row["mean_output"] for row in curve] == [0, 6, 15]
+    assert np.all(np.diff([row["modelled"] for row in curve]) > 0)
+    assert curve[-1]["modelled"] == pytest.approx(1)
+
+
+def test_a_law_without_a_value_for_a_family_is_an_error():
+    table = chip_table(
+        published_chips()["jia_jssc20"]["chip"] | UNUSED_GENES | {"columns_per_adc": 1}
+    )
+    values = dict.fromkeys(FAMILIES, 1.0)
+    assert table.by_family(values) == pytest.approx(1)
+    del values["rram"]
+    with pytest.raises(KeyError, match="rram"):
+        table.by_family(values)
 
 
 def test_every_quantity_has_an_error_or_a_reason():
