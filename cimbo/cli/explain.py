@@ -89,7 +89,13 @@ def _talk(found: Explanation, which: str) -> str:
 def _costs(breakdown: Mapping[str, Any]) -> str:
     """Latency, energy and area, each with what published chips say that it may be."""
     bars = {metric: tuple(bar) for metric, bar in breakdown["error_bars"].items()}
-    return ", ".join(f"{name} {breakdown[name]:.4g} ({told(bars, name)})" for name in bars)
+    costs = ", ".join(f"{name} {breakdown[name]:.4g} ({told(bars, name)})" for name in bars)
+    if not breakdown["is_bound"]:
+        return costs
+    lines = [costs, f"bounds: latency_ms at least {breakdown['latency_ms_low']:.4g}"]
+    if "latency_ms" in breakdown.get("zigzag", {}):
+        lines.append(f"by ZigZag: latency_ms {breakdown['zigzag']['latency_ms']:.4g}")
+    return "\n".join(lines)
 
 
 def _closest(rows: Rows) -> Rows:

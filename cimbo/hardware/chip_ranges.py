@@ -10,7 +10,7 @@ from cimbo.problem.space import Choice
 
 CORE_GENES: dict[str, list[Any]] = {
     "array": ["charge_sram", "digital_sram"],
-    "rows": [32, 64, 128, 256, 512, 1024],
+    "rows": [16, 32, 64, 128, 256, 512, 1024],
     "cols": [32, 64, 128, 256, 512],
     "macros_per_pe": [1, 2, 4, 8, 16, 32, 64],
     "pes": [1, 2, 4, 8, 16, 32, 64],

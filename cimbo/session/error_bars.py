@@ -30,6 +30,8 @@ def of_designs(context: StudyContext, designs: Sequence[Record | Candidate]) -> 
         return {}
     found: dict[str, Bars] = {}
     for design in designs:
+        if not context.is_placed(design.params):
+            continue
         workload, chip = evaluator.placed(design.params)
         try:
             bars = hardware.error_bars(workload, chip)

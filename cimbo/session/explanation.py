@@ -10,6 +10,7 @@ from typing import Any
 from cimbo import hardware
 from cimbo.analysis import Neighbour, Price, beaten, bottleneck, one_step, prices
 from cimbo.analysis.mapped_design import Placed, place
+from cimbo.errors import BadInput
 from cimbo.problem.objectives import Constraint
 from cimbo.session.context import StudyContext
 from cimbo.session.front import find
@@ -114,6 +115,8 @@ def explain(context: StudyContext, key: str) -> Explanation:
     breakdown = hardware.explain(here.workload, here.chip)
     bars = hardware.error_bars(here.workload, here.chip)
     breakdown["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
+    if breakdown["is_bound"]:
+        breakdown |= _by_zigzag(here)
     neighbours = list(beaten(study.problem, record, study.evaluations()))
     if own_simulator:  # costs of two simulators do not compare
         neighbours += one_step(study.problem, record, here)
@@ -125,6 +128,27 @@ def explain(context: StudyContext, key: str) -> Explanation:
         _priced_front(context),
         tuple(neighbours),
     )
+
+
+def _by_zigzag(here: Placed) -> dict[str, Any]:
+    """What ZigZag's search for a schedule says of a design that our closed form only bounds.
+
+    Returns:
+        ``zigzag`` with latency_ms and energy_uj, or with the reason why it cannot simulate this chip; empty where it is not
+        installed.
+    """
+    from cimbo.evaluation.simulators.zigzag import ZigZag, check_installed
+
+    try:
+        check_installed()
+    except BadInput:
+        return {}
+    logger.info("its costs are an interval: ZigZag looks for a schedule, which may take a minute")
+    try:
+        found = ZigZag().simulate(here.workload, here.chip)
+    except (BadInput, RuntimeError) as error:
+        return {"zigzag": {"reason": str(error)}}
+    return {"zigzag": {name: found[name] for name in ("latency_ms", "energy_uj")}}
 
 
 def _without_chip_model(context: StudyContext, record: Record) -> Explanation:

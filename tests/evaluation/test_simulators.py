@@ -221,3 +221,19 @@ time.sleep(60)
 def test_a_program_that_does_not_exist_is_found_out_before_a_search():
     with pytest.raises(BadInput, match="cannot be started"):
         simulator("command", command=["/no/such/program"]).check()
+
+
+def test_a_bound_is_simulated_by_zigzag_where_it_is_installed():
+    from cimbo.analysis.mapped_design import Placed
+    from cimbo.session.explanation import _by_zigzag
+    from cimbo.workloads import network
+
+    family = network("fmnist-vit")
+    chip = BASELINE | {"cols": 32, "macros_per_pe": 1, "pes": 1, "columns_per_adc": 1}
+    workload = family.workload(family.smallest())
+    placed = [Placed(workload, chip | {"planes": n}, (), frozenset()) for n in (1, 2)]
+    if find_spec("zigzag") is None:
+        assert _by_zigzag(placed[0]) == {}
+        return
+    assert _by_zigzag(placed[0])["zigzag"]["latency_ms"] > 0
+    assert "one plane" in _by_zigzag(placed[1])["zigzag"]["reason"]

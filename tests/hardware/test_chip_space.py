@@ -36,7 +36,7 @@ def test_core_space_has_its_published_size():
     assert space.size == np.prod(list(shared.values())) * (
         10 + 1
     )  # digital arrays have no converters
-    assert space.size == 135_828_000
+    assert space.size == 158_466_000
     extended = {choice.name: choice for choice in chip_choices(extended=True)}
     assert extended["adc_bits"].active_if == {"array": ("charge_sram", "current_sram", "rram")}
     searched = [name for name in extended if name not in core and DEFAULTS[name]]
