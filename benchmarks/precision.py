@@ -4,7 +4,8 @@
 
 The largest network of each shipped super-network, on chips that stay as they are; stem and head keep 8 bits. Each gene is
 lowered to 4 bits by itself and the accuracy measured (validation images); from 8 bits everywhere, the bit that saves most
-energy for what it is expected to lose (the loss of a gene grows fourfold a bit, as the variance of rounding does) goes next.
+energy for what it is expected to lose (the loss of a gene grows fourfold a bit, as the variance of rounding does) goes next;
+of few genes all assignments are looked at.
 Networks along that way are measured on validation images, those of the front on the ``--test-images`` (all 10,000).
 
 On digital arrays sums are exact, so that the two forms of the accuracy are one. Analog arrays have their converters as
@@ -19,6 +20,7 @@ Results are parts of precision.json beside this file.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import time
@@ -41,6 +43,7 @@ RESULTS = Path(__file__).parent / "precision.json"
 MOST_LOST = 0.5  # points of accuracy that fewer bits may lose
 STEPS = (8, 6, 5, 4)
 MEASURED_ON_THE_WAY = 8  # networks between 8 and 4 bits everywhere
+MOST_LISTED = 5000  # assignments; of more, only those on a way down are looked at
 
 DIGITAL = BASELINE | {"array": "digital_sram", "tree_bits": 4, "schedule": "energy"}
 SMALL = {"macros_per_pe": 16, "pes": 1, "columns_per_adc": 1, "buffer_mb": 1 / 64, "planes": 8}
@@ -142,6 +145,23 @@ def way_down(
     return way
 
 
+def candidates(case: Case, chip: Mapping[str, Any]) -> list[dict[str, int]]:
+    """Assignments worth measuring, from 8 bits on: all that nothing beats in energy and expected loss, of all that there
+    are, or of those on the way down where these are too many to list."""
+    losses = case.losses()
+    listed = way_down(case, chip, losses)
+    if len(STEPS) ** len(case.genes) <= MOST_LISTED:
+        every = itertools.product(STEPS, repeat=len(case.genes))
+        listed = [dict(zip(case.genes, bits, strict=True)) for bits in every]
+    points = []
+    for bits, energy in zip(listed, case.energies(chip, listed), strict=True):
+        lost = 0.0
+        for gene, own in bits.items():
+            lost += losses[gene] * (4.0 ** (STEPS[-1] - own) - 4.0 ** (STEPS[-1] - 8))
+        points.append(Point(bits, energy, 1.0, -lost))
+    return [point.bits for point in front(points)]
+
+
 def front(points: list[Point]) -> list[Point]:
     """Those that no other beats in energy and validation accuracy, by falling energy."""
     kept: list[Point] = []
@@ -153,7 +173,7 @@ def front(points: list[Point]) -> list[Point]:
 
 def study(case: Case, chip: Mapping[str, Any], exact_images: int) -> dict[str, Any]:
     """The front on one chip, and what is gained within MOST_LOST points on test images."""
-    way = way_down(case, chip, case.losses())
+    way = candidates(case, chip)
     where = np.unique(np.linspace(len(way) // 3, len(way) - 1, MEASURED_ON_THE_WAY).astype(int))
     listed = [case.everywhere(bits) for bits in STEPS] + [way[i] for i in where]
     energies = case.energies(chip, listed)
