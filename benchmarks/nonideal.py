@@ -62,7 +62,7 @@ def right(name: str, design: dict, count: int, *, exact: bool) -> tuple[Tensor, 
     """Which of the first ``count`` validation images are classified rightly, and the CPU seconds that took."""
     start = time.process_time()
     chip, (images, labels) = (
-        arrays(design, seed=1, ideal=True),
+        arrays(design, seed=1, ideal=False),
         (part[:count] for part in source._images("validation")),
     )
     dies = [Die(chip, i, exact=exact) for i in range(chip.n_dies)] if chip else [None]
@@ -167,7 +167,7 @@ def run_pairs(part: str, pairs: list[tuple[str, dict]], images: int) -> None:
 def seconds(name: str, design: dict, images: int) -> float:
     """CPU seconds of one measurement as a search makes it, calibration by all of its 1,000 images included."""
     start = time.process_time()
-    source.ShippedAccuracy(name).measure(design, images=images)
+    source.ShippedAccuracy(name, "described").measure(design, images=images)
     return time.process_time() - start
 
 
@@ -250,7 +250,9 @@ def aihwkit() -> None:
             .item()
         )
         plain, exact = inputs @ weight.T, ours(inputs[None])[0]
-        equivalent = found.gain * plain + found.offset + found.std * torch.randn(plain.shape)
+        equivalent = (
+            found.gain * plain + found.offset + found.errors.std(0) * torch.randn(plain.shape)
+        )
         with torch.no_grad():
             theirs = layer_of_aihwkit(weight, bits, rows, half)(inputs)
         figures.append(
