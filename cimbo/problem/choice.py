@@ -58,8 +58,18 @@ class Choice:
         values: Iterable[Value],
         active_if: Mapping[str, Iterable[Value]] | None = None,
     ) -> Choice:
-        """Makes the gene that a study file describes, its numbers as they stand there: they decide
-        the keys of its designs.
+        """Makes the gene that a study file describes, its numbers kept as the file writes them.
+
+        They are not turned into integers where they are whole, since the keys of the file's designs
+        were made of the numbers as they stand there.
+
+        Args:
+            name: The gene's name.
+            values: What it may be: all numbers or all strings.
+            active_if: Gene to the values of it with which this gene exists; None: it always exists.
+
+        Returns:
+            The gene, its values ascending where they are numbers.
 
         Raises:
             BadInput: as the constructor does.
@@ -71,10 +81,21 @@ class Choice:
 
     @property
     def ordered(self) -> bool:
+        """Whether the values are numbers, which have an order."""
         return not isinstance(self.values[0], str)
 
     def index(self, value: Value) -> int:
-        """Position of ``value``. Raises BadInput when the gene cannot take it."""
+        """Finds the position of a value among the gene's values.
+
+        Args:
+            value: One of `values`.
+
+        Returns:
+            Its position, from 0.
+
+        Raises:
+            BadInput: When the gene cannot take the value.
+        """
         try:
             return self.values.index(value)
         except Exception:  # a user's own class may raise anything when it is compared
@@ -85,6 +106,7 @@ class Choice:
             ) from None
 
     def to_json(self) -> dict[str, Any]:
+        """Describes the gene for a study file: name, values and, if any, conditions."""
         conditions = {k: list(v) for k, v in self.active_if.items()}
         return {"name": self.name, "values": list(self.values)} | (
             {"active_if": conditions} if conditions else {}

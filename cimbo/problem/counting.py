@@ -51,8 +51,13 @@ class TooLarge(Exception):
 
 
 def count_designs(genes: Sequence[ConditionalGene]) -> int | None:
-    """The number of different designs, exactly; None where the dependencies are too entangled to
-    count.
+    """Counts the different designs exactly.
+
+    Args:
+        genes: All genes of a space, with what switches them, in the order of its columns.
+
+    Returns:
+        How many designs there are; None where the conditions are too entangled to count.
     """
     network = _Network(genes)
     try:

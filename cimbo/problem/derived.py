@@ -105,7 +105,15 @@ class DerivedMetrics:
         return found
 
     def parts(self, name: str) -> tuple[str, ...]:
-        """The names of what is measured, or genes, that ``name`` follows from; itself where it is not derived."""
+        """Names what a metric follows from in the end.
+
+        Args:
+            name: A metric, derived or measured, or a gene.
+
+        Returns:
+            The measured metrics and genes that ``name`` follows from, each once; ``name`` alone
+            where it is not derived.
+        """
         return tuple(dict.fromkeys(self._parts(name)))
 
     def _parts(self, name: str) -> Iterator[str]:
@@ -116,13 +124,32 @@ class DerivedMetrics:
             yield from self._parts(part)
 
     def of_parts(self, name: str, values: Mapping[str, Any]) -> Any:
-        """The metric ``name`` of numbers or arrays for each of its `parts`."""
+        """Computes a metric from the values of its `parts`.
+
+        Args:
+            name: A metric, derived or measured.
+            values: Each of the metric's `parts` to a number or an array; arrays have one shape.
+
+        Returns:
+            The metric in its own unit: a number, or an array of the shape of ``values``.
+
+        Raises:
+            KeyError: When ``values`` lacks one of the parts.
+        """
         if name not in self.expressions:
             return values[name]
         expression = self.expressions[name]
         return expression({part: self.of_parts(part, values) for part in expression.names})
 
     def missing(self, name: str, metrics: Iterable[str]) -> tuple[str, ...]:
-        """What ``name`` follows from and is not among ``metrics``."""
+        """Names the `parts` of a metric that are not known.
+
+        Args:
+            name: A metric, derived or measured.
+            metrics: The names that are known.
+
+        Returns:
+            The parts that are not among ``metrics``.
+        """
         known = frozenset(metrics)
         return tuple(part for part in self.parts(name) if part not in known)

@@ -251,7 +251,15 @@ def _compared(node: ast.Compare, values: Values) -> Any:
 
 
 def unknown_name(expression: Expression, known: Iterable[str]) -> BadInput | None:
-    """The error that names the first name of ``expression`` that is not ``known``; None where all are."""
+    """Makes the error for the first name of an expression that is not known.
+
+    Args:
+        expression: The expression whose names are looked up.
+        known: The names it may use.
+
+    Returns:
+        The error, not raised; None where all names are known.
+    """
     listed = list(known)
     for name in expression.names:
         if name not in listed:

@@ -73,7 +73,16 @@ class KnownConstraints:
         return tuple(Expression(text, "constraint") for text in self.texts)
 
     def allowed(self, rows: Rows) -> Mask:
-        """(n,) whether each canonical row (n, d) keeps every constraint. One whose genes do not all exist is kept."""
+        """Tells which rows keep every constraint.
+
+        A row keeps a constraint when one of the constraint's genes does not exist in it.
+
+        Args:
+            rows: (n, d) canonical rows.
+
+        Returns:
+            (n,) True where all constraints are kept.
+        """
         found = np.ones(len(rows), bool)
         for expression in self.expressions:
             found &= self._keeps(expression, rows)
@@ -126,7 +135,17 @@ class KnownConstraints:
         return found
 
     def table(self, number: int) -> Rows:
-        """Allowed values (m, k) of the k genes of a group, as indices; all of them where they can be listed."""
+        """Finds the values that the genes of a group may take together.
+
+        They are all there are where the group's combinations can be listed, otherwise a part of
+        them.
+
+        Args:
+            number: Position of the group in `groups`.
+
+        Returns:
+            (m, k) m allowed combinations of the group's k genes, as indices of values, none twice.
+        """
         if number not in self._tables:
             group = self.groups[number]
             rows = self._grown(group, look_ahead=not self._is_listed(group))

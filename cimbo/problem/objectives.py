@@ -58,7 +58,15 @@ RATIO_UNITS = {
 
 
 def name_and_unit(metric: str) -> tuple[str, str]:
-    """A metric's name without the unit at its end, and that unit in ASCII: ("latency", "ms") of ``latency_ms``; "" for none."""
+    """Splits the name of a metric into what it measures and its unit.
+
+    Args:
+        metric: The metric's name, such as "latency_ms".
+
+    Returns:
+        The name without its unit and the unit in ASCII: ("latency", "ms"). The unit is "" where the
+        name ends with none, and the name then whole.
+    """
     endings = (
         e
         for e in (*RATIO_UNITS, metric.lower().rpartition("_")[2])
@@ -129,18 +137,41 @@ class Constraint:
         object.__setattr__(self, "bound", bound)
 
     def violation(self, values: Array) -> Array:
-        """How far ``values`` lie beyond the bound, in the metric's unit; negative inside."""
+        """Tells how far values lie beyond the bound.
+
+        Args:
+            values: Values of the metric, of any shape.
+
+        Returns:
+            The excess in the metric's unit, of the shape of ``values``; negative where the bound is
+            kept with room to spare.
+        """
         return values - self.bound if self.relation == "<=" else self.bound - values
 
     def holds(self, metrics: Metrics) -> bool:
-        """False also when the metric was not measured."""
+        """Tells whether a design keeps the bound.
+
+        Args:
+            metrics: The design's metrics.
+
+        Returns:
+            True where it does; False also where the metric was not measured.
+        """
         if self.metric not in metrics:
             return False
         return bool(self.violation(np.array([metrics[self.metric]], float))[0] <= 0)
 
 
 def at_target_fidelity(metrics: Metrics, name: str) -> bool:
-    """Whether ``name`` was measured in full: its fidelity, where the evaluator states one, is 1."""
+    """Tells whether a metric was measured in full.
+
+    Args:
+        metrics: A design's metrics, with the fidelities that its evaluator states.
+        name: The metric.
+
+    Returns:
+        True where its stated fidelity is 1, or where none is stated.
+    """
     return metrics.get(name + FIDELITY_SUFFIX, 1.0) >= 1.0
 
 
@@ -163,12 +194,33 @@ class Candidate:
 
 
 def candidate(space: SearchSpace, params: Mapping[str, Any], **about: Any) -> Candidate:
-    """The canonical candidate of ``params``. Raises BadInput as ``SearchSpace.rows`` does."""
+    """Makes the candidate of a design.
+
+    Args:
+        space: The space that the design belongs to.
+        params: Gene to value; inactive genes are left out of the candidate.
+        **about: Further fields of `Candidate`, such as ``origin``.
+
+    Returns:
+        The candidate, in its canonical form.
+
+    Raises:
+        BadInput: For an unknown gene, a missing active gene or a wrong value.
+    """
     return _candidate(space, space.canonical(params), **about)
 
 
 def candidate_of_row(space: SearchSpace, row: Rows, **about: Any) -> Candidate:
-    """The candidate of a canonical row (d,)."""
+    """Makes the candidate of a row.
+
+    Args:
+        space: The space that the row belongs to.
+        row: (d,) canonical row.
+        **about: Further fields of `Candidate`, such as ``origin``.
+
+    Returns:
+        The candidate, in its canonical form.
+    """
     return _candidate(space, space.designs(row[None])[0], **about)
 
 
@@ -219,16 +271,41 @@ class Problem:
         return DerivedMetrics(self.metrics, self.targets)
 
     def limited(self, limits: Iterable[Constraint]) -> Problem:
-        """The problem with ``limits`` in the place of its constraints on the same metric and side, or beside them."""
+        """Makes a copy of the problem with other or more constraints.
+
+        Args:
+            limits: Constraints to add; one on the same metric and side as an older one takes its
+                place.
+
+        Returns:
+            The new problem; all else is the same.
+        """
         constraints = {(c.metric, c.relation): c for c in (*self.constraints, *limits)}
         return replace(self, constraints=tuple(constraints.values()))
 
     def completed(self, metrics: Metrics, params: Mapping[str, Any]) -> dict[str, float]:
-        """``metrics`` of a design with all that the study derives from them."""
+        """Adds to a design's metrics all that the study derives from them.
+
+        Args:
+            metrics: What was measured of the design.
+            params: Its genes, which expressions may name.
+
+        Returns:
+            A new dict: the measured metrics first, then the derived ones that could be computed.
+        """
         return self.derived.completed(metrics, params) if self.derived else dict(metrics)
 
     def unmeasured(self, metrics: Metrics, params: Mapping[str, Any]) -> str | None:
-        """What the study needs and neither stands among ``metrics`` nor follows from them, in words; None for nothing."""
+        """Says in words what the study needs and an evaluation did not give.
+
+        Args:
+            metrics: What was measured of a design.
+            params: Its genes.
+
+        Returns:
+            The targets that are neither measured nor derivable, and what they would need; None
+            where nothing is missing.
+        """
         known = self.completed(metrics, params)
         told = [name for name in self.targets if name not in known]
         if not told:
@@ -244,13 +321,31 @@ class Problem:
         return ", ".join(words)
 
     def scores(self, metrics: Sequence[Metrics]) -> Array:
-        """(n, m) objectives of evaluated designs, all to be maximised."""
+        """Turns metrics of evaluated designs into numbers to be maximised.
+
+        Args:
+            metrics: The metrics of n designs, with every objective in each.
+
+        Returns:
+            (n, m) the m objectives in their own units; those to be minimised are negated.
+
+        Raises:
+            KeyError: When a design lacks an objective.
+        """
         return np.array(
             [[o.sign * r[o.name] for o in self.objectives] for r in metrics], float
         ).reshape(-1, len(self.objectives))
 
     def feasible(self, metrics: Metrics) -> bool:
-        """Every objective measured, at the target fidelity, and every constraint met."""
+        """Tells whether a design counts as a solution.
+
+        Args:
+            metrics: The design's metrics.
+
+        Returns:
+            True where every objective is measured, all targets are at full fidelity and every
+            constraint holds.
+        """
         if not all(o.name in metrics for o in self.objectives):
             return False
         names = [o.name for o in self.objectives] + [c.metric for c in self.constraints]
@@ -265,6 +360,7 @@ class Problem:
         return np.array([o.sign * (o.reference or 0.0) for o in self.objectives])
 
     def to_json(self) -> dict[str, Any]:
+        """Describes the problem for a study file; `from_json` reads it again."""
         described: dict[str, Any] = {
             "space": self.space.to_json(),
             "objectives": [asdict(o) for o in self.objectives],
@@ -276,7 +372,17 @@ class Problem:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Problem:
-        """The problem that ``to_json`` described. Raises BadInput when ``data`` is not of that form."""
+        """Makes the problem that `to_json` described.
+
+        Args:
+            data: The description: space, objectives, constraints and, where there are any, metrics.
+
+        Returns:
+            The problem.
+
+        Raises:
+            BadInput: When ``data`` is not of that form, or describes what is no valid problem.
+        """
         try:
             return Problem(
                 SearchSpace.from_json(data["space"]),

@@ -24,8 +24,16 @@ MAX_SLICED_POINTS = 128
 
 
 def dominated_by(points: Array, others: Array) -> Mask:
-    """(n, k): whether point i (n, m) is dominated by other j (k, m): nowhere better, somewhere
-    worse.
+    """Compares each point with each of some others.
+
+    A point is dominated by another where it is nowhere better and somewhere worse.
+
+    Args:
+        points: (n, m) points, every objective to be maximised.
+        others: (k, m) points they are compared with.
+
+    Returns:
+        (n, k) True where point i is dominated by other j.
     """
     at_least = np.ones((len(points), len(others)), bool)
     better = np.zeros_like(at_least)
@@ -36,7 +44,14 @@ def dominated_by(points: Array, others: Array) -> Mask:
 
 
 def non_dominated(points: Array) -> Mask:
-    """(n,) mask of the points (n, m) that no other dominates; of equal points all stay."""
+    """Marks the points that no other point dominates.
+
+    Args:
+        points: (n, m) points, every objective to be maximised.
+
+    Returns:
+        (n,) True for those that stay; of equal points all do.
+    """
     if len(points) > MAX_PAIRWISE_POINTS:
         return _sorted_non_dominated(points)
     dominated: Mask = np.asarray(dominated_by(points, points).any(1))
@@ -52,10 +67,15 @@ def _sorted_non_dominated(points: Array) -> Mask:
 
 
 def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
-    """(n,) front of each point (n, m): 0 for the non-dominated, 1 for those non-dominated without
-    them, and so on.
+    """Sorts points into fronts.
 
-    Once ``enough`` points have theirs, the others' is n.
+    Args:
+        points: (n, m) points, every objective to be maximised.
+        enough: Stop after the front with which so many points have a rank; None: rank all.
+
+    Returns:
+        (n,) front of each point: 0 for the non-dominated, 1 for those non-dominated without them,
+        and so on. Points that were not ranked have n.
     """
     n = len(points)
     wanted = n if enough is None else min(enough, n)
@@ -80,9 +100,14 @@ def _peeler(points: Array) -> Callable[[NDArray[np.intp]], Mask]:
 
 
 def crowding(points: Array) -> Array:
-    """(n,) crowding distance (Deb et al.
+    """Computes the crowding distance of Deb et al. (2002) of points within one front.
 
-    2002) of points (n, m) within one front; infinite at the ends.
+    Args:
+        points: (n, m) points, n at least 1.
+
+    Returns:
+        (n,) sum over the objectives of the gap between a point's two neighbours, as a part of the
+        objective's range; infinite for the first and last point of an objective.
     """
     distance = np.zeros(len(points))
     for column in points.T:
@@ -95,8 +120,15 @@ def crowding(points: Array) -> Array:
 
 
 def hypervolume(points: Array, reference: Array) -> float:
-    """Volume that points (n, m) dominate above ``reference`` (m,), exact; 0 when none is above it
-    everywhere.
+    """Computes exactly the volume that points dominate above a reference point.
+
+    Args:
+        points: (n, m) points, every objective to be maximised.
+        reference: (m,) reference point, in the same units and directions.
+
+    Returns:
+        The volume, in the product of the objectives' units; 0 when no point is above the reference
+        in every objective.
     """
     inside = points[(points > reference).all(1)]
     if not len(inside):
@@ -124,7 +156,14 @@ class GrowingFront:
         self.hypervolume = 0.0
 
     def add(self, points: Array) -> float:
-        """Take in points (n, m), n = 0 included. Returns the hypervolume then."""
+        """Takes in points.
+
+        Args:
+            points: (n, m) points, every objective to be maximised; n may be 0.
+
+        Returns:
+            The hypervolume of all points so far.
+        """
         fresh = points[~self._dominated(points)]
         if len(fresh):
             joined = np.concatenate([self._front, fresh])
@@ -158,13 +197,20 @@ def _volume(points: Array) -> float:
 
 
 def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
-    """Lower and upper corners (s, c, 3) of disjoint boxes of all that nothing of ``front`` (s, k,
-    3) dominates.
+    """Cuts all that a front of three objectives does not dominate into disjoint boxes.
 
-    Above ``reference`` (3,); c is the most that any sample has, the others' last boxes are empty.
-    From one point's third objective down to the next one's there is a slab, and in it a strip for
-    each step of the staircase of the points above, named after the point at its left edge. A strip
-    that the next slab leaves as it is goes on: a box is a run of slabs.
+    Only what lies above the reference counts. From one point's third objective down to the next
+    one's there is a slab, and in it a strip for each step of the staircase of the points above,
+    named after the point at its left edge. A strip that the next slab leaves as it is goes on: a
+    box is a run of slabs.
+
+    Args:
+        front: (s, k, 3) s samples of the front's k points, every objective to be maximised.
+        reference: (3,) reference point.
+
+    Returns:
+        Lower and upper corners, each (s, c, 3); an upper corner may be infinite. c is the greatest
+        number of boxes that any sample has; a sample with fewer ends with empty boxes.
     """
     front = np.maximum(front, reference)
     front = np.take_along_axis(front, np.argsort(-front[..., 2:], axis=1), 1)

@@ -13,7 +13,15 @@ SHOWN_CHARACTERS = 60  # of a value that is refused
 
 
 def shown(value: object) -> str:
-    """Writes ``value`` for a message of one line; an integer of many digits is not written out."""
+    """Writes a value for a message of one line.
+
+    Args:
+        value: Anything, also what cannot be printed.
+
+    Returns:
+        Its repr, cut to SHOWN_CHARACTERS characters; of an integer of many digits the number of its
+        bits, and of what cannot be printed its type.
+    """
     if isinstance(value, int) and abs(value) > 10**SHOWN_CHARACTERS:
         return f"an integer of {value.bit_length()} bits"
     try:
@@ -26,7 +34,14 @@ def shown(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """Returns the Python scalar inside a scalar or an array of one of numpy, torch or pandas; else ``value`` itself."""
+    """Takes the Python scalar out of a scalar or an array of one of numpy, torch or pandas.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The scalar; ``value`` itself where there is none in it, or several.
+    """
     item: Callable[[], object] | None = getattr(value, "item", None)
     if not callable(item):
         return value
@@ -56,23 +71,46 @@ def number(value: object) -> float | None:
 
 
 def finite(value: object) -> float | None:
-    """Reads ``value`` as ``number`` does; None also for NaN and infinities."""
+    """Reads a value as `number` does, and refuses NaN and infinities.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The finite number; None where it is none.
+    """
     found = number(value)
     return found if found is not None and math.isfinite(found) else None
 
 
 def is_absent(value: object) -> bool:
-    """Whether ``value`` stands for no value in a table: None, NaN, or pandas' NA."""
+    """Tells whether a value stands for no value in a table.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        True for None, NaN, and pandas' NA and NaT.
+    """
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and bool(value != value)
 
 
 def integer(where: str, value: object, least: int | None = None, most: int | None = None) -> int:
-    """Reads ``value`` as an integer from ``least`` to ``most``: of Python, numpy, or an array of one.
+    """Reads a value as an integer within bounds.
+
+    Args:
+        where: What the value is of, for the error.
+        value: An integer of Python or numpy, or an array of one.
+        least: The smallest it may be; None: no bound.
+        most: The greatest it may be; None: no bound.
+
+    Returns:
+        The integer, as Python's own.
 
     Raises:
-        BadInput: for a bool, a float, text, or an integer out of range; it names ``where``.
+        BadInput: For a bool, a float, text, or an integer out of range; it names ``where``.
     """
     found = plain(value)
     bounds = [f"at least {least}"] if least is not None else []

@@ -87,7 +87,14 @@ class SearchSpace:
         return KnownConstraints(self, self.constraints)
 
     def allowed_rows(self, rows: Rows) -> NDArray[np.bool_]:
-        """(n,) whether each canonical row (n, d) keeps the constraints between genes."""
+        """Tells which rows keep the constraints between genes.
+
+        Args:
+            rows: (n, d) canonical rows.
+
+        Returns:
+            (n,) True where all are kept.
+        """
         return self.known.allowed(rows)
 
     def _check_conditions(self) -> None:
@@ -105,14 +112,17 @@ class SearchSpace:
 
     @property
     def choices(self) -> tuple[Choice, ...]:
+        """All genes, those of the architecture first: the columns of a row."""
         return self.architecture + self.hardware
 
     @cached_property
     def names(self) -> tuple[str, ...]:
+        """The names of all genes, in the order of `choices`."""
         return tuple(c.name for c in self.choices)
 
     @cached_property
     def column(self) -> dict[str, int]:
+        """The column of each gene in a row, by its name."""
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
@@ -125,10 +135,12 @@ class SearchSpace:
 
     @cached_property
     def cardinalities(self) -> Rows:
+        """(d,) how many values each gene has."""
         return np.array([len(c.values) for c in self.choices], dtype=self.row_type)
 
     @cached_property
     def ordered(self) -> NDArray[np.bool_]:
+        """(d,) whether each gene's values are numbers."""
         return np.array([c.ordered for c in self.choices])
 
     @cached_property
@@ -159,6 +171,9 @@ class SearchSpace:
         """
 
         def table(gate: str, values: tuple[Value, ...]) -> NDArray[np.bool_]:
+            """(values + 1,) which values of ``gate`` are among ``values``; of INACTIVE, last,
+            False.
+            """
             return np.array([v in values for v in self.choices[self.column[gate]].values] + [False])
 
         return tuple(
@@ -169,8 +184,14 @@ class SearchSpace:
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 
     def canonical_rows(self, rows: NDArray[Any]) -> Rows:
-        """Rows (n, d) with every inactive gene set to INACTIVE; a gene that is active but INACTIVE
-        gets its first value.
+        """Brings rows into their canonical form.
+
+        Args:
+            rows: (n, d) indices of values, or one row (d,); a negative index counts as 0.
+
+        Returns:
+            (n, d) the rows with every inactive gene set to INACTIVE; a gene that is active but was
+            INACTIVE gets its first value.
         """
         rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
         for i, gates in self._gates:
@@ -179,9 +200,16 @@ class SearchSpace:
         return rows
 
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
-        """Canonical rows (n, d) of dicts.
+        """Turns dicts into canonical rows.
 
-        Raises BadInput for an unknown gene, a missing active gene or a wrong value.
+        Args:
+            designs: n dicts of gene to value; inactive genes may be left out, or be given.
+
+        Returns:
+            (n, d) indices of the values; INACTIVE for inactive genes.
+
+        Raises:
+            BadInput: For an unknown gene, a missing active gene or a wrong value.
         """
         designs = list(designs)
         rows = np.array([self._row(d) for d in designs], dtype=self.row_type).reshape(
@@ -215,19 +243,42 @@ class SearchSpace:
         return row
 
     def designs(self, rows: NDArray[Any]) -> list[Params]:
-        """Dicts of the active genes of rows (n, d), in the space's order."""
+        """Turns rows into dicts.
+
+        Args:
+            rows: (n, d) rows, canonical or not.
+
+        Returns:
+            n dicts of the active genes to their values, in the space's order.
+        """
         return [
             {c.name: c.values[i] for c, i in zip(self.choices, row, strict=True) if i != INACTIVE}
             for row in self.canonical_rows(rows)
         ]
 
     def canonical(self, design: Mapping[str, Value]) -> Params:
-        """``design`` without its inactive genes. Raises as ``rows`` does."""
+        """Drops the inactive genes of a design.
+
+        Args:
+            design: Gene to value.
+
+        Returns:
+            The active genes to their values, in the space's order.
+
+        Raises:
+            BadInput: As `rows` does.
+        """
         return self.designs(self.rows([design]))[0]
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Rows (n, d) as numbers: the value of an ordered gene, the index of an unordered one's;
-        NaN where inactive.
+        """Writes rows as numbers.
+
+        Args:
+            rows: (n, d) canonical rows.
+
+        Returns:
+            (n, d) the value of an ordered gene, the index of an unordered one's; NaN where
+            inactive.
         """
         columns = [lookup[rows[:, i]] for i, lookup in enumerate(self._numbers)]
         return np.stack(columns, axis=1)
@@ -245,14 +296,29 @@ class SearchSpace:
     # ---- what a search needs ----------------------------------------------------------------------------------------
 
     def sobol(self, n: int, seed: int = 0) -> list[Params]:
-        """The designs of ``sobol_rows``."""
+        """Draws the designs of `sobol_rows`.
+
+        Args:
+            n: How many.
+            seed: Of the scrambling.
+
+        Returns:
+            The designs as dicts, all different.
+        """
         return self.designs(self.sobol_rows(n, seed))
 
     def sobol_rows(self, n: int, seed: int = 0) -> Rows:
-        """``n`` different canonical rows from a scrambled Sobol sequence (fewer only when the space
-        holds fewer).
+        """Draws different rows from a scrambled Sobol sequence.
 
         Small spaces repeat points of the sequence; those are skipped.
+
+        Args:
+            n: How many.
+            seed: Of the scrambling.
+
+        Returns:
+            (n, d) canonical rows that keep the constraints, all different. They are fewer when the
+            space holds fewer, or when no more are found in a space too large to list.
         """
         from scipy.stats import qmc
 
@@ -275,7 +341,17 @@ class SearchSpace:
         return np.stack(list(found.values())[:n])
 
     def random_rows(self, n: int, rng: np.random.Generator) -> Rows:
-        """``n`` canonical rows, every gene uniform (repeats possible); those that broke a constraint put right."""
+        """Draws rows at random, every gene uniform.
+
+        Rows may repeat. One that breaks a constraint is put right, or left out where that fails.
+
+        Args:
+            n: How many to draw.
+            rng: Where the random numbers come from.
+
+        Returns:
+            (n, d) canonical rows; fewer than n where some were left out.
+        """
         rows = self.canonical_rows(rng.integers(0, self.cardinalities, size=(n, len(self.choices))))
         return self._permitted(rows)
 
@@ -287,8 +363,18 @@ class SearchSpace:
         return rows[self.allowed_rows(rows)]
 
     def neighbours(self, design: Mapping[str, Value]) -> list[Params]:
-        """Every other design that differs in the value of one active gene; genes it wakes take
-        their first value.
+        """Lists the designs that differ from a design in the value of one active gene.
+
+        Genes that the change makes active take their first value.
+
+        Args:
+            design: Gene to value.
+
+        Returns:
+            The neighbours that keep the constraints, as dicts.
+
+        Raises:
+            BadInput: As `rows` does.
         """
         row = self.rows([design])[0]
         changed = [
@@ -359,14 +445,24 @@ class SearchSpace:
         return rows[order[:most]]
 
     def key(self, design: Mapping[str, Value], genes: Iterable[str] | None = None) -> str:
-        """Canonical key: 12 hex digits of the active genes (of those among ``genes`` only, when
-        given).
+        """Computes the canonical key of a design.
+
+        Args:
+            design: Gene to value.
+            genes: Names of the genes that count; None: all.
+
+        Returns:
+            12 hex digits; designs that differ only in inactive genes have the same.
+
+        Raises:
+            BadInput: As `rows` does.
         """
         canonical = self.canonical(design)
         kept = canonical if genes is None else {g: canonical[g] for g in genes if g in canonical}
         return canonical_key(kept)
 
     def to_json(self) -> dict[str, Any]:
+        """Describes the space for a study file; `from_json` reads it again."""
         described: dict[str, Any] = {
             "architecture": [c.to_json() for c in self.architecture],
             "hardware": [c.to_json() for c in self.hardware],
@@ -377,9 +473,16 @@ class SearchSpace:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> SearchSpace:
-        """The space that ``to_json`` described.
+        """Makes the space that `to_json` described.
 
-        Raises BadInput when ``data`` is not of that form.
+        Args:
+            data: The description: lists of genes, and the constraints between them.
+
+        Returns:
+            The space.
+
+        Raises:
+            BadInput: When ``data`` is not of that form, or describes what is no valid space.
         """
         try:
             architecture, hardware = (
@@ -396,6 +499,13 @@ class SearchSpace:
 
 
 def canonical_key(design: Params) -> str:
-    """The key of a design that is canonical: 12 hex digits of its genes."""
+    """Computes the key of a design that is canonical already.
+
+    Args:
+        design: Gene to value, active genes only.
+
+    Returns:
+        12 hex digits; the order of the genes does not matter.
+    """
     text = json.dumps(design, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
