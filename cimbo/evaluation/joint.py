@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import signature
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cimbo import hardware
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.sources import accuracy_source
+from cimbo.evaluation.batched import (
+    NETWORK_SIZES,
+    AnalyticCost,
+    Array,
+    CostFeatures,
+    NetworkSizes,
+    simulated_costs,
+)
 from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.programs import logs
@@ -27,17 +34,15 @@ from cimbo.plugins import Accuracy
 from cimbo.problem.fidelity import Race
 from cimbo.problem.objectives import at_target_fidelity
 from cimbo.problem.scalars import finite
-from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
+from cimbo.problem.space import Params, SearchSpace, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
-from cimbo.workloads.precision import PRECISION_FEATURES, precision_features, with_stage_bits
+from cimbo.workloads.precision import with_stage_bits
 
-Array = NDArray[np.float64]
 COSTS = ("latency_ms", "energy_uj", "area_mm2")
 RATES = ("inferences_per_s", "energy_per_inference_uj")
 """Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
-NETWORK_SIZES = ("macs", "parameters")
 SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")  # of cimbo's own simulator
 MORE_COSTS = (*RATES, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
 """Costs that are kept of a design where the study asks for them."""
@@ -125,7 +130,7 @@ class JointEvaluator:
 
     def _simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, simulated now."""
-        workload, chip = self._workload(design), self._chip(design)
+        workload, chip = self.workload_of(design), self.chip_of(design)
         said = dict(self._simulator.simulate(workload, chip))
         answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
         # A property of the chip alone; ours where the simulator gives none.
@@ -221,11 +226,11 @@ class JointEvaluator:
 
     def is_placed(self, design: Mapping[str, Any]) -> bool:
         """Whether cimbo's chip model understands the design's chip."""
-        return hardware.is_chip(self._chip(design))
+        return hardware.is_chip(self.chip_of(design))
 
     def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
         """The network and the chip of ``design``, as a simulator takes them."""
-        return self._workload(design), self._chip(design)
+        return self.workload_of(design), self.chip_of(design)
 
     def on_test(self, design: Mapping[str, Any]) -> float:
         """Accuracy in percent on the test images, which the search never sees."""
@@ -295,32 +300,34 @@ class JointEvaluator:
         seconds = []
         for design in designs:
             start = time.perf_counter()
-            self._simulator.simulate(self._workload(design), self._chip(design))
+            self._simulator.simulate(self.workload_of(design), self.chip_of(design))
             seconds.append(time.perf_counter() - start)
         return min(seconds)
 
     def costs(self, designs: list[Params]) -> dict[str, Array]:
         """Costs of ``designs`` by our simulator, in one batch."""
-        workloads = [self._workload(d) for d in designs]
-        return _simulated(workloads, [self._chip(d) for d in designs], self.costs_kept)
+        workloads = [self.workload_of(d) for d in designs]
+        return simulated_costs(workloads, [self.chip_of(d) for d in designs], self.costs_kept)
 
     def parts_of(self, space: SearchSpace) -> DesignParts:
         """The networks and chips of rows of ``space``; those of one space are kept."""
         parts = self.__dict__.get("_parts")
         if parts is None or parts.space is not space:
             is_architecture = np.array([name in self._architecture for name in space.names])
-            parts = DesignParts(space, is_architecture, self._workload, self.fixed)
+            parts = DesignParts(space, is_architecture, self.workload_of, self.fixed)
             self.__dict__["_parts"] = parts
         return parts
 
-    def _chip(self, design: Mapping[str, Any]) -> dict[str, Any]:
+    def chip_of(self, design: Mapping[str, Any]) -> dict[str, Any]:
+        """The chip of a design: its genes that are none of the network, and what is the same in every chip."""
         return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
 
     def _accuracy_key(self, design: Mapping[str, Any]) -> str:
         shaping = self.accuracy_genes()
         return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
 
-    def _workload(self, design: Mapping[str, Any]) -> Workload:
+    def workload_of(self, design: Mapping[str, Any]) -> Workload:
+        """The layers of a design's network; those of one network are made once."""
         key = tuple(design.get(name) for name in self._architecture)
         found = self._workloads.get(key)
         if found is None:
@@ -355,85 +362,6 @@ class JointEvaluator:
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
 
 
-@dataclass(frozen=True, eq=False)
-class AnalyticCost:
-    """One cost by our simulator, of designs as dictionaries or as rows of a space."""
-
-    evaluator: JointEvaluator
-    metric: str
-
-    def __call__(self, designs: list[Params]) -> Array:
-        """(n,) the metric of n designs."""
-        if not designs:
-            return np.zeros(0)
-        if self.metric == "area_mm2":  # a property of the chip alone
-            return np.asarray(hardware.area_mm2([self.evaluator._chip(d) for d in designs]))
-        return self.evaluator.costs(designs)[self.metric]
-
-    def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
-        """(n,) the metric of canonical rows (n, d)."""
-        if not len(rows):
-            return np.zeros(0)
-        parts = self.evaluator.parts_of(space)
-        if self.metric == "area_mm2":
-            return np.asarray(hardware.area_mm2(parts.chips(rows)))
-        return _simulated(parts.workloads(rows), parts.chips(rows), (self.metric,))[self.metric]
-
-
-@dataclass(frozen=True, eq=False)
-class CostFeatures:
-    """The physics of costs that a surrogate need not learn, of designs as dictionaries or as rows of a space.
-
-    Of chips that cimbo's model does not know, which another simulator may take, it is the size of the network alone.
-    """
-
-    evaluator: JointEvaluator
-
-    def __call__(self, designs: list[Params]) -> dict[str, Array]:
-        """Each feature (n,) of n designs; see `cimbo.hardware.features`."""
-        workloads = [self.evaluator._workload(d) for d in designs]
-        chips = [self.evaluator._chip(d) for d in designs]
-        if not self._knows(dict.fromkeys(name for chip in chips for name in chip)):
-            return _log_sizes(workloads)
-        return hardware.features(workloads, chips)
-
-    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
-        """Each feature (n,) of canonical rows (n, d)."""
-        parts = self.evaluator.parts_of(space)
-        names = [choice.name for choice in space.hardware]
-        if not self._knows([*names, *self.evaluator.fixed]):
-            return _log_sizes(parts.workloads(rows))
-        return hardware.features(parts.workloads(rows), parts.chips(rows))
-
-    def _knows(self, properties: Iterable[str]) -> bool:
-        """Whether chips with these properties are cimbo's; its own simulator says itself what is wrong with others."""
-        return self.evaluator.simulator == "cimbo" or hardware.is_chip(properties)
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkSizes:
-    """The size of networks on a log scale, of designs as dictionaries or as rows of a space."""
-
-    evaluator: JointEvaluator
-
-    def __call__(self, designs: list[Params]) -> dict[str, Array]:
-        """Logarithms of multiply-accumulates and parameters, each (n,), of n designs."""
-        return self._sizes([self.evaluator._workload(d) for d in designs])
-
-    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
-        """The same of canonical rows (n, d)."""
-        return self._sizes(self.evaluator.parts_of(space).workloads(rows))
-
-    def _sizes(self, workloads: list[Workload]) -> dict[str, Array]:
-        """Sizes, and what rounding does where stages have bits of their own."""
-        sizes = _log_sizes(workloads)
-        if self.evaluator.stage_bits:
-            found = [precision_features(workload) for workload in workloads]
-            for name in PRECISION_FEATURES:
-                sizes[name] = np.array([each[name] for each in found])
-        return sizes
-
-
 def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
     """Costs of a run, and those of each inference in it where the simulator says none."""
     found = dict(costs)
@@ -442,20 +370,3 @@ def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
     if "energy_uj" in costs:
         found.setdefault("energy_per_inference_uj", costs["energy_uj"] / batch)
     return found
-
-
-def _simulated(
-    workloads: list[Workload], chips: list[dict[str, Any]], names: Sequence[str]
-) -> dict[str, Array]:
-    """Costs (n,) of n pairs by our simulator, in one batch."""
-    answer = dict(hardware.simulate_batch(workloads, chips))
-    for name in NETWORK_SIZES:
-        answer[name] = np.array([getattr(w, name) for w in workloads], float)
-    return {name: np.asarray(answer[name]) for name in names}
-
-
-def _log_sizes(workloads: list[Workload]) -> dict[str, Array]:
-    return {
-        "log_macs": np.log([w.macs for w in workloads]),
-        "log_parameters": np.log([w.parameters for w in workloads]),
-    }

@@ -1,0 +1,122 @@
+"""Costs of many designs at once: computed, or what is known of them without simulating.
+
+Each is called with designs as dictionaries, or with canonical rows of a space, which costs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo import hardware
+from cimbo.problem.space import Params, Rows, SearchSpace
+from cimbo.workloads.layers import Workload
+from cimbo.workloads.precision import PRECISION_FEATURES, precision_features
+
+if TYPE_CHECKING:
+    from cimbo.evaluation.joint import JointEvaluator
+
+Array = NDArray[np.float64]
+NETWORK_SIZES = ("macs", "parameters")
+
+
+@dataclass(frozen=True, eq=False)
+class AnalyticCost:
+    """One cost by our simulator, of designs as dictionaries or as rows of a space."""
+
+    evaluator: JointEvaluator
+    metric: str
+
+    def __call__(self, designs: list[Params]) -> Array:
+        """(n,) the metric of n designs."""
+        if not designs:
+            return np.zeros(0)
+        if self.metric == "area_mm2":  # a property of the chip alone
+            return np.asarray(hardware.area_mm2([self.evaluator.chip_of(d) for d in designs]))
+        return self.evaluator.costs(designs)[self.metric]
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
+        """(n,) the metric of canonical rows (n, d)."""
+        if not len(rows):
+            return np.zeros(0)
+        parts = self.evaluator.parts_of(space)
+        if self.metric == "area_mm2":
+            return np.asarray(hardware.area_mm2(parts.chips(rows)))
+        return simulated_costs(parts.workloads(rows), parts.chips(rows), (self.metric,))[
+            self.metric
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class CostFeatures:
+    """The physics of costs that a surrogate need not learn, of designs as dictionaries or as rows of a space.
+
+    Of chips that cimbo's model does not know, which another simulator may take, it is the size of the network alone.
+    """
+
+    evaluator: JointEvaluator
+
+    def __call__(self, designs: list[Params]) -> dict[str, Array]:
+        """Each feature (n,) of n designs; see `cimbo.hardware.features`."""
+        workloads = [self.evaluator.workload_of(d) for d in designs]
+        chips = [self.evaluator.chip_of(d) for d in designs]
+        if not self._knows(dict.fromkeys(name for chip in chips for name in chip)):
+            return _log_sizes(workloads)
+        return hardware.features(workloads, chips)
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
+        """Each feature (n,) of canonical rows (n, d)."""
+        parts = self.evaluator.parts_of(space)
+        names = [choice.name for choice in space.hardware]
+        if not self._knows([*names, *self.evaluator.fixed]):
+            return _log_sizes(parts.workloads(rows))
+        return hardware.features(parts.workloads(rows), parts.chips(rows))
+
+    def _knows(self, properties: Iterable[str]) -> bool:
+        """Whether chips with these properties are cimbo's; its own simulator says itself what is wrong with others."""
+        return self.evaluator.simulator == "cimbo" or hardware.is_chip(properties)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSizes:
+    """The size of networks on a log scale, of designs as dictionaries or as rows of a space."""
+
+    evaluator: JointEvaluator
+
+    def __call__(self, designs: list[Params]) -> dict[str, Array]:
+        """Logarithms of multiply-accumulates and parameters, each (n,), of n designs."""
+        return self._sizes([self.evaluator.workload_of(d) for d in designs])
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
+        """The same of canonical rows (n, d)."""
+        return self._sizes(self.evaluator.parts_of(space).workloads(rows))
+
+    def _sizes(self, workloads: list[Workload]) -> dict[str, Array]:
+        """Sizes, and what rounding does where stages have bits of their own."""
+        sizes = _log_sizes(workloads)
+        if self.evaluator.stage_bits:
+            found = [precision_features(workload) for workload in workloads]
+            for name in PRECISION_FEATURES:
+                sizes[name] = np.array([each[name] for each in found])
+        return sizes
+
+
+def simulated_costs(
+    workloads: list[Workload], chips: list[dict[str, Any]], names: Sequence[str]
+) -> dict[str, Array]:
+    """Costs (n,) of n pairs by our simulator, in one batch."""
+    answer = dict(hardware.simulate_batch(workloads, chips))
+    for name in NETWORK_SIZES:
+        answer[name] = np.array([getattr(w, name) for w in workloads], float)
+    return {name: np.asarray(answer[name]) for name in names}
+
+
+def _log_sizes(workloads: list[Workload]) -> dict[str, Array]:
+    return {
+        "log_macs": np.log([w.macs for w in workloads]),
+        "log_parameters": np.log([w.parameters for w in workloads]),
+    }
