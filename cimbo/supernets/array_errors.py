@@ -75,11 +75,19 @@ class ArrayInstance:
 
 
 def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
-    """The array as if its converters did not err and had a range of their own for every layer, input step and slice.
+    """Gives the array converters that do not err and a range for every layer, input step and slice.
 
-    Word lines then take inputs of either sign and a slice is the difference of two cells, so that sums are small about
-    zero. It is the kindest array there can be, and what the shipped weights were trained for; the cost model charges for
-    the array as described, not for this one.
+    Word lines then take inputs of either sign and a slice is the difference of two cells, so that
+    sums are small about zero. A range that is fixed stays fixed. It is the kindest array there can
+    be, and what the shipped weights were trained for; the cost model charges for the array as
+    described, not for this one.
+
+    Args:
+        array: The array as described.
+
+    Returns:
+        The array with such converters; a digital one as it is. Levels of cells are kept for RRAM
+        only.
     """
     if array.is_digital:
         return array
@@ -128,7 +136,16 @@ def arrays(
 
 
 def at_stage(die: Die | None, subnet: Mapping[str, Any], stage: int) -> Die | None:
-    """``die`` with the bits that ``subnet`` gives a stage or block, counted from 1."""
+    """Gives a die the bits that a sub-network gives one of its stages or blocks.
+
+    Args:
+        die: The die; None for a network without a chip.
+        subnet: Genes of the sub-network, its precision genes among them.
+        stage: Number of the stage or block, counted from 1.
+
+    Returns:
+        The die at these bits, as :meth:`Die.at` has it; None without a die.
+    """
     return None if die is None else die.at(stage_bits(subnet, stage))
 
 
@@ -141,11 +158,24 @@ class Product(Protocol):
         ...
 
     def calibrate(self, inputs: Tensor, every: Tensor | None = None) -> None:
-        """Sets ranges by ``inputs`` (groups, samples, rows), the inputs' own by ``every`` activation."""
+        """Sets the ranges of the inputs and of the converters, before the first product.
+
+        Args:
+            inputs: A sample of the layer's inputs, (groups, samples, rows).
+            every: All activations of the layer, of any shape, by which the inputs' own range is
+                set; ``inputs`` if None.
+        """
         ...
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """(groups, samples, rows) -> (groups, samples, outputs)."""
+        """Computes the product as the array delivers it, before a bias.
+
+        Args:
+            inputs: (groups, samples, rows).
+
+        Returns:
+            (groups, samples, outputs).
+        """
         ...
 
 
@@ -157,7 +187,13 @@ class QuantisedMVM:
         self.weight = torch.stack([quantise_weight(w, array.weight_bits) for w in weight])
 
     def calibrate(self, inputs: Tensor, every: Tensor | None = None) -> None:
-        """Sets the inputs' range, as ``Product.calibrate``."""
+        """Sets the range of the inputs; there are no converters to set.
+
+        Args:
+            inputs: A sample of the layer's inputs, (groups, samples, rows).
+            every: All activations of the layer, of any shape, by which the range is set; ``inputs``
+                if None.
+        """
         seen = inputs if every is None else every
         self.range: InputRange = input_range(
             seen, self.array.act_bits, signed=self.array.signed_inputs
@@ -190,7 +226,15 @@ class Die:
         return self.chip.array.is_digital
 
     def at(self, bits: OperandBits) -> Die:
-        """The same die for layers of fewer bits than its arrays are built for; with the same random sequences."""
+        """Gives the same die for layers of fewer bits than its arrays are built for.
+
+        Args:
+            bits: Bits of the layers' operands; 0, and more than the arrays have: as the arrays have
+                it.
+
+        Returns:
+            A die that draws from the same random sequences as this one.
+        """
         array = self.chip.array
         weight_bits = min(bits.weight_bits or array.weight_bits, array.weight_bits)
         act_bits = min(bits.act_bits or array.act_bits, array.act_bits)
@@ -201,18 +245,45 @@ class Die:
         return die
 
     def product(self, weight: Tensor, *, common: bool) -> BitAccurateMVM | QuantisedMVM:
-        """``weight`` (groups, outputs, rows) written into this die; ``common``: one converter range for all groups."""
+        """Writes a layer's weights into this die.
+
+        Args:
+            weight: Weights in float, (groups, outputs, rows).
+            common: Whether all groups share one converter range.
+
+        Returns:
+            The layer as the arrays hold it, not calibrated yet; with rounded operands alone on
+            digital arrays.
+        """
         if self.is_digital:
             return QuantisedMVM(self.chip.array, weight)
         return BitAccurateMVM(self.chip.array, weight, self._cells, shared_range=common)
 
     def sample(self, count: int, most: int = N_CALIBRATION_INPUTS) -> Tensor:
-        """Numbers of some of ``count`` inputs; of ``most`` that all dies look at together, this one's share."""
+        """Draws which of a layer's inputs this die looks at.
+
+        Args:
+            count: How many inputs there are.
+            most: How many all dies look at together; this one takes its share.
+
+        Returns:
+            Numbers of different inputs, (share,), in random order; of all inputs where there are no
+            more.
+        """
         share = min(count, most // self.chip.n_dies)
         return torch.tensor(self._samples.sample(range(count), share))
 
     def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
-        """Numbers of some of ``images`` times ``positions`` inputs, image by image, and how many of each image."""
+        """Draws which of a convolution's inputs this die looks at, several of each of some images.
+
+        Args:
+            images: How many images there are; the looked-at ones are evenly spaced.
+            positions: Output positions in an image, height times width.
+
+        Returns:
+            Numbers of inputs among ``images`` times ``positions``, image by image, (some * each,);
+            and ``each``, how many are of one image.
+        """
         share = N_IMAGE_ERROR_INPUTS // self.chip.n_dies
         each = min(INPUTS_PER_IMAGE, positions)
         some = min(images, share // each)
@@ -222,11 +293,26 @@ class Die:
         ), each
 
     def numbers(self, most: int, count: int) -> Tensor:
-        """``count`` random whole numbers from 0 to ``most`` - 1."""
+        """Draws whole numbers with repetition.
+
+        Args:
+            most: The numbers are below it.
+            count: How many.
+
+        Returns:
+            Whole numbers from 0 to ``most`` - 1, (count,).
+        """
         return torch.randint(most, (count,), generator=self._draws)
 
     def place(self, most: int) -> int:
-        """A random whole number from 0 to ``most`` - 1."""
+        """Draws one whole number.
+
+        Args:
+            most: The number is below it.
+
+        Returns:
+            A whole number from 0 to ``most`` - 1.
+        """
         return self._places.randrange(most)
 
 
@@ -251,7 +337,15 @@ class EquivalentNoise:
     slope: Tensor | None = None
 
     def scaled(self, factor: Tensor, bias: Tensor) -> EquivalentNoise:
-        """What it is after ``factor`` * y + ``bias``, gain and slope being in the weights."""
+        """Gives the noise behind a factor and a bias, gain and slope being in the weights by then.
+
+        Args:
+            factor: What each output is multiplied by, (outputs,).
+            bias: What is added to each output after that, (outputs,).
+
+        Returns:
+            The noise of ``factor`` * y + ``bias``.
+        """
         return replace(
             self,
             offset=self.offset * factor + bias,
@@ -261,11 +355,20 @@ class EquivalentNoise:
 
 
 def equivalent_noise(product: Product, inputs: Tensor, each: int = 1) -> EquivalentNoise:
-    """What ``product`` makes of its own weights' plain product with ``inputs`` (groups, samples, rows), measured.
+    """Measures what a product makes of the plain product of its own weights.
 
-    Each output has a gain of its own: where a few strong ones set the range, the weak ones drown in the first step.
-    ``each``: so many samples in a row are positions of one image. What they have in common is told from the rest by a
-    one-way analysis of variance with random effects.
+    Each output has a gain of its own: where a few strong ones set the range, the weak ones drown in
+    the first step. What the positions of an image have in common is told from the rest by a one-way
+    analysis of variance with random effects.
+
+    Args:
+        product: The layer as an array holds it, calibrated.
+        inputs: A sample of its inputs, (groups, samples, rows).
+        each: So many samples in a row are positions of one image; 1: nothing is in common.
+
+    Returns:
+        Gain, offset, errors, and a slope where it pays; errors common to an image only where
+        ``each`` is above 1 and there are several images.
     """
     plain, exact = torch.bmm(inputs, product.weight.transpose(1, 2)), product(inputs)
     around, around_exact = (y - y.mean(1, keepdim=True) for y in (plain, exact))
@@ -292,7 +395,14 @@ def equivalent_noise(product: Product, inputs: Tensor, each: int = 1) -> Equival
 
 
 def unchanged(bias: Tensor) -> EquivalentNoise:
-    """Nothing but ``bias`` (outputs,): of a layer whose errors are computed rather than drawn."""
+    """Gives the noise of a layer whose errors are computed rather than drawn: its bias alone.
+
+    Args:
+        bias: What is added to each output, (outputs,).
+
+    Returns:
+        A gain of one, ``bias`` as the offset, and one error of zero.
+    """
     return EquivalentNoise(torch.ones_like(bias), bias, torch.zeros(1, len(bias)))
 
 
@@ -313,11 +423,29 @@ class OutputNoise:
     generator: torch.Generator | None = None
 
     def operands(self, inputs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and weight as they are: what few bits do to them is part of the noise."""
+        """Leaves inputs and weight as they are: what few bits do to them is part of the noise.
+
+        Args:
+            inputs: Activations that the layer reads, of any shape.
+            weight: The layer's weights, of any shape.
+
+        Returns:
+            Both unchanged.
+        """
         return inputs, weight
 
     def product(self, product: Tensor, rows: int) -> Tensor:
-        """The product and the noise of the arrays on it."""
+        """Adds the noise of the arrays to a product.
+
+        Args:
+            product: A layer's product before its bias, of any shape.
+            rows: Rows of an array over which one output is summed; they decide the size of the
+                noise.
+
+        Returns:
+            The product with Gaussian noise, of the same shape. No gradient passes through the
+            noise's size.
+        """
         noise = stretch(product.numel(), self._place).view(product.shape)
         size = product.detach().std() if product.requires_grad else product.std()
         return torch.addcmul(product, noise, relative_error(self.chip, rows) * size)
@@ -328,7 +456,18 @@ class OutputNoise:
 
 @cache
 def relative_error(chip: ArrayDescription, rows: int) -> float:
-    """Standard deviation of the exact form's error as a share of the product's, for a layer of Gaussian inputs and weights."""
+    """Measures the size of the bit-accurate form's error on a layer of Gaussian inputs and weights.
+
+    The layer has 32 outputs. It is drawn with a fixed seed, and so are the errors. Results are kept
+    for the process.
+
+    Args:
+        chip: What the array computes with.
+        rows: Rows of the layer.
+
+    Returns:
+        Standard deviation of the error as a share of that of the exact product.
+    """
     draw = torch.Generator().manual_seed(0)
     weight, inputs = (torch.randn(1, n, rows, generator=draw) for n in (32, N_CALIBRATION_INPUTS))
     product = BitAccurateMVM(chip, weight, draw, shared_range=False)
@@ -338,7 +477,15 @@ def relative_error(chip: ArrayDescription, rows: int) -> float:
 
 
 def signal_to_noise_db(ideal: Tensor, delivered: Tensor) -> float:
-    """10 log10 of the variance of ``ideal`` over the mean square of what ``delivered`` is off by."""
+    """Computes the signal-to-noise ratio of a product.
+
+    Args:
+        ideal: The product without errors, of any shape.
+        delivered: The product with errors, of the same shape.
+
+    Returns:
+        10 log10 of the variance of ``ideal`` over the mean square of the difference, in dB.
+    """
     return 10 * math.log10(
         ideal.var().item() / max((delivered - ideal).square().mean().item(), 1e-300)
     )

@@ -77,7 +77,14 @@ class WrittenStep:
     worth: Tensor
 
     def of_groups(self, some: slice) -> WrittenStep:
-        """Only ``some`` groups of it, which have one range."""
+        """Takes some groups out of the step; they have one converter range.
+
+        Args:
+            some: The groups.
+
+        Returns:
+            The step of these groups alone, ``worth`` being (slices,).
+        """
 
         worth = self.worth[some][0] if len(self.worth) > 1 else self.worth[0]
         return WrittenStep(
@@ -132,6 +139,7 @@ class BitAccurateMVM:
 
     @property
     def is_differential(self) -> bool:
+        """Whether a slice is the difference of two cells."""
         return self.array.encoding == "differential"
 
     @property
@@ -408,7 +416,16 @@ class BitAccurateMVM:
 
 
 def interpolate(values: Tensor, points: Sequence[float], heights: Sequence[float]) -> Tensor:
-    """The straight lines through ``points`` (rising) and ``heights`` at ``values`` (any shape); level beyond the ends."""
+    """Reads the straight lines through some points at many values; level beyond the ends.
+
+    Args:
+        values: Where to read, of any shape.
+        points: Places of the known points, rising; two at least.
+        heights: Height at each of them.
+
+    Returns:
+        Heights at ``values``, of the same shape.
+    """
     x, y = torch.tensor(points), torch.tensor(heights)
     above = torch.bucketize(values, x).clamp_(1, len(x) - 1)
     share = ((values - x[above - 1]) / (x[above] - x[above - 1])).clamp_(0, 1)
@@ -416,7 +433,15 @@ def interpolate(values: Tensor, points: Sequence[float], heights: Sequence[float
 
 
 def one_or_each(values: Tensor, outputs: int) -> Tensor | float:
-    """``values`` (groups or 1, slices) as a number where all are alike, else for each (groups or 1, 1, outputs * slices)."""
+    """Gives values as one number where all are alike, else for each column of cells.
+
+    Args:
+        values: (groups or 1, slices).
+        outputs: Outputs of the layer.
+
+    Returns:
+        A number, or a tensor (groups or 1, 1, outputs * slices).
+    """
     first = float(values.flatten()[0])
     if bool((values == first).all()):
         return first
@@ -424,7 +449,16 @@ def one_or_each(values: Tensor, outputs: int) -> Tensor | float:
 
 
 def clamp_between(values: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    """Clips ``values`` in place; the ends are numbers or tensors, in one pass where both are numbers."""
+    """Clips values in place, in one pass where both ends are numbers.
+
+    Args:
+        values: What is clipped; changed.
+        low: Lower end, a number or a tensor that broadcasts.
+        high: Upper end, likewise.
+
+    Returns:
+        ``values``.
+    """
     if isinstance(low, float) and isinstance(high, float):
         return values.clamp_(low, high)
     return values.clamp_min_(low).clamp_max_(high)

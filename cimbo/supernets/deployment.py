@@ -37,7 +37,15 @@ class Deployable(Protocol):
     """A super-network that can hand out its sub-networks in this form."""
 
     def deploy(self, subnet: Mapping[str, int], die: Die | None = None) -> Deployed:
-        """``subnet`` on ``die``, or computed without error; not calibrated yet."""
+        """Hands out a sub-network, not calibrated yet: the first images that it sees calibrate it.
+
+        Args:
+            subnet: Genes of the sub-network.
+            die: The chip that computes it; None: without error.
+
+        Returns:
+            A function from images (n, channels, h, w) to logits (n, classes).
+        """
         ...
 
 
@@ -216,7 +224,14 @@ class ArrayConv:
         n, (h, w) = len(x), self._positions(x)
 
         def inputs(at: Tensor) -> Tensor:
-            """What the word lines get at positions ``at`` of all: (groups, samples, rows)."""
+            """What the word lines get at positions ``at`` of all: (groups, samples, rows).
+
+            Args:
+                at: Numbers of positions, image by image, (samples,).
+
+            Returns:
+                (groups, samples, rows).
+            """
             windows = self._windows(x[at // (h * w)])  # only those that are looked at
             some = windows[torch.arange(len(at)), :, at // w % h, at % w]
             return some.reshape(len(at), groups, -1).transpose(0, 1).contiguous()
@@ -247,9 +262,18 @@ class ArrayConv:
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention of (n, tokens, size) each; exact where no score exceeds 80, which is where ``exp`` would overflow.
+    """Computes softmax attention; exact where no score exceeds 80.
 
-    The sums that the softmax divides by come out of the second product, as one more column of ``value``.
+    Scores above 80 count as 80, since ``exp`` would overflow soon after. The sums that the softmax
+    divides by come out of the second product, as one more column of ``value``.
+
+    Args:
+        query: (n, tokens, size); scaled in place.
+        key: (n, tokens, size).
+        value: (n, tokens, size).
+
+    Returns:
+        (n, tokens, size).
     """
     scores = (
         torch.bmm(query.mul_(query.shape[-1] ** -0.5), key.transpose(1, 2)).clamp_(max=80.0).exp_()
@@ -259,7 +283,14 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """GELU in its tanh form, several times as fast on a CPU as F.gelu is."""
+    """Computes GELU in its tanh form, several times as fast on a CPU as F.gelu is.
+
+    Args:
+        x: Values of any shape.
+
+    Returns:
+        A new tensor of the same shape.
+    """
     inner = (
         torch.addcmul(x, x * x, x, value=0.044715).mul_(0.7978845608028654).tanh_()
     )  # sqrt(2 / pi)

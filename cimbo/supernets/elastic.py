@@ -20,11 +20,27 @@ class ArrayNonideality(Protocol):
     """What a chip's arrays do to the products of a network, where its layers are not deployed."""
 
     def operands(self, inputs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs (..., any shape) and weight (outputs, ...) as the array holds them, of few bits."""
+        """Gives the operands of a product as the array holds them, of few bits.
+
+        Args:
+            inputs: Activations that the layer reads, (..., any shape).
+            weight: The layer's weights, (outputs, ...).
+
+        Returns:
+            Inputs and weight of the same shapes.
+        """
         ...
 
     def product(self, product: Tensor, rows: int) -> Tensor:
-        """A product before its bias, reduced over ``rows`` rows of an array, as the chip delivers it."""
+        """Gives a product as the chip delivers it.
+
+        Args:
+            product: The product of the operands before the layer's bias is added, of any shape.
+            rows: Rows of an array over which one output is summed.
+
+        Returns:
+            The product with the chip's errors, of the same shape.
+        """
         ...
 
 
@@ -32,7 +48,15 @@ class SuperNetwork(Protocol):
     """A torch module that runs any of its sub-networks."""
 
     def __call__(self, images: Tensor, subnet: SubNetwork) -> Tensor:
-        """Logits (n, classes) of images (n, 1, h, w), as the sub-network ``subnet`` computes them."""
+        """Computes the logits of images as one sub-network does.
+
+        Args:
+            images: Normalised images, (n, channels, h, w); grey ones have one channel.
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
         ...
 
 
@@ -42,7 +66,17 @@ class Elastic(nn.Module):
     effect: ArrayNonideality | None = None
 
     def convolved(self, x: Tensor, weight: Tensor, **geometry: int) -> Tensor:
-        """The convolution of images ``x`` with ``weight`` as the chip delivers it, before a bias."""
+        """Convolves images as the chip delivers it, before a bias.
+
+        Args:
+            x: Images, (n, c, h, w).
+            weight: Kernels, (outputs, c / groups, kernel, kernel).
+            **geometry: ``stride``, ``padding`` and ``groups``, as ``torch.nn.functional.conv2d``
+                takes them.
+
+        Returns:
+            The convolution, (n, outputs, h', w'), with the errors of ``effect`` where there is one.
+        """
         if self.effect is None:
             return F.conv2d(x, weight, **geometry)  # type: ignore[call-overload, unused-ignore]
         x, weight = self.effect.operands(x, weight)
@@ -51,7 +85,12 @@ class Elastic(nn.Module):
 
 
 def set_effect(network: nn.Module, effect: ArrayNonideality | None) -> None:
-    """Let every array product of ``network`` pass through ``effect`` from now on."""
+    """Lets every array product of a network pass through one effect from now on.
+
+    Args:
+        network: Module whose :class:`Elastic` layers are set, in place.
+        effect: What the chip does to their products; None: nothing.
+    """
     for module in network.modules():
         if isinstance(module, Elastic):
             module.effect = effect
@@ -67,6 +106,15 @@ class ElasticLinear(Elastic):
         nn.init.trunc_normal_(self.weight, std=inputs**-0.5)
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
+        """Multiplies inputs with a slice of the weights and adds the bias.
+
+        Args:
+            x: Inputs, (..., rows); their width selects the columns of W.
+            outputs: How many leading rows of W compute.
+
+        Returns:
+            (..., outputs), with the errors of ``effect`` where there is one.
+        """
         rows = x.shape[-1]
         weight, bias = self.weight[:outputs, :rows], self.bias[:outputs]
         if self.effect is None:
@@ -96,13 +144,33 @@ class ElasticConv(Elastic):
         )
 
     def forward(self, x: Tensor, outputs: int, kernel: int | None = None) -> Tensor:
+        """Convolves images with a slice of the kernels.
+
+        Args:
+            x: Images, (n, c, h, w); their channels select the input channels.
+            outputs: How many leading output channels compute; those of ``x`` for a depthwise one.
+            kernel: Side of the kernel in pixels, odd; the largest one if None.
+
+        Returns:
+            (n, outputs, h', w'), padded by half a kernel, so that a stride of 1 keeps the size.
+        """
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
         padding = weight.shape[-1] // 2
         return self.convolved(x, weight, stride=self.stride, padding=padding, groups=groups)
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
-        """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""
+        """Cuts out the kernels that a slice of this layer convolves with.
+
+        Args:
+            inputs: Input channels of the slice; a depthwise convolution ignores them.
+            outputs: Output channels of the slice.
+            kernel: Side of the kernel in pixels, odd; the largest one if None.
+
+        Returns:
+            Kernels, (outputs, inputs or 1, kernel, kernel); a smaller kernel is the centre of the
+            largest one under its learned map.
+        """
         weight, kernel = (
             self.weight[:outputs, : 1 if self.depthwise else inputs],
             kernel or self.kernel,
@@ -132,6 +200,16 @@ class ElasticBatchNorm(nn.Module):
         self.register_buffer("var", torch.ones(channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalises images by their own statistics in training, else by the kept ones.
+
+        In training the kept statistics become those of this batch (a momentum of 1).
+
+        Args:
+            x: Images, (n, c, h, w).
+
+        Returns:
+            Normalised images of the same shape.
+        """
         c = x.shape[1]
         return F.batch_norm(
             x,
@@ -144,10 +222,16 @@ class ElasticBatchNorm(nn.Module):
         )
 
     def fold(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise ``x`` (n, c, h, w), channels last, in place; factor and offset (channels,) that will do so from now on.
+        """Normalises a batch in place and says what will normalise later ones.
 
-        As in torch, a batch is normalised by its own variance and others by the unbiased estimate. Sums are products with
-        ones, which BLAS takes in one pass over a few images at a time.
+        As in torch, a batch is normalised by its own variance and others by the unbiased estimate.
+        Sums are products with ones, which BLAS takes in one pass over a few images at a time.
+
+        Args:
+            x: Images, (n, c, h, w), channels last in memory; changed in place.
+
+        Returns:
+            Factor and offset, (c,) each, to apply to the layer's results from now on.
         """
         c, parts = x.shape[1], x.permute(0, 2, 3, 1).flatten(0, 2).split(1 << 12)
         count = x.numel() // c
@@ -169,5 +253,13 @@ class ElasticLayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalises the last dimension.
+
+        Args:
+            x: Values, (..., c).
+
+        Returns:
+            Normalised values of the same shape.
+        """
         c = int(x.shape[-1])  # a plain number also while an ONNX file is traced
         return F.layer_norm(x, (c,), self.weight[:c], self.bias[:c])

@@ -73,7 +73,17 @@ class Source(Protocol):
         ...
 
     def square(self, index: int) -> NDArray[np.uint8]:
-        """(RESIZED_SIDE, RESIZED_SIDE, 3): image ``index``, its short side resized, its centre kept."""
+        """Gives an image as a square, its short side resized and its centre kept.
+
+        Args:
+            index: Number of the image, from 0.
+
+        Returns:
+            (RESIZED_SIDE, RESIZED_SIDE, 3) pixels from 0 to 255.
+
+        Raises:
+            UnreadableImage: Where this image cannot be decoded; the others can still be used.
+        """
         ...
 
 
@@ -86,7 +96,18 @@ class Folder:
     classes: int
 
     def square(self, index: int) -> NDArray[np.uint8]:
-        """Raises BadInput when the file is no image, or Pillow is missing."""
+        """Decodes an image and gives it as a square, its short side resized and its centre kept.
+
+        Args:
+            index: Number of the image, from 0.
+
+        Returns:
+            (RESIZED_SIDE, RESIZED_SIDE, 3) pixels from 0 to 255, red, green and blue.
+
+        Raises:
+            UnreadableImage: When the file is no image, or too long for its width.
+            BadInput: When Pillow is missing.
+        """
         try:
             from PIL import Image
         except ImportError:
@@ -125,7 +146,20 @@ def _check_shape(file: object, size: Sequence[int]) -> None:
 
 
 def readable(images: Source, index: Sequence[int]) -> list[int]:
-    """Those of the images that can be decoded; the others are named on stderr, once a process, and counted."""
+    """Picks the images that can be decoded.
+
+    The others are named on stderr, once a process each, and counted.
+
+    Args:
+        images: Where the images come from.
+        index: Numbers of the images to try.
+
+    Returns:
+        Numbers of those that can be decoded, in the same order.
+
+    Raises:
+        BadInput: Where no image can be decoded at all, as Pillow is missing.
+    """
     kept = []
     for number in index:
         try:
@@ -149,7 +183,18 @@ class Arrays:
     classes: int
 
     def square(self, index: int) -> NDArray[np.uint8]:
-        """The image itself when it is a square of RESIZED_SIDE; else resized by PyTorch."""
+        """Gives an image as a square, its short side resized by PyTorch and its centre kept.
+
+        Args:
+            index: Number of the image, from 0.
+
+        Returns:
+            (RESIZED_SIDE, RESIZED_SIDE, 3) pixels from 0 to 255; the image itself when it is such a
+            square.
+
+        Raises:
+            UnreadableImage: When the image is too long for its width.
+        """
         image = np.array(self.images[index])
         _check_shape("images.npy", image.shape[:2])
         if image.shape[:2] == (RESIZED_SIDE, RESIZED_SIDE):
@@ -168,7 +213,22 @@ class Arrays:
 
 
 def source(folder: Path, classes: int) -> Folder | Arrays:
-    """The images of ``folder``, of as many classes as the weights know. Raises BadInput for what cannot be used."""
+    """Opens the images of a folder.
+
+    Args:
+        folder: Holds ``images.npy`` and ``labels.npy``, or a folder of image files for each class,
+            sorted as the classes are numbered.
+        classes: How many classes the weights know.
+
+    Returns:
+        The images by number: arrays that stay on the disk where there is an ``images.npy``, else
+        files.
+
+    Raises:
+        BadInput: Where ``folder`` is none, has another number of class folders, holds no image
+            files, or has arrays that cannot be read, are of another shape or type, or have labels
+            outside the classes.
+    """
     if (folder / "images.npy").exists():
         return _arrays(folder, classes)
     if not folder.is_dir():
@@ -229,9 +289,22 @@ def _arrays(folder: Path, classes: int) -> Arrays:
 
 
 def prepared(images: Source, index: Sequence[int], resolution: int, normalise: str) -> Tensor:
-    """(len(index), 3, resolution, resolution) float32: resized to resolution / 0.875, centre-cropped, normalised.
+    """Makes network inputs of images: resized, centre-cropped and normalised.
 
-    From the square of RESIZED_SIDE pixels on, which for 224 pixels is exactly the usual way.
+    Images start from the square of RESIZED_SIDE pixels, are brought to a side of resolution /
+    CROP_SHARE, and their centre is kept. For 224 pixels this is exactly the usual way.
+
+    Args:
+        images: Where the images come from.
+        index: Numbers of the images.
+        resolution: Side of the inputs in pixels.
+        normalise: A key of NORMALISATIONS, which has mean and deviation of each channel.
+
+    Returns:
+        (len(index), 3, resolution, resolution) float32.
+
+    Raises:
+        BadInput: Where an image cannot be decoded.
     """
     pixels = (
         torch.stack([torch.tensor(images.square(i)) for i in index]).permute(0, 3, 1, 2).float()

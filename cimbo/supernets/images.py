@@ -31,6 +31,14 @@ class Images:
         return len(self.labels)
 
     def take(self, index: NDArray[np.int64]) -> Images:
+        """Picks some of the images.
+
+        Args:
+            index: Their numbers, (k,).
+
+        Returns:
+            The images of these numbers, in their order.
+        """
         return Images(self.pixels[index], self.labels[index])
 
     def tensors(self) -> tuple[Tensor, Tensor]:
@@ -39,17 +47,43 @@ class Images:
         return images.unsqueeze(1), torch.from_numpy(self.labels.astype(np.int64))
 
     def save(self, path: Path) -> None:
+        """Writes the images to a compressed NumPy file.
+
+        Args:
+            path: The file, which gets the arrays ``pixels`` and ``labels``; NumPy adds ``.npz``
+                where it is not there.
+        """
         np.savez_compressed(path, pixels=self.pixels, labels=self.labels)
 
 
 def shipped(part: str) -> Images:
-    """The shipped images of ``part``: "validation" (5,000, for the search), "calibration" (1,000 training images) or "test"."""
+    """Reads images of Fashion-MNIST that are shipped with cimbo.
+
+    Args:
+        part: "validation" (5,000, for the search), "calibration" (1,000 training images) or "test".
+
+    Returns:
+        The images.
+    """
     with np.load(_data.path(f"fashion-mnist/{part}.npz"), allow_pickle=False) as file:
         return Images(file["pixels"], file["labels"])
 
 
 def read_idx(folder: Path, part: str) -> Images:
-    """``part`` ("train" or "t10k") of an MNIST-like folder of gzipped or plain IDX files. Raises BadInput."""
+    """Reads images and labels from an MNIST-like folder of gzipped or plain IDX files.
+
+    Args:
+        folder: Holds ``{part}-images-idx3-ubyte`` and ``{part}-labels-idx1-ubyte``, with ``.gz`` or
+            without.
+        part: "train" or "t10k".
+
+    Returns:
+        The images.
+
+    Raises:
+        BadInput: Where a file is missing or no whole IDX file, images are not 28 x 28, or their
+            number is not that of the labels.
+    """
     arrays = [_idx(folder, f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
     if len(arrays[0]) != len(arrays[1]) or arrays[0].shape[1:] != (28, 28):
         raise BadInput(
@@ -78,7 +112,18 @@ def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
 
 
 def training_and_validation(folder: Path) -> tuple[Images, Images]:
-    """The 55,000 images to train on and the 5,000 held out for the search; the split never changes."""
+    """Splits the training images into those to train on and those held out for the search.
+
+    Args:
+        folder: Holds the IDX files of ``train``.
+
+    Returns:
+        Images to train on (55,000 of Fashion-MNIST) and the 5,000 held out; the split never
+        changes.
+
+    Raises:
+        BadInput: As :func:`read_idx` does.
+    """
     images = read_idx(folder, "train")
     order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
     return images.take(order[VALIDATION_IMAGES:]), images.take(order[:VALIDATION_IMAGES])

@@ -33,12 +33,15 @@ class LinearErrors:
 
 
 def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors | None:
-    """Regresses ``errors`` (groups, samples, outputs) on ``inputs`` (groups, samples, rows).
+    """Regresses a layer's errors on its inputs.
 
-    ``each``: so many samples in a row belong together, so that the halves do not share any.
+    Args:
+        inputs: (groups, samples, rows).
+        errors: (groups, samples, outputs).
+        each: So many samples in a row belong together, so that the halves do not share any.
 
     Returns:
-        The regression; None where it does not pay.
+        The regression; None where it does not pay, or there are too few samples or too many rows.
     """
     half = inputs.shape[1] // 2 // each * each
     if half < FEWEST_SAMPLES or inputs.shape[-1] > MOST_ROWS:

@@ -20,9 +20,15 @@ RANGE_IMAGES = 100  # enough to set a converter's range by; statistics of batch 
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, subnet: SubNetwork, images: Tensor) -> None:
-    """Set every batch norm's statistics to those of ``images`` (n, 1, 28, 28) under ``subnet``, in one pass.
+    """Sets every batch norm's statistics to those of some images under a sub-network, in one pass.
 
-    Without it a sub-network would be normalised with another one's statistics, and its accuracy would mean nothing.
+    Without it a sub-network would be normalised with another one's statistics, and its accuracy
+    would mean nothing. The network is left in evaluation mode.
+
+    Args:
+        network: The super-network; changed in place.
+        subnet: Genes of the sub-network.
+        images: Normalised images to calibrate on, (n, 1, 28, 28).
     """
     if any(isinstance(m, ElasticBatchNorm) for m in network.modules()):
         network.train()
@@ -34,9 +40,20 @@ def recalibrate(network: nn.Module, subnet: SubNetwork, images: Tensor) -> None:
 def deployed(
     network: nn.Module, subnet: SubNetwork, calibration: Tensor, die: Die | None = None
 ) -> Deployed:
-    """``subnet`` on ``die``, ready to measure: batch norm and converters calibrated by ``calibration`` (n, 1, 28, 28).
+    """Puts a sub-network on a die and calibrates it, ready to measure.
 
-    A super-network that cannot deploy its sub-networks is run as it is, under noise of about the same size.
+    A super-network that cannot deploy its sub-networks is run as it is, under noise of about the
+    same size.
+
+    Args:
+        network: The super-network.
+        subnet: Genes of the sub-network.
+        calibration: Normalised images that set the statistics of batch norms and the ranges of
+            converters, (n, 1, 28, 28); without batch norms the first RANGE_IMAGES do.
+        die: The chip that computes it; None: without error.
+
+    Returns:
+        A function from images (n, 1, 28, 28) to logits (n, classes).
     """
     if not hasattr(network, "deploy"):
         errs = die is not None and not die.is_digital
@@ -52,16 +69,43 @@ def deployed(
 
 @torch.no_grad()
 def logits(network: Deployed, images: Tensor) -> Tensor:
-    """Logits (n, classes) of ``images`` (n, 1, 28, 28), in batches."""
+    """Runs a network on images, in batches.
+
+    Args:
+        network: A function from images to logits, such as :func:`deployed` returns.
+        images: Normalised images, (n, 1, 28, 28).
+
+    Returns:
+        Logits, (n, classes).
+    """
     return torch.cat([network(batch) for batch in images.split(BATCH_SIZE)])
 
 
 @torch.no_grad()
 def top1(network: Deployed, images: Tensor, labels: Tensor) -> float:
-    """Share of ``images`` in percent whose largest logit is their label's."""
+    """Measures the share of images whose largest logit is their label's.
+
+    Args:
+        network: A function from images to logits, such as :func:`deployed` returns.
+        images: Normalised images, (n, 1, 28, 28).
+        labels: Their classes, (n,).
+
+    Returns:
+        Top-1 accuracy in percent.
+    """
     return 100 * (logits(network, images).argmax(1) == labels).double().mean().item()
 
 
 def accuracy(network: nn.Module, subnet: SubNetwork, images: Images, calibration: Images) -> float:
-    """Top-1 accuracy in percent of ``subnet`` on ``images``, its batch norm recalibrated on ``calibration``."""
+    """Measures the accuracy of a sub-network computed without a chip's errors.
+
+    Args:
+        network: The super-network.
+        subnet: Genes of the sub-network.
+        images: The images to measure on.
+        calibration: Images that batch norms are recalibrated on.
+
+    Returns:
+        Top-1 accuracy in percent.
+    """
     return top1(deployed(network, subnet, calibration.tensors()[0]), *images.tensors())

@@ -23,7 +23,15 @@ class Tally:
     path: Path
 
     def known(self, key: str) -> dict[int, tuple[int, int]]:
-        """Of evaluation ``key``: first image of a batch -> (right answers, images)."""
+        """Reads the batches of an evaluation that are in the file already.
+
+        Args:
+            key: Names the evaluation.
+
+        Returns:
+            Number of a batch's first image -> (right answers, images); the last entry of a batch
+            holds.
+        """
         found: dict[int, tuple[int, int]] = {}
         for line in self.path.read_bytes().splitlines() if self.path.exists() else []:
             try:
@@ -35,7 +43,17 @@ class Tally:
         return found
 
     def add(self, key: str, start: int, right: int, count: int) -> None:
-        """One more batch: a single append, which other writers cannot interleave with."""
+        """Writes one more batch: a single append, which other writers cannot interleave with.
+
+        Args:
+            key: Names the evaluation.
+            start: Number of the batch's first image.
+            right: Right answers in it.
+            count: Images in it.
+
+        Raises:
+            BadInput: Where the file cannot be written.
+        """
         line = json.dumps({"key": key, "start": start, "right": right, "count": count})
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +71,16 @@ class Tally:
 
 
 def wilson(right: float, count: int, z: float = Z95) -> tuple[float, float]:
-    """Interval of a share of ``right`` in ``count``, both in percent (Wilson 1927, score interval; 95 % by default)."""
+    """Computes the score interval of a share of right answers (Wilson 1927).
+
+    Args:
+        right: Right answers; need not be whole.
+        count: All answers.
+        z: Half-width in standard deviations of the normal distribution; 95 % two-sided by default.
+
+    Returns:
+        Lower and upper end in percent, within 0 and 100.
+    """
     p, w = right / count, z * z / count
     centre, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
     return 100 * max(centre - half, 0.0) / (1 + w), 100 * min((centre + half) / (1 + w), 1.0)

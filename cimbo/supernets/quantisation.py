@@ -42,11 +42,25 @@ class InputRange:
     bits: int
 
     def whole(self, values: Tensor) -> Tensor:
-        """Whole numbers (as floats) of ``values`` (any shape), clipped to the range."""
+        """Turns values into the whole numbers of this range, clipped to it.
+
+        Args:
+            values: Activations of any shape.
+
+        Returns:
+            Whole numbers as floats, of the same shape.
+        """
         return (values / self.scale).round_().add_(self.zero_point).clamp_(self.low, self.high)
 
     def quantise(self, values: Tensor) -> Tensor:
-        """The values of this range that are nearest to ``values`` (any shape)."""
+        """Rounds values to the nearest ones of this range.
+
+        Args:
+            values: Activations of any shape.
+
+        Returns:
+            Rounded activations of the same shape.
+        """
         return self.whole(values).sub_(self.zero_point).mul_(self.scale)
 
 
@@ -134,14 +148,31 @@ def quantise_weight(weight: Tensor, bits: int) -> Tensor:
 
 
 def straight_through_weight(weight: Tensor, bits: int) -> Tensor:
-    """``quantise_weight`` for training: rounded forwards, the identity backwards."""
+    """Rounds weights for training: rounded forwards, the identity backwards.
+
+    Args:
+        weight: (outputs, ...) weights.
+        bits: Of a weight, its sign included.
+
+    Returns:
+        The values of :func:`quantise_weight`, whose gradient passes straight through.
+    """
     if bits >= FULL_PRECISION_BITS:
         return weight
     return weight + (quantise_weight(weight, bits) - weight).detach()
 
 
 def straight_through_activation(values: Tensor, bits: int) -> Tensor:
-    """Rounds activations for training: the batch's own range forwards, the identity inside it backwards."""
+    """Rounds activations for training: the batch's own range forwards, the identity inside it
+    backwards.
+
+    Args:
+        values: Activations of any shape.
+        bits: Of an activation.
+
+    Returns:
+        Rounded activations of the same shape, without a gradient for what was clipped.
+    """
     if bits >= FULL_PRECISION_BITS:
         return values
     found = input_range(values, bits)
