@@ -32,7 +32,14 @@ class FileIdentity:
 
     @staticmethod
     def of(path: str | Path) -> "FileIdentity | None":
-        """The identity of the file at ``path``, or None where there is none."""
+        """Return the identity of the file at ``path``.
+
+        Args:
+            path: The file. Links are followed.
+
+        Returns:
+            Its device and inode; None where no file can be found.
+        """
         try:
             found = Path(path).stat()
         except OSError:
@@ -60,9 +67,16 @@ class StudyFiles:
 
     @staticmethod
     def of(path: str) -> "StudyFiles":
-        """The files of a study that SQLite has open.
+        """Open the log of a study that SQLite has open, and note which files the two are.
 
-        Raises BadInput when its log cannot be opened.
+        Args:
+            path: The study file. Its write-ahead log lies beside it.
+
+        Returns:
+            The files. Close them when the study is closed.
+
+        Raises:
+            BadInput: The log cannot be opened.
         """
         try:
             return StudyFiles(path)
@@ -102,11 +116,18 @@ class StudyFiles:
                 time.sleep(0.001)
 
     def fold(self, connection: sqlite3.Connection) -> bool:
-        """Copies the log's contents into the study file, so that a plain copy of that file holds
-        them.
+        """Copy what the log holds into the study file, so that a plain copy of that file is complete.
 
-        Returns whether everything is in it. Otherwise somebody writes without a pause or reads an
-        older state; then the log still holds the rest, and the next evaluation takes it along.
+        Waits up to `FOLD_PATIENCE_S` for other processes. Does nothing on Windows, where SQLite
+        folds the log in by itself.
+
+        Args:
+            connection: The connection to this study, with no transaction open.
+
+        Returns:
+            Whether everything is in the study file. Otherwise somebody writes without a pause or
+            reads an older state, or the disk fails; then the log still holds the rest, and the next
+            evaluation takes it along.
         """
         end = time.monotonic() + FOLD_PATIENCE_S
         while not self._fold_once(connection):

@@ -55,7 +55,16 @@ def hand_out(
 
 
 def extend(store: Store, keys: Sequence[str], *, lease_s: float) -> None:
-    """Let the leases of ``keys`` that were handed out end ``lease_s`` seconds from now."""
+    """Let the leases of ``keys`` that were handed out end ``lease_s`` seconds from now.
+
+    Args:
+        store: The study file.
+        keys: Keys of candidates. One without such a lease is passed over.
+        lease_s: Seconds from now; they may be fewer than are left.
+
+    Raises:
+        BadInput: The study is read-only or cannot be written.
+    """
     expires = time.time() + lease_s
     with store.lease_transaction() as connection:
         connection.executemany(
@@ -65,7 +74,15 @@ def extend(store: Store, keys: Sequence[str], *, lease_s: float) -> None:
 
 
 def take_back(store: Store, keys: Sequence[str]) -> None:
-    """End the leases of ``keys`` that were handed out, so that the candidates may go to somebody else."""
+    """End the leases of ``keys`` that were handed out, so that others may take the candidates.
+
+    Args:
+        store: The study file.
+        keys: Keys of candidates. One without such a lease is passed over.
+
+    Raises:
+        BadInput: The study is read-only or cannot be written.
+    """
     with store.lease_transaction() as connection:
         connection.executemany(
             "DELETE FROM lease WHERE key = ? AND process = ?",
@@ -75,10 +92,15 @@ def take_back(store: Store, keys: Sequence[str]) -> None:
 
 @contextmanager
 def one_asks(store: Store) -> Iterator[None]:
-    """While the block lasts no other process is in such a block for a study of the same folder.
+    """Keep other processes out of such a block for any study of the same folder.
 
-    Choosing takes seconds, and two who choose at once would choose the same. A lock of the folder leaves no file behind,
-    and SQLite's own locks are on other files.
+    Waits for as long as another one is in its block. Choosing takes seconds, and two who choose at
+    once would choose the same. A lock of the folder leaves no file behind, and SQLite's own locks
+    are on other files. A study in memory needs no lock, and Windows has none; there the block runs
+    at once.
+
+    Args:
+        store: The study file.
     """
     if fcntl is None or store.path == IN_MEMORY:
         yield

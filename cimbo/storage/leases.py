@@ -55,8 +55,17 @@ class LeaseJudge:
     wall_clock: Callable[[], float] = time.time
 
     def ended(self, lease: Lease) -> bool:
-        """Whether ``lease`` holds no longer: its process is gone, or far away and silent for too
-        long.
+        """Decide whether ``lease`` holds no longer.
+
+        One that was handed out ends at its time. One of a process ends with that process. Where
+        nobody can tell whether the process lives, it ends when it was not renewed for `LEASE_S` of
+        our own steady clock; the first call then only notes when it was seen.
+
+        Args:
+            lease: A row of the table of leases.
+
+        Returns:
+            True where the candidate may go to somebody else.
         """
         if lease.process == HANDED_OUT:
             return lease.expires <= self.wall_clock()
@@ -73,7 +82,14 @@ class LeaseJudge:
 
 
 def all_leases(connection: sqlite3.Connection) -> list[Lease]:
-    """Every lease in the file, ended ones included."""
+    """Read every lease in the file, ended ones included.
+
+    Args:
+        connection: A connection to the study.
+
+    Returns:
+        The leases, the first to expire first.
+    """
     rows = connection.execute(
         "SELECT key, owner, process, expires FROM lease ORDER BY expires, key"
     )
@@ -81,13 +97,23 @@ def all_leases(connection: sqlite3.Connection) -> list[Lease]:
 
 
 def bury(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
-    """Drops the leases that have ended, inside the caller's transaction."""
+    """Drop the leases that have ended, inside the caller's transaction.
+
+    Args:
+        connection: The connection that has the transaction open.
+        judge: Decides which have ended. It has to be kept between calls where leases of other
+            machines are to end.
+    """
     ended = [(lease.key,) for lease in all_leases(connection) if judge.ended(lease)]
     connection.executemany("DELETE FROM lease WHERE key = ?", ended)
 
 
 class Renewable(Protocol):
-    """What the heartbeat needs of a store."""
+    """What the heartbeat needs of a store.
+
+    ``renew()`` puts off the end of the leases claimed through it. It may raise BadInput or an error
+    of SQLite; the heartbeat then tries again later.
+    """
 
     def renew(self) -> None: ...
 

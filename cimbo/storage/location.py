@@ -25,8 +25,15 @@ VOUCHED_KINDS = (
 
 
 def file_system(path: Path, mounts: str) -> str:
-    """The type of the file system that an absolute ``path`` lies on, from the text of
-    /proc/self/mountinfo; or ''.
+    """Find the type of the file system that ``path`` lies on.
+
+    Args:
+        path: An absolute path; it need not exist.
+        mounts: The text of /proc/self/mountinfo.
+
+    Returns:
+        The type as the kernel names it, such as ``ext4``; '' where no mount point is above
+        ``path``.
     """
     best, kind = -1, ""
     for line in mounts.splitlines():
@@ -43,9 +50,16 @@ def file_system(path: Path, mounts: str) -> str:
 
 
 def not_local(path: Path) -> str | None:
-    """The kind of the file system that ``path`` lies on, unless it is known to be local.
+    """Return the kind of the file system that ``path`` lies on, unless it is known to be local.
 
-    Linux only; elsewhere always None.
+    Known are those of `LOCAL_KINDS`, and what the user names in ``CIMBO_LOCAL_FILE_SYSTEMS``.
+
+    Args:
+        path: An absolute path; it need not exist.
+
+    Returns:
+        The kind, such as ``nfs4``; None where it is local, where it is unknown, and on anything but
+        Linux.
     """
     mountinfo = Path("/proc/self/mountinfo")
     kind = file_system(path, mountinfo.read_text(errors="replace")) if mountinfo.exists() else ""
@@ -54,8 +68,13 @@ def not_local(path: Path) -> str | None:
 
 
 def refuse_network(path: Path) -> None:
-    """Raises BadInput unless ``path`` lies on a local file system: elsewhere a crash could cost the
-    study.
+    """Refuse a place that is not known to be local: elsewhere a crash could cost the study.
+
+    Args:
+        path: An absolute path; it need not exist.
+
+    Raises:
+        BadInput: ``path`` lies on a file system that is not known to be local.
     """
     kind = not_local(path)
     if kind:
@@ -69,7 +88,15 @@ def refuse_network(path: Path) -> None:
 
 
 def refuse_read_only(path: Path) -> None:
-    """Raises BadInput when ``path`` (or, before it exists, its folder) cannot be written."""
+    """Refuse a place where a study cannot be written.
+
+    Args:
+        path: The study file; it need not exist.
+
+    Raises:
+        BadInput: The file or its folder is there and cannot be written. SQLite needs both: the log
+            lies beside the file.
+    """
     for place in (path, path.parent):
         if place.exists() and not os.access(place, os.W_OK):
             what = "the folder is read-only" if place == path.parent else "is read-only"
@@ -94,18 +121,27 @@ def _identity(pid: int) -> str:
 
 
 def dead(name: str) -> bool:
-    """Whether the process that called itself ``name`` is certainly gone: killed or ended.
+    """Tell whether the process that called itself ``name`` is certainly gone: killed or ended.
 
-    False when it lives and also when nobody can tell: it ran on another machine, before a reboot or
-    in another container (which look alike from here), or there is no /proc.
+    Args:
+        name: What `identity` returned in that process.
+
+    Returns:
+        False when it lives, and also when nobody can tell: it ran on another machine, before a
+        reboot or in another container (which look alike from here), or there is no /proc.
     """
     started = _started_here(name)
     return started is not None and started != name.split("/")[3]
 
 
 def alive(name: str) -> bool:
-    """Whether the process that called itself ``name`` certainly lives, on this machine and in this
-    container.
+    """Tell whether the process that called itself ``name`` certainly lives.
+
+    Args:
+        name: What `identity` returned in that process.
+
+    Returns:
+        True where it lives on this machine and in this container; False also when nobody can tell.
     """
     started = _started_here(name)
     return started is not None and started == name.split("/")[3]

@@ -5,7 +5,16 @@ from html import escape
 
 
 def html_table(head: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return an HTML table; every text in it is escaped."""
+    """Return an HTML table; every text in it is escaped.
+
+    Args:
+        head: Titles of the columns; empty for a table without them.
+        rows: The cells of each row, written with ``str``.
+        caption: A line above the table; '' for none.
+
+    Returns:
+        The table as HTML.
+    """
     lines = ["<table>"]
     if caption:
         lines.append(f"<caption>{escape(caption)}</caption>")

@@ -22,8 +22,14 @@ COMPARED_PARTS = (
 
 
 def check_place(file: Path) -> None:
-    """Raises BadInput where no study can be written: a missing folder, a network file system, a
-    read-only disk.
+    """Refuse a path at which no study can be written. Writes nothing.
+
+    Args:
+        file: An absolute path; it need not exist.
+
+    Raises:
+        BadInput: The name cannot be used, the folder does not exist, ``file`` is a folder, the file
+            system is not known to be local, or file or folder are read-only.
     """
     try:
         file.exists()
@@ -42,9 +48,15 @@ def check_place(file: Path) -> None:
 
 
 def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
-    """Starts an empty study at ``file``.
+    """Start an empty study at ``file``.
 
-    Raises BadInput when none was described or none may be written.
+    Args:
+        file: Where no study was found.
+        asked: The definition of the study; None for whoever expected to find one.
+        readonly: Whether the caller only wants to read.
+
+    Raises:
+        BadInput: None was described, none may be written, or the file cannot be created.
     """
     if asked is None or readonly:
         raise BadInput(file, "does not exist", "give the path of an existing study, or start one")
@@ -57,9 +69,18 @@ def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
 
 
 def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
-    """A connection to the study at ``file``, checked from the first byte to the tables.
+    """Connect to the study at ``file``, and check it from its first byte to its tables.
 
-    Raises BadInput when it is none.
+    Args:
+        file: An absolute path of a file that exists.
+        readonly: Whether to refuse writing. What a killed process left in the log is still copied
+            into the file, where that may be written.
+
+    Returns:
+        The connection. It commits each statement by itself unless a transaction is begun.
+
+    Raises:
+        BadInput: The file is no study, is damaged, was written by a newer cimbo, or cannot be read.
     """
     # Closing a file ends all locks that this process has on it, those of SQLite included (POSIX);
     # so a study that is open here already is not opened and closed once more to look at its first
@@ -130,8 +151,18 @@ def _address(file: Path, *, readonly: bool) -> str:
 
 
 def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
-    """Raises BadInput with the first difference when the study ``stored`` in a file is not the one
-    ``asked`` for.
+    """Refuse a file that holds another study than the one asked for.
+
+    Space, objectives, constraints and metrics are compared; seed, versions and configuration are
+    not.
+
+    Args:
+        stored: The definition in the file.
+        asked: The definition that the caller has; None takes whatever the file holds.
+        path: The file, for the error.
+
+    Raises:
+        BadInput: The two differ; it names the first difference.
     """
     for name in COMPARED_PARTS if asked is not None else ():
         difference = first_difference(stored.get(name), (asked or {}).get(name), name)

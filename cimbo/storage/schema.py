@@ -70,8 +70,15 @@ SQLITE_ERRORS = {
 
 @contextmanager
 def one_line_errors(path: object) -> Iterator[None]:
-    """Turns SQLite's complaints about the file or the disk into BadInput; anything else is a bug
-    and passes.
+    """Turn SQLite's complaints about the file or the disk into BadInput.
+
+    Anything else is a bug and passes.
+
+    Args:
+        path: What the error is about, most often the study file.
+
+    Raises:
+        BadInput: The block raised an error of `SQLITE_ERRORS`, or met text that is not UTF-8.
     """
     try:
         yield
@@ -86,8 +93,17 @@ def one_line_errors(path: object) -> Iterator[None]:
 
 
 def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
-    """A connection that trusts nothing in the file and acknowledges nothing that is not on the
-    disk.
+    """Make a connection that trusts nothing in the file and acknowledges nothing that is not on the disk.
+
+    It commits each statement by itself unless a transaction is begun, and may be used from any
+    thread.
+
+    Args:
+        target: A path, a URI, or ``:memory:``.
+        uri: Whether ``target`` is a URI.
+
+    Returns:
+        The connection. A writer waits up to `BUSY_LIMIT_S` for the others.
     """
     connection = sqlite3.connect(
         target, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False, uri=uri
@@ -100,9 +116,13 @@ def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] = MIGRATION_SCRIPTS) -> None:
-    """Brings the tables to the newest version in one transaction.
+    """Bring the tables to the newest version in one transaction.
 
-    Several processes may try at once.
+    Several processes may try at once. After an error the tables are as they were.
+
+    Args:
+        connection: A connection that may write.
+        scripts: SQL, a script for each version, in order; the first makes version 1.
     """
     if version(connection) >= len(scripts):
         return
@@ -119,12 +139,26 @@ def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] = MIGRATION
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """The version of the tables in the file."""
+    """Return the version of the tables in the file.
+
+    Args:
+        connection: A connection to the file.
+
+    Returns:
+        How many migration scripts were applied; 0 for a file without tables.
+    """
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def newborn(definition: str) -> sqlite3.Connection:
-    """An empty study in memory, complete with its definition (JSON)."""
+    """Make an empty study in memory, complete with its definition.
+
+    Args:
+        definition: The definition of the study as JSON.
+
+    Returns:
+        The connection to it. The study is gone when that is closed.
+    """
     connection = connect(":memory:")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
     migrate(connection)
@@ -133,10 +167,17 @@ def newborn(definition: str) -> sqlite3.Connection:
 
 
 def create(path: Path, definition: str) -> None:
-    """Puts an empty study at ``path`` in one step: whoever looks sees no file or a whole one.
+    """Put an empty study at ``path`` in one step: whoever looks sees no file or a whole one.
 
-    When another process was faster its file stays. Raises BadInput when a log of a deleted study
-    lies beside it.
+    When another process was faster its file stays.
+
+    Args:
+        path: The study file. Its folder exists.
+        definition: The definition of the study as JSON.
+
+    Raises:
+        BadInput: A log of a deleted study lies beside ``path``.
+        OSError: The file cannot be written.
     """
     with closing(newborn(definition)) as connection:
         image = bytearray(connection.serialize())
@@ -160,7 +201,15 @@ def create(path: Path, definition: str) -> None:
 
 
 def has_log(path: Path) -> bool:
-    """Whether a write-ahead log lies beside ``path``: written to, and not yet folded into it."""
+    """Tell whether a write-ahead log with something in it lies beside ``path``.
+
+    Args:
+        path: The study file.
+
+    Returns:
+        Whether the log is there and not empty. All of it may have been folded into the file
+        already.
+    """
     try:
         return path.with_name(path.name + "-wal").stat().st_size > 0
     except FileNotFoundError:
@@ -168,7 +217,15 @@ def has_log(path: Path) -> bool:
 
 
 def check_header(path: Path) -> None:
-    """Raises BadInput unless ``path`` starts like a study file; reads 100 bytes and writes nothing."""
+    """Refuse a file that does not start like a study file. Reads 100 bytes and writes nothing.
+
+    Args:
+        path: A file that exists.
+
+    Raises:
+        BadInput: It is empty, torn, no SQLite file, of another program, or of a newer cimbo.
+        OSError: It cannot be read.
+    """
     with path.open("rb") as file:
         head = file.read(100)
         # In this order: a checkpoint that another process has just finished must not look like a
@@ -196,8 +253,15 @@ def check_header(path: Path) -> None:
 
 
 def check_whole(connection: sqlite3.Connection, path: object) -> None:
-    """Raises BadInput when pages are damaged or the tables are not exactly those that this version
-    makes.
+    """Refuse a file whose pages are damaged or whose tables are not those that this version makes.
+
+    Args:
+        connection: A connection to the file, its tables at the newest version.
+        path: The file, for the error.
+
+    Raises:
+        BadInput: A page is damaged, or there is a table, index, trigger or view more, less or other
+            than ours.
     """
     complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if complaint != "ok":
@@ -215,7 +279,16 @@ def check_whole(connection: sqlite3.Connection, path: object) -> None:
 
 
 def place(temporary: Path, path: Path) -> None:
-    """Gives a finished file its name, on the disk too; a file that is there already stays as it is."""
+    """Give a finished file its name, on the disk too; a file that is there already stays as it is.
+
+    Args:
+        temporary: The finished file, in the folder of ``path``. It may still be there afterwards:
+            the caller deletes it.
+        path: The name it gets.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
     try:
         os.link(
             temporary, path

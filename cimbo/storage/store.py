@@ -61,11 +61,21 @@ class Store:
         *,
         readonly: bool = False,
     ) -> "Store":
-        """Opens the study at ``path``, or creates it there with ``definition``; None keeps it in
-        memory.
+        """Open the study at ``path``, or create it there with ``definition``.
 
-        Raises BadInput, in one line, for whatever is not a usable study: see `cimbo.storage`.
-        Nothing is written then.
+        Args:
+            path: The study file; None keeps the study in memory.
+            definition: What the study is about, as JSON: space, objectives, constraints, metrics
+                and whatever else is to be kept. An existing file has to agree in these four. None
+                takes the study that the file holds.
+            readonly: Whether to refuse writing. Has no effect on a study in memory.
+
+        Returns:
+            The store. Close it, or use it in a ``with`` block.
+
+        Raises:
+            BadInput: In one line, for whatever is not a usable study: see `cimbo.storage`. No
+                evaluation is written then.
         """
         asked = normal(definition, "definition") if definition is not None else None
         if path is None:
@@ -87,7 +97,17 @@ class Store:
         return store
 
     def records(self, *, after: int = 0) -> list[Record]:
-        """Done and failed evaluations with a number above ``after``, in order of number."""
+        """Read the done and failed evaluations with a number above ``after``.
+
+        Args:
+            after: A number of an evaluation; 0 for all of them.
+
+        Returns:
+            The evaluations in order of number.
+
+        Raises:
+            BadInput: A row is damaged; it is named.
+        """
         query = f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE number > ? ORDER BY number"  # noqa: S608 (a constant)
         rows = self._rows(query, after)
         with collection_paused():
@@ -110,11 +130,28 @@ class Store:
         seconds: float = 0.0,
         extra: Mapping[str, Any] | None = None,
     ) -> Record:
-        """Writes one evaluation; it is on the disk when this returns. ``seconds`` is what it took.
+        """Write one evaluation; it is on the disk when this returns.
 
-        A key that is already done keeps its row, which is returned. A metric that is not a finite
-        number makes the evaluation ``failed`` with a reason that names it. Raises BadInput when the
-        disk is full or the file read-only.
+        The lease on ``key`` ends. A key that is already done keeps its row; so does one that has
+        failed and fails again.
+
+        Args:
+            key: The key of the candidate.
+            params: Its genes by name, as JSON.
+            metrics: What was measured. One that is not a finite number is left out and makes the
+                evaluation ``failed``, with a reason that names it.
+            status: ``done`` or ``failed``.
+            reason: Why it failed; it is kept as one line.
+            origin: Who wanted it, see `Record`.
+            seconds: What the evaluation took.
+            extra: Free JSON that is kept beside it.
+
+        Returns:
+            The row that the file holds now: the new one, or the one that stays.
+
+        Raises:
+            BadInput: ``status`` is another word, something is not JSON, the disk is full, or the
+                file is read-only or was deleted or replaced while it was open.
         """
         if status not in ("done", "failed"):
             raise BadInput(
@@ -158,11 +195,21 @@ class Store:
         owner: str,
         lease_s: float = leases.LEASE_S,
     ) -> list[str]:
-        """Leases to ``owner`` what nobody evaluated or is evaluating; returns those keys.
+        """Lease to ``owner`` what nobody has evaluated and nobody else is evaluating.
 
-        Atomic between processes. The store renews its leases until `release` or `close`;
-        ``lease_s`` is only what others are told when they list what is running. See
+        Atomic between processes. The store renews its leases until `release` or `close`. See
         `cimbo.storage.leases` for when a lease ends.
+
+        Args:
+            items: Key and genes of each candidate. One that has failed counts as evaluated.
+            owner: A name for whoever evaluates. What it holds already is leased to it once more.
+            lease_s: Seconds until the lease is said to expire, for those who list what is running.
+
+        Returns:
+            The keys that are leased to ``owner`` now, in the order of ``items``.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
         """
         now = time.time()
         lease = (owner, self._process, now + lease_s)
@@ -225,7 +272,14 @@ class Store:
         return found
 
     def release(self, owner: str) -> None:
-        """Ends all leases of ``owner``."""
+        """End all leases of ``owner``.
+
+        Args:
+            owner: As for `claim`.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         with self._writing(durable=False) as connection:
             connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
         self._owners.discard(owner)
@@ -239,20 +293,46 @@ class Store:
         return int(self._rows("SELECT count(*) FROM evaluation")[0][0])
 
     def meta(self, name: str) -> Any:
-        """The JSON value last set under ``name``, or None."""
+        """Read the JSON value last set under ``name``.
+
+        Args:
+            name: As for `set_meta`.
+
+        Returns:
+            The value, or None where there is none.
+
+        Raises:
+            BadInput: The value is damaged.
+        """
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
         return self._json(rows[0][0], name) if rows else None
 
     def metas(self, prefix: str) -> dict[str, Any]:
-        """The JSON values under all names that begin with ``prefix``, by the rest of their names."""
+        """Read the JSON values under all names that begin with ``prefix``.
+
+        Args:
+            prefix: How the names begin.
+
+        Returns:
+            The values by the rest of their names.
+
+        Raises:
+            BadInput: A value is damaged.
+        """
         query = "SELECT name, value FROM meta WHERE name >= ? AND name < ?"
         rows = self._rows(query, prefix, prefix + chr(sys.maxunicode))
         return {name.removeprefix(prefix): self._json(value, name) for name, value in rows}
 
     def set_meta(self, name: str, value: Any) -> None:
-        """Keeps a small JSON value under ``name``; on the disk when this returns.
+        """Keep a small JSON value under ``name``; it is on the disk when this returns.
 
-        ``definition`` is taken.
+        Args:
+            name: Any name but ``definition``, which is taken.
+            value: Replaces what is there.
+
+        Raises:
+            BadInput: ``name`` is taken, ``value`` is not JSON, or the study is read-only or cannot
+                be written.
         """
         with self._writing():
             self._write_meta(name, value)
@@ -282,11 +362,15 @@ class Store:
         return value
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Writes all that is acknowledged to a new study file at ``path``, while others go on
-        writing here.
+        """Write all that is acknowledged to a new study file, while others go on writing here.
 
-        Leases stay behind: nobody evaluates for the copy. Raises BadInput when ``path`` exists or
-        cannot be written.
+        Leases stay behind: nobody evaluates for the copy.
+
+        Args:
+            path: The file to make.
+
+        Raises:
+            BadInput: ``path`` exists or cannot be written.
         """
         file = Path(path).expanduser().resolve()
         check_place(file)

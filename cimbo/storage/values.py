@@ -50,9 +50,17 @@ class Record:
 
 
 def to_json(value: object, where: str) -> str:
-    """``value`` as strict JSON.
+    """Write ``value`` as strict JSON; NaN and infinities become null.
 
-    NaN and infinities become null. Raises BadInput for what is not JSON.
+    Args:
+        value: Numbers, strings, lists and dicts; numpy and torch values too.
+        where: What the error calls it.
+
+    Returns:
+        The JSON text.
+
+    Raises:
+        BadInput: ``value`` cannot be stored as JSON.
     """
     try:
         return json.dumps(_finite(value), allow_nan=False, default=_plain)
@@ -63,14 +71,32 @@ def to_json(value: object, where: str) -> str:
 
 
 def are_finite(metrics: Mapping[str, Any]) -> bool:
-    """Whether every metric is a finite number."""
+    """Tell whether every metric is a finite number.
+
+    Args:
+        metrics: Values by name.
+
+    Returns:
+        Whether all are; True for none.
+    """
     if all(type(value) is float and math.isfinite(value) for value in metrics.values()):
         return True
     return finite_metrics(metrics)[1] is None
 
 
 def from_json(text: str, where: str) -> Any:
-    """The value behind ``text``. Raises BadInput when a study file was tampered with or damaged."""
+    """Read strict JSON.
+
+    Args:
+        text: The JSON text. NaN and infinities are no JSON.
+        where: What the error calls it.
+
+    Returns:
+        The value behind it.
+
+    Raises:
+        BadInput: A study file was tampered with or damaged.
+    """
     try:
         return STRICT_DECODER.decode(text)
     except (ValueError, RecursionError) as error:
@@ -80,10 +106,14 @@ def from_json(text: str, where: str) -> Any:
 
 
 def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
-    """The values behind the JSON texts of each row, three times as fast as one by one.
+    """Read the JSON texts of many rows, three times as fast as one by one.
 
-    None for a row that stands near a damaged one: that has to be parsed by itself, to say what is
-    wrong with which.
+    Args:
+        rows: The JSON texts of each row.
+
+    Yields:
+        For each row the values behind its texts, in order; None for a row that stands near a
+        damaged one. That has to be parsed by itself, to say what is wrong with which.
     """
     for start in range(0, len(rows), ROWS_PARSED_AT_ONCE):
         chunk = rows[start : start + ROWS_PARSED_AT_ONCE]
@@ -111,12 +141,30 @@ def collection_paused() -> Iterator[None]:
 
 
 def normal(value: object, where: str) -> Any:
-    """``value`` as it will look when it is read back: tuples become lists, keys strings."""
+    """Return ``value`` as it will look when it is read back: tuples become lists, keys strings.
+
+    Args:
+        value: As for `to_json`.
+        where: What the error calls it.
+
+    Returns:
+        Plain numbers, strings, lists and dicts; None for NaN and infinities.
+
+    Raises:
+        BadInput: ``value`` cannot be stored as JSON.
+    """
     return from_json(to_json(value, where), where)
 
 
 def one_line(text: object) -> str:
-    """``text`` as a single line that any terminal and any SQLite can take."""
+    """Write ``text`` as a single line without zero bytes or lone surrogates, which SQLite cannot take.
+
+    Args:
+        text: Anything; it is written with ``str``.
+
+    Returns:
+        The line, of at most `LONGEST_REASON` characters; what is cut off ends in an ellipsis.
+    """
     try:
         written = str(text)
     except Exception:  # a user's own class
@@ -127,8 +175,13 @@ def one_line(text: object) -> str:
 
 
 def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
-    """The usable metrics, and one line that names those which are not finite numbers (None when all
-    are).
+    """Part the metrics that are finite numbers from those that are not.
+
+    Args:
+        metrics: Values by name, as an evaluator returned them.
+
+    Returns:
+        The finite ones as floats, and one line that names the others (None when there are none).
     """
     good: dict[str, float] = {}
     bad: list[str] = []
@@ -144,8 +197,15 @@ def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | 
 
 
 def first_difference(stored: object, asked: object, path: str) -> str | None:
-    """Where two JSON values part, as ``space.hardware[0].values: 3 in the file, 4 now``; None when
-    they are equal.
+    """Find the first place where two JSON values part.
+
+    Args:
+        stored: The value in the file.
+        asked: The value now.
+        path: What the two are called, such as ``space``.
+
+    Returns:
+        A line such as ``space.hardware[0].values: 3 in the file, 4 now``; None when they are equal.
     """
     if isinstance(stored, dict) and isinstance(asked, dict):
         missing = object()
