@@ -26,7 +26,14 @@ FEATURE_CHANNELS = 128
 
 
 def squeezed(channels: int) -> int:
-    """Hidden channels of squeeze-excite: a quarter, rounded to a multiple of 8, at least 8."""
+    """Counts the hidden channels of squeeze-excite.
+
+    Args:
+        channels: Channels that are scaled.
+
+    Returns:
+        A quarter of them, rounded to a multiple of 8, at least 8.
+    """
     return max(8, int(channels / 4 + 4) // 8 * 8)
 
 
@@ -47,6 +54,14 @@ class _SqueezeExcite(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scales channels by what their means say.
+
+        Args:
+            x: (n, channels, h, w).
+
+        Returns:
+            Scaled channels of the same shape.
+        """
         channels = x.shape[1]
         hidden = F.relu(self.reduce(x.mean((2, 3)), squeezed(channels)))
         return x * F.hardsigmoid(self.expand(hidden, channels))[:, :, None, None]
@@ -75,6 +90,16 @@ class _Block(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor, kernel: int, expand: int) -> Tensor:
+        """Runs the block with a kernel and an expansion.
+
+        Args:
+            x: (n, inputs, h, w).
+            kernel: Side of the depthwise kernel in pixels.
+            expand: Hidden channels for each input channel.
+
+        Returns:
+            (n, outputs, h', w'); added to ``x`` where the shapes are the same.
+        """
         middle = x.shape[1] * expand
         h = self.act(self.norm1(self.expand(x, middle)))
         h = self.act(self.norm2(self.depthwise(h, middle, kernel)))
@@ -114,6 +139,15 @@ class ElasticMobileNet(nn.Module):
         self.classes = classes
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        """Computes the logits of images as one sub-network does.
+
+        Args:
+            images: Normalised images, (n, 1, 28, 28).
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
         x = _resize(images, subnet["resolution"]).contiguous(memory_format=torch.channels_last)
         x = _hardswish(self.stem_norm(self.stem(x, STEM_CHANNELS)))
         for s, stage in enumerate(self.stages, 1):
@@ -124,7 +158,17 @@ class ElasticMobileNet(nn.Module):
         return self.head(x.mean((2, 3)), self.classes)
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
-        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deployment`): images (n, 1, 28, 28) -> logits (n, classes)."""
+        """Hands out a sub-network as a chip holds it (:mod:`cimbo.supernets.deployment`).
+
+        The first images that it sees calibrate it.
+
+        Args:
+            subnet: Genes of the sub-network.
+            die: The chip that computes it; None: without error.
+
+        Returns:
+            A function from images (n, 1, 28, 28) to logits (n, classes).
+        """
         return _DeployedMobileNet(self, subnet, die)
 
 

@@ -19,7 +19,15 @@ Activation = Callable[[Tensor], Tensor]
 
 
 def divisible(channels: float, by: int = 8) -> int:
-    """``channels`` rounded to a multiple of ``by``, never losing more than a tenth."""
+    """Rounds channels to a multiple, never losing more than a tenth.
+
+    Args:
+        channels: How many there would be.
+        by: The multiple; also the least result.
+
+    Returns:
+        The rounded number.
+    """
     rounded = max(by, int(channels + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * channels else rounded
 
@@ -47,7 +55,17 @@ class Conv(Elastic):
             )
 
     def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
-        """(n, c, h, w) -> (n, ``outputs``, h / stride, w / stride); a depthwise one keeps the input's channels."""
+        """Convolves images with a slice of the kernels.
+
+        Args:
+            x: Images, (n, c, h, w).
+            outputs: How many leading output channels compute; all if None. A depthwise convolution
+                ignores it and keeps the input's channels.
+            kernel: Side of the kernel in pixels, one of ``kernels``; the largest one if None.
+
+        Returns:
+            (n, outputs, h / stride, w / stride), sizes rounded up.
+        """
         outputs = x.shape[1] if self.depthwise else outputs or len(self.weight)
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
@@ -55,7 +73,16 @@ class Conv(Elastic):
         return self.convolved(x, weight, stride=self.stride, padding=padding, groups=groups)
 
     def cut(self, inputs: int, outputs: int, kernel: int | None = None) -> Tensor:
-        """The kernels (outputs, inputs or 1, kernel, kernel) that such a slice convolves with."""
+        """Cuts out the kernels that a slice of this layer convolves with.
+
+        Args:
+            inputs: Input channels of the slice; a depthwise convolution ignores them.
+            outputs: Output channels of the slice.
+            kernel: Side of the kernel in pixels, one of ``kernels``; the largest one if None.
+
+        Returns:
+            Kernels, (outputs, inputs or 1, kernel, kernel).
+        """
         weight = self.weight[:outputs, : 1 if self.depthwise else inputs]
         for large, small in self.steps:
             if large <= (kernel or self.kernel):
@@ -68,7 +95,7 @@ class Conv(Elastic):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over the leading channels, with the checkpoint's statistics until :func:`calibrated` replaces them."""
+    """Batch norm over the leading channels, with the checkpoint's statistics until ``settle``."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -86,6 +113,14 @@ class BatchNorm(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalises images by the kept statistics, or by their own while ``found`` collects those.
+
+        Args:
+            x: Images, (n, c, h, w).
+
+        Returns:
+            Normalised images of the same shape.
+        """
         c = x.shape[1]
         if self.found is None:
             return F.batch_norm(
@@ -116,6 +151,16 @@ class ConvNorm(nn.Module):
         self.conv, self.bn, self.activation = conv, BatchNorm(len(conv.weight)), activation
 
     def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        """Convolves, normalises and activates a slice of the channels.
+
+        Args:
+            x: Images, (n, c, h, w).
+            outputs: As :meth:`Conv.forward` has it.
+            kernel: As :meth:`Conv.forward` has it.
+
+        Returns:
+            (n, outputs, h / stride, w / stride), sizes rounded up.
+        """
         x = self.bn(self.conv(x, outputs, kernel))
         return x if self.activation is None else self.activation(x)
 
@@ -130,6 +175,14 @@ class SqueezeExcite(nn.Module):
         self.fc.expand = _Pointwise(divisible(channels // 4), channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scales channels by what their means say.
+
+        Args:
+            x: (n, channels, h, w).
+
+        Returns:
+            Scaled channels of the same shape.
+        """
         channels = x.shape[1]
         hidden = F.relu(self.fc.reduce(x.mean((2, 3)), divisible(channels // 4)))  # type: ignore[operator]
         return x * F.hardsigmoid(self.fc.expand(hidden, channels))[:, :, None, None]  # type: ignore[operator]
@@ -153,4 +206,12 @@ class Classifier(nn.Module):
         self.linear = ElasticLinear(features, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Computes logits of features.
+
+        Args:
+            x: Features, (n, features); their number selects the weights.
+
+        Returns:
+            Logits, (n, classes).
+        """
         return self.linear(x, len(self.linear.bias))

@@ -24,6 +24,16 @@ class _DepthConv(ConvNorm):
         self.se = SqueezeExcite(len(conv.weight)) if squeeze else None
 
     def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        """Convolves each channel by itself, then squeezes and excites where the layer does.
+
+        Args:
+            x: Images, (n, c, h, w).
+            outputs: Ignored: a depthwise convolution keeps the input's channels.
+            kernel: Side of the kernel in pixels; the largest one if None.
+
+        Returns:
+            (n, c, h / stride, w / stride), sizes rounded up.
+        """
         x = super().forward(x, outputs, kernel)
         return x if self.se is None else self.se(x)
 
@@ -46,6 +56,16 @@ class _Body(nn.Module):
         self.point_linear = ConvNorm(Conv(most, outputs))
 
     def forward(self, x: Tensor, kernel: int, expand: int) -> Tensor:
+        """Runs an inverted bottleneck with a kernel and an expansion.
+
+        Args:
+            x: (n, c, h, w).
+            kernel: Side of the depthwise kernel in pixels.
+            expand: Hidden channels for each input channel.
+
+        Returns:
+            (n, outputs, h / stride, w / stride), sizes rounded up.
+        """
         x = self.inverted_bottleneck(x, divisible(x.shape[1] * expand))
         return self.point_linear(self.depth_conv(x, kernel=kernel))
 
@@ -58,6 +78,15 @@ class _Block(nn.Module):
         self.conv, self.residual = body, residual
 
     def forward(self, x: Tensor, *genes: int) -> Tensor:
+        """Runs the block's body and adds its input where the shapes allow.
+
+        Args:
+            x: (n, c, h, w).
+            *genes: Kernel and expansion; none for the first block, which has neither.
+
+        Returns:
+            (n, outputs, h', w').
+        """
         y = self.conv(x, *genes)
         return x + y if self.residual else y
 
@@ -69,6 +98,14 @@ class _First(nn.Module):
         self.point_linear = ConvNorm(Conv(inputs, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Runs the first block, which has no genes.
+
+        Args:
+            x: (n, inputs, h, w).
+
+        Returns:
+            (n, outputs, h, w).
+        """
         return self.point_linear(self.depth_conv(x))
 
 
@@ -97,6 +134,15 @@ class OfaMobileNet(nn.Module):
         self.classifier = Classifier(last, classes)
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        """Computes the logits of images as one sub-network does.
+
+        Args:
+            images: Normalised images, (n, 3, r, r) of the sub-network's resolution r.
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
         x = self.blocks[0](self.first_conv(images))
         for stage in range(1, len(WIDTHS) + 1):
             for block in range(1, subnet[f"depth_{stage}"] + 1):

@@ -31,6 +31,16 @@ class _Shortcut(ConvNorm):
         self.stride = stride
 
     def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
+        """Averages blocks of ``stride`` times ``stride`` pixels, then projects.
+
+        Args:
+            x: (n, c, h, w).
+            outputs: How many leading output channels compute; all if None.
+            kernel: Ignored: the projection's kernel is one pixel.
+
+        Returns:
+            (n, outputs, h / stride, w / stride), sizes rounded up.
+        """
         return super().forward(F.avg_pool2d(x, self.stride, self.stride, ceil_mode=True), outputs)
 
 
@@ -46,6 +56,16 @@ class _Bottleneck(nn.Module):
         self.downsample = _Shortcut(inputs, outputs, stride) if first else None
 
     def forward(self, x: Tensor, outputs: int, expand: float) -> Tensor:
+        """Runs the block with a width and an expansion.
+
+        Args:
+            x: (n, c, h, w).
+            outputs: Output channels.
+            expand: Hidden channels as a share of the output channels.
+
+        Returns:
+            (n, outputs, h / stride, w / stride), sizes rounded up.
+        """
         hidden = _hidden(outputs, expand)
         shortcut = x if self.downsample is None else self.downsample(x, outputs)
         return F.relu(self.conv3(self.conv2(self.conv1(x, hidden), hidden), outputs) + shortcut)
@@ -74,6 +94,15 @@ class OfaResNet(nn.Module):
         self.classifier = Classifier(inputs, classes)
 
     def forward(self, images: Tensor, subnet: Mapping[str, float]) -> Tensor:
+        """Computes the logits of images as one sub-network does.
+
+        Args:
+            images: Normalised images, (n, 3, h, w); 224 x 224 is the usual size.
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
         middle = divisible(divisible(STEM_CHANNELS * subnet["width_stem_mid"]) // 2)
         x = self.input_stem[0](images, middle)
         if subnet["depth_stem"]:

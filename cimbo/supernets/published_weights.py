@@ -33,9 +33,19 @@ class Format:
 
 
 def elastic(network: str, path: Path) -> nn.Module:
-    """Super-network ``network`` with the weights of ``path``, ready to measure.
+    """Loads a published checkpoint as a super-network, ready to measure.
 
-    Raises BadInput when ``network`` has no loader, the file cannot be read, or its tensors are not of that network.
+    Args:
+        network: A key of CHECKPOINT_FORMATS.
+        path: The checkpoint.
+
+    Returns:
+        The super-network in evaluation mode, without gradients; it has as many classes as the
+        checkpoint.
+
+    Raises:
+        BadInput: When ``network`` has no loader, the file cannot be read, or its tensors are not of
+            that network.
     """
     if network not in CHECKPOINT_FORMATS:
         raise BadInput(
@@ -56,7 +66,19 @@ def elastic(network: str, path: Path) -> nn.Module:
 
 
 def read(path: Path) -> State:
-    """The tensors of a file by name, single precision. Raises BadInput for anything that is not a file of tensors."""
+    """Reads the tensors of a checkpoint.
+
+    Args:
+        path: A safetensors file by its suffix, else one that ``torch.load`` reads; a state dict may
+            lie under ``state_dict``, ``model`` or ``state_dict_ema``.
+
+    Returns:
+        Tensors in single precision by name, without the prefix ``module.`` and without counts of
+        batches.
+
+    Raises:
+        BadInput: For anything that is not a file of named tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -112,6 +134,15 @@ def _once_for_all(state: State) -> State:
     """The dynamic layers of the original wrap each tensor once more; wrapped and plain names become the plain ones."""
 
     def plain(name: str) -> str:
+        """Gives the plain name of a tensor: without wrappers, and without a part that repeats the
+        one before it.
+
+        Args:
+            name: The name in the checkpoint.
+
+        Returns:
+            The name in our module.
+        """
         name = name.replace("mobile_inverted_conv.", "conv.").replace(
             "input_stem.1.conv.", "input_stem.1."
         )

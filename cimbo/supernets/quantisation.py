@@ -163,11 +163,10 @@ def straight_through_weight(weight: Tensor, bits: int) -> Tensor:
 
 
 def straight_through_activation(values: Tensor, bits: int) -> Tensor:
-    """Rounds activations for training: the batch's own range forwards, the identity inside it
-    backwards.
+    """Rounds activations for training; the gradient passes through as if they had not been.
 
     Args:
-        values: Activations of any shape.
+        values: Activations of any shape, whose own range is used.
         bits: Of an activation.
 
     Returns:

@@ -38,19 +38,46 @@ TRAINED_MARGIN = {"fmnist-vit": ("embed", 16), "fmnist-mobilenet": ("resolution"
 
 
 def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
-    """The genes over which super-network ``name`` is trained: those of the search, and the margin below it."""
+    """Lists the genes over which a super-network is trained: those of the search, and the margin
+    below it.
+
+    Args:
+        name: A key of SUPERNETS.
+        choices: Genes of the search.
+
+    Returns:
+        The genes, one of them with a smaller value besides (TRAINED_MARGIN).
+    """
     gene, least = TRAINED_MARGIN[name]
     return [replace(c, values=(least, *c.values)) if c.name == gene else c for c in choices]
 
 
 def save(network: nn.Module, path: Path, about: dict[str, object]) -> None:
-    """Weights in half precision, with ``about`` (super-network, recipe, accuracies) as JSON metadata."""
+    """Writes the weights of a network in half precision to a safetensors file.
+
+    Args:
+        network: The super-network.
+        path: The file.
+        about: What is kept beside the weights as JSON (super-network, stages of training,
+            accuracies).
+    """
     tensors = {name: p.detach().half().contiguous() for name, p in network.state_dict().items()}
     save_file(tensors, path, metadata={"cimbo": json.dumps(about)})
 
 
 def load(name: str, path: Path) -> nn.Module:
-    """Super-network ``name`` with the weights of ``path``, ready to measure. Raises BadInput when they do not fit it."""
+    """Loads a super-network, ready to measure.
+
+    Args:
+        name: A key of SUPERNETS.
+        path: A safetensors file of its weights, as :func:`save` writes it.
+
+    Returns:
+        The super-network in single precision and in evaluation mode.
+
+    Raises:
+        BadInput: When the file cannot be read, or its tensors do not fit the super-network.
+    """
     try:
         with safe_open(path, "pt") as file:
             tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
@@ -78,8 +105,15 @@ def load(name: str, path: Path) -> nn.Module:
 
 
 def recorded(path: Path) -> dict[str, Any]:
-    """What ``save`` kept beside the weights in ``path``: ``stages`` of training, a recipe each and how many of its epochs
-    were run, and ``validation_accuracy`` in percent of the largest and smallest sub-network that were trained.
+    """Reads what :func:`save` kept beside the weights.
+
+    Args:
+        path: A safetensors file of weights.
+
+    Returns:
+        ``stages`` of training, a recipe each and how many of its epochs were run, and
+        ``validation_accuracy`` in percent of the largest and smallest sub-network that were
+        trained; nothing where the file says nothing.
     """
     with safe_open(path, "pt") as file:
         return dict(json.loads((file.metadata() or {}).get("cimbo", "{}")))
@@ -101,7 +135,18 @@ class Run:
 
 
 def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
-    """Train super-network ``name``; write the weights after every epoch. Raises BadInput for a wrong file or folder."""
+    """Trains a super-network and writes its weights after every epoch.
+
+    Args:
+        name: A key of SUPERNETS.
+        run: Where images come from and weights go to, and how to train.
+        say: Gets a line after every epoch: loss, and validation accuracy in percent of the largest
+            and smallest sub-network.
+
+    Raises:
+        BadInput: Where the folder has no whole training set, or the weights to start from do not
+            fit.
+    """
     training, validation = training_and_validation(run.folder)
     calibration = training.take(np.arange(CALIBRATION_IMAGES))
     torch.manual_seed(run.recipe.seed)

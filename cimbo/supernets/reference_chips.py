@@ -59,7 +59,12 @@ class ReferenceChipEffect:
     _bits: tuple[int, ...] = field(default=(8,), init=False)
 
     def next_chip(self, *, teacher: bool) -> None:
-        """Draws the chip of the next sub-network. The one that teaches has 8 bits and a chip of the best third."""
+        """Draws the chip of the next sub-network; one in four meets no analog errors (QUIET_SHARE).
+
+        Args:
+            teacher: Whether this sub-network teaches the others; it has 8 bits and a chip of the
+                best third.
+        """
         few = max(1, len(self.chips) // 3)
         number = int(self.rng.integers(few if teacher else len(self.chips)))
         quiet = self.rng.random() < QUIET_SHARE
@@ -67,11 +72,27 @@ class ReferenceChipEffect:
         self._bits = (8,) if teacher else OPERAND_BITS
 
     def operands(self, inputs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and weight of this layer, each rounded to bits of its own."""
+        """Rounds the operands of a layer, each to bits of its own.
+
+        Args:
+            inputs: Activations that the layer reads, of any shape.
+            weight: The layer's weights, (outputs, ...).
+
+        Returns:
+            Rounded inputs and weight of the same shapes; gradients pass straight through.
+        """
         weight_bits, act_bits = (int(b) for b in self.rng.choice(self._bits, 2))
         rounded = straight_through_activation(inputs, act_bits)
         return rounded, straight_through_weight(weight, weight_bits)
 
     def product(self, product: Tensor, rows: int) -> Tensor:
-        """The product with the noise of the chip at hand."""
+        """Adds the noise of the chip at hand to a product.
+
+        Args:
+            product: A layer's product before its bias, of any shape.
+            rows: Rows of an array over which one output is summed.
+
+        Returns:
+            The product with noise, of the same shape; as it is where the chip has no analog errors.
+        """
         return product if self._noise is None else self._noise.product(product, rows)

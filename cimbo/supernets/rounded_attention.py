@@ -23,7 +23,15 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def attention_at(die: Die | None) -> Attention:
-    """Attention as it is computed on ``die``."""
+    """Picks the attention that is computed on a die.
+
+    Args:
+        die: The chip; None: without error.
+
+    Returns:
+        A function of query, key and value, (n, tokens, size) each; its operands are rounded where
+        the die has fewer than UNROUNDED_BITS bits for activations.
+    """
     if die is None or die.chip.array.act_bits >= UNROUNDED_BITS:
         return attention
     return RoundedAttention(die.chip.array.act_bits)

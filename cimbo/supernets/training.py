@@ -81,7 +81,14 @@ class Progress:
 
 
 def extremes(choices: Sequence[Choice]) -> tuple[dict[str, int], dict[str, int]]:
-    """The largest and the smallest sub-network: every gene at its last, at its first value."""
+    """Finds the largest and the smallest sub-network: every gene at its last, at its first value.
+
+    Args:
+        choices: Genes of the super-network.
+
+    Returns:
+        Active genes of the largest sub-network, and of the smallest one.
+    """
     space = SearchSpace(choices)
     return tuple(space.canonical({c.name: c.values[i] for c in choices}) for i in (-1, 0))  # type: ignore[return-value]
 
@@ -89,7 +96,19 @@ def extremes(choices: Sequence[Choice]) -> tuple[dict[str, int], dict[str, int]]
 def train(
     network: nn.Module, choices: Sequence[Choice], images: Images, recipe: Recipe
 ) -> Iterator[Progress]:
-    """Train ``network`` in place on ``images``; yields after every epoch. The last ``Progress.network`` is the result."""
+    """Trains a super-network in place.
+
+    Args:
+        network: The super-network.
+        choices: Genes over which it is trained.
+        images: Images to train on.
+        recipe: How to train.
+
+    Yields:
+        After every epoch the averaged network, the mean loss of the largest sub-network and the
+        epoch. The network is the same module each time: later steps average it further, and the
+        last one is the result.
+    """
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     space = SearchSpace(choices)

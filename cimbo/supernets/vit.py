@@ -36,6 +36,15 @@ class _StemConv(Elastic):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
+        """Convolves images with the leading output channels.
+
+        Args:
+            x: Images, (n, inputs, h, w).
+            outputs: How many output channels compute.
+
+        Returns:
+            (n, outputs, h / 2, w / 2), sizes rounded up.
+        """
         product = self.convolved(x, self.weight[:outputs], stride=2, padding=1)
         return product + self.bias[:outputs, None, None]
 
@@ -52,6 +61,16 @@ class _Layer(nn.Module):
         self.up, self.down = ElasticLinear(embed, hidden), ElasticLinear(hidden, embed)
 
     def forward(self, x: Tensor, heads: int, hidden: int) -> Tensor:
+        """Runs the layer with some of its heads and hidden units.
+
+        Args:
+            x: Tokens, (n, tokens, embed).
+            heads: How many leading heads compute.
+            hidden: How many leading units of the MLP compute.
+
+        Returns:
+            Tokens of the same shape.
+        """
         n, tokens, embed = x.shape
         h = self.norm1(x)
         query, key, value = (
@@ -80,6 +99,15 @@ class ElasticViT(nn.Module):
         self.classes = classes
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        """Computes the logits of images as one sub-network does.
+
+        Args:
+            images: Normalised images, (n, 1, 28, 28).
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
         embed = subnet["embed"]
         x = self.stem2(_gelu(self.stem1(images, STEM_CHANNELS)), embed)
         x = x.flatten(2).transpose(1, 2) + self.position[:, :, :embed]
@@ -88,13 +116,33 @@ class ElasticViT(nn.Module):
         return self.head(self.norm(x).mean(1), self.classes)
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
-        """``subnet`` as a chip holds it (:mod:`cimbo.supernets.deployment`): images (n, 1, 28, 28) -> logits (n, classes)."""
+        """Hands out a sub-network as a chip holds it (:mod:`cimbo.supernets.deployment`).
+
+        The first images that it sees calibrate it.
+
+        Args:
+            subnet: Genes of the sub-network.
+            die: The chip that computes it; None: without error.
+
+        Returns:
+            A function from images (n, 1, 28, 28) to logits (n, classes).
+        """
         return _DeployedViT(self, subnet, die)
 
 
 class _DeployedLayer:
     def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
+            """Cuts out layers that read the same inputs and puts them on the die as one.
+
+            Args:
+                rows: Inputs of each layer.
+                outputs: Outputs of each layer.
+                *layers: The elastic layers.
+
+            Returns:
+                One layer with the outputs of all, one layer's after another's.
+            """
             weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
             return ArrayLinear(
                 weight, torch.cat([x.bias[:outputs] for x in layers]), die, len(layers)

@@ -25,6 +25,14 @@ class _Patches(Elastic):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Cuts images into patches and projects each to a token.
+
+        Args:
+            images: (n, 3, h, w).
+
+        Returns:
+            Tokens, (n, patches, EMBED), row by row of the image.
+        """
         product = self.convolved(images, self.weight, stride=PATCH)
         return product.flatten(2).transpose(1, 2) + self.bias
 
@@ -36,6 +44,15 @@ class _Attention(nn.Module):
         self.proj = ElasticLinear(HEADS * HEAD, EMBED)
 
     def forward(self, x: Tensor, heads: int) -> Tensor:
+        """Computes attention with the leading heads.
+
+        Args:
+            x: Tokens, (n, tokens, EMBED).
+            heads: How many heads compute.
+
+        Returns:
+            Tokens of the same shape.
+        """
         query, key, value = (
             proj(x, heads * HEAD).unflatten(-1, (heads, HEAD)).transpose(1, 2)
             for proj in (self.q, self.k, self.v)
@@ -52,6 +69,16 @@ class _Layer(nn.Module):
         self.mlp.fc1, self.mlp.fc2 = ElasticLinear(EMBED, FFN), ElasticLinear(FFN, EMBED)
 
     def forward(self, x: Tensor, heads: int, hidden: int) -> Tensor:
+        """Runs the layer with some of its heads and hidden units.
+
+        Args:
+            x: Tokens, (n, tokens, EMBED).
+            heads: How many leading heads compute.
+            hidden: How many leading units of the MLP compute.
+
+        Returns:
+            Tokens of the same shape.
+        """
         x = x + self.attn(self.norm1(x), heads)
         return x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x), hidden)), EMBED)  # type: ignore[operator]
 
@@ -71,6 +98,15 @@ class ElasticViTB(nn.Module):
         self.norm, self.head = nn.LayerNorm(EMBED, eps), ElasticLinear(EMBED, classes)
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
+        """Computes the logits of images as one sub-network does.
+
+        Args:
+            images: Normalised images, (n, 3, 224, 224).
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
         patches = self.patch_embed.proj(images)  # type: ignore[operator]
         x = torch.cat([self.cls_token.expand(len(images), -1, -1), patches], 1) + self.pos_embed
         for i, layer in enumerate(self.blocks[: subnet["depth"]], 1):
