@@ -47,7 +47,17 @@ class Network(Protocol):
         ...
 
     def workload(self, subnet: Mapping) -> Workload:
-        """The layers of one sub-network. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes the layers of one sub-network.
+
+        Args:
+            subnet: Each active gene to its value; further entries are ignored.
+
+        Returns:
+            The layers in the order in which they run.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list.
+        """
         ...
 
     def largest(self) -> dict:
@@ -89,7 +99,15 @@ def network(name: str, sizes: Mapping[str, int] | None = None) -> Network:
 
 
 def is_family_name(name: str) -> bool:
-    """Whether ``name`` alone says which layers there are: of a family, and not of a file, a library or a module."""
+    """Tells whether a name is that of a family.
+
+    Args:
+        name: What a study calls its network.
+
+    Returns:
+        True for a family's name; False for an ONNX file, a library's network or an object of a
+        module, which may change while the name stays.
+    """
     return not is_onnx(name) and ":" not in name
 
 

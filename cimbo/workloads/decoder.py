@@ -69,13 +69,21 @@ class Span:
 
 
 def steps(prompt: int, tokens: int) -> Span:
-    """The mean step that generates one of ``tokens`` tokens after ``prompt`` ones.
+    """Makes the mean step that generates one token of an answer.
 
-    The cache grows from ``prompt`` to ``prompt + tokens - 1`` tokens. A few lengths stand for as many steps around each of
-    them, an odd number, so that they are whole and their mean is that of all steps: what is linear in the length is exact.
+    The cache grows from ``prompt`` to ``prompt + tokens - 1`` tokens. A few lengths stand for as
+    many steps around each of them, an odd number, so that they are whole and their mean is that of
+    all steps: what is linear in the length is exact.
+
+    Args:
+        prompt: Tokens of the prompt.
+        tokens: Tokens of the answer.
+
+    Returns:
+        One new token after caches of a few lengths, each with its share of the steps.
 
     Raises:
-        BadInput: a count is not positive, or is too large.
+        BadInput: When a count is not positive, or is too large.
     """
     for name, value in (("prompt", prompt), ("tokens", tokens)):
         if not 1 <= value <= LONGEST_SEQUENCE:
@@ -101,7 +109,16 @@ def _lengths(prompt: int, tokens: int) -> tuple[tuple[int, float], ...]:
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
 def block_layers(name: str, block: Block, span: Span) -> tuple[Layer, ...]:
-    """The layers of one block."""
+    """Makes the layers of one block.
+
+    Args:
+        name: Of the block; layers are called name.qkv and so on.
+        block: Its sizes.
+        span: The tokens that the run processes.
+
+    Returns:
+        The layers in the order in which they run.
+    """
     return tuple(_layers(name, block, span))
 
 

@@ -27,7 +27,15 @@ class Family(ABC):
         return self._extreme(min)
 
     def reader(self, subnet: Mapping) -> Callable[[str], Any]:
-        """A function from a gene's name to its value in ``subnet``. It raises BadInput for one missing or not listed."""
+        """Makes a function that reads genes of a sub-network.
+
+        Args:
+            subnet: Gene to value.
+
+        Returns:
+            A function from a gene's name to its value. It raises BadInput for a gene that is
+            missing or has a value outside its list.
+        """
         return lambda name: pick(self.name, subnet, name, self._values[name])
 
     @cached_property
@@ -44,18 +52,47 @@ class Family(ABC):
 
 
 def active(choice: Choice, genes: Mapping[str, Any]) -> bool:
-    """Whether ``genes`` make this choice matter."""
+    """Tells whether a gene exists in a sub-network.
+
+    Args:
+        choice: The gene.
+        genes: Gene to value, with every gene that ``choice`` depends on.
+
+    Returns:
+        True where all of the gene's conditions hold.
+
+    Raises:
+        KeyError: When a gene that ``choice`` depends on is not among ``genes``.
+    """
     return all(genes[parent] in values for parent, values in choice.active_if.items())
 
 
 def block_choices(depth: Choice, block: int, values: Mapping[str, Sequence]) -> list[Choice]:
-    """The genes ``values`` (name -> what it may be) of a block that exists where ``depth`` is at least ``block``."""
+    """Makes the genes of a block that exists where the network is deep enough.
+
+    Args:
+        depth: The gene that says how many blocks there are.
+        block: Number of the block as ``depth`` counts: it exists where depth is at least that.
+        values: Name of each gene to what it may be.
+
+    Returns:
+        The genes; conditional where a value of ``depth`` leaves the block out.
+    """
     deep = [d for d in depth.values if int(d) >= block]
     active_if = {depth.name: deep} if len(deep) < len(depth.values) else None
     return [Choice(name, list(listed), active_if) for name, listed in values.items()]
 
 
 def divisible(channels: float, by: int = 8) -> int:
-    """``channels`` rounded to a multiple of ``by``, never losing more than a tenth (the rule of the MobileNet papers)."""
+    """Rounds a number of channels to a multiple, by the rule of the MobileNet papers.
+
+    Args:
+        channels: How many there would be.
+        by: What the result is divisible by.
+
+    Returns:
+        The nearest multiple, at least ``by``; the next one where rounding would lose more than a
+        tenth.
+    """
     rounded = max(by, int(channels + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * channels else rounded

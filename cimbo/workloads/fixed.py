@@ -33,7 +33,14 @@ class FixedNetwork:
         return []
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """The layers, whatever else ``subnet`` holds."""
+        """Gives the layers.
+
+        Args:
+            subnet: Ignored: there are no genes.
+
+        Returns:
+            The network's one workload.
+        """
         return self.only
 
     def largest(self) -> dict[str, Any]:
@@ -72,7 +79,14 @@ def _read(file: str, sizes: tuple[tuple[str, int], ...], modified: int, size: in
 
 
 def workload_digest(workload: Workload) -> str:
-    """``sha256:...`` of what a workload costs: its layers in order, without their names."""
+    """Computes a digest of all that a workload costs.
+
+    Args:
+        workload: The layers; their names do not count.
+
+    Returns:
+        "sha256:" and the first hexadecimal digits of the hash.
+    """
     shapes = []
     for layer in workload.layers:
         counts = asdict(layer)

@@ -66,7 +66,17 @@ class BatchedNetwork:
         return self.family.choices()
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """The layers of one sub-network, for the whole batch."""
+        """Makes the layers of one sub-network, for the whole batch.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The family's workload, with counts of the whole batch.
+
+        Raises:
+            BadInput: As the family does.
+        """
         return self.family.workload(subnet).batched(self.batch)
 
     def largest(self) -> dict[str, Any]:
@@ -79,10 +89,18 @@ class BatchedNetwork:
 
 
 def with_settings(family: Network, settings: InferenceSettings) -> Network:
-    """The family with workloads of what is asked for.
+    """Makes the family whose workloads are of what is asked for.
+
+    Args:
+        family: The networks.
+        settings: Batch, and lengths of prompt and answer.
+
+    Returns:
+        ``family`` itself where it is asked for one input and nothing else; otherwise a family of
+        its own.
 
     Raises:
-        BadInput: tokens are asked of a family that generates none.
+        BadInput: When tokens are asked of a family that generates none.
     """
     asked = {"prompt": settings.prompt, "tokens": settings.tokens}
     named = [name for name, value in asked.items() if value is not None]

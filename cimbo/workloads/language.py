@@ -29,10 +29,17 @@ class GeneratingFamily(Family):
     tokens: int = field(default=DEFAULT_TOKENS, kw_only=True)
 
     def generating(self, prompt: int | None = None, tokens: int | None = None) -> Self:
-        """The family for prompts of another length, or answers of another.
+        """Makes the family for prompts or answers of other lengths.
+
+        Args:
+            prompt: Tokens of a prompt; None: as it is.
+            tokens: Tokens of an answer; None: as it is.
+
+        Returns:
+            A copy of the family with these lengths.
 
         Raises:
-            BadInput: a count is not positive, or is too large.
+            BadInput: When a count is not positive, or is too large.
         """
         prompt = self.prompt if prompt is None else prompt
         tokens = self.tokens if tokens is None else tokens
@@ -57,7 +64,19 @@ class Decoder:
     tied: bool
 
     def request(self, name: str, prompt: int, tokens: int) -> Workload:
-        """The run over a prompt, followed by a loop over the tokens of the answer."""
+        """Makes the run over a prompt, followed by a loop over the tokens of the answer.
+
+        Args:
+            name: What reports call the workload.
+            prompt: Tokens of the prompt.
+            tokens: Tokens of the answer.
+
+        Returns:
+            The prompt's layers, with the loop's mean step in ``loop``.
+
+        Raises:
+            BadInput: When a count is not positive, or is too large.
+        """
         whole = self._run(name, Span(prompt))
         return replace(whole, loop=TokenLoop(self._run(name, steps(prompt, tokens)), tokens))
 
@@ -104,7 +123,17 @@ class Gpt2(GeneratingFamily):
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """A request to ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes a request to one sub-network.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The run of the prompt and the loop over the answer.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list.
+        """
         gene = self.reader(subnet)
         embed, bias = gene("embed"), bool(gene("bias"))
         blocks = []
@@ -126,7 +155,14 @@ class FixedDecoder(GeneratingFamily):
         return []
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """A request to the model, whatever else ``subnet`` holds."""
+        """Makes a request to the model.
+
+        Args:
+            subnet: Ignored: there are no genes.
+
+        Returns:
+            The run of the prompt and the loop over the answer.
+        """
         return self.decoder.request(self.name, self.prompt, self.tokens)
 
 

@@ -113,9 +113,16 @@ class Layer:
         return (0 if self.dynamic else held) + self.extra_parameters
 
     def batched(self, times: int) -> "Layer":
-        """The layer for ``times`` as many inferences at once: more positions meet the same weights.
+        """Makes the layer for several times as many inferences at once.
 
-        The stationary operand of attention belongs to one inference, so there it is the groups that multiply.
+        More positions meet the same weights. The stationary operand of attention belongs to one
+        inference, so there it is the groups that multiply.
+
+        Args:
+            times: How many times as many inferences.
+
+        Returns:
+            The layer with its work and traffic multiplied; its parameters stay.
         """
         more = {"groups" if self.dynamic else "px": times}
         counts = {name: getattr(self, name) for name in (*more, *BATCHED_FIELDS)}
@@ -184,7 +191,14 @@ class Workload:
             raise BadInput(f"workload {self.name}", "has no layers", "give at least one")
 
     def batched(self, times: int) -> "Workload":
-        """The workload of ``times`` as many inferences at once."""
+        """Makes the workload of several times as many inferences at once.
+
+        Args:
+            times: How many times as many.
+
+        Returns:
+            The workload with the counts of all layers, and of the token loop, multiplied.
+        """
         if times == 1:
             return self
         layers = tuple(layer.batched(times) for layer in self.layers)
@@ -194,7 +208,17 @@ class Workload:
         return replace(self, layers=layers, batch=self.batch * times, loop=loop)
 
     def with_batch(self, batch: int) -> "Workload":
-        """The same layers, said to be those of ``batch`` inferences."""
+        """Says that the same layers are those of another number of inferences.
+
+        Args:
+            batch: Inferences that the layers count.
+
+        Returns:
+            The workload with that batch; no count changes.
+
+        Raises:
+            BadInput: When the batch is not positive.
+        """
         return replace(self, batch=batch)
 
     @cached_property
@@ -246,7 +270,20 @@ def _row(layer: Layer, count: float) -> list[float]:
 
 
 def pick(where: str, given: Mapping[str, object], name: str, values: Iterable[object]) -> object:
-    """``given[name]``, checked to be one of ``values``. Raises BadInput naming ``where`` and the gene."""
+    """Reads a gene and checks its value.
+
+    Args:
+        where: What the genes are of, for the error.
+        given: Gene to value.
+        name: The gene to read.
+        values: What it may be.
+
+    Returns:
+        The gene's value.
+
+    Raises:
+        BadInput: When the gene is missing or has another value; it names ``where`` and the gene.
+    """
     allowed = list(values)
     if name not in given:
         raise BadInput(f"{where}.{name}", "is missing", f"give one of {allowed}")
@@ -278,7 +315,19 @@ def linear(
     work: int = 0,
     norm: int = 0,
 ) -> Layer:
-    """A linear layer (inputs, outputs) = ``shape`` on ``tokens`` vectors; ``norm``: parameters of norms around it."""
+    """Makes a linear layer.
+
+    Args:
+        name: Of the layer.
+        tokens: Vectors that go through it.
+        shape: Elements of an input vector and of an output vector.
+        bias: Whether it has a bias for each output.
+        work: Operations of the vector unit around it, besides requantisation.
+        norm: Parameters of norms around it.
+
+    Returns:
+        The layer, for one inference.
+    """
     inputs, outputs = shape
     return Layer(
         name,
@@ -295,7 +344,17 @@ def linear(
 
 
 def attention(name: str, tokens: int, heads: int, size: int) -> tuple[Layer, Layer]:
-    """Attention's two products: scores (Q x K^T, then softmax) and context (scores x V), heads ``size`` wide."""
+    """Makes the two products of attention over all tokens.
+
+    Args:
+        name: Of the attention; the layers are called name.scores and name.context.
+        tokens: How many queries, and keys, there are.
+        heads: Heads, each a group of its own.
+        size: Elements of a head's vectors.
+
+    Returns:
+        Scores (Q x K^T, then softmax) and context (scores x V), for one inference.
+    """
     scores, context = heads * tokens * tokens, heads * tokens * size
     first = Layer(
         f"{name}.scores",
@@ -335,10 +394,21 @@ def conv(
     parameters: int | None = None,
     work: Callable[[int], int] | None = None,
 ) -> Layer:
-    """A square convolution from ``size`` x ``size`` (padded to ceil(size/stride) outputs a side).
+    """Makes a square convolution, padded so that a side has ceil(size / stride) outputs.
 
-    ``channels``: (in, out), both divisible by ``groups``; ``parameters``: biases or norms, two an output channel
-    (batch norm) unless given; ``work(elements)``: vector operations for that many outputs.
+    Args:
+        name: Of the layer.
+        size: Inputs on each side of the image.
+        channels: Channels that go in and come out, both divisible by ``groups``.
+        kernel: Side of the window.
+        stride: Step of the window.
+        groups: Independent groups of channels; as many as input channels: a depthwise convolution.
+        parameters: Biases or norms; None: two an output channel, as batch norm has.
+        work: Gives the operations of the vector unit for a number of outputs, besides
+            requantisation; None: there are no others.
+
+    Returns:
+        The layer, for one inference.
     """
     inputs, outputs = channels
     side = -(-size // stride)

@@ -22,16 +22,35 @@ class Ledger:
     _places: dict[int, int] = field(default_factory=dict)
 
     def append(self, layer: Layer, number: int) -> None:
-        """Add a layer."""
+        """Adds a layer.
+
+        Args:
+            layer: The layer.
+            number: By which work that follows it finds it; no other layer of any ledger has it.
+        """
         self._places[number] = len(self.layers)
         self.layers.append(layer)
 
     def holds(self, number: int) -> bool:
-        """Whether a layer of that number is here."""
+        """Tells whether a layer of that number is here.
+
+        Args:
+            number: Of the layer.
+
+        Returns:
+            True where it is.
+        """
         return number in self._places
 
     def add_work(self, number: int, operations: int, parameters: int = 0) -> None:
-        """Vector work that follows the layer of that number."""
+        """Adds vector work that follows a layer.
+
+        Args:
+            number: Of the layer; of none that is here: the work comes before the first layer.
+            operations: Of the vector unit.
+            parameters: Biases and norms that the work reads; they count only where the layer is
+                here.
+        """
         place = self._places.get(number)
         if place is None:
             self.before += operations
@@ -44,7 +63,13 @@ class Ledger:
         )
 
     def absorb(self, other: "Ledger", number: int, times: int = 1) -> None:
-        """Add what a subgraph costs when it runs ``times`` times, after the layer of that number."""
+        """Adds what a subgraph costs.
+
+        Args:
+            other: The subgraph's ledger.
+            number: Of the layer that the subgraph follows.
+            times: How often the subgraph runs; 0: only its notes are taken over.
+        """
         if times:
             self.add_work(number, other.before * times)
             for inner, place in other._places.items():

@@ -65,7 +65,17 @@ class MobileNet(Family):
         return genes
 
     def workload(self, subnet: Mapping) -> Workload:
-        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes the layers of one sub-network.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The layers in the order in which they run.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list.
+        """
         gene = self.reader(subnet)
         layers = self.stem(gene("resolution"))
         size, width = -(-gene("resolution") // self.stem_stride), self.stem_width
@@ -89,7 +99,15 @@ class MobileNet(Family):
 
 @lru_cache(maxsize=4096)
 def bottleneck(name: str, block: Block) -> tuple[Layer, ...]:
-    """Layers of one inverted bottleneck."""
+    """Makes the layers of one inverted bottleneck.
+
+    Args:
+        name: Of the block; layers are called name.expand and so on.
+        block: Its sizes.
+
+    Returns:
+        The layers in the order in which they run.
+    """
     return tuple(_bottleneck_layers(name, block))
 
 

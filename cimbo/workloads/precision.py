@@ -42,13 +42,28 @@ class OperandBits:
 
 
 def stage_bits(design: Mapping[str, Any], stage: int) -> OperandBits:
-    """The bits of a stage or block, counted from 1, by the genes of ``design``."""
+    """Reads the bits of a stage or block from a design.
+
+    Args:
+        design: Gene to value.
+        stage: Number of the stage or block, from 1.
+
+    Returns:
+        Bits of weights and activations; 0 where no gene says any.
+    """
     weight_bits, act_bits = (int(design.get(f"{name}_{stage}") or 0) for name in GENE_NAMES)
     return OperandBits(weight_bits, act_bits)
 
 
 def is_precision_gene(name: str) -> bool:
-    """Whether a gene is the precision of a stage."""
+    """Tells whether a gene is the precision of a stage.
+
+    Args:
+        name: The gene's name.
+
+    Returns:
+        True for names such as "weight_bits_3" and "act_bits_3".
+    """
     word, _, number = name.rpartition("_")
     return word in GENE_NAMES and number.isdigit()
 
@@ -121,7 +136,15 @@ class MixedPrecision:
         return chosen
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Layers of ``subnet``, each with its bits; a stage of which the genes say nothing has the chip's.
+        """Makes the layers of one sub-network, each with its bits.
+
+        A stage of which the genes say nothing has the chip's bits.
+
+        Args:
+            subnet: Gene to value, those of the family and the bits of its stages.
+
+        Returns:
+            The layers in the order in which they run.
 
         Raises:
             BadInput: As the family does, and where bits are none of the listed ones.
@@ -135,12 +158,33 @@ class MixedPrecision:
 
 
 def with_stage_bits(family: Network, bits: Sequence[int]) -> Network:
-    """The family with genes for the bits of its stages; as it is where ``bits`` lists none."""
+    """Adds to a family genes for the bits of its stages.
+
+    Args:
+        family: The networks.
+        bits: What the bits of a stage may be.
+
+    Returns:
+        The family with these genes; ``family`` itself where ``bits`` lists none.
+
+    Raises:
+        BadInput: When the family has no stages or blocks to tell apart.
+    """
     return MixedPrecision(family, tuple(bits)) if bits else family
 
 
 def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Workload:
-    """Give the layers of each stage its bits; results are written at the bits of the layer that comes next."""
+    """Gives the layers of each stage their bits.
+
+    A layer's results are written at the bits of the activations of the layer that comes next.
+
+    Args:
+        workload: The layers, of any bits.
+        bits: Number of a stage to its bits; a stage that is not listed has the chip's.
+
+    Returns:
+        The same layers with their bits, the token loop's included.
+    """
     chips = OperandBits()
     own = [bits.get(stage_of(layer), chips) for layer in workload.layers]
     layers = []
@@ -169,17 +213,30 @@ def _stage_of(name: str) -> int:
 
 
 def stage_of(layer: Layer) -> int:
-    """Number of the stage or block that a layer belongs to, by its name; 0: to none."""
+    """Finds the stage or block that a layer belongs to, by its name.
+
+    Args:
+        layer: The layer.
+
+    Returns:
+        Number of the stage or block, from 1; 0 for none.
+    """
     return _stage_of(layer.name)
 
 
 def precision_features(workload: Workload) -> dict[str, float]:
-    """What a surrogate need not learn about bits, on a log scale.
+    """Computes what a surrogate need not learn about bits, on a log scale.
+
+    A layer that says no bits counts with REFERENCE_BITS.
+
+    Args:
+        workload: The layers with their bits.
 
     Returns:
-        ``log_bit_macs``: multiply-accumulates, each times the bits of its two operands. ``log_parameter_bits``: bits of the
-        weights. ``log_rounding``: variance that rounding adds to a product, on average over the multiply-accumulates, as
-        that of a uniform error of each operand over its range (4^-bits).
+        ``log_bit_macs``: multiply-accumulates, each times the bits of its two operands.
+        ``log_parameter_bits``: bits of the weights. ``log_rounding``: variance that rounding adds
+        to a product, on average over the multiply-accumulates, as that of a uniform error of each
+        operand over its range (4^-bits).
     """
     bit_macs = parameter_bits = rounding = 0.0
     for layer in workload.layers:

@@ -48,7 +48,17 @@ class ResNet50(Family):
         return genes
 
     def workload(self, subnet: Mapping) -> Workload:
-        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes the layers of one sub-network.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The layers in the order in which they run.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list.
+        """
         gene = self.reader(subnet)
         middle = divisible(divisible(_STEM * gene("width_stem_mid")) // 2)
         width = divisible(_STEM * gene("width_stem_out"))

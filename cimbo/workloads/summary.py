@@ -47,7 +47,14 @@ class LayerSummary:
 
 
 def summarise(layer: Layer) -> LayerSummary:
-    """One layer's counts."""
+    """Takes one layer's counts.
+
+    Args:
+        layer: The layer.
+
+    Returns:
+        Its counts, of the whole batch.
+    """
     return LayerSummary(
         name=layer.name,
         kind=layer.kind,
@@ -65,10 +72,16 @@ def summarise(layer: Layer) -> LayerSummary:
 
 
 def summaries(workload: Workload) -> list[LayerSummary]:
-    """Every layer's counts, in order.
+    """Takes every layer's counts, in order.
 
-    Of a network that generates tokens, the layers of the prompt's run ("prompt.NAME"), then those of all steps together
-    ("token.NAME"), whose weights are the prompt's.
+    Of a network that generates tokens, the layers of the prompt's run ("prompt.NAME"), then those
+    of all steps together ("token.NAME"), whose weights are the prompt's.
+
+    Args:
+        workload: The network.
+
+    Returns:
+        One summary a layer, of the whole batch.
     """
     if workload.loop is None:
         return [summarise(layer) for layer in workload.layers]
@@ -88,7 +101,14 @@ def summaries(workload: Workload) -> list[LayerSummary]:
 
 
 def totals(workload: Workload) -> dict[str, int]:
-    """``macs``, ``parameters``, ``activations`` and ``batch`` of a whole workload."""
+    """Sums a whole workload's counts.
+
+    Args:
+        workload: The network.
+
+    Returns:
+        ``macs``, ``parameters``, ``activations`` and ``batch``; the counts are of the whole batch.
+    """
     return {
         "macs": workload.macs,
         "parameters": workload.parameters,
@@ -98,16 +118,32 @@ def totals(workload: Workload) -> dict[str, int]:
 
 
 def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a network's counts in a layer's row, or in ``totals``; None where it has no such count."""
+    """Picks the columns that count a network's work and size.
+
+    Args:
+        row: A layer's row, or `totals`.
+
+    Returns:
+        Each such column to its count; None where ``row`` has no such count.
+    """
     return {name: row.get(name) for name in _COUNT_COLUMNS}
 
 
 def with_counts(
     workload: Workload, layers: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], ...]:
-    """What a simulator says of each layer, with the layer's counts.
+    """Joins what a simulator says of each layer with the layer's counts.
 
-    A simulator that answers as many layers as there are answers them in order; of any other, layers are found by name.
+    A simulator that answers as many layers as there are answers them in order; of any other, layers
+    are found by name.
+
+    Args:
+        workload: The network that was simulated.
+        layers: What the simulator says of each layer.
+
+    Returns:
+        A row for each of ``layers``; what the simulator says takes the place of a count of the same
+        name.
     """
     counted = summaries(workload)
     by_name = {each.name: each for each in counted}
@@ -120,5 +156,12 @@ def with_counts(
 
 
 def is_onnx(name: str) -> bool:
-    """Whether ``name`` is of an ONNX file and not of a family."""
+    """Tells whether a network's name is that of an ONNX file and not of a family.
+
+    Args:
+        name: The name.
+
+    Returns:
+        True where it ends in .onnx, in letters of either case.
+    """
     return name.lower().endswith(".onnx")

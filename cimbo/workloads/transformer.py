@@ -43,7 +43,18 @@ class Transformer(Family):
         return genes
 
     def workload(self, subnet: Mapping) -> Workload:
-        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes the layers of one sub-network.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The layers in the order in which they run, and the parameters of tables that are looked
+            up.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list.
+        """
         gene = self.reader(subnet)
         embed = gene("embed") if len(self.embeds) > 1 else self.embeds[0]
         layers = self.front(embed)

@@ -45,7 +45,14 @@ class WhisperTiny(GeneratingFamily):
         return []
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Encoder and decoder, whatever else ``subnet`` holds."""
+        """Makes the encoder's layers and the decoder's.
+
+        Args:
+            subnet: Ignored: there are no genes.
+
+        Returns:
+            The run of the encoder and of the prompt, and the loop over the answer.
+        """
         span = Span(self.prompt)
         heard = [*encoder_layers(), *_heard_keys(), *_decoder(span)]
         step_span = steps(self.prompt, self.tokens)

@@ -27,7 +27,20 @@ class Heads:
 
 
 def attention_products(heads: Heads, query: Tensor, key: Tensor, value: Tensor) -> list[Product]:
-    """Scores (queries x keys, then softmax) and context (scores x values); heads that share keys share a group."""
+    """Makes the two products of attention.
+
+    Heads that share keys and values share a group, in which their queries are vectors of one
+    product.
+
+    Args:
+        heads: The sizes.
+        query: What queries are read from.
+        key: What keys are read from.
+        value: What values are read from.
+
+    Returns:
+        Scores (queries x keys, then softmax) and context (scores x values).
+    """
     groups = heads.batch * heads.shared
     positions = heads.queries * (heads.heads // heads.shared)
     scores = groups * positions * heads.keys
@@ -59,7 +72,20 @@ def attention_products(heads: Heads, query: Tensor, key: Tensor, value: Tensor) 
 
 
 def standard_attention(op: Operation) -> list[Product]:
-    """Attention of opset 23: (batch, heads, tokens, size), or (batch, tokens, heads x size) with numbers of heads."""
+    """Reads Attention of opset 23.
+
+    Its inputs are (batch, heads, tokens, size), or (batch, tokens, heads x size) with the numbers
+    of heads as attributes.
+
+    Args:
+        op: The node.
+
+    Returns:
+        The products of scores and context.
+
+    Raises:
+        BadInput: When a size is unknown, or heads of queries do not share those of keys evenly.
+    """
     query, key, value = (op.shape(index) for index in (0, 1, 2))
     if len(query) == 3:
         heads, shared = op.integer("q_num_heads"), op.integer("kv_num_heads")
@@ -83,9 +109,18 @@ def _check_heads(op: Operation, heads: int, shared: int) -> None:
 
 
 def packed_attention(op: Operation, past: int) -> list[Product]:
-    """Attention and QAttention of com.microsoft: one weight makes queries, keys and values.
+    """Reads Attention and QAttention of com.microsoft: one weight makes queries, keys and values.
 
-    ``past``: number of the input that holds the keys and values of earlier tokens (2, batch, heads, tokens, size).
+    Args:
+        op: The node.
+        past: Number of the input that holds the keys and values of earlier tokens (2, batch, heads,
+            tokens, size).
+
+    Returns:
+        The products of the packed weight, scores and context.
+
+    Raises:
+        BadInput: When a size is unknown, or the sizes do not fit.
     """
     batch, tokens, width = op.shape(0, 3)
     weight = op.shape(1, 2)
@@ -116,7 +151,19 @@ def packed_attention(op: Operation, past: int) -> list[Product]:
 
 
 def multi_head_attention(op: Operation) -> list[Product]:
-    """MultiHeadAttention of com.microsoft: queries, keys and values made before; several layouts."""
+    """Reads MultiHeadAttention of com.microsoft.
+
+    Queries, keys and values were made before, and come in several layouts.
+
+    Args:
+        op: The node.
+
+    Returns:
+        The products of scores and context.
+
+    Raises:
+        BadInput: When a size is unknown, keys are missing, or the number of heads is not positive.
+    """
     query, heads = op.shape(0), op.integer("num_heads")
     _check_heads(op, heads, heads)
     key, value = op.optional(1), op.optional(2)
@@ -141,7 +188,19 @@ def multi_head_attention(op: Operation) -> list[Product]:
 
 
 def grouped_query_attention(op: Operation) -> list[Product]:
-    """GroupQueryAttention of com.microsoft; queries, keys and values may come packed in the first input."""
+    """Reads GroupQueryAttention of com.microsoft.
+
+    Queries, keys and values may come packed in the first input.
+
+    Args:
+        op: The node.
+
+    Returns:
+        The products of scores and context.
+
+    Raises:
+        BadInput: When a size or the number of keys is unknown, or heads do not share keys evenly.
+    """
     batch, tokens, width = op.shape(0, 3)
     heads, shared = op.integer("num_heads"), op.integer("kv_num_heads")
     _check_heads(op, heads, shared)
@@ -163,7 +222,17 @@ ATTENTION_PRODUCTS: dict[str, Rule] = {
 
 
 def attention(op: Operation) -> list[Product]:
-    """Attention, which means one thing in onnx and another in com.microsoft."""
+    """Reads Attention, which means one thing in onnx and another in com.microsoft.
+
+    Args:
+        op: The node.
+
+    Returns:
+        Its products.
+
+    Raises:
+        BadInput: As `standard_attention` and `packed_attention` do.
+    """
     if op.node.domain == "com.microsoft":
         return packed_attention(op, 4)
     return standard_attention(op)

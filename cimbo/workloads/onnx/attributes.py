@@ -4,7 +4,16 @@ from typing import Any
 
 
 def integer(node: Any, name: str, default: int = 0) -> int:
-    """An integer attribute, or ``default`` where the node has none of that name."""
+    """Reads an integer attribute.
+
+    Args:
+        node: A NodeProto.
+        name: Of the attribute.
+        default: The value where the node has none of that name.
+
+    Returns:
+        The attribute, or the default.
+    """
     for attribute in node.attribute:
         if attribute.name == name:
             return int(attribute.i)
@@ -12,7 +21,15 @@ def integer(node: Any, name: str, default: int = 0) -> int:
 
 
 def integers(node: Any, name: str) -> list[int]:
-    """A list of integers; empty where the node has none of that name."""
+    """Reads an attribute that is a list of integers.
+
+    Args:
+        node: A NodeProto.
+        name: Of the attribute.
+
+    Returns:
+        The list; empty where the node has none of that name.
+    """
     for attribute in node.attribute:
         if attribute.name == name:
             return [int(each) for each in attribute.ints]
@@ -20,7 +37,16 @@ def integers(node: Any, name: str) -> list[int]:
 
 
 def text(node: Any, name: str, default: str = "") -> str:
-    """A text attribute, or ``default`` where the node has none of that name."""
+    """Reads a text attribute.
+
+    Args:
+        node: A NodeProto.
+        name: Of the attribute.
+        default: The value where the node has none of that name.
+
+    Returns:
+        The attribute, or the default.
+    """
     for attribute in node.attribute:
         if attribute.name == name:
             return str(attribute.s.decode("utf-8", "replace"))
@@ -28,7 +54,15 @@ def text(node: Any, name: str, default: str = "") -> str:
 
 
 def graph(node: Any, name: str) -> Any:
-    """A graph attribute; None where the node has none of that name."""
+    """Reads an attribute that is a graph.
+
+    Args:
+        node: A NodeProto.
+        name: Of the attribute.
+
+    Returns:
+        The GraphProto; None where the node has none of that name.
+    """
     for attribute in node.attribute:
         if attribute.name == name and attribute.HasField("g"):
             return attribute.g

@@ -55,6 +55,7 @@ def _quantised(node: Any, inputs: Inputs) -> list[Made]:
 
 def _broadcast_of(first: int, second: int) -> Rule:
     def rule(node: Any, inputs: Inputs) -> list[Made]:
+        """The shape that both inputs are broadcast to, of the first one's type."""
         left, right = _numbers(_of(inputs, first)), _numbers(_of(inputs, second))
         return [Made(np.broadcast_shapes(left, right), _type(inputs, first))]
 
@@ -62,7 +63,19 @@ def _broadcast_of(first: int, second: int) -> Rule:
 
 
 def product_shape(left: Sizes, right: Sizes) -> Sizes:
-    """The shape of NumPy's matmul of both."""
+    """Computes the shape of NumPy's matmul.
+
+    Args:
+        left: Sizes of the left operand.
+        right: Sizes of the right operand.
+
+    Returns:
+        Sizes of the product.
+
+    Raises:
+        TypeError: When a leading size is unknown.
+        ValueError: When the leading sizes do not fit.
+    """
     rows, columns = (left[-2:-1], right[-1:]) if len(right) > 1 else (left[-2:-1], ())
     batch = np.broadcast_shapes(_numbers(left[:-2]), _numbers(right[:-2]))
     return (*batch, *rows, *columns)
@@ -76,12 +89,21 @@ def _numbers(sizes: Sizes) -> tuple[int, ...]:
 
 
 def turned(shape: Sizes, transposed: int) -> Sizes:
-    """``shape`` with its last two sizes exchanged where ``transposed``."""
+    """Exchanges the last two sizes of a shape where an operand is transposed.
+
+    Args:
+        shape: The sizes, at least two where it is transposed.
+        transposed: The node's attribute; 0: leave the shape as it is.
+
+    Returns:
+        The sizes.
+    """
     return (*shape[:-2], shape[-1], shape[-2]) if transposed else shape
 
 
 def _product_of(first: int, second: int, *, integer_out: bool = False) -> Rule:
     def rule(node: Any, inputs: Inputs) -> list[Made]:
+        """The shape of the product of both inputs, each transposed where the node says so."""
         left = turned(_of(inputs, first), integer(node, "transA"))
         right = turned(_of(inputs, second), integer(node, "transB"))
         made = _type(inputs, first) if integer_out else FLOAT_TYPE
@@ -125,10 +147,20 @@ def _grouped_query(node: Any, inputs: Inputs) -> list[Made]:
 
 
 def key_tokens(node: Any, inputs: Inputs) -> int | None:
-    """Keys that each query of GroupQueryAttention is compared with.
+    """Counts the keys that each query of GroupQueryAttention is compared with.
 
-    The total length where it is known (input 6); else the cache and the new tokens, or the cache alone where it is a
-    buffer of the full length.
+    It is the total length where that is known (input 6), else the length of the cache (input 3) and
+    the new tokens.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+
+    Returns:
+        How many; None where a length is unknown.
+
+    Raises:
+        TypeError: When the shape of the first input is unknown.
     """
     total = inputs[6] if len(inputs) > 6 else None
     if total is not None and total.value is not None:

@@ -23,7 +23,17 @@ class Branching:
     scope: ChainMap[str, Tensor]
 
     def graph(self, name: str) -> Any:
-        """A subgraph. Raises BadInput when the node has none of that name."""
+        """Finds a subgraph of the node.
+
+        Args:
+            name: Of the attribute that holds it.
+
+        Returns:
+            The GraphProto.
+
+        Raises:
+            BadInput: When the node has none of that name.
+        """
         found = attributes.graph(self.node, name)
         if found is None:
             raise BadInput(self.where, f"lacks its {name}", "export the network again")
@@ -31,7 +41,21 @@ class Branching:
 
 
 def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """The branch that shapes decide; of two that the data decide, the one with more products, and a note."""
+    """Counts If.
+
+    Where shapes decide, it is their branch. Of two branches that the data decide between, it is the
+    one with more multiplications, and a note says so.
+
+    Args:
+        walker: Counts the branches, in its ledger.
+        at: The node.
+
+    Returns:
+        What is known of the node's outputs.
+
+    Raises:
+        BadInput: When the node lacks a branch, or a branch cannot be counted.
+    """
     condition = at.inputs[0] if at.inputs else None
     branches = [at.graph("then_branch"), at.graph("else_branch")]
     if condition is not None and condition.value is not None and condition.value.size == 1:
@@ -51,7 +75,20 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
 
 
 def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """The body as often as the trip count says; once, and a note, where it is unknown."""
+    """Counts Loop: its body as often as the trip count says.
+
+    Where the count is unknown the body counts once, and a note says so.
+
+    Args:
+        walker: Counts the body, in its ledger.
+        at: The node.
+
+    Returns:
+        What is known of the node's outputs: carried values, then what the steps stack up.
+
+    Raises:
+        BadInput: When the node lacks its body, or the body cannot be counted.
+    """
     body = at.graph("body")
     limit = at.inputs[0] if at.inputs else None
     times = None if limit is None or limit.value is None else int(limit.value.ravel()[0])
@@ -69,7 +106,19 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
 
 
 def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """The body once for each slice of the scanned inputs."""
+    """Counts Scan: its body once for each slice of the scanned inputs.
+
+    Args:
+        walker: Counts the body, in its ledger.
+        at: The node.
+
+    Returns:
+        What is known of the node's outputs: states, then what the steps stack up.
+
+    Raises:
+        BadInput: When the node lacks its body, the number of steps is unknown, or the body cannot
+            be counted.
+    """
     body, scanned = at.graph("body"), attributes.integer(at.node, "num_scan_inputs", 1)
     states = [_changing(t or Tensor("state")) for t in at.inputs[: len(at.inputs) - scanned]]
     axes = attributes.integers(at.node, "scan_input_axes") or [0] * scanned

@@ -38,10 +38,16 @@ class InputSizes:
 
 
 def load_model(file: Path) -> Any:
-    """The model of a file, local functions inlined, external data left where it is.
+    """Loads the model of a file, local functions inlined, external data left where they are.
+
+    Args:
+        file: Its path.
+
+    Returns:
+        The ModelProto.
 
     Raises:
-        BadInput: ``onnx`` is not installed, or the file is not readable as ONNX.
+        BadInput: When ``onnx`` is not installed, or the file is not readable as ONNX.
     """
     try:
         import onnx  # type: ignore[import-not-found, unused-ignore]
@@ -151,7 +157,15 @@ def _shape(file: Path, value: Any, named: Mapping[str, int], batch: int) -> tupl
 
 
 def evaluate_size(text: str, named: Mapping[str, int]) -> int | None:
-    """The value of an expression of named sizes such as ``past + sequence``; None where a name is unknown."""
+    """Computes an expression of named sizes such as ``past + sequence``.
+
+    Args:
+        text: The expression: names and integers, joined by arithmetic.
+        named: Values of the names.
+
+    Returns:
+        The size; None where a name is unknown or the text is no such expression.
+    """
     try:
         return _evaluated(ast.parse(text, mode="eval").body, named)
     except (SyntaxError, ValueError, KeyError, ZeroDivisionError, RecursionError, MemoryError):
@@ -182,7 +196,14 @@ def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> Non
 
 
 def is_number(value: Any) -> bool:
-    """Whether an input is a single integer, whose value ``--set`` may give."""
+    """Tells whether an input is a single integer, whose value ``--set`` may give.
+
+    Args:
+        value: A ValueInfoProto.
+
+    Returns:
+        True for an int32 or int64 of no dimension, or of one dimension of size 1.
+    """
     tensor = value.type.tensor_type
     shape = [dim.dim_value for dim in tensor.shape.dim]
     return tensor.elem_type in (6, 7) and tensor.HasField("shape") and shape in ([], [1])

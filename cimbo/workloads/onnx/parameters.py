@@ -26,7 +26,14 @@ class ParameterCount:
     _wide: set[str] = field(default_factory=set)
 
     def store(self, source: str, size: int, element_type: int, *, is_number: bool = False) -> None:
-        """An initializer of ``size`` elements."""
+        """Takes in an initializer.
+
+        Args:
+            source: Its name, one in the whole file.
+            size: Its elements.
+            element_type: Their type, by onnx's number.
+            is_number: Whether it is a lone number, without dimensions.
+        """
         self._sizes[source] = size
         if element_type == INT32_TYPE and not is_number:
             self._wide.add(source)
@@ -34,25 +41,53 @@ class ParameterCount:
             self._counted.add(source)
 
     def made(self, source: str, size: int) -> None:
-        """A constant that a node makes or packs; it counts where a product reads it."""
+        """Takes in a constant that a node makes or packs; it counts where a product reads it.
+
+        Args:
+            source: Its name, one in the whole file.
+            size: Its elements.
+        """
         self._sizes[source] = size
 
     def discard(self, sources: Iterable[str]) -> None:
-        """What is no parameter, unless something claims it: a scale, a running statistic."""
+        """Takes out what is no parameter, unless something claims it: a scale, a running statistic.
+
+        Args:
+            sources: Names of stored tensors.
+        """
         self._discarded |= set(sources)
 
     def count_biases(self, sources: Iterable[str]) -> None:
-        """Stored integers of 32 bits that are dequantised: biases, and not indices."""
+        """Counts stored integers of 32 bits that are dequantised: they are biases, and not indices.
+
+        Args:
+            sources: Names of the tensors that are dequantised; those of other types are left as
+                they are.
+        """
         self._counted |= set(sources) & self._wide
 
     def claim(self, sources: Iterable[str]) -> int:
-        """Elements of those that nothing claimed before; the caller owns them from now on."""
+        """Gives tensors to the layer that reads them; no later claim counts them.
+
+        Args:
+            sources: Names of the tensors.
+
+        Returns:
+            Elements of those that nothing claimed before.
+        """
         found = set(sources) - self._claimed
         self._claimed |= found
         return sum(self._sizes[source] for source in found)
 
     def claim_counted(self, sources: Iterable[str]) -> int:
-        """As ``claim``, of those alone that count anyway."""
+        """Claims as `claim` does, but of those tensors alone that count anyway.
+
+        Args:
+            sources: Names of the tensors.
+
+        Returns:
+            Elements of those that nothing claimed before.
+        """
         return self.claim(set(sources) & self._counted)
 
     @property

@@ -17,7 +17,7 @@ class Product:
     """``groups`` products of ``positions`` vectors of ``reduction`` elements with ``outputs`` stationary columns.
 
     Attributes:
-        kind: of the layer, one of cimbo.workloads.layers.KINDS.
+        kind: of the layer, one of cimbo.workloads.layers.LAYER_KINDS.
         groups: independent products, each with a stationary operand of its own.
         positions: vectors that go through each.
         reduction: elements of a vector.
@@ -63,32 +63,87 @@ class Operation:
     outputs: tuple[Tensor, ...]
 
     def input(self, index: int) -> Tensor:
-        """An input that has to be there. Raises BadInput when it is not."""
+        """Finds an input that has to be there.
+
+        Args:
+            index: Number of the input.
+
+        Returns:
+            What is known of it.
+
+        Raises:
+            BadInput: When it is not there.
+        """
         found = self.optional(index)
         if found is None:
             raise BadInput(self.where, f"lacks its input {index}", "export the network again")
         return found
 
     def optional(self, index: int) -> Tensor | None:
-        """An input that may be missing."""
+        """Finds an input that may be missing.
+
+        Args:
+            index: Number of the input.
+
+        Returns:
+            What is known of it; None where it is missing.
+        """
         return self.inputs[index] if index < len(self.inputs) else None
 
     def shape(self, index: int, rank: int | None = None) -> tuple[int, ...]:
-        """The shape of an input, all known. Raises BadInput naming it otherwise, or at another rank."""
+        """Finds the shape of an input.
+
+        Args:
+            index: Number of the input.
+            rank: Dimensions that it must have; None: any number.
+
+        Returns:
+            The sizes, all known and positive.
+
+        Raises:
+            BadInput: When the input is missing, a size is unknown or not positive, or the rank is
+                another; it names the tensor.
+        """
         return self._ranked(self.input(index), rank)
 
     def output_shape(self, rank: int | None = None) -> tuple[int, ...]:
-        """The shape of the first output, all known. Raises BadInput naming it otherwise, or at another rank."""
+        """Finds the shape of the first output.
+
+        Args:
+            rank: Dimensions that it must have; None: any number.
+
+        Returns:
+            The sizes, all known and positive.
+
+        Raises:
+            BadInput: When there is no output, a size is unknown or not positive, or the rank is
+                another.
+        """
         if not self.outputs:
             raise BadInput(self.where, "has no output", "export the network again")
         return self._ranked(self.outputs[0], rank)
 
     def integer(self, name: str, default: int = 0) -> int:
-        """An integer attribute."""
+        """Reads an integer attribute.
+
+        Args:
+            name: Of the attribute.
+            default: The value where the node has none of that name.
+
+        Returns:
+            The attribute, or the default.
+        """
         return attributes.integer(self.node, name, default)
 
     def wrong(self, what: str) -> BadInput:
-        """The refusal of this node."""
+        """Makes the error that refuses this node.
+
+        Args:
+            what: What is wrong with it.
+
+        Returns:
+            The error, not raised.
+        """
         return BadInput(self.where, what, "export the network again")
 
     def _ranked(self, tensor: Tensor, rank: int | None) -> tuple[int, ...]:
@@ -117,7 +172,18 @@ def _bias(op: Operation, places: Places) -> tuple[Tensor, ...]:
 
 
 def convolution(op: Operation, places: Places) -> list[Product]:
-    """Conv and its quantised forms: weights (outputs, inputs / groups, *window)."""
+    """Reads Conv and its quantised forms: weights (outputs, inputs / groups, *window).
+
+    Args:
+        op: The node.
+        places: Which of its inputs are image, weights and biases.
+
+    Returns:
+        One product.
+
+    Raises:
+        BadInput: When a size is unknown, or channels and groups do not fit the weights.
+    """
     moving, weight = op.input(places.left), op.input(places.right)
     given, window = op.shape(places.left), op.shape(places.right)
     groups = op.integer("group", 1)
@@ -158,7 +224,20 @@ def _check_channels(
 
 
 def transposed_convolution(op: Operation, places: Places) -> list[Product]:
-    """ConvTranspose: each input position meets all weights (inputs, outputs / groups, *window); results are summed."""
+    """Reads ConvTranspose.
+
+    Each input position meets all weights (inputs, outputs / groups, *window); results are summed.
+
+    Args:
+        op: The node.
+        places: Which of its inputs are image, weights and biases.
+
+    Returns:
+        One product.
+
+    Raises:
+        BadInput: When a size is unknown, or channels and groups do not fit the weights.
+    """
     given, window = op.shape(places.left), op.shape(places.right)
     groups = op.integer("group", 1)
     if len(given) != len(window) or given[1] != window[0] or groups < 1 or window[0] % groups:
@@ -181,9 +260,20 @@ def transposed_convolution(op: Operation, places: Places) -> list[Product]:
 
 
 def matrix_product(op: Operation, places: Places) -> list[Product]:
-    """MatMul, Gemm and their quantised and fused forms.
+    """Reads MatMul, Gemm and their quantised and fused forms.
 
-    A constant operand is the weight, on whichever side it stands; of two activations the right one is held.
+    A constant operand is the weight, on whichever side it stands; of two activations the right one
+    is held.
+
+    Args:
+        op: The node.
+        places: Which of its inputs are the operands and the biases.
+
+    Returns:
+        One product.
+
+    Raises:
+        BadInput: When a size is unknown, or the operands do not fit.
     """
     left, right = op.input(places.left), op.input(places.right)
     first = turned(op.shape(places.left), op.integer("transA"))
@@ -218,7 +308,18 @@ def matrix_product(op: Operation, places: Places) -> list[Product]:
 
 
 def general_matrix_product(op: Operation, places: Places) -> list[Product]:
-    """Gemm: as MatMul, but of matrices only."""
+    """Reads Gemm: as MatMul, but of matrices only.
+
+    Args:
+        op: The node.
+        places: Which of its inputs are the operands and the biases.
+
+    Returns:
+        One product.
+
+    Raises:
+        BadInput: When an operand is no matrix, and as `matrix_product` does.
+    """
     for place in (places.left, places.right):
         if len(op.shape(place)) != 2:
             raise op.wrong(f"{op.input(place).name} is no matrix")
@@ -238,7 +339,18 @@ def _broadcast(op: Operation, first: Sequence[int | None], second: Sequence[int 
 
 
 def blockwise_product(op: Operation, places: Places) -> list[Product]:
-    """MatMulNBits and MatMulBnb4: weights packed, their sizes N and K attributes."""
+    """Reads MatMulNBits and MatMulBnb4: weights packed, their sizes N and K attributes.
+
+    Args:
+        op: The node.
+        places: Which of its inputs are the biases; the operands are the first two.
+
+    Returns:
+        One product.
+
+    Raises:
+        BadInput: When a size is unknown, or the input does not fit the weights.
+    """
     given = op.shape(0)
     reduction, columns = op.integer("K"), op.integer("N")
     if min(reduction, columns) < 1 or given[-1] != reduction:
@@ -263,7 +375,22 @@ def blockwise_product(op: Operation, places: Places) -> list[Product]:
 
 
 def einsum(op: Operation, places: Places) -> list[Product]:
-    """Einsum of two operands; without a sum over a shared label it is vector work, and so is one of one operand."""
+    """Reads Einsum of two operands.
+
+    Without a sum over a shared label it is vector work where one operand has no label of its own,
+    and so is one of one operand.
+
+    Args:
+        op: The node.
+        places: Ignored: the operands are the first two inputs.
+
+    Returns:
+        One product; none where it is vector work.
+
+    Raises:
+        BadInput: When it joins more than two operands, a size is unknown, or the equation does not
+            fit them.
+    """
     if len(op.inputs) == 1:
         return []
     if len(op.inputs) != 2:
@@ -314,7 +441,15 @@ def _equation(op: Operation) -> tuple[str, str, str]:
 
 
 def check_product(where: str, product: Product) -> None:
-    """Refuse what no network has. Raises BadInput naming the node."""
+    """Refuses a product that no network has.
+
+    Args:
+        where: The node, for the error.
+        product: What it multiplies.
+
+    Raises:
+        BadInput: When the product has more than MOST_GROUPS groups.
+    """
     if product.groups > MOST_GROUPS:
         what = f"has {product.groups} groups"
         raise BadInput(where, what, f"at most {MOST_GROUPS} are read")

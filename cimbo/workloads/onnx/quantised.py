@@ -32,7 +32,15 @@ STATISTICS_INPUTS = {"BatchNormalization": (3, 4)}
 
 
 def not_parameters(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
-    """Numbers of the inputs that are stored but not trained: scales, zero points, running statistics."""
+    """Finds the inputs that are stored but not trained: scales, zero points, running statistics.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+
+    Returns:
+        Numbers of such inputs, some of which the node may lack.
+    """
     name = node.op_type
     found = {*SCALE_INPUTS.get(name, ()), *STATISTICS_INPUTS.get(name, ())}
     if name.startswith("QLinear") and name not in SCALE_INPUTS:
@@ -45,16 +53,34 @@ def not_parameters(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
 
 
 def rescales(node: Any, inputs: Sequence[Tensor | None]) -> bool:
-    """Whether a product only brings an integer sum, or a scale found while running, to its unit.
+    """Tells whether Mul only brings an integer sum, or a scale found while running, to its unit.
 
     That work is part of the requantisation counted with each product.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+
+    Returns:
+        True where it does only that.
     """
     given = [tensor for tensor in inputs if tensor is not None]
     return node.op_type == "Mul" and any(each.integer_sum or each.is_scale for each in given)
 
 
 def stored_bits(node: Any, inputs: Sequence[Tensor | None], made: Made) -> int:
-    """Bits of an output's elements as they are stored: those before dequantisation, where that is what it does."""
+    """Finds the bits of an output's elements as they are stored.
+
+    They are those before dequantisation, where the node does that or only moves such elements.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+        made: The output, as inferred.
+
+    Returns:
+        Bits of an element; 0 where its type is unknown.
+    """
     first = inputs[0] if inputs else None
     if first is not None and first.bits:
         if node.op_type == "DequantizeLinear" or node.op_type in SAME_ELEMENTS:
@@ -65,14 +91,31 @@ def stored_bits(node: Any, inputs: Sequence[Tensor | None], made: Made) -> int:
 
 
 def is_integer_sum(node: Any, inputs: Sequence[Tensor | None]) -> bool:
-    """Whether a node leaves an accumulator that still has to be scaled."""
+    """Tells whether a node leaves an accumulator that still has to be scaled.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+
+    Returns:
+        True for a product of integers, and for a Cast of such a sum.
+    """
     first = inputs[0] if inputs else None
     cast = node.op_type == "Cast" and first is not None and first.integer_sum
     return cast or node.op_type in _INTEGER_PRODUCTS
 
 
 def is_running_scale(node: Any, inputs: Sequence[Tensor | None], output: int) -> bool:
-    """Whether an output is a scale that is found while running."""
+    """Tells whether an output is a scale that is found while running.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+        output: Number of the output.
+
+    Returns:
+        True for the scale of DynamicQuantizeLinear, and for products of one that are no sums.
+    """
     if node.op_type == "DynamicQuantizeLinear":
         return output == 1
     given = [tensor for tensor in inputs if tensor is not None]

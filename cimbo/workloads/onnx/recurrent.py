@@ -9,11 +9,22 @@ N_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 def recurrent_layer(op: Operation, gates: int, *, stored_turned: bool = False) -> list[Product]:
-    """One layer of any number of directions, each with weights of its own.
+    """Reads one layer of LSTM, GRU or RNN, whose directions have weights of their own.
 
-    Inputs as in the schema: (steps, batch, inputs), or (batch, steps, inputs) at layout 1; weights (directions,
-    gates x hidden, inputs); recurrent weights (directions, gates x hidden, hidden); biases. ``stored_turned``: the
-    weights' last two sizes are exchanged (DynamicQuantizeLSTM).
+    Inputs as in the schema: (steps, batch, inputs), or (batch, steps, inputs) at layout 1; weights
+    (directions, gates x hidden, inputs); recurrent weights (directions, gates x hidden, hidden);
+    biases.
+
+    Args:
+        op: The node.
+        gates: Gates of a unit: 4 of an LSTM, 3 of a GRU, 1 of an RNN.
+        stored_turned: Whether the weights' last two sizes are exchanged (DynamicQuantizeLSTM).
+
+    Returns:
+        The product with the inputs' weights and that with the recurrent ones, each over all steps.
+
+    Raises:
+        BadInput: When a size is unknown, or the weights do not fit the inputs.
     """
     steps, batch, width = op.shape(0, 3)
     directions, columns, inputs = _turned(op.shape(1, 3), stored_turned)

@@ -50,7 +50,16 @@ class NodeInference:
         self._imports = [make(domain, version) for domain, version in opsets.items()]
 
     def made(self, node: Any, inputs: Sequence[Tensor | None]) -> list[Made] | None:
-        """What each output of ``node`` is, from its inputs; None where the operator is unknown or misused."""
+        """Infers what each output of a node is.
+
+        Args:
+            node: A NodeProto.
+            inputs: What is known of its inputs.
+
+        Returns:
+            Shape, type and, of small ones, elements of each output; None where the operator is
+            unknown or misused.
+        """
         if node.op_type in _VALUE_FREE and node.domain in ("", "ai.onnx"):
             found = self._of_shape(node, inputs[0])
             if found is not None:

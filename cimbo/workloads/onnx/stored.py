@@ -49,9 +49,17 @@ class Origin:
     folded_from: tuple[str, ...] = ()
 
     def is_trained(self, name: str, shape: Sequence[int]) -> bool:
-        """Whether a tensor that no product reads is a parameter of the network, not a mask, an index or a table.
+        """Tells whether a tensor that no product reads is a parameter of the network.
 
-        Of what the older exporter folded nothing says so: there a vector, which scales channels, is taken for one.
+        Otherwise it is a mask, an index or a table. Of what torch's older exporter folded nothing
+        says so: there a vector, which scales channels, is taken for a parameter.
+
+        Args:
+            name: Of the tensor.
+            shape: Its sizes.
+
+        Returns:
+            True where it is taken for a parameter.
         """
         if self.folded_from:
             return any("." in each for each in self.folded_from)
@@ -78,7 +86,20 @@ def _listed_names(text: str) -> tuple[str, ...]:
 def initializers(
     graph: Any, file: Path, prefix: str, parameters: ParameterCount
 ) -> Iterator[Tensor]:
-    """The initializers of a graph. ``prefix`` tells those of subgraphs apart."""
+    """Reads the initializers of a graph.
+
+    Args:
+        graph: A GraphProto.
+        file: The model's file, beside which external data lie.
+        prefix: Tells the names of subgraphs' tensors apart.
+        parameters: Where stored tensors are counted.
+
+    Yields:
+        What is known of each initializer; the elements of small ones alone are read.
+
+    Raises:
+        BadInput: When one has a negative size, or more elements than any network's.
+    """
     origins, names = _origins(graph), {proto.name for proto in graph.initializer}
     for proto in graph.initializer:
         origin = origins.get(proto.name, Origin())
@@ -135,7 +156,16 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray | None:
 
 
 def constant(node: Any, prefix: str, parameters: ParameterCount) -> Tensor:
-    """What a node Constant makes; unknown where it holds text."""
+    """Reads what a node Constant makes.
+
+    Args:
+        node: A NodeProto.
+        prefix: Tells the names of subgraphs' tensors apart.
+        parameters: Where stored tensors are counted.
+
+    Returns:
+        What is known of its output; a tensor without a shape where it holds text.
+    """
     import onnx
 
     name = node.output[0] if node.output else ""

@@ -88,7 +88,17 @@ class Tensor:
         return None if sizes is None else math.prod(sizes)
 
     def sizes(self, where: str) -> tuple[int, ...]:
-        """The sizes, all known and positive. Raises BadInput naming the tensor otherwise."""
+        """Finds the sizes, all of them known.
+
+        Args:
+            where: The node that reads the tensor, for the error.
+
+        Returns:
+            The sizes, all positive.
+
+        Raises:
+            BadInput: When one is unknown or not positive; it names the tensor.
+        """
         known = self.known_shape
         if known is None or any(size <= 0 for size in known):
             given = "unknown" if self.shape is None else _printed(self.shape)
@@ -114,19 +124,43 @@ class Made:
 
 
 def check_sizes(where: str, name: str, shape: Iterable[int | None] | None) -> None:
-    """Refuse a tensor that is larger than any network's. Raises BadInput naming it."""
+    """Refuses a tensor that is larger than any network's.
+
+    Args:
+        where: The node or file, for the error.
+        name: Of the tensor.
+        shape: Its sizes as far as they are known.
+
+    Raises:
+        BadInput: When it has more than MOST_ELEMENTS elements; it names the tensor.
+    """
     total = math.prod(size for size in shape or () if size is not None)
     if total > MOST_ELEMENTS:
         raise BadInput(where, f"{name} has {total} elements", f"at most {MOST_ELEMENTS} are read")
 
 
 def bits_of(element_type: int) -> int:
-    """Bits of an element of that type; 0 where the type is unknown."""
+    """Finds the bits of an element.
+
+    Args:
+        element_type: Its type, by onnx's number.
+
+    Returns:
+        The bits; 0 where the type is unknown.
+    """
     return ELEMENT_BITS.get(element_type, 0)
 
 
 def is_small(shape: tuple[int, ...] | None, most: int) -> bool:
-    """Whether all sizes are known and there are at most ``most`` elements."""
+    """Tells whether a tensor has few elements.
+
+    Args:
+        shape: Its sizes; None: unknown.
+        most: How many elements it may have.
+
+    Returns:
+        True where the sizes are known and there are at most so many elements.
+    """
     return shape is not None and math.prod(shape) <= most
 
 
@@ -135,5 +169,12 @@ def _printed(shape: tuple[int | None, ...]) -> str:
 
 
 def names(listed: str) -> frozenset[str]:
-    """The words of a text, as a set: operators by name."""
+    """Makes a set of the words of a text: operators by name.
+
+    Args:
+        listed: The words, with spaces between them.
+
+    Returns:
+        The words.
+    """
     return frozenset(listed.split())

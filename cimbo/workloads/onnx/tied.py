@@ -33,16 +33,32 @@ class TiedTables:
     _tables: list[str] = field(default_factory=list)
 
     def store(self, source: str, proto: Any) -> None:
-        """A stored matrix, which may turn out to be one of two copies."""
+        """Takes in a stored tensor; a matrix may turn out to be one of two copies.
+
+        Args:
+            source: Its name, one in the whole file.
+            proto: The TensorProto; anything but a matrix is ignored.
+        """
         if len(proto.dims) == 2:
             self._stored[source] = proto
 
     def look_up(self, table: Tensor) -> None:
-        """A table that a node looks rows up in."""
+        """Takes note of a table that a node looks rows up in.
+
+        Args:
+            table: What is known of it.
+        """
         self._tables += [source for source in table.sources if source in self._stored]
 
     def original(self, sources: frozenset[str]) -> frozenset[str]:
-        """The table that a weight is a copy of; the weight itself where it is none."""
+        """Finds the table that a weight is a copy of.
+
+        Args:
+            sources: Names of the stored tensors that the weight is made of.
+
+        Returns:
+            The table's name, alone; ``sources`` where the weight is no copy.
+        """
         if len(sources) != 1:
             return sources
         (source,) = sources

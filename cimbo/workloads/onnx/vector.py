@@ -43,14 +43,32 @@ SAME_ELEMENTS = names(
 
 
 def is_known(node: Any) -> bool:
-    """Whether the operator's work is known; of any other one operation is counted for each element it makes."""
+    """Tells whether an operator's work is known.
+
+    Of any other, one operation is counted for each element that it makes.
+
+    Args:
+        node: A NodeProto.
+
+    Returns:
+        True where it is known.
+    """
     return node.op_type in VECTOR_FUNCTIONS or node.op_type in VIEW_OPERATORS
 
 
 def work_of(
     node: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
 ) -> int | None:
-    """Operations of the vector unit for a node; None where its sizes depend on the data."""
+    """Counts the operations of the vector unit for a node.
+
+    Args:
+        node: A NodeProto that is no product.
+        inputs: What is known of its inputs.
+        outputs: What is known of its outputs.
+
+    Returns:
+        How many; 0 for one that only moves elements, None where its sizes depend on the data.
+    """
     if node.op_type in VIEW_OPERATORS or not outputs:
         return 0
     function = VECTOR_FUNCTIONS.get(node.op_type, "add")

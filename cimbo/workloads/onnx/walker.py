@@ -58,13 +58,17 @@ class GraphWalker:
         self._tied = TiedTables(file.parent)
 
     def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
-        """Count a graph whose inputs are in ``scope``; what else it makes is added there.
+        """Counts a graph.
+
+        Args:
+            graph: A GraphProto.
+            scope: Tensors by name, the graph's inputs among them; what else it makes is added here.
 
         Returns:
-            Its outputs.
+            What is known of its outputs.
 
         Raises:
-            BadInput: a node is malformed, or a product's size is unknown; it names the node.
+            BadInput: When a node is malformed, or a product's size is unknown; it names the node.
         """
         self._graphs += 1
         prefix = "" if self._graphs == 1 else f"{self._graphs}:"
@@ -85,7 +89,14 @@ class GraphWalker:
         return before
 
     def join(self, before: Ledger) -> Ledger:
-        """End a subgraph's ledger and go on with the one before; returns the subgraph's."""
+        """Ends a subgraph's ledger and goes on with the one before.
+
+        Args:
+            before: What `fork` returned.
+
+        Returns:
+            The subgraph's ledger.
+        """
         inner, self.ledger = self.ledger, before
         return inner
 
@@ -276,7 +287,14 @@ class GraphWalker:
 
 
 def last_layer(tensors: Iterable[Tensor | None]) -> int:
-    """The number of the last layer whose elements any of them holds; 0 where none does. Shapes hold none."""
+    """Finds the last layer that any of some tensors comes from.
+
+    Args:
+        tensors: The tensors; one whose elements are known, such as a shape, comes from no layer.
+
+    Returns:
+        The layer's number; 0 where there is none.
+    """
     numbers = [t.layer for t in tensors if t is not None and t.value is None]
     return max(numbers, default=0)
 

@@ -141,7 +141,19 @@ def _heads(scores: Layer, entry: Sequence[Layer]) -> int | None:
 
 
 def sliced(layers: Sequence[Layer], parts: BlockParts, heads: int, hidden: int) -> list[Layer]:
-    """The block's layers with fewer heads and hidden units; biases, vector work and traffic follow."""
+    """Makes a block's layers with fewer heads and hidden units.
+
+    Biases, vector work and traffic follow.
+
+    Args:
+        layers: The block's layers.
+        parts: Which of them are which, and how many heads and hidden units they have.
+        heads: Heads of keys that are left.
+        hidden: Hidden units that are left.
+
+    Returns:
+        The layers in the same order.
+    """
     found = list(layers)
     share, part = Fraction(heads, parts.heads), Fraction(hidden, parts.hidden)
     for place in parts.entry:

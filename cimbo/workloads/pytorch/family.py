@@ -42,7 +42,17 @@ class TorchFamily(Family):
         return list(self.genes)
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """The layers of one sub-network. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes the layers of one sub-network; each is traced once.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The layers in the order in which they run.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list, and as `trace` does.
+        """
         genes = self._active(subnet)
         key = json.dumps(genes, sort_keys=True)
         if key not in self._kept:
@@ -76,7 +86,19 @@ def torch_family(
     *,
     batch: int = 1,
 ) -> TorchFamily:
-    """Make a family; see `cimbo.workloads.torch_family`."""
+    """Makes a family; see `cimbo.workloads.torch_family`.
+
+    Args:
+        name: What reports call it.
+        genes: What a sub-network may be: a list of values for each name, or genes.
+        build: Makes the module of a sub-network from a dictionary of its active genes.
+        example: What the module is called with: a tensor, a tuple of them, or a function of the
+            genes that gives it.
+        batch: Inferences that the example holds.
+
+    Returns:
+        The family.
+    """
     choices = tuple(_choice(gene, genes) for gene in genes)
     return TorchFamily(name, choices, build, example, batch)
 

@@ -66,15 +66,36 @@ class Call:
     made: Any
 
     def tensor(self, name: str) -> Tensor:
-        """What is known of an argument that is a tensor."""
+        """Finds what is known of an argument that is a tensor.
+
+        Args:
+            name: Of the argument.
+
+        Returns:
+            Its sizes and where its elements come from.
+        """
         return self.known(self.arguments[name])
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The sizes of an argument that is a tensor."""
+        """Finds the sizes of an argument that is a tensor.
+
+        Args:
+            name: Of the argument.
+
+        Returns:
+            The sizes.
+        """
         return tuple(int(size) for size in self.arguments[name].shape)
 
     def biases(self, name: str) -> tuple[Tensor, ...]:
-        """An argument that is added to the result, where there is one."""
+        """Finds an argument that is added to the result.
+
+        Args:
+            name: Of the argument.
+
+        Returns:
+            What is known of it, alone; nothing where the call has none.
+        """
         given = self.arguments.get(name)
         return () if given is None else (self.known(given),)
 
@@ -88,7 +109,17 @@ Rule = Callable[[Call], Sequence[Product]]
 
 
 def convolution(call: Call) -> list[Product]:
-    """Convolutions of one to three dimensions: weights (outputs, inputs / groups, *window), turned where transposed."""
+    """Reads convolutions of one to three dimensions.
+
+    Weights are (outputs, inputs / groups, *window); where transposed, (inputs, outputs / groups,
+    *window).
+
+    Args:
+        call: The operator and its arguments.
+
+    Returns:
+        One product.
+    """
     given, window = call.shape("input"), call.shape("weight")
     made = tuple(call.made.shape)
     groups, strides = int(call.arguments["groups"]), call.arguments["stride"]
@@ -132,6 +163,7 @@ def matrix_product(left: str, right: str, bias: str = "") -> Rule:
     """
 
     def rule(call: Call) -> list[Product]:
+        """One product; a constant argument is held, of two activations the right one."""
         first, second = call.shape(left), call.shape(right)
         first = (1, *first) if len(first) == 1 else first
         second = (*second, 1) if len(second) == 1 else second
@@ -165,7 +197,14 @@ def _is_repeated(held: Any) -> bool:
 
 
 def linear(call: Call) -> list[Product]:
-    """A linear layer that was not taken apart: weights (outputs, inputs)."""
+    """Reads a linear layer that was not taken apart: weights (outputs, inputs).
+
+    Args:
+        call: The operator and its arguments.
+
+    Returns:
+        One product.
+    """
     given, (outputs, inputs) = call.shape("input"), call.shape("weight")
     stationary = call.tensor("weight")
     kind = "linear" if stationary.constant else "attention"
@@ -175,7 +214,16 @@ def linear(call: Call) -> list[Product]:
 
 
 def dot_product_attention(call: Call) -> list[Product]:
-    """Attention in one operator: (batch, heads, tokens, size); heads of queries may share those of the keys."""
+    """Reads attention in one operator.
+
+    Its arguments are (batch, heads, tokens, size); heads of queries may share those of the keys.
+
+    Args:
+        call: The operator and its arguments.
+
+    Returns:
+        The products of scores and context.
+    """
     batch, heads, queries, size = call.shape("query")
     shared, keys = call.shape("key")[1:3]
     value_size = call.shape("value")[3]

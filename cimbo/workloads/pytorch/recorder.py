@@ -70,16 +70,31 @@ class Recorder(TorchDispatchMode):
     # ---- what the module is made of ----------------------------------------------------------------------------------
 
     def know(self, tensor: torch.Tensor, origin: Origin) -> None:
-        """Say where a tensor comes from."""
+        """Says where a tensor comes from.
+
+        Args:
+            tensor: The tensor; its views share what is said.
+            origin: Where its elements come from.
+        """
         self._kept.append(tensor)
         self._origins[_address(tensor)] = origin
 
     def enter(self, path: str, *, is_layer: bool) -> None:
-        """A module starts to run; ``is_layer``: it is one layer, which has the module's name."""
+        """Says that a module starts to run.
+
+        Args:
+            path: The module's name.
+            is_layer: Whether it is one layer, which then has the module's name.
+        """
         self._modules.append((path, is_layer))
 
     def leave(self, given: Any, made: Any) -> None:
-        """The module that started last has ended: what it was called with, and what it returned."""
+        """Says that the module that started last has ended.
+
+        Args:
+            given: What it was called with.
+            made: What it returned.
+        """
         path, _ = self._modules.pop()
         self.sizes_through[path] = (_first_sizes(given), _first_sizes(made))
 
@@ -93,7 +108,14 @@ class Recorder(TorchDispatchMode):
             self._paused = before
 
     def known(self, tensor: torch.Tensor) -> Tensor:
-        """What is known of a tensor. One that was never met is constant."""
+        """Finds what is known of a tensor.
+
+        Args:
+            tensor: The tensor; one that was never met is constant.
+
+        Returns:
+            Its sizes, bits and origin.
+        """
         origin = self._origins.get(_address(tensor), Origin())
         return Tensor(
             "tensor",
@@ -105,7 +127,13 @@ class Recorder(TorchDispatchMode):
         )
 
     def add(self, name: str, products: Iterable[Product], results: Iterable[torch.Tensor]) -> None:
-        """Count products whose ``results`` come out of the last."""
+        """Counts products that no operator was recorded for.
+
+        Args:
+            name: Of the layers; each product's suffix is added.
+            products: What is multiplied, in order.
+            results: Tensors that come out of the last layer counted so far.
+        """
         for product in products:
             self._append(name, product)
         for tensor in results:

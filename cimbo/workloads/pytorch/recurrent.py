@@ -35,7 +35,16 @@ class _Run:
         return int(self.module.proj_size or self.module.hidden_size)
 
     def product(self, weight: str, layer: int, suffix: str) -> Product:
-        """The product with the weights of both directions, (outputs, inputs) each."""
+        """Makes the product with the weights of all directions, (outputs, inputs) each.
+
+        Args:
+            weight: The module's name for the weight, such as "weight_ih".
+            layer: Number of the module's layer, from 0.
+            suffix: Of the counted layer's name.
+
+        Returns:
+            One product with a group for each direction, over all steps.
+        """
         held = [self.parameter(weight, layer, way) for way in range(self.directions)]
         columns, reduction = held[0].sizes(weight)
         produced = self.directions * self.vectors * columns
@@ -54,11 +63,28 @@ class _Run:
         )
 
     def parameter(self, name: str, layer: int, way: int) -> Tensor:
-        """What is known of one of the module's parameters."""
+        """Finds what is known of one of the module's parameters.
+
+        Args:
+            name: The module's name for it, such as "weight_ih".
+            layer: Number of the module's layer, from 0.
+            way: Direction: 0 forward, 1 reverse.
+
+        Returns:
+            Its sizes, bits and origin.
+        """
         return self.recorder.known(getattr(self.module, _named(name, layer, way)))
 
     def biases(self, weight: str, layer: int) -> Iterator[Tensor]:
-        """What is added to the product with ``weight``."""
+        """Finds what is added to the product with a weight.
+
+        Args:
+            weight: The module's name for the weight, such as "weight_ih".
+            layer: Number of the module's layer, from 0.
+
+        Yields:
+            The bias of each direction; nothing where the module has none.
+        """
         bias = weight.replace("weight", "bias")
         for way in range(self.directions):
             if self.module.bias and weight != "weight_hr":
@@ -66,9 +92,20 @@ class _Run:
 
 
 def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[..., Any]:
-    """A function in the place of the module's own: it counts, and makes tensors of the right sizes."""
+    """Makes a function to run in the place of a recurrent module's own forward.
+
+    Args:
+        recorder: Where the products are counted.
+        path: The module's name.
+        module: The LSTM, GRU or RNN.
+
+    Returns:
+        A function with the module's arguments that counts its products and returns tensors of the
+        right sizes.
+    """
 
     def forward(given: Any, state: Any = None) -> Any:
+        """Counts all layers and directions, and makes result and states without elements."""
         data = given.data if isinstance(given, PackedSequence) else given
         vectors = data.numel() // data.shape[-1]
         run = _Run(recorder, module, vectors, 8 * data.element_size())

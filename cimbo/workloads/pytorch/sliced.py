@@ -78,7 +78,17 @@ class SlicedFamily(Family):
         return found
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Layers of ``subnet``. Raises BadInput on a missing active gene or a value outside its list."""
+        """Makes the layers of one sub-network.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The original's layers without the blocks that are left out, smaller where genes say so.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list.
+        """
         gene = self.reader(subnet)
         layers: list[Layer | None] = list(self.whole.layers)
         for stage in self.stages:

@@ -76,7 +76,22 @@ def traced(
     batch: int = 1,
     name: str = "",
 ) -> TracedModule:
-    """As `trace`, with the sizes between the module's parts."""
+    """Counts a module's layers as `trace` does, and keeps the sizes between the module's parts.
+
+    Args:
+        module: The module.
+        example: What it is called with; of tensors only sizes and types matter.
+        named: Arguments that it is called with by name.
+        batch: Inferences that the example holds.
+        name: What reports call the workload; the module's class by default.
+
+    Returns:
+        The workload, the multiplications of constants, and the sizes.
+
+    Raises:
+        BadInput: When the module multiplies no matrices, is not initialised, or decides by elements
+            of its tensors.
+    """
     called = name or type(module).__name__
     recorder = _run(module, example, named, called)
     if not recorder.ledger.layers:
