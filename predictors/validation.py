@@ -19,6 +19,8 @@ from predictors.schema import Array, Schema, infer
 DEFAULT_KINDS = ("xgboost", "gp", "hybrid")
 GOOD_TAU, USABLE_TAU = 0.9, 0.7
 _MAX_EXTRA_ROWS = 100_000
+# A process costs the cube of its rows, and is judged on a dozen fits: of more rows a fit sees so many, chosen at random.
+MAX_JUDGED_ROWS = 800
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,9 @@ class Rows:
         )
 
     def predict(self, kind: str, train: Any, test: Any, seed: int) -> Prediction:
+        train = np.asarray(train)
+        if len(train) > MAX_JUDGED_ROWS:
+            train = np.sort(np.random.default_rng(seed).permutation(train)[:MAX_JUDGED_ROWS])
         noise = self.noise[train] if self.noise is not None else None
         model = fit(self.table[train], self.y[train], self.schema, kind, noise=noise, seed=seed)
         return model.predict(self.table[test])
@@ -211,10 +216,8 @@ def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
         p = data.predict(kind, train, test, seed)
         mean[test], std[test] = p.modelled_mean, p.modelled_std
     scores = score(data.y, Prediction(mean, std, data.schema.log))
-    curve = (
-        *_short_curve(data, kind, folds, seed),
-        (len(data.y) * (folds - 1) // folds, scores.kendall_tau),
-    )
+    last = min(len(data.y) * (folds - 1) // folds, MAX_JUDGED_ROWS)
+    curve = (*_short_curve(data, kind, folds, seed), (last, scores.kendall_tau))
     more = more_samples(curve)
     verdict, next_step = _judge(scores, more)
     return Report(**vars(scores), verdict=verdict, next_step=next_step, more=more, curve=curve)
@@ -223,7 +226,8 @@ def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
 def _short_curve(data: Rows, kind: str, folds: int, seed: int) -> list[tuple[int, float]]:
     """(rows, tau) at a quarter and a half of the rows, tested on the others."""
     order = np.random.default_rng(seed + 1).permutation(len(data.y))
-    sizes = sorted({max(4, len(order) // 4), max(4, len(order) // 2)})
+    rows = min(len(order), 5 * MAX_JUDGED_ROWS // 4)
+    sizes = sorted({max(4, rows // 4), max(4, rows // 2)})
     taus = [(n, data.held_out(kind, order[:n], order[n:], seed).kendall_tau) for n in sizes]
     return [(n, tau) for n, tau in taus if math.isfinite(tau)]
 

@@ -13,22 +13,47 @@ from cimbo.cli.output import emit, format_option, say, terminal_width
 from cimbo.cli.output import show as show_text
 from cimbo.cli.watch import watch
 from cimbo.cli.what_if import narrowed, what_if_options
+from cimbo.errors import BadInput
 from cimbo.session.error_bars import told
 from cimbo.session.front import Design, DesignDetails, Front
 from cimbo.session.text import genes_text
 
 
 @command()
+@click.option(
+    "--prefer",
+    default=None,
+    help="How much each objective matters, the best design first: accuracy=2,latency_ms=1.",
+)
 @what_if_options
 @study_option
 @format_option
-def pareto(file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...]) -> None:
+def pareto(
+    file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...], prefer: str | None
+) -> None:
     """The verified, feasible, non-dominated designs; with --fix and --limit those of a what-if question.
 
-    Example: cimbo pareto --limit area_mm2=3
+    Example: cimbo pareto --limit area_mm2=3 --prefer accuracy=2,latency_ms=1
     """
     with existing(file) as session:
-        print_front(narrowed(session, fixes, limits).pareto(), style)
+        asked = narrowed(session, fixes, limits)
+        front = asked.pareto()
+        if prefer is not None:
+            front = front.preferring(asked.study.problem, _weights(prefer))
+        print_front(front, style)
+
+
+def _weights(text: str) -> dict[str, float]:
+    """Objectives' weights of ``name=number`` with commas."""
+    found = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            todo = "write accuracy=2,latency_ms=1"
+            raise BadInput("--prefer", f"{part!r} is no objective=number", todo) from None
+    return found
 
 
 def print_front(front: Front, style: str) -> None:
@@ -37,6 +62,8 @@ def print_front(front: Front, style: str) -> None:
         show_text(front_table(front.designs).text(terminal_width()) + "\n")
     else:
         emit(style, [_row(design) for design in front.designs], front.to_json())
+    if front.knees:
+        say(f"knees of the front: {', '.join(key[:8] for key in front.knees)}")
     ends = front.ends_told()
     if ends is not None:
         say(ends)

@@ -34,6 +34,8 @@ class OptimizerOptions:
         expensive_budget: How many measurements of it there may be in all. When they are spent, the search goes on with
             new chips for the networks that were measured, which cost a simulation each, for as long as those add to the
             hypervolume. Also taken as ``accuracies=``.
+        about: Metric -> value of a point that the front is wanted near: designs count only where they are more than half of
+            the way from the reference to it in each of these. None for the whole front.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
     """
 
@@ -45,6 +47,7 @@ class OptimizerOptions:
     expensive: str | None = None
     expensive_budget: int | None = None
     converged: float | None = None
+    about: Mapping[str, float] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class OptimizerOptions:
         expensive: str | None = None,
         expensive_budget: int | None = None,
         converged: float | None = None,
+        about: Mapping[str, float] | None = None,
         accuracies: int | None = None,
         cheap: Mapping[str, AnalyticFunction] | None = None,
     ) -> None:
@@ -64,6 +68,7 @@ class OptimizerOptions:
             "analytic": analytic if cheap is None else cheap,
             "views": views,
             "priors": priors,
+            "about": about,
         }
         for name, value in given.items():
             object.__setattr__(self, name, {} if value is None else value)

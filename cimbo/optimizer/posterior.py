@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from cimbo.problem.pareto import non_dominated
 from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
+# How far of the way to the point that a front is wanted near the reference is moved: a box around the point is left.
+ABOUT_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class ScoreModel:
     fitted: Mapping[str, Surrogate]
     rows: Rows
     measured: Sequence[Mapping[str, float]]
+    about: Mapping[str, float] = field(default_factory=dict)
 
     def observed(self) -> tuple[Array, Array]:
         """Measured scores (n, m) in modelled units and violations (n, c)."""
@@ -124,7 +127,16 @@ class ScoreModel:
             else self._modelled_reference(o.name, o.sign, o.reference, inferred[i])
             for i, o in enumerate(self.problem.objectives)
         ]
-        return np.array(given)
+        return self._towards(np.array(given))
+
+    def _towards(self, reference: Array) -> Array:
+        """The reference moved towards the point that the front is wanted near."""
+        moved = reference.copy()
+        for i, o in enumerate(self.problem.objectives):
+            if o.name in self.about:
+                wanted = self._modelled_reference(o.name, o.sign, self.about[o.name], reference[i])
+                moved[i] += ABOUT_SHARE * max(wanted - reference[i], 0.0)
+        return moved
 
     def _modelled_reference(
         self, name: str, sign: float, reference: float, inferred: float

@@ -97,6 +97,7 @@ class Search:
     """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value.
 
     ``effort``: of the search for candidates; by the number of objectives when None.
+    ``about``: values of a point that the front is wanted near.
     ``project`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already; it
     sets the columns ``projected``.
     """
@@ -107,6 +108,7 @@ class Search:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     effort: evolution.Effort | None = None
     project: Callable[[Rows], Rows] = np.asarray
+    about: Mapping[str, float] = field(default_factory=dict)
     projected: Sequence[int] = ()
 
     def pin(self, rows: Rows) -> Rows:
@@ -157,7 +159,7 @@ def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
         fitted = surrogates.fit(
             search.problem, rows, measured, search.factory, seed=seed, noise=noise
         )
-        model = ScoreModel(search.problem, fitted, rows, measured)
+        model = ScoreModel(search.problem, fitted, rows, measured, search.about)
         return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 import predictors
 from cimbo.errors import BadInput
+from cimbo.optimizer.gene_groups import group_names
 from cimbo.problem.objectives import Problem, name_and_unit
 from cimbo.problem.pareto import ranks
 from cimbo.problem.space import Choice, Params, Rows, SearchSpace
@@ -104,8 +104,9 @@ class View:
 
     def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
         """The predictors' description of a table (n, genes + features) and of the target."""
+        groups = group_names(space.architecture, space.hardware)
         choices = [space.choices[i] for i in self.columns(space)]
-        genes = [_feature(c) for c in choices]
+        genes = [_feature(c, groups[c.name]) for c in choices]
         derived = [predictors.Feature(name, "numeric") for name in self._feature_names(space)]
         return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
 
@@ -117,12 +118,9 @@ class View:
         return list(of_rows(self.features, space, first))
 
 
-def _feature(gene: Choice) -> predictors.Feature:
-    """Layers share genes by name, but for its digits: ``width0``, ``width1``, ..."""
+def _feature(gene: Choice, group: str) -> predictors.Feature:
     kind = "ordinal" if gene.ordered else "nominal"
-    return predictors.Feature(
-        gene.name, kind, gene.values, re.sub("[0-9]+", "*", gene.name) if gene.ordered else ""
-    )
+    return predictors.Feature(gene.name, kind, gene.values, group)
 
 
 @cache

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import NO_ACCURACY
+from cimbo.problem.objectives import Problem
+from cimbo.problem.preferences import by_weights, knees
 from cimbo.session.context import StudyContext
 from cimbo.session.error_bars import Bars, of_designs
 from cimbo.session.leases import Lease, is_given_up, leases, lost
@@ -54,6 +56,7 @@ class Front:
         designs: Best value of the first objective first.
         accuracy: What the accuracies are worth where they are not measured; else empty.
         at_an_end: Genes of the chip that most designs have at an end of their range.
+        knees: Keys of the designs from where every objective gets dear, the sharpest first.
     """
 
     evaluations: int
@@ -62,6 +65,12 @@ class Front:
     designs: tuple[Design, ...]
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     at_an_end: tuple[GeneAtAnEnd, ...] = ()
+    knees: tuple[str, ...] = ()
+
+    def preferring(self, problem: Problem, weights: Mapping[str, float]) -> Front:
+        """The same front, what falls least short by the weights of objectives first. Raises BadInput as `by_weights`."""
+        order = by_weights(problem, [d.metrics for d in self.designs], weights)
+        return replace(self, designs=tuple(self.designs[i] for i in order))
 
     def ends_told(self) -> str | None:
         """The genes that stand at an end of their range, in a sentence; None where there are none."""
@@ -79,6 +88,8 @@ class Front:
             document["accuracy"] = dict(self.accuracy)
         if self.at_an_end:
             document["genes_at_an_end"] = [gene.to_json() for gene in self.at_an_end]
+        if self.knees:
+            document["knees"] = list(self.knees)
         return document
 
 
@@ -201,6 +212,7 @@ def front(context: StudyContext) -> Front:
         tuple(design(context, record) for record in records),
         context.accuracy_provenance,
         genes_at_an_end(study.problem.space.hardware, [record.params for record in records]),
+        tuple(records[i].key for i in knees(study.problem, [r.metrics for r in records])),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 DEFAULT_SAMPLES = 100
 LEAST_SAMPLES = 10  # cross-validation of fewer says nothing
 ROUNDS_A_BATCH = 4  # nothing is learned between samples: as many as keep all workers busy
+
+
+logger = logging.getLogger("cimbo")
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,11 @@ class _Fitting:
         kinds = ["xgboost", "gp", "hybrid"]
         if schema.log:
             kinds.append("posynomial")
-        reports = predictors.validate(table, y, kinds=kinds, schema=schema, seed=seed)
+        reports = {}
+        for kind in kinds:
+            logger.info(f"{objective.name}: judging {kind} on {len(y)} evaluations")
+            judged = predictors.validate(table, y, kinds=[kind], schema=schema, seed=seed)
+            reports |= judged
         best = min(reports, key=lambda kind: reports[kind].rmse)
         for kind in reports:
             model = predictors.fit(table, y, schema, kind, seed=seed)

@@ -148,6 +148,7 @@ class Planner:
             problem.space, options.kind, options.views, analytic, options.priors, self._fits
         )
         search = Search(problem, factory, options.start(targets(problem)), self._log.fixed)
+        search = replace(search, about=options.about)
         if known is None:
             return search
         return replace(search, project=known.project_to_known, projected=known.columns)
