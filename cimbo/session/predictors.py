@@ -191,7 +191,7 @@ class _Fitting:
         kinds = ["xgboost", "gp", "hybrid"]
         if schema.log:
             kinds.append("posynomial")
-        reports = {}
+        reports: dict[str, predictors.Report] = {}
         for kind in kinds:
             logger.info(f"{objective.name}: judging {kind} on {len(y)} evaluations")
             judged = predictors.validate(table, y, kinds=[kind], schema=schema, seed=seed)
