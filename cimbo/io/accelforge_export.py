@@ -18,7 +18,18 @@ _PJ, _NS, _MM2, _MW = 1e-12, 1e-9, 1e-6, 1e-3
 
 
 def architecture(chip: Mapping[str, Any], resident: bool) -> str:
-    """YAML of AccelForge's ``arch``, in J, s, m2 and W; ``resident``: weights are in the arrays before an inference begins."""
+    """Writes a chip as AccelForge's ``arch``.
+
+    Args:
+        chip: Genes of one chip.
+        resident: Whether weights are in the arrays before an inference begins.
+
+    Returns:
+        YAML, in J, s, m2 and W.
+
+    Raises:
+        BadInput: Where ``chip`` is no chip, or several.
+    """
     part = one_circuit(chip)
     nodes = [
         ("Memory", _dram(part, resident)),
@@ -48,7 +59,16 @@ def architecture(chip: Mapping[str, Any], resident: bool) -> str:
 
 
 def product(layer: Layer, bits: tuple[int, int]) -> str:
-    """YAML of AccelForge's ``workload``: one group of a layer, ``bits`` of its activations and weights."""
+    """Writes one group of a layer as AccelForge's ``workload``.
+
+    Args:
+        layer: The layer.
+        bits: Of its activations, and of its weights; both operands of a dynamic layer are
+            activations.
+
+    Returns:
+        YAML.
+    """
     activation, weight = bits
     sizes = {"M": layer.px, "K": layer.reduction, "N": layer.columns}
     tensors = [

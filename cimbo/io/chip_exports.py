@@ -21,7 +21,19 @@ NEAREST_SUPPORTED: dict[str, dict[str, Any]] = {
 
 
 def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """gene -> (the chip's value, the tool's nearest), for each gene that ``tool`` cannot express as it is."""
+    """Lists what a tool cannot express of a chip.
+
+    Args:
+        tool: A key of NEAREST_SUPPORTED.
+        chip: Genes of one chip; others are at their defaults.
+
+    Returns:
+        Gene -> (the chip's value, the tool's nearest), for each gene that it cannot express as it
+        is.
+
+    Raises:
+        BadInput: Where ``chip`` is no chip.
+    """
     full = {name: values[0] for name, values in columns(chip).items()}
     return {
         gene: (full[gene], to) for gene, to in NEAREST_SUPPORTED[tool].items() if full[gene] != to
@@ -29,10 +41,23 @@ def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
 
 
 def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
-    """accelerator.yaml and mapping.yaml, a workload file for each distinct layer, and network.yaml, which says what layer is
-    in which file and how often it runs. ZigZag takes one layer at a time on a chip that computes in memory, as cimbo does.
+    """Writes the files that ZigZag reads.
 
-    Raises BadInput where ZigZag cannot express the chip.
+    These are accelerator.yaml and mapping.yaml, a workload file for each distinct layer, and
+    network.yaml, which says what layer is in which file and how often it runs. ZigZag takes one
+    layer at a time on a chip that computes in memory, as cimbo does.
+
+    Args:
+        folder: Where files are written; made where it is not there, files of the same names
+            replaced.
+        workload: The network.
+        chip: Genes of one chip.
+
+    Returns:
+        The files.
+
+    Raises:
+        BadInput: Where ZigZag cannot express the chip.
     """
     accelerator, mapping, layers = zigzag.inputs(workload, chip)
     times = [layer.groups if layer.dynamic else 1 for layer in workload.layers]
@@ -42,8 +67,23 @@ def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> l
 
 
 def write_accelforge(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
-    """arch.yaml, a workload file for each distinct layer, and network.yaml, which says what layer is in which file and how
-    often it runs: ``accelforge.Spec.from_yaml("arch.yaml", "layer_00.yaml").map_workload_to_arch()``.
+    """Writes the files that AccelForge reads.
+
+    These are arch.yaml, a workload file for each distinct layer, and network.yaml, which says what
+    layer is in which file and how often it runs: ``accelforge.Spec.from_yaml("arch.yaml",
+    "layer_00.yaml").map_workload_to_arch()``.
+
+    Args:
+        folder: Where files are written; made where it is not there, files of the same names
+            replaced.
+        workload: The network.
+        chip: Genes of one chip.
+
+    Returns:
+        The files.
+
+    Raises:
+        BadInput: Where ``chip`` is no chip.
     """
     full = {name: values[0] for name, values in columns(chip).items()}
     bits = int(full["act_bits"]), int(full["weight_bits"])

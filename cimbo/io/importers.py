@@ -80,11 +80,22 @@ def read(
     given: Mapping[str, Any] | None = None,
     unread: Collection[str] = (),
 ) -> Table:
-    """Every row of ``file``. ``names`` maps a column of the file to a gene or a metric.
+    """Reads every evaluation in a file as a design of a problem.
 
-    given: genes of every row that does not name them, such as the chip of a file that knows networks only. unread: metrics
-    that are left out, because they hold for another chip. Raises BadInput naming file, line and column for the first row that
-    is no evaluation of ``problem``.
+    Args:
+        file: A CSV file, or an Optuna storage in SQLite.
+        problem: The problem.
+        names: Column of the file -> a gene or a metric.
+        given: Genes of every row that does not name them, such as the chip of a file that knows
+            networks only.
+        unread: Metrics that are left out, because they hold for another chip.
+
+    Returns:
+        The rows, in the file's order, and the columns that are neither gene nor metric.
+
+    Raises:
+        BadInput: For a file that cannot be read, has no rows or lacks a column of ``names``; naming
+            file, line and column for the first row that is no evaluation of ``problem``.
     """
     stored = _is_database(file)
     lines, unit = (
@@ -188,6 +199,7 @@ def _loaded(optuna: Any, file: Path) -> tuple[list[str] | None, list[Any]]:
     address = f"{file.resolve().as_uri()}?mode=ro"
 
     def connection() -> sqlite3.Connection:
+        """Opens the file for reading only."""
         return sqlite3.connect(address, uri=True, check_same_thread=False)
 
     # No path in the address: a "?" in a file's name would begin options, and another file be made.
@@ -374,7 +386,17 @@ class Told:
 
 
 def tell(study: Study, rows: Sequence[Row]) -> Told:
-    """Records evaluations made elsewhere; other values of a known design are kept as further measurements of it."""
+    """Records evaluations made elsewhere.
+
+    Other values of a known design are kept as further measurements of it.
+
+    Args:
+        study: The study that they become part of.
+        rows: The evaluations, as :func:`read` gives them.
+
+    Returns:
+        How many rows were kept as further measurements, and what contradicts what was known.
+    """
     counts: Counter[tuple[str, tuple[tuple[str, float], ...]]] = Counter()
     kept, contradictions = 0, []
     for row in rows:

@@ -36,6 +36,14 @@ class SubNetwork(nn.Module):
         self.register_buffer("resize", None if size == 28 else _resizing(28, size))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Computes logits of images, which are resized to the sub-network's resolution first.
+
+        Args:
+            images: Normalised images, (n, 1, 28, 28).
+
+        Returns:
+            Logits, (n, classes).
+        """
         if self.resize is not None:
             images = self.resize @ images @ self.resize.t()  # type: ignore[operator]
         logits: Tensor = self.network(images, self.genes)
@@ -51,7 +59,20 @@ def _resizing(start: int, size: int) -> Tensor:
 
 
 def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
-    """The calibrated sub-network ``genes`` of a shipped super-network. Raises BadInput when there is none of that name."""
+    """Cuts a sub-network out of a shipped super-network, its batch norms calibrated.
+
+    The super-network is shared by the process: the next call calibrates it for another one.
+
+    Args:
+        supernet: Name of the super-network.
+        genes: Genes of the sub-network.
+
+    Returns:
+        A module in evaluation mode.
+
+    Raises:
+        BadInput: When no weights are shipped under this name.
+    """
     if supernet not in SUPERNETS:
         raise BadInput(
             "--to onnx",
@@ -64,7 +85,16 @@ def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
 
 
 def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
-    """Write ``genes`` of ``supernet`` to ``path``. Raises BadInput when the package onnx is missing."""
+    """Writes a sub-network as an ONNX file, for any number of images at a time.
+
+    Args:
+        path: The file.
+        supernet: Name of a shipped super-network.
+        genes: Genes of the sub-network.
+
+    Raises:
+        BadInput: When the package onnx is missing, or no weights are shipped under this name.
+    """
     if find_spec("onnx") is None:
         raise BadInput(
             "--to onnx", "the package onnx is not installed", "pip install 'cimbo[onnx]'"

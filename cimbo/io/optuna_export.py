@@ -19,11 +19,21 @@ CONSTRAINTS_ATTRIBUTE = "constraints"  # the system attribute in which Optuna's 
 def write(
     path: Path, name: str, problem: Problem, records: list[Record], *, about: Mapping[str, Any]
 ) -> None:
-    """Every record as a finished trial of study ``name`` in the SQLite file ``path``.
+    """Writes every record as a finished trial of an Optuna study.
 
-    Genes are categorical parameters (inactive ones are left out), objectives the values, everything else that was measured
-    user attributes; violations of constraints are stored where Optuna looks for them. Raises BadInput when Optuna is not
-    installed or the file exists.
+    Genes are categorical parameters (inactive ones are left out), objectives the values, everything
+    else that was measured user attributes; violations of constraints are stored where Optuna looks
+    for them.
+
+    Args:
+        path: The SQLite file, which must not exist.
+        name: Name of the study in it.
+        problem: The problem, whose objectives and constraints count.
+        records: The evaluations; those that failed become failed trials.
+        about: User attributes of the study.
+
+    Raises:
+        BadInput: When Optuna is not installed or the file exists.
     """
     optuna = _optuna()
     if path.exists():

@@ -22,7 +22,14 @@ class Axis:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Percent of the way from low to high, kept within 0 and 100."""
+        """Finds the place of a value on the axis.
+
+        Args:
+            value: In natural units.
+
+        Returns:
+            Percent of the way from low to high, kept within 0 and 100.
+        """
         if self.log:
             value, low, high = (math.log10(max(v, _SMALLEST)) for v in (value, self.low, self.high))
         else:
@@ -30,11 +37,25 @@ class Axis:
         return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
 
     def down(self, value: float) -> float:
-        """The same measured from the top, as SVG counts."""
+        """Finds the place of a value measured from the top, as SVG counts.
+
+        Args:
+            value: In natural units.
+
+        Returns:
+            Percent of the way from high to low, kept within 0 and 100.
+        """
         return round(100 - self.at(value), 2)
 
     def beyond(self, value: float) -> int:
-        """1 for a value above the axis, -1 for one below, 0 for one on it."""
+        """Says whether a value lies beyond the axis.
+
+        Args:
+            value: In natural units.
+
+        Returns:
+            1 for a value above the axis, -1 for one below, 0 for one on it.
+        """
         return int(value > self.high) - int(value < self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
@@ -43,9 +64,17 @@ class Axis:
 
 
 def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
-    """An axis around ``values``: logarithmic where they are positive and span more than a factor of ten.
+    """Makes an axis around values.
 
-    ``zero`` starts it at 0 and keeps it linear. No value at all gives 0 to 1.
+    It is logarithmic where they are positive and span more than a factor of ten.
+
+    Args:
+        label: What stands beside the axis.
+        values: What it has to show; values that are not finite are ignored.
+        zero: Starts it at 0 and keeps it linear.
+
+    Returns:
+        An axis with some room at its ends; 0 to about 1 for no value at all.
     """
     finite = [min(max(v, -_LARGEST), _LARGEST) for v in values if math.isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
@@ -61,7 +90,15 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
 
 
 def counts(label: str, n: int) -> Axis:
-    """The axis of evaluation numbers, 0 to ``n``."""
+    """Makes the axis of evaluation numbers.
+
+    Args:
+        label: What stands beside the axis.
+        n: The last number.
+
+    Returns:
+        A linear axis from 0 to ``n``, to 1 at least.
+    """
     return Axis(label, 0.0, float(max(n, 1)))
 
 

@@ -63,7 +63,15 @@ class Panel:
 
 
 def svg(panels: Sequence[Panel], columns: int = 2) -> str:
-    """The panels in rows of ``columns``, with a legend below."""
+    """Draws the panels in rows, with a legend below.
+
+    Args:
+        panels: What is drawn, one at least.
+        columns: Panels in a row.
+
+    Returns:
+        An SVG document.
+    """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     across, down = WIDTH + LEFT + 12, HEIGHT + TOP + GAP

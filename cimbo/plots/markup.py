@@ -21,7 +21,14 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """``value`` as HTML; characters that nobody can see are written out (``\\u0000``)."""
+    """Escapes a value for HTML; characters that nobody can see are written out (``\\u0000``).
+
+    Args:
+        value: Anything; ``Markup`` stays as it is.
+
+    Returns:
+        The value as HTML.
+    """
     if isinstance(value, Markup):
         return value
     visible = UNPRINTABLE_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", str(value))
@@ -29,12 +36,30 @@ def text(value: object) -> Markup:
 
 
 def join(parts: Iterable[object], separator: str = "") -> Markup:
-    """Parts one after another; those that are not ``Markup`` are escaped."""
+    """Puts parts one after another.
+
+    Args:
+        parts: What is joined; parts that are not ``Markup`` are escaped.
+        separator: What stands between them; escaped likewise.
+
+    Returns:
+        The parts as HTML.
+    """
     return Markup(text(separator).join(text(part) for part in parts))
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """An element. ``class_`` and ``data_v`` become ``class`` and ``data-v``; True is a bare attribute, None and False none."""
+    """Makes an element.
+
+    Args:
+        name: Of the element.
+        *children: What it holds; children that are not ``Markup`` are escaped.
+        **attributes: By name: ``class_`` and ``data_v`` become ``class`` and ``data-v``. True is a
+            bare attribute; None, False and a number 0 are none, so write a zero as text.
+
+    Returns:
+        The element as HTML.
+    """
     pairs = [(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
     bare = [
         f" {key}" if value is True else f' {key}="{text(value)}"'
@@ -50,6 +75,14 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def short(value: object, length: int) -> Markup:
-    """``value`` cut to ``length`` characters with an ellipsis, for places that cannot grow."""
+    """Cuts a value to a length with an ellipsis, for places that cannot grow.
+
+    Args:
+        value: What is cut.
+        length: Characters at most, the ellipsis included.
+
+    Returns:
+        The value as HTML.
+    """
     full = str(value)
     return text(full if len(full) <= length else f"{full[: length - 1]}…")

@@ -10,22 +10,50 @@ from cimbo.problem.objectives import name_and_unit
 
 
 def unit(metric: str) -> str:
-    """The unit at the end of a metric's name ("ms" of ``latency_ms``), "" where it carries none."""
+    """Reads the unit at the end of a metric's name.
+
+    Args:
+        metric: A metric, such as ``latency_ms``.
+
+    Returns:
+        The unit as people write it ("ms", "µJ", "mm²"); "" where the name carries none.
+    """
     return re.sub(r"^u(?=[sJWm])", "µ", name_and_unit(metric)[1]).replace("m2", "m²")
 
 
 def spoken(metric: str) -> str:
-    """The name without its unit: "latency" of ``latency_ms``."""
+    """Reads a metric's name without its unit: "latency" of ``latency_ms``.
+
+    Args:
+        metric: A metric.
+
+    Returns:
+        The name, with spaces for underscores.
+    """
     return re.sub(r"(?<=\w)_+(?=\w)", " ", name_and_unit(metric)[0])
 
 
 def label(metric: str) -> str:
-    """ "latency (ms)" of ``latency_ms``."""
+    """Writes a metric for a label: "latency (ms)" of ``latency_ms``.
+
+    Args:
+        metric: A metric.
+
+    Returns:
+        Its name, and its unit in parentheses where it carries one.
+    """
     return f"{spoken(metric)} ({unit(metric)})" if unit(metric) else spoken(metric)
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, thousands apart, a true minus sign; "–" for what is not there."""
+    """Writes a number for people to read.
+
+    Args:
+        value: The number; None where there is none.
+
+    Returns:
+        Four significant digits, thousands apart, a true minus sign; "–" for None and for NaN.
+    """
     if value is None or math.isnan(value):
         return "–"
     size = abs(value)
@@ -42,7 +70,15 @@ def number(value: float | None) -> str:
 
 
 def aligned(values: Sequence[float | None]) -> list[str]:
-    """A column of numbers with the same decimals: four digits of the largest, three of the smallest."""
+    """Writes a column of numbers with the same decimals.
+
+    Args:
+        values: The numbers; None where there is none.
+
+    Returns:
+        Four digits of the largest and three of the smallest. As :func:`number` writes each where
+        they span more than four decades, or are all very large or small.
+    """
     sizes = [abs(v) for v in values if v]
     if not sizes or max(sizes) > 1e4 * min(sizes) or not 1e-5 < max(sizes) < 1e7:
         return [number(v) for v in values]
@@ -52,11 +88,26 @@ def aligned(values: Sequence[float | None]) -> list[str]:
 
 
 def rough(value: float) -> str:
-    """Two significant digits: enough for an uncertainty."""
+    """Writes two significant digits: enough for an uncertainty.
+
+    Args:
+        value: The number.
+
+    Returns:
+        The rounded number, as :func:`number` writes it.
+    """
     return number(float(f"{value:.2g}"))
 
 
 def amount(metric: str, value: float | None) -> str:
-    """A number with its unit: "0.612 ms"."""
+    """Writes a number with its unit: "0.612 ms".
+
+    Args:
+        metric: A metric, whose name carries the unit.
+        value: The number; None where there is none.
+
+    Returns:
+        Number and unit with a hard space between; the number alone without a unit.
+    """
     name = unit(metric)
     return f"{number(value)}\u00a0{name}" if name and value is not None else number(value)

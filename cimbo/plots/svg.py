@@ -16,7 +16,18 @@ Place = tuple[float, float]  # percent from the left, percent from the top
 
 
 def frame(x: Axis, y: Axis, *inside: object, about: str, class_: str = "") -> Markup:
-    """A plot with its grid, ticks and labels around ``inside``; ``about`` is read out to those who cannot see it."""
+    """Draws a plot with its grid, ticks and labels.
+
+    Args:
+        x: The axis across.
+        y: The axis upwards.
+        *inside: What is drawn in the plot, in order.
+        about: What is read out to those who cannot see it.
+        class_: Further classes of the element, for the style sheet.
+
+    Returns:
+        An HTML element.
+    """
     grid = [_x_tick(x.at(v), name) for v, name in x.ticks()] + [
         _y_tick(y.down(v), name) for v, name in y.ticks()
     ]
@@ -41,7 +52,16 @@ def _y_tick(at: float, name: str) -> Markup:
 
 
 def layer(*paths: object, width: int = 100, height: int = 100) -> Markup:
-    """Paths in percent, or in other shares of the plot, stretched over it."""
+    """Stretches paths over the plot.
+
+    Args:
+        *paths: Paths in units of the layer.
+        width: Units across; 100 makes them percent.
+        height: Units down; 100 makes them percent.
+
+    Returns:
+        An SVG element.
+    """
     return tag(
         "svg",
         *paths,
@@ -53,12 +73,28 @@ def layer(*paths: object, width: int = 100, height: int = 100) -> Markup:
 
 
 def line(places: Iterable[Place], class_: str) -> Markup:
-    """A path through ``places``, for a ``layer``."""
+    """Draws a path through places, for a ``layer``.
+
+    Args:
+        places: (percent from the left, percent from the top) of each, one at least.
+        class_: Class of the path, for the style sheet.
+
+    Returns:
+        An SVG path.
+    """
     return tag("path", d="M" + "L".join(f"{x:g} {y:g}" for x, y in places), class_=class_)
 
 
 def lines(every: Iterable[Sequence[Place]], class_: str) -> Markup:
-    """Several lines as one path, for a ``layer``."""
+    """Draws several lines as one path, for a ``layer``.
+
+    Args:
+        every: Places of each line, (percent from the left, percent from the top).
+        class_: Class of the path, for the style sheet.
+
+    Returns:
+        An SVG path.
+    """
     return tag(
         "path",
         d="".join("M" + "L".join(f"{x:.4g} {y:.4g}" for x, y in places) for places in every),
@@ -67,14 +103,32 @@ def lines(every: Iterable[Sequence[Place]], class_: str) -> Markup:
 
 
 def bars(spans: Iterable[tuple[float, float, float]], class_: str) -> Markup:
-    """Upright bars (x, top, bottom), for a ``layer``: one path for all of them."""
+    """Draws upright bars as one path, for a ``layer``.
+
+    Args:
+        spans: (x, top, bottom) of each bar, in percent.
+        class_: Class of the path, for the style sheet.
+
+    Returns:
+        An SVG path; one of no length where there are no bars.
+    """
     return tag(
         "path", d="".join(f"M{x:.3g} {a:.3g}V{b:.3g}" for x, a, b in spans) or "M0 0", class_=class_
     )
 
 
 def steps(values: Sequence[float], x: Axis, y: Axis, class_: str) -> Markup:
-    """A staircase through the value after evaluation 1, 2, ..., from 0 at the start, for a ``layer``."""
+    """Draws a staircase through the values after each evaluation, for a ``layer``.
+
+    Args:
+        values: Value after evaluation 1, 2, ...; it is 0 at the start.
+        x: The axis of evaluation numbers.
+        y: The axis of the values.
+        class_: Class of the path, for the style sheet.
+
+    Returns:
+        An SVG path.
+    """
     path, last = [f"M{x.at(0):g} {y.down(0):g}"], 0.0
     for i, value in enumerate(values, start=1):
         if value != last:
@@ -84,12 +138,31 @@ def steps(values: Sequence[float], x: Axis, y: Axis, class_: str) -> Markup:
 
 
 def dot(place: Place, tip: str, **attributes: object) -> Markup:
-    """A round mark with a tooltip that also works without a script; the style sheet gives its size."""
+    """Draws a round mark with a tooltip that also works without a script.
+
+    Args:
+        place: (percent from the left, percent from the top).
+        tip: Words of the tooltip; none when empty.
+        **attributes: Further attributes, as :func:`cimbo.plots.markup.tag` takes them.
+
+    Returns:
+        An SVG circle, whose size the style sheet gives.
+    """
     return tag("circle", _tip(tip), cx=f"{place[0]:.1f}%", cy=f"{place[1]:.1f}%", **attributes)
 
 
 def mark(shape: str, place: Place, tip: str, **attributes: object) -> Markup:
-    """One of the shapes of ``shapes``, with a tooltip."""
+    """Draws one of the shapes of ``shapes``, with a tooltip.
+
+    Args:
+        shape: ``triangle``, ``cross``, ``diamond`` or ``square``.
+        place: (percent from the left, percent from the top).
+        tip: Words of the tooltip; none when empty.
+        **attributes: Further attributes, as :func:`cimbo.plots.markup.tag` takes them.
+
+    Returns:
+        An SVG element that uses the shape.
+    """
     return tag(
         "use", _tip(tip), href=f"#{shape}", x=f"{place[0]:.1f}%", y=f"{place[1]:.1f}%", **attributes
     )
@@ -118,7 +191,15 @@ def shapes() -> Markup:
 
 
 def swatch(kind: str) -> Markup:
-    """The mark of ``kind`` as it stands in a legend."""
+    """Draws a mark as it stands in a legend.
+
+    Args:
+        kind: Class of the mark; ``infeasible``, ``failed``, ``predicted`` and ``upcoming`` have a
+            shape of their own, others are dots.
+
+    Returns:
+        An SVG element.
+    """
     shape = {
         "infeasible": "triangle",
         "failed": "cross",
@@ -136,7 +217,15 @@ def swatch(kind: str) -> Markup:
 
 
 def key(kind: str, name: str) -> Markup:
-    """A legend entry for a line of class ``kind``."""
+    """Makes a legend entry for a line.
+
+    Args:
+        kind: Class of the line, for the style sheet.
+        name: What stands beside it.
+
+    Returns:
+        An HTML element.
+    """
     sample = tag(
         "svg",
         tag("path", d="M0 5H22", class_=kind),
@@ -178,7 +267,17 @@ def picture(width: float, height: float, *inside: object, title: str = "") -> st
 
 
 def box(corner: Place, size: tuple[float, float], colour: str, **attributes: object) -> Markup:
-    """A filled rectangle; ``corner`` and ``size`` in pixels."""
+    """Draws a filled rectangle.
+
+    Args:
+        corner: Pixels from the left and from the top of its upper left corner.
+        size: Width and height in pixels.
+        colour: Of the filling, as SVG has it.
+        **attributes: Further attributes, as :func:`cimbo.plots.markup.tag` takes them.
+
+    Returns:
+        An SVG element.
+    """
     return tag(
         "rect",
         x=f"{corner[0]:.1f}",
@@ -191,12 +290,32 @@ def box(corner: Place, size: tuple[float, float], colour: str, **attributes: obj
 
 
 def label(place: Place, words: object, **attributes: object) -> Markup:
-    """Words whose base line begins at ``place``, in pixels; ``text_anchor`` moves them."""
+    """Writes words whose base line begins at a place.
+
+    Args:
+        place: Pixels from the left and from the top; ``text_anchor`` lets the words end there or be
+            centred.
+        words: What is written.
+        **attributes: Further attributes, as :func:`cimbo.plots.markup.tag` takes them.
+
+    Returns:
+        An SVG element.
+    """
     return tag("text", words, x=f"{place[0]:.1f}", y=f"{place[1]:.1f}", **attributes)
 
 
 def rule(start: Place, end: Place, colour: str, **attributes: object) -> Markup:
-    """A straight line between two places in pixels."""
+    """Draws a straight line.
+
+    Args:
+        start: Pixels from the left and from the top of one end.
+        end: Those of the other end.
+        colour: Of the line, as SVG has it.
+        **attributes: Further attributes, as :func:`cimbo.plots.markup.tag` takes them.
+
+    Returns:
+        An SVG element.
+    """
     return tag(
         "line",
         x1=f"{start[0]:.1f}",

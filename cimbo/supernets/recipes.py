@@ -38,8 +38,7 @@ TRAINED_MARGIN = {"fmnist-vit": ("embed", 16), "fmnist-mobilenet": ("resolution"
 
 
 def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
-    """Lists the genes over which a super-network is trained: those of the search, and the margin
-    below it.
+    """Lists the genes over which a super-network is trained: the search's, and the margin below.
 
     Args:
         name: A key of SUPERNETS.

@@ -29,5 +29,12 @@ __all__ = [
 
 
 def failures(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that did not pass."""
+    """Picks the findings that did not pass.
+
+    Args:
+        findings: What a kit found.
+
+    Returns:
+        Findings of any other verdict than PASS, also SKIP and WARN.
+    """
     return [finding for finding in findings if finding.verdict != "PASS"]

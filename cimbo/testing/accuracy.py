@@ -14,13 +14,30 @@ from cimbo.workloads import known, network
 
 
 def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) -> list[Finding]:
-    """The kit for ``cimbo.accuracy``. ``design``: genes of a network and a chip, the small vision transformer's if None."""
+    """Runs the kit for ``cimbo.accuracy`` on a source of accuracy.
+
+    Args:
+        source: The source.
+        design: Genes of a network and a chip to ask it for; if None the smallest sub-network of the
+            small vision transformer on the baseline chip.
+
+    Returns:
+        Findings in the order of the checks; an error that the source raises is one of them.
+    """
     chosen = dict(design) if design is not None else network("fmnist-vit").smallest() | BASELINE
     return list(guarded("accuracy", lambda: _examine(source, chosen)))
 
 
 def check_shipped(name: str, source: Accuracy) -> list[Finding]:
-    """The kit on the source's own family, or the one of the same name, where there is one."""
+    """Runs the kit on the source's own family, or the one of the same name, where there is one.
+
+    Args:
+        name: Name of the source, taken for its family where it does not say ``network``.
+        source: The source.
+
+    Returns:
+        Findings, as :func:`check_accuracy` gives them.
+    """
     family = getattr(source, "network", name)
     return check_accuracy(
         source, network(family).smallest() | BASELINE if family in known() else None

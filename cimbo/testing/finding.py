@@ -17,16 +17,44 @@ class Finding:
 
 
 def passed(check: str, detail: str = "") -> Finding:
+    """Makes a finding that passed.
+
+    Args:
+        check: What was looked at.
+        detail: What was seen.
+
+    Returns:
+        A finding of verdict PASS.
+    """
     return Finding(check, "PASS", detail)
 
 
 def judged(check: str, holds: bool, detail: str, todo: str) -> Finding:
-    """PASS when it ``holds``, else FAIL with what to do."""
+    """Makes a finding of whether something holds.
+
+    Args:
+        check: What was looked at.
+        holds: Whether it is as it should be.
+        detail: What was seen.
+        todo: What to do where it does not hold.
+
+    Returns:
+        PASS when it holds, else FAIL with what to do.
+    """
     return Finding(check, "PASS", detail) if holds else Finding(check, "FAIL", detail, todo)
 
 
 def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What ``examine`` finds; whatever it raises is a finding too, since foreign code may raise anything."""
+    """Runs checks and makes a finding of whatever they raise, since foreign code may raise
+    anything.
+
+    Args:
+        check: What was looked at, for a finding of an error.
+        examine: Gives the findings; it ends at the first error.
+
+    Yields:
+        What ``examine`` finds, and FAIL for an error.
+    """
     try:
         yield from examine()
     except Exception as error:
@@ -39,7 +67,16 @@ def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Fi
 
 
 def refuses(check: str, act: Callable[[], object], todo: str) -> Finding:
-    """PASS when ``act`` raises BadInput, the one-line error a user can act on."""
+    """Checks that bad input is refused with BadInput, the one-line error a user can act on.
+
+    Args:
+        check: What was looked at.
+        act: Does what should be refused.
+        todo: What to do where it is not.
+
+    Returns:
+        PASS when ``act`` raises BadInput; FAIL for another error and for none.
+    """
     from cimbo.errors import BadInput
 
     try:

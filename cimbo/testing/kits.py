@@ -38,9 +38,17 @@ PLAIN_CHIP = {
 
 
 def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
-    """The kits that apply to ``name``, by kind of plug-in. Raises BadInput when nothing has this name.
+    """Lists the kits that apply to a plug-in.
 
-    ``options`` set up a simulator.
+    Args:
+        name: Name of the plug-in, shipped or installed.
+        options: What a simulator is set up with; other kinds take none.
+
+    Returns:
+        Kind of plug-in -> a function that runs its kit; a name may be of several kinds.
+
+    Raises:
+        BadInput: When nothing has this name.
     """
     every: dict[str, tuple[Iterable[str], Kit]] = {
         "network": (known(), lambda: check_network(network(name))),

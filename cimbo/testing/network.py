@@ -13,7 +13,14 @@ N_SUBNETS = 16
 
 
 def check_network(network: Network) -> list[Finding]:
-    """The kit for ``cimbo.networks``: an object of :class:`cimbo.workloads.Network`."""
+    """Runs the kit for ``cimbo.networks`` on a family.
+
+    Args:
+        network: An object of :class:`cimbo.workloads.Network`.
+
+    Returns:
+        Findings in the order of the checks; an error that the family raises is one of them.
+    """
     return list(guarded("network", lambda: _examine(network)))
 
 

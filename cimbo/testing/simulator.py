@@ -20,7 +20,16 @@ SLOW_S = 60.0
 def check_simulator(
     simulator: Simulator, workload: Workload | None = None, chip: Mapping[str, Any] | None = None
 ) -> list[Finding]:
-    """The kit for ``cimbo.simulators``, run on ``workload`` and ``chip``: the small vision transformer on the baseline chip."""
+    """Runs the kit for ``cimbo.simulators`` on a simulator.
+
+    Args:
+        simulator: The simulator.
+        workload: Network to simulate; the smallest of the small vision transformer if None.
+        chip: Genes of the chip to simulate; the baseline chip if None.
+
+    Returns:
+        Findings in the order of the checks; an error that the simulator raises is one of them.
+    """
     if workload is None:
         family = network("fmnist-vit")
         workload = family.workload(family.smallest())

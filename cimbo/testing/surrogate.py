@@ -15,7 +15,11 @@ _N, _HELD = 60, 20
 
 
 class Predictor(Protocol):
-    """What a fit returns: ``predict(X)`` with ``mean`` (n,) and ``std`` (n,), as ``predictors.Model`` has it."""
+    """What a fit returns.
+
+    ``predict(X)`` takes inputs (n, d) and returns an object with ``mean`` (n,) and ``std`` (n,),
+    which is not negative, as ``predictors.Model`` has it.
+    """
 
     def predict(self, X: Any) -> Any: ...
 
@@ -24,9 +28,15 @@ Fit = Callable[[Array, Array], Predictor]
 
 
 def check_surrogate(fit: Fit) -> list[Finding]:
-    """The kit for ``cimbo.surrogates``: ``fit(X (n, d), y (n,))`` must return a :class:`Predictor`.
+    """Runs the kit for ``cimbo.surrogates`` on a fit.
 
     It is fitted to 60 points of a smooth function of three variables and judged on 20 others.
+
+    Args:
+        fit: From inputs (n, d) and values (n,) to a :class:`Predictor`.
+
+    Returns:
+        Findings in the order of the checks; an error that the surrogate raises is one of them.
     """
     return list(guarded("surrogate", lambda: _examine(fit)))
 
