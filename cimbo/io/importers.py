@@ -94,8 +94,9 @@ def read(
         The rows, in the file's order, and the columns that are neither gene nor metric.
 
     Raises:
-        BadInput: For a file that cannot be read, has no rows or lacks a column of ``names``; naming
-            file, line and column for the first row that is no evaluation of ``problem``.
+        BadInput: For a file that cannot be read, has no rows or lacks a column of ``names``, and
+            for a storage where Optuna is not installed; naming file, line and column for the first
+            row that is no evaluation of ``problem``.
     """
     stored = _is_database(file)
     lines, unit = (

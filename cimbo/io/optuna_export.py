@@ -29,7 +29,7 @@ def write(
         path: The SQLite file, which must not exist.
         name: Name of the study in it.
         problem: The problem, whose objectives and constraints count.
-        records: The evaluations; those that failed become failed trials.
+        records: The evaluations; those that failed or lack an objective become failed trials.
         about: User attributes of the study.
 
     Raises:

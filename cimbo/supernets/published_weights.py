@@ -134,8 +134,7 @@ def _once_for_all(state: State) -> State:
     """The dynamic layers of the original wrap each tensor once more; wrapped and plain names become the plain ones."""
 
     def plain(name: str) -> str:
-        """Gives the plain name of a tensor, without wrappers and parts that repeat the one before
-        them.
+        """Gives a tensor's plain name, without wrappers and parts that repeat the one before.
 
         Args:
             name: The name in the checkpoint.

@@ -29,14 +29,15 @@ def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) ->
 
 
 def check_shipped(name: str, source: Accuracy) -> list[Finding]:
-    """Runs the kit on the source's own family, or the one of the same name, where there is one.
+    """Runs the kit on a sub-network of the source's own family.
 
     Args:
-        name: Name of the source, taken for its family where it does not say ``network``.
+        name: Name of the source, taken for its family where the source has no ``network``.
         source: The source.
 
     Returns:
-        Findings, as :func:`check_accuracy` gives them.
+        Findings, as :func:`check_accuracy` gives them; for its own default design where no family
+        is known by that name.
     """
     family = getattr(source, "network", name)
     return check_accuracy(

@@ -45,8 +45,7 @@ def judged(check: str, holds: bool, detail: str, todo: str) -> Finding:
 
 
 def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Runs checks and makes a finding of whatever they raise, since foreign code may raise
-    anything.
+    """Runs checks and makes a finding of what they raise: foreign code may raise anything.
 
     Args:
         check: What was looked at, for a finding of an error.
