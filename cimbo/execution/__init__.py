@@ -56,20 +56,32 @@ def run(
     backend: str = "loky",
     isolate: bool = False,
 ) -> Iterator[Outcome]:
-    """Yields one `Outcome` a candidate, in the order in which they finish.
+    """Evaluate candidates side by side.
 
-    ``timeout_s`` seconds are given to each attempt; a failure is tried again ``retries`` times.
-    ``memory_mb`` (MiB) limits the private memory of a worker process, imports included (Linux
-    only). With ``n_jobs=1``, the ``loky`` backend and neither limit, ``evaluate`` runs in this
-    process, where nothing can stop it and a crash is a crash, unless ``isolate`` asks for a worker
-    all the same. ``n_jobs=-1`` means one worker a core. Workers use one thread each unless
-    OMP_NUM_THREADS and its like say otherwise, write to stderr only, and stay for the next batch
-    until `close`.
+    With ``n_jobs=1``, the ``loky`` backend and neither limit, ``evaluate`` runs in this process,
+    where nothing can stop it and a crash is a crash, unless ``isolate`` asks for a worker all the
+    same. Workers use one thread each unless OMP_NUM_THREADS and its like say otherwise, write to
+    stderr only, and stay for the next batch until `close`. Closing the iterator, or
+    KeyboardInterrupt, ends the running evaluations.
 
-    ``backend`` may also be ``dask``, ``ray`` or ``slurm`` (see `connect`); the limits hold there
-    too, and ``n_jobs=-1`` means all that the cluster gives. Closing the iterator, or
-    KeyboardInterrupt, ends the running evaluations. Raises BadInput for impossible arguments and
-    for an evaluator that cannot be sent to another process.
+    Args:
+        candidates: What is to be evaluated.
+        evaluate: Takes the genes of a candidate by name, and returns its metrics by name.
+        n_jobs: Evaluations at a time; -1 for one a core, or all that a cluster gives.
+        timeout_s: Seconds for each attempt; None for no limit.
+        retries: How often a failure is tried again.
+        memory_mb: Limit of the private memory of a worker process in MiB, imports included (Linux
+            only); None for no limit.
+        backend: ``loky`` for this machine; ``dask``, ``ray`` or ``slurm`` for a cluster (see
+            `connect`). The limits hold there too.
+        isolate: Whether to use a worker process where this one would do.
+
+    Returns:
+        An iterator that gives one `Outcome` a candidate, in the order in which they finish. It
+        raises BadInput where ``evaluate`` does, unless that is about one candidate.
+
+    Raises:
+        BadInput: Arguments are impossible, or the evaluator cannot be sent to another process.
     """
     check(n_jobs, timeout_s=timeout_s, retries=retries, memory_mb=memory_mb, backend=backend)
     if (
@@ -91,12 +103,25 @@ def flow(
     n_jobs: int = 1,
     **conditions: Unpack[ExecutionOptions],
 ) -> Iterator[Outcome]:
-    """As `run`, for candidates that are chosen one at a time: ``following`` is asked whenever a
-    worker is free.
+    """Evaluate candidates that are chosen one at a time, whenever a worker is free.
 
-    It is asked in the caller's thread, after what was yielded before has been dealt with; None
-    means none at present, and when nothing is running either, that is the end. Runs on this
-    machine. Raises BadInput as `run` does.
+    Runs in worker processes on this machine. ``following`` is asked in the caller's thread, after
+    what was yielded before has been dealt with. Closing the iterator ends the running evaluations.
+
+    Args:
+        following: Returns one more candidate. None means none at present; when nothing is running
+            either, that is the end.
+        evaluate: As for `run`. It is sent anew with each candidate, so that what it has learned
+            meanwhile goes along.
+        n_jobs: Evaluations at a time; -1 for one a core.
+        **conditions: Further options of `run`. ``backend`` can only be ``loky``; ``isolate``
+            changes nothing.
+
+    Yields:
+        One `Outcome` a candidate, in the order in which they finish.
+
+    Raises:
+        BadInput: As `run` does, and for a cluster.
     """
     check(n_jobs, **conditions)
     if conditions.get("backend", "loky") != "loky":
@@ -136,7 +161,19 @@ def check(
     backend: str = "loky",
     isolate: bool = False,
 ) -> None:
-    """Raises BadInput for what `run` would refuse."""
+    """Refuse what `run` would refuse.
+
+    Args:
+        n_jobs: As for `run`; not 0, and at most `MOST_WORKERS` on this machine.
+        timeout_s: As for `run`; above 0 and at most `LONGEST_TIMEOUT_S`.
+        retries: As for `run`; not negative.
+        memory_mb: As for `run`; above 0 and at most `MOST_MEMORY_MB`.
+        backend: As for `run`.
+        isolate: As for `run`; either is right.
+
+    Raises:
+        BadInput: One of them is impossible; it is named.
+    """
     known = ", ".join(["loky", *CLUSTER_BACKENDS])
     wrong = [
         ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),

@@ -44,7 +44,20 @@ class Tasks:
 
 
 def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
-    """Through joblib, on the cluster of the current ``distributed.Client``."""
+    """Evaluate through joblib, on the cluster of the current ``distributed.Client``.
+
+    Args:
+        candidates: What is to be evaluated.
+        job: The evaluator and its limits.
+        n_jobs: Candidates with the cluster at a time; -1 for all that it gives.
+
+    Yields:
+        One outcome a candidate, in the order in which they finish.
+
+    Raises:
+        BadInput: The extra is not installed, the cluster was lost, or the evaluator says that it
+            can evaluate no design.
+    """
     _extra("distributed", "dask")
     with joblib.parallel_config(backend="dask"):
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
@@ -62,15 +75,30 @@ def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome
 
 
 def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
-    """As Ray tasks, since joblib's backend for Ray cannot return outcomes as they come."""
+    """Evaluate as Ray tasks, since joblib's backend for Ray cannot return outcomes as they come.
+
+    Args:
+        candidates: What is to be evaluated.
+        job: The evaluator and its limits.
+        n_jobs: Candidates with the cluster at a time; negative for all of them.
+
+    Yields:
+        One outcome a candidate, in the order in which they finish. A candidate whose workers were
+        lost more than `MAX_LOST_WORKERS` times is a failed one.
+
+    Raises:
+        BadInput: The extra is not installed, or the evaluator says that it can evaluate no design.
+    """
     there = _extra("ray", "ray")
     task = there.remote(max_retries=MAX_LOST_WORKERS)(outcome_there)
     shared = there.put(job)  # the evaluator travels once a machine, not once a candidate
 
     def finished(running: list[Any]) -> list[Any]:
+        """Wait for the first task to finish."""
         return list(there.wait(running, num_returns=1)[0])
 
     def submit(c: Keyed) -> Any:
+        """Start a task for one candidate."""
         return task.remote(shared, c.key, dict(c.params))
 
     yield from _window(
@@ -79,10 +107,23 @@ def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]
 
 
 def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
-    """One SLURM job a candidate, through submitit; where there is no SLURM, as processes of this
-    machine.
+    """Evaluate each candidate as one SLURM job, through submitit.
 
-    Options of SLURM come from its own environment (SBATCH_PARTITION and the like).
+    Where there is no SLURM they are processes of this machine. Options of SLURM come from its own
+    environment (SBATCH_PARTITION and the like). A job may take as long as all attempts together and
+    10 minutes more; a day where there is no limit for an attempt.
+
+    Args:
+        candidates: What is to be evaluated.
+        job: The evaluator and its limits.
+        n_jobs: Candidates with the cluster at a time; negative for all of them.
+
+    Yields:
+        One outcome a candidate, in the order in which they finish. A candidate whose job was lost
+        is a failed one.
+
+    Raises:
+        BadInput: The extra is not installed, or the evaluator says that it can evaluate no design.
     """
     submitit = _extra("submitit", "slurm")
     executor = submitit.AutoExecutor(folder=SLURM_FOLDER)
@@ -90,11 +131,13 @@ def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcom
     executor.update_parameters(timeout_min=minutes, name="cimbo")
 
     def finished(running: list[Any]) -> list[Any]:
+        """Wait until some jobs have finished."""
         while not (done := [r for r in running if r.done()]):
             time.sleep(POLL_INTERVAL_S)
         return done
 
     def submit(c: Keyed) -> Any:
+        """Start a job for one candidate."""
         return executor.submit(outcome_there, job, c.key, dict(c.params))
 
     yield from _window(
@@ -109,11 +152,15 @@ CLUSTER_BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
 
 @contextlib.contextmanager
 def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
-    """Joins the cluster at ``scheduler`` (an address of Dask or Ray; None starts a local one) while
-    the block lasts.
+    """Join a cluster while the block lasts.
 
-    Raises BadInput when the extra is not installed, nobody answers there, or the backend is unknown
-    or has no scheduler.
+    Args:
+        backend: ``loky`` (nothing to join), ``dask``, ``ray`` or ``slurm``.
+        scheduler: An address of Dask or Ray; None starts a local one. The other backends take none.
+
+    Raises:
+        BadInput: The extra is not installed, nobody answers there, or the backend is unknown or has
+            no scheduler.
     """
     if scheduler is not None and backend not in ("dask", "ray"):
         raise BadInput(

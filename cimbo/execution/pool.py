@@ -13,7 +13,7 @@ from cimbo.execution.worker import AttemptResult, Job, Surroundings, WorkerProce
 
 
 class Keyed(Protocol):
-    """What the engine needs to know of a candidate."""
+    """What the engine needs to know of a candidate: its ``key``, and its genes by name in ``params``."""
 
     @property
     def key(self) -> str: ...
@@ -43,11 +43,20 @@ class Outcome:
 def attempts(
     key: str, params: dict[str, Any], retries: int, attempt: Callable[[], AttemptResult]
 ) -> Outcome:
-    """What became of a candidate after ``attempt`` and, while it fails, up to ``retries`` more of
-    them.
+    """Attempt a candidate once, and while it fails, up to ``retries`` times more.
 
-    Raises BadInput where the evaluator did, unless it was about this candidate: no other one would
-    fare better.
+    Args:
+        key: The key of the candidate.
+        params: Its genes by name.
+        retries: How many further attempts there may be.
+        attempt: Makes one attempt.
+
+    Returns:
+        What the last attempt gave; how many there were stands in ``extra`` when there were several.
+
+    Raises:
+        BadInput: The evaluator raised it, and not about this candidate: no other one would fare
+            better.
     """
     answer, number = attempt(), 1
     while answer.reason is not None and number <= retries and answer.bad_input is None:
@@ -67,7 +76,17 @@ class IdlePool:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, memory_mb: int | None) -> WorkerProcess:
-        """A worker with that limit: one that waits and finds modules and files where this process does, or a new one."""
+        """Take a worker that waits, or start a new one.
+
+        One that waits has to have the same limit, and to find modules and files where this process
+        does now. Workers that find them elsewhere are ended.
+
+        Args:
+            memory_mb: The limit of its private memory in MiB; None for none.
+
+        Returns:
+            The worker. `give` it back.
+        """
         here = Surroundings.now()
         with self.lock:
             elsewhere = [worker for worker in self.waiting if worker.surroundings != here]
@@ -80,11 +99,17 @@ class IdlePool:
         return found or WorkerProcess(memory_mb)
 
     def give(self, worker: WorkerProcess) -> None:
+        """Let a worker wait for the next batch.
+
+        Args:
+            worker: A worker that is idle. One that is not alive is dropped.
+        """
         with self.lock:
             if worker.alive:
                 self.waiting.append(worker)
 
     def close(self) -> None:
+        """End the workers that wait."""
         with self.lock:
             waiting, self.waiting = self.waiting, []
         for worker in waiting:
@@ -104,9 +129,20 @@ class WorkerPool:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def outcome(self, job: Job, key: str, params: dict[str, Any]) -> Outcome:
-        """What became of a candidate, in whichever worker was free.
+        """Evaluate a candidate in whichever worker is free.
 
-        Called from one thread a worker.
+        Called from one thread a worker. Once the pool is stopped every attempt fails at once.
+
+        Args:
+            job: The evaluator and its limits.
+            key: The key of the candidate.
+            params: Its genes by name.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            BadInput: The evaluator raised it, and not about this candidate.
         """
         return attempts(key, params, job.retries, partial(self._attempt, job, params))
 
@@ -135,7 +171,19 @@ class WorkerPool:
 
 
 def outcome_there(job: Job, key: str, params: dict[str, Any]) -> Outcome:
-    """On a machine of a cluster: the same worker processes, driven from a process of the cluster."""
+    """Evaluate a candidate on a machine of a cluster, in a worker process driven from one of the cluster.
+
+    Args:
+        job: The evaluator and its limits.
+        key: The key of the candidate.
+        params: Its genes by name.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        BadInput: The evaluator raised it, and not about this candidate.
+    """
     pool = WorkerPool()
     try:
         return pool.outcome(job, key, params)

@@ -57,7 +57,19 @@ class AttemptResult:
 
 
 def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
-    """Calls the evaluator on a copy of ``params`` and makes whatever it does a value."""
+    """Call the evaluator on a copy of ``params`` and make whatever it does a value.
+
+    Args:
+        evaluate: Takes the genes by name, and returns the metrics by name.
+        params: The genes of a candidate by name.
+
+    Returns:
+        The metrics that are finite numbers, why the attempt failed (if it did), and the wall time
+        in seconds. A BadInput that is not about this design stands in ``bad_input``.
+
+    Raises:
+        KeyboardInterrupt: It came while the evaluator ran.
+    """
     start = time.perf_counter()
     try:
         result = evaluate(dict(params))
@@ -119,7 +131,19 @@ class WorkerProcess:
         self.alive = True
 
     def measure(self, job: Job, params: dict[str, Any]) -> AttemptResult:
-        """One attempt. Afterwards the cell is either as good as before or not ``alive``."""
+        """Make one attempt in the worker process.
+
+        Afterwards the worker is either as good as before or not ``alive``. An evaluator is sent
+        only when it is another one than before.
+
+        Args:
+            job: The evaluator and its limits; ``retries`` has no effect here.
+            params: The genes of a candidate by name.
+
+        Returns:
+            What came of it. A timeout, a crash, and an evaluator that cannot be loaded are failed
+            attempts. The wall time in seconds does not count a loading that succeeded.
+        """
         start = time.perf_counter()
         digest = hashlib.sha256(job.code).digest()
         try:

@@ -24,7 +24,15 @@ Network = tuple[tuple[str, object], ...]
 
 
 def network(design: Params, parameters: Iterable[str] | None) -> Network:
-    """The genes of a design that the expensive metric depends on; all of them for None."""
+    """Return the genes of a design that the expensive metric depends on.
+
+    Args:
+        design: The genes of the design by name.
+        parameters: Names of the genes that the metric depends on; None for all of them.
+
+    Returns:
+        Pairs of name and value in order of name. Designs with equal ones are the same network.
+    """
     if parameters is None:
         return tuple(sorted(design.items()))
     return tuple(sorted((name, design[name]) for name in parameters if name in design))
@@ -33,7 +41,16 @@ def network(design: Params, parameters: Iterable[str] | None) -> Network:
 def measured(
     records: Iterable[Record], parameters: Iterable[str] | None, metric: str
 ) -> dict[Network, Record]:
-    """The first record of every network whose ``metric`` was measured in full."""
+    """Collect the first record of every network whose ``metric`` was measured in full.
+
+    Args:
+        records: Evaluations, in order.
+        parameters: Names of the genes that the metric depends on; None for all of them.
+        metric: The expensive metric.
+
+    Returns:
+        The record by network. One that was measured at less than full fidelity does not count.
+    """
     kept = None if parameters is None else frozenset(parameters)
     found: dict[Network, Record] = {}
     for r in records:
@@ -43,7 +60,18 @@ def measured(
 
 
 def adds(problem: Problem, front: Sequence[Mapping[str, float]], c: Candidate) -> bool:
-    """False for a candidate of which everything is known, and that it would not add to the hypervolume of ``front``."""
+    """Tell whether a candidate might add to the hypervolume of ``front``.
+
+    Args:
+        problem: Objectives, references and constraints.
+        front: Metrics of the designs of the front.
+        c: The candidate, with what was predicted of it.
+
+    Returns:
+        False for a candidate of which everything is known and that is infeasible or adds nothing.
+        True also where a prediction is uncertain or missing, and where the problem has no
+        references.
+    """
     reference = problem.reference()
     if reference is None or not c.predicted or any(std > 0 for _, std in c.predicted.values()):
         return True
@@ -77,13 +105,31 @@ class Known:
         records: Sequence[Record],
         metric: str,
     ) -> Known:
-        """Collect what ``records`` measured of ``metric``."""
+        """Collect what ``records`` measured of ``metric``.
+
+        Args:
+            space: The space of the designs.
+            parameters: Names of the genes that the metric depends on; None for all of them.
+            records: Evaluations, in order; the first one of a network counts.
+            metric: The expensive metric.
+
+        Returns:
+            The networks that were measured in full.
+        """
         found = measured(records, parameters, metric)
         values = {key: r.metrics[metric] for key, r in found.items()}
         return Known(space, parameters, values, space.rows([r.params for r in found.values()]))
 
     def first(self, candidates: Sequence[Candidate], n: int) -> list[Candidate]:
-        """The candidates up to the one that would be the ``n + 1``-th network to measure."""
+        """Cut the candidates off before the one that would be the ``n + 1``-th network to measure.
+
+        Args:
+            candidates: In order of choice.
+            n: How many new networks may be measured.
+
+        Returns:
+            The candidates before that one, known networks among them.
+        """
         kept, fresh = [], set[Network]()
         for c in candidates:
             fresh |= {network(c.params, self.parameters)} - self.values.keys()
@@ -93,7 +139,14 @@ class Known:
         return kept
 
     def project_to_known(self, rows: Rows) -> Rows:
-        """Rows (n, d) with the genes of a network set to those of the known one that differs in the fewest."""
+        """Give each row the network genes of the known network that differs from it in the fewest.
+
+        Args:
+            rows: Encoded designs (n, d). At least one network has to be known.
+
+        Returns:
+            Canonical rows (n, d); the genes that the metric does not depend on stay as they were.
+        """
         columns = self.columns
         different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
         projected = np.array(rows, self.space.row_type)
@@ -105,7 +158,15 @@ class Known:
         return self.of_rows(self.space, self.space.rows(designs))
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
-        """The same of canonical rows (n, d)."""
+        """Return the metric of canonical rows, as a call does for designs.
+
+        Args:
+            space: The space of the rows, the same as ``self.space``.
+            rows: Canonical encoded designs (n, d).
+
+        Returns:
+            Values (n,) as measured; the median of all known networks for one that is not known.
+        """
         keys = [row.tobytes() for row in np.ascontiguousarray(rows[:, self.columns])]
         return np.array([self._by_row.get(key, self._median) for key in keys])
 

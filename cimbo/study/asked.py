@@ -180,6 +180,7 @@ class AskedDesigns:
         dropped = set(gone)
 
         def change(known: dict[str, Any] | None) -> dict[str, Any]:
+            """Add the new entries to those that are kept, and leave out what is gone."""
             kept = {key: entry for key, entry in (known or {}).items() if key not in dropped}
             return {**kept, **entries}
 
@@ -188,7 +189,17 @@ class AskedDesigns:
     # ---- telling --------------------------------------------------------------------------------------------------
 
     def tell(self, rows: Iterable[ToldRow], teller: Teller) -> list[ToldOutcome]:
-        """Record what ``rows`` tell, each on the disk before the next; a row that is wrong stops none of the others."""
+        """Record what ``rows`` tell, each on the disk before the next.
+
+        A row that is wrong stops none of the others.
+
+        Args:
+            rows: What was measured, or why it failed.
+            teller: Who tells.
+
+        Returns:
+            What became of each row, in the same order. A BadInput stands in the outcome of its row.
+        """
         designs = self._known()
         outcomes = []
         told = []
@@ -312,10 +323,19 @@ class AskedDesigns:
     def renew(
         self, keys: Sequence[str] = (), by: str | None = None, *, lease_s: float
     ) -> list[Record]:
-        """Let leases of ``keys``, or all that ``by`` holds, end ``lease_s`` seconds from now; returns them as they are now.
+        """Let leases end ``lease_s`` seconds from now.
+
+        Args:
+            keys: Keys of designs that are handed out, which may be shortened.
+            by: Who holds further ones, all of which are meant; None for nobody.
+            lease_s: Seconds from now.
+
+        Returns:
+            The designs whose leases were changed, as they are now.
 
         Raises:
-            BadInput: For a key that is not handed out.
+            BadInput: A key is that of no design or of several that are handed out, or ``by`` holds
+                none.
         """
         held = {r.key: r for r in self._study.running() if r.extra.get("handed_out")}
         chosen = self._held(by) if by is not None else []
@@ -340,7 +360,14 @@ class AskedDesigns:
 
 
 def is_asked_design(value: Any) -> bool:
-    """Whether it is an entry of what was handed out."""
+    """Tell whether a value is an entry of what was handed out.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it has the form that `AskedDesign.to_json` writes.
+    """
     if not stored_values.is_planned_design(value):
         return False
     numbers = all(stored_values.is_number(value.get(name)) for name in ("at", "times"))

@@ -61,13 +61,21 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener that shows nothing."""
+    """Show nothing.
+
+    Args:
+        event: What happened.
+    """
 
 
 def log_progress(event: Event) -> None:
-    """The default listener in Python: a line a batch and a line a failure, by the logger ``cimbo``.
+    """Log a line for every `DEFAULT_BATCH_SIZE` evaluations and a line for each failure.
 
-    On a terminal, and where the program has set up no logging, the lines go to stderr.
+    The default listener in Python. It uses the logger ``cimbo``. On a terminal, and where the
+    program has set up no logging, the lines go to stderr.
+
+    Args:
+        event: What happened.
     """
     if isinstance(event, Proposed):
         for note in event.notes:

@@ -29,7 +29,15 @@ class FailureWatch:
     alike: int = 0
 
     def stops(self, record: Record) -> str | None:
-        """Looks at one more evaluation; returns a line when the search should end with it."""
+        """Look at one more evaluation, and say whether the search should end with it.
+
+        Args:
+            record: The evaluation, recorded after those that were looked at before.
+
+        Returns:
+            One line for the user when too many in a row failed alike, see `ALIKE_AT_START` and
+            `ALIKE_LATER`; else None.
+        """
         if record.status == "done":
             self.any_done, self.reason, self.alike = True, "", 0
             return None

@@ -128,7 +128,15 @@ class StudyLog:
         return self._front.add(self.problem.scores([r.metrics for r in fresh]))
 
     def forecast(self, more: int = 50) -> Forecast | None:
-        """Return what ``more`` evaluations are expected to add, see `cimbo.optimizer.convergence`."""
+        """Return what ``more`` evaluations are expected to add, see `cimbo.optimizer.convergence`.
+
+        Args:
+            more: How many evaluations from now on.
+
+        Returns:
+            The forecast of the hypervolume; None without references, and while too few designs were
+            chosen by a model.
+        """
         return ahead(self.problem, self.matching_fixed(), more)
 
     def nearest_to_feasible(self) -> str | None:
@@ -154,7 +162,15 @@ class StudyLog:
         return found
 
     def record_test_accuracy(self, key: str, accuracy: float) -> None:
-        """Keep the test accuracy of one design."""
+        """Keep the test accuracy of one design.
+
+        Args:
+            key: The key of the design.
+            accuracy: Its accuracy in percent, on images that the search never sees.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         self.store.update_meta(TEST_ACCURACIES, lambda known: {**(known or {}), key: accuracy})
 
     def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
@@ -164,7 +180,16 @@ class StudyLog:
         return dict(found or {})
 
     def record_bit_accurate(self, key: str, points: float, images: int) -> None:
-        """Keep what bit-accurate arrays do to the accuracy of one design."""
+        """Keep what bit-accurate arrays do to the accuracy of one design.
+
+        Args:
+            key: The key of the design.
+            points: Change of its accuracy in percentage points.
+            images: How many images it was measured on.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         change = {key: {"points": points, "images": images}}
         self.store.update_meta(BIT_ACCURATE_DIFFERENCES, lambda known: {**(known or {}), **change})
 
@@ -174,7 +199,15 @@ class StudyLog:
         return dict(stored.read(self.store, NOISE_ACCURACIES, check) or {})
 
     def record_noise_accuracies(self, key: str, by_noise: Mapping[str, float]) -> None:
-        """Keep the accuracies of one design at some noises of its converters, in place of earlier ones."""
+        """Keep the accuracies of one design at some noises of its converters, in place of earlier ones.
+
+        Args:
+            key: The key of the design.
+            by_noise: Accuracy in percent by the noise, in steps of the converter, written as text.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         change = {key: dict(by_noise)}
         self.store.update_meta(NOISE_ACCURACIES, lambda known: {**(known or {}), **change})
 
@@ -187,7 +220,15 @@ class StudyLog:
         return len(accuracy_cache.measured(self.evaluations(), parameters, metric))
 
     def record_expensive(self, options: OptimizerOptions) -> None:
-        """Keep which metric is expensive and what it depends on, so that its measurements can be counted later."""
+        """Keep which metric is expensive and what it depends on, so that its measurements can be counted later.
+
+        Args:
+            options: What the optimizer knows.
+
+        Raises:
+            BadInput: The expensive metric that ``options`` names is not measured by this study, or
+                the study cannot be written.
+        """
         metric = options.expensive_metric(self.problem)
         if metric != OptimizerOptions().expensive_metric(self.problem):
             self.store.set_meta(EXPENSIVE_METRIC, metric)
@@ -196,7 +237,14 @@ class StudyLog:
             self.store.set_meta(ACCURACY_PARAMETERS, sorted(parameters))
 
     def record_evaluator(self, evaluate: object) -> None:
-        """Keep the name of a function that evaluates, where another process can import it: commands go on with it."""
+        """Keep the name of a function that evaluates, so that commands can import it and go on with it.
+
+        Args:
+            evaluate: What evaluates. Nothing is kept where another process cannot import it.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         name = importable_name(evaluate)
         if name is not None and name != self.evaluator_name():
             self.store.set_meta(EVALUATOR_NAME, name)
@@ -216,7 +264,14 @@ class StudyLog:
         return replicates.noise(self.evaluations())
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Write all that is recorded to a new study file at ``path``, while others go on writing here."""
+        """Write all that is recorded to a new study file, while others go on writing here.
+
+        Args:
+            path: The file to make.
+
+        Raises:
+            BadInput: ``path`` exists or cannot be written.
+        """
         self.store.backup(path)
 
     def __repr__(self) -> str:
@@ -243,7 +298,15 @@ class StudyLog:
 
 
 def importable_name(function: object) -> str | None:
-    """Return "package:function" where importing that gives ``function`` itself; None for all else."""
+    """Return the name by which another process can import a function.
+
+    Args:
+        function: Any object.
+
+    Returns:
+        "package:function" where that is ``function`` itself; None for all else, such as a lambda, a
+        method of an object, or what is defined in the script that runs.
+    """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
         return None

@@ -64,7 +64,22 @@ class Planner:
         return proposal.candidates, proposal.notes
 
     def plan(self, n: int, options: OptimizerOptions) -> Proposed:
-        """Choose a batch and write it down, so that after a crash the same designs are finished first."""
+        """Choose a batch and write it down, so that after a crash the same designs are finished first.
+
+        Candidates that were asked for and never told are forgotten.
+
+        Args:
+            n: How many designs; fewer are chosen when the space is exhausted or the budget of
+                accuracies is nearly spent.
+            options: What the optimizer knows and may spend.
+
+        Returns:
+            How many were chosen, the seconds it took, and lines for the user.
+
+        Raises:
+            BadInput: ``options`` limits the measurements of an expensive metric and there is none,
+                or the study cannot be written.
+        """
         start = time.perf_counter()
         self.pending.clear()
         candidates, notes = self._affordable(n, options)

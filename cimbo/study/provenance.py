@@ -61,7 +61,14 @@ def versions() -> dict[str, str]:
 
 
 def check_definition(definition: Mapping[str, Any]) -> None:
-    """Raises BadInput when what a file says of its origin is not of the form that `Study.open` writes."""
+    """Check that what a file says of its origin has the form that `Study.open` writes.
+
+    Args:
+        definition: The definition in the study file.
+
+    Raises:
+        BadInput: A part has another form; it is named.
+    """
     config = definition.get("config") or {}
     data = config.get("data") or {} if isinstance(config, dict) else {}
     told = [
@@ -76,19 +83,39 @@ def check_definition(definition: Mapping[str, Any]) -> None:
 
 @runtime_checkable
 class Fingerprinted(Protocol):
-    """An evaluator that can say what decides its numbers."""
+    """An evaluator that can say what decides its numbers.
+
+    ``fingerprint()`` returns that as JSON, equal for two evaluators that measure the same of a
+    design. The name ``told`` is taken at its top level.
+    """
 
     def fingerprint(self) -> dict[str, Any]: ...
 
 
 def identifier(fingerprint: Mapping[str, Any]) -> str:
-    """Return a short name of ``fingerprint``, the same for equal ones."""
+    """Return a short name of ``fingerprint``, the same for equal ones.
+
+    Args:
+        fingerprint: JSON; the order of its names does not matter.
+
+    Returns:
+        `IDENTIFIER_LENGTH` hexadecimal digits of its SHA-256.
+    """
     text = json.dumps(fingerprint, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:IDENTIFIER_LENGTH]
 
 
 def differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
-    """Yield what differs between two fingerprints, as ``hardware.fixed.node_nm was 22, is 65``."""
+    """List what differs between two fingerprints.
+
+    Args:
+        before: The earlier fingerprint, or a part of it.
+        now: The later one, or the same part of it.
+        where: The names that lead to the part, with dots between them; "" for the whole.
+
+    Yields:
+        A line for each difference, such as ``hardware.fixed.node_nm was 22, is 65``.
+    """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for name in [*before, *(name for name in now if name not in before)]:
             place = f"{where}.{name}" if where else name
@@ -119,6 +146,7 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
         return name
 
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
+        """Add the new fingerprint to those of the file, or raise StudyError where it may not be added."""
         known = known or _of_the_first_rows(store)
         before = _of_evaluators(known)
         if before and name not in known and not accept_changed:
@@ -156,6 +184,7 @@ def admit_told(store: Store, source: str | None, *, accept_changed: bool = False
 
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
         # The first one stands for the rows that refer to none, of which there may be some already.
+        """Add the new fingerprint to those of the file."""
         first = _of_the_first_rows(store) if store.count() else {}
         return {**(known or first), name: fingerprint}
 
@@ -164,7 +193,18 @@ def admit_told(store: Store, source: str | None, *, accept_changed: bool = False
 
 
 def told_sources(store: Store) -> list[str]:
-    """Return what measured the evaluations that were told from outside, in the words of who told."""
+    """Return what measured the evaluations that were told from outside.
+
+    Args:
+        store: The study file.
+
+    Returns:
+        A source for each fingerprint of that kind, in the words of who told; "not said" where they
+        gave none.
+
+    Raises:
+        BadInput: The fingerprints in the file are damaged.
+    """
     found = []
     for fingerprint in _stored(store).values():
         told = fingerprint.get(TOLD_PART)
@@ -179,7 +219,15 @@ def _of_evaluators(known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def refuse_changed(store: Store, evaluator: object) -> None:
-    """Raise StudyError, naming what differs, where `admit` would; nothing is written."""
+    """Refuse what `admit` would refuse; nothing is written.
+
+    Args:
+        store: The study file.
+        evaluator: What would evaluate.
+
+    Raises:
+        StudyError: Its fingerprint is another one than those of the study; it names what differs.
+    """
     fingerprint, known = _fingerprint(evaluator), fingerprints(store)
     before = _of_evaluators(known)
     if fingerprint is not None and before and identifier(fingerprint) not in known:
@@ -195,7 +243,18 @@ def _fingerprint(evaluator: object) -> dict[str, Any] | None:
 
 
 def fingerprints(store: Store) -> dict[str, dict[str, Any]]:
-    """Return every fingerprint of the study by its identifier, that of rows which refer to none first."""
+    """Return every fingerprint of the study by its identifier.
+
+    Args:
+        store: The study file.
+
+    Returns:
+        The fingerprints; the first one is that of the rows which refer to none. Empty where nothing
+        is known.
+
+    Raises:
+        BadInput: The fingerprints in the file are damaged.
+    """
     return _stored(store) or _of_the_first_rows(store)
 
 
@@ -204,7 +263,16 @@ def _stored(store: Store) -> dict[str, dict[str, Any]]:
 
 
 def reference(record: Record, known: Mapping[str, Any]) -> str | None:
-    """Return the identifier of what evaluated ``record``; None when the study has none, ``known`` being empty."""
+    """Return the identifier of what evaluated ``record``.
+
+    Args:
+        record: An evaluation of the study.
+        known: What `fingerprints` returned for it.
+
+    Returns:
+        The identifier that the record refers to; the first one of ``known`` where it refers to
+        none; None where ``known`` is empty too.
+    """
     first = next(iter(known), None)
     found = record.extra.get(FINGERPRINT_REFERENCE)
     return found if isinstance(found, str) else first

@@ -15,12 +15,27 @@ LOGS_SUFFIX = "-logs"  # of the folder beside a study's file
 
 
 def logs_folder(log: StudyLog) -> str | None:
-    """The folder in which the logs of a study's evaluations are kept; None for a study in memory."""
+    """Return the folder in which the logs of a study's evaluations are kept.
+
+    Args:
+        log: The study.
+
+    Returns:
+        Its path beside the study file, whether it exists or not; None for a study in memory.
+    """
     return None if log.path == IN_MEMORY else f"{log.path}{LOGS_SUFFIX}"
 
 
 def log_file(log: StudyLog, key: str) -> str | None:
-    """What the programs that evaluated the design ``key`` printed; None where nothing is kept."""
+    """Return the file with what the programs that evaluated a design printed.
+
+    Args:
+        log: The study.
+        key: The key of the design.
+
+    Returns:
+        The path of the file; None where nothing is kept.
+    """
     folder = logs_folder(log)
     if folder is None:
         return None

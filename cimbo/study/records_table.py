@@ -23,10 +23,14 @@ _PREDICTED, _STD = "predicted_", "_std"
 
 
 def check_names(problem: Problem) -> None:
-    """Checks that every gene and metric has a column of its own.
+    """Check that every gene and metric has a column of its own.
+
+    Args:
+        problem: What a new study searches and measures.
 
     Raises:
-        BadInput: for a gene or a metric that is called like a column about the evaluation, or like one another.
+        BadInput: A gene or a metric is called like a column about the evaluation, or like one
+            another.
     """
     metrics = [*problem.targets, *problem.metrics]
     guesses = [f"{_PREDICTED}{metric}{end}" for metric in metrics for end in ("", _STD)]
@@ -41,7 +45,15 @@ def check_names(problem: Problem) -> None:
 
 
 def rows(records: Iterable[Record], tested: Mapping[str, float]) -> list[dict[str, Any]]:
-    """A flat row for each record; ``tested`` is the accuracy on test images by key, where it was measured."""
+    """Make a flat row for each record.
+
+    Args:
+        records: Evaluations of one study.
+        tested: Accuracy on test images in percent, by the key of the design, where it was measured.
+
+    Returns:
+        Cells by column. A column that does not apply to a record is left out of its row.
+    """
     return [_row(record, tested.get(record.key)) for record in records]
 
 
@@ -65,9 +77,19 @@ def _add(row: dict[str, Any], cells: Mapping[str, Any], kind: str) -> None:
 def read(
     path: Path, space: SearchSpace
 ) -> Iterator[tuple[Candidate, dict[str, float], dict[str, str]]]:
-    """Candidate, metrics and the six columns about it, for each row of a CSV file that ``cimbo export`` wrote.
+    """Read the rows of a CSV file that ``cimbo export`` wrote.
 
-    Raises BadInput, naming the line, for a design that is not of ``space`` or a metric that is no number.
+    Args:
+        path: The file.
+        space: The space that its designs are of.
+
+    Yields:
+        For each row the candidate with its prediction, its metrics, and the text of the six
+        `RECORD_COLUMNS`.
+
+    Raises:
+        BadInput: A design is not of ``space``, or a metric is no number; the line is named.
+        OSError: The file cannot be read.
     """
     with path.open(newline="", encoding="utf-8") as file:
         for line, row in enumerate(csv.DictReader(file), 2):

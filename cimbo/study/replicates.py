@@ -39,6 +39,7 @@ def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
     counts = []
 
     def extended(known: list[Metrics] | None) -> list[Metrics]:
+        """Append what is missing of ``times`` measurements with just these metrics."""
         kept = known or []
         missing = times - [row.metrics, *kept].count(new)
         counts.append(missing)
@@ -49,7 +50,17 @@ def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
 
 
 def stored(store: Store) -> dict[str, list[Metrics]]:
-    """All further measurements, by the key of their design."""
+    """Read all further measurements.
+
+    Args:
+        store: The study's file.
+
+    Returns:
+        The metrics of each further measurement, by the key of its design.
+
+    Raises:
+        BadInput: What is stored is damaged.
+    """
     found = store.metas(REPLICATES_PREFIX)
     for key, measurements in found.items():
         demand(store, REPLICATES_PREFIX + key, measurements, are_measurements)
@@ -57,7 +68,16 @@ def stored(store: Store) -> dict[str, list[Metrics]]:
 
 
 def merged(rows: list[Record], further: Mapping[str, list[Metrics]]) -> list[Record]:
-    """The records of ``rows``, those with ``further`` measurements with the mean of all."""
+    """Return the records, each design that was measured several times with the mean of all measurements.
+
+    Args:
+        rows: Records as the file holds them.
+        further: Further measurements, by the key of their design.
+
+    Returns:
+        A record for each row. One with a mean has every measurement under `REPLICATES_FIELD` in its
+        ``extra``. Failed ones stay as they are.
+    """
     if not further:
         return list(rows)
     records = []
@@ -77,9 +97,17 @@ def _mean(row: Record, further: list[Metrics]) -> Record:
 
 
 def noise(records: Iterable[Record]) -> dict[str, float]:
-    """Standard deviation of one measurement of each metric, pooled over the designs that were measured several times.
+    """Estimate the standard deviation of one measurement of each metric.
 
-    Pooled: the square root of the sum of squares about each design's mean over the sum of its degrees of freedom.
+    It is pooled over the designs that were measured several times: the square root of the sum of
+    squares about each design's mean over the sum of its degrees of freedom.
+
+    Args:
+        records: What `merged` returned.
+
+    Returns:
+        The standard deviation by metric, in the unit of the metric. A metric that no design has
+        several measurements of is left out.
     """
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
@@ -97,9 +125,16 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
 
 
 def noise_of_means(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
-    """Standard deviation (n,) of what each record says of a metric, by metric: of a mean of k measurements less by sqrt(k).
+    """Estimate the standard deviation of what each record says of a metric.
 
-    Empty where no design was measured several times, or where its measurements never differed.
+    It is that of one measurement over sqrt(k) where the record is the mean of k measurements.
+
+    Args:
+        records: What `merged` returned, n of them.
+
+    Returns:
+        Standard deviations (n,) by metric, in the unit of the metric. Empty where no design was
+        measured several times, or where its measurements never differed.
     """
     deviations = {name: value for name, value in noise(records).items() if value > 0}
     if not deviations:

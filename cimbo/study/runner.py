@@ -19,7 +19,15 @@ from cimbo.study.planner import PlannedDesign
 
 
 class RecordingStudy(Protocol):
-    """What the loop needs of a study: to read how far it is, and to record."""
+    """What the loop needs of a study: to read how far it is, and to record.
+
+    ``evaluations()`` returns every recorded evaluation, those of other processes included, and
+    ``problem`` what is searched. ``pareto()`` returns the front. ``same_provenance()`` returns the
+    evaluations by what evaluates now. ``hypervolume()`` is None without references, and
+    ``forecast()`` None where nothing can be said yet. ``record()`` writes the evaluation of one
+    candidate, with ``status``, ``reason``, ``seconds`` and ``extra`` as in
+    `cimbo.storage.Store.record`; it is on the disk when that returns.
+    """
 
     def evaluations(self) -> list[Record]: ...
 
@@ -38,7 +46,12 @@ class RecordingStudy(Protocol):
 
 
 class BatchPlanner(Protocol):
-    """What the loop needs of a planner, see `cimbo.study.planner.Planner`."""
+    """What the loop needs of a planner, see `cimbo.study.planner.Planner`.
+
+    ``plan()`` chooses up to ``n`` designs and writes them down. ``claim_planned()`` leases to this
+    process what is written down and nobody has evaluated or is evaluating. ``release()`` ends the
+    leases of this process.
+    """
 
     def plan(self, n: int, options: OptimizerOptions) -> events.Proposed: ...
 
@@ -60,7 +73,20 @@ class Runner:
     failures: FailureWatch = field(default_factory=FailureWatch)
 
     def in_batches(self, size: int, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
-        """Run batches of ``size``, the next one chosen when all of the last are evaluated."""
+        """Run batches of ``size``, the next one chosen when all of the last are evaluated.
+
+        Ends when the budget is spent, the search has converged, nothing is left to evaluate, or
+        evaluations fail again and again.
+
+        Args:
+            size: Designs in a batch; the last one may have fewer.
+            n_jobs: Evaluations at a time, see `cimbo.execution.run`.
+            conditions: Further options of `cimbo.execution.run`.
+
+        Raises:
+            BadInput: The evaluator says that it can evaluate no design, or the study cannot be
+                written.
+        """
         while (left := self.budget - len(self.study.evaluations())) > 0:
             if self._converged():
                 break
@@ -77,7 +103,17 @@ class Runner:
     def retry_failed(
         self, space: SearchSpace, n_jobs: int, conditions: execution.Conditions
     ) -> None:
-        """Evaluate once more every design that has failed and never succeeded; what succeeds is recorded."""
+        """Evaluate once more every design that has failed and never succeeded; what succeeds is recorded.
+
+        Args:
+            space: The space of the designs.
+            n_jobs: Evaluations at a time, see `cimbo.execution.run`.
+            conditions: Further options of `cimbo.execution.run`.
+
+        Raises:
+            BadInput: The evaluator says that it can evaluate no design, or the study cannot be
+                written.
+        """
         records = self.study.evaluations()
         done = {r.key for r in records if r.status == "done"}
         planned = {}
@@ -93,7 +129,18 @@ class Runner:
             self._record_all(outcomes, planned)
 
     def asynchronously(self, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
-        """Run without batches: each worker that is free gets a candidate at once."""
+        """Run without batches: each worker that is free gets a candidate at once.
+
+        Ends as `in_batches` does.
+
+        Args:
+            n_jobs: Evaluations at a time, see `cimbo.execution.flow`.
+            conditions: Further options of `cimbo.execution.flow`.
+
+        Raises:
+            BadInput: The evaluator says that it can evaluate no design, ``conditions`` name a
+                cluster, or the study cannot be written.
+        """
         flight: dict[str, PlannedDesign] = {}
         outcomes = execution.flow(
             lambda: self._following(flight), self.evaluate, n_jobs=n_jobs, **conditions

@@ -18,7 +18,15 @@ GENE_TYPES = {str, int, float, bool}  # of a value of a gene, as JSON gives it
 
 
 def read(store: Store, name: str, check: Check) -> Any:
-    """Return the metadata under ``name``, None where there are none.
+    """Return the metadata under a name, if they have the form that they should have.
+
+    Args:
+        store: The study file.
+        name: Their name in the file.
+        check: Whether a value has that form.
+
+    Returns:
+        The value, as JSON gives it; None where there is none.
 
     Raises:
         BadInput: When ``check`` does not hold for them.
@@ -30,7 +38,18 @@ def read(store: Store, name: str, check: Check) -> Any:
 
 
 def records(store: Store, after: int = 0) -> list[Record]:
-    """Return the evaluations with a number above ``after``; BadInput where a gene is no word or number."""
+    """Return the evaluations with a number above ``after``.
+
+    Args:
+        store: The study file.
+        after: A number of an evaluation; 0 for all of them.
+
+    Returns:
+        The evaluations in order of number.
+
+    Raises:
+        BadInput: A row is damaged, such as one with a gene that is neither text nor a number.
+    """
     found = store.records(after=after)
     for record in found:
         if not set(map(type, record.params.values())) <= GENE_TYPES:
@@ -40,13 +59,30 @@ def records(store: Store, after: int = 0) -> list[Record]:
 
 
 def demand(store: Store, name: str, value: Any, check: Check) -> None:
-    """Raise BadInput, naming the study and ``name``, unless ``check`` holds for ``value``."""
+    """Refuse a value that does not have the form it should have.
+
+    Args:
+        store: The study file, for the error.
+        name: The name of the value in the file, for the error.
+        value: JSON from the file.
+        check: Whether a value has that form.
+
+    Raises:
+        BadInput: ``check`` does not hold for ``value``.
+    """
     if not check(value):
         raise BadInput(f"{store.path}, {name}", "is damaged", "restore the file from a copy")
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number."""
+    """Tell whether a value is a finite number.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it is one. True and False are none, nor is an integer beyond the range of a float.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -56,32 +92,74 @@ def is_number(value: Any) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    """Whether it is a string."""
+    """Tell whether a value is a string.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it is one.
+    """
     return isinstance(value, str)
 
 
 def list_of(check: Check) -> Check:
-    """The check of a list whose entries all pass ``check``."""
+    """Make the check of a list whose entries all pass ``check``.
+
+    Args:
+        check: The check of one entry.
+
+    Returns:
+        A check that an empty list passes too.
+    """
     return lambda value: isinstance(value, list) and all(check(entry) for entry in value)
 
 
 def mapping_of(check: Check) -> Check:
-    """The check of a mapping whose values all pass ``check``."""
+    """Make the check of a mapping whose values all pass ``check``.
+
+    Args:
+        check: The check of one value.
+
+    Returns:
+        A check that an empty mapping passes too.
+    """
     return lambda value: isinstance(value, dict) and all(check(v) for v in value.values())
 
 
 def is_mapping(value: Any) -> bool:
-    """Whether it is a mapping."""
+    """Tell whether a value is a mapping.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it is one.
+    """
     return isinstance(value, dict)
 
 
 def is_bit_accurate_difference(value: Any) -> bool:
-    """Whether it says by how many points an accuracy differs, and on how many images."""
+    """Tell whether a value is an entry that `StudyLog.record_bit_accurate` wrote.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it holds numbers only, ``points`` among them.
+    """
     return mapping_of(is_number)(value) and "points" in value
 
 
 def is_planned_design(value: Any) -> bool:
-    """Whether it is an entry of the written plan."""
+    """Tell whether a value is an entry of the written plan.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it has the form that `Planner.plan` writes.
+    """
     if not isinstance(value, dict):
         return False
     guesses = value.get("predicted")
@@ -94,7 +172,15 @@ def is_planned_design(value: Any) -> bool:
 
 
 def predictions(record: Record) -> dict[str, tuple[float, float]]:
-    """Return mean and standard deviation by metric, as they were predicted before the evaluation."""
+    """Return what was predicted of a design before its evaluation.
+
+    Args:
+        record: An evaluation.
+
+    Returns:
+        Mean and standard deviation by metric, in the unit of the metric. What has another form is
+        left out.
+    """
     guesses = record.extra.get("predicted")
     if not isinstance(guesses, dict):
         return {}
@@ -102,7 +188,14 @@ def predictions(record: Record) -> dict[str, tuple[float, float]]:
 
 
 def position(record: Record) -> float:
-    """Return the place of a record in the order of the search; of one that does not say it, its number's."""
+    """Return the place of a record in the order of the search.
+
+    Args:
+        record: An evaluation.
+
+    Returns:
+        The place, counted from 0; that of its number where the record does not say it.
+    """
     found: Any = record.extra.get("position")
     if is_number(found):
         return float(found)

@@ -79,13 +79,29 @@ class Study(StudyLog):
         readonly: bool = False,
         about: Mapping[str, Any] | None = None,
     ) -> Study:
-        """Open the study at ``path``, or start it there; None keeps it in memory.
+        """Open the study at ``path``, or start it there.
 
-        An existing file needs no space and objectives: they come from it, and so does the seed. ``metrics`` are those that
-        follow from others, as expressions: ``{"edp": "energy_uj * latency_ms"}``. ``metadata``
-        is kept with a new study (its configuration), besides the versions of what decides its course; ``about`` is its
-        former name. Raises BadInput for a file that is no study, or is another study.
-        A plain list of choices is a space of architectures.
+        An existing file needs no space and objectives: they come from it, and so does the seed.
+
+        Args:
+            path: The study file; None keeps the study in memory.
+            space: The genes and their values. A plain list of choices is a space of architectures.
+            objectives: What is minimised or maximised; one may stand by itself.
+            constraints: Bounds on metrics; one may stand by itself.
+            seed: Decides the course of a new study, from 0 to `LARGEST_SEED`.
+            metrics: Those that follow from others, as expressions:
+                ``{"edp": "energy_uj * latency_ms"}``.
+            metadata: JSON that is kept with a new study (its configuration), besides the versions
+                of what decides its course.
+            readonly: Whether to refuse writing.
+            about: The former name of ``metadata``.
+
+        Returns:
+            The study. Close it, or use it in a ``with`` block.
+
+        Raises:
+            BadInput: The file is no study or is another study, or the arguments do not describe
+                one.
         """
         if space is None and objectives is None:
             if path is None:
@@ -138,11 +154,21 @@ class Study(StudyLog):
     def with_constraints(
         self, limits: Iterable[Constraint] = (), fixed: Mapping[str, Any] | None = None
     ) -> Study:
-        """The same log asked another question: under other bounds, with genes kept at a value. Nothing is evaluated again.
+        """Ask the same log another question: under other bounds, with genes kept at a value.
 
-        A limit takes the place of the study's constraint on the same metric and side. Front, hypervolume and proposals are
-        those of the new question. Both studies share one file: closing either closes it. Raises BadInput for an unknown
-        gene or a value it cannot take.
+        Nothing is evaluated again. Front, hypervolume and proposals are those of the new question.
+        Both studies share one file: closing either closes it.
+
+        Args:
+            limits: Constraints. Each takes the place of the study's own on the same metric and
+                side.
+            fixed: Values by gene, besides those that are fixed already; None for no further ones.
+
+        Returns:
+            The study with the new question.
+
+        Raises:
+            BadInput: A gene is unknown, or a value is one that it cannot take.
         """
         space, fixed = self.problem.space, {**self.fixed, **(fixed or {})}
         for name, value in fixed.items():
@@ -166,9 +192,20 @@ class Study(StudyLog):
         cheap: Mapping[str, AnalyticFunction] | None = None,
         guidance: OptimizerOptions | None = None,
     ) -> list[Candidate]:
-        """``n`` designs to evaluate next, conditional on those asked for and not told yet.
+        """Propose designs to evaluate next, conditional on those asked for and not told yet.
 
-        Fewer when the space is exhausted. Raises BadInput for ``n`` below 1.
+        Args:
+            n: How many; fewer come back when the space is exhausted.
+            cheap: Metrics that are exact and cheap, by name; takes the place of
+                ``guidance.analytic``.
+            guidance: What the optimizer knows. Its budget of accuracies has no effect here.
+
+        Returns:
+            The candidates in order of choice. They count as asked for until they are told, until
+            `clear_pending`, or until `optimize` plans a batch.
+
+        Raises:
+            BadInput: ``n`` is no integer or below 1.
         """
         n = integer("ask", n)
         if n < 1:
@@ -186,11 +223,23 @@ class Study(StudyLog):
         *,
         reason: str | None = None,
     ) -> Record:
-        """Record what was measured. ``metrics`` None, or with a value that is no finite number: a failed evaluation.
+        """Record what was measured.
 
-        A design that is told again with other values keeps its row, which is returned, and the values beside it:
-        `evaluations` and all that is computed from them read the mean, and ``extra["replicates"]`` has every one.
-        ``asked`` may also be a design of one's own. Raises BadInput when it is not of this study's space.
+        A design that is told again with other values keeps its row, which is returned, and the
+        values beside it: `evaluations` and all that is computed from them read the mean, and
+        ``extra["replicates"]`` has every one.
+
+        Args:
+            asked: A candidate of `ask`, or the genes of a design of one's own by name.
+            metrics: What was measured, by name. None, or a value that is no finite number, makes it
+                a failed evaluation; so does a metric that the study needs and is not there.
+            reason: Why it failed; kept as one line.
+
+        Returns:
+            The row that the study holds now.
+
+        Raises:
+            BadInput: ``asked`` is not of this study's space, or the study cannot be written.
         """
         c = (
             asked
@@ -208,10 +257,20 @@ class Study(StudyLog):
         return row
 
     def keep_replicates(self, row: Record, metrics: Mapping[str, float], times: int = 1) -> bool:
-        """Keep ``metrics`` beside ``row``, where they are another measurement of its design, made ``times`` times.
+        """Keep ``metrics`` beside ``row``, where they are another measurement of its design.
+
+        Args:
+            row: The row of the design.
+            metrics: What was measured, by name.
+            times: How often just these metrics were measured in all, the row's own measurement
+                included. What is kept as often already is not added.
 
         Returns:
-            Whether there was anything to keep: not for the row's own values, nor for a measurement that failed.
+            Whether there was anything to keep: not for the row's own values told once, nor for a
+            measurement that failed.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
         """
         good, complaint = finite_metrics(metrics)
         if row.status != "done" or complaint or self._complaint(good, row.params):
@@ -229,7 +288,20 @@ class Study(StudyLog):
         seconds: float = 0.0,
         reason: str | None = None,
     ) -> Record:
-        """Record what was measured earlier, with its prediction and the seconds it took then; a ``reason``: it failed."""
+        """Record what was measured earlier, with its prediction and the seconds it took then.
+
+        Args:
+            c: The candidate, with what was predicted of it.
+            metrics: What was measured, by name.
+            seconds: What the evaluation took.
+            reason: Why it failed; None where it did not.
+
+        Returns:
+            The row that the study holds now.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         status = "done" if reason is None else "failed"
         return self.record(c, metrics, status=status, reason=reason, seconds=seconds)
 
@@ -249,13 +321,30 @@ class Study(StudyLog):
         self._planner.pending.clear()
 
     def hold_back(self, candidates: Iterable[Candidate]) -> None:
-        """Let ``candidates`` count as asked for and not told, until `clear_pending`."""
+        """Let ``candidates`` count as asked for and not told, until `clear_pending`.
+
+        Args:
+            candidates: Designs that are not to be proposed.
+        """
         self._planner.pending |= {c.key: c for c in candidates}
 
     def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
-        """Write one evaluation to the log, with what was predicted of it; metrics that nothing can be learned from: failed.
+        """Write one evaluation to the log, with what was predicted of it.
 
-        about: ``status``, ``reason``, ``seconds`` and ``extra``, as in `cimbo.storage.Store.record`.
+        It is a failed one where nothing can be learned from the metrics: one that the study needs
+        is missing, or any is no finite number or above `LARGEST_METRIC` in size.
+
+        Args:
+            c: The candidate.
+            metrics: What was measured, by name. What the study derives from them is added.
+            **about: ``status``, ``reason``, ``seconds`` and ``extra``, as in
+                `cimbo.storage.Store.record`.
+
+        Returns:
+            The row that the study holds now.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written, or something is not JSON.
         """
         extra: dict[str, Any] = {}
         if c.predicted:
@@ -302,20 +391,43 @@ class Study(StudyLog):
         accept_changed: bool = False,
         **conditions: Unpack[execution.ExecutionOptions],
     ) -> Front:
-        """Propose, verify, record and refit until ``budget`` evaluations stand in the study; returns the front.
+        """Propose, evaluate, record and refit until ``budget`` evaluations stand in the study.
 
-        evaluate: flat dict of every active gene -> dict of metrics. ``budget`` counts what the study already holds, and so
-        does the budget of accuracies in ``guidance``, which may end the search before.
-        Whatever an evaluation does, it is one recorded value. The candidates of a batch do not depend on ``n_jobs``.
-        asynchronous: no batches; a worker that is free gets a candidate chosen with what is known at that moment and
-        conditional on what the others are evaluating, so that none waits, and the candidates depend on who is first.
-        listener: told of every proposal and evaluation; by default a line a batch is logged, None is silence.
-        accept_changed: go on although the evaluator, or a file that it reads, is another one than before.
-        conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as in `engine.run`.
-        retry_failed: first evaluate again what has failed.
-        A BadInput of ``evaluate`` that is not about one design, and many equal failures in a row, end the search; the former
-        is raised, and not recorded. ``evaluate.check()``, where there is one, is called before anything is planned.
-        Raises BadInput for a budget or batch below 1, and for impossible conditions before anything is planned.
+        Whatever an evaluation does, it is one recorded value. The candidates of a batch do not
+        depend on ``n_jobs``. Many equal failures in a row end the search. ``evaluate.check()``,
+        where there is one, is called before anything is planned.
+
+        Args:
+            evaluate: Takes every active gene by name, and returns the metrics by name.
+            budget: How many evaluations there may be in all; what the study already holds counts.
+                It counts for the budget of accuracies in ``guidance`` too, which may end the search
+                before.
+            batch_size: Designs that are chosen at a time.
+            n_jobs: Evaluations at a time; -1 for one a core, or all that a cluster gives.
+            cheap: Metrics that are exact and cheap, by name; takes the place of
+                ``guidance.analytic``.
+            guidance: What the optimizer knows and may spend.
+            listener: Told of every proposal and evaluation. By default a line a batch is logged;
+                None is silence.
+            asynchronous: Whether to do without batches. A worker that is free then gets a candidate
+                chosen with what is known at that moment and conditional on what the others are
+                evaluating. None waits, and the candidates depend on who is first.
+            retry_failed: Whether to evaluate first, once more, what has failed.
+            accept_changed: Whether to go on although the evaluator, or a file that it reads, is
+                another one than before.
+            **conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as
+                in `cimbo.execution.run`.
+
+        Returns:
+            The front.
+
+        Raises:
+            BadInput: Budget or batch is below 1, or conditions are impossible; both before anything
+                is planned. Also where ``evaluate`` raises one that is not about one design; that is
+                not recorded.
+            StudyError: The evaluator is another one than before, and ``accept_changed`` is not
+                given.
+            UnknownOption: A keyword is none of these.
         """
         budget, batch_size = integer("budget", budget), integer("batch_size", batch_size)
         _check_options(conditions)
@@ -347,7 +459,15 @@ class Study(StudyLog):
         return self.pareto()
 
     def refuse_changed(self, evaluator: object) -> None:
-        """Raise StudyError, naming what differs, where ``evaluator`` is not what evaluated this study; writes nothing."""
+        """Refuse an evaluator that is not what evaluated this study; nothing is written.
+
+        Args:
+            evaluator: What would evaluate.
+
+        Raises:
+            StudyError: Its fingerprint is another one than those of the study; it names what
+                differs.
+        """
         refuse_changed(self.store, evaluator)
 
     def same_provenance(self) -> list[Record]:
