@@ -209,7 +209,7 @@ def check(
 
 
 def close() -> None:
-    """Ends the worker processes that wait for the next batch."""
+    """End the worker processes that wait for the next batch."""
     IDLE_WORKERS.close()
 
 

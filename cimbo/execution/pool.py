@@ -163,7 +163,7 @@ class WorkerPool:
             IDLE_WORKERS.give(worker)
 
     def stop(self) -> None:
-        """Ends what is still running; what has not begun never will."""
+        """End what is still running; what has not begun never will."""
         with self.lock:
             self.stopped = True
             for worker in self.busy:

@@ -102,7 +102,7 @@ class Surroundings:
 
     @staticmethod
     def now() -> "Surroundings":
-        """Those of this process."""
+        """Return those of this process."""
         try:
             folder = os.getcwd()  # noqa: PTH109 (a folder that is gone has no resolved path)
         except FileNotFoundError:
@@ -168,9 +168,7 @@ class WorkerProcess:
         return AttemptResult({}, reason, time.perf_counter() - start)
 
     def kill(self) -> None:
-        """Ends the process at once, and with it everything that it has started, in whichever
-        session.
-        """
+        """End the process at once, and with it everything that it has started, in whichever session."""
         if not self.alive:
             return
         self.alive = False
@@ -179,7 +177,10 @@ class WorkerProcess:
         end_family(self._process.pid if running else None, self._mark.own)
 
     def close(self) -> None:
-        """Lets an idle process end."""
+        """Let an idle process end.
+
+        It is killed where it has not ended after a second.
+        """
         self._pipe.close()
         self._process.join(1.0)
         self.kill()

@@ -85,12 +85,15 @@ class StudyFiles:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """While the block lasts nobody folds the log in. Any number of processes may write at a
-        time, as SQLite lets them.
+        """Let nobody fold the log in while the block lasts.
 
-        Releases of SQLite up to 3.51.2 lose a transaction when one process folds the log in while
-        another starts it anew at the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). It
-        is rare where folding is; here it follows every evaluation, so the two exclude each other.
+        Any number of processes may write at a time, as SQLite lets them. Releases of SQLite up to
+        3.51.2 lose a transaction when one process folds the log in while another starts it anew at
+        the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). It is rare where folding is;
+        here it follows every evaluation, so the two exclude each other.
+
+        Raises:
+            BadInput: Somebody folds the log in for longer than `cimbo.storage.schema.BUSY_LIMIT_S`.
         """
         if fcntl is not None:
             self._wait_for_folding()
@@ -155,14 +158,22 @@ class StudyFiles:
         return not busy and folded == in_log
 
     def sync(self) -> None:
-        """Waits until the log is on the disk. Raises BadInput when the disk fails."""
+        """Wait until the log is on the disk.
+
+        Raises:
+            BadInput: The disk fails.
+        """
         try:
             os.fsync(self._log)
         except OSError as error:
             raise BadInput(self._path, *schema.SQLITE_ERRORS["SQLITE_IOERR"]) from error
 
     def check(self) -> None:
-        """Raises BadInput when the study or its log was deleted or replaced since it was opened."""
+        """Refuse to go on when the study or its log was deleted or replaced since it was opened.
+
+        Raises:
+            BadInput: One of the two is not the file that it was.
+        """
         known = {self._path: self._file_identity, self._log_path: self._log_identity}
         for path, identity in known.items():
             found = FileIdentity.of(path)
@@ -175,7 +186,7 @@ class StudyFiles:
                 )
 
     def close(self) -> None:
-        """Closes what was opened here.
+        """Close what was opened here.
 
         SQLite keeps no lock on the log itself, so none is lost by that.
         """

@@ -127,7 +127,7 @@ class Heartbeat:
         threading.Thread(target=_beat, args=arguments, daemon=True, name="cimbo-leases").start()
 
     def stop(self) -> None:
-        """Lets the thread end."""
+        """Let the thread end."""
         self._stopped.set()
 
 

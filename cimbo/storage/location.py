@@ -104,8 +104,11 @@ def refuse_read_only(path: Path) -> None:
 
 
 def identity() -> str:
-    """Names this process for as long as the machine runs: ``boot/namespace/pid/start``; '' where
-    that is unknown.
+    """Name this process for as long as the machine runs.
+
+    Returns:
+        ``boot/namespace/pid/start``: boot and namespace of process numbers tell machines and
+        containers apart, the start tells processes of one number apart. '' where that is unknown.
     """
     return _identity(os.getpid())
 

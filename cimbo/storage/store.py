@@ -237,7 +237,11 @@ class Store:
         return claimed
 
     def renew(self) -> None:
-        """Tells processes elsewhere that the leases claimed through this store still hold."""
+        """Tell processes elsewhere that the leases claimed through this store still hold.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
         expires = time.time() + leases.LEASE_S
         with self._lock:
             if not self._owners:
@@ -249,8 +253,12 @@ class Store:
                 )
 
     def running(self) -> list[Record]:
-        """Candidates under a lease that holds: number 0; ``extra`` holds the ``owner`` and
-        ``expires`` (Unix seconds), and ``handed_out`` where no process of ours evaluates it.
+        """Return the candidates under a lease that holds.
+
+        Returns:
+            A record for each, with number 0 and status ``running``. Its ``extra`` holds the
+            ``owner`` and ``expires`` (Unix seconds), and ``handed_out`` where no process of ours
+            evaluates it.
         """
         rows = self._rows(
             "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
@@ -285,11 +293,16 @@ class Store:
         self._owners.discard(owner)
 
     def lease_transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        """One transaction on the leases, for `cimbo.storage.handed_out`."""
+        """Open one transaction on the leases, for `cimbo.storage.handed_out`.
+
+        Returns:
+            A context manager that gives the connection. It commits at the end of the block, or
+            rolls back when the block raises.
+        """
         return self._writing(durable=False)
 
     def count(self) -> int:
-        """The number of recorded evaluations, done and failed."""
+        """Count the recorded evaluations, done and failed."""
         return int(self._rows("SELECT count(*) FROM evaluation")[0][0])
 
     def meta(self, name: str) -> Any:
@@ -396,7 +409,7 @@ class Store:
             copy.close()
 
     def close(self) -> None:
-        """Releases what this object claimed and closes the file. Closing twice is fine."""
+        """Release what this object claimed and close the file. Closing twice is fine."""
         with self._lock:
             if self._heartbeat is not None:
                 self._heartbeat.stop()

@@ -63,7 +63,15 @@ class StudyLog:
         return self.store.running()
 
     def evaluations(self) -> list[Record]:
-        """Return every recorded evaluation, in order; a design that was measured several times with the mean."""
+        """Return every recorded evaluation, in order of number.
+
+        Returns:
+            The records, those of other processes included. A design that was measured several times
+            has the mean of all measurements.
+
+        Raises:
+            BadInput: A row in the file is damaged.
+        """
         last = self._records[-1].number if self._records else 0
         self._records += self._completed(stored.records(self.store, after=last))
         further = replicates.stored(self.store)
@@ -140,7 +148,12 @@ class StudyLog:
         return ahead(self.problem, self.matching_fixed(), more)
 
     def nearest_to_feasible(self) -> str | None:
-        """Return a line about the design nearest to the constraints, where some were measured and none is feasible."""
+        """Describe the design nearest to the constraints, where some were measured and none is feasible.
+
+        Returns:
+            A line with its key and the constraints that it does not keep; None where nothing was
+            measured, there are no constraints, or a design is feasible.
+        """
         done = [r for r in self.matching_fixed() if r.status == "done"]
         constraints = self.problem.constraints
         if not done or not constraints or self.feasible_evaluations():
@@ -156,7 +169,14 @@ class StudyLog:
         return f"none of {len(done)} evaluated designs is feasible; of the nearest, {nearest.key}, {'; '.join(told)}"
 
     def test_accuracies(self) -> dict[str, float]:
-        """Return accuracies in percent by key, on images that the search never sees."""
+        """Return the accuracies on images that the search never sees.
+
+        Returns:
+            Accuracy in percent, by the key of the design.
+
+        Raises:
+            BadInput: What is stored is damaged.
+        """
         check = stored.mapping_of(stored.is_number)
         found: dict[str, float] = stored.read(self.store, TEST_ACCURACIES, check) or {}
         return found
@@ -174,7 +194,15 @@ class StudyLog:
         self.store.update_meta(TEST_ACCURACIES, lambda known: {**(known or {}), key: accuracy})
 
     def bit_accurate_differences(self) -> dict[str, dict[str, float]]:
-        """Return, by key, by how many ``points`` the bit-accurate arrays change an accuracy on how many ``images``."""
+        """Return what bit-accurate arrays do to accuracies.
+
+        Returns:
+            By the key of the design, by how many ``points`` (percentage points) they change its
+            accuracy, and on how many ``images`` that was measured.
+
+        Raises:
+            BadInput: What is stored is damaged.
+        """
         check = stored.mapping_of(stored.is_bit_accurate_difference)
         found = stored.read(self.store, BIT_ACCURATE_DIFFERENCES, check)
         return dict(found or {})
@@ -194,7 +222,15 @@ class StudyLog:
         self.store.update_meta(BIT_ACCURATE_DIFFERENCES, lambda known: {**(known or {}), **change})
 
     def noise_accuracies(self) -> dict[str, dict[str, float]]:
-        """Return, by key, accuracies in percent by the noise of the converters in their steps, as text."""
+        """Return the accuracies at some noises of the converters.
+
+        Returns:
+            By the key of the design, accuracy in percent by the noise in steps of the converter,
+            written as text.
+
+        Raises:
+            BadInput: What is stored is damaged.
+        """
         check = stored.mapping_of(stored.mapping_of(stored.is_number))
         return dict(stored.read(self.store, NOISE_ACCURACIES, check) or {})
 

@@ -306,9 +306,10 @@ class Study(StudyLog):
         return self.record(c, metrics, status=status, reason=reason, seconds=seconds)
 
     def frame(self) -> Any:
-        """Every evaluation as a pandas DataFrame, a row each, with the columns of ``cimbo export``.
+        """Return every evaluation as a pandas DataFrame, a row each, with the columns of ``cimbo export``.
 
-        Raises BadInput when pandas is not installed.
+        Raises:
+            BadInput: Pandas is not installed.
         """
         try:
             import pandas as pd
