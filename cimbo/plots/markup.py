@@ -55,7 +55,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         name: Of the element.
         *children: What it holds; children that are not ``Markup`` are escaped.
         **attributes: By name: ``class_`` and ``data_v`` become ``class`` and ``data-v``. True is a
-            bare attribute; None, False and a number 0 are none, so write a zero as text.
+            bare attribute; None and False are none.
 
     Returns:
         The element as HTML.
@@ -64,7 +64,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     bare = [
         f" {key}" if value is True else f' {key}="{text(value)}"'
         for key, value in pairs
-        if value not in (None, False)
+        if value is not None and value is not False
     ]
     opening = f"<{name}{''.join(bare)}"
     if name in VOID_TAGS:

@@ -216,9 +216,6 @@ class Die:
         self._draws = torch.Generator().manual_seed(seed + 1)
         # Two sequences: an exact die and an equivalent one, which draws noise besides, calibrate by the same inputs.
         self._samples, self._places = random.Random(seed), random.Random(seed)  # noqa: S311 (no secrets)
-        import os
-
-        self._share = int(os.environ.get("NCAL", N_CALIBRATION_INPUTS)) // chip.n_dies
 
     @property
     def is_digital(self) -> bool:
