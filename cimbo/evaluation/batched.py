@@ -40,7 +40,15 @@ class AnalyticCost:
         return self.evaluator.costs(designs)[self.metric]
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
-        """(n,) the metric of canonical rows (n, d)."""
+        """Computes the metric of rows.
+
+        Args:
+            space: The space of the rows.
+            rows: (n, d) canonical rows.
+
+        Returns:
+            (n,) the metric in its unit.
+        """
         if not len(rows):
             return np.zeros(0)
         parts = self.evaluator.parts_of(space)
@@ -69,7 +77,15 @@ class CostFeatures:
         return hardware.features(workloads, chips)
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
-        """Each feature (n,) of canonical rows (n, d)."""
+        """Computes the features of rows.
+
+        Args:
+            space: The space of the rows.
+            rows: (n, d) canonical rows.
+
+        Returns:
+            Each feature to an array (n,).
+        """
         parts = self.evaluator.parts_of(space)
         names = [choice.name for choice in space.hardware]
         if not self._knows([*names, *self.evaluator.fixed]):
@@ -92,7 +108,15 @@ class NetworkSizes:
         return self._sizes([self.evaluator.workload_of(d) for d in designs])
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
-        """The same of canonical rows (n, d)."""
+        """Computes the sizes of the networks of rows.
+
+        Args:
+            space: The space of the rows.
+            rows: (n, d) canonical rows.
+
+        Returns:
+            Each size to an array (n,), on a log scale.
+        """
         return self._sizes(self.evaluator.parts_of(space).workloads(rows))
 
     def _sizes(self, workloads: list[Workload]) -> dict[str, Array]:
@@ -108,7 +132,19 @@ class NetworkSizes:
 def simulated_costs(
     workloads: list[Workload], chips: list[dict[str, Any]], names: Sequence[str]
 ) -> dict[str, Array]:
-    """Costs (n,) of n pairs by our simulator, in one batch."""
+    """Computes costs by cimbo's own simulator, in one batch.
+
+    Args:
+        workloads: n networks.
+        chips: n chips, each for the network of the same place.
+        names: Metrics of the simulator, or sizes of the network.
+
+    Returns:
+        Each of ``names`` to an array (n,).
+
+    Raises:
+        BadInput: When a chip is none.
+    """
     answer = dict(hardware.simulate_batch(workloads, chips))
     for name in NETWORK_SIZES:
         answer[name] = np.array([getattr(w, name) for w in workloads], float)

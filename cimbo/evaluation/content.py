@@ -26,9 +26,16 @@ class FileState:
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """Return ``sha256:...`` of the content of ``path``, a file or a folder with all its files.
+    """Computes a digest of the content of a file, or of a folder with all its files.
 
-    What was read is remembered for as long as size and time of the files stay, so asking again costs little.
+    What was read is remembered for as long as size and time of the files stay, so asking again
+    costs little.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        "sha256:" and the first hexadecimal digits of the hash.
 
     Raises:
         OSError: When it cannot be read.

@@ -38,11 +38,26 @@ class DesignParts:
     _chips: dict[bytes, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def workloads(self, rows: Rows) -> list[Workload]:
-        """The network of each row (n, d)."""
+        """Decodes the network of each row.
+
+        Args:
+            rows: (n, d) canonical rows of the space.
+
+        Returns:
+            n networks; rows with the same network share one.
+        """
         return _each(rows, self.is_architecture, self._workloads, self._network)
 
     def chips(self, rows: Rows) -> list[dict[str, Any]]:
-        """The chip of each row (n, d), as a simulator takes it."""
+        """Decodes the chip of each row.
+
+        Args:
+            rows: (n, d) canonical rows of the space.
+
+        Returns:
+            n chips as a simulator takes them: active genes and fixed properties. Rows with the same
+            chip share one.
+        """
         return _each(rows, ~self.is_architecture, self._chips, self._chip)
 
     def _network(self, row: Rows) -> Workload:

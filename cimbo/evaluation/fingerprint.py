@@ -30,7 +30,18 @@ SIMULATOR_PACKAGES = {"zigzag": "zigzag-dse", "accelforge": "accelforge"}
 
 
 def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
-    """Return what decides the numbers of ``evaluator``, named as in a study.toml."""
+    """Collects what decides the numbers of an evaluator.
+
+    Args:
+        evaluator: The evaluator.
+
+    Returns:
+        JSON with settings, content of files and versions, named as in a study.toml.
+
+    Raises:
+        OSError: When a file that it names cannot be read.
+        BadInput: When its network or its accuracy function cannot be found.
+    """
     return {
         "network": {
             **_network(evaluator),
@@ -78,7 +89,17 @@ def _accuracy(name: str) -> dict[str, Any]:
 
 
 def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``options`` with what they name on the disk replaced by its digest."""
+    """Replaces what options name on the disk by its digest.
+
+    Args:
+        options: The options by name; nested ones and lists too.
+
+    Returns:
+        The options in the order of their names, without those that change no number.
+
+    Raises:
+        OSError: When a file that they name cannot be read.
+    """
     kept = {name: value for name, value in options.items() if name not in NO_PART_OF_THE_RESULT}
     return {name: _digested(value) for name, value in sorted(kept.items())}
 
@@ -94,7 +115,17 @@ def _digested(value: Any) -> Any:
 
 
 def digested_command(words: Sequence[Any]) -> list[Any]:
-    """Return the words of a command, its program and the files among them by their content."""
+    """Replaces the program of a command and the files among its words by their digests.
+
+    Args:
+        words: The words of the command.
+
+    Returns:
+        The words, or digests in their place.
+
+    Raises:
+        OSError: When a file cannot be read.
+    """
     digested = [_digested(word) for word in words]
     if words and isinstance(words[0], str) and digested[0] == words[0]:
         program = shutil.which(words[0])

@@ -115,7 +115,11 @@ class JointEvaluator:
         return {DIE_ACCURACY: self.known_of_dies[key]}
 
     def race_against(self, race: Race) -> None:
-        """Take in what a measurement has to beat from now on."""
+        """Takes in what a measurement has to beat from now on.
+
+        Args:
+            race: The best designs so far; ignored where the accuracy is not measured in stages.
+        """
         self.race = race if self.stages else None
 
     @property
@@ -124,7 +128,14 @@ class JointEvaluator:
         return self.accuracy != NO_ACCURACY
 
     def simulated(self, design: Params) -> dict[str, float]:
-        """The costs of ``design``, by the study's simulator."""
+        """Computes the costs of a design by the study's simulator.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The costs that are kept, and of another simulator than cimbo's every number.
+        """
         known = self.prepared.get(canonical_key(design)) if self.prepared else None
         return dict(known) if known is not None else self._simulated(design)
 
@@ -184,11 +195,20 @@ class JointEvaluator:
                 check()
 
     def keep_logs(self, folder: str) -> None:
-        """Keep what programs print in ``folder``, a file for each design."""
+        """Keeps what programs print from now on.
+
+        Args:
+            folder: Where, a file for each design.
+        """
         self.log_folder = folder
 
     def try_first(self, designs: Sequence[Params]) -> None:
-        """Simulate ``designs`` until one succeeds, where the simulator is a program that may fail on everything.
+        """Simulates designs until one succeeds, so that a program that always fails is found out.
+
+        Nothing happens where the simulator is no such program.
+
+        Args:
+            designs: What is tried, in order.
 
         Raises:
             BadInput: When all of them fail.
@@ -212,7 +232,12 @@ class JointEvaluator:
         return fingerprint(self)
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """An accuracy that was measured before, by whichever process."""
+        """Takes in accuracies that were measured before, by whichever process.
+
+        Args:
+            design: Each active gene to its value.
+            metrics: What was measured of it; an accuracy counts only where it was measured in full.
+        """
         if "accuracy" in metrics and at_target_fidelity(metrics, "accuracy"):
             self.known[self._accuracy_key(design)] = metrics["accuracy"]
         if DIE_ACCURACY in metrics:
@@ -225,15 +250,39 @@ class JointEvaluator:
         return "test" in getattr(self._accuracy, "parts", ("validation", "test"))
 
     def is_placed(self, design: Mapping[str, Any]) -> bool:
-        """Whether cimbo's chip model understands the design's chip."""
+        """Tells whether cimbo's chip model understands a design's chip.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            True where it does.
+        """
         return hardware.is_chip(self.chip_of(design))
 
     def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
-        """The network and the chip of ``design``, as a simulator takes them."""
+        """Splits a design into its network and its chip.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The network's layers, and the chip as a simulator takes it, fixed properties included.
+
+        Raises:
+            BadInput: When a gene of the network is missing or wrong.
+        """
         return self.workload_of(design), self.chip_of(design)
 
     def on_test(self, design: Mapping[str, Any]) -> float:
-        """Accuracy in percent on the test images, which the search never sees."""
+        """Measures the accuracy on the test images, which the search never sees.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            Percent.
+        """
         return self._accuracy.measure({**self.fixed, **design}, "test")
 
     def has_bit_accurate(self) -> bool:
@@ -243,7 +292,17 @@ class JointEvaluator:
         return {"exact", "images"} <= signature(self._accuracy.measure).parameters.keys()
 
     def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> float:
-        """By how many points the exact form of the arrays' errors changes the accuracy on the first ``images`` test images."""
+        """Measures how bit-accurate arrays change the accuracy, compared with equivalent noise.
+
+        Only an accuracy that `has_bit_accurate` can be asked.
+
+        Args:
+            design: Each active gene to its value.
+            images: How many test images are looked at, from the first.
+
+        Returns:
+            Points of percent; negative where bit-accurate arrays are worse.
+        """
         measure: Callable[..., float] = self._accuracy.measure
         exact, equivalent = (
             measure({**self.fixed, **design}, "test", exact=e, images=images) for e in (True, False)
@@ -251,7 +310,18 @@ class JointEvaluator:
         return exact - equivalent
 
     def on_bit_accurate_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Accuracy in percent with the errors of the arrays in their exact form. Raises BadInput where there is none."""
+        """Measures the accuracy with the errors of the arrays in their exact form.
+
+        Args:
+            design: Each active gene to its value.
+            part: "validation" or "test".
+
+        Returns:
+            Percent.
+
+        Raises:
+            BadInput: When the accuracy knows no such form.
+        """
         if not self.has_bit_accurate():
             raise BadInput(
                 f"accuracy {self.accuracy!r}",
@@ -262,12 +332,29 @@ class JointEvaluator:
         return measure({**self.fixed, **design}, part, exact=True)
 
     def at_converter_noise(self, noise_lsb: float) -> JointEvaluator:
-        """The same evaluation where a converter's readings vary by ``noise_lsb`` of its steps; its accuracies are its own."""
+        """Makes the same evaluation with another noise of the converters.
+
+        Args:
+            noise_lsb: How much a converter's readings vary, in its steps.
+
+        Returns:
+            A new evaluator, which knows none of this one's accuracies.
+        """
         options = {**self.accuracy_options, "converters": "described", "noise_lsb": noise_lsb}
         return replace(self, accuracy_options=options, known={}, known_of_dies={})
 
     def on_some_images(self, design: Mapping[str, Any], images: int) -> float:
-        """Accuracy in percent on the first ``images`` validation images."""
+        """Measures the accuracy on a part of the validation images.
+
+        Only a source whose ``measure`` takes a number of images can be asked.
+
+        Args:
+            design: Each active gene to its value.
+            images: How many, from the first.
+
+        Returns:
+            Percent.
+        """
         measure: Callable[..., float] = self._accuracy.measure
         return measure({**self.fixed, **design}, images=images)
 
@@ -296,7 +383,14 @@ class JointEvaluator:
     exact = analytic_costs  # its name until 0.2
 
     def seconds_a_design(self, designs: list[Params]) -> float:
-        """Seconds the simulator takes for one of ``designs``: the least of them, as other programs may be running."""
+        """Measures how long the simulator takes for a design.
+
+        Args:
+            designs: What is simulated, at least one.
+
+        Returns:
+            Seconds of the quickest, as other programs may be running.
+        """
         seconds = []
         for design in designs:
             start = time.perf_counter()
@@ -305,12 +399,26 @@ class JointEvaluator:
         return min(seconds)
 
     def costs(self, designs: list[Params]) -> dict[str, Array]:
-        """Costs of ``designs`` by our simulator, in one batch."""
+        """Computes the costs of designs by cimbo's own simulator, in one batch.
+
+        Args:
+            designs: n designs, each active gene to its value.
+
+        Returns:
+            Each cost that is kept to an array (n,).
+        """
         workloads = [self.workload_of(d) for d in designs]
         return simulated_costs(workloads, [self.chip_of(d) for d in designs], self.costs_kept)
 
     def parts_of(self, space: SearchSpace) -> DesignParts:
-        """The networks and chips of rows of ``space``; those of one space are kept."""
+        """Finds the networks and chips of a space; those of one space are kept.
+
+        Args:
+            space: The space whose rows are asked for.
+
+        Returns:
+            What decodes its rows.
+        """
         parts = self.__dict__.get("_parts")
         if parts is None or parts.space is not space:
             is_architecture = np.array([name in self._architecture for name in space.names])
@@ -319,7 +427,14 @@ class JointEvaluator:
         return parts
 
     def chip_of(self, design: Mapping[str, Any]) -> dict[str, Any]:
-        """The chip of a design: its genes that are none of the network, and what is the same in every chip."""
+        """Takes the chip out of a design.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The genes that are none of the network, and the properties that every chip has.
+        """
         return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
 
     def _accuracy_key(self, design: Mapping[str, Any]) -> str:
@@ -327,7 +442,17 @@ class JointEvaluator:
         return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
 
     def workload_of(self, design: Mapping[str, Any]) -> Workload:
-        """The layers of a design's network; those of one network are made once."""
+        """Makes the layers of a design's network; those of one network are made once.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The layers, with counts of the whole batch.
+
+        Raises:
+            BadInput: When a gene of the network is missing or wrong.
+        """
         key = tuple(design.get(name) for name in self._architecture)
         found = self._workloads.get(key)
         if found is None:
@@ -363,7 +488,16 @@ class JointEvaluator:
 
 
 def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
-    """Costs of a run, and those of each inference in it where the simulator says none."""
+    """Adds to the costs of a run those of each inference in it, where the simulator says none.
+
+    Args:
+        costs: Costs of the run; latency in ms, energy in uJ.
+        batch: Inferences in a run.
+
+    Returns:
+        A new dict with ``inferences_per_s`` and ``energy_per_inference_uj`` where they can be
+        computed.
+    """
     found = dict(costs)
     if costs.get("latency_ms"):
         found.setdefault("inferences_per_s", 1e3 * batch / costs["latency_ms"])

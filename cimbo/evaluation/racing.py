@@ -23,12 +23,34 @@ class CountedAccuracy(Protocol):
         ...
 
     def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
-        """Of the images from ``first`` to before ``last``, how many are classified rightly."""
+        """Counts the images of a stretch that are classified rightly.
+
+        Consecutive stretches have to add up to what a measurement of all images counts.
+
+        Args:
+            design: Genes of a network and of a chip, fixed properties included.
+            first: Number of the first image.
+            last: Number of the image after the last.
+
+        Returns:
+            How many are right.
+        """
         ...
 
 
 def counted(source: object, name: str) -> CountedAccuracy:
-    """``source`` itself. Raises BadInput where the accuracy called ``name`` cannot be measured in stages."""
+    """Checks that an accuracy can be measured in stages.
+
+    Args:
+        source: What measures it.
+        name: What the study calls it, for the error.
+
+    Returns:
+        ``source`` itself.
+
+    Raises:
+        BadInput: When it cannot look at a part of its images.
+    """
     if not isinstance(source, CountedAccuracy):
         what = "cannot be measured on a part of its images"
         raise BadInput(f"accuracy {name}", what, "leave out [[fidelity]]")
@@ -71,7 +93,17 @@ def raced(
 
 
 def stated(right: int, seen: int, total: int) -> dict[str, float]:
-    """An accuracy of which ``seen`` of ``total`` images are looked at, ``right`` of them rightly classified."""
+    """States an accuracy of which a part of the images is looked at.
+
+    Args:
+        right: How many were classified rightly.
+        seen: How many were looked at, at least one.
+        total: How many there are.
+
+    Returns:
+        The accuracy in percent, its fidelity (the share that was seen), its standard deviation in
+        points, and the number of images.
+    """
     return {
         METRIC: 100.0 * right / seen,
         METRIC + FIDELITY_SUFFIX: seen / total,

@@ -67,11 +67,18 @@ class WholeEvaluator(ABC):
         """What decides the numbers of this evaluator, as JSON."""
 
     def keep_logs(self, folder: str) -> None:
-        """Keep what programs print in ``folder``, a file for each design."""
+        """Keeps what programs print from now on.
+
+        Args:
+            folder: Where, a file for each design.
+        """
         self.log_folder = folder
 
     def try_first(self, designs: Sequence[Params]) -> None:
-        """Evaluate ``designs`` until one succeeds; what was measured is not measured again.
+        """Evaluates designs until one succeeds; what was measured is not measured again.
+
+        Args:
+            designs: What is tried, in order.
 
         Raises:
             BadInput: When all of them fail.
@@ -79,7 +86,12 @@ class WholeEvaluator(ABC):
         try_until_one_works(self, designs, "evaluator", self.prepared)
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:  # noqa: B027  most need not
-        """Nothing is remembered."""
+        """Does nothing: no measurement serves another design.
+
+        Args:
+            design: Ignored.
+            metrics: Ignored.
+        """
 
     def has_test(self) -> bool:
         """Whether there are images that the search never sees."""
@@ -94,23 +106,59 @@ class WholeEvaluator(ABC):
         return {}
 
     def is_placed(self, design: Mapping[str, Any]) -> bool:
-        """Whether cimbo's chip model understands the design: nothing is known of its layers."""
+        """Says that cimbo's chip model does not understand a design.
+
+        Args:
+            design: Ignored: nothing is known of its layers.
+
+        Returns:
+            False.
+        """
         return False
 
     def placed(self, design: Mapping[str, Any]) -> NoReturn:
-        """Raises BadInput: no layers are known."""
+        """Refuses to split a design.
+
+        Args:
+            design: Ignored.
+
+        Raises:
+            BadInput: Always: no layers are known.
+        """
         raise self._lacking("layers")
 
     def on_test(self, design: Mapping[str, Any]) -> NoReturn:
-        """Raises BadInput: no images are known."""
+        """Refuses to measure an accuracy on test images.
+
+        Args:
+            design: Ignored.
+
+        Raises:
+            BadInput: Always: no images are known.
+        """
         raise self._lacking("test images")
 
     def on_bit_accurate_arrays(self, design: Mapping[str, Any]) -> NoReturn:
-        """Raises BadInput: no arrays are known."""
+        """Refuses to measure an accuracy on bit-accurate arrays.
+
+        Args:
+            design: Ignored.
+
+        Raises:
+            BadInput: Always: no arrays are known.
+        """
         raise self._lacking("bit-accurate arrays")
 
     def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> NoReturn:
-        """Raises BadInput: no arrays are known."""
+        """Refuses to compare with bit-accurate arrays.
+
+        Args:
+            design: Ignored.
+            images: Ignored.
+
+        Raises:
+            BadInput: Always: no arrays are known.
+        """
         raise self._lacking("bit-accurate arrays")
 
     def accuracy_genes(self) -> frozenset[str]:
@@ -118,15 +166,36 @@ class WholeEvaluator(ABC):
         return frozenset()
 
     def simulated(self, design: Params) -> NoReturn:
-        """Raises BadInput: costs are no part of their own."""
+        """Refuses to compute costs alone.
+
+        Args:
+            design: Ignored.
+
+        Raises:
+            BadInput: Always: costs are no part of their own.
+        """
         raise self._lacking("costs without the rest")
 
     def seconds_a_design(self, designs: list[Params]) -> NoReturn:
-        """Raises BadInput: there is no simulator."""
+        """Refuses to measure the time of a simulation.
+
+        Args:
+            designs: Ignored.
+
+        Raises:
+            BadInput: Always: there is no simulator.
+        """
         raise self._lacking("costs without the rest")
 
     def costs(self, designs: list[Params]) -> NoReturn:
-        """Raises BadInput: no costs can be computed."""
+        """Refuses to compute costs by cimbo's own model.
+
+        Args:
+            designs: Ignored.
+
+        Raises:
+            BadInput: Always: no costs can be computed.
+        """
         raise self._lacking("costs of cimbo's own model")
 
     def _lacking(self, what: str) -> BadInput:
@@ -247,7 +316,13 @@ class ProgramEvaluator(WholeEvaluator):
         return {"evaluator": told}
 
     def prepare(self, designs: Sequence[Params]) -> None:
-        """Ask for ``designs`` several at a time, where the study says so; each is then looked up when its turn comes."""
+        """Asks for designs several at a time, where the study says so.
+
+        Each is then looked up when its turn comes. What fails is asked for once more by itself.
+
+        Args:
+            designs: The designs that are about to be evaluated.
+        """
         if self.batch <= 1:
             return
         self.prepared.clear()

@@ -26,7 +26,20 @@ SUM_WEIGHT = (
 
 
 def unit_scores(problem: Problem, front: Sequence[Metrics]) -> Array:
-    """(n, m) scores of a front in [0, 1], 1 the best of each objective; costs are compared as logarithms."""
+    """Scores the designs of a front in [0, 1]; costs are compared as logarithms.
+
+    A cost is an objective to be minimised that is positive in all designs.
+
+    Args:
+        problem: Its objectives.
+        front: Metrics of n designs, at least one, with every objective in each.
+
+    Returns:
+        (n, m) scores: 1 for the best of each objective, 0 for the worst; 0 where all are equal.
+
+    Raises:
+        KeyError: When a design lacks an objective.
+    """
     scores = problem.scores(front)
     columns = []
     for o, column in zip(problem.objectives, scores.T, strict=True):

@@ -171,9 +171,7 @@ class SearchSpace:
         """
 
         def table(gate: str, values: tuple[Value, ...]) -> NDArray[np.bool_]:
-            """(values + 1,) which values of ``gate`` are among ``values``; of INACTIVE, last,
-            False.
-            """
+            """(values + 1,) which values of ``gate`` are among ``values``; last, INACTIVE: False."""
             return np.array([v in values for v in self.choices[self.column[gate]].values] + [False])
 
         return tuple(

@@ -78,7 +78,18 @@ class CheckpointAccuracy:
             raise BadInput(self.data, "is no folder", "name the images with --data")
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Accuracy of ``design`` on the images of ``part``; an interrupted one goes on from its last batch."""
+        """Measures the accuracy of a design; an interrupted one goes on from its last batch.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" for the search, "test" at the end.
+
+        Returns:
+            Percent of the part's images that could be read.
+
+        Raises:
+            BadInput: When no image can be read.
+        """
         index, tally, key = self.parts[part], Tally(Path(self.cache)), self._key(design, part)
         done, ready = tally.known(key), False
         for start in range(0, len(index), self.batch):
@@ -106,7 +117,15 @@ class CheckpointAccuracy:
         _ = self._calibration
 
     def interval(self, accuracy: float, part: str = "validation") -> tuple[float, float]:
-        """95 % confidence interval of an accuracy measured on the images of ``part`` (Wilson's score interval)."""
+        """Computes the 95 % confidence interval of a measured accuracy (Wilson's score interval).
+
+        Args:
+            accuracy: Percent, measured on all images of the part.
+            part: "validation" or "test".
+
+        Returns:
+            Lower and upper end in percent.
+        """
         count = len(self.parts[part])
         return wilson(accuracy / 100 * count, count)
 
@@ -202,7 +221,18 @@ class CheckpointAccuracy:
 
 
 def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
-    """The noise that the arrays of ``chip`` add to a product, drawn from ``seed``; a digital one adds nothing."""
+    """Makes the noise that the arrays of a chip add to a product.
+
+    Args:
+        chip: Genes of the chip; others are ignored.
+        seed: What the noise is drawn from.
+
+    Returns:
+        The noise; None where the arrays are digital or nothing is known of a chip.
+
+    Raises:
+        BadInput: When the genes describe no array that can be built.
+    """
     made = array_errors.arrays(chip, 0, ideal=True)
     if made is None or made.array.is_digital:
         return None

@@ -60,7 +60,19 @@ class CommandAccuracy:
         weights_path("accuracy command", self.weights)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Accuracy in percent of ``design``. Raises ProgramFailed when the program gives none."""
+        """Asks the program for the accuracy of a design.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" for the search, "test" at the end.
+
+        Returns:
+            Percent, as the program answers.
+
+        Raises:
+            ProgramFailed: When the program fails or gives no accuracy.
+            BadInput: When it cannot be started, or its weights are gone.
+        """
         weights = weights_path("accuracy command", self.weights)
         answer = self.program.ask(protocol.accuracy(design, part, weights))
         metrics = answer.metrics(self.program.name)

@@ -45,5 +45,13 @@ class FunctionAccuracy:
         return tuple(getattr(self._function, "genes", ()))
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Accuracy in percent of ``design``, as the function has it."""
+        """Calls the function for the accuracy of a design.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: Ignored: there is one part.
+
+        Returns:
+            Percent, as the function returns.
+        """
         return float(self._function(dict(design), **self._options))

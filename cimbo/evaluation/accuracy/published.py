@@ -33,12 +33,32 @@ def names() -> tuple[str, ...]:
 
 @cache
 def description(name: str) -> dict[str, Any]:
-    """The file of model ``name``. Raises BadInput when this installation lacks it."""
+    """Reads the file of a model.
+
+    Args:
+        name: One of `names`.
+
+    Returns:
+        The file's entries; do not change them, they are kept.
+
+    Raises:
+        BadInput: When this installation lacks the file.
+    """
     return tomllib.loads(_data.path(f"accuracy/{name}.toml").read_text(encoding="utf-8"))
 
 
 def provenance(name: str) -> dict[str, Any]:
-    """What a modelled accuracy is worth: kind, error in points, range of validity, source, licence."""
+    """Says what a modelled accuracy is worth.
+
+    Args:
+        name: One of `names`.
+
+    Returns:
+        Kind, error in points and what it is, range of validity, source and licence.
+
+    Raises:
+        BadInput: When this installation lacks the model's file.
+    """
     about = description(name)
     return {
         key: about[key]
@@ -47,7 +67,16 @@ def provenance(name: str) -> dict[str, Any]:
 
 
 def unknown_bits(name: str, where: str, value: Any) -> BadInput:
-    """The refusal of bits that the accuracies of ``name`` say nothing of."""
+    """Makes the error for bits that published accuracies say nothing of.
+
+    Args:
+        name: The network whose accuracies they are.
+        where: What has these bits, for the message.
+        value: The bits.
+
+    Returns:
+        The error, not raised.
+    """
     what = f"is {value}, but the accuracies of {name} are of operands of 8 bits and more"
     return BadInput(where, what, "leave it out, or measure with your own weights (--weights)")
 
@@ -60,7 +89,17 @@ def _check_bits(design: Mapping[str, Any], of: str) -> None:
 
 
 def load(name: str) -> Bundle | Curve:
-    """The model ``name``, as a source of accuracy (:class:`cimbo.plugins.Accuracy`)."""
+    """Makes a model a source of accuracy (:class:`cimbo.plugins.Accuracy`).
+
+    Args:
+        name: One of `names`.
+
+    Returns:
+        A fitted predictor, or a curve through anchors, as the model's file says.
+
+    Raises:
+        BadInput: When this installation lacks the model's file.
+    """
     about = description(name)
     if "bundle" in about:
         return Bundle(about["network"], about["bundle"], about.get("only", {}))
@@ -81,7 +120,19 @@ class Bundle:
     parts: tuple[str, ...] = ("validation",)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Predicted accuracy in percent. Raises BadInput for a sub-network outside the measurements."""
+        """Predicts the accuracy of a sub-network.
+
+        Args:
+            design: Genes of the sub-network; those of a chip count only by their bits.
+            part: Ignored: there is one part.
+
+        Returns:
+            Percent.
+
+        Raises:
+            BadInput: For a sub-network outside the measurements, and for operands of other bits
+                than they had.
+        """
         _check_bits(design, self.network)
         for gene, known in self.only.items():
             if design.get(gene) not in known:
@@ -106,18 +157,48 @@ class Curve:
     parts: tuple[str, ...] = ("validation",)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Accuracy in percent of a network with as many MACs. Raises BadInput for operands of fewer bits than 8."""
+        """Reads off the accuracy of a network with as many multiply-accumulates.
+
+        Args:
+            design: Genes of the sub-network; those of a chip count only by their bits.
+            part: Ignored: there is one part.
+
+        Returns:
+            Percent.
+
+        Raises:
+            BadInput: For operands of other bits than KNOWN_BITS, and for a wrong or missing gene.
+        """
         _check_bits(design, self.network)
         return self.at(network(self.network).workload(design).macs / 1e9)
 
     def at(self, gmacs: float) -> float:
-        """Accuracy in percent at ``gmacs`` 10^9 multiply-accumulates."""
+        """Reads off the accuracy at a number of multiply-accumulates.
+
+        Args:
+            gmacs: 10^9 multiply-accumulates, above 0.
+
+        Returns:
+            Percent; beyond the anchors that of the nearest.
+        """
         x, y = zip(*sorted(self.anchors), strict=True)
         return float(np.interp(math.log(gmacs), np.log(x), y))
 
 
 def features(family: str, design: Mapping[str, Any]) -> dict[str, float]:
-    """What a bundle predicts from: the genes of the sub-network, and its size on a log scale."""
+    """Computes what a bundle predicts from.
+
+    Args:
+        family: Name of the network family.
+        design: Genes of the sub-network; others are ignored.
+
+    Returns:
+        The genes of the sub-network but its resolution, and log_macs and log_parameters, natural
+        logarithms.
+
+    Raises:
+        BadInput: For a wrong or missing gene.
+    """
     workload = network(family).workload(design)
     names = [c.name for c in network(family).choices()]
     sizes = {"log_macs": math.log(workload.macs), "log_parameters": math.log(workload.parameters)}

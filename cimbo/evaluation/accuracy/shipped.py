@@ -86,13 +86,29 @@ class ShippedAccuracy:
         return self._right(design, part, slice(0, last), exact=exact) / last
 
     def image_count(self, part: str = "validation") -> int:
-        """How many images a part has."""
+        """Counts the images of a part.
+
+        Args:
+            part: "validation" or "test".
+
+        Returns:
+            How many there are.
+        """
         return len(_images(part)[1])
 
     def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
-        """Of the validation images from ``first`` to before ``last``, how many are classified rightly.
+        """Counts the validation images of a stretch that are classified rightly.
 
-        Counts of consecutive stretches add up to what `measure` counts: each image meets the same chip.
+        Counts of consecutive stretches add up to what `measure` counts: each image meets the same
+        chip.
+
+        Args:
+            design: Genes of a network and of a chip.
+            first: Number of the first image.
+            last: Number of the image after the last.
+
+        Returns:
+            How many are right.
         """
         return round(self._right(design, "validation", slice(first, last), exact=False) / 100.0)
 
@@ -114,7 +130,17 @@ class ShippedAccuracy:
     def by_die(
         self, design: Mapping[str, Any], part: str = "validation", *, n_dies: int, images: int
     ) -> list[float]:
-        """Accuracy in percent of each of ``n_dies`` dies of one design, all on the first ``images`` images of ``part``."""
+        """Measures the accuracy of several dies of one design, all on the same images.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" or "test".
+            n_dies: How many dies.
+            images: How many images, from the part's first.
+
+        Returns:
+            Percent of each die.
+        """
         chip = self._chip(design, part)
         pixels, labels = (tensor[:images] for tensor in _images(part))
         found = []
@@ -124,10 +150,19 @@ class ShippedAccuracy:
         return found
 
     def accuracy_p05(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """The accuracy in percent that 95 % of dies reach, as a normal distribution of N_SAMPLED_DIES dies has it.
+        """Estimates the accuracy that 95 % of dies reach.
 
-        All dies see the same images, so that images tell nothing apart. What converters draw anew for each die counts as
-        a difference between dies, a few tenths of a point on IMAGES_PER_DIE images.
+        The estimate is that of a normal distribution with mean and deviation of N_SAMPLED_DIES
+        dies. All dies see the same images, so that images tell nothing apart. What converters draw
+        anew for each die counts as a difference between dies, a few tenths of a point on
+        IMAGES_PER_DIE images.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" or "test".
+
+        Returns:
+            Percent.
         """
         found = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=IMAGES_PER_DIE)
         return fmean(found) - Z_95 * stdev(found)

@@ -15,11 +15,26 @@ from cimbo.plugins import Accuracy, find, is_python_name
 
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
-    """The accuracy plug-in ``name``, set up with ``options``. Built in: the shipped super-networks, models of published
-    accuracies (:mod:`cimbo.evaluation.accuracy.published`), and a user's own checkpoint; "package:function" is a function of
-    the user's. Raises BadInput when unknown."""
+    """Makes a source of accuracy.
+
+    Built in are the shipped super-networks, models of published accuracies
+    (:mod:`cimbo.evaluation.accuracy.published`), a user's own checkpoint and a user's program.
+
+    Args:
+        name: Of one that is built in or of a plug-in; or "package:function", a function of the
+            user's.
+        options: What it is set up with, by name.
+
+    Returns:
+        The source.
+
+    Raises:
+        BadInput: When there is none of that name, or it takes no such options.
+    """
 
     def shipped(supernet: str) -> Callable[..., Accuracy]:
+        """What makes the accuracy of a shipped super-network from its options."""
+
         def make(
             converters: str = "described",
             age: str = DEFAULT_AGE,
@@ -27,6 +42,7 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
             stuck_cells: float | None = None,
             noise_lsb: float | None = None,
         ) -> Accuracy:
+            """The accuracy of the super-network, on arrays as the options say."""
             from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
 
             conditions = ArrayConditions(age, noise_table, stuck_cells, noise_lsb)
@@ -35,6 +51,7 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
         return make
 
     def checkpoint(**options: Any) -> Accuracy:
+        """The accuracy of a user's checkpoint. Raises BadInput for options it does not take."""
         from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy  # imports torch
 
         try:

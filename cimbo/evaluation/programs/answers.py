@@ -85,12 +85,27 @@ def parse(where: str, text: str, told: str = "") -> Answer:
 
 
 def joined(out: str, err: str) -> str:
-    """Both outputs of a program as one text."""
+    """Joins both outputs of a program to one text.
+
+    Args:
+        out: What it printed to stdout.
+        err: What it printed to stderr.
+
+    Returns:
+        Those that say anything, one after the other.
+    """
     return "\n".join(part.rstrip() for part in (out, err) if part.strip())
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that ``text`` is; None where it is none."""
+    """Reads a text as a JSON object.
+
+    Args:
+        text: All of it has to be the object.
+
+    Returns:
+        The object; None where the text is none.
+    """
     if not text.lstrip().startswith("{"):
         return None
     try:
@@ -109,6 +124,13 @@ def _is_json(text: str) -> bool:
 
 
 def last_line(text: str) -> str:
-    """The last line of ``text`` that says anything, for a message."""
+    """Finds the last line that says anything, for a message.
+
+    Args:
+        text: What a program printed to stderr.
+
+    Returns:
+        The line without spaces around it; "nothing on stderr" where there is none.
+    """
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "nothing on stderr"

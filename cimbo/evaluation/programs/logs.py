@@ -15,12 +15,24 @@ _said: ContextVar[list[str] | None] = ContextVar("said", default=None)
 
 
 def file_of(folder: str, key: str) -> Path:
-    """The log of the design ``key``."""
+    """Names the log of a design.
+
+    Args:
+        folder: Where logs are kept.
+        key: The design's key.
+
+    Returns:
+        Its path; the file need not exist.
+    """
     return Path(folder) / f"{key}.log"
 
 
 def say(text: str) -> None:
-    """Add what a program printed to the log of the evaluation that is running."""
+    """Adds what a program printed to the log of the evaluation that is running.
+
+    Args:
+        text: What it printed; nothing is kept outside of `log_of`.
+    """
     said = _said.get()
     if said is not None and text.strip():
         said.append(text.rstrip())
@@ -28,10 +40,17 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def log_of(folder: str | None, design: Mapping[str, Any]) -> Iterator[None]:
-    """While the block lasts, keep what programs print as the log of ``design`` in ``folder``; None keeps nothing.
+    """Keeps what programs print while the block lasts.
 
-    A further attempt is added at the end. Nothing is written for programs that print nothing but their answer, and a
-    disk that takes no log stops no evaluation.
+    A further attempt is added at the end of the file. Nothing is written for programs that print
+    nothing but their answer, and a disk that takes no log stops no evaluation.
+
+    Args:
+        folder: Where logs are kept; None: keep nothing.
+        design: The design whose log it is.
+
+    Yields:
+        Nothing, once.
     """
     if folder is None:
         yield

@@ -73,10 +73,17 @@ class Program:
             raise BadInput(self.name, "cannot be started", "give the path of a program")
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
-        """Return what the program answers; what it says besides goes to the log of the evaluation.
+        """Asks the program; what it says besides its answer goes to the log of the evaluation.
+
+        Args:
+            request: What it is asked, as JSON.
+
+        Returns:
+            Its answer.
 
         Raises:
-            ProgramFailed: When it ends with another code than 0, takes too long, or answers with no JSON object.
+            ProgramFailed: When it ends with another code than 0, takes too long, or answers with no
+                JSON object.
             BadInput: When it cannot be started.
         """
         text = json.dumps(request, default=plain)
@@ -89,10 +96,18 @@ class Program:
         return answer
 
     def ask_all(self, requests: Sequence[Mapping[str, Any]], batch_size: int) -> list[Answer]:
-        """Return the answers to ``requests``, sent ``batch_size`` at a time.
+        """Asks the program several requests.
+
+        Args:
+            requests: What it is asked.
+            batch_size: How many are sent at a time; 1 sends each by itself.
+
+        Returns:
+            The answers, in the order of the requests.
 
         Raises:
             ProgramFailed: As `ask`, and when a batch has another number of answers.
+            BadInput: As `ask`.
         """
         if batch_size <= 1:
             return [self.ask(request) for request in requests]
@@ -159,7 +174,18 @@ def _replaced(word: str, files: Mapping[str, Path]) -> str:
 
 
 def weights_path(where: str, weights: str | None) -> str | None:
-    """The absolute path of a file or folder of weights. Raises BadInput where there is none."""
+    """Finds the absolute path of a file or folder of weights.
+
+    Args:
+        where: What the weights are of, for the error.
+        weights: The path as the user gives it; None: there are none.
+
+    Returns:
+        The path; None where there are no weights.
+
+    Raises:
+        BadInput: When nothing lies there.
+    """
     if weights is None:
         return None
     path = Path(weights).expanduser().resolve()

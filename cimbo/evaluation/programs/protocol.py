@@ -16,17 +16,43 @@ Request = dict[str, Any]
 
 
 def simulation(workload: Workload, chip: Mapping[str, Any], weights: str | None) -> Request:
-    """The request for the costs of a network on a chip."""
+    """Makes the request for the costs of a network on a chip.
+
+    Args:
+        workload: The network.
+        chip: Genes and fixed properties of the chip.
+        weights: Path of trained weights; None: there are none.
+
+    Returns:
+        The request.
+    """
     return _request("simulate", weights) | {"workload": network(workload), "chip": dict(chip)}
 
 
 def layer_simulation(layer: Mapping[str, Any], chip: Mapping[str, Any]) -> Request:
-    """The request for the costs of one layer, as `network` describes it, on a chip."""
+    """Makes the request for the costs of one layer on a chip.
+
+    Args:
+        layer: The layer, as `network` describes it.
+        chip: Genes and fixed properties of the chip.
+
+    Returns:
+        The request.
+    """
     return _request("layer", None) | {"layer": dict(layer), "chip": dict(chip)}
 
 
 def accuracy(design: Mapping[str, Any], part: str, weights: str | None) -> Request:
-    """The request for the accuracy of a design in percent on the images of ``part``."""
+    """Makes the request for the accuracy of a design in percent.
+
+    Args:
+        design: Genes of the design.
+        part: The images: "validation" for the search, "test" at the end.
+        weights: Path of trained weights; None: there are none.
+
+    Returns:
+        The request.
+    """
     return _request("accuracy", weights) | {"design": dict(design), "part": part}
 
 
@@ -36,7 +62,17 @@ def evaluation(
     workload: Workload | None,
     weights: str | None,
 ) -> Request:
-    """The request for all metrics of a design; ``architecture`` names the genes of the network."""
+    """Makes the request for all metrics of a design.
+
+    Args:
+        design: Genes of the design.
+        architecture: Names of the genes that belong to the network; all others are the chip's.
+        workload: The network's layers; None: the program is not told them.
+        weights: Path of trained weights; None: there are none.
+
+    Returns:
+        The request.
+    """
     genes = {name: value for name, value in design.items() if name in architecture}
     chip = {name: value for name, value in design.items() if name not in architecture}
     asked = {"design": dict(design), "architecture": genes, "hardware": chip}
@@ -46,7 +82,14 @@ def evaluation(
 
 
 def batch(requests: Sequence[Request]) -> Request:
-    """Several requests in one; the answer holds ``answers`` in the same order."""
+    """Joins several requests in one.
+
+    Args:
+        requests: The requests.
+
+    Returns:
+        The request; its answer holds ``answers`` in the same order.
+    """
     return _request("batch", None) | {"requests": list(requests)}
 
 
@@ -58,7 +101,16 @@ def _request(kind: str, weights: str | None) -> Request:
 
 
 def network(workload: Workload) -> dict[str, Any]:
-    """A network: its layers in order of execution, and of a language model the steps that follow."""
+    """Describes a network: its layers in order of execution.
+
+    Of a language model, the steps that follow are described beside them.
+
+    Args:
+        workload: The network.
+
+    Returns:
+        The description as JSON, with counts of the whole batch.
+    """
     shapes = workload.unique[1]
     layers = []
     before: list[str] = []

@@ -48,10 +48,17 @@ class Server:
         self.starts = 0  # how often it was started
 
     def ask(self, request: str, timeout_s: float) -> Answer:
-        """Send ``request``, a line of JSON, and wait for the line that answers it.
+        """Sends a request and waits for the line that answers it.
+
+        Args:
+            request: A line of JSON, without its end.
+            timeout_s: Seconds that the answer may take.
+
+        Returns:
+            The answer, with what the server said besides as its log.
 
         Raises:
-            ProgramFailed: When the server ends, takes longer than ``timeout_s`` or prints more than it may.
+            ProgramFailed: When the server ends, takes longer or prints more than it may.
             BadInput: When it cannot be started.
         """
         with self._lock:
@@ -212,7 +219,14 @@ _servers_lock = threading.Lock()
 
 
 def server_of(words: Sequence[str]) -> Server:
-    """The server of a command in this process and folder."""
+    """Finds the server of a command in this process and folder.
+
+    Args:
+        words: The words of the command.
+
+    Returns:
+        The server, one for each command; it starts when it is first asked.
+    """
     key = (os.getpid(), os.path.realpath("."), tuple(words))
     with _servers_lock:
         if key not in _servers:

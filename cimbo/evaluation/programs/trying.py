@@ -14,10 +14,17 @@ def try_until_one_works(
     where: str,
     prepared: dict[str, Mapping[str, float]],
 ) -> None:
-    """Evaluate ``designs`` until one succeeds, and keep its metrics in ``prepared``.
+    """Evaluates designs until one succeeds.
+
+    Args:
+        evaluate: Gives the metrics of a design.
+        designs: What is tried, in order; of none, nothing happens.
+        where: What evaluates, for the error.
+        prepared: Takes the metrics of the design that succeeded, by its key.
 
     Raises:
-        BadInput: When all of them fail, with the last reason.
+        BadInput: When all of them fail, with the last reason; at once for one that is not about the
+            design.
     """
     reason = ""
     for design in designs:

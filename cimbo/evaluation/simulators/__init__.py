@@ -21,7 +21,20 @@ class Simulator(Protocol):
     def name(self) -> str: ...
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
-        """At least latency_ms, energy_uj and area_mm2."""
+        """Computes what a network costs on a chip.
+
+        Args:
+            workload: The network, with counts of the whole batch.
+            chip: Genes and fixed properties of the chip.
+
+        Returns:
+            At least latency_ms and energy_uj of a run of the whole batch, and area_mm2 of the chip;
+            of a chip that cimbo's model knows the area may be left out. Other numbers are kept;
+            "layers" may list costs by layer.
+
+        Raises:
+            BadInput: When the simulator cannot express the chip or the network.
+        """
         ...
 
 
@@ -39,13 +52,34 @@ class ClosedForm:
             )
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Computes what a network costs on a chip, by cimbo's own model.
+
+        Args:
+            workload: The network, with counts of the whole batch.
+            chip: Genes of the chip; they stand before ``fixed`` ones.
+
+        Returns:
+            What `cimbo.hardware.simulate` does.
+
+        Raises:
+            BadInput: As `cimbo.hardware.simulate` does.
+        """
         return hardware.simulate(workload, {**self.fixed, **chip})
 
 
 def simulator(name: str, /, **options: Any) -> Simulator:
-    """The simulator ``name``, set up with ``options``: "cimbo" (ours), zigzag, accelforge, command, table, or a plug-in's.
+    """Makes a simulator.
 
-    Raises BadInput when there is none of that name, when it takes no such options, or when what it needs is not here.
+    Args:
+        name: "cimbo" (ours), zigzag, accelforge, command, table, or a plug-in's.
+        **options: What it is set up with.
+
+    Returns:
+        The simulator.
+
+    Raises:
+        BadInput: When there is none of that name, when it takes no such options, or when what it
+            needs is not here.
     """
     try:
         return find(

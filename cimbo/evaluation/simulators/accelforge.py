@@ -62,7 +62,19 @@ class AccelForge:
             raise BadInput("simulator accelforge", f"cannot run here: {what}", todo)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-        """latency_ms, energy_uj, area_mm2 (our circuit model's, so that chips compare), and each layer's energy and time."""
+        """Computes what a network costs on a chip.
+
+        Args:
+            workload: The network; a token loop is not counted.
+            chip: Genes of the chip.
+
+        Returns:
+            latency_ms, energy_uj, area_mm2 (our circuit model's, so that chips compare), cycles,
+            clock_ns, and each layer's name, cycles and energy_uj.
+
+        Raises:
+            BadInput: When the macro cannot express the chip.
+        """
         full = {name: values[0] for name, values in columns(chip).items()}
         check(full)
         part = one_circuit(chip)
@@ -150,7 +162,14 @@ def _trouble(program: Path) -> list[Lack]:
 
 
 def rebuild(program: Path) -> str:
-    """How to build the program from the sources that its package brings: the shell commands, on one line."""
+    """Says how to build a program from the sources that its package brings.
+
+    Args:
+        program: Path of the program.
+
+    Returns:
+        The shell commands, on one line.
+    """
     sources = "DNN_NeuroSim_V1.3/Inference_pytorch/NeuroSIM"
     steps = (
         f"cp drop_in/* {sources} && make -C {sources} clean all && cp {sources}/main NeuroSim/main"
@@ -159,7 +178,14 @@ def rebuild(program: Path) -> str:
 
 
 def check(chip: Mapping[str, Any]) -> None:
-    """Raises BadInput naming the gene that AccelForge's macro cannot express."""
+    """Refuses a chip that AccelForge's macro cannot express.
+
+    Args:
+        chip: All properties of the chip.
+
+    Raises:
+        BadInput: When the arrays are none of its kinds; it names the gene.
+    """
     if chip["array"] not in CELL_FILES:
         todo = f"use array {' or '.join(CELL_FILES)}, or simulator cimbo"
         raise BadInput(
@@ -168,9 +194,18 @@ def check(chip: Mapping[str, Any]) -> None:
 
 
 def variables(chip: Mapping[str, Any], clock_ns: float) -> dict[str, Any]:
-    """The macro's variables for a chip: converters, planes, precision, supply, node in metres, period in seconds.
+    """Computes the macro's variables for a chip.
 
-    Columns that share a converter are converted one after the other, so a period has as many clocks.
+    Columns that share a converter are converted one after the other, so a period has as many
+    clocks.
+
+    Args:
+        chip: All properties of the chip.
+        clock_ns: Period of its clock in nanoseconds.
+
+    Returns:
+        Converters, planes, precision, supply in volts, node in metres and period in seconds, by
+        AccelForge's names.
     """
     share = int(chip["columns_per_adc"])
     return {
@@ -204,7 +239,15 @@ def _loader(folder: Path) -> Any:
 
 
 def published_latency_s(macro: str, size: tuple[int, int, int]) -> float:
-    """Seconds of a product, ``size`` M vectors of K and N columns, on a macro that AccelForge describes, as it describes it."""
+    """Computes the time of a product on a macro that AccelForge describes, as it describes it.
+
+    Args:
+        macro: Name of the macro.
+        size: M vectors, K elements of each, N columns.
+
+    Returns:
+        Seconds.
+    """
     accelforge = import_module("accelforge")
     accelforge.set_n_parallel_jobs(1)
     spec = _loader(_macros(accelforge)).get_spec(macro, add_dummy_main_memory=True)

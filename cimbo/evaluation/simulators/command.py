@@ -83,7 +83,20 @@ class Command:
         weights_path("simulator command", self.weights)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-        """Every number that the program answered, and its list of layers."""
+        """Asks the program what a network costs on a chip.
+
+        Args:
+            workload: The network.
+            chip: Genes and fixed properties of the chip.
+
+        Returns:
+            Every number that the program answered, and its list of layers where it has one.
+
+        Raises:
+            ProgramFailed: When the program fails, or answers with no numbers.
+            BadInput: When it cannot be started, its weights are gone, or the cache cannot be
+                written.
+        """
         if self.per_layer:
             return self._by_layers(workload, chip)
         weights = weights_path("simulator command", self.weights)

@@ -39,7 +39,20 @@ class Table:
         _ = self._content
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, float]:
-        """Metrics of the row whose network and chip are these."""
+        """Looks up the row whose network and chip are these.
+
+        Args:
+            workload: The network; its name, macs and parameters are compared where the table has
+                such columns.
+            chip: Genes of the chip; those without a column are ignored.
+
+        Returns:
+            The row's metrics.
+
+        Raises:
+            BadInput: When the file cannot be used, or has a column that the chip lacks.
+            RuntimeError: When no row matches.
+        """
         network = {
             "network": workload.name,
             "macs": workload.macs,

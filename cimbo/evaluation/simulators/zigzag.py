@@ -42,7 +42,19 @@ class ZigZag:
     known: dict[tuple, tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-        """latency_ms, energy_uj (dynamic, by ZigZag), area_mm2, cycles, clock_ns, and each layer's name, cycles, energy_uj."""
+        """Computes what a network costs on a chip.
+
+        Args:
+            workload: The network; a token loop is not counted.
+            chip: Genes of the chip.
+
+        Returns:
+            latency_ms, energy_uj (dynamic, by ZigZag), area_mm2 (our circuit model's), cycles,
+            clock_ns, and each layer's name, cycles and energy_uj.
+
+        Raises:
+            BadInput: When zigzag-dse is not installed, or it cannot express the chip.
+        """
         full = {name: values[0] for name, values in columns(chip).items()}
         _check(full)
         part = one_circuit(chip)
@@ -121,9 +133,20 @@ def _stages() -> list[Any]:
 def inputs(
     workload: Workload, chip: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[dict[str, Any]], list[list[dict]]]:
-    """ZigZag's accelerator and mapping for a chip, and a workload of one layer for each layer of the network, in order.
+    """Writes what ZigZag is given for a network on a chip.
 
-    A layer of attention is one head of it. Raises BadInput where ZigZag cannot express the chip.
+    A layer of attention is one head of it.
+
+    Args:
+        workload: The network.
+        chip: Genes of the chip.
+
+    Returns:
+        The accelerator; a workload mapping; and for each layer of the network, in order, a workload
+        of that layer alone.
+
+    Raises:
+        BadInput: When ZigZag cannot express the chip.
     """
     full = {name: values[0] for name, values in columns(chip).items()}
     _check(full)
@@ -132,7 +155,16 @@ def inputs(
 
 
 def at_layer_bits(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """The chip with operands of a layer's own bits, which ZigZag counts as a chip of their own."""
+    """Makes the chip with operands of a layer's own bits, which ZigZag counts as a chip of its own.
+
+    Args:
+        layer: The layer; its bits count where it says any, and where they are fewer than the
+            chip's.
+        chip: All properties of the chip.
+
+    Returns:
+        The properties with these bits.
+    """
     own = {"act_bits": layer.activation_bits, "weight_bits": layer.weight_bits}
     bits = {}
     for name, value in own.items():
@@ -205,7 +237,16 @@ DEFAULT_MAPPING = [
 
 
 def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
-    """ZigZag's description of a chip: macros (D3) of rows (D2) x weight columns (D1), a buffer and a DRAM."""
+    """Describes a chip for ZigZag.
+
+    Macros (D3) have rows (D2) and weight columns (D1); there are a buffer and a DRAM.
+
+    Args:
+        chip: All properties of the chip.
+
+    Returns:
+        The accelerator as ZigZag's files have it; bandwidths in bits a cycle of the arrays.
+    """
     part = one_circuit(chip)
     sizes, energies = part.per_cycle, part.energies
     macros = int(part.macros[0])
