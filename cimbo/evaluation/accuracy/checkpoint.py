@@ -131,7 +131,11 @@ class CheckpointAccuracy:
 
     @cached_property
     def parts(self) -> dict[str, NDArray[np.int64]]:
-        """Numbers of the images of "validation" and "test": drawn once, and disjoint."""
+        """Numbers of the images of "validation" and "test": drawn once, and disjoint.
+
+        Raises:
+            BadInput: When there are no more images than the search uses.
+        """
         count = len(self._source.labels)
         order = np.random.default_rng(self.seed).permutation(count)
         if count < self.images + 1:
