@@ -42,7 +42,14 @@ class Evaluator(Protocol):
         ...
 
     def costs(self, designs: list[Params]) -> Mapping[str, NDArray[np.float64]]:
-        """Costs of designs in one batch."""
+        """Compute the costs of designs in one batch.
+
+        Args:
+            designs: The n designs, by gene.
+
+        Returns:
+            By metric, the costs in the metric's unit, each (n,) in the order of ``designs``.
+        """
         ...
 
     def accuracy_genes(self) -> frozenset[str]:
@@ -61,6 +68,7 @@ class Point:
 
     @property
     def latency_ms(self) -> float:
+        """Return the latency in ms."""
         return self.costs["latency_ms"]
 
 
@@ -99,10 +107,24 @@ def pool(
     baseline: Point,
     records: Mapping[str, Sequence[Record]],
 ) -> Pool:
-    """The points of ``records``, given by the side whose search made them ("joint": both).
+    """Collect the verified points of a study, side by side.
 
-    What a joint search found serves every side; what a restricted search found serves its side alone, so that a joint
-    search is not credited with evaluations it did not make. Raises BadInput when no evaluation succeeded.
+    What a joint search found serves every side; what a restricted search found serves its side
+    alone, so that a joint search is not credited with evaluations it did not make.
+
+    Args:
+        space: The space of the study.
+        evaluator: Computes costs, and knows which genes shape the accuracy.
+        baseline: What the speed-ups are measured against.
+        records: Evaluations by the side whose search made them: "joint" for a search of both,
+            "architecture" and "hardware" for searches with the other side fixed. Those that failed
+            or lack an accuracy or a latency are left out.
+
+    Returns:
+        The baseline and its points by side, each side fastest first.
+
+    Raises:
+        BadInput: No side has a point besides the baseline.
     """
     sides = {}
     for side in SPEED_UP_SIDES:
@@ -122,7 +144,16 @@ def pool(
 
 
 def gains(pool: Pool, rules: Rules) -> list[Gain]:
-    """Speed-ups at each condition and for each side."""
+    """Find the speed-up of each side under each of HELD_CONDITIONS.
+
+    Args:
+        pool: Verified points by side.
+        rules: When a point counts.
+
+    Returns:
+        A gain for each pair, condition by condition. Where no point counts, the baseline stands for
+        it, with a speed-up of 1.
+    """
     return [_gain(pool, rules, held, side) for held in HELD_CONDITIONS for side in SPEED_UP_SIDES]
 
 
@@ -133,7 +164,19 @@ def _gain(pool: Pool, rules: Rules, held: str, side: str) -> Gain:
 
 
 def keeps(point: Point, baseline: Point, rules: Rules, held: Iterable[str]) -> bool:
-    """Whether ``point`` is as accurate as the baseline, keeps the constraints, and has no more of what is ``held``."""
+    """Tell whether a point keeps everything that is held.
+
+    Args:
+        point: The point; the baseline itself always keeps everything.
+        baseline: What it is compared with.
+        rules: How many points of accuracy it may lack, and the constraints. A constraint on a
+            metric that the point lacks is not checked.
+        held: Metrics of which it may have no more than the baseline.
+
+    Returns:
+        Whether it is accurate enough, within the constraints, and has no more of ``held``, up to
+        ROUNDING_TOLERANCE. It fails where it lacks a held metric.
+    """
     if point is baseline:
         return True
     return (
@@ -222,7 +265,15 @@ class Interval:
 
 
 def over_seeds(speedups: Sequence[float]) -> Interval:
-    """Geometric mean of independent studies and its 95 % interval: Student's t on the logarithm."""
+    """Average the speed-ups of independent studies.
+
+    Args:
+        speedups: One speed-up for each study, all above 0.
+
+    Returns:
+        Their geometric mean with its 95 % interval, by Student's t on the logarithm. Of a
+        single study the interval tells nothing: it goes from 0 to e^700.
+    """
     from scipy.stats import t
 
     logs = np.log(speedups)
@@ -232,10 +283,21 @@ def over_seeds(speedups: Sequence[float]) -> Interval:
 
 
 def bootstrap(pool: Pool, rules: Rules, gain: Gain, *, seed: int = 0) -> Interval:
-    """The gain with the 95 % interval of what other samples of the same evaluations would have found.
+    """Find the 95 % interval of a gain by resampling the evaluations of its study.
 
-    Evaluations are drawn with replacement; a point survives when the evaluations it came from were drawn. The interval
-    shows how much hangs on single evaluations; it cannot exceed the best point found, so several seeds are better.
+    Evaluations are drawn with replacement, N_RESAMPLES times; a point survives when the evaluations
+    it came from were drawn. The interval shows how much hangs on single evaluations. It cannot
+    exceed the best point found, so several seeds are better.
+
+    Args:
+        pool: Verified points by side, as the gain was found in.
+        rules: When a point counts. ``confirm`` is not asked; points faster than the winner are left
+            out instead.
+        gain: The gain.
+        seed: Seed of the draws.
+
+    Returns:
+        The gain's own speed-up, with the 2.5 % and 97.5 % quantiles of what the draws found.
     """
     slower = [p for p in pool.sides[gain.side] if p.latency_ms >= gain.point.latency_ms]
     kept = [p for p in slower if keeps(p, pool.baseline, rules, HELD_CONDITIONS[gain.held])]
@@ -259,9 +321,23 @@ def bootstrap(pool: Pool, rules: Rules, gain: Gain, *, seed: int = 0) -> Interva
 def baselines(
     space: SearchSpace, evaluator: Evaluator, network: Params, drawn: Params, *, seed: int = 0
 ) -> dict[str, Params]:
-    """Chips that an architect might start from instead of the ``drawn`` one, for ``network``; by name.
+    """Find chips that an architect might start from instead of the drawn one.
 
-    All keep the genes that shape the accuracy, and none is larger than the drawn one, except where the name says so.
+    All but the one with more converter bits keep the genes that shape the accuracy, and none but
+    that one is larger than the drawn chip.
+
+    Args:
+        space: The space of the study.
+        evaluator: Computes costs, and knows which genes shape the accuracy.
+        network: Genes of the network that runs on the chips.
+        drawn: Genes of the chip that was drawn by hand.
+        seed: Seed of the 4000 random chips.
+
+    Returns:
+        Chips by name: the drawn one; the fastest with at most one of its genes a step further; the
+        median in latency of the random chips that have 80 to 100 % of its area, where there are
+        any; and the drawn one with the most converter bits listed, where it has converters. The
+        drawn one alone where costs cannot be computed.
     """
     if not evaluator.analytic_costs():
         return {"drawn": drawn}

@@ -35,7 +35,19 @@ class Placed:
         return {**DEFAULTS, **self.chip}
 
     def costs(self, changes: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
-        """Costs and clock_ns of the chip under each of ``changes`` (n), each (n,)."""
+        """Compute the costs of the chip with some genes changed.
+
+        Args:
+            changes: The n changes, each a mapping of gene to its new value; an empty one changes
+                nothing.
+
+        Returns:
+            Columns as ``hardware.simulate_batch`` gives them, each (n,): latency_ms, energy_uj,
+            area_mm2, clock_ns and others.
+
+        Raises:
+            BadInput: A change makes no chip.
+        """
         full = self.full
         return hardware.simulate_batch(self.workload, [full | dict(change) for change in changes])
 
@@ -52,6 +64,18 @@ class Placed:
 def place(
     evaluator: StudyEvaluator, space: SearchSpace, designs: Sequence[Mapping[str, Any]]
 ) -> list[Placed]:
-    """``designs`` of a study over ``space``, as the chip model takes them."""
+    """Split designs of a study into network and chip, as the chip model takes them.
+
+    Args:
+        evaluator: The study's evaluator, which knows the network of a design.
+        space: The space of the study; its chip genes are those that a step may change.
+        designs: The designs, by gene.
+
+    Returns:
+        The designs in the same order.
+
+    Raises:
+        BadInput: The evaluator does not know the layers of a design.
+    """
     kept = evaluator.accuracy_genes()
     return [Placed(*evaluator.placed(design), space.hardware, kept) for design in designs]

@@ -36,11 +36,23 @@ class Neighbour:
 
     @property
     def how(self) -> str:
+        """Say where the metrics come from: "measured", or what ``computed_by`` says."""
         return "measured" if self.key else self.computed_by
 
 
 def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) -> list[Neighbour]:
-    """The ``n`` nearest measured designs that ``of`` dominates or that break a constraint, nearest first."""
+    """Find the nearest measured designs that a design beats.
+
+    Args:
+        problem: Space, objectives and constraints.
+        of: The design that is looked at.
+        records: Evaluations of the study; those that failed and ``of`` itself are left out.
+        n: How many to return at most.
+
+    Returns:
+        Designs that ``of`` dominates or that break a constraint, nearest first: by the number of
+        genes that differ.
+    """
     others = [r for r in records if r.status == "done" and r.key != of.key]
     if not others:
         return []
@@ -53,7 +65,19 @@ def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) 
 
 
 def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
-    """Every design one step away in a gene of the chip: what it would cost, and whether ``of`` beats it."""
+    """Compute every design one step away from a design in a gene of its chip.
+
+    Genes that the accuracy depends on stay, and so do inactive ones.
+
+    Args:
+        problem: Objectives and constraints.
+        of: The design that is looked at, with its measured metrics.
+        placed: The same design as the chip model takes it.
+
+    Returns:
+        A neighbour for each step, with latency, energy and area computed anew where ``of`` has
+        them; its other metrics are those of ``of``.
+    """
     steps = [(gene, now, to) for gene, now, to in placed.steps() if gene in of.params]
     if not steps:
         return []
@@ -76,7 +100,20 @@ def compared(
     key: str = "",
     computed_by: str = "computed",
 ) -> Neighbour:
-    """The design of ``params`` and ``metrics`` as a neighbour of the measured design ``of``."""
+    """Compare a design with a measured one.
+
+    Args:
+        problem: Objectives and constraints.
+        of: The measured design that is looked at.
+        params: Genes of the other design.
+        metrics: Metrics of the other design, each in its own unit.
+        key: Key of the other design; "" where it was not measured.
+        computed_by: How ``metrics`` were found where it was not measured, in a word.
+
+    Returns:
+        The other design as a neighbour: what differs, by how much ``of`` is better in each
+        objective that both have, and the verdict.
+    """
     names = [*dict.fromkeys([*of.params, *params])]
     changes = {
         n: (of.params.get(n), params.get(n)) for n in names if of.params.get(n) != params.get(n)

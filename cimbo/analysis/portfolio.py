@@ -37,7 +37,15 @@ class Portfolio:
     metric: str = "latency_ms"
 
     def costs(self, chips: Sequence[Params]) -> Array:
-        """(k, n) of the metric; infinite where a chip is too large."""
+        """Compute what every network costs on every chip.
+
+        Args:
+            chips: The n chips, by gene; the ``fixed`` genes are added to each.
+
+        Returns:
+            (k, n) of the ``metric`` in its unit, a row for each of the k networks. Infinite for a
+            chip that is larger than ``area_mm2``.
+        """
         full = [{**chip, **self.fixed} for chip in chips]
         found = np.full((len(self.workloads), len(chips)), np.inf)
         where = np.flatnonzero(hardware.area_mm2(full) <= self.area_mm2)
@@ -60,10 +68,22 @@ class Served:
 
 
 def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> list[Served]:
-    """Chips by worst case, weighted mean and regret, then every network's specialist.
+    """Search one chip for several networks, and a specialist for each.
 
-    Chips are sampled and the best six then improved gene by gene until no single gene helps: local optima, the same for
-    equal seeds. Raises BadInput when no sampled chip is within the area.
+    Chips are sampled, and the best six by each criterion are then improved gene by gene until no
+    single gene helps (at most 100 steps). The results are local optima, the same for equal seeds.
+
+    Args:
+        asked: The networks, their weights, the genes of the chip and the limit of its area.
+        samples: How many chips to sample.
+        seed: Seed of the sample.
+
+    Returns:
+        The best chips by worst case, weighted mean and regret, then each network's specialist.
+        Where every gene is fixed, the only chip alone.
+
+    Raises:
+        BadInput: No sampled chip is within the area, or the only chip is not.
     """
     free = list(_free(asked.choices, asked.fixed))
     if not free:

@@ -53,9 +53,21 @@ def chances(
     draws: int,
     seed: int,
 ) -> Array:
-    """(n,) share of ``draws`` in which each of the n verified ``records`` is feasible and not dominated by any other.
+    """Estimate each design's chance to stay on the front when the figures it rests on are off.
 
-    ``placed``: the n designs as the chip model takes them. Equal seeds give equal draws.
+    Each draw makes bandwidths, conversion energies, arrays and accuracies wrong by their errors and
+    simulates the designs again; see the head of this module.
+
+    Args:
+        problem: Objectives and constraints.
+        records: The n designs, evaluated.
+        placed: The same n designs as the chip model takes them.
+        errors: Relative standard deviations of the figures.
+        draws: How many draws.
+        seed: Seed of the draws; equal seeds give equal draws.
+
+    Returns:
+        (n,) share of the draws, 0 to 1, in which a design is feasible and no other dominates it.
     """
     rng = np.random.default_rng(seed)
     sharing = _sharing(problem, records, placed)
@@ -90,9 +102,21 @@ def chances_by_metrics(
     seed: int,
     accuracy: str = ACCURACY,
 ) -> Array:
-    """The same where cimbo's chip model does not know the designs: each metric is off by a factor of its own.
+    """Estimate the same chances where cimbo's chip model does not know the designs.
 
-    Designs of equal architecture share what the metric ``accuracy`` is off by; all else is drawn design by design.
+    Each metric of each design is off by a factor of its own (log-normal, ``errors.metrics``).
+    Designs of equal architecture share the factor of their accuracy.
+
+    Args:
+        problem: Objectives and constraints.
+        records: The n designs, evaluated.
+        errors: Relative standard deviations; ``accuracy`` and ``metrics`` of it are used.
+        draws: How many draws.
+        seed: Seed of the draws; equal seeds give equal draws.
+        accuracy: Name of the metric that designs of equal architecture share.
+
+    Returns:
+        (n,) share of the draws, 0 to 1, in which a design is feasible and no other dominates it.
     """
     rng = np.random.default_rng(seed)
     genes = {c.name for c in problem.space.architecture} or None

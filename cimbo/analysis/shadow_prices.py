@@ -42,6 +42,7 @@ class Price:
     beyond: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """Return the price for JSON; ``start`` is called "from" there."""
         values = asdict(self)
         return {
             "resource": values.pop("resource"),
@@ -52,7 +53,16 @@ class Price:
 
 
 def prices(placed: Placed) -> list[Price]:
-    """The price of each bandwidth, of a bit of the converters, and of area where it buys most latency and most energy."""
+    """Price the resources of a design by simulating it with more of each.
+
+    Args:
+        placed: The design as the chip model takes it.
+
+    Returns:
+        The price of each bandwidth, of one converter bit (none for digital arrays), and of area:
+        the step that saves most latency and the step that saves most energy for each mm2 that it
+        adds. Area has no price where no step saves anything.
+    """
     return [*_bandwidths(placed), *_bits(placed), *_area(placed)]
 
 
@@ -111,9 +121,19 @@ def _price(
 def bottleneck(
     explained: Mapping[str, Any], chip: Mapping[str, Any], choices: Sequence[Choice] = ()
 ) -> dict[str, Any]:
-    """The slowest layer, and the interface or unit that most of the time waits for, of what ``hardware.explain`` said.
+    """Name the slowest layer of a design, and what most of the time waits for.
 
-    ``genes``: those that widen it; with ``choices`` only those that another of their values still widens.
+    Args:
+        explained: What ``hardware.explain`` said of the design.
+        chip: Every gene of its chip, defaults filled in.
+        choices: Genes that may be changed, with their values; empty where that does not matter.
+
+    Returns:
+        For JSON: ``layer`` with its share of the time (``layer_share``) and what bounds it
+        (``layer_bound``); ``interface``, the interface or unit that most of the time waits for,
+        with its short name (``bound``) and its share of the latency (``share``, 0 to 1); and
+        ``genes`` that widen it, with ``choices`` only those that another of their values still
+        widens.
     """
     layer = max(explained["layers"], key=lambda each: each["latency_ms"])
     bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])

@@ -62,7 +62,15 @@ def genes_at_an_end(
 
 
 def ends_told(genes: Sequence[GeneAtAnEnd]) -> str | None:
-    """Names genes at an end of their range in a sentence, with the reason where one goes no further; None for none."""
+    """Say in a sentence which genes stand at an end of their range.
+
+    Args:
+        genes: The genes, as `genes_at_an_end` finds them.
+
+    Returns:
+        The sentence, with the reason where a gene goes no further; None for no genes. It advises a
+        wider space unless every gene has a reason.
+    """
     if not genes:
         return None
     told = []
