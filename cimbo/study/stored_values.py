@@ -146,9 +146,9 @@ def is_bit_accurate_difference(value: Any) -> bool:
         value: JSON from a study file.
 
     Returns:
-        Whether it holds numbers only, ``points`` among them.
+        Whether it holds numbers only, ``points`` and ``images`` among them.
     """
-    return mapping_of(is_number)(value) and "points" in value
+    return mapping_of(is_number)(value) and {"points", "images"} <= value.keys()
 
 
 def is_planned_design(value: Any) -> bool:
