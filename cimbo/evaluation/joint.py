@@ -99,7 +99,7 @@ class JointEvaluator:
         if value is None and self.stages and self.race is not None:
             source = counted(self._accuracy, self.accuracy)
             measured = raced(source, design, self.fixed, self.stages, self.race, costs)
-            return {**measured, **costs}
+            return {**measured, **self._of_dies(design), **costs}
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
         return {"accuracy": value, **self._interval(value), **self._of_dies(design), **costs}

@@ -67,7 +67,7 @@ def _run(name: str, layers: list[Layer], span: Span) -> Workload:
 
 
 def encoder_layers() -> Iterator[Layer]:
-    """Two convolutions over time, four blocks of full attention and a norm, whose work the last layer carries."""
+    """Two convolutions over time (of no square window, so that they say none), four blocks of full attention and a norm, whose work the last layer carries."""
     elements = FRAMES * EMBED
     yield Layer(
         "encoder.conv_1",
@@ -79,7 +79,6 @@ def encoder_layers() -> Iterator[Layer]:
         outputs=elements,
         vector_ops=vector_work(gelu=elements, requantise=elements),
         extra_parameters=EMBED,
-        kernel=3,
         width=FRAMES,
     )
     halved = HEARD * EMBED
@@ -93,8 +92,6 @@ def encoder_layers() -> Iterator[Layer]:
         outputs=halved,
         vector_ops=vector_work(gelu=halved, add=halved, requantise=halved),
         extra_parameters=EMBED,
-        kernel=3,
-        stride=2,
         width=HEARD,
     )
     for number in range(1, DEPTH + 1):
