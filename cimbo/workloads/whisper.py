@@ -67,7 +67,10 @@ def _run(name: str, layers: list[Layer], span: Span) -> Workload:
 
 
 def encoder_layers() -> Iterator[Layer]:
-    """Two convolutions over time (of no square window, so that they say none), four blocks of full attention and a norm, whose work the last layer carries."""
+    """Two convolutions over time, four blocks of full attention and a norm, whose work the last layer carries.
+
+    The convolutions have no square window, so that they say none.
+    """
     elements = FRAMES * EMBED
     yield Layer(
         "encoder.conv_1",
