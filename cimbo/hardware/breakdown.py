@@ -12,11 +12,23 @@ from cimbo.workloads.layers import Workload
 
 
 def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``simulate`` says, and besides it:
+    """Explain what a network costs on a chip: by bound, by layer, and by gene.
 
-    ``time_by_bound_ms`` (each bound's layers together), ``energy_by_part_uj``, ``layers`` with latency_ms and shares of
-    time and energy, and ``knobs``: for every gene with neighbouring values, latency, energy and area relative to now.
-    Raises BadInput as ``simulate`` does.
+    Args:
+        workload: The network.
+        chip: Genes of one chip; those left out have their defaults.
+
+    Returns:
+        What ``simulate`` says, and besides it:
+
+        ``time_by_bound_ms``: each bound's layers together. ``time_by_kind_ms``: each kind of layers
+        together. ``energy_by_part_uj``: energy of each part of the chip. ``layers``: each with
+        ``latency_ms`` and its shares of time and energy, too. ``knobs``: for every gene with
+        neighbouring values, an entry for each such value, with latency, energy and area over those
+        of the chip as it is.
+
+    Raises:
+        BadInput: Where the chip is none, naming the gene.
     """
     result = simulate(workload, chip)
     milliseconds = result["clock_ns"] * 1e-6

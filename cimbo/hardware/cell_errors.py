@@ -84,7 +84,15 @@ class ArrayConditions:
             read_noise_table(self.noise_table)
 
     def levels(self, family: str) -> tuple[CellLevel, ...]:
-        """The cells of a family of arrays under these conditions; none where they hold what was written."""
+        """Look up what the cells of a family of arrays hold under these conditions.
+
+        Args:
+            family: Name of the family, one of ``FAMILIES``.
+
+        Returns:
+            Levels, rising, each a share of full scale. None at all for digital arrays, whose cells
+            hold what was written.
+        """
         if family == "digital_sram":
             return ()
         if self.noise_table is not None:
@@ -95,7 +103,14 @@ class ArrayConditions:
         return (CellLevel(0.0, 0.0, 0.0), CellLevel(1.0, 1.0, mismatch))
 
     def stuck(self, family: str) -> float:
-        """The share of a family's cells that are stuck."""
+        """Look up the share of a family's cells that are stuck.
+
+        Args:
+            family: Name of the family, one of ``FAMILIES``.
+
+        Returns:
+            A share from 0 to 1; always 0 for digital arrays.
+        """
         if family == "digital_sram":
             return 0.0
         if self.stuck_cells is not None:
@@ -105,10 +120,18 @@ class ArrayConditions:
 
 @cache
 def rram_levels(seconds: float) -> tuple[CellLevel, ...]:
-    """Spread of RRAM cells ``seconds`` after they were written.
+    """Work out how far RRAM cells spread some time after they were written.
 
-    Between and beyond the measured times (one second, one day, two days) the deviation is linear in the logarithm of time:
-    between the two nearest, or along the line from the first to the last.
+    Between and beyond the measured times (one second, one day, two days) the deviation is linear in
+    the logarithm of time: between the two nearest, or along the line from the first to the last.
+    Before the first it is that of the first.
+
+    Args:
+        seconds: Time since the cells were written, above 0.
+
+    Returns:
+        Levels (``TABULATED_LEVELS``), rising, each a share of full scale. The mean of each is the
+        level itself.
     """
     largest = float(constant("rram_cell.largest_conductance"))
     powers = np.array([[level**k for k in range(5)] for level in TABULATED_LEVELS])
@@ -126,10 +149,19 @@ def rram_levels(seconds: float) -> tuple[CellLevel, ...]:
 
 
 def random_sum_noise(family: str, rows_active: int, cell_bits: int) -> float:
-    """Standard deviation of one partial sum from reading to reading, before its converter, in cells at one input step.
+    """Work out how far one partial sum spreads from reading to reading, before its converter.
 
-    Charge: thermal noise kT/C of the column's capacitors, which share it. RRAM: each cell's read noise, half of the cells
-    carrying a current. Current-domain arrays: none that is known apart from their converters' noise.
+    Charge: thermal noise kT/C of the column's capacitors, which share it. RRAM: each cell's read
+    noise, half of the cells carrying a current. Current-domain arrays: none that is known apart
+    from their converters' noise.
+
+    Args:
+        family: Name of the family, one of ``FAMILIES``.
+        rows_active: Word lines switched on at once.
+        cell_bits: Bits of a weight in a cell.
+
+    Returns:
+        Standard deviation of the sum, in cells at one input step.
     """
     if family == "charge_sram":
         volts_squared = float(constant("physics.thermal_energy")) / (

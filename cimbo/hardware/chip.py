@@ -143,7 +143,16 @@ REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
 
 
 def is_chip(properties: Iterable[str]) -> bool:
-    """Whether these are the properties of a chip as cimbo describes one: all that it must have, and no others."""
+    """Tell whether these are the properties of a chip as cimbo describes one.
+
+    A chip has every gene without a default, and no property that is no gene.
+
+    Args:
+        properties: Names of the properties. Their values are not looked at.
+
+    Returns:
+        True where they are.
+    """
     named = frozenset(properties)
     required = CORE_GENES.keys() - DEFAULTS.keys()
     return required <= named <= CORE_GENES.keys() | DEFAULTS.keys()

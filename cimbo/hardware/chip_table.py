@@ -74,7 +74,17 @@ class ChipTable:
         return int(self.rows.size)
 
     def is_family(self, name: str) -> NDArray[np.bool_]:
-        """Whether each chip's arrays are of a family, (n,)."""
+        """Find the chips whose arrays are of a family.
+
+        Args:
+            name: One of ``FAMILIES``.
+
+        Returns:
+            True for each such chip, (n,).
+
+        Raises:
+            ValueError: For a name that is no family.
+        """
         chosen: NDArray[np.bool_] = self.array == FAMILIES.index(name)
         return chosen
 
@@ -95,19 +105,46 @@ class ChipTable:
         return chosen
 
     def broadcast(self, size: int) -> ChipTable:
-        """The same chips as ``size`` ones."""
+        """Repeat one chip.
+
+        Args:
+            size: Number of chips wanted.
+
+        Returns:
+            A table of ``size`` chips; this one where it has as many already.
+
+        Raises:
+            ValueError: Where this table has neither one chip nor ``size`` of them.
+        """
         if self.size == size:
             return self
         columns = {f.name: np.broadcast_to(getattr(self, f.name), (size,)) for f in fields(self)}
         return ChipTable(**columns)
 
     def select(self, where: slice | Indices) -> ChipTable:
-        """Some of the chips."""
+        """Take some of the chips.
+
+        Args:
+            where: Their positions, as a slice or as indices.
+
+        Returns:
+            A table of those chips, in that order.
+        """
         return select(self, where)
 
 
 def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTable:
-    """Checks chips and completes them, as ``columns`` does; words become their indices."""
+    """Check chips and complete them, as ``columns`` does; words become their indices.
+
+    Args:
+        chips: One chip, a list of chips, or a mapping of columns.
+
+    Returns:
+        The chips, each column (n,).
+
+    Raises:
+        BadInput: Where a value is none, naming the chip and the gene.
+    """
     table = columns(chips)
     for name, known in GENE_WORDS.items():
         table[name] = np.array([known.index(word) for word in table[name].tolist()])

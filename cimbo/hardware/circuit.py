@@ -83,7 +83,14 @@ class Circuit:
         return ChipRows.from_columns(self.chip_columns)
 
     def select(self, where: slice | Indices) -> Circuit:
-        """Some of the chips."""
+        """Take some of the chips.
+
+        Args:
+            where: Their positions, as a slice or as indices.
+
+        Returns:
+            The same columns of those chips, in that order.
+        """
         geometry = select(self.macro.geometry, where)
         macro = replace(
             select(self.macro, where),
@@ -222,12 +229,29 @@ def _of_dram(table: ChipTable, quantity: str) -> Floats:
 
 
 def channel_gb_s(kind: str) -> float:
-    """GB/s of one DRAM channel of a kind."""
+    """Look up the bandwidth of one DRAM channel.
+
+    Args:
+        kind: One of ``DRAM_KINDS``.
+
+    Returns:
+        GB/s.
+
+    Raises:
+        KeyError: For a kind that is unknown.
+    """
     return float(constant(f"dram_{kind}.bandwidth"))
 
 
 def dram_gb_s(table: ChipTable) -> Floats:
-    """GB/s of all DRAM channels together, (n,)."""
+    """Work out the bandwidth of all DRAM channels together.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        GB/s of each chip, (n,).
+    """
     return _of_dram(table, "bandwidth") * table.dram_channels
 
 

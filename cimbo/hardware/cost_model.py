@@ -139,7 +139,19 @@ def _keep_heap() -> None:
 def pair_up(
     workloads: Workload | Sequence[Workload], chips: Chips
 ) -> Iterator[tuple[Circuit, Grid]]:
-    """The pairs of a batch chunk by chunk: the chunk's chips, and the grid of its rows."""
+    """Pair networks with chips, chunk by chunk, so that memory stays bounded.
+
+    Args:
+        workloads: One network, or a list as long as the chips, or of any length with a single chip.
+        chips: A list of chips, one chip, or a mapping of columns.
+
+    Yields:
+        The circuits of a chunk's chips, one for each pair, and the grid of the chunk's rows; in the
+        order of the pairs.
+
+    Raises:
+        BadInput: Where a chip is none, or networks and chips do not pair up.
+    """
     for part, grids in _blocks(workloads, chips):
         for span, grid in grids:
             yield part.select(span), grid
@@ -233,7 +245,19 @@ def _energy(part: Circuit, counts: Floats, cycles: Floats) -> dict[str, Floats]:
 
 
 def area_mm2(chips: Chips) -> Floats:
-    """Area of each chip, shape (n,); it depends on no network, so it can be constrained before any evaluation."""
+    """Work out the area of chips.
+
+    It depends on no network, so it can be constrained before any evaluation.
+
+    Args:
+        chips: A list of chips, one chip, or a mapping of columns.
+
+    Returns:
+        mm2 of each chip, (n,).
+
+    Raises:
+        BadInput: Where a chip is none, naming the chip and the gene.
+    """
     return circuit(chip_table(chips)).area_mm2
 
 
@@ -341,7 +365,17 @@ SCALAR_RESULTS = (
 
 
 def one_circuit(chip: Mapping[str, Any]) -> Circuit:
-    """The circuit of one chip, kept for the next network on it. Raises BadInput where it is none, or several."""
+    """Work out the circuit of one chip, and keep it for the next network on that chip.
+
+    Args:
+        chip: Genes of the chip; those left out have their defaults.
+
+    Returns:
+        Its circuit, columns of shape (1,).
+
+    Raises:
+        BadInput: Where the genes describe no chip, or several.
+    """
     try:
         return _kept_circuit(tuple(chip.items()))
     except TypeError:  # lists as values: several chips

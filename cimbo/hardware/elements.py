@@ -12,16 +12,33 @@ from cimbo.hardware.technology import CONVERTER_KINDS, constant
 
 
 def is_flash(bits: Floats, kind: Indices) -> Floats:
-    """1 where a converter compares with all levels at once; ``auto`` does so up to ``adc.most_flash_bits``."""
+    """Tell which converters compare with all levels at once.
+
+    Those of kind ``auto`` do so up to the constant ``adc.most_flash_bits``.
+
+    Args:
+        bits: Bits of each converter.
+        kind: Index of its kind in ``CONVERTER_KINDS``.
+
+    Returns:
+        1 for such a converter, 0 for one of successive approximation.
+    """
     few = (kind == CONVERTER_KINDS.index("auto")) & (bits <= constant("adc.most_flash_bits"))
     return np.where((kind == CONVERTER_KINDS.index("flash")) | few, 1.0, 0.0)
 
 
 def adc_area(bits: Floats, kind: Indices) -> Floats:
-    """um2 of a converter.
+    """Work out the area of converters.
 
-    A flash converter has a comparator for each level; one of successive approximation a comparator, a register and
-    switches for each bit, and 2^bits unit capacitors.
+    A flash converter has a comparator for each level; one of successive approximation a comparator,
+    a register and switches for each bit, and 2^bits unit capacitors.
+
+    Args:
+        bits: Bits of each converter.
+        kind: Index of its kind in ``CONVERTER_KINDS``.
+
+    Returns:
+        um2 of each converter.
     """
     flash = constant("adc.comparator_area") * (2**bits - 1)
     successive = constant("adc.bit_area") * bits + constant("adc.unit_area") * 2**bits
@@ -30,7 +47,17 @@ def adc_area(bits: Floats, kind: Indices) -> Floats:
 
 
 def adc_capacitance(bits: Floats, kind: Indices) -> Floats:
-    """fF that a conversion switches; the part that grows fourfold a bit is what keeps thermal noise below a step."""
+    """Work out the capacitance that a conversion switches.
+
+    The part that grows fourfold a bit is what keeps thermal noise below a step.
+
+    Args:
+        bits: Bits of each converter.
+        kind: Index of its kind in ``CONVERTER_KINDS``.
+
+    Returns:
+        fF a conversion.
+    """
     noise = constant("adc.noise_capacitance") * 4.0**bits
     flash = constant("adc.comparator_capacitance") * (2**bits - 1)
     successive = constant("adc.bit_capacitance") * bits
@@ -39,25 +66,60 @@ def adc_capacitance(bits: Floats, kind: Indices) -> Floats:
 
 
 def adc_steps(bits: Floats, kind: Indices) -> Floats:
-    """Decisions one after the other in a conversion."""
+    """Count the decisions that a conversion makes one after the other.
+
+    Args:
+        bits: Bits of each converter.
+        kind: Index of its kind in ``CONVERTER_KINDS``.
+
+    Returns:
+        1 for a flash converter, else one for each bit.
+    """
     return np.where(is_flash(bits, kind) > 0, 1.0, bits)
 
 
 def tree_adders(inputs: Floats, bits: Floats) -> Floats:
-    """One-bit adders of a tree of ripple adders over ``inputs`` numbers of ``bits``: each level one bit wider."""
+    """Count the one-bit adders of a tree of ripple adders.
+
+    Each level is one bit wider than the one before it.
+
+    Args:
+        inputs: Numbers that the tree adds up.
+        bits: Bits of each of these numbers.
+
+    Returns:
+        One-bit adders of one tree, at least 0.
+    """
     depth = np.ceil(np.log2(np.maximum(inputs, 2)))
     adders: Floats = np.maximum(inputs * (bits + 1) - (bits + depth + 1), 0)
     return adders
 
 
 def tree_delay(inputs: Floats, bits: Floats) -> Floats:
-    """ns through a tree of adders, from the product of a cell to the sum."""
+    """Work out the delay of a tree of adders, from the product of a cell to the sum.
+
+    Args:
+        inputs: Numbers that the tree adds up.
+        bits: Bits of each of these numbers.
+
+    Returns:
+        ns.
+    """
     depth = np.log2(np.maximum(inputs, 2))
     delay: Floats = constant("logic.adder_delay") * (1 + depth + 0.5 * bits)
     return delay
 
 
 def adder_delay(operands: Floats) -> Floats:
-    """ns of weighing and adding the sums of several input bits; nothing for one."""
+    """Work out the delay of weighing and adding several sums.
+
+    These are the sums of the input bits of one step, or of the trees that a weight takes.
+
+    Args:
+        operands: Number of sums.
+
+    Returns:
+        ns; 0 for one sum.
+    """
     delay: Floats = constant("logic.adder_delay") * np.log2(np.maximum(operands, 1))
     return delay

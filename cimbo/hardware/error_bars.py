@@ -41,7 +41,17 @@ class Spread:
 
 
 def spread_of(family: str) -> Spread:
-    """The spreads of a family of arrays."""
+    """Look up how far the model is off for a family of arrays.
+
+    Args:
+        family: One of ``FAMILIES``, or an older name of one (``FAMILY_ALIASES``).
+
+    Returns:
+        Its spreads.
+
+    Raises:
+        ValueError: For a name that is no family.
+    """
     at = FAMILIES.index(FAMILY_ALIASES.get(family, family))
     return Spread(
         *(float(constant(f"error_bar.{name}")[at]) for name in ("area", "cycle", "energy"))

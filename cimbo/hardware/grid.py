@@ -35,7 +35,14 @@ class Grid:
         )
 
     def some(self, pairs: Bools) -> Grid:
-        """The rows of some of the pairs, whose networks are numbered anew."""
+        """Take the rows of some of the pairs; these pairs are numbered anew, from 0.
+
+        Args:
+            pairs: True for each pair to take, (pairs,).
+
+        Returns:
+            A grid of those pairs alone.
+        """
         chosen = object.__new__(Grid)
         chosen.lengths = self.lengths[pairs]
         chosen.starts = np.concatenate([[0], np.cumsum(chosen.lengths)[:-1]])
@@ -44,21 +51,53 @@ class Grid:
         return chosen
 
     def sums(self, values: Floats | Bools) -> Floats:
-        """Sums ``values`` (..., rows) over each pair: (..., pairs)."""
+        """Sum over the rows of each pair, each row as often as its layer occurs.
+
+        Args:
+            values: Of a single layer of each row, (..., rows).
+
+        Returns:
+            Sums, (..., pairs).
+        """
         total: Floats = np.add.reduceat(values * self.layers.count, self.starts, axis=-1)
         return total
 
     def rows(self, values: NDArray[ScalarT]) -> NDArray[ScalarT]:
-        """Repeats ``values`` (..., pairs) for each row: (..., rows)."""
+        """Repeat what is known of each pair for each of its rows.
+
+        Args:
+            values: Of each pair, (..., pairs).
+
+        Returns:
+            The same values, (..., rows).
+        """
         return np.repeat(values, self.lengths, axis=-1)
 
     def total(self, values: Floats | Bools) -> Floats:
-        """Gives each row the sum over its network, (rows,)."""
+        """Give each row the sum over its pair, as ``sums`` counts it.
+
+        Args:
+            values: Of a single layer of each row, (..., rows).
+
+        Returns:
+            Sums, the same for all rows of a pair, (..., rows).
+        """
         return self.rows(self.sums(values))
 
 
 def spans(shapes: Sequence[Floats], size: int) -> Iterator[slice]:
-    """Consecutive pairs with about ROWS_IN_FLIGHT rows together, always at least one."""
+    """Cut a batch into chunks of consecutive pairs.
+
+    A chunk has at most ROWS_IN_FLIGHT rows, but always one pair or more.
+
+    Args:
+        shapes: Columns of ``Workload.unique``, (columns, shapes) each: one for all pairs, or one
+            for each.
+        size: Number of pairs.
+
+    Yields:
+        The pairs of each chunk, as a slice.
+    """
     ends = np.cumsum(np.broadcast_to([each.shape[1] for each in shapes], (size,)))
     start = 0
     while start < size:

@@ -152,9 +152,17 @@ def macro_circuit(table: ChipTable) -> MacroCircuit:
 
 
 def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
-    """pJ of one step of a macro in which all its converters, or trees, give one sum at full use, (n,).
+    """Work out the energy of one step of a macro at full use.
 
-    Where several columns share a converter, rows are driven once for all of them.
+    In it, all converters, or trees, give one sum. Where several columns share a converter, rows are
+    driven once for all of them.
+
+    Args:
+        circuit: The macros, (n,).
+        table: The chips that they belong to, (n,).
+
+    Returns:
+        pJ, (n,).
     """
     geometry, each = circuit.geometry, circuit.energies
     rows = table.rows_active * (each["drive_energy"] + each["row_energy"]) + each["array_energy"]
@@ -166,7 +174,14 @@ def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
 
 
 def array_geometry(table: ChipTable) -> ArrayGeometry:
-    """Counts what stands in the arrays of chips, (n,)."""
+    """Count what stands in the arrays of chips.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        Sizes of their arrays, (n,).
+    """
     array = _built_array(table)
     is_digital, differential = array.is_digital, array.is_differential > 0
     weight = columns_of_weight(array, table.weight_bits)
@@ -216,7 +231,16 @@ def _built_array(table: ChipTable) -> BuiltArray:
 
 
 def built_tree_bits(table: ChipTable) -> Floats:
-    """Bits of a weight that one tree takes, (n,): all of them where a chip does not say."""
+    """Work out how many bits of a weight one tree takes.
+
+    Where a chip does not say, a tree takes all of them; it never takes more.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        Bits, (n,).
+    """
     wanted = np.where(table.tree_bits > 0, table.tree_bits, table.weight_bits)
     return np.minimum(wanted, table.weight_bits)
 

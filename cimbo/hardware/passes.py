@@ -107,7 +107,15 @@ class Passes:
     round_trips: Floats
 
     def total(self, cost: PassCost, inputs: PassInputs) -> Floats:
-        """Sums ``cost`` over the passes of each row, (rows,)."""
+        """Sum a cost over the passes of each row.
+
+        Args:
+            cost: Gives what one pass costs; called with inputs and passes of equal shape.
+            inputs: What the cost depends on beside the pass, columns of shape (rows,).
+
+        Returns:
+            Sums, (rows,), in the unit of the cost.
+        """
         fewer, more, last = (each.number * cost(inputs, each) for each in self.kinds)
         result: Floats = fewer + more + last
         for block in self.listed:
@@ -176,10 +184,19 @@ def _kinds(tiling: Tiling, macros: Floats, number: Floats) -> tuple[Pass, Pass, 
 
 
 def round_trips(tiling: Tiling, macros: Floats, number: Floats) -> Floats:
-    """How often a sum is put aside, on average, (rows,): in every pass that holds a part of a strip that others hold, too.
+    """Count how often a sum is put aside, on average.
 
-    Each is read once, by the next pass or by the vector unit. Passes end within a strip unless their number is a multiple
-    of row tiles / gcd(row tiles, macros).
+    This happens in every pass that holds a part of a strip that other passes hold, too. Each is
+    read once, by the next pass or by the vector unit. Passes end within a strip unless their number
+    is a multiple of row tiles / gcd(row tiles, macros).
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        macros: Macros that take tiles, (rows,).
+        number: Passes of each row, (rows,).
+
+    Returns:
+        Times, on average over a row's sums, (rows,).
     """
     trips = np.zeros(tiling.tiles.shape)
     rows = np.flatnonzero((number > 1) & (tiling.row_tiles > 1))

@@ -88,7 +88,19 @@ def _fullest_macro(tiling: Tiling, tile_busy: Floats, copies: Floats, grid: Grid
 
 
 def busy_stages(tiling: Tiling, run: Schedule, found: Pipeline, pair: int) -> tuple[str, Floats]:
-    """What the interval of a pair waits for, and how many cycles each layer's stage keeps it busy, (rows,)."""
+    """Find what the interval of a pair waits for, and how long each layer's stage keeps that busy.
+
+    Args:
+        tiling: The tiles of the pair's rows, columns of shape (rows,).
+        run: The schedule of each of these rows.
+        found: The pipelines, of this pair and perhaps others; ``tile_busy`` is of the rows in
+            ``tiling``.
+        pair: Position of the pair in ``found``.
+
+    Returns:
+        The busiest resource, one of ``STAGE_BOUNDS``, and cycles of the arrays for which each row
+        keeps it busy, (rows,).
+    """
     bound = STAGE_BOUNDS[int(np.argmax(found.busy[:, pair]))]
     on_arrays = tiling.layers.is_dynamic & ~run.on_unit
     cycles = {

@@ -54,7 +54,14 @@ class _Variant:
     high: Floats
 
     def select(self, where: Bools) -> _Variant:
-        """Some of the rows."""
+        """Take some of the rows.
+
+        Args:
+            where: True for each row to take, (rows,).
+
+        Returns:
+            Those rows, run in the same way.
+        """
         if where.all():
             return self
         low, high = self.schedules.low, self.schedules.high
@@ -119,16 +126,43 @@ class PlanInputs:
 
     @classmethod
     def of(cls, part: Circuit) -> PlanInputs:
+        """Gather what plans depend on.
+
+        Args:
+            part: The chips, one for each pair.
+
+        Returns:
+            Its columns, (..., pairs).
+        """
         leakage = part.leakage_mw * part.clock_ns
         pipelined = part.chip_columns[CHIP_FIELDS.index("is_pipelined")]
         return cls(part.chip_columns, part.event_pj, leakage, part.table.schedule, pipelined)
 
     def select(self, where: slice | Indices) -> PlanInputs:
+        """Take some of the pairs.
+
+        Args:
+            where: Their positions, as a slice or as indices; an index may occur more than once.
+
+        Returns:
+            The same columns of those pairs, in that order.
+        """
         return select(self, where)
 
 
 def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
-    """What each pair runs: weights reloaded, some of them kept, or all, whatever is best by the pair's criterion."""
+    """Choose what each pair runs.
+
+    Weights are reloaded, some of them kept, or all: whatever is best by the pair's criterion. A
+    chip that is to run as a pipeline keeps all weights wherever they fit.
+
+    Args:
+        given: What is known of each pair's chip, (..., pairs).
+        grid: The rows of these pairs.
+
+    Returns:
+        The plan of every pair, with its sums.
+    """
     tiling = tile_grid(given.chip_columns, grid)
     reloaded = _variant(tiling, None)
     best = _Best.of(given, grid, reloaded)
@@ -206,6 +240,16 @@ class _Best:
 
     @classmethod
     def of(cls, given: PlanInputs, grid: Grid, variant: _Variant) -> _Best:
+        """Take one way to run all rows as the best so far.
+
+        Args:
+            given: The pairs' chips, (..., pairs).
+            grid: The rows of these pairs.
+            variant: How all rows run, with no weights kept.
+
+        Returns:
+            Sums and scores of every pair, none of them resident.
+        """
         high = grid.sums(variant.high)
         low = high if variant.low is variant.high else grid.sums(variant.low)
         bound = grid.sums(variant.schedules.low.is_bound) > 0
@@ -218,7 +262,20 @@ class _Best:
         other: tuple[_Variant, _Variant, Indices],
         residency: Residency,
     ) -> tuple[_Best, Bools]:
-        """The better of this and running some rows in another way, and which pairs take that."""
+        """Compare the best so far with running some rows in another way.
+
+        The other way is taken where it is as good or better, and by chips that are to run as
+        pipelines wherever all weights fit.
+
+        Args:
+            given: The pairs' chips, (..., pairs).
+            grid: The rows of these pairs.
+            other: How all rows run as a base, how some rows run instead, and which rows these are.
+            residency: Which weights stay so, and for which share of a row's layers, of all rows.
+
+        Returns:
+            The better of the two for each pair, and which pairs take the other way, (pairs,).
+        """
         base, kept, where = other
         one = base.high is base.low and kept.high is kept.low
         taken = where, residency.share[where]
@@ -318,7 +375,15 @@ def _mean_schedule(run: Schedule, choice: _Choice) -> Schedule:
 
 
 def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
-    """The schedule of every row of one pair, and its events, (fields, rows)."""
+    """Work out what every row of one pair runs.
+
+    Args:
+        plan: The plan of a single pair.
+
+    Returns:
+        The schedule of every row, on average over its layers, and its events in the order of
+        EVENT_FIELDS, (fields, rows).
+    """
     run, counts = plan.reloaded.schedules.high, plan.reloaded.high[1:].copy()
     for choice in reversed(plan.choices):
         if choice.chosen.all():

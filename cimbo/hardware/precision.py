@@ -109,23 +109,49 @@ class ArraySizes(Protocol):
     """What columns of weights are counted by, each (n,); a row's chip (ChipRows) is one, and so is ``BuiltArray``."""
 
     @property
-    def cols(self) -> Floats: ...
+    def cols(self) -> Floats:
+        """Columns of a macro."""
+        ...
+
     @property
-    def rows_active(self) -> Floats: ...
+    def rows_active(self) -> Floats:
+        """Word lines switched on at once."""
+        ...
+
     @property
-    def cell_bits(self) -> Floats: ...
+    def cell_bits(self) -> Floats:
+        """Bits of a weight in a cell."""
+        ...
+
     @property
-    def columns_summed(self) -> Floats: ...
+    def columns_summed(self) -> Floats:
+        """Columns that are summed before they are converted."""
+        ...
+
     @property
-    def dac_bits(self) -> Floats: ...
+    def dac_bits(self) -> Floats:
+        """Bits of an input that enter at once."""
+        ...
+
     @property
-    def adc_bits(self) -> Floats: ...
+    def adc_bits(self) -> Floats:
+        """Bits of a converter."""
+        ...
+
     @property
-    def tree_bits(self) -> Floats: ...
+    def tree_bits(self) -> Floats:
+        """Bits of a weight that one tree of a digital array adds up."""
+        ...
+
     @property
-    def is_digital(self) -> Bools: ...
+    def is_digital(self) -> Bools:
+        """Whether adders form the sums."""
+        ...
+
     @property
-    def is_differential(self) -> Floats: ...
+    def is_differential(self) -> Floats:
+        """1 where a weight is a difference of two cells."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -196,7 +222,15 @@ def weighing_adders(array: ArraySizes, weight: WeightColumns) -> tuple[Floats, F
 
 
 def weighing_work(array: ArraySizes, weight: WeightColumns) -> Floats:
-    """One-bit additions of one sum of a weight, (n,)."""
+    """Count the one-bit additions that make one sum of a weight out of its parts.
+
+    Args:
+        array: The arrays, (n,).
+        weight: What a weight takes of them, (n,).
+
+    Returns:
+        One-bit additions of one sum of a weight, (n,).
+    """
     weighing, joining = weighing_adders(array, weight)
     work: Floats = weighing * np.where(array.is_digital, weight.slices, 1) + joining
     return work

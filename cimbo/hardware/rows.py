@@ -69,7 +69,18 @@ class LayerRows:
 
     @classmethod
     def from_columns(cls, columns: Floats) -> LayerRows:
-        """From the array (columns, rows) of ``Workload.unique``."""
+        """Name the columns of an array.
+
+        Args:
+            columns: The array of ``Workload.unique``, (columns, rows), in the order of
+                LAYER_FIELDS.
+
+        Returns:
+            The same columns by name.
+
+        Raises:
+            ValueError: For more or fewer columns than there are fields.
+        """
         values: dict[str, Any] = dict(zip(LAYER_FIELDS, columns, strict=True))
         return cls(**values | {"is_dynamic": columns[4] > 0})
 
@@ -164,7 +175,17 @@ class ChipRows:
 
     @classmethod
     def from_columns(cls, columns: Floats) -> ChipRows:
-        """From an array (fields, rows) in the order of the fields."""
+        """Name the columns of an array.
+
+        Args:
+            columns: An array (fields, rows) in the order of CHIP_FIELDS.
+
+        Returns:
+            The same columns by name.
+
+        Raises:
+            ValueError: For more or fewer columns than there are fields.
+        """
         values: dict[str, Any] = dict(zip(CHIP_FIELDS, columns, strict=True))
         return cls(**values | {"is_digital": columns[-2] > 0, "is_rram": columns[-1] > 0})
 
@@ -174,7 +195,17 @@ CHIP_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ChipRows))
 
 
 def select(table: TableT, where: slice | Indices | Bools) -> TableT:
-    """The rows ``where`` of every column of a table, and of the tables within it; what else it has stays."""
+    """Take some rows of every column of a table, and of the tables within it.
+
+    What else the table has stays as it is.
+
+    Args:
+        table: A dataclass whose arrays have rows as their last axis.
+        where: The rows: a slice, indices, or a mask.
+
+    Returns:
+        A table of the same type with those rows.
+    """
     chosen: dict[str, Any] = {}
     for field in fields(table):
         value = getattr(table, field.name)
@@ -187,7 +218,15 @@ def select(table: TableT, where: slice | Indices | Bools) -> TableT:
 
 
 def overwrite(table: TableT, rows: Indices, values: TableT, names: Sequence[str] = ()) -> None:
-    """Writes every column of ``values``, or those named, into the ``rows`` of ``table``, in place."""
+    """Write columns into some rows of a table, in place.
+
+    Args:
+        table: A dataclass whose arrays have rows as their last axis.
+        rows: Indices of the rows to write.
+        values: What to write, a table of the same type; its columns have one element for each of
+            ``rows``.
+        names: The columns to write; all of them where none is named.
+    """
     for field in fields(table):
         column = getattr(table, field.name)
         if isinstance(column, np.ndarray) and (not names or field.name in names):

@@ -250,7 +250,18 @@ def _reported(row: Mapping[str, Any], genes: Mapping[str, Any]) -> dict[str, flo
 
 
 def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
-    """Area (mm2), cycle (ns) and energy (pJ) of one invocation of one macro of each point, (n,) each."""
+    """Work out what the model says of one invocation of one macro of each published chip.
+
+    Args:
+        points: The chips, all of them expressible in genes.
+
+    Returns:
+        By name, (n,) each: ``area`` in mm2, ``cycle`` in ns, ``energy`` in pJ; with what else the
+        reported figures include.
+
+    Raises:
+        BadInput: Where a point's genes describe no chip.
+    """
     table = _table([point.genes for point in points])
     circuit = macro_circuit(table)
     area = np.sum([circuit.areas[part] for part in MACRO_AREA_PARTS], axis=0) * 1e-6
@@ -284,7 +295,14 @@ class Agreement:
 
     @classmethod
     def of(cls, ratios: Sequence[float]) -> Agreement:
-        """Of positive ratios; of none, everything but n is not a number."""
+        """Summarise ratios.
+
+        Args:
+            ratios: Modelled over reported, all positive, (n,).
+
+        Returns:
+            How they lie; of no ratios, everything but ``n`` is not a number.
+        """
         if not len(ratios):
             return cls(0, math.nan, math.nan, math.nan)
         logs = np.log(np.asarray(ratios, float))

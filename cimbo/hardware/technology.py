@@ -51,7 +51,19 @@ CONSTANT_FIELDS = ("value", "unit", "node_nm", "status", "source")
 
 
 def check(entries: Mapping[str, Mapping[str, Any]], where: str = CONSTANTS_FILE) -> dict[str, Any]:
-    """Values by ``section.name``. Raises BadInput on a missing field, an unknown unit or status, naming the entry."""
+    """Check the constants of a file.
+
+    Args:
+        entries: What the file says, by section and name; each entry has the fields of
+            CONSTANT_FIELDS.
+        where: What the file is called in messages.
+
+    Returns:
+        Values by ``section.name``.
+
+    Raises:
+        BadInput: For a missing field, or an unknown unit or status, naming the entry.
+    """
     values = {}
     for section, names in entries.items():
         for name, entry in names.items():
@@ -78,13 +90,34 @@ def _values() -> dict[str, Any]:
 
 
 def constant(name: str) -> Any:
-    """The value of ``section.name``: a number, or an array where the file has a list. Raises KeyError if absent."""
+    """Look up a physical constant.
+
+    Args:
+        name: ``section.name`` in ``data/constants.toml``, where its unit stands as well.
+
+    Returns:
+        A number, or an array where the file has a list.
+
+    Raises:
+        KeyError: For a name that the file does not have.
+    """
     return _values()[name]
 
 
 @contextmanager
 def overridden(values: Mapping[str, Any]) -> Iterator[None]:
-    """Other values of some constants within a block, for a fit or an error bar. Raises KeyError where one is unknown."""
+    """Give some constants other values within a block, for a fit or an error bar.
+
+    Args:
+        values: New values by ``section.name``, in the units of the file; arrays where the file has
+            lists.
+
+    Yields:
+        Nothing, once; afterwards the constants are as before.
+
+    Raises:
+        KeyError: For a name that the file does not have.
+    """
     before = {name: _values()[name] for name in values}
     try:
         _values().update(values)
@@ -101,12 +134,31 @@ def _log_log(node_nm: NDArray[np.float64], values: NDArray[np.float64]) -> NDArr
 
 
 def scale(quantity: str, node_nm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Factor from 28 nm to each node of gates' ``area``, ``energy`` or ``delay``, (n,)."""
+    """Work out how gates scale from 28 nm to other nodes.
+
+    Between the nodes of the constants file the factor is interpolated in logarithms; beyond them it
+    stays that of the last.
+
+    Args:
+        quantity: ``area``, ``energy`` or ``delay``.
+        node_nm: Nodes, (n,).
+
+    Returns:
+        Factors over 28 nm, (n,).
+    """
     return _log_log(node_nm, constant(f"scaling.{quantity}"))
 
 
 def node_power(node_nm: NDArray[np.float64], exponent: str) -> NDArray[np.float64]:
-    """(node / 28)^exponent, (n,), for what shrinks less than gates do; ``exponent`` names a constant of ``scaling``."""
+    """Work out (node / 28)^exponent, for what shrinks less than gates do.
+
+    Args:
+        node_nm: Nodes, (n,).
+        exponent: Name of the exponent in section ``scaling`` of the constants file.
+
+    Returns:
+        Factors over 28 nm, (n,).
+    """
     power: NDArray[np.float64] = (node_nm / 28) ** constant(f"scaling.{exponent}")
     return power
 
