@@ -29,10 +29,12 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
 
     @property
     def num_outputs(self) -> int:
+        """How many outputs there are, one a model."""
         return len(self.models)
 
     @property
     def batch_shape(self) -> torch.Size:
+        """Empty: no model is a batch of models."""
         return torch.Size()
 
     def posterior(
@@ -42,7 +44,20 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
         observation_noise: bool | Tensor = False,
         posterior_transform: Any = None,
     ) -> Any:
-        """Joint posterior at X (..., q, k): event shape (q, m). A tensor of observation noise is not supported."""
+        """Compute the joint posterior of the noise-free functions, or of new measurements.
+
+        Args:
+            X: (..., q, k) rows encoded by the models' common schema.
+            output_indices: Which outputs, in which order; all of them when None.
+            observation_noise: Whether each model's noise variance is added. A tensor is not
+                supported.
+            posterior_transform: Called with the posterior, its result is returned instead; none
+                when None.
+
+        Returns:
+            A Gaussian posterior in modelled units, of event shape (q, m) for m outputs. It has no
+            gradients.
+        """
         chosen = self.models if output_indices is None else [self.models[i] for i in output_indices]
         encoded = X.detach().cpu().numpy().astype(np.float64)
         normals = [_normal(m, encoded, bool(observation_noise)) for m in chosen]
@@ -55,13 +70,30 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
         return posterior if posterior_transform is None else posterior_transform(posterior)
 
     def subset_output(self, idcs: list[int]) -> PredictorModel:
+        """Make a model of some of the outputs.
+
+        Args:
+            idcs: Which outputs, in which order.
+
+        Returns:
+            The model, of the same fitted predictors.
+        """
         return PredictorModel([self.models[i] for i in idcs])
 
 
 def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> PredictorModel:
-    """One BoTorch model of one or several predictors, one output each, in order.
+    """Make one BoTorch model of one or several predictors.
 
-    Raises PredictorError when there is none or when their features differ: they would read one encoding differently.
+    Args:
+        models: One predictor, several in order, or several by name, whose order counts and not
+            their names.
+
+    Returns:
+        A model with one output a predictor, in order.
+
+    Raises:
+        PredictorError: When there is none, or when their features differ: they would read one
+            encoding differently.
     """
     listed = (
         [models]

@@ -30,7 +30,17 @@ _XGBOOST_SETTINGS: dict[str, Any] = {
 
 
 def train(encoded: Array, y: Array, seed: int, weight: Array | None = None) -> Any:
-    """One booster for encoded rows (n, k) and standardised targets (n,)."""
+    """Train one booster.
+
+    Args:
+        encoded: (n, k) encoded rows.
+        y: (n,) standardised targets.
+        seed: Of the rows and columns that each tree is shown.
+        weight: (n,) weight of each row; all equal when None.
+
+    Returns:
+        The XGBoost booster, of ``BOOSTING_ROUNDS`` trees.
+    """
     import xgboost
 
     data = xgboost.DMatrix(encoded, y, weight=weight, nthread=1)
@@ -38,17 +48,41 @@ def train(encoded: Array, y: Array, seed: int, weight: Array | None = None) -> A
 
 
 def outputs(booster: Any, encoded: Array) -> Array:
-    """A booster's predictions, (n, k) -> (n,)."""
+    """Predict by one booster.
+
+    Args:
+        booster: As ``train`` returns it.
+        encoded: (n, k) encoded rows.
+
+    Returns:
+        (n,) predictions in standardised units.
+    """
     return np.asarray(booster.inplace_predict(encoded), dtype=np.float64)
 
 
 def dump(booster: Any) -> bytes:
-    """XGBoost JSON. (Its binary format crashed the loader on mutated files; JSON did not.)"""
+    """Write a booster as XGBoost's JSON.
+
+    The binary format is not used: mutated files of it crashed the loader, those of JSON did not.
+
+    Args:
+        booster: As ``train`` returns it.
+
+    Returns:
+        The bytes that ``parse`` reads.
+    """
     return bytes(booster.save_raw("json"))
 
 
 def parse(data: bytes, n_features: int) -> Any:
-    """Inverse of ``dump``, for a booster of so many encoded columns.
+    """Read a booster that ``dump`` wrote.
+
+    Args:
+        data: XGBoost's JSON.
+        n_features: How many encoded columns the booster must have been trained on.
+
+    Returns:
+        The XGBoost booster.
 
     Raises:
         PredictorError: When the booster is not one that ``train`` could have made.
@@ -72,23 +106,58 @@ class Boosted:
     noise: float
 
     def each(self, encoded: Array) -> Array:
-        """Every member's prediction, (..., k) -> (members, ...)."""
+        """Predict by every member.
+
+        Args:
+            encoded: (..., k) encoded rows.
+
+        Returns:
+            (members, ...) predictions in standardised units.
+        """
         flat = encoded.reshape(-1, encoded.shape[-1])
         return np.stack([outputs(m, flat).reshape(encoded.shape[:-1]) for m in self.members])
 
     def mean(self, encoded: Array) -> Array:
+        """Average the members' predictions.
+
+        Args:
+            encoded: (..., k) encoded rows.
+
+        Returns:
+            (...) means in standardised units.
+        """
         return np.asarray(self.each(encoded).mean(0))
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute the members' mean, and the jackknife's variance.
+
+        Args:
+            encoded: (..., k) encoded rows.
+
+        Returns:
+            Mean and variance, each (...), in standardised units; the variance is at least 1e-12.
+        """
         mean, deviation = _jackknife(self.each(encoded))
         return mean, (deviation**2).sum(0) + 1e-12
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean (..., q), and covariance (..., q, q) of a rank below the number of members."""
+        """Compute the members' mean, and the jackknife's covariance.
+
+        Args:
+            encoded: (..., q, k) encoded rows.
+
+        Returns:
+            Mean (..., q), and covariance (..., q, q) of a rank below the number of members.
+        """
         mean, deviation = _jackknife(self.each(encoded))
         return mean, np.einsum("m...i,m...j->...ij", deviation, deviation, optimize=True)
 
     def state(self) -> State:
+        """Describe the ensemble as data.
+
+        Returns:
+            The noise, and the boosters ``member0``, ``member1``, ... as XGBoost's JSON.
+        """
         return State(
             {"noise": self.noise}, {}, {f"member{i}": dump(m) for i, m in enumerate(self.members)}
         )
@@ -101,7 +170,18 @@ def _jackknife(each: Array) -> tuple[Array, Array]:
 
 
 def restore(schema: Schema, state: State) -> Boosted:
-    """Inverse of ``Boosted.state``. Raises PredictorError for what it cannot have written."""
+    """Build an ensemble again from what ``Boosted.state`` returned.
+
+    Args:
+        schema: The features that the members were trained on.
+        state: The noise and the boosters.
+
+    Returns:
+        The ensemble.
+
+    Raises:
+        PredictorError: When ``Boosted.state`` cannot have written it.
+    """
     names = [f"member{i}" for i in range(max(len(state.boosters), 2))]
     checks.boosters(state, names)
     noise = checks.number(state, "noise", 0.0)
@@ -110,7 +190,14 @@ def restore(schema: Schema, state: State) -> Boosted:
 
 
 def fit(task: Task) -> Fitted:
-    """One member a fold; each row is predicted by the member that did not see it."""
+    """Fit an ensemble with one member a fold.
+
+    Args:
+        task: The standardised rows; known noise variances lower their weights.
+
+    Returns:
+        The ensemble; each row's held-out prediction is that of the member that did not see it.
+    """
     weight = 1.0 / (0.05 + task.noise_variance)
     held_out, members = np.empty(len(task)), []
     for rows, test in task.folds(ENSEMBLE_SIZE):

@@ -63,7 +63,17 @@ class ModelInputs:
 
     @classmethod
     def of(cls, schema: Schema, encoded: Array, *, categorical: bool) -> ModelInputs:
-        """For a model of the training rows ``encoded`` (n, k)."""
+        """Find the ranges of numerics in training rows.
+
+        Args:
+            schema: The features.
+            encoded: (n, k) encoded training rows.
+            categorical: Whether a nominal becomes one column of level numbers instead of one-hot
+                columns.
+
+        Returns:
+            The map from encoded rows to inputs.
+        """
         kinds = np.array([feature.kind for feature in schema.features])[schema.owners]
         numeric = kinds == "numeric"
         span = np.ptp(encoded, axis=0)
@@ -112,11 +122,29 @@ class ModelMaker:
     factory: ModelFactory
 
     def takes(self, parameter: str) -> bool:
-        """Whether the factory has a parameter of this name."""
+        """Tell whether the factory takes a parameter.
+
+        Args:
+            parameter: Its name.
+
+        Returns:
+            True where its signature has one of this name.
+        """
         return parameter in inspect.signature(self.factory).parameters
 
     def make(self, inputs: ModelInputs, task: Task) -> Any:
-        """An unfitted model of the rows of ``task``. Equal seeds give equal models."""
+        """Make an unfitted model. Equal seeds give equal models.
+
+        Args:
+            inputs: Maps encoded rows to the model's inputs.
+            task: The rows, targets and known noise variances, and the seed.
+
+        Returns:
+            A BoTorch model in training mode.
+
+        Raises:
+            PredictorError: When noise variances are known and the factory takes no ``train_Yvar``.
+        """
         optional: dict[str, Any] = {}
         if inputs.categorical:
             optional["cat_dims"] = inputs.categorical_columns
@@ -135,10 +163,19 @@ class ModelMaker:
             return self.factory(inputs(task.encoded), torch.tensor(task.y[:, None]), **optional)
 
     def fitted(self, inputs: ModelInputs, task: Task) -> Any:
-        """A model whose hyper-parameters are fitted to ``task``.
+        """Make a model and fit its hyper-parameters.
+
+        One without a ``likelihood`` is taken as the factory returns it.
+
+        Args:
+            inputs: Maps encoded rows to the model's inputs.
+            task: The rows, targets and known noise variances, and the seed.
+
+        Returns:
+            A BoTorch model in evaluation mode.
 
         Raises:
-            PredictorError: When every attempt to fit it fails.
+            PredictorError: When every attempt to fit it fails, or as ``make``.
         """
         model = self.make(inputs, task)
         if hasattr(model, "likelihood"):
@@ -155,7 +192,20 @@ class ModelMaker:
         return model.eval()
 
     def like(self, model: Any, inputs: ModelInputs, task: Task) -> Any:
-        """A model of other rows with the hyper-parameters of ``model``; fitted anew where they do not fit it."""
+        """Make a model of other rows with the hyper-parameters that another model has.
+
+        Args:
+            model: The fitted model whose hyper-parameters are taken over.
+            inputs: Maps encoded rows to the model's inputs.
+            task: The other rows.
+
+        Returns:
+            A BoTorch model in evaluation mode. It is fitted anew where the hyper-parameters have
+            other names or shapes.
+
+        Raises:
+            PredictorError: As ``fitted``.
+        """
         new = self.make(inputs, task)
         state, own = model.state_dict(), new.state_dict()
         hyper = {name: value for name, value in state.items() if "transform" not in name}
@@ -175,9 +225,25 @@ class BotorchCore:
     noise: float
 
     def mean(self, encoded: Array) -> Array:
+        """Compute the mean of the function.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n,) in standardised units.
+        """
         return self.mean_and_variance(encoded)[0]
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute mean and variance of the function, some hundred rows at a time.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            Mean and variance, each (n,), in standardised units.
+        """
         mean, variance = np.empty(len(encoded)), np.empty(len(encoded))
         for start in range(0, len(encoded), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
@@ -185,17 +251,37 @@ class BotorchCore:
         return mean, variance
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean (..., q) and covariance (..., q, q) at encoded rows (..., q, k)."""
+        """Compute the joint belief about the function.
+
+        Args:
+            encoded: (..., q, k) encoded rows.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q); of samples where the posterior has no
+            covariance of its own.
+        """
         with torch.no_grad():
             posterior = self.model.posterior(self.inputs(encoded))
             mean, covariance = _moments_of(posterior)
         return mean.squeeze(-1).numpy(), covariance.numpy()
 
     def extended(self, task: Task) -> BotorchCore:
-        """Conditioned on all rows of ``task``, under the hyper-parameters that it has."""
+        """Condition the model on more rows, under the hyper-parameters that it has.
+
+        Args:
+            task: All rows, of which the first are those that it was fitted to.
+
+        Returns:
+            A core of all rows, with the noise of this one.
+        """
         return replace(self, model=self.maker.like(self.model, self.inputs, task))
 
     def state(self) -> State:
+        """Refuse: the model's class is code, which a bundle does not hold.
+
+        Raises:
+            PredictorError: Always.
+        """
         raise cannot_store(self.maker.name)
 
 
@@ -216,7 +302,13 @@ def botorch(model: ModelFactory, name: str = "") -> SurrogateKind:
 
 
 def named(name: str) -> SurrogateKind:
-    """The kind ``botorch:NAME``.
+    """Look up the kind ``botorch:NAME``.
+
+    Args:
+        name: The part behind the colon, one of ``NAMED_MODELS``.
+
+    Returns:
+        The kind.
 
     Raises:
         PredictorError: When there is none of this name.
@@ -232,7 +324,22 @@ def named(name: str) -> SurrogateKind:
 
 
 def fit(maker: ModelMaker, task: Task) -> Fitted:
-    """Fit a BoTorch model, and predict each fold under its hyper-parameters by a model of the others."""
+    """Fit a BoTorch model, and predict each fold by a model of the other folds.
+
+    Those models have the hyper-parameters that were found on all rows.
+
+    Args:
+        maker: Makes the model. One that takes ``cat_dims`` is replaced by SingleTaskGP where no
+            feature is nominal, as BoTorch asks.
+        task: The standardised rows.
+
+    Returns:
+        The core with its held-out predictions.
+
+    Raises:
+        PredictorError: When the model cannot be fitted, or cannot be told the noise variances of
+            ``task``.
+    """
     if maker.takes("cat_dims") and all(f.kind != "nominal" for f in task.schema.features):
         maker = replace(maker, factory=SingleTaskGP)  # as BoTorch asks
     inputs = ModelInputs.of(task.schema, task.encoded, categorical=maker.takes("cat_dims"))
@@ -271,7 +378,16 @@ def _part(task: Task, rows: Any) -> Task:
 
 
 def marginals(model: Any, inputs: Tensor) -> tuple[Array, Array]:
-    """Mean and variance of the function, each (n,), at inputs (n, p)."""
+    """Read mean and variance of the function off a model.
+
+    Args:
+        model: A fitted BoTorch model with one output.
+        inputs: (n, p) the model's inputs.
+
+    Returns:
+        Mean and variance, each (n,), in standardised units. Of a mixture they are those of all
+        members together.
+    """
     with torch.no_grad():
         posterior = model.posterior(inputs)
         mean = getattr(posterior, "mixture_mean", None)
@@ -283,7 +399,15 @@ def marginals(model: Any, inputs: Tensor) -> tuple[Array, Array]:
 
 
 def noise_of(model: Any, inputs: Tensor) -> float:
-    """Variance of one measurement around the function, the mean over inputs (n, p)."""
+    """Read the variance of one measurement around the function off a model.
+
+    Args:
+        model: A fitted BoTorch model with one output.
+        inputs: (n, p) the model's inputs, over which the mean is taken.
+
+    Returns:
+        The variance in standardised units, at least 1e-8.
+    """
     with torch.no_grad():
         alone = model.posterior(inputs).variance
         measured = model.posterior(inputs, observation_noise=True).variance

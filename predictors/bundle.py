@@ -48,7 +48,18 @@ _RECORDED_PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors",
 
 
 def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> None:
-    """Write ``model`` to one file, whole or not at all. ``licence``: under which terms the data may be reused."""
+    """Write a model to one file, whole or not at all.
+
+    Args:
+        model: A fitted model.
+        path: The file; one that exists is replaced. By custom its name ends in ``.cimpred``.
+        licence: Under which terms the data may be reused; kept as text.
+
+    Raises:
+        PredictorError: When the model is of a kind that cannot be stored: BoTorch's, or a
+            plug-in's.
+        OSError: When the file cannot be written.
+    """
     members: dict[str, bytes] = {}
     manifest = {
         "format": FORMAT_VERSION,
@@ -66,10 +77,18 @@ def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> No
 
 
 def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
-    """Read a model. With ``schema``, a bundle of another space is refused and the difference named.
+    """Read a model from a file that ``save`` wrote. Formats of earlier releases keep opening.
 
-    Raises PredictorError (one line) for a file that is missing, damaged, too large, of a newer format or of another
-    space. Formats of earlier releases keep opening.
+    Args:
+        path: The file.
+        schema: The space that it must belong to; not compared when None.
+
+    Returns:
+        The model.
+
+    Raises:
+        PredictorError: When the file is missing, damaged, too large, of a newer format or of
+            another space, whose difference is named.
     """
     where = str(path)
     manifest, members = _open(path)
@@ -85,8 +104,19 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
 
 
 def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The checked manifest, without building the model: format, licence, versions, members, and the model's schema,
-    kind, why, rows, held-out error and data fingerprint. Raises as ``load``."""
+    """Read what a file says of its model, without building the model.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The checked manifest: format, licence, versions and members. Under ``model`` it has the
+        schema, the kind, why the kind was chosen (``why``), and rows, held-out error and data
+        fingerprint (``facts``).
+
+    Raises:
+        PredictorError: When the file is missing, damaged, too large or of a newer format.
+    """
     manifest = _open(path)[0]
     with _refusing(str(path)):
         _check_description(manifest)
@@ -119,7 +149,14 @@ def _refusing(where: str) -> Iterator[None]:
 
 
 def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
-    """Manifest of every ``*.cimpred`` file in a directory, by file name; a refused file is ``{"error": line}``."""
+    """Read the manifest of every ``*.cimpred`` file in a directory.
+
+    Args:
+        directory: The directory; folders in it are not searched.
+
+    Returns:
+        File name to manifest, as ``inspect`` returns it; for a refused file ``{"error": line}``.
+    """
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(directory).glob("*.cimpred")):
         try:

@@ -27,8 +27,11 @@ MAX_POSYNOMIAL_PARAMETER = 1e3
 def schema_size(schema: Schema) -> None:
     """Refuse a schema whose tables would not fit into memory.
 
+    Args:
+        schema: The schema of a bundle.
+
     Raises:
-        PredictorError: With the number that is too large.
+        PredictorError: With what there are too many of.
     """
     layout = KernelFeatures(schema, np.zeros(0), np.zeros(0))
     columns, levels = len(schema.owners), sum(len(f.values) for f in schema.features)
@@ -47,10 +50,18 @@ def schema_size(schema: Schema) -> None:
 
 
 def metadata(values: Any) -> dict[str, Any]:
-    """What a model knows of its fit: a count of rows, an error, a fingerprint, each of its type where it is there.
+    """Check what a model knows of its fit.
+
+    Args:
+        values: Where they are there, ``rows`` is a count, ``error`` a finite number, ``data`` a
+            fingerprint. Other keys are not looked at.
+
+    Returns:
+        A copy of it.
 
     Raises:
-        PredictorError: For anything else.
+        PredictorError: When one of the three is of another type, negative or not finite.
+        TypeError: When ``values`` is no dict.
     """
     if not isinstance(values, dict):
         raise TypeError("metadata")
@@ -65,10 +76,15 @@ def metadata(values: Any) -> dict[str, Any]:
 
 
 def process_state(schema: Schema, state: State) -> None:
-    """The arrays of a Gaussian process, with or without posynomials.
+    """Check the arrays of a Gaussian process, with or without posynomials.
+
+    Args:
+        schema: The features of the process.
+        state: Its arrays, and with posynomials the number ``unit``.
 
     Raises:
-        PredictorError: For shapes that do not belong together, and for numbers that are out of range.
+        PredictorError: For shapes that do not belong together, and for numbers that are out of
+            range.
     """
     arrays = state.arrays
     columns = len(schema.owners)
@@ -86,16 +102,30 @@ def process_state(schema: Schema, state: State) -> None:
 
 
 def hyperparameter_count(theta: Array, expected: int) -> None:
-    """Refuse a process with another number of hyper-parameters than its features have."""
+    """Refuse a process with another number of hyper-parameters than its features have.
+
+    Args:
+        theta: The packed log hyper-parameters.
+        expected: How many there must be.
+
+    Raises:
+        PredictorError: When there are more or fewer.
+    """
     if theta.shape != (expected,):
         _refuse(f"{len(theta)} hyper-parameters instead of {expected}")
 
 
 def boosters(state: State, names: list[str]) -> None:
-    """The names and sizes of a model's boosters; what is in them :mod:`predictors.trees` checks.
+    """Check the names and sizes of a model's boosters.
+
+    What is in them is checked by :mod:`predictors.trees`.
+
+    Args:
+        state: Holds the boosters.
+        names: What they must be called, in order.
 
     Raises:
-        PredictorError: For other names, or too many bytes.
+        PredictorError: For other names, or too many boosters or bytes.
     """
     if list(state.boosters) != names or len(names) > MAX_BOOSTERS:
         _refuse("other boosters than its kind has")
@@ -104,7 +134,16 @@ def boosters(state: State, names: list[str]) -> None:
 
 
 def number(state: State, name: str, least: float, most: float = np.inf) -> float:
-    """A number of a core's state, within its range.
+    """Check a number of a core's state.
+
+    Args:
+        state: Holds the numbers.
+        name: Which of them.
+        least: The smallest that is allowed.
+        most: The largest that is allowed.
+
+    Returns:
+        The number.
 
     Raises:
         PredictorError: When it is missing or outside.

@@ -25,16 +25,48 @@ class Core(Protocol):
         """Variance of one measurement around the function."""
 
     def mean(self, encoded: Array) -> Array:
-        """Mean (n,) at encoded rows (n, k), at a fraction of the cost of ``mean_and_variance`` where that is possible."""
+        """Compute the mean of the noise-free function.
+
+        It costs a fraction of ``mean_and_variance`` where the surrogate allows that.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n,) in standardised target units.
+        """
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean (n,) and variance (n,) at encoded rows (n, k)."""
+        """Compute mean and variance of the noise-free function, row by row.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            Mean and variance, each (n,), in standardised target units. The noise is not in the
+            variance.
+        """
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean (..., q) and covariance (..., q, q) at encoded rows (..., q, k)."""
+        """Compute the joint Gaussian belief about the noise-free function at rows.
+
+        Args:
+            encoded: (..., q, k) encoded rows; each batch is a belief of its own.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q), which may be singular, in standardised target
+            units.
+        """
 
     def state(self) -> State:
-        """Everything needed to build it again."""
+        """Describe the surrogate as data.
+
+        Returns:
+            Everything needed to build it again.
+
+        Raises:
+            PredictorError: When it is of a kind that can only be stored as code.
+        """
 
 
 @runtime_checkable
@@ -42,7 +74,14 @@ class ExtensibleCore(Protocol):
     """A surrogate of others that takes more rows by itself."""
 
     def extended(self, task: Task) -> Core:
-        """The same surrogate told of all rows of ``task``, of which the first are its own."""
+        """Tell the surrogate more rows.
+
+        Args:
+            task: All rows, of which the first are its own, in the units that it was fitted in.
+
+        Returns:
+            The same surrogate of all rows; the old one stays as it is.
+        """
         ...
 
 
@@ -74,7 +113,14 @@ class Task:
         return len(self.y)
 
     def folds(self, k: int = 5) -> Iterator[tuple[Rows, Rows]]:
-        """(train, test) row numbers, shuffled by the seed."""
+        """Split the rows, shuffled by the task's seed.
+
+        Args:
+            k: How many folds; a fold a row where there are fewer rows.
+
+        Yields:
+            Row numbers to train on, and to test on, each in ascending order.
+        """
         return folds(len(self), k, self.seed)
 
 
@@ -89,14 +135,33 @@ class Fitted:
 
 
 def folds(n: int, k: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    """k shuffled (train, test) splits of n rows."""
+    """Split rows at random into training and test rows; each row is tested once.
+
+    Args:
+        n: How many rows there are.
+        k: How many folds; n where there are fewer rows.
+        seed: Of the order in which rows are dealt out.
+
+    Yields:
+        Row numbers to train on, and to test on, each in ascending order.
+    """
     order = np.random.default_rng(seed).permutation(n)
     for test in np.array_split(order, min(k, n)):
         yield np.setdiff1d(order, test), np.sort(test)
 
 
 def forward(n: int) -> Iterator[tuple[slice, slice]]:
-    """(past, next) splits in the order the rows were met: half predicts the next quarter, three quarters the last."""
+    """Split rows in the order in which they were met into earlier and later ones.
+
+    The first half predicts the next quarter, the first three quarters the last. A split with fewer
+    than four earlier rows, or without later ones, is left out.
+
+    Args:
+        n: How many rows there are.
+
+    Yields:
+        The earlier rows, and the later ones that they are to predict.
+    """
     cuts = [round(c * n) for c in _FORWARD_CUTS]
     for past, end in pairwise(cuts):
         if past >= 4 and end > past:
@@ -104,11 +169,21 @@ def forward(n: int) -> Iterator[tuple[slice, slice]]:
 
 
 def calibrated_std_scale(z: Array, n: int, d: int) -> float:
-    """Factor in [1, 3] on every standard deviation, from standardised errors ``z`` of forward splits of n rows.
+    """Compute the factor by which every standard deviation is widened.
 
-    Two causes: point estimates of about d hyper-parameters from n rows understate the error by about sqrt(1 + d / n),
-    and a search moves away from what it has seen, which only errors on later rows show. The factor is the root mean
-    square of the first and of what makes 90 % intervals hold 90 % of ``z``, never less than the first.
+    Two causes: point estimates of about d hyper-parameters from n rows understate the error by
+    about sqrt(1 + d / n), and a search moves away from what it has seen, which only errors on later
+    rows show. The factor is the root mean square of the first and of what makes 90 % intervals hold
+    90 % of ``z``, never less than the first.
+
+    Args:
+        z: Standardised errors on the later rows of forward splits; with fewer than eight only the
+            first cause counts.
+        n: How many rows the surrogate is fitted to.
+        d: How many features it has.
+
+    Returns:
+        The factor, within [1, 3].
     """
     least = 1.0 + d / n
     seen = (float(np.quantile(np.abs(z), 0.9)) / _NORMAL_QUANTILE_95) ** 2 if len(z) >= 8 else least

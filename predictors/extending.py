@@ -22,11 +22,26 @@ _EXTEND_FUNCTIONS: dict[str, Callable[[Any, Task], Any]] = {
 
 
 def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
-    """``model`` told of rows ``X`` with measurements ``y`` (n,), of which the first are those that it was fitted to.
+    """Tell a model more measurements, in a fraction of the time that fitting takes.
 
-    Choice of kind, hyper-parameters, standardisation and calibration stay as they were found; fit anew when there are
-    some tens of per cent more rows. Only for models fitted without ``noise``. Raises PredictorError for rows that the
-    schema refuses, for lengths that differ, and for fewer rows than the model has.
+    Choice of kind, hyper-parameters, standardisation and calibration stay as they were found; trees
+    are grown anew. Fit anew when there are some tens of per cent more rows. Only for models fitted
+    without ``noise``.
+
+    Args:
+        model: A fitted model.
+        X: All n rows, as ``predictors.fit`` takes them: first those that the model was fitted to.
+        y: (n,) their measurements, in units of the target; positive where the model's target is
+            logarithmic.
+        seed: Of the trees that are grown anew.
+
+    Returns:
+        A model of all rows; the old one stays as it is. Its metadata have the new number of rows,
+        and still the error and the data fingerprint of the old one.
+
+    Raises:
+        PredictorError: For rows that the schema refuses, for lengths that differ, and for fewer
+            rows than the model has.
     """
     encoded, target = model.schema.encode(X), np.asarray(y, dtype=np.float64)
     if len(encoded) != len(target) or len(target) < model.metadata.get("rows", 0):

@@ -44,14 +44,46 @@ class ExternalModel:
     lengthscale: float
 
     def mean(self, encoded: Array) -> Array:
+        """Compute the mean that the plug-in predicts.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n,) in standardised units.
+
+        Raises:
+            PredictorError: As ``predict``.
+        """
         return self.mean_and_variance(encoded)[0]
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute the mean and the variance that the plug-in predicts.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            Mean and variance, each (n,), in standardised units.
+
+        Raises:
+            PredictorError: As ``predict``.
+        """
         mean, std = predict(self.name, self.fitted, encoded)
         return mean, std**2 + _MIN_VARIANCE
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean (..., q) and covariance (..., q, q) at encoded rows (..., q, k)."""
+        """Join the plug-in's predictions: near rows are taken to err alike.
+
+        Args:
+            encoded: (..., q, k) encoded rows.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q) in standardised units.
+
+        Raises:
+            PredictorError: As ``predict``.
+        """
         shape = encoded.shape[:-1]
         mean, std = predict(self.name, self.fitted, encoded.reshape(-1, encoded.shape[-1]))
         std = std.reshape(shape)
@@ -62,25 +94,55 @@ class ExternalModel:
         return mean.reshape(shape), covariance
 
     def extended(self, task: Task) -> ExternalModel:
-        """The plug-in fitted to all rows of ``task``; noise and lengthscale stay."""
+        """Fit the plug-in to more rows; noise and lengthscale stay.
+
+        Args:
+            task: All rows.
+
+        Returns:
+            A core of all rows.
+        """
         return replace(self, fitted=self.fit_function(task.encoded, task.y))
 
     def state(self) -> State:
+        """Refuse: what a plug-in fitted could only be stored as code.
+
+        Raises:
+            PredictorError: Always.
+        """
         raise cannot_store(self.name)
 
 
 def cannot_store(name: str) -> PredictorError:
-    """The refusal to save a model of a kind that is not cimbo's own: its file could only be code."""
+    """Make the refusal to save a model of a kind that is not cimbo's own.
+
+    Its file could only be code.
+
+    Args:
+        name: The kind's name.
+
+    Returns:
+        The error, to be raised.
+    """
     return PredictorError(
         f"kind {name!r}", "cannot be stored in a bundle", "save a model of kind gp, or fit again"
     )
 
 
 def predict(name: str, fitted: Any, encoded: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation, each (n,), of what a plug-in fitted.
+    """Ask what a plug-in fitted for its prediction, and check it.
+
+    Args:
+        name: The kind's name, for messages.
+        fitted: What the plug-in's fit function returned.
+        encoded: (n, k) encoded rows; it is given a copy.
+
+    Returns:
+        Mean and standard deviation, each (n,), in standardised units.
 
     Raises:
-        PredictorError: When their shapes are wrong, or a number is not finite or a deviation negative.
+        PredictorError: When their shapes are wrong, or a number is not finite or a deviation
+            negative.
     """
     prediction = fitted.predict(encoded.copy())
     mean = np.asarray(prediction.mean, dtype=np.float64)
@@ -98,8 +160,18 @@ def predict(name: str, fitted: Any, encoded: Array) -> tuple[Array, Array]:
 def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
     """Fit a plug-in to every row, and once a fold for its held-out error.
 
+    Args:
+        name: The kind's name, for messages.
+        fit_function: From encoded rows (n, k) and standardised targets (n,) to what the plug-in
+            fitted.
+        task: The standardised rows.
+
+    Returns:
+        The core with its held-out predictions.
+
     Raises:
-        PredictorError: When the task has noise variances, which a plug-in cannot be told, or as ``predict``.
+        PredictorError: When the task has noise variances, which a plug-in cannot be told, or as
+            ``predict``.
     """
     if task.noise_variance.any():
         raise PredictorError(
@@ -129,7 +201,14 @@ def _forward_errors(name: str, fit_function: FitFunction, task: Task, noise: flo
 
 
 def median_distance(encoded: Array) -> float:
-    """Median distance of different rows (n, k); 1 where there are none."""
+    """Compute the median distance of different rows.
+
+    Args:
+        encoded: (n, k) encoded rows, of which the first 300 are looked at.
+
+    Returns:
+        The distance; 1 where no two rows differ.
+    """
     squares = _squared_distances(encoded[:_MAX_DISTANCE_ROWS])
     positive = squares[squares > 1e-12]
     return float(np.sqrt(np.median(positive))) if len(positive) else 1.0

@@ -32,17 +32,33 @@ def fit(
     log: bool | None = None,
     mean: Model | None = None,
 ) -> Model:
-    """Fit a predictor.
+    """Fit a predictor. Equal inputs and seed give an equal model.
 
-    X: n rows, as ``Schema.table`` takes them (list of dicts, (n, d) array, data frame); order matters only for
-    calibration, give rows as they were met. y: (n,) measurements. schema: inferred when None. kind: "gp", "xgboost",
-    "hybrid", "posynomial", or "auto", which cross-validates them. noise: None, or standard deviations (scalar or (n,)) of the
-    measurements in units of y. log: model log y; None follows the schema, or, without one, is true for positive y that
-    span a factor of ten. mean: an older model whose features are among X's, used as mean function and dropped when
-    cross-validation says that it hurts. Equal inputs and seed give an equal model.
+    Args:
+        X: n rows, as ``Schema.table`` takes them: list of dicts, (n, d) array or data frame. Their
+            order matters only for calibration; give them as they were met.
+        y: (n,) measurements.
+        schema: The features and the target; inferred from ``X`` when None.
+        kind: "gp", "xgboost", "hybrid" or "posynomial"; "auto", which cross-validates these four;
+            or another kind that ``predictors.find`` knows.
+        noise: Standard deviations of the measurements in units of y, one for all or (n,); None when
+            they are not known.
+        seed: Of everything random.
+        log: Whether log y is modelled. None follows the schema; without one, it is true for
+            positive y that span a factor of ten.
+        mean: An older model whose features are among X's. It is used as mean function, and dropped
+            when cross-validation says that it hurts.
 
-    Raises PredictorError for an unknown kind, fewer than two rows, lengths that differ, targets that are not finite, or
-    not positive with ``log``.
+    Returns:
+        The fitted model, whose ``selection_reason`` tells how the kind was chosen.
+
+    Raises:
+        PredictorError: For an unknown kind, fewer than two rows, lengths that differ, unknown
+            columns or levels, targets that are not finite (or not positive with ``log``), and noise
+            that is negative or not finite.
+        ValueError: When ``noise`` has another length than ``y``.
+        numpy.linalg.LinAlgError: When the equations of a kind that was asked for, or of the plain
+            process, have no solution in floating point.
     """
     chosen = None if kind == "auto" else kinds.find(kind)
     target = _targets(y)
@@ -71,6 +87,7 @@ class _Data:
 
     @property
     def modelled(self) -> Array:
+        """(n,) targets in modelled units: y, or log y."""
         return np.log(self.y) if self.schema.log else self.y
 
 
