@@ -334,8 +334,8 @@ def baselines(
         seed: Seed of the 4000 random chips.
 
     Returns:
-        Chips by name: the drawn one; the fastest with at most one of its genes a step further; the
-        median in latency of the random chips that have 80 to 100 % of its area, where there are
+        Chips by name: the drawn one; the fastest of those with at most one gene at another value;
+        the median in latency of the random chips that have 80 to 100 % of its area, where there are
         any; and the drawn one with the most converter bits listed, where it has converters. The
         drawn one alone where costs cannot be computed.
     """

@@ -84,9 +84,19 @@ def ask(
 
 
 def asking_options(context: StudyContext) -> OptimizerOptions:
-    """What the optimizer knows of a study that is told: all that `optimize` uses, but nothing that it would compute.
+    """Set up the optimizer of a study whose evaluations are told.
 
-    What is told was measured by something else than the study's own simulator.
+    It knows all that `optimize` uses, but computes no metric itself: what is told was measured by
+    something else than the study's own simulator.
+
+    Args:
+        context: The study.
+
+    Returns:
+        The options; the plain ones for a study without a description.
+
+    Raises:
+        BadInput: The description is wrong, or its evaluator cannot be set up.
     """
     if not context.has_description:
         return OptimizerOptions()
@@ -143,10 +153,21 @@ def _refusal(place: int, entries: list[Any], error: BadInput) -> str:
 def retry(
     context: StudyContext, keys: tuple[str, ...] = (), by: str | None = None
 ) -> list[AskedDesign]:
-    """Let designs be asked anew: those of ``keys``, those that ``by`` holds, or all that failed or are lost.
+    """Let designs be asked anew.
+
+    Args:
+        context: The study.
+        keys: Keys of failed or handed-out designs, which may be shortened; empty for all that
+            failed or are lost. Ignored where ``by`` is given.
+        by: Who holds the designs that are meant, as ``cimbo status`` shows it. The times that these
+            were handed out still count, so that they are given up one day.
+
+    Returns:
+        The designs that may be asked again.
 
     Raises:
-        BadInput: For a key that nothing or several things have, and for one that is measured.
+        BadInput: A key is that of nothing that failed or is handed out, or of several such designs,
+            or ``by`` holds none.
     """
     return AskedDesigns(context.study).retry(keys, by)
 
@@ -154,10 +175,20 @@ def retry(
 def renew(
     context: StudyContext, keys: tuple[str, ...] = (), by: str | None = None, *, lease_s: float
 ) -> list[Lease]:
-    """Let leases end ``lease_s`` seconds from now: of ``keys``, or of all that ``by`` holds.
+    """Let leases end later, or earlier.
+
+    Args:
+        context: The study.
+        keys: Keys of designs that are handed out, which may be shortened.
+        by: Who holds further ones, all of which are meant.
+        lease_s: Seconds from now until the leases end.
+
+    Returns:
+        The leases that were changed, as they are now.
 
     Raises:
-        BadInput: For a key that is not handed out.
+        BadInput: Neither ``keys`` nor ``by`` is given, a key is not that of one design that is
+            handed out, ``by`` holds none, or ``lease_s`` is not above 0 and at most a year.
     """
     check_lease(lease_s)
     if not keys and by is None:
@@ -169,10 +200,16 @@ def renew(
 
 
 def rows_of(text: str) -> Iterator[Any]:
-    """The rows in ``text``: a JSON list, objects one after another, or lists one after another.
+    """Read the rows of a JSON text.
+
+    Args:
+        text: A JSON list, objects one after another, or lists one after another.
+
+    Yields:
+        Every row as JSON gives it, unchecked.
 
     Raises:
-        BadInput: Where it is no JSON, naming the line.
+        BadInput: The text is no JSON (the line is named), or is nested too deeply.
     """
     decoder = json.JSONDecoder()
     position = 0
@@ -195,7 +232,17 @@ def rows_of(text: str) -> Iterator[Any]:
 
 
 def row_of(entry: Any) -> ToldRow:
-    """A row as it was written. Raises BadInput, naming the field that is wrong."""
+    """Read one row that somebody tells.
+
+    Args:
+        entry: The row as JSON gives it: an object with the fields of ROW_FIELDS.
+
+    Returns:
+        The row. A metric that is NaN or infinite makes it a failed evaluation.
+
+    Raises:
+        BadInput: A field is missing, unknown or wrong; it is named.
+    """
     if not isinstance(entry, dict):
         raise BadInput("it", f"is {shown(entry)}", 'give {"key": "...", "metrics": {...}}')
     for name in entry:
@@ -243,7 +290,18 @@ def _numbers(metrics: dict[str, Any]) -> tuple[dict[str, float], str | None]:
 
 
 def read_text(source: str, stdin: str | None) -> str:
-    """The text of the file ``source``, or ``stdin`` for "-". Raises BadInput where it cannot be read."""
+    """Read the text of a file or of standard input.
+
+    Args:
+        source: The path of the file, or "-" for standard input.
+        stdin: What standard input held; None for nothing.
+
+    Returns:
+        The text.
+
+    Raises:
+        BadInput: The file cannot be read, or is no UTF-8.
+    """
     if source == "-":
         return stdin or ""
     try:

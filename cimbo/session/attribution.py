@@ -99,7 +99,16 @@ class HeldOutAccuracies:
     known: dict[str, float] = field(default_factory=dict)
 
     def of(self, params: Params) -> float | None:
-        """Test accuracy of a design, None where it is not known."""
+        """Return the test accuracy of a design, measuring it where that was asked for.
+
+        What is measured is recorded in the study.
+
+        Args:
+            params: The design, by gene.
+
+        Returns:
+            Accuracy in percent; None where it is not known and not measured.
+        """
         key = self._key(params)
         if key not in self.known and self.measure and self.evaluator.has_test():
             self.known[key] = self.evaluator.on_test(params)
@@ -114,7 +123,14 @@ class HeldOutAccuracies:
                 self.known[self._key(record.params)] = stored[record.key]
 
     def stored(self, params: Params) -> float | None:
-        """Test accuracy of a design where it is known; nothing is measured."""
+        """Return the test accuracy of a design without measuring anything.
+
+        Args:
+            params: The design, by gene.
+
+        Returns:
+            Accuracy in percent; None where it is not known.
+        """
         return self.known.get(self._key(params))
 
     def _key(self, params: Params) -> str:
@@ -134,7 +150,15 @@ class _Case:
     others: Sequence[OtherBaseline]
 
     def shown(self, point: Point) -> AttributedDesign:
-        """A point with its genes split, and its test accuracy where it is known."""
+        """Describe a point for the result.
+
+        Args:
+            point: A verified point.
+
+        Returns:
+            The design with its genes split into network and chip, its accuracy and costs, and its
+            test accuracy where that is known.
+        """
         names = {c.name for c in self.context.study.problem.space.architecture}
         metrics = {"accuracy": point.accuracy} | dict(point.costs)
         metrics["accuracy"] = point.accuracy
@@ -185,6 +209,7 @@ def _confirmation(
     """Whether a winner also keeps the baseline's accuracy on test images; unknown ones are let through."""
 
     def confirm(point: Point) -> bool:
+        """Tell whether a point keeps the baseline's test accuracy."""
         if point is baseline:
             return True
         wanted, found = tests.of(baseline.params), tests.of(point.params)

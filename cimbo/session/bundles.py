@@ -56,7 +56,14 @@ class BundleSummary:
 
     @staticmethod
     def of(manifest: Mapping[str, Any]) -> BundleSummary:
-        """The summary of a bundle with this manifest."""
+        """Summarize a bundle.
+
+        Args:
+            manifest: What the bundle says of itself, as ``predictors.inspect`` reads it.
+
+        Returns:
+            The summary.
+        """
         model, schema = manifest["model"], manifest["model"]["schema"]
         return BundleSummary(
             schema["target"],
@@ -127,7 +134,14 @@ class BundleInspection:
         return sorted(first, key=lambda name: -max(self.shares(name).values()))
 
     def shares(self, feature: str) -> dict[str, float]:
-        """Share of one feature by measure."""
+        """Return the share of one feature by every measure.
+
+        Args:
+            feature: Name of the feature.
+
+        Returns:
+            Its share of the importance, 0 to 1, by measure.
+        """
         return {measure: column[feature] for measure, column in self.importances.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -166,7 +180,17 @@ class BundleComparison:
 
 
 def list_bundles(folder: str | Path) -> BundleList:
-    """List the bundles of a folder; of a damaged file, what is wrong with it. Raises BadInput for what is no folder."""
+    """List the bundles of a folder.
+
+    Args:
+        folder: The folder that holds ``*.cimpred`` files.
+
+    Returns:
+        The bundles by file; of a damaged file, what is wrong with it.
+
+    Raises:
+        BadInput: ``folder`` is no folder.
+    """
     from predictors import bundles
 
     if not Path(folder).is_dir():
@@ -263,14 +287,31 @@ class _Measured:
 
     @classmethod
     def of(cls, context: StudyContext) -> _Measured:
+        """Take from a study what it measured.
+
+        Args:
+            context: The study.
+
+        Returns:
+            Its successful evaluations; without derived features where it has no description.
+        """
         known = views(context.evaluator) if context.has_description else {}
         done = [r for r in context.study.evaluations() if r.status == "done"]
         return cls(context.path, context.study.problem.space.names, done, known)
 
     def rows(self, where: Path | str, model: Model) -> tuple[list[Params], NDArray[np.float64]]:
-        """Designs with derived features, and what was measured of the model's target (n,).
+        """Collect the designs in which a model's target was measured.
 
-        Raises BadInput, naming what is missing, when the model is of another space or its target was not measured.
+        Args:
+            where: The bundle, named in errors.
+            model: The model.
+
+        Returns:
+            The n designs, each with its genes and derived features by name, and what was measured
+            of the model's target (n,), in the target's unit.
+
+        Raises:
+            BadInput: The target was not measured, or the model takes features that the study lacks.
         """
         target = model.schema.target
         measured = [r for r in self.records if target in r.metrics]
@@ -298,7 +339,19 @@ class _Measured:
         raise BadInput(where, what, "name another study")
 
     def scores(self, where: str, model: Model) -> dict[str, float]:
-        """Scores on the evaluations after those that the model was fitted to, none where it was fitted to all."""
+        """Score a model on the evaluations after those that it was fitted to.
+
+        Args:
+            where: The bundle, named in errors and messages.
+            model: The model.
+
+        Returns:
+            The scores of SCORE_NAMES. All of the evaluations count where the model was fitted to
+            others; where it was fitted to all of them, ``n`` is 0 and the rest NaN.
+
+        Raises:
+            BadInput: The target was not measured, or the model takes features that the study lacks.
+        """
         from predictors import score
 
         rows, y = self.rows(where, model)

@@ -86,7 +86,15 @@ class MethodCurve:
     overhead_s: float
 
     def median_at(self, share: float) -> tuple[int, float]:
-        """The number of evaluations that is ``share`` of the budget, and the median hypervolume then."""
+        """Return how far the method was after a share of its budget.
+
+        Args:
+            share: Share of the budget, 0 to 1.
+
+        Returns:
+            The first number of evaluations on the curve that is at least that share, and the median
+            hypervolume then.
+        """
         place = int(np.searchsorted(self.evaluations, self.evaluations[-1] * share))
         return round(self.evaluations[place]), self.median[place]
 
@@ -177,7 +185,14 @@ class _Race:
             start(name, Task(self.problem, 0, self.options))
 
     def curves(self, measure: Measure) -> tuple[MethodCurve, ...]:
-        """A curve for each method, in the order asked for."""
+        """Run every method with every seed.
+
+        Args:
+            measure: Evaluates a batch of designs.
+
+        Returns:
+            A curve for each method, in the order asked for.
+        """
         volume, runs = runner.natural(self.problem), []
         for name in self.settings.methods:
             for seed in range(self.settings.seeds):
@@ -198,7 +213,15 @@ class _Race:
 
 
 def method_curve(band: Band, runs: Sequence[Run]) -> MethodCurve:
-    """The curve of a method from its band and its runs."""
+    """Make the curve of a method from its band and its runs.
+
+    Args:
+        band: Hypervolume of the method over its seeds.
+        runs: The runs of the method, one for each seed.
+
+    Returns:
+        The curve; its overhead is the median over the runs, in CPU seconds an evaluation.
+    """
     return MethodCurve(
         band.method,
         tuple(run.seed for run in runs),
@@ -245,7 +268,20 @@ class _RealEvaluations:
 
 
 def subject(file: str | Path, described: Config | None) -> tuple[Config, Problem, list[Record]]:
-    """What is compared on: a description if one is named, else the study in ``file``, else the default preset."""
+    """Find what methods are compared on.
+
+    Args:
+        file: A study's file. It is read where there is one and no description is given.
+        described: A description; None for what ``file`` is about, or the default preset where there
+            is no such file.
+
+    Returns:
+        The description, the problem, and the evaluations of the study, which are none where no file
+        was read.
+
+    Raises:
+        BadInput: The file is no study.
+    """
     from cimbo.config.study_config import DEFAULT_PRESET, preset
     from cimbo.session.opening import open_existing
 

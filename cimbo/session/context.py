@@ -61,7 +61,17 @@ class StudyContext:
         return self.shared_evaluator or self.config.evaluator()
 
     def is_placed(self, params: Mapping[str, Any]) -> bool:
-        """Whether cimbo's chip model understands a design: it knows the layers, and every property of the chip."""
+        """Tell whether cimbo's chip model understands a design.
+
+        Args:
+            params: The design, by gene.
+
+        Returns:
+            Whether it knows the design's layers and every property of its chip.
+
+        Raises:
+            BadInput: The study's evaluator cannot be set up.
+        """
         return self.evaluator.is_placed(params)
 
     @property
@@ -87,12 +97,20 @@ class StudyContext:
     def what_if(
         self, fixed: Mapping[str, Any] | None = None, limits: Iterable[Constraint] = ()
     ) -> Self:
-        """The same study asked another question: with genes kept at a value, under other bounds.
+        """Ask the same study another question: with genes kept at a value, under other bounds.
 
         Nothing is evaluated again, and both share one file: closing either closes it.
 
+        Args:
+            fixed: Values by gene, besides those that are fixed already.
+            limits: Constraints. Each takes the place of the study's own on the same metric and
+                side.
+
+        Returns:
+            The study with the new question.
+
         Raises:
-            BadInput: For an unknown gene, or a value it cannot take.
+            BadInput: A gene is unknown, or a value is one that it cannot take.
         """
         return replace(self, study=self.study.with_constraints(limits, fixed))
 

@@ -337,7 +337,15 @@ def portfolio_workload(
 
 
 def named_workload(label: str, workload: Workload) -> Workload:
-    """The workload under the name it is listed by."""
+    """Give a workload the name that it is listed by.
+
+    Args:
+        label: The name.
+        workload: The workload.
+
+    Returns:
+        The same workload with that name.
+    """
     return replace(workload, name=label)
 
 

@@ -83,7 +83,18 @@ def demo(study: str | Path = "demo.db", *, command: str = "") -> Demo:
 
 
 def replay(which: str, file: str | Path, *, command: str = "") -> Session:
-    """The shipped record ``which`` ("search" or "random") as a study in ``file``."""
+    """Write a recorded search that cimbo ships into a study file.
+
+    Accuracies and times are the recorded ones; costs are computed by today's chip model.
+
+    Args:
+        which: The record: "search" or "random".
+        file: The file to write.
+        command: The command line to keep with it, where one started it.
+
+    Returns:
+        A session of the study; close it, or use it as a context manager.
+    """
     config = preset(DEMO_PRESET)
     problem, evaluator = config.problem, config.evaluator()
     metadata = {

@@ -42,7 +42,15 @@ def of_designs(context: StudyContext, designs: Sequence[Record | Candidate]) -> 
 
 
 def told(bars: Bars, metric: str) -> str:
-    """The bar of a metric in words, such as "0.2 to 0.5 by published chips"; empty where there is none."""
+    """Say the error bar of a metric in words.
+
+    Args:
+        bars: Least and most of each cost of a design, by metric, in the metric's unit.
+        metric: The metric.
+
+    Returns:
+        Words such as "0.2 to 0.5 by published chips"; empty where the metric has no bar.
+    """
     if metric not in bars:
         return ""
     low, high = bars[metric]

@@ -21,7 +21,15 @@ logger = logging.getLogger("cimbo")
 
 
 def evaluation_rows(context: StudyContext) -> list[dict[str, Any]]:
-    """Every evaluation as a flat row; a modelled accuracy says so in a column of its own."""
+    """Flatten every evaluation of a study into a row.
+
+    Args:
+        context: The study.
+
+    Returns:
+        A row for each evaluation, by column. Where accuracies are modelled, the column
+        ``accuracy_is`` says what each one is.
+    """
     study, provenance = context.study, context.accuracy_provenance
     rows = records_table.rows(study.evaluations(), study.test_accuracies())
     for row in rows:
@@ -32,13 +40,28 @@ def evaluation_rows(context: StudyContext) -> list[dict[str, Any]]:
 
 
 def as_text(context: StudyContext, to: str) -> str:
-    """Every evaluation, a row each, as "csv" or "json"."""
+    """Write every evaluation of a study as text, a row each.
+
+    Args:
+        context: The study.
+        to: "csv" or "json".
+
+    Returns:
+        The text.
+    """
     rows = evaluation_rows(context)
     return as_csv(rows) if to == "csv" else json.dumps(rows, indent=1) + "\n"
 
 
 def check_table_format(to: str) -> None:
-    """Raises BadInput for what is no format of a whole study."""
+    """Check that a whole study can be written in a format.
+
+    Args:
+        to: Name of the format.
+
+    Raises:
+        BadInput: It is no format of a whole study.
+    """
     if to in DESIGN_FORMATS:
         raise BadInput(f"--to {to}", "is no format of a study", "give the KEY of a design")
     if to not in TABLE_FORMATS:
@@ -47,7 +70,14 @@ def check_table_format(to: str) -> None:
 
 
 def check_design_format(to: str) -> None:
-    """Raises BadInput for what is no format of one design."""
+    """Check that one design can be written in a format.
+
+    Args:
+        to: Name of the format.
+
+    Raises:
+        BadInput: It is no format of one design.
+    """
     if to in TABLE_FORMATS:
         raise BadInput(f"--to {to}", "is no format of a design", "leave out KEY")
     if to not in DESIGN_FORMATS:

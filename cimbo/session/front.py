@@ -68,7 +68,19 @@ class Front:
     knees: tuple[str, ...] = ()
 
     def preferring(self, problem: Problem, weights: Mapping[str, float]) -> Front:
-        """The same front, what falls least short by the weights of objectives first. Raises BadInput as `by_weights`."""
+        """Order the front by how much each objective matters.
+
+        Args:
+            problem: The study's objectives.
+            weights: Objective -> how much falling short of its best matters; 0 where it is not
+                named.
+
+        Returns:
+            The same front, the designs with the least weighted shortfall first.
+
+        Raises:
+            BadInput: A name is no objective, a weight negative or not finite, or all are 0.
+        """
         order = by_weights(problem, [d.metrics for d in self.designs], weights)
         return replace(self, designs=tuple(self.designs[i] for i in order))
 
@@ -202,7 +214,14 @@ OPTIONAL_FIELDS = ("accuracy", "recorded", "leases", *LISTED_FIELDS)
 
 
 def front(context: StudyContext) -> Front:
-    """The front of a study under its present limits."""
+    """Take the front of a study under its present limits.
+
+    Args:
+        context: The study.
+
+    Returns:
+        The front, with its hypervolume, knees, and the genes that stand at an end of their range.
+    """
     study = context.study
     records = study.pareto()
     return Front(
@@ -217,7 +236,16 @@ def front(context: StudyContext) -> Front:
 
 
 def design(context: StudyContext, record: Record) -> Design:
-    """A record of the study as a design."""
+    """Describe a record of a study as a design.
+
+    Args:
+        context: The study.
+        record: One of its evaluations.
+
+    Returns:
+        The design with its genes split into network and chip, and all that was measured of it, test
+        accuracy and bit-accurate difference included where they are known.
+    """
     first = {c.name for c in context.study.problem.space.architecture}
     return Design(
         record.key,
@@ -229,10 +257,20 @@ def design(context: StudyContext, record: Record) -> Design:
 
 
 def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> DesignDetails:
-    """All that the study knows of the design that ``key`` names; with ``bit_accurate`` one more accuracy is measured.
+    """Collect all that a study knows of one design.
+
+    Args:
+        context: The study.
+        key: The design's key, which may be shortened.
+        bit_accurate: Also measure the design's accuracy on bit-accurate arrays; nothing is
+            recorded.
+
+    Returns:
+        The design with its evaluation, predictions and error bars.
 
     Raises:
-        BadInput: For no design, or several.
+        BadInput: No design has the key, or several do, or the accuracy cannot be measured on
+            bit-accurate arrays.
     """
     record = find(context, key)
     measured = None
@@ -255,7 +293,18 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
 
 
 def find(context: StudyContext, key: str) -> Record:
-    """The last record whose key starts with ``key``. Raises BadInput for none or several."""
+    """Find an evaluation by its key.
+
+    Args:
+        context: The study.
+        key: The key, which may be shortened.
+
+    Returns:
+        The last record of the design.
+
+    Raises:
+        BadInput: No design has the key, or several do.
+    """
     found = {r.key: r for r in context.study.evaluations() if r.key.startswith(key)}
     if len(found) == 1:
         return next(iter(found.values()))
@@ -266,7 +315,17 @@ def find(context: StudyContext, key: str) -> Record:
 
 
 def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
-    """What tells a modelled accuracy from one that was measured elsewhere and imported; None where all are measured."""
+    """Say what the accuracy of an evaluation is, where a study's accuracies are modelled.
+
+    Args:
+        standing: What the study's accuracies are worth: ``kind`` and, where they are modelled,
+            ``error_points``.
+        origin: Who wanted the evaluation.
+
+    Returns:
+        "imported" for one that was measured elsewhere, else the kind of the model with its error in
+        points; None where all are measured.
+    """
     if "error_points" not in standing:
         return None
     if origin == "imported":
@@ -275,7 +334,14 @@ def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
 
 
 def status(context: StudyContext) -> StudyStatus:
-    """How far a study is."""
+    """Tell how far a study is.
+
+    Args:
+        context: The study.
+
+    Returns:
+        Counts of evaluations and designs, the hypervolume, and who is evaluating what.
+    """
     study, records = context.study, context.study.evaluations()
     waiting = lost(context)
     return StudyStatus(

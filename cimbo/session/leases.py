@@ -42,12 +42,27 @@ class Lease:
 
 
 def leases(context: StudyContext) -> tuple[Lease, ...]:
-    """Who evaluates what until when."""
+    """List who evaluates what until when.
+
+    Args:
+        context: The study.
+
+    Returns:
+        A lease for each design that is being evaluated.
+    """
     return tuple(lease_of(record) for record in context.study.running())
 
 
 def lease_of(record: Record) -> Lease:
-    """The lease of a running design. A process of ours holds its own for as long as it lives: it has no end."""
+    """Read the lease of a running design.
+
+    Args:
+        record: A record that is running.
+
+    Returns:
+        The lease. It has no end where a search of cimbo evaluates the design, which holds it for as
+        long as the process lives.
+    """
     until = None
     if record.extra.get("handed_out"):
         moment = datetime.fromtimestamp(record.extra["expires"], UTC)
@@ -56,20 +71,42 @@ def lease_of(record: Record) -> Lease:
 
 
 def lost(context: StudyContext) -> list[AskedDesign]:
-    """What was asked for, is not told, and whose lease has ended."""
+    """List what was asked for, is not told, and whose lease has ended.
+
+    Args:
+        context: The study.
+
+    Returns:
+        The designs, oldest first, with those that `retry` freed.
+    """
     return AskedDesigns(context.study).lost()
 
 
 def is_given_up(asked: AskedDesign) -> bool:
-    """Whether a lost design is given out again only after `retry`."""
+    """Tell whether a lost design is given out again only after `retry`.
+
+    Args:
+        asked: The design.
+
+    Returns:
+        Whether it was handed out MAX_TIMES_ASKED times or more.
+    """
     return asked.times >= MAX_TIMES_ASKED
 
 
 def duration(where: str, text: str) -> float:
-    """Seconds of a duration such as ``90s``, ``30m``, ``24h``, ``2d`` or ``1h30m``; a plain number is seconds.
+    """Read the duration of a lease.
+
+    Args:
+        where: What is read, such as an option; named in errors.
+        text: A duration such as ``90s``, ``30m``, ``24h``, ``2d`` or ``1h30m``; a plain number is
+            seconds.
+
+    Returns:
+        Seconds.
 
     Raises:
-        BadInput: For anything else, naming ``where``.
+        BadInput: The text is no duration, or not above 0 and at most a year.
     """
     parts = DURATION_PATTERN.findall(text.strip())
     if not parts or "".join(amount + unit for amount, unit in parts) != text.strip():
@@ -81,7 +118,14 @@ def duration(where: str, text: str) -> float:
 
 
 def check_lease(seconds: float) -> None:
-    """Raise BadInput for a lease that has no end, or none yet."""
+    """Check that a lease ends, and not before it begins.
+
+    Args:
+        seconds: How long the lease is.
+
+    Raises:
+        BadInput: It is not above 0 and at most a year.
+    """
     if not 0 < seconds <= LONGEST_LEASE_S:
         raise BadInput("lease", f"is {seconds:g} s", "give more than 0 s and at most a year")
 

@@ -84,10 +84,16 @@ def open_session(
 
 
 def open_existing(file: str | Path) -> Session:
-    """Open the study in ``file`` to look at it.
+    """Open the study in a file to look at it.
+
+    Args:
+        file: The study's file.
+
+    Returns:
+        A session that cannot write; close it, or use it as a context manager.
 
     Raises:
-        BadInput: When there is no such file, or it is no study.
+        BadInput: There is no such file, or it is no study.
     """
     if not Path(file).exists():
         todo = "name a study with --study, or start one: cimbo optimize, or cimbo demo"
@@ -96,10 +102,16 @@ def open_existing(file: str | Path) -> Session:
 
 
 def open_to_tell(file: str | Path) -> Session:
-    """Open the study in ``file`` to ask and tell, whatever evaluates it.
+    """Open the study in a file to ask and tell, whatever evaluates it.
+
+    Args:
+        file: The study's file.
+
+    Returns:
+        A session; close it, or use it as a context manager.
 
     Raises:
-        BadInput: When there is no such file, or it is no study.
+        BadInput: There is no such file, or it is no study.
     """
     if not Path(file).exists():
         todo = "name a study with --study, or start one: cimbo ask --config study.toml"
@@ -170,10 +182,20 @@ def with_checkpoint(
     data: str | Path | None,
     images: int | None,
 ) -> Config | None:
-    """``described`` with its accuracy measured on a user's checkpoint and images, where they are given.
+    """Let a description measure its accuracy on a user's checkpoint and images.
+
+    Args:
+        described: The description; None where none is named.
+        weights: The checkpoint's file.
+        data: The folder of images.
+        images: How many of the images the search uses; None for the default.
+
+    Returns:
+        The changed description; ``described`` itself where neither checkpoint nor images are given.
 
     Raises:
-        BadInput: When one of weights, data and description is given without the others.
+        BadInput: One of ``weights``, ``data`` and ``described`` is given without the others, or
+            ``images`` without them.
     """
     if data is None and weights is None and images is None:
         return described

@@ -154,7 +154,24 @@ def search(
     listener: events.Listener = events.ignore,
     settings: SearchSettings | None = None,
 ) -> None:
-    """The loop alone, in batches of the study's own size, with nothing measured of the front afterwards."""
+    """Run the loop alone, in batches of the study's own size.
+
+    Nothing is measured of the front afterwards.
+
+    Args:
+        context: The study.
+        budget: Evaluations in the study, in all; those that it holds count.
+        options: What the optimizer knows and may spend.
+        workers: Where evaluations run.
+        listener: Told of every proposal and evaluation.
+        settings: How to search. Only ``asynchronous``, ``accept_changed`` and ``retry_failed`` are
+            used here.
+
+    Raises:
+        BadInput: For an impossible budget or impossible conditions, and for an evaluator that
+            cannot be called here.
+        StudyError: What evaluates is not what it was, and that is not accepted.
+    """
     settings = settings or SearchSettings()
     context.study.optimize(
         context.evaluator,
@@ -171,7 +188,14 @@ def search(
 
 
 def batch_size(config: Config) -> int:
-    """Designs chosen at a time."""
+    """Return how many designs are chosen at a time.
+
+    Args:
+        config: The study's description.
+
+    Returns:
+        What the description says, else DEFAULT_BATCH_SIZE.
+    """
     return config.tables.search.batch or DEFAULT_BATCH_SIZE
 
 
@@ -209,10 +233,21 @@ def optimizer_options(
 
 
 def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> dict[str, Any]:
-    """The costs that are computed while searching, by metric; the others are modelled.
+    """Choose which costs are computed while searching; the others are modelled.
+
+    The area of a chip and the sizes of a network are computed whenever they can be.
+
+    Args:
+        study: The study; a few designs of its space are simulated to see how long that takes.
+        evaluator: What evaluates it.
+        cost_model: One of COST_MODELS: "analytic" computes all that can be, "surrogate" models
+            them, "auto" models them where the simulator takes more than SLOW_SIMULATOR_S a design.
+
+    Returns:
+        Functions by metric, each computing one cost of designs.
 
     Raises:
-        BadInput: When ``cost_model`` is "analytic" and the simulator cannot be called in batches.
+        BadInput: ``cost_model`` is "analytic", but the simulator cannot be called in batches.
     """
     computed = evaluator.analytic_costs()
     sizes = {name: cost for name, cost in computed.items() if name in NETWORK_SIZES}
@@ -271,7 +306,16 @@ class _OnBitAccurateArrays:
 def measure_front_on_test_images(
     context: StudyContext, workers: Workers, listener: events.Listener = events.ignore
 ) -> None:
-    """Measure the front on the test images, which the search never sees; kept in the study."""
+    """Measure the front on the test images, which the search never sees.
+
+    The accuracies are kept in the study; designs that have one are left out. Nothing happens where
+    there are no test images.
+
+    Args:
+        context: The study.
+        workers: Where the measurements run.
+        listener: Told of each measurement.
+    """
     study, evaluator = context.study, context.evaluator
     if not evaluator.has_test():
         return
@@ -330,7 +374,16 @@ class _Measuring:
     listener: events.Listener
 
     def outcomes(self, designs: list[Record]) -> Iterator[execution.Outcome]:
-        """What is found of ``designs``; failures are told, and every design moves the progress on."""
+        """Measure designs side by side.
+
+        The listener is told of every design. A failure is logged.
+
+        Args:
+            designs: The designs to measure.
+
+        Yields:
+            The outcome of each design that succeeded, as soon as it is there.
+        """
         if not designs:
             return
         self.listener(events.Checked(self.where, 0, len(designs)))

@@ -169,6 +169,19 @@ class _Fitting:
 
     @staticmethod
     def of(context: StudyContext, out: Path, licence: str) -> _Fitting:
+        """Prepare a study's evaluations for fitting, and create the folder of the bundles.
+
+        Args:
+            context: The study.
+            out: Folder for the bundles.
+            licence: Terms under which the bundles may be used.
+
+        Returns:
+            What the predictors of all objectives share.
+
+        Raises:
+            BadInput: Fewer than LEAST_SAMPLES evaluations succeeded.
+        """
         records = [r for r in context.study.evaluations() if r.status == "done"]
         if len(records) < LEAST_SAMPLES:
             what = f"only {len(records)} evaluations succeeded"
@@ -179,7 +192,16 @@ class _Fitting:
         return _Fitting(context, records, inputs, views(context.evaluator), out, licence)
 
     def fit(self, objective: Objective) -> ObjectivePredictors:
-        """Judge every kind of predictor of one objective, and write a bundle of each."""
+        """Judge every kind of predictor of one objective, and write a bundle of each.
+
+        The best is written once more under the objective's own name.
+
+        Args:
+            objective: The objective.
+
+        Returns:
+            The best kind, by cross-validated RMSE, and the scores of each.
+        """
         import predictors
 
         problem, seed = self.context.study.problem, self.context.study.seed

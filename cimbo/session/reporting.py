@@ -105,7 +105,18 @@ def plot(
 def hypervolume_curves(
     context: StudyContext, files: Sequence[str | Path]
 ) -> dict[str, Sequence[float]]:
-    """Hypervolume after each evaluation of other studies, by file name. Raises BadInput for a study of something else."""
+    """Compute how the hypervolume of other studies grew.
+
+    Args:
+        context: The study that they are compared with.
+        files: Files of studies of the same problem.
+
+    Returns:
+        Hypervolume after each evaluation, by file name without its ending.
+
+    Raises:
+        BadInput: A file does not exist, is no study, or is a study of another problem.
+    """
     from cimbo.report import facts
     from cimbo.session.opening import open_existing
 
@@ -120,7 +131,19 @@ def hypervolume_curves(
 
 
 def next_designs(context: StudyContext, n: int) -> list[Candidate]:
-    """The ``n`` designs that the search would verify next, with what it predicts; none while it has no model to ask."""
+    """Ask which designs the search would verify next.
+
+    Args:
+        context: The study.
+        n: How many; 0 for none.
+
+    Returns:
+        The designs with what is predicted of them; those without a prediction are left out. None
+        while nothing has succeeded, and where the study's evaluator cannot be set up here.
+
+    Raises:
+        BadInput: ``n`` is below 0.
+    """
     study = context.study
     if n < 0:
         raise BadInput("--next", f"cannot show {n} designs", "give 0 or more")

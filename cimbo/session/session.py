@@ -159,20 +159,38 @@ class Session(StudyContext):
         return asking.tell(self, text, by=by, source=source, accept_changed=accept_changed)
 
     def retry(self, keys: Sequence[str] = (), *, by: str | None = None) -> list[AskedDesign]:
-        """Let designs be asked anew: those of ``keys``, those that ``by`` holds, or all that failed or are lost.
+        """Let designs be asked anew.
+
+        Args:
+            keys: Keys of failed or handed-out designs, which may be shortened; empty for all that
+                failed or are lost. Ignored where ``by`` is given.
+            by: Who holds the designs that are meant, as ``cimbo status`` shows it.
+
+        Returns:
+            The designs that may be asked again.
 
         Raises:
-            BadInput: For a key that is neither handed out nor failed.
+            BadInput: A key is that of nothing that failed or is handed out, or of several such
+                designs, or ``by`` holds none.
         """
         return asking.retry(self, tuple(keys), by)
 
     def renew(
         self, keys: Sequence[str] = (), *, by: str | None = None, lease_s: float = DEFAULT_LEASE_S
     ) -> list[asking.Lease]:
-        """Let leases of ``keys``, or of all that ``by`` holds, end ``lease_s`` seconds from now.
+        """Let leases end later, or earlier.
+
+        Args:
+            keys: Keys of designs that are handed out, which may be shortened.
+            by: Who holds further ones, all of which are meant.
+            lease_s: Seconds from now until the leases end.
+
+        Returns:
+            The leases that were changed, as they are now.
 
         Raises:
-            BadInput: For a key that is not handed out.
+            BadInput: Neither ``keys`` nor ``by`` is given, a key is not that of one design that is
+                handed out, ``by`` holds none, or ``lease_s`` is not above 0 and at most a year.
         """
         return asking.renew(self, tuple(keys), by, lease_s=lease_s)
 

@@ -40,7 +40,14 @@ class Simulation:
         return (*self.network_warnings, *self.costs.get("warnings", ()))
 
     def told(self, metric: str) -> str:
-        """A cost in words, with what published chips say that it may be where that is known."""
+        """Say a cost in words.
+
+        Args:
+            metric: The cost's name, with its unit.
+
+        Returns:
+            Name and value, with the least and the most by published chips where they are known.
+        """
         low, high = self.costs.get("error_bars", {}).get(metric, (None, None))
         between = "" if low is None else f" ({low:.3g} to {high:.3g})"
         return f"{metric} {self.costs[metric]:.5g}{between}"
@@ -144,7 +151,14 @@ def workload(
 
 
 def pipeline_told(costs: Mapping[str, Any]) -> list[str]:
-    """One sentence on the bottleneck stage, where layers work side by side."""
+    """Say which stage limits a network whose layers work side by side.
+
+    Args:
+        costs: What the simulator said of the network.
+
+    Returns:
+        One sentence; none where the layers run one after another.
+    """
     stages = costs.get("pipeline")
     if stages is None:
         return []
@@ -153,7 +167,15 @@ def pipeline_told(costs: Mapping[str, Any]) -> list[str]:
 
 
 def layer_row(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of a table; another simulator than ours may say less of a layer."""
+    """Shorten a layer to one line of a table.
+
+    Args:
+        layer: What a simulator said of the layer; another one than cimbo's may say less.
+
+    Returns:
+        Name, cycles, what bounds it, and energy in µJ, summed over its parts; None for a number
+        that the simulator does not give.
+    """
     energy_uj = layer.get("energy_uj")
     if isinstance(energy_uj, dict):
         energy_uj = float(sum(energy_uj.values()))

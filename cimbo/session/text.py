@@ -13,9 +13,14 @@ from cimbo.errors import BadInput
 
 
 def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
-    """The genes of a design, runs of numbered ones as one: ``heads_1``, ``heads_2`` become ``heads``, "4,3".
+    """Fold runs of numbered genes into one: ``heads_1``, ``heads_2`` become ``heads``, "4,3".
 
-    The only one of its kind, and every gene without a number, keeps its own value.
+    Args:
+        design: The design, by gene.
+
+    Returns:
+        Values by gene or by run. A numbered gene that is the only one of its run, and every gene
+        without a number, keeps its own value.
     """
     runs: dict[str, list[Any]] = {}
     for name, value in design.items():
@@ -28,12 +33,27 @@ def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def genes_text(design: Mapping[str, Any]) -> str:
-    """A design in one cell, ``heads=4,3,2 rows=128``."""
+    """Write a design in one cell: ``heads=4,3,2 rows=128``.
+
+    Args:
+        design: The design, by gene.
+
+    Returns:
+        The text, runs of numbered genes folded.
+    """
     return " ".join(f"{name}={value}" for name, value in folded_genes(design).items())
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file. Raises BadInput where that is impossible."""
+    """Write a text into a file, in UTF-8.
+
+    Args:
+        path: The file.
+        text: The text.
+
+    Raises:
+        BadInput: The file cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -42,14 +62,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raises BadInput where `write_text` would, before anything costly is done for it."""
+    """Check that a file can be written, before anything costly is done for it.
+
+    Args:
+        path: The file, which need not exist.
+
+    Raises:
+        BadInput: It is read-only, or its folder is or does not exist.
+    """
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         what = "cannot be written (no folder, or a read-only one)"
         raise BadInput(path, what, "choose another place")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV with a header; the columns of all rows, in order of first appearance."""
+    """Write rows as CSV with a header.
+
+    Args:
+        rows: Rows, each a value by column; a column that a row lacks stays empty.
+
+    Returns:
+        The text, with the columns of all rows in order of first appearance.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, columns(rows), restval="", lineterminator="\n")
     writer.writeheader()
@@ -58,5 +92,12 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names in all of ``rows``, in order of first appearance."""
+    """List the columns of rows.
+
+    Args:
+        rows: Rows, each a value by column.
+
+    Returns:
+        Names in any of the rows, in order of first appearance.
+    """
     return list(dict.fromkeys(name for row in rows for name in row))

@@ -78,7 +78,19 @@ def train_supernet(
 def changed_recipe(
     recipe: Recipe, changes: Mapping[str, float | str], noise: Mapping[str, float | str]
 ) -> Recipe:
-    """The recipe with parts of it changed, and under the noise of arrays. Raises BadInput for what is no part of it."""
+    """Change parts of a training recipe.
+
+    Args:
+        recipe: The recipe.
+        changes: New values by name of the part.
+        noise: Noise of the arrays to train under, by name in ARRAY_NOISE.
+
+    Returns:
+        The changed recipe.
+
+    Raises:
+        BadInput: A name is no part of a recipe or no noise of an array, or a value does not fit.
+    """
     for name, value in noise.items():
         if name not in ARRAY_NOISE:
             todo = choose_from(name, ARRAY_NOISE)

@@ -22,7 +22,21 @@ logger = logging.getLogger("cimbo")
 
 
 def bundles(folder: str | Path | None) -> dict[str, Any]:
-    """Predictors by the metric they predict, from the bundles of a folder. Raises BadInput when it has none."""
+    """Load the predictors of a folder.
+
+    Only bundles whose file names have no further dot are read, such as latency_ms.cimpred: the best
+    of each metric.
+
+    Args:
+        folder: The folder that ``cimbo fit-predictors`` wrote; None for no predictors.
+
+    Returns:
+        Models by the metric that they predict.
+
+    Raises:
+        BadInput: The folder holds no bundles.
+        PredictorError: A bundle cannot be read.
+    """
     if folder is None:
         return {}
     import predictors
@@ -36,7 +50,14 @@ def bundles(folder: str | Path | None) -> dict[str, Any]:
 
 
 def views(evaluator: StudyEvaluator) -> dict[str, View]:
-    """What each metric depends on, and the derived features that help to learn it; empty where nothing is known."""
+    """Say what each metric depends on, and which derived features help to learn it.
+
+    Args:
+        evaluator: A study's evaluator.
+
+    Returns:
+        Views by metric; empty where nothing is known.
+    """
     if not isinstance(evaluator, JointEvaluator):
         return {}
     costs = View(features=evaluator.features)
@@ -47,10 +68,20 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
 
 
 def known_views(context: StudyContext) -> dict[str, View]:
-    """`views` of a study's evaluator, and what the study says its expensive metric depends on.
+    """Collect `views` of a study's evaluator, and those that its description adds.
+
+    The description says what the expensive metric depends on. Derived metrics take over the
+    features of what they follow from.
+
+    Args:
+        context: The study.
+
+    Returns:
+        Views by metric.
 
     Raises:
-        BadInput: For an expensive metric that the study does not seek, or a gene that it does not have.
+        BadInput: The expensive metric is one that the study does not seek, or depends on a gene
+            that it does not have.
     """
     expensive, problem = context.config.tables.expensive, context.study.problem
     found = with_views_of_parts(problem, views(context.evaluator))
@@ -68,9 +99,22 @@ def known_views(context: StudyContext) -> dict[str, View]:
 def from_study(
     study: Study, config: Config, file: str | Path | None, cheap: Container[str] = ()
 ) -> dict[str, Any]:
-    """Start ``study`` from the study in ``file``: tell it what it would measure itself, learn priors from the rest.
+    """Start a study from another one.
 
-    cheap: metrics that need no prior. Raises BadInput when ``file`` is no study, or none that says what it evaluates.
+    What the same evaluator measured of designs that the new space holds too is told to it. Where
+    that is not all that succeeded, priors are learned from what succeeded.
+
+    Args:
+        study: The study that starts; evaluations are written to it.
+        config: What it is about.
+        file: The study to start from; None for none.
+        cheap: Metrics that need no prior.
+
+    Returns:
+        Predictors by metric, to be used as mean functions.
+
+    Raises:
+        BadInput: ``file`` is no study, or one that does not say what it evaluates.
     """
     if file is None:
         return {}

@@ -38,12 +38,27 @@ class Snapshot:
     at_work: tuple[Lease, ...]
 
     def seconds_per_evaluation(self, earlier: Snapshot) -> float | None:
-        """The time an evaluation has taken since ``earlier``; None where none was recorded in between."""
+        """Return the time that an evaluation has taken since an earlier moment.
+
+        Args:
+            earlier: The study at that moment.
+
+        Returns:
+            Seconds from one evaluation to the next, on average; None where none was recorded in
+            between.
+        """
         done = self.evaluations - earlier.evaluations
         return (self.moment_s - earlier.moment_s) / done if done > 0 else None
 
     def seconds_left(self, earlier: Snapshot) -> float | None:
-        """The time to the budget at the rate since ``earlier``; None where either is not known."""
+        """Estimate the time until the budget is spent.
+
+        Args:
+            earlier: The study at an earlier moment, since when the rate is taken.
+
+        Returns:
+            Seconds; None where the rate or the budget is not known.
+        """
         each = self.seconds_per_evaluation(earlier)
         if each is None or self.budget is None:
             return None
