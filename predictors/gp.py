@@ -54,18 +54,40 @@ class Hyper:
     noise: float
 
     def pack(self) -> Array:
+        """Join all log hyper-parameters into one array.
+
+        Returns:
+            (p,) lengthscales, scales, linear variances, noise variance, in this order.
+        """
         return np.concatenate([self.lengthscale, self.scale, self.linear, [self.noise]])
 
     @classmethod
     def unpack(cls, theta: Array, sizes: Sizes) -> Hyper:
+        """Split a packed array into hyper-parameters; inverse of ``pack``.
+
+        Args:
+            theta: (p,) log hyper-parameters.
+            sizes: How many of each there are.
+
+        Returns:
+            The hyper-parameters.
+        """
         lengthscale, scale, linear, noise = np.split(theta, sizes.ends)
         return cls(lengthscale, scale, linear, float(noise[0]))
 
 
 def matern(a: Array, b: Array) -> tuple[Array, Array]:
-    """Matern-5/2 between rows already divided by the lengthscales: r = sqrt(5) * distance and exp(-r), (..., n, m).
+    """Compute what the Matern-5/2 kernel between rows and its derivative are made of.
 
-    The kernel is (1 + r + r^2 / 3) exp(-r); its derivative by the squared distance is -5/6 (1 + r) exp(-r).
+    The kernel is (1 + r + r^2 / 3) exp(-r); its derivative by the squared distance is -5/6 (1 + r)
+    exp(-r).
+
+    Args:
+        a: (..., n, k) rows divided by the lengthscales.
+        b: (..., m, k) rows divided by the lengthscales.
+
+    Returns:
+        r = sqrt(5) * distance, and exp(-r), each (..., n, m).
     """
     a, b = math.sqrt(5.0) * a, math.sqrt(5.0) * b
     r = (-2.0 * a) @ np.swapaxes(b, -1, -2)
@@ -76,7 +98,16 @@ def matern(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def local(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
-    """The Matern parts' covariance, (..., n, m)."""
+    """Compute the Matern parts' covariance between rows.
+
+    Args:
+        hyper: Log hyper-parameters.
+        a: Kernel inputs of n rows.
+        b: Kernel inputs of m rows.
+
+    Returns:
+        (..., n, m) the sum over the parts.
+    """
     found: Array | float = 0.0
     for scale, p, q in zip(np.exp(hyper.scale), a.local, b.local, strict=True):
         ls = np.exp(hyper.lengthscale)[p.owners]
@@ -93,7 +124,16 @@ def local(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
 
 
 def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
-    """Covariance between rows, (..., n, m), without noise."""
+    """Compute the covariance between rows, without noise.
+
+    Args:
+        hyper: Log hyper-parameters.
+        a: Kernel inputs of n rows.
+        b: Kernel inputs of m rows.
+
+    Returns:
+        (..., n, m) covariance: 1, the Matern parts and the linear parts.
+    """
     out = local(hyper, a, b)
     out += (a.linear * np.exp(hyper.linear)[a.group]) @ np.swapaxes(b.linear, -1, -2)
     out += 1.0
@@ -101,7 +141,15 @@ def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
 
 
 def variance(hyper: Hyper, a: KernelInputs) -> Array:
-    """Diagonal of ``kernel(hyper, a, a)``, (..., n)."""
+    """Compute the diagonal of ``kernel(hyper, a, a)`` alone.
+
+    Args:
+        hyper: Log hyper-parameters.
+        a: Kernel inputs of n rows.
+
+    Returns:
+        (..., n) prior variances.
+    """
     return 1.0 + float(np.exp(hyper.scale).sum()) + (a.linear**2) @ np.exp(hyper.linear)[a.group]
 
 
@@ -128,9 +176,17 @@ def _start(sizes: Sizes) -> Hyper:
 def objective(
     data: KernelInputs, y: Array, noise_variance: Array, sizes: Sizes
 ) -> Callable[[Array], tuple[float, Array]]:
-    """Negative log posterior of packed log hyper-parameters and its gradient.
+    """Make the function that the search for hyper-parameters minimises.
 
-    ``noise_variance``: the variances (n,) that are given.
+    Args:
+        data: Kernel inputs of n training rows.
+        y: (n,) standardised targets.
+        noise_variance: (n,) noise variances that are given, besides the one that is learned.
+        sizes: How many hyper-parameters there are.
+
+    Returns:
+        From packed log hyper-parameters to the negative log posterior and its gradient; infinity
+        and zeros where the covariance is not positive definite.
     """
     from scipy.linalg.lapack import dpotrf, dpotri
 
@@ -139,6 +195,14 @@ def objective(
     grams = [part @ part.T for part in parts]  # once, as only their weights change
 
     def evaluate(theta: Array) -> tuple[float, Array]:
+        """Compute the negative log posterior at packed hyper-parameters, and its gradient.
+
+        Args:
+            theta: (p,) packed log hyper-parameters.
+
+        Returns:
+            The value, and its gradient (p,).
+        """
         h = Hyper.unpack(theta, sizes)
         s, noise, v = np.exp(h.scale), math.exp(h.noise), np.exp(h.linear)
         near = [_Near.of(p, h.lengthscale) for p in data.local]
@@ -180,6 +244,15 @@ class _Near:
 
     @classmethod
     def of(cls, part: MaternInput, lengthscale: Array) -> _Near:
+        """Compute a Matern part over training rows.
+
+        Args:
+            part: Points of n rows.
+            lengthscale: All log lengthscales.
+
+        Returns:
+            The part with value and slope, each (n, n).
+        """
         z = part.points / np.exp(lengthscale)[part.owners]
         r, decay = matern(z, z)
         return cls(
@@ -187,7 +260,17 @@ class _Near:
         )
 
     def by_length(self, gap: Array, n: int) -> Array:
-        """(n,) slope of <gap, value> in each log lengthscale, without the (rows, rows, k) array of distances."""
+        """Compute the slope of <gap, value> in each log lengthscale.
+
+        The (rows, rows, k) array of distances is never made.
+
+        Args:
+            gap: (rows, rows) symmetric weights of the kernel's values.
+            n: How many lengthscales there are in all parts together.
+
+        Returns:
+            (n,) slopes; 0 for the lengthscales of other parts.
+        """
         w = gap * self.slope
         distances = 2.0 * (w.sum(1) @ (self.z * self.z) - (self.z * (w @ self.z)).sum(0))
         return np.asarray(-2.0 * np.bincount(self.owners, distances, n), np.float64)
@@ -196,7 +279,17 @@ class _Near:
 def learn(
     kernel_features: KernelFeatures, task: Task, start: Hyper | None = None, steps: int = _MAX_STEPS
 ) -> Hyper:
-    """Hyper-parameters for the rows of ``task``, searched from ``start``."""
+    """Search the hyper-parameters for the rows of a task.
+
+    Args:
+        kernel_features: Maps encoded rows to kernel inputs.
+        task: The standardised rows; of more than 400 it sees so many, chosen at random.
+        start: Where the search starts; at fixed values when None.
+        steps: How many steps of L-BFGS-B it may take.
+
+    Returns:
+        The most probable hyper-parameters that it found, within fixed bounds.
+    """
     from scipy.optimize import minimize
 
     sizes, data, y, noise_variance = (
@@ -234,10 +327,12 @@ class GaussianProcess:
 
     @cached_property
     def train(self) -> KernelInputs:
+        """Kernel inputs of the training rows."""
         return self.kernel_features.inputs(self.encoded)
 
     @property
     def noise(self) -> float:
+        """Variance of one measurement around the function, in standardised units."""
         return math.exp(self.hyper.noise)
 
     @cached_property
@@ -248,7 +343,14 @@ class GaussianProcess:
         )
 
     def mean(self, encoded: Array) -> Array:
-        """Latent mean (n,): only the Matern parts need the rows one by one."""
+        """Compute the latent mean; only the Matern parts need the training rows one by one.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n,) in standardised units.
+        """
         mean = np.empty(len(encoded))
         for i in range(0, len(encoded), _CHUNK_ROWS):
             rows = self.kernel_features.inputs(encoded[i : i + _CHUNK_ROWS])
@@ -258,7 +360,16 @@ class GaussianProcess:
         return np.asarray(mean + self.alpha.sum())
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
-        """Latent mean and variance, each (n,), in chunks so that 50,000 rows need no 50,000 x n matrix."""
+        """Compute latent mean and variance.
+
+        It works in chunks, so that 50,000 rows need no 50,000 x n matrix.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            Mean and variance, each (n,), in standardised units; the variance is at least 1e-12.
+        """
         mean, var = np.empty(len(encoded)), np.empty(len(encoded))
         for i in range(0, len(encoded), _CHUNK_ROWS):
             rows = self.kernel_features.inputs(encoded[i : i + _CHUNK_ROWS])
@@ -269,7 +380,14 @@ class GaussianProcess:
         return mean, var
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Latent mean (..., q) and covariance (..., q, q)."""
+        """Compute the latent joint belief.
+
+        Args:
+            encoded: (..., q, k) encoded rows.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q), in standardised units.
+        """
         rows = self.kernel_features.inputs(encoded)
         cross = kernel(self.hyper, rows, self.train)
         white = cross @ self.whiten.T
@@ -278,6 +396,11 @@ class GaussianProcess:
         )
 
     def state(self) -> State:
+        """Describe the process as data.
+
+        Returns:
+            Its arrays; with posynomials also theirs (``products``), and the number ``unit``.
+        """
         arrays = {
             "shift": self.kernel_features.shift,
             "scale": self.kernel_features.scale,
@@ -293,7 +416,22 @@ class GaussianProcess:
 def condition(
     kernel_features: KernelFeatures, hyper: Hyper, encoded: Array, y: Array, noise_variance: Array
 ) -> GaussianProcess:
-    """The posterior for fixed hyper-parameters: (n, k) rows, standardised (n,) targets, given noise variances (n,)."""
+    """Compute the posterior for fixed hyper-parameters.
+
+    Args:
+        kernel_features: Maps encoded rows to kernel inputs.
+        hyper: Log hyper-parameters.
+        encoded: (n, k) encoded training rows.
+        y: (n,) standardised targets.
+        noise_variance: (n,) noise variances that are given, besides that of ``hyper``.
+
+    Returns:
+        The process given these rows.
+
+    Raises:
+        numpy.linalg.LinAlgError: When the covariance of the rows is not positive definite in
+            floating point.
+    """
     from scipy.linalg import cholesky, solve_triangular
 
     data = kernel_features.inputs(encoded)
@@ -309,12 +447,31 @@ def condition(
 
 
 def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
-    """The posterior given ``task``'s rows under the hyper-parameters of ``core``."""
+    """Compute the posterior for other rows under the hyper-parameters of a process.
+
+    Args:
+        core: The process.
+        task: All rows that the new process is given.
+
+    Returns:
+        The new process.
+
+    Raises:
+        numpy.linalg.LinAlgError: As ``condition``.
+    """
     return condition(core.kernel_features, core.hyper, task.encoded, task.y, task.noise_variance)
 
 
 def targets(core: GaussianProcess, noise_variance: Array) -> Array:
-    """(n,) what ``core`` was conditioned on; ``noise_variance``: the noise variances (n,) it was given."""
+    """Compute back what a process was conditioned on.
+
+    Args:
+        core: The process.
+        noise_variance: (n,) the noise variances that it was given.
+
+    Returns:
+        (n,) standardised targets of its training rows.
+    """
     cross = kernel(core.hyper, core.train, core.train) @ core.alpha
     return np.asarray(
         cross + (math.exp(core.hyper.noise) + noise_variance + _DIAGONAL_JITTER) * core.alpha
@@ -322,7 +479,19 @@ def targets(core: GaussianProcess, noise_variance: Array) -> Array:
 
 
 def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> GaussianProcess:
-    """Inverse of ``GaussianProcess.state``. Raises PredictorError for what it cannot have written."""
+    """Build a process again from what ``GaussianProcess.state`` returned.
+
+    Args:
+        schema: The features of the process.
+        state: Its arrays, and with posynomials the number ``unit``.
+        basis: The posynomials that are its basis, already built; None for a process without.
+
+    Returns:
+        The process.
+
+    Raises:
+        PredictorError: When ``GaussianProcess.state`` cannot have written it.
+    """
     checks.process_state(schema, state)
     a = state.arrays
     kernel_features = KernelFeatures(schema, a["shift"], a["scale"], basis)
@@ -337,7 +506,19 @@ def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> G
 
 
 def fit(task: Task, start: Hyper | None = None, basis: Basis | None = None) -> Fitted:
-    """Hyper-parameters (searched from ``start``), posterior and closed-form leave-one-out predictions."""
+    """Fit a process: hyper-parameters, posterior, and leave-one-out predictions in closed form.
+
+    Args:
+        task: The standardised rows.
+        start: Where the search for hyper-parameters starts; at fixed values when None.
+        basis: From a task to one more linear part; none when None.
+
+    Returns:
+        The process with its held-out predictions (Rasmussen & Williams, 2006, eq. 5.12).
+
+    Raises:
+        numpy.linalg.LinAlgError: As ``condition``, or when the basis has no solution.
+    """
     kernel_features = KernelFeatures.of(task.schema, task.encoded, basis(task) if basis else None)
     hyper = learn(kernel_features, task, start)
     core = condition(kernel_features, hyper, task.encoded, task.y, task.noise_variance)

@@ -28,7 +28,17 @@ _MIN_LOG_DEVIATION = 1e-6
 def fit(task: Task) -> Fitted:
     """Fit a process over an ensemble of posynomials.
 
-    A target that is no logarithm, of very few rows, or constant but for rounding, gets the plain process.
+    A target that is no logarithm, of very few rows, or constant but for rounding, gets the plain
+    process.
+
+    Args:
+        task: The standardised rows. Its ``gp_fit`` is returned where the plain process is due.
+
+    Returns:
+        The process with its held-out predictions.
+
+    Raises:
+        numpy.linalg.LinAlgError: When the equations have no solution in floating point.
     """
     if not task.schema.log or len(task) < _MIN_FIT_ROWS or not _varies(task):
         return task.gp_fit or gp.fit(task)
@@ -75,7 +85,19 @@ def _held_out(task: Task, hyper: gp.Hyper) -> Array:
 
 
 def restore(schema: Schema, state: State) -> gp.GaussianProcess:
-    """Inverse of ``GaussianProcess.state``."""
+    """Build a process again from what ``GaussianProcess.state`` returned.
+
+    Args:
+        schema: The features of the process.
+        state: Its arrays, and with posynomials the number ``unit``.
+
+    Returns:
+        The process, without posynomials where the state has none.
+
+    Raises:
+        PredictorError: When shapes do not belong together, or numbers are out of range.
+        KeyError: When there are posynomials, and an array or the number ``unit`` is missing.
+    """
     if "products" not in state.arrays:
         return gp.restore(schema, state)
     layout = FeatureLayout(

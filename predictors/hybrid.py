@@ -31,6 +31,7 @@ class Hybrid:
 
     @property
     def noise(self) -> float:
+        """Variance of one measurement around the function, in standardised units."""
         return self.process.noise
 
     def _trees(self, encoded: Array) -> Array:
@@ -40,17 +41,46 @@ class Hybrid:
         return self.weight * boosted.outputs(self.booster, flat).reshape(encoded.shape[:-1])
 
     def mean(self, encoded: Array) -> Array:
+        """Compute the sum of the process's mean and the trees' share.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n,) in standardised units.
+        """
         return self.process.mean(encoded) + self._trees(encoded)
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute mean and variance of the function; the trees add nothing to the variance.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            Mean and variance, each (n,), in standardised units.
+        """
         mean, var = self.process.mean_and_variance(encoded)
         return mean + self._trees(encoded), var
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute the joint belief; the trees add nothing to the covariance.
+
+        Args:
+            encoded: (..., q, k) encoded rows.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q), in standardised units.
+        """
         mean, covariance = self.process.joint(encoded)
         return mean + self._trees(encoded), covariance
 
     def state(self) -> State:
+        """Describe the hybrid as data.
+
+        Returns:
+            The trees' weight, the process's arrays, and the booster ``trees``.
+        """
         return State(
             {"weight": self.weight},
             self.process.state().arrays,
@@ -59,7 +89,18 @@ class Hybrid:
 
 
 def restore(schema: Schema, state: State) -> Hybrid:
-    """Inverse of ``Hybrid.state``. Raises PredictorError for what it cannot have written."""
+    """Build a hybrid again from what ``Hybrid.state`` returned.
+
+    Args:
+        schema: The features of the hybrid.
+        state: The trees' weight, the process's arrays, and the booster.
+
+    Returns:
+        The hybrid.
+
+    Raises:
+        PredictorError: When ``Hybrid.state`` cannot have written it.
+    """
     checks.boosters(state, ["trees"])
     weight = checks.number(state, "weight", 0.0, 1.0)
     process = gp.restore(schema, state)
@@ -67,9 +108,20 @@ def restore(schema: Schema, state: State) -> Hybrid:
 
 
 def extend(core: Hybrid, task: Task) -> Hybrid:
-    """The process told of ``task``'s rows, of which the first are its own; the trees stay.
+    """Tell the process more rows; the trees stay.
 
-    They did not see the new rows, so that their residual there is as honest as the out-of-fold one of the first rows.
+    They did not see the new rows, so that their residual there is as honest as the out-of-fold one
+    of the first rows.
+
+    Args:
+        core: The hybrid.
+        task: All rows, of which the first are those that the hybrid was fitted to.
+
+    Returns:
+        The hybrid of all rows.
+
+    Raises:
+        numpy.linalg.LinAlgError: As ``gp.condition``.
     """
     old = len(core.process.alpha)
     rest = task.y[old:] - core._trees(task.encoded[old:])
@@ -80,7 +132,21 @@ def extend(core: Hybrid, task: Task) -> Hybrid:
 
 
 def fit(task: Task) -> Fitted:
-    """See the module. Cost: two processes, five ridge regressions, six boosters."""
+    """Fit linear mean, trees and process, as the module says.
+
+    Costs two processes (one where ``task`` has a ``gp_fit``), five ridge regressions and six
+    boosters.
+
+    Args:
+        task: The standardised rows.
+
+    Returns:
+        The hybrid with its held-out predictions. The trees' weight is 0 where the process alone has
+        no larger held-out error.
+
+    Raises:
+        numpy.linalg.LinAlgError: As ``gp.condition``.
+    """
     residual = task.y - _ridge_held_out(task)
     held_out = np.zeros(len(task))
     for train, test in task.folds():

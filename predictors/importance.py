@@ -15,11 +15,23 @@ from predictors.schema import Array
 
 
 def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
-    """Share of each feature, summing to 1, by measure, for as many measures as the kind has.
+    """Compute how much each feature matters to a model, by as many measures as its kind has.
 
-    "ard" (process): variance of the linear part's contribution plus that of the Matern parts to first order, s * var(x)
-    / lengthscale^2. "gain" (trees): total loss reduction of a feature's splits. "shap" (trees, with rows ``X``): mean
-    absolute SHAP value (Lundberg & Lee, 2017, as XGBoost computes it).
+    "ard" (process): variance of the linear part's contribution plus that of the Matern parts to
+    first order, s * var(x) / lengthscale^2. "gain" (trees): total loss reduction of a feature's
+    splits. "shap" (trees, with rows ``X``): mean absolute SHAP value (Lundberg & Lee, 2017, as
+    XGBoost computes it).
+
+    Args:
+        model: A fitted model. BoTorch's and plug-ins have no measure; a hybrid has those of both.
+        X: Rows at which SHAP values are computed, as ``Schema.table`` takes them; without them
+            "shap" is left out.
+
+    Returns:
+        Measure to feature to share. The shares sum to 1; all are 0 where nothing matters.
+
+    Raises:
+        PredictorError: When ``X`` has unknown columns or levels.
     """
     found: dict[str, Array] = {}
     core = model.core

@@ -48,6 +48,14 @@ class KernelInputs:
     group: Index
 
     def take(self, rows: Any) -> KernelInputs:
+        """Choose rows.
+
+        Args:
+            rows: Row numbers, or anything else that indexes the first axis.
+
+        Returns:
+            Kernel inputs of these rows.
+        """
         return KernelInputs(
             tuple(MaternInput(p.points[rows], p.owners) for p in self.local),
             self.linear[rows],
@@ -72,7 +80,17 @@ class Sizes:
 
 
 def shared(schema: Schema) -> tuple[Group, ...]:
-    """Features that layers share: ordinals of one ``Feature.group`` and as many levels, more than ``MAX_UNPOOLED_FEATURES``."""
+    """Find the features that layers share.
+
+    They are the ordinals that have one ``Feature.group`` and as many levels, where there are more
+    than ``MAX_UNPOOLED_FEATURES`` of them.
+
+    Args:
+        schema: The features.
+
+    Returns:
+        For each such group the indices of its features, in their order.
+    """
     found: dict[tuple[str, int], list[int]] = {}
     for j, f in enumerate(schema.features):
         if f.group and f.kind == "ordinal":
@@ -94,6 +112,16 @@ class KernelFeatures:
 
     @classmethod
     def of(cls, schema: Schema, encoded: Array, basis: Posynomials | None = None) -> KernelFeatures:
+        """Find the centres and scales of numerics and totals in training rows.
+
+        Args:
+            schema: The features.
+            encoded: (n, k) encoded training rows.
+            basis: Posynomials whose predictions are one more linear part; none when None.
+
+        Returns:
+            The map from encoded rows to kernel inputs.
+        """
         plain = cls(schema, np.zeros(0), np.zeros(0))
         columns = np.concatenate([encoded, encoded @ plain._summing], axis=1)
         free = np.append(plain._are("numeric"), np.ones(len(plain.shared), bool))
@@ -103,10 +131,12 @@ class KernelFeatures:
 
     @cached_property
     def shared(self) -> tuple[Group, ...]:
+        """For each group of features that layers share, the indices of its features."""
         return shared(self.schema)
 
     @cached_property
     def sizes(self) -> Sizes:
+        """How many hyper-parameters a kernel of these inputs has."""
         d, more = len(self.schema.features), self.basis is not None
         return (
             Sizes((d, len(self.shared) + len(self._single)), 5, more)
@@ -115,7 +145,14 @@ class KernelFeatures:
         )
 
     def inputs(self, encoded: Array) -> KernelInputs:
-        """Kernel inputs of encoded rows (..., n, k)."""
+        """Compute the kernel inputs of rows.
+
+        Args:
+            encoded: (..., n, k) encoded rows.
+
+        Returns:
+            Points of every Matern part, and the linear columns.
+        """
         rows = encoded.reshape(-1, encoded.shape[-1])
         k, shape = rows.shape[1], encoded.shape[:-1]
         z = (rows - self.shift[:k]) / self.scale[:k]

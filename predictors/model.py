@@ -65,7 +65,14 @@ class Prediction:
         return np.asarray(np.exp(self.modelled_mean + 0.5 * variance) * np.sqrt(np.expm1(variance)))
 
     def interval(self, level: float = 0.9) -> tuple[Array, Array]:
-        """Lower and upper end (n,), (n,) of the central interval that holds a new measurement with ``level``."""
+        """Compute the central interval that holds a new measurement with a given probability.
+
+        Args:
+            level: The probability, between 0 and 1.
+
+        Returns:
+            Lower and upper end, each (n,), in units of y.
+        """
         from scipy.stats import norm
 
         reach = float(norm.ppf(0.5 + 0.5 * level)) * self.modelled_std
@@ -89,7 +96,18 @@ class Base:
 
     @classmethod
     def of(cls, model: Model, line: tuple[float, float], schema: Schema, encoded: Array) -> Base:
-        """``line``: slope and intercept, found at the new model's rows ``encoded`` (n, k)."""
+        """Make a mean function of an older model.
+
+        Args:
+            model: The older model.
+            line: Slope and intercept of the new target on the older model's predictions.
+            schema: The new model's features, which include all of the older one's.
+            encoded: (n, k) the new model's rows, encoded by ``schema``, at which the line was
+                found.
+
+        Returns:
+            The mean function, with the older model's mean variance at these rows.
+        """
         base = cls(model, *line)
         return replace(
             base,
@@ -97,11 +115,27 @@ class Base:
         )
 
     def __call__(self, schema: Schema, encoded: Array) -> Array:
-        """(...) in modelled units, for rows encoded by ``schema`` (..., k), which has all the old model's features."""
+        """Compute the mean function at rows.
+
+        Args:
+            schema: The new model's features, which include all of the older one's.
+            encoded: (..., k) rows encoded by ``schema``.
+
+        Returns:
+            (...) in the new model's modelled units.
+        """
         return self.mean_and_variance(schema, encoded)[0]
 
     def mean_and_variance(self, schema: Schema, encoded: Array) -> tuple[Array, Array]:
-        """The mean as above, and the variance (...) that it adds."""
+        """Compute the mean function at rows, and the variance that it adds.
+
+        Args:
+            schema: The new model's features, which include all of the older one's.
+            encoded: (..., k) rows encoded by ``schema``.
+
+        Returns:
+            Mean and added variance, each (...), in the new model's modelled units.
+        """
         mean, variance = self.model.latent_posterior(
             self._rows(schema, encoded.reshape(-1, encoded.shape[-1]))
         )
@@ -111,7 +145,15 @@ class Base:
         return mean.reshape(encoded.shape[:-1]), added.reshape(encoded.shape[:-1])
 
     def added(self, schema: Schema, encoded: Array) -> Array:
-        """Covariance (..., q, q) whose diagonal is that variance, correlated as the older model is."""
+        """Compute the covariance that the mean function adds, correlated as the older model is.
+
+        Args:
+            schema: The new model's features, which include all of the older one's.
+            encoded: (..., q, k) rows encoded by ``schema``.
+
+        Returns:
+            (..., q, q) covariance, whose diagonal is the variance of ``mean_and_variance``.
+        """
         if math.isinf(self.fitted_variance):
             return np.zeros((*encoded.shape[:-1], encoded.shape[-2]))
         rows = self._rows(schema, encoded.reshape(-1, encoded.shape[-1])).reshape(
@@ -170,38 +212,94 @@ class Model:
         return f"Model({', '.join(told)})"
 
     def predict(self, X: Any, *, noise: bool = True) -> Prediction:
-        """Mean and standard deviation (n,) of a new measurement; ``noise=False``: of the function behind it.
+        """Predict measurements, or the function behind them.
 
-        ``X`` as for ``fit``. Raises PredictorError on unknown columns or levels.
+        Args:
+            X: n rows, as for ``predictors.fit``.
+            noise: Whether the standard deviation is that of a new measurement; else it is that of
+                the function.
+
+        Returns:
+            Mean, standard deviation and intervals of the n rows.
+
+        Raises:
+            PredictorError: On unknown columns or levels.
         """
         mean, var = self.latent_posterior(self.schema.encode(X))
         extra = self.noise_variance if noise else 0.0
         return Prediction(mean, np.sqrt(var + extra), self.schema.log)
 
     def fitted_on(self, X: Any, y: Any) -> bool:
-        """Whether it was fitted to exactly these rows and measurements."""
+        """Tell whether the model was fitted to exactly these rows and measurements.
+
+        Args:
+            X: n rows, as for ``predictors.fit``.
+            y: (n,) measurements.
+
+        Returns:
+            True where rows, order and measurements are the same.
+
+        Raises:
+            PredictorError: On unknown columns or levels.
+        """
         return self.metadata.get("data") == fingerprint(
             self.schema.encode(X), np.asarray(y, dtype=np.float64)
         )
 
     def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
-        """(n_samples, n) joint samples of the noise-free function at n rows, in units of y; equal for equal seeds."""
+        """Draw joint samples of the noise-free function at rows.
+
+        Args:
+            X: n rows, as for ``predictors.fit``.
+            n_samples: How many functions are drawn.
+            seed: Equal seeds give equal samples.
+
+        Returns:
+            (n_samples, n) in units of y.
+
+        Raises:
+            PredictorError: On unknown columns or levels.
+        """
         paths = self.sample_latent(self.schema.encode(X), n_samples, seed)
         return np.exp(paths) if self.schema.log else paths
 
     def sample_latent(self, encoded: Array, n_samples: int, seed: int = 0) -> Array:
-        """(n_samples, n) joint samples at encoded rows (n, k), in modelled units."""
+        """Draw joint samples of the noise-free function at encoded rows.
+
+        Args:
+            encoded: (n, k) rows encoded by the model's schema.
+            n_samples: How many functions are drawn.
+            seed: Equal seeds give equal samples.
+
+        Returns:
+            (n_samples, n) in modelled units.
+        """
         mean, covariance = self.joint(encoded)
         draws = np.random.default_rng(seed).standard_normal((n_samples, len(mean)))
         return mean + draws @ _root(covariance).T
 
     def mean(self, encoded: Array) -> Array:
-        """Mean (n,) alone, as ``latent_posterior`` gives it."""
+        """Compute the mean alone, as ``latent_posterior`` gives it.
+
+        Args:
+            encoded: (n, k) rows encoded by the model's schema.
+
+        Returns:
+            (n,) in modelled units.
+        """
         mean = self.core.mean(encoded) * self.scale + self.location
         return mean if self.base is None else mean + self.base(self.schema, encoded)
 
     def latent_posterior(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean and variance (n,) of the noise-free function in modelled units (log y for a log target)."""
+        """Compute mean and variance of the noise-free function.
+
+        Args:
+            encoded: (n, k) rows encoded by the model's schema.
+
+        Returns:
+            Mean and variance, each (n,), in modelled units: those of y, or of log y for a log
+            target.
+        """
         mean, var = self.core.mean_and_variance(encoded)
         mean, var = mean * self.scale + self.location, var * (self.scale * self.std_scale) ** 2
         if self.base is None:
@@ -210,7 +308,14 @@ class Model:
         return mean + older, var + added
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Mean (..., q) and covariance (..., q, q) of the noise-free function at encoded rows, in modelled units."""
+        """Compute the joint Gaussian belief about the noise-free function.
+
+        Args:
+            encoded: (..., q, k) rows encoded by the model's schema.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q), in modelled units.
+        """
         mean, covariance = self.core.joint(encoded)
         mean, covariance = (
             mean * self.scale + self.location,
@@ -229,7 +334,16 @@ class Model:
 
 
 def recode(new: Schema, old: Schema, table: Array) -> Array:
-    """Codes of ``new`` for the features of ``old`` (n, d_old), with nominal indices translated; NaN where unknown."""
+    """Translate codes of one schema into those of another.
+
+    Args:
+        new: The schema that the codes are of.
+        old: The schema that they are wanted for; ``new`` has all its features.
+        table: (n, d) codes of ``new``, of the d features of ``old`` in their order.
+
+    Returns:
+        (n, d) codes with nominal indices translated; NaN where ``old`` lacks the level.
+    """
     out = table.copy()
     for j, f in enumerate(old.features):
         if f.kind == "nominal":

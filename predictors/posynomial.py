@@ -73,7 +73,15 @@ class FeatureLayout:
 
     @classmethod
     def of(cls, schema: Schema, encoded: Array) -> FeatureLayout:
-        """For a fit to ``encoded`` rows (n, k)."""
+        """Find the means and deviations of columns in the rows of a fit.
+
+        Args:
+            schema: The features.
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            The layout.
+        """
         spread = encoded.std(axis=0)
         varied = spread > 1e-12 * (1 + np.abs(encoded).max(axis=0))
         return cls(schema, encoded.mean(axis=0), np.where(varied, spread, 1.0))
@@ -191,6 +199,14 @@ class Posynomials:
         return (_values(self.theta, self.layout(encoded))[0].T - _level(self.layout)) / self.unit
 
     def only(self, members: slice) -> Posynomials:
+        """Choose members.
+
+        Args:
+            members: Which of them.
+
+        Returns:
+            Posynomials of these members.
+        """
         return replace(self, theta=self.theta[members])
 
     @property
@@ -202,7 +218,14 @@ class Posynomials:
 
 
 def parameter_count(layout: FeatureLayout) -> int:
-    """How many parameters a member has."""
+    """Count a member's parameters.
+
+    Args:
+        layout: Which features belong to layers.
+
+    Returns:
+        How many there are.
+    """
     exponents = len(layout.single) + 2 * len(layout.groups)
     return TERMS_PER_LAYER * (1 + len(layout.segments) + exponents)
 
@@ -271,9 +294,22 @@ def _slopes(design: DesignMatrix, products: Array) -> Array:
 def fit(
     schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0
 ) -> Posynomials:
-    """A member for each row of ``seen`` (members, n), 1 where it may see the row of ``encoded`` (n, k), else 0.
+    """Fit an ensemble of posynomials, each member to rows of its own.
 
-    y: (n,) standardised target; ``unit``: what one of its units is in logarithms.
+    Args:
+        schema: The features.
+        encoded: (n, k) encoded rows; of more than ``MAX_FIT_ROWS`` so many are fitted, chosen at
+            random.
+        y: (n,) standardised target, a logarithm.
+        unit: What one unit of ``y`` is in logarithms.
+        seen: (members, n) 1 where a member may see a row, else 0.
+        seed: Of the members' starts and the choice of rows.
+
+    Returns:
+        The ensemble.
+
+    Raises:
+        numpy.linalg.LinAlgError: When a step's equations have no solution in floating point.
     """
     layout, rng = FeatureLayout.of(schema, encoded), np.random.default_rng(seed)
     if len(y) > MAX_FIT_ROWS:

@@ -61,12 +61,29 @@ class Feature:
         return len(self.values) if self.kind == "nominal" else 1
 
     def to_dict(self) -> dict[str, Any]:
+        """Describe the feature in types that JSON has.
+
+        Returns:
+            Name, kind and values; the group only where there is one.
+        """
         group = {"group": self.group} if self.group else {}
         return {"name": self.name, "kind": self.kind, "values": list(self.values)} | group
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Feature:
-        """Inverse of ``to_dict``. Raises KeyError or TypeError when something is missing or of the wrong type."""
+        """Build a feature again from what ``to_dict`` returned.
+
+        Args:
+            data: Name, kind and values, perhaps a group.
+
+        Returns:
+            The feature.
+
+        Raises:
+            KeyError: When a field is missing.
+            TypeError: When a field is of the wrong type.
+            PredictorError: When the kind is unknown, or the values do not suit it.
+        """
         return cls(
             str(data["name"]), str(data["kind"]), tuple(data["values"]), str(data.get("group", ""))
         )
@@ -99,6 +116,7 @@ class Schema:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
         return tuple(f.name for f in self.features)
 
     @cached_property
@@ -107,10 +125,18 @@ class Schema:
         return np.repeat(np.arange(len(self.features)), [f.width for f in self.features])
 
     def table(self, X: Any) -> Array:
-        """Rows as codes, (n, d): an ordinal's or numeric's value, a nominal's index; NaN where the gene is inactive.
+        """Turn rows into codes: an ordinal's or numeric's value, a nominal's index.
 
-        ``X``: list of dicts (missing key or None: inactive), a data frame (by column name), an (n, d) object array of
-        values, or an (n, d) float array that already holds codes. Raises PredictorError on unknown columns or levels.
+        Args:
+            X: List of dicts (a missing key or None: inactive), a data frame (by column name), an
+                (n, d) object array of values, or an (n, d) float array that already holds codes.
+
+        Returns:
+            (n, d) codes; NaN where the gene is inactive.
+
+        Raises:
+            PredictorError: On missing columns, another number of columns, infinite numbers and text
+                in a feature of numbers; where the schema is closed also on unknown levels.
         """
         if isinstance(X, Mapping):
             raise PredictorError("X", "is one dict", "pass a list of dicts")
@@ -123,19 +149,44 @@ class Schema:
         return self._from_array(X)
 
     def encode(self, X: Any) -> Array:
-        """Rows as a numeric matrix, (n, k): ordinals by rank in (0, 1], nominals one-hot, numerics as they are.
+        """Turn rows into a numeric matrix.
 
+        Ordinals become ranks in (0, 1], nominals one-hot columns, numerics stay as they are.
         An inactive gene is 0 in all its columns: below every level, as a block that is not there.
+
+        Args:
+            X: n rows, as ``table`` takes them.
+
+        Returns:
+            (n, k) encoded rows.
+
+        Raises:
+            PredictorError: As ``table``.
         """
         return self.encode_table(self.table(X))
 
     def encode_table(self, table: Array) -> Array:
-        """``encode`` for codes that ``table`` returned, (n, d) -> (n, k)."""
+        """Encode codes that ``table`` returned.
+
+        Args:
+            table: (n, d) codes.
+
+        Returns:
+            (n, k) encoded rows, as ``encode`` returns them.
+        """
         blocks = [_encode(f, table[:, j]) for j, f in enumerate(self.features)]
         return np.concatenate(blocks, axis=1)
 
     def decode(self, encoded: Array) -> Array:
-        """The codes behind an encoded matrix, (n, k) -> (n, d); inverse of ``encode_table``."""
+        """Compute back the codes behind encoded rows; inverse of ``encode_table``.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n, d) codes; NaN where the gene is inactive, but 0 for an inactive numeric, which looks
+            the same.
+        """
         edges = np.cumsum([0] + [f.width for f in self.features])
         columns = [
             _decode(f, encoded[:, edges[j] : edges[j + 1]]) for j, f in enumerate(self.features)
@@ -147,6 +198,11 @@ class Schema:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
+        """Describe the schema in types that JSON has.
+
+        Returns:
+            The features as dicts, the target, its unit, ``log`` and ``closed``.
+        """
         features = [f.to_dict() for f in self.features]
         return {
             "features": features,
@@ -158,7 +214,17 @@ class Schema:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
-        """Inverse of ``to_dict``. Raises PredictorError when a field is missing or of the wrong type."""
+        """Build a schema again from what ``to_dict`` returned.
+
+        Args:
+            data: Features, target, unit, ``log`` and ``closed``.
+
+        Returns:
+            The schema.
+
+        Raises:
+            PredictorError: When a field is missing or of the wrong type, or a feature is wrong.
+        """
         try:
             features = tuple(Feature.from_dict(f) for f in data["features"])
             text = (str(data["target"]), str(data["unit"]))
@@ -169,7 +235,14 @@ class Schema:
             ) from None
 
     def difference(self, other: Schema) -> str:
-        """What differs in ``other``, in words; empty when nothing does. For refusing a file of another space."""
+        """Say in words what differs in another schema, for refusing a file of another space.
+
+        Args:
+            other: The schema that is compared with this one, which is what is expected.
+
+        Returns:
+            Up to four differences, and how many more there are; empty when nothing differs.
+        """
         mine, theirs = {f.name: f for f in self.features}, {f.name: f for f in other.features}
         found = [
             f"{what} is {getattr(other, what)!r}, expected {getattr(self, what)!r}"
@@ -241,15 +314,35 @@ class Schema:
 
 
 def fingerprint(encoded: Array, y: Array) -> str:
-    """sha256 of encoded rows (n, k) and measurements (n,): which data a model was fitted to."""
+    """Compute the sha256 of the data that a model was fitted to.
+
+    Args:
+        encoded: (n, k) encoded rows.
+        y: (n,) measurements.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(np.ascontiguousarray(np.c_[encoded, y]).tobytes()).hexdigest()
 
 
 def infer(X: Any, target: str = "y", log: bool = False) -> Schema:
-    """An open schema guessed from rows: text and booleans are nominal, few distinct numbers ordinal, others numeric.
+    """Guess an open schema from rows.
 
-    "Few": at most 12 distinct numbers, or 32 when all are integers, and at most half of the rows (so that a handful of
-    measured quantities is not taken for levels).
+    Text and booleans are nominal, few distinct numbers ordinal, others numeric. "Few": at most 12
+    distinct numbers, or 32 when all are integers, and at most half of the rows (so that a handful
+    of measured quantities is not taken for levels).
+
+    Args:
+        X: List of dicts, a data frame, or an (n, d) array, whose features are called x0, x1, ...
+        target: Name of what is predicted.
+        log: Whether the target is positive and modelled as its logarithm.
+
+    Returns:
+        The schema.
+
+    Raises:
+        PredictorError: When there is no row or no column, or an array is not two-dimensional.
     """
     columns = _columns(X)
     if not columns:
@@ -258,7 +351,14 @@ def infer(X: Any, target: str = "y", log: bool = False) -> Schema:
 
 
 def is_frame(X: Any) -> bool:
-    """Whether ``X`` is a data frame: columns by name, each convertible to an array."""
+    """Tell whether something is a data frame: columns by name, each convertible to an array.
+
+    Args:
+        X: Anything.
+
+    Returns:
+        True where it has ``columns`` and ``to_numpy``.
+    """
     return hasattr(X, "columns") and hasattr(X, "to_numpy")
 
 

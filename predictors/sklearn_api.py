@@ -35,7 +35,21 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> SklearnPredictor:
-        """X: n rows, y: (n,). Weights of rows: ``predictors.fit`` with ``noise``."""
+        """Fit the predictor.
+
+        Rows have no weights here; ``predictors.fit`` takes the measurements' ``noise`` instead.
+
+        Args:
+            X: n rows: an array, a data frame or a list of dicts.
+            y: (n,) measurements.
+
+        Returns:
+            This estimator.
+
+        Raises:
+            ValueError: When ``X`` or ``y`` is refused, by scikit-learn or with a PredictorError.
+            TypeError: When an array holds containers.
+        """
         if _dicts(X):
             rows, target = X, y
         elif is_frame(X):
@@ -51,7 +65,21 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """(n,) predictions; with ``return_std`` also the standard deviations (n,) of a new measurement."""
+        """Predict measurements.
+
+        Args:
+            X: n rows, as for ``fit``.
+            return_std: Whether the standard deviations of a new measurement are returned, too.
+
+        Returns:
+            (n,) predictions in units of y; with ``return_std`` a pair of them and the standard
+            deviations (n,).
+
+        Raises:
+            NotFittedError: Before ``fit``.
+            ValueError: When ``X`` is refused, by scikit-learn or with a PredictorError.
+            TypeError: When an array holds containers.
+        """
         check_is_fitted(self)
         if _dicts(X):
             rows = X

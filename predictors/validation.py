@@ -64,7 +64,15 @@ class Report(Scores):
 
 
 def score(y: Any, prediction: Prediction) -> Scores:
-    """Scores of a prediction of measurements y (n,). NaN where undefined (tau and R2 of constant y)."""
+    """Score predictions of measurements.
+
+    Args:
+        y: (n,) measurements.
+        prediction: Predictions of the same n rows.
+
+    Returns:
+        The scores; tau and R2 are NaN where ``y`` is constant.
+    """
     from scipy.stats import kendalltau
 
     y = np.asarray(y, dtype=np.float64)
@@ -98,9 +106,25 @@ def validate(
     log: bool | None = None,
     noise: Any = None,
 ) -> dict[str, Report]:
-    """k-fold scores of each kind, every fold fitted from scratch. Arguments as for ``fit``.
+    """Score kinds by k-fold cross-validation, every fold fitted from scratch.
 
-    Raises PredictorError for fewer than 2 folds or fewer than 2 * folds rows.
+    Args:
+        X: n rows, as for ``predictors.fit``.
+        y: (n,) measurements.
+        kinds: Names of the kinds to be judged, as for ``predictors.fit``.
+        schema: The features; inferred from ``X`` when None.
+        folds: How many folds, at least 2.
+        seed: Of the folds and the fits.
+        log: Whether log y is modelled; None as for ``predictors.fit``.
+        noise: Standard deviations of the measurements in units of y, one for all or (n,); None when
+            they are not known.
+
+    Returns:
+        Kind to report. Of more than 800 rows a fit sees so many, chosen at random.
+
+    Raises:
+        PredictorError: For fewer than 2 folds or fewer than 2 * folds rows, and as
+            ``predictors.fit``.
     """
     data = Rows.of(X, y, schema, log, noise)
     if folds < 2 or len(data.y) < 2 * folds:
@@ -120,9 +144,25 @@ def grow_forward(
     seed: int = 0,
     log: bool | None = None,
 ) -> dict[int, Scores]:
-    """Train on the first n rows a search met, predict all that it met later, for each n of ``sizes`` that leaves some.
+    """Train on the first rows that a search met, predict all that it met later.
 
     The honest test of a surrogate in a search, whose later rows are unlike its first.
+
+    Args:
+        X: Rows in the order in which they were met, as for ``predictors.fit``.
+        y: (n,) measurements.
+        kind: As for ``predictors.fit``.
+        sizes: How many first rows to train on; one that leaves fewer than two rows is left out.
+        schema: The features; inferred from ``X`` when None.
+        seed: Of the fits.
+        log: Whether log y is modelled; None as for ``predictors.fit``.
+
+    Returns:
+        Number of first rows to the scores on all later ones. Of more than 800 a fit sees so many,
+        chosen at random.
+
+    Raises:
+        PredictorError: As ``predictors.fit``.
     """
     data = Rows.of(X, y, schema, log, None)
     order = np.arange(len(data.y))
@@ -141,7 +181,24 @@ def learning_curve(
     seed: int = 0,
     log: bool | None = None,
 ) -> dict[int, Scores]:
-    """Scores on a fixed fifth of the rows, trained on growing random parts of the others."""
+    """Score on a fixed fifth of the rows, trained on growing random parts of the others.
+
+    Args:
+        X: Rows, as for ``predictors.fit``.
+        y: (n,) measurements.
+        kind: As for ``predictors.fit``.
+        sizes: How many rows to train on; more than there are is left out. An eighth, a quarter, a
+            half and all of the others when None.
+        schema: The features; inferred from ``X`` when None.
+        seed: Of the parts and the fits.
+        log: Whether log y is modelled; None as for ``predictors.fit``.
+
+    Returns:
+        Number of rows trained on to scores. Of more than 800 a fit sees so many, chosen at random.
+
+    Raises:
+        PredictorError: As ``predictors.fit``.
+    """
     data = Rows.of(X, y, schema, log, None)
     rest, test = next(iter(split(len(data.y), 5, seed)))
     order = np.random.default_rng(seed + 1).permutation(rest)
@@ -150,9 +207,17 @@ def learning_curve(
 
 
 def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> int | None:
-    """About how many rows beyond the curve's largest reach ``tau``, if 1 - tau falls as a power of the rows.
+    """Estimate how many more rows reach a rank correlation.
 
-    0 when reached, None when the curve does not fall or points beyond 100,000 rows.
+    1 - tau is taken to fall as a power of the rows.
+
+    Args:
+        curve: Pairs of rows trained on and Kendall's tau, at least one.
+        tau: The correlation to be reached.
+
+    Returns:
+        About how many rows beyond the curve's largest. 0 when reached, None when the curve does not
+        fall, has one point only, or points beyond 100,000 rows.
     """
     last_n, last_tau = max(curve)
     if last_tau >= tau:
@@ -168,7 +233,19 @@ def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> i
 
 
 def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
-    """Scores of fitted models on the same measurements, which none of them should have seen."""
+    """Score fitted models on the same measurements, which none of them should have seen.
+
+    Args:
+        models: Fitted models by name.
+        X: n rows, as for ``predictors.fit``.
+        y: (n,) measurements.
+
+    Returns:
+        Name to scores.
+
+    Raises:
+        PredictorError: On columns or levels that a model does not know.
+    """
     return {name: score(y, model.predict(X)) for name, model in models.items()}
 
 
@@ -183,6 +260,22 @@ class Rows:
 
     @classmethod
     def of(cls, X: Any, y: Any, schema: Schema | None, log: bool | None, noise: Any) -> Rows:
+        """Turn rows and measurements into codes under one schema.
+
+        Args:
+            X: n rows, as for ``predictors.fit``.
+            y: (n,) measurements.
+            schema: The features; inferred from ``X`` when None.
+            log: Whether log y is modelled; None as for ``predictors.fit``.
+            noise: Standard deviations of the measurements in units of y, one for all or (n,); or
+                None.
+
+        Returns:
+            The rows.
+
+        Raises:
+            PredictorError: On lengths that differ, and on unknown columns or levels.
+        """
         target = np.asarray(y, dtype=np.float64)
         if schema is None:
             wide = bool(len(target) and target.min() > 0 and target.max() >= 10 * target.min())
@@ -199,6 +292,20 @@ class Rows:
         )
 
     def predict(self, kind: str, train: Any, test: Any, seed: int) -> Prediction:
+        """Fit a kind to some rows and predict others.
+
+        Args:
+            kind: As for ``predictors.fit``.
+            train: Row numbers to fit to; of more than 800 so many are fitted, chosen at random.
+            test: Row numbers to predict.
+            seed: Of the fit and the choice.
+
+        Returns:
+            Predictions of the test rows.
+
+        Raises:
+            PredictorError: As ``predictors.fit``.
+        """
         train = np.asarray(train)
         if len(train) > MAX_JUDGED_ROWS:
             train = np.sort(np.random.default_rng(seed).permutation(train)[:MAX_JUDGED_ROWS])
@@ -207,6 +314,20 @@ class Rows:
         return model.predict(self.table[test])
 
     def held_out(self, kind: str, train: Any, test: Any, seed: int) -> Scores:
+        """Fit a kind to some rows and score it on others.
+
+        Args:
+            kind: As for ``predictors.fit``.
+            train: Row numbers to fit to; of more than 800 so many are fitted, chosen at random.
+            test: Row numbers to score on.
+            seed: Of the fit and the choice.
+
+        Returns:
+            Scores on the test rows.
+
+        Raises:
+            PredictorError: As ``predictors.fit``.
+        """
         return score(self.y[test], self.predict(kind, train, test, seed))
 
 
