@@ -31,7 +31,14 @@ class Checked:
 
 
 def checked(facts: Facts) -> list[Checked]:
-    """Every metric with at least one prediction that was verified."""
+    """Pair the predictions that were verified with what was measured.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        Every metric with at least one such prediction, in the order of ``facts.metrics``.
+    """
     found = []
     for metric in facts.metrics:
         pairs = [
@@ -47,7 +54,15 @@ def checked(facts: Facts) -> list[Checked]:
 
 
 def section(facts: Facts) -> Markup:
-    """One plot a metric with its error measures."""
+    """Plot predicted against verified values.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        A plot with its error measures for each metric that a model guessed, and a line on those
+        that were computed; a line where nothing was predicted.
+    """
     metrics = checked(facts)
     if not metrics:
         return tag(

@@ -9,7 +9,14 @@ from cimbo.report.facts import Facts
 
 
 def section(facts: Facts) -> Markup:
-    """A curve for each design of the front: accuracy over the noise of its converters, with a dot for each measurement."""
+    """Plot the accuracy of the front over the noise of its converters.
+
+    Args:
+        facts: The study, with accuracies by noise.
+
+    Returns:
+        A curve for each design of the front that was measured so, with a dot for each measurement.
+    """
     curves = {}
     for record in facts.front:
         if record.key in facts.by_noise:

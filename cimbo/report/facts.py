@@ -71,10 +71,12 @@ class Facts:
 
     @cached_property
     def on_front(self) -> frozenset[int]:
+        """Number the evaluations on the front."""
         return frozenset(r.number for r in self.front)
 
     @cached_property
     def failed(self) -> tuple[Record, ...]:
+        """Select the evaluations that failed."""
         return tuple(r for r in self.records if r.status != "done")
 
     @cached_property
@@ -86,6 +88,7 @@ class Facts:
 
     @cached_property
     def infeasible(self) -> tuple[Record, ...]:
+        """Select those that succeeded, but break a constraint or lack an objective."""
         kept = {r.number for r in self.verified}
         return tuple(r for r in self.records if r.status == "done" and r.number not in kept)
 
@@ -101,7 +104,15 @@ class Facts:
         )
 
     def named(self, metric: str) -> str:
-        """Its label, with what the study's description calls its accuracy unless it is measured."""
+        """Write the label of a metric.
+
+        Args:
+            metric: The metric.
+
+        Returns:
+            Its name and unit. For an accuracy that is not measured, with what the study's
+            description calls it.
+        """
         config = _mapping(_mapping(self.started_as.get("config")).get("data"))
         kind = _mapping(config.get("network")).get("accuracy_kind", "measured")
         return (
@@ -118,7 +129,17 @@ class Facts:
 
 
 def gather(study: Study, **known: Any) -> Facts:
-    """The facts of ``study`` now. Other processes may write to it meanwhile; it is read until it holds still."""
+    """Take the facts of a study as it is now.
+
+    Other processes may write to it meanwhile: it is read until it holds still.
+
+    Args:
+        study: The study.
+        **known: What the caller knows besides, as fields of `Facts`.
+
+    Returns:
+        The facts, all of the same evaluations.
+    """
     while True:
         records = tuple(study.evaluations())
         front, volume = tuple(study.pareto()), study.hypervolume()
@@ -148,22 +169,52 @@ def gather(study: Study, **known: Any) -> Facts:
 
 
 def sign(c: Constraint) -> str:
-    """≤ or ≥."""
+    """Write the relation of a constraint as a sign.
+
+    Args:
+        c: The constraint.
+
+    Returns:
+        ≤ or ≥.
+    """
     return "≤" if c.relation == "<=" else "≥"
 
 
 def prediction(record: Record, metric: str) -> Prediction | None:
-    """What ``record.extra`` says was predicted, None where it says nothing that can be read."""
+    """Read what was predicted of one metric of an evaluation.
+
+    Args:
+        record: The evaluation; its ``extra`` holds the predictions.
+        metric: The metric.
+
+    Returns:
+        The prediction; None where there is none that can be read.
+    """
     return as_prediction(_mapping(record.extra.get("predicted")).get(metric))
 
 
 def predictions(c: Candidate) -> dict[str, Prediction]:
-    """What a model says of each metric of a design that nobody has verified."""
+    """Read what a model says of a design that nobody has verified.
+
+    Args:
+        c: The design.
+
+    Returns:
+        Predictions by metric; those that cannot be read are left out.
+    """
     return {name: p for name, pair in (c.predicted or {}).items() if (p := as_prediction(pair))}
 
 
 def as_prediction(pair: object) -> Prediction | None:
-    """(mean, standard deviation), None unless both are finite numbers and the latter not negative."""
+    """Read a prediction that was stored as a pair.
+
+    Args:
+        pair: A list or tuple of mean and standard deviation; it may be anything.
+
+    Returns:
+        The prediction; None unless both are finite numbers and the standard deviation is not
+        negative.
+    """
     mean, std = (
         map(finite, pair) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
     )
@@ -171,7 +222,14 @@ def as_prediction(pair: object) -> Prediction | None:
 
 
 def finite(value: object) -> float | None:
-    """``value`` as a float where it is a finite number. What other programs wrote into ``extra`` may be anything."""
+    """Read a finite number, since what other programs wrote into ``extra`` may be anything.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The number as a float; None where ``value`` is no number or not finite.
+    """
     try:
         number = float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:
@@ -180,10 +238,17 @@ def finite(value: object) -> float | None:
 
 
 def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) -> list[float]:
-    """Hypervolume after each evaluation, counting only those that ``keep`` accepts.
+    """Compute the hypervolume after each evaluation.
 
-    It is measured above the study's references; without them above the worst verified values, which is good enough to see
-    where a search still moved.
+    It is measured above the study's references. Without them it is measured above the worst
+    verified values, which is good enough to see where a search still moved.
+
+    Args:
+        facts: The study.
+        keep: Whether an evaluation counts; by default all do.
+
+    Returns:
+        One hypervolume for each of ``facts.records``, in their order.
     """
     scores = np.clip(
         facts.problem.scores([r.metrics for r in facts.verified]), -LARGEST_SHOWN, LARGEST_SHOWN

@@ -36,9 +36,15 @@ def available() -> None:
 
 
 def write(path: Path, what: str, facts: Facts) -> None:
-    """Draw ``what`` ("front", "hypervolume" or "calibration") into ``path``, in the format its ending names.
+    """Draw a figure into a file.
 
-    Raises BadInput when matplotlib is missing, when there is nothing to draw, or when the file cannot be written.
+    Args:
+        path: The file; its ending says the format.
+        what: "front", "hypervolume" or "calibration".
+        facts: The study.
+
+    Raises:
+        BadInput: matplotlib is missing, there is nothing to draw, or the file cannot be written.
     """
     available()
     import matplotlib as mpl

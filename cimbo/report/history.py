@@ -15,7 +15,15 @@ from cimbo.storage import Record
 
 
 def section(facts: Facts) -> Markup:
-    """The anytime curve of the study, of its own random designs, and of the given baselines."""
+    """Plot how the hypervolume grew.
+
+    Args:
+        facts: The study, with the baselines to compare it with.
+
+    Returns:
+        The curves of the study, of its own random designs alone and of the baselines, with a
+        legend; a line where nothing was evaluated yet.
+    """
     if not facts.records:
         return tag("p", "Nothing was evaluated yet.", class_="empty")
     study, alone = volumes(facts), volumes(facts, _random)

@@ -31,11 +31,23 @@ class Influence:
 
     @property
     def strength(self) -> float:
+        """Return the size of the association, 0 to 1; 0 where it is not known."""
         return abs(self.value) if self.value is not None else 0.0
 
 
 def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -> Influence:
-    """Over the designs that have the gene: rank correlation for numbers, correlation ratio of ranks for names."""
+    """Measure how a gene goes together with an objective.
+
+    Args:
+        choice: The gene.
+        objective: The objective.
+        records: Evaluations; those that lack the gene or the objective are left out.
+
+    Returns:
+        The rank correlation for an ordered gene, else the correlation ratio of ranks. Its value is
+        None where fewer than LEAST_DESIGNS designs are left, or all have the same value of the gene
+        or of the objective.
+    """
     having = [r for r in records if choice.name in r.params and objective.name in r.metrics]
     groups = np.array([choice.index(r.params[choice.name]) for r in having], np.intp)
     y = np.array([r.metrics[objective.name] for r in having], float)
@@ -59,7 +71,15 @@ def _gap(choice: Choice, groups: np.ndarray, y: np.ndarray) -> str:
 
 
 def section(facts: Facts) -> Markup:
-    """A row a gene, strongest first; the weak ones folded."""
+    """Tabulate how each gene goes together with each objective.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        A row a gene, strongest first, those after the first MOST_SHOWN folded; a line where too
+        little was measured.
+    """
     records = [r for r in facts.records if r.status == "done"]
     objectives = facts.problem.objectives
     rows = [

@@ -10,7 +10,15 @@ from cimbo.plots.quantity import amount
 
 
 def section(layers: Sequence[Mapping[str, Any]]) -> Markup:
-    """A folded table, a row a layer; the bars are its share of the slowest layer's time and of the hungriest's energy."""
+    """Tabulate the layers of one design, folded.
+
+    Args:
+        layers: Each layer's name, bound, latency_ms and energy_uj by part.
+
+    Returns:
+        A row a layer; the bars compare its time with the slowest layer's and its energy with the
+        hungriest's. Nothing for no layers.
+    """
     if not layers:
         return Markup()
     energies = [sum(layer["energy_uj"].values()) for layer in layers]

@@ -16,7 +16,14 @@ _MOST_NUMBERS = 12
 
 
 def section(facts: Facts) -> Markup:
-    """Two tables, or a line that says that all went well."""
+    """Tabulate what did not count: failures by reason, and broken limits.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        The tables, or a line that says that all went well.
+    """
     if not facts.failed and not facts.infeasible:
         return tag("p", "Nothing failed, and every design kept every constraint.", class_="empty")
     return join([_failures(facts.failed), _limits(facts)])

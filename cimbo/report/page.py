@@ -44,16 +44,31 @@ def html(
     layers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     error_bars: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> str:
-    """The report of ``study`` as one HTML file that opens offline and asks the network for nothing.
+    """Write the report of a study as one HTML file that opens offline and asks the network for
+    nothing.
 
-    about: lines of provenance in order, as they shall be shown (command, versions, date): nothing is taken from the clock.
-    extra_rows: by a design's key, lines for its details.
-    predicted: designs that a model thinks well of and nobody verified; they are drawn and listed as such.
-    baselines: name -> hypervolume after evaluation 1, 2, ... of another search over the same problem.
-    layers: by a design's key, the layers that ``hardware.explain`` lists.
-    error_bars: by a design's key, least and most of each cost by what published chips say.
     Every string may be hostile; all of them are escaped. Encode the page as UTF-8.
-    Raises BadInput for an empty title, rows for a design that is not in the study, or a baseline that is not finite.
+
+    Args:
+        study: The study.
+        title: Title of the page.
+        about: Lines of provenance in order, as they shall be shown (command, versions, date):
+            nothing is taken from the clock.
+        extra_rows: By a design's key, lines for its details.
+        predicted: Designs that a model thinks well of and nobody verified; they are drawn and
+            listed as such.
+        baselines: Name -> hypervolume after evaluation 1, 2, ... of another search over the same
+            problem.
+        layers: By a design's key, the layers that ``hardware.explain`` lists.
+        error_bars: By a design's key, least and most of each cost by what published chips say, in
+            the cost's unit.
+
+    Returns:
+        The page.
+
+    Raises:
+        BadInput: The title is empty, a row is for a design that is not in the study, or a baseline
+            holds a value below 0 or not finite.
     """
     _check(study, title, extra_rows or {}, baselines or {})
     facts = gather(
@@ -92,7 +107,16 @@ def _check(
 
 
 def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
-    """The page of ``facts``, a pure function of its arguments."""
+    """Write the page of facts; equal arguments give equal pages.
+
+    Args:
+        facts: The study, with all that the page shows besides.
+        title: Title of the page.
+        about: Lines of provenance in order.
+
+    Returns:
+        The page as HTML.
+    """
     style, script = Markup(_asset("style.css")), Markup(_asset("script.js"))
     head = tag(
         "head",

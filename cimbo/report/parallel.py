@@ -32,7 +32,16 @@ class Row:
 
 
 def section(facts: Facts) -> Markup:
-    """Threads for architecture and hardware, and the genes on which the whole front agrees."""
+    """Draw the genes of the front, a row a gene and a thread a design.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        A picture for the architecture and one for the hardware, of at most MOST_THREADS designs
+        spread over the front, and the genes on which the whole front agrees; a line where the front
+        has fewer than two designs.
+    """
     if len(facts.front) < 2:
         return tag(
             "p", "Two designs on the front are needed to compare their genes.", class_="empty"

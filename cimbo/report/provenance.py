@@ -17,7 +17,15 @@ LONGEST_TEXT = 4000  # characters of a stored description that are shown
 
 
 def section(facts: Facts, about: Mapping[str, str]) -> Markup:
-    """What the caller says of this report, then what the study itself knows."""
+    """List where the numbers come from.
+
+    Args:
+        facts: The study.
+        about: What the caller says of this report, name -> value; it stands first.
+
+    Returns:
+        The list, then what the study was started with, folded.
+    """
     plain = {k: v for k, v in facts.started_as.items() if isinstance(v, str | int | float | None)}
     entries = [*about.items(), *_known(facts), *plain.items()]
     shown = [

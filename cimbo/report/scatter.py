@@ -36,7 +36,16 @@ class View:
     first: bool = True
 
     def place(self, number: int, metrics: dict[str, float]) -> svg.Place | None:
-        """Where a design lies, None when it lacks an objective, be it one of another picture."""
+        """Find where a design lies in the picture.
+
+        Args:
+            number: Number of its evaluation, which is its x where one objective is drawn alone.
+            metrics: Its metrics, measured or predicted.
+
+        Returns:
+            Percent from the left and from the top; None when it lacks an objective, be it one of
+            another picture.
+        """
         if any(o.name not in metrics for o in self.facts.problem.objectives):
             return None
         return self.x_axis.at(metrics[self.x.name] if self.x else number), self.y_axis.down(
@@ -45,9 +54,19 @@ class View:
 
     @property
     def metrics(self) -> list[str]:
+        """Name the objectives that the picture shows, y first."""
         return [o.name for o in (self.y, self.x) if o]
 
     def tip(self, start: str, metrics: dict[str, float]) -> str:
+        """Write the tooltip of a design.
+
+        Args:
+            start: Its first line.
+            metrics: The design's metrics, every objective among them.
+
+        Returns:
+            That line and one for each objective; empty in every picture but the first.
+        """
         if not self.first:
             return ""
         values = (
@@ -58,7 +77,15 @@ class View:
 
 
 def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | None]]:
-    """(y, x) of every picture; where there are too many, those with the first objective."""
+    """Choose the pairs of objectives that are drawn.
+
+    Args:
+        objectives: The study's objectives.
+
+    Returns:
+        (y, x) of every picture; x is None where there is one objective. Of more than MOST_VIEWS
+        pairs, only those with the first objective, MOST_VIEWS at most.
+    """
     if len(objectives) == 1:
         return [(objectives[0], None)]
     every: list[tuple[Objective, Objective | None]] = list(itertools.combinations(objectives, 2))
@@ -70,9 +97,20 @@ def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | 
 
 
 def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True) -> View:
-    """The picture of ``y`` against ``x`` with axes around all designs that it shows; a reference may lie beyond."""
+    """Set up the picture of one objective against another.
+
+    Args:
+        facts: The study.
+        y: The objective that goes upwards.
+        x: The objective that goes to the right; None for the number of the evaluation.
+        first: Whether this is the picture that carries the tooltips.
+
+    Returns:
+        The picture, with axes around all designs that it shows; a reference may lie beyond.
+    """
 
     def axis_of(objective: Objective) -> Axis:
+        """Make an axis around what was measured and predicted of an objective."""
         name = objective.name
         shown = [r.metrics[name] for r in facts.records if name in r.metrics]
         guesses = [v for g in _guesses(facts) if (p := g.get(name)) for v in _span(p)]
@@ -105,7 +143,15 @@ def _span(p: Prediction) -> tuple[float, float]:
 
 
 def picture(view: View, class_: str) -> Markup:
-    """The whole plot."""
+    """Draw one picture of the front.
+
+    Args:
+        view: What it shows.
+        class_: CSS class of the picture.
+
+    Returns:
+        The whole plot: every kind of design, the references, and the area that the front dominates.
+    """
     groups = [
         tag("g", svg.layer(*_area(view)), class_="staircase"),
         tag("g", *_verified(view), class_="verified"),
@@ -285,7 +331,14 @@ def _references(view: View) -> Iterator[Markup]:
 
 
 def section(facts: Facts) -> Markup:
-    """Pictures of every pair of objectives, one shown at a time, with switches for what they show."""
+    """Draw the front for every pair of objectives, one shown at a time.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        The pictures, with switches for what they show.
+    """
     views = [
         view(facts, y, x, first=i == 0) for i, (y, x) in enumerate(pairs(facts.problem.objectives))
     ]

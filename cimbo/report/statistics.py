@@ -15,14 +15,30 @@ Z90 = float(
 
 
 def rank_correlation(x: Array, y: Array) -> float | None:
-    """Spearman's rho of two samples (n,), None where either never changes."""
+    """Compute Spearman's rho of two samples.
+
+    Args:
+        x: One sample (n,).
+        y: The other (n,).
+
+    Returns:
+        Rho, -1 to 1; None where either never changes or n is below 2.
+    """
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return float(stats.spearmanr(x, y).statistic)
 
 
 def correlation_ratio(groups: NDArray[np.intp], y: Array) -> float | None:
-    """Share (as a root, 0 to 1) of the spread of y's ranks that lies between groups; None where nothing varies."""
+    """Compute the share of the spread of ranks that lies between groups.
+
+    Args:
+        groups: Number of the group of each value (n,).
+        y: The values (n,); their ranks count.
+
+    Returns:
+        The root of the share, 0 to 1; None where all values are equal or there is one group.
+    """
     ranks = stats.rankdata(y) - (len(y) + 1) / 2
     total = float(ranks @ ranks)
     members = [ranks[groups == g] for g in np.unique(groups)]
@@ -32,26 +48,60 @@ def correlation_ratio(groups: NDArray[np.intp], y: Array) -> float | None:
 
 
 def chance(n: int, groups: int = 2) -> float:
-    """What |rho| (two groups) or the correlation ratio exceeds by chance alone once in 20 times, of ``n`` designs."""
+    """Compute what an association exceeds by chance alone once in 20 times.
+
+    Args:
+        n: How many designs.
+        groups: How many groups the correlation ratio has; 2 for a rank correlation.
+
+    Returns:
+        The limit of |rho| or of the correlation ratio, at most 1: the root of the 95 % quantile of
+        chi-square with ``groups`` - 1 degrees of freedom over n - 1.
+    """
     quantile = float(stats.chi2.ppf(0.95, groups - 1))
     return min(1.0, math.sqrt(quantile / max(n - 1, 1)))
 
 
 def kendall(x: Array, y: Array) -> float | None:
-    """Kendall's tau-b of two samples (n,), None where either never changes."""
+    """Compute Kendall's tau-b of two samples.
+
+    Args:
+        x: One sample (n,).
+        y: The other (n,).
+
+    Returns:
+        Tau-b, -1 to 1; None where either never changes or n is below 2.
+    """
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return float(stats.kendalltau(x, y).statistic)
 
 
 def rmse(predicted: Array, measured: Array) -> float:
-    """Root of the mean squared error, in the metric's unit."""
+    """Compute the root of the mean squared error.
+
+    Args:
+        predicted: Predictions (n,).
+        measured: Measurements (n,), in the same unit.
+
+    Returns:
+        The error in that unit; infinite where its square is too large for a float.
+    """
     with np.errstate(over="ignore"):
         return float(np.sqrt(np.mean((predicted - measured) ** 2)))
 
 
 def coverage(predicted: Array, std: Array, measured: Array) -> float | None:
-    """Share of measurements within the predicted 90 % interval, None where nothing was uncertain."""
+    """Compute the share of measurements within the predicted 90 % interval.
+
+    Args:
+        predicted: Predicted means (n,).
+        std: Predicted standard deviations (n,); 0 for what was computed.
+        measured: Measurements (n,).
+
+    Returns:
+        The share, 0 to 1; None where nothing was uncertain.
+    """
     if not (std > 0).any():
         return None
     # A value that was computed (std 0) counts as held although a logarithm and back moved its last digit.

@@ -35,7 +35,16 @@ class Column:
 
 
 def columns(facts: Facts) -> list[Column]:
-    """The number of the evaluation, objectives, test accuracy where known, then all else that was measured."""
+    """List the columns of the front's table.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        The number of the evaluation; the objectives; test accuracy and bit-accurate difference
+        where they are known; then all else that was measured. Each has a value for every design of
+        the front, None where it was not measured.
+    """
     goals = {o.name: o.goal for o in facts.problem.objectives}
     measured = [
         Column(
@@ -62,7 +71,14 @@ def columns(facts: Facts) -> list[Column]:
 
 
 def section(facts: Facts) -> Markup:
-    """The table, or a line that says why there is none."""
+    """Tabulate the front, the details of each design folded below its row.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        The table, or a line that says why there is none.
+    """
     if not facts.front:
         return tag(
             "p",
@@ -102,7 +118,15 @@ def _design(facts: Facts, record: Record, shown: Sequence[Column], i: int) -> Ma
 
 
 def fold(key: str, n: int) -> Markup:
-    """The cell whose box unfolds the details of the design ``key`` of ``n`` genes."""
+    """Write the cell whose box unfolds the details of a design.
+
+    Args:
+        key: The design's key.
+        n: How many genes it has.
+
+    Returns:
+        The cell.
+    """
     return tag(
         "td",
         tag("label", tag("input", type="checkbox"), tag("code", key), f" {n} genes"),
@@ -120,7 +144,15 @@ def _is_best(column: Column, i: int) -> bool:
 
 
 def details(facts: Facts, record: Record) -> Markup:
-    """All that is known of a design, for the folded row and the panel beside the plot."""
+    """Write all that is known of a design, for the folded row and the panel beside the plot.
+
+    Args:
+        facts: The study.
+        record: The design's evaluation.
+
+    Returns:
+        Measurements, genes, the caller's own lines and the layers.
+    """
     space = facts.problem.space
     parts = [
         tag("h4", f"Evaluation {record.number} ", tag("code", record.key)),
@@ -156,7 +188,19 @@ def _measurements(facts: Facts, record: Record) -> list[Markup]:
 
 
 def genes(heading: str, choices: Sequence[Choice], params: Params) -> Markup:
-    """A line of genes; hardly any markup, since a front may hold a hundred designs of fifty genes."""
+    """Write the genes of one side of a design in a line.
+
+    There is hardly any markup, since a front may hold a hundred designs of fifty genes.
+
+    Args:
+        heading: Name of the side.
+        choices: The genes of the side.
+        params: The design, by gene.
+
+    Returns:
+        Heading and line, genes that are numbered one after another together; nothing where none is
+        active.
+    """
     active = [c for c in choices if c.name in params]
     if not active:
         return Markup()

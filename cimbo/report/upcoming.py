@@ -10,7 +10,14 @@ from cimbo.report.facts import Facts, Prediction, predictions
 
 
 def section(facts: Facts) -> Markup:
-    """A row a design with what is predicted of every metric, its genes folded below."""
+    """Tabulate the designs that the search would verify next.
+
+    Args:
+        facts: The study, with the designs as ``predicted``.
+
+    Returns:
+        A row a design with what is predicted of every metric, its genes folded below.
+    """
     columns = {
         name: _column(facts, name)
         for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c))
