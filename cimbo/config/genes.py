@@ -126,7 +126,18 @@ def _rounded(number: float) -> Scalar:
 
 
 def own_genes(table: str, genes: Mapping[str, Gene]) -> Iterator[Choice]:
-    """Genes of any name, as the table says. Raises BadInput naming the gene."""
+    """Read genes that may have any name, as a table of the study gives them.
+
+    Args:
+        table: Name of the table in the study, for messages.
+        genes: What it says, by name of the gene.
+
+    Yields:
+        Each gene, in the order of the table.
+
+    Raises:
+        BadInput: For a range that is none, or values that make no gene; it names the gene.
+    """
     for name, gene in genes.items():
         where = f"{table}.genes.{name}"
         read = read_gene(where, gene)
@@ -135,7 +146,15 @@ def own_genes(table: str, genes: Mapping[str, Gene]) -> Iterator[Choice]:
 
 
 def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene]) -> list[Choice]:
-    """The genes of a family, those that the study narrows with fewer values.
+    """Gather the genes of a family of networks, some of them narrowed by the study to fewer values.
+
+    Args:
+        family: Name of the family, for messages.
+        known: The family's own genes.
+        genes: What the study says of some of them, by name.
+
+    Returns:
+        The genes, without those whose conditions cannot be met any more.
 
     Raises:
         BadInput: For a gene or a value that the family does not have.
@@ -155,13 +174,22 @@ def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene
 
 
 def chip_genes(table: HardwareTable) -> list[Choice]:
-    """The genes of the chips of a study.
+    """Gather the genes of the chips of a study.
 
-    With a simulator that takes cimbo's chips: the genes of its space, with the study's values for some, and any other
-    property of a chip that the study lists. With another simulator any names; see `chip_space`.
+    With a simulator that takes cimbo's chips: the genes of its space, with the study's values for
+    some, and any other property of a chip that the study lists. With another simulator any names;
+    see `chip_space`.
+
+    Args:
+        table: What the study says of its hardware.
+
+    Returns:
+        The genes, without those that the study fixes and those whose conditions cannot be met any
+        more.
 
     Raises:
-        BadInput: For a gene that cimbo's chips do not have, or a value that no chip can have.
+        BadInput: For a space that is unknown, a gene that cimbo's chips do not have, or a value
+            that no chip can have.
     """
     known = {choice.name: choice for choice in hardware.chip_choices(extended=True)}
     space = chip_space(table)
@@ -207,7 +235,18 @@ def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Iterable[
 
 
 def chip_space(table: HardwareTable) -> str:
-    """Which genes there are beside those that the study lists: "core", "extended", a plug-in's, or none, "own"."""
+    """Find which genes there are beside those that the study lists.
+
+    Where the study names no space: "core" if the simulator takes cimbo's chips, or if cimbo knows
+    every listed gene; else "own".
+
+    Args:
+        table: What the study says of its hardware.
+
+    Returns:
+        Name of a space: "core", "extended", that of a plug-in, or "own", which has no genes
+        besides.
+    """
     if table.space is not None:
         return table.space
     if takes_cimbo_chips(table):
@@ -217,7 +256,14 @@ def chip_space(table: HardwareTable) -> str:
 
 
 def takes_cimbo_chips(table: HardwareTable) -> bool:
-    """Whether the simulator knows cimbo's properties of a chip and no others."""
+    """Tell whether the simulator takes cimbo's properties of a chip and no others.
+
+    Args:
+        table: What the study says of its hardware.
+
+    Returns:
+        True for one of SIMULATORS_OF_CIMBO_CHIPS.
+    """
     return table.simulator in SIMULATORS_OF_CIMBO_CHIPS
 
 
@@ -259,7 +305,17 @@ def _check_values(choice: Choice) -> None:
 
 
 def reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
-    """Genes whose conditions can still be met, the conditions without values that no gene has any more."""
+    """Drop the genes whose conditions cannot be met any more.
+
+    Values that no gene has any more are taken out of the conditions. A condition on a gene that is
+    not in ``genes`` stays as it is: that gene may be of the other side.
+
+    Args:
+        genes: The genes, by name.
+
+    Yields:
+        The genes that are left, with their conditions.
+    """
     for choice in genes.values():
         active_if = {}
         for gate, values in choice.active_if.items():

@@ -21,7 +21,17 @@ def preset_names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """What a shipped study says. Raises BadInput listing the known ones."""
+    """Read a shipped study, with all that it extends.
+
+    Args:
+        name: Name of the preset, without ``.toml``.
+
+    Returns:
+        What it says, by table.
+
+    Raises:
+        BadInput: For a name that is unknown; it lists the known ones.
+    """
     known = preset_names()
     if name not in known:
         raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
@@ -30,7 +40,19 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """What a study.toml says, with all that it extends. Raises BadInput naming file and place."""
+    """Read a study.toml, with all that it extends.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it says, by table; paths of ONNX files are resolved from the folder of the file that
+        names them.
+
+    Raises:
+        BadInput: Where a file cannot be read or is no TOML, or extends a study that does not exist;
+            it names file and place.
+    """
     with naming(path):
         return _with_extended(_read_own(path), path.parent, depth=0)
 
@@ -49,7 +71,17 @@ def _read_own(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What stands in a file. Raises BadInput where it cannot be read or is no TOML."""
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What stands in it.
+
+    Raises:
+        BadInput: Where it cannot be read or is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -92,7 +124,15 @@ def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[st
 
 
 def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """``own`` over ``base``: tables key by key, all else as ``own`` has it."""
+    """Lay one description over another: tables key by key, all else as the upper one has it.
+
+    Args:
+        base: The lower description.
+        own: The upper one.
+
+    Returns:
+        A new description; neither of the two is changed.
+    """
     found = dict(base)
     for key, value in own.items():
         known = found.get(key)

@@ -170,7 +170,20 @@ class Config:
         return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
 
     def with_checkpoint(self, options: Mapping[str, Any]) -> Config:
-        """The same study with accuracy measured on the user's weights and images, over the network's whole space."""
+        """Describe the same study with accuracy measured on the user's weights and images.
+
+        The network's whole space is searched: what the study says of the network's genes is
+        dropped.
+
+        Args:
+            options: Options of the source of accuracy "checkpoint".
+
+        Returns:
+            A new description; it is checked when it is used.
+
+        Raises:
+            BadInput: Where the study has no network.
+        """
         self._network_table()
         about = {k: v for k, v in self.data["network"].items() if k != "genes"}
         about |= {
@@ -181,11 +194,26 @@ class Config:
         return Config(self.name, {**self.data, "network": about})
 
     def with_function(self, function: str) -> Config:
-        """The same study evaluated by a function, named as "package:function"."""
+        """Describe the same study evaluated by a function.
+
+        Args:
+            function: The function, as "package:function".
+
+        Returns:
+            A new description; it is checked when it is used.
+        """
         return Config(self.name, {**self.data, "evaluator": {"python": function}})
 
     def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
-        """The same study with another simulator."""
+        """Describe the same study with another simulator.
+
+        Args:
+            name: Name of the simulator.
+            options: Its options; those that the study has are dropped.
+
+        Returns:
+            A new description; it is checked when it is used.
+        """
         chip = dict(self.data.get("hardware", {})) | {"simulator": name, "options": dict(options)}
         return Config(self.name, {**self.data, "hardware": chip})
 
@@ -434,12 +462,32 @@ def presets() -> dict[str, str]:
 
 
 def preset(name: str) -> Config:
-    """A shipped study. Raises BadInput listing the known ones."""
+    """Load a shipped study.
+
+    Args:
+        name: Name of the preset.
+
+    Returns:
+        Its description, checked.
+
+    Raises:
+        BadInput: For a name that is unknown; it lists the known ones.
+    """
     return _checked(name, reading.read_preset(name))
 
 
 def load(path: Path) -> Config:
-    """A user's study.toml. Raises BadInput naming file and place."""
+    """Load a user's study.toml.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its description, checked.
+
+    Raises:
+        BadInput: Where the file cannot be read or says what no study can; it names file and place.
+    """
     return _checked(str(path), reading.read_study(path))
 
 
@@ -451,7 +499,19 @@ def _checked(name: str, data: dict[str, Any]) -> Config:
 
 
 def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
-    """What a study file was made from; of a study that was made in Python, what its space and objectives say."""
+    """Recover the description of a study from its file.
+
+    Args:
+        where: What the study is called in messages, where it does not say itself.
+        definition: What the study file keeps about the study.
+
+    Returns:
+        The description that the study was made from; of one that was made in Python, what its space
+        and objectives say.
+
+    Raises:
+        BadInput: Where the description is none any more; it names every place that is wrong.
+    """
     stored = definition.get("config") or {}
     if "data" not in stored:
         return _checked(where, _described(definition))

@@ -47,7 +47,20 @@ class PosteriorSamples:
 
 
 def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
-    """Positions in the pool (from 0) of the ``q`` points that greedily maximise qLogNEHVI above ``reference`` (m,)."""
+    """Choose points of the pool that greedily maximise qLogNEHVI.
+
+    With more than MAX_DECOMPOSED_OBJECTIVES objectives the improvement is counted sample by sample
+    instead, without BoTorch's smoothing.
+
+    Args:
+        table: Joint samples at the evaluated or pending points and at those of the pool.
+        reference: Scores above which volume counts, (m,).
+        q: Number of points wanted.
+
+    Returns:
+        Positions in the pool, from 0, in the order of choice; fewer than ``q`` where the pool has
+        no more.
+    """
     objectives, reference = np.asarray(table.objectives, float), np.asarray(reference, float)
     if (
         len(reference) == 1
@@ -99,16 +112,26 @@ class FixedSamplePosterior(Posterior):  # type: ignore[misc]
 
     @property
     def device(self) -> torch.device:
+        """Where the samples are kept."""
         return self.values.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """Type of the samples."""
         return self.values.dtype
 
     def _extended_shape(self, sample_shape: torch.Size = torch.Size()) -> torch.Size:  # noqa: B008
         return sample_shape + self.values.shape[1:]
 
     def rsample(self, sample_shape: torch.Size | None = None) -> Tensor:
+        """Return the samples that were drawn once.
+
+        Args:
+            sample_shape: Not looked at: there are as many samples as the table has.
+
+        Returns:
+            Samples, (s, ..., q, m).
+        """
         return self.values
 
 
@@ -116,6 +139,14 @@ class FixedSampler(MCSampler):  # type: ignore[misc]
     """Hands out the drawn samples: the same for every call, as common random numbers are."""
 
     def forward(self, posterior: Posterior) -> Tensor:
+        """Return the samples of the asked points.
+
+        Args:
+            posterior: A ``FixedSamplePosterior`` of these points.
+
+        Returns:
+            Samples, (s, ..., q, m).
+        """
         samples: Tensor = posterior.rsample()
         return samples
 
@@ -132,11 +163,23 @@ class FixedSampleModel(Model):  # type: ignore[misc]
 
     @property
     def num_outputs(self) -> int:
+        """Number of columns of the table, m."""
         return self.values.shape[-1]
 
     @property
     def batch_shape(self) -> torch.Size:
+        """Empty: this is one model."""
         return torch.Size()
 
     def posterior(self, X: Tensor, *args: Any, **kwargs: Any) -> FixedSamplePosterior:
+        """Look up the samples of some points.
+
+        Args:
+            X: Indices of the points in the table, (..., q, 1).
+            *args: Not looked at; BoTorch may give more.
+            **kwargs: Not looked at either.
+
+        Returns:
+            Their samples, (s, ..., q, m), as a posterior.
+        """
         return FixedSamplePosterior(self.values[:, X.squeeze(-1).long()])

@@ -55,7 +55,19 @@ class Forecast:
 def ahead(
     problem: Problem, records: Sequence[Record], more: int = LOOKAHEAD_EVALUATIONS
 ) -> Forecast | None:
-    """The forecast of a study from its log; None without references, and while no model has chosen 20 designs."""
+    """Forecast what more evaluations would bring to a study.
+
+    The search proper begins with the first design that a model proposed.
+
+    Args:
+        problem: What the study searches.
+        records: Its log, in the order of recording.
+        more: Evaluations looked ahead.
+
+    Returns:
+        The forecast. None without a reference for each objective, while fewer than MIN_GAINS
+        designs came after the sample it began with, and where nothing has a hypervolume yet.
+    """
     if problem.reference() is None:
         return None
     start = next((i for i, r in enumerate(records) if r.origin == "proposed"), len(records))
@@ -63,7 +75,17 @@ def ahead(
 
 
 def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
-    """Hypervolume after each evaluation, in the order of recording; the problem needs a reference for each objective."""
+    """Follow the hypervolume of a study through its log.
+
+    Evaluations that failed or break a constraint leave it as it is.
+
+    Args:
+        problem: What the study searches; it needs a reference for each objective.
+        records: Its log, in the order of recording.
+
+    Returns:
+        Hypervolume after each evaluation, (n,), in the product of the objectives' units.
+    """
     reference = problem.reference()
     assert reference is not None
     front = GrowingFront(reference)
@@ -77,10 +99,16 @@ def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
 def forecast(
     volumes: Sequence[float], start: int, more: int = LOOKAHEAD_EVALUATIONS
 ) -> Forecast | None:
-    """What ``more`` evaluations would add to a search whose hypervolume was ``volumes`` (n,) after each evaluation.
+    """Forecast what more evaluations would add to the hypervolume of a search.
 
-    start: evaluations before the search proper (the sample it began with). None where fewer than 20 came after, or nothing
-    has a hypervolume yet.
+    Args:
+        volumes: Hypervolume after each evaluation so far, (n,).
+        start: Evaluations before the search proper, those of the sample it began with.
+        more: Evaluations looked ahead.
+
+    Returns:
+        The forecast; None where fewer than MIN_GAINS evaluations came after the sample, or nothing
+        has a hypervolume yet.
     """
     gains = np.diff(np.asarray(volumes, float)[max(start - 1, 0) :])
     if len(gains) < MIN_GAINS or volumes[-1] <= 0:

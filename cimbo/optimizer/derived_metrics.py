@@ -42,7 +42,15 @@ class ComputedExpression:
         return self.of_rows(self.space, self.space.rows(designs))
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> Array:
-        """(n,) the metric of canonical rows (n, d)."""
+        """Compute the metric of designs that are given as rows.
+
+        Args:
+            space: The space of the rows.
+            rows: Canonical rows, (n, d).
+
+        Returns:
+            The metric in its natural unit, (n,).
+        """
         if not len(rows):
             return np.zeros(0)
         genes = space.encode(rows)
@@ -58,7 +66,17 @@ class ComputedExpression:
 def with_computed(
     problem: Problem, analytic: Mapping[str, AnalyticFunction]
 ) -> dict[str, AnalyticFunction]:
-    """``analytic`` metrics and the derived targets of ``problem`` that follow from nothing else but them and genes."""
+    """Add the derived targets that can be computed.
+
+    They follow from analytic metrics and ordered genes alone.
+
+    Args:
+        problem: What the study searches.
+        analytic: Metrics that are computed, by name.
+
+    Returns:
+        ``analytic`` and such targets, by name, as functions of designs.
+    """
     found = dict(analytic)
     space, derived = problem.space, problem.derived
     numeric = {choice.name for choice in space.choices if choice.ordered}
@@ -73,7 +91,18 @@ def with_computed(
 
 
 def with_views_of_parts(problem: Problem, views: Mapping[str, View]) -> dict[str, View]:
-    """``views`` and those of derived targets: the features of what they follow from, and every gene."""
+    """Add views of derived targets.
+
+    Such a view has every gene, and the features of the first of the metrics it follows from that
+    has some and sees every gene.
+
+    Args:
+        problem: What the study searches.
+        views: What metrics depend on, by name.
+
+    Returns:
+        ``views`` and those of derived targets with such a part, by name.
+    """
     found = dict(views)
     for metric in problem.targets:
         if metric in found or metric not in problem.derived.expressions:

@@ -36,9 +36,20 @@ def search(
     effort: Effort,
     pin: Callable[[Rows], Rows],
 ) -> Rows:
-    """The last population, non-dominated first, of NSGA-II started from ``seeds`` (k, d) and random rows.
+    """Search by NSGA-II for rows with good scores.
 
-    ``pin`` maps rows to rows that respect the fixed genes.
+    It starts from the seeds and from ``effort.population`` random rows.
+
+    Args:
+        space: The space of the rows.
+        score: Gives scores (n, m), to be maximised, and violations (n,) of rows.
+        seeds: Canonical rows to start from, (k, d).
+        rng: Source of randomness.
+        effort: Size of the search.
+        pin: Maps rows to rows that respect the fixed genes.
+
+    Returns:
+        The last population, (p, d), the best first: by feasibility, front and crowding.
     """
     start = np.concatenate([seeds, space.random_rows(effort.population, rng)])
     rows = _permitted(space, unique(pin(start)))
@@ -71,7 +82,14 @@ def _permitted(space: SearchSpace, rows: Rows) -> Rows:
 
 
 def unique(rows: Rows) -> Rows:
-    """Rows without repetitions, the first of each kept in place."""
+    """Drop repetitions; the first of equal rows stays in its place.
+
+    Args:
+        rows: Rows, (n, d).
+
+    Returns:
+        The different rows, (k, d).
+    """
     first = {row.tobytes(): i for i, row in reversed(list(enumerate(rows)))}
     return rows[np.sort(np.array(list(first.values()), np.intp))]
 
@@ -79,7 +97,18 @@ def unique(rows: Rows) -> Rows:
 def survivors(
     values: NDArray[np.float64], violation: NDArray[np.float64], n: int
 ) -> NDArray[np.intp]:
-    """Indices of the best ``n``: feasible first, then by front and crowding; infeasible ones by violation."""
+    """Choose the best points.
+
+    Feasible ones come first, by front and crowding; then infeasible ones, by violation.
+
+    Args:
+        values: Scores, to be maximised, (k, m).
+        violation: How far each point breaks constraints, (k,); feasible ones have at most 0.
+        n: Number of points wanted.
+
+    Returns:
+        Indices of the points, the best first; fewer than ``n`` where there are no more.
+    """
     feasible = np.flatnonzero(violation <= 0)
     infeasible = np.flatnonzero(violation > 0)
     kept: list[NDArray[np.intp]] = []
@@ -95,7 +124,17 @@ def survivors(
 
 
 def vary(space: SearchSpace, first: Rows, second: Rows, rng: np.random.Generator) -> Rows:
-    """Children (n, d): uniform crossover of two parents, then mutation."""
+    """Breed children: uniform crossover of two parents, then mutation.
+
+    Args:
+        space: The space of the rows.
+        first: First parents, (n, d).
+        second: Second parents, (n, d).
+        rng: Source of randomness.
+
+    Returns:
+        Canonical rows of the children, (n, d).
+    """
     mixed = np.where(rng.random(first.shape) < 0.5, first, second)
     # A gene inactive in the parent that was taken may be active in the child: take the other parent's value then.
     mixed = np.where(mixed == INACTIVE, np.maximum(first, second), mixed)
@@ -103,7 +142,18 @@ def vary(space: SearchSpace, first: Rows, second: Rows, rng: np.random.Generator
 
 
 def mutate(space: SearchSpace, rows: Rows, rng: np.random.Generator) -> Rows:
-    """Rows (n, d) with one to a few genes changed: ordered genes mostly by a step, unordered ones at random."""
+    """Change one to a few genes of each row.
+
+    Ordered genes mostly move by a step, unordered ones take any value.
+
+    Args:
+        space: The space of the rows.
+        rows: Rows, (n, d).
+        rng: Source of randomness.
+
+    Returns:
+        Canonical rows, (n, d).
+    """
     n, d = rows.shape
     rate = rng.choice([1.0, 2.0, 4.0], size=(n, 1)) / d
     hit = rng.random((n, d)) < rate

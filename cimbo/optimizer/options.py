@@ -90,7 +90,16 @@ class OptimizerOptions:
         return self.expensive_budget
 
     def start(self, metrics: Iterable[str]) -> int:
-        """Sobol designs before the first surrogate: few where priors know every one of ``metrics`` that is modelled."""
+        """Count the Sobol designs before the first surrogate.
+
+        They are few where priors know every metric that is modelled.
+
+        Args:
+            metrics: Names of the metrics that the search needs.
+
+        Returns:
+            Number of designs.
+        """
         modelled = [m for m in metrics if m not in self.analytic]
         if modelled and all(m in self.priors for m in modelled):
             return min(self.initial, N_INITIAL_WITH_PRIORS)
@@ -124,7 +133,17 @@ class OptimizerOptions:
         return next(iter([*with_genes, *modelled]), None)
 
     def expensive_parameters(self, problem: Problem) -> frozenset[str] | None:
-        """The genes that the expensive metric depends on; None for all of them."""
+        """Find the genes that the expensive metric depends on.
+
+        Args:
+            problem: What the study measures.
+
+        Returns:
+            Their names; None for all of them, also where no metric is expensive.
+
+        Raises:
+            BadInput: The metric that ``expensive`` names is no objective and has no constraint.
+        """
         metric = self.expensive_metric(problem)
         if metric is None or metric not in self.views:
             return None

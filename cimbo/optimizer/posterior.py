@@ -53,14 +53,23 @@ class ScoreModel:
         return sign * (values - bound) / (self._modelled(c.metric).std() or 1.0)
 
     def score(self, beta: float) -> evolution.Score:
-        """Objectives at mean + ``beta`` standard deviations; constraints at the mean.
+        """Build the score that the search for candidates maximises.
 
-        What lies below the reference adds nothing to the hypervolume: it counts as a violation, so that the search spends
-        its population on the part of the front that matters.
+        Objectives count at mean + ``beta`` standard deviations, constraints at the mean. What lies
+        below the reference adds nothing to the hypervolume: it counts as a violation, so that the
+        search spends its population on the part of the front that matters.
+
+        Args:
+            beta: Standard deviations above the mean, from 0.
+
+        Returns:
+            A function of canonical rows (n, d) that gives scores (n, m) in modelled units and
+            violations (n,). Rows that break a constraint have scores of 0.
         """
         shortfall = self.shortfall()
 
         def score(rows: Rows) -> tuple[Array, Array]:
+            """Score rows (n, d): scores (n, m) and violations (n,)."""
             inputs = Inputs(self.problem.space, rows)
             violation, scores = (
                 np.zeros(len(rows)),
@@ -79,7 +88,16 @@ class ScoreModel:
         return score
 
     def best(self, n: int) -> NDArray[np.intp]:
-        """Indices of the ``n`` best evaluated designs: those that keep the constraints and are above the reference first."""
+        """Choose the best evaluated designs.
+
+        Those that keep the constraints and are above the reference come first.
+
+        Args:
+            n: Number of designs wanted.
+
+        Returns:
+            Their indices in ``rows``, the best first; fewer than ``n`` where there are no more.
+        """
         scores, violations = self.observed()
         return evolution.survivors(
             scores, np.maximum(violations, 0).sum(1) + self.shortfall()(scores), n
@@ -101,7 +119,17 @@ class ScoreModel:
         return lambda scores: np.asarray((np.maximum(floor - scores, 0) / unit).sum(1))
 
     def draw(self, rows: Rows, n: int, seed: int) -> tuple[Array, Array]:
-        """``n`` joint samples at ``rows`` (k, d): scores (n, k, m) and violations (n, k, c)."""
+        """Draw joint samples of the surrogates.
+
+        Args:
+            rows: Canonical rows of the designs, (k, d).
+            n: Number of samples.
+            seed: Of the first metric; every other one has the next seed.
+
+        Returns:
+            Scores (n, k, m) in modelled units, to be maximised, and violations (n, k, c), at most 0
+            where a constraint is kept.
+        """
         inputs = Inputs(self.problem.space, rows)
         drawn = {
             name: s.samples(inputs, n, seed + i) for i, (name, s) in enumerate(self.fitted.items())
@@ -146,7 +174,14 @@ class ScoreModel:
         return sign * math.log(reference) if reference > 0 else inferred
 
     def allowed(self, rows: Rows) -> NDArray[np.bool_]:
-        """(k,) False where a constraint that can be computed is violated."""
+        """Sort out designs of which it is certain that they break a constraint.
+
+        Args:
+            rows: Canonical rows of the designs, (k, d).
+
+        Returns:
+            False where a constraint that can be computed is violated, (k,).
+        """
         allowed = np.ones(len(rows), bool)
         inputs = Inputs(self.problem.space, rows)
         for c in self.problem.constraints:
@@ -156,7 +191,17 @@ class ScoreModel:
         return allowed
 
     def predicted(self, row: Rows, origin: str) -> Candidate:
-        """The candidate of a canonical row (d,) with what the surrogates expect of it, in natural units."""
+        """Make a candidate of a design, with what the surrogates expect of it.
+
+        Args:
+            row: Canonical row of the design, (d,).
+            origin: What chose it, as the log names it.
+
+        Returns:
+            The candidate. Mean and standard deviation of each metric are those of a measurement, in
+            natural units; of a metric modelled as a logarithm they are the median and the standard
+            deviation to first order.
+        """
         inputs = Inputs(self.problem.space, row[None])
         predicted = {}
         for name, s in self.fitted.items():

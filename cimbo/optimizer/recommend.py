@@ -74,7 +74,20 @@ class State:
         metrics: Sequence[Mapping[str, float] | None],
         pending: Iterable[Params] = (),
     ) -> State:
-        """Encode a log of designs. Raises BadInput for a design that is not of ``space``."""
+        """Encode a log of designs.
+
+        Args:
+            space: The space that they are of.
+            designs: The evaluated designs, in order.
+            metrics: What each of them measured, None where the evaluation failed.
+            pending: Designs under way.
+
+        Returns:
+            The log as rows, without noise.
+
+        Raises:
+            BadInput: For a design that is not of ``space``.
+        """
         return cls(space.rows(designs), metrics, space.rows(pending))
 
     @property
@@ -112,9 +125,16 @@ class Search:
     projected: Sequence[int] = ()
 
     def pin(self, rows: Rows) -> Rows:
-        """Rows that may be proposed: with the fixed genes at their value, canonical.
+        """Turn rows into rows that may be proposed: with the fixed genes at their value, canonical.
 
-        Those that break a constraint between genes are put right with the other genes, where that can be done.
+        Those that break a constraint between genes are put right with the other genes, where that
+        can be done.
+
+        Args:
+            rows: Rows, (n, d); they are not changed.
+
+        Returns:
+            Canonical rows, (n, d).
         """
         space = self.problem.space
         rows = np.array(self.project(rows), space.row_type)
@@ -128,7 +148,15 @@ class Search:
         return space.known.repaired(rows, [*held, *self.projected])
 
     def keeps(self, rows: Rows) -> NDArray[np.bool_]:
-        """(n,) whether each row (n, d) has the fixed genes at their value, where it has them."""
+        """Tell which rows may be proposed as they are: ``pin`` would leave them unchanged.
+
+        Args:
+            rows: Canonical rows, (n, d).
+
+        Returns:
+            True for such rows, (n,): a fixed gene has its value, where the design has that gene at
+            all.
+        """
         kept: NDArray[np.bool_] = (self.pin(rows) == rows).all(1)
         return kept
 

@@ -26,10 +26,22 @@ Gain = Callable[[list[int], Index], Array]
 def screen(
     base: Array, pool: Array, feasible: Mask, reference: Array, *, rounds: int, each: int
 ) -> list[int]:
-    """Positions of points worth a closer look in ``pool`` (s, p, m), samples at p points of which (s, p) are ``feasible``.
+    """List the points of a pool that are worth a closer look.
 
-    ``each`` best ones of every of ``rounds`` rounds, a round's best counting as chosen in the next, so that the list serves a
-    batch; ``base`` (s, k, m) is the front so far, ``reference`` (m,) what improves it at all.
+    Each round takes the points of largest expected hypervolume improvement. Its best one counts as
+    chosen in the next round, so that the list serves a batch.
+
+    Args:
+        base: Samples of the front so far, (s, k, m), to be maximised.
+        pool: Samples at the points of the pool, (s, p, m).
+        feasible: Whether a sample keeps every constraint, (s, p).
+        reference: Scores above which volume counts, (m,).
+        rounds: Number of rounds.
+        each: Points that a round takes.
+
+    Returns:
+        Positions in the pool, from 0, none twice, in the order of rounds; at most ``rounds`` times
+        ``each``.
     """
     gain = _staircase(base, pool, feasible, reference) if len(reference) == 2 else None
     everything = np.arange(pool.shape[1])
@@ -65,7 +77,15 @@ def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
 
 
 def prune_baseline(scores: Array, feasible: Mask) -> Mask:
-    """(n,) whether a point of ``scores`` (s, n, m) is ``feasible`` (n,) and non-dominated in any sample."""
+    """Find the points that are on the front of any sample.
+
+    Args:
+        scores: Samples at the points, (s, n, m), to be maximised.
+        feasible: Whether each point keeps the constraints, (n,).
+
+    Returns:
+        True for feasible points that no other feasible one dominates in at least one sample, (n,).
+    """
     among = np.flatnonzero(feasible)
     kept = np.zeros(scores.shape[1], bool)
     if scores.shape[-1] == 2 and len(among):
@@ -89,9 +109,10 @@ def _on_staircase(points: Array) -> Mask:
 
 
 def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
-    """AnalyticFunction for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
+    """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
 
     def gain(chosen: list[int], asked: Index) -> Array:
+        """Count the mean area that each asked position adds to ``base`` and the chosen, (asked,)."""
         added = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
         known = np.maximum(np.concatenate([base, added], 1), reference)
         order = np.argsort(-known[..., 0], axis=1)
@@ -131,6 +152,7 @@ def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> G
         start = np.full(value.shape[:2], value.min())
 
     def gain(chosen: list[int], asked: Index) -> Array:
+        """Estimate what each asked position adds to ``base`` and the chosen ones, (asked,)."""
         best = start
         for i in chosen:
             best = np.where(feasible[:, i], np.maximum(best, value[..., i]), best)

@@ -45,12 +45,29 @@ class RowsFunction(Protocol[Answer_co]):
         ...
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> Answer_co:
-        """Answer for canonical rows (n, d)."""
+        """Answer for designs that are given as rows, as a call with these designs does.
+
+        Args:
+            space: The space of the rows.
+            rows: Canonical rows, (n, d).
+
+        Returns:
+            The answer for the n designs.
+        """
         ...
 
 
 def of_rows(function: Callable[[list[Params]], Answer], space: SearchSpace, rows: Rows) -> Answer:
-    """Call ``function`` for canonical rows (n, d): as rows where it takes them, else as designs."""
+    """Call a function for rows: as rows where it takes them, else as designs.
+
+    Args:
+        function: A function of designs, perhaps a ``RowsFunction``.
+        space: The space of the rows.
+        rows: Canonical rows, (n, d).
+
+    Returns:
+        What the function answers.
+    """
     if isinstance(function, RowsFunction):
         found: Answer = function.of_rows(space, rows)
         return found
@@ -76,15 +93,38 @@ class Surrogate(Protocol):
         ...
 
     def mean(self, inputs: Inputs) -> Array:
-        """(n,) mean alone, which costs less."""
+        """Predict the mean alone, which costs less than ``mean_and_std``.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means in modelled units, (n,).
+        """
         ...
 
     def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
-        """Mean and standard deviation, each (n,)."""
+        """Predict mean and standard deviation of the noise-free metric.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means and standard deviations in modelled units, (n,) each.
+        """
         ...
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        """Joint posterior samples (n, rows) of the noise-free metric."""
+        """Draw joint posterior samples of the noise-free metric.
+
+        Args:
+            inputs: The designs, k rows.
+            n: Number of samples.
+            seed: The same seed gives the same samples.
+
+        Returns:
+            Samples in modelled units, (n, k).
+        """
         ...
 
 
@@ -99,11 +139,27 @@ class View:
     features: Features | None = None
 
     def columns(self, space: SearchSpace) -> list[int]:
-        """The genes' columns, in the space's order."""
+        """Find the columns of the genes in view.
+
+        Args:
+            space: The space whose rows have these columns.
+
+        Returns:
+            Indices of the columns, rising.
+        """
         return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
 
     def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
-        """The predictors' description of a table (n, genes + features) and of the target."""
+        """Describe a table (n, genes + features) and its target to the predictors.
+
+        Args:
+            space: The space of the designs.
+            metric: Name of the target.
+            log: Whether the target is modelled as its logarithm.
+
+        Returns:
+            The description: genes in the space's order, then the derived features.
+        """
         groups = group_names(space.architecture, space.hardware)
         choices = [space.choices[i] for i in self.columns(space)]
         genes = [_feature(c, groups[c.name]) for c in choices]
@@ -141,7 +197,14 @@ class Inputs:
     _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
 
     def derived(self, view: View) -> list[Array]:
-        """A view's derived features, each (n,)."""
+        """Compute the derived features of a view, or look them up.
+
+        Args:
+            view: What a metric depends on.
+
+        Returns:
+            A column (n,) for each feature; none where the view has no features.
+        """
         if view.features is None:
             return []
         if view.features not in self._derived:
@@ -150,14 +213,31 @@ class Inputs:
         return self._derived[view.features]
 
     def table(self, view: View) -> Array:
-        """The predictors' table (n, genes + features) of a view."""
+        """Build the predictors' table of a view, or look it up.
+
+        Args:
+            view: What a metric depends on.
+
+        Returns:
+            Values of genes, then derived features, (n, genes + features).
+        """
         if view not in self._tables:
             genes = self.space.encode(self.rows)[:, view.columns(self.space)]
             self._tables[view] = np.column_stack([genes, *self.derived(view)])
         return self._tables[view]
 
     def encoded(self, view: View) -> Array:
-        """``view.schema(...).encode(table(view))`` (n, k), looked up: rows of the space need no checking."""
+        """Encode the table of a view, or look it up.
+
+        It is ``view.schema(...).encode(table(view))`` without checks, which rows of the space do
+        not need.
+
+        Args:
+            view: What a metric depends on.
+
+        Returns:
+            The encoded table, (n, k).
+        """
         if view not in self._encoded:
             choices = [(i, self.space.choices[i]) for i in view.columns(self.space)]
             genes = [_codes(len(c.values), c.ordered)[self.rows[:, i]] for i, c in choices]
@@ -166,9 +246,18 @@ class Inputs:
 
 
 def modelled(values: Array, *, log: bool) -> Array:
-    """Metrics (n,) in modelled units; those absurdly far from the others are brought to the edge of what is not.
+    """Bring a metric into modelled units.
 
-    An evaluator's -1e9 for "it went wrong" must not flatten everything else.
+    Values absurdly far from the others are brought to the edge of what is not: an evaluator's -1e9
+    for "it went wrong" must not flatten everything else. The edge is OUTLIER_DEVIATIONS median
+    absolute deviations from the median.
+
+    Args:
+        values: The metric in its natural unit, (n,); above 0 where ``log`` is set.
+        log: Whether modelled units are logarithms.
+
+    Returns:
+        Values in modelled units, (n,).
     """
     values = np.log(values) if log else values
     middle = np.median(values)
@@ -177,7 +266,18 @@ def modelled(values: Array, *, log: bool) -> Array:
 
 
 def logarithmic(y: Array, goal: str | None) -> bool:
-    """Whether measurements (n,) are modelled as logarithms: positive, and costs or spread over more than a decade."""
+    """Decide whether measurements are modelled as logarithms.
+
+    They are where all are positive, and either they are not to be maximised or the largest is more
+    than 30 times the smallest.
+
+    Args:
+        y: Measurements in their natural unit, (n,).
+        goal: "min" or "max"; None where the metric is no objective.
+
+    Returns:
+        Whether logarithms are taken.
+    """
     return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
 
 
@@ -191,21 +291,51 @@ class FittedSurrogate:
 
     @property
     def log(self) -> bool:
+        """Whether the model's target is a logarithm."""
         return self.model.schema.log
 
     @property
     def noise(self) -> float:
+        """Standard deviation of a measurement, as the model knows it."""
         return math.sqrt(self.model.noise_variance)
 
     def mean(self, inputs: Inputs) -> Array:
+        """Predict the mean alone.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means in modelled units, (n,).
+        """
         return self.model.mean(inputs.encoded(self.view))
 
     def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
+        """Predict mean and standard deviation of the noise-free metric.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means and standard deviations in modelled units, (n,) each.
+        """
         mean, variance = self.model.latent_posterior(inputs.encoded(self.view))
         return mean, np.sqrt(variance)
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
         # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
+        """Draw joint posterior samples of the noise-free metric.
+
+        Their spread is widened half as much as that of the intervals that are reported.
+
+        Args:
+            inputs: The designs, k rows.
+            n: Number of samples.
+            seed: The same seed gives the same samples.
+
+        Returns:
+            Samples in modelled units, (n, k).
+        """
         return replace(self.model, std_scale=0.5 * (1.0 + self.model.std_scale)).sample_latent(
             inputs.encoded(self.view), n, seed
         )
@@ -223,6 +353,14 @@ class AnalyticMetric:
     _kept: dict[bytes, float] = field(default_factory=dict, init=False, repr=False)
 
     def mean(self, inputs: Inputs) -> Array:
+        """Compute the metric, or look it up for rows that were asked before.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            The metric in modelled units, (n,).
+        """
         keys = [row.tobytes() for row in inputs.rows]
         new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
         if new:
@@ -232,9 +370,27 @@ class AnalyticMetric:
         return np.array([self._kept[key] for key in keys])
 
     def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
+        """Compute the metric; there is no uncertainty.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            The metric in modelled units, and zeros, (n,) each.
+        """
         return self.mean(inputs), np.zeros(len(inputs.rows))
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        """Repeat the metric: every sample is the same.
+
+        Args:
+            inputs: The designs, k rows.
+            n: Number of samples.
+            seed: Not looked at.
+
+        Returns:
+            The metric in modelled units, (n, k), read-only.
+        """
         return np.broadcast_to(self.mean(inputs), (n, len(inputs.rows)))
 
 
@@ -263,7 +419,21 @@ class SurrogateFactory:
         seed: int,
         noise: Array | None = None,
     ) -> predictors.Model:
-        """``predictors.fit`` with the metric's prior, remembered; ``noise``: standard deviations (n,) of ``y``."""
+        """Fit a predictor with the metric's prior as its mean.
+
+        Where the last fit was to the same data, it is looked up instead.
+
+        Args:
+            table: Genes and features of the designs, (n, genes + features).
+            y: Measurements in their natural unit, (n,).
+            schema: What the table and the target are.
+            kind: Kind of predictor; "auto" lets the predictors choose one.
+            seed: Of the fit.
+            noise: Standard deviations of ``y``, (n,); None where measurements were not repeated.
+
+        Returns:
+            The predictor.
+        """
         known = [] if noise is None else [noise]
         data = hashlib.blake2b(
             np.column_stack([table, y, *known]).tobytes() + f"{seed} {kind} {schema.log}".encode()
@@ -277,7 +447,17 @@ class SurrogateFactory:
 
 
 def checked_kind(kind: str | predictors.SurrogateKind) -> str | predictors.SurrogateKind:
-    """``kind`` itself. Raises BadInput when no surrogate has this name, so that nothing is evaluated in vain."""
+    """Check the name of a kind of surrogate, so that nothing is evaluated in vain.
+
+    Args:
+        kind: "auto", a name, or a kind itself.
+
+    Returns:
+        ``kind`` as it was given.
+
+    Raises:
+        BadInput: No surrogate has this name.
+    """
     if kind == "auto":
         return kind
     try:
@@ -288,7 +468,14 @@ def checked_kind(kind: str | predictors.SurrogateKind) -> str | predictors.Surro
 
 
 def targets(problem: Problem) -> list[str]:
-    """The metrics that need a surrogate: objectives, then constrained metrics that are no objective."""
+    """List the metrics that need a surrogate.
+
+    Args:
+        problem: What the study searches.
+
+    Returns:
+        Names of the objectives, then of constrained metrics that are no objective.
+    """
     return list(problem.targets)
 
 
@@ -301,9 +488,19 @@ def fit(
     seed: int,
     noise: Mapping[str, Array] | None = None,
 ) -> dict[str, Surrogate]:
-    """A surrogate for every metric the problem needs, from evaluated rows (n, d) and what they measured.
+    """Fit a surrogate for every metric that the problem needs.
 
-    ``noise``: of metrics whose measurements were repeated, the standard deviations (n,) of what was measured.
+    Args:
+        problem: What the study searches.
+        rows: Canonical rows of the evaluated designs, (n, d).
+        metrics: What each of them measured, in natural units.
+        factory: What surrogates are made from, apart from the observations.
+        seed: Of the fits.
+        noise: Of metrics whose measurements were repeated, the standard deviations (n,) of what was
+            measured.
+
+    Returns:
+        A surrogate by name of the metric; analytic metrics are their own.
     """
     known_noise = noise or {}
     inputs = Inputs(problem.space, rows)
@@ -330,12 +527,19 @@ def fit(
 
 
 def training_subset(scores: Array) -> NDArray[np.intp]:
-    """Choose the rows that a model is fitted to, as indices into scores (n, m).
+    """Choose the rows that a model is fitted to.
 
-    All of them up to ``MAX_TRAINING_ROWS``; beyond, the best two thirds by front, the others evenly from the rest.
+    All of them up to ``MAX_TRAINING_ROWS``; beyond, the best two thirds by front, the others evenly
+    from the rest.
 
-    What an exact process costs grows with the cube of its rows; where a search has got to needs more of them than where it
-    came from.
+    What an exact process costs grows with the cube of its rows; where a search has got to needs
+    more of them than where it came from.
+
+    Args:
+        scores: Scores of the evaluated designs, to be maximised, (n, m).
+
+    Returns:
+        Indices of the rows, rising, at most ``MAX_TRAINING_ROWS``.
     """
     n = len(scores)
     if n <= MAX_TRAINING_ROWS:
@@ -367,6 +571,7 @@ def _learn(
     y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
 
     def fitted(kind: str | predictors.SurrogateKind, rows: NDArray[np.intp]) -> predictors.Model:
+        """Fit a predictor of a kind to some of the observations."""
         known = None if noise is None else noise[rows]
         return factory.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed, noise=known)
 
@@ -391,7 +596,17 @@ def _learn(
 
 
 def refit_size(n: int, growth: float) -> int:
-    """The largest of 5, 5 ``growth``, 5 ``growth``^2, ... (rounded up) that ``n`` reaches; ``n`` itself below 5."""
+    """Find the number of observations that hyper-parameters are fitted to.
+
+    Sizes are 5, 5 ``growth``, 5 ``growth``^2, ..., each rounded up before the next is formed.
+
+    Args:
+        n: Observations there are.
+        growth: Factor from one size to the next, above 1.
+
+    Returns:
+        The largest such size that ``n`` reaches; ``n`` itself below 5.
+    """
     reached = 5
     while (following := math.ceil(reached * growth)) <= n:
         reached = following

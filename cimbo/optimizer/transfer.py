@@ -18,7 +18,15 @@ MIN_OLD_EVALUATIONS = 10  # evaluations below which nothing is learned from anot
 
 
 def fitting(space: SearchSpace, records: Iterable[Record]) -> list[Record]:
-    """The records whose designs this space holds too."""
+    """Choose the records whose designs a space holds, too.
+
+    Args:
+        space: The space.
+        records: Evaluations, perhaps of another space.
+
+    Returns:
+        Those of them that fit, in order.
+    """
     return [r for r in records if _holds(space, r.params)]
 
 
@@ -30,10 +38,20 @@ def priors(
     *,
     seed: int = 0,
 ) -> dict[str, predictors.Model]:
-    """A predictor for each metric of ``views``, over the genes of ``old`` that ``space`` has as well.
+    """Fit a predictor for each metric to the evaluations of another study.
 
-    records: evaluations of ``old``. views: what each metric depends on there. A metric measured fewer than 10 times, or
-    that shares no gene, gets none.
+    It sees the genes that both spaces have, ordered or unordered in both.
+
+    Args:
+        space: The space of the new study.
+        old: The space of the other study.
+        records: Evaluations of ``old``.
+        views: What each metric depends on there, by name.
+        seed: Of the fits.
+
+    Returns:
+        A predictor by name of the metric. A metric measured fewer than MIN_OLD_EVALUATIONS times,
+        or that shares no gene, gets none.
     """
     shared = frozenset(c.name for c in old.choices if _same_kind(space, c.name, ordered=c.ordered))
     found = {}
