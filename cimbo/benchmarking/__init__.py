@@ -39,7 +39,18 @@ QUICK_METHODS = (
 
 
 def start(name: str, task: Task) -> Peer:
-    """The method ``name``, ready to be asked. Raises BadInput when it is unknown or what it needs is not installed."""
+    """Make a search method that is ready to be asked.
+
+    Args:
+        name: One of ``METHOD_MODULES``.
+        task: The problem and the seed.
+
+    Returns:
+        The method.
+
+    Raises:
+        BadInput: When the method is unknown, or what it needs is not installed.
+    """
     if name not in METHOD_MODULES:
         raise BadInput(f"method {name!r}", "is unknown", choose_from(name, METHOD_MODULES))
     module, kind, _ = METHOD_MODULES[name]

@@ -32,14 +32,26 @@ class Ax:
         self._trials: list[int] = []
 
     def ask(self, n: int) -> list[Params]:
-        """``n`` designs."""
+        """Ask Ax for its next trials.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            A design for each trial that Ax proposes.
+        """
         trials = self._client.get_next_trials(max_trials=n)
         self._trials = list(trials)
         space = self._task.problem.space
         return [space.canonical(dict(parameters)) for parameters in trials.values()]
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """What the trials of the last ask measured."""
+        """Complete the trials of the last ``ask``; a failure becomes a failed trial.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         for trial, metrics in zip(self._trials, measured, strict=True):
             if metrics is None:
                 self._client.mark_trial_failed(trial)

@@ -53,7 +53,14 @@ class BayBe:
         self._asked = listed.iloc[:0]
 
     def ask(self, n: int) -> list[Params]:
-        """``n`` designs of the list."""
+        """Ask BayBE for designs of its list.
+
+        Args:
+            n: How many.
+
+        Returns:
+            The recommended designs.
+        """
         self._asked = self._campaign.recommend(n)
         rows = np.zeros((len(self._asked), len(self._space.choices)), self._space.row_type)
         for i, choice in enumerate(self._space.choices):
@@ -63,7 +70,14 @@ class BayBe:
         return self._space.designs(self._space.canonical_rows(rows))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """What they measured; failures are left out."""
+        """Tell BayBE the objectives that were measured.
+
+        Failures are left out, and constraints are not told.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         kept = [i for i, metrics in enumerate(measured) if metrics is not None]
         table = self._asked.iloc[kept].copy()
         for o in self._task.problem.objectives:

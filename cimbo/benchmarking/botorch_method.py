@@ -37,6 +37,14 @@ class MixedAlternating:
         torch.manual_seed(task.seed)
 
     def ask(self, n: int) -> list[Params]:
+        """Propose the Sobol designs first, then those that maximise the acquisition function.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            The designs. Sobol goes on until three evaluations have succeeded.
+        """
         if self._start or len(self._y) < 3:
             first, self._start = self._start[:n], self._start[n:]
             return (
@@ -64,6 +72,12 @@ class MixedAlternating:
         return self._space.designs(best.round().numpy().astype(self._space.row_type))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Add the designs that did not fail to the training data.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         for row, metrics in zip(self._space.rows(designs), measured, strict=True):
             if metrics is not None:
                 scores = [o.sign * metrics[o.name] for o in self._task.problem.objectives]

@@ -18,8 +18,22 @@ class Cimbo:
         self._guidance = task.guidance
 
     def ask(self, n: int) -> list[Params]:
+        """Ask the study for candidates.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            Their designs.
+        """
         return [c.params for c in self._study.ask(n, guidance=self._guidance)]
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Tell the study what was measured.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         for design, metrics in zip(designs, measured, strict=True):
             self._study.tell(design, metrics)

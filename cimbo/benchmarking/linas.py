@@ -31,6 +31,15 @@ class Linas:
         self._seen: set[bytes] = set()
 
     def ask(self, n: int) -> list[Params]:
+        """Propose random designs first, then the best of a search on predictors.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            Designs that were not evaluated before. They are random until ``N_INITIAL_DESIGNS``
+            evaluations have succeeded, and where the search finds nothing new.
+        """
         if len(self._known) < N_INITIAL_DESIGNS:
             return self._chance.ask(n)
         known = self._space.rows([d for d, _ in self._known])
@@ -46,13 +55,26 @@ class Linas:
         return self._space.designs(np.stack(fresh)) if fresh else self._chance.ask(n)
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Remember what was evaluated; the predictors are fitted to what did not fail.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         self._seen |= {r.tobytes() for r in self._space.rows(designs)}
         self._known += [
             (d, dict(m)) for d, m in zip(designs, measured, strict=True) if m is not None
         ]
 
     def _score(self, known: Rows) -> evolution.Score:
-        """Predicted objectives, to be maximised, and constraint violations."""
+        """Fit a predictor a metric, and make the function that the search maximises.
+
+        Args:
+            known: (n, d) rows of the designs that did not fail.
+
+        Returns:
+            From rows to predicted objectives, to be maximised, and constraint violations.
+        """
         problem, view = self._task.problem, View()
         table = Inputs(self._space, known).table(view)
         models = {}
@@ -63,6 +85,15 @@ class Linas:
             )
 
         def score(rows: Rows) -> tuple[Array, Array]:
+            """Predict what designs are worth.
+
+            Args:
+                rows: (n, d) rows.
+
+            Returns:
+                Predicted objectives (n, m), to be maximised, and the sum of each row's predicted
+                violations (n,).
+            """
             inputs = Inputs(self._space, rows).table(view)
             mean = {metric: model.predict(inputs).mean for metric, model in models.items()}
             broken = [np.maximum(c.violation(mean[c.metric]), 0) for c in problem.constraints]

@@ -33,7 +33,14 @@ class Task:
         return reference
 
     def violations(self, metrics: Mapping[str, float]) -> list[float]:
-        """How far each constraint is broken, in the metric's unit; 0 or less where it holds."""
+        """Compute how far each constraint is broken.
+
+        Args:
+            metrics: What a design measured, with every constrained metric.
+
+        Returns:
+            One number a constraint, in the metric's unit; 0 or less where it holds.
+        """
         return [
             float(c.violation(np.array([metrics[c.metric]]))[0]) for c in self.problem.constraints
         ]
@@ -43,9 +50,23 @@ class Peer(Protocol):
     """A search method, asked and told in turn."""
 
     def ask(self, n: int) -> list[Params]:
-        """1 to ``n`` designs to evaluate next; none when there are no more."""
+        """Propose designs to evaluate next.
+
+        Every ``ask`` is followed by one ``tell`` of all its designs.
+
+        Args:
+            n: How many designs at most, 1 or more.
+
+        Returns:
+            1 to ``n`` designs; none when there are no more, which ends the run.
+        """
         ...
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """What the designs of the last ``ask`` measured, in its order."""
+        """Take in what the designs of the last ``ask`` measured.
+
+        Args:
+            designs: These designs, as they were returned.
+            measured: The metrics of each, in the same order; None where the evaluation failed.
+        """
         ...

@@ -57,14 +57,26 @@ class Moead:
         self._unit: Array | None = None
 
     def ask(self, n: int) -> list[Params]:
-        """1 to ``n`` designs of the generation."""
+        """Hand out the next designs of the generation.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            1 to ``n`` designs; fewer than ``n`` at the end of a generation.
+        """
         if self._generation is None:
             self._generation = self._algorithm.ask()
         rows = self._generation.get("X")[len(self._answers) :][:n]
         return self._space.designs(np.round(rows.astype(float)).astype(self._space.row_type))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """What they measured; the algorithm hears of it when all of the generation is."""
+        """Collect what was measured; the algorithm hears of it when all of the generation is.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         self._answers += measured
         if len(self._answers) < len(self._generation):
             return

@@ -50,12 +50,26 @@ class Nsga2:
         self._answers: list[Measured] = []
 
     def ask(self, n: int) -> list[Params]:
+        """Hand out the next designs of the generation.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            1 to ``n`` designs; fewer than ``n`` at the end of a generation.
+        """
         if self._generation is None:
             self._generation = self._algorithm.ask()
         rows = self._generation.get("X")[len(self._answers) :][:n]
         return self._space.designs(rows.astype(self._space.row_type))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Collect what was measured; the algorithm hears of it when all of the generation is.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         self._answers += measured
         if len(self._answers) < len(self._generation):
             return

@@ -27,6 +27,14 @@ class _Optuna:
         self._trials: list[Any] = []
 
     def ask(self, n: int) -> list[Params]:
+        """Ask Optuna for trials.
+
+        Args:
+            n: How many.
+
+        Returns:
+            A design for each trial.
+        """
         self._trials = [self._study.ask() for _ in range(n)]
         return [
             _design(trial, self._task.problem.space, conditional=self._conditional)
@@ -34,6 +42,12 @@ class _Optuna:
         ]
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Finish the trials of the last ``ask``; a failure becomes a failed trial.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         for trial, metrics in zip(self._trials, measured, strict=True):
             if metrics is None:
                 self._study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -117,6 +117,14 @@ def _public(name: str) -> BenchmarkProblem:
     problem = Problem(space, tuple(objectives))
 
     def measure(designs: list[Params]) -> Sequence[Measured]:
+        """Compute the test function.
+
+        Args:
+            designs: Designs of the problem's space.
+
+        Returns:
+            The objectives of each.
+        """
         values = form.compute(space.rows(designs) / (N_LEVELS - 1.0))
         return [{o.name: float(v) for o, v in zip(objectives, row, strict=True)} for row in values]
 
@@ -127,6 +135,14 @@ def _generated(name: str) -> BenchmarkProblem:
     found = generated.generated(name)
 
     def volume(metrics: Sequence[Mapping[str, float]]) -> float:
+        """Compute the hypervolume as a share of the best known.
+
+        Args:
+            metrics: Metrics of feasible designs.
+
+        Returns:
+            The share; 0 without designs.
+        """
         if not metrics:
             return 0.0
         return hypervolume(found.scores(metrics), found.reference) / found.best_volume

@@ -18,6 +18,14 @@ class Random:
         self._seen: set[bytes] = set()
 
     def ask(self, n: int) -> list[Params]:
+        """Draw designs that were not drawn before.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            The designs; none when every one of 20 ``n`` random designs was drawn before.
+        """
         rows = self._space.random_rows(20 * n, self._rng)
         fresh = []
         for row in rows:
@@ -27,4 +35,9 @@ class Random:
         return self._space.designs(np.stack(fresh[:n])) if fresh else []
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """Nothing is learned."""
+        """Learn nothing.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each.
+        """

@@ -23,10 +23,22 @@ def replay(
     views: Mapping[str, View],
     exact: Mapping[str, AnalyticFunction],
 ) -> Measure:
-    """What the predictors of ``records`` say of a design; metrics in ``exact`` are computed.
+    """Fit predictors to recorded evaluations, and let them stand in for the real thing.
 
-    The predictors are a linear model with boosted trees on what it leaves, of another kind than what cimbo's search
-    prefers, so that it is not replayed to itself. Raises BadInput for fewer than 30 successful evaluations.
+    The predictors are a linear model with boosted trees on what it leaves, of another kind than
+    what cimbo's search prefers, so that it is not replayed to itself.
+
+    Args:
+        problem: Objectives and constraints, whose metrics are wanted.
+        records: The evaluations; those that failed or lack a metric are left out.
+        views: Metric to what it depends on; a metric without one depends on every gene.
+        exact: Metric to the function that computes it; such a metric is not predicted.
+
+    Returns:
+        From designs to their metrics, as predicted or computed.
+
+    Raises:
+        BadInput: For fewer than 30 successful evaluations.
     """
     needed = surrogates.targets(problem)
     known = [r for r in records if r.status == "done" and all(m in r.metrics for m in needed)]
@@ -41,6 +53,14 @@ def replay(
     fitted = surrogates.fit(problem, rows, [r.metrics for r in known], factory, seed=0)
 
     def measure(designs: list[Params]) -> list[Mapping[str, float]]:
+        """Predict or compute the metrics of designs.
+
+        Args:
+            designs: Designs of the problem's space.
+
+        Returns:
+            The metrics of each, in natural units.
+        """
         inputs = Inputs(problem.space, problem.space.rows(designs))
         values = {m: s.mean_and_std(inputs)[0] for m, s in fitted.items()}
         natural = {m: np.exp(v) if fitted[m].log else v for m, v in values.items()}

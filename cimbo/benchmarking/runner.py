@@ -41,7 +41,17 @@ class Band:
 
 
 def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Measured], float]:
-    """Evaluations of ``peer`` until ``budget`` are made, and its own CPU seconds an evaluation. Repeated designs count."""
+    """Run a method until the budget is spent, or until it has no more designs.
+
+    Args:
+        peer: The method, as ``start`` returns it.
+        measure: From designs to what each measured.
+        budget: How many evaluations to make; repeated designs count.
+        batch: How many designs are asked for at once.
+
+    Returns:
+        Every evaluation in order, and the method's own CPU seconds an evaluation.
+    """
     measured: list[Measured] = []
     spent = 0.0
     while len(measured) < budget:
@@ -59,21 +69,48 @@ def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Me
 
 
 def natural(problem: Problem) -> Volume:
-    """Hypervolume in natural units above the problem's references."""
+    """Make the hypervolume in natural units above a problem's references.
+
+    Args:
+        problem: A problem with a reference for every objective.
+
+    Returns:
+        From metrics of feasible designs to their hypervolume; 0 without designs.
+    """
     reference = problem.reference()
     assert reference is not None
     return lambda metrics: hypervolume(problem.scores(metrics), reference) if metrics else 0.0
 
 
 def anytime(run: Run, problem: Problem, volume: Volume, at: Sequence[int]) -> Array:
-    """(k,) hypervolume of the feasible designs among the first ``at`` evaluations."""
+    """Compute the hypervolume in the course of a run.
+
+    Args:
+        run: One method, one seed.
+        problem: Says which designs are feasible.
+        volume: From metrics of feasible designs to hypervolume.
+        at: k numbers of evaluations.
+
+    Returns:
+        (k,) hypervolume of the feasible designs among the first so many evaluations.
+    """
     return np.array(
         [volume([m for m in run.measured[:n] if m is not None and problem.feasible(m)]) for n in at]
     )
 
 
 def bands(runs: Sequence[Run], problem: Problem, volume: Volume, at: Sequence[int]) -> list[Band]:
-    """A band for each method, in the order of the runs."""
+    """Compute how each method's hypervolume grows, over its seeds.
+
+    Args:
+        runs: Runs of all methods and seeds.
+        problem: Says which designs are feasible.
+        volume: From metrics of feasible designs to hypervolume.
+        at: k numbers of evaluations.
+
+    Returns:
+        A band for each method, in the order in which they first appear.
+    """
     found = []
     for method in dict.fromkeys(r.method for r in runs):
         curves = np.stack([anytime(r, problem, volume, at) for r in runs if r.method == method])
@@ -84,5 +121,13 @@ def bands(runs: Sequence[Run], problem: Problem, volume: Volume, at: Sequence[in
 
 
 def checkpoints(budget: int) -> list[int]:
-    """About forty numbers of evaluations, the last of them ``budget``."""
+    """Choose after how many evaluations a run is looked at.
+
+    Args:
+        budget: Evaluations of a run.
+
+    Returns:
+        Evenly spaced numbers, the last of them ``budget``: every number up to a budget of 79, forty
+        to sixty of a larger one.
+    """
     return sorted({*range(max(budget // 40, 1), budget, max(budget // 40, 1)), budget})

@@ -53,13 +53,27 @@ class Smac:
         self._trials: list[Any] = []
 
     def ask(self, n: int) -> list[Params]:
-        """``n`` designs."""
+        """Ask SMAC for one trial after another.
+
+        Args:
+            n: How many.
+
+        Returns:
+            A design for each trial.
+        """
         self._trials = [self._optimizer.ask() for _ in range(n)]
         space = self._task.problem.space
         return [space.canonical(_plain(dict(t.config))) for t in self._trials]
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """What the designs of the last ask measured."""
+        """Tell SMAC the costs of the last trials.
+
+        A broken constraint adds to every cost; a failure has large costs.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+        """
         objectives = self._task.problem.objectives
         for trial, metrics in zip(self._trials, measured, strict=True):
             costs = [FAILED_COST] * len(objectives)

@@ -72,7 +72,14 @@ class GeneratedProblem:
         return Problem(self.blueprint.space, self.objectives)
 
     def true_metrics(self, rows: Rows) -> dict[str, Array]:
-        """Compute what canonical rows (n, d) are, without noise: each metric (n,)."""
+        """Compute what designs are, without noise.
+
+        Args:
+            rows: (n, d) canonical rows.
+
+        Returns:
+            Each objective's name to its values (n,).
+        """
         values = self.blueprint.values(rows)
         found = costs.costs(self.law, self.blueprint, values)
         accuracy = accuracies.accuracy(self.accuracy_law, self.blueprint, values, rows)
@@ -85,7 +92,14 @@ class GeneratedProblem:
         return {o.name: metrics[o.name] for o in self.objectives}
 
     def measure(self, designs: list[Params]) -> list[dict[str, float]]:
-        """Measure designs; one that is measured again measures the same."""
+        """Measure designs with noise; one that is measured again measures the same.
+
+        Args:
+            designs: Designs of the problem's space.
+
+        Returns:
+            The objectives of each.
+        """
         rows = self.blueprint.space.rows(designs)
         found = self.true_metrics(rows)
         measured = []
@@ -104,11 +118,25 @@ class GeneratedProblem:
         return noisy
 
     def scores(self, metrics: Sequence[Mapping[str, float]]) -> Array:
-        """(n, m) to be maximised, on the scale that the hypervolume is taken on."""
+        """Compute scores on the scale that the hypervolume is taken on.
+
+        Args:
+            metrics: The objectives of n designs.
+
+        Returns:
+            (n, m) scores, to be maximised.
+        """
         return self.scaled(self.problem.scores(metrics))
 
     def scaled(self, scores: Array) -> Array:
-        """Scores (n, m) in natural units on the scale that the hypervolume is taken on."""
+        """Bring scores to the scale that the hypervolume is taken on.
+
+        Args:
+            scores: (n, m) in natural units, to be maximised; those of costs are negative.
+
+        Returns:
+            (n, m) scores, with the logarithms of costs where the problem says so.
+        """
         if not self.log:
             return scores
         columns = []
@@ -124,7 +152,14 @@ class GeneratedProblem:
         return np.asarray(self.scaled(natural[None])[0])
 
     def volume(self, designs: Sequence[Params]) -> float:
-        """Hypervolume of what designs truly are, whatever was measured."""
+        """Compute the hypervolume of what designs truly are, whatever was measured.
+
+        Args:
+            designs: Designs of the problem's space.
+
+        Returns:
+            The hypervolume above the references; 0 without designs.
+        """
         if not designs:
             return 0.0
         found = self.true_metrics(self.blueprint.space.rows(designs))
@@ -137,12 +172,29 @@ class GeneratedProblem:
         return float(_recorded()[self.name]["best"])
 
     def share(self, designs: Sequence[Params]) -> float:
-        """Hypervolume of ``designs`` over the largest known."""
+        """Compute the true hypervolume of designs as a share of the largest known.
+
+        Args:
+            designs: Designs of the problem's space.
+
+        Returns:
+            The share; above 1 where the designs are better than what is known.
+
+        Raises:
+            KeyError: When no largest hypervolume is recorded for the problem.
+        """
         return self.volume(designs) / self.best_volume
 
 
 def names(which: str = "") -> list[str]:
-    """Names of the problems of a set, of all sets by default."""
+    """List the names of generated problems.
+
+    Args:
+        which: "train" or "test"; all sets when empty.
+
+    Returns:
+        The names, in order.
+    """
     sets = [which] if which else list(SETS)
     return [f"{s}-{i:02}" for s in sets for i in range(N_PER_SET)]
 
@@ -172,7 +224,18 @@ def generated(name: str) -> GeneratedProblem:
 
 
 def draw(name: str) -> GeneratedProblem:
-    """Compose the problem ``name``; its references are first guesses, few random designs reach them."""
+    """Compose a problem anew; its references are first guesses, which few random designs reach.
+
+    Args:
+        name: Set and number, such as ``train-07``.
+
+    Returns:
+        The problem; equal names give equal problems.
+
+    Raises:
+        ValueError: When the name is no set and number.
+        KeyError: When there is no such set.
+    """
     which, number = name.split("-")
     i = int(number)
     seed = SEED_OF_SET[which] + i

@@ -50,7 +50,15 @@ class AccuracyLaw:
 
 
 def draw_accuracy(rng: np.random.Generator, blueprint: Blueprint) -> AccuracyLaw:
-    """Draw a law for a space; its shift and scale are set by whoever knows typical designs."""
+    """Draw a law for a space; its shift and scale are set by whoever knows typical designs.
+
+    Args:
+        rng: Source of all choices.
+        blueprint: The space and what its genes stand for.
+
+    Returns:
+        The law, with shift 0 and scale 1.
+    """
     genes, layers = len(ACCURACY_GENES), blueprint.layers
     form = str(rng.choice(["additive", "interacting", "saturating"]))
     interacting = form == "interacting"
@@ -92,7 +100,17 @@ def accuracy(
 def fitted(
     law: AccuracyLaw, blueprint: Blueprint, values: Mapping[str, Array], ranks: Rows
 ) -> AccuracyLaw:
-    """The law with shift and scale from typical designs, given as for `accuracy`."""
+    """Set the shift and scale of a law by typical designs.
+
+    Args:
+        law: How accuracy comes about.
+        blueprint: What the genes stand for.
+        values: Meaning -> values (n,) of the genes, NaN where inactive.
+        ranks: (n, d) rows of the typical designs.
+
+    Returns:
+        The law with the mean and the standard deviation of their losses.
+    """
     loss = _loss(law, blueprint, values, ranks)
     return replace(law, shift=float(loss.mean()), scale=float(loss.std()))
 

@@ -76,7 +76,14 @@ class Costs:
 
 
 def draw_law(rng: np.random.Generator) -> CostLaw:
-    """Compose a law at random; its scales are set by whoever knows typical designs."""
+    """Compose a law at random; its scales are set by whoever knows typical designs.
+
+    Args:
+        rng: Source of all choices.
+
+    Returns:
+        The law, with scales of 1.
+    """
     return CostLaw(
         residency=str(rng.choice(["greedy", "proportional", "none"])),
         bounds=str(rng.choice(["max", "sum", "norm"])),
@@ -91,7 +98,15 @@ def draw_law(rng: np.random.Generator) -> CostLaw:
 
 
 def layers_of(blueprint: Blueprint, values: Mapping[str, Array]) -> Layers:
-    """Shapes of the layers of n designs from the ``values`` (n,) of their genes."""
+    """Compute what the layers of designs are.
+
+    Args:
+        blueprint: What the genes stand for.
+        values: Meaning -> values (n,) of the genes, NaN where inactive.
+
+    Returns:
+        The layers of n designs; what a layer has no gene for is fixed.
+    """
     n = len(next(iter(values.values())))
     resolution = values.get("resolution", np.full(n, 32.0))
     columns: dict[str, list[Array]] = {name: [] for name in LAYER_GENES}
