@@ -210,6 +210,7 @@ def fit(task: Task) -> Fitted:
 
 
 def _forward_z(task: Task, error: float) -> Array:
+    """Errors of later rows under one booster of earlier rows, in units of the held-out error."""
     found = [np.zeros(0)]
     for past, rest in forward(len(task)):
         later = outputs(train(task.encoded[past], task.y[past], task.seed), task.encoded[rest])

@@ -92,7 +92,14 @@ class ModelInputs:
         return [j for j, f in enumerate(self.schema.features) if f.kind == "nominal"]
 
     def __call__(self, encoded: Array) -> Tensor:
-        """Inputs (..., p) of encoded rows (..., k)."""
+        """Compute a model's inputs.
+
+        Args:
+            encoded: (..., k) encoded rows.
+
+        Returns:
+            (..., p) inputs in double precision.
+        """
         scaled = (encoded - self.low) / self.span
         if self.categorical:
             scaled = self._level_numbers(scaled)
@@ -415,7 +422,15 @@ def noise_of(model: Any, inputs: Tensor) -> float:
 
 
 def _moments_of(posterior: Any) -> tuple[Tensor, Tensor]:
-    """Mean (..., q, 1) and covariance (..., q, q); of a mixture's members together."""
+    """Read mean and covariance off a posterior; of a mixture, of its members together.
+
+    Args:
+        posterior: A BoTorch posterior of q rows with one output.
+
+    Returns:
+        Mean (..., q, 1) and covariance (..., q, q); of samples where it has no covariance of its
+        own.
+    """
     if hasattr(posterior, "mixture_mean"):
         return posterior.mixture_mean, posterior.mixture_covariance_matrix
     covariance = getattr(getattr(posterior, "distribution", None), "covariance_matrix", None)

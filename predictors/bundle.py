@@ -167,6 +167,7 @@ def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
 
 
 def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str, Any]:
+    """Describe a model for the manifest, and put its arrays and boosters into ``members``."""
     from safetensors.numpy import save as pack_arrays
 
     state = model.core.state()
@@ -199,6 +200,7 @@ def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str,
 
 
 def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, bytes]) -> Model:
+    """Build a model from its description and its members; inverse of ``_describe``."""
     from safetensors.numpy import load as unpack_arrays
 
     if prefix.count("base/") > MAX_BASES:
@@ -277,6 +279,7 @@ def _finite(value: Any) -> float:
 
 
 def _pack(members: Mapping[str, bytes]) -> bytes:
+    """Write members into an uncompressed zip, with room for the seal at its end."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members.items():
@@ -286,11 +289,13 @@ def _pack(members: Mapping[str, bytes]) -> bytes:
 
 
 def _seal(archive: bytes) -> bytes:
+    """Write the sha256 of all bytes before it into that room."""
     body = archive[:-_SEAL_SIZE]
     return body + _SEAL_MARK + hashlib.sha256(body).hexdigest().encode()
 
 
 def _write(path: Path, data: bytes) -> None:
+    """Write a file under another name and rename it, so that it is whole or not there."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -343,6 +348,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
 
 
 def _read(path: Path) -> bytes:
+    """Read a file that is not too large; raise PredictorError where it cannot be read."""
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -357,6 +363,7 @@ def _read(path: Path) -> bytes:
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
+    """Read the members of an archive that are few, small and not compressed."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         names = [e.filename for e in entries]
@@ -374,6 +381,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
 
 
 def _matches(listed: Mapping[str, Any], data: bytes) -> bool:
+    """Tell whether a member has the size and the sha256 that the manifest says."""
     return bool(
         listed["size"] == len(data) and listed["sha256"] == hashlib.sha256(data).hexdigest()
     )

@@ -92,6 +92,7 @@ class _Data:
 
 
 def _fit(data: _Data, kind: SurrogateKind | None, base: Base | None) -> Model:
+    """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves."""
     centred = data.modelled - (base(data.schema, data.encoded) if base is not None else 0.0)
     location, scale = float(centred.mean()), float(centred.std())
     scale = scale if scale > 1e-12 * (1.0 + abs(location)) else 1.0
@@ -173,6 +174,7 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
 def _selection_reason(
     asked: SurrogateKind | None, best: str, errors: dict[str, float], schema: Schema
 ) -> str:
+    """Say in one line how the kind was chosen."""
     if asked is not None:
         return f"{best}: asked for"
     unit = " in log units" if schema.log else f" {schema.unit}".rstrip()
@@ -181,6 +183,7 @@ def _selection_reason(
 
 
 def _targets(y: Any) -> Array:
+    """Check measurements: (n,) finite numbers, at least two."""
     try:
         target = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
@@ -200,6 +203,7 @@ def _targets(y: Any) -> Array:
 
 
 def _schema(X: Any, y: Array, schema: Schema | None, log: bool | None) -> Schema:
+    """Infer a schema where there is none, and settle whether the target is logarithmic."""
     if schema is None:
         wide = bool(y.min() > 0 and y.max() >= 10 * y.min())
         return infer(X, log=wide if log is None else log)

@@ -35,6 +35,7 @@ class Hybrid:
         return self.process.noise
 
     def _trees(self, encoded: Array) -> Array:
+        """The trees' share of the mean (...) at encoded rows (..., k)."""
         flat = encoded.reshape(-1, encoded.shape[-1])
         if not self.weight:
             return np.zeros(encoded.shape[:-1])

@@ -165,6 +165,7 @@ class Base:
         return np.asarray(covariance * share[..., :, None] * share[..., None, :])
 
     def _rows(self, schema: Schema, encoded: Array) -> Array:
+        """Rows of the new model, encoded by the older model's schema."""
         where = [schema.names.index(name) for name in self.model.schema.names]
         return self.model.schema.encode_table(
             recode(schema, self.model.schema, schema.decode(encoded)[:, where])

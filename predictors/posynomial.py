@@ -121,7 +121,14 @@ class FeatureLayout:
         return np.searchsorted(self.schema.owners, np.arange(len(self.schema.features)))
 
     def __call__(self, encoded: Array) -> DesignMatrix:
-        """What the sums of encoded rows (n, k) are made of."""
+        """Compute what the sums of rows are made of.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            What the exponents multiply, and which layers there are.
+        """
         x = self._logarithms(encoded)
         blocks, active = [np.zeros((len(x), self.depth, 0))], np.zeros((len(x), self.depth), bool)
         for group in self.groups:
@@ -195,7 +202,14 @@ class Posynomials:
     unit: float
 
     def __call__(self, encoded: Array) -> Array:
-        """Every member's prediction, (n, k) -> (n, members)."""
+        """Predict by every member.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n, members) in units of the standardised target.
+        """
         return (_values(self.theta, self.layout(encoded))[0].T - _level(self.layout)) / self.unit
 
     def only(self, members: slice) -> Posynomials:

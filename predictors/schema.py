@@ -194,7 +194,11 @@ class Schema:
         return np.stack(columns, axis=1)
 
     def fingerprint(self) -> str:
-        """sha256 of names, kinds, levels, target and unit: equal exactly for models that may replace one another."""
+        """Compute the sha256 of everything that ``to_dict`` says.
+
+        Returns:
+            64 hexadecimal digits.
+        """
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -260,6 +264,7 @@ class Schema:
         return ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
 
     def _from_columns(self, columns: Mapping[str, Any]) -> Array:
+        """Turn columns by name into codes (n, d)."""
         missing = [f.name for f in self.features if f.name not in columns]
         if missing:
             raise PredictorError(
@@ -268,6 +273,7 @@ class Schema:
         return np.stack([self._codes(f, columns[f.name]) for f in self.features], axis=1)
 
     def _from_array(self, X: Any) -> Array:
+        """Turn an (n, d) array of values into codes, or check one that holds codes."""
         array = np.asarray(X)
         if array.ndim != 2 or array.shape[1] != len(self.features):
             wrong = f"has shape {array.shape}, expected (n, {len(self.features)})"
@@ -281,6 +287,7 @@ class Schema:
         return table
 
     def _codes(self, feature: Feature, column: Any) -> Array:
+        """Turn a column of values into codes (n,); NaN where inactive."""
         if feature.kind == "nominal":
             index: dict[Any, float] = {v: float(i) for i, v in enumerate(feature.values)}
             index.update({None: math.nan})
@@ -298,6 +305,7 @@ class Schema:
         return numbers
 
     def _check(self, feature: Feature, column: Array, levels: Array) -> None:
+        """Refuse infinite numbers, and in a closed schema numbers that are no level."""
         if np.isinf(column).any():
             self._refuse(feature, "inf")
         if not self.closed or feature.kind == "numeric":
@@ -307,6 +315,7 @@ class Schema:
             self._refuse(feature, column[int(np.argmax(bad))])
 
     def _refuse(self, feature: Feature, value: Any) -> None:
+        """Raise the PredictorError for a value that a feature does not have."""
         allowed = ", ".join(map(str, feature.values)) or "finite numbers"
         raise PredictorError(
             f"feature {feature.name!r}", f"value {value} is not allowed", f"allowed: {allowed}"
@@ -363,6 +372,7 @@ def is_frame(X: Any) -> bool:
 
 
 def _frame(X: Any) -> dict[str, Any]:
+    """Columns of a data frame by name, with None for what is missing."""
     columns = {str(c): X[c].to_numpy() for c in X.columns}
     return {
         n: [v if _present(v) else None for v in c] if c.dtype == object else c
@@ -379,6 +389,7 @@ def _present(value: Any) -> bool:
 
 
 def _columns(X: Any) -> dict[str, list[Any]]:
+    """Columns of any input by name, before there is a schema."""
     if is_frame(X):
         return {name: list(column) for name, column in _frame(X).items()}
     if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
@@ -393,6 +404,7 @@ def _columns(X: Any) -> dict[str, list[Any]]:
 
 
 def _guess(name: str, column: list[Any]) -> Feature:
+    """Guess a feature from a column, by the rule of ``infer``."""
     present = [v.item() if isinstance(v, np.generic) else v for v in column]
     present = [v for v in present if v is not None and v == v]
     if any(isinstance(v, (str, bool)) for v in present):
@@ -404,6 +416,7 @@ def _guess(name: str, column: list[Any]) -> Feature:
 
 
 def _encode(feature: Feature, column: Array) -> Array:
+    """Encode a feature's codes (n,) as its columns (n, width)."""
     if feature.kind == "numeric":
         return np.nan_to_num(column)[:, None]
     if feature.kind == "nominal":
@@ -414,6 +427,7 @@ def _encode(feature: Feature, column: Array) -> Array:
 
 
 def _decode(feature: Feature, block: Array) -> Array:
+    """Compute back a feature's codes (n,) from its columns (n, width)."""
     if feature.kind == "numeric":
         return block[:, 0]
     active = block.max(axis=1) > 0

@@ -332,6 +332,7 @@ class Rows:
 
 
 def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
+    """Cross-validate a kind, and judge it by its scores and a short learning curve."""
     mean, std = np.empty(len(data.y)), np.empty(len(data.y))
     for train, test in split(len(data.y), folds, seed):
         p = data.predict(kind, train, test, seed)

@@ -81,7 +81,11 @@ PUBLIC_PROBLEMS = {
 
 
 def known_names() -> list[str]:
-    """Names of all problems."""
+    """List the names of all problems.
+
+    Returns:
+        The public ones, then the generated ones.
+    """
     return [*PUBLIC_PROBLEMS, *generated.names()]
 
 

@@ -36,7 +36,12 @@ class Ranking:
     worse_p: tuple[float | None, ...]
 
     def to_json(self) -> dict[str, object]:
-        """The ranking as ``cimbo compare --format json`` shows it."""
+        """Describe the ranking as ``cimbo compare --format json`` shows it.
+
+        Returns:
+            The methods with their mean ranks, best first, Friedman's chance and the critical
+            difference.
+        """
         rows = []
         for method, rank, p in zip(self.methods, self.mean_rank, self.worse_p, strict=True):
             rows.append({"method": method, "mean_rank": rank, "p_not_worse_than_first": p})

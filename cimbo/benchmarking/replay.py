@@ -25,8 +25,8 @@ def replay(
 ) -> Measure:
     """Fit predictors to recorded evaluations, and let them stand in for the real thing.
 
-    The predictors are a linear model with boosted trees on what it leaves, of another kind than
-    what cimbo's search prefers, so that it is not replayed to itself.
+    The predictors are boosted trees, another kind than what cimbo's search prefers, so that it is
+    not replayed to itself.
 
     Args:
         problem: Objectives and constraints, whose metrics are wanted.
