@@ -70,9 +70,26 @@ class _Lazy(click.Group):
     """Imports a command's module when it is asked for; what --help says of each is read from the source, not run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names of all commands.
+
+        Args:
+            ctx: Not looked at.
+
+        Returns:
+            Names, in the order of ``--help``.
+        """
         return list(COMMAND_MODULES)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command.
+
+        Args:
+            ctx: Not looked at.
+            name: Name of the command.
+
+        Returns:
+            The command; None where there is none of this name.
+        """
         if name not in COMMAND_MODULES:
             return None
         module = import_module(f"cimbo.cli.{COMMAND_MODULES[name]}")
@@ -82,6 +99,20 @@ class _Lazy(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments begin with.
+
+        Renamed words after it are replaced by today's.
+
+        Args:
+            ctx: Where the program stands.
+            args: The arguments after ``cimbo``.
+
+        Returns:
+            Name of the command, the command, and the arguments that are left for it.
+
+        Raises:
+            click.UsageError: There is no such command; it names the nearest ones.
+        """
         if args and args[0] in COMMAND_MODULES:
             from cimbo.cli.renamed import in_todays_words
 
@@ -94,13 +125,29 @@ class _Lazy(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their groups, a line each.
+
+        Args:
+            ctx: Not looked at.
+            formatter: Takes what is written.
+        """
         for title, group in COMMAND_GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, summary(name)) for name in group])
 
 
 def summary(name: str) -> str:
-    """The first sentence of a command's docstring, found without importing its module."""
+    """Find the first sentence of a command's docstring without importing its module.
+
+    Args:
+        name: Name of the command.
+
+    Returns:
+        The sentence, with a full stop.
+
+    Raises:
+        KeyError: There is no such command.
+    """
     tree = _tree(COMMAND_MODULES[name])
     function = next(
         n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == _function(name)
@@ -133,7 +180,19 @@ def cimbo() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Bad input is one line on stderr."""
+    """Run one command; bad input is one line on stderr.
+
+    Args:
+        arguments: The words after ``cimbo``; None for those that the program was started with.
+
+    Returns:
+        The exit code: what the command returns, or 0; 2 for bad input and for what the system
+        refuses; 130 after an interruption; 1 where the reader of stdout has gone.
+
+    Raises:
+        ValueError: One that is no ``BadInput``: a fault of cimbo's own.
+        OSError: One about a file of cimbo's own, or without an answer of the system.
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         with messages_on_stderr():

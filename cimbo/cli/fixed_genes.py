@@ -27,7 +27,18 @@ class FixedGene:
 
 
 def fixed_genes(fixes: Iterable[str]) -> Iterator[FixedGene]:
-    """Read the options one by one. Raises BadInput for a file that holds no chip."""
+    """Read the values of ``--fix`` one by one; whether there are such genes is not checked here.
+
+    Args:
+        fixes: GENE=VALUE, or @FILE or @FILE#KEY for all genes of the chip in a file.
+
+    Yields:
+        Each gene with the value that it keeps.
+
+    Raises:
+        BadInput: For a file that cannot be read or holds no chip, or several without the key of
+            one.
+    """
     for text in fixes:
         if not text.startswith("@"):
             name, _, value = text.partition("=")

@@ -27,7 +27,15 @@ class FrontTable:
     shared: Mapping[str, Any]
 
     def text(self, width: int | None = None) -> str:
-        """The table in blocks no wider than ``width``, and below it what all designs have in common."""
+        """Write the table, and below it what all designs have in common.
+
+        Args:
+            width: Columns of the terminal, which no block of the table exceeds and for which keys
+                are shortened. None: one line a row, and whole keys.
+
+        Returns:
+            The text without a newline at its end.
+        """
         rows = self.rows if width is None else _with_short_keys(self.rows)
         table = as_table(rows, width)
         if not self.shared:
@@ -47,10 +55,16 @@ class FrontTable:
 
 
 def front_table(designs: Sequence[Design]) -> FrontTable:
-    """Sort the genes of ``designs`` into those that vary and those that are the same everywhere.
+    """Sort the genes of designs into those that vary and those that are the same everywhere.
 
-    Numbered genes (``heads_1``, ``heads_2``, ...) are one column. A front of one design has nothing that varies: all its
-    genes are listed below.
+    Numbered genes (``heads_1``, ``heads_2``, ...) are one column. A front of one design has nothing
+    that varies: all its genes are listed below.
+
+    Args:
+        designs: The designs of a front.
+
+    Returns:
+        What is printed of them.
     """
     genes = [folded_genes({**design.architecture, **design.hardware}) for design in designs]
     shared = _shared(genes)

@@ -41,6 +41,12 @@ class GroupedCommand(click.Command):
     """A command that lists its own options first and those that it shares with others below, group by group."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in their groups, the command's own first.
+
+        Args:
+            ctx: Where the program stands.
+            formatter: Takes what is written.
+        """
         groups: dict[str, list[tuple[str, str]]] = {OWN_OPTIONS: []}
         groups |= {title: [] for title in OPTION_GROUPS}
         for parameter in self.get_params(ctx):
@@ -67,6 +73,14 @@ class _Output(click.Option):
     """Accepts ``--out`` as well, and does not show it: one thing has one name."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Describe the option without ``--out``.
+
+        Args:
+            ctx: Where the program stands.
+
+        Returns:
+            Its names and its help; None where it is hidden.
+        """
         described = super().get_help_record(ctx)
         if described is None:
             return None

@@ -15,7 +15,11 @@ class StderrHandler(logging.Handler):
     """Writes each message as one line; a name out of a file cannot give orders to the terminal."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the message to whatever stderr is at that moment."""
+        """Write a message to whatever stderr is at that moment.
+
+        Args:
+            record: The message.
+        """
         click.echo(printable(self.format(record)), err=True)
 
 

@@ -45,11 +45,23 @@ simulator_options_option = click.option(
 
 
 def new_study_options(command: F) -> F:
-    """--study, --preset, --config, --seed, the simulator and a user's own super-network, given as ``asked``."""
+    """Give a command the options that say which study it is about.
+
+    They are --study, --preset, --network, --set, --config, --seed, the simulator and a user's own
+    super-network.
+
+    Args:
+        command: The function to decorate. It is called with ``asked``, an ``AskedStudy``, in place
+            of these options.
+
+    Returns:
+        The decorated function.
+    """
     names = [field.name for field in fields(AskedStudy)]
 
     @wraps(command)
     def collected(**given: Any) -> Any:
+        """Call the command with its options gathered in ``asked``."""
         return command(asked=AskedStudy(**{name: given.pop(name) for name in names}), **given)
 
     decorated: Any = collected
@@ -104,11 +116,22 @@ def new_study_options(command: F) -> F:
 
 
 def evaluation_options(command: F) -> F:
-    """Where evaluations run and what each may use, given as ``workers``; and whether they must be as before."""
+    """Give a command the options of its evaluations.
+
+    They say where evaluations run, what each may use, and whether they must be as before.
+
+    Args:
+        command: The function to decorate. It is called with ``workers`` in place of the fields of
+            ``Workers``.
+
+    Returns:
+        The decorated function.
+    """
     names = [field.name for field in fields(Workers)]
 
     @wraps(command)
     def collected(**given: Any) -> Any:
+        """Call the command with its options gathered in ``workers``."""
         return command(workers=Workers(**{name: given.pop(name) for name in names}), **given)
 
     decorated: Any = collected
@@ -197,7 +220,18 @@ class AskedStudy:
         return open_to_ask(described, self.file, self.seed, command_line())
 
     def open(self, *, accept_changed: bool = False) -> Session:
-        """The study in the file, or a new one. Raises BadInput as `open_session` does."""
+        """Open the study in the file, or start a new one.
+
+        Args:
+            accept_changed: Go on although what evaluates is not what it was.
+
+        Returns:
+            A session; close it, or use it as a context manager.
+
+        Raises:
+            BadInput: As `open_session` does, and for options that contradict one another or cannot
+                be read.
+        """
         options = {}
         if self.simulator is not None:
             options = json_object("--simulator-options", self.simulator_options)
@@ -224,31 +258,87 @@ def command_line() -> str:
 
 
 def at_least_one(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """For an option: its value when it is at least 1, or not given. Raises BadInput."""
+    """Check the value of an option, as click's callback.
+
+    Args:
+        ctx: Not looked at.
+        param: The option.
+        value: What was given; None where the option was not.
+
+    Returns:
+        ``value`` as it is.
+
+    Raises:
+        BadInput: Where the value is less than 1.
+    """
     return None if value is None else positive(param.opts[0], value)
 
 
 def one_or_all(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """For --jobs: as `at_least_one`, or -1 for all that there are."""
+    """Check the value of --jobs, as click's callback.
+
+    Args:
+        ctx: Not looked at.
+        param: The option.
+        value: What was given: -1 for all that there are, or None where the option was not.
+
+    Returns:
+        ``value`` as it is.
+
+    Raises:
+        BadInput: Where the value is less than 1 and not -1.
+    """
     return value if value == -1 else at_least_one(ctx, param, value)
 
 
 def existing(file: str) -> Session:
-    """A study to look at. Raises BadInput when there is none."""
+    """Open a study to look at it.
+
+    Args:
+        file: The study's file.
+
+    Returns:
+        A session that cannot write; close it, or use it as a context manager.
+
+    Raises:
+        BadInput: There is no such file, or it is no study.
+    """
     session = open_existing(file)
     gc.freeze()  # a long log lives as long as the command: no collection needs to look through it
     return session
 
 
 def positive(name: str, value: int) -> int:
-    """``value`` when it is at least 1. Raises BadInput."""
+    """Check that a number is at least 1.
+
+    Args:
+        name: What it is called in the message.
+        value: The number.
+
+    Returns:
+        ``value`` as it is.
+
+    Raises:
+        BadInput: Where it is less than 1.
+    """
     if value < 1:
         raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
     return value
 
 
 def json_object(name: str, text: str) -> dict[str, Any]:
-    """A JSON object given on the command line, or in a file named after an @. Raises BadInput."""
+    """Read a JSON object given on the command line, or in a file named after an @.
+
+    Args:
+        name: The option, for messages.
+        text: What was given: the object, or @FILE.
+
+    Returns:
+        The object.
+
+    Raises:
+        BadInput: Where the file cannot be read, or the text is no JSON object.
+    """
     try:
         source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
         value = json.loads(source)
@@ -268,7 +358,18 @@ def json_object(name: str, text: str) -> dict[str, Any]:
 
 
 def sizes(pairs: Sequence[str]) -> dict[str, int]:
-    """Free sizes of an ONNX file, as ``--set`` gives them. Raises BadInput."""
+    """Read the free sizes of an ONNX file, as ``--set`` gives them.
+
+    Args:
+        pairs: NAME=SIZE each; of two sizes of one name the last one counts.
+
+    Returns:
+        Sizes by name.
+
+    Raises:
+        BadInput: For a text that is no name and whole number, or a number of more than MOST_DIGITS
+            digits.
+    """
     found = {}
     for pair in pairs:
         name, sign, size = pair.rpartition("=")
@@ -279,5 +380,13 @@ def sizes(pairs: Sequence[str]) -> dict[str, int]:
 
 
 def origin(name: str, text: str) -> str:
-    """Where an option's value comes from: the option, and the file after an @."""
+    """Name where an option's value comes from.
+
+    Args:
+        name: The option.
+        text: What was given, perhaps @FILE.
+
+    Returns:
+        The option, and the file where there is one.
+    """
     return f"{name} {text[1:]}" if text.startswith("@") else name

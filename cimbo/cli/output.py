@@ -26,7 +26,13 @@ format_option = click.option(
 
 
 def emit(style: str, rows: Sequence[Mapping[str, Any]], document: Any) -> None:
-    """Print ``document`` as JSON, or ``rows`` as a table or CSV."""
+    """Print a document as JSON, or rows as a table or CSV.
+
+    Args:
+        style: "json", "csv" or "table".
+        rows: Rows, each a value by column.
+        document: What JSON shows; numbers in it that are not finite become null.
+    """
     if style == "json":
         show(json.dumps(_finite(document), indent=2, ensure_ascii=False) + "\n")
     elif style == "csv":
@@ -36,12 +42,20 @@ def emit(style: str, rows: Sequence[Mapping[str, Any]], document: Any) -> None:
 
 
 def show(text: str) -> None:
-    """Print to stdout; a name out of a file cannot give orders to the terminal."""
+    """Print to stdout; a name out of a file cannot give orders to the terminal.
+
+    Args:
+        text: What to print, as it is: no newline is added.
+    """
     click.echo("\n".join(map(printable, text.split("\n"))), nl=False)
 
 
 def say(text: str) -> None:
-    """Tell something on stderr; a name out of a file cannot give orders to the terminal there either."""
+    """Tell something on stderr; a name out of a file cannot give orders to the terminal.
+
+    Args:
+        text: What to tell; a newline is added.
+    """
     click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 

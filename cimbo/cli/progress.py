@@ -127,7 +127,14 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that a reader takes in at once."""
+    """Write a time in the unit that a reader takes in at once.
+
+    Args:
+        seconds: The time.
+
+    Returns:
+        Hours from an hour and a half, minutes from 90 seconds, else seconds; with the unit.
+    """
     if seconds >= 1.5 * SECONDS_AN_HOUR:
         return f"{seconds / SECONDS_AN_HOUR:.1f} h"
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
@@ -139,7 +146,17 @@ class Interrupted(click.Abort):
 
 @contextmanager
 def watched(study: Study) -> Iterator[Progress]:
-    """Progress of a search in ``study``. Raises Interrupted, with the way on, after Ctrl-C or a polite kill."""
+    """Show the progress of a search while the block lasts.
+
+    Args:
+        study: The study that is searched.
+
+    Yields:
+        A listener to give to the study.
+
+    Raises:
+        Interrupted: After Ctrl-C or a polite kill; it says what is kept and how to go on.
+    """
     try:
         with Progress(len(study.evaluations())) as progress:
             yield progress
@@ -150,9 +167,14 @@ def watched(study: Study) -> Iterator[Progress]:
 
 
 def fitting(parts: Sequence[str], width: int) -> str:
-    """As many ``parts`` as fit on a line of ``width`` columns; the first is cut where even that is too wide.
+    """Join as many parts as fit on one line; a line that wraps could not be written over.
 
-    A line that wraps could not be written over.
+    Args:
+        parts: Texts, at least one; the first is cut where even that is too wide.
+        width: Columns of the line.
+
+    Returns:
+        The line, with commas between the parts.
     """
     shown = parts[0][: max(width, 0)]
     for part in parts[1:]:

@@ -26,7 +26,15 @@ RENAMED_OPTIONS = (
 
 
 def in_todays_words(command: str, words: Sequence[str]) -> list[str]:
-    """The arguments of ``command`` with every renamed word replaced, which is told."""
+    """Replace every renamed word of a command line by today's, and tell so on stderr.
+
+    Args:
+        command: Name of the command.
+        words: Its arguments.
+
+    Returns:
+        The arguments with today's words.
+    """
     current = list(words)
     for each in RENAMED_OPTIONS:
         if each.command == command:

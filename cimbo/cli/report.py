@@ -22,7 +22,14 @@ baseline_option = click.option(
 
 
 def next_option(n: int) -> Any:
-    """--next N, ``n`` by default."""
+    """Make the option --next N, given to the command as ``following``.
+
+    Args:
+        n: Its default.
+
+    Returns:
+        A decorator of commands.
+    """
     return click.option(
         "--next",
         "following",

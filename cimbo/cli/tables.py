@@ -51,14 +51,30 @@ class _Column:
 
     @classmethod
     def of(cls, name: str, rows: Sequence[Row], *, fold: bool) -> _Column:
-        """The column ``name`` of ``rows``; ``fold``: its heading in lines that are hardly wider than its cells."""
+        """Make a column of rows.
+
+        Args:
+            name: Name of the column.
+            rows: The rows; a value that is missing is a dash.
+            fold: Whether its heading is broken into lines that are hardly wider than its cells.
+
+        Returns:
+            The column.
+        """
         values = [row.get(name) for row in rows]
         cells = [cell_text(value) for value in values]
         heading = folded(name, max(map(len, cells))) if fold else [name]
         return cls(heading, cells, is_numeric=all(_is_number(value) for value in values))
 
     def lines(self, heading_lines: int) -> list[str]:
-        """The heading in so many lines, then the cells, all of one width."""
+        """Write the heading and the cells, all of one width.
+
+        Args:
+            heading_lines: Lines of the heading; those that it does not need are empty, above it.
+
+        Returns:
+            The lines, from the top.
+        """
         above = [""] * (heading_lines - len(self.heading))
         texts = [*above, *self.heading, *self.cells]
         if self.is_numeric:
@@ -67,7 +83,15 @@ class _Column:
 
 
 def folded(name: str, width: int) -> list[str]:
-    """A name in lines of about ``width``, broken behind underscores."""
+    """Break a name into lines, behind underscores.
+
+    Args:
+        name: The name.
+        width: Columns that a line should have at most; a part that is wider has a line of its own.
+
+    Returns:
+        The lines.
+    """
     lines = [""]
     for part in name.replace("_", "_\n").split("\n"):
         if lines[-1] and len(lines[-1] + part) > width:
@@ -100,14 +124,29 @@ def _block(columns: list[_Column], width: int | None) -> str:
 
 
 def shortened(line: str, width: int | None) -> str:
-    """``line``, or as much of it as fits into ``width`` with a sign that there is more."""
+    """Cut a line that is too wide, with a sign that there is more.
+
+    Args:
+        line: The line.
+        width: Columns of the terminal; None: the line stays as it is.
+
+    Returns:
+        The line, or its beginning.
+    """
     if width is None or len(line) <= width:
         return line
     return line[: max(width - 1, 0)] + "…"
 
 
 def cell_text(value: Any) -> str:
-    """A value as a table shows it: four digits of a number, a dash for nothing."""
+    """Write a value as a table shows it: four digits of a number, a dash for nothing.
+
+    Args:
+        value: Any value of a row; of a list and a mapping each element is written.
+
+    Returns:
+        The text.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):

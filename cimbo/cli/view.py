@@ -57,7 +57,14 @@ def _weights(text: str) -> dict[str, float]:
 
 
 def print_front(front: Front, style: str) -> None:
-    """Print a front: as a table a line a design, what all have in common below; as CSV everything in each row."""
+    """Print a front, and on stderr its knees and ends.
+
+    A table has a line a design, and what all have in common below; CSV has everything in each row.
+
+    Args:
+        front: The front.
+        style: "json", "csv" or "table".
+    """
     if style == "table":
         show_text(front_table(front.designs).text(terminal_width()) + "\n")
     else:

@@ -17,9 +17,17 @@ MOST_WORKERS_SHOWN = 8
 
 
 def watch(file: str, every_s: float) -> None:
-    """Print what a study holds every ``every_s`` seconds, until its budget is reached or Ctrl-C.
+    """Print what a study holds again and again, until its budget is reached or Ctrl-C.
 
-    On a terminal the lines are written over; in a pipe they follow one another, and only when something is new.
+    On a terminal the lines are written over; in a pipe they follow one another, and only when
+    something is new.
+
+    Args:
+        file: The study's file.
+        every_s: Seconds between two looks.
+
+    Raises:
+        BadInput: There is no such file, or it is no study.
     """
     with existing(file) as session:
         first = seen = snapshot(session)

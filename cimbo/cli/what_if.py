@@ -21,7 +21,15 @@ LIMIT_PATTERN = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
 
 
 def what_if_options(command: F) -> F:
-    """--fix GENE=VALUE and --limit METRIC=BOUND, both repeatable."""
+    """Give a command the options --fix GENE=VALUE and --limit METRIC=BOUND, both repeatable.
+
+    Args:
+        command: The function to decorate. It is called with ``fixes`` and ``limits``, tuples of
+            texts.
+
+    Returns:
+        The decorated function.
+    """
     for option in (
         click.option(
             "--limit",
@@ -43,7 +51,20 @@ def what_if_options(command: F) -> F:
 
 
 def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> Session:
-    """The study under the asked limits, with the asked genes kept. Raises BadInput naming the option that is wrong."""
+    """Look at a study under other limits, with some genes kept.
+
+    Args:
+        session: The study.
+        fixes: Values of ``--fix``: GENE=VALUE, @FILE or @FILE#KEY.
+        limits: Values of ``--limit``: METRIC=BOUND, METRIC<=BOUND or METRIC>=BOUND.
+
+    Returns:
+        The study so narrowed; ``session`` itself where nothing is asked.
+
+    Raises:
+        BadInput: For a gene, value, metric or bound that is none, or two that contradict each
+            other; it names the option that is wrong.
+    """
     if not fixes and not limits:
         return session
     study = session.study
