@@ -152,7 +152,8 @@ def grow_forward(
         X: Rows in the order in which they were met, as for ``predictors.fit``.
         y: (n,) measurements.
         kind: As for ``predictors.fit``.
-        sizes: How many first rows to train on; one that leaves fewer than two rows is left out.
+        sizes: How many first rows to train on. Left out are sizes below 2, and those that leave
+            fewer than two rows to predict.
         schema: The features; inferred from ``X`` when None.
         seed: Of the fits.
         log: Whether log y is modelled; None as for ``predictors.fit``.
