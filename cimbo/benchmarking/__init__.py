@@ -29,6 +29,7 @@ METHOD_MODULES = {
     "baybe": ("baybe_method", "BayBe", "BayBE's Pareto objective over a list of 1,000 designs"),
     "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
+LARGE_PEERS = ("ax", "smac", "baybe")  # each with an extra of its own
 QUICK_METHODS = (
     "random",
     "nsga2",
@@ -57,7 +58,8 @@ def start(name: str, task: Task) -> Peer:
     try:
         peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)
     except ImportError as error:
-        todo = f"pip install 'cimbo[peers]', or leave {name} out of the methods"
+        extra = f"peers-{name}" if name in LARGE_PEERS else "peers"
+        todo = f"pip install 'cimbo[{extra}]', or leave {name} out of the methods"
         raise BadInput(
             f"method {name}", f"needs {error.name}, which is not installed", todo
         ) from None

@@ -20,9 +20,9 @@ from cimbo.problem.pareto import hypervolume
 from cimbo.problem.scalars import finite
 
 DEVIATION_SUFFIX = "_std"
-# A measurement goes on while the metric at its mean and one deviation would add this share of the hypervolume:
+# A measurement goes on while the metric at its mean and half a deviation would add this share of the hypervolume:
 # docs/design/fidelities.md says what other choices gave.
-OPTIMISM_DEVIATIONS = 1.0
+OPTIMISM_DEVIATIONS = 0.5
 LEAST_GAIN = 5e-4
 # Surrogates' stated deviations hold what they say among designs already met; the search leaves those.
 PREDICTION_WIDENING = 1.3
