@@ -65,7 +65,14 @@ def _group(parameter: click.Parameter) -> str:
 
 
 def command(**options: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Decorate a function as a ``GroupedCommand``, as ``click.command`` does."""
+    """Decorate a function as a ``GroupedCommand``, as ``click.command`` does.
+
+    Args:
+        **options: As ``click.command`` takes them.
+
+    Returns:
+        A decorator.
+    """
     return click.command(cls=GroupedCommand, **options)
 
 
@@ -91,11 +98,14 @@ class _Output(click.Option):
 def output_option(
     help_text: str, default: str | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``-o`` or ``--output``, given to the command as ``out``.
+    """Make the option ``-o`` or ``--output``, given to the command as ``out``.
 
     Args:
         help_text: What is written there.
         default: Where to; None leaves it to the command.
+
+    Returns:
+        A decorator of commands.
     """
     return click.option(
         "-o",

@@ -25,7 +25,11 @@ class StderrHandler(logging.Handler):
 
 @contextmanager
 def messages_on_stderr() -> Iterator[None]:
-    """Show messages of level INFO and above while the block lasts."""
+    """Show messages of level INFO and above while the block lasts.
+
+    Yields:
+        Nothing, once.
+    """
     logger, handler = logging.getLogger("cimbo"), StderrHandler()
     before = logger.level
     logger.addHandler(handler)

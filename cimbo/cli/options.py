@@ -198,7 +198,14 @@ class AskedStudy:
     pairs: tuple[str, ...]
 
     def source(self) -> Path | str | None:
-        """The named preset or study.toml. Raises BadInput where both are named."""
+        """Choose the named preset or study.toml.
+
+        Returns:
+            The path or the name; None where neither is named.
+
+        Raises:
+            BadInput: Where more than one of --preset, --config and --network is given.
+        """
         named = {"--preset": self.preset_name, "--config": self.config, "--network": self.network}
         given = [option for option, value in named.items() if value]
         if len(given) > 1:
@@ -207,12 +214,28 @@ class AskedStudy:
         return self.config or self.preset_name
 
     def described(self) -> Config | None:
-        """The named description with the user's checkpoint, None where nothing is named. Raises BadInput."""
+        """Load the named description, with the user's checkpoint.
+
+        Returns:
+            The description; None where nothing is named.
+
+        Raises:
+            BadInput: For options that contradict one another, and for a description or a checkpoint
+                that is wrong.
+        """
         named = described_by(self.source(), self.network or None, sizes(self.pairs))
         return with_checkpoint(named, self.weights, self.data, self.images)
 
     def open_to_ask(self) -> Session:
-        """The study in the file, or a new one, whatever evaluates it. Raises BadInput as `open_to_ask` does."""
+        """Open the study in the file, or start a new one, whatever evaluates it.
+
+        Returns:
+            A session; close it, or use it as a context manager.
+
+        Raises:
+            BadInput: As `open_to_ask` does, and for options that contradict one another or cannot
+                be read.
+        """
         described = self.described()
         if self.simulator is not None and described is not None:
             options = json_object("--simulator-options", self.simulator_options)
@@ -252,7 +275,11 @@ class AskedStudy:
 
 
 def command_line() -> str:
-    """The command that is running, as it was typed; "" in a program that calls this module's functions."""
+    """Name the command that is running, as it was typed.
+
+    Returns:
+        The command line; "" in a program that calls this module's functions.
+    """
     context = click.get_current_context(silent=True)
     return str(context.obj or "") if context else ""
 

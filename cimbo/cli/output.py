@@ -60,7 +60,11 @@ def say(text: str) -> None:
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal that stdout is; None where it is none, so that lines may be of any length."""
+    """Measure the terminal that stdout is.
+
+    Returns:
+        Its columns; None where it is none, so that lines may be of any length.
+    """
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

@@ -54,11 +54,16 @@ def _print(seen: Snapshot, first: Snapshot, *, above: int) -> int:
 
 
 def watched_lines(seen: Snapshot, first: Snapshot) -> list[str]:
-    """A snapshot in lines: how far, how fast, the newest evaluation, failures by reason, who is at work.
+    """Write a snapshot in lines.
+
+    They say how far and how fast, the newest evaluation, failures by reason, and who is at work.
 
     Args:
         seen: What the study holds now.
         first: What it held when the watching began, from which rates are counted.
+
+    Returns:
+        The lines, from the top.
     """
     total = "" if seen.budget is None else f" of {seen.budget}"
     far = [f"{seen.evaluations}{total} evaluations"]

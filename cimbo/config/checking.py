@@ -28,11 +28,14 @@ KINDS = {
 
 
 def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
-    """Read ``data`` as a study.
+    """Read a description as a study.
 
     Args:
         name: The file or preset it comes from, for messages.
         data: What stands there.
+
+    Returns:
+        The description with its types.
 
     Raises:
         BadInput: Naming each place that is wrong, one line a fault.

@@ -268,7 +268,11 @@ def takes_cimbo_chips(table: HardwareTable) -> bool:
 
 
 def chip_properties() -> tuple[str, ...]:
-    """Every property of a chip that cimbo knows and a search may set."""
+    """List the properties of a chip that cimbo knows and a search may set.
+
+    Returns:
+        Names: all genes, without the factors that error bars are drawn with.
+    """
     core = [choice.name for choice in hardware.chip_choices(extended=True)]
     names = dict.fromkeys([*core, *hardware.DEFAULTS])
     return tuple(name for name in names if name not in ERROR_FACTORS)

@@ -22,12 +22,15 @@ WORST_OF_BASELINE = 4.0  # times the baseline's costs still count, where nobody 
 def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
     """Describe the study of chips for one network, of which costs alone are measured.
 
-    Genes that accuracy depends on stay where the converters of an array lose nothing. The worst costs that count for
-    the hypervolume are those of a middling chip, four times.
+    Genes that accuracy depends on stay where the converters of an array lose nothing. The worst
+    costs that count for the hypervolume are those of a middling chip, four times.
 
     Args:
         name: A file NAME.onnx, or a family, whose genes are searched too.
         sizes: Free sizes of an ONNX file, by name.
+
+    Returns:
+        The description.
 
     Raises:
         BadInput: For an unknown network.
@@ -54,6 +57,9 @@ def of_networks(names: Sequence[str]) -> Config:
 
     Args:
         names: Files, families, or networks of a library; each at its largest.
+
+    Returns:
+        The description.
 
     Raises:
         BadInput: For an unknown network, or one that is named twice.

@@ -16,7 +16,11 @@ MOST_EXTENDED = 16  # files that extend one another
 
 
 def preset_names() -> list[str]:
-    """The shipped studies, sorted."""
+    """List the shipped studies.
+
+    Returns:
+        Their names, sorted.
+    """
     return sorted(path.stem for path in PRESETS_FOLDER.glob("*.toml"))
 
 

@@ -13,13 +13,21 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def study_schema() -> dict[str, Any]:
-    """The schema, as an editor takes it."""
+    """Make the schema, as an editor takes it.
+
+    Returns:
+        A JSON schema of a study.toml.
+    """
     schema: dict[str, Any] = msgspec.json.schema(StudyTable)
     return {"$schema": DRAFT, "title": "A study of cimbo", **schema}
 
 
 def schema_text() -> str:
-    """What stands in ``presets/study.schema.json``."""
+    """Write what stands in ``presets/study.schema.json``.
+
+    Returns:
+        The schema as JSON, with a newline at its end.
+    """
     return json.dumps(study_schema(), indent=1) + "\n"
 
 

@@ -116,7 +116,15 @@ class Config:
             return problem
 
     def evaluator(self) -> StudyEvaluator:
-        """The real evaluation this study stands on. Raises BadInput where the study names none."""
+        """Set up the real evaluation that this study stands on.
+
+        Returns:
+            The evaluator; where the study names neither a network nor an evaluator, one that stands
+            for its absence.
+
+        Raises:
+            BadInput: Where what the study says of its evaluation is wrong.
+        """
         if self.tables.evaluator is not None:
             with naming(self.name):
                 names = [choice.name for choice in self._architecture()]
@@ -154,7 +162,14 @@ class Config:
         return self.tables.network.accuracy or usual
 
     def accuracy_provenance(self) -> dict[str, Any]:
-        """What the accuracies of this study are worth: measured, or modelled with which error, where and from what."""
+        """Say what the accuracies of this study are worth.
+
+        They are measured, or modelled with some error, for some networks, and from some source.
+
+        Returns:
+            ``kind``, such as "measured" or "none", and ``label``, a sentence; of a modelled
+            accuracy also what is known of its model.
+        """
         about = self.tables.network
         if about is None or self.tables.evaluator is not None:
             return {"kind": "measured", "label": "every metric is the evaluator's"}
@@ -218,10 +233,16 @@ class Config:
         return Config(self.name, {**self.data, "hardware": chip})
 
     def baseline(self) -> dict[str, Any]:
-        """The chip drawn before any search, with a value for every gene that the study does not give it.
+        """Draw the chip that stands before any search.
+
+        Genes that the table [baseline] does not give have their usual value, where the study allows
+        that value and the gene is active.
+
+        Returns:
+            Genes of the chip, by name.
 
         Raises:
-            BadInput: when the study names none.
+            BadInput: Where the study has no table [baseline].
         """
         if not self.tables.baseline:
             raise BadInput(
@@ -241,12 +262,17 @@ class Config:
         return chip
 
     def baseline_costs(self) -> dict[str, float]:
-        """Computes the costs of the largest sub-network on the baseline chip, by the simulator of this study.
+        """Compute the costs of the largest sub-network on the baseline chip.
 
-        Where that fails on the baseline, cimbo's own model takes its place, and stderr says so.
+        The simulator of this study says them. Where that fails on the baseline, cimbo's own model
+        takes its place, and stderr says so.
+
+        Returns:
+            Costs by name of the metric.
 
         Raises:
-            BadInput: when the simulator cannot run here.
+            BadInput: Where the simulator cannot run here, or the study has no network or no
+                baseline.
         """
         chip = self.tables.hardware
         simulating = {
@@ -454,7 +480,11 @@ def _costs(name: str, simulating: str) -> dict[str, float]:
 
 
 def presets() -> dict[str, str]:
-    """Name and title of every shipped preset."""
+    """List the shipped presets.
+
+    Returns:
+        Title of each, by name.
+    """
     found = {}
     for name in reading.preset_names():
         found[name] = str(reading.read_preset(name).get("title", name))

@@ -70,7 +70,11 @@ class CostResult:
     area_parts_mm2: dict[str, Floats]
 
     def to_columns(self) -> dict[str, NDArray[Any]]:
-        """All columns by name, those of the parts as energy_uj.PART and area_mm2.PART."""
+        """Gather all columns by name.
+
+        Returns:
+            Columns (n,), those of the parts as energy_uj.PART and area_mm2.PART.
+        """
         names = [field.name for field in fields(self) if not field.name.endswith(PART_SUFFIXES)]
         found: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in names}
         found |= {f"energy_uj.{name}": value for name, value in self.energy_parts_uj.items()}

@@ -12,15 +12,18 @@ BISECTIONS = 18  # of a time, in logarithms: within a part in 10^4 or so of the 
 
 
 def balanced_copies(tiling: Tiling, grid: Grid, capacity: Floats) -> Floats:
-    """Copies of each layer so that the slowest stage is as fast as the tiles allow, (rows,).
+    """Copy layers so that the slowest stage is as fast as the tiles allow.
 
-    Bisects for the time that every stage keeps: a stage that needs longer is copied. No stage is made faster than the macros
-    together can work.
+    Bisects for the time that every stage keeps: a stage that needs longer is copied. No stage is
+    made faster than the macros together can work.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
         grid: The rows of each pair.
         capacity: Tiles that there is room for, (rows,).
+
+    Returns:
+        Copies of each layer, at least 1, (rows,).
     """
     layers = tiling.layers
     static = ~layers.is_dynamic

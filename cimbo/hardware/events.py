@@ -53,7 +53,11 @@ class Events:
     edram: Floats
 
     def stacked(self) -> Floats:
-        """All columns in the order of the fields, (fields, rows)."""
+        """Stack all columns in the order of the fields.
+
+        Returns:
+            Counts, (fields, rows).
+        """
         return np.stack([getattr(self, field.name) for field in fields(self)])
 
 

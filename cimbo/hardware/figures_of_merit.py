@@ -52,7 +52,11 @@ class FiguresOfMerit:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON."""
+        """Write the figures for JSON.
+
+        Returns:
+            Every attribute by name, the notes as a list.
+        """
         return asdict(self) | {"notes": list(self.notes)}
 
 

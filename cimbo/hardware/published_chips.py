@@ -31,7 +31,14 @@ IDLE_ACTIVITY = 1e-9  # of inputs that are all zero
 
 
 def published_chips() -> dict[str, dict[str, Any]]:
-    """Every chip file of data/silicon by name. Raises BadInput naming the file when it lacks a table."""
+    """Read every chip file of data/silicon.
+
+    Returns:
+        What each file says, by its name without ``.toml``.
+
+    Raises:
+        BadInput: Where a file lacks a table; it names the file.
+    """
     found = {}
     for file in sorted(Path(path("silicon")).glob("*.toml")):
         entry = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -115,7 +122,12 @@ def _energies_by_part(circuit: MacroCircuit, table: ChipTable) -> dict[str, floa
 
 
 def part_shares() -> list[dict[str, Any]]:
-    """For each chip file and part: share of area, and of energy, modelled and reported."""
+    """Compare the parts' shares of area and of energy with those that papers report.
+
+    Returns:
+        A row for each chip file, quantity ("area" or "energy") and part that the file gives:
+        ``chip``, ``quantity``, ``part``, and the shares ``modelled`` and ``reported``, from 0 to 1.
+    """
     rows = []
     for name, entry in published_chips().items():
         for quantity in ("area", "energy"):
@@ -134,7 +146,12 @@ def part_shares() -> list[dict[str, Any]]:
 
 
 def activity_curve() -> list[dict[str, Any]]:
-    """Chips measured at several mean outputs: energy as a share of that at the largest, modelled and reported."""
+    """Compare how energy falls with activity on chips that were measured at several mean outputs.
+
+    Returns:
+        A row for each chip file and point: ``chip``, ``mean_output``, and the energies ``modelled``
+        and ``reported``, as shares of that at the file's last point, the largest.
+    """
     rows = []
     for name, entry in published_chips().items():
         points = entry.get("activity_point", [])
@@ -156,7 +173,14 @@ def activity_curve() -> list[dict[str, Any]]:
 
 
 def comparison() -> list[dict[str, Any]]:
-    """For each chip file and quantity: modelled, reported, error (relative), and why it is not comparable where it is not."""
+    """Compare area, delay and efficiency of the chip files with what papers report.
+
+    Returns:
+        A row for each chip file and quantity (RESULT_KEYS): ``chip``, ``quantity``, ``modelled``
+        and ``reported`` in the unit of the key, ``error`` (modelled / reported - 1),
+        ``not_comparable``, which says why where it is so, and ``conditions``. What is not known is
+        None.
+    """
     rows = []
     for name, entry in published_chips().items():
         ours = macro_figures(entry)
@@ -171,7 +195,12 @@ def comparison() -> list[dict[str, Any]]:
 
 
 def operating_points() -> list[dict[str, Any]]:
-    """Chips measured at two supplies: the ratio of cycle and of energy between them, modelled over reported."""
+    """Compare how cycle and energy change between two supplies that a chip was measured at.
+
+    Returns:
+        A row for each chip file with two points, and quantity: ``chip``, ``quantity``, and the
+        ratios ``modelled`` and ``reported``, each of the second point over the first.
+    """
     rows = []
     for name, entry in published_chips().items():
         points = entry.get("point", [])

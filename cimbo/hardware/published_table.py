@@ -27,7 +27,11 @@ REPORTED_COLUMNS = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_p
 
 
 def read_published() -> list[PublishedPoint]:
-    """The shipped table of published chips, on which the fitted constants were calibrated: data/silicon/uiuc_imc.csv."""
+    """Read the shipped table of published chips, on which the fitted constants were calibrated.
+
+    Returns:
+        The chips of data/silicon/uiuc_imc.csv, in order, all of them expressible in genes.
+    """
     text = Path(path(TABLE_FILE)).read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     points = []

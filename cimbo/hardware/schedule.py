@@ -64,7 +64,11 @@ class Schedule:
     on_unit: Bools
 
     def bottlenecks(self) -> Indices:
-        """Index into BOUNDS of what takes longest in each row."""
+        """Find what takes longest in each row.
+
+        Returns:
+            Indices into BOUNDS, (rows,).
+        """
         times = [self.compute, self.load, self.dram, self.buffer, self.noc, self.vector]
         slowest: Indices = np.argmax(np.stack(times), axis=0)
         return slowest

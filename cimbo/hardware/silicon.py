@@ -311,7 +311,11 @@ class Agreement:
         return cls(len(logs), float(np.exp(np.median(logs))), float(np.mean(within)), spread)
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON, which has no word for what is not a number."""
+        """Write the figures for JSON, which has no word for what is not a number.
+
+        Returns:
+            Every attribute by name; None for what is not finite.
+        """
         values = {"median": self.median, "within_2x": self.within_2x, "spread": self.spread}
         known = {name: value if math.isfinite(value) else None for name, value in values.items()}
         return {"n": self.n} | known

@@ -31,7 +31,12 @@ class ScoreModel:
     about: Mapping[str, float] = field(default_factory=dict)
 
     def observed(self) -> tuple[Array, Array]:
-        """Measured scores (n, m) in modelled units and violations (n, c)."""
+        """Gather what was measured, as the search sees it.
+
+        Returns:
+            Scores (n, m) in modelled units, to be maximised, and violations (n, c), at most 0 where
+            a constraint is kept.
+        """
         scores = [o.sign * self._modelled(o.name) for o in self.problem.objectives]
         return np.stack(scores, 1), self._stack(
             [self._violation(c, self._modelled(c.metric)) for c in self.problem.constraints]
@@ -114,7 +119,12 @@ class ScoreModel:
         return np.stack(columns, 1)
 
     def shortfall(self) -> Callable[[Array], Array]:
-        """How far scores (n, m) lie below the reference, (n,), in units of the observed spread."""
+        """Build the measure of how far scores lie below the reference.
+
+        Returns:
+            A function of scores (n, m) that gives this distance, (n,), summed over objectives in
+            units of the observed spread.
+        """
         floor, unit = self.reference(), np.maximum(self.observed()[0].std(0), 1e-12)
         return lambda scores: np.asarray((np.maximum(floor - scores, 0) / unit).sum(1))
 
@@ -139,7 +149,14 @@ class ScoreModel:
         return scores, np.stack(violations, -1) if violations else np.zeros((*scores.shape[:2], 0))
 
     def reference(self) -> Array:
-        """(m,) reference point in modelled units: the study's where it has one, else just below the observed front."""
+        """Choose the reference point.
+
+        It is the study's where it has one, else just below the observed front. It is moved towards
+        the point that the front is wanted near, where there is one.
+
+        Returns:
+            Scores in modelled units, (m,).
+        """
         scores, violations = self.observed()
         feasible = scores[(violations <= 0).all(1)]
         front = (feasible if len(feasible) else scores)[

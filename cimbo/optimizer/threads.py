@@ -12,7 +12,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run the body with one thread in BLAS, OpenMP and torch; what was set before is set again after it."""
+    """Run the block with one thread in BLAS, OpenMP and torch.
+
+    What was set before is set again after it.
+
+    Yields:
+        Nothing, once.
+    """
     import scipy.linalg  # noqa: F401  # only libraries that are loaded can be told
     import torch
     from threadpoolctl import threadpool_limits
