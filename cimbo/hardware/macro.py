@@ -94,7 +94,7 @@ class MacroCircuit:
     Attributes:
         geometry: Sizes.
         areas: um2 of one macro, by part (MACRO_AREA_PARTS), at the chip's node.
-        energies: pJ an event, by name (see ``cost_model.ENERGY_PARTS``).
+        energies: pJ an event, by name (see ``circuit.ENERGY_PARTS``).
         settle_ns: From driving the rows to sums that stand at the converters, once an activation.
         conversion_ns: One conversion, or one sum of a digital array.
         cycle_ns: One conversion with its share of the settling.

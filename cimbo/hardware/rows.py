@@ -1,7 +1,7 @@
 """Columns of (layer shape, chip) pairs: what the laws of a schedule read.
 
 Every column has one element for each pair, a "row"; a chunk of a batch has some thousand rows. A network's rows stand
-together, so that sums over a network are sums over a run of rows (:class:`cimbo.hardware.cost_model.Grid`).
+together, so that sums over a network are sums over a run of rows (:class:`cimbo.hardware.grid.Grid`).
 """
 
 from __future__ import annotations
