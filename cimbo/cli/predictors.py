@@ -53,7 +53,7 @@ def listed(folder: Path, style: str) -> None:
 @drawing
 @format_option
 def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> None:
-    """What FILE_TYPE holds and which genes matter to it; with --study also their SHAP values over its evaluations.
+    """What FILE holds and which genes matter to it; with --study also their SHAP values over its evaluations.
 
     Example: cimbo predictors inspect bundles/accuracy.cimpred -o genes.svg
     """

@@ -203,7 +203,7 @@ def _solve(part: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
 
 def _costs(part: Circuit, sums: PlanSums) -> CostResult:
     picojoules = _energy(part, sums.counts, sums.interval)
-    energy, low = _sum(picojoules), np.asarray(0.0)
+    energy = _sum(picojoules)
     low = np.sum(sums.counts_low * part.event_pj, axis=0)
     low = low + part.leakage_mw * sums.cycles_low * part.clock_ns
     return CostResult(

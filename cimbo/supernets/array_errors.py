@@ -51,6 +51,7 @@ N_ERROR_INPUTS = 1024
 N_IMAGE_ERROR_INPUTS = 512
 INPUTS_PER_IMAGE = 8  # of these of one image, where what they share counts
 
+ROUNDING_ENERGY = 1e-10  # of a product's, below which its variation is that of float arithmetic
 DEFAULT_ROWS = 128  # of a chip that does not say
 #: The genes of a chip that decide the accuracy on it.
 ACCURACY_GENES = tuple(sorted(ARRAY_GENES))
@@ -369,9 +370,7 @@ def equivalent_noise(product: Product, inputs: Tensor, each: int = 1) -> Equival
     """
     plain, exact = torch.bmm(inputs, product.weight.transpose(1, 2)), product(inputs)
     around, around_exact = (y - y.mean(1, keepdim=True) for y in (plain, exact))
-    gain = (around_exact * around).sum(1, keepdim=True) / around.square().sum(
-        1, keepdim=True
-    ).clamp_min(1e-30)
+    gain = _gain(around_exact, around, plain)
     left = exact - gain * plain
     mean = left.mean(1)
     left = left - mean.unsqueeze(1)
@@ -389,6 +388,17 @@ def equivalent_noise(product: Product, inputs: Tensor, each: int = 1) -> Equival
     own = (images - images.mean(2, keepdim=True)) * math.sqrt(each / (each - 1))
     shared = images.mean(2) * share.unsqueeze(1)
     return replace(found, errors=_by_sample(own.flatten(1, 2)), common=_by_sample(shared))
+
+
+def _gain(delivered: Tensor, around: Tensor, plain: Tensor) -> Tensor:
+    """Slope of ``delivered`` over ``around``, the plain product less its mean, (groups, 1, outputs).
+
+    An output that is the same for all inputs has none: what it delivers is an offset.
+    """
+    energy = around.square().sum(1, keepdim=True)
+    varies = energy > ROUNDING_ENERGY * plain.square().sum(1, keepdim=True)
+    slope = (delivered * around).sum(1, keepdim=True) / energy.clamp_min(1e-30)
+    return torch.where(varies, slope, torch.zeros_like(slope))
 
 
 def unchanged(bias: Tensor) -> EquivalentNoise:

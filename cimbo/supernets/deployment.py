@@ -261,11 +261,15 @@ class ArrayConv:
         return images.unfold(2, kernel, stride).unfold(3, kernel, stride)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Computes softmax attention; exact where no score exceeds 80.
+SAFE_SCORE = 80.0  # of either sign, whose exponential a 32-bit float holds
 
-    Scores above 80 count as 80, since ``exp`` would overflow soon after. The sums that the softmax
-    divides by come out of the second product, as one more column of ``value``.
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Computes softmax attention.
+
+    The largest score of a row is subtracted only where ``exp`` could overflow or a whole row vanish, as on arrays whose
+    errors drown a layer. The sums that the softmax divides by come out of the second product, as one more column of
+    ``value``.
 
     Args:
         query: (n, tokens, size); scaled in place.
@@ -275,10 +279,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Returns:
         (n, tokens, size).
     """
-    scores = (
-        torch.bmm(query.mul_(query.shape[-1] ** -0.5), key.transpose(1, 2)).clamp_(max=80.0).exp_()
-    )
-    summed = torch.bmm(scores, F.pad(value, (0, 1), value=1.0))
+    scores = torch.bmm(query.mul_(query.shape[-1] ** -0.5), key.transpose(1, 2))
+    least, most = torch.aminmax(scores)
+    if most > SAFE_SCORE or least < -SAFE_SCORE:
+        scores -= scores.amax(-1, keepdim=True)
+    summed = torch.bmm(scores.exp_(), F.pad(value, (0, 1), value=1.0))
     return summed[..., :-1].div_(summed[..., -1:])
 
 

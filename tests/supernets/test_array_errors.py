@@ -26,6 +26,7 @@ from cimbo.supernets.array_errors import (
     signal_to_noise_db,
 )
 from cimbo.supernets.bit_accurate import BitAccurateMVM
+from cimbo.supernets.deployment import attention
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.supernets.recipes import SUPERNETS
 from cimbo.workloads import network
@@ -457,3 +458,22 @@ def test_the_accuracy_that_most_dies_reach_is_a_metric():
     assert found["accuracy_p05"] == pytest.approx(first)  # such dies are all alike
     with pytest.raises(BadInput, match="accuracy_p05: is not measured by"):
         JointEvaluator("vit-b", published.names()[0], more_costs=("accuracy_p05",)).check()
+
+
+@pytest.mark.parametrize("size", [1.0, 60.0, 3000.0])
+def test_attention_is_a_softmax_at_every_size_of_its_scores(size):
+    draw = torch.Generator().manual_seed(3)
+    query, key, value = (torch.randn(4, 9, 16, generator=draw) for _ in range(3))
+    query = query * size
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value)
+    delivered = attention(query.clone(), key, value)
+    assert torch.allclose(delivered, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("adc_bits", [1, 2])
+def test_converters_of_hardly_any_bits_are_at_chance_and_no_failure(adc_bits):
+    chip = {"array": "charge_sram", "rows": 32, "adc_bits": adc_bits}
+    measured = ShippedAccuracy("fmnist-vit").measure(
+        {**network("fmnist-vit").smallest(), **chip}, images=200
+    )
+    assert 0 <= measured < 40
