@@ -19,7 +19,7 @@ from cimbo.session.importing import BASELINE_CHIP
 @click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--map",
-    "pairs",
+    "mapped",
     multiple=True,
     metavar="COLUMN=NAME",
     help="What a column of the file is: a gene or a metric.",
@@ -34,7 +34,7 @@ from cimbo.session.importing import BASELINE_CHIP
 @new_study_options
 @format_option
 def import_(
-    *, source: Path, pairs: Sequence[str], chip: str | None, style: str, asked: AskedStudy
+    *, source: Path, mapped: Sequence[str], chip: str | None, style: str, asked: AskedStudy
 ) -> None:
     """Tell a study the evaluations of FILE, a CSV file or an Optuna storage. One wrong row, and nothing is written.
 
@@ -44,7 +44,7 @@ def import_(
 
     Example: cimbo import measured.csv --map bits=adc_bits --study mine.db
     """
-    names = _pairs(pairs)
+    names = _pairs(mapped)
     hardware: dict[str, Any] | str | None = chip
     if chip is not None and chip != BASELINE_CHIP:
         hardware = json_object("--hardware", chip)

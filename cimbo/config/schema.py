@@ -19,6 +19,10 @@ def study_schema() -> dict[str, Any]:
         A JSON schema of a study.toml.
     """
     schema: dict[str, Any] = msgspec.json.schema(StudyTable)
+    study, network = schema["$defs"]["StudyTable"], schema["$defs"]["NetworkTable"]
+    # What a study leaves out, the one that it extends may say.
+    study["anyOf"] = [{"required": ["extends"]}, {"required": study["required"]}]
+    study["required"] = network["required"] = []
     return {"$schema": DRAFT, "title": "A study of cimbo", **schema}
 
 

@@ -202,6 +202,12 @@ class JointEvaluator:
         """
         self.log_folder = folder
 
+    @property
+    def measured_later(self) -> tuple[str, ...]:
+        """Metrics that a search measures or computes besides what is tried before it."""
+        of_network = ("accuracy", DIE_ACCURACY) if self.has_accuracy else ()
+        return (*of_network, *RATES, *NETWORK_SIZES)
+
     def try_first(self, designs: Sequence[Params]) -> None:
         """Simulates designs until one succeeds, so that a program that always fails is found out.
 

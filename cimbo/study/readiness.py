@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cimbo.problem.space import Params
+from cimbo.errors import BadInput
+from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
 from cimbo.study.log import StudyLog
 
@@ -66,7 +67,34 @@ def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
     try_first = getattr(evaluate, "try_first", None)
     works = any(record.status == "done" for record in log.evaluations())
     if callable(try_first) and is_here and not works:
-        try_first(_first_designs(log))
+        designs = _first_designs(log)
+        try_first(designs)
+        _check_metrics(log, evaluate, designs)
+
+
+def _check_metrics(log: StudyLog, evaluate: object, designs: list[Params]) -> None:
+    """Check that what was tried says every metric that the study needs.
+
+    Args:
+        log: The study.
+        evaluate: What was tried; ``prepared`` are metrics of designs by key, ``measured_later`` names what it measures
+            only in a search.
+        designs: The designs that were tried.
+
+    Raises:
+        BadInput: For an objective or a constraint on a metric that it does not say.
+    """
+    prepared = getattr(evaluate, "prepared", {})
+    later = dict.fromkeys(getattr(evaluate, "measured_later", ()), 1.0)
+    for design in designs:
+        metrics = prepared.get(canonical_key(design))
+        if metrics is None:
+            continue
+        told = log.problem.unmeasured({**metrics, **later}, design)
+        if told is not None:
+            measured = ", ".join([*later, *metrics])
+            todo = f"name a metric that it measures ({measured}), or one that follows from these"
+            raise BadInput("objectives and constraints", f"what evaluates {told}", todo)
 
 
 def _first_designs(log: StudyLog) -> list[Params]:

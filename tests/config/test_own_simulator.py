@@ -42,6 +42,12 @@ bound = 5.0
 SEARCH = ["--study", "s.db", "--jobs", "1", "--bit-accurate-images", "0"]
 
 
+@pytest.fixture(autouse=True)
+def own_modules(monkeypatch):
+    """A module of another test's user has the same name."""
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+
+
 def json_of(capsys, *words):
     code = run([*words, "--study", "s.db", "--format", "json"])
     said = capsys.readouterr()
@@ -186,3 +192,18 @@ def test_a_budget_counts_the_metric_that_the_study_names(tmp_path, monkeypatch, 
     assert "expensive.metric: top_1 is no objective and has no constraint; did you mean top1?" in (
         capsys.readouterr().err
     )
+
+
+def test_a_metric_that_a_program_does_not_print_is_refused_before_the_search(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("mine.py").write_text(MODULE, encoding="utf-8")
+    Path("study.toml").write_text(EXPENSIVE.replace('name = "edp"', 'name = "edpp"'))
+    assert run(["optimize", "--config", "study.toml", "--budget", "20", *SEARCH]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(
+        "objectives and constraints: what evaluates did not measure edpp, is it edp?"
+    )
+    assert "top1, edp" in said

@@ -15,6 +15,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import resource
 import select
 import shutil
@@ -37,6 +38,7 @@ from cimbo.cli import run
 from cimbo.errors import CimboError
 from predictors import PredictorError
 
+FAULT_LINE = re.compile(r".+: .+; .+")  # where: what is wrong; what to do
 LONGEST_S = 5.0  # of processor time
 LONGEST_WAIT_S = 60.0  # by the clock, after which a worker is taken for hung
 MOST_MEMORY = 1 << 30  # bytes more than the process had before
@@ -235,7 +237,8 @@ def _what_is_wrong(code: str, out: str, said: str) -> str:
     lines = said.splitlines()
     if "Traceback" in said:
         return f"printed a traceback: {lines[-1:]}"
-    if code == "2" and len(lines) != 1:
+    faults = [line for line in lines if FAULT_LINE.fullmatch(line)]
+    if code == "2" and (not lines or (len(lines) > 1 and faults != lines)):  # a line a fault
         return f"said {len(lines)} lines: {lines[:3]}"
     for text in (said, out):
         bad = [c for c in text if not c.isprintable() and c not in "\n\r\t"]
