@@ -147,7 +147,7 @@ class Known:
         Returns:
             Canonical rows (n, d); the genes that the metric does not depend on stay as they were.
         """
-        columns = self.columns
+        columns = self.projected_columns
         different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
         projected = np.array(rows, self.space.row_type)
         projected[:, columns] = self.rows[different.argmin(1)][:, columns]
@@ -174,6 +174,15 @@ class Known:
     def columns(self) -> list[int]:
         """The columns of the genes that the metric depends on."""
         return [self.space.column[name] for name in self.parameters or self.space.names]
+
+    @cached_property
+    def projected_columns(self) -> list[int]:
+        """The same columns and those of the genes on which it depends whether they are active."""
+        names = list(self.parameters or self.space.names)
+        for name in names:  # which grows, as gates may have gates
+            gates = self.space.choices[self.space.column[name]].active_if or {}
+            names += [gate for gate in gates if gate not in names]
+        return [self.space.column[name] for name in names]
 
     @cached_property
     def _by_row(self) -> dict[bytes, float]:

@@ -166,7 +166,7 @@ class Planner:
         search = replace(search, about=options.about)
         if known is None:
             return search
-        return replace(search, project=known.project_to_known, projected=known.columns)
+        return replace(search, project=known.project_to_known, projected=known.projected_columns)
 
     def _state(self) -> State:
         """Everything recorded, in the order of the search, and what is being evaluated."""
