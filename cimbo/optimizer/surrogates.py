@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import predictors
 from cimbo.errors import BadInput
+from cimbo.optimizer.expression_surrogate import learned_parts
 from cimbo.optimizer.gene_groups import group_names
 from cimbo.problem.objectives import Problem, name_and_unit
 from cimbo.problem.pareto import ranks
@@ -506,24 +507,48 @@ def fit(
     inputs = Inputs(problem.space, rows)
     goals = {o.name: o.goal for o in problem.objectives}
     scores = problem.scores(metrics)
-    fitted: dict[str, Surrogate] = {}
-    for metric in targets(problem):
-        y = np.array([m[metric] for m in metrics], float)
+    measured: dict[str, Array] = {}
+    for metric in dict.fromkeys(name for m in metrics for name in m):
+        if all(metric in m for m in metrics):
+            measured[metric] = np.array([m[metric] for m in metrics], float)
+
+    @cache
+    def learned(metric: str) -> Surrogate:
+        """Fit one metric by itself, or take it as it is computed."""
+        y = measured[metric]
         log = logarithmic(y, goals.get(metric))
         if metric in factory.analytic:
-            fitted[metric] = AnalyticMetric(metric, factory.analytic[metric], log)
-        else:
-            fitted[metric] = _learn(
-                inputs,
-                y,
-                factory,
-                metric=metric,
-                log=log,
-                seed=seed,
-                scores=scores,
-                noise=known_noise.get(metric),
-            )
+            return AnalyticMetric(metric, factory.analytic[metric], log)
+        noise_of = known_noise.get(metric)
+        return _learn(
+            inputs, y, factory, metric=metric, log=log, seed=seed, scores=scores, noise=noise_of
+        )
+
+    fitted: dict[str, Surrogate] = {}
+    for metric in targets(problem):
+        by_parts = None
+        if is_learned_by_parts(problem, factory, metric):
+            log = logarithmic(measured[metric], goals.get(metric))
+            by_parts = learned_parts(metric, problem.derived, inputs, measured, learned, log=log)
+        fitted[metric] = by_parts or learned(metric)
     return fitted
+
+
+def is_learned_by_parts(problem: Problem, factory: SurrogateFactory, metric: str) -> bool:
+    """Tell whether a metric's parts are learned rather than the metric.
+
+    Args:
+        problem: What the study searches.
+        factory: What surrogates are made from.
+        metric: A target.
+
+    Returns:
+        Whether it is derived, and neither computed nor known by features of its own or an older
+        predictor; with features a surrogate of the whole is as good.
+    """
+    if metric not in problem.derived.expressions or metric in factory.analytic:
+        return False
+    return factory.views.get(metric, View()).features is None and metric not in factory.priors
 
 
 def training_subset(scores: Array) -> NDArray[np.intp]:
