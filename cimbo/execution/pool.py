@@ -3,6 +3,7 @@ keeps busy.
 """
 
 import atexit
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -118,6 +119,15 @@ class IdlePool:
 
 IDLE_WORKERS = IdlePool()
 atexit.register(IDLE_WORKERS.close)
+
+
+def _forget() -> None:
+    """A forked process has none of its parent's workers, and can neither ask nor end them."""
+    IDLE_WORKERS.waiting, IDLE_WORKERS.lock = [], threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_forget)
 
 
 @dataclass

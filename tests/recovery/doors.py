@@ -368,8 +368,8 @@ DOORS = [
             rewritten(
                 r"0\.1,2\.0", "nan,2.0", "0.1", "fast,2.0", ",", "1e999,2.0", "0.1,2.0,7,8", '"0.1'
             ),
-            rewritten("^rows", "lines", "rows,rows", "", "\0"),
-            rewritten("^rows", "x" * 200_000),
+            rewritten("^array", "lines", "rows,rows", "", "\0"),
+            rewritten("^array", "x" * 200_000),
             rewritten(r"0\.1,2\.0", "9" * 200_000),
             lambda image, dice: image.replace(b"0.1", "0,1€".encode("cp1252")),
         ],
@@ -422,7 +422,7 @@ DOORS = [
             lambda image, dice: b'{"rows": ' + b"[" * NESTED,
             lambda image, dice: b'{"rows": ' + b"9" * NESTED + b"}",
             rewritten(
-                '"rows": 128',
+                '"rows": 64',
                 '"rows": "x"',
                 '"rows": NaN',
                 '"rows": [1]',

@@ -86,7 +86,8 @@ def complaint(found: Answer, file: str) -> str | None:
     lines = found.said.splitlines()
     if found.code != 2:
         return f"ended with {found.code}: {found.said[-200:]}"
-    if found.out or len(lines) != 1 or ";" not in lines[0] or not lines[0].isprintable():
+    well_formed = [line for line in lines if ": " in line and ";" in line and line.isprintable()]
+    if found.out or not lines or well_formed != lines:  # a line a fault
         return f"said {lines}"
     if file not in lines[0]:
         return f"does not name {file}: {lines[0]}"
