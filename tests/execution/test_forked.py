@@ -14,7 +14,9 @@ def measured(design):
 
 
 def run_one():
-    found = execution.run([Candidate({"rows": 2}, {}, {"rows": 2}, "k")], measured, n_jobs=1, timeout_s=60)
+    found = execution.run(
+        [Candidate({"rows": 2}, {}, {"rows": 2}, "k")], measured, n_jobs=1, timeout_s=60
+    )
     return [outcome.metrics for outcome in found]
 
 
