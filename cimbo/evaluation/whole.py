@@ -11,11 +11,10 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput
 from cimbo.evaluation import content
 from cimbo.evaluation.fingerprint import by_content, digested_command
 from cimbo.evaluation.joint import JointEvaluator
@@ -23,6 +22,7 @@ from cimbo.evaluation.programs import logs, protocol
 from cimbo.evaluation.programs.answers import Answer, ProgramFailed
 from cimbo.evaluation.programs.program import Program, weights_path
 from cimbo.evaluation.programs.trying import try_until_one_works
+from cimbo.plugins import python_object
 from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
@@ -250,16 +250,7 @@ class FunctionEvaluator(WholeEvaluator):
         module_name, _, name = self.function.partition(":")
         if not module_name or not name:
             raise BadInput(where, "is no function", 'write it as "package:function"')
-        try:
-            found: Any = import_module(module_name)
-        except ImportError as error:
-            todo = "name a module that Python finds: install it, or set PYTHONPATH"
-            raise BadInput(where, f"cannot be imported ({error})", todo) from None
-        for part in name.split("."):
-            if not hasattr(found, part):
-                known = [n for n in dir(found) if not n.startswith("_")]
-                raise BadInput(where, f"{module_name} has no {part}", choose_from(part, known))
-            found = getattr(found, part)
+        found = python_object(where, self.function)
         if not callable(found):
             raise BadInput(where, "is no function", 'write it as "package:function"')
         function: Callable[..., Mapping[str, float]] = found
