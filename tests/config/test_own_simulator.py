@@ -42,12 +42,6 @@ bound = 5.0
 SEARCH = ["--study", "s.db", "--jobs", "1", "--bit-accurate-images", "0"]
 
 
-@pytest.fixture(autouse=True)
-def own_modules(monkeypatch):
-    """A module of another test's user has the same name."""
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-
-
 def json_of(capsys, *words):
     code = run([*words, "--study", "s.db", "--format", "json"])
     said = capsys.readouterr()
