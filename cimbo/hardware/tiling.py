@@ -163,7 +163,12 @@ def _row_tiles(layers: LayerRows, chip: ChipRows) -> tuple[Floats, Floats]:
     )
     tiles = [whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])) for at in first]
     row_tiles[chosen] = np.array(tiles)[index]
-    tile_rows[chosen] = np.ceil(layers.reduction[chosen] / row_tiles[chosen])
+    even = layers.reduction[chosen] / row_tiles[chosen]
+    whole = np.ceil(even)
+    # Of many small tiles several are short, one for each side of the kernel: then all count as if they held an even share,
+    # for no single last tile can lack more rows than it has.
+    missing = whole * row_tiles[chosen] - layers.reduction[chosen]
+    tile_rows[chosen] = np.where(missing > whole, even, whole)
     return row_tiles, tile_rows
 
 

@@ -230,3 +230,14 @@ def test_newer_nodes_are_smaller_faster_and_thriftier():
     batch = simulate_batch(workload, [BASELINE | {"node_nm": node} for node in (65, 28, 22, 7)])
     for name in ("area_mm2", "clock_ns", "energy_uj"):
         assert (np.diff(batch[name]) < 0).all()
+
+
+def test_no_pass_holds_less_than_nothing():
+    """Sixteen rows and kernels of three: the short tiles of a strip are several, and lack more than one has."""
+    layer = conv("c", 28, (136, 136), kernel=3)
+    workload = Workload("one", (layer,))
+    for rows in (16, 32, 64):
+        chip = BASELINE | {"array": "charge_sram", "rows": rows, "cols": 32, "macros_per_pe": 1}
+        chip |= {"pes": 1, "planes": 1, "buffer_mb": 0.015625, "schedule": "latency"}
+        found = cycles(workload, *(chip | {"dram_channels": channels} for channels in (1, 2, 4)))
+        assert (np.diff(found) <= found[:-1] * (SLACK - 1)).all()
