@@ -17,7 +17,7 @@ class Product:
     """``groups`` products of ``positions`` vectors of ``reduction`` elements with ``outputs`` stationary columns.
 
     Attributes:
-        kind: of the layer, one of cimbo.workloads.layers.LAYER_KINDS.
+        kind: of the layer, one of cimbo.workloads.layer.LAYER_KINDS.
         groups: independent products, each with a stationary operand of its own.
         positions: vectors that go through each.
         reduction: elements of a vector.

@@ -1,0 +1,133 @@
+"""A network as the chip sees it: its layers in order, for one batch, and the token loop of a language model."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.errors import BadInput
+from cimbo.workloads.layer import COLUMNS, Layer, shape_of
+
+
+@dataclass(frozen=True)
+class TokenLoop:
+    """What follows the run of a prompt: ``tokens`` runs of ``step``, whose layers are those of a mean step."""
+
+    step: "Workload"
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One network: its layers in order of execution, for ``batch`` inferences at once.
+
+    A batch is one run of the network on so many inputs. Every count of every layer, and so ``macs`` and whatever a
+    simulator makes of them, is of the whole batch, whatever the kind of the layer: with weights the output positions
+    of all inferences follow one another, in attention each inference has groups of its own. Divide by ``batch`` for
+    one inference. Parameters do not depend on it.
+
+    Attributes:
+        name: what reports call it.
+        layers: at least one.
+        other_parameters: embeddings and the like, which are looked up and never multiplied.
+        batch: inferences that the layers count.
+        warnings: what whoever counted the layers could not be sure of, one sentence each.
+        loop: of a language model: the steps, each of one token of every inference, that follow a run over its prompt, of which
+            the layers are.
+
+    Raises BadInput when there is no layer, or the batch is not positive.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    other_parameters: int = 0
+    batch: int = 1
+    warnings: tuple[str, ...] = ()
+    loop: TokenLoop | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            what = f"a batch of {self.batch}"
+            raise BadInput(f"workload {self.name}", what, "give an integer of at least 1")
+        if not self.layers:
+            raise BadInput(f"workload {self.name}", "has no layers", "give at least one")
+
+    def batched(self, times: int) -> "Workload":
+        """Makes the workload of several times as many inferences at once.
+
+        Args:
+            times: How many times as many.
+
+        Returns:
+            The workload with the counts of all layers, and of the token loop, multiplied.
+        """
+        if times == 1:
+            return self
+        layers = tuple(layer.batched(times) for layer in self.layers)
+        loop = self.loop
+        if loop is not None:
+            loop = replace(loop, step=loop.step.batched(times))
+        return replace(self, layers=layers, batch=self.batch * times, loop=loop)
+
+    def with_batch(self, batch: int) -> "Workload":
+        """Says that the same layers are those of another number of inferences.
+
+        Args:
+            batch: Inferences that the layers count.
+
+        Returns:
+            The workload with that batch; no count changes.
+
+        Raises:
+            BadInput: When the batch is not positive.
+        """
+        return replace(self, batch=batch)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole batch, attention's products and all tokens of an answer included."""
+        every = [layer.macs * layer.frequency for layer in self.layers]
+        after = 0 if self.loop is None else self.loop.tokens * self.loop.step.macs
+        return round(math.fsum(every)) + after
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trained numbers: weights, biases, norms and embeddings."""
+        return sum(layer.parameters for layer in self.layers) + self.other_parameters
+
+    @cached_property
+    def unique(self) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+        """The distinct layer shapes as an array (len(COLUMNS), shapes), and each layer's index into it.
+
+        ``count`` says how often a shape occurs; cost models evaluate each shape once.
+        """
+        index: dict[tuple[object, ...], int] = {}
+        where = tuple(index.setdefault(shape_of(layer), len(index)) for layer in self.layers)
+        firsts = {
+            shape: layer
+            for layer, shape in zip(reversed(self.layers), reversed(where), strict=True)
+        }
+        counts = [0.0] * len(index)
+        for layer, shape in zip(self.layers, where, strict=True):
+            counts[shape] += layer.frequency
+        rows = [_row(firsts[shape], count) for shape, count in enumerate(counts)]
+        return np.array(rows, dtype=np.float64).T.copy(), where
+
+    def features(self) -> dict[str, float]:
+        """Cheap descriptors for surrogates: logarithms of the work and sizes that costs scale with."""
+        layers = self.layers
+        return {
+            "log_macs": math.log(self.macs),
+            "log_parameters": math.log(self.parameters),
+            "log_dynamic_macs": math.log1p(sum(layer.macs for layer in layers if layer.dynamic)),
+            "log_vector_ops": math.log1p(sum(layer.vector_ops for layer in layers)),
+            "log_activations": math.log1p(sum(layer.inputs + layer.outputs for layer in layers)),
+            "log_vectors": math.log(sum(layer.px for layer in layers)),
+            "layers": float(len(layers)),
+        }
+
+
+def _row(layer: Layer, count: float) -> list[float]:
+    return [*(float(getattr(layer, name)) for name in COLUMNS[:-1]), count]
