@@ -70,7 +70,7 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     ledger.notes.append(
         f"{_short(at)} depends on data: counted is the branch with more multiplications"
     )
-    walker.ledger.absorb(ledger, _after(at))
+    walker.ledger.absorb(ledger, walker.last_layer(at.inputs))
     return [_changing(tensor) for tensor in outputs]
 
 
@@ -99,7 +99,9 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         ledger.notes.append(f"{_short(at)} runs as often as data decide: counted once")
     elif outputs and not outputs[0].constant and outputs[0].value is None:
         ledger.notes.append(f"{_short(at)} may end early: counted {times} times")
-    walker.ledger.absorb(ledger, _after(at), 1 if times is None else max(times, 0))
+    walker.ledger.absorb(
+        ledger, walker.last_layer(at.inputs), 1 if times is None else max(times, 0)
+    )
     states = outputs[1 : 1 + len(carried)]
     final = [_merged(a, b) for a, b in zip(carried, states, strict=False)]
     return [*final, *(_stacked(each, times, 0) for each in outputs[1 + len(carried) :])]
@@ -136,7 +138,7 @@ def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     if times is None:
         raise BadInput(at.where, "scans an unknown number of steps", "set that size (--set)")
     ledger, outputs = _body(walker, at, body, [*states, *slices])
-    walker.ledger.absorb(ledger, _after(at), times)
+    walker.ledger.absorb(ledger, walker.last_layer(at.inputs), times)
     made = attributes.integers(at.node, "scan_output_axes") or [0] * len(outputs)
     final = [_merged(a, b) for a, b in zip(states, outputs, strict=False)]
     rest = zip(outputs[len(states) :], made, strict=False)
@@ -152,11 +154,6 @@ def _body(
     before = walker.fork()
     outputs = walker.walk(body, scope)
     return walker.join(before), outputs
-
-
-def _after(at: Branching) -> int:
-    """The number of the layer that a node with subgraphs follows."""
-    return max((tensor.layer for tensor in at.inputs if tensor is not None), default=0)
 
 
 def _changing(tensor: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ SCALE_INPUTS: dict[str, tuple[int, ...]] = {
     "QLinearMul": (1, 2, 4, 5, 6, 7),
     "QuantizeLinear": (1, 2),
 }
+# Inputs that hold a bias in 32 bits, or what may be one, by operator.
+WIDE_BIAS_INPUTS = {"DequantizeLinear": 0, "QGemm": 6, "QLinearConv": 8}
 _PACKED_SCALES = ("QLinearConcat",)
 _INTEGER_PRODUCTS = frozenset({"ConvInteger", "MatMulInteger"})
 # One input of these is moved or scaled as it is; a weight stays as many bits wide as it was stored.
@@ -41,14 +43,27 @@ def not_parameters(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
     Returns:
         Numbers of such inputs, some of which the node may lack.
     """
+    if node.op_type == "Mul" and any(tensor is not None and tensor.is_scale for tensor in inputs):
+        return set(range(len(inputs)))
+    return stored_scales(node, inputs)
+
+
+def stored_scales(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
+    """Finds the inputs that hold scales, zero points or running statistics by their place.
+
+    Args:
+        node: A NodeProto.
+        inputs: What is known of its inputs.
+
+    Returns:
+        Numbers of such inputs, some of which the node may lack.
+    """
     name = node.op_type
     found = {*SCALE_INPUTS.get(name, ()), *STATISTICS_INPUTS.get(name, ())}
     if name.startswith("QLinear") and name not in SCALE_INPUTS:
         found |= {1, 2, 3, 4}
     if name in _PACKED_SCALES:
         found = {0, 1} | {index for index in range(2, len(inputs)) if index % 3 != 2}
-    if name == "Mul" and any(tensor is not None and tensor.is_scale for tensor in inputs):
-        found = set(range(len(inputs)))
     return found
 
 

@@ -12,14 +12,17 @@ from cimbo.workloads.ledger import Ledger
 from cimbo.workloads.onnx import control, stored
 from cimbo.workloads.onnx.attention import ATTENTION_PRODUCTS
 from cimbo.workloads.onnx.loading import evaluate_size
+from cimbo.workloads.onnx.matrix_products import MATRIX_PRODUCTS
 from cimbo.workloads.onnx.parameters import ParameterCount
-from cimbo.workloads.onnx.products import MATRIX_PRODUCTS, Operation, Product, check_product
+from cimbo.workloads.onnx.products import Operation, Product, check_product
 from cimbo.workloads.onnx.quantised import (
+    WIDE_BIAS_INPUTS,
     is_integer_sum,
     is_running_scale,
     not_parameters,
     rescales,
     stored_bits,
+    stored_scales,
 )
 from cimbo.workloads.onnx.recurrent import RECURRENT_PRODUCTS
 from cimbo.workloads.onnx.shapes import NodeInference
@@ -55,6 +58,7 @@ class GraphWalker:
         self._named = named
         self._graphs = 0
         self._made = 0
+        self._depths = {0: 0}  # products on the longest way to each layer, itself included
         self._tied = TiedTables(file.parent)
 
     def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
@@ -100,6 +104,20 @@ class GraphWalker:
         inner, self.ledger = self.ledger, before
         return inner
 
+    def last_layer(self, tensors: Iterable[Tensor | None]) -> int:
+        """Finds the layer that ends the longest chain of products that some tensors come from.
+
+        The length decides, and not the order in the file, which quantisers change.
+
+        Args:
+            tensors: The tensors; one whose elements are known, such as a shape, comes from no layer.
+
+        Returns:
+            The layer's number, of equals the last in the file; 0 where there is none.
+        """
+        numbers = [t.layer for t in tensors if t is not None and t.value is None]
+        return max(numbers, key=lambda number: (self._depths[number], number), default=0)
+
     def _found(self, where: str, name: str, scope: Scope) -> Tensor:
         if name not in scope:
             raise BadInput(where, f"reads {name}, which nothing makes", "export the network again")
@@ -123,7 +141,7 @@ class GraphWalker:
             return
         outputs = self._outputs(where, node, inputs, stated)
         self._note_parameters(node, inputs)
-        after = last_layer(inputs)
+        after = self.last_layer(inputs)
         if not all(t.constant or t.value is not None for t in outputs):
             after = self._count(where, node, inputs, outputs)
         for tensor in outputs:
@@ -149,7 +167,7 @@ class GraphWalker:
         made = self._inference.made(node, inputs) or [Made(None, 0)] * len(node.output)
         given = [tensor for tensor in inputs if tensor is not None]
         constant = all(tensor.constant for tensor in given)
-        sources = _sources(node, given) if constant else frozenset[str]()
+        sources = _sources(node, inputs) if constant else frozenset[str]()
         outputs = []
         for index, (name, each) in enumerate(zip(node.output, made, strict=True)):
             each = _completed(each, stated.get(name))
@@ -178,8 +196,11 @@ class GraphWalker:
                 self.parameters.discard(tensor.sources)
         if node.op_type == "Gather" and inputs and inputs[0] is not None:
             self._tied.look_up(inputs[0])
-        if node.op_type == "DequantizeLinear" and inputs and inputs[0] is not None:
-            self.parameters.count_biases(inputs[0].sources)
+        bias = WIDE_BIAS_INPUTS.get(node.op_type)
+        if bias is not None and bias < len(inputs):
+            given = inputs[bias]
+            if given is not None:
+                self.parameters.count_biases(given.sources)
 
     def _count(
         self,
@@ -193,16 +214,18 @@ class GraphWalker:
             if not outputs or not inputs:
                 raise BadInput(where, "lacks an input or an output", "export the network again")
             products = PRODUCT_RULES[node.op_type](Operation(where, node, inputs, outputs))
-            for product in products:
+            depth = self._depths[self.last_layer(inputs)]
+            for number, product in enumerate(products, 1):
                 check_product(where, product)
                 name = (node.name or node.output[0]) + product.suffix
                 self._made += 1
+                self._depths[self._made] = depth + number
                 self.ledger.append(self._layer(name, product), self._made)
             if products:
                 return self._made
         elif not is_known(node):
             self.ledger.unknown[node.op_type] += 1
-        after = last_layer(inputs)
+        after = self.last_layer(inputs)
         self._add_work(node, inputs, outputs, after)
         return after
 
@@ -286,30 +309,22 @@ class GraphWalker:
         return self.parameters.claim({source})
 
 
-def last_layer(tensors: Iterable[Tensor | None]) -> int:
-    """Finds the last layer that any of some tensors comes from.
-
-    Args:
-        tensors: The tensors; one whose elements are known, such as a shape, comes from no layer.
-
-    Returns:
-        The layer's number; 0 where there is none.
-    """
-    numbers = [t.layer for t in tensors if t is not None and t.value is None]
-    return max(numbers, default=0)
-
-
 # Operators whose first input alone gives the elements of what they make, and those of which none does.
 _OF_FIRST = names("DequantizeLinear Reshape Expand Slice Pad Tile Squeeze Unsqueeze Split")
 _OF_SHAPES = names("ConstantOfShape Shape Size Range EyeLike RandomNormalLike RandomUniformLike")
 
 
-def _sources(node: Any, given: list[Tensor]) -> frozenset[str]:
-    """Stored tensors that a constant is made of; a dequantised one is its integers, not their scale."""
+def _sources(node: Any, inputs: tuple[Tensor | None, ...]) -> frozenset[str]:
+    """Stored tensors that a constant is made of: of what is quantised its integers, not their scales."""
     if node.op_type in _OF_SHAPES:
         return frozenset()
-    used = given[:1] if node.op_type in _OF_FIRST else given
-    return frozenset().union(*(tensor.sources for tensor in used))
+    read = inputs[:1] if node.op_type in _OF_FIRST else inputs
+    others = stored_scales(node, inputs)
+    found: frozenset[str] = frozenset()
+    for index, tensor in enumerate(read):
+        if tensor is not None and index not in others:
+            found |= tensor.sources
+    return found
 
 
 def _completed(made: Made, stated: Made | None) -> Made:
