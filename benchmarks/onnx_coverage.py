@@ -38,6 +38,21 @@ from cimbo.workloads.pytorch.tracing import traced
 
 TOLERANCE = 1e-3
 OTHER_TOKENS, OTHER_BATCH = 40, 3
+# In which layers of a quantised file equal those of the one it was made of: all but names and bits.
+COMPARED_COUNTS = (
+    "kind",
+    "px",
+    "reduction",
+    "columns",
+    "groups",
+    "dynamic",
+    "inputs",
+    "outputs",
+    "vector_ops",
+    "kernel",
+    "stride",
+    "width",
+)
 
 
 @dataclass(frozen=True)
@@ -236,9 +251,9 @@ def compared(source: Path, given: Workload, way: str, example: torch.Tensor) -> 
 
 
 def shapes(workload: Workload) -> Counter[tuple[object, ...]]:
-    """A network's products, whatever they are called."""
+    """A network's products, whatever they are called and however many bits they have."""
     return Counter(
-        (one.kind, one.px, one.reduction, one.columns, one.groups, one.dynamic, one.parameters)
+        tuple(getattr(one, name) for name in COMPARED_COUNTS) + (one.parameters,)
         for one in workload.layers
     )
 

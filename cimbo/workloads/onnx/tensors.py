@@ -57,6 +57,7 @@ class Tensor:
         bits: bits of an element as stored, before any dequantisation; 0 where unknown.
         integer_sum: whether it is the accumulator of an integer product, which a scale still has to follow.
         scaled_sum: whether it is such a sum brought to its unit, so that what is added to it is a bias.
+        weighted_sum: whether it is the result of a product with weights, so that a vector added to it is a bias.
         is_scale: whether it is a scale that was found while running (dynamic quantisation).
         layer: number of the last layer that it comes from; 0 where it comes from none.
     """
@@ -70,6 +71,7 @@ class Tensor:
     bits: int = 0
     integer_sum: bool = False
     scaled_sum: bool = False
+    weighted_sum: bool = False
     is_scale: bool = False
     layer: int = 0
 

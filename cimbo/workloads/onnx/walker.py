@@ -11,6 +11,7 @@ from cimbo.workloads.layers import Layer, vector_work
 from cimbo.workloads.ledger import Ledger
 from cimbo.workloads.onnx import control, stored
 from cimbo.workloads.onnx.attention import ATTENTION_PRODUCTS
+from cimbo.workloads.onnx.biases import adds_bias, is_weighted_sum
 from cimbo.workloads.onnx.loading import evaluate_size
 from cimbo.workloads.onnx.matrix_products import MATRIX_PRODUCTS
 from cimbo.workloads.onnx.parameters import ParameterCount
@@ -144,9 +145,10 @@ class GraphWalker:
         after = self.last_layer(inputs)
         if not all(t.constant or t.value is not None for t in outputs):
             after = self._count(where, node, inputs, outputs)
+        weighted = is_weighted_sum(node, inputs)
         for tensor in outputs:
             if tensor.name:
-                scope[tensor.name] = replace(tensor, layer=after)
+                scope[tensor.name] = replace(tensor, layer=after, weighted_sum=weighted)
 
     def _branch(self, at: control.Branching) -> None:
         made = control.CONTROL_RULES[at.node.op_type](self, at)
@@ -236,7 +238,9 @@ class GraphWalker:
         outputs: tuple[Tensor, ...],
         after: int,
     ) -> None:
-        work = 0 if rescales(node, inputs) else work_of(node, inputs, outputs)
+        work: int | None = 0
+        if not rescales(node, inputs) and not adds_bias(node, inputs):
+            work = work_of(node, inputs, outputs)
         if work is None:
             self.ledger.unsized[node.op_type] += 1
         parameters = 0
