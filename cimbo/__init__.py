@@ -26,14 +26,25 @@ if TYPE_CHECKING:
     from cimbo.session.session import Session
     from cimbo.session.workers import Workers
     from cimbo.storage import Record
-    from cimbo.study.events import Event, Listener, Proposed, Recorded, Stopped
+    from cimbo.study.events import (
+        Ahead,
+        Checked,
+        Event,
+        Listener,
+        Proposed,
+        Recorded,
+        Step,
+        Stopped,
+    )
     from cimbo.study.front import Front
     from cimbo.study.study import Study
 
 __all__ = [
+    "Ahead",
     "AnalyticFunction",
     "BadInput",
     "Candidate",
+    "Checked",
     "Choice",
     "CimboError",
     "Config",
@@ -54,6 +65,7 @@ __all__ = [
     "SearchSpace",
     "Session",
     "Source",
+    "Step",
     "Stopped",
     "Study",
     "StudyError",
@@ -64,9 +76,11 @@ __all__ = [
     "open_session",
 ]
 HOME_MODULES = {
+    "Ahead": "study.events",
     "AnalyticFunction": "optimizer.surrogates",
     "BadInput": "errors",
     "Candidate": "problem.objectives",
+    "Checked": "study.events",
     "Choice": "problem.space",
     "CimboError": "errors",
     "Config": "config.study_config",
@@ -90,6 +104,7 @@ HOME_MODULES = {
     "Study": "study.study",
     "Workers": "session.workers",
     "open_session": "session.opening",
+    "Step": "study.events",
     "Stopped": "study.events",
     "StudyError": "errors",
     "UnknownOption": "errors",

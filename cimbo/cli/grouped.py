@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from cimbo.cli.messages import talking
+
 OWN_OPTIONS = "Options"
 #: The options that several commands share, by the group that ``--help`` shows them in.
 OPTION_GROUPS = {
@@ -32,13 +34,60 @@ OPTION_GROUPS = {
         "--scheduler",
         "--accept-changed",
     ),
-    "Output": ("--format", "--output", "--quiet", "--help"),
+    "Output": ("--format", "--output", "--quiet", "--verbose", "--log-file", "--help"),
 }
 _GROUP_OF = {name: title for title, names in OPTION_GROUPS.items() for name in names}
 
 
+def talk_options() -> list[click.Parameter]:
+    """Make the options that say how much a command talks.
+
+    Returns:
+        --quiet, --verbose and --log-file.
+    """
+    return [
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, help="Say nothing but warnings and errors on stderr."
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            help="Say every evaluation and proposal, a line each.",
+        ),
+        click.Option(
+            ["--log-file"],
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Append all that is said to FILE, with the time, whatever stderr shows.",
+        ),
+    ]
+
+
 class GroupedCommand(click.Command):
-    """A command that lists its own options first and those that it shares with others below, group by group."""
+    """A command that lists its own options first and those that it shares with others below, group by group.
+
+    Every one takes --quiet, --verbose and --log-file.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.params += talk_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, talking as its options say.
+
+        Args:
+            ctx: Where the program stands.
+
+        Returns:
+            What the command returns.
+
+        Raises:
+            BadInput: The log file cannot be written, or the options contradict one another.
+        """
+        wanted = {name: ctx.params.pop(name) for name in ("quiet", "verbose", "log_file")}
+        with talking(ctx, **wanted):
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in their groups, the command's own first.

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.messages import talk
 from cimbo.cli.tables import as_table
 from cimbo.errors import printable
 from cimbo.session.text import as_csv
@@ -56,7 +57,7 @@ def say(text: str) -> None:
     Args:
         text: What to tell; a newline is added.
     """
-    click.echo("\n".join(map(printable, text.split("\n"))), err=True)
+    talk().tell(text)
 
 
 def terminal_width() -> int | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from cimbo.cli.grouped import GroupedCommand
 from cimbo.cli.options import existing
 from cimbo.cli.output import emit, format_option
 from cimbo.session import bundles
@@ -35,7 +36,7 @@ def predictors() -> None:
     """
 
 
-@predictors.command("list")
+@predictors.command("list", cls=GroupedCommand)
 @click.argument("folder", type=FILE_TYPE)
 @format_option
 def listed(folder: Path, style: str) -> None:
@@ -47,7 +48,7 @@ def listed(folder: Path, style: str) -> None:
     emit(style, [file.row() for file in found.files], found.to_json())
 
 
-@predictors.command()
+@predictors.command(cls=GroupedCommand)
 @click.argument("file", type=FILE_TYPE)
 @study_to_ask
 @drawing
@@ -67,7 +68,7 @@ def inspect(file: Path, study: str | None, picture: Path | None, style: str) -> 
     emit(style, rows, found.to_json())
 
 
-@predictors.command()
+@predictors.command(cls=GroupedCommand)
 @click.argument("files", type=FILE_TYPE, nargs=-1, required=True)
 @study_to_ask
 @drawing

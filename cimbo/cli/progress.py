@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -15,11 +15,13 @@ from typing import Any
 
 import click
 
+from cimbo.cli.messages import talk
 from cimbo.errors import printable
-from cimbo.study.events import Checked, Event, Proposed, Recorded, Stopped
+from cimbo.study.events import Ahead, Checked, Event, Phase, Proposed, Recorded, Step, Stopped
 from cimbo.study.study import Study
 
 SECONDS_AN_HOUR = 3600
+DEFAULT_COLUMNS = 80
 
 
 class Progress:
@@ -32,7 +34,11 @@ class Progress:
     def __init__(self, already: int = 0) -> None:
         self._start, self._already, self._last = time.monotonic(), already, already
         # A line that is written over needs a terminal that can; nothing here has a colour.
-        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._talk = talk()
+        rewritable = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._live = rewritable and not (self._talk.is_quiet or self._talk.is_verbose)
+        self._ahead: tuple[Phase, ...] = ()
+        self._seconds_each = 0.0  # from one evaluation to the next
         self._width = 0
         self._phase_start = self._start
         self._interrupted = False
@@ -68,29 +74,51 @@ class Progress:
         if self._interrupted:
             raise KeyboardInterrupt
         if isinstance(event, Stopped):
-            self._line(event.reason)
+            self._line(event.reason, logging.WARNING)
         elif isinstance(event, Proposed):
-            for note in event.notes:
-                self._line(note)
+            self._proposed(event)
+        elif isinstance(event, Ahead):
+            self._ahead = event.phases
         elif isinstance(event, Checked):
             self._checked(event)
+        elif isinstance(event, Step):
+            self._step(event)
         else:
             self._recorded(event)
 
+    def _proposed(self, event: Proposed) -> None:
+        for note in event.notes:
+            self._line(note)
+        self._line(f"chose {event.count} designs in {event.seconds:.2g} s", logging.DEBUG)
+
     def _checked(self, event: Checked) -> None:
-        """The second phase: designs of the front are measured once more."""
+        """A phase after the search: designs of the front are measured once more."""
         if event.count == 0:
             self._phase_start = time.monotonic()
+            self._ahead = tuple(phase for phase in self._ahead if phase.what != event.what)
             self._line(f"measuring {event.total} designs of the front {event.what}")
             return
-        told = [f"{event.count}/{event.total} designs {event.what}"]
-        if event.count < event.total:
-            seconds = (time.monotonic() - self._phase_start) / event.count
-            told.append(f"about {duration(seconds * (event.total - event.count))} left")
+        self._part(f"{event.count}/{event.total} designs {event.what}", event.count, event.total)
+
+    def _step(self, event: Step) -> None:
+        """A part of a longer computation."""
+        if event.count == 0:
+            self._phase_start = time.monotonic()
+            return
+        self._part(f"{event.count}/{event.total} {event.what}", event.count, event.total)
+
+    def _part(self, what: str, count: int, total: int) -> None:
+        """Show how far a phase is, and when all will be done."""
+        told = [what]
+        each = (time.monotonic() - self._phase_start) / count
+        left = each * (total - count) + self._seconds_ahead()
+        if left > 0:
+            told.append(f"about {duration(left)} left")
         if self._live:
             self._over(told)
-        elif event.count == event.total:
-            click.echo(", ".join(told), err=True)
+            self._talk.note(", ".join(told))
+        elif count == total or self._talk.is_verbose:
+            self._line(", ".join(told))
 
     def _recorded(self, event: Recorded) -> None:
         if event.count < self._last:  # another study's turn
@@ -98,32 +126,61 @@ class Progress:
         self._last = event.count
         r = event.record
         if r.status == "failed":
-            self._line(f"{r.key} failed: {r.reason}")
+            self._line(f"{r.key} failed: {r.reason}", logging.WARNING)
+        done = event.count - self._already
+        self._seconds_each = (time.monotonic() - self._start) / max(done, 1)
         told = [f"{event.count}/{event.budget} evaluations"]
-        told += [f"hypervolume {event.hypervolume:.6g}"] if event.hypervolume is not None else []
-        told += [f"about {self._left(event)} left"] if event.count < event.budget else []
+        if event.hypervolume is not None:
+            told.append(f"hypervolume {event.hypervolume:.6g}")
+        told += self._left(event)
+        measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
+        line = f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip()
         if self._live:
             self._over(told)
+            self._talk.note(line)
         else:
-            measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
-            line = f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip()
-            click.echo(printable(line), err=True)
+            self._line(line)
+
+    def _left(self, event: Recorded) -> list[str]:
+        """The time that is left, with what follows the search; how much of it that is."""
+        afterwards = self._seconds_ahead()
+        search = self._seconds_each * max(event.budget - event.count, 0)
+        if search + afterwards <= 0:
+            return []
+        told = [f"about {duration(search + afterwards)} left"]
+        if afterwards > 0 and search > 0:
+            told.append(f"{duration(afterwards)} of it to check the front")
+        return told
+
+    def _seconds_ahead(self) -> float:
+        """An estimate of the time that the phases after this one take."""
+        evaluations = sum(phase.designs * phase.evaluations for phase in self._ahead)
+        return self._seconds_each * evaluations
 
     def _over(self, parts: Sequence[str]) -> None:
         """Write over the line that is there, as many ``parts`` as fit."""
-        text = fitting(parts, shutil.get_terminal_size().columns - 1)
-        click.echo("\r" + text.ljust(self._width), nl=False, err=True)
+        columns = max(_columns() - 1, 0)
+        text = fitting(parts, columns)
+        # The terminal may have become narrower: what does not fit was wrapped, and stays.
+        click.echo("\r" + text.ljust(min(self._width, columns)), nl=False, err=True)
         self._width = len(text)
 
-    def _line(self, text: str) -> None:
-        clear = "\r" + " " * self._width + "\r" if self._width else ""
-        click.echo(clear + printable(text), err=True)
-        self._width = 0
+    def _line(self, text: str, level: int = logging.INFO) -> None:
+        if self._width and level >= self._talk.least_level:
+            click.echo("\r" + " " * self._width + "\r", nl=False, err=True)
+            self._width = 0
+        self._talk.tell(printable(text), level)
 
-    def _left(self, event: Recorded) -> str:
-        done = event.count - self._already
-        seconds = (time.monotonic() - self._start) / max(done, 1) * (event.budget - event.count)
-        return duration(seconds)
+
+def _columns() -> int:
+    """Columns of the terminal that stderr is; stdout, which `shutil` asks, may be a pipe."""
+    if os.environ.get("COLUMNS", "").isdecimal():
+        return int(os.environ["COLUMNS"])
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return columns or DEFAULT_COLUMNS
 
 
 def duration(seconds: float) -> str:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cimbo import execution
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.joint import NETWORK_SIZES
 from cimbo.evaluation.whole import StudyEvaluator
-from cimbo.hardware import is_chip
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.session.context import StudyContext
 from cimbo.session.front import Front, front
+from cimbo.session.front_checks import (
+    announcing,
+    measure_front_on_test_images,
+    verify_finalists,
+)
 from cimbo.session.warm_start import bundles, from_study, known_views
 from cimbo.session.workers import Workers
-from cimbo.storage import Record
 from cimbo.study import events
 from cimbo.study.events import DEFAULT_BATCH_SIZE
 from cimbo.study.study import Study
 
 COST_MODELS = ("auto", "surrogate", "analytic")
-BIT_ACCURATE_FINALISTS = 5  # designs of the front that are verified on bit-accurate arrays
 SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 DEFAULT_BUDGET = 200
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate, likewise
@@ -136,10 +135,12 @@ def optimize(
     with workers.connected():
         options = optimizer_options(context, settings, priors)
         _announce(context, options, budget)
-        search(context, budget, options, workers, listener=listener, settings=settings)
+        images = settings.bit_accurate_images
+        told = announcing(context, images, listener)
+        search(context, budget, options, workers, listener=told, settings=settings)
         if stored <= budget:
             measure_front_on_test_images(context, workers, listener)
-            verify_finalists(context, settings.bit_accurate_images, workers, listener)
+            verify_finalists(context, images, workers, listener)
     succeeded = sum(record.status == "done" for record in study.evaluations())
     nearest = study.nearest_to_feasible() if succeeded else None
     return Optimization(front(context), study.forecast(), succeeded, nearest)
@@ -277,122 +278,3 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])
-
-
-# ---- the checks of a front ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _OnTestImages:
-    """Evaluates a design's accuracy on the test images."""
-
-    evaluator: StudyEvaluator
-
-    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
-        return {"accuracy_test": self.evaluator.on_test(design)}
-
-
-@dataclass(frozen=True)
-class _OnBitAccurateArrays:
-    """Evaluates what bit-accurate arrays change in a design's accuracy."""
-
-    evaluator: StudyEvaluator
-    images: int
-
-    def __call__(self, design: dict[str, Any]) -> dict[str, float]:
-        return {"points": self.evaluator.bit_accurate_difference(design, self.images)}
-
-
-def measure_front_on_test_images(
-    context: StudyContext, workers: Workers, listener: events.Listener = events.ignore
-) -> None:
-    """Measure the front on the test images, which the search never sees.
-
-    The accuracies are kept in the study; designs that have one are left out. Nothing happens where
-    there are no test images.
-
-    Args:
-        context: The study.
-        workers: Where the measurements run.
-        listener: Told of each measurement.
-    """
-    study, evaluator = context.study, context.evaluator
-    if not evaluator.has_test():
-        return
-    known = study.test_accuracies()
-    missing = [r for r in study.pareto() if r.key not in known]
-    measuring = _Measuring(_OnTestImages(evaluator), "on the test images", workers, listener)
-    for outcome in measuring.outcomes(missing):
-        study.record_test_accuracy(outcome.key, outcome.metrics["accuracy_test"])
-
-
-def verify_finalists(
-    context: StudyContext,
-    images: int,
-    workers: Workers,
-    listener: events.Listener = events.ignore,
-) -> None:
-    """Verify five designs, spread over the front, on bit-accurate arrays; kept in the study.
-
-    Args:
-        context: The study.
-        images: Test images to measure on; 0 for no verification.
-        workers: Where the measurements run.
-        listener: Told of each measurement.
-    """
-    study, evaluator = context.study, context.evaluator
-    if not images or not evaluator.has_test() or not evaluator.has_bit_accurate():
-        return
-    known = study.bit_accurate_differences()
-    missing = []
-    for record in _spread(study.pareto(), BIT_ACCURATE_FINALISTS):
-        if not is_chip(evaluator.placed(record.params)[1]):
-            continue  # nothing is known of its arrays
-        if record.key not in known or known[record.key]["images"] < images:
-            missing.append(record)
-    where = f"on bit-accurate arrays with {images} test images"
-    evaluate = _OnBitAccurateArrays(evaluator, images)
-    for outcome in _Measuring(evaluate, where, workers, listener).outcomes(missing):
-        study.record_bit_accurate(outcome.key, outcome.metrics["points"], images)
-
-
-def _spread(designs: list[Record], n: int) -> list[Record]:
-    """``n`` of ``designs``, evenly from the first to the last."""
-    if not designs:
-        return []
-    places = sorted({round(i) for i in np.linspace(0, len(designs) - 1, n)})
-    return [designs[i] for i in places]
-
-
-@dataclass(frozen=True)
-class _Measuring:
-    """One more measurement of designs of the front: by ``evaluate``, which ``where`` says in words."""
-
-    evaluate: Any
-    where: str
-    workers: Workers
-    listener: events.Listener
-
-    def outcomes(self, designs: list[Record]) -> Iterator[execution.Outcome]:
-        """Measure designs side by side.
-
-        The listener is told of every design. A failure is logged.
-
-        Args:
-            designs: The designs to measure.
-
-        Yields:
-            The outcome of each design that succeeded, as soon as it is there.
-        """
-        if not designs:
-            return
-        self.listener(events.Checked(self.where, 0, len(designs)))
-        running = execution.run(
-            designs, self.evaluate, n_jobs=self.workers.n_jobs, **self.workers.conditions
-        )
-        for count, outcome in enumerate(running, 1):
-            if outcome.status == "done":
-                yield outcome
-            else:
-                logger.warning(f"{outcome.key} failed {self.where}: {outcome.reason}")
-            self.listener(events.Checked(self.where, count, len(designs)))

@@ -56,7 +56,44 @@ class Checked:
     total: int
 
 
-Event = Proposed | Recorded | Stopped | Checked
+@dataclass(frozen=True)
+class Phase:
+    """Measurements of the front that come after the search.
+
+    Attributes:
+        what: How, such as "on the test images".
+        designs: Designs to measure, of the front as it is now.
+        evaluations: Time that each takes, in evaluations of the search.
+    """
+
+    what: str
+    designs: int
+    evaluations: float
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What follows the search, with first estimates of its time."""
+
+    phases: tuple[Phase, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a computation is done, such as one kind of predictor that was judged.
+
+    Attributes:
+        what: What has parts, such as "predictors judged".
+        count: Parts that are done; 0 before the first.
+        total: Parts in all.
+    """
+
+    what: str
+    count: int
+    total: int
+
+
+Event = Proposed | Recorded | Stopped | Checked | Ahead | Step
 Listener = Callable[[Event], None]
 
 
@@ -88,6 +125,8 @@ def log_progress(event: Event) -> None:
         if event.count == 0:
             _tell(logging.INFO, f"measuring {event.total} designs of the front {event.what}")
         return
+    if isinstance(event, Ahead | Step):
+        return  # estimates for who draws a line
     if event.record.status == "failed":
         _tell(logging.WARNING, f"{event.record.key} failed: {event.record.reason}")
     if event.count % DEFAULT_BATCH_SIZE == 0 or event.count == event.budget:

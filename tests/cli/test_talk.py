@@ -1,0 +1,101 @@
+"""How much a command says: one line on a terminal, little with --quiet, everything in a log file."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+import quick_accuracy
+
+from cimbo.cli import run
+from cimbo.cli.progress import Progress
+from cimbo.study.events import Ahead, Phase, Step
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    quick_accuracy.install(tmp_path, monkeypatch)
+    return quick_accuracy.study(tmp_path)
+
+
+def on_a_terminal(columns, *arguments):
+    """What a command writes to a terminal of so many columns."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": os.pathsep.join(sys.path)}
+    for name in ("COLUMNS", "LINES"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "cimbo", *arguments]
+    process = subprocess.Popen(
+        command, stdin=slave, stdout=subprocess.DEVNULL, stderr=slave, env=environment
+    )
+    os.close(slave)
+    written = b""
+    while True:
+        try:
+            read = os.read(master, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not read:
+            break
+        written += read
+    os.close(master)
+    assert process.wait(timeout=60) == 0, written.decode()
+    return written.decode()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_progress_line_is_never_wider_than_the_terminal(study, columns):
+    arguments = ("--config", "study.toml", "--budget", "13", "--jobs", "1")
+    written = on_a_terminal(columns, "optimize", *arguments, "--study", f"{columns}.db")
+    lines = re.findall(r"\r([^\r\n]*\d+/13 evaluations[^\r\n]*)", written)
+    assert len(lines) == 13
+    assert [line for line in lines if len(line) >= columns] == []
+    assert max(map(len, lines)) > 25
+
+
+def test_quiet_says_nothing_and_the_log_file_has_everything(study, tmp_path, capsys):
+    asked = ["--config", "study.toml", "--jobs", "1", "--study", "quiet.db", "--log-file", "x.log"]
+    assert run(["optimize", *asked, "--budget", "4", "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.startswith("key ")
+    log = (tmp_path / "x.log").read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\S+ (DEBUG|INFO|WARNING|ERROR) ", line) for line in log)
+    assert log[0].endswith("optimize " + " ".join([*asked, "--budget", "4", "--quiet"]))
+    assert sum(" evaluations, hypervolume " in line for line in log) == 4
+    assert any("chose 4 designs" in line for line in log)
+    assert run(["pareto", "--study", "none.db", "--log-file", "x.log"]) == 2
+    later = (tmp_path / "x.log").read_text().splitlines()
+    assert later[: len(log)] == log
+    assert "ERROR none.db: does not exist" in later[-1]
+
+
+def test_verbose_says_proposals_and_contradictions_are_refused(study, capsys):
+    asked = ["--config", "study.toml", "--jobs", "1", "--study", "v.db", "--budget", "3"]
+    assert run(["optimize", *asked, "--verbose"]) == 0
+    assert "chose 3 designs in " in capsys.readouterr().err
+    assert run(["optimize", *asked, "--verbose", "--quiet"]) == 2
+    assert "both --quiet and --verbose" in capsys.readouterr().err
+    assert run(["status", "--study", "v.db", "--log-file", "none/x.log"]) == 2
+    assert "--log-file none/x.log: cannot be written" in capsys.readouterr().err
+
+
+def test_the_first_estimate_counts_the_phases_after_the_search(study, capsys):
+    assert run(["optimize", "--config", "study.toml", "--jobs", "1", "--budget", "3"]) == 0
+    said = capsys.readouterr().err
+    assert "of it to check the front" in said.splitlines()[1]
+    assert "designs on the test images" in said
+
+
+def test_parts_of_a_computation_are_counted(capsys):
+    progress = Progress()
+    progress(Ahead((Phase("on the test images", 3, 2.0),)))
+    for count in range(3):
+        progress(Step("predictors judged", count, 2))
+    assert capsys.readouterr().err == "2/2 predictors judged\n"
