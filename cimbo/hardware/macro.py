@@ -168,7 +168,11 @@ def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
     rows = table.rows_active * (each["drive_energy"] + each["row_energy"]) + each["array_energy"]
     sums = each["conversion_energy"] + each["bitline_energy"] + each["accumulator_energy"]
     trees = np.where(geometry.is_digital, circuit.tree_adders * each["adder_energy"], 0)
-    weighing = each["shift_energy"] / geometry.slices
+    # A weight's sum is put together from those of its trees, or of its digits.
+    trees_of_weight = np.ceil(table.weight_bits / built_tree_bits(table))
+    weighing = each["shift_energy"] / np.where(
+        geometry.is_digital, trees_of_weight, geometry.slices
+    )
     energy: Floats = rows / geometry.share + geometry.converters * (sums + trees + weighing)
     return energy
 

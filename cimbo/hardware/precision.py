@@ -224,6 +224,8 @@ def weighing_adders(array: ArraySizes, weight: WeightColumns) -> tuple[Floats, F
 def weighing_work(array: ArraySizes, weight: WeightColumns) -> Floats:
     """Count the one-bit additions that make one sum of a weight out of its parts.
 
+    Every tree of a digital array weighs the input bits of a step for itself, whatever the number of digits it adds up.
+
     Args:
         array: The arrays, (n,).
         weight: What a weight takes of them, (n,).
@@ -232,5 +234,5 @@ def weighing_work(array: ArraySizes, weight: WeightColumns) -> Floats:
         One-bit additions of one sum of a weight, (n,).
     """
     weighing, joining = weighing_adders(array, weight)
-    work: Floats = weighing * np.where(array.is_digital, weight.slices, 1) + joining
+    work: Floats = weighing * weight.trees + joining
     return work

@@ -98,6 +98,15 @@ def test_digital_trees_by_hand():
     assert half / whole == pytest.approx(adders(4) / adders(8))
 
 
+def test_two_input_bits_a_step_are_weighed_once_a_tree_by_hand():
+    """Two trees at half the steps, and an adder of 8 + log2(128) = 15 bits over both: 15 + 2 x .5 one-bit additions a sum."""
+    chip = BASELINE | {"array": "digital_sram", "rows": 128, "schedule": "energy"}
+    one_bit = simulate(one_layer(), chip)["energy_parts_uj"]["adders"]
+    two_bits = simulate(one_layer(), chip | {"dac_bits": 2})["energy_parts_uj"]["adders"]
+    tree = sum(2 ** (5 - level) * (8 + level) for level in range(6)) + 0.5 * (8 + 6)
+    assert two_bits / one_bit == pytest.approx(4 * (2 * tree + 16) / (8 * tree))
+
+
 def test_trees_of_four_bits_are_joined_for_eight():
     """Two trees and an adder of 8 + log2(128) bits a weight; the chip is larger, and 4-bit weights need half of it."""
     chip = BASELINE | {"array": "digital_sram", "schedule": "energy"}
