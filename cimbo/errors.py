@@ -12,13 +12,27 @@ from difflib import get_close_matches
 
 
 class CimboError(Exception):
-    """Whatever cimbo raises on purpose."""
+    """Whatever cimbo raises on purpose.
+
+    Examples:
+        >>> from cimbo import Choice, CimboError
+        >>> try:
+        ...     Choice("rows", [])
+        ... except CimboError as error:
+        ...     print(type(error).__name__)
+        BadInput
+    """
 
 
 class BadInput(CimboError, ValueError):
     """Input cimbo cannot work with. ``str(error)`` is the whole line ``where: what is wrong; what to do``.
 
     The command line prints that line to stderr and exits with code 2.
+
+    Examples:
+        >>> from cimbo import BadInput
+        >>> str(BadInput("chip.rows", "is -3", "give a positive number"))
+        'chip.rows: is -3; give a positive number'
     """
 
     def __init__(self, where: object, what: str, todo: str) -> None:
@@ -50,11 +64,29 @@ class SeveralFaults(BadInput):
 
 
 class StudyError(BadInput):
-    """A study file that is damaged, holds another study, or was evaluated by something else."""
+    """A study was evaluated by something else before: another evaluator, or a file that it reads has changed.
+
+    A `BadInput`: what handles the one handles the other. Files that are damaged or hold another study raise `BadInput` itself.
+
+    Examples:
+        >>> from cimbo import BadInput, StudyError
+        >>> issubclass(StudyError, BadInput)
+        True
+    """
 
 
 class UnknownOption(BadInput, TypeError):
-    """A keyword argument that a function does not have; names the nearest one."""
+    """A keyword argument that a function does not have; names the nearest one.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, Study, UnknownOption
+        >>> study = Study.open(None, [Choice("depth", [2, 4])], Objective("accuracy", "max"))
+        >>> try:
+        ...     study.optimize(lambda design: {"accuracy": 1.0}, budget=2, njobs=1)
+        ... except UnknownOption as error:
+        ...     print(error.todo.split(" The ")[0])
+        did you mean n_jobs?
+    """
 
 
 def unknown_option(where: str, name: str, options: Iterable[str]) -> UnknownOption:

@@ -94,6 +94,16 @@ def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> Pred
     Raises:
         PredictorError: When there is none, or when their features differ: they would read one
             encoding differently.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> import torch
+        >>> model = predictors.fit(rows, latency_ms, kind="gp")
+        >>> encoded = torch.as_tensor(model.schema.encode(rows))
+        >>> predictors.botorch_model(model).posterior(encoded).mean.shape
+        torch.Size([12, 1])
     """
     listed = (
         [models]

@@ -303,6 +303,12 @@ def botorch(model: ModelFactory, name: str = "") -> SurrogateKind:
 
     Returns:
         A kind for ``predictors.fit(..., kind=...)``, and for ``Study.optimize(..., kind=...)`` in cimbo.
+
+    Examples:
+        >>> import predictors
+        >>> from botorch.models import SingleTaskGP
+        >>> predictors.botorch(SingleTaskGP).name
+        'botorch:SingleTaskGP'
     """
     called = name or BOTORCH_PREFIX + getattr(model, "__name__", type(model).__name__)
     return SurrogateKind(called, partial(fit, ModelMaker(called, model)))

@@ -59,6 +59,16 @@ def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> No
         PredictorError: When the model is of a kind that cannot be stored: BoTorch's, or a
             plug-in's.
         OSError: When the file cannot be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import predictors
+        >>> with TemporaryDirectory() as folder:
+        ...     model = predictors.fit([{"width": w} for w in range(8)], list(range(8)), kind="gp")
+        ...     predictors.save(model, f"{folder}/latency.cimpred")
+        ...     Path(folder, "latency.cimpred").exists()
+        True
     """
     members: dict[str, bytes] = {}
     manifest = {
@@ -89,6 +99,16 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
     Raises:
         PredictorError: When the file is missing, damaged, too large, of a newer format or of
             another space, whose difference is named.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import predictors
+        >>> with TemporaryDirectory() as folder:
+        ...     model = predictors.fit([{"width": w} for w in range(8)], list(range(8)), kind="gp")
+        ...     predictors.save(model, f"{folder}/latency.cimpred")
+        ...     again = predictors.load(f"{folder}/latency.cimpred")
+        >>> again.kind
+        'gp'
     """
     where = str(path)
     manifest, members = _open(path)
@@ -116,6 +136,16 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         PredictorError: When the file is missing, damaged, too large or of a newer format.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import predictors
+        >>> with TemporaryDirectory() as folder:
+        ...     model = predictors.fit([{"width": w} for w in range(8)], list(range(8)), kind="gp")
+        ...     predictors.save(model, f"{folder}/latency.cimpred", licence="MIT")
+        ...     manifest = predictors.inspect(f"{folder}/latency.cimpred")
+        >>> manifest["licence"], manifest["model"]["kind"]
+        ('MIT', 'gp')
     """
     manifest = _open(path)[0]
     with _refusing(str(path)):
@@ -156,6 +186,15 @@ def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
 
     Returns:
         File name to manifest, as ``inspect`` returns it; for a refused file ``{"error": line}``.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> import predictors
+        >>> with TemporaryDirectory() as folder:
+        ...     model = predictors.fit([{"width": w} for w in range(8)], list(range(8)), kind="gp")
+        ...     predictors.save(model, f"{folder}/latency.cimpred")
+        ...     list(predictors.bundles(folder))
+        ['latency.cimpred']
     """
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(directory).glob("*.cimpred")):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 
 class PredictorError(ValueError):
-    """Something the caller can correct. The message is one line: ``where: what is wrong; what to do``."""
+    """Something the caller can correct. The message is one line: ``where: what is wrong; what to do``.
+
+    Examples:
+        >>> import predictors
+        >>> try:
+        ...     predictors.fit([{"depth": 2}], [1.0])
+        ... except predictors.PredictorError as error:
+        ...     print(error)
+        y: has shape (1,), expected (n,), n >= 2; pass one measurement a row
+    """
 
     def __init__(self, where: str, wrong: str, remedy: str) -> None:
         self.where, self.wrong, self.remedy = where, wrong, remedy

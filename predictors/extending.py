@@ -42,6 +42,15 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
     Raises:
         PredictorError: For rows that the schema refuses, for lengths that differ, and for fewer
             rows than the model has.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> model = predictors.fit(rows[:9], latency_ms[:9], kind="gp", log=True)
+        >>> longer = predictors.extend(model, rows, latency_ms)
+        >>> longer.predict(rows).mean.shape
+        (12,)
     """
     encoded, target = model.schema.encode(X), np.asarray(y, dtype=np.float64)
     if len(encoded) != len(target) or len(target) < model.metadata.get("rows", 0):

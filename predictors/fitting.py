@@ -59,6 +59,15 @@ def fit(
         ValueError: When ``noise`` has another length than ``y``.
         numpy.linalg.LinAlgError: When the equations of a kind that was asked for, or of the plain
             process, have no solution in floating point.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> model = predictors.fit(rows, latency_ms, kind="gp", log=True)
+        >>> prediction = model.predict([{"depth": 4, "rows": 128}])
+        >>> prediction.mean.round(1).tolist()  # in milliseconds, like what was given
+        [2.0]
     """
     chosen = None if kind == "auto" else kinds.find(kind)
     target = _targets(y)

@@ -32,6 +32,14 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
 
     Raises:
         PredictorError: When ``X`` has unknown columns or levels.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> shares = predictors.importances(predictors.fit(rows, latency_ms, kind="gp", log=True))["ard"]
+        >>> sorted(shares)
+        ['depth', 'rows']
     """
     found: dict[str, Array] = {}
     core = model.core

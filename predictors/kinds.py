@@ -24,6 +24,11 @@ class SurrogateKind:
     Attributes:
         name: What reports and fitted models call it.
         fit: From a standardised regression task to a fitted core with its held-out predictions.
+
+    Examples:
+        >>> import predictors
+        >>> predictors.find("gp").name
+        'gp'
     """
 
     name: str
@@ -51,6 +56,11 @@ def find(kind: str | SurrogateKind) -> SurrogateKind:
 
     Raises:
         PredictorError: When nothing has this name, or a plug-in cannot be imported.
+
+    Examples:
+        >>> import predictors
+        >>> predictors.find("botorch:SingleTaskGP").name
+        'botorch:SingleTaskGP'
     """
     if isinstance(kind, SurrogateKind):
         return kind
@@ -75,6 +85,22 @@ def plugin(fit: Callable[[Any, Any], Any], name: str = "") -> SurrogateKind:
 
     Returns:
         A kind for ``predictors.fit(..., kind=...)``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> import numpy as np
+        >>> class Mean:
+        ...     def __init__(self, y):
+        ...         self.y = y
+        ...     def predict(self, X):
+        ...         return predictors.Prediction(np.full(len(X), self.y.mean()), np.ones(len(X)))
+        >>> def fit(X, y):
+        ...     return Mean(y)
+        >>> model = predictors.fit(rows, latency_ms, kind=predictors.plugin(fit), log=False)
+        >>> round(float(model.predict(rows[:1]).mean[0]), 2)
+        2.92
     """
     from predictors import external
 

@@ -35,7 +35,19 @@ def _renamed(instance: Any, name: str, old_names: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for n rows. ``modelled_mean`` and ``modelled_std`` (n,) are in modelled units: those of y, or of log y."""
+    """Predictions for n rows. ``modelled_mean`` and ``modelled_std`` (n,) are in modelled units: those of y, or of log y.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> prediction = predictors.fit(rows, latency_ms, kind="gp").predict(rows)
+        >>> prediction.mean.shape, prediction.std.shape
+        ((12,), (12,))
+        >>> low, high = prediction.interval(0.9)
+        >>> bool((low < high).all())
+        True
+    """
 
     modelled_mean: Array
     modelled_std: Array
@@ -185,6 +197,16 @@ class Model:
 
     ``selection_reason``: one line on how the kind was chosen. ``metadata``: rows, error, data fingerprint.
     ``location`` and ``scale`` standardise the modelled target; ``std_scale`` multiplies every standard deviation.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> model = predictors.fit(rows, latency_ms, kind="gp", log=True)
+        >>> model.kind
+        'gp'
+        >>> model.predict([{"depth": 4, "rows": 128}]).mean.round(1).tolist()
+        [2.0]
     """
 
     kind: str

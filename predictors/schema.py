@@ -29,6 +29,11 @@ class Feature:
 
     ``group``: what layers have in common, such as "width" for the ordinals width0, width1, ...; features of one group and
     as many levels are also learned from in total, which needs fewer measurements than what each of them contributes.
+
+    Examples:
+        >>> import predictors
+        >>> predictors.Feature("rows", "ordinal", (64, 128, 256)).width  # columns, once encoded
+        1
     """
 
     name: str
@@ -95,6 +100,14 @@ class Schema:
 
     ``log``: the target is positive and modelled as its logarithm. ``closed``: a value that is not among a feature's
     levels is refused; inferred schemas are open and interpolate between levels (ordinal) or ignore it (nominal).
+
+    Examples:
+        >>> import predictors
+        >>> depth = predictors.Feature("depth", "ordinal", (2, 4, 8))
+        >>> array = predictors.Feature("array", "nominal", ("charge_sram", "digital_sram"))
+        >>> schema = predictors.Schema((depth, array), target="latency_ms", unit="ms", log=True)
+        >>> schema.encode([{"depth": 4, "array": "digital_sram"}]).shape  # one column, and one for each value
+        (1, 3)
     """
 
     features: tuple[Feature, ...]
@@ -352,6 +365,12 @@ def infer(X: Any, target: str = "y", log: bool = False) -> Schema:
 
     Raises:
         PredictorError: When there is no row or no column, or an array is not two-dimensional.
+
+    Examples:
+        >>> import predictors
+        >>> schema = predictors.infer([{"depth": 2, "array": "rram"}, {"depth": 4, "array": "digital"}])
+        >>> [(feature.name, feature.kind) for feature in schema.features]
+        [('depth', 'ordinal'), ('array', 'nominal')]
     """
     columns = _columns(X)
     if not columns:

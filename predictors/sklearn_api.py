@@ -20,6 +20,15 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Takes what scikit-learn takes (arrays, frames; NaN is an inactive gene) and lists of dicts. Parameters as for
     ``predictors.fit``. After ``fit``: ``model_``, the fitted ``predictors.Model``, and ``n_features_in_``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> from predictors import SklearnPredictor
+        >>> fitted = SklearnPredictor(kind="gp", log=True).fit(rows, latency_ms)
+        >>> fitted.predict([{"depth": 4, "rows": 128}]).round(1).tolist()
+        [2.0]
     """
 
     def __init__(

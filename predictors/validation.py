@@ -26,7 +26,16 @@ MAX_JUDGED_ROWS = 800
 @dataclass(frozen=True)
 class Scores:
     """Of n held-out predictions. ``rmse`` and ``sharpness`` (mean width of the 90 % interval) in units of y, ``mape``
-    as a share (0.1 is 10 %), ``coverage_90`` the share of measurements inside their 90 % interval."""
+    as a share (0.1 is 10 %), ``coverage_90`` the share of measurements inside their 90 % interval.
+
+    Examples:
+        >>> import numpy as np
+        >>> import predictors
+        >>> told = predictors.Prediction(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.1, 0.1]))
+        >>> scores = predictors.score([1.0, 2.0, 4.0], told)
+        >>> round(scores.rmse, 2), round(scores.coverage_90, 2)
+        (0.58, 0.67)
+    """
 
     rmse: float
     mape: float
@@ -40,7 +49,16 @@ class Scores:
 @dataclass(frozen=True)
 class Report(Scores):
     """``verdict``: OK, WEAK or UNUSABLE, with the ``next_step``. ``more``: about how many more samples reach tau 0.9
-    (0: reached, None: not in sight). ``curve``: (rows trained on, tau) behind that figure."""
+    (0: reached, None: not in sight). ``curve``: (rows trained on, tau) behind that figure.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> report = predictors.validate(rows, latency_ms, kinds=["gp"], log=True)["gp"]
+        >>> report.verdict, report.kendall_tau > 0.9
+        ('OK', True)
+    """
 
     verdict: str
     next_step: str
@@ -72,6 +90,13 @@ def score(y: Any, prediction: Prediction) -> Scores:
 
     Returns:
         The scores; tau and R2 are NaN where ``y`` is constant.
+
+    Examples:
+        >>> import numpy as np
+        >>> import predictors
+        >>> told = predictors.Prediction(np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.1, 0.1]))
+        >>> predictors.score([1.0, 2.0, 3.0], told).kendall_tau
+        1.0
     """
     from scipy.stats import kendalltau
 
@@ -125,6 +150,14 @@ def validate(
     Raises:
         PredictorError: For fewer than 2 folds or fewer than 2 * folds rows, and as
             ``predictors.fit``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> reports = predictors.validate(rows, latency_ms, kinds=["gp"], log=True)
+        >>> reports["gp"].n
+        12
     """
     data = Rows.of(X, y, schema, log, noise)
     if folds < 2 or len(data.y) < 2 * folds:
@@ -164,6 +197,14 @@ def grow_forward(
 
     Raises:
         PredictorError: As ``predictors.fit``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> scores = predictors.grow_forward(rows, latency_ms, kind="gp", sizes=(6, 9))
+        >>> [(first, held_out.n) for first, held_out in scores.items()]
+        [(6, 6), (9, 3)]
     """
     data = Rows.of(X, y, schema, log, None)
     order = np.arange(len(data.y))
@@ -199,6 +240,13 @@ def learning_curve(
 
     Raises:
         PredictorError: As ``predictors.fit``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> list(predictors.learning_curve(rows, latency_ms, kind="gp", sizes=[5, 9]))
+        [5, 9]
     """
     data = Rows.of(X, y, schema, log, None)
     rest, test = next(iter(split(len(data.y), 5, seed)))
@@ -219,6 +267,11 @@ def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> i
     Returns:
         About how many rows beyond the curve's largest. 0 when reached, None when the curve does not
         fall, has one point only, or points beyond 100,000 rows.
+
+    Examples:
+        >>> import predictors
+        >>> predictors.more_samples([(25, 0.6), (50, 0.7), (100, 0.8)])
+        301
     """
     last_n, last_tau = max(curve)
     if last_tau >= tau:
@@ -246,6 +299,16 @@ def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
 
     Raises:
         PredictorError: On columns or levels that a model does not know.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> few = predictors.fit(rows[:6], latency_ms[:6], kind="gp", log=True)
+        >>> more = predictors.fit(rows[:9], latency_ms[:9], kind="gp", log=True)
+        >>> scores = predictors.compare({"few": few, "more": more}, rows[9:], latency_ms[9:])
+        >>> scores["more"].n
+        3
     """
     return {name: score(y, model.predict(X)) for name, model in models.items()}
 

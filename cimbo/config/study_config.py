@@ -75,6 +75,12 @@ class Config:
     Attributes:
         name: The file or preset that it stands in.
         data: What stands there, with all that it extends.
+
+    Examples:
+        >>> from cimbo.config import preset
+        >>> config = preset("fmnist-vit")
+        >>> [objective.name for objective in config.problem.objectives]
+        ['accuracy', 'latency_ms']
     """
 
     name: str

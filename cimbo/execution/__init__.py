@@ -33,7 +33,13 @@ MOST_MEMORY_MB = 1 << 40  # what a limit of the system can say
 
 
 class ExecutionOptions(TypedDict, total=False):
-    """Options of `run` for those who pass them on."""
+    """Options of `run` for those who pass them on.
+
+    Examples:
+        >>> from cimbo import ExecutionOptions
+        >>> ExecutionOptions(timeout_s=60.0, retries=1)
+        {'timeout_s': 60.0, 'retries': 1}
+    """
 
     timeout_s: float | None
     retries: int

@@ -32,6 +32,14 @@ GUARD_INTERVAL_S = 0.2  # how often a guardian looks whether it is time to clear
 THREAD_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
 
 Evaluate = Callable[[dict[str, Any]], Mapping[str, float]]
+"""What measures a design: from its active genes by name to its metrics by name. It may raise: a failure is recorded.
+
+Examples:
+    >>> def evaluate(design):
+    ...     return {"accuracy": 60.0 + design["depth"], "latency_ms": 64 * design["depth"] / design["rows"]}
+    >>> evaluate({"depth": 4, "rows": 128})
+    {'accuracy': 64.0, 'latency_ms': 2.0}
+"""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,13 @@ N_DRAWS = 4000
 
 @dataclass(frozen=True)
 class Forecast:
-    """Hypervolume now, and what ``more`` evaluations are expected to add, with a range that should hold nine times in ten."""
+    """Hypervolume now, and what ``more`` evaluations are expected to add, with a range that should hold nine times in ten.
+
+    Examples:
+        >>> from cimbo import Forecast
+        >>> Forecast(volume=2.0, more=50, expected=0.02, low=0.0, high=0.1).share
+        0.01
+    """
 
     volume: float
     more: int

@@ -37,6 +37,17 @@ class OptimizerOptions:
         about: Metric -> value of a point that the front is wanted near: designs count only where they are more than half of
             the way from the reference to it in each of these. None for the whole front.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cimbo import OptimizerOptions
+        >>> options = OptimizerOptions(
+        ...     analytic={"latency_ms": lambda designs: np.array([d["depth"] for d in designs])},
+        ...     expensive="accuracy",
+        ...     expensive_budget=60,
+        ... )
+        >>> options.start(["latency_ms", "accuracy"])
+        10
     """
 
     analytic: Mapping[str, AnalyticFunction] = field(default_factory=dict)
@@ -151,3 +162,10 @@ class OptimizerOptions:
 
 
 Guidance = OptimizerOptions  # its name until version 0.2
+"""The former name of `OptimizerOptions`.
+
+Examples:
+    >>> from cimbo import Guidance, OptimizerOptions
+    >>> Guidance is OptimizerOptions
+    True
+"""

@@ -31,6 +31,15 @@ MAX_TRAINING_ROWS = 500  # rows that a model is fitted to
 OUTLIER_DEVIATIONS = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
 #: list of n designs -> (n,) metric in its natural unit, exact and fast
 AnalyticFunction = Callable[[list[Params]], Array]
+"""A metric that can be computed: from a list of n designs, dicts of active genes, to its values (n,).
+
+Examples:
+    >>> import numpy as np
+    >>> def latency_ms(designs):
+    ...     return np.array([64 * design["depth"] / design["rows"] for design in designs])
+    >>> float(latency_ms([{"depth": 2, "rows": 128}])[0])
+    1.0
+"""
 #: list of n designs -> derived features, each (n,): what is known of a design without measuring it
 Features = Callable[[list[Params]], Mapping[str, Array]]
 Answer = TypeVar("Answer")
@@ -134,6 +143,12 @@ class View:
     """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
 
     An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
+
+    Examples:
+        >>> from cimbo import OptimizerOptions, View
+        >>> accuracy = View(genes=frozenset({"depth", "width"}))  # no gene of the chip changes it
+        >>> OptimizerOptions(views={"accuracy": accuracy}).views["accuracy"].features is None
+        True
     """
 
     genes: frozenset[str] | None = None

@@ -21,6 +21,13 @@ class Choice:
     ``active_if={"depth": [10, 12]}`` makes the gene exist only while every named gene has one of
     the listed values. Raises BadInput for no values, repeated values, or a mixture of numbers and
     strings.
+
+    Examples:
+        >>> from cimbo import Choice
+        >>> Choice("rows", [64, 128, 256]).ordered
+        True
+        >>> Choice("adc_bits", [4, 6, 8], active_if={"array": ["charge_sram", "rram"]}).name
+        'adc_bits'
     """
 
     name: str

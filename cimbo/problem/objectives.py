@@ -87,6 +87,11 @@ class Objective:
     """A measured metric to maximise or minimise. ``reference``: the worst value that still counts for the hypervolume.
 
     Raises BadInput for a goal other than "max" and "min" or a reference that is not finite.
+
+    Examples:
+        >>> from cimbo import Objective
+        >>> Objective("latency_ms", "min", reference=0.8).sign
+        -1.0
     """
 
     name: str
@@ -116,7 +121,13 @@ class Objective:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound on a measured metric, "<=" or ">=". Raises BadInput for another relation or a bound that is not finite."""
+    """A bound on a measured metric, "<=" or ">=". Raises BadInput for another relation or a bound that is not finite.
+
+    Examples:
+        >>> from cimbo import Constraint
+        >>> Constraint("area_mm2", "<=", 4.0).holds({"area_mm2": 3.5})
+        True
+    """
 
     metric: str
     relation: str
@@ -183,7 +194,16 @@ def _check_kind(where: str, entries: Iterable[object], kind: type) -> None:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A design to evaluate. ``predicted``: metric -> (mean, standard deviation) before it was measured, if a model did."""
+    """A design to evaluate. ``predicted``: metric -> (mean, standard deviation) before it was measured, if a model did.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, SearchSpace, Study
+        >>> space = SearchSpace([Choice("depth", [2, 4])], [Choice("rows", [64, 128])])
+        >>> study = Study.open(None, space, Objective("latency_ms", "min"))
+        >>> candidate = study.ask(1)[0]
+        >>> sorted(candidate.params), sorted(candidate.hardware), candidate.origin
+        (['depth', 'rows'], ['rows'], 'sobol')
+    """
 
     params: Params
     architecture: Params
@@ -236,6 +256,13 @@ class Problem:
     """Space, objectives and constraints: all that a search needs to know. Raises BadInput for none or repeated objectives.
 
     ``metrics`` are those that the study derives from others, by name, as expressions.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, Problem, SearchSpace
+        >>> space = SearchSpace([Choice("depth", [2, 4])])
+        >>> problem = Problem(space, (Objective("accuracy", "max"), Objective("energy_uj", "min")))
+        >>> problem.targets
+        ('accuracy', 'energy_uj')
     """
 
     space: SearchSpace

@@ -52,6 +52,18 @@ class SearchSpace:
 
     A gene's conditions may name only genes of this space, without cycles. ``constraints`` between genes,
     such as "rows * cols <= 65536", hold for every design that is proposed.
+
+    Examples:
+        >>> from cimbo import Choice, SearchSpace
+        >>> space = SearchSpace(
+        ...     architecture=[Choice("depth", [8, 10, 12]), Choice("heads_9", [6, 8], {"depth": [10, 12]})],
+        ...     hardware=[Choice("rows", [64, 128, 256]), Choice("cols", [64, 128])],
+        ...     constraints=["rows * cols <= 16384"],
+        ... )
+        >>> space.size  # 5 networks on 5 chips
+        25
+        >>> space.canonical({"depth": 8, "heads_9": 6, "rows": 64, "cols": 64})
+        {'depth': 8, 'rows': 64, 'cols': 64}
     """
 
     architecture: tuple[Choice, ...]

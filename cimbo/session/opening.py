@@ -14,6 +14,15 @@ from cimbo.storage import check_place
 from cimbo.study.study import Study
 
 Source = str | Path | Config
+"""What a study is about: the name of a preset, the path of a study.toml or of a study, or a `Config`.
+
+Examples:
+    >>> from cimbo import Source, open_session
+    >>> source: Source = "fmnist-vit"
+    >>> with open_session(source) as session:
+    ...     session.study.problem.objectives[0].name
+    'accuracy'
+"""
 
 
 def open_session(
@@ -33,9 +42,6 @@ def open_session(
     command: str = "",
 ) -> Session:
     """Open a study with all that cimbo's commands can do with it.
-
-    >>> with cimbo.open_session("fmnist-vit", study="x.db") as session:
-    ...     result = session.optimize(budget=200)
 
     Args:
         source: What the study is about: the name of a preset, the path of a study.toml, a `Config`, or the file of
@@ -60,6 +66,12 @@ def open_session(
     Raises:
         BadInput: For a description that is wrong, a file that is no study or another one, or an evaluation that
             cannot be set up. Nothing is written then.
+
+    Examples:
+        >>> import cimbo
+        >>> with cimbo.open_session("fmnist-vit", study="vit.db") as session:
+        ...     [objective.name for objective in session.study.problem.objectives]
+        ['accuracy', 'latency_ms']
     """
     file = None if study is None else Path(study)
     if isinstance(source, str | Path) and _is_study_file(source):

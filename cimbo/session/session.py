@@ -31,6 +31,12 @@ class Session(StudyContext):
 
     Every result has ``to_json()``, the document that the command prints with ``--format json``. What a user should
     know on the way goes to the logger ``cimbo``; progress goes to a ``listener`` (`cimbo.study.events`).
+
+    Examples:
+        >>> import cimbo
+        >>> with cimbo.open_session("fmnist-vit") as session:
+        ...     session.status().evaluations
+        0
     """
 
     def optimize(

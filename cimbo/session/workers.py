@@ -24,6 +24,11 @@ class Workers:
         memory_mb: Private memory of one worker process in MiB (Linux); None for no limit.
         backend: ``loky`` (this machine), ``dask``, ``ray`` or ``slurm``.
         scheduler: Address of a running Dask or Ray cluster; None starts one here.
+
+    Examples:
+        >>> from cimbo import Workers
+        >>> Workers(jobs=4, timeout_s=600.0).n_jobs
+        4
     """
 
     jobs: int | None = None

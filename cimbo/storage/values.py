@@ -24,6 +24,13 @@ class Record:
     ``status`` is ``done``, ``failed`` or ``running``; ``reason`` is one line for a failed one, else
     None. ``origin`` says who wanted it (``sobol``, ``proposed``, ``imported``, ``told``),
     ``seconds`` how long it took, ``extra`` is free JSON.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, Study
+        >>> study = Study.open(None, [Choice("depth", [2, 4])], Objective("accuracy", "max"))
+        >>> record = study.tell({"depth": 4}, None, reason="out of memory")
+        >>> record.number, record.status, record.reason
+        (1, 'failed', 'out of memory')
     """
 
     number: int

@@ -17,7 +17,13 @@ logger = logging.getLogger("cimbo")
 
 @dataclass(frozen=True)
 class Proposed:
-    """A batch was chosen: how many designs, how long that took, and what the user should know."""
+    """A batch was chosen: how many designs, how long that took, and what the user should know.
+
+    Examples:
+        >>> from cimbo import Proposed
+        >>> Proposed(count=5, seconds=0.4, notes=()).count
+        5
+    """
 
     count: int
     seconds: float
@@ -26,7 +32,16 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An evaluation is on the disk; ``count`` of ``budget`` now, ``hypervolume`` None without references."""
+    """An evaluation is on the disk; ``count`` of ``budget`` now, ``hypervolume`` None without references.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, Recorded, Study
+        >>> study = Study.open(None, [Choice("depth", [2, 4])], Objective("accuracy", "max"))
+        >>> record = study.tell({"depth": 4}, {"accuracy": 84.0})
+        >>> event = Recorded(record, count=1, budget=200, hypervolume=None)
+        >>> f"{event.count} of {event.budget}"
+        '1 of 200'
+    """
 
     record: Record
     count: int
@@ -36,7 +51,13 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The search ended before its budget; ``reason`` is one line."""
+    """The search ended before its budget; ``reason`` is one line.
+
+    Examples:
+        >>> from cimbo import Stopped
+        >>> Stopped("the space is exhausted").reason
+        'the space is exhausted'
+    """
 
     reason: str
 
@@ -94,7 +115,28 @@ class Step:
 
 
 Event = Proposed | Recorded | Stopped | Checked | Ahead | Step
+"""What a listener is told while a search runs.
+
+Examples:
+    >>> from typing import get_args
+    >>> from cimbo import Event
+    >>> [kind.__name__ for kind in get_args(Event)][:3]
+    ['Proposed', 'Recorded', 'Stopped']
+"""
 Listener = Callable[[Event], None]
+"""A function that is told of every `Event` of a search.
+
+Examples:
+    >>> from cimbo import Choice, Objective, Recorded, Study
+    >>> seen = []
+    >>> def listener(event):
+    ...     if isinstance(event, Recorded):
+    ...         seen.append(event.count)
+    >>> study = Study.open(None, [Choice("depth", [2, 4])], Objective("accuracy", "max"))
+    >>> _ = study.optimize(lambda design: {"accuracy": design["depth"]}, budget=2, listener=listener)
+    >>> seen
+    [1, 2]
+"""
 
 
 def ignore(event: Event) -> None:

@@ -10,7 +10,16 @@ from cimbo.storage.markup import html_table
 
 
 class Front(list[Record]):
-    """Evaluated, feasible and non-dominated designs, best first objective first."""
+    """Evaluated, feasible and non-dominated designs, best first objective first.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, Study
+        >>> study = Study.open(None, [Choice("depth", [2, 4])], Objective("accuracy", "max"))
+        >>> for depth in (2, 4):
+        ...     _ = study.tell({"depth": depth}, {"accuracy": 80.0 + depth})
+        >>> [record.metrics for record in study.pareto()]
+        [{'accuracy': 84.0}]
+    """
 
     def __init__(self, records: Iterable[Record], objectives: Sequence[Objective]) -> None:
         super().__init__(records)

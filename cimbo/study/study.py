@@ -56,7 +56,22 @@ FORMER_NAMES = {
 
 
 class Study(StudyLog):
-    """A search with a log. Open it with ``Study.open``."""
+    """A search with a log. Open it with ``Study.open``.
+
+    Examples:
+        >>> from cimbo import Choice, Objective, SearchSpace, Study
+        >>> space = SearchSpace([Choice("depth", [2, 4, 8])], [Choice("rows", [64, 128, 256])])
+        >>> objectives = [
+        ...     Objective("accuracy", "max", reference=60.0),
+        ...     Objective("latency_ms", "min", reference=10.0),
+        ... ]
+        >>> def evaluate(design):
+        ...     return {"accuracy": 60.0 + design["depth"], "latency_ms": 64 * design["depth"] / design["rows"]}
+        >>> with Study.open(None, space, objectives) as study:
+        ...     front = study.optimize(evaluate, budget=6, listener=None)
+        ...     len(study.evaluations()), study.hypervolume() > 0
+        (6, True)
+    """
 
     def __init__(
         self, store: Store, problem: Problem, seed: int, fixed: Mapping[str, Any] | None = None
