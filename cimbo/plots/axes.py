@@ -71,7 +71,7 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     Args:
         label: What stands beside the axis.
         values: What it has to show; values that are not finite are ignored.
-        zero: Starts it at 0 and keeps it linear.
+        zero: Keeps it linear, with 0 on it.
 
     Returns:
         An axis with some room at its ends; 0 to about 1 for no value at all.
@@ -79,7 +79,9 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     finite = [min(max(v, -_LARGEST), _LARGEST) for v in values if math.isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if zero:
-        return Axis(label, 0.0, high * (1 + AXIS_PADDING) if high > 0 else 1.0)
+        top = high * (1 + AXIS_PADDING) if high > 0 else 0.0
+        bottom = low * (1 + AXIS_PADDING) if low < 0 else 0.0
+        return Axis(label, bottom, top if top > bottom else 1.0)
     if low > _SMALLEST and high > 10 * low:
         room = (high / low) ** AXIS_PADDING
         return Axis(label, low / room, high * room, log=True)

@@ -8,8 +8,11 @@ from typing import Any
 from cimbo.plots import svg
 from cimbo.plots.markup import Markup, join
 from cimbo.plots.quantity import amount
+from cimbo.plots.text_size import shortened, text_width
 
-WIDTH, LEFT, ROW = 860, 190, 18
+WIDTH, ROW = 860, 18  # pixels of the picture, and of a bar with its gap
+MOST_LEFT = 320  # pixels for the names of layers; longer ones are cut with an ellipsis
+VALUE_GAP = 6  # pixels between a bar and what it stands for
 _SHORT_MS = 0.1  # below it times are written in µs
 BOUND_COLOURS = {
     "compute": "#2258c9",
@@ -55,21 +58,26 @@ def picture(explained: Mapping[str, Any]) -> str:
 
 
 def _bars(title: str, metric: str, bars: Sequence[tuple[str, float, str]], top: int) -> Markup:
+    names = [shortened(name, MOST_LEFT) for name, _, _ in bars]
+    values = [amount(metric, value) for _, value, _ in bars]
+    left = 20 + max(map(text_width, names), default=0.0)
+    room = WIDTH - left - 2 * VALUE_GAP - max(map(text_width, values), default=0.0)
     longest = max((value for _, value, _ in bars), default=1.0) or 1.0
-    scale = (WIDTH - LEFT - 110) / longest
     drawn = [svg.label((12, top - 10), title, font_weight="bold", font_size=14)]
-    for i, (name, value, colour) in enumerate(bars):
+    for i, (name, written, (_, value, colour)) in enumerate(zip(names, values, bars, strict=True)):
         y = top + i * ROW
-        drawn.append(svg.label((LEFT - 8, y + 13), name, text_anchor="end"))
-        drawn.append(svg.box((LEFT, y + 3), (value * scale, ROW - 6), colour))
-        end = (LEFT + value * scale + 6, y + 13)
-        drawn.append(svg.label(end, amount(metric, value), fill="#5d6873"))
+        drawn.append(svg.label((left - 8, y + 13), name, text_anchor="end"))
+        drawn.append(svg.box((left, y + 3), (value / longest * room, ROW - 6), colour))
+        end = (left + value / longest * room + VALUE_GAP, y + 13)
+        drawn.append(svg.label(end, written, fill="#5d6873"))
     return join(drawn)
 
 
 def _legend(bounds: Sequence[str]) -> Markup:
     marks = []
-    for i, bound in enumerate(bounds):
-        marks.append(svg.box((12 + 120 * i, 10), (12, 12), BOUND_COLOURS[bound]))
-        marks.append(svg.label((30 + 120 * i, 20), bound))
+    left = 12.0
+    for bound in bounds:
+        marks.append(svg.box((left, 10), (12, 12), BOUND_COLOURS[bound]))
+        marks.append(svg.label((left + 18, 20), bound))
+        left += 18 + text_width(bound) + 24
     return join(marks)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from cimbo.errors import BadInput
+from cimbo.plots.text_size import wrapped
 from cimbo.report import calibration, statistics
 from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, predictions, volumes
 
 COLUMN_INCHES = (3.4, 2.6)  # inches
-FIGURE_STYLE = {
+FIGURE_STYLE: dict[str, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -24,6 +25,16 @@ FIGURE_STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "cimbo",
 }
+
+LABEL_SPACE = (
+    190.0,
+    150.0,
+)  # points that a line of words may take beside the axes: across, and upwards
+KEY_SPACE = 220.0  # points of a line of the legend
+CURVE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
+CURVE_STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
+LEGEND_COLUMNS, LONGEST_SHORT_KEY = 2, 24  # of keys below the axes, where none has more letters
+LEGEND_LINE_INCHES = 0.15
 
 #: No date inside, so that the same study gives the same file.
 UNDATED_METADATA = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
@@ -51,11 +62,12 @@ def write(path: Path, what: str, facts: Facts) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(FIGURE_STYLE):
-        figure = Figure(figsize=COLUMN_INCHES)
+        figure = Figure(figsize=COLUMN_INCHES, layout="constrained")
         axes = figure.subplots()
         FIGURE_FUNCTIONS[what](axes, facts)
         if "recorded" in facts.started_as:
             axes.set_title("recorded search, replayed", loc="left", fontsize=7, color="0.4")
+        _finish(axes)
         try:
             figure.savefig(path, metadata=UNDATED_METADATA.get(path.suffix))
         except OSError as error:
@@ -117,7 +129,7 @@ def _front(axes: Any, facts: Facts) -> None:
     spread = [r.metrics[x] for r in facts.verified]
     if min(spread) > 0 and max(spread) > 10 * min(spread):
         axes.set_xscale("log")
-    _finish(axes, facts.named(x), facts.named(y))
+    axes.set(xlabel=facts.named(x), ylabel=facts.named(y))
 
 
 def _hypervolume(axes: Any, facts: Facts) -> None:
@@ -128,10 +140,15 @@ def _hypervolume(axes: Any, facts: Facts) -> None:
         raise BadInput("plot hypervolume", "needs evaluations", "search first")
     if any(r.origin in RANDOM_ORIGINS for r in facts.records) and not facts.baselines:
         curves["its random designs alone"] = volumes(facts, lambda r: r.origin in RANDOM_ORIGINS)
-    for (name, values), style in zip(curves.items(), ("-", "--", ":", "-."), strict=False):
-        axes.step(range(1, len(values) + 1), values, style, where="post", lw=1.2, label=name)
+    for i, (name, values) in enumerate(curves.items()):
+        # Colours and dashes have no common divisor: thirty curves differ, in grey by their dashes.
+        style = {"ls": CURVE_STYLES[i % 5], "color": CURVE_COLOURS[i % 6], "lw": 1.2}
+        places = range(1, len(values) + 1)
+        axes.step(places, values, where="post", label=f"{name}", **style)
+        if len(values) == 1:  # a curve of one point is no line
+            axes.plot(places, values, "o", ms=3, color=style["color"])
     axes.set_ylim(bottom=0)
-    _finish(axes, "evaluations", "hypervolume")
+    axes.set(xlabel="evaluations", ylabel="hypervolume")
 
 
 def _calibration(axes: Any, facts: Facts) -> None:
@@ -156,11 +173,8 @@ def _calibration(axes: Any, facts: Facts) -> None:
     )
     ends = [min(c.measured.min(), c.mean.min()), max(c.measured.max(), c.mean.max())]
     axes.plot(ends, ends, lw=0.8, color="0.4")
-    _finish(
-        axes,
-        f"verified {facts.named(c.metric)}",
-        f"predicted {facts.named(c.metric)}",
-        legend=False,
+    axes.set(
+        xlabel=f"verified {facts.named(c.metric)}", ylabel=f"predicted {facts.named(c.metric)}"
     )
 
 
@@ -168,10 +182,41 @@ def _columns(records: Any, x: str, y: str) -> Any:
     return np.array([[r.metrics[x], r.metrics[y]] for r in records], float).reshape(-1, 2).T
 
 
-def _finish(axes: Any, x: str, y: str, *, legend: bool = True) -> None:
-    axes.set(xlabel=x, ylabel=y)
-    if legend:
-        axes.legend()
+def _finish(axes: Any) -> None:
+    """Break long words into lines, thin out ticks that meet, and put the legend below the axes, where it hides nothing."""
+    _thin_ticks(axes)
+    axes.set_xlabel(_lines(axes.get_xlabel() + _power_of(axes.xaxis), LABEL_SPACE[0]))
+    axes.set_ylabel(_lines(axes.get_ylabel() + _power_of(axes.yaxis), LABEL_SPACE[1]))
+    handles, names = axes.get_legend_handles_labels()
+    if handles:
+        keys = [_lines(name, KEY_SPACE) for name in names]
+        columns = LEGEND_COLUMNS if max(map(len, keys)) <= LONGEST_SHORT_KEY else 1
+        lines = sum(key.count("\n") + 1 for key in keys) / columns
+        figure = axes.figure
+        figure.set_size_inches(COLUMN_INCHES[0], COLUMN_INCHES[1] + LEGEND_LINE_INCHES * lines)
+        figure.legend(handles, keys, ncols=columns, fontsize=7, loc="outside lower center")
+
+
+def _lines(words: str, width: float) -> str:
+    """Words in lines of at most ``width`` points."""
+    return "\n".join(wrapped(words, width, FIGURE_STYLE["font.size"]))
+
+
+def _thin_ticks(axes: Any) -> None:
+    """Fewer ticks across where their values would meet; a logarithmic axis places few by itself."""
+    for axis, scale in (("x", axes.get_xscale()), ("y", axes.get_yscale())):
+        if scale == "linear":
+            axes.ticklabel_format(axis=axis, useOffset=False)
+    if axes.get_xscale() == "linear":
+        axes.locator_params(axis="x", nbins=5)
+
+
+def _power_of(axis: Any) -> str:
+    """The power of ten that an axis' ticks are in, for its label: by itself it would stand in the label's way."""
+    axis.axes.figure.draw_without_rendering()
+    power = axis.get_offset_text().get_text()
+    axis.get_offset_text().set_visible(False)
+    return f" (in {power})" if power else ""
 
 
 FIGURE_FUNCTIONS: dict[str, Callable[[Any, Facts], None]] = {
