@@ -153,8 +153,8 @@ def _key_places(
     names: Mapping[str, str], ends: tuple[float, float]
 ) -> dict[str, tuple[float, float]]:
     """Left and top of each method's key in pixels: as many in a line as there is room for between ``ends``."""
-    found = {}
-    left, top = ends[0], 0
+    found: dict[str, tuple[float, float]] = {}
+    left, top = ends[0], 0.0
     for method, name in names.items():
         taken = KEY_STROKE + text_width(name) + KEY_GAP
         if left > ends[0] and left + taken - KEY_GAP > ends[1]:
