@@ -188,6 +188,10 @@ def describe_array(
         raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
     cell_bits = int(full["cell_bits"])
     rows_active = min(active, rows)
+    if is_digital:
+        adc_bits = 0
+    else:
+        adc_bits = int(full["adc_bits"])
     return ArrayDescription(
         family=family,
         encoding=full["encoding"],
@@ -199,7 +203,7 @@ def describe_array(
         act_bits=int(full["act_bits"]),
         cell_bits=cell_bits,
         dac_bits=int(full["dac_bits"]),
-        adc_bits=0 if is_digital else int(full["adc_bits"]),
+        adc_bits=adc_bits,
         noise_lsb=0.0 if is_digital else _noise_lsb(conditions),
         inl_lsb=0.0 if is_digital else float(constant("adc.nonlinearity")),
         offset_lsb=0.0 if is_digital else float(constant("adc.offset")),

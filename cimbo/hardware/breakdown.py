@@ -50,19 +50,18 @@ def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
 
 def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One entry for each gene and each neighbouring value: what changing only it does to the three metrics."""
-    moves = [
-        (choice.name, value)
-        for choice in chip_choices(extended=True)
-        for value in _neighbours(choice, chip)
-    ]
+    moves = []
+    for choice in chip_choices(extended=True):
+        for value in _neighbours(choice, chip):
+            moves.append((choice.name, value))
     now = dict(DEFAULTS) | dict(chip)
     batch = simulate_batch(workload, [now] + [now | {name: value} for name, value in moves])
     metrics = ("latency_ms", "energy_uj", "area_mm2")
-    return [
-        {"gene": name, "from": now[name], "to": value}
-        | {metric: float(batch[metric][index] / batch[metric][0]) for metric in metrics}
-        for index, (name, value) in enumerate(moves, 1)
-    ]
+    knobs = []
+    for index, (name, value) in enumerate(moves, 1):
+        factors = {metric: float(batch[metric][index] / batch[metric][0]) for metric in metrics}
+        knobs.append({"gene": name, "from": now[name], "to": value} | factors)
+    return knobs
 
 
 def _neighbours(choice: Any, chip: Mapping[str, Any]) -> list[Any]:

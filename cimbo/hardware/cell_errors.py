@@ -78,7 +78,9 @@ class ArrayConditions:
                 or not isinstance(value, int | float)
                 or not 0 <= value <= most
             ):
-                todo = "give a share from 0 to 1" if most == 1 else "give a number of at least 0"
+                todo = "give a number of at least 0"
+                if most == 1:
+                    todo = "give a share from 0 to 1"
                 raise BadInput(f"network.options.{name}", f"is {value!r}", todo)
         if self.noise_table is not None:
             read_noise_table(self.noise_table)
@@ -115,7 +117,9 @@ class ArrayConditions:
             return 0.0
         if self.stuck_cells is not None:
             return self.stuck_cells
-        return float(constant("rram_cell.stuck")) if family == "rram" else 0.0
+        if family == "rram":
+            return float(constant("rram_cell.stuck"))
+        return 0.0
 
 
 @cache
@@ -191,7 +195,10 @@ def read_noise_table(path: str) -> tuple[CellLevel, ...]:
         lines = list(csv.reader(Path(path).read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(path, f"cannot be read ({error})", "give a CSV file of text") from None
-    header = tuple(word.strip() for word in lines[0]) if lines else ()
+    if lines:
+        header = tuple(word.strip() for word in lines[0])
+    else:
+        header = ()
     if header != TABLE_COLUMNS:
         raise BadInput(path, "has other columns", f"begin it with {','.join(TABLE_COLUMNS)}")
     found: list[CellLevel] = []

@@ -173,7 +173,10 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     Raises:
         BadInput: Where a value is none, naming the chip and the gene.
     """
-    given = chips if isinstance(chips, Mapping) else _transpose(chips)
+    if isinstance(chips, Mapping):
+        given = chips
+    else:
+        given = _transpose(chips)
     _check_names(given)
     size = max((_length(name, value) for name, value in given.items()), default=1)
     full = {**DEFAULTS, **given}
@@ -228,13 +231,19 @@ def _check_names(given: Mapping[str, Any]) -> None:
             raise BadInput(f"chip.{name}", "is a gene of an earlier release", todo)
         if name not in known:
             near = get_close_matches(str(name), known, 1)
-            todo = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            if near:
+                todo = f"did you mean {near[0]}?"
+            else:
+                todo = f"known are {', '.join(known)}"
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
     for name, value in given.items():  # which numpy would read as numbers
         is_word = name not in GENE_WORDS and isinstance(value, str)
         if is_word or (name not in SWITCH_GENES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
-    needed = REQUIRED_GENES if _are_digital(given.get("array")) else (*REQUIRED_GENES, "adc_bits")
+    if _are_digital(given.get("array")):
+        needed = REQUIRED_GENES
+    else:
+        needed = (*REQUIRED_GENES, "adc_bits")
     for name in needed:
         if name not in given:
             usual = CORE_GENES[name][len(CORE_GENES[name]) // 2]
@@ -269,7 +278,9 @@ def _fill(row: Floats, name: str, value: Any) -> None:
     try:
         row[:] = value
     except (TypeError, ValueError, OverflowError):
-        todo = f"give {row.size} numbers" if row.size > 1 else "give a number"
+        todo = "give a number"
+        if row.size > 1:
+            todo = f"give {row.size} numbers"
         raise BadInput(f"chip.{name}", f"is {shown(value)}", todo) from None
 
 
@@ -278,7 +289,9 @@ def _check_numbers(numbers: Floats) -> None:
     good &= (numbers <= LARGEST_NUMBER) & (~IS_WHOLE | (numbers == np.floor(numbers)))
     if not good.all():
         row, chip = np.argwhere(~good)[0]
-        kind = "a whole positive number" if IS_WHOLE[row, 0] else "a positive number"
+        kind = "a positive number"
+        if IS_WHOLE[row, 0]:
+            kind = "a whole positive number"
         raise BadInput(
             f"chip {chip}.{NUMBER_GENES[row]}", f"is {numbers[row, chip]:g}", f"give {kind}"
         )

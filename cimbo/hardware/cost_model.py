@@ -75,7 +75,10 @@ class CostResult:
         Returns:
             Columns (n,), those of the parts as energy_uj.PART and area_mm2.PART.
         """
-        names = [field.name for field in fields(self) if not field.name.endswith(PART_SUFFIXES)]
+        names = []
+        for field in fields(self):
+            if not field.name.endswith(PART_SUFFIXES):
+                names.append(field.name)
         found: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in names}
         found |= {f"energy_uj.{name}": value for name, value in self.energy_parts_uj.items()}
         return found | {f"area_mm2.{name}": value for name, value in self.area_parts_mm2.items()}
@@ -102,14 +105,17 @@ def simulate_batch(
     Raises:
         BadInput: Where a chip is none, naming the chip and the gene.
     """
-    listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
+    if isinstance(workloads, Workload):
+        listed = [workloads]
+    else:
+        listed = list(workloads)
     columns = _simulated(listed, chips)
     loops = [each.loop for each in listed]
     batch = np.array([each.batch for each in listed])
     if any(loop is not None for loop in loops):
-        mean_steps = [
-            each if loop is None else loop.step for each, loop in zip(listed, loops, strict=True)
-        ]
+        mean_steps = []
+        for each, loop in zip(listed, loops, strict=True):
+            mean_steps.append(each if loop is None else loop.step)
         tokens = np.array([0 if loop is None else loop.tokens for loop in loops])
         columns = request_costs(columns, _simulated(mean_steps, chips), tokens, batch)
     return columns | _throughput(columns, batch)
@@ -119,7 +125,10 @@ def _simulated(workloads: Sequence[Workload], chips: Chips) -> dict[str, NDArray
     """Costs of single runs, whatever loop may follow them."""
     _keep_heap()
     solved = [_solve(part, grids).to_columns() for part, grids in _blocks(workloads, chips)]
-    return {name: np.concatenate([each[name] for each in solved]) for name in solved[0]}
+    simulated = {}
+    for name in solved[0]:
+        simulated[name] = np.concatenate([each[name] for each in solved])
+    return simulated
 
 
 def _throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> dict[str, Any]:
@@ -166,7 +175,10 @@ def _blocks(
 ) -> Iterator[tuple[Circuit, Iterator[tuple[slice, Grid]]]]:
     """The circuits of a block of chips, and which of them make up each chunk of rows, with its grid."""
     table = chip_table(chips)
-    listed = [workloads] if isinstance(workloads, Workload) else list(workloads)
+    if isinstance(workloads, Workload):
+        listed = [workloads]
+    else:
+        listed = list(workloads)
     size = _common_size(len(listed), table.size)
     table = table.broadcast(size)
     for start in range(0, size, PAIRS_IN_FLIGHT):
@@ -197,7 +209,9 @@ def _solve(part: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
     whole = PlanInputs.of(part)
     chunks = [plan_pairs(whole.select(span), grid).sums for span, grid in grids]
     names = [field.name for field in fields(PlanSums)]
-    joined = {n: np.concatenate([getattr(each, n) for each in chunks], axis=-1) for n in names}
+    joined = {}
+    for n in names:
+        joined[n] = np.concatenate([getattr(each, n) for each in chunks], axis=-1)
     return _costs(part, PlanSums(**joined))
 
 
@@ -294,10 +308,9 @@ def _simulate_request(
 ) -> dict[str, Any]:
     prompt, step = _simulate_run(workload, chip), _simulate_run(loop.step, chip)
     total = request_costs(prompt, step, loop.tokens, workload.batch)
-    parts = {
-        name: prompt["energy_parts_uj"][name] + loop.tokens * value
-        for name, value in step["energy_parts_uj"].items()
-    }
+    parts = {}
+    for name, value in step["energy_parts_uj"].items():
+        parts[name] = prompt["energy_parts_uj"][name] + loop.tokens * value
     of_prompt = [{**layer, "name": f"prompt.{layer['name']}"} for layer in prompt["layers"]]
     frequencies = [layer.frequency * loop.tokens for layer in loop.step.layers]
     of_tokens = loop_layers(step["layers"], frequencies)
@@ -414,17 +427,19 @@ def _layers(
     used = (
         tiling.layers.macs * tiling.precision.mac_share / (run.cycles * part.peak_macs[0])
     ).tolist()
-    return [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "cycles": cycles[shape],
-            "bound": bounds[shape],
-            "utilisation": used[shape],
-            "energy_uj": energies[shape].copy(),
-        }
-        for layer, shape in zip(workload.layers, where, strict=True)
-    ]
+    layers = []
+    for layer, shape in zip(workload.layers, where, strict=True):
+        layers.append(
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "cycles": cycles[shape],
+                "bound": bounds[shape],
+                "utilisation": used[shape],
+                "energy_uj": energies[shape].copy(),
+            }
+        )
+    return layers
 
 
 def _warnings(workload: Workload, where: Sequence[int], run: Schedule) -> list[str]:
@@ -436,5 +451,8 @@ def _warnings(workload: Workload, where: Sequence[int], run: Schedule) -> list[s
         "partial sums and activations exceed the buffer; cycles and energy of these layers are those of a schedule "
         "that exists, and lower bounds stand beside the totals: "
     )
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    if len(names) > 4:
+        more = f" and {len(names) - 4} more"
+    else:
+        more = ""
     return [text + ", ".join(names[:4]) + more]

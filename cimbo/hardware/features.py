@@ -43,7 +43,10 @@ def features(workloads: Workload | Sequence[Workload], chips: Chips) -> Columns:
         BadInput: As ``simulate_batch`` does.
     """
     found = [_features(part, grid) for part, grid in pair_up(workloads, chips)]
-    return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    features = {}
+    for name in found[0]:
+        features[name] = np.concatenate([each[name] for each in found])
+    return features
 
 
 def _features(part: Circuit, grid: Grid) -> Columns:
@@ -67,7 +70,9 @@ def _features(part: Circuit, grid: Grid) -> Columns:
     scores[2] = np.where(spare >= 0, scores[2], np.inf)
     best = np.argmin(scores, axis=0)
     resident = best == 2
-    chosen = {name: np.choose(best, [way[name] for way in ways]) for name in ways[0]}
+    chosen = {}
+    for name in ways[0]:
+        chosen[name] = np.choose(best, [way[name] for way in ways])
     sizes = {
         "macs": grid.sums(tiling.layers.macs),
         "weight_bits": grid.sums(static * tiling.weight_bits),

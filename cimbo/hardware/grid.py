@@ -29,7 +29,10 @@ class Grid:
         self.lengths = np.broadcast_to(lengths, (pairs,))
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         self.network = np.repeat(np.arange(pairs), self.lengths)
-        stacked = shapes[0] if len(shapes) == 1 else np.concatenate(shapes, axis=1)
+        if len(shapes) == 1:
+            stacked = shapes[0]
+        else:
+            stacked = np.concatenate(shapes, axis=1)
         self.layers = LayerRows.from_columns(
             np.tile(stacked, pairs) if len(shapes) == 1 else stacked
         )

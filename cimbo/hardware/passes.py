@@ -155,7 +155,11 @@ def passes(tiling: Tiling, macros: Floats, number: Floats, needs_list: Bools) ->
 def _blocks(number: Floats, rows: Indices) -> list[Indices]:
     """``rows`` in order, some LISTED_AT_ONCE passes in each block; none where there are no rows."""
     block = np.cumsum(number[rows]) // LISTED_AT_ONCE
-    return [each for each in np.split(rows, np.flatnonzero(np.diff(block)) + 1) if each.size]
+    blocks = []
+    for each in np.split(rows, np.flatnonzero(np.diff(block)) + 1):
+        if each.size:
+            blocks.append(each)
+    return blocks
 
 
 def _kinds(tiling: Tiling, macros: Floats, number: Floats) -> tuple[Pass, Pass, Pass]:

@@ -197,7 +197,10 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
         resident=best.resident,
         is_bound=best.is_bound,
     )
-    stages = None if in_stages is None else in_stages.pipeline
+    if in_stages is None:
+        stages = None
+    else:
+        stages = in_stages.pipeline
     return Plan(tiling, reloaded, tuple(choices), sums, stages)
 
 
@@ -251,7 +254,10 @@ class _Best:
             Sums and scores of every pair, none of them resident.
         """
         high = grid.sums(variant.high)
-        low = high if variant.low is variant.high else grid.sums(variant.low)
+        if variant.low is variant.high:
+            low = high
+        else:
+            low = grid.sums(variant.low)
         bound = grid.sums(variant.schedules.low.is_bound) > 0
         return cls(high, low, _score(given, high), np.zeros(grid.starts.size, bool), bound)
 
@@ -280,7 +286,10 @@ class _Best:
         one = base.high is base.low and kept.high is kept.low
         taken = where, residency.share[where]
         high = _exchanged(grid, (base.high, kept.high), taken)
-        low = high if one else _exchanged(grid, (base.low, kept.low), taken)
+        if one:
+            low = high
+        else:
+            low = _exchanged(grid, (base.low, kept.low), taken)
         score = _score(given, high)
         concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
         asked = (given.is_pipelined > 0) & residency.fits[grid.starts]
@@ -370,7 +379,10 @@ def _mean_schedule(run: Schedule, choice: _Choice) -> Schedule:
     for field in fields(Schedule):
         before, after = getattr(usual, field.name), getattr(other, field.name)
         is_number = after.dtype == float
-        mean[field.name] = _mixed(before, after, choice.share) if is_number else after
+        if is_number:
+            mean[field.name] = _mixed(before, after, choice.share)
+        else:
+            mean[field.name] = after
     return Schedule(**mean)
 
 

@@ -111,7 +111,10 @@ def _energies_by_part(circuit: MacroCircuit, table: ChipTable) -> dict[str, floa
     converters, share = float(geometry.converters[0]), float(geometry.share[0])
     rows = float(table.rows_active[0]) / share
     cells = rows * (each["row_energy"] - each["word_line_energy"])
-    trees = float(circuit.tree_adders[0]) if geometry.is_digital[0] else 0.0
+    if geometry.is_digital[0]:
+        trees = float(circuit.tree_adders[0])
+    else:
+        trees = 0.0
     total = float(invocation_pj(circuit, table)[0])
     found = {
         "adc": converters * each["conversion_energy"],
@@ -188,7 +191,10 @@ def comparison() -> list[dict[str, Any]]:
             said, excuses = entry["reported"].get(key), entry["not_comparable"]
             excuse = excuses.get("all") or excuses.get(quantity)
             row = {"chip": name, "quantity": quantity, "modelled": ours[key], "reported": said}
-            row["error"] = None if said is None else ours[key] / said - 1
+            if said is None:
+                row["error"] = None
+            else:
+                row["error"] = ours[key] / said - 1
             row["not_comparable"] = excuse or ("not reported" if said is None else None)
             rows.append(row | {"conditions": entry["conditions"]})
     return rows

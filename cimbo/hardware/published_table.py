@@ -39,9 +39,10 @@ def read_published() -> list[PublishedPoint]:
         genes: dict[str, Any] = dict(UNUSED_GENES) | {name: row[name] for name in _WORD_GENES}
         genes |= {name: int(row[name]) for name in _WHOLE_GENES if row[name]}
         genes |= {name: float(row[name]) for name in ("node_nm", "supply_v")}
-        reported = {
-            name: float(row[column]) for name, column in REPORTED_COLUMNS.items() if row[column]
-        }
+        reported = {}
+        for name, column in REPORTED_COLUMNS.items():
+            if row[column]:
+                reported[name] = float(row[column])
         whole = row["is_processor"] == "1"
         title = row["citation"]
         points.append(

@@ -101,7 +101,10 @@ def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
         A schedule that may be too good and one that exists, columns of shape (rows,).
     """
     work = _array_work(tiling, residency)
-    unit = _vector_unit(tiling) if tiling.has_dynamic else None
+    if tiling.has_dynamic:
+        unit = _vector_unit(tiling)
+    else:
+        unit = None
     needs_list = np.ones(work.cycles.shape, bool)
     if unit is not None:
         needs_list = _least_cycles(tiling, work) <= unit.cycles
@@ -112,11 +115,17 @@ def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
     cost: PassCost = _loading_early if tiling.has_zigzag_counting else _loading
     load_once = (work.loaded_bits > 0) * passed.total(cost, inputs)
     low = _spilled(tiling, (work, traffic, passed), (load_once, fixed))
-    high = _sums_spilled(tiling, (low, passed), (load_once, fixed)) if low.is_bound.any() else low
+    if low.is_bound.any():
+        high = _sums_spilled(tiling, (low, passed), (load_once, fixed))
+    else:
+        high = low
     if unit is not None:
         same = high is low
         low = _with_vector_unit(tiling, (low, unit), work.available)
-        high = low if same else _with_vector_unit(tiling, (high, unit), work.available)
+        if same:
+            high = low
+        else:
+            high = _with_vector_unit(tiling, (high, unit), work.available)
     return Interval(low, high)
 
 
@@ -391,7 +400,10 @@ def _vector_unit(tiling: Tiling) -> _UnitWork:
     so often: with few vectors, as where tokens are generated one by one, every operand is read once all the same."""
     layers, chip, cache = tiling.layers, tiling.chip, tiling.cache
     macs = layers.macs
-    operands = tiling.weight_bits if cache is None else cache.operand_bits
+    if cache is None:
+        operands = tiling.weight_bits
+    else:
+        operands = cache.operand_bits
     read = 2 * macs * tiling.precision.act_bits / np.sqrt(chip.vector_lanes)
     read = np.maximum(read, operands + tiling.input_bits)
     vector = (macs + layers.vector_ops) / chip.vector_lanes

@@ -95,7 +95,9 @@ def read_table(file: Path) -> list[PublishedPoint]:
 def _number(row: Mapping[str, Any], name: str) -> float:
     """The figure in a column; not a number where there is none."""
     found = re.match(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)", str(row.get(name) or ""))
-    return float(found.group(1)) if found else math.nan
+    if found:
+        return float(found.group(1))
+    return math.nan
 
 
 def _point(line: int, row: Mapping[str, Any]) -> PublishedPoint:
@@ -148,7 +150,10 @@ def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
     weight_bits = max(1, math.ceil(weight_bits if math.isfinite(weight_bits) else 1))
     is_digital = family == "digital_sram"
     size = (rows, cols, weight_bits)
-    own = _digital_array(row, size) if is_digital else _analog_array(row, (rows, cols))
+    if is_digital:
+        own = _digital_array(row, size)
+    else:
+        own = _analog_array(row, (rows, cols))
     return UNUSED_GENES | {
         "array": family,
         "rows": round(rows),
@@ -185,7 +190,10 @@ def _analog_array(row: Mapping[str, Any], size: tuple[float, float]) -> dict[str
         raise _NotExpressibleError("the table has no converters")
     if converters > 1.5 * cols / summed:
         raise _NotExpressibleError("its converters stand at groups of rows, not at columns")
-    active = min(active, rows) if math.isfinite(active) else rows
+    if math.isfinite(active):
+        active = min(active, rows)
+    else:
+        active = rows
     return {
         "rows_active": round(active),
         "columns_summed": round(summed),
@@ -224,7 +232,10 @@ def _adc_bits(row: Mapping[str, Any], active: float, summed: float) -> int:
     inputs = 2 ** _number(row, "B_x") - 1
     weight_bits = _number(row, "B_w")
     weight_bits = weight_bits if weight_bits >= 1 else 1
-    weights = 2 ** min(weight_bits, summed) - 1 if summed > 1 else 1
+    if summed > 1:
+        weights = 2 ** min(weight_bits, summed) - 1
+    else:
+        weights = 1
     products = active * max(1, summed / weight_bits)
     largest = math.ceil(math.log2(products * inputs * weights + 1))
     return max(1, min(math.ceil(stated - 0.25), largest))
@@ -240,13 +251,20 @@ def _reported(row: Mapping[str, Any], genes: Mapping[str, Any]) -> dict[str, flo
         outputs = genes["cols"] // genes["weight_bits"]
         operations = 2 * genes["rows_active"] * outputs * genes["dac_bits"] * genes["weight_bits"]
         efficiency = _number(row, "TOPS/W")
-        energy = operations / efficiency if efficiency > 0 else math.nan
+        if efficiency > 0:
+            energy = operations / efficiency
+        else:
+            energy = math.nan
     figures = {
         "area": _number(row, "TOPS_a") / density / macros if density > 0 else math.nan,
         "cycle": _number(row, "T_core(ns)"),
         "energy": energy,
     }
-    return {name: value for name, value in figures.items() if math.isfinite(value) and value > 0}
+    reported = {}
+    for name, value in figures.items():
+        if math.isfinite(value) and value > 0:
+            reported[name] = value
+    return reported
 
 
 def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
@@ -265,7 +283,9 @@ def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
     table = _table([point.genes for point in points])
     circuit = macro_circuit(table)
     area = np.sum([circuit.areas[part] for part in MACRO_AREA_PARTS], axis=0) * 1e-6
-    more = {name: np.array([_more(point, name) for point in points]) for name in ("area", "energy")}
+    more = {}
+    for name in ("area", "energy"):
+        more[name] = np.array([_more(point, name) for point in points])
     return {
         "area": area * more["area"],
         "cycle": circuit.cycle_ns,
@@ -277,7 +297,9 @@ def _more(point: PublishedPoint, quantity: str) -> float:
     """What a reported figure includes besides macros, as a factor: the rest of a processor, or of a digital chip."""
     if point.group == "digital":
         return float(constant(f"published.digital_{quantity}"))
-    return float(constant(f"published.processor_{quantity}")) if point.is_processor else 1.0
+    if point.is_processor:
+        return float(constant(f"published.processor_{quantity}"))
+    return 1.0
 
 
 def _table(genes: Iterable[Mapping[str, Any]]) -> ChipTable:

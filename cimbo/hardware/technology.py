@@ -83,10 +83,13 @@ def check(entries: Mapping[str, Mapping[str, Any]], where: str = CONSTANTS_FILE)
 @cache
 def _values() -> dict[str, Any]:
     values = check(tomllib.loads(path(CONSTANTS_FILE).read_text(encoding="utf-8")))
-    return {
-        name: np.array(value, float) if isinstance(value, list) else value
-        for name, value in values.items()
-    }
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            found[name] = np.array(value, float)
+        else:
+            found[name] = value
+    return found
 
 
 def constant(name: str) -> Any:

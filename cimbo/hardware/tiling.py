@@ -161,7 +161,9 @@ def _row_tiles(layers: LayerRows, chip: ChipRows) -> tuple[Floats, Floats]:
     _, first, index = np.unique(
         (rows << 44) | (reduction << 12) | kernel, return_index=True, return_inverse=True
     )
-    tiles = [whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])) for at in first]
+    tiles = []
+    for at in first:
+        tiles.append(whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])))
     row_tiles[chosen] = np.array(tiles)[index]
     even = layers.reduction[chosen] / row_tiles[chosen]
     whole = np.ceil(even)
@@ -191,7 +193,10 @@ def whole_kernel_tiles(rows: int, reduction: int, kernel: int) -> int:
         are more) and of each side of the kernel.
     """
     channels = reduction // kernel**2
-    sides = {one * other for one in _divisors(kernel) for other in _divisors(kernel)}
+    sides = set()
+    for one in _divisors(kernel):
+        for other in _divisors(kernel):
+            sides.add(one * other)
     shares = _divisors(min(channels, rows))
     _, share, positions = max(
         (share * side, share, side) for share in shares for side in sides if share * side <= rows

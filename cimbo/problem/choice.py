@@ -142,9 +142,11 @@ def _listed(where: str, values: object) -> tuple[Value, ...]:
         ):  # its order is another one in each run of Python; numbers are sorted
             raise BadInput(where, "its values are a set, which has no order", "give a list")
         return listed  # type: ignore[return-value]
-    numbers = []
+    numbers: list[float] = []
     for value in listed:
-        number = None if isinstance(value, str) else finite(value)
+        number = None
+        if not isinstance(value, str):
+            number = finite(value)
         if number is None:
             raise BadInput(
                 where,
@@ -153,7 +155,12 @@ def _listed(where: str, values: object) -> tuple[Value, ...]:
             )
         # So that [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
         whole = number.is_integer() and abs(number) < EXACT_INTEGERS
-        numbers.append(value if isinstance(value, int) else int(number) if whole else number)
+        if isinstance(value, int):
+            numbers.append(value)
+        elif whole:
+            numbers.append(int(number))
+        else:
+            numbers.append(number)
     return tuple(numbers)
 
 

@@ -120,7 +120,10 @@ def _parse(where: str, text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        told = error.msg if isinstance(error, SyntaxError) else type(error).__name__
+        if isinstance(error, SyntaxError):
+            told = error.msg
+        else:
+            told = type(error).__name__
         todo = 'write one as "energy_uj * latency_ms"'
         raise BadInput(where, f"{text!r:.80} is no expression ({told})", todo) from None
 
@@ -204,8 +207,10 @@ def _value(node: ast.expr, values: Values) -> Any:
     if isinstance(node, ast.UnaryOp):
         return _unary(node, values)
     if isinstance(node, ast.BoolOp):
-        join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-        return reduce(join, [_value(each, values) for each in node.values])
+        operands = [_value(each, values) for each in node.values]
+        if isinstance(node.op, ast.And):
+            return reduce(np.logical_and, operands)
+        return reduce(np.logical_or, operands)
     if isinstance(node, ast.Compare):
         return _compared(node, values)
     assert isinstance(node, ast.Call)
@@ -231,7 +236,9 @@ def _unary(node: ast.UnaryOp, values: Values) -> Any:
     operand = _value(node.operand, values)
     if isinstance(node.op, ast.Not):
         return np.logical_not(operand)
-    return np.negative(operand) if isinstance(node.op, ast.USub) else np.positive(operand)
+    if isinstance(node.op, ast.USub):
+        return np.negative(operand)
+    return np.positive(operand)
 
 
 def _compared(node: ast.Compare, values: Values) -> Any:
@@ -242,7 +249,10 @@ def _compared(node: ast.Compare, values: Values) -> Any:
             assert isinstance(right, ast.List | ast.Tuple)
             listed = [np.equal(left, _value(each, values)) for each in right.elts]
             among = reduce(np.logical_or, listed, np.False_)
-            found.append(np.logical_not(among) if isinstance(operator, ast.NotIn) else among)
+            if isinstance(operator, ast.NotIn):
+                found.append(np.logical_not(among))
+            else:
+                found.append(among)
             continue
         following = _value(right, values)
         found.append(COMPARISONS[type(operator)](left, following))

@@ -97,7 +97,9 @@ class Race:
             if o.name == metric:
                 return OPTIMISM_DEVIATIONS * o.sign
         below = any(c.metric == metric and c.relation == "<=" for c in self.problem.constraints)
-        return -OPTIMISM_DEVIATIONS if below else OPTIMISM_DEVIATIONS
+        if below:
+            return -OPTIMISM_DEVIATIONS
+        return OPTIMISM_DEVIATIONS
 
 
 def share_deviation(right: float, seen: int, total: int) -> float:

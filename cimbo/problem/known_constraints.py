@@ -198,7 +198,10 @@ class KnownConstraints:
 
     def _complete_ones_kept(self, group: Group, rows: Rows, missing: Sequence[int]) -> Mask:
         """(n,) whether the constraints hold whose genes all have a value."""
-        complete = [e for e in group.expressions if not self._scope(e) & set(missing)]
+        complete = []
+        for e in group.expressions:
+            if not self._scope(e) & set(missing):
+                complete.append(e)
         return self._all_kept(
             Group(group.columns, tuple(complete)), self.space.canonical_rows(rows)
         )

@@ -74,7 +74,9 @@ def name_and_unit(metric: str) -> tuple[str, str]:
     )
     ending = next(endings, "")
     name, unit = metric[: -len(ending) - 1], (RATIO_UNITS | UNIT_NAMES).get(ending, "")
-    return (name, unit) if name and unit else (metric, "")
+    if name and unit:
+        return name, unit
+    return metric, ""
 
 
 def _check_name(kind: str, name: object) -> None:
@@ -157,7 +159,9 @@ class Constraint:
             The excess in the metric's unit, of the shape of ``values``; negative where the bound is
             kept with room to spare.
         """
-        return values - self.bound if self.relation == "<=" else self.bound - values
+        if self.relation == "<=":
+            return values - self.bound
+        return self.bound - values
 
     def holds(self, metrics: Metrics) -> bool:
         """Tells whether a design keeps the bound.
@@ -320,7 +324,9 @@ class Problem:
         Returns:
             A new dict: the measured metrics first, then the derived ones that could be computed.
         """
-        return self.derived.completed(metrics, params) if self.derived else dict(metrics)
+        if self.derived:
+            return self.derived.completed(metrics, params)
+        return dict(metrics)
 
     def unmeasured(self, metrics: Metrics, params: Mapping[str, Any]) -> str | None:
         """Says in words what the study needs and an evaluation did not give.
@@ -337,7 +343,9 @@ class Problem:
         told = [name for name in self.targets if name not in known]
         if not told:
             return None
-        needed = [part for name in told for part in self.derived.missing(name, {**params, **known})]
+        needed: list[str] = []
+        for name in told:
+            needed.extend(self.derived.missing(name, {**params, **known}))
         words = [f"did not measure {', '.join(told)}"]
         others = [part for part in dict.fromkeys(needed) if part not in told]
         if others:

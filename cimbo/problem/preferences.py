@@ -43,7 +43,10 @@ def unit_scores(problem: Problem, front: Sequence[Metrics]) -> Array:
     scores = problem.scores(front)
     columns = []
     for o, column in zip(problem.objectives, scores.T, strict=True):
-        values = -np.log(-column) if o.goal == "min" and (column < 0).all() else column
+        if o.goal == "min" and (column < 0).all():
+            values = -np.log(-column)
+        else:
+            values = column
         span = np.ptp(values)
         columns.append((values - values.min()) / (span if span > 0 else 1.0))
     return np.stack(columns, 1)
@@ -102,6 +105,9 @@ def by_weights(
     column = np.array([float(weights.get(name, 0.0)) for name in names])
     if not column.any():
         raise BadInput("weights", "are all 0", f"give one of {', '.join(names)} a weight")
-    shortfall = (1.0 - unit_scores(problem, front)) * column if front else np.zeros((0, 1))
+    if front:
+        shortfall = (1.0 - unit_scores(problem, front)) * column
+    else:
+        shortfall = np.zeros((0, 1))
     regret = shortfall.max(1) + SUM_WEIGHT * shortfall.sum(1)
     return [int(i) for i in np.argsort(regret, kind="stable")]

@@ -30,7 +30,9 @@ def shown(value: object) -> str:
         Exception
     ) as error:  # a user's own class, or a list that holds an integer of 5,000 digits
         return f"a {type(value).__name__} ({type(error).__name__})"
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return text[: SHOWN_CHARACTERS - 3] + "..."
 
 
 def plain(value: object) -> object:
@@ -80,7 +82,9 @@ def finite(value: object) -> float | None:
         The finite number; None where it is none.
     """
     found = number(value)
-    return found if found is not None and math.isfinite(found) else None
+    if found is not None and math.isfinite(found):
+        return found
+    return None
 
 
 def is_absent(value: object) -> bool:
@@ -113,7 +117,9 @@ def integer(where: str, value: object, least: int | None = None, most: int | Non
         BadInput: For a bool, a float, text, or an integer out of range; it names ``where``.
     """
     found = plain(value)
-    bounds = [f"at least {least}"] if least is not None else []
+    bounds = []
+    if least is not None:
+        bounds = [f"at least {least}"]
     bounds += [f"at most {most}"] if most is not None else []
     todo = " of ".join(["give an integer", *[" and ".join(bounds)][: len(bounds)]])
     if isinstance(found, bool | float) or not hasattr(found, "__index__"):

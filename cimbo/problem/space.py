@@ -39,7 +39,10 @@ __all__ = ["INACTIVE", "Choice", "Params", "Rows", "SearchSpace", "Value", "cano
 def _genes(side: str, choices: object) -> tuple[Choice, ...]:
     if isinstance(choices, Choice):
         return (choices,)
-    listed = tuple(choices) if isinstance(choices, Iterable) else (choices,)
+    if isinstance(choices, Iterable):
+        listed = tuple(choices)
+    else:
+        listed = (choices,)
     for choice in listed:
         if not isinstance(choice, Choice):
             raise BadInput(f"space, {side}", f"holds {shown(choice)}", "give a list of Choice")
@@ -143,7 +146,9 @@ class SearchSpace:
         count.
         """
         most = max(len(c.values) for c in self.choices)
-        return np.int16 if most <= np.iinfo(np.int16).max else np.int32
+        if most <= np.iinfo(np.int16).max:
+            return np.int16
+        return np.int32
 
     @cached_property
     def cardinalities(self) -> Rows:
@@ -161,11 +166,10 @@ class SearchSpace:
         order: list[int] = []
         pending = [i for i, c in enumerate(self.choices) if c.active_if]
         while pending:
-            ready = [
-                i
-                for i in pending
-                if not any(self.column[g] in pending for g in self.choices[i].active_if)
-            ]
+            ready = []
+            for i in pending:
+                if not any(self.column[g] in pending for g in self.choices[i].active_if):
+                    ready.append(i)
             if not ready:
                 raise BadInput(
                     "space",
@@ -186,10 +190,11 @@ class SearchSpace:
             """(values + 1,) which values of ``gate`` are among ``values``; last, INACTIVE: False."""
             return np.array([v in values for v in self.choices[self.column[gate]].values] + [False])
 
-        return tuple(
-            (i, tuple((self.column[g], table(g, v)) for g, v in self.choices[i].active_if.items()))
-            for i in self._gating_order
-        )
+        gates = []
+        for i in self._gating_order:
+            conditions = self.choices[i].active_if.items()
+            gates.append((i, tuple((self.column[g], table(g, v)) for g, v in conditions)))
+        return tuple(gates)
 
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 
@@ -261,10 +266,11 @@ class SearchSpace:
         Returns:
             n dicts of the active genes to their values, in the space's order.
         """
-        return [
-            {c.name: c.values[i] for c, i in zip(self.choices, row, strict=True) if i != INACTIVE}
-            for row in self.canonical_rows(rows)
-        ]
+        designs = []
+        for row in self.canonical_rows(rows):
+            genes = zip(self.choices, row, strict=True)
+            designs.append({c.name: c.values[i] for c, i in genes if i != INACTIVE})
+        return designs
 
     def canonical(self, design: Mapping[str, Value]) -> Params:
         """Drops the inactive genes of a design.
@@ -298,10 +304,11 @@ class SearchSpace:
         """For each gene the number that stands for each index; the last one, which INACTIVE (-1)
         selects, is NaN.
         """
-        return tuple(
-            np.array([*(c.values if c.ordered else range(len(c.values))), np.nan], float)
-            for c in self.choices
-        )
+        numbers = []
+        for c in self.choices:
+            values = c.values if c.ordered else range(len(c.values))
+            numbers.append(np.array([*values, np.nan], float))
+        return tuple(numbers)
 
     # ---- what a search needs ----------------------------------------------------------------------------------------
 
@@ -387,12 +394,11 @@ class SearchSpace:
             BadInput: As `rows` does.
         """
         row = self.rows([design])[0]
-        changed = [
-            np.where(np.arange(len(row)) == i, v, row)
-            for i in np.flatnonzero(row != INACTIVE)
-            for v in range(self.cardinalities[i])
-            if v != row[i]
-        ]
+        changed = []
+        for i in np.flatnonzero(row != INACTIVE):
+            for v in range(self.cardinalities[i]):
+                if v != row[i]:
+                    changed.append(np.where(np.arange(len(row)) == i, v, row))
         if not changed:
             return []
         rows = self.canonical_rows(np.stack(changed))
@@ -468,7 +474,10 @@ class SearchSpace:
             BadInput: As `rows` does.
         """
         canonical = self.canonical(design)
-        kept = canonical if genes is None else {g: canonical[g] for g in genes if g in canonical}
+        if genes is None:
+            kept = canonical
+        else:
+            kept = {g: canonical[g] for g in genes if g in canonical}
         return canonical_key(kept)
 
     def to_json(self) -> dict[str, Any]:
