@@ -45,14 +45,32 @@ def find(
 
     Raises BadInput when there is none of that name, or it takes no such options.
     """
+    return _made(f"{group} {name!r}", maker(group, name, built_in), options or {})
+
+
+def maker(group: str, name: str, built_in: Mapping[str, Callable[..., T]]) -> Callable[..., T]:
+    """Find what makes a plug-in.
+
+    Args:
+        group: The entry points are those of ``cimbo.<group>``.
+        name: The plug-in's.
+        built_in: Those that cimbo brings, by name.
+
+    Returns:
+        The class or function, not called yet.
+
+    Raises:
+        BadInput: There is none of that name; it names the nearest.
+    """
     if name in built_in:
-        return _made(f"{group} {name!r}", built_in[name], options or {})
+        return built_in[name]
     points = {p.name: p for p in entry_points(group=f"cimbo.{group}")}
     if name in points:
         loaded: Callable[..., T] = points[name].load()
-        return _made(f"{group} {name!r}", loaded, options or {})
+        return loaded
     known = sorted({*built_in, *points})
-    raise BadInput(f"{group} {name!r}", "is unknown", choose_from(name, known))
+    todo = choose_from(name, known) if known else "install the package that brings it"
+    raise BadInput(f"{group} {name!r}", "is unknown", todo)
 
 
 def is_python_name(name: str) -> bool:

@@ -35,11 +35,23 @@ def emit(style: str, rows: Sequence[Mapping[str, Any]], document: Any) -> None:
         document: What JSON shows; numbers in it that are not finite become null.
     """
     if style == "json":
-        show(json.dumps(_finite(document), indent=2, ensure_ascii=False) + "\n")
+        show(as_json(document) + "\n")
     elif style == "csv":
         show(as_csv(rows))
     else:
         show(as_table(rows, terminal_width()) + "\n")
+
+
+def as_json(document: Any) -> str:
+    """Write a document as JSON.
+
+    Args:
+        document: What is written; numbers in it that are not finite become null.
+
+    Returns:
+        The text, indented.
+    """
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False)
 
 
 def show(text: str) -> None:

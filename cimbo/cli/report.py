@@ -9,6 +9,7 @@ import click
 
 from cimbo.cli.grouped import command, output_option
 from cimbo.cli.options import existing, study_option
+from cimbo.cli.serve import DEFAULT_PORT, serve
 
 MOST_FOLLOWING = 200  # designs after those that are verified; choosing a thousand takes a minute
 
@@ -49,11 +50,27 @@ def next_option(n: int) -> Any:
 @click.option(
     "--lite", is_flag=True, help="Without the layers of each design: a file of some 100 kB."
 )
-def report(*, file: str, out: Path, **shown: Any) -> None:
+@click.option(
+    "--serve",
+    "is_served",
+    is_flag=True,
+    help="Write nothing; show the running study on a page that follows it, to this machine alone.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Where --serve listens; 0 for any free port.",
+)
+def report(*, file: str, out: Path, is_served: bool, port: int, **shown: Any) -> None:
     """One HTML file: front, next candidates, hypervolume, predicted against verified, layers. It needs no network.
 
     Example: cimbo report --study demo.db --baseline demo-random.db -o demo.html
     """
+    if is_served:
+        serve(file, port)
+        return
     with existing(file) as session:
         click.echo(str(session.report(out, **shown)))
 

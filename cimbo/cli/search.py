@@ -13,6 +13,7 @@ from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import watched
 from cimbo.cli.view import print_front
 from cimbo.cli.what_if import narrowed, what_if_options
+from cimbo.session.listeners import hearing
 from cimbo.session.optimize import COST_MODELS, DEFAULT_BIT_ACCURATE_IMAGES, DEFAULT_BUDGET
 from cimbo.session.predictors import FittedPredictors
 from cimbo.session.workers import Workers
@@ -73,6 +74,13 @@ NO_FORECAST = "no forecast: 20 proposed evaluations and a reference an objective
     help="Verify five designs of the front on bit-accurate arrays, on so many test images; 0: none.",
 )
 @click.option("--retry-failed", is_flag=True, help="First evaluate again what has failed.")
+@click.option(
+    "--listener",
+    "listeners",
+    multiple=True,
+    metavar="NAME[=TEXT]",
+    help="Also tell a plug-in what happens, such as one for TensorBoard; several may be given.",
+)
 @what_if_options
 @evaluation_options
 @new_study_options
@@ -84,6 +92,7 @@ def optimize(
     workers: Workers,
     fixes: tuple[str, ...],
     limits: tuple[str, ...],
+    listeners: tuple[str, ...],
     style: str,
     **settings: Any,
 ) -> int:
@@ -93,8 +102,8 @@ def optimize(
     """
     with asked.open(accept_changed=settings["accept_changed"]) as whole:
         session = narrowed(whole, fixes, limits)
-        with watched(session.study) as progress:
-            found = session.optimize(budget, workers=workers, listener=progress, **settings)
+        with watched(session.study) as progress, hearing(listeners, progress) as listener:
+            found = session.optimize(budget, workers=workers, listener=listener, **settings)
     say(str(found.forecast or NO_FORECAST))
     print_front(found.front, style)
     if found.nearest_to_feasible:

@@ -74,3 +74,57 @@ def test_an_unknown_space_is_one_line(folder: Path) -> None:
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "did you mean my-chips" in line
+
+
+def test_a_listener_writes_what_tensorboard_reads(folder: Path) -> None:
+    pytest.importorskip("tensorboard")
+    words = ("--config", "study.toml", "--study", "heard.db", "--budget", "5", "--jobs", "1")
+    done = command(folder, "optimize", *words, "--listener", "tensorboard=runs/first")
+    assert done.returncode == 0, done.stderr
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(folder / "runs" / "first"))
+    read.Reload()
+    with_volume = read.Scalars("hypervolume")
+    assert [scalar.step for scalar in with_volume] == [1, 2, 3, 4, 5]
+    assert {"evaluations/accuracy", "evaluations/latency_ms"} <= set(read.Tags()["scalars"])
+
+
+STAND_IN = """
+import json
+
+class Run:
+    def __init__(self, project):
+        self.file = open(project + ".jsonl", "w")
+
+    def log(self, told, step):
+        self.file.write(json.dumps({"step": step, **told}) + "\\n")
+
+    def finish(self):
+        self.file.close()
+
+def init(project):
+    return Run(project)
+"""
+
+
+def test_a_listener_of_python_hears_every_evaluation_and_is_ended(folder: Path) -> None:
+    """W&B needs an account: a stand-in has the three calls that the example makes of it."""
+    (folder / "wandb.py").write_text(STAND_IN)
+    words = ("--config", "study.toml", "--study", "wandb.db", "--budget", "4", "--jobs", "1")
+    done = command(folder, "optimize", *words, "--listener", "my_listeners:WeightsAndBiases=mine")
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in (folder / "mine.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in told] == [1, 2, 3, 4]
+    assert all({"accuracy", "latency_ms", "hypervolume"} <= set(row) for row in told)
+
+
+def test_a_listener_that_fails_ends_no_search(folder: Path) -> None:
+    (folder / "broken.py").write_text("def deaf():\n    return lambda event: 1 / 0\n")
+    words = ("--config", "study.toml", "--study", "deaf.db", "--budget", "3", "--jobs", "1")
+    done = command(folder, "optimize", *words, "--listener", "broken:deaf")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("listener broken:deaf failed (ZeroDivisionError") == 1
+    done = command(folder, "optimize", *words, "--listener", "tensorbord")
+    assert done.returncode == 2
+    assert "listeners 'tensorbord': is unknown; did you mean tensorboard?" in done.stderr

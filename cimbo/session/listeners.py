@@ -1,0 +1,109 @@
+"""Who else hears what happens in a search: plug-ins of the entry-point group ``cimbo.listeners``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cimbo.errors import BadInput
+from cimbo.plugins import is_python_name, maker, python_object
+from cimbo.study import events
+
+logger = logging.getLogger("cimbo")
+
+
+@dataclass
+class _Hearing:
+    """A listener that is heard out until it fails: what somebody else's server does is no reason to end a search."""
+
+    name: str
+    listener: events.Listener
+    has_failed: bool = False
+
+    def __call__(self, event: events.Event) -> None:
+        """Pass an event on.
+
+        Args:
+            event: What happened.
+        """
+        if self.has_failed:
+            return
+        try:
+            self.listener(event)
+        except Exception as error:
+            self.has_failed = True
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning(f"listener {self.name} failed ({reason}): it hears nothing more")
+
+    def close(self) -> None:
+        """End the listener, where it has something to end."""
+        end = getattr(self.listener, "close", None)
+        if end is None:
+            return
+        try:
+            end()
+        except Exception as error:
+            logger.warning(f"listener {self.name} did not end: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def hearing(names: Sequence[str], first: events.Listener) -> Iterator[events.Listener]:
+    """Make one listener of several while the block lasts, and end them after it.
+
+    Args:
+        names: Of plug-ins, or ``package:object``; what follows an ``=`` is what each is made with.
+        first: A listener that hears everything before they do.
+
+    Yields:
+        A listener that passes every event on to all.
+
+    Raises:
+        BadInput: There is no plug-in of a name, or it cannot be made.
+    """
+    others = [_Hearing(name, listener_of(name)) for name in names]
+
+    def told(event: events.Event) -> None:
+        """Pass an event on to everybody."""
+        first(event)
+        for other in others:
+            other(event)
+
+    try:
+        yield told
+    finally:
+        for other in others:
+            other.close()
+
+
+def listener_of(named: str) -> events.Listener:
+    """Make a listener.
+
+    Args:
+        named: ``NAME`` or ``NAME=TEXT``, where NAME is an installed plug-in's or ``package:object``
+            of Python.
+
+    Returns:
+        What the plug-in makes when it is called, with TEXT where there is one.
+
+    Raises:
+        BadInput: There is no such plug-in, it cannot be made, or what it makes cannot be called.
+    """
+    name, _, text = named.partition("=")
+    where = f"--listener {name}"
+    if ":" in name:
+        if not is_python_name(name):
+            raise BadInput(where, "is no name of Python", "write package.module:object")
+        make: Callable[..., events.Listener] = python_object(where, name)
+    else:
+        make = maker("listeners", name, {})
+    try:
+        made = make(text) if text else make()
+    except Exception as error:
+        what = f"cannot be made ({type(error).__name__}: {error})"
+        todo = "correct it, or what follows the ="
+        raise BadInput(where, what, todo) from None
+    if not callable(made):
+        raise BadInput(where, "makes nothing that can be called", "see docs/plugins.md")
+    return made
