@@ -70,6 +70,11 @@ class Checked:
         what: How, such as "on the test images".
         count: Designs measured so by now; 0 before the first.
         total: Designs to measure.
+
+    Examples:
+        >>> from cimbo import Checked
+        >>> Checked("on the test images", count=3, total=31).count
+        3
     """
 
     what: str
@@ -85,6 +90,11 @@ class Phase:
         what: How, such as "on the test images".
         designs: Designs to measure, of the front as it is now.
         evaluations: Time that each takes, in evaluations of the search.
+
+    Examples:
+        >>> from cimbo import Phase
+        >>> Phase("on the test images", designs=31, evaluations=2.0).designs
+        31
     """
 
     what: str
@@ -94,7 +104,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What follows the search, with first estimates of its time."""
+    """What follows the search, with first estimates of its time.
+
+    Examples:
+        >>> from cimbo import Ahead, Phase
+        >>> ahead = Ahead((Phase("on the test images", designs=31, evaluations=2.0),))
+        >>> [phase.what for phase in ahead.phases]
+        ['on the test images']
+    """
 
     phases: tuple[Phase, ...]
 
@@ -107,6 +124,12 @@ class Step:
         what: What has parts, such as "predictors judged".
         count: Parts that are done; 0 before the first.
         total: Parts in all.
+
+    Examples:
+        >>> from cimbo import Step
+        >>> step = Step("predictors judged", count=1, total=4)
+        >>> f"{step.count} of {step.total} {step.what}"
+        '1 of 4 predictors judged'
     """
 
     what: str
