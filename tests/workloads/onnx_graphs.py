@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, save_model
 
+from cimbo.workloads.onnx import from_onnx
+
 Sizes = Sequence[int | str | None]
 
 
@@ -99,3 +101,32 @@ def save(folder: Path, made: Any, *, opset: int = 17, producer: str = "test") ->
     model = helper.make_model(made, opset_imports=opsets, producer_name=producer)
     save_model(model, str(file))
     return file
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph, and what it costs: multiplications, parameters, and multiplications of attention."""
+
+    name: str
+    nodes: list[Node]
+    inputs: dict[str, list[Any]]
+    stored: dict[str, Stored]
+    macs: int
+    parameters: int
+    attention: int = 0
+    element_type: int = TensorProto.FLOAT
+    opset: int = 17
+    kinds: tuple[str, ...] = field(default=())
+    warnings: int = 0
+
+
+def check_case(case: Case, folder: Path) -> None:
+    """Read a case's graph, and compare what it costs with what is known by hand."""
+    made = graph(case.nodes, case.inputs, case.stored, element_type=case.element_type)
+    workload = from_onnx(save(folder, made, opset=case.opset))
+    attention = sum(layer.macs for layer in workload.layers if layer.dynamic)
+    found = (workload.macs, workload.parameters, attention)
+    assert found == (case.macs, case.parameters, case.attention)
+    assert len(workload.warnings) == case.warnings
+    if case.kinds:
+        assert tuple(layer.kind for layer in workload.layers) == case.kinds

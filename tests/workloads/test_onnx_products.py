@@ -1,36 +1,14 @@
 """Graphs made by hand whose counts are known by hand: every kind of product, and what is no product."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
 
 pytest.importorskip("onnx")
 
 from onnx import TensorProto as Proto
-from onnx_graphs import Node, Stored, graph, integers, save
+from onnx_graphs import Case, Node, Stored, check_case, integers
 
-from cimbo.workloads.onnx import from_onnx
-
-FLOATS = Proto.FLOAT
 BYTES, SIGNED = Proto.UINT8, Proto.INT8
 MICROSOFT = "com.microsoft"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A graph, and what it costs: multiplications, parameters, and multiplications of attention."""
-
-    name: str
-    nodes: list[Node]
-    inputs: dict[str, list[Any]]
-    stored: dict[str, Stored]
-    macs: int
-    parameters: int
-    attention: int = 0
-    element_type: int = FLOATS
-    opset: int = 17
-    kinds: tuple[str, ...] = field(default=())
 
 
 def scale(bits: int = 8) -> dict[str, Stored]:
@@ -323,14 +301,4 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_counts_known_by_hand(case, tmp_path):
-    made = graph(case.nodes, case.inputs, case.stored, element_type=case.element_type)
-    workload = from_onnx(save(tmp_path, made, opset=case.opset))
-    attention = sum(layer.macs for layer in workload.layers if layer.dynamic)
-    assert (workload.macs, workload.parameters, attention) == (
-        case.macs,
-        case.parameters,
-        case.attention,
-    )
-    assert workload.warnings == ()
-    if case.kinds:
-        assert tuple(layer.kind for layer in workload.layers) == case.kinds
+    check_case(case, tmp_path)

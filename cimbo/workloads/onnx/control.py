@@ -5,12 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cimbo.errors import BadInput
 from cimbo.workloads.onnx import attributes
 from cimbo.workloads.onnx.tensors import Tensor
 
 if TYPE_CHECKING:
     from cimbo.workloads.onnx.walker import GraphWalker, Ledger
+
+# Exporters write the largest integer they know where a loop has no limit of its own.
+UNLIMITED_TRIPS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,9 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         BadInput: When the node lacks its body, or the body cannot be counted.
     """
     body = at.graph("body")
-    limit = at.inputs[0] if at.inputs else None
-    times = None if limit is None or limit.value is None else int(limit.value.ravel()[0])
+    times = _trips(at)
     carried = [_changing(t or Tensor("state")) for t in at.inputs[2:]]
-    step, going = Tensor("step", (), 7), Tensor("condition", (), 9)
+    step, going = Tensor("step", (), 7), Tensor("condition", (), 9, value=_condition(at))
     ledger, outputs = _body(walker, at, body, [step, going, *carried])
     if times is None:
         ledger.notes.append(f"{_short(at)} runs as often as data decide: counted once")
@@ -105,6 +110,21 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     states = outputs[1 : 1 + len(carried)]
     final = [_merged(a, b) for a, b in zip(carried, states, strict=False)]
     return [*final, *(_stacked(each, times, 0) for each in outputs[1 + len(carried) :])]
+
+
+def _trips(at: Branching) -> int | None:
+    """How often a loop runs at most; None where the data decide."""
+    limit = at.inputs[0] if at.inputs else None
+    if limit is None or limit.value is None:
+        return None
+    times = int(limit.value.ravel()[0])
+    return times if times < UNLIMITED_TRIPS else None
+
+
+def _condition(at: Branching) -> NDArray | None:
+    """A loop's condition before its first step: true where there is none; None where data decide."""
+    given = at.inputs[1] if len(at.inputs) > 1 else None
+    return np.array(True) if given is None else given.value
 
 
 def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:

@@ -12,6 +12,12 @@ from cimbo.errors import BadInput
 
 # How exporters call the free size that counts inferences.
 _BATCH_NAME = re.compile(r"(?i)^(b|n|bs|batch|.*batch.*)$")
+# And sizes that seldom do, even where they lead: the user is told.
+_LENGTH_NAME = re.compile(
+    r"(?i)seq|length|time|token|frame|height|width|channel|num_(?!samples)|^[thwsl]$"
+)
+# Words that some exporters write for every size that they do not know: no names, since each may be another size.
+_NO_NAMES = frozenset({"", "none", "unk", "unknown", "dynamic", "dyn"})
 SIGN_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -29,12 +35,14 @@ class InputSizes:
         named: the value of each free size that has a name, which inner shapes may refer to.
         batch: inferences that one run computes.
         free_batch: whether the file left the batch free.
+        notes: what was taken for the batch though its name says otherwise, one sentence each.
     """
 
     shapes: dict[str, tuple[int, ...] | None]
     named: dict[str, int]
     batch: int
     free_batch: bool
+    notes: tuple[str, ...] = ()
 
 
 def load_model(file: Path) -> Any:
@@ -111,7 +119,15 @@ def input_sizes(file: Path, graph: Any, batch: int | None, given: Mapping[str, i
     )
     if batch is not None and not free:
         _check_fixed(file, shapes, batch)
-    return InputSizes(shapes, named, batch or 1, free)
+    notes = tuple(_length_note(name, batch or 1) for name in sorted(batch_names))
+    return InputSizes(shapes, named, batch or 1, free, tuple(note for note in notes if note))
+
+
+def _length_note(name: str, batch: int) -> str:
+    """Says that a size was taken for the batch whose name is that of a length; empty where it is not."""
+    if not _LENGTH_NAME.search(name) or _BATCH_NAME.match(name):
+        return ""
+    return f"the free leading size {name} is taken for the batch, {batch}: --set '{name}=SIZE' for another"
 
 
 def _dims(value: Any) -> list[tuple[int, Any]]:
@@ -122,18 +138,34 @@ def _is_free(dim: Any) -> bool:
     return not dim.HasField("dim_value") or dim.dim_value <= 0
 
 
+def _name(dim: Any) -> str:
+    """The name of a free size; empty where it has none, or a word that means any size."""
+    text = str(dim.dim_param)
+    is_name = re.search(r"\w", text) is not None and text.lower() not in _NO_NAMES
+    return text if is_name else ""
+
+
 def _is_batch(place: int, dim: Any, names: set[str]) -> bool:
-    return _is_free(dim) and (dim.dim_param in names or (place == 0 and not dim.dim_param))
+    return _is_free(dim) and (_name(dim) in names or (place == 0 and not _name(dim)))
 
 
 def _batch_names(inputs: list[Any]) -> set[str]:
-    """The names that stand for the batch: those that say so, else that of the first free leading size."""
-    free = [(place, dim.dim_param) for v in inputs for place, dim in _dims(v) if _is_free(dim)]
+    """The names that stand for the batch: those that say so, else that of the first free leading size.
+
+    One that an input has twice is another size: of a square, say.
+    """
+    free = [(place, _name(dim)) for v in inputs for place, dim in _dims(v) if _is_free(dim)]
     names = {name for _, name in free if name and _BATCH_NAME.match(name)}
+    twice = {name for value in inputs for name in _names_twice(value)}
     if names:
-        return {name for name in names if name.isidentifier()}
+        return {name for name in names - twice if name.isidentifier()}
     leading = [name for place, name in free if place == 0]
-    return set(leading[:1]) - {""}
+    return set(leading[:1]) - {"", *twice}
+
+
+def _names_twice(value: Any) -> set[str]:
+    names = [_name(dim) for _, dim in _dims(value) if _is_free(dim)]
+    return {name for name in names if names.count(name) > 1}
 
 
 def _shape(file: Path, value: Any, named: Mapping[str, int], batch: int) -> tuple[int, ...] | None:
@@ -144,16 +176,26 @@ def _shape(file: Path, value: Any, named: Mapping[str, int], batch: int) -> tupl
     for place, dim in _dims(value):
         size = dim.dim_value
         if _is_free(dim):
-            label = dim.dim_param or f"{value.name}[{place}]"
-            found = named.get(label, evaluate_size(label, named))
-            if found is None and not dim.dim_param and place == 0:
-                found = batch
-            if found is None:
+            size = _free_size(value, place, named)
+            if size is None and place == 0 and not _name(dim):
+                size = batch
+            if size is None:
+                label = _name(dim) or f"{value.name}[{place}]"
                 what = f"the size {label} of its input {value.name} is free"
                 raise BadInput(file, what, f"set it: --set '{label}=SIZE'")
-            size = found
         sizes.append(size)
     return tuple(sizes)
+
+
+def _free_size(value: Any, place: int, named: Mapping[str, int]) -> int | None:
+    """What was given for a free size: by its place, by its name, or for the names in its expression."""
+    by_place = named.get(f"{value.name}[{place}]")
+    if by_place is not None:
+        return by_place
+    label = _name(_dims(value)[place][1])
+    if not label:
+        return None
+    return named.get(label, evaluate_size(label, named))
 
 
 def evaluate_size(text: str, named: Mapping[str, int]) -> int | None:
@@ -184,7 +226,7 @@ def _evaluated(tree: ast.expr, named: Mapping[str, int]) -> int:
 
 
 def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> None:
-    free = {dim.dim_param for value in inputs for _, dim in _dims(value) if _is_free(dim)}
+    free = {_name(dim) for value in inputs for _, dim in _dims(value) if _is_free(dim)}
     words = {word for name in free for word in re.findall(r"[A-Za-z_]\w*", name)}
     places = {f"{v.name}[{place}]" for v in inputs for place, dim in _dims(v) if _is_free(dim)}
     numbers = {value.name for value in inputs if is_number(value)}

@@ -62,7 +62,7 @@ def from_onnx(
         tuple(ledger.layers),
         max(parameters.total - owned, 0),
         batch=found.batch if found.free_batch else 1,
-        warnings=tuple(_warnings(ledger)),
+        warnings=(*found.notes, *_warnings(ledger)),
     )
     return _at_batch(workload, found, batch)
 

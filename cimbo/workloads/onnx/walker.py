@@ -314,7 +314,9 @@ class GraphWalker:
 
 
 # Operators whose first input alone gives the elements of what they make, and those of which none does.
-_OF_FIRST = names("DequantizeLinear Reshape Expand Slice Pad Tile Squeeze Unsqueeze Split")
+_OF_FIRST = names(
+    "DequantizeLinear Reshape Expand Slice Pad Tile Squeeze Unsqueeze Split Gather GatherElements GatherND"
+)
 _OF_SHAPES = names("ConstantOfShape Shape Size Range EyeLike RandomNormalLike RandomUniformLike")
 
 
