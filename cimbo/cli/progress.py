@@ -17,10 +17,10 @@ import click
 
 from cimbo.cli.messages import talk
 from cimbo.errors import printable
+from cimbo.session.text import duration
 from cimbo.study.events import Ahead, Checked, Event, Phase, Proposed, Recorded, Step, Stopped
 from cimbo.study.study import Study
 
-SECONDS_AN_HOUR = 3600
 DEFAULT_COLUMNS = 80
 
 
@@ -181,20 +181,6 @@ def _columns() -> int:
     except (OSError, ValueError):
         columns = 0
     return columns or DEFAULT_COLUMNS
-
-
-def duration(seconds: float) -> str:
-    """Write a time in the unit that a reader takes in at once.
-
-    Args:
-        seconds: The time.
-
-    Returns:
-        Hours from an hour and a half, minutes from 90 seconds, else seconds; with the unit.
-    """
-    if seconds >= 1.5 * SECONDS_AN_HOUR:
-        return f"{seconds / SECONDS_AN_HOUR:.1f} h"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 class Interrupted(click.Abort):

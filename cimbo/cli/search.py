@@ -71,7 +71,7 @@ NO_FORECAST = "no forecast: 20 proposed evaluations and a reference an objective
     type=int,
     default=DEFAULT_BIT_ACCURATE_IMAGES,
     show_default=True,
-    help="Verify five designs of the front on bit-accurate arrays, on so many test images; 0: none.",
+    help="Verify the front on bit-accurate arrays, on at most so many test images, and rank it anew; 0: do not.",
 )
 @click.option("--retry-failed", is_flag=True, help="First evaluate again what has failed.")
 @click.option(

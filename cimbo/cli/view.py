@@ -69,6 +69,9 @@ def print_front(front: Front, style: str) -> None:
         show_text(front_table(front.designs).text(terminal_width()) + "\n")
     else:
         emit(style, [_row(design) for design in front.designs], front.to_json())
+    told = front.verified_told()
+    if told is not None:
+        say(told)
     if front.knees:
         say(f"knees of the front: {', '.join(key[:8] for key in front.knees)}")
     ends = front.ends_told()

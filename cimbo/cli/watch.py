@@ -9,7 +9,7 @@ import click
 
 from cimbo.cli.options import existing
 from cimbo.cli.output import show
-from cimbo.cli.progress import duration
+from cimbo.session.text import duration
 from cimbo.session.watching import Snapshot, snapshot
 
 CLEAR_LINES = "\x1b[{}F\x1b[J"  # to the beginning of so many lines above, and nothing below

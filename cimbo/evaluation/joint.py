@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from cimbo import hardware
 from cimbo.errors import BadInput
+from cimbo.evaluation import array_forms
 from cimbo.evaluation.accuracy.sources import accuracy_source
+from cimbo.evaluation.array_forms import FormDifference
 from cimbo.evaluation.batched import (
     NETWORK_SIZES,
     AnalyticCost,
@@ -295,7 +296,37 @@ class JointEvaluator:
         """Whether the accuracy can be measured with the errors of the arrays in their exact form."""
         if not self.has_accuracy:
             return False
-        return {"exact", "images"} <= signature(self._accuracy.measure).parameters.keys()
+        return array_forms.has_bit_accurate(self._accuracy.measure)
+
+    def compare_forms(self, design: Mapping[str, Any], images: int) -> FormDifference:
+        """Measures what bit-accurate arrays change in the accuracy on the first test images.
+
+        Only an accuracy that `has_bit_accurate` can be asked.
+
+        Args:
+            design: Each active gene to its value.
+            images: How many images both forms see.
+
+        Returns:
+            The difference; none, without measuring, where the arrays are digital.
+        """
+        if array_forms.is_exact_as_measured(self.chip_of(design)):
+            return FormDifference(0.0, 0.0, images)
+        return array_forms.compare_forms(self._accuracy, {**self.fixed, **design}, images)
+
+    def bit_accurate_seconds(self, design: Mapping[str, Any], images: int) -> float:
+        """Estimates how long the bit-accurate form of a design takes on one core.
+
+        Args:
+            design: Each active gene to its value.
+            images: Images that are measured.
+
+        Returns:
+            Seconds; 0 where the arrays are digital.
+        """
+        workload, chip = self.placed(design)
+        one_image = array_forms.bit_accurate_seconds(workload, chip, images)
+        return one_image / self.inference.batch
 
     def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> float:
         """Measures how bit-accurate arrays change the accuracy, compared with equivalent noise.
@@ -309,11 +340,7 @@ class JointEvaluator:
         Returns:
             Points of percent; negative where bit-accurate arrays are worse.
         """
-        measure: Callable[..., float] = self._accuracy.measure
-        exact, equivalent = (
-            measure({**self.fixed, **design}, "test", exact=e, images=images) for e in (True, False)
-        )
-        return exact - equivalent
+        return self.compare_forms(design, images).points
 
     def on_bit_accurate_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Measures the accuracy with the errors of the arrays in their exact form.
@@ -332,7 +359,7 @@ class JointEvaluator:
             raise BadInput(
                 f"accuracy {self.accuracy!r}",
                 "has no exact form of the arrays' errors",
-                "leave out --exact",
+                "leave out --bit-accurate",
             )
         measure: Callable[..., float] = self._accuracy.measure
         return measure({**self.fixed, **design}, part, exact=True)

@@ -142,7 +142,9 @@ def gather(study: Study, **known: Any) -> Facts:
     """
     while True:
         records = tuple(study.evaluations())
-        front, volume = tuple(study.pareto()), study.hypervolume()
+        final = study.final_front()
+        front = tuple(study.pareto()) if final is None else final.records
+        volume = study.hypervolume()
         if len(study.evaluations()) == len(records):
             break
     shown = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -16,9 +16,11 @@ from cimbo.session.error_bars import Bars, of_designs
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.storage import Record
 from cimbo.study.asked import TELLER_NAME
+from cimbo.study.final_front import ACCURACY, in_exact_form, is_verified
 from cimbo.study.provenance import told_sources
 from cimbo.study.readiness import log_file
 from cimbo.study.stored_values import predictions
+from cimbo.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Front:
         accuracy: What the accuracies are worth where they are not measured; else empty.
         at_an_end: Genes of the chip that most designs have at an end of their range.
         knees: Keys of the designs from where every objective gets dear, the sharpest first.
+        dropped: Keys of designs of the search's front that are beaten by their accuracy on bit-accurate arrays, by
+            which this front is ranked; None where it is not, as a design is not verified so.
+        hypervolume_exact: Of the front by these accuracies.
     """
 
     evaluations: int
@@ -66,6 +71,8 @@ class Front:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     at_an_end: tuple[GeneAtAnEnd, ...] = ()
     knees: tuple[str, ...] = ()
+    dropped: tuple[str, ...] | None = None
+    hypervolume_exact: float | None = None
 
     def preferring(self, problem: Problem, weights: Mapping[str, float]) -> Front:
         """Order the front by how much each objective matters.
@@ -88,6 +95,15 @@ class Front:
         """The genes that stand at an end of their range, in a sentence; None where there are none."""
         return ends_told(self.at_an_end)
 
+    def verified_told(self) -> str | None:
+        """How the front was ranked, in a sentence; None where by the accuracies of the search."""
+        if self.dropped is None:
+            return None
+        told = "ranked by accuracy on bit-accurate arrays (accuracy_exact)"
+        if self.dropped:
+            told += f"; beaten there: {', '.join(key[:8] for key in self.dropped)}"
+        return told
+
     def to_json(self) -> dict[str, Any]:
         """The front as ``cimbo optimize`` and ``cimbo pareto`` print it."""
         document: dict[str, Any] = {
@@ -96,6 +112,9 @@ class Front:
             "hypervolume": self.hypervolume,
             "pareto": [design.to_json() for design in self.designs],
         }
+        if self.dropped is not None:
+            document["hypervolume_exact"] = self.hypervolume_exact
+            document["dropped_in_exact_form"] = list(self.dropped)
         if self.accuracy:
             document["accuracy"] = dict(self.accuracy)
         if self.at_an_end:
@@ -221,9 +240,11 @@ def front(context: StudyContext) -> Front:
 
     Returns:
         The front, with its hypervolume, knees, and the genes that stand at an end of their range.
+        Where all of it was verified on bit-accurate arrays, it is ranked by what was found there.
     """
     study = context.study
-    records = study.pareto()
+    final = study.final_front()
+    records = front_records(study)
     return Front(
         len(study.evaluations()),
         _accuracies_measured(context),
@@ -232,7 +253,22 @@ def front(context: StudyContext) -> Front:
         context.accuracy_provenance,
         genes_at_an_end(study.problem.space.hardware, [record.params for record in records]),
         tuple(records[i].key for i in knees(study.problem, [r.metrics for r in records])),
+        dropped=None if final is None else final.dropped,
+        hypervolume_exact=None if final is None else final.hypervolume,
     )
+
+
+def front_records(study: Study) -> Sequence[Record]:
+    """Take the designs of a study's front: of the final one where there is one.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The designs as the search measured them, in the order of the front.
+    """
+    final = study.final_front()
+    return study.pareto() if final is None else final.records
 
 
 def design(context: StudyContext, record: Record) -> Design:
@@ -281,7 +317,7 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
         number=record.number,
         status=record.status,
         origin=record.origin,
-        on_front=any(record.key == other.key for other in context.study.pareto()),
+        on_front=any(record.key == other.key for other in front_records(context.study)),
         seconds=record.seconds,
         reason=record.reason or None,
         bit_accurate_accuracy=measured,
@@ -355,7 +391,7 @@ def status(context: StudyContext) -> StudyStatus:
         failed=sum(r.status == "failed" for r in records),
         feasible=len(study.feasible_evaluations()),
         running=len(study.running()),
-        front=len(study.pareto()),
+        front=len(front_records(study)),
         hypervolume=study.hypervolume(),
         evaluation_seconds=sum(r.seconds for r in records),
         constraints=tuple(
@@ -386,6 +422,9 @@ def _metrics(context: StudyContext, record: Record) -> dict[str, float]:
         metrics["accuracy_test"] = tested[record.key]
     if record.key in differences:
         metrics["exact_form_points"] = differences[record.key]["points"]
+        if is_verified(differences[record.key]):
+            exact = in_exact_form(context.study.problem, record, differences[record.key])
+            metrics["accuracy_exact"] = exact.metrics[ACCURACY]
     return metrics
 
 

@@ -17,12 +17,9 @@ from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.session.context import StudyContext
+from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES, verify_finalists
 from cimbo.session.front import Front, front
-from cimbo.session.front_checks import (
-    announcing,
-    measure_front_on_test_images,
-    verify_finalists,
-)
+from cimbo.session.front_checks import announcing, measure_front_on_test_images
 from cimbo.session.warm_start import bundles, from_study, known_views
 from cimbo.session.workers import Workers
 from cimbo.study import events
@@ -33,7 +30,6 @@ COST_MODELS = ("auto", "surrogate", "analytic")
 SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 DEFAULT_BUDGET = 200
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate, likewise
-DEFAULT_BIT_ACCURATE_IMAGES = 300
 
 logger = logging.getLogger("cimbo")
 
@@ -51,8 +47,8 @@ class SearchSettings:
             front.
         until_converged: Stop when 50 more evaluations are expected to add less than so many percent of hypervolume.
         asynchronous: No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.
-        bit_accurate_images: Test images on which five designs of the front are verified on bit-accurate arrays; 0
-            for none.
+        bit_accurate_images: Test images on which the designs of the front are verified on bit-accurate arrays and
+            ranked anew; 0: they are not.
         accept_changed: Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.
         retry_failed: First evaluate again what has failed.
     """
@@ -141,6 +137,7 @@ def optimize(
         if stored <= budget:
             measure_front_on_test_images(context, workers, listener)
             verify_finalists(context, images, workers, listener)
+            measure_front_on_test_images(context, workers, listener)  # what came to the front there
     succeeded = sum(record.status == "done" for record in study.evaluations())
     nearest = study.nearest_to_feasible() if succeeded else None
     return Optimization(front(context), study.forecast(), succeeded, nearest)

@@ -67,7 +67,7 @@ class Session(StudyContext):
             accuracy_budget: Accuracies to measure, in all.
             until_converged: Stop when 50 more evaluations are expected to add less than so many percent of hypervolume.
             asynchronous: Choose one design for each free worker instead of batches.
-            bit_accurate_images: Test images on which five designs of the front are verified bit-accurately; 0: none.
+            bit_accurate_images: Test images on which the front is verified bit-accurately and ranked anew; 0: it is not.
             accept_changed: Go on although what evaluates, or a file that it reads, is not what it was.
             retry_failed: First evaluate again what has failed.
             workers: Where evaluations run, by default on this machine.

@@ -11,6 +11,8 @@ from typing import Any
 
 from cimbo.errors import BadInput
 
+SECONDS_AN_HOUR = 3600
+
 
 def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
     """Fold runs of numbered genes into one: ``heads_1``, ``heads_2`` become ``heads``, "4,3".
@@ -101,3 +103,17 @@ def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         Names in any of the rows, in order of first appearance.
     """
     return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that a reader takes in at once.
+
+    Args:
+        seconds: The time.
+
+    Returns:
+        Hours from an hour and a half, minutes from 90 seconds, else seconds; with the unit.
+    """
+    if seconds >= 1.5 * SECONDS_AN_HOUR:
+        return f"{seconds / SECONDS_AN_HOUR:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

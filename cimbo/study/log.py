@@ -19,6 +19,7 @@ from cimbo.storage import Record, Store
 from cimbo.storage.markup import html_table
 from cimbo.study import accuracy_cache, replicates
 from cimbo.study import stored_values as stored
+from cimbo.study.final_front import FinalFront, final_front
 from cimbo.study.front import Front
 
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
@@ -198,7 +199,8 @@ class StudyLog:
 
         Returns:
             By the key of the design, by how many ``points`` (percentage points) they change its
-            accuracy, and on how many ``images`` that was measured.
+            accuracy, on how many ``images`` that was measured, and its sampling ``error`` in
+            percentage points where that is known.
 
         Raises:
             BadInput: What is stored is damaged.
@@ -207,19 +209,33 @@ class StudyLog:
         found = stored.read(self.store, BIT_ACCURATE_DIFFERENCES, check)
         return dict(found or {})
 
-    def record_bit_accurate(self, key: str, points: float, images: int) -> None:
+    def record_bit_accurate(
+        self, key: str, points: float, images: int, *, error: float | None = None
+    ) -> None:
         """Keep what bit-accurate arrays do to the accuracy of one design.
 
         Args:
             key: The key of the design.
             points: Change of its accuracy in percentage points.
             images: How many images it was measured on.
+            error: Sampling error of ``points``; without it the design does not count as verified.
 
         Raises:
             BadInput: The study is read-only or cannot be written.
         """
-        change = {key: {"points": points, "images": images}}
+        found = {"points": points, "images": images}
+        if error is not None:
+            found["error"] = error
+        change = {key: found}
         self.store.update_meta(BIT_ACCURATE_DIFFERENCES, lambda known: {**(known or {}), **change})
+
+    def final_front(self) -> FinalFront | None:
+        """Return the front by the accuracies of bit-accurate arrays, see `cimbo.study.final_front`.
+
+        Returns:
+            The front; None while a design of `pareto` is not verified.
+        """
+        return final_front(self)
 
     def noise_accuracies(self) -> dict[str, dict[str, float]]:
         """Return the accuracies at some noises of the converters.

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from cimbo import _data
 from cimbo.errors import BadInput
+from cimbo.evaluation.array_forms import FormDifference
 from cimbo.hardware.array_description import USUAL_CONDITIONS
 from cimbo.hardware.cell_errors import ArrayConditions
 from cimbo.supernets import array_errors
 from cimbo.supernets.deployment import Deployed
 from cimbo.supernets.images import shipped
-from cimbo.supernets.measurement import deployed, top1
+from cimbo.supernets.measurement import deployed, logits, top1
 from cimbo.supernets.recipes import load
 
 CONVERTER_MODELS = ("ideal", "described")
@@ -81,9 +82,52 @@ class ShippedAccuracy:
         Returns:
             Percent.
         """
+        hits = self.hits(design, part, exact=exact, images=images)
+        return 100.0 * int(hits.sum()) / len(hits)
+
+    def hits(
+        self,
+        design: Mapping[str, Any],
+        part: str = "validation",
+        *,
+        exact: bool = False,
+        images: int | None = None,
+    ) -> Tensor:
+        """Tells which images of ``part`` are classified rightly, shared out among the dies.
+
+        Args:
+            design: genes of a network and of a chip.
+            part: "validation" for the search, "test" at the end.
+            exact: on bit-accurate arrays instead of the equivalent-noise form.
+            images: only so many of the part's, from its first.
+
+        Returns:
+            True or False for each image, (images,).
+        """
         count = self.image_count(part)
         last = count if images is None else min(images, count)
-        return self._right(design, part, slice(0, last), exact=exact) / last
+        return self._hits(design, part, slice(0, last), exact=exact)
+
+    def compare_forms(self, design: Mapping[str, Any], images: int) -> FormDifference:
+        """Measures what bit-accurate arrays change in the accuracy, on the first test images.
+
+        Args:
+            design: genes of a network and of a chip.
+            images: how many images both forms see.
+
+        Returns:
+            The difference with its sampling error.
+        """
+        exact, equivalent = (
+            self.hits(design, "test", exact=e, images=images) for e in (True, False)
+        )
+        changes = exact.double() - equivalent.double()
+        differ = int(changes.abs().sum())
+        return FormDifference(
+            points=100 * int(changes.sum()) / len(changes),
+            error=100 * differ**0.5 / len(changes),
+            images=len(changes),
+        )
 
     def image_count(self, part: str = "validation") -> int:
         """Counts the images of a part.
@@ -110,22 +154,22 @@ class ShippedAccuracy:
         Returns:
             How many are right.
         """
-        return round(self._right(design, "validation", slice(first, last), exact=False) / 100.0)
+        return int(self._hits(design, "validation", slice(first, last), exact=False).sum())
 
-    def _right(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> float:
-        """A hundred times as many as are classified rightly."""
+    def _hits(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> Tensor:
+        """Which images of a stretch are classified rightly, (images,); each die has its share of them."""
         chip = self._chip(design, part)
         n_dies = chip.n_dies if chip else 1
-        pixels, labels = _images(part)
-        right = 0.0
+        pixels, labels = (tensor[images] for tensor in _images(part))
+        hits = torch.zeros(len(labels), dtype=torch.bool)
         with torch.inference_mode():
             for number in range(n_dies):
-                mine = slice(images.start + (number - images.start) % n_dies, images.stop, n_dies)
-                if mine.start >= mine.stop:
+                mine = slice((number - images.start) % n_dies, None, n_dies)
+                if mine.start >= len(labels):
                     continue
                 ready = self._on_die(design, chip, number, exact=exact)
-                right += top1(ready, pixels[mine], labels[mine]) * len(labels[mine])
-        return right
+                hits[mine] = logits(ready, pixels[mine]).argmax(1) == labels[mine]
+        return hits
 
     def by_die(
         self, design: Mapping[str, Any], part: str = "validation", *, n_dies: int, images: int
@@ -184,7 +228,7 @@ class ShippedAccuracy:
         die = array_errors.Die(chip, number, exact=exact) if chip else None
         n_dies = chip.n_dies if chip else 1
         calibration = _images("calibration")[0][number % n_dies :: n_dies]
-        if exact:
+        if exact and die is not None and not die.is_digital:
             calibration = calibration[:EXACT_CALIBRATION_IMAGES]
         return deployed(_network(self.supernet), design, calibration, die)
 
