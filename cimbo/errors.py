@@ -119,7 +119,9 @@ def choose_from(name: object, known: Iterable[object], phrase: str = "use one of
 
     names = [str(each) for each in known]
     nearest = get_close_matches(str(name), names, 2)
-    question = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    question = ""
+    if nearest:
+        question = f"did you mean {' or '.join(nearest)}? "
     return f"{question}{phrase} {', '.join(names)}"
 
 

@@ -69,7 +69,9 @@ def maker(group: str, name: str, built_in: Mapping[str, Callable[..., T]]) -> Ca
         loaded: Callable[..., T] = points[name].load()
         return loaded
     known = sorted({*built_in, *points})
-    todo = choose_from(name, known) if known else "install the package that brings it"
+    todo = "install the package that brings it"
+    if known:
+        todo = choose_from(name, known)
     raise BadInput(f"{group} {name!r}", "is unknown", todo)
 
 

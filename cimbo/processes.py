@@ -65,7 +65,9 @@ def start_time(pid: int) -> str:
         return _exists(pid)
     fields = _stat_fields(pid)
     # A zombie is as dead as a missing one.
-    return "" if not fields or fields[0] in "ZX" else fields[19]
+    if not fields or fields[0] in "ZX":
+        return ""
+    return fields[19]
 
 
 def family(root: int | None, mark: str) -> set[int]:
@@ -115,7 +117,10 @@ class Guardian:
 
     def __init__(self) -> None:
         words = [sys.executable, "-I", "-S", __file__, str(os.getpid())]
-        kept = {name: value for name, value in os.environ.items() if name != MARK_VARIABLE}
+        kept = {}
+        for name, value in os.environ.items():
+            if name != MARK_VARIABLE:
+                kept[name] = value
         self._process = subprocess.Popen(  # noqa: S603  this file
             words,
             stdin=subprocess.PIPE,

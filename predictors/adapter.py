@@ -58,16 +58,19 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
             A Gaussian posterior in modelled units, of event shape (q, m) for m outputs. It has no
             gradients.
         """
-        chosen = self.models if output_indices is None else [self.models[i] for i in output_indices]
+        chosen = list(self.models)
+        if output_indices is not None:
+            chosen = [self.models[i] for i in output_indices]
         encoded = X.detach().cpu().numpy().astype(np.float64)
         normals = [_normal(m, encoded, bool(observation_noise)) for m in chosen]
-        joint = (
-            normals[0]
-            if len(normals) == 1
-            else MultitaskMultivariateNormal.from_independent_mvns(normals)
-        )
+        if len(normals) == 1:
+            joint = normals[0]
+        else:
+            joint = MultitaskMultivariateNormal.from_independent_mvns(normals)
         posterior = GPyTorchPosterior(joint)
-        return posterior if posterior_transform is None else posterior_transform(posterior)
+        if posterior_transform is None:
+            return posterior
+        return posterior_transform(posterior)
 
     def subset_output(self, idcs: list[int]) -> PredictorModel:
         """Make a model of some of the outputs.
@@ -105,11 +108,10 @@ def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> Pred
         >>> predictors.botorch_model(model).posterior(encoded).mean.shape
         torch.Size([12, 1])
     """
-    listed = (
-        [models]
-        if isinstance(models, Model)
-        else list(models.values() if isinstance(models, Mapping) else models)
-    )
+    if isinstance(models, Model):
+        listed = [models]
+    else:
+        listed = list(models.values() if isinstance(models, Mapping) else models)
     if not listed:
         raise PredictorError("botorch_model", "no models", "pass at least one fitted predictor")
     for model in listed[1:]:

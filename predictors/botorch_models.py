@@ -89,7 +89,11 @@ class ModelInputs:
         """The model's input columns that hold level numbers."""
         if not self.categorical:
             return []
-        return [j for j, f in enumerate(self.schema.features) if f.kind == "nominal"]
+        categorical_columns = []
+        for j, f in enumerate(self.schema.features):
+            if f.kind == "nominal":
+                categorical_columns.append(j)
+        return categorical_columns
 
     def __call__(self, encoded: Array) -> Tensor:
         """Compute a model's inputs.
@@ -110,8 +114,9 @@ class ModelInputs:
         columns = []
         for j, feature in enumerate(self.schema.features):
             block = scaled[..., self.schema.owners == j]
-            weights = np.arange(1.0, block.shape[-1] + 1.0) if feature.kind == "nominal" else 1.0
-            columns.append((block * weights).sum(-1))
+            if feature.kind == "nominal":
+                block = block * np.arange(1.0, block.shape[-1] + 1.0)
+            columns.append(block.sum(-1))
         return np.stack(columns, axis=-1)
 
 
@@ -215,7 +220,10 @@ class ModelMaker:
         """
         new = self.make(inputs, task)
         state, own = model.state_dict(), new.state_dict()
-        hyper = {name: value for name, value in state.items() if "transform" not in name}
+        hyper = {}
+        for name, value in state.items():
+            if "transform" not in name:
+                hyper[name] = value
         if any(name not in own or own[name].shape != value.shape for name, value in hyper.items()):
             return self.fitted(inputs, task)
         new.load_state_dict(own | hyper)

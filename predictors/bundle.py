@@ -115,7 +115,10 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
     with _refusing(where):
         _check_description(manifest)
         model = _build(manifest["model"], "", members)
-    difference = schema.difference(model.schema) if schema is not None else ""
+    if schema is not None:
+        difference = schema.difference(model.schema)
+    else:
+        difference = ""
     if difference:
         raise PredictorError(
             where, f"belongs to another space: {difference}", "fit a model for this space"
@@ -251,7 +254,10 @@ def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, byte
     if schema.fingerprint() != described["schema_sha256"]:
         raise PredictorError("schema", "does not match its fingerprint", "save the model again")
     packed = members.get(f"{prefix}arrays.safetensors")
-    arrays = unpack_arrays(packed) if packed is not None else {}
+    if packed is not None:
+        arrays = unpack_arrays(packed)
+    else:
+        arrays = {}
     boosters = {str(n): members[f"{prefix}{n}.json"] for n in described["boosters"]}
     numbers = {str(k): _finite(v) for k, v in described["numbers"].items()}
     core = _RESTORE_FUNCTIONS[described["kind"]](schema, State(numbers, arrays, boosters))
@@ -287,7 +293,10 @@ def _try_out(model: Model) -> None:
     """A few predictions prove that arrays, trees and schema fit together; better now than in a search."""
     corners = np.stack([np.zeros(len(model.schema.owners)), np.ones(len(model.schema.owners))])
     mean, variance = model.latent_posterior(corners)
-    most = MAX_LOG_PREDICTION if model.schema.log else MAX_PREDICTION
+    if model.schema.log:
+        most = MAX_LOG_PREDICTION
+    else:
+        most = MAX_PREDICTION
     sound = np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all()
     if not sound or (np.abs(mean) > most).any():
         raise PredictorError("model", "predicts no usable numbers", "save the model again")
@@ -411,7 +420,10 @@ def _unpack(data: bytes) -> dict[str, bytes]:
                 "archive", "has too many or repeated members", "save the model again"
             )
         for entry in entries:
-            limit = MAX_MANIFEST_BYTES if entry.filename == "manifest.json" else MAX_FILE_BYTES
+            if entry.filename == "manifest.json":
+                limit = MAX_MANIFEST_BYTES
+            else:
+                limit = MAX_FILE_BYTES
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
                 raise PredictorError(
                     "archive", f"member {entry.filename!r} is too large", "save the model again"

@@ -186,5 +186,8 @@ def calibrated_std_scale(z: Array, n: int, d: int) -> float:
         The factor, within [1, 3].
     """
     least = 1.0 + d / n
-    seen = (float(np.quantile(np.abs(z), 0.9)) / _NORMAL_QUANTILE_95) ** 2 if len(z) >= 8 else least
+    if len(z) >= 8:
+        seen = (float(np.quantile(np.abs(z), 0.9)) / _NORMAL_QUANTILE_95) ** 2
+    else:
+        seen = least
     return float(np.clip(np.sqrt(0.5 * (least + max(seen, least))), 1.0, 3.0))

@@ -59,8 +59,14 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
             f"has {len(target)} values for {len(encoded)} rows",
             "pass all rows, the old ones first",
         )
-    modelled = np.log(target) if model.schema.log else target
-    base = model.base(model.schema, encoded) if model.base is not None else 0.0
+    if model.schema.log:
+        modelled = np.log(target)
+    else:
+        modelled = target
+    if model.base is not None:
+        base = model.base(model.schema, encoded)
+    else:
+        base = np.zeros(len(encoded))
     task = Task(
         model.schema,
         encoded,

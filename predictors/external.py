@@ -211,7 +211,9 @@ def median_distance(encoded: Array) -> float:
     """
     squares = _squared_distances(encoded[:_MAX_DISTANCE_ROWS])
     positive = squares[squares > 1e-12]
-    return float(np.sqrt(np.median(positive))) if len(positive) else 1.0
+    if len(positive):
+        return float(np.sqrt(np.median(positive)))
+    return 1.0
 
 
 def _squared_distances(rows: Array) -> Array:

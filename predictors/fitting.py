@@ -83,7 +83,9 @@ def fit(
         )
     data = _Data(schema, encoded, target, _variances(noise, target, schema.log), seed)
     plain = _fit(data, chosen, None)
-    return plain if mean is None else _with_mean(data, chosen, plain, mean)
+    if mean is None:
+        return plain
+    return _with_mean(data, chosen, plain, mean)
 
 
 @dataclass(frozen=True)
@@ -97,19 +99,25 @@ class _Data:
     @property
     def modelled(self) -> Array:
         """(n,) targets in modelled units: y, or log y."""
-        return np.log(self.y) if self.schema.log else self.y
+        if self.schema.log:
+            return np.log(self.y)
+        return self.y
 
 
 def _fit(data: _Data, kind: SurrogateKind | None, base: Base | None) -> Model:
     """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves."""
     centred = data.modelled - (base(data.schema, data.encoded) if base is not None else 0.0)
     location, scale = float(centred.mean()), float(centred.std())
-    scale = scale if scale > 1e-12 * (1.0 + abs(location)) else 1.0
+    if not (scale > 1e-12 * (1.0 + abs(location))):
+        scale = 1.0
     y = (centred - location) / scale
     task = Task(
         data.schema, data.encoded, y, data.noise_variance / scale**2, data.seed, scale=scale
     )
-    fits = _candidates(task) if kind is None else {kind.name: kind.fit(task)}
+    if kind is None:
+        fits = _candidates(task)
+    else:
+        fits = {kind.name: kind.fit(task)}
     errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
     best = min(errors, key=lambda k: errors[k] / _allowance(k, errors[k] < scale, data.schema))
     won = fits[best]
@@ -143,7 +151,9 @@ def _allowance(kind: str, better: bool, schema: Schema) -> float:
     """How many times the process's held-out error a kind may have and still be taken; ``better``: than the mean's."""
     if kind == "posynomial" and better and shared(schema):
         return _POSYNOMIAL_ALLOWANCE
-    return 1.0 if kind == "gp" else _ERROR_TO_REPLACE_GP
+    if kind == "gp":
+        return 1.0
+    return _ERROR_TO_REPLACE_GP
 
 
 def _with_mean(data: _Data, kind: SurrogateKind | None, plain: Model, old: Model) -> Model:
@@ -186,7 +196,10 @@ def _selection_reason(
     """Say in one line how the kind was chosen."""
     if asked is not None:
         return f"{best}: asked for"
-    unit = " in log units" if schema.log else f" {schema.unit}".rstrip()
+    if schema.log:
+        unit = " in log units"
+    else:
+        unit = f" {schema.unit}".rstrip()
     others = ", ".join(f"{k} {e:.3g}" for k, e in errors.items() if k != best)
     return f"{best}: held-out RMSE {errors[best]:.3g}{unit} against {others}"
 
@@ -216,7 +229,9 @@ def _schema(X: Any, y: Array, schema: Schema | None, log: bool | None) -> Schema
     if schema is None:
         wide = bool(y.min() > 0 and y.max() >= 10 * y.min())
         return infer(X, log=wide if log is None else log)
-    return schema if log is None else replace(schema, log=log)
+    if log is None:
+        return schema
+    return replace(schema, log=log)
 
 
 def _variances(noise: Any, y: Array, log: bool) -> Array:

@@ -46,16 +46,19 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
     if isinstance(core, (GaussianProcess, Hybrid)):
         found["ard"] = _relevance(core.process if isinstance(core, Hybrid) else core)
     if isinstance(core, (Boosted, Hybrid)):
-        trees = core.members if isinstance(core, Boosted) else (core.booster,)
+        if isinstance(core, Boosted):
+            trees = core.members
+        else:
+            trees = (core.booster,)
         owners = model.schema.owners
         found["gain"] = _by(owners, np.sum([_gain(t, len(owners)) for t in trees], axis=0))
         if X is not None:
             encoded = model.schema.encode(X)
             found["shap"] = _by(owners, np.sum([_shap(t, encoded) for t in trees], axis=0))
-    return {
-        measure: dict(zip(model.schema.names, _shares(v), strict=True))
-        for measure, v in found.items()
-    }
+    importances = {}
+    for measure, v in found.items():
+        importances[measure] = dict(zip(model.schema.names, _shares(v), strict=True))
+    return importances
 
 
 def _relevance(process: GaussianProcess) -> Array:

@@ -95,7 +95,11 @@ def shared(schema: Schema) -> tuple[Group, ...]:
     for j, f in enumerate(schema.features):
         if f.group and f.kind == "ordinal":
             found.setdefault((f.group, len(f.values)), []).append(j)
-    return tuple(tuple(group) for group in found.values() if len(group) > MAX_UNPOOLED_FEATURES)
+    shared = []
+    for group in found.values():
+        if len(group) > MAX_UNPOOLED_FEATURES:
+            shared.append(tuple(group))
+    return tuple(shared)
 
 
 @dataclass(frozen=True)
@@ -138,11 +142,9 @@ class KernelFeatures:
     def sizes(self) -> Sizes:
         """How many hyper-parameters a kernel of these inputs has."""
         d, more = len(self.schema.features), self.basis is not None
-        return (
-            Sizes((d, len(self.shared) + len(self._single)), 5, more)
-            if self.shared
-            else Sizes((d,), 3, more)
-        )
+        if self.shared:
+            return Sizes((d, len(self.shared) + len(self._single)), 5, more)
+        return Sizes((d,), 3, more)
 
     def inputs(self, encoded: Array) -> KernelInputs:
         """Compute the kernel inputs of rows.
@@ -213,7 +215,9 @@ class KernelFeatures:
     @cached_property
     def _single(self) -> list[int]:
         """The features that no group holds."""
-        grouped = {j for group in self.shared for j in group}
+        grouped: set[int] = set()
+        for group in self.shared:
+            grouped.update(group)
         return [j for j in range(len(self.schema.features)) if j not in grouped]
 
     @cached_property
@@ -241,7 +245,10 @@ class KernelFeatures:
     @cached_property
     def _counting(self) -> Array:
         """(levels, counts) from one-hot columns to the share of a group's features that have each level, in units of spread."""
-        owners = [j for j, f in enumerate(self.schema.features) for _ in f.values]
+        owners = []
+        for j, f in enumerate(self.schema.features):
+            for _ in f.values:
+                owners.append(j)
         blocks = [np.zeros((len(owners), 0))]
         for group in self.shared:
             levels = len(self.schema.features[group[0]].values)

@@ -125,4 +125,6 @@ def _of_plugin(point: EntryPoint) -> SurrogateKind:
         raise PredictorError(
             f"kind {point.name!r}", f"cannot be imported ({error})", "mend its package"
         ) from None
-    return loaded if isinstance(loaded, SurrogateKind) else plugin(loaded, point.name)
+    if isinstance(loaded, SurrogateKind):
+        return loaded
+    return plugin(loaded, point.name)

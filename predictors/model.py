@@ -66,7 +66,9 @@ class Prediction:
     @property
     def mean(self) -> Array:
         """(n,) in units of y. For a log target the median, which does not run away where the model is unsure."""
-        return np.exp(self.modelled_mean) if self.log else self.modelled_mean
+        if self.log:
+            return np.exp(self.modelled_mean)
+        return self.modelled_mean
 
     @property
     def std(self) -> Array:
@@ -89,7 +91,9 @@ class Prediction:
 
         reach = float(norm.ppf(0.5 + 0.5 * level)) * self.modelled_std
         ends = (self.modelled_mean - reach, self.modelled_mean + reach)
-        return (np.exp(ends[0]), np.exp(ends[1])) if self.log else ends
+        if self.log:
+            return np.exp(ends[0]), np.exp(ends[1])
+        return ends
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,9 @@ class Base:
         if self.model.schema.log == schema.log:
             return mean, np.ones_like(mean)
         positive = np.maximum(mean, 1e-300)
-        return (np.log(positive), 1.0 / positive) if schema.log else (np.exp(mean), np.exp(mean))
+        if schema.log:
+            return np.log(positive), 1.0 / positive
+        return np.exp(mean), np.exp(mean)
 
 
 @dataclass(frozen=True)
@@ -284,7 +290,9 @@ class Model:
             PredictorError: On unknown columns or levels.
         """
         paths = self.sample_latent(self.schema.encode(X), n_samples, seed)
-        return np.exp(paths) if self.schema.log else paths
+        if self.schema.log:
+            return np.exp(paths)
+        return paths
 
     def sample_latent(self, encoded: Array, n_samples: int, seed: int = 0) -> Array:
         """Draw joint samples of the noise-free function at encoded rows.
@@ -311,7 +319,9 @@ class Model:
             (n,) in modelled units.
         """
         mean = self.core.mean(encoded) * self.scale + self.location
-        return mean if self.base is None else mean + self.base(self.schema, encoded)
+        if self.base is None:
+            return mean
+        return mean + self.base(self.schema, encoded)
 
     def latent_posterior(self, encoded: Array) -> tuple[Array, Array]:
         """Compute mean and variance of the noise-free function.

@@ -94,12 +94,18 @@ class FeatureLayout:
             if f.group and f.kind == "ordinal":
                 found.setdefault(f.group, []).append(j)
         longest = max(map(len, found.values()), default=0)
-        return [group for group in found.values() if len(group) == longest > MIN_LAYERS]
+        groups = []
+        for group in found.values():
+            if len(group) == longest > MIN_LAYERS:
+                groups.append(group)
+        return groups
 
     @property
     def depth(self) -> int:
         """How many layers there are; one where nothing is shared."""
-        return len(self.groups[0]) if self.groups else 1
+        if self.groups:
+            return len(self.groups[0])
+        return 1
 
     @cached_property
     def segments(self) -> Array:
@@ -112,7 +118,9 @@ class FeatureLayout:
     @cached_property
     def single(self) -> NDArray[np.intp]:
         """Encoded columns of the features that no group holds."""
-        grouped = [j for group in self.groups for j in group]
+        grouped = []
+        for group in self.groups:
+            grouped.extend(group)
         return np.flatnonzero(~np.isin(self.schema.owners, grouped))
 
     @cached_property
@@ -162,7 +170,10 @@ class FeatureLayout:
     @cached_property
     def _table(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
         """Ordinals' columns, how many levels each has, and the logarithms of levels by rank, the ends repeated."""
-        found = [(j, _levels(f)) for j, f in enumerate(self.schema.features) if f.kind == "ordinal"]
+        found = []
+        for j, f in enumerate(self.schema.features):
+            if f.kind == "ordinal":
+                found.append((j, _levels(f)))
         counts = np.array([len(levels) for _, levels in found], np.intp)
         most = int(counts.max(initial=0))
         rows = [np.pad(levels, (1, most + 1 - len(levels)), "edge") for _, levels in found]
@@ -172,7 +183,10 @@ class FeatureLayout:
     def shares(self) -> Array:
         """(p, d) how much of what each exponent multiplies is each feature's, by its variance."""
         one = np.diag([_variance(f) for f in self.schema.features])
-        means = [one[group].mean(0) for group in self.groups for _ in range(2)]
+        means = []
+        for group in self.groups:
+            for _ in range(2):
+                means.append(one[group].mean(0))
         return np.concatenate(
             [one[self.schema.owners[self.single]], np.reshape(means, (-1, len(one)))]
         )
@@ -181,7 +195,10 @@ class FeatureLayout:
 def _levels(feature: Feature) -> Array:
     """An ordinal's levels as centred logarithms; where one has none, as centred ranks."""
     values = np.asarray(feature.values, dtype=np.float64)
-    levels = np.log(values) if values[0] > 0 else np.linspace(-1.0, 1.0, len(values))
+    if values[0] > 0:
+        levels = np.log(values)
+    else:
+        levels = np.linspace(-1.0, 1.0, len(values))
     return np.asarray(levels - levels.mean())
 
 
@@ -298,10 +315,9 @@ def _slopes(design: DesignMatrix, products: Array) -> Array:
         design.single[:, :, None] * total,
         np.matmul(design.per_layer.transpose(0, 2, 1), shares),
     )
-    each = [
-        part.reshape(len(part), -1, members, TERMS_PER_LAYER).transpose(2, 0, 1, 3)
-        for part in parts
-    ]
+    each = []
+    for part in parts:
+        each.append(part.reshape(len(part), -1, members, TERMS_PER_LAYER).transpose(2, 0, 1, 3))
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in each], axis=2)
 
 

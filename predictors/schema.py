@@ -63,7 +63,9 @@ class Feature:
     @property
     def width(self) -> int:
         """Columns it takes in the encoded matrix."""
-        return len(self.values) if self.kind == "nominal" else 1
+        if self.kind == "nominal":
+            return len(self.values)
+        return 1
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the feature in types that JSON has.
@@ -201,9 +203,9 @@ class Schema:
             the same.
         """
         edges = np.cumsum([0] + [f.width for f in self.features])
-        columns = [
-            _decode(f, encoded[:, edges[j] : edges[j + 1]]) for j, f in enumerate(self.features)
-        ]
+        columns = []
+        for j, f in enumerate(self.features):
+            columns.append(_decode(f, encoded[:, edges[j] : edges[j + 1]]))
         return np.stack(columns, axis=1)
 
     def fingerprint(self) -> str:
@@ -261,11 +263,12 @@ class Schema:
             Up to four differences, and how many more there are; empty when nothing differs.
         """
         mine, theirs = {f.name: f for f in self.features}, {f.name: f for f in other.features}
-        found = [
-            f"{what} is {getattr(other, what)!r}, expected {getattr(self, what)!r}"
-            for what in ("target", "unit", "log")
-            if getattr(self, what) != getattr(other, what)
-        ]
+        found = []
+        for what in ("target", "unit", "log"):
+            if getattr(self, what) != getattr(other, what):
+                found.append(
+                    f"{what} is {getattr(other, what)!r}, expected {getattr(self, what)!r}"
+                )
         found += [f"lacks {n!r}" for n in mine if n not in theirs] + [
             f"adds {n!r}" for n in theirs if n not in mine
         ]
@@ -295,8 +298,11 @@ class Schema:
             return self._from_columns({f.name: array[:, j] for j, f in enumerate(self.features)})
         table = array.astype(np.float64)
         for j, f in enumerate(self.features):
-            levels = range(len(f.values)) if f.kind == "nominal" else f.values
-            self._check(f, table[:, j], np.asarray(levels, dtype=np.float64))
+            if f.kind == "nominal":
+                levels = np.arange(len(f.values), dtype=np.float64)
+            else:
+                levels = np.asarray(f.values, dtype=np.float64)
+            self._check(f, table[:, j], levels)
         return table
 
     def _codes(self, feature: Feature, column: Any) -> Array:
@@ -393,10 +399,13 @@ def is_frame(X: Any) -> bool:
 def _frame(X: Any) -> dict[str, Any]:
     """Columns of a data frame by name, with None for what is missing."""
     columns = {str(c): X[c].to_numpy() for c in X.columns}
-    return {
-        n: [v if _present(v) else None for v in c] if c.dtype == object else c
-        for n, c in columns.items()
-    }
+    frame = {}
+    for n, c in columns.items():
+        if c.dtype == object:
+            frame[n] = [v if _present(v) else None for v in c]
+        else:
+            frame[n] = c
+    return frame
 
 
 def _present(value: Any) -> bool:
@@ -431,7 +440,9 @@ def _guess(name: str, column: list[Any]) -> Feature:
     levels = set(present)
     whole = all(float(v).is_integer() for v in levels)
     few = 0 < len(levels) <= min(32 if whole else 12, max(2, len(column) // 2))
-    return Feature(name, "ordinal", tuple(levels)) if few else Feature(name, "numeric")
+    if few:
+        return Feature(name, "ordinal", tuple(levels))
+    return Feature(name, "numeric")
 
 
 def _encode(feature: Feature, column: Array) -> Array:
@@ -462,4 +473,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _words(feature: Feature) -> str:
-    return f"{feature.kind} {list(feature.values)}" if feature.values else feature.kind
+    if feature.values:
+        return f"{feature.kind} {list(feature.values)}"
+    return feature.kind

@@ -97,7 +97,9 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         else:
             rows = _numbers(validate_data(self, X, reset=False, **_AS_IS))
         prediction = self.model_.predict(rows)
-        return (prediction.mean, prediction.std) if return_std else prediction.mean
+        if return_std:
+            return prediction.mean, prediction.std
+        return prediction.mean
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -117,4 +119,6 @@ def _numbers(rows: Any) -> Any:
         return rows
     if any(isinstance(v, (dict, list, set)) for v in rows.flat):
         raise TypeError("argument must be a string or a number, not a container")
-    return rows if any(isinstance(v, str) for v in rows.flat) else rows.astype(np.float64)
+    if any(isinstance(v, str) for v in rows.flat):
+        return rows
+    return rows.astype(np.float64)

@@ -208,9 +208,11 @@ def grow_forward(
     """
     data = Rows.of(X, y, schema, log, None)
     order = np.arange(len(data.y))
-    return {
-        n: data.held_out(kind, order[:n], order[n:], seed) for n in sizes if 2 <= n < len(order) - 1
-    }
+    found = {}
+    for n in sizes:
+        if 2 <= n < len(order) - 1:
+            found[n] = data.held_out(kind, order[:n], order[n:], seed)
+    return found
 
 
 def learning_curve(
@@ -252,7 +254,11 @@ def learning_curve(
     rest, test = next(iter(split(len(data.y), 5, seed)))
     order = np.random.default_rng(seed + 1).permutation(rest)
     wanted = sizes or [max(4, len(rest) * share // 8) for share in (1, 2, 4, 8)]
-    return {n: data.held_out(kind, order[:n], test, seed) for n in wanted if n <= len(rest)}
+    found = {}
+    for n in wanted:
+        if n <= len(rest):
+            found[n] = data.held_out(kind, order[:n], test, seed)
+    return found
 
 
 def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> int | None:
@@ -282,8 +288,10 @@ def more_samples(curve: Sequence[tuple[int, float]], tau: float = GOOD_TAU) -> i
     slope = float(np.polyfit(np.log(n), np.log(np.maximum(gap, 1e-6)), 1)[0])
     if slope > -0.05:
         return None
-    need = last_n * ((1.0 - tau) / (1.0 - last_tau)) ** (1.0 / slope)
-    return math.ceil(need - last_n) if need < _MAX_EXTRA_ROWS else None
+    need = float(last_n * ((1.0 - tau) / (1.0 - last_tau)) ** (1.0 / slope))
+    if need < _MAX_EXTRA_ROWS:
+        return math.ceil(need - last_n)
+    return None
 
 
 def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
@@ -373,7 +381,10 @@ class Rows:
         train = np.asarray(train)
         if len(train) > MAX_JUDGED_ROWS:
             train = np.sort(np.random.default_rng(seed).permutation(train)[:MAX_JUDGED_ROWS])
-        noise = self.noise[train] if self.noise is not None else None
+        if self.noise is not None:
+            noise = self.noise[train]
+        else:
+            noise = None
         model = fit(self.table[train], self.y[train], self.schema, kind, noise=noise, seed=seed)
         return model.predict(self.table[test])
 
@@ -425,11 +436,10 @@ def _judge(s: Scores, more: int | None) -> tuple[str, str]:
             "UNUSABLE",
             "the measurements do not vary: check the evaluator, or drop this objective",
         )
-    how_many = (
-        "more samples alone will not do"
-        if more is None
-        else f"about {more} more samples to reach tau 0.9"
-    )
+    if more is None:
+        how_many = "more samples alone will not do"
+    else:
+        how_many = f"about {more} more samples to reach tau 0.9"
     if s.kendall_tau < USABLE_TAU:
         return (
             "UNUSABLE",

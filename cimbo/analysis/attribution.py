@@ -128,12 +128,11 @@ def pool(
     """
     sides = {}
     for side in SPEED_UP_SIDES:
-        found = [
-            r
-            for name in dict.fromkeys(("joint", side))
-            for r in records.get(name, ())
-            if _usable(r)
-        ]
+        found = []
+        for name in dict.fromkeys(("joint", side)):
+            for r in records.get(name, ()):
+                if _usable(r):
+                    found.append(r)
         points = _points(space, evaluator, baseline, found)
         sides[side] = sorted(_of_side(space, side, baseline, points), key=lambda p: p.latency_ms)
     if all(len(points) < 2 for points in sides.values()):
@@ -154,11 +153,18 @@ def gains(pool: Pool, rules: Rules) -> list[Gain]:
         A gain for each pair, condition by condition. Where no point counts, the baseline stands for
         it, with a speed-up of 1.
     """
-    return [_gain(pool, rules, held, side) for held in HELD_CONDITIONS for side in SPEED_UP_SIDES]
+    gains = []
+    for held in HELD_CONDITIONS:
+        for side in SPEED_UP_SIDES:
+            gains.append(_gain(pool, rules, held, side))
+    return gains
 
 
 def _gain(pool: Pool, rules: Rules, held: str, side: str) -> Gain:
-    kept = [p for p in pool.sides[side] if keeps(p, pool.baseline, rules, HELD_CONDITIONS[held])]
+    kept = []
+    for p in pool.sides[side]:
+        if keeps(p, pool.baseline, rules, HELD_CONDITIONS[held]):
+            kept.append(p)
     winner = next((p for p in kept if rules.confirm(p)), pool.baseline)
     return Gain(held, side, pool.baseline.latency_ms / winner.latency_ms, winner, len(kept))
 
@@ -215,9 +221,10 @@ def _points(
 ) -> list[Point]:
     """Evaluated designs; with exact costs also every measured network on every chip that leaves its accuracy as it is."""
     if not evaluator.analytic_costs():
-        return [
-            Point(r.params, r.metrics["accuracy"], r.metrics, (r.number, r.number)) for r in records
-        ]
+        points = []
+        for r in records:
+            points.append(Point(r.params, r.metrics["accuracy"], r.metrics, (r.number, r.number)))
+        return points
     shaping, hardware = evaluator.accuracy_genes(), [c.name for c in space.hardware]
     measured: dict[tuple[Any, ...], tuple[Params, float, int]] = {}
     chips: dict[tuple[Any, ...], tuple[Params, int]] = {}
@@ -246,10 +253,10 @@ def _simulated(
 ) -> list[Point]:
     costs = evaluator.costs([params for params, _, _ in pairs])
     rows = zip(*(values.tolist() for values in costs.values()), strict=True)
-    return [
-        Point(params, accuracy, dict(zip(costs, row, strict=True)), sources)
-        for (params, accuracy, sources), row in zip(pairs, rows, strict=True)
-    ]
+    simulated = []
+    for (params, accuracy, sources), row in zip(pairs, rows, strict=True):
+        simulated.append(Point(params, accuracy, dict(zip(costs, row, strict=True)), sources))
+    return simulated
 
 
 # ---- intervals ------------------------------------------------------------------------------------------------------
@@ -278,7 +285,10 @@ def over_seeds(speedups: Sequence[float]) -> Interval:
 
     logs = np.log(speedups)
     centre, n = float(logs.mean()), len(logs)
-    half = float(t.ppf(0.975, n - 1) * logs.std(ddof=1) / math.sqrt(n)) if n > 1 else math.inf
+    if n > 1:
+        half = float(t.ppf(0.975, n - 1) * logs.std(ddof=1) / math.sqrt(n))
+    else:
+        half = math.inf
     return Interval(math.exp(centre), math.exp(centre - half), math.exp(min(centre + half, 700.0)))
 
 
@@ -299,8 +309,14 @@ def bootstrap(pool: Pool, rules: Rules, gain: Gain, *, seed: int = 0) -> Interva
     Returns:
         The gain's own speed-up, with the 2.5 % and 97.5 % quantiles of what the draws found.
     """
-    slower = [p for p in pool.sides[gain.side] if p.latency_ms >= gain.point.latency_ms]
-    kept = [p for p in slower if keeps(p, pool.baseline, rules, HELD_CONDITIONS[gain.held])]
+    slower = []
+    for p in pool.sides[gain.side]:
+        if p.latency_ms >= gain.point.latency_ms:
+            slower.append(p)
+    kept = []
+    for p in slower:
+        if keeps(p, pool.baseline, rules, HELD_CONDITIONS[gain.held]):
+            kept.append(p)
     sources = np.array([p.sources for p in kept])
     numbers = np.unique(sources[sources != BASELINE_NUMBER])
     ranks = np.where(sources == BASELINE_NUMBER, len(numbers), np.searchsorted(numbers, sources))
@@ -343,7 +359,10 @@ def baselines(
         return {"drawn": drawn}
     fixed = evaluator.accuracy_genes()
     chips = SearchSpace((), space.hardware)
-    tuned = [n for n in chips.neighbours(drawn) if all(n.get(g) == drawn.get(g) for g in fixed)]
+    tuned = []
+    for n in chips.neighbours(drawn):
+        if all(n.get(g) == drawn.get(g) for g in fixed):
+            tuned.append(n)
     kept = {gene: drawn[gene] for gene in fixed if gene in drawn}
     random = [chips.canonical({**chip, **kept}) for chip in chips.sobol(4000, seed)]
     found = {"drawn": drawn}

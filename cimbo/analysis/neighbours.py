@@ -37,7 +37,9 @@ class Neighbour:
     @property
     def how(self) -> str:
         """Say where the metrics come from: "measured", or what ``computed_by`` says."""
-        return "measured" if self.key else self.computed_by
+        if self.key:
+            return "measured"
+        return self.computed_by
 
 
 def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) -> list[Neighbour]:
@@ -58,9 +60,9 @@ def beaten(problem: Problem, of: Record, records: Sequence[Record], n: int = 5) 
         return []
     rows = problem.space.rows([of.params, *(r.params for r in others)])
     order = np.argsort((rows[1:] != rows[0]).sum(1), kind="stable")
-    found = [
-        compared(problem, of, others[i].params, others[i].metrics, key=others[i].key) for i in order
-    ]
+    found = []
+    for i in order:
+        found.append(compared(problem, of, others[i].params, others[i].metrics, key=others[i].key))
     return [neighbour for neighbour in found if neighbour.verdict in (BEATEN, INFEASIBLE)][:n]
 
 
@@ -115,14 +117,14 @@ def compared(
         objective that both have, and the verdict.
     """
     names = [*dict.fromkeys([*of.params, *params])]
-    changes = {
-        n: (of.params.get(n), params.get(n)) for n in names if of.params.get(n) != params.get(n)
-    }
-    margins = {
-        o.name: o.sign * (of.metrics[o.name] - metrics[o.name])
-        for o in problem.objectives
-        if o.name in metrics and o.name in of.metrics
-    }
+    changes = {}
+    for n in names:
+        if of.params.get(n) != params.get(n):
+            changes[n] = (of.params.get(n), params.get(n))
+    margins = {}
+    for o in problem.objectives:
+        if o.name in metrics and o.name in of.metrics:
+            margins[o.name] = o.sign * (of.metrics[o.name] - metrics[o.name])
     broken = [c for c in problem.constraints if not c.holds(metrics)]
     verdict = _verdict(problem, metrics, list(margins.values()))
     return Neighbour(key, changes, metrics, margins, verdict, broken, computed_by)
@@ -135,4 +137,6 @@ def _verdict(problem: Problem, metrics: Mapping[str, float], margins: Sequence[f
         return EQUAL
     if all(m >= 0 for m in margins):
         return BEATEN
-    return BETTER if all(m <= 0 for m in margins) else TRADE
+    if all(m <= 0 for m in margins):
+        return BETTER
+    return TRADE

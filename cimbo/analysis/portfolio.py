@@ -98,11 +98,9 @@ def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> 
         "worst case": _worst,
         "weighted mean": lambda c: (weights * c).sum(0),
     }
-    pool = [
-        chip
-        for criterion in (*every, *criteria.values())
-        for chip in _descents(asked, space, (chips, costs), criterion)
-    ]
+    pool = []
+    for criterion in (*every, *criteria.values()):
+        pool.extend(_descents(asked, space, (chips, costs), criterion))
     best = asked.costs(pool).min(1)
     criteria["regret"] = lambda c: (c / best[:, None]).max(0)
     pool += _descents(asked, space, (pool, asked.costs(pool)), criteria["regret"])
@@ -111,7 +109,9 @@ def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> 
     criteria |= {
         f"specialist of {w.name}": only for w, only in zip(asked.workloads, every, strict=True)
     }
-    chosen = {name: pool[int(np.argmin(criterion(costs)))] for name, criterion in criteria.items()}
+    chosen = {}
+    for name, criterion in criteria.items():
+        chosen[name] = pool[int(np.argmin(criterion(costs)))]
     return [_served(asked, name, chip, costs.min(1)) for name, chip in chosen.items()]
 
 
@@ -133,7 +133,10 @@ def _free(choices: Sequence[Choice], fixed: Mapping[str, Any]) -> Iterator[Choic
         if choice.name in fixed:
             continue
         conditions = dict(choice.active_if)
-        met = [fixed[gate] in conditions.pop(gate) for gate in choice.active_if if gate in fixed]
+        met = []
+        for gate in choice.active_if:
+            if gate in fixed:
+                met.append(fixed[gate] in conditions.pop(gate))
         if all(met):
             yield Choice(choice.name, choice.values, conditions)
 
@@ -160,7 +163,11 @@ def _descend(
 ) -> Params:
     best, value = start
     for _ in range(_ROUNDS):
-        steps = [{**best, c.name: v} for c in space.choices for v in c.values if v != best[c.name]]
+        steps = []
+        for c in space.choices:
+            for v in c.values:
+                if v != best[c.name]:
+                    steps.append({**best, c.name: v})
         around = criterion(asked.costs(steps))
         if not around.min() < value:
             break

@@ -80,7 +80,9 @@ def chances(
             float(np.exp(rng.normal(0, errors.adc_energy))),
         )
         wrong = 1 + rng.normal(0, errors.accuracy, sharing.max() + 1)[sharing]
-        drawn = draw_factors(families, rng) if errors.silicon else _NOT_OFF
+        drawn = _NOT_OFF
+        if errors.silicon:
+            drawn = draw_factors(families, rng)
         off = {name: factor**errors.silicon for name, factor in drawn.items()}
         now = _simulated(placed, widths, adc, off)
         metrics = []
@@ -159,9 +161,9 @@ def _sharing(
 ) -> NDArray[np.intp]:
     """(n,) number of the accuracy measurement that each design stands on."""
     genes = {c.name for c in problem.space.architecture}
-    keys = [
-        problem.space.key(r.params, genes | p.kept) for r, p in zip(records, placed, strict=True)
-    ]
+    keys = []
+    for r, p in zip(records, placed, strict=True):
+        keys.append(problem.space.key(r.params, genes | p.kept))
     return np.unique(keys, return_inverse=True)[1]
 
 
@@ -190,7 +192,9 @@ def _factor(
     if metric == ACCURACY:
         return float(wrong[i])
     base, now = costs
-    return float(now[metric][i] / base[metric][i]) if metric in base else 1.0
+    if metric in base:
+        return float(now[metric][i] / base[metric][i])
+    return 1.0
 
 
 def _on_front(problem: Problem, metrics: Sequence[dict[str, float]]) -> NDArray[np.bool_]:

@@ -72,7 +72,10 @@ def _bandwidths(placed: Placed) -> list[Price]:
         now = placed.full[gene]
         to, beyond = _next(placed.choices, gene, now, 2 * now)
         costs = placed.costs([{}, {gene: to}])
-        each = channel_gb_s(placed.full["dram"]) if gene == "dram_channels" else 1.0
+        if gene == "dram_channels":
+            each = channel_gb_s(placed.full["dram"])
+        else:
+            each = 1.0
         amount = (to - now) * each
         found.append(_price((resource, gene, now, to), amount, costs, beyond=beyond))
     return found
@@ -98,13 +101,23 @@ def _area(placed: Placed) -> list[Price]:
             pair = {name: costs[name][[0, i]] for name in COSTS}
             every.append(_price((AREA, gene, now, to), added, pair))
     best = [min(every, key=lambda p, m=metric: getattr(p, m)) for metric in COSTS[:2] if every]  # type: ignore[misc]
-    saving = [p for p, metric in zip(best, COSTS, strict=False) if getattr(p, metric) < 0]
+    saving = []
+    for p, metric in zip(best, COSTS, strict=False):
+        if getattr(p, metric) < 0:
+            saving.append(p)
     return list(dict.fromkeys(saving))
 
 
 def _next(choices: Sequence[Choice], gene: str, now: Any, otherwise: Any) -> tuple[Any, bool]:
-    listed = [v for c in choices if c.name == gene for v in c.values if v > now]
-    return (listed[0], False) if listed else (otherwise, True)
+    listed = []
+    for c in choices:
+        if c.name == gene:
+            for v in c.values:
+                if v > now:
+                    listed.append(v)
+    if listed:
+        return listed[0], False
+    return otherwise, True
 
 
 def _price(
@@ -140,7 +153,10 @@ def bottleneck(
     name, genes = GENES_OF_BOUND[bound]
     if bound == "weight load":
         dram = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULTS["dram"]))
-        genes = ("dram_channels",) if dram <= chip["buffer_gb_s"] else ("buffer_gb_s",)
+        if dram <= chip["buffer_gb_s"]:
+            genes = ("dram_channels",)
+        else:
+            genes = ("buffer_gb_s",)
     return {
         "layer": layer["name"],
         "layer_share": layer["time_share"],
@@ -154,7 +170,10 @@ def bottleneck(
 
 def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> bool:
     """Whether ``gene`` may still go where it widens: up, but for the columns that share a converter."""
-    values = [v for c in choices if c.name == gene for v in c.values]
+    values: list[Any] = []
+    for c in choices:
+        if c.name == gene:
+            values.extend(c.values)
     return any(v < chip[gene] if gene == "columns_per_adc" else v > chip[gene] for v in values)
 
 

@@ -50,7 +50,10 @@ def genes_at_an_end(
     """
     found = []
     for choice in choices:
-        values = [design[choice.name] for design in designs if choice.name in design]
+        values = []
+        for design in designs:
+            if choice.name in design:
+                values.append(design[choice.name])
         if not choice.ordered or len(choice.values) < 2 or len(values) < FEWEST_DESIGNS:
             continue
         for end, value in (("smallest", choice.values[0]), ("largest", choice.values[-1])):

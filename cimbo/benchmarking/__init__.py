@@ -58,7 +58,9 @@ def start(name: str, task: Task) -> Peer:
     try:
         peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)
     except ImportError as error:
-        extra = f"peers-{name}" if name in LARGE_PEERS else "peers"
+        extra = "peers"
+        if name in LARGE_PEERS:
+            extra = f"peers-{name}"
         todo = f"pip install 'cimbo[{extra}]', or leave {name} out of the methods"
         raise BadInput(
             f"method {name}", f"needs {error.name}, which is not installed", todo

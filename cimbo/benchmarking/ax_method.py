@@ -25,7 +25,10 @@ class Ax:
         self._client.configure_experiment([_parameter(c) for c in task.problem.space.choices])
         names, limits = [], []
         for o in task.problem.objectives:
-            names.append(o.name if o.goal == "max" else f"-{o.name}")
+            if o.goal == "max":
+                names.append(o.name)
+            else:
+                names.append(f"-{o.name}")
             limits.append(f"{o.name} {'>=' if o.goal == 'max' else '<='} {o.reference}")
         limits += [f"{c.metric} {c.relation} {c.bound}" for c in task.problem.constraints]
         self._client.configure_optimization(", ".join(names), limits)

@@ -86,8 +86,11 @@ class BayBe:
             self._campaign.add_measurements(table)
 
     def _table(self, rows: Rows) -> pd.DataFrame:
-        columns = {}
+        columns: dict[str, object] = {}
         for choice, column in zip(self._space.choices, rows.T, strict=True):
             ranks = np.where(column == INACTIVE, 0, column)
-            columns[choice.name] = ranks if choice.ordered else [f"v{r}" for r in ranks]
+            if choice.ordered:
+                columns[choice.name] = ranks
+            else:
+                columns[choice.name] = [f"v{r}" for r in ranks]
         return pd.DataFrame(columns)

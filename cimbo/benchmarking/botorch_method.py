@@ -52,7 +52,9 @@ class MixedAlternating:
                 or self._space.sobol(N_INITIAL_DESIGNS + len(self._y) + n, self._task.seed)[-n:]
             )
         top = torch.tensor(self._space.cardinalities - 1, dtype=torch.double)
-        levels = {i: [float(v) for v in range(c)] for i, c in enumerate(self._space.cardinalities)}
+        levels = {}
+        for i, c in enumerate(self._space.cardinalities):
+            levels[i] = [float(v) for v in range(c)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             best, _ = optimize_acqf_mixed_alternating(
@@ -87,15 +89,16 @@ class MixedAlternating:
     def _acquisition(self, top: Tensor) -> qLogNoisyExpectedHypervolumeImprovement:
         x, y = torch.tensor(self._x, dtype=torch.double), torch.tensor(self._y, dtype=torch.double)
         bounds = torch.stack([torch.zeros_like(top), top.clamp(min=1)])
-        gps = [
-            SingleTaskGP(
-                x,
-                column,
-                input_transform=Normalize(x.shape[1], bounds=bounds),
-                outcome_transform=Standardize(1),
+        gps = []
+        for column in y.split(1, -1):
+            gps.append(
+                SingleTaskGP(
+                    x,
+                    column,
+                    input_transform=Normalize(x.shape[1], bounds=bounds),
+                    outcome_transform=Standardize(1),
+                )
             )
-            for column in y.split(1, -1)
-        ]
         model = ModelListGP(*gps)
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
         m = len(self._task.problem.objectives)

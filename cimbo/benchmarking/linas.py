@@ -52,7 +52,9 @@ class Linas:
             pin=lambda rows: rows,
         )
         fresh = [r for r in rows if r.tobytes() not in self._seen][:n]
-        return self._space.designs(np.stack(fresh)) if fresh else self._chance.ask(n)
+        if fresh:
+            return self._space.designs(np.stack(fresh))
+        return self._chance.ask(n)
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         """Remember what was evaluated; the predictors are fitted to what did not fail.

@@ -41,9 +41,10 @@ class Task:
         Returns:
             One number a constraint, in the metric's unit; 0 or less where it holds.
         """
-        return [
-            float(c.violation(np.array([metrics[c.metric]]))[0]) for c in self.problem.constraints
-        ]
+        violations = []
+        for c in self.problem.constraints:
+            violations.append(float(c.violation(np.array([metrics[c.metric]]))[0]))
+        return violations
 
 
 class Peer(Protocol):

@@ -33,12 +33,12 @@ class Nsga2(PymooMethod):
             (n, constraints), by how much they are broken.
         """
         objectives, task = self._task.problem.objectives, self._task
-        f = [
-            [-o.sign * m[o.name] for o in objectives] if m else [FAILED_SCORE] * len(objectives)
-            for m in answers
-        ]
-        g = [
-            task.violations(m) if m else [FAILED_SCORE] * len(task.problem.constraints)
-            for m in answers
-        ]
+        f, g = [], []
+        for m in answers:
+            if m:
+                f.append([-o.sign * m[o.name] for o in objectives])
+                g.append(task.violations(m))
+            else:
+                f.append([FAILED_SCORE] * len(objectives))
+                g.append([FAILED_SCORE] * len(task.problem.constraints))
         return {"F": np.array(f)} | ({"G": np.array(g)} if task.problem.constraints else {})

@@ -19,9 +19,8 @@ class _Optuna:
 
     def __init__(self, task: Task, sampler: Any, *, conditional: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        directions = [
-            "maximize" if o.goal == "max" else "minimize" for o in task.problem.objectives
-        ]
+        words = {"max": "maximize", "min": "minimize"}
+        directions = [words[o.goal] for o in task.problem.objectives]
         self._task, self._conditional = task, conditional
         self._study = optuna.create_study(directions=directions, sampler=sampler)
         self._trials: list[Any] = []
@@ -36,10 +35,10 @@ class _Optuna:
             A design for each trial.
         """
         self._trials = [self._study.ask() for _ in range(n)]
-        return [
-            _design(trial, self._task.problem.space, conditional=self._conditional)
-            for trial in self._trials
-        ]
+        found = []
+        for trial in self._trials:
+            found.append(_design(trial, self._task.problem.space, conditional=self._conditional))
+        return found
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         """Finish the trials of the last ``ask``; a failure becomes a failed trial.
@@ -76,11 +75,9 @@ class GpSampler(_Optuna):
 
 def _constrained(task: Task) -> dict[str, Any]:
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    return (
-        {"constraints_func": lambda trial: trial.user_attrs[VIOLATIONS_ATTRIBUTE]}
-        if task.problem.constraints
-        else {}
-    )
+    if task.problem.constraints:
+        return {"constraints_func": lambda trial: trial.user_attrs[VIOLATIONS_ATTRIBUTE]}
+    return {}
 
 
 def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
@@ -93,9 +90,9 @@ def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
 
 
 def _active(trial: Any, space: SearchSpace, choice: Choice) -> bool:
-    gates = [
-        (space.choices[space.column[name]], values) for name, values in choice.active_if.items()
-    ]
+    gates = []
+    for name, values in choice.active_if.items():
+        gates.append((space.choices[space.column[name]], values))
     return all(
         _active(trial, space, gate) and _suggest(trial, gate) in values for gate, values in gates
     )

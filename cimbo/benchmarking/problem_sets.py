@@ -130,7 +130,10 @@ def _public(name: str) -> BenchmarkProblem:
             The objectives of each.
         """
         values = form.compute(space.rows(designs) / (N_LEVELS - 1.0))
-        return [{o.name: float(v) for o, v in zip(objectives, row, strict=True)} for row in values]
+        found = []
+        for row in values:
+            found.append({o.name: float(v) for o, v in zip(objectives, row, strict=True)})
+        return found
 
     return BenchmarkProblem(name, problem, measure, natural(problem), "hypervolume")
 

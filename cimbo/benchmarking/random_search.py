@@ -32,7 +32,9 @@ class Random:
             if row.tobytes() not in self._seen:
                 self._seen.add(row.tobytes())
                 fresh.append(row)
-        return self._space.designs(np.stack(fresh[:n])) if fresh else []
+        if fresh:
+            return self._space.designs(np.stack(fresh[:n]))
+        return []
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         """Learn nothing.

@@ -71,7 +71,10 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
     sorted_ranks = tuple(float(ranks[i]) for i in order)
     n, k = table.shape
     if n < MIN_PROBLEMS or k < MIN_PROBLEMS:
-        worse = _worse(table[:, order]) if n >= MIN_PROBLEMS else (None,) * k
+        if n >= MIN_PROBLEMS:
+            worse = _worse(table[:, order])
+        else:
+            worse = (None,) * k
         return Ranking(sorted_names, sorted_ranks, None, None, worse)
     return Ranking(
         sorted_names,
@@ -106,7 +109,10 @@ def _worse(table: Array) -> tuple[float | None, ...]:
     chances = []
     for column in table.T[1:]:
         gap = table[:, 0] - column
-        chances.append(float(wilcoxon(gap, alternative="greater").pvalue) if gap.any() else 1.0)
+        if gap.any():
+            chances.append(float(wilcoxon(gap, alternative="greater").pvalue))
+        else:
+            chances.append(1.0)
     corrected = np.ones(len(chances))
     reached = 0.0
     for place, i in enumerate(np.argsort(chances)):

@@ -41,7 +41,10 @@ def replay(
         BadInput: For fewer than 30 successful evaluations.
     """
     needed = surrogates.targets(problem)
-    known = [r for r in records if r.status == "done" and all(m in r.metrics for m in needed)]
+    known = []
+    for r in records:
+        if r.status == "done" and all(m in r.metrics for m in needed):
+            known.append(r)
     if len(known) < LEAST_RECORDS:
         raise BadInput(
             "replay",
@@ -64,6 +67,9 @@ def replay(
         inputs = Inputs(problem.space, problem.space.rows(designs))
         values = {m: s.mean_and_std(inputs)[0] for m, s in fitted.items()}
         natural = {m: np.exp(v) if fitted[m].log else v for m, v in values.items()}
-        return [{m: float(v[i]) for m, v in natural.items()} for i in range(len(designs))]
+        found: list[Mapping[str, float]] = []
+        for i in range(len(designs)):
+            found.append({m: float(v[i]) for m, v in natural.items()})
+        return found
 
     return measure

@@ -193,7 +193,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         ValueError: One that is no ``BadInput``: a fault of cimbo's own.
         OSError: One about a file of cimbo's own, or without an answer of the system.
     """
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        words = sys.argv[1:]
+    else:
+        words = list(arguments)
     try:
         with messages_on_stderr():
             result = cimbo.main(
@@ -210,7 +213,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)  # help: ours
         return 2
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "cimbo"
+        if error.ctx:
+            command = error.ctx.command_path
+        else:
+            command = "cimbo"
         message = error.format_message().rstrip(".").replace("\n", " ")
         click.echo(printable(f"{command}: {message}; see {command} --help"), err=True)
         return 2

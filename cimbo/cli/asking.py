@@ -141,10 +141,12 @@ def renew(*, keys: tuple[str, ...], by: str | None, lease: str, file: str, style
 
 def _print(designs: list[AskedDesign], style: str) -> None:
     document: list[dict[str, Any]] = []
-    rows = []
+    rows: list[dict[str, Any]] = []
     for asked in designs:
         chosen = asked.candidate
         document.append({"key": chosen.key, "params": dict(chosen.params)})
-        cells = {"genes": genes_text(chosen.params)} if style == "table" else dict(chosen.params)
-        rows.append({"key": chosen.key, **cells})
+        if style == "table":
+            rows.append({"key": chosen.key, "genes": genes_text(chosen.params)})
+        else:
+            rows.append({"key": chosen.key, **chosen.params})
     emit(style, rows, document)

@@ -74,8 +74,9 @@ def doctor(
     else:
         found = health.doctor(described_by(config or preset_name), budget=budget, jobs=jobs)
     emit(style, found.to_json(), found.to_json())
-    counts = [
-        f"{found.counts[v]} {said}" for v, said in VERDICTS_IN_WORDS.items() if found.counts[v]
-    ]
+    counts = []
+    for v, said in VERDICTS_IN_WORDS.items():
+        if found.counts[v]:
+            counts.append(f"{found.counts[v]} {said}")
     say(", ".join(counts))
     return 0 if found.is_healthy else 1

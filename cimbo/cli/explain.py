@@ -101,11 +101,17 @@ def _costs(breakdown: Mapping[str, Any]) -> str:
 def _closest(rows: Rows) -> Rows:
     """The measured neighbours, and of the computed ones those that are not beaten."""
     undecided = ("better", "trade-off")
-    return [row for row in rows if row["how"] == "measured" or row["verdict"] in undecided]
+    closest = []
+    for row in rows:
+        if row["how"] == "measured" or row["verdict"] in undecided:
+            closest.append(row)
+    return closest
 
 
 def _remedy(genes: Sequence[str]) -> str:
-    return f"widen with {' or '.join(genes)}" if genes else "no searched gene widens it further"
+    if genes:
+        return f"widen with {' or '.join(genes)}"
+    return "no searched gene widens it further"
 
 
 def _written(rows: Rows) -> Rows:
@@ -120,7 +126,9 @@ def _written(rows: Rows) -> Rows:
 def _cell(changes: list[str]) -> str:
     shown = ", ".join(changes[:MOST_CHANGES_SHOWN])
     more = len(changes) - MOST_CHANGES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more > 0:
+        return f"{shown} and {more} more"
+    return shown
 
 
 def _bars(title: str, values: Mapping[str, float]) -> str:

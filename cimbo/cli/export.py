@@ -40,7 +40,10 @@ def export(*, key: str | None, target: str, out: Path | None, nearest: bool, fil
 
     Example: cimbo export --to csv -o evaluations.csv --study demo.db
     """
-    check = exporting.check_table_format if key is None else exporting.check_design_format
+    if key is None:
+        check = exporting.check_table_format
+    else:
+        check = exporting.check_design_format
     check(target)
     with existing(file) as session:
         if key is not None:

@@ -87,7 +87,10 @@ def _one_of(where: str, designs: Sequence[Mapping[str, Any]], key: str | None) -
     if key is None:
         todo = f"name one, as {where.removeprefix('--fix ')}#{keys[0] if keys else 'KEY'}"
         raise BadInput(where, f"holds {len(designs)} designs", todo)
-    found = [design for design, own in zip(designs, keys, strict=True) if own.startswith(key)]
+    found = []
+    for design, own in zip(designs, keys, strict=True):
+        if own.startswith(key):
+            found.append(design)
     if len(found) != 1:
         what = f"holds {len(found)} designs whose keys start so"
         raise BadInput(where, what, choose_from(key, keys))

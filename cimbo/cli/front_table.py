@@ -36,7 +36,9 @@ class FrontTable:
         Returns:
             The text without a newline at its end.
         """
-        rows = self.rows if width is None else _with_short_keys(self.rows)
+        rows = list(self.rows)
+        if width is not None:
+            rows = _with_short_keys(self.rows)
         table = as_table(rows, width)
         if not self.shared:
             return table
@@ -49,7 +51,9 @@ class FrontTable:
             word = f" {name} {cell_text(value)}"
             if width is not None and len(lines[-1]) + len(word) + 1 > width:
                 lines.append(" ")
-            separator = "," if not lines[-1].endswith((":", " ")) else ""
+            separator = ""
+            if not lines[-1].endswith((":", " ")):
+                separator = ","
             lines[-1] += separator + word
         return lines
 

@@ -71,8 +71,12 @@ def talk() -> Talk:
         What --quiet, --verbose and --log-file ask for; the default outside a command.
     """
     context = click.get_current_context(silent=True)
-    found = context.meta.get(_META_KEY) if context else None
-    return found if isinstance(found, Talk) else Talk()
+    found = None
+    if context:
+        found = context.meta.get(_META_KEY)
+    if isinstance(found, Talk):
+        return found
+    return Talk()
 
 
 @contextmanager

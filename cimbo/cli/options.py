@@ -281,7 +281,9 @@ def command_line() -> str:
         The command line; "" in a program that calls this module's functions.
     """
     context = click.get_current_context(silent=True)
-    return str(context.obj or "") if context else ""
+    if context:
+        return str(context.obj or "")
+    return ""
 
 
 def at_least_one(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -298,7 +300,9 @@ def at_least_one(ctx: click.Context, param: click.Parameter, value: int | None) 
     Raises:
         BadInput: Where the value is less than 1.
     """
-    return None if value is None else positive(param.opts[0], value)
+    if value is None:
+        return None
+    return positive(param.opts[0], value)
 
 
 def one_or_all(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -315,7 +319,9 @@ def one_or_all(ctx: click.Context, param: click.Parameter, value: int | None) ->
     Raises:
         BadInput: Where the value is less than 1 and not -1.
     """
-    return value if value == -1 else at_least_one(ctx, param, value)
+    if value == -1:
+        return value
+    return at_least_one(ctx, param, value)
 
 
 def existing(file: str) -> Session:
@@ -367,7 +373,10 @@ def json_object(name: str, text: str) -> dict[str, Any]:
         BadInput: Where the file cannot be read, or the text is no JSON object.
     """
     try:
-        source = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+        if text.startswith("@"):
+            source = Path(text[1:]).read_text(encoding="utf-8")
+        else:
+            source = text
         value = json.loads(source)
     except OSError as error:
         raise BadInput(
@@ -416,4 +425,6 @@ def origin(name: str, text: str) -> str:
     Returns:
         The option, and the file where there is one.
     """
-    return f"{name} {text[1:]}" if text.startswith("@") else name
+    if text.startswith("@"):
+        return f"{name} {text[1:]}"
+    return name

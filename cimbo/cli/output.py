@@ -78,7 +78,9 @@ def terminal_width() -> int | None:
     Returns:
         Its columns; None where it is none, so that lines may be of any length.
     """
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 def _finite(value: Any) -> Any:
@@ -87,4 +89,6 @@ def _finite(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

@@ -47,9 +47,10 @@ class Progress:
     def __enter__(self) -> Progress:
         if threading.current_thread() is threading.main_thread():
             # What a shell lets a background job ignore stays ignored.
-            heard = [
-                s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN
-            ]
+            heard = []
+            for s in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(s) != signal.SIG_IGN:
+                    heard.append(s)
             self._handlers = {s: signal.signal(s, self._interrupt) for s in heard}
         return self
 

@@ -63,7 +63,10 @@ class _Column:
         """
         values = [row.get(name) for row in rows]
         cells = [cell_text(value) for value in values]
-        heading = folded(name, max(map(len, cells))) if fold else [name]
+        if fold:
+            heading = folded(name, max(map(len, cells)))
+        else:
+            heading = [name]
         return cls(heading, cells, is_numeric=all(_is_number(value) for value in values))
 
     def lines(self, heading_lines: int) -> list[str]:

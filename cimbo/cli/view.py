@@ -149,8 +149,14 @@ def status(file: str, style: str, every_s: float | None) -> None:
     with existing(file) as session:
         found = session.status()
     document = found.to_json()
-    facts = {name: value for name, value in document.items() if name != "leases"}
+    facts = {}
+    for name, value in document.items():
+        if name != "leases":
+            facts[name] = value
     for lease in found.leases:
-        until = f"until {lease.until}" if lease.until else "while it runs"
+        if lease.until:
+            until = f"until {lease.until}"
+        else:
+            until = "while it runs"
         facts[f"lease {lease.key}"] = f"{lease.by}, {until}"
     emit(style, _facts(facts, style), document)

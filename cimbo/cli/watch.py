@@ -65,7 +65,10 @@ def watched_lines(seen: Snapshot, first: Snapshot) -> list[str]:
     Returns:
         The lines, from the top.
     """
-    total = "" if seen.budget is None else f" of {seen.budget}"
+    if seen.budget is None:
+        total = ""
+    else:
+        total = f" of {seen.budget}"
     far = [f"{seen.evaluations}{total} evaluations"]
     if seen.hypervolume is not None:
         far.append(f"hypervolume {seen.hypervolume:.6g}")

@@ -93,7 +93,10 @@ def _pin(study: Study, gene: FixedGene) -> Any:
         todo = choose_from(gene.name, space.names, "the genes are")
         raise BadInput(gene.asked, f"{gene.name!r} is no gene", todo)
     choice = space.choices[space.column[gene.name]]
-    matches = [v for v in choice.values if str(v) == gene.value or _equal(v, gene.value)]
+    matches = []
+    for v in choice.values:
+        if str(v) == gene.value or _equal(v, gene.value):
+            matches.append(v)
     if not matches:
         todo = f"choose one of {list(choice.values)}"
         raise BadInput(gene.asked, f"{gene.name} cannot be {gene.value!r}", todo)

@@ -40,10 +40,11 @@ def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
     Raises:
         BadInput: Naming each place that is wrong, one line a fault.
     """
-    faults = [
-        BadInput(f"{name}, {fault.where}" if fault.where else name, fault.what, fault.todo)
-        for fault in _faults(_study_type(), data, "")
-    ]
+    faults = []
+    for fault in _faults(_study_type(), data, ""):
+        faults.append(
+            BadInput(f"{name}, {fault.where}" if fault.where else name, fault.what, fault.todo)
+        )
     if len(faults) > 1:
         raise SeveralFaults(faults)
     if faults:
@@ -82,7 +83,9 @@ def _meant(union: inspect.UnionType, value: Any) -> inspect.Type:
     for kind in kinds:
         if _is_of(kind, value):
             return kind
-    return kinds[0] if len(kinds) == 1 else inspect.UnionType(tuple(kinds))
+    if len(kinds) == 1:
+        return kinds[0]
+    return inspect.UnionType(tuple(kinds))
 
 
 def _is_of(kind: inspect.Type, value: Any) -> bool:
@@ -122,7 +125,10 @@ def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
     """The nearest key of this table; where none is near and the key belongs to another table, that one."""
     if get_close_matches(str(key), fields, 1):
         return choose_from(key, sorted(fields))
-    elsewhere = [table for table, keys in _keys_of_tables().items() if key in keys]
+    elsewhere = []
+    for table, keys in _keys_of_tables().items():
+        if key in keys:
+            elsewhere.append(table)
     if elsewhere:
         return f"it stands in {' or '.join(f'[{table}]' for table in elsewhere)}"
     return choose_from(key, sorted(fields))
@@ -198,7 +204,10 @@ def _scalar_faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadIn
 
 
 def _wrong_kind(kind: inspect.Type, value: Any, place: str) -> BadInput:
-    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    if isinstance(kind, inspect.UnionType):
+        kinds = kind.types
+    else:
+        kinds = (kind,)
     words = dict.fromkeys(KINDS.get(type(each), "another value") for each in kinds)
     return BadInput(place, f"is {shown(value)}", f"it must be {' or '.join(words)}")
 

@@ -47,7 +47,10 @@ def read_gene(where: str, gene: Gene) -> Condition:
         return Condition(gene, None)
     conditions = gene.active_if or None
     if gene.values is not None:
-        given = [n for n in ("low", "high", "step", "count") if getattr(gene, n) is not None]
+        given = []
+        for n in ("low", "high", "step", "count"):
+            if getattr(gene, n) is not None:
+                given.append(n)
         if given:
             raise BadInput(where, f"has values and {given[0]}", "give either values or a range")
         return Condition(gene.values, conditions)
@@ -65,7 +68,10 @@ def _range(where: str, gene: GeneTable) -> list[Scalar]:
         raise BadInput(where, f"low is {gene.low:g}", "numbers spaced by a factor are above 0")
     if gene.step is not None and gene.count is not None:
         raise BadInput(where, "has a step and a count", "give one of them")
-    numbers = _spaced_by_factor(where, gene) if gene.log else _spaced_evenly(where, gene)
+    if gene.log:
+        numbers = _spaced_by_factor(where, gene)
+    else:
+        numbers = _spaced_evenly(where, gene)
     rounded = dict.fromkeys(_rounded(number) for number in numbers)
     return list(rounded)
 
@@ -119,7 +125,9 @@ def _check_count(where: str, n: int) -> None:
 def _rounded(number: float) -> Scalar:
     """Without the last digits, in which rounding errors stand; whole numbers as integers."""
     found = float(f"{number:.{ROUNDED_DIGITS}g}")
-    return int(found) if found.is_integer() else found
+    if found.is_integer():
+        return int(found)
+    return found
 
 
 # ---- which genes a study has --------------------------------------------------------------------
@@ -168,7 +176,9 @@ def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene
         if any(value not in usual.values for value in read.values):
             todo = f"use values among {list(usual.values)}"
             raise BadInput(where, f"is {shown(list(read.values))}", todo)
-        conditions = usual.active_if if read.active_if is None else read.active_if
+        conditions = read.active_if
+        if conditions is None:
+            conditions = usual.active_if
         found[name] = Choice(name, read.values, conditions)
     return list(reachable(found))
 
@@ -230,7 +240,10 @@ def _choices_of(space: str) -> Sequence[Choice]:
 def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Iterable[str]) -> bool:
     """Whether a gene would need another value of what the study fixes, as converters do where arrays are digital."""
     gates = {} if usual is None else usual.active_if
-    settled = [gate for gate in gates if gate not in names and gate in table.fixed]
+    settled = []
+    for gate in gates:
+        if gate not in names and gate in table.fixed:
+            settled.append(gate)
     return any(table.fixed[gate] not in gates[gate] for gate in settled)
 
 
@@ -252,7 +265,9 @@ def chip_space(table: HardwareTable) -> str:
     if takes_cimbo_chips(table):
         return "core"
     properties = chip_properties()
-    return "core" if all(name in properties for name in table.genes) else "own"
+    if all(name in properties for name in table.genes):
+        return "core"
+    return "own"
 
 
 def takes_cimbo_chips(table: HardwareTable) -> bool:
@@ -287,7 +302,10 @@ def _chip_gene(
     if ours and name not in chip_properties():
         raise BadInput(where, "is no gene of a chip", choose_from(name, chip_properties()))
     usual = known.get(name)
-    read = read_gene(where, table.genes[name]) if name in table.genes else None
+    if name in table.genes:
+        read = read_gene(where, table.genes[name])
+    else:
+        read = None
     if read is None:
         assert usual is not None
         read = Condition(usual.values, None)

@@ -71,7 +71,10 @@ def of_networks(names: Sequence[str]) -> Config:
     for metric in SEVERAL_NETWORKS_OBJECTIVES:
         reference = WORST_OF_BASELINE * costs[metric]
         objectives.append({"name": metric, "goal": "min", "reference": reference})
-    hardware = {name: value for name, value in data["hardware"].items() if name != "simulator"}
+    hardware = {}
+    for name, value in data["hardware"].items():
+        if name != "simulator":
+            hardware[name] = value
     return Config(
         ", ".join(names),
         {

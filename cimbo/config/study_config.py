@@ -99,7 +99,9 @@ class Config:
     @property
     def network(self) -> str:
         """The network family; "" where the study names none."""
-        return "" if self.tables.network is None else self.tables.network.name
+        if self.tables.network is None:
+            return ""
+        return self.tables.network.name
 
     @cached_property
     def problem(self) -> Problem:
@@ -164,7 +166,10 @@ class Config:
         """Name of the source of accuracy; "none" where costs alone are measured, "" without a network."""
         if self.tables.network is None:
             return ""
-        usual = self.network if is_family_name(self.network) else NO_ACCURACY
+        if is_family_name(self.network):
+            usual = self.network
+        else:
+            usual = NO_ACCURACY
         return self.tables.network.accuracy or usual
 
     def accuracy_provenance(self) -> dict[str, Any]:
@@ -321,8 +326,12 @@ class Config:
         if about.precision == "stage":
             raise published.unknown_bits(self.accuracy, "network.precision", about.precision)
         for name in GENE_NAMES:
-            listed = read_gene(name, chip.genes[name]).values if name in chip.genes else []
-            for value in (*listed, *([chip.fixed[name]] if name in chip.fixed else [])):
+            listed: list[Any] = []
+            if name in chip.genes:
+                listed.extend(read_gene(name, chip.genes[name]).values)
+            if name in chip.fixed:
+                listed.append(chip.fixed[name])
+            for value in listed:
                 if value not in published.KNOWN_BITS:
                     raise published.unknown_bits(self.accuracy, f"hardware, {name}", value)
 
@@ -407,7 +416,9 @@ def _whole_evaluator(
 ) -> WholeEvaluator:
     """What a table [evaluator] describes. Raises BadInput where it names nothing, or two things."""
     if (table.python is None) == (table.command is None):
-        told = "names nothing" if table.python is None else "names both a function and a program"
+        told = "names both a function and a program"
+        if table.python is None:
+            told = "names nothing"
         raise BadInput("evaluator", told, 'give python = "package:function" or command = [...]')
     if table.python is not None:
         settings = {
@@ -559,7 +570,10 @@ def _described(definition: Mapping[str, Any]) -> dict[str, Any]:
     problem = Problem.from_json(definition)
     objectives = []
     for objective in problem.objectives:
-        known = {} if objective.reference is None else {"reference": objective.reference}
+        if objective.reference is None:
+            known = {}
+        else:
+            known = {"reference": objective.reference}
         objectives.append({"name": objective.name, "goal": objective.goal, **known})
     constraints = []
     for c in problem.constraints:

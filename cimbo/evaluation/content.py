@@ -48,7 +48,10 @@ def _states(path: Path) -> Iterator[FileState]:
     if path.is_file():
         yield _state(path, "")
         return
-    names = [str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()]
+    names = []
+    for file in path.rglob("*"):
+        if file.is_file():
+            names.append(str(file.relative_to(path)))
     for name in sorted(names, key=lambda name: (Path(name).parts[0] == READ_LAST, name)):
         yield _state(path / name, name)
 

@@ -100,7 +100,10 @@ def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         OSError: When a file that they name cannot be read.
     """
-    kept = {name: value for name, value in options.items() if name not in NO_PART_OF_THE_RESULT}
+    kept = {}
+    for name, value in options.items():
+        if name not in NO_PART_OF_THE_RESULT:
+            kept[name] = value
     return {name: _digested(value) for name, value in sorted(kept.items())}
 
 

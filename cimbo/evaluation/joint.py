@@ -137,8 +137,12 @@ class JointEvaluator:
         Returns:
             The costs that are kept, and of another simulator than cimbo's every number.
         """
-        known = self.prepared.get(canonical_key(design)) if self.prepared else None
-        return dict(known) if known is not None else self._simulated(design)
+        known = None
+        if self.prepared:
+            known = self.prepared.get(canonical_key(design))
+        if known is not None:
+            return dict(known)
+        return self._simulated(design)
 
     def _simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, simulated now."""
@@ -153,7 +157,9 @@ class JointEvaluator:
         if self.simulator == "cimbo":
             return costs
         for name, value in said.items():
-            number = None if isinstance(value, bool) else finite(value)
+            number = None
+            if not isinstance(value, bool):
+                number = finite(value)
             if name not in costs and number is not None:
                 costs[name] = number
         return costs
@@ -166,11 +172,9 @@ class JointEvaluator:
     def _interval(self, accuracy: float) -> dict[str, float]:
         """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
         interval = getattr(self._accuracy, "interval", None)
-        return (
-            dict(zip(("accuracy_low", "accuracy_high"), interval(accuracy), strict=True))
-            if interval
-            else {}
-        )
+        if interval:
+            return dict(zip(("accuracy_low", "accuracy_high"), interval(accuracy), strict=True))
+        return {}
 
     def check(self) -> None:
         """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly.
@@ -206,8 +210,9 @@ class JointEvaluator:
     @property
     def measured_later(self) -> tuple[str, ...]:
         """Metrics that a search measures or computes besides what is tried before it."""
-        of_network = ("accuracy", DIE_ACCURACY) if self.has_accuracy else ()
-        return (*of_network, *RATES, *NETWORK_SIZES)
+        if self.has_accuracy:
+            return ("accuracy", DIE_ACCURACY, *RATES, *NETWORK_SIZES)
+        return (*RATES, *NETWORK_SIZES)
 
     def try_first(self, designs: Sequence[Params]) -> None:
         """Simulates designs until one succeeds, so that a program that always fails is found out.

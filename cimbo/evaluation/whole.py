@@ -205,7 +205,11 @@ class WholeEvaluator(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """To another process go the settings; it imports and loads for itself."""
-        return {name: v for name, v in self.__dict__.items() if not name.startswith("_")}
+        state = {}
+        for name, v in self.__dict__.items():
+            if not name.startswith("_"):
+                state[name] = v
+        return state
 
 
 class FunctionEvaluator(WholeEvaluator):
@@ -331,7 +335,10 @@ class ProgramEvaluator(WholeEvaluator):
             self.prepared[canonical_key(design)] = answer.metrics(self.program.name)
 
     def _request(self, design: Params) -> protocol.Request:
-        workload = None if self._family is None else self._family.workload(design)
+        if self._family is None:
+            workload = None
+        else:
+            workload = self._family.workload(design)
         weights = weights_path(self.program.where, self.weights)
         return protocol.evaluation(design, self.architecture, workload, weights)
 

@@ -135,7 +135,10 @@ def flow(
             "backend", "asynchronous evaluations run on this machine", "use loky, or batches"
         )
     pool = WorkerPool()
-    n_workers = joblib.cpu_count() if n_jobs < 0 else n_jobs
+    if n_jobs < 0:
+        n_workers = joblib.cpu_count()
+    else:
+        n_workers = n_jobs
     threads = ThreadPoolExecutor(n_workers)
     running: set[Future[Outcome]] = set()
     try:

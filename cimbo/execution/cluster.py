@@ -127,7 +127,10 @@ def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcom
     """
     submitit = _extra("submitit", "slurm")
     executor = submitit.AutoExecutor(folder=SLURM_FOLDER)
-    minutes = 24 * 60 if job.timeout_s is None else int(job.timeout_s * (job.retries + 1) / 60) + 10
+    if job.timeout_s is None:
+        minutes = 24 * 60
+    else:
+        minutes = int(job.timeout_s * (job.retries + 1) / 60) + 10
     executor.update_parameters(timeout_min=minutes, name="cimbo")
 
     def finished(running: list[Any]) -> list[Any]:

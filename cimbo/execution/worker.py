@@ -97,7 +97,9 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
 
 def _told(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    place = ""
+    if frames:
+        place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
     return one_line(f"{type(error).__name__}: {one_line(error)[:400]}{place}")
 
 
@@ -205,8 +207,13 @@ class WorkerProcess:
         self.kill()
         if code is None or code >= 0:
             return f"the worker process ended itself (exit code {code})"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+        if -code in set(signal.Signals):
+            name = signal.Signals(-code).name
+        else:
+            name = f"signal {-code}"
+        hint = ""
+        if name == "SIGKILL":
+            hint = ", perhaps for lack of memory"
         return f"the worker process was killed by {name}{hint}"
 
 

@@ -35,9 +35,11 @@ def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         BadInput: Where ``chip`` is no chip.
     """
     full = {name: values[0] for name, values in columns(chip).items()}
-    return {
-        gene: (full[gene], to) for gene, to in NEAREST_SUPPORTED[tool].items() if full[gene] != to
-    }
+    nearest = {}
+    for gene, to in NEAREST_SUPPORTED[tool].items():
+        if full[gene] != to:
+            nearest[gene] = (full[gene], to)
+    return nearest
 
 
 def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
@@ -98,14 +100,15 @@ def _distinct(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The network, layer by layer, and the text of each distinct layer under the name that the network gives it."""
     names: dict[str, str] = {}
-    network = [
-        {
-            "layer": layer.name,
-            "workload": f"{names.setdefault(text, f'layer_{len(names):02}')}.yaml",
-            "times": often,
-        }
-        for layer, text, often in zip(workload.layers, layers, times, strict=True)
-    ]
+    network = []
+    for layer, text, often in zip(workload.layers, layers, times, strict=True):
+        network.append(
+            {
+                "layer": layer.name,
+                "workload": f"{names.setdefault(text, f'layer_{len(names):02}')}.yaml",
+                "times": often,
+            }
+        )
     return network, {name: text for text, name in names.items()}
 
 

@@ -108,7 +108,10 @@ def read(
             file, "has no rows", "give a CSV file with a header and a line an evaluation"
         )
     header = list(lines[0][1])
-    missing = [column for column in names or {} if not any(column in cells for _, cells in lines)]
+    missing = []
+    for column in names or {}:
+        if not any(column in cells for _, cells in lines):
+            missing.append(column)
     if missing:
         raise BadInput(
             file, f"has no column {missing[0]!r}", f"its columns are {', '.join(header)}"
@@ -118,15 +121,16 @@ def read(
         **(names or {}),
     }
     known = {*problem.space.names, *_metrics(problem), *names.values()} - set(unread)
-    rows = [
-        _row(
-            f"{file}, {unit} {n}",
-            _completed(_named(cells, names, problem.space), given or {}),
-            problem,
-            known,
+    rows = []
+    for n, cells in lines:
+        rows.append(
+            _row(
+                f"{file}, {unit} {n}",
+                _completed(_named(cells, names, problem.space), given or {}),
+                problem,
+                known,
+            )
         )
-        for n, cells in lines
-    ]
     columns = dict.fromkeys(names.get(column, column) for _, cells in lines[:1] for column in cells)
     stems = {_stem(name) for name in problem.space.names}
     return Table(
@@ -252,7 +256,9 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _apart(where: str, cells: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for column, text in cells.items():
-        inner = _dict(f"{where}, {column}", text) if text.lstrip().startswith("{") else None
+        inner = None
+        if text.lstrip().startswith("{"):
+            inner = _dict(f"{where}, {column}", text)
         found |= (
             {column: text.strip()}
             if inner is None
@@ -302,7 +308,9 @@ def _completed(cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 
 
 def _stem(gene: str) -> str:
-    return gene.rstrip("0123456789_") if gene[-1].isdigit() else gene
+    if gene[-1].isdigit():
+        return gene.rstrip("0123456789_")
+    return gene
 
 
 def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]) -> Row:
@@ -315,20 +323,17 @@ def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]
         params = problem.space.canonical(genes)
     except BadInput as error:
         of_chip = any(f" {c.name} " in error.what for c in problem.space.hardware)
-        todo = (
-            "add a column, --map one, or name a chip with --hardware"
-            if of_chip
-            else "add a column, or --map one"
-        )
+        todo = "add a column, or --map one"
+        if of_chip:
+            todo = "add a column, --map one, or name a chip with --hardware"
         raise BadInput(where, error.what, todo) from None
     if cells.get("status") == "failed":
         return Row(params, {}, str(cells.get("reason") or "failed where it was measured"))
     needed = [name for name in _metrics(problem) if name in known]
-    others = [
-        name
-        for name in cells
-        if name in known and name not in problem.space.column and name not in needed
-    ]
+    others = []
+    for name in cells:
+        if name in known and name not in problem.space.column and name not in needed:
+            others.append(name)
     metrics = {name: _number(f"{where}, {name}", name, cells.get(name)) for name in needed}
     return Row(
         params, metrics | {name: v for name in others if (v := _finite(cells[name])) is not None}

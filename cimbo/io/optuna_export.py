@@ -76,25 +76,30 @@ def _optuna() -> Any:
 
 
 def _trial(optuna: Any, problem: Problem, r: Record) -> Any:
-    genes = {
-        c.name: optuna.distributions.CategoricalDistribution(c.values)
-        for c in problem.space.choices
-    }
+    genes = {}
+    for choice in problem.space.choices:
+        genes[choice.name] = optuna.distributions.CategoricalDistribution(choice.values)
     names = [o.name for o in problem.objectives]
     done = r.status == "done" and all(name in r.metrics for name in names)
     told: dict[str, Any] = {"key": r.key, "origin": r.origin, "seconds": r.seconds} | r.metrics
     told |= {"reason": r.reason} if r.reason else {}
-    violations = [
-        float(c.violation(np.array([r.metrics[c.metric]], float))[0])
-        for c in problem.constraints
-        if c.metric in r.metrics
-    ]
+    violations = []
+    for c in problem.constraints:
+        if c.metric in r.metrics:
+            violations.append(float(c.violation(np.array([r.metrics[c.metric]], float))[0]))
     whole = len(violations) == len(problem.constraints) > 0
+    state, values = optuna.trial.TrialState.FAIL, None
+    if done:
+        state = optuna.trial.TrialState.COMPLETE
+        values = [r.metrics[name] for name in names]
+    system_attrs = {}
+    if whole:
+        system_attrs = {CONSTRAINTS_ATTRIBUTE: violations}
     return optuna.trial.create_trial(
-        state=optuna.trial.TrialState.COMPLETE if done else optuna.trial.TrialState.FAIL,
-        values=[r.metrics[name] for name in names] if done else None,
+        state=state,
+        values=values,
         params=dict(r.params),
         distributions={name: genes[name] for name in r.params},
         user_attrs=told,
-        system_attrs={CONSTRAINTS_ATTRIBUTE: violations} if whole else {},
+        system_attrs=system_attrs,
     )

@@ -75,7 +75,10 @@ def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
         return choose_counted(objectives, feasible, table.baseline, reference, q)
     values = torch.from_numpy(np.concatenate([objectives, table.violations], -1))
     pool = torch.arange(table.baseline, values.shape[1], dtype=torch.double).unsqueeze(-1)
-    form = SimultaneousBoxes if m == 3 else logei.qLogNoisyExpectedHypervolumeImprovement
+    if m == 3:
+        form = SimultaneousBoxes
+    else:
+        form = logei.qLogNoisyExpectedHypervolumeImprovement
     acquisition = form(
         model=FixedSampleModel(values),
         ref_point=torch.from_numpy(reference),

@@ -49,7 +49,9 @@ class Forecast:
     @property
     def share(self) -> float:
         """The expected gain as a share of the hypervolume."""
-        return self.expected / self.volume if self.volume > 0 else math.inf
+        if self.volume > 0:
+            return self.expected / self.volume
+        return math.inf
 
     def __str__(self) -> str:
         return (
@@ -98,7 +100,10 @@ def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
     volumes = []
     for r in records:
         grown = r.status == "done" and problem.feasible(r.metrics)
-        volumes.append(front.add(problem.scores([r.metrics])) if grown else front.hypervolume)
+        if grown:
+            volumes.append(front.add(problem.scores([r.metrics])))
+        else:
+            volumes.append(front.hypervolume)
     return volumes
 
 

@@ -53,7 +53,9 @@ def choose_counted(
 def _above(points: Array, reference: Array) -> Array:
     """The non-dominated of the points (k, m) that lie above the reference."""
     inside = points[(points > reference).all(1)]
-    return inside[non_dominated(inside)] if len(inside) else inside
+    if len(inside):
+        return inside[non_dominated(inside)]
+    return inside
 
 
 def _best(pool: Array, allowed: Mask, fronts: list[Array], reference: Array, bound: Array) -> int:

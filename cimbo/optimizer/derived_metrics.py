@@ -107,8 +107,14 @@ def with_views_of_parts(problem: Problem, views: Mapping[str, View]) -> dict[str
     for metric in problem.targets:
         if metric in found or metric not in problem.derived.expressions:
             continue
-        parts = [views[part] for part in problem.derived.parts(metric) if part in views]
-        featured = [view for view in parts if view.features is not None and view.genes is None]
+        parts = []
+        for part in problem.derived.parts(metric):
+            if part in views:
+                parts.append(views[part])
+        featured = []
+        for view in parts:
+            if view.features is not None and view.genes is None:
+                featured.append(view)
         if featured:
             found[metric] = replace(featured[0])
     return found

@@ -46,7 +46,10 @@ class ExpressionSurrogate:
     @property
     def noise(self) -> float:
         """Standard deviation of a measurement, where the parts' logarithms are summed; of other expressions a guess."""
-        noises = [part.noise for part in self.parts.values() if part.log == self.log]
+        noises = []
+        for part in self.parts.values():
+            if part.log == self.log:
+                noises.append(part.noise)
         return float(np.sqrt(np.sum(np.square(noises))))
 
     def mean(self, inputs: Inputs) -> Array:
@@ -99,13 +102,18 @@ class ExpressionSurrogate:
         """The expression in modelled units, of parts in theirs, (n,) or (samples, n)."""
         values: dict[str, Array] = {}
         for name, value in modelled_parts.items():
-            values[name] = np.exp(value) if self.parts[name].log else value
+            if self.parts[name].log:
+                values[name] = np.exp(value)
+            else:
+                values[name] = value
         genes = inputs.space.encode(inputs.rows)
         for name in self.derived.parts(self.metric):
             if name not in values:
                 values[name] = genes[:, inputs.space.column[name]]
         natural = np.asarray(self.derived.of_parts(self.metric, values), float)
-        return np.log(np.maximum(natural, LEAST_POSITIVE)) if self.log else natural
+        if self.log:
+            return np.asarray(np.log(np.maximum(natural, LEAST_POSITIVE)))
+        return natural
 
 
 def learned_parts(
@@ -135,4 +143,6 @@ def learned_parts(
     if not all(name in measured or name in ordered for name in names):
         return None
     parts = {name: fit(name) for name in names if name in measured}
-    return ExpressionSurrogate(metric, derived, parts, log) if parts else None
+    if parts:
+        return ExpressionSurrogate(metric, derived, parts, log)
+    return None

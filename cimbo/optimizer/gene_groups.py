@@ -31,7 +31,10 @@ def group_names(architecture: Sequence[Choice], hardware: Sequence[Choice]) -> d
     """
     found = {}
     for choice in (*architecture, *hardware):
-        found[choice.name] = _pattern(choice.name) if choice.ordered else ""
+        if choice.ordered:
+            found[choice.name] = _pattern(choice.name)
+        else:
+            found[choice.name] = ""
     for pattern, count in Counter(found.values()).items():
         mine = [c for c in architecture if found[c.name] == pattern]
         if not pattern or count < 2 * MIN_PERIODS or len(mine) < 2 * MIN_PERIODS:

@@ -86,7 +86,9 @@ class OptimizerOptions:
         object.__setattr__(self, "kind", checked_kind(kind))
         object.__setattr__(self, "initial", initial)
         object.__setattr__(self, "expensive", expensive)
-        budget = expensive_budget if accuracies is None else accuracies
+        budget = accuracies
+        if budget is None:
+            budget = expensive_budget
         object.__setattr__(self, "expensive_budget", budget)
         object.__setattr__(self, "converged", converged)
 
@@ -139,8 +141,14 @@ class OptimizerOptions:
             return self.expensive
         if USUAL_EXPENSIVE_METRIC in known:
             return USUAL_EXPENSIVE_METRIC
-        modelled = [o.name for o in problem.objectives if o.name not in self.analytic]
-        with_genes = [m for m in modelled if m in self.views and self.views[m].genes is not None]
+        modelled = []
+        for o in problem.objectives:
+            if o.name not in self.analytic:
+                modelled.append(o.name)
+        with_genes = []
+        for m in modelled:
+            if m in self.views and self.views[m].genes is not None:
+                with_genes.append(m)
         return next(iter([*with_genes, *modelled]), None)
 
     def expensive_parameters(self, problem: Problem) -> frozenset[str] | None:

@@ -43,7 +43,9 @@ class ScoreModel:
         )
 
     def _stack(self, columns: list[Array]) -> Array:
-        return np.stack(columns, 1) if columns else np.zeros((len(self.rows), 0))
+        if columns:
+            return np.stack(columns, 1)
+        return np.zeros((len(self.rows), 0))
 
     def _modelled(self, metric: str) -> Array:
         return modelled(
@@ -53,7 +55,10 @@ class ScoreModel:
     def _violation(self, c: Constraint, values: Array) -> Array:
         """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""
         log = self.fitted[c.metric].log
-        bound = (math.log(c.bound) if c.bound > 0 else -math.inf) if log else c.bound
+        if log:
+            bound = math.log(c.bound) if c.bound > 0 else -math.inf
+        else:
+            bound = c.bound
         sign = 1.0 if c.relation == "<=" else -1.0
         return sign * (values - bound) / (self._modelled(c.metric).std() or 1.0)
 
@@ -112,9 +117,10 @@ class ScoreModel:
         columns = []
         for o in self.problem.objectives:
             s = self.fitted[o.name]
-            mean, deviation = (
-                s.mean_and_std(inputs) if beta else (s.mean(inputs), np.zeros(len(inputs.rows)))
-            )
+            if beta:
+                mean, deviation = s.mean_and_std(inputs)
+            else:
+                mean, deviation = s.mean(inputs), np.zeros(len(inputs.rows))
             columns.append(o.sign * mean + beta * deviation)
         return np.stack(columns, 1)
 
@@ -141,9 +147,9 @@ class ScoreModel:
             where a constraint is kept.
         """
         inputs = Inputs(self.problem.space, rows)
-        drawn = {
-            name: s.samples(inputs, n, seed + i) for i, (name, s) in enumerate(self.fitted.items())
-        }
+        drawn = {}
+        for i, (name, s) in enumerate(self.fitted.items()):
+            drawn[name] = s.samples(inputs, n, seed + i)
         scores = np.stack([o.sign * drawn[o.name] for o in self.problem.objectives], -1)
         violations = [self._violation(c, drawn[c.metric]) for c in self.problem.constraints]
         return scores, np.stack(violations, -1) if violations else np.zeros((*scores.shape[:2], 0))
@@ -166,12 +172,12 @@ class ScoreModel:
         inferred = front.min(0) - 0.1 * np.where(
             span > 0, span, np.maximum(np.abs(front.min(0)), 1.0)
         )
-        given = [
-            inferred[i]
-            if o.reference is None
-            else self._modelled_reference(o.name, o.sign, o.reference, inferred[i])
-            for i, o in enumerate(self.problem.objectives)
-        ]
+        given = []
+        for i, o in enumerate(self.problem.objectives):
+            if o.reference is None:
+                given.append(inferred[i])
+            else:
+                given.append(self._modelled_reference(o.name, o.sign, o.reference, inferred[i]))
         return self._towards(np.array(given))
 
     def _towards(self, reference: Array) -> Array:
@@ -188,7 +194,9 @@ class ScoreModel:
     ) -> float:
         if not self.fitted[name].log:
             return sign * reference
-        return sign * math.log(reference) if reference > 0 else inferred
+        if reference > 0:
+            return sign * math.log(reference)
+        return inferred
 
     def allowed(self, rows: Rows) -> NDArray[np.bool_]:
         """Sort out designs of which it is certain that they break a constraint.
@@ -225,5 +233,8 @@ class ScoreModel:
             mean, std = (float(v[0]) for v in s.mean_and_std(inputs))
             std = math.hypot(std, s.noise)  # of a measurement, as it will be compared with one
             # Natural units; of a log-normal the median and the standard deviation to first order.
-            predicted[name] = (math.exp(mean), math.exp(mean) * std) if s.log else (mean, std)
+            if s.log:
+                predicted[name] = (math.exp(mean), math.exp(mean) * std)
+            else:
+                predicted[name] = (mean, std)
         return candidate_of_row(self.problem.space, row, origin=origin, predicted=predicted)

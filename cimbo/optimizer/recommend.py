@@ -174,13 +174,18 @@ def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
         Candidates in order of choice, with what the surrogates expect of them.
     """
     needed = surrogates.targets(search.problem)
-    complete = [m is not None and all(name in m for name in needed) for m in state.metrics]
+    complete = []
+    for m in state.metrics:
+        complete.append(m is not None and all(name in m for name in needed))
     started = len(state.seen)
     if started < search.initial:
         return Proposal(_sobol(search, state, min(n, search.initial - started), seed))
     if sum(complete) < MIN_MEASURED:
         return Proposal(_sobol(search, state, n, seed))
-    measured = [m for m, kept in zip(state.metrics, complete, strict=True) if m and kept]
+    measured = []
+    for m, kept in zip(state.metrics, complete, strict=True):
+        if m and kept:
+            measured.append(m)
     with one_thread():
         rows = state.rows[complete]
         noise = {metric: values[complete] for metric, values in state.noise.items()}
@@ -202,10 +207,11 @@ def _by_model(
     explored = _random_exploration(search, taken, n - len(chosen), rng)
     candidates = [model.predicted(row, "proposed") for row in chosen]
     candidates += [model.predicted(row, "explored") for row in explored]
-    notes = [
-        f"surrogate of {name} does not predict yet: {n_random} of {n} candidates explore"
-        for name in doubted
-    ]
+    notes = []
+    for name in doubted:
+        notes.append(
+            f"surrogate of {name} does not predict yet: {n_random} of {n} candidates explore"
+        )
     return Proposal(candidates, model.fitted, notes)
 
 

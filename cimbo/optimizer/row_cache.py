@@ -33,4 +33,6 @@ class RowCache:
         new = {key: params for key, params in listed if key not in self._known}
         self._known.update(zip(new, self.space.rows(new.values()), strict=True))
         found = [self._known[key] for key, _ in listed]
-        return np.stack(found) if found else self.space.rows([])
+        if found:
+            return np.stack(found)
+        return self.space.rows([])

@@ -43,7 +43,9 @@ def screen(
         Positions in the pool, from 0, none twice, in the order of rounds; at most ``rounds`` times
         ``each``.
     """
-    gain = _staircase(base, pool, feasible, reference) if len(reference) == 2 else None
+    gain = None
+    if len(reference) == 2:
+        gain = _staircase(base, pool, feasible, reference)
     everything = np.arange(pool.shape[1])
     if (
         gain is None or ((bound := gain([], everything)) > 0).mean() < 0.1
@@ -144,7 +146,10 @@ def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> G
     m, known = len(reference), base.shape[1]
     directions = np.abs(np.random.default_rng(0).standard_normal((N_DIRECTIONS, m)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    spread = np.maximum(np.ptp(base.mean(0), axis=0), 1e-9) if known > 1 else np.ones(m)
+    if known > 1:
+        spread = np.maximum(np.ptp(base.mean(0), axis=0), 1e-9)
+    else:
+        spread = np.ones(m)
     value = np.stack([((pool - reference) / (spread * d)).min(-1) for d in directions])
     if known:
         start = np.stack([((base - reference) / (spread * d)).min(-1).max(1) for d in directions])

@@ -163,7 +163,11 @@ class View:
         Returns:
             Indices of the columns, rising.
         """
-        return [i for i, name in enumerate(space.names) if self.genes is None or name in self.genes]
+        columns = []
+        for i, name in enumerate(space.names):
+            if self.genes is None or name in self.genes:
+                columns.append(i)
+        return columns
 
     def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
         """Describe a table (n, genes + features) and its target to the predictors.
@@ -198,7 +202,10 @@ def _feature(gene: Choice, group: str) -> predictors.Feature:
 @cache
 def _codes(n: int, ordered: bool) -> Array:
     """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE."""
-    active = np.arange(1.0, n + 1.0)[:, None] / n if ordered else np.eye(n)
+    if ordered:
+        active = np.arange(1.0, n + 1.0)[:, None] / n
+    else:
+        active = np.eye(n)
     return np.concatenate([active, np.zeros((1, active.shape[1]))])
 
 
@@ -278,7 +285,9 @@ def modelled(values: Array, *, log: bool) -> Array:
     values = np.log(values) if log else values
     middle = np.median(values)
     reach = OUTLIER_DEVIATIONS * float(np.median(np.abs(values - middle)))
-    return np.clip(values, middle - reach, middle + reach) if reach > 0 else values
+    if reach > 0:
+        return np.clip(values, middle - reach, middle + reach)
+    return values
 
 
 def logarithmic(y: Array, goal: str | None) -> bool:
@@ -381,7 +390,8 @@ class AnalyticMetric:
         new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
         if new:
             values = np.asarray(of_rows(self.compute, inputs.space, inputs.rows[new]), float)
-            values = np.log(np.maximum(values, np.finfo(float).tiny)) if self.log else values
+            if self.log:
+                values = np.log(np.maximum(values, np.finfo(float).tiny))
             self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
         return np.array([self._kept[key] for key in keys])
 
@@ -608,7 +618,10 @@ def _learn(
 ) -> FittedSurrogate:
     view = factory.views.get(metric, View())
     schema = view.schema(inputs.space, metric, log=log)
-    y = np.exp(modelled(y, log=True)) if log else modelled(y, log=False)
+    if log:
+        y = np.exp(modelled(y, log=True))
+    else:
+        y = modelled(y, log=False)
 
     def fitted(kind: str | predictors.SurrogateKind, rows: NDArray[np.intp]) -> predictors.Model:
         """Fit a predictor of a kind to some of the observations."""
@@ -621,10 +634,13 @@ def _learn(
     if noise is not None:  # a later measurement of an early design changes what all of them say
         n = len(y)
     rows = training_subset(scores[:n])
-    chosen = fitted("auto", training_subset(scores[:first])) if factory.kind == "auto" else None
-    model = (
-        chosen if chosen and first == n else fitted(chosen.kind if chosen else factory.kind, rows)
-    )
+    chosen = None
+    if factory.kind == "auto":
+        chosen = fitted("auto", training_subset(scores[:first]))
+    if chosen and first == n:
+        model = chosen
+    else:
+        model = fitted(chosen.kind if chosen else factory.kind, rows)
     spread = float(modelled(y[rows], log=log).std())
     if n < len(y):
         rows = np.concatenate([rows, np.arange(n, len(y))])

@@ -57,7 +57,11 @@ def priors(
     found = {}
     for metric, view in views.items():
         known = [r for r in records if r.status == "done" and metric in r.metrics]
-        view = replace(view, genes=shared if view.genes is None else shared & view.genes)
+        if view.genes is None:
+            genes = shared
+        else:
+            genes = shared & view.genes
+        view = replace(view, genes=genes)
         if len(known) >= MIN_OLD_EVALUATIONS and view.genes:
             y = np.array([r.metrics[metric] for r in known])
             log = bool((y > 0).all()) and y.max() > 10 * y.min()

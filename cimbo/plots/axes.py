@@ -60,7 +60,9 @@ class Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places worth a label, with the label."""
-        return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
+        if self.log:
+            return _log_ticks(self.low, self.high)
+        return _linear_ticks(self.low, self.high)
 
 
 def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
@@ -76,8 +78,14 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     Returns:
         An axis with some room at its ends; 0 to about 1 for no value at all.
     """
-    finite = [min(max(v, -_LARGEST), _LARGEST) for v in values if math.isfinite(v)]
-    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    finite = []
+    for v in values:
+        if math.isfinite(v):
+            finite.append(min(max(v, -_LARGEST), _LARGEST))
+    if finite:
+        low, high = min(finite), max(finite)
+    else:
+        low, high = 0.0, 1.0
     if zero:
         top = high * (1 + AXIS_PADDING) if high > 0 else 0.0
         bottom = low * (1 + AXIS_PADDING) if low < 0 else 0.0
@@ -109,20 +117,31 @@ def _linear_ticks(low: float, high: float) -> list[tuple[float, str]]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
-    values = [
-        (first + i) * step
-        for i in range(12)
-        if (first + i) * step <= high * (1 + 1e-12) + 1e-9 * step
-    ]
+    values = []
+    for i in range(12):
+        if (first + i) * step <= high * (1 + 1e-12) + 1e-9 * step:
+            values.append((first + i) * step)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     plain = step >= 1e-4 and max(abs(low), abs(high)) < 1e6
-    return [(v, f"{v:,.{decimals}f}".replace("-", "−") if plain else number(v)) for v in values]
+    linear_ticks = []
+    for v in values:
+        linear_ticks.append((v, f"{v:,.{decimals}f}".replace("-", "−") if plain else number(v)))
+    return linear_ticks
 
 
 def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     wide = math.log10(high / low)
-    steps = (1, 2, 5) if wide < 1.9 else (1, 3) if wide < 3 else (1,)
+    if wide < 1.9:
+        steps = [1, 2, 5]
+    elif wide < 3:
+        steps = [1, 3]
+    else:
+        steps = [1]
     every = max(1, len(decades) // 6)
-    values = [m * 10.0**d for d in decades if d % every == 0 for m in steps]
+    values = []
+    for d in decades:
+        if d % every == 0:
+            for m in steps:
+                values.append(m * 10.0**d)
     return [(v, number(v)) for v in values if low <= v <= high]

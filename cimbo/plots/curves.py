@@ -91,7 +91,10 @@ class PanelAxes:
 
 def _axes(panel: Panel) -> PanelAxes:
     x = counts("evaluations", int(max((b.at[-1] for b in panel.bands), default=1)))
-    values = [float(v) for b in panel.bands for v in (*b.low, *b.high)]
+    values = []
+    for b in panel.bands:
+        for v in (*b.low, *b.high):
+            values.append(float(v))
     y = axis(panel.unit, values, zero=True)
     title, unit = wrapped(panel.title, WIDTH, bold=True), wrapped(panel.unit, WIDTH)
     return PanelAxes(x, y, title, unit)
@@ -185,7 +188,10 @@ def _panel(panel: Panel, axes: PanelAxes, strokes: Mapping[str, Stroke]) -> Mark
 def _places(band: Band, values: Iterable[float], x: Axis, y: Axis) -> list[str]:
     """Pixels of a curve's points."""
     pairs = zip(band.at, values, strict=True)
-    return [f"{WIDTH * x.at(a) / 100:.1f},{HEIGHT * y.down(float(v)) / 100:.1f}" for a, v in pairs]
+    places = []
+    for a, v in pairs:
+        places.append(f"{WIDTH * x.at(a) / 100:.1f},{HEIGHT * y.down(float(v)) / 100:.1f}")
+    return places
 
 
 def _area(band: Band, stroke: Stroke, x: Axis, y: Axis) -> Markup:

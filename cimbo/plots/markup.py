@@ -61,11 +61,12 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         The element as HTML.
     """
     pairs = [(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
-    bare = [
-        f" {key}" if value is True else f' {key}="{text(value)}"'
-        for key, value in pairs
-        if value is not None and value is not False
-    ]
+    bare = []
+    for key, value in pairs:
+        if value is True:
+            bare.append(f" {key}")
+        elif value is not None and value is not False:
+            bare.append(f' {key}="{text(value)}"')
     opening = f"<{name}{''.join(bare)}"
     if name in VOID_TAGS:
         return Markup(f"{opening}>")

@@ -42,7 +42,9 @@ def label(metric: str) -> str:
     Returns:
         Its name, and its unit in parentheses where it carries one.
     """
-    return f"{spoken(metric)} ({unit(metric)})" if unit(metric) else spoken(metric)
+    if unit(metric):
+        return f"{spoken(metric)} ({unit(metric)})"
+    return spoken(metric)
 
 
 def number(value: float | None) -> str:
@@ -110,4 +112,6 @@ def amount(metric: str, value: float | None) -> str:
         Number and unit with a hard space between; the number alone without a unit.
     """
     name = unit(metric)
-    return f"{number(value)}\u00a0{name}" if name and value is not None else number(value)
+    if name and value is not None:
+        return f"{number(value)}\u00a0{name}"
+    return number(value)

@@ -206,7 +206,10 @@ def swatch(kind: str) -> Markup:
         "predicted": "diamond",
         "upcoming": "square",
     }.get(kind)
-    inside = tag("use", href=f"#{shape}") if shape else tag("circle")
+    if shape:
+        inside = tag("use", href=f"#{shape}")
+    else:
+        inside = tag("circle")
     return tag(
         "svg",
         tag("g", inside, class_=kind),

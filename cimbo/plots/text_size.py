@@ -43,7 +43,9 @@ def _letter_width(letter: str) -> float:
         return _WIDTHS[letter]
     if letter >= FIRST_WIDE_LETTER and not "\u2000" <= letter <= "\u2bff":
         return WIDE_SCRIPT_WIDTH
-    return CAPITAL_WIDTH if letter.isupper() else LETTER_WIDTH
+    if letter.isupper():
+        return CAPITAL_WIDTH
+    return LETTER_WIDTH
 
 
 def shortened(words: str, width: float, size: float = DEFAULT_SIZE, *, bold: bool = False) -> str:

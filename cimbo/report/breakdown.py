@@ -34,16 +34,23 @@ def picture(explained: Mapping[str, Any]) -> str:
         One SVG file as text. Times are in µs where the latency is below 0.1 ms, else in ms.
     """
     layers, total = explained["layers"], explained["latency_ms"]
-    metric, factor = ("latency_us", 1e3) if total < _SHORT_MS else ("latency_ms", 1.0)
-    times = [
-        (layer["name"], factor * layer["latency_ms"], BOUND_COLOURS.get(layer["bound"], "#98a2ac"))
-        for layer in layers
-    ]
-    parts = [
-        (name, value, "#2258c9")
-        for name, value in explained["energy_by_part_uj"].items()
-        if value > 0
-    ]
+    if total < _SHORT_MS:
+        metric, factor = "latency_us", 1e3
+    else:
+        metric, factor = "latency_ms", 1.0
+    times = []
+    for layer in layers:
+        times.append(
+            (
+                layer["name"],
+                factor * layer["latency_ms"],
+                BOUND_COLOURS.get(layer["bound"], "#98a2ac"),
+            )
+        )
+    parts = []
+    for name, value in explained["energy_by_part_uj"].items():
+        if value > 0:
+            parts.append((name, value, "#2258c9"))
     legend = _legend([b for b in BOUND_COLOURS if any(layer["bound"] == b for layer in layers)])
     first = _bars(f"Time by layer, {amount(metric, factor * total)} in all", metric, times, 60)
     second_top = 60 + (len(times) + 4) * ROW

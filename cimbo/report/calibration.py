@@ -71,7 +71,10 @@ def section(facts: Facts) -> Markup:
             class_="empty",
         )
     learned = [c for c in metrics if not _exact(c)]
-    computed = [f"{spoken(c.metric)} ({len(c.mean)} times)" for c in metrics if _exact(c)]
+    computed = []
+    for c in metrics:
+        if _exact(c):
+            computed.append(f"{spoken(c.metric)} ({len(c.mean)} times)")
     note = f"Computed beforehand, and measured to be just that: {', '.join(computed)}."
     plotted = tag("div", *map(_metric, learned), class_="grid")
     return join([plotted, tag("p", note, class_="fine") if computed else Markup()])
@@ -93,26 +96,24 @@ def _picture(c: Checked) -> Markup:
     both = [*c.mean, *c.measured]
     x, y = axis(f"verified {label(c.metric)}", both), axis(f"predicted {label(c.metric)}", both)
     half = statistics.Z90 * c.std
-    spans = [
-        (x.at(m), y.down(high), y.down(low))
-        for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True)
-        if high > low
-    ]
+    spans = []
+    for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True):
+        if high > low:
+            spans.append((x.at(m), y.down(high), y.down(low)))
     diagonal = svg.line([(0, 100), (100, 0)], "diagonal")
-    dots = [
-        svg.dot((x.at(m), y.down(p)), tip)
-        for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True)
-    ]
+    dots = []
+    for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True):
+        dots.append(svg.dot((x.at(m), y.down(p)), tip))
     lines = svg.layer(diagonal, svg.bars(spans, "interval"))
     about = f"predicted against verified {c.metric}"
     return svg.frame(x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square")
 
 
 def _tips(c: Checked) -> Sequence[str]:
-    return [
-        f"#{n}\n{number(p)}{f' ± {rough(s)}' if s > 0 else ''} → {amount(c.metric, m)}"
-        for n, p, s, m in zip(c.numbers, c.mean, c.std, c.measured, strict=True)
-    ]
+    tips = []
+    for n, p, s, m in zip(c.numbers, c.mean, c.std, c.measured, strict=True):
+        tips.append(f"#{n}\n{number(p)}{f' ± {rough(s)}' if s > 0 else ''} → {amount(c.metric, m)}")
+    return tips
 
 
 def _measures(c: Checked) -> Markup:

@@ -82,15 +82,21 @@ class Facts:
     @cached_property
     def verified(self) -> tuple[Record, ...]:
         """Measured in every objective, and within every constraint."""
-        return tuple(
-            r for r in self.records if r.status == "done" and self.problem.feasible(r.metrics)
-        )
+        verified = []
+        for r in self.records:
+            if r.status == "done" and self.problem.feasible(r.metrics):
+                verified.append(r)
+        return tuple(verified)
 
     @cached_property
     def infeasible(self) -> tuple[Record, ...]:
         """Select those that succeeded, but break a constraint or lack an objective."""
         kept = {r.number for r in self.verified}
-        return tuple(r for r in self.records if r.status == "done" and r.number not in kept)
+        infeasible = []
+        for r in self.records:
+            if r.status == "done" and r.number not in kept:
+                infeasible.append(r)
+        return tuple(infeasible)
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -98,10 +104,14 @@ class Facts:
         first = [o.name for o in self.problem.objectives] + [
             c.metric for c in self.problem.constraints
         ]
-        measured = {name for r in self.records for name in r.metrics}
-        return tuple(
-            name for name in dict.fromkeys([*first, *sorted(measured)]) if name in measured
-        )
+        measured: set[str] = set()
+        for r in self.records:
+            measured.update(r.metrics)
+        metrics = []
+        for name in dict.fromkeys([*first, *sorted(measured)]):
+            if name in measured:
+                metrics.append(name)
+        return tuple(metrics)
 
     def named(self, metric: str) -> str:
         """Write the label of a metric.
@@ -115,17 +125,17 @@ class Facts:
         """
         config = _mapping(_mapping(self.started_as.get("config")).get("data"))
         kind = _mapping(config.get("network")).get("accuracy_kind", "measured")
-        return (
-            f"{label(metric)} ({kind})"
-            if metric == "accuracy" and kind != "measured"
-            else label(metric)
-        )
+        if metric == "accuracy" and kind != "measured":
+            return f"{label(metric)} ({kind})"
+        return label(metric)
 
     @cached_property
     def initial(self) -> int:
         """How many evaluations at the start were drawn without a model."""
         origins = [r.origin in RANDOM_ORIGINS for r in self.records]
-        return origins.index(False) if False in origins else len(origins)
+        if False in origins:
+            return origins.index(False)
+        return len(origins)
 
 
 def gather(study: Study, **known: Any) -> Facts:
@@ -217,10 +227,13 @@ def as_prediction(pair: object) -> Prediction | None:
         The prediction; None unless both are finite numbers and the standard deviation is not
         negative.
     """
-    mean, std = (
-        map(finite, pair) if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
-    )
-    return None if mean is None or std is None or std < 0 else Prediction(mean, std)
+    if isinstance(pair, list | tuple) and len(pair) == 2:
+        mean, std = map(finite, pair)
+    else:
+        mean, std = None, None
+    if mean is None or std is None or std < 0:
+        return None
+    return Prediction(mean, std)
 
 
 def finite(value: object) -> float | None:
@@ -233,10 +246,15 @@ def finite(value: object) -> float | None:
         The number as a float; None where ``value`` is no number or not finite.
     """
     try:
-        number = float(value) if isinstance(value, int | float) else math.nan
+        if isinstance(value, int | float):
+            number = float(value)
+        else:
+            number = math.nan
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    if math.isfinite(number):
+        return number
+    return None
 
 
 def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) -> list[float]:
@@ -258,7 +276,8 @@ def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) 
     if not len(scores):
         return [0.0] * len(facts.records)
     reference = facts.problem.reference()
-    reference = scores.min(0) if reference is None else reference
+    if reference is None:
+        reference = scores.min(0)
     by_number = {r.number: score for r, score in zip(facts.verified, scores, strict=True)}
     front, value = scores[:0], 0.0
     history: list[float] = []
@@ -275,4 +294,6 @@ def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) 
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, Mapping):
+        return value
+    return {}

@@ -113,10 +113,14 @@ def _front(axes: Any, facts: Facts) -> None:
             label="front as predicted",
         )
     front = sorted(facts.front, key=lambda r: r.metrics[x])
-    steps = (
-        "steps-post" if facts.problem.objectives[1].goal == "min" else "steps-pre"
-    )  # what lies between is not known
-    line = "o-" if len(facts.problem.objectives) == 2 else "o"
+    # what lies between is not known
+    if facts.problem.objectives[1].goal == "min":
+        steps = "steps-post"
+    else:
+        steps = "steps-pre"
+    line = "o"
+    if len(facts.problem.objectives) == 2:
+        line = "o-"
     axes.plot(
         *_columns(front, x, y),
         line,
@@ -190,7 +194,10 @@ def _finish(axes: Any) -> None:
     handles, names = axes.get_legend_handles_labels()
     if handles:
         keys = [_lines(name, KEY_SPACE) for name in names]
-        columns = LEGEND_COLUMNS if max(map(len, keys)) <= LONGEST_SHORT_KEY else 1
+        if max(map(len, keys)) <= LONGEST_SHORT_KEY:
+            columns = LEGEND_COLUMNS
+        else:
+            columns = 1
         lines = sum(key.count("\n") + 1 for key in keys) / columns
         figure = axes.figure
         figure.set_size_inches(COLUMN_INCHES[0], COLUMN_INCHES[1] + LEGEND_LINE_INCHES * lines)

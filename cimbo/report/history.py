@@ -30,10 +30,9 @@ def section(facts: Facts) -> Markup:
     every = [*study, *(v for values in facts.baselines.values() for v in values)]
     longest = max(len(study), *(len(v) for v in facts.baselines.values()), 1)
     x, y = counts("evaluation", longest), axis("hypervolume", every, zero=True)
-    others = [
-        svg.steps(values, x, y, f"other o{i % 4}")
-        for i, values in enumerate(facts.baselines.values())
-    ]
+    others = []
+    for i, values in enumerate(facts.baselines.values()):
+        others.append(svg.steps(values, x, y, f"other o{i % 4}"))
     drawn = sum(map(_random, facts.records))
     curves = svg.layer(
         _start(facts, x),
@@ -70,7 +69,9 @@ def _start(facts: Facts, x: Axis) -> Markup:
 
 def _dots(study: Sequence[float], x: Axis, y: Axis) -> Markup:
     """A mark with a tooltip wherever the front grew."""
-    grown = [(i + 1, study[i]) for i in np.flatnonzero(np.diff(study, prepend=0.0) > 0).tolist()]
+    grown = []
+    for i in np.flatnonzero(np.diff(study, prepend=0.0) > 0).tolist():
+        grown.append((i + 1, study[i]))
     dots = [svg.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
     return tag("g", *dots, class_="grown")
 

@@ -32,7 +32,9 @@ class Influence:
     @property
     def strength(self) -> float:
         """Return the size of the association, 0 to 1; 0 where it is not known."""
-        return abs(self.value) if self.value is not None else 0.0
+        if self.value is not None:
+            return abs(self.value)
+        return 0.0
 
 
 def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -> Influence:
@@ -48,7 +50,10 @@ def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -
         None where fewer than LEAST_DESIGNS designs are left, or all have the same value of the gene
         or of the objective.
     """
-    having = [r for r in records if choice.name in r.params and objective.name in r.metrics]
+    having = []
+    for r in records:
+        if choice.name in r.params and objective.name in r.metrics:
+            having.append(r)
     groups = np.array([choice.index(r.params[choice.name]) for r in having], np.intp)
     y = np.array([r.metrics[objective.name] for r in having], float)
     levels = len(np.unique(groups))
@@ -82,11 +87,14 @@ def section(facts: Facts) -> Markup:
     """
     records = [r for r in facts.records if r.status == "done"]
     objectives = facts.problem.objectives
-    rows = [
-        (c, [influence(c, o, records) for o in objectives]) for c in facts.problem.space.choices
-    ]
+    rows = []
+    for c in facts.problem.space.choices:
+        rows.append((c, [influence(c, o, records) for o in objectives]))
     rows.sort(key=lambda row: -max(i.strength for i in row[1]))
-    known = [row for row in rows if any(i.value is not None for i in row[1])]
+    known = []
+    for row in rows:
+        if any(i.value is not None for i in row[1]):
+            known.append(row)
     if not known:
         return tag(
             "p",
@@ -94,11 +102,12 @@ def section(facts: Facts) -> Markup:
             class_="empty",
         )
     rest = known[MOST_SHOWN:]
-    folded = (
-        tag("details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest))
-        if rest
-        else Markup()
-    )
+    if rest:
+        folded = tag(
+            "details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest)
+        )
+    else:
+        folded = Markup()
     return join([_table(objectives, known[:MOST_SHOWN]), folded, _note()])
 
 
@@ -121,14 +130,15 @@ def _table(
         tag("th", "Gene", scope="col"),
         *(tag("th", spoken(o.name), scope="col") for o in objectives),
     )
-    body = [
-        tag(
-            "tr",
-            tag("th", c.name, scope="row"),
-            *(tag("td", _bar(i, o)) for i, o in zip(found, objectives, strict=True)),
+    body = []
+    for c, found in rows:
+        body.append(
+            tag(
+                "tr",
+                tag("th", c.name, scope="row"),
+                *(tag("td", _bar(i, o)) for i, o in zip(found, objectives, strict=True)),
+            )
         )
-        for c, found in rows
-    ]
     return tag("table", tag("thead", head), tag("tbody", *body), class_="influence")
 
 
@@ -136,7 +146,12 @@ def _bar(i: Influence, objective: Objective) -> Markup:
     """From the middle to the right where both grow; blue where more of the gene is better, amber where it is worse."""
     if i.value is None:
         return tag("span", "–", class_="fine")
-    good = "neutral" if not i.ordered else "good" if i.value * objective.sign > 0 else "bad"
+    if not i.ordered:
+        good = "neutral"
+    elif i.value * objective.sign > 0:
+        good = "good"
+    else:
+        good = "bad"
     pale = " pale" if i.strength <= i.noise else ""
     start, width = min(50.0, 50 + 50 * i.value), abs(50 * i.value)
     tip = f"{'ρ' if i.ordered else 'η'} {i.value:.2f} over {i.n} designs; chance gives up to {i.noise:.2f}"

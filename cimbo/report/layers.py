@@ -26,16 +26,17 @@ def section(layers: Sequence[Mapping[str, Any]]) -> Markup:
     head = tag(
         "tr", *(tag("th", name, scope="col") for name in ("layer", "bound by", "time", "energy"))
     )
-    rows = [
-        tag(
-            "tr",
-            tag("td", layer["name"]),
-            tag("td", layer["bound"]),
-            _bar("latency_ms", layer["latency_ms"], slowest),
-            _bar("energy_uj", energy, hungriest),
+    rows = []
+    for layer, energy in zip(layers, energies, strict=True):
+        rows.append(
+            tag(
+                "tr",
+                tag("td", layer["name"]),
+                tag("td", layer["bound"]),
+                _bar("latency_ms", layer["latency_ms"], slowest),
+                _bar("energy_uj", energy, hungriest),
+            )
         )
-        for layer, energy in zip(layers, energies, strict=True)
-    ]
     counted = f"{len(layers)} layers: what bounds them, time and energy"
     return tag("details", tag("summary", counted), tag("table", head, join(rows)), class_="layers")
 

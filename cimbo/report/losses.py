@@ -36,19 +36,21 @@ def _failures(failed: Sequence[Record]) -> Markup:
     for record in failed:
         by_reason.setdefault(record.reason or "no reason given", []).append(record)
     common = sorted(by_reason.items(), key=lambda item: -len(item[1]))
-    rows = [
-        tag(
-            "tr",
-            tag("td", len(records)),
-            tag("td", reason, class_="reason"),
-            tag("td", _numbers(records)),
+    rows = []
+    for reason, records in islice(common, MOST_REASONS):
+        rows.append(
+            tag(
+                "tr",
+                tag("td", len(records)),
+                tag("td", reason, class_="reason"),
+                tag("td", _numbers(records)),
+            )
         )
-        for reason, records in islice(common, MOST_REASONS)
-    ]
     left = len(common) - len(rows)
-    more = (
-        tag("p", f"{left} rarer reasons are not listed.", class_="fine") if left > 0 else Markup()
-    )
+    if left > 0:
+        more = tag("p", f"{left} rarer reasons are not listed.", class_="fine")
+    else:
+        more = Markup()
     return join([_table(("Failed", "Reason", "Evaluations"), rows), more])
 
 
@@ -67,7 +69,9 @@ def _limits(facts: Facts) -> Markup:
 def _limit(c: Constraint, infeasible: Sequence[Record]) -> Markup:
     broken = [r for r in infeasible if not c.holds(r.metrics)]
     values = [r.metrics[c.metric] for r in broken if c.metric in r.metrics]
-    worst = (max(values) if c.relation == "<=" else min(values)) if values else None
+    worst = None
+    if values:
+        worst = max(values) if c.relation == "<=" else min(values)
     limit = f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}"
     return tag(
         "tr",

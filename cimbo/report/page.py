@@ -90,7 +90,10 @@ def _check(
 ) -> None:
     if not title.strip():
         raise BadInput("report title", "is empty", "give the report a name")
-    unknown = set(extra_rows) - {r.key for r in study.evaluations()} if extra_rows else set()
+    if extra_rows:
+        unknown = set(extra_rows) - {r.key for r in study.evaluations()}
+    else:
+        unknown = set()
     if unknown:
         raise BadInput(
             f"report row {min(unknown)!r}",
@@ -158,11 +161,9 @@ def _digest(content: str) -> str:
 def _header(facts: Facts, title: str, about: Mapping[str, str]) -> Markup:
     subtitle = " · ".join([*([about["date"]] if "date" in about else []), f"seed {facts.seed}"])
     tiles = [_tile(*entry) for entry in _headlines(facts)]
-    remark = (
-        [tag("p", about["accuracy"][:1].upper() + about["accuracy"][1:])]
-        if "accuracy" in about
-        else []
-    )
+    remark = []
+    if "accuracy" in about:
+        remark = [tag("p", about["accuracy"][:1].upper() + about["accuracy"][1:])]
     return tag(
         "header",
         tag("h1", title),
@@ -176,7 +177,9 @@ def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
     """(name, exact value, as shown, remark)."""
     n, volume = len(facts.records), facts.hypervolume
     fitting = f"{len(facts.verified)} feasible"
-    without = "needs a reference for every objective" if volume is None else "above the references"
+    without = "above the references"
+    if volume is None:
+        without = "needs a reference for every objective"
     counts = [
         ("evaluations", float(n), f"{n:,}", fitting),
         (
@@ -262,7 +265,9 @@ def _about_designs(facts: Facts) -> str:
 def _ends(facts: Facts) -> str:
     """The genes that most designs of the front have at an end of their range, as a sentence."""
     told = ends_told(facts.at_an_end)
-    return "" if told is None else f"{told[:1].upper()}{told[1:]}."
+    if told is None:
+        return ""
+    return f"{told[:1].upper()}{told[1:]}."
 
 
 def _next(facts: Facts) -> list[Markup]:
@@ -282,11 +287,9 @@ def _converter_noise(facts: Facts) -> list[Markup]:
 def _points(facts: Facts) -> str:
     modelled = facts.named("accuracy") != label("accuracy")
     verified = f"Every point was {'simulated, its accuracy modelled' if modelled else 'measured'}"
-    return (
-        f"{verified}, but for squares: those are the next candidates, predicted."
-        if facts.predicted
-        else f"{verified}."
-    )
+    if facts.predicted:
+        return f"{verified}, but for squares: those are the next candidates, predicted."
+    return f"{verified}."
 
 
 def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:
@@ -303,10 +306,8 @@ def _front(facts: Facts) -> Markup:
     """The picture, and beside it a panel that a script fills with the chosen design."""
     if not facts.records:
         return tag("p", "Nothing was evaluated yet.", class_="empty")
-    hint = (
-        "Each point of the front leads to its design in the table below."
-        if facts.front
-        else "There is no front yet."
-    )
+    hint = "There is no front yet."
+    if facts.front:
+        hint = "Each point of the front leads to its design in the table below."
     panel = tag("aside", tag("p", hint, class_="fine"), id="chosen", aria_live="polite")
     return tag("div", scatter.section(facts), panel, class_="split")

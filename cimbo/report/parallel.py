@@ -63,13 +63,20 @@ def section(facts: Facts) -> Markup:
 
 
 def _side(heading: str, choices: Sequence[Choice], designs: Sequence[Record]) -> Markup:
-    rows = [_row(c, designs) for c in choices if len({d.params.get(c.name) for d in designs}) > 1]
+    rows = []
+    for c in choices:
+        if len({d.params.get(c.name) for d in designs}) > 1:
+            rows.append(_row(c, designs))
     if not rows:
         return Markup()
     height = ROW_HEIGHT * len(rows)
     heights = [100 * (i + 0.5) / len(rows) for i in range(len(rows))]
-    names = [part for row, at in zip(rows, heights, strict=True) for part in _name(row, at)]
-    plates = [part for row, at in zip(rows, heights, strict=True) for part in _plates(row, at)]
+    names = []
+    for row, at in zip(rows, heights, strict=True):
+        names.extend(_name(row, at))
+    plates = []
+    for row, at in zip(rows, heights, strict=True):
+        plates.extend(_plates(row, at))
     paths = [_thread(rows, d, i, len(designs)) for i, d in enumerate(designs)]
     threads = tag("g", svg.layer(*paths, width=LAYER_WIDTH, height=2 * len(rows)), class_="threads")
     picture = tag(
@@ -85,7 +92,9 @@ def _row(choice: Choice, designs: Sequence[Record]) -> Row:
     values: list[object] = [*([INACTIVE_LABEL] if off else []), *choice.values]
     gap = 100 / len(values)
     # An unordered gene may itself have a value called "off"; None cannot be a value.
-    keys = [None if off and i == 0 else v for i, v in enumerate(values)]
+    keys = []
+    for i, v in enumerate(values):
+        keys.append(None if off and i == 0 else v)
     return Row(choice.name, {k: gap * (i + 0.5) for i, k in enumerate(keys)}, gap)
 
 
@@ -111,18 +120,20 @@ def _plates(row: Row, at: float) -> list[Markup]:
     """The values, on top of the threads that run through them."""
     y = f"{at:.4g}%"
     every = max(1, round(len(row.places) / 8))
-    return [
-        tag(
-            "text",
-            short(INACTIVE_LABEL if v is None else v, 9),
-            x=f"{x:g}%",
-            y=y,
-            dy="4",
-            class_="plate",
-        )
-        for i, (v, x) in enumerate(row.places.items())
-        if i % every == 0
-    ]
+    plates = []
+    for i, (v, x) in enumerate(row.places.items()):
+        if i % every == 0:
+            plates.append(
+                tag(
+                    "text",
+                    short(INACTIVE_LABEL if v is None else v, 9),
+                    x=f"{x:g}%",
+                    y=y,
+                    dy="4",
+                    class_="plate",
+                )
+            )
+    return plates
 
 
 def _thread(rows: Sequence[Row], design: Record, i: int, n: int) -> Markup:
@@ -149,27 +160,25 @@ def _scale(facts: Facts, designs: Sequence[Record]) -> Markup:
     first = facts.problem.objectives[0].name
     ends = [amount(first, d.metrics[first]) for d in (designs[0], designs[-1])]
     swatches = tag("span", *(tag("i", class_=f"q{i}") for i in range(N_SHADES)), class_="shades")
-    left = (
-        f" {len(designs)} of {len(facts.front)} designs, evenly along the front."
-        if len(designs) < len(facts.front)
-        else ""
-    )
+    left = ""
+    if len(designs) < len(facts.front):
+        left = f" {len(designs)} of {len(facts.front)} designs, evenly along the front."
     return tag("p", f"{spoken(first)} {ends[0]} ", swatches, f" {ends[1]}.{left}", class_="fine")
 
 
 def _agreed(choices: Sequence[Choice], front: Sequence[Record]) -> Markup:
     """Genes with one value on the whole front: often the clearest advice a search gives."""
-    same = [
-        (c.name, front[0].params.get(c.name))
-        for c in choices
-        if len({r.params.get(c.name) for r in front}) == 1
-    ]
+    same = []
+    for c in choices:
+        if len({r.params.get(c.name) for r in front}) == 1:
+            same.append((c.name, front[0].params.get(c.name)))
     if not same:
         return Markup()
-    items = [
-        join([text(name), "\u00a0", tag("b", INACTIVE_LABEL if value is None else value)])
-        for name, value in same
-    ]
+    items = []
+    for name, value in same:
+        items.append(
+            join([text(name), "\u00a0", tag("b", INACTIVE_LABEL if value is None else value)])
+        )
     return tag(
         "p",
         tag("strong", "The same in every design of the front: "),

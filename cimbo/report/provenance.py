@@ -26,13 +26,19 @@ def section(facts: Facts, about: Mapping[str, str]) -> Markup:
     Returns:
         The list, then what the study was started with, folded.
     """
-    plain = {k: v for k, v in facts.started_as.items() if isinstance(v, str | int | float | None)}
+    plain = {}
+    for k, v in facts.started_as.items():
+        if isinstance(v, str | int | float | None):
+            plain[k] = v
     entries = [*about.items(), *_known(facts), *plain.items()]
-    shown = [
-        (name, _command(str(value)) if name == "command" else value) for name, value in entries
-    ]
+    shown = []
+    for name, value in entries:
+        shown.append((name, _command(str(value)) if name == "command" else value))
     lines = [join([tag("dt", name), tag("dd", value)]) for name, value in shown]
-    nested = [_stored(name, value) for name, value in facts.started_as.items() if name not in plain]
+    nested = []
+    for name, value in facts.started_as.items():
+        if name not in plain:
+            nested.append(_stored(name, value))
     return join([tag("dl", *lines, class_="provenance"), *nested])
 
 
@@ -46,9 +52,9 @@ def _known(facts: Facts) -> list[tuple[str, str]]:
     origins = Counter(r.origin for r in facts.records)
     seconds = sum(r.seconds for r in facts.records)
     space = problem.space
-    limits = [
-        f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}" for c in problem.constraints
-    ]
+    limits = []
+    for c in problem.constraints:
+        limits.append(f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}")
     entries = [
         ("seed", str(facts.seed)),
         ("objectives", "; ".join(map(_objective, problem.objectives))),
@@ -64,13 +70,16 @@ def _known(facts: Facts) -> list[tuple[str, str]]:
         ),
         ("cimbo that wrote this report", __version__),
     ]
-    return [*entries, ("time spent evaluating", f"{number(seconds)} s")] if seconds else entries
+    if seconds:
+        return [*entries, ("time spent evaluating", f"{number(seconds)} s")]
+    return entries
 
 
 def _objective(o: Objective) -> str:
-    reference = (
-        "no reference" if o.reference is None else f"reference {amount(o.name, o.reference)}"
-    )
+    if o.reference is None:
+        reference = "no reference"
+    else:
+        reference = f"reference {amount(o.name, o.reference)}"
     return f"{o.goal} {label(o.name)}, {reference}"
 
 
@@ -89,9 +98,8 @@ def _raised(exponent: int) -> str:
 def _stored(name: str, value: object) -> Markup:
     """What the study was started with, as folded JSON."""
     written = json.dumps(value, indent=1, ensure_ascii=False, default=str)
-    cut = (
-        written
-        if len(written) <= LONGEST_TEXT
-        else f"{written[:LONGEST_TEXT]}\n… {len(written) - LONGEST_TEXT} more characters"
-    )
+    if len(written) <= LONGEST_TEXT:
+        cut = written
+    else:
+        cut = f"{written[:LONGEST_TEXT]}\n… {len(written) - LONGEST_TEXT} more characters"
     return tag("details", tag("summary", f"{name}, as the study was started"), tag("pre", cut))

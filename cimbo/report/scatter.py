@@ -89,11 +89,9 @@ def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | 
     if len(objectives) == 1:
         return [(objectives[0], None)]
     every: list[tuple[Objective, Objective | None]] = list(itertools.combinations(objectives, 2))
-    return (
-        every
-        if len(every) <= MOST_VIEWS
-        else [p for p in every if p[0] is objectives[0]][:MOST_VIEWS]
-    )
+    if len(every) <= MOST_VIEWS:
+        return every
+    return [p for p in every if p[0] is objectives[0]][:MOST_VIEWS]
 
 
 def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True) -> View:
@@ -262,8 +260,14 @@ def _area(view: View) -> Iterator[Markup]:
     places = [(view.x_axis.at(x), view.y_axis.down(y)) for x, y in best]
     floor, wall = _corner(view)
     # A front that lies beyond a reference is not tied back to it.
-    start = floor if (floor - places[0][1]) * signs[1] > 0 else places[0][1]
-    end = wall if (wall - places[-1][0]) * signs[0] < 0 else places[-1][0]
+    if (floor - places[0][1]) * signs[1] > 0:
+        start = floor
+    else:
+        start = places[0][1]
+    if (wall - places[-1][0]) * signs[0] < 0:
+        end = wall
+    else:
+        end = places[-1][0]
     path = (
         f"M{places[0][0]:g} {start:g}" + "".join(f"H{x:g}V{y:g}" for x, y in places) + f"H{end:g}"
     )
@@ -272,9 +276,10 @@ def _area(view: View) -> Iterator[Markup]:
         and view.y.reference is not None
         and len(view.facts.problem.objectives) == 2
     ):
-        inside = [
-            (x, y) for x, y in places if (wall - x) * signs[0] < 0 and (floor - y) * signs[1] > 0
-        ]
+        inside = []
+        for x, y in places:
+            if (wall - x) * signs[0] < 0 and (floor - y) * signs[1] > 0:
+                inside.append((x, y))
         area = f"M{wall:g} {floor:g}" + "".join(f"H{x:g}V{y:g}" for x, y in inside) + f"H{wall:g}Z"
         yield tag("path", d=area, class_="dominated")
     yield tag("path", d=path, class_="stairs")
@@ -283,10 +288,22 @@ def _area(view: View) -> Iterator[Markup]:
 def _corner(view: View) -> svg.Place:
     """(y, x) where the staircase ends: at the references, else at the plot's worst corner."""
     assert view.x is not None
-    worst_y = view.y_axis.low if view.y.goal == "max" else view.y_axis.high
-    worst_x = view.x_axis.low if view.x.goal == "max" else view.x_axis.high
-    y = view.y.reference if view.y.reference is not None else worst_y
-    x = view.x.reference if view.x.reference is not None else worst_x
+    if view.y.goal == "max":
+        worst_y = view.y_axis.low
+    else:
+        worst_y = view.y_axis.high
+    if view.x.goal == "max":
+        worst_x = view.x_axis.low
+    else:
+        worst_x = view.x_axis.high
+    if view.y.reference is not None:
+        y = view.y.reference
+    else:
+        y = worst_y
+    if view.x.reference is not None:
+        x = view.x.reference
+    else:
+        x = worst_x
     return view.y_axis.down(y), view.x_axis.at(x)
 
 
@@ -339,9 +356,9 @@ def section(facts: Facts) -> Markup:
     Returns:
         The pictures, with switches for what they show.
     """
-    views = [
-        view(facts, y, x, first=i == 0) for i, (y, x) in enumerate(pairs(facts.problem.objectives))
-    ]
+    views = []
+    for i, (y, x) in enumerate(pairs(facts.problem.objectives)):
+        views.append(view(facts, y, x, first=i == 0))
     pictures = [picture(v, f"view view-{i}") for i, v in enumerate(views)]
     return tag("div", _chooser(views), *pictures, _legend(facts, views), class_="front-plot")
 
@@ -349,14 +366,15 @@ def section(facts: Facts) -> Markup:
 def _chooser(views: Sequence[View]) -> Markup:
     if len(views) < 2:
         return Markup()
-    buttons = [
-        tag(
-            "label",
-            tag("input", type="radio", name="view", id=f"view-{i}", checked=i == 0),
-            tag("span", " · ".join(label(m) for m in v.metrics)),
+    buttons = []
+    for i, v in enumerate(views):
+        buttons.append(
+            tag(
+                "label",
+                tag("input", type="radio", name="view", id=f"view-{i}", checked=i == 0),
+                tag("span", " · ".join(label(m) for m in v.metrics)),
+            )
         )
-        for i, v in enumerate(views)
-    ]
     return tag("div", *buttons, class_="chooser", role="radiogroup", aria_label="objectives shown")
 
 

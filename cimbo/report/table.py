@@ -27,11 +27,9 @@ class Column:
     @cached_property
     def shown(self) -> list[str]:
         """Every value as it is written."""
-        return (
-            [f"{v:.0f}" for v in self.values if v is not None]
-            if self.counting
-            else aligned(self.values)
-        )
+        if self.counting:
+            return [f"{v:.0f}" for v in self.values if v is not None]
+        return aligned(self.values)
 
 
 def columns(facts: Facts) -> list[Column]:
@@ -46,21 +44,23 @@ def columns(facts: Facts) -> list[Column]:
         the front, None where it was not measured.
     """
     goals = {o.name: o.goal for o in facts.problem.objectives}
-    measured = [
-        Column(
-            facts.named(name), tuple(r.metrics.get(name) for r in facts.front), goals.get(name, "")
+    measured = []
+    for name in facts.metrics:
+        measured.append(
+            Column(
+                facts.named(name),
+                tuple(r.metrics.get(name) for r in facts.front),
+                goals.get(name, ""),
+            )
         )
-        for name in facts.metrics
-    ]
     after = {"accuracy, test set": facts.tested, "exact form, points": facts.exact}
-    found = {
-        heading: tuple(known.get(r.key) for r in facts.front) for heading, known in after.items()
-    }
-    extra = [
-        Column(heading, values)
-        for heading, values in found.items()
-        if any(v is not None for v in values)
-    ]
+    found = {}
+    for heading, known in after.items():
+        found[heading] = tuple(known.get(r.key) for r in facts.front)
+    extra = []
+    for heading, values in found.items():
+        if any(v is not None for v in values):
+            extra.append(Column(heading, values))
     at = len(goals)
     return [
         Column("#", tuple(float(r.number) for r in facts.front), counting=True),
@@ -87,9 +87,9 @@ def section(facts: Facts) -> Markup:
         )
     shown = columns(facts)
     names = {"max": " ↑", "min": " ↓", "": ""}
-    head = [
-        tag("th", c.heading + names[c.best], scope="col", data_best=c.best or None) for c in shown
-    ]
+    head = []
+    for c in shown:
+        head.append(tag("th", c.heading + names[c.best], scope="col", data_best=c.best or None))
     rows = [_design(facts, record, shown, i) for i, record in enumerate(facts.front)]
     table = tag(
         "table",
@@ -162,7 +162,10 @@ def details(facts: Facts, record: Record) -> Markup:
     ]
     rows = facts.extra_rows.get(record.key, {})
     notes = [join([tag("dt", name), tag("dd", value)]) for name, value in rows.items()]
-    noted = tag("dl", *notes, class_="notes") if notes else Markup()
+    if notes:
+        noted = tag("dl", *notes, class_="notes")
+    else:
+        noted = Markup()
     return tag(
         "div", *parts, noted, layers.section(facts.layers.get(record.key, ())), class_="design"
     )
@@ -182,7 +185,10 @@ def _measurements(facts: Facts, record: Record) -> list[Markup]:
     tested = facts.tested.get(record.key)
     if tested is not None:
         lines.append(("accuracy, test set", number(tested)))
-    took = f", took {number(record.seconds)} s" if record.seconds else ""
+    if record.seconds:
+        took = f", took {number(record.seconds)} s"
+    else:
+        took = ""
     lines.append(("chosen by", f"{record.origin}{took}"))
     return [join([tag("dt", name), tag("dd", value)]) for name, value in lines]
 
@@ -204,9 +210,9 @@ def genes(heading: str, choices: Sequence[Choice], params: Params) -> Markup:
     active = [c for c in choices if c.name in params]
     if not active:
         return Markup()
-    items = [
-        join([text(name), "\u00a0", tag("b", value)]) for name, value in _series(active, params)
-    ]
+    items = []
+    for name, value in _series(active, params):
+        items.append(join([text(name), "\u00a0", tag("b", value)]))
     return join(
         [
             tag("h5", f"{heading} ", tag("small", len(active))),

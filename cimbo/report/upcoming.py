@@ -18,15 +18,13 @@ def section(facts: Facts) -> Markup:
     Returns:
         A row a design with what is predicted of every metric, its genes folded below.
     """
-    columns = {
-        name: _column(facts, name)
-        for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c))
-    }
+    columns = {}
+    for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c)):
+        columns[name] = _column(facts, name)
     head = [tag("th", facts.named(name), scope="col") for name in columns]
-    rows = [
-        _design(facts, c, [column[i] for column in columns.values()])
-        for i, c in enumerate(facts.predicted)
-    ]
+    rows = []
+    for i, c in enumerate(facts.predicted):
+        rows.append(_design(facts, c, [column[i] for column in columns.values()]))
     whole = tag(
         "table",
         tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))),
@@ -40,15 +38,17 @@ def _column(facts: Facts, metric: str) -> list[Markup]:
     """A cell a design: "88.4 ± 0.7", the latter half the interval that holds 90 %; what was computed stands alone."""
     said = [predictions(c).get(metric) for c in facts.predicted]
     means = aligned([p.mean if p else None for p in said])
-    return [
-        tag(
-            "td",
-            mean,
-            f" ± {rough(p.half)}" if p and p.std > 0 else "",
-            data_v=f"{p.mean:.10g}" if p else "",
+    column = []
+    for p, mean in zip(said, means, strict=True):
+        column.append(
+            tag(
+                "td",
+                mean,
+                f" ± {rough(p.half)}" if p and p.std > 0 else "",
+                data_v=f"{p.mean:.10g}" if p else "",
+            )
         )
-        for p, mean in zip(said, means, strict=True)
-    ]
+    return column
 
 
 def _design(facts: Facts, c: Candidate, cells: list[Markup]) -> Markup:
@@ -63,10 +63,11 @@ def _design(facts: Facts, c: Candidate, cells: list[Markup]) -> Markup:
 
 
 def _details(facts: Facts, c: Candidate) -> Markup:
-    lines = [
-        join([tag("dt", spoken(name)), tag("dd", amount(name, p.mean), tag("small", _kind(p)))])
-        for name, p in predictions(c).items()
-    ]
+    lines = []
+    for name, p in predictions(c).items():
+        lines.append(
+            join([tag("dt", spoken(name)), tag("dd", amount(name, p.mean), tag("small", _kind(p)))])
+        )
     space = facts.problem.space
     return tag(
         "div",
@@ -80,4 +81,6 @@ def _details(facts: Facts, c: Candidate) -> Markup:
 
 
 def _kind(p: Prediction) -> str:
-    return f"predicted, ± {rough(p.half)} holds 90 %" if p.std > 0 else "computed"
+    if p.std > 0:
+        return f"predicted, ± {rough(p.half)} holds 90 %"
+    return "computed"

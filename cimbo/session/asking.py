@@ -138,15 +138,23 @@ def tell(
     for place, outcome in zip(rows, outcomes, strict=True):
         if outcome.error is not None:
             refused[place] = outcome.error
-    counts = {what: sum(o.what == what for o in outcomes) for what in ("new", "again", "known")}
+    counts = {}
+    for what in ("new", "again", "known"):
+        counts[what] = sum(o.what == what for o in outcomes)
     lines = tuple(_refusal(place, entries, error) for place, error in sorted(refused.items()))
     return Told(**counts, refused=lines, evaluations=len(study.evaluations()))
 
 
 def _refusal(place: int, entries: list[Any], error: BadInput) -> str:
     entry = entries[place - 1]
-    key = entry.get("key") if isinstance(entry, Mapping) else None
-    where = f"row {place}" if key is None or str(key) in error.where else f"row {place} ({key})"
+    if isinstance(entry, Mapping):
+        key = entry.get("key")
+    else:
+        key = None
+    if key is None or str(key) in error.where:
+        where = f"row {place}"
+    else:
+        where = f"row {place} ({key})"
     return str(BadInput(f"{where}, {error.where}", error.what, error.todo))
 
 
@@ -266,7 +274,9 @@ def _result(entry: dict[str, Any]) -> tuple[dict[str, float], str | None]:
     """Metrics, and why there are none."""
     metrics, failed = entry.get("metrics"), entry.get("failed")
     if (metrics is None) == (failed is None):
-        what = "are both given" if failed is not None else "are both missing"
+        what = "are both missing"
+        if failed is not None:
+            what = "are both given"
         raise BadInput("metrics and failed", what, "give one of them")
     if failed is not None:
         if not isinstance(failed, str):
@@ -281,12 +291,16 @@ def _numbers(metrics: dict[str, Any]) -> tuple[dict[str, float], str | None]:
     """The metrics as numbers. One that is no number is a slip of who tells; NaN or infinity is a failed evaluation."""
     found = {}
     for name, value in metrics.items():
-        measured = None if isinstance(value, bool) else number(value)
+        measured = None
+        if not isinstance(value, bool):
+            measured = number(value)
         if measured is None:
             raise BadInput(f"metrics.{name}", f"is {shown(value)}", "give a number")
         found[name] = measured
     bad = [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]
-    return ({}, ", ".join(bad)) if bad else (found, None)
+    if bad:
+        return {}, ", ".join(bad)
+    return found, None
 
 
 def read_text(source: str, stdin: str | None) -> str:

@@ -236,7 +236,11 @@ def _restricted(
 
 
 def _values(point: Point, genes: Sequence[Any]) -> dict[str, Any]:
-    return {gene.name: point.params[gene.name] for gene in genes if gene.name in point.params}
+    values = {}
+    for gene in genes:
+        if gene.name in point.params:
+            values[gene.name] = point.params[gene.name]
+    return values
 
 
 def _restricted_search(
@@ -245,7 +249,10 @@ def _restricted_search(
     """Evaluations of one such search, brought to ``settings.complete``."""
     problem = context.study.problem
     path = Path(context.path).with_suffix(f".{side}-only.db")
-    kept = {k: context.metadata[k] for k in ("config", "versions") if k in context.metadata}
+    kept = {}
+    for k in ("config", "versions"):
+        if k in context.metadata:
+            kept[k] = context.metadata[k]
     seed = context.study.seed
     with Study.open(
         path, problem.space, problem.objectives, problem.constraints, seed, metadata=kept
@@ -277,10 +284,16 @@ def _other_baselines(
     unconfirmed = replace(rules, confirm=lambda point: True)
     found = []
     for name, chip in attribution.baselines(space, evaluator, largest, drawn).items():
-        point = baseline if chip == drawn else _point(context, {**largest, **chip})
+        if chip == drawn:
+            point = baseline
+        else:
+            point = _point(context, {**largest, **chip})
         pool = attribution.pool(space, evaluator, point, records)
         gains = attribution.gains(pool, unconfirmed)
-        speedups = {gain.side: gain.speedup for gain in gains if gain.held == EQUAL_AREA}
+        speedups = {}
+        for gain in gains:
+            if gain.held == EQUAL_AREA:
+                speedups[gain.side] = gain.speedup
         area_mm2 = point.costs.get("area_mm2")
         found.append(
             OtherBaseline(name, point.latency_ms, area_mm2, point.accuracy, speedups, chip)

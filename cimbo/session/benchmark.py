@@ -92,7 +92,9 @@ def _compare(subject: BenchmarkProblem, settings: ComparisonSettings) -> Compari
             logger.info(f"{subject.name}, {method}, seed {seed}: {subject.unit} {last:.4g}")
     at = runner.checkpoints(settings.budget)
     bands = runner.bands(runs, subject.problem, subject.volume, at)
-    curves = [method_curve(b, [r for r in runs if r.method == b.method]) for b in bands]
+    curves = []
+    for b in bands:
+        curves.append(method_curve(b, [r for r in runs if r.method == b.method]))
     return Comparison(subject.name, tuple(curves), settings.budget, subject.unit)
 
 

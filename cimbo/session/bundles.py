@@ -65,6 +65,12 @@ class BundleSummary:
             The summary.
         """
         model, schema = manifest["model"], manifest["model"]["schema"]
+        scale = "linear"
+        if schema["log"]:
+            scale = "log"
+        older_model = "no"
+        if "base" in model:
+            older_model = "yes"
         return BundleSummary(
             schema["target"],
             schema["unit"],
@@ -72,8 +78,8 @@ class BundleSummary:
             features=len(schema["features"]),
             rows=model["facts"].get("rows"),
             held_out_error=model["facts"].get("error"),
-            scale="log" if schema["log"] else "linear",
-            older_model="yes" if "base" in model else "no",
+            scale=scale,
+            older_model=older_model,
             licence=manifest["licence"],
         )
 
@@ -218,7 +224,9 @@ def inspect_bundle(
 
     file = Path(file)
     manifest, model = inspect(file), load(file)
-    designs = None if context is None else _Measured.of(context).rows(file, model)[0]
+    designs = None
+    if context is not None:
+        designs = _Measured.of(context).rows(file, model)[0]
     shares = importances(model, designs)
     if picture is not None:
         write_text(Path(picture), heat_map(shares))
@@ -246,11 +254,16 @@ def compare_bundles(
     from predictors import importances, inspect, load
 
     models = {str(file): load(Path(file)) for file in files}
-    measured = None if context is None else _Measured.of(context)
+    measured = None
+    if context is not None:
+        measured = _Measured.of(context)
     first = next(iter(models.values())).schema
     rows = []
     for name, model in models.items():
-        scores = {} if measured is None else measured.scores(name, model)
+        if measured is None:
+            scores = {}
+        else:
+            scores = measured.scores(name, model)
         summary = BundleSummary.of(inspect(Path(name)))
         rows.append(ComparedBundle(name, summary, scores, first.difference(model.schema)))
     if picture is not None:
@@ -295,7 +308,9 @@ class _Measured:
         Returns:
             Its successful evaluations; without derived features where it has no description.
         """
-        known = views(context.evaluator) if context.has_description else {}
+        known = {}
+        if context.has_description:
+            known = views(context.evaluator)
         done = [r for r in context.study.evaluations() if r.status == "done"]
         return cls(context.path, context.study.problem.space.names, done, known)
 
@@ -329,7 +344,10 @@ class _Measured:
 
     def _check_features(self, where: Path | str, model: Model, derived: Mapping[str, Any]) -> None:
         """Raises BadInput where the study lacks what the model takes."""
-        missing = [name for name in model.schema.names if name not in {*self.genes, *derived}]
+        missing = []
+        for name in model.schema.names:
+            if name not in {*self.genes, *derived}:
+                missing.append(name)
         if not missing:
             return
         names = ", ".join(missing[:MOST_GENES_NAMED])

@@ -125,10 +125,9 @@ class Comparison:
         """The curves as a picture."""
         from cimbo.plots import curves
 
-        bands = [
-            Band(c.method, *map(np.array, (c.evaluations, c.median, c.least, c.most)))
-            for c in self.curves
-        ]
+        bands = []
+        for c in self.curves:
+            bands.append(Band(c.method, *map(np.array, (c.evaluations, c.median, c.least, c.most))))
         return curves.svg([curves.Panel(self.title, "hypervolume", bands)])
 
     def to_json(self) -> dict[str, Any]:
@@ -202,9 +201,10 @@ class _Race:
                 logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}")
         at = runner.checkpoints(self.settings.budget)
         bands = runner.bands(runs, self.problem, volume, at)
-        return tuple(
-            method_curve(band, [r for r in runs if r.method == band.method]) for band in bands
-        )
+        curves = []
+        for band in bands:
+            curves.append(method_curve(band, [r for r in runs if r.method == band.method]))
+        return tuple(curves)
 
     def _run(self, name: str, seed: int, measure: Measure) -> Run:
         method = start(name, Task(self.problem, seed, self.options))

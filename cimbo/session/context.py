@@ -84,7 +84,9 @@ class StudyContext:
         """What the study is called in its description, marked where its evaluations were recorded elsewhere."""
         described = self.metadata.get("config") or {}
         named = str((described.get("data") or {}).get("title", "cimbo study"))
-        return f"Recorded: {named}" if "recorded" in self.metadata else named
+        if "recorded" in self.metadata:
+            return f"Recorded: {named}"
+        return named
 
     @cached_property
     def accuracy_provenance(self) -> dict[str, Any]:
@@ -92,7 +94,9 @@ class StudyContext:
         if not self.has_description:
             return {}
         standing = self.config.accuracy_provenance()
-        return standing if standing["kind"] != "measured" else {}
+        if standing["kind"] != "measured":
+            return standing
+        return {}
 
     def what_if(
         self, fixed: Mapping[str, Any] | None = None, limits: Iterable[Constraint] = ()

@@ -113,13 +113,17 @@ def robustness(
         note = f"cimbo's chip model does not know these designs: every metric is off by {errors.metrics:.2g}"
         logger.info(f"note: {note}")
         expensive = context.config.tables.expensive
+        if expensive is None:
+            accuracy = "accuracy"
+        else:
+            accuracy = expensive.metric
         found = chances_by_metrics(
             study.problem,
             records,
             errors,
             draws=draws,
             seed=seed,
-            accuracy="accuracy" if expensive is None else expensive.metric,
+            accuracy=accuracy,
         )
     front = {r.key for r in study.pareto()}
     names = [o.name for o in study.problem.objectives]
@@ -225,10 +229,11 @@ class SharedChip:
 
     def to_json(self) -> dict[str, Any]:
         """An entry of ``cimbo portfolio --format json``."""
-        networks = [
-            {"network": each.network, self.metric: each.cost, "regret": each.regret}
-            for each in self.networks
-        ]
+        networks = []
+        for each in self.networks:
+            networks.append(
+                {"network": each.network, self.metric: each.cost, "regret": each.regret}
+            )
         return {
             "for": self.criterion,
             "chip": dict(self.chip),

@@ -127,5 +127,8 @@ def _with_computed(
     """The candidate with today's costs among its predictions: the search computed what its model did not have to guess."""
     if not candidate.predicted:
         return candidate
-    computed = {name: (simulated[name], 0.0) for name in metrics if name in simulated}
+    computed = {}
+    for name in metrics:
+        if name in simulated:
+            computed[name] = (simulated[name], 0.0)
     return replace(candidate, predicted={**candidate.predicted, **computed})

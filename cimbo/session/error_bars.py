@@ -68,7 +68,9 @@ def _own_evaluator(context: StudyContext) -> JointEvaluator | None:
 
 
 def _recorded(design: Record | Candidate) -> Mapping[str, float]:
-    return design.metrics if isinstance(design, Record) else {}
+    if isinstance(design, Record):
+        return design.metrics
+    return {}
 
 
 def _around(

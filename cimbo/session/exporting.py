@@ -50,7 +50,9 @@ def as_text(context: StudyContext, to: str) -> str:
         The text.
     """
     rows = evaluation_rows(context)
-    return as_csv(rows) if to == "csv" else json.dumps(rows, indent=1) + "\n"
+    if to == "csv":
+        return as_csv(rows)
+    return json.dumps(rows, indent=1) + "\n"
 
 
 def check_table_format(to: str) -> None:
@@ -180,7 +182,9 @@ def _write_chip(
         "zigzag": chip_exports.write_zigzag,
         "accelforge": chip_exports.write_accelforge,
     }
-    changed = chip_exports.nearest(tool, chip) if nearest else {}
+    changed = {}
+    if nearest:
+        changed = chip_exports.nearest(tool, chip)
     written = dict(chip)
     for gene, (now, to) in changed.items():
         logger.info(f"{gene} {now:g} is written as {to:g}, the nearest that {tool} has")

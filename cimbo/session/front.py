@@ -217,7 +217,10 @@ class StudyStatus:
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
-        document = {k: v for k, v in vars(self).items() if v or k not in OPTIONAL_FIELDS}
+        document = {}
+        for k, v in vars(self).items():
+            if v or k not in OPTIONAL_FIELDS:
+                document[k] = v
         document["constraints"] = list(self.constraints)
         for name in LISTED_FIELDS:
             if name in document:
@@ -341,7 +344,10 @@ def find(context: StudyContext, key: str) -> Record:
     Raises:
         BadInput: No design has the key, or several do.
     """
-    found = {r.key: r for r in context.study.evaluations() if r.key.startswith(key)}
+    found = {}
+    for r in context.study.evaluations():
+        if r.key.startswith(key):
+            found[r.key] = r
     if len(found) == 1:
         return next(iter(found.values()))
     what = f"{len(found)} evaluations have keys that start so"
@@ -429,4 +435,8 @@ def _metrics(context: StudyContext, record: Record) -> dict[str, float]:
 
 
 def _without_none(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if value is not None}
+    found = {}
+    for name, value in document.items():
+        if value is not None:
+            found[name] = value
+    return found

@@ -73,10 +73,17 @@ class Health:
     def to_json(self) -> list[dict[str, Any]]:
         """The lines of ``cimbo doctor``."""
         rows = [asdict(finding) for finding in self.findings]
-        return [
-            {"check": r["check"], "verdict": r["verdict"], "found": r["detail"], "next": r["todo"]}
-            for r in rows
-        ]
+        found = []
+        for r in rows:
+            found.append(
+                {
+                    "check": r["check"],
+                    "verdict": r["verdict"],
+                    "found": r["detail"],
+                    "next": r["todo"],
+                }
+            )
+        return found
 
 
 def doctor(
@@ -202,7 +209,10 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
     hours = seconds * budget / jobs / 3600
-    spoken = f"{hours:.1f} h" if hours >= 2 else f"{60 * hours:.0f} min"
+    if hours >= 2:
+        spoken = f"{hours:.1f} h"
+    else:
+        spoken = f"{60 * hours:.0f} min"
     total = f"{seconds:.2g} s an evaluation; {budget} of them, {jobs} at a time: about {spoken} and cimbo's own overhead"
     if hours > LONG_SEARCH_H:
         yield Finding("time", "WARN", total, "lower --budget, or add workers")

@@ -73,7 +73,9 @@ def import_evaluations(
         BadInput: For a file, a row or a chip that does not fit the study.
     """
     study, source = context.study, Path(source)
-    given = None if hardware is None else _chip(context, hardware)
+    given = None
+    if hardware is not None:
+        given = _chip(context, hardware)
     simulated = () if given is None else COSTS
     table = importers.read(source, study.problem, dict(names or {}), given=given, unread=simulated)
     rows = table.rows
@@ -121,8 +123,13 @@ def _contradictions(told: importers.Told) -> str:
 
 def _taken(evaluator: StudyEvaluator, problem: Problem) -> str:
     """What became of the accuracies and costs of a file whose networks were put on a chip."""
-    shaping = [c.name for c in problem.space.hardware if c.name in evaluator.accuracy_genes()]
-    doubt = f"; they are taken to hold for its {', '.join(shaping)}" if shaping else ""
+    shaping = []
+    for c in problem.space.hardware:
+        if c.name in evaluator.accuracy_genes():
+            shaping.append(c.name)
+    doubt = ""
+    if shaping:
+        doubt = f"; they are taken to hold for its {', '.join(shaping)}"
     return f"costs are simulated on the given chip, accuracies are those of the file{doubt}"
 
 

@@ -140,5 +140,7 @@ def whoever() -> str:
     try:
         user = getuser()
     except (OSError, KeyError):  # an account without a name, in a container
-        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+        user = "somebody"
+        if hasattr(os, "getuid"):
+            user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"

@@ -173,7 +173,10 @@ def described_by(
         if source is not None:
             what = "both a network and a described study are given"
             raise BadInput("network", what, "give one of them")
-        names = [str(network)] if isinstance(network, str | Path) else list(network)
+        if isinstance(network, str | Path):
+            names = [str(network)]
+        else:
+            names = list(network)
         if len(names) == 1:
             return of_network(names[0], sizes)
         if sizes:

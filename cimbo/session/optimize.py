@@ -139,7 +139,10 @@ def optimize(
             verify_finalists(context, images, workers, listener)
             measure_front_on_test_images(context, workers, listener)  # what came to the front there
     succeeded = sum(record.status == "done" for record in study.evaluations())
-    nearest = study.nearest_to_feasible() if succeeded else None
+    if succeeded:
+        nearest = study.nearest_to_feasible()
+    else:
+        nearest = None
     return Optimization(front(context), study.forecast(), succeeded, nearest)
 
 
@@ -248,7 +251,10 @@ def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> 
         BadInput: ``cost_model`` is "analytic", but the simulator cannot be called in batches.
     """
     computed = evaluator.analytic_costs()
-    sizes = {name: cost for name, cost in computed.items() if name in NETWORK_SIZES}
+    sizes = {}
+    for name, cost in computed.items():
+        if name in NETWORK_SIZES:
+            sizes[name] = cost
     if cost_model == "analytic" and not computed:
         what = "this simulator cannot be called in batches"
         raise BadInput("--cost-model", what, "use auto or surrogate")
@@ -259,7 +265,9 @@ def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> 
     if cost_model == "analytic":
         return computed
     seconds = evaluator.seconds_a_design(study.problem.space.sobol(4, 0))
-    return area if seconds > SLOW_SIMULATOR_S else computed
+    if seconds > SLOW_SIMULATOR_S:
+        return area
+    return computed
 
 
 def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> None:

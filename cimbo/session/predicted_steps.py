@@ -48,7 +48,10 @@ def predicted_steps(context: StudyContext, record: Record) -> list[Neighbour]:
         metrics = dict(record.metrics)
         for name, change in changes.items():
             was = metrics[name]
-            metrics[name] = was * float(np.exp(change[i])) if fitted[name].log else was + change[i]
+            if fitted[name].log:
+                metrics[name] = was * float(np.exp(change[i]))
+            else:
+                metrics[name] = was + change[i]
         found.append(compared(problem, record, params, metrics, computed_by="predicted"))
     return found
 

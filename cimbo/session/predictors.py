@@ -135,7 +135,10 @@ def fit_predictors(
     """
     workers = workers or Workers()
     area = analytic_costs(context.study, context.evaluator, "surrogate")
-    batch = ROUNDS_A_BATCH * workers.n_jobs if workers.n_jobs > 0 else samples
+    if workers.n_jobs > 0:
+        batch = ROUNDS_A_BATCH * workers.n_jobs
+    else:
+        batch = samples
     with workers.connected():
         context.study.optimize(
             context.evaluator,

@@ -49,7 +49,10 @@ class Simulation:
             Name and value, with the least and the most by published chips where they are known.
         """
         low, high = self.costs.get("error_bars", {}).get(metric, (None, None))
-        between = "" if low is None else f" ({low:.3g} to {high:.3g})"
+        if low is None:
+            between = ""
+        else:
+            between = f" ({low:.3g} to {high:.3g})"
         return f"{metric} {self.costs[metric]:.5g}{between}"
 
     def rows(self) -> list[dict[str, Any]]:

@@ -26,11 +26,16 @@ def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
     """
     runs: dict[str, list[Any]] = {}
     for name, value in design.items():
-        stem = name.split("_")[0] if name[-1].isdigit() else name
+        stem = name
+        if name[-1].isdigit():
+            stem = name.split("_")[0]
         runs.setdefault(stem, []).append(value)
     folded = {}
     for stem, values in runs.items():
-        folded[stem] = values[0] if len(values) == 1 else ",".join(map(str, values))
+        if len(values) == 1:
+            folded[stem] = values[0]
+        else:
+            folded[stem] = ",".join(map(str, values))
     return folded
 
 

@@ -124,15 +124,16 @@ def from_study(
         old, records = from_definition(str(file), other.metadata), other.evaluations()
         space = other.problem.space
     wanted = targets(study.problem)
-    alike = (
-        transfer.fitting(study.problem.space, records)
-        if old.evaluator().fingerprint() == config.evaluator().fingerprint()
-        else []
-    )
+    alike = []
+    if old.evaluator().fingerprint() == config.evaluator().fingerprint():
+        alike = transfer.fitting(study.problem.space, records)
     alike = [r for r in alike if r.status == "done" and all(m in r.metrics for m in wanted)]
     tell(study, [Row(r.params, r.metrics) for r in alike])
     others = [r for r in records if r.status == "done"]
-    wanted = [m for m in wanted if m not in cheap] if len(alike) < len(others) else []
+    if len(alike) < len(others):
+        wanted = [m for m in wanted if m not in cheap]
+    else:
+        wanted = []
     known = views(old.evaluator())
     priors = transfer.priors(
         study.problem.space,
@@ -141,6 +142,9 @@ def from_study(
         {m: known.get(m, View()) for m in wanted},
         seed=study.seed,
     )
-    learned = f"; learned {', '.join(priors)} from {len(others)}" if priors else ""
+    if priors:
+        learned = f"; learned {', '.join(priors)} from {len(others)}"
+    else:
+        learned = ""
     logger.info(f"{file}: took over {len(alike)} of {len(records)} evaluations{learned}")
     return priors

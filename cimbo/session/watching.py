@@ -48,7 +48,9 @@ class Snapshot:
             between.
         """
         done = self.evaluations - earlier.evaluations
-        return (self.moment_s - earlier.moment_s) / done if done > 0 else None
+        if done > 0:
+            return (self.moment_s - earlier.moment_s) / done
+        return None
 
     def seconds_left(self, earlier: Snapshot) -> float | None:
         """Estimate the time until the budget is spent.
@@ -76,7 +78,10 @@ def snapshot(context: StudyContext) -> Snapshot:
     """
     study = context.study
     records = study.evaluations()
-    failed = [record.reason or "no reason" for record in records if record.status == "failed"]
+    failed = []
+    for record in records:
+        if record.status == "failed":
+            failed.append(record.reason or "no reason")
     return Snapshot(
         time.monotonic(),
         len(records),
@@ -97,4 +102,6 @@ def _budget(command: str) -> int | None:
     if "--budget" not in words[:-1]:
         return None
     number = words[words.index("--budget") + 1]
-    return int(number) if number.isdecimal() else None
+    if number.isdecimal():
+        return int(number)
+    return None

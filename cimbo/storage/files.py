@@ -178,7 +178,9 @@ class StudyFiles:
         for path, identity in known.items():
             found = FileIdentity.of(path)
             if found != identity:
-                what = "was deleted" if found is None else "was replaced by another file"
+                what = "was replaced by another file"
+                if found is None:
+                    what = "was deleted"
                 raise BadInput(
                     path,
                     f"{what} while the study was open, so nothing more can be recorded",

@@ -104,7 +104,10 @@ def bury(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
         judge: Decides which have ended. It has to be kept between calls where leases of other
             machines are to end.
     """
-    ended = [(lease.key,) for lease in all_leases(connection) if judge.ended(lease)]
+    ended = []
+    for lease in all_leases(connection):
+        if judge.ended(lease):
+            ended.append((lease.key,))
     connection.executemany("DELETE FROM lease WHERE key = ?", ended)
 
 

@@ -62,9 +62,13 @@ def not_local(path: Path) -> str | None:
         Linux.
     """
     mountinfo = Path("/proc/self/mountinfo")
-    kind = file_system(path, mountinfo.read_text(errors="replace")) if mountinfo.exists() else ""
+    kind = ""
+    if mountinfo.exists():
+        kind = file_system(path, mountinfo.read_text(errors="replace"))
     vouched = {name.strip() for name in os.environ.get(VOUCHED_KINDS, "").split(",")}
-    return None if not kind or kind in LOCAL_KINDS | vouched else kind
+    if not kind or kind in LOCAL_KINDS | vouched:
+        return None
+    return kind
 
 
 def refuse_network(path: Path) -> None:
@@ -99,7 +103,9 @@ def refuse_read_only(path: Path) -> None:
     """
     for place in (path, path.parent):
         if place.exists() and not os.access(place, os.W_OK):
-            what = "the folder is read-only" if place == path.parent else "is read-only"
+            what = "is read-only"
+            if place == path.parent:
+                what = "the folder is read-only"
             raise BadInput(path, what, "make it writable, or copy the study to where you may write")
 
 

@@ -146,7 +146,9 @@ def _address(file: Path, *, readonly: bool) -> str:
     # Without a log there is nothing to share with a writer, so the file can be read even from where
     # SQLite may not put its shared memory: a read-only folder, a network.
     if readonly and not _is_shareable(file):
-        mode = "ro" if schema.has_log(file) else "ro&immutable=1"
+        mode = "ro&immutable=1"
+        if schema.has_log(file):
+            mode = "ro"
     return f"{file.as_uri()}?mode={mode}"
 
 

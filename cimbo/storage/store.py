@@ -77,7 +77,9 @@ class Store:
             BadInput: In one line, for whatever is not a usable study: see `cimbo.storage`. No
                 evaluation is written then.
         """
-        asked = normal(definition, "definition") if definition is not None else None
+        asked = None
+        if definition is not None:
+            asked = normal(definition, "definition")
         if path is None:
             return Store(
                 schema.newborn(to_json(asked or {}, "definition")), IN_MEMORY, readonly=False
@@ -318,7 +320,9 @@ class Store:
             BadInput: The value is damaged.
         """
         rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
-        return self._json(rows[0][0], name) if rows else None
+        if rows:
+            return self._json(rows[0][0], name)
+        return None
 
     def metas(self, prefix: str) -> dict[str, Any]:
         """Read the JSON values under all names that begin with ``prefix``.

@@ -178,7 +178,9 @@ def one_line(text: object) -> str:
         written = shown(text)
     line = " ".join(written.split()).replace("\0", "\\0")
     line = line.encode("utf-8", "backslashreplace").decode("utf-8")
-    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+    if len(line) <= LONGEST_REASON:
+        return line
+    return line[: LONGEST_REASON - 1] + "…"
 
 
 def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
@@ -216,10 +218,9 @@ def first_difference(stored: object, asked: object, path: str) -> str | None:
     """
     if isinstance(stored, dict) and isinstance(asked, dict):
         missing = object()
-        pairs = [
-            (f"{path}.{k}", stored.get(k, missing), asked.get(k, missing))
-            for k in {**stored, **asked}
-        ]
+        pairs = []
+        for k in {**stored, **asked}:
+            pairs.append((f"{path}.{k}", stored.get(k, missing), asked.get(k, missing)))
         differing = [(p, a, b) for p, a, b in pairs if a is missing or b is missing]
         if differing:
             name, a, _ = differing[0]
@@ -229,9 +230,9 @@ def first_difference(stored: object, asked: object, path: str) -> str | None:
             return f"{path} has {len(stored)} entries in the file, {len(asked)} now"
         pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
     else:
-        return (
-            None if stored == asked else f"{path} is {stored!r:.60} in the file, {asked!r:.60} now"
-        )
+        if stored == asked:
+            return None
+        return f"{path} is {stored!r:.60} in the file, {asked!r:.60} now"
     return next((d for p, a, b in pairs if (d := first_difference(a, b, p))), None)
 
 

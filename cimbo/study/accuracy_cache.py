@@ -51,7 +51,9 @@ def measured(
     Returns:
         The record by network. One that was measured at less than full fidelity does not count.
     """
-    kept = None if parameters is None else frozenset(parameters)
+    kept = None
+    if parameters is not None:
+        kept = frozenset(parameters)
     found: dict[Network, Record] = {}
     for r in records:
         if metric in r.metrics and at_target_fidelity(r.metrics, metric):
@@ -76,9 +78,9 @@ def adds(problem: Problem, front: Sequence[Mapping[str, float]], c: Candidate) -
     if reference is None or not c.predicted or any(std > 0 for _, std in c.predicted.values()):
         return True
     metrics = {name: mean for name, (mean, _) in c.predicted.items()}
-    volumes = [
-        hypervolume(problem.scores(found), reference) for found in (front, [*front, metrics])
-    ]
+    volumes = []
+    for found in (front, [*front, metrics]):
+        volumes.append(hypervolume(problem.scores(found), reference))
     return problem.feasible(metrics) and volumes[1] > volumes[0] * (1 + 1e-9)
 
 

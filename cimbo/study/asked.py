@@ -181,7 +181,10 @@ class AskedDesigns:
 
         def change(known: dict[str, Any] | None) -> dict[str, Any]:
             """Add the new entries to those that are kept, and leave out what is gone."""
-            kept = {key: entry for key, entry in (known or {}).items() if key not in dropped}
+            kept = {}
+            for key, entry in (known or {}).items():
+                if key not in dropped:
+                    kept[key] = entry
             return {**kept, **entries}
 
         self._store.update_meta(ASKED_NAME, change)
@@ -243,17 +246,22 @@ class AskedDesigns:
             self._check_metrics(row.metrics, asked.candidate.params)
         study, before = self._study, self._store.count()
         about = {**asked.extra, TELLER_NAME: teller.by, FINGERPRINT_REFERENCE: teller.reference}
+        status = "failed"
+        if row.failed is None:
+            status = "done"
         record = study.record(
             asked.candidate,
             row.metrics,
-            status="done" if row.failed is None else "failed",
+            status=status,
             reason=row.failed,
             seconds=row.seconds,
             extra=about,
         )
         if row.failed is None and study.keep_replicates(record, row.metrics):
             return "again"
-        return "new" if record.number > before else "known"
+        if record.number > before:
+            return "new"
+        return "known"
 
     def _check_metrics(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
         """Raise BadInput for a row without what the study asks for: most likely its name is misspelt."""
@@ -285,7 +293,10 @@ class AskedDesigns:
         open_designs = {**failed, **self.all()}
         if by is not None:
             # Lost once more, not asked for anew by a person: what kills every job that takes it is given up one day.
-            again = [open_designs[key] for key in self._held(by) if key in open_designs]
+            again = []
+            for key in self._held(by):
+                if key in open_designs:
+                    again.append(open_designs[key])
         else:
             chosen = [self._named(key, open_designs) for key in keys]
             if not keys:
@@ -337,7 +348,10 @@ class AskedDesigns:
             BadInput: A key is that of no design or of several that are handed out, or ``by`` holds
                 none.
         """
-        held = {r.key: r for r in self._study.running() if r.extra.get("handed_out")}
+        held = {}
+        for r in self._study.running():
+            if r.extra.get("handed_out"):
+                held[r.key] = r
         chosen = self._held(by) if by is not None else []
         for key in keys:
             found = [name for name in held if name.startswith(key)]
@@ -354,7 +368,9 @@ class AskedDesigns:
         found = [r.key for r in running if r.extra["owner"] == by]
         if not found:
             holders = sorted({str(r.extra["owner"]) for r in running})
-            todo = choose_from(by, holders, "holders are") if holders else "nothing is handed out"
+            todo = "nothing is handed out"
+            if holders:
+                todo = choose_from(by, holders, "holders are")
             raise BadInput(f"--by {by}", "holds no design", todo)
         return found
 

@@ -195,7 +195,10 @@ def log_progress(event: Event) -> None:
     if event.record.status == "failed":
         _tell(logging.WARNING, f"{event.record.key} failed: {event.record.reason}")
     if event.count % DEFAULT_BATCH_SIZE == 0 or event.count == event.budget:
-        volume = "" if event.hypervolume is None else f", hypervolume {event.hypervolume:.6g}"
+        if event.hypervolume is None:
+            volume = ""
+        else:
+            volume = f", hypervolume {event.hypervolume:.6g}"
         _tell(logging.INFO, f"{event.count}/{event.budget} evaluations{volume}")
 
 

@@ -42,7 +42,10 @@ class FailureWatch:
             self.any_done, self.reason, self.alike = True, "", 0
             return None
         reason = VARYING_PATTERN.sub("#", record.reason or "")
-        self.alike = self.alike + 1 if reason == self.reason else 1
+        if reason == self.reason:
+            self.alike = self.alike + 1
+        else:
+            self.alike = 1
         self.reason = reason
         if self.alike < (ALIKE_LATER if self.any_done else ALIKE_AT_START):
             return None

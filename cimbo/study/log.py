@@ -91,9 +91,10 @@ class StudyLog:
         found = []
         for r in records:
             complete = r.status != "done" or all(name in r.metrics for name in derived.expressions)
-            found.append(
-                r if complete else replace(r, metrics=derived.completed(r.metrics, r.params))
-            )
+            if complete:
+                found.append(r)
+            else:
+                found.append(replace(r, metrics=derived.completed(r.metrics, r.params)))
         return found
 
     def _forget_front(self) -> None:
@@ -365,7 +366,9 @@ def importable_name(function: object) -> str | None:
     found: object = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
-    return f"{module}:{name}" if found is function else None
+    if found is function:
+        return f"{module}:{name}"
+    return None
 
 
 def _distance(metrics: Metrics, constraints: Sequence[Constraint]) -> float:

@@ -85,16 +85,17 @@ class Planner:
         candidates, notes = self._affordable(n, options)
         seconds = time.perf_counter() - start
         first = len(self._log.evaluations()) + len(self._log.running())
-        plan = [
-            {
-                "params": c.params,
-                "origin": c.origin,
-                "predicted": c.predicted,
-                "extra": {"position": first + i, "overhead_s": seconds / len(candidates)},
-                "question": self._question(),
-            }
-            for i, c in enumerate(candidates)
-        ]
+        plan = []
+        for i, c in enumerate(candidates):
+            plan.append(
+                {
+                    "params": c.params,
+                    "origin": c.origin,
+                    "predicted": c.predicted,
+                    "extra": {"position": first + i, "overhead_s": seconds / len(candidates)},
+                    "question": self._question(),
+                }
+            )
         self._log.store.set_meta(PLAN_NAME, plan)
         return Proposed(len(candidates), seconds, tuple(notes))
 
@@ -188,7 +189,10 @@ class Planner:
         metrics = [r.metrics for r in records]
         for name, stated in deviations(metrics, targets(self._log.problem)).items():
             known = found.get(name)
-            found[name] = stated if known is None else np.hypot(known, stated)
+            if known is None:
+                found[name] = stated
+            else:
+                found[name] = np.hypot(known, stated)
         return found
 
 

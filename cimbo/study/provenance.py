@@ -70,7 +70,10 @@ def check_definition(definition: Mapping[str, Any]) -> None:
         BadInput: A part has another form; it is named.
     """
     config = definition.get("config") or {}
-    data = config.get("data") or {} if isinstance(config, dict) else {}
+    if isinstance(config, dict):
+        data = config.get("data") or {}
+    else:
+        data = {}
     told = [
         ("seed", definition.get("seed", 0), int),
         ("versions", definition.get("versions", {}), dict),
@@ -185,7 +188,10 @@ def admit_told(store: Store, source: str | None, *, accept_changed: bool = False
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
         # The first one stands for the rows that refer to none, of which there may be some already.
         """Add the new fingerprint to those of the file."""
-        first = _of_the_first_rows(store) if store.count() else {}
+        if store.count():
+            first = _of_the_first_rows(store)
+        else:
+            first = {}
         return {**(known or first), name: fingerprint}
 
     store.update_meta(FINGERPRINTS_NAME, add)
@@ -215,7 +221,11 @@ def told_sources(store: Store) -> list[str]:
 
 def _of_evaluators(known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The fingerprints of ``known`` that are an evaluator's; what is told from outside goes beside any."""
-    return [fingerprint for fingerprint in known.values() if TOLD_PART not in fingerprint]
+    found = []
+    for fingerprint in known.values():
+        if TOLD_PART not in fingerprint:
+            found.append(fingerprint)
+    return found
 
 
 def refuse_changed(store: Store, evaluator: object) -> None:
@@ -275,7 +285,9 @@ def reference(record: Record, known: Mapping[str, Any]) -> str | None:
     """
     first = next(iter(known), None)
     found = record.extra.get(FINGERPRINT_REFERENCE)
-    return found if isinstance(found, str) else first
+    if isinstance(found, str):
+        return found
+    return first
 
 
 def _of_the_first_rows(store: Store) -> dict[str, Any]:
@@ -294,7 +306,10 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
 
 def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> StudyError:
     told = list(differences(before, now))
-    more = [f"{len(told) - SHOWN_DIFFERENCES} more"] if len(told) > SHOWN_DIFFERENCES else []
+    if len(told) > SHOWN_DIFFERENCES:
+        more = [f"{len(told) - SHOWN_DIFFERENCES} more"]
+    else:
+        more = []
     changed = "; ".join([*told[:SHOWN_DIFFERENCES], *more])
     return StudyError(
         path,
@@ -304,4 +319,6 @@ def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> St
 
 
 def _shown(value: Any) -> str:
-    return "not given" if value is None else f"{value!r:.60}"
+    if value is None:
+        return "not given"
+    return f"{value!r:.60}"

@@ -24,7 +24,9 @@ def logs_folder(log: StudyLog) -> str | None:
     Returns:
         Its path beside the study file, whether it exists or not; None for a study in memory.
     """
-    return None if log.path == IN_MEMORY else f"{log.path}{LOGS_SUFFIX}"
+    if log.path == IN_MEMORY:
+        return None
+    return f"{log.path}{LOGS_SUFFIX}"
 
 
 def log_file(log: StudyLog, key: str) -> str | None:

@@ -108,10 +108,14 @@ def _parse(
     about = {name: given.pop(name, "") for name in RECORD_COLUMNS}
     params = {c.name: _value(c, given.pop(c.name)) for c in space.choices if c.name in given}
     numbers = {name: float(text) for name, text in given.items()}
-    guesses = {
-        n.removeprefix(_PREDICTED): v for n, v in numbers.items() if n.startswith(_PREDICTED)
-    }
-    predicted = {m: (v, guesses[m + _STD]) for m, v in guesses.items() if m + _STD in guesses}
+    guesses = {}
+    for n, v in numbers.items():
+        if n.startswith(_PREDICTED):
+            guesses[n.removeprefix(_PREDICTED)] = v
+    predicted = {}
+    for m, v in guesses.items():
+        if m + _STD in guesses:
+            predicted[m] = (v, guesses[m + _STD])
     metrics = {n: v for n, v in numbers.items() if not n.startswith(_PREDICTED)}
     return (
         candidate(space, params, origin=about["origin"] or "told", predicted=predicted or None),

@@ -82,7 +82,9 @@ def merged(rows: list[Record], further: Mapping[str, list[Metrics]]) -> list[Rec
         return list(rows)
     records = []
     for row in rows:
-        again = further.get(row.key) if row.status == "done" else None
+        again = None
+        if row.status == "done":
+            again = further.get(row.key)
         records.append(_mean(row, again) if again else row)
     return records
 
@@ -136,12 +138,18 @@ def noise_of_means(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
         Standard deviations (n,) by metric, in the unit of the metric. Empty where no design was
         measured several times, or where its measurements never differed.
     """
-    deviations = {name: value for name, value in noise(records).items() if value > 0}
+    deviations = {}
+    for name, value in noise(records).items():
+        if value > 0:
+            deviations[name] = value
     if not deviations:
         return {}
     counts = []
     for record in records:
         every: Any = record.extra.get(REPLICATES_FIELD)
-        counts.append(len(every) if are_measurements(every) else 1)
+        if are_measurements(every):
+            counts.append(len(every))
+        else:
+            counts.append(1)
     roots = np.sqrt(np.array(counts, float))
     return {name: value / roots for name, value in deviations.items()}

@@ -151,7 +151,10 @@ class Runner:
         """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
         if len(self.study.evaluations()) + len(flight) >= self.budget or self._converged():
             return None
-        waiting = [p for p in self.planner.claim_planned() if p.candidate.key not in flight]
+        waiting = []
+        for p in self.planner.claim_planned():
+            if p.candidate.key not in flight:
+                waiting.append(p)
         following = waiting or self._plan(1)
         if not following:
             return None

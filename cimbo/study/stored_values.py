@@ -184,7 +184,11 @@ def predictions(record: Record) -> dict[str, tuple[float, float]]:
     guesses = record.extra.get("predicted")
     if not isinstance(guesses, dict):
         return {}
-    return {metric: (v[0], v[1]) for metric, v in guesses.items() if _is_prediction(v)}
+    predictions = {}
+    for metric, v in guesses.items():
+        if _is_prediction(v):
+            predictions[metric] = (v[0], v[1])
+    return predictions
 
 
 def position(record: Record) -> float:

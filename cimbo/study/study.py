@@ -256,11 +256,10 @@ class Study(StudyLog):
         Raises:
             BadInput: ``asked`` is not of this study's space, or the study cannot be written.
         """
-        c = (
-            asked
-            if isinstance(asked, Candidate)
-            else candidate(self.problem.space, asked, origin="told")
-        )
+        if isinstance(asked, Candidate):
+            c = asked
+        else:
+            c = candidate(self.problem.space, asked, origin="told")
         reason = None if reason is None else one_line(reason)
         if metrics is None:
             return self.record(c, {}, status="failed", reason=reason or "no metrics")
@@ -454,7 +453,8 @@ class Study(StudyLog):
                 "give numbers of at least 1",
             )
         guidance = guidance or OptimizerOptions()
-        guidance = replace(guidance, analytic=cheap) if cheap is not None else guidance
+        if cheap is not None:
+            guidance = replace(guidance, analytic=cheap)
         execution.check(n_jobs, **conditions)
         get_ready(self, evaluate, is_here=conditions.get("backend", "loky") == "loky")
         # After the check: what cannot evaluate leaves no trace in the study.
@@ -491,7 +491,11 @@ class Study(StudyLog):
         if self._fingerprint is None:
             return self.evaluations()
         known = fingerprints(self.store)
-        return [r for r in self.evaluations() if reference(r, known) == self._fingerprint]
+        same_provenance = []
+        for r in self.evaluations():
+            if reference(r, known) == self._fingerprint:
+                same_provenance.append(r)
+        return same_provenance
 
     if not TYPE_CHECKING:  # what is misspelt stays an error for a type checker
 

@@ -72,7 +72,9 @@ class ArrayInstance:
     @property
     def n_dies(self) -> int:
         """How many dies are looked at: one where all are alike."""
-        return N_DIES if self.array.cells_err or self.array.offset_lsb else 1
+        if self.array.cells_err or self.array.offset_lsb:
+            return N_DIES
+        return 1
 
 
 def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
@@ -93,6 +95,10 @@ def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
     if array.is_digital:
         return array
     policy: RangePolicy = "fixed" if array.range_policy == "fixed" else "layer_and_digit"
+    if array.family == "rram":
+        cell_levels = array.cell_levels
+    else:
+        cell_levels = ()
     return replace(
         array,
         encoding="differential",
@@ -102,7 +108,7 @@ def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
         inl_lsb=0.0,
         offset_lsb=0.0,
         sum_noise=0.0,
-        cell_levels=array.cell_levels if array.family == "rram" else (),
+        cell_levels=cell_levels,
     )
 
 
@@ -147,7 +153,9 @@ def at_stage(die: Die | None, subnet: Mapping[str, Any], stage: int) -> Die | No
     Returns:
         The die at these bits, as :meth:`Die.at` has it; None without a die.
     """
-    return None if die is None else die.at(stage_bits(subnet, stage))
+    if die is None:
+        return None
+    return die.at(stage_bits(subnet, stage))
 
 
 class Product(Protocol):
@@ -344,11 +352,15 @@ class EquivalentNoise:
         Returns:
             The noise of ``factor`` * y + ``bias``.
         """
+        if self.common is None:
+            common = None
+        else:
+            common = self.common * factor
         return replace(
             self,
             offset=self.offset * factor + bias,
             errors=self.errors * factor,
-            common=None if self.common is None else self.common * factor,
+            common=common,
         )
 
 
@@ -454,7 +466,10 @@ class OutputNoise:
             noise's size.
         """
         noise = stretch(product.numel(), self._place).view(product.shape)
-        size = product.detach().std() if product.requires_grad else product.std()
+        if product.requires_grad:
+            size = product.detach().std()
+        else:
+            size = product.std()
         return torch.addcmul(product, noise, relative_error(self.chip, rows) * size)
 
     def _place(self, most: int) -> int:

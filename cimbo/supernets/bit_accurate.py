@@ -86,7 +86,10 @@ class WrittenStep:
             The step of these groups alone, ``worth`` being (slices,).
         """
 
-        worth = self.worth[some][0] if len(self.worth) > 1 else self.worth[0]
+        if len(self.worth) > 1:
+            worth = self.worth[some][0]
+        else:
+            worth = self.worth[0]
         return WrittenStep(
             cells=self.cells[some],
             constant=self.constant[some],
@@ -259,7 +262,10 @@ class BitAccurateMVM:
         for mean, square in moments:
             if self.shared_range:
                 mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
-            centre = torch.zeros_like(mean) if self.is_differential else mean
+            if self.is_differential:
+                centre = torch.zeros_like(mean)
+            else:
+                centre = mean
             spread = (square - centre.square()).clamp_min_(0).sqrt_()
             needed = (centre + RANGE_DEVIATIONS * spread).clamp_min_(finest)
             found.append(needed.clamp_(max=largest))
@@ -279,10 +285,16 @@ class BitAccurateMVM:
 
     def _converter(self, full_scale: Tensor) -> ConverterRange:
         codes = 2.0**self.array.adc_bits
-        span = 2 * full_scale if self.is_differential else full_scale
+        if self.is_differential:
+            span = 2 * full_scale
+        else:
+            span = full_scale
         built = span / codes
         step = built.clamp_min(1.0)
-        last = codes / 2 - 1 if self.is_differential else codes - 1
+        if self.is_differential:
+            last = codes / 2 - 1
+        else:
+            last = codes - 1
         return ConverterRange(step, step / built, (last * built / step).floor())
 
     def _is_lossless(self) -> bool:
@@ -331,7 +343,10 @@ class BitAccurateMVM:
         outputs = written[0].cells.shape[-1] // slices
         total = torch.zeros(len(whole) * whole.shape[1] * outputs)
         sums = torch.empty(len(whole), whole.shape[1], outputs * slices)
-        spare = torch.empty_like(sums) if self.array.inl_lsb else sums
+        if self.array.inl_lsb:
+            spare = torch.empty_like(sums)
+        else:
+            spare = sums
         parts = digits(whole, self.range.bits, self.array.dac_bits)
         for part, step in zip(parts, written, strict=True):
             for rows in self._blocks():
@@ -384,7 +399,10 @@ class BitAccurateMVM:
             sums.add_(self._drawn(sums), alpha=step.noise)
         if step.coarser is not None:
             sums.mul_(step.coarser)
-        lowest = -1.0 - step.highest if self.is_differential else 0.0
+        if self.is_differential:
+            lowest = -1.0 - step.highest
+        else:
+            lowest = 0.0
         return clamp_between(sums.round_(), lowest, step.highest)
 
     def _noise(self, built: Tensor, outputs: int) -> Tensor | float:
@@ -476,7 +494,10 @@ def digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
         Digits, the lowest first, each with the sign of its number.
     """
     # Of magnitudes, as rounding down is many times as fast as rounding towards zero.
-    sign = whole.sign() if whole.numel() and float(whole.min()) < 0 else None
+    if whole.numel() and float(whole.min()) < 0:
+        sign = whole.sign()
+    else:
+        sign = None
     left = whole if sign is None else whole.abs()
     for _ in range(math.ceil(bits / each) - 1):
         high = (left / 2**each).floor_()

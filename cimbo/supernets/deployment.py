@@ -139,8 +139,13 @@ class ArrayConv:
         **geometry: int,
     ) -> None:
         self.die, self.geometry = die, geometry
-        self.norm = after if isinstance(after, ElasticBatchNorm) else None
-        self.bias = after if isinstance(after, Tensor) else weight.new_zeros(len(weight))
+        self.norm = None
+        if isinstance(after, ElasticBatchNorm):
+            self.norm = after
+        if isinstance(after, Tensor):
+            self.bias = after
+        else:
+            self.bias = weight.new_zeros(len(weight))
         self.factor = torch.ones_like(self.bias)
         if die is not None:
             groups = geometry.get("groups", 1)
@@ -159,7 +164,9 @@ class ArrayConv:
             x = self._rounded(x)
         if not self.ready:
             return self._calibrate(x)
-        return self._convolve(x, self.bias) if self.offsets is None else self._delivered(x)
+        if self.offsets is None:
+            return self._convolve(x, self.bias)
+        return self._delivered(x)
 
     def _delivered(self, x: Tensor) -> Tensor:
         if self.offsets is None:
@@ -200,7 +207,10 @@ class ArrayConv:
         # The many images of a calibration need not all have drawings of their own.
         for some in y.split(LOOKED_AT) if len(y) > LOOKED_AT else (y,):
             n, c, h, w = some.shape
-            drawn = offsets(n * h * w) if self.norm is None else offsets(n, h * w)
+            if self.norm is None:
+                drawn = offsets(n * h * w)
+            else:
+                drawn = offsets(n, h * w)
             some.add_(drawn.view(n, h, w, c).permute(0, 3, 1, 2))
         return y
 

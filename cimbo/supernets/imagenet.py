@@ -244,12 +244,11 @@ def source(folder: Path, classes: int) -> Folder | Arrays:
             f"has {len(kinds)} folders of classes, the weights know {classes}",
             "give one folder a class",
         )
-    files = [
-        (f, label)
-        for label, kind in enumerate(kinds)
-        for f in sorted(kind.iterdir())
-        if f.suffix.lower() in IMAGE_SUFFIXES
-    ]
+    files = []
+    for label, kind in enumerate(kinds):
+        for f in sorted(kind.iterdir()):
+            if f.suffix.lower() in IMAGE_SUFFIXES:
+                files.append((f, label))
     if not files:
         raise BadInput(
             folder, "holds no images", f"give files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"

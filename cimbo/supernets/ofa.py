@@ -29,7 +29,9 @@ def divisible(channels: float, by: int = 8) -> int:
         The rounded number.
     """
     rounded = max(by, int(channels + by / 2) // by * by)
-    return rounded + by if rounded < 0.9 * channels else rounded
+    if rounded < 0.9 * channels:
+        return rounded + by
+    return rounded
 
 
 class Conv(Elastic):
@@ -66,7 +68,10 @@ class Conv(Elastic):
         Returns:
             (n, outputs, h / stride, w / stride), sizes rounded up.
         """
-        outputs = x.shape[1] if self.depthwise else outputs or len(self.weight)
+        if self.depthwise:
+            outputs = x.shape[1]
+        else:
+            outputs = outputs or len(self.weight)
         weight = self.cut(x.shape[1], outputs, kernel)
         groups = outputs if self.depthwise else 1
         padding = weight.shape[-1] // 2
@@ -162,7 +167,9 @@ class ConvNorm(nn.Module):
             (n, outputs, h / stride, w / stride), sizes rounded up.
         """
         x = self.bn(self.conv(x, outputs, kernel))
-        return x if self.activation is None else self.activation(x)
+        if self.activation is None:
+            return x
+        return self.activation(x)
 
 
 class SqueezeExcite(nn.Module):

@@ -21,7 +21,9 @@ class _DepthConv(ConvNorm):
 
     def __init__(self, conv: Conv, activation: Callable[..., Tensor], *, squeeze: bool) -> None:
         super().__init__(conv, activation)
-        self.se = SqueezeExcite(len(conv.weight)) if squeeze else None
+        self.se = None
+        if squeeze:
+            self.se = SqueezeExcite(len(conv.weight))
 
     def forward(self, x: Tensor, outputs: int | None = None, kernel: int | None = None) -> Tensor:
         """Convolves each channel by itself, then squeezes and excites where the layer does.

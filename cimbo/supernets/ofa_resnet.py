@@ -53,7 +53,9 @@ class _Bottleneck(nn.Module):
         self.conv2 = ConvNorm(Conv(most, most, 3, stride=stride), F.relu)
         self.conv3 = ConvNorm(Conv(most, outputs))
         # The first block of a stage always projects: its inputs and outputs are widened apart.
-        self.downsample = _Shortcut(inputs, outputs, stride) if first else None
+        self.downsample = None
+        if first:
+            self.downsample = _Shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor, outputs: int, expand: float) -> Tensor:
         """Runs the block with a width and an expansion.
@@ -67,7 +69,10 @@ class _Bottleneck(nn.Module):
             (n, outputs, h / stride, w / stride), sizes rounded up.
         """
         hidden = _hidden(outputs, expand)
-        shortcut = x if self.downsample is None else self.downsample(x, outputs)
+        if self.downsample is None:
+            shortcut = x
+        else:
+            shortcut = self.downsample(x, outputs)
         return F.relu(self.conv3(self.conv2(self.conv1(x, hidden), hidden), outputs) + shortcut)
 
 

@@ -87,18 +87,18 @@ def read(path: Path) -> State:
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if str(error):
+            line = str(error).splitlines()[0]
+        else:
+            line = type(error).__name__
         raise BadInput(
             path,
             f"cannot be read as weights ({line[:120]})",
             "name a safetensors file or a state dict",
         ) from None
     for key in ("state_dict", "model", "state_dict_ema"):
-        found = (
-            found[key]
-            if isinstance(found, Mapping) and isinstance(found.get(key), Mapping)
-            else found
-        )
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
     if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
         raise BadInput(
             path, "holds something else than named tensors", "save the model's state dict"
@@ -121,7 +121,9 @@ def _check(path: Path, network: str, module: nn.Module, state: State) -> None:
             else state[name].shape
         )
         if shape != tuple(expected.get(name, ())):
-            wanted = tuple(expected[name]) if name in expected else "not there"
+            wanted = "not there"
+            if name in expected:
+                wanted = f"{tuple(expected[name])}"
             raise BadInput(
                 path, f"{name} is {shape}, expected {wanted}", f"name a checkpoint of {network}"
             )
@@ -186,21 +188,17 @@ def _split(state: State) -> Iterator[tuple[str, Tensor]]:
         for pattern, replacement in _HUGGING_FACE:
             name = re.sub(pattern, replacement, name)
         if ".qkv." in name:
-            yield from (
-                (name.replace(".qkv.", f".{part}."), t)
-                for part, t in zip("qkv", tensor.chunk(3), strict=True)
-            )
+            for part, t in zip("qkv", tensor.chunk(3), strict=True):
+                yield (name.replace(".qkv.", f".{part}."), t)
         elif not name.startswith(("pooler.", "pre_logits.")):
             yield name, tensor
 
 
 def _epsilon(network: str, raw: State) -> dict[str, float]:
     """Hugging Face's layer norms add 1e-12, timm's 1e-6."""
-    return (
-        {"eps": 1e-12 if any("layernorm_before" in k for k in raw) else 1e-6}
-        if network == "vit-b"
-        else {}
-    )
+    if network == "vit-b":
+        return {"eps": 1e-12 if any("layernorm_before" in k for k in raw) else 1e-6}
+    return {}
 
 
 CHECKPOINT_FORMATS: dict[str, Format] = {

@@ -86,16 +86,15 @@ def input_range(
     if signed:
         largest = max(-lowest, highest)
         lowest, highest = (0.0 if sign_apart and lowest == 0 else -largest), largest
-    ranges = [
-        _range(fraction * lowest, fraction * highest, bits, (signed, sign_apart))
-        for fraction in CLIP_FRACTIONS
-    ]
+    ranges = []
+    for fraction in CLIP_FRACTIONS:
+        ranges.append(_range(fraction * lowest, fraction * highest, bits, (signed, sign_apart)))
     # The sample stands for all, and the few that a clip would hit count for themselves: it hardly has any of them.
     extremes = _extremes(flat)
     weight = len(flat) / len(sample)
-    errors = [
-        weight * _squared_error(each, sample) + _squared_error(each, extremes) for each in ranges
-    ]
+    errors = []
+    for each in ranges:
+        errors.append(weight * _squared_error(each, sample) + _squared_error(each, extremes))
     return ranges[errors.index(min(errors))]
 
 

@@ -149,9 +149,14 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
     training, validation = training_and_validation(run.folder)
     calibration = training.take(np.arange(CALIBRATION_IMAGES))
     torch.manual_seed(run.recipe.seed)
-    network = load(name, run.start) if run.start else SUPERNETS[name]()
+    if run.start:
+        network = load(name, run.start)
+    else:
+        network = SUPERNETS[name]()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    before = recorded(run.start).get("stages", []) if run.start else []
+    before = []
+    if run.start:
+        before = recorded(run.start).get("stages", [])
     run.out.parent.mkdir(parents=True, exist_ok=True)
     for progress in itertools.islice(
         train(network, run.choices, training, run.recipe), run.stop_after

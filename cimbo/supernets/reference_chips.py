@@ -68,7 +68,9 @@ class ReferenceChipEffect:
         few = max(1, len(self.chips) // 3)
         number = int(self.rng.integers(few if teacher else len(self.chips)))
         quiet = self.rng.random() < QUIET_SHARE
-        self._noise = None if quiet else OutputNoise(self.chips[number])
+        self._noise = None
+        if not quiet:
+            self._noise = OutputNoise(self.chips[number])
         self._bits = (8,) if teacher else OPERAND_BITS
 
     def operands(self, inputs: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,4 +97,6 @@ class ReferenceChipEffect:
         Returns:
             The product with noise, of the same shape; as it is where the chip has no analog errors.
         """
-        return product if self._noise is None else self._noise.product(product, rows)
+        if self._noise is None:
+            return product
+        return self._noise.product(product, rows)

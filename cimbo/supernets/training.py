@@ -183,9 +183,12 @@ def _sandwich(network: Callable[..., Tensor], x: Tensor, y: Tensor, plan: _Sandw
 
 def _decay_groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
     """Matrices and kernels decay; norms, biases, positions and kernel transformations do not."""
-    named = [(n, p) for n, p in network.named_parameters()]
-    kept = [p for n, p in named if p.ndim < 2 or "position" in n or "shrink" in n]
-    decayed = [p for n, p in named if not (p.ndim < 2 or "position" in n or "shrink" in n)]
+    kept, decayed = [], []
+    for name, weights in network.named_parameters():
+        if weights.ndim < 2 or "position" in name or "shrink" in name:
+            kept.append(weights)
+        else:
+            decayed.append(weights)
     return [{"params": decayed, "weight_decay": decay}, {"params": kept, "weight_decay": 0.0}]
 
 

@@ -24,7 +24,10 @@ def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) ->
     Returns:
         Findings in the order of the checks; an error that the source raises is one of them.
     """
-    chosen = dict(design) if design is not None else network("fmnist-vit").smallest() | BASELINE
+    if design is not None:
+        chosen = dict(design)
+    else:
+        chosen = network("fmnist-vit").smallest() | BASELINE
     return list(guarded("accuracy", lambda: _examine(source, chosen)))
 
 

@@ -41,7 +41,9 @@ def judged(check: str, holds: bool, detail: str, todo: str) -> Finding:
     Returns:
         PASS when it holds, else FAIL with what to do.
     """
-    return Finding(check, "PASS", detail) if holds else Finding(check, "FAIL", detail, todo)
+    if holds:
+        return Finding(check, "PASS", detail)
+    return Finding(check, "FAIL", detail, todo)
 
 
 def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

@@ -62,7 +62,10 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
         ),
         "surrogate": (_named("surrogates", SURROGATE_KINDS), lambda: check_surrogate(_fit(name))),
     }
-    found = {kind: kit for kind, (names, kit) in every.items() if name in names}
+    found = {}
+    for kind, (names, kit) in every.items():
+        if name in names:
+            found[kind] = kit
     if not found:
         listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, (names, _) in every.items())
         raise BadInput(f"plug-in {name!r}", "is unknown", f"use one of {listed}")

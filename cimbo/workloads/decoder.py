@@ -129,7 +129,10 @@ def _layers(name: str, block: Block, span: Span) -> Iterator[Layer]:
     residual = vector_work(add=tokens * embed)
     queries = block.heads * block.head_size
     keys = block.kv_heads * block.head_size
-    rotated = vector_work(rotary=tokens * (queries + keys)) if block.rotary else 0
+    if block.rotary:
+        rotated = vector_work(rotary=tokens * (queries + keys))
+    else:
+        rotated = 0
     yield linear(
         f"{name}.qkv",
         tokens,
@@ -234,7 +237,10 @@ def with_cache_size(
     for layer in layers:
         size = largest
         if layer.dynamic and layer.frequency < 1:
-            held = layer.columns if layer.name.endswith("scores") else layer.reduction
+            if layer.name.endswith("scores"):
+                held = layer.columns
+            else:
+                held = layer.reduction
             size = always + token_elements * held
         found.append(replace(layer, cache_size=size))
     return tuple(found)

@@ -48,7 +48,11 @@ class Family(ABC):
 
     def _extreme(self, best: Callable[[tuple], Any]) -> dict[str, Any]:
         genes = {choice.name: best(choice.values) for choice in self._genes}
-        return {choice.name: genes[choice.name] for choice in self._genes if active(choice, genes)}
+        extreme = {}
+        for choice in self._genes:
+            if active(choice, genes):
+                extreme[choice.name] = genes[choice.name]
+        return extreme
 
 
 def active(choice: Choice, genes: Mapping[str, Any]) -> bool:
@@ -79,7 +83,9 @@ def block_choices(depth: Choice, block: int, values: Mapping[str, Sequence]) -> 
         The genes; conditional where a value of ``depth`` leaves the block out.
     """
     deep = [d for d in depth.values if int(d) >= block]
-    active_if = {depth.name: deep} if len(deep) < len(depth.values) else None
+    active_if = None
+    if len(deep) < len(depth.values):
+        active_if = {depth.name: deep}
     return [Choice(name, list(listed), active_if) for name, listed in values.items()]
 
 
@@ -95,4 +101,6 @@ def divisible(channels: float, by: int = 8) -> int:
         tenth.
     """
     rounded = max(by, int(channels + by / 2) // by * by)
-    return rounded + by if rounded < 0.9 * channels else rounded
+    if rounded < 0.9 * channels:
+        return rounded + by
+    return rounded

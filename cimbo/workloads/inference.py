@@ -43,7 +43,10 @@ class InferenceSettings:
 
     def to_json(self) -> dict[str, int]:
         """What is said, by name; nothing where one input is asked at a time and nothing else said."""
-        said = {name: value for name, value in asdict(self).items() if value is not None}
+        said = {}
+        for name, value in asdict(self).items():
+            if value is not None:
+                said[name] = value
         if self.batch == 1:
             said.pop("batch")
         return said
@@ -110,4 +113,6 @@ def with_settings(family: Network, settings: InferenceSettings) -> Network:
             what = f"is asked, but {family.name} generates no tokens"
             raise BadInput(named[0], what, "leave it out, or name a language model such as gpt2-s")
         family = generating(**asked)
-    return family if settings.batch == 1 else BatchedNetwork(family, settings.batch)
+    if settings.batch == 1:
+        return family
+    return BatchedNetwork(family, settings.batch)

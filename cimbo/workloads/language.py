@@ -95,7 +95,10 @@ class Decoder:
         last = self.blocks[-1]
         norm = vector_work(**{last.norm: last.embed})
         parameters = last.embed * (2 if last.norm == "layernorm" else 1)
-        embedding = vector_work(add=span.tokens * last.embed) if self.positions else 0
+        if self.positions:
+            embedding = vector_work(add=span.tokens * last.embed)
+        else:
+            embedding = 0
         shape = (last.embed, self.vocabulary)
         return linear("head", 1, shape, bias=False, work=norm + embedding, norm=parameters)
 

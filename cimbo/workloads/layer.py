@@ -103,7 +103,10 @@ class Layer:
     @property
     def parameters(self) -> int:
         """Trained numbers: weights (none for attention's products), biases and norms."""
-        held = self.stationary if self.weights is None else self.weights
+        if self.weights is None:
+            held = self.stationary
+        else:
+            held = self.weights
         return (0 if self.dynamic else held) + self.extra_parameters
 
     def batched(self, times: int) -> "Layer":

@@ -170,7 +170,9 @@ def with_stage_bits(family: Network, bits: Sequence[int]) -> Network:
     Raises:
         BadInput: When the family has no stages or blocks to tell apart.
     """
-    return MixedPrecision(family, tuple(bits)) if bits else family
+    if bits:
+        return MixedPrecision(family, tuple(bits))
+    return family
 
 
 def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Workload:
@@ -198,9 +200,13 @@ def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Worklo
 
 @lru_cache(maxsize=1 << 16)  # a search meets the same few blocks over and over
 def _at_bits(layer: Layer, bits: OperandBits, output_bits: int) -> Layer:
+    if layer.dynamic:
+        weight_bits = bits.act_bits
+    else:
+        weight_bits = bits.weight_bits
     return replace(
         layer,
-        weight_bits=bits.act_bits if layer.dynamic else bits.weight_bits,
+        weight_bits=weight_bits,
         activation_bits=bits.act_bits,
         output_bits=output_bits,
     )

@@ -87,7 +87,9 @@ def _add_relu(elements: int) -> int:
 def _stem(middle: int, width: int, depth: int) -> list[Layer]:
     half = -(-_RESOLUTION // 2)
     first = conv("stem_1", _RESOLUTION, (3, middle), 3, stride=2, work=_relu)
-    residual = [conv("stem_2", half, (middle, middle), 3, work=_add_relu)] if depth else []
+    residual = []
+    if depth:
+        residual = [conv("stem_2", half, (middle, middle), 3, work=_add_relu)]
     pool = vector_work(pool=9 * (half // 2) ** 2 * width)  # 3 x 3 max pooling, stride 2
     return [
         first,

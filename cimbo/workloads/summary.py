@@ -150,7 +150,9 @@ def with_counts(
     in_order = len(layers) == len(counted)
     rows = []
     for index, said in enumerate(layers):
-        own = counted[index] if in_order else by_name.get(str(said.get("name")))
+        own = by_name.get(str(said.get("name")))
+        if in_order:
+            own = counted[index]
         rows.append({**({} if own is None else own.row()), **said})
     return tuple(rows)
 

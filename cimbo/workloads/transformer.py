@@ -56,7 +56,10 @@ class Transformer(Family):
             BadInput: On a missing active gene or a value outside its list.
         """
         gene = self.reader(subnet)
-        embed = gene("embed") if len(self.embeds) > 1 else self.embeds[0]
+        if len(self.embeds) > 1:
+            embed = gene("embed")
+        else:
+            embed = self.embeds[0]
         layers = self.front(embed)
         for block in range(1, gene("depth") + 1):
             hidden = gene(f"{self.ffn_gene}_{block}") * (embed if self.relative_ffn else 1)

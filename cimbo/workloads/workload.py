@@ -89,7 +89,10 @@ class Workload:
     def macs(self) -> int:
         """Multiply-accumulates of the whole batch, attention's products and all tokens of an answer included."""
         every = [layer.macs * layer.frequency for layer in self.layers]
-        after = 0 if self.loop is None else self.loop.tokens * self.loop.step.macs
+        if self.loop is None:
+            after = 0
+        else:
+            after = self.loop.tokens * self.loop.step.macs
         return round(math.fsum(every)) + after
 
     @cached_property

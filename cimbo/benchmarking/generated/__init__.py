@@ -112,9 +112,10 @@ class GeneratedProblem:
         noisy = {}
         for name, value in metrics.items():
             error = self.noise * float(rng.standard_normal())
-            noisy[name] = (
-                value + ACCURACY_NOISE * error if name == "accuracy" else value * np.exp(error)
-            )
+            if name == "accuracy":
+                noisy[name] = value + ACCURACY_NOISE * error
+            else:
+                noisy[name] = value * np.exp(error)
         return noisy
 
     def scores(self, metrics: Sequence[Mapping[str, float]]) -> Array:
@@ -141,7 +142,10 @@ class GeneratedProblem:
             return scores
         columns = []
         for o, column in zip(self.objectives, scores.T, strict=True):
-            columns.append(column if o.goal == "max" else -np.log(-column))
+            if o.goal == "max":
+                columns.append(column)
+            else:
+                columns.append(-np.log(-column))
         return np.stack(columns, 1)
 
     @property
@@ -196,7 +200,11 @@ def names(which: str = "") -> list[str]:
         The names, in order.
     """
     sets = [which] if which else list(SETS)
-    return [f"{s}-{i:02}" for s in sets for i in range(N_PER_SET)]
+    names = []
+    for s in sets:
+        for i in range(N_PER_SET):
+            names.append(f"{s}-{i:02}")
+    return names
 
 
 @cache
@@ -292,4 +300,6 @@ def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple
 
 @cache
 def _recorded() -> dict[str, dict[str, Any]]:
-    return dict(json.loads(REFERENCES.read_text())) if REFERENCES.exists() else {}
+    if REFERENCES.exists():
+        return dict(json.loads(REFERENCES.read_text()))
+    return {}

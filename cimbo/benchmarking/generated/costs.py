@@ -140,9 +140,9 @@ def costs(law: CostLaw, blueprint: Blueprint, values: Mapping[str, Array]) -> Co
         Latency, energy and area.
     """
     layers = layers_of(blueprint, values)
-    chip = {
-        name: values.get(name, np.full(len(layers.pixels), v)) for name, v in FIXED_CHIP.items()
-    }
+    chip = {}
+    for name, v in FIXED_CHIP.items():
+        chip[name] = values.get(name, np.full(len(layers.pixels), v))
     macro_area = _macro_area(chip)
     macros = _macros(values, macro_area)
     there = layers.outputs > 0
@@ -255,6 +255,9 @@ def _overloaded(law: CostLaw, tiles: Array, macros: Array) -> Array:
 def _scaled(law: CostLaw, seconds: Array, joules: Array, area: Array) -> Costs:
     """Costs in their units; what leaks grows with the area and with the unclipped time."""
     latency = law.latency_scale * seconds
-    shown = np.minimum(latency, CLIPPED_MS) if law.clipped else latency
+    if law.clipped:
+        shown = np.minimum(latency, CLIPPED_MS)
+    else:
+        shown = latency
     leaked = law.leakage * TYPICAL_UJ * (latency / TYPICAL_MS) * (area / (1.0 + area))
     return Costs(shown, law.energy_scale * joules + leaked, area)

@@ -160,8 +160,14 @@ def _layer_genes(
 def _chip_genes(rng: np.random.Generator) -> list[_Gene]:
     names = list(CHIP_VALUES)
     kept = rng.permutation(names)[: int(rng.integers(4, len(names) + 1))]
-    genes = [_Gene(n, CHIP_VALUES[n], {}, hardware=True) for n in names if n in kept]
-    macros = "macros" if rng.random() < 0.5 else "area_budget_mm2"
+    genes = []
+    for n in names:
+        if n in kept:
+            genes.append(_Gene(n, CHIP_VALUES[n], {}, hardware=True))
+    if rng.random() < 0.5:
+        macros = "macros"
+    else:
+        macros = "area_budget_mm2"
     genes.append(_Gene(macros, MACRO_VALUES[macros], {}, hardware=True))
     return genes
 
@@ -175,7 +181,10 @@ def _named(rng: np.random.Generator, genes: list[_Gene]) -> list[tuple[Choice, _
     silent = rng.random() < 0.2
     names = {}
     for position, gene in enumerate(genes):
-        names[gene.meaning] = f"x{position}" if silent else gene.meaning
+        if silent:
+            names[gene.meaning] = f"x{position}"
+        else:
+            names[gene.meaning] = gene.meaning
     found = []
     for gene in genes:
         gate = {names[meaning]: values for meaning, values in gene.gate.items()}

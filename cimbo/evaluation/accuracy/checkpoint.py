@@ -103,7 +103,10 @@ class CheckpointAccuracy:
                 right = self._right(design, chosen, f"{part} {start}")
             except UnreadableImage:
                 chosen = np.array(imagenet.readable(self._source, chosen.tolist()), np.int64)
-                right = self._right(design, chosen, f"{part} {start}") if len(chosen) else 0
+                if len(chosen):
+                    right = self._right(design, chosen, f"{part} {start}")
+                else:
+                    right = 0
             tally.add(key, start, right, len(chosen))
             done[start] = (right, len(chosen))
         if not any(count for _, count in done.values()):
@@ -166,11 +169,14 @@ class CheckpointAccuracy:
     def _calibration(self) -> tuple[Folder | Arrays, NDArray[np.int64]]:
         """Images without need of a label: of the training set, else those that serve neither search nor test."""
         train = Path(self.data) / "train"
-        images = imagenet.source(train, _classes(self._module)) if train.is_dir() else self._source
+        images, first = self._source, self.images + self.test_images
+        if train.is_dir():
+            images, first = imagenet.source(train, _classes(self._module)), 0
         order = np.random.default_rng(self.seed).permutation(len(images.labels))
-        spare = order if train.is_dir() else order[self.images + self.test_images :]
+        spare = order[first:]
         # Few images: those of the test then set the statistics as well, never those of the search.
-        spare = spare if len(spare) >= min(self.calibration, 32) else order[self.images :]
+        if len(spare) < min(self.calibration, 32):
+            spare = order[self.images :]
         chosen = spare[: self.calibration]
         return images, np.array(imagenet.readable(images, chosen.tolist()), np.int64)
 
@@ -204,7 +210,10 @@ class CheckpointAccuracy:
     def _key(self, design: Mapping[str, Any], part: str) -> str:
         """Everything that decides the answers."""
         chip = {g: design[g] for g in self.genes if g in design}
-        subnet = {k: v for k, v in design.items() if k.split("_")[0] in SUBNET_GENE_PREFIXES}
+        subnet = {}
+        for k, v in design.items():
+            if k.split("_")[0] in SUBNET_GENE_PREFIXES:
+                subnet[k] = v
         about = [
             content.digest(self.weights),
             content.digest(self.data),
@@ -221,7 +230,11 @@ class CheckpointAccuracy:
         return hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "parts"}
+        state = {}
+        for k, v in self.__dict__.items():
+            if not k.startswith("_") and k != "parts":
+                state[k] = v
+        return state
 
 
 def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:

@@ -60,10 +60,10 @@ def provenance(name: str) -> dict[str, Any]:
         BadInput: When this installation lacks the model's file.
     """
     about = description(name)
-    return {
-        key: about[key]
-        for key in ("kind", "error_points", "error_is", "valid", "source", "licence")
-    }
+    provenance = {}
+    for key in ("kind", "error_points", "error_is", "valid", "source", "licence"):
+        provenance[key] = about[key]
+    return provenance
 
 
 def unknown_bits(name: str, where: str, value: Any) -> BadInput:

@@ -225,7 +225,9 @@ class ShippedAccuracy:
         exact: bool = False,
     ) -> Deployed:
         """The network of ``design`` on die ``number`` of ``chip``, calibrated."""
-        die = array_errors.Die(chip, number, exact=exact) if chip else None
+        die = None
+        if chip:
+            die = array_errors.Die(chip, number, exact=exact)
         n_dies = chip.n_dies if chip else 1
         calibration = _images("calibration")[0][number % n_dies :: n_dies]
         if exact and die is not None and not die.is_digital:

@@ -63,9 +63,9 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
                 "see --data and --weights",
             ) from None
 
-    built_in: dict[str, Callable[..., Accuracy]] = {
-        n: shipped(n) for n in ("fmnist-vit", "fmnist-mobilenet")
-    }
+    built_in: dict[str, Callable[..., Accuracy]] = {}
+    for n in ("fmnist-vit", "fmnist-mobilenet"):
+        built_in[n] = shipped(n)
     built_in |= {n: partial(published.load, n) for n in published.names()} | {
         "checkpoint": checkpoint,
         "command": CommandAccuracy,

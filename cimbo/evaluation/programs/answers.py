@@ -80,7 +80,9 @@ def parse(where: str, text: str, told: str = "") -> Answer:
             rest = "\n".join([*lines[:place], *lines[place + 1 :]])
             return Answer(found, joined(rest, told))
     shown = printable(text[:SHOWN_OUTPUT])
-    what = "no JSON object" if _is_json(text) else "no JSON"
+    what = "no JSON"
+    if _is_json(text):
+        what = "no JSON object"
     raise ProgramFailed(f"{where}: printed {what}: {shown!r}", joined(text, told))
 
 
@@ -112,7 +114,9 @@ def json_object(text: str) -> dict[str, Any] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return value
+    return None
 
 
 def _is_json(text: str) -> bool:
@@ -133,4 +137,6 @@ def last_line(text: str) -> str:
         The line without spaces around it; "nothing on stderr" where there is none.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "nothing on stderr"
+    if lines:
+        return lines[-1].strip()
+    return "nothing on stderr"

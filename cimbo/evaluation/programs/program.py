@@ -57,7 +57,10 @@ class Program:
             raise BadInput(
                 f"{self.where}, server", f"is {shown(self.server)}", "give true or false"
             )
-        placed = [word for word in words if "{input}" in word or "{output}" in word]
+        placed = []
+        for word in words:
+            if "{input}" in word or "{output}" in word:
+                placed.append(word)
         if self.server and placed:
             what = f"has {placed[0]}, but a server reads lines from stdin"
             raise BadInput(self.where, what, "leave it out, or set server = false")
@@ -124,7 +127,9 @@ class Program:
         found = document.get("answers")
         listed = isinstance(found, list) and all(isinstance(each, dict) for each in found)
         if not listed or len(found or []) != len(requests):
-            told = f"{len(found)} answers" if isinstance(found, list) else "no list of answers"
+            told = "no list of answers"
+            if isinstance(found, list):
+                told = f"{len(found)} answers"
             raise ProgramFailed(f"{self.name}: printed {told} to {len(requests)} requests")
         return [Answer(each) for each in found or []]
 

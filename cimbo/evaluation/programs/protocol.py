@@ -73,8 +73,12 @@ def evaluation(
     Returns:
         The request.
     """
-    genes = {name: value for name, value in design.items() if name in architecture}
-    chip = {name: value for name, value in design.items() if name not in architecture}
+    genes, chip = {}, {}
+    for name, value in design.items():
+        if name in architecture:
+            genes[name] = value
+        else:
+            chip[name] = value
     asked = {"design": dict(design), "architecture": genes, "hardware": chip}
     if workload is not None:
         asked["workload"] = network(workload)

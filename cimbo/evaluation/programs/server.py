@@ -177,7 +177,9 @@ class Server:
         return text
 
     def _errors_size(self) -> int:
-        return 0 if self._errors is None else os.fstat(self._errors.fileno()).st_size
+        if self._errors is None:
+            return 0
+        return os.fstat(self._errors.fileno()).st_size
 
     def _end(self) -> None:
         process, self._process = self._process, None

@@ -146,16 +146,15 @@ def _trouble(program: Path) -> list[Lack]:
         ]
     except subprocess.TimeoutExpired:
         return []  # it started, and waits for work
-    refused = [
-        line for line in done.stderr.splitlines() if "GLIBC" in line or "shared librar" in line
-    ]
+    refused = []
+    for line in done.stderr.splitlines():
+        if "GLIBC" in line or "shared librar" in line:
+            refused.append(line)
     if not refused:
         return []
-    wanted = (
-        refused[0].split("version `")[-1].split("'")[0]
-        if "version `" in refused[0]
-        else "a shared library"
-    )
+    wanted = "a shared library"
+    if "version `" in refused[0]:
+        wanted = refused[0].split("version `")[-1].split("'")[0]
     return [
         Lack(f"its program NeuroSim/main needs {wanted}, which this system lacks", rebuild(program))
     ]

@@ -92,9 +92,9 @@ class Table:
             raise BadInput(self.path, "has no metric", f"name columns {', '.join(METRICS)}")
         found = {}
         for number, row in enumerate(rows, 2):
-            values = {
-                name: _number(row[name], f"{self.path} line {number}, {name}") for name in metrics
-            }
+            values = {}
+            for name in metrics:
+                values[name] = _number(row[name], f"{self.path} line {number}, {name}")
             found[tuple(_key(row[gene]) for gene in genes)] = values
         return genes, found
 

@@ -61,10 +61,9 @@ class ZigZag:
         costs = [self._layer(layer, at_layer_bits(layer, full)) for layer in workload.layers]
         cycles, picojoules = (float(sum(column)) for column in zip(*costs, strict=True))
         clock_ns = float(part.clock_ns[0])
-        layers = [
-            {"name": layer.name, "cycles": own, "energy_uj": energy * 1e-6}
-            for layer, (own, energy) in zip(workload.layers, costs, strict=True)
-        ]
+        layers = []
+        for layer, (own, energy) in zip(workload.layers, costs, strict=True):
+            layers.append({"name": layer.name, "cycles": own, "energy_uj": energy * 1e-6})
         return {
             "latency_ms": cycles * clock_ns * 1e-6,
             "energy_uj": picojoules * 1e-6,
@@ -81,7 +80,10 @@ class ZigZag:
             self.known[key] = self._run(description, chip)
         cycles, picojoules = self.known[key]
         # Attention's heads are layers of their own, with their own operands.
-        times = layer.groups if layer.dynamic else 1
+        if layer.dynamic:
+            times = layer.groups
+        else:
+            times = 1
         return times * cycles, times * picojoules
 
     def _run(self, description: dict[str, Any], chip: Mapping[str, Any]) -> tuple[float, float]:
@@ -91,7 +93,9 @@ class ZigZag:
 
         with TemporaryDirectory() as folder, _quiet():
             # JSON is YAML; it reads these two only from files that are called so.
-            paths = {name: Path(folder) / f"{name}.yaml" for name in ("accelerator", "mapping")}
+            paths = {}
+            for name in ("accelerator", "mapping"):
+                paths[name] = Path(folder) / f"{name}.yaml"
             paths["accelerator"].write_text(json.dumps(accelerator(chip)))
             paths["mapping"].write_text(json.dumps(DEFAULT_MAPPING))
             found = MainStage(
@@ -127,7 +131,10 @@ def _stages() -> list[Any]:
         "evaluation.cost_model_evaluation.CostModelStage",
     )
     split = [name.rsplit(".", 1) for name in names]
-    return [getattr(import_module(f"zigzag.stages.{module}"), stage) for module, stage in split]
+    stages = []
+    for module, stage in split:
+        stages.append(getattr(import_module(f"zigzag.stages.{module}"), stage))
+    return stages
 
 
 def inputs(

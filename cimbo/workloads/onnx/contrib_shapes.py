@@ -25,7 +25,9 @@ def _of(inputs: Inputs, index: int) -> Sizes:
 
 def _type(inputs: Inputs, index: int) -> int:
     tensor = inputs[index] if index < len(inputs) else None
-    return FLOAT_TYPE if tensor is None else tensor.element_type
+    if tensor is None:
+        return FLOAT_TYPE
+    return tensor.element_type
 
 
 def _padded(node: Any, first: list[Made]) -> list[Made]:
@@ -49,7 +51,10 @@ def _float_same(node: Any, inputs: Inputs) -> list[Made]:
 
 def _quantised(node: Any, inputs: Inputs) -> list[Made]:
     """QuantizeLinear: the type of the zero point, uint8 where there is none."""
-    made = _type(inputs, 2) if len(inputs) > 2 else UINT8_TYPE
+    if len(inputs) > 2:
+        made = _type(inputs, 2)
+    else:
+        made = UINT8_TYPE
     return [Made(_of(inputs, 0), made)]
 
 
@@ -76,7 +81,10 @@ def product_shape(left: Sizes, right: Sizes) -> Sizes:
         TypeError: When a leading size is unknown.
         ValueError: When the leading sizes do not fit.
     """
-    rows, columns = (left[-2:-1], right[-1:]) if len(right) > 1 else (left[-2:-1], ())
+    if len(right) > 1:
+        rows, columns = left[-2:-1], right[-1:]
+    else:
+        rows, columns = left[-2:-1], ()
     batch = np.broadcast_shapes(_numbers(left[:-2]), _numbers(right[:-2]))
     return (*batch, *rows, *columns)
 
@@ -98,7 +106,9 @@ def turned(shape: Sizes, transposed: int) -> Sizes:
     Returns:
         The sizes.
     """
-    return (*shape[:-2], shape[-1], shape[-2]) if transposed else shape
+    if transposed:
+        return *shape[:-2], shape[-1], shape[-2]
+    return shape
 
 
 def _product_of(first: int, second: int, *, integer_out: bool = False) -> Rule:
@@ -106,7 +116,10 @@ def _product_of(first: int, second: int, *, integer_out: bool = False) -> Rule:
         """The shape of the product of both inputs, each transposed where the node says so."""
         left = turned(_of(inputs, first), integer(node, "transA"))
         right = turned(_of(inputs, second), integer(node, "transB"))
-        made = _type(inputs, first) if integer_out else FLOAT_TYPE
+        if integer_out:
+            made = _type(inputs, first)
+        else:
+            made = FLOAT_TYPE
         return [Made(product_shape(left, right), made)]
 
     return rule
@@ -169,7 +182,9 @@ def key_tokens(node: Any, inputs: Inputs) -> int | None:
     new = _of(inputs, 0)[1]
     if past is None or past.shape is None:
         return new
-    return None if new is None or past.shape[2] is None else past.shape[2] + new
+    if new is None or past.shape[2] is None:
+        return None
+    return past.shape[2] + new
 
 
 def _pool(node: Any, inputs: Inputs) -> list[Made]:
@@ -177,7 +192,10 @@ def _pool(node: Any, inputs: Inputs) -> list[Made]:
     last = integer(node, "channels_last")
     channels = rest[-1] if last else rest[0]
     ones: list[int | None] = [1] * (len(rest) - 1)
-    shape = (batch, *ones, channels) if last else (batch, channels, *ones)
+    if last:
+        shape = (batch, *ones, channels)
+    else:
+        shape = (batch, channels, *ones)
     return [Made(shape, _type(inputs, 0))]
 
 

@@ -65,7 +65,10 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     condition = at.inputs[0] if at.inputs else None
     branches = [at.graph("then_branch"), at.graph("else_branch")]
     if condition is not None and condition.value is not None and condition.value.size == 1:
-        chosen = branches[0] if condition.value.ravel()[0] else branches[1]
+        if condition.value.ravel()[0]:
+            chosen = branches[0]
+        else:
+            chosen = branches[1]
         return walker.walk(chosen, at.scope.new_child())
     results = []
     for branch in branches:
@@ -118,13 +121,17 @@ def _trips(at: Branching) -> int | None:
     if limit is None or limit.value is None:
         return None
     times = int(limit.value.ravel()[0])
-    return times if times < UNLIMITED_TRIPS else None
+    if times < UNLIMITED_TRIPS:
+        return times
+    return None
 
 
 def _condition(at: Branching) -> NDArray | None:
     """A loop's condition before its first step: true where there is none; None where data decide."""
     given = at.inputs[1] if len(at.inputs) > 1 else None
-    return np.array(True) if given is None else given.value
+    if given is None:
+        return np.array(True)
+    return given.value
 
 
 def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:

@@ -46,7 +46,10 @@ def einsum(op: Operation, places: Places) -> list[Product]:
         joined = _joined(joined, operand, later, sizes)
     if len(products) < 2:
         return products
-    return [replace(product, suffix=f".{number}") for number, product in enumerate(products, 1)]
+    numbered = []
+    for number, product in enumerate(products, 1):
+        numbered.append(replace(product, suffix=f".{number}"))
+    return numbered
 
 
 def _sizes(op: Operation, terms: Sequence[str]) -> dict[str, int]:
@@ -76,7 +79,9 @@ def _product(
     columns = _elements([each for each in other if each not in own and each in later], sizes)
     if len(kept) == len(shared) and 1 in (rows, columns):
         return []
-    kind = "linear" if stationary.tensor.constant else "attention"
+    kind = "attention"
+    if stationary.tensor.constant:
+        kind = "linear"
     produced = groups * rows * columns
     return [
         Product(kind, groups, rows, summed, columns, moving.tensor, stationary.tensor, produced)

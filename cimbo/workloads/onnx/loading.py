@@ -154,9 +154,15 @@ def _batch_names(inputs: list[Any]) -> set[str]:
 
     One that an input has twice is another size: of a square, say.
     """
-    free = [(place, _name(dim)) for v in inputs for place, dim in _dims(v) if _is_free(dim)]
+    free = []
+    for v in inputs:
+        for place, dim in _dims(v):
+            if _is_free(dim):
+                free.append((place, _name(dim)))
     names = {name for _, name in free if name and _BATCH_NAME.match(name)}
-    twice = {name for value in inputs for name in _names_twice(value)}
+    twice = set()
+    for value in inputs:
+        twice.update(_names_twice(value))
     if names:
         return {name for name in names - twice if name.isidentifier()}
     leading = [name for place, name in free if place == 0]
@@ -226,14 +232,24 @@ def _evaluated(tree: ast.expr, named: Mapping[str, int]) -> int:
 
 
 def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> None:
-    free = {_name(dim) for value in inputs for _, dim in _dims(value) if _is_free(dim)}
+    free = set()
+    for value in inputs:
+        for _, dim in _dims(value):
+            if _is_free(dim):
+                free.add(_name(dim))
     words = {word for name in free for word in re.findall(r"[A-Za-z_]\w*", name)}
-    places = {f"{v.name}[{place}]" for v in inputs for place, dim in _dims(v) if _is_free(dim)}
+    places = set()
+    for v in inputs:
+        for place, dim in _dims(v):
+            if _is_free(dim):
+                places.add(f"{v.name}[{place}]")
     numbers = {value.name for value in inputs if is_number(value)}
     known = sorted((free | words | places | numbers) - {""})
     for name in given:
         if name not in known:
-            todo = f"the free ones are {', '.join(known)}" if known else "all its sizes are fixed"
+            todo = "all its sizes are fixed"
+            if known:
+                todo = f"the free ones are {', '.join(known)}"
             raise BadInput(file, f"has no free size {name}", todo)
 
 

@@ -28,7 +28,12 @@ def convolution(op: Operation, places: Places) -> list[Product]:
     groups = op.integer("group", 1)
     made = op.output_shape(len(window))
     last = op.integer("channels_last")
-    channels = given[-1] if last else given[1] if len(given) > 1 else 0
+    if last:
+        channels = given[-1]
+    elif len(given) > 1:
+        channels = given[1]
+    else:
+        channels = 0
     _check_channels(op, (given, window), channels, groups)
     spatial = made[1:-1] if last else made[2:]
     square = len(window) == 4 and window[2] == window[3]
@@ -168,7 +173,9 @@ def general_matrix_product(op: Operation, places: Places) -> list[Product]:
 def _broadcast(op: Operation, first: Sequence[int | None], second: Sequence[int | None]) -> int:
     """Elements of the batch that both operands' leading sizes make together."""
     length = max(len(first), len(second))
-    padded = [[1] * (length - len(each)) + [int(s or 0) for s in each] for each in (first, second)]
+    padded = []
+    for each in (first, second):
+        padded.append([1] * (length - len(each)) + [int(s or 0) for s in each])
     total = 1
     for a, b in zip(*padded, strict=True):
         if a != b and 1 not in (a, b):

@@ -85,7 +85,9 @@ class Operation:
         Returns:
             What is known of it; None where it is missing.
         """
-        return self.inputs[index] if index < len(self.inputs) else None
+        if index < len(self.inputs):
+            return self.inputs[index]
+        return None
 
     def shape(self, index: int, rank: int | None = None) -> tuple[int, ...]:
         """Finds the shape of an input.
@@ -166,7 +168,9 @@ def present(*tensors: Tensor | None) -> tuple[Tensor, ...]:
 
 def bias_of(op: Operation, places: Places) -> tuple[Tensor, ...]:
     """Finds the biases of a product: none where its operator has no place for them, or it is empty."""
-    return () if places.bias is None else present(op.optional(places.bias))
+    if places.bias is None:
+        return ()
+    return present(op.optional(places.bias))
 
 
 def check_product(where: str, product: Product) -> None:

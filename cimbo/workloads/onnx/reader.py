@@ -84,9 +84,14 @@ def _inputs(file: Path, graph: Any, found: InputSizes) -> Scope:
             continue
         shape, kind = found.shapes[value.name], value.type.tensor_type.elem_type
         check_sizes(str(file), value.name, shape)
-        number = found.named.get(value.name) if is_number(value) else None
+        if is_number(value):
+            number = found.named.get(value.name)
+        else:
+            number = None
         width = np.int32 if kind == INT32_TYPE else np.int64
-        known = None if number is None else np.full(shape or (), number, dtype=width)
+        known = None
+        if number is not None:
+            known = np.full(shape or (), number, dtype=width)
         scope[value.name] = Tensor(value.name, shape, kind, value=known, bits=bits_of(kind))
     return scope
 

@@ -63,7 +63,9 @@ def recurrent_layer(op: Operation, gates: int, *, stored_turned: bool = False) -
 
 
 def _turned(shape: tuple[int, ...], swapped: bool) -> tuple[int, ...]:
-    return (shape[0], shape[2], shape[1]) if swapped else shape
+    if swapped:
+        return shape[0], shape[2], shape[1]
+    return shape
 
 
 RECURRENT_PRODUCTS: dict[str, Rule] = {

@@ -81,7 +81,10 @@ class NodeInference:
         name, kept = _AS_STANDARD[node.op_type]
         schema = self._onnx.defs.get_schema(name, self._opsets.get("", 1), "")
         plain = self._onnx.helper.make_node(name, node.input[:kept], node.output)
-        known = [each for each in node.attribute if each.name in schema.attributes]
+        known = []
+        for each in node.attribute:
+            if each.name in schema.attributes:
+                known.append(each)
         plain.attribute.extend(known)
         given, first = list(inputs[:kept]), inputs[0]
         if first is not None:  # the standard one takes no integers
@@ -95,7 +98,10 @@ class NodeInference:
         return self._schema(node) is not None
 
     def _schema(self, node: Any) -> Any:
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        if node.domain == "ai.onnx":
+            domain = ""
+        else:
+            domain = node.domain
         version = self._opsets.get(domain, self._opsets.get(node.domain, 1))
         try:
             return self._onnx.defs.get_schema(node.op_type, version, domain)
@@ -135,7 +141,9 @@ class NodeInference:
         return [_read(found.get(name)) for name in node.output]
 
     def _type(self, tensor: Tensor) -> Any:
-        sizes = None if tensor.shape is None else list(tensor.shape)
+        sizes = None
+        if tensor.shape is not None:
+            sizes = list(tensor.shape)
         return self._onnx.helper.make_tensor_type_proto(tensor.element_type, sizes)
 
     def _of_shape(self, node: Any, tensor: Tensor | None) -> Made | None:
@@ -155,7 +163,10 @@ class NodeInference:
         given = [tensor for tensor in inputs if tensor is not None]
         if not given or any(tensor.value is None for tensor in given):
             return made
-        shapes = [tuple(s for s in m.shape if s is not None) for m in made if m.shape is not None]
+        shapes = []
+        for m in made:
+            if m.shape is not None:
+                shapes.append(tuple(s for s in m.shape if s is not None))
         known = all(is_small(shape, MOST_EVALUATED) for shape in shapes)
         bounded = node.op_type == "NonZero" or all(
             m.shape is not None and None not in m.shape for m in made
@@ -173,7 +184,10 @@ class NodeInference:
             return made
         kept = []
         for each, value in zip(made, values, strict=True):
-            most = MOST_EVALUATED if each.element_type in INTEGER_TYPES else MOST_FLOATS
+            if each.element_type in INTEGER_TYPES:
+                most = MOST_EVALUATED
+            else:
+                most = MOST_FLOATS
             kept.append(Made(value.shape, each.element_type, value if value.size <= most else None))
         return kept
 
@@ -188,7 +202,9 @@ class NodeInference:
         except Exception:  # whatever an impossible value makes of it: then its value is unknown
             return None
         arrays = [np.asarray(value) for value in values]
-        return arrays if all(value.dtype.kind in "biuf" for value in arrays) else None
+        if all(value.dtype.kind in "biuf" for value in arrays):
+            return arrays
+        return None
 
 
 def _read(found: Any) -> Made:

@@ -145,7 +145,10 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray | None:
     """The elements of a small tensor; None of a large one, or where its bytes are missing or wrong."""
     import onnx
 
-    most = MOST_EVALUATED if proto.data_type in INTEGER_TYPES else MOST_FLOATS
+    if proto.data_type in INTEGER_TYPES:
+        most = MOST_EVALUATED
+    else:
+        most = MOST_FLOATS
     if size > most or proto.data_type == onnx.TensorProto.STRING:
         return None
     try:

@@ -81,13 +81,17 @@ class Tensor:
         if self.shape is None:
             return None
         sizes = tuple(size for size in self.shape if size is not None)
-        return sizes if len(sizes) == len(self.shape) else None
+        if len(sizes) == len(self.shape):
+            return sizes
+        return None
 
     @property
     def elements(self) -> int | None:
         """The number of elements where all sizes are known, else None."""
         sizes = self.known_shape
-        return None if sizes is None else math.prod(sizes)
+        if sizes is None:
+            return None
+        return math.prod(sizes)
 
     def sizes(self, where: str) -> tuple[int, ...]:
         """Finds the sizes, all of them known.
@@ -103,7 +107,10 @@ class Tensor:
         """
         known = self.known_shape
         if known is None or any(size <= 0 for size in known):
-            given = "unknown" if self.shape is None else _printed(self.shape)
+            if self.shape is None:
+                given = "unknown"
+            else:
+                given = _printed(self.shape)
             raise BadInput(
                 where,
                 f"the shape of {self.name} is {given}",
@@ -113,7 +120,9 @@ class Tensor:
 
     def integers(self) -> list[int] | None:
         """The elements as integers, where they are known."""
-        return None if self.value is None else [int(each) for each in self.value.ravel()]
+        if self.value is None:
+            return None
+        return [int(each) for each in self.value.ravel()]
 
 
 @dataclass(frozen=True)

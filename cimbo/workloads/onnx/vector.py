@@ -72,7 +72,10 @@ def work_of(
     if node.op_type in VIEW_OPERATORS or not outputs:
         return 0
     function = VECTOR_FUNCTIONS.get(node.op_type, "add")
-    counted = inputs[0] if function == "pool" and inputs else outputs[0]
+    if function == "pool" and inputs:
+        counted = inputs[0]
+    else:
+        counted = outputs[0]
     if counted is None or counted.elements is None:
         return None
     return vector_work(**{function: counted.elements})

@@ -76,7 +76,10 @@ class GraphWalker:
             BadInput: When a node is malformed, or a product's size is unknown; it names the node.
         """
         self._graphs += 1
-        prefix = "" if self._graphs == 1 else f"{self._graphs}:"
+        if self._graphs == 1:
+            prefix = ""
+        else:
+            prefix = f"{self._graphs}:"
         for tensor in stored.initializers(graph, self.file, prefix, self.parameters):
             scope[tensor.name] = tensor
         for proto in graph.initializer:
@@ -132,7 +135,10 @@ class GraphWalker:
         sizes = []
         for dim in tensor.shape.dim:
             named = self._named.get(dim.dim_param, evaluate_size(dim.dim_param, self._named))
-            sizes.append(dim.dim_value if dim.dim_value > 0 else named)
+            if dim.dim_value > 0:
+                sizes.append(dim.dim_value)
+            else:
+                sizes.append(named)
         return Made(tuple(sizes), tensor.elem_type)
 
     def _visit(self, where: str, node: Any, scope: Scope, stated: Mapping[str, Made]) -> None:
@@ -169,7 +175,10 @@ class GraphWalker:
         made = self._inference.made(node, inputs) or [Made(None, 0)] * len(node.output)
         given = [tensor for tensor in inputs if tensor is not None]
         constant = all(tensor.constant for tensor in given)
-        sources = _sources(node, inputs) if constant else frozenset[str]()
+        if constant:
+            sources = _sources(node, inputs)
+        else:
+            sources = frozenset[str]()
         outputs = []
         for index, (name, each) in enumerate(zip(node.output, made, strict=True)):
             each = _completed(each, stated.get(name))
@@ -252,7 +261,10 @@ class GraphWalker:
         """Biases, norms and slopes: trained numbers that a node of the vector unit reads."""
         others = not_parameters(node, inputs)
         on_sum = any(tensor is not None and tensor.scaled_sum for tensor in inputs)
-        claim = self.parameters.claim if on_sum else self.parameters.claim_counted
+        if on_sum:
+            claim = self.parameters.claim
+        else:
+            claim = self.parameters.claim_counted
         claimed = 0
         for index, tensor in enumerate(inputs):
             if tensor is None or not tensor.constant or index in others:
@@ -269,7 +281,10 @@ class GraphWalker:
     def _layer(self, name: str, product: Product) -> Layer:
         held = product.stationary
         dynamic = not held.constant
-        weights = 0 if dynamic else self._claimed_weights(product)
+        if dynamic:
+            weights = 0
+        else:
+            weights = self._claimed_weights(product)
         biases = sum(self._claimed(bias) for bias in product.biases if bias.constant)
         work = vector_work(requantise=product.produced, softmax=product.softmax)
         return Layer(
@@ -324,7 +339,10 @@ def _sources(node: Any, inputs: tuple[Tensor | None, ...]) -> frozenset[str]:
     """Stored tensors that a constant is made of: of what is quantised its integers, not their scales."""
     if node.op_type in _OF_SHAPES:
         return frozenset()
-    read = inputs[:1] if node.op_type in _OF_FIRST else inputs
+    if node.op_type in _OF_FIRST:
+        read = inputs[:1]
+    else:
+        read = inputs
     others = stored_scales(node, inputs)
     found: frozenset[str] = frozenset()
     for index, tensor in enumerate(read):

@@ -64,7 +64,9 @@ def _stage(blocks: Sequence[tuple[str, str]], sizes: Sizes) -> Stage | None:
     while kept and _keeps_sizes(sizes[paths[kept - 1]]):
         kept -= 1
     fewest = max(kept, 1)
-    return Stage(paths, fewest) if fewest < len(paths) else None
+    if fewest < len(paths):
+        return Stage(paths, fewest)
+    return None
 
 
 def _keeps_sizes(through: tuple[tuple[int, ...], tuple[int, ...]]) -> bool:
@@ -109,7 +111,10 @@ def parts_of(layers: Sequence[Layer]) -> BlockParts | None:
     if len(products) != 2 or products[1] != products[0] + 1:
         return None
     scores, context = (layers[place] for place in products)
-    linear = [place for place, layer in enumerate(layers) if layer.kind == "linear"]
+    linear = []
+    for place, layer in enumerate(layers):
+        if layer.kind == "linear":
+            linear.append(place)
     before = tuple(place for place in linear if place < products[0])
     after = [place for place in linear if place > products[1]]
     if len(before) + len(after) + 2 != len(layers) or not before or len(after) not in (3, 4):

@@ -73,8 +73,14 @@ class TorchFamily(Family):
     def _traced(self, genes: dict[str, Any]) -> Workload:
         with torch.device("meta"):
             module = self.build(dict(genes))
-            example = self.example(dict(genes)) if callable(self.example) else self.example
-        given = example if isinstance(example, tuple) else (example,)
+            if callable(self.example):
+                example = self.example(dict(genes))
+            else:
+                example = self.example
+        if isinstance(example, tuple):
+            given = example
+        else:
+            given = (example,)
         return trace(module, *given, batch=self.batch, name=self.name)
 
 

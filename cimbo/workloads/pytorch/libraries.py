@@ -54,7 +54,9 @@ def library_network(name: str, sizes: Mapping[str, int]) -> SlicedFamily | Fixed
     called, named = (_timm if library == "timm" else _transformers)(name, model, sizes)
     found = traced(called, (), named, name=name)
     family = sliced_family(name, called, found)
-    return family if family.stages else FixedNetwork(name, found.workload)
+    if family.stages:
+        return family
+    return FixedNetwork(name, found.workload)
 
 
 def _library(name: str, package: str) -> Any:
@@ -75,7 +77,9 @@ def _timm(
         known = timm.list_models()
         raise BadInput(f"network {name!r}", "is no model of timm", choose_from(model, known))
     _check_sizes(name, sizes, ("image",))
-    options = {"img_size": sizes["image"]} if "image" in sizes else {}
+    options = {}
+    if "image" in sizes:
+        options = {"img_size": sizes["image"]}
     with torch.device("meta"):
         try:
             made = timm.create_model(model, pretrained=False, **options)

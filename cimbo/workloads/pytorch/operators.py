@@ -97,7 +97,9 @@ class Call:
             What is known of it, alone; nothing where the call has none.
         """
         given = self.arguments.get(name)
-        return () if given is None else (self.known(given),)
+        if given is None:
+            return ()
+        return (self.known(given),)
 
     @property
     def produced(self) -> int:
@@ -172,7 +174,10 @@ def matrix_product(left: str, right: str, bias: str = "") -> Rule:
         if call.tensor(left).constant and not call.tensor(right).constant:
             moving, held = right, left
             rows, columns = columns, rows
-        groups = 1 if _is_repeated(call.arguments[held]) else pairs
+        if _is_repeated(call.arguments[held]):
+            groups = 1
+        else:
+            groups = pairs
         stationary = call.tensor(held)
         return [
             Product(

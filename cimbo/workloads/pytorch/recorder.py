@@ -163,9 +163,18 @@ class Recorder(TorchDispatchMode):
 
     def _note(self, func: Any, arguments: dict[str, Any], made: Any) -> None:
         name = func._schema.name.rpartition("::")[2]
-        base = name.removesuffix("_") if func._schema.is_mutable else name
-        results = [each for each in tree_leaves(made) if isinstance(each, torch.Tensor)]
-        given = [each for each in tree_leaves(arguments) if isinstance(each, torch.Tensor)]
+        if func._schema.is_mutable:
+            base = name.removesuffix("_")
+        else:
+            base = name
+        results = []
+        for each in tree_leaves(made):
+            if isinstance(each, torch.Tensor):
+                results.append(each)
+        given = []
+        for each in tree_leaves(arguments):
+            if isinstance(each, torch.Tensor):
+                given.append(each)
         inputs = [self.known(tensor) for tensor in given]
         constant = all(tensor.constant for tensor in inputs)
         sources: frozenset[str] = frozenset()
@@ -240,13 +249,18 @@ class Recorder(TorchDispatchMode):
         path, is_layer = self._modules[-1]
         if is_layer:
             return path
-        operator = "attention" if operator.startswith("_scaled_dot_product") else operator
-        return f"{path}.{operator}" if path else operator
+        if operator.startswith("_scaled_dot_product"):
+            operator = "attention"
+        if path:
+            return f"{path}.{operator}"
+        return operator
 
     def _unique(self, name: str) -> str:
         """``name``, with a number where another layer has it."""
         count = self._names[name] = self._names.get(name, 0) + 1
-        return name if count == 1 else f"{name}#{count}"
+        if count == 1:
+            return name
+        return f"{name}#{count}"
 
 
 def _first_sizes(values: Any) -> tuple[int, ...]:

@@ -106,7 +106,9 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
 
     def forward(given: Any, state: Any = None) -> Any:
         """Counts all layers and directions, and makes result and states without elements."""
-        data = given.data if isinstance(given, PackedSequence) else given
+        data: Any = given
+        if isinstance(given, PackedSequence):
+            data = given.data
         vectors = data.numel() // data.shape[-1]
         run = _Run(recorder, module, vectors, 8 * data.element_size())
         for layer in range(module.num_layers):
@@ -120,7 +122,10 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
             hidden = _state(module, given, run.outputs)
             cell = _state(module, given, module.hidden_size)
         recorder.add(path, [], [result, hidden, cell])
-        states = (hidden, cell) if module.mode == "LSTM" else hidden
+        if module.mode == "LSTM":
+            states = (hidden, cell)
+        else:
+            states = hidden
         if isinstance(given, PackedSequence):
             result = PackedSequence(result, *given[1:])
         return result, states
@@ -145,5 +150,8 @@ def _state(module: Any, given: Any, size: int) -> Any:
         return given.data.new_empty((count, int(given.batch_sizes[0]), size))
     if given.dim() == 2:
         return given.new_empty((count, size))
-    batch = given.shape[0] if module.batch_first else given.shape[1]
+    if module.batch_first:
+        batch = given.shape[0]
+    else:
+        batch = given.shape[1]
     return given.new_empty((count, batch, size))

@@ -37,10 +37,17 @@ class _ElasticBlock:
         if self.parts is None:
             return {}
         heads = _values(self.parts.heads, KEPT_HEADS)
-        step = HIDDEN_STEP if self.parts.hidden % HIDDEN_STEP == 0 else 1
+        if self.parts.hidden % HIDDEN_STEP == 0:
+            step = HIDDEN_STEP
+        else:
+            step = 1
         hidden = [step * n for n in _values(self.parts.hidden // step, KEPT_HIDDEN)]
         found = {f"heads_{self.suffix}": heads, f"ffn_{self.suffix}": hidden}
-        return {name: values for name, values in found.items() if len(values) > 1}
+        genes = {}
+        for name, values in found.items():
+            if len(values) > 1:
+                genes[name] = values
+        return genes
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,9 @@ class SlicedFamily(Family):
         for stage in self.stages:
             depth = gene(stage.depth.name)
             for number, block in enumerate(stage.blocks, 1):
-                values = [gene(name) for name in block.genes()] if number <= depth else []
+                values = []
+                if number <= depth:
+                    values = [gene(name) for name in block.genes()]
                 if number > depth:
                     for place in block.places:
                         layers[place] = None
@@ -147,7 +156,9 @@ def sliced_family(name: str, module: torch.nn.Module, found: TracedModule) -> Sl
     elastic = []
     for number, stage in enumerate(stages, 1):
         prefix = f"{number}_" if len(stages) > 1 else ""
-        depth_gene = f"depth_{number}" if len(stages) > 1 else "depth"
+        depth_gene = "depth"
+        if len(stages) > 1:
+            depth_gene = f"depth_{number}"
         elastic.append(_elastic(stage, found.workload, prefix, depth_gene))
     return SlicedFamily(name, found.workload, tuple(elastic))
 

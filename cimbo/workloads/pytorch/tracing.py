@@ -120,7 +120,10 @@ def _run(
     state = {}
     for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
         state[key] = _without_elements(empty, tensor)
-        sources = frozenset({key}) if key in sizes else frozenset()
+        if key in sizes:
+            sources = frozenset({key})
+        else:
+            sources = frozenset()
         recorder.know(state[key], Origin(True, sources))
     given = tree_map(lambda value: _without_elements(empty, value), (example, dict(named)))
     for tensor in tree_leaves(given):
