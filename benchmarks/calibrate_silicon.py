@@ -20,11 +20,11 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from cimbo._data import path
-from cimbo.hardware.array_description import FAMILIES
+from cimbo.hardware.array_description import CELL_FAMILIES
 from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
     CHIP_GROUPS,
-    QUANTITIES,
+    COMPARED_QUANTITIES,
     Agreement,
     PublishedPoint,
     modelled,
@@ -90,7 +90,9 @@ IN_COMMON = {kind: _common(kind) for kind in ("sram", "envm")}
 
 def reported(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
     """Logarithms of the reported figures, (n,) each; not a number where there is none."""
-    return {q: np.log([point.reported.get(q, np.nan) for point in points]) for q in QUANTITIES}
+    return {
+        q: np.log([point.reported.get(q, np.nan) for point in points]) for q in COMPARED_QUANTITIES
+    }
 
 
 def log_ratios(points: Sequence[PublishedPoint], constants: np.ndarray) -> np.ndarray:
@@ -98,7 +100,7 @@ def log_ratios(points: Sequence[PublishedPoint], constants: np.ndarray) -> np.nd
     with overridden(dict(zip(NAMES, np.exp(constants).tolist(), strict=True))):
         ours = modelled(points)
     said = reported(points)
-    return np.array([np.log(ours[q]) - said[q] for q in QUANTITIES])
+    return np.array([np.log(ours[q]) - said[q] for q in COMPARED_QUANTITIES])
 
 
 def fit(points: Sequence[PublishedPoint], start: np.ndarray = MEAN) -> np.ndarray:
@@ -127,7 +129,7 @@ def fit(points: Sequence[PublishedPoint], start: np.ndarray = MEAN) -> np.ndarra
 
 def left_out(points: Sequence[PublishedPoint]) -> np.ndarray:
     """Logarithms of modelled/reported of each point by constants fitted without its paper, (quantities, n)."""
-    found = np.full((len(QUANTITIES), len(points)), np.nan)
+    found = np.full((len(COMPARED_QUANTITIES), len(points)), np.nan)
     start = fit(points)
     for paper in sorted({point.index for point in points}):
         held = [at for at, point in enumerate(points) if point.index == paper]
@@ -159,8 +161,8 @@ def ridge_left_out(points: Sequence[PublishedPoint], penalty: float = 3.0) -> np
     """As ``left_out``, by a ridge regression on the table's own columns."""
     features, said = table_columns(points), reported(points)
     papers = np.array([point.index for point in points])
-    found = np.full((len(QUANTITIES), len(points)), np.nan)
-    for row, quantity in enumerate(QUANTITIES):
+    found = np.full((len(COMPARED_QUANTITIES), len(points)), np.nan)
+    for row, quantity in enumerate(COMPARED_QUANTITIES):
         known = np.isfinite(said[quantity])
         for paper in set(papers[known]):
             seen, held = known & (papers != paper), known & (papers == paper)
@@ -185,8 +187,8 @@ def supplies(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str, 
             if same and volts["supply_v"][0] != volts["supply_v"][1]:
                 for quantity, errors in found.items():
                     error = (
-                        ratios[QUANTITIES.index(quantity), i]
-                        - ratios[QUANTITIES.index(quantity), j]
+                        ratios[COMPARED_QUANTITIES.index(quantity), i]
+                        - ratios[COMPARED_QUANTITIES.index(quantity), j]
                     )
                     if np.isfinite(error):
                         errors.append(float(np.exp(abs(error)) - 1))
@@ -199,7 +201,7 @@ def agreement(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str,
     for group in CHIP_GROUPS:
         own = np.array([point.group == group for point in points])
         found[group] = {}
-        for row, quantity in enumerate(QUANTITIES):
+        for row, quantity in enumerate(COMPARED_QUANTITIES):
             known = ratios[row][own & np.isfinite(ratios[row])]
             found[group][quantity] = Agreement.of(np.exp(known)).to_json()
     return found
@@ -208,11 +210,11 @@ def agreement(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str,
 def spreads(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str, list[float]]:
     """Geometric spread of each quantity by family; where a family has fewer than five chips, that of all."""
     found = {}
-    for row, quantity in enumerate(QUANTITIES):
+    for row, quantity in enumerate(COMPARED_QUANTITIES):
         known = np.isfinite(ratios[row])
         whole = float(np.exp(np.std(ratios[row][known])))
         values = []
-        for family in FAMILIES:
+        for family in CELL_FAMILIES:
             own = known & np.array([point.genes["array"] == family for point in points])
             papers = {point.index for point, is_own in zip(points, own, strict=True) if is_own}
             spread = float(np.exp(np.std(ratios[row][own]))) if len(papers) >= 5 else whole

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.hardware import DEFAULTS, chip_choices, simulate_batch
+from cimbo.hardware import DEFAULT_GENES, chip_choices, simulate_batch
 from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import Choice
 from cimbo.workloads import network
@@ -131,7 +131,7 @@ def main() -> None:
     report = {
         "command": f"python benchmarks/free_lunch.py --chips {options.chips}",
         "networks": NETWORKS,
-        "defaults": {name: DEFAULTS[name] for name in ("schedule", "weight_bits", "act_bits")},
+        "defaults": {name: DEFAULT_GENES[name] for name in ("schedule", "weight_bits", "act_bits")},
         "free_lunches": free,
         "steps": rows,
     }

@@ -89,10 +89,10 @@ def searched(name: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", nargs="+", default=list(generated.SETS))
+    parser.add_argument("--sets", nargs="+", default=list(generated.PROBLEM_SETS))
     parser.add_argument("--again", action="store_true")
     asked = parser.parse_args()
-    file = generated.REFERENCES
+    file = generated.REFERENCES_FILE
     known = json.loads(file.read_text()) if file.exists() else {}
     for name in [n for which in asked.sets for n in generated.names(which)]:
         if name in known and not asked.again:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from cimbo import _data
 from cimbo.evaluation.accuracy import shipped as source
-from cimbo.hardware import BASELINE, chip_choices
+from cimbo.hardware import BASELINE_CHIP, chip_choices
 from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import SearchSpace
 from cimbo.supernets.array_errors import (
@@ -323,7 +323,7 @@ def tuned(folder: Path, images: int) -> None:
 
 def on_test(net: torch.nn.Module, subnet: dict, chip: dict, images: int) -> float:
     """Accuracy in percent of the first ``images`` test images, in the equivalent form on one die."""
-    setting = arrays(BASELINE | chip, 1, ideal=True)
+    setting = arrays(BASELINE_CHIP | chip, 1, ideal=True)
     pixels, labels = (part[:images] for part in source._images("test"))
     with torch.inference_mode():
         ready = deployed(

@@ -34,7 +34,7 @@ import numpy as np
 
 from cimbo.evaluation import content
 from cimbo.evaluation.accuracy import shipped
-from cimbo.hardware import BASELINE, area_mm2, simulate_batch
+from cimbo.hardware import BASELINE_CHIP, area_mm2, simulate_batch
 from cimbo.supernets.recipes import load
 from cimbo.workloads import network
 from cimbo.workloads.precision import MixedPrecision, is_precision_gene
@@ -45,12 +45,12 @@ STEPS = (8, 6, 5, 4)
 MEASURED_ON_THE_WAY = 8  # networks between 8 and 4 bits everywhere
 MOST_LISTED = 5000  # assignments; of more, only those on a way down are looked at
 
-DIGITAL = BASELINE | {"array": "digital_sram", "tree_bits": 4, "schedule": "energy"}
+DIGITAL = BASELINE_CHIP | {"array": "digital_sram", "tree_bits": 4, "schedule": "energy"}
 SMALL = {"macros_per_pe": 16, "pes": 1, "columns_per_adc": 1, "buffer_mb": 1 / 64, "planes": 8}
 CHIPS: dict[str, dict[str, Any]] = {
     "digital, the preset's baseline with adder trees of 4 bits": DIGITAL,
     "digital, drawn for few bits: 16 macros of 8 planes, 16 KB": DIGITAL | SMALL,
-    "analog, the preset's baseline with 64 rows and 8-bit converters": BASELINE
+    "analog, the preset's baseline with 64 rows and 8-bit converters": BASELINE_CHIP
     | {"rows": 64, "adc_bits": 8, "schedule": "energy"},
 }
 

@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from cimbo.hardware import BASELINE, chip_choices, simulate, simulate_batch
+from cimbo.hardware import BASELINE_CHIP, chip_choices, simulate, simulate_batch
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload
 
@@ -79,8 +79,10 @@ def batches(seconds: float) -> dict[str, dict[str, float]]:
         }
     fresh = count(start=1)
     singles = {
-        "one ViT-B, a chip seen before": lambda: simulate(full, BASELINE),
-        "one ViT-B, a new chip": lambda: simulate(full, BASELINE | {"buffer_gb_s": next(fresh)}),
+        "one ViT-B, a chip seen before": lambda: simulate(full, BASELINE_CHIP),
+        "one ViT-B, a new chip": lambda: simulate(
+            full, BASELINE_CHIP | {"buffer_gb_s": next(fresh)}
+        ),
     }
     for name, action in singles.items():
         wall, cpu = best_seconds(action, seconds)
@@ -107,7 +109,7 @@ def zigzag() -> dict[str, float]:
 
     family = network("vit-b")
     chip = {
-        **BASELINE,
+        **BASELINE_CHIP,
         "planes": 1,
         "columns_per_adc": 1,
         "cols": 1024,

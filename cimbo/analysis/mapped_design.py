@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from cimbo import hardware
 from cimbo.evaluation.whole import StudyEvaluator
-from cimbo.hardware import DEFAULTS
+from cimbo.hardware import DEFAULT_GENES
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads.layers import Workload
 
 Array = NDArray[np.float64]
-COSTS = ("latency_ms", "energy_uj", "area_mm2")
+COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Placed:
     @property
     def full(self) -> dict[str, Any]:
         """Every gene of the chip, defaults filled in."""
-        return {**DEFAULTS, **self.chip}
+        return {**DEFAULT_GENES, **self.chip}
 
     def costs(self, changes: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
         """Compute the costs of the chip with some genes changed.

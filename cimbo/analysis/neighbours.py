@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.analysis.mapped_design import COST_METRICS, Placed
 from cimbo.problem.objectives import Constraint, Problem
 from cimbo.storage import Record
 
@@ -87,7 +87,7 @@ def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
     found = []
     for i, (gene, _, to) in enumerate(steps):
         metrics = dict(of.metrics) | {
-            name: float(costs[name][i]) for name in COSTS if name in of.metrics
+            name: float(costs[name][i]) for name in COST_METRICS if name in of.metrics
         }
         found.append(compared(problem, of, {**of.params, gene: to}, metrics))
     return found

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
-from cimbo.analysis.mapped_design import COSTS, Placed
+from cimbo.analysis.mapped_design import COST_METRICS, Placed
 from cimbo.hardware.error_bars import draw_factors
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import non_dominated
@@ -24,7 +24,7 @@ from cimbo.storage import Record
 
 Array = NDArray[np.float64]
 _NOT_OFF: Mapping[str, Array] = MappingProxyType({})
-ACCURACY = "accuracy"  # the metric that designs of equal architecture share
+ACCURACY_METRIC = "accuracy"  # the metric that designs of equal architecture share
 BANDWIDTH_GENES = ("dram_channels", "buffer_gb_s", "noc_gb_s")
 
 
@@ -102,7 +102,7 @@ def chances_by_metrics(
     *,
     draws: int,
     seed: int,
-    accuracy: str = ACCURACY,
+    accuracy: str = ACCURACY_METRIC,
 ) -> Array:
     """Estimate the same chances where cimbo's chip model does not know the designs.
 
@@ -179,7 +179,7 @@ def _simulated(
         for gene, factor in zip(BANDWIDTH_GENES, widths, strict=True):
             chip[gene] = chip[gene] * factor
     answer = hardware.simulate_batch([p.workload for p in placed], chips)
-    return {name: np.asarray(answer[name]) for name in COSTS} | {
+    return {name: np.asarray(answer[name]) for name in COST_METRICS} | {
         "energy_uj": answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"],
         # What bandwidth costs in area is drawn, and does not change because it delivers less.
         "area_mm2": np.asarray(hardware.area_mm2(exact)),
@@ -189,7 +189,7 @@ def _simulated(
 def _factor(
     metric: str, i: int, costs: tuple[dict[str, Array], dict[str, Array]], wrong: Array
 ) -> float:
-    if metric == ACCURACY:
+    if metric == ACCURACY_METRIC:
         return float(wrong[i])
     base, now = costs
     if metric in base:

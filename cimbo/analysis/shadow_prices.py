@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any
 
-from cimbo.analysis.mapped_design import COSTS, Placed
-from cimbo.hardware import DEFAULTS
+from cimbo.analysis.mapped_design import COST_METRICS, Placed
+from cimbo.hardware import DEFAULT_GENES
 from cimbo.hardware.circuit import channel_gb_s
 from cimbo.problem.space import Choice
 
@@ -98,13 +99,15 @@ def _area(placed: Placed) -> list[Price]:
     for i, (gene, now, to) in enumerate(steps, 1):
         added = float(costs["area_mm2"][i] - costs["area_mm2"][0])
         if added > 1e-9:
-            pair = {name: costs[name][[0, i]] for name in COSTS}
+            pair = {name: costs[name][[0, i]] for name in COST_METRICS}
             every.append(_price((AREA, gene, now, to), added, pair))
-    best = [min(every, key=lambda p, m=metric: getattr(p, m)) for metric in COSTS[:2] if every]  # type: ignore[misc]
+    if not every:
+        return []
     saving = []
-    for p, metric in zip(best, COSTS, strict=False):
-        if getattr(p, metric) < 0:
-            saving.append(p)
+    for metric in ("latency_ms", "energy_uj"):
+        best = min(every, key=attrgetter(metric))
+        if getattr(best, metric) < 0:
+            saving.append(best)
     return list(dict.fromkeys(saving))
 
 
@@ -127,7 +130,9 @@ def _price(
     *,
     beyond: bool = False,
 ) -> Price:
-    latency, energy, area = (float(costs[name][1] - costs[name][0]) / amount for name in COSTS)
+    latency, energy, area = (
+        float(costs[name][1] - costs[name][0]) / amount for name in COST_METRICS
+    )
     return Price(*what, amount, latency, energy, area, beyond)
 
 
@@ -152,7 +157,7 @@ def bottleneck(
     bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])
     name, genes = GENES_OF_BOUND[bound]
     if bound == "weight load":
-        dram = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULTS["dram"]))
+        dram = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULT_GENES["dram"]))
         if dram <= chip["buffer_gb_s"]:
             genes = ("dram_channels",)
         else:

@@ -20,7 +20,7 @@ from baybe.targets import NumericalTarget
 
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.optimizer.evolution import unique
-from cimbo.problem.space import INACTIVE, Params, Rows
+from cimbo.problem.space import INACTIVE_INDEX, Params, Rows
 
 N_LISTED_DESIGNS = 1000
 
@@ -88,7 +88,7 @@ class BayBe:
     def _table(self, rows: Rows) -> pd.DataFrame:
         columns: dict[str, object] = {}
         for choice, column in zip(self._space.choices, rows.T, strict=True):
-            ranks = np.where(column == INACTIVE, 0, column)
+            ranks = np.where(column == INACTIVE_INDEX, 0, column)
             if choice.ordered:
                 columns[choice.name] = ranks
             else:

@@ -15,11 +15,11 @@ from cimbo.cli.output import as_json, say
 from cimbo.errors import BadInput
 from cimbo.session.live import LiveStudy, fragment, page
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8765
 REQUEST_LIMIT_S = 10  # a browser that opens a connection and asks nothing is left alone after that
 #: Nothing but the page's own files is loaded, by nobody but the page.
-POLICY = (
+CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -46,7 +46,7 @@ def serve(file: str, port: int) -> None:
     study = LiveStudy(file)
     server = live_server(study, port)
     with server:
-        click.echo(f"http://{LOOPBACK}:{server.server_port}/")
+        click.echo(f"http://{LOOPBACK_ADDRESS}:{server.server_port}/")
         say("Ctrl-C ends it; the study is only read")
         try:
             server.serve_forever()
@@ -68,7 +68,7 @@ def live_server(study: LiveStudy, port: int) -> ThreadingHTTPServer:
         BadInput: The port is taken.
     """
     try:
-        server = ThreadingHTTPServer((LOOPBACK, port), _handler(answers(study)))
+        server = ThreadingHTTPServer((LOOPBACK_ADDRESS, port), _handler(answers(study)))
     except OSError as error:
         what = f"cannot be listened on ({error.strerror})"
         raise BadInput(f"--port {port}", what, "give another one, or 0 for any") from None
@@ -130,7 +130,7 @@ def _handler(served: dict[str, Answer]) -> type[BaseHTTPRequestHandler]:
             self.send_header("Referrer-Policy", "no-referrer")
             self.send_header("Cross-Origin-Resource-Policy", "same-origin")
             if self.path != "/report.html":  # which brings a policy of its own
-                self.send_header("Content-Security-Policy", POLICY)
+                self.send_header("Content-Security-Policy", CONTENT_POLICY)
             self.end_headers()
             if with_body:
                 self.wfile.write(body)
@@ -139,7 +139,7 @@ def _handler(served: dict[str, Answer]) -> type[BaseHTTPRequestHandler]:
             plain = "text/plain; charset=utf-8"
             port = cast(ThreadingHTTPServer, self.server).server_port
             # A page of somebody else's whose name was made to mean this machine asks by its own name.
-            if self.headers.get("Host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
+            if self.headers.get("Host") not in (f"{LOOPBACK_ADDRESS}:{port}", f"localhost:{port}"):
                 return HTTPStatus.FORBIDDEN, plain, b"ask by the address that cimbo printed\n"
             answer = served.get(self.path.partition("?")[0])
             if answer is None:

@@ -24,12 +24,12 @@ def silicon(*, table: Path, style: str) -> None:
 
     Example: cimbo silicon --table chips.csv --format json
     """
-    from cimbo.hardware.silicon import CHIP_GROUPS, QUANTITIES, compare_table
+    from cimbo.hardware.silicon import CHIP_GROUPS, COMPARED_QUANTITIES, compare_table
 
     found = compare_table(table)
     emit(style, [_line(row) for row in found["rows"]], found)
     for group in CHIP_GROUPS:
-        for quantity in QUANTITIES:
+        for quantity in COMPARED_QUANTITIES:
             say(_sentence(group, quantity, found[group][quantity]))
     say(f"{len(found['not_expressible'])} rows are no chip of the space")
 

@@ -8,7 +8,7 @@ from typing import Any
 from cimbo.session.text import columns as column_names
 
 Row = Mapping[str, Any]
-GAP = 2  # spaces between columns
+COLUMN_GAP = 2  # spaces between columns
 
 
 def as_table(rows: Sequence[Row], width: int | None = None) -> str:
@@ -111,7 +111,7 @@ def _blocks(columns: list[_Column], width: int | None) -> list[list[_Column]]:
     blocks = [[first]]
     used = first.width
     for column in others:
-        needed = GAP + column.width
+        needed = COLUMN_GAP + column.width
         if used + needed > width and len(blocks[-1]) > 1:
             blocks.append([first])
             used = first.width
@@ -123,7 +123,7 @@ def _blocks(columns: list[_Column], width: int | None) -> list[list[_Column]]:
 def _block(columns: list[_Column], width: int | None) -> str:
     heading_lines = max(len(column.heading) for column in columns)
     lines = zip(*(column.lines(heading_lines) for column in columns), strict=True)
-    return "\n".join(shortened((" " * GAP).join(line).rstrip(), width) for line in lines)
+    return "\n".join(shortened((" " * COLUMN_GAP).join(line).rstrip(), width) for line in lines)
 
 
 def shortened(line: str, width: int | None) -> str:

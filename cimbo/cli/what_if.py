@@ -11,7 +11,7 @@ import click
 
 from cimbo.cli.fixed_genes import FixedGene, fixed_genes
 from cimbo.errors import BadInput, choose_from
-from cimbo.evaluation.joint import COSTS
+from cimbo.evaluation.joint import COST_METRICS
 from cimbo.problem.objectives import Constraint
 from cimbo.session.session import Session
 from cimbo.study.study import Study
@@ -142,4 +142,4 @@ def _measured(study: Study) -> Iterable[str]:
     for record in study.evaluations():
         yield from record.metrics
     if "config" in study.metadata:  # evaluated by a simulator of chips
-        yield from COSTS
+        yield from COST_METRICS

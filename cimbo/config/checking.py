@@ -15,8 +15,8 @@ from cimbo.config.tables import StudyTable
 from cimbo.errors import BadInput, SeveralFaults, choose_from
 from cimbo.problem.scalars import shown
 
-NUMBERS = (inspect.IntType, inspect.FloatType)
-KINDS = {
+NUMBER_TYPES = (inspect.IntType, inspect.FloatType)
+TYPES_IN_WORDS = {
     inspect.BoolType: "true or false",
     inspect.IntType: "an integer",
     inspect.FloatType: "a number",
@@ -196,7 +196,7 @@ def _scalar_faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadIn
     if isinstance(kind, inspect.UnionType) or not _is_of(kind, value):
         yield _wrong_kind(kind, value, place)
         return
-    if isinstance(kind, NUMBERS):
+    if isinstance(kind, NUMBER_TYPES):
         if kind.ge is not None and value < kind.ge:
             yield BadInput(place, f"is {shown(value)}", f"it must be at least {kind.ge}")
         if kind.gt is not None and value <= kind.gt:
@@ -208,7 +208,7 @@ def _wrong_kind(kind: inspect.Type, value: Any, place: str) -> BadInput:
         kinds = kind.types
     else:
         kinds = (kind,)
-    words = dict.fromkeys(KINDS.get(type(each), "another value") for each in kinds)
+    words = dict.fromkeys(TYPES_IN_WORDS.get(type(each), "another value") for each in kinds)
     return BadInput(place, f"is {shown(value)}", f"it must be {' or '.join(words)}")
 
 

@@ -289,7 +289,7 @@ def chip_properties() -> tuple[str, ...]:
         Names: all genes, without the factors that error bars are drawn with.
     """
     core = [choice.name for choice in hardware.chip_choices(extended=True)]
-    names = dict.fromkeys([*core, *hardware.DEFAULTS])
+    names = dict.fromkeys([*core, *hardware.DEFAULT_GENES])
     return tuple(name for name in names if name not in ERROR_FACTORS)
 
 
@@ -322,7 +322,7 @@ def _chip_gene(
 def _check_values(choice: Choice) -> None:
     """Raises BadInput for a value that no chip can have."""
     usual = {other.name: other.values[-1] for other in hardware.chip_choices()}
-    usual |= {"array": hardware.DEFAULTS["array"]}
+    usual |= {"array": hardware.DEFAULT_GENES["array"]}
     hardware.area_mm2([{**usual, choice.name: value} for value in choice.values])
 
 

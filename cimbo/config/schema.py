@@ -9,7 +9,7 @@ import msgspec
 
 from cimbo.config.tables import StudyTable
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
+SCHEMA_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def study_schema() -> dict[str, Any]:
@@ -23,7 +23,7 @@ def study_schema() -> dict[str, Any]:
     # What a study leaves out, the one that it extends may say.
     study["anyOf"] = [{"required": ["extends"]}, {"required": study["required"]}]
     study["required"] = network["required"] = []
-    return {"$schema": DRAFT, "title": "A study of cimbo", **schema}
+    return {"$schema": SCHEMA_DRAFT, "title": "A study of cimbo", **schema}
 
 
 def schema_text() -> str:

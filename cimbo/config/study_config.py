@@ -28,9 +28,9 @@ from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, S
 from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import (
-    COSTS,
+    COST_METRICS,
     DIE_ACCURACY,
-    METRICS,
+    JOINT_METRICS,
     MORE_COSTS,
     NETWORK_SIZES,
     NO_ACCURACY,
@@ -263,7 +263,7 @@ class Config:
             )
         chip = dict(self.tables.baseline)
         for choice in self._chips():
-            usual = hardware.DEFAULTS.get(choice.name)
+            usual = hardware.DEFAULT_GENES.get(choice.name)
             if choice.name == "rows_active":  # whose default stands for all rows
                 usual = choice.values[-1]
             gates = choice.active_if.items()
@@ -349,7 +349,7 @@ class Config:
         if self.tables.evaluator is not None or not takes_cimbo_chips(self.tables.hardware):
             return
         derived = problem.derived
-        measured = list(METRICS)
+        measured = list(JOINT_METRICS)
         if self.accuracy == NO_ACCURACY:
             measured.remove("accuracy")
             for name in (*problem.targets, *problem.metrics):
@@ -489,7 +489,7 @@ def _costs(name: str, simulating: str) -> dict[str, float]:
     largest = family.workload(family.largest())
     for size in NETWORK_SIZES:
         answer.setdefault(size, getattr(largest, size))
-    for metric in (*COSTS, *MORE_COSTS):
+    for metric in (*COST_METRICS, *MORE_COSTS):
         value = finite(answer.get(metric))
         if value is not None:
             costs[metric] = value

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.problem.space import INACTIVE, Params, Rows, SearchSpace
+from cimbo.problem.space import INACTIVE_INDEX, Params, Rows, SearchSpace
 from cimbo.workloads.layers import Workload
 
 MAX_CACHED_PARTS = 20_000  # networks, and chips, kept in memory
@@ -68,7 +68,7 @@ class DesignParts:
 
     def _decoded(self, row: Rows, part: NDArray[np.bool_]) -> Params:
         """The active genes of ``part`` (d,) of a row (d,)."""
-        columns = np.flatnonzero(part & (row != INACTIVE))
+        columns = np.flatnonzero(part & (row != INACTIVE_INDEX))
         choices = self.space.choices
         return {choices[j].name: choices[j].values[row[j]] for j in columns}
 

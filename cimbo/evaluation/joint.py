@@ -41,16 +41,16 @@ from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import with_stage_bits
 
-COSTS = ("latency_ms", "energy_uj", "area_mm2")
-RATES = ("inferences_per_s", "energy_per_inference_uj")
+COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
+RATE_METRICS = ("inferences_per_s", "energy_per_inference_uj")
 """Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
 SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")  # of cimbo's own simulator
-MORE_COSTS = (*RATES, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
+MORE_COSTS = (*RATE_METRICS, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
 """Costs that are kept of a design where the study asks for them."""
 BLIND_TO_STAGE_BITS = ("accelforge",)  # simulators that count every layer at the bits of the chip
 DIE_ACCURACY = "accuracy_p05"
 """The accuracy that 95 % of the dies of a design reach, measured where a study asks for it."""
-METRICS = ("accuracy", *COSTS, *MORE_COSTS, DIE_ACCURACY)
+JOINT_METRICS = ("accuracy", *COST_METRICS, *MORE_COSTS, DIE_ACCURACY)
 NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs alone
 MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
@@ -167,7 +167,7 @@ class JointEvaluator:
     @property
     def costs_kept(self) -> tuple[str, ...]:
         """Names of the costs that are kept of each design."""
-        return (*COSTS, *self.more_costs)
+        return (*COST_METRICS, *self.more_costs)
 
     def _interval(self, accuracy: float) -> dict[str, float]:
         """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
@@ -211,8 +211,8 @@ class JointEvaluator:
     def measured_later(self) -> tuple[str, ...]:
         """Metrics that a search measures or computes besides what is tried before it."""
         if self.has_accuracy:
-            return ("accuracy", DIE_ACCURACY, *RATES, *NETWORK_SIZES)
-        return (*RATES, *NETWORK_SIZES)
+            return ("accuracy", DIE_ACCURACY, *RATE_METRICS, *NETWORK_SIZES)
+        return (*RATE_METRICS, *NETWORK_SIZES)
 
     def try_first(self, designs: Sequence[Params]) -> None:
         """Simulates designs until one succeeds, so that a program that always fails is found out.

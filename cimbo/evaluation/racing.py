@@ -10,7 +10,7 @@ from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race, share_deviation
 from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.problem.space import Params, canonical_key
 
-METRIC = "accuracy"
+ACCURACY_METRIC = "accuracy"
 IMAGES_NAME = "accuracy_images"  # beside an accuracy: how many images it was measured on
 
 
@@ -86,8 +86,10 @@ def raced(
         right += source.count_right({**fixed, **design}, seen, last)
         seen = last
         found = stated(right, seen, total)
-        std = found[METRIC + DEVIATION_SUFFIX]
-        if race.is_hopeless(key, METRIC, std, {**costs, METRIC: found[METRIC]}):
+        std = found[ACCURACY_METRIC + DEVIATION_SUFFIX]
+        if race.is_hopeless(
+            key, ACCURACY_METRIC, std, {**costs, ACCURACY_METRIC: found[ACCURACY_METRIC]}
+        ):
             break
     return found
 
@@ -105,8 +107,8 @@ def stated(right: int, seen: int, total: int) -> dict[str, float]:
         points, and the number of images.
     """
     return {
-        METRIC: 100.0 * right / seen,
-        METRIC + FIDELITY_SUFFIX: seen / total,
-        METRIC + DEVIATION_SUFFIX: 100.0 * share_deviation(right / seen, seen, total),
+        ACCURACY_METRIC: 100.0 * right / seen,
+        ACCURACY_METRIC + FIDELITY_SUFFIX: seen / total,
+        ACCURACY_METRIC + DEVIATION_SUFFIX: 100.0 * share_deviation(right / seen, seen, total),
         IMAGES_NAME: float(seen),
     }

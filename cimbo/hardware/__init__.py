@@ -1,7 +1,10 @@
 """CiM chips: their search space, and what networks cost on them."""
 
+import warnings
+from typing import Any
+
 from cimbo.hardware.breakdown import explain
-from cimbo.hardware.chip import BASELINE, BASELINE_VIT_B, DEFAULTS, is_chip
+from cimbo.hardware.chip import BASELINE_CHIP, BASELINE_VIT_B, DEFAULT_GENES, is_chip
 from cimbo.hardware.chip_ranges import chip_choices, range_reason
 from cimbo.hardware.cost_model import area_mm2, simulate, simulate_batch
 from cimbo.hardware.error_bars import error_bars
@@ -13,9 +16,9 @@ from cimbo.hardware.figures_of_merit import figures_of_merit
 RESULTS_VERSION = 4
 
 __all__ = [
-    "BASELINE",
+    "BASELINE_CHIP",
     "BASELINE_VIT_B",
-    "DEFAULTS",
+    "DEFAULT_GENES",
     "RESULTS_VERSION",
     "area_mm2",
     "chip_choices",
@@ -28,3 +31,13 @@ __all__ = [
     "simulate",
     "simulate_batch",
 ]
+
+_OLD_NAMES = {"BASELINE": "BASELINE_CHIP", "DEFAULTS": "DEFAULT_GENES"}  # for one release
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OLD_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _OLD_NAMES[name]
+    warnings.warn(f"cimbo.hardware.{name} is called {new} now", DeprecationWarning, stacklevel=2)
+    return globals()[new]

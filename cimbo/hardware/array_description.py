@@ -20,8 +20,8 @@ Family = Literal["charge_sram", "current_sram", "digital_sram", "rram"]
 Encoding = Literal["twos_complement", "offset", "differential"]
 RangePolicy = Literal["fixed", "layer", "layer_and_digit"]
 
-FAMILIES: tuple[Family, ...] = ("charge_sram", "current_sram", "digital_sram", "rram")
-ENCODINGS: tuple[Encoding, ...] = ("twos_complement", "offset", "differential")
+CELL_FAMILIES: tuple[Family, ...] = ("charge_sram", "current_sram", "digital_sram", "rram")
+WEIGHT_ENCODINGS: tuple[Encoding, ...] = ("twos_complement", "offset", "differential")
 RANGE_POLICIES: tuple[RangePolicy, ...] = ("fixed", "layer", "layer_and_digit")
 
 FAMILY_ALIASES: dict[str, Family] = {"analog_sram": "charge_sram"}
@@ -170,11 +170,11 @@ def describe_array(
     Raises:
         BadInput: Where a gene has a value that no array can have, naming the gene.
     """
-    from cimbo.hardware.chip import DEFAULTS  # which checks a chip's genes by the names above
+    from cimbo.hardware.chip import DEFAULT_GENES  # which checks a chip's genes by the names above
 
-    full = {**DEFAULTS, **{name: value for name, value in chip.items() if value is not None}}
+    full = {**DEFAULT_GENES, **{name: value for name, value in chip.items() if value is not None}}
     family = FAMILY_ALIASES.get(full["array"], full["array"])
-    words = {"array": FAMILIES, "encoding": ENCODINGS, "adc_range": RANGE_POLICIES}
+    words = {"array": CELL_FAMILIES, "encoding": WEIGHT_ENCODINGS, "adc_range": RANGE_POLICIES}
     for gene, known in words.items():
         value = family if gene == "array" else full[gene]
         if value not in known:

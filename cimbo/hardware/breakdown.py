@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from cimbo.hardware.chip import DEFAULTS
+from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.hardware.chip_ranges import chip_choices
 from cimbo.hardware.cost_model import simulate, simulate_batch
-from cimbo.hardware.schedule import BOUNDS
+from cimbo.hardware.schedule import BOUND_NAMES
 from cimbo.workloads.layers import Workload
 
 
@@ -32,7 +32,7 @@ def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     """
     result = simulate(workload, chip)
     milliseconds = result["clock_ns"] * 1e-6
-    by_bound: dict[str, float] = dict.fromkeys(BOUNDS, 0.0)
+    by_bound: dict[str, float] = dict.fromkeys(BOUND_NAMES, 0.0)
     by_kind: dict[str, float] = defaultdict(float)
     for layer in result["layers"]:
         layer["latency_ms"] = layer["cycles"] * milliseconds
@@ -54,7 +54,7 @@ def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
     for choice in chip_choices(extended=True):
         for value in _neighbours(choice, chip):
             moves.append((choice.name, value))
-    now = dict(DEFAULTS) | dict(chip)
+    now = dict(DEFAULT_GENES) | dict(chip)
     batch = simulate_batch(workload, [now] + [now | {name: value} for name, value in moves])
     metrics = ("latency_ms", "energy_uj", "area_mm2")
     knobs = []
@@ -65,7 +65,7 @@ def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _neighbours(choice: Any, chip: Mapping[str, Any]) -> list[Any]:
-    current = chip.get(choice.name, DEFAULTS.get(choice.name))
+    current = chip.get(choice.name, DEFAULT_GENES.get(choice.name))
     if not choice.ordered:
         return [value for value in choice.values if value != current]
     below = [value for value in choice.values if value < current]

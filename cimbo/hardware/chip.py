@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.hardware.array_description import (
-    ENCODINGS,
-    FAMILIES,
+    CELL_FAMILIES,
     FAMILY_ALIASES,
     RANGE_POLICIES,
+    WEIGHT_ENCODINGS,
 )
 from cimbo.hardware.chip_ranges import CORE_GENES
 from cimbo.hardware.kv_cache import CACHE_PLACES
-from cimbo.hardware.pipeline_words import DUPLICATIONS, EXECUTIONS
+from cimbo.hardware.pipeline_words import DUPLICATION_GOALS, EXECUTION_MODES
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import CONVERTER_KINDS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
 
 MOST_ADC_BITS = 16
-SCHEDULES = ("latency", "energy", "edp")
+SCHEDULE_GOALS = ("latency", "energy", "edp")
 ERROR_FACTORS = ("area_factor", "cycle_factor", "energy_factor", "leakage_factor")
 
-DEFAULTS: dict[str, Any] = {
+DEFAULT_GENES: dict[str, Any] = {
     "adc_bits": 8,  # of a digital array that is tried as another; others must say
     "dac_bits": 1,
     "noc_gb_s": 64,
@@ -77,7 +77,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """Values of the genes a chip may omit."""
 
-BASELINE: dict[str, Any] = {
+BASELINE_CHIP: dict[str, Any] = {
     "rows": 128,
     "cols": 128,
     "macros_per_pe": 2,
@@ -91,7 +91,7 @@ BASELINE: dict[str, Any] = {
 }
 """A chip with converters, of middle size, which kits and tests simulate; what a study starts from is its ``[baseline]``."""
 
-BASELINE_VIT_B: dict[str, Any] = BASELINE | {
+BASELINE_VIT_B: dict[str, Any] = BASELINE_CHIP | {
     "rows": 256,
     "cols": 256,
     "macros_per_pe": 4,
@@ -111,17 +111,17 @@ REPLACED_GENES: dict[str, str] = {
 """Genes of earlier releases, in bits a cycle of whatever converters the chip had: refused, for no value means the same."""
 
 GENE_WORDS: dict[str, tuple[str, ...]] = {
-    "array": FAMILIES,
-    "encoding": ENCODINGS,
+    "array": CELL_FAMILIES,
+    "encoding": WEIGHT_ENCODINGS,
     "adc_range": RANGE_POLICIES,
     "converter": CONVERTER_KINDS,
     "dram": DRAM_KINDS,
-    "schedule": SCHEDULES,
+    "schedule": SCHEDULE_GOALS,
     "kv_cache": CACHE_PLACES,
-    "execution": EXECUTIONS,
-    "duplication": DUPLICATIONS,
+    "execution": EXECUTION_MODES,
+    "duplication": DUPLICATION_GOALS,
 }
-NUMBER_GENES = tuple(dict.fromkeys(n for n in (*CORE_GENES, *DEFAULTS) if n not in GENE_WORDS))
+NUMBER_GENES = tuple(dict.fromkeys(n for n in (*CORE_GENES, *DEFAULT_GENES) if n not in GENE_WORDS))
 # A fraction of a DRAM channel is one at a lower data rate.
 FRACTION_GENES = (
     *ERROR_FACTORS,
@@ -139,7 +139,7 @@ IS_WHOLE = np.array([[name not in FRACTION_GENES] for name in NUMBER_GENES])
 SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
 _ZERO_MEANS = ("kv_bits", "rows_active", "tree_bits", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
-REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULTS)
+REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULT_GENES)
 
 
 def is_chip(properties: Iterable[str]) -> bool:
@@ -154,8 +154,8 @@ def is_chip(properties: Iterable[str]) -> bool:
         True where they are.
     """
     named = frozenset(properties)
-    required = CORE_GENES.keys() - DEFAULTS.keys()
-    return required <= named <= CORE_GENES.keys() | DEFAULTS.keys()
+    required = CORE_GENES.keys() - DEFAULT_GENES.keys()
+    return required <= named <= CORE_GENES.keys() | DEFAULT_GENES.keys()
 
 
 LARGEST_NUMBER = 1e12  # of any gene; products of several stay far from the end of float64
@@ -179,7 +179,7 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
         given = _transpose(chips)
     _check_names(given)
     size = max((_length(name, value) for name, value in given.items()), default=1)
-    full = {**DEFAULTS, **given}
+    full = {**DEFAULT_GENES, **given}
     numbers = _numbers(full, size)
     _check_numbers(numbers)
     table: dict[str, NDArray[Any]] = dict(zip(NUMBER_GENES, numbers, strict=True))
@@ -217,14 +217,14 @@ def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     for index, chip in enumerate(chips):
         digital = chip.get("array") == "digital_sram"
         for name in names:
-            optional = name in DEFAULTS and (name != "adc_bits" or digital)
+            optional = name in DEFAULT_GENES and (name != "adc_bits" or digital)
             if name not in chip and not optional:
                 raise BadInput(f"chip {index}.{name}", "is missing", "every chip needs it")
-    return {name: [chip.get(name, DEFAULTS.get(name)) for chip in chips] for name in names}
+    return {name: [chip.get(name, DEFAULT_GENES.get(name)) for chip in chips] for name in names}
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
-    known = list(dict.fromkeys([*CORE_GENES, *DEFAULTS]))
+    known = list(dict.fromkeys([*CORE_GENES, *DEFAULT_GENES]))
     for name in given:
         if name in REPLACED_GENES:
             todo = f"say {REPLACED_GENES[name]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cimbo.hardware.array_description import FAMILIES
+from cimbo.hardware.array_description import CELL_FAMILIES
 from cimbo.hardware.technology import DRAM_KINDS
 from cimbo.problem.space import Choice
 
@@ -28,7 +28,7 @@ EXTENDED_GENES: dict[str, list[Any]] = {
     "noc_gb_s": [8, 16, 32, 64, 128, 256, 512],
     "vector_lanes": [16, 64, 256, 1024],
     "cell_bits": [1, 2],
-    "array": list(FAMILIES),
+    "array": list(CELL_FAMILIES),
     "rows_active": [4, 16, 64, 256, 1024],
     "clock_ghz": [0.2, 0.35, 0.5, 0.7, 1.0],
     "dram": list(DRAM_KINDS),
@@ -36,8 +36,8 @@ EXTENDED_GENES: dict[str, list[Any]] = {
     "supply_v": [0.65, 0.7, 0.8, 0.9, 1.0],
 }
 
-SMALLEST = "smallest"
-LARGEST = "largest"
+SMALLEST_VALUE = "smallest"
+LARGEST_VALUE = "largest"
 _NO_LESS_THAN_ONE = "there is nothing below one"
 _NO_FIGURES = "the constants hold for 7 to 65 nm"
 _LONGEST_LINES = (
@@ -45,21 +45,27 @@ _LONGEST_LINES = (
 )
 
 RANGE_REASONS: dict[tuple[str, str], str] = {
-    ("rows", LARGEST): _LONGEST_LINES,
-    ("cols", LARGEST): _LONGEST_LINES,
-    ("macros_per_pe", SMALLEST): _NO_LESS_THAN_ONE,
-    ("pes", SMALLEST): _NO_LESS_THAN_ONE,
-    ("adc_bits", SMALLEST): "a single comparator is the coarsest converter",
-    ("columns_per_adc", SMALLEST): "every column has a converter, or a tree of adders, of its own",
-    ("buffer_mb", SMALLEST): "the figures for memories begin at 16 KB",
-    ("dram_channels", SMALLEST): "a chip has at least one channel; slower kinds are the gene dram",
-    ("planes", SMALLEST): _NO_LESS_THAN_ONE,
-    ("dac_bits", SMALLEST): _NO_LESS_THAN_ONE,
-    ("cell_bits", SMALLEST): _NO_LESS_THAN_ONE,
-    ("rows_active", LARGEST): "these are all rows",
-    ("node_nm", SMALLEST): _NO_FIGURES,
-    ("node_nm", LARGEST): _NO_FIGURES,
-    ("supply_v", SMALLEST): "nearer the threshold the law of delays does not hold",
+    ("rows", LARGEST_VALUE): _LONGEST_LINES,
+    ("cols", LARGEST_VALUE): _LONGEST_LINES,
+    ("macros_per_pe", SMALLEST_VALUE): _NO_LESS_THAN_ONE,
+    ("pes", SMALLEST_VALUE): _NO_LESS_THAN_ONE,
+    ("adc_bits", SMALLEST_VALUE): "a single comparator is the coarsest converter",
+    (
+        "columns_per_adc",
+        SMALLEST_VALUE,
+    ): "every column has a converter, or a tree of adders, of its own",
+    ("buffer_mb", SMALLEST_VALUE): "the figures for memories begin at 16 KB",
+    (
+        "dram_channels",
+        SMALLEST_VALUE,
+    ): "a chip has at least one channel; slower kinds are the gene dram",
+    ("planes", SMALLEST_VALUE): _NO_LESS_THAN_ONE,
+    ("dac_bits", SMALLEST_VALUE): _NO_LESS_THAN_ONE,
+    ("cell_bits", SMALLEST_VALUE): _NO_LESS_THAN_ONE,
+    ("rows_active", LARGEST_VALUE): "these are all rows",
+    ("node_nm", SMALLEST_VALUE): _NO_FIGURES,
+    ("node_nm", LARGEST_VALUE): _NO_FIGURES,
+    ("supply_v", SMALLEST_VALUE): "nearer the threshold the law of delays does not hold",
 }
 """Why a gene goes no further than an end of its range; other ends are choices, which a study may widen."""
 
@@ -93,6 +99,6 @@ def range_reason(gene: str, end: str, value: Any) -> str | None:
         A reason; None where a study may widen the range, or has narrowed it.
     """
     values = EXTENDED_GENES.get(gene, CORE_GENES.get(gene))
-    if values is None or value != (min(values) if end == SMALLEST else max(values)):
+    if values is None or value != (min(values) if end == SMALLEST_VALUE else max(values)):
         return None
     return RANGE_REASONS.get((gene, end))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.hardware.array_description import FAMILIES, Family
+from cimbo.hardware.array_description import CELL_FAMILIES, Family
 from cimbo.hardware.chip import GENE_WORDS, columns
 from cimbo.hardware.rows import Floats, Indices, select
 
@@ -19,7 +19,7 @@ class ChipTable:
     """Genes of n chips, checked and complete; each column of shape (n,).
 
     Words are columns of numbers, the index of the word in its list (FAMILIES, ENCODINGS, ...); ``rows_active`` is never 0.
-    Names and units are those of the genes: see ``DEFAULTS`` and docs/reference.md.
+    Names and units are those of the genes: see ``DEFAULT_GENES`` and docs/reference.md.
     """
 
     rows: Floats
@@ -85,7 +85,7 @@ class ChipTable:
         Raises:
             ValueError: For a name that is no family.
         """
-        chosen: NDArray[np.bool_] = self.array == FAMILIES.index(name)
+        chosen: NDArray[np.bool_] = self.array == CELL_FAMILIES.index(name)
         return chosen
 
     def by_family(self, values: Mapping[Family, Any]) -> Floats:
@@ -100,7 +100,7 @@ class ChipTable:
         Raises:
             KeyError: Where a family has none: whoever adds one is told each law that it lacks.
         """
-        each = [np.broadcast_to(values[family], self.array.shape) for family in FAMILIES]
+        each = [np.broadcast_to(values[family], self.array.shape) for family in CELL_FAMILIES]
         chosen: Floats = np.choose(self.array, each)
         return chosen
 

@@ -21,7 +21,7 @@ from cimbo.hardware.macro import (
     built_tree_bits,
     macro_circuit,
 )
-from cimbo.hardware.pipeline_words import EXECUTIONS
+from cimbo.hardware.pipeline_words import EXECUTION_MODES
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
 from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
 
@@ -199,7 +199,7 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "kv_bits": np.where(table.kv_bits > 0, table.kv_bits, table.act_bits),
         "cache_bits": _cache_bits(table),
         "is_cache_in_buffer": table.kv_cache == CACHE_PLACES.index("buffer"),
-        "is_pipelined": table.execution == EXECUTIONS.index("pipelined"),
+        "is_pipelined": table.execution == EXECUTION_MODES.index("pipelined"),
         "edram_bw": table.edram_gb_s * cycle * BITS_PER_BYTE,
         "is_digital": geometry.is_digital,
         "is_rram": geometry.is_rram,

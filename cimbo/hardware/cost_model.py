@@ -23,7 +23,7 @@ from cimbo.hardware.grid import Grid, spans
 from cimbo.hardware.pipeline import STAGE_BOUNDS, busy_stages
 from cimbo.hardware.plan import Plan, PlanInputs, PlanSums, plan_pairs, rows_run
 from cimbo.hardware.rows import Bools, Floats
-from cimbo.hardware.schedule import BOUNDS, Schedule
+from cimbo.hardware.schedule import BOUND_NAMES, Schedule
 from cimbo.hardware.tiling import Tiling
 from cimbo.workloads.layers import TokenLoop, Workload
 
@@ -422,7 +422,7 @@ def _layers(
     energy = _energy(part, counts, run.cycles * leaking)
     microjoules = np.array(list(energy.values())) * 1e-6
     energies = [dict(zip(energy, values, strict=True)) for values in microjoules.T.tolist()]
-    bounds = [BOUNDS[index] for index in run.bottlenecks().tolist()]
+    bounds = [BOUND_NAMES[index] for index in run.bottlenecks().tolist()]
     cycles = run.cycles.tolist()
     used = (
         tiling.layers.macs * tiling.precision.mac_share / (run.cycles * part.peak_macs[0])

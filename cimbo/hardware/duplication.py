@@ -8,7 +8,7 @@ from cimbo.hardware.grid import Grid
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.tiling import Tiling
 
-BISECTIONS = 18  # of a time, in logarithms: within a part in 10^4 or so of the best
+BISECTION_STEPS = 18  # of a time, in logarithms: within a part in 10^4 or so of the best
 
 
 def balanced_copies(tiling: Tiling, grid: Grid, capacity: Floats) -> Floats:
@@ -31,7 +31,7 @@ def balanced_copies(tiling: Tiling, grid: Grid, capacity: Floats) -> Floats:
     together = grid.total(alone * tiling.tiles) / tiling.chip.macros
     longest = grid.rows(np.maximum.reduceat(alone, grid.starts))
     low, high = np.minimum(np.maximum(together, longest * 1e-4), longest), longest
-    for _ in range(BISECTIONS):
+    for _ in range(BISECTION_STEPS):
         middle = np.sqrt(low * high)
         wanted = _copies_within(tiling, alone, middle)
         fits = grid.total(wanted * tiling.tiles * static) <= capacity

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.hardware.array_description import FAMILIES, FAMILY_ALIASES
-from cimbo.hardware.chip import DEFAULTS
+from cimbo.hardware.array_description import CELL_FAMILIES, FAMILY_ALIASES
+from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.hardware.cost_model import simulate_batch
 from cimbo.hardware.technology import constant
 from cimbo.workloads.layers import Workload
@@ -52,7 +52,7 @@ def spread_of(family: str) -> Spread:
     Raises:
         ValueError: For a name that is no family.
     """
-    at = FAMILIES.index(FAMILY_ALIASES.get(family, family))
+    at = CELL_FAMILIES.index(FAMILY_ALIASES.get(family, family))
     return Spread(
         *(float(constant(f"error_bar.{name}")[at]) for name in ("area", "cycle", "energy"))
     )
@@ -71,7 +71,7 @@ def error_bars(workload: Workload, chip: Mapping[str, Any]) -> dict[str, tuple[f
     Raises:
         BadInput: Where the chip is none, naming the gene.
     """
-    own = {**DEFAULTS, **chip}
+    own = {**DEFAULT_GENES, **chip}
     spread = spread_of(own["array"])
     factors = {name: getattr(spread, name) for name in ("area", "cycle", "energy")}
     chips = []
@@ -101,7 +101,7 @@ def draw_factors(
     """
     found = {}
     for name in ("area", "cycle", "energy", "leakage"):
-        shared = dict(zip(FAMILIES, rng.normal(size=len(FAMILIES)).tolist(), strict=True))
+        shared = dict(zip(CELL_FAMILIES, rng.normal(size=len(CELL_FAMILIES)).tolist(), strict=True))
         own = rng.normal(size=len(families))
         known = [FAMILY_ALIASES.get(family, family) for family in families]
         together = np.array([shared[family] for family in known])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SUMMED = (
+SUMMED_COSTS = (
     "latency_ms",
     "interval_ms",
     "latency_ms_low",
@@ -46,7 +46,7 @@ def request_costs(
     """
     total: dict[str, Any] = dict(step)
     for name, value in step.items():
-        if name in SUMMED or name.startswith("energy_uj."):
+        if name in SUMMED_COSTS or name.startswith("energy_uj."):
             total[name] = prompt[name] + tokens * value
     work = prompt["utilisation"] * prompt["cycles"] + tokens * step["utilisation"] * step["cycles"]
     return total | {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.hardware.array_description import ENCODINGS, Family
+from cimbo.hardware.array_description import WEIGHT_ENCODINGS, Family
 from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.elements import (
     adc_area,
@@ -31,7 +31,7 @@ from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
 FJ_TO_PJ = 1e-3  # fF V^2 -> pJ
 SRAM_SETTLINGS = 2.0  # of a column, in a precharge and in an evaluation
-DIFFERENTIAL_INDEX = ENCODINGS.index("differential")
+DIFFERENTIAL_INDEX = WEIGHT_ENCODINGS.index("differential")
 
 MACRO_AREA_PARTS = (
     "cells",

@@ -1,5 +1,5 @@
 """Words of a chip's genes about layers that work side by side (:mod:`cimbo.hardware.pipeline`)."""
 
-EXECUTIONS = ("layer_by_layer", "pipelined")
-DUPLICATIONS = ("latency", "bottleneck", "none")
+EXECUTION_MODES = ("layer_by_layer", "pipelined")
+DUPLICATION_GOALS = ("latency", "bottleneck", "none")
 """What spare macros hold copies of: layers so that their summed time is least, the slowest stages, or nothing."""

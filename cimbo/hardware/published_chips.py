@@ -15,7 +15,7 @@ from cimbo.hardware.silicon import UNUSED_GENES
 
 ERROR_TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
 RESULT_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
-PARTS = ("adc", "dac", "array", "other")
+REPORTED_PARTS = ("adc", "dac", "array", "other")
 _PART_OF_AREA = {
     "adc": "adc",
     "dac": "dac",
@@ -96,7 +96,7 @@ def _shares(parts: Mapping[str, float]) -> dict[str, float]:
 
 def _areas_by_part(circuit: MacroCircuit) -> dict[str, float]:
     """um2 of one macro."""
-    found = dict.fromkeys(PARTS, 0.0)
+    found = dict.fromkeys(REPORTED_PARTS, 0.0)
     for name, part in _PART_OF_AREA.items():
         if name == "adders" and circuit.geometry.is_digital[0]:
             part = "array"

@@ -8,7 +8,7 @@ import numpy as np
 
 from cimbo.hardware.duplication import balanced_copies
 from cimbo.hardware.grid import Grid
-from cimbo.hardware.pipeline_words import DUPLICATIONS
+from cimbo.hardware.pipeline_words import DUPLICATION_GOALS
 from cimbo.hardware.rows import Bools, Floats, Indices
 from cimbo.hardware.tiling import Tiling
 
@@ -58,8 +58,8 @@ def capacity(tiling: Tiling, grid: Grid) -> Residency:
     kind = tiling.chip.duplication
     if kind.any():
         room = tiling.chip.capacity_tiles - left + np.maximum(for_copies, 0)
-        copies = np.where(kind == DUPLICATIONS.index("none"), 1.0, copies)
-        by_stage = kind == DUPLICATIONS.index("bottleneck")
+        copies = np.where(kind == DUPLICATION_GOALS.index("none"), 1.0, copies)
+        by_stage = kind == DUPLICATION_GOALS.index("bottleneck")
         copies = np.where(by_stage, balanced_copies(tiling, grid, room), copies)
     free = np.minimum(tiling.chip.macros, np.maximum(left - for_copies, 0))
     fits = left >= 0

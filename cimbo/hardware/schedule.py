@@ -18,7 +18,7 @@ from cimbo.hardware.rows import Bools, Floats, Indices
 from cimbo.hardware.technology import constant
 from cimbo.hardware.tiling import Tiling
 
-BOUNDS = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
+BOUND_NAMES = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
 
 
 @dataclass(frozen=True)

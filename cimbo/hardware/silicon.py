@@ -22,7 +22,7 @@ from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
 from cimbo.hardware.technology import constant
 
-QUANTITIES = ("area", "cycle", "energy")
+COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"SRAM": "sram", "Digital": "digital", "eNVM": "envm", "eFlash": "envm"}
 NEEDED_COLUMNS = ("Index", "Architecture", "Tech (nm)", "N_row", "N_col", "Supply V(V)", "TOPS/W")
@@ -363,7 +363,7 @@ def compare_table(file: Path) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     for group in CHIP_GROUPS:
         answer[group] = {}
-        for quantity in QUANTITIES:
+        for quantity in COMPARED_QUANTITIES:
             own = [row["ratio"] for row in rows if row["group"] == group]
             ratios = [ratio[quantity] for ratio in own if quantity in ratio]
             answer[group][quantity] = Agreement.of(ratios).to_json()

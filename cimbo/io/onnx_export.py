@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.shipped import _images, _network
 from cimbo.supernets.measurement import recalibrate
-from cimbo.supernets.recipes import SUPERNETS
+from cimbo.supernets.recipes import SUPERNET_CLASSES
 
 OPSET_VERSION = 18
 
@@ -73,11 +73,11 @@ def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
     Raises:
         BadInput: When no weights are shipped under this name.
     """
-    if supernet not in SUPERNETS:
+    if supernet not in SUPERNET_CLASSES:
         raise BadInput(
             "--to onnx",
             f"no weights of {supernet} are shipped",
-            f"use a study of {', '.join(SUPERNETS)}",
+            f"use a study of {', '.join(SUPERNET_CLASSES)}",
         )
     network = _network(supernet)
     recalibrate(network, genes, _images("calibration")[0])

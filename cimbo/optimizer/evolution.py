@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.problem.pareto import crowding, ranks
-from cimbo.problem.space import INACTIVE, Rows, SearchSpace
+from cimbo.problem.space import INACTIVE_INDEX, Rows, SearchSpace
 
 #: rows (n, d) -> scores (n, m) to be maximised, violations (n,), 0 where every constraint is predicted to hold
 Score = Callable[[Rows], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -137,7 +137,7 @@ def vary(space: SearchSpace, first: Rows, second: Rows, rng: np.random.Generator
     """
     mixed = np.where(rng.random(first.shape) < 0.5, first, second)
     # A gene inactive in the parent that was taken may be active in the child: take the other parent's value then.
-    mixed = np.where(mixed == INACTIVE, np.maximum(first, second), mixed)
+    mixed = np.where(mixed == INACTIVE_INDEX, np.maximum(first, second), mixed)
     return mutate(space, mixed, rng)
 
 

@@ -201,7 +201,7 @@ def _feature(gene: Choice, group: str) -> predictors.Feature:
 
 @cache
 def _codes(n: int, ordered: bool) -> Array:
-    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE."""
+    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE_INDEX."""
     if ordered:
         active = np.arange(1.0, n + 1.0)[:, None] / n
     else:

@@ -11,7 +11,7 @@ from cimbo.plots.text_size import shortened, text_width, wrapped
 LEAST_CELL_WIDTH, MOST_CELL_WIDTH, CELL_HEIGHT = 80, 150, 20  # pixels
 MOST_LEFT = 420  # pixels for the names of features; longer ones are cut with an ellipsis
 HEAD_LINE = 15  # pixels of a line of a column's name
-MARGIN = 10  # pixels around everything
+SIDE_MARGIN = 10  # pixels around everything
 DARKEST_TONE, TONES = 80, 175
 
 
@@ -27,11 +27,11 @@ def heat_map(columns: Mapping[str, Mapping[str, float]]) -> str:
     features = list(dict.fromkeys(f for column in columns.values() for f in column))
     features.sort(key=lambda f: -max(column.get(f, 0.0) for column in columns.values()))
     names = [shortened(feature, MOST_LEFT) for feature in features]
-    left = MARGIN + max((text_width(name) for name in names), default=0.0) + 6
+    left = SIDE_MARGIN + max((text_width(name) for name in names), default=0.0) + 6
     widest = max((text_width(name) + 12 for name in columns), default=0.0)
     across_cell = min(max(widest, LEAST_CELL_WIDTH), MOST_CELL_WIDTH)
     heads = [wrapped(name, across_cell - 12) for name in columns]
-    top = MARGIN + HEAD_LINE * max((len(head) for head in heads), default=1) + 6
+    top = SIDE_MARGIN + HEAD_LINE * max((len(head) for head in heads), default=1) + 6
     drawn = []
     for j, name in enumerate(names):
         drawn.append(label((left - 6, top + CELL_HEIGHT * j + 14), name, text_anchor="end"))
@@ -46,8 +46,8 @@ def heat_map(columns: Mapping[str, Mapping[str, float]]) -> str:
             share = f"{column.get(feature, 0.0):.1%}"
             middle = (across + across_cell / 2, place[1] + 14)
             drawn.append(label(middle, share, text_anchor="middle"))
-    width = left + across_cell * len(columns) + MARGIN
-    height = top + CELL_HEIGHT * len(features) + MARGIN
+    width = left + across_cell * len(columns) + SIDE_MARGIN
+    height = top + CELL_HEIGHT * len(features) + SIDE_MARGIN
     return picture(width, height, *drawn, title="Which genes matter")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 DEFAULT_SIZE = 12.0  # pixels: of the letters of a picture
 LINE_HEIGHT = 1.25  # of a line, in letter sizes
 BOLD_FACTOR = 1.12  # by which bold letters are wider
-ELLIPSIS = "…"
+ELLIPSIS_MARK = "…"
 #: Width in letter sizes of letters that are not LETTER_WIDTH wide.
 WIDTH_GROUPS = {
     "iljI|!'.,:;": 0.34,
@@ -20,7 +20,7 @@ WIDTH_GROUPS = {
 }
 CAPITAL_WIDTH, LETTER_WIDTH, WIDE_SCRIPT_WIDTH = 0.76, 0.64, 1.05  # in letter sizes
 FIRST_WIDE_LETTER = "\u1100"  # Hangul, Han and the like are as wide as high
-_WIDTHS = {letter: width for letters, width in WIDTH_GROUPS.items() for letter in letters}
+_LETTER_WIDTHS = {letter: width for letters, width in WIDTH_GROUPS.items() for letter in letters}
 
 
 def text_width(words: str, size: float = DEFAULT_SIZE, *, bold: bool = False) -> float:
@@ -39,8 +39,8 @@ def text_width(words: str, size: float = DEFAULT_SIZE, *, bold: bool = False) ->
 
 
 def _letter_width(letter: str) -> float:
-    if letter in _WIDTHS:
-        return _WIDTHS[letter]
+    if letter in _LETTER_WIDTHS:
+        return _LETTER_WIDTHS[letter]
     if letter >= FIRST_WIDE_LETTER and not "\u2000" <= letter <= "\u2bff":
         return WIDE_SCRIPT_WIDTH
     if letter.isupper():
@@ -63,9 +63,9 @@ def shortened(words: str, width: float, size: float = DEFAULT_SIZE, *, bold: boo
     if text_width(words, size, bold=bold) <= width:
         return words
     kept = words
-    while kept and text_width(kept.rstrip() + ELLIPSIS, size, bold=bold) > width:
+    while kept and text_width(kept.rstrip() + ELLIPSIS_MARK, size, bold=bold) > width:
         kept = kept[:-1]
-    return kept.rstrip() + ELLIPSIS
+    return kept.rstrip() + ELLIPSIS_MARK
 
 
 def wrapped(

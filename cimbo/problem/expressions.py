@@ -23,7 +23,7 @@ Values = Mapping[str, Any]
 LONGEST_EXPRESSION = 2000  # characters
 DEEPEST_EXPRESSION = 60  # levels of brackets and operators
 
-ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+ARITHMETIC_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
@@ -32,7 +32,7 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: np.mod,
     ast.Pow: np.power,
 }
-COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+COMPARISON_OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
     ast.Lt: np.less,
@@ -56,7 +56,7 @@ FUNCTIONS_OF_SEVERAL: dict[str, Callable[[list[Any]], Any]] = {
     "min": lambda values: reduce(np.minimum, values),
     "sum": lambda values: reduce(np.add, values),
 }
-FUNCTIONS = tuple(sorted((*FUNCTIONS_OF_ONE, *FUNCTIONS_OF_SEVERAL)))
+KNOWN_FUNCTIONS = tuple(sorted((*FUNCTIONS_OF_ONE, *FUNCTIONS_OF_SEVERAL)))
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _check(where: str, node: ast.expr, depth: int) -> None:
         if not isinstance(node.value, bool | int | float | str):
             raise _not_understood(where, node)
     elif isinstance(node, ast.BinOp):
-        if type(node.op) not in ARITHMETIC:
+        if type(node.op) not in ARITHMETIC_OPERATORS:
             raise _not_understood(where, node)
     elif isinstance(node, ast.Compare):
         for operator, right in zip(node.ops, node.comparators, strict=True):
@@ -158,14 +158,14 @@ def _check_call(where: str, node: ast.Call) -> None:
     if not isinstance(node.func, ast.Name) or node.keywords:
         raise _not_understood(where, node)
     name = node.func.id
-    if name not in FUNCTIONS:
-        raise BadInput(where, f"{name} is no function", choose_from(name, FUNCTIONS))
+    if name not in KNOWN_FUNCTIONS:
+        raise BadInput(where, f"{name} is no function", choose_from(name, KNOWN_FUNCTIONS))
     if not node.args or (name in FUNCTIONS_OF_ONE and len(node.args) != 1):
         raise BadInput(where, f"{name} has {len(node.args)} arguments", f"write {name}(x)")
 
 
 def _not_understood(where: str, node: ast.expr) -> BadInput:
-    todo = f"use numbers, names, + - * / // % **, comparisons, and, or, not, {', '.join(FUNCTIONS)}"
+    todo = f"use numbers, names, + - * / // % **, comparisons, and, or, not, {', '.join(KNOWN_FUNCTIONS)}"
     return BadInput(where, f"{ast.unparse(node)!r:.60} is not understood", todo)
 
 
@@ -203,7 +203,9 @@ def _value(node: ast.expr, values: Values) -> Any:
     if isinstance(node, ast.Name):
         return _number(values[node.id])
     if isinstance(node, ast.BinOp):
-        return ARITHMETIC[type(node.op)](_value(node.left, values), _value(node.right, values))
+        return ARITHMETIC_OPERATORS[type(node.op)](
+            _value(node.left, values), _value(node.right, values)
+        )
     if isinstance(node, ast.UnaryOp):
         return _unary(node, values)
     if isinstance(node, ast.BoolOp):
@@ -255,7 +257,7 @@ def _compared(node: ast.Compare, values: Values) -> Any:
                 found.append(among)
             continue
         following = _value(right, values)
-        found.append(COMPARISONS[type(operator)](left, following))
+        found.append(COMPARISON_OPERATORS[type(operator)](left, following))
         left = following
     return reduce(np.logical_and, found)
 

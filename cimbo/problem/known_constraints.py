@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cimbo.problem.space import Rows, SearchSpace
 
 Mask = NDArray[np.bool_]
-INACTIVE = -1
+INACTIVE_INDEX = -1
 MOST_LISTED = 200_000  # values of a group that are listed in full
 MOST_GROWN = 4096  # of those that are grown, and of listed ones that a row is compared with
 N_COMPLETIONS = 6  # of a partial assignment: the least, the greatest, and random ones
@@ -92,7 +92,7 @@ class KnownConstraints:
         values, exists = {}, np.ones(len(rows), bool)
         for name in expression.names:
             column = self.space.column[name]
-            exists &= rows[:, column] != INACTIVE
+            exists &= rows[:, column] != INACTIVE_INDEX
             values[name] = self._values[column][rows[:, column]]
         return np.asarray(np.broadcast_to(expression(values), len(rows))) | ~exists
 
@@ -251,7 +251,7 @@ class KnownConstraints:
             steps = np.abs(table[:, i] - row[i]) / max(len(choice.values) - 1, 1)
             if not choice.ordered:
                 steps = (table[:, i] != row[i]).astype(float)
-            distance += np.where(table[:, i] == INACTIVE, 0.0, steps)
+            distance += np.where(table[:, i] == INACTIVE_INDEX, 0.0, steps)
         found: Rows = table[np.argmin(distance)]
         return found
 

@@ -1,7 +1,7 @@
 """The joint search space: architecture genes and hardware genes, some active only under others.
 
 People see a design as a flat dict of its *active* genes; the optimizer sees a row of integers, one
-column a gene, holding the index of the gene's value or INACTIVE. Two designs that differ only in
+column a gene, holding the index of the gene's value or INACTIVE_INDEX. Two designs that differ only in
 inactive genes are one design: they have the same canonical row, the same dict and the same key.
 """
 
@@ -31,9 +31,9 @@ from cimbo.problem.scalars import is_absent, shown
 Params = dict[str, Value]
 Rows = NDArray[np.signedinteger[Any]]
 LISTABLE_SIZE = 100_000  # designs of a smaller space can all be listed
-INACTIVE = -1
+INACTIVE_INDEX = -1
 
-__all__ = ["INACTIVE", "Choice", "Params", "Rows", "SearchSpace", "Value", "canonical_key"]
+__all__ = ["INACTIVE_INDEX", "Choice", "Params", "Rows", "SearchSpace", "Value", "canonical_key"]
 
 
 def _genes(side: str, choices: object) -> tuple[Choice, ...]:
@@ -182,12 +182,12 @@ class SearchSpace:
 
     @cached_property
     def _gates(self) -> tuple[tuple[int, tuple[tuple[int, NDArray[np.bool_]], ...]], ...]:
-        """(column, ((gate column, table over its values and INACTIVE last: open or not), ...)) in
+        """(column, ((gate column, table over its values and INACTIVE_INDEX last: open or not), ...)) in
         gating order.
         """
 
         def table(gate: str, values: tuple[Value, ...]) -> NDArray[np.bool_]:
-            """(values + 1,) which values of ``gate`` are among ``values``; last, INACTIVE: False."""
+            """(values + 1,) which values of ``gate`` are among ``values``; last, INACTIVE_INDEX: False."""
             return np.array([v in values for v in self.choices[self.column[gate]].values] + [False])
 
         gates = []
@@ -205,13 +205,13 @@ class SearchSpace:
             rows: (n, d) indices of values, or one row (d,); a negative index counts as 0.
 
         Returns:
-            (n, d) the rows with every inactive gene set to INACTIVE; a gene that is active but was
-            INACTIVE gets its first value.
+            (n, d) the rows with every inactive gene set to INACTIVE_INDEX; a gene that is active but was
+            INACTIVE_INDEX gets its first value.
         """
         rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
         for i, gates in self._gates:
             is_open = np.logical_and.reduce([open_[rows[:, gate]] for gate, open_ in gates])
-            rows[~is_open, i] = INACTIVE
+            rows[~is_open, i] = INACTIVE_INDEX
         return rows
 
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
@@ -221,7 +221,7 @@ class SearchSpace:
             designs: n dicts of gene to value; inactive genes may be left out, or be given.
 
         Returns:
-            (n, d) indices of the values; INACTIVE for inactive genes.
+            (n, d) indices of the values; INACTIVE_INDEX for inactive genes.
 
         Raises:
             BadInput: For an unknown gene, a missing active gene or a wrong value.
@@ -231,7 +231,7 @@ class SearchSpace:
             -1, len(self.choices)
         )
         canonical = self.canonical_rows(rows)
-        for i, j in np.argwhere((canonical != INACTIVE) & (rows == INACTIVE))[:1]:
+        for i, j in np.argwhere((canonical != INACTIVE_INDEX) & (rows == INACTIVE_INDEX))[:1]:
             if self.names[j] in designs[i]:  # with NaN or None, as an inactive gene has in a table
                 self.choices[j].index(designs[i][self.names[j]])
             raise BadInput(
@@ -254,7 +254,7 @@ class SearchSpace:
         row = []
         for choice in self.choices:
             value = design.get(choice.name)
-            row.append(INACTIVE if is_absent(value) else choice.index(value))  # type: ignore[arg-type]
+            row.append(INACTIVE_INDEX if is_absent(value) else choice.index(value))  # type: ignore[arg-type]
         return row
 
     def designs(self, rows: NDArray[Any]) -> list[Params]:
@@ -269,7 +269,7 @@ class SearchSpace:
         designs = []
         for row in self.canonical_rows(rows):
             genes = zip(self.choices, row, strict=True)
-            designs.append({c.name: c.values[i] for c, i in genes if i != INACTIVE})
+            designs.append({c.name: c.values[i] for c, i in genes if i != INACTIVE_INDEX})
         return designs
 
     def canonical(self, design: Mapping[str, Value]) -> Params:
@@ -301,7 +301,7 @@ class SearchSpace:
 
     @cached_property
     def _numbers(self) -> tuple[NDArray[np.float64], ...]:
-        """For each gene the number that stands for each index; the last one, which INACTIVE (-1)
+        """For each gene the number that stands for each index; the last one, which INACTIVE_INDEX (-1)
         selects, is NaN.
         """
         numbers = []
@@ -395,7 +395,7 @@ class SearchSpace:
         """
         row = self.rows([design])[0]
         changed = []
-        for i in np.flatnonzero(row != INACTIVE):
+        for i in np.flatnonzero(row != INACTIVE_INDEX):
             for v in range(self.cardinalities[i]):
                 if v != row[i]:
                     changed.append(np.where(np.arange(len(row)) == i, v, row))
@@ -438,7 +438,7 @@ class SearchSpace:
         if counted is not None:
             return counted, True
         sample = self.random_rows(ESTIMATE_SAMPLES, np.random.default_rng(0))
-        return estimate_designs(self.cardinalities, sample != INACTIVE), False
+        return estimate_designs(self.cardinalities, sample != INACTIVE_INDEX), False
 
     def _enumerate(self, most: int) -> Rows:
         """The first ``most`` designs, each once, ordered by the indices of their values; inactive
@@ -455,7 +455,7 @@ class SearchSpace:
             first = np.cumsum(copies) - copies
             rows = np.repeat(rows, copies, axis=0)
             rows[:, i] = np.arange(len(rows)) - np.repeat(first, copies)
-            rows[np.repeat(~is_open, copies), i] = INACTIVE
+            rows[np.repeat(~is_open, copies), i] = INACTIVE_INDEX
         rows = rows[self.allowed_rows(rows)]
         order = np.lexsort(np.maximum(rows, 0).T[::-1])
         return rows[order[:most]]

@@ -95,7 +95,7 @@ def _metric(c: Checked) -> Markup:
 def _picture(c: Checked) -> Markup:
     both = [*c.mean, *c.measured]
     x, y = axis(f"verified {label(c.metric)}", both), axis(f"predicted {label(c.metric)}", both)
-    half = statistics.Z90 * c.std
+    half = statistics.NORMAL_QUANTILE_95 * c.std
     spans = []
     for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True):
         if high > low:

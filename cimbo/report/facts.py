@@ -14,7 +14,7 @@ from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.plots.quantity import label
 from cimbo.problem.objectives import Candidate, Constraint, Problem
 from cimbo.problem.pareto import dominated_by, hypervolume
-from cimbo.report.statistics import Z90
+from cimbo.report.statistics import NORMAL_QUANTILE_95
 from cimbo.storage import Record
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Prediction:
     @property
     def half(self) -> float:
         """Half the width of the interval that holds 90 % if it is normal, which is what the report writes after ±."""
-        return Z90 * self.std
+        return NORMAL_QUANTILE_95 * self.std
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ def _calibration(axes: Any, facts: Facts) -> None:
     axes.errorbar(
         c.measured,
         c.mean,
-        statistics.Z90 * c.std,
+        statistics.NORMAL_QUANTILE_95 * c.std,
         fmt="o",
         ms=2.5,
         lw=0.5,

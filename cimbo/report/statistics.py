@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
-Z90 = float(
+NORMAL_QUANTILE_95 = float(
     stats.norm.ppf(0.95)
 )  # half-width of the central 90 % interval of a normal distribution
 
@@ -105,4 +105,6 @@ def coverage(predicted: Array, std: Array, measured: Array) -> float | None:
     if not (std > 0).any():
         return None
     # A value that was computed (std 0) counts as held although a logarithm and back moved its last digit.
-    return float(np.mean(np.abs(measured - predicted) <= Z90 * std + 1e-9 * np.abs(measured)))
+    return float(
+        np.mean(np.abs(measured - predicted) <= NORMAL_QUANTILE_95 * std + 1e-9 * np.abs(measured))
+    )

@@ -16,7 +16,7 @@ from cimbo.analysis.mapped_design import place
 from cimbo.analysis.portfolio import Served
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.hardware import DEFAULTS, chip_choices
+from cimbo.hardware import DEFAULT_GENES, chip_choices
 from cimbo.session.context import StudyContext
 from cimbo.session.front import find
 from cimbo.session.text import genes_text
@@ -284,7 +284,7 @@ class PortfolioSettings:
             raise BadInput("metric", f"{self.metric!r} is unknown", todo)
         if self.samples < 1:
             raise BadInput("--samples", f"{self.samples} is not positive", "give at least 1")
-        genes = {**{choice.name: choice for choice in chip_choices()}, **DEFAULTS}
+        genes = {**{choice.name: choice for choice in chip_choices()}, **DEFAULT_GENES}
         for name in self.fixed:
             if name not in genes:
                 todo = choose_from(name, genes, "the genes are")

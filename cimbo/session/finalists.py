@@ -18,13 +18,15 @@ from cimbo.session.context import StudyContext
 from cimbo.session.workers import Workers
 from cimbo.storage import Record
 from cimbo.study import events
-from cimbo.study.final_front import ACCURACY, unverified_finalists
+from cimbo.study.final_front import ACCURACY_METRIC, unverified_finalists
 from cimbo.study.study import Study
 
 DEFAULT_BIT_ACCURATE_IMAGES = 300
 FEWEST_IMAGES = 100  # that a finalist is verified on where there is no time for more
 MOST_SECONDS = 1200.0  # of one core, that the finalists of one search are given
-ROUNDS = 3  # of verification: designs that come to the front where others fall are verified in turn
+MOST_ROUNDS = (
+    3  # of verification: designs that come to the front where others fall are verified in turn
+)
 
 logger = logging.getLogger("cimbo")
 
@@ -64,7 +66,7 @@ def verify_finalists(
         return
     left = MOST_SECONDS
     asked: set[str] = set()
-    for _ in range(ROUNDS):
+    for _ in range(MOST_ROUNDS):
         finalists = [r for r in unverified(context, images) if r.key not in asked]
         if not finalists or left <= 0:
             break
@@ -140,7 +142,7 @@ def bit_accurate_seconds(
 
 def _can_be_verified(evaluator: JointEvaluator, record: Record) -> bool:
     """Whether the arrays of a design are known, and its accuracy is one that they change."""
-    return ACCURACY in record.metrics and evaluator.is_placed(record.params)
+    return ACCURACY_METRIC in record.metrics and evaluator.is_placed(record.params)
 
 
 def on_bit_accurate(images: int) -> str:

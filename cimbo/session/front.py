@@ -16,7 +16,7 @@ from cimbo.session.error_bars import Bars, of_designs
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.storage import Record
 from cimbo.study.asked import TELLER_NAME
-from cimbo.study.final_front import ACCURACY, in_exact_form, is_verified
+from cimbo.study.final_front import ACCURACY_METRIC, in_exact_form, is_verified
 from cimbo.study.provenance import told_sources
 from cimbo.study.readiness import log_file
 from cimbo.study.stored_values import predictions
@@ -430,7 +430,7 @@ def _metrics(context: StudyContext, record: Record) -> dict[str, float]:
         metrics["exact_form_points"] = differences[record.key]["points"]
         if is_verified(differences[record.key]):
             exact = in_exact_form(context.study.problem, record, differences[record.key])
-            metrics["accuracy_exact"] = exact.metrics[ACCURACY]
+            metrics["accuracy_exact"] = exact.metrics[ACCURACY_METRIC]
     return metrics
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput, choose_from, naming
-from cimbo.evaluation.joint import COSTS
+from cimbo.evaluation.joint import COST_METRICS
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io import importers
 from cimbo.problem.objectives import Problem
@@ -76,7 +76,7 @@ def import_evaluations(
     given = None
     if hardware is not None:
         given = _chip(context, hardware)
-    simulated = () if given is None else COSTS
+    simulated = () if given is None else COST_METRICS
     table = importers.read(source, study.problem, dict(names or {}), given=given, unread=simulated)
     rows = table.rows
     if given is not None:

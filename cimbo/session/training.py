@@ -50,13 +50,13 @@ def train_supernet(
     """
     import torch
 
-    from cimbo.supernets.recipes import RECIPES, Run, build, trained
+    from cimbo.supernets.recipes import TRAINING_RECIPES, Run, build, trained
     from cimbo.workloads import network
 
-    if name not in RECIPES:
-        todo = choose_from(name, RECIPES)
+    if name not in TRAINING_RECIPES:
+        todo = choose_from(name, TRAINING_RECIPES)
         raise BadInput(f"super-network {name!r}", "is unknown", todo)
-    changed = changed_recipe(RECIPES[name], recipe or {}, noise or {})
+    changed = changed_recipe(TRAINING_RECIPES[name], recipe or {}, noise or {})
     for option, value in (("--threads", threads), ("--stop-after", stop_after)):
         if value is not None and value < 1:
             raise BadInput(option, f"{value} is not positive", "give a number of at least 1")

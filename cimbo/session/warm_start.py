@@ -10,7 +10,7 @@ from typing import Any
 
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
-from cimbo.evaluation.joint import COSTS, JointEvaluator
+from cimbo.evaluation.joint import COST_METRICS, JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io.importers import Row, tell
 from cimbo.optimizer.derived_metrics import with_views_of_parts
@@ -63,7 +63,7 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
     costs = View(features=evaluator.features)
     return {
         "accuracy": View(evaluator.accuracy_genes(), evaluator.sizes),
-        **dict.fromkeys(COSTS, costs),
+        **dict.fromkeys(COST_METRICS, costs),
     }
 
 

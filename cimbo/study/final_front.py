@@ -20,7 +20,7 @@ from cimbo.storage import Record
 if TYPE_CHECKING:
     from cimbo.study.log import StudyLog
 
-ACCURACY = "accuracy"
+ACCURACY_METRIC = "accuracy"
 SHOWN_BY_ERRORS = 2.0  # sampling errors that a difference exceeds before it counts
 MOST_PERCENT = 100.0
 
@@ -80,11 +80,11 @@ def in_exact_form(problem: Problem, record: Record, difference: Difference) -> R
     Returns:
         The record with other metrics.
     """
-    accuracy = record.metrics[ACCURACY] + counted_points(difference)
-    metrics = {**record.metrics, ACCURACY: min(max(accuracy, 0.0), MOST_PERCENT)}
+    accuracy = record.metrics[ACCURACY_METRIC] + counted_points(difference)
+    metrics = {**record.metrics, ACCURACY_METRIC: min(max(accuracy, 0.0), MOST_PERCENT)}
     derived = problem.derived
     for name in derived.expressions:
-        if name in metrics and ACCURACY in derived.parts(name) and name != ACCURACY:
+        if name in metrics and ACCURACY_METRIC in derived.parts(name) and name != ACCURACY_METRIC:
             del metrics[name]
     return replace(record, metrics=problem.completed(metrics, record.params))
 
@@ -113,7 +113,7 @@ def _known_best(
     for record in log.feasible_evaluations():
         difference = known.get(record.key)
         best = record
-        if difference is not None and is_verified(difference) and ACCURACY in record.metrics:
+        if difference is not None and is_verified(difference) and ACCURACY_METRIC in record.metrics:
             best = in_exact_form(log.problem, record, difference)
         if log.problem.feasible(best.metrics):
             records.append(record)
@@ -149,7 +149,7 @@ def final_front(log: StudyLog) -> FinalFront | None:
     reference = log.problem.reference()
     return FinalFront(
         tuple(record for record, _ in kept),
-        tuple(exact.metrics[ACCURACY] for _, exact in kept),
+        tuple(exact.metrics[ACCURACY_METRIC] for _, exact in kept),
         tuple(record.key for record in searched if record.key not in on_front),
         None if reference is None else hypervolume(scores, reference),
     )

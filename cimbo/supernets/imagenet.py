@@ -54,7 +54,7 @@ ARRAY_ERRORS = (
     tokenize.TokenError,
 )
 IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
-NORMALISATIONS = {
+PIXEL_NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5,) * 3, (0.5,) * 3),
 }
@@ -316,5 +316,5 @@ def prepared(images: Source, index: Sequence[int], resolution: int, normalise: s
         )
     margin = (size - resolution) // 2
     pixels = pixels[:, :, margin : margin + resolution, margin : margin + resolution]
-    mean, std = (torch.tensor(v)[:, None, None] for v in NORMALISATIONS[normalise])
+    mean, std = (torch.tensor(v)[:, None, None] for v in PIXEL_NORMALISATIONS[normalise])
     return (pixels - mean) / std

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RIDGES = (3e-2, 3e-1)  # of the inputs' mean variance
+RIDGE_SHARES = (3e-2, 3e-1)  # of the inputs' mean variance
 FEWEST_SAMPLES = 8  # of a half, below which nothing is regressed
 MOST_ROWS = 64  # of a layer, beyond which a sample says too little of each weight
 LEAST_GAIN = 0.02  # of the errors' variance in the half that was not fitted, below which a slope does not pay
@@ -49,8 +49,8 @@ def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors
     x, e = inputs - inputs.mean(1, keepdim=True), errors - errors.mean(1, keepdim=True)
     halves = (slice(None, half), slice(half, None))
     predictions = [_ridges(x[:, part], e[:, part]) for part in halves]
-    best, chosen = e, RIDGES[-1]
-    for number, ridge in enumerate(RIDGES):
+    best, chosen = e, RIDGE_SHARES[-1]
+    for number, ridge in enumerate(RIDGE_SHARES):
         by_other = [x[:, part] @ predictions[1 - i][number].mT for i, part in enumerate(halves)]
         left = e - torch.cat(by_other, 1)
         if left.square().sum() < best.square().sum():
@@ -62,7 +62,7 @@ def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors
 
 def _ridges(x: Tensor, e: Tensor) -> list[Tensor]:
     gram, target = x.mT @ x, x.mT @ e
-    return [_ridge(gram, target, ridge) for ridge in RIDGES]
+    return [_ridge(gram, target, ridge) for ridge in RIDGE_SHARES]
 
 
 def _ridge(gram: Tensor, target: Tensor, ridge: float) -> Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cimbo.errors import BadInput
 
-Z95 = 1.959963984540054  # of the normal distribution: 95 % two-sided
+NORMAL_QUANTILE_975 = 1.959963984540054  # of the normal distribution: 95 % two-sided
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Tally:
             ) from None
 
 
-def wilson(right: float, count: int, z: float = Z95) -> tuple[float, float]:
+def wilson(right: float, count: int, z: float = NORMAL_QUANTILE_975) -> tuple[float, float]:
     """Computes the score interval of a share of right answers (Wilson 1927).
 
     Args:

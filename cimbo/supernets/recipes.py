@@ -23,12 +23,12 @@ from cimbo.supernets.mobilenet import ElasticMobileNet
 from cimbo.supernets.training import Recipe, extremes, train
 from cimbo.supernets.vit import ElasticViT
 
-SUPERNETS: dict[str, type[nn.Module]] = {
+SUPERNET_CLASSES: dict[str, type[nn.Module]] = {
     "fmnist-vit": ElasticViT,
     "fmnist-mobilenet": ElasticMobileNet,
 }
 #: The recipes that made the shipped weights.
-RECIPES = {
+TRAINING_RECIPES = {
     "fmnist-vit": Recipe(epochs=18, batch=64, learning_rate=2e-3, label_smoothing=0.0, shift=1),
     "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3),
 }
@@ -41,7 +41,7 @@ def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
     """Lists the genes over which a super-network is trained: the search's, and the margin below.
 
     Args:
-        name: A key of SUPERNETS.
+        name: A key of SUPERNET_CLASSES.
         choices: Genes of the search.
 
     Returns:
@@ -68,7 +68,7 @@ def load(name: str, path: Path) -> nn.Module:
     """Loads a super-network, ready to measure.
 
     Args:
-        name: A key of SUPERNETS.
+        name: A key of SUPERNET_CLASSES.
         path: A safetensors file of its weights, as :func:`save` writes it.
 
     Returns:
@@ -86,7 +86,7 @@ def load(name: str, path: Path) -> nn.Module:
             f"is not a safetensors file ({error})",
             "name weights made by cimbo train-supernet",
         ) from None
-    network = SUPERNETS[name]()
+    network = SUPERNET_CLASSES[name]()
     expected = {k: v.shape for k, v in network.state_dict().items()}
     wrong = sorted(
         k
@@ -137,7 +137,7 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
     """Trains a super-network and writes its weights after every epoch.
 
     Args:
-        name: A key of SUPERNETS.
+        name: A key of SUPERNET_CLASSES.
         run: Where images come from and weights go to, and how to train.
         say: Gets a line after every epoch: loss, and validation accuracy in percent of the largest
             and smallest sub-network.
@@ -152,7 +152,7 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
     if run.start:
         network = load(name, run.start)
     else:
-        network = SUPERNETS[name]()
+        network = SUPERNET_CLASSES[name]()
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     before = []
     if run.start:

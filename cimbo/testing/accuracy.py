@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cimbo.hardware import BASELINE, DEFAULTS, chip_choices
+from cimbo.hardware import BASELINE_CHIP, DEFAULT_GENES, chip_choices
 from cimbo.plugins import Accuracy
 from cimbo.testing.finding import Finding, guarded, judged, passed
 from cimbo.workloads import known, network
@@ -27,7 +27,7 @@ def check_accuracy(source: Accuracy, design: Mapping[str, Any] | None = None) ->
     if design is not None:
         chosen = dict(design)
     else:
-        chosen = network("fmnist-vit").smallest() | BASELINE
+        chosen = network("fmnist-vit").smallest() | BASELINE_CHIP
     return list(guarded("accuracy", lambda: _examine(source, chosen)))
 
 
@@ -44,12 +44,12 @@ def check_shipped(name: str, source: Accuracy) -> list[Finding]:
     """
     family = getattr(source, "network", name)
     return check_accuracy(
-        source, network(family).smallest() | BASELINE if family in known() else None
+        source, network(family).smallest() | BASELINE_CHIP if family in known() else None
     )
 
 
 def _examine(source: Accuracy, design: dict[str, Any]) -> Iterator[Finding]:
-    genes = {c.name for c in chip_choices(extended=True)} | set(DEFAULTS)
+    genes = {c.name for c in chip_choices(extended=True)} | set(DEFAULT_GENES)
     strange = sorted(set(source.genes) - genes)
     detail = (
         f"{', '.join(sorted(source.genes)) or 'none'}{f'; unknown: {strange}' if strange else ''}"

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cimbo.evaluation.simulators import Simulator
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 from cimbo.testing.finding import Finding, guarded, judged, passed
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload
 
-METRICS = ("latency_ms", "energy_uj", "area_mm2")
+COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 SLOW_S = 60.0
 
 
@@ -33,7 +33,9 @@ def check_simulator(
     if workload is None:
         family = network("fmnist-vit")
         workload = family.workload(family.smallest())
-    return list(guarded("simulator", lambda: _examine(simulator, workload, dict(chip or BASELINE))))
+    return list(
+        guarded("simulator", lambda: _examine(simulator, workload, dict(chip or BASELINE_CHIP)))
+    )
 
 
 def _examine(simulator: Simulator, workload: Workload, chip: dict[str, Any]) -> Iterator[Finding]:
@@ -52,10 +54,10 @@ def _examine(simulator: Simulator, workload: Workload, chip: dict[str, Any]) -> 
         "compared after a call",
         "copy it before changing it",
     )
-    for metric in METRICS:
+    for metric in COST_METRICS:
         yield from _metric(answer, metric)
     again = simulator.simulate(workload, chip)
-    same = all(math.isclose(answer[m], again[m], rel_tol=1e-9) for m in METRICS if m in answer)
+    same = all(math.isclose(answer[m], again[m], rel_tol=1e-9) for m in COST_METRICS if m in answer)
     yield judged(
         "the same chip, the same costs", same, "asked twice", "seed whatever it draws at random"
     )

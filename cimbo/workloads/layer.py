@@ -128,7 +128,7 @@ class Layer:
 
 # What of a layer decides its cost, as a tuple: layers that agree in it cost the same.
 shape_of = attrgetter(*(f.name for f in fields(Layer) if f.name not in DESCRIPTION_FIELDS))
-COLUMNS = (
+LAYER_COLUMNS = (
     "px",
     "reduction",
     "columns",

@@ -9,11 +9,11 @@ from functools import cache
 
 from cimbo._data import path
 from cimbo.errors import BadInput
-from cimbo.workloads.layer import COLUMNS, Layer
+from cimbo.workloads.layer import LAYER_COLUMNS, Layer
 from cimbo.workloads.workload import TokenLoop, Workload
 
 __all__ = [
-    "COLUMNS",
+    "LAYER_COLUMNS",
     "Layer",
     "TokenLoop",
     "Workload",

@@ -28,7 +28,7 @@ TASK_TOKENS, USUAL_ANSWER = (
     100,
 )  # start, language, task and no timestamps; words and marks of 30 s of speech
 DEPTH, EMBED = 4, 384
-BLOCK = Block(EMBED, 6, 6, 64, 1536, False, False, "layernorm", True)
+DECODER_BLOCK = Block(EMBED, 6, 6, 64, 1536, False, False, "layernorm", True)
 BIASES_BUT_OF_KEYS = 2 * EMBED + 2 * EMBED  # of queries and values, and the norm before them
 
 
@@ -61,7 +61,10 @@ class WhisperTiny(GeneratingFamily):
 
 
 def _run(name: str, layers: list[Layer], span: Span) -> Workload:
-    token, heard = DEPTH * BLOCK.cache_elements, DEPTH * BLOCK.cache_elements * HEARD
+    token, heard = (
+        DEPTH * DECODER_BLOCK.cache_elements,
+        DEPTH * DECODER_BLOCK.cache_elements * HEARD,
+    )
     tables = (HEARD + POSITIONS) * EMBED
     return Workload(name, with_cache_size(layers, token, span, always=heard), tables)
 
@@ -98,7 +101,7 @@ def encoder_layers() -> Iterator[Layer]:
         width=HEARD,
     )
     for number in range(1, DEPTH + 1):
-        for layer in block_layers(f"encoder.block_{number}", BLOCK, Span(HEARD)):
+        for layer in block_layers(f"encoder.block_{number}", DECODER_BLOCK, Span(HEARD)):
             own = replace(layer, appended=0)
             if layer.name.endswith("qkv"):
                 own = replace(own, extra_parameters=BIASES_BUT_OF_KEYS)
@@ -113,7 +116,7 @@ def _heard_keys() -> Iterator[Layer]:
     """Keys and values of what was heard, for each block of the decoder; they stay in the cache."""
     for number in range(1, DEPTH + 1):
         layer = linear(f"decoder.block_{number}.heard", HEARD, (EMBED, 2 * EMBED))
-        kept = HEARD * BLOCK.cache_elements
+        kept = HEARD * DECODER_BLOCK.cache_elements
         yield replace(layer, extra_parameters=EMBED, appended=kept)
 
 
@@ -124,7 +127,7 @@ def _decoder(span: Span) -> Iterator[Layer]:
     norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
     for number in range(1, DEPTH + 1):
         name = f"decoder.block_{number}"
-        for layer in block_layers(name, BLOCK, span):
+        for layer in block_layers(name, DECODER_BLOCK, span):
             own = layer
             if layer.name.endswith("qkv"):
                 own = replace(layer, extra_parameters=BIASES_BUT_OF_KEYS)
@@ -133,7 +136,9 @@ def _decoder(span: Span) -> Iterator[Layer]:
                 square = (EMBED, EMBED)
                 yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED)
                 all_heard = Span(tokens, ((HEARD, 1.0),))
-                yield from attention_over_cache(f"{name}.cross", BLOCK, all_heard, appended=False)
+                yield from attention_over_cache(
+                    f"{name}.cross", DECODER_BLOCK, all_heard, appended=False
+                )
                 yield linear(f"{name}.cross.projection", tokens, square, work=residual)
     last = vector_work(layernorm=EMBED)
     yield linear("head", 1, (EMBED, VOCABULARY), bias=False, work=last, norm=2 * EMBED)

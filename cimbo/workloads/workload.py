@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
-from cimbo.workloads.layer import COLUMNS, Layer, shape_of
+from cimbo.workloads.layer import LAYER_COLUMNS, Layer, shape_of
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Workload:
 
     @cached_property
     def unique(self) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-        """The distinct layer shapes as an array (len(COLUMNS), shapes), and each layer's index into it.
+        """The distinct layer shapes as an array (len(LAYER_COLUMNS), shapes), and each layer's index into it.
 
         ``count`` says how often a shape occurs; cost models evaluate each shape once.
         """
@@ -133,4 +133,4 @@ class Workload:
 
 
 def _row(layer: Layer, count: float) -> list[float]:
-    return [*(float(getattr(layer, name)) for name in COLUMNS[:-1]), count]
+    return [*(float(getattr(layer, name)) for name in LAYER_COLUMNS[:-1]), count]

@@ -99,8 +99,13 @@ def test_more_bandwidth_is_never_slower_and_a_bit_more_never_saves_energy(study)
 
 
 def test_the_bottleneck_is_what_most_time_waits_for():
-    narrow = hardware.BASELINE | {"dram_channels": 1, "planes": 1, "pes": 64, "columns_per_adc": 1}
-    wide = hardware.BASELINE | {"columns_per_adc": 8, "pes": 4}
+    narrow = hardware.BASELINE_CHIP | {
+        "dram_channels": 1,
+        "planes": 1,
+        "pes": 64,
+        "columns_per_adc": 1,
+    }
+    wide = hardware.BASELINE_CHIP | {"columns_per_adc": 8, "pes": 4}
     load = bottleneck(hardware.explain(VIT.workload(VIT.largest()), narrow), narrow)
     assert (load["bound"], load["genes"]) == ("weight load", ["dram_channels"])
     compute = bottleneck(hardware.explain(VIT.workload(VIT.largest()), wide), wide)
@@ -197,14 +202,16 @@ def test_energy_under_a_wrong_adc_is_what_the_chip_model_says_of_its_parts(study
 
 def test_designs_that_share_an_accuracy_share_its_error():
     """Two chips of one network: whatever the accuracy, the slower one is never on the front."""
-    network_genes = {k: v for k, v in SPACE.sobol(1, 0)[0].items() if k not in hardware.BASELINE}
+    network_genes = {
+        k: v for k, v in SPACE.sobol(1, 0)[0].items() if k not in hardware.BASELINE_CHIP
+    }
     space, objectives = (
         SPACE,
         (Objective("accuracy", "max", 0.0), Objective("latency_ms", "min", 10.0)),
     )
     study = Study.open(None, space, objectives)
     for channels in (1, 8):
-        design = {**network_genes, **hardware.BASELINE, "planes": 1, "dram_channels": channels}
+        design = {**network_genes, **hardware.BASELINE_CHIP, "planes": 1, "dram_channels": channels}
         costs = EVALUATOR.costs([design])
         study.tell(design, {"accuracy": 88.0, "latency_ms": float(costs["latency_ms"][0])})
     records = study.feasible_evaluations()

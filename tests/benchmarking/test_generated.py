@@ -14,7 +14,7 @@ ALL = generated.names()
 def test_there_are_forty_to_choose_on_and_forty_to_report_on():
     assert len(ALL) == len(set(ALL)) == 80
     assert len(generated.names("train")) == len(generated.names("test")) == 40
-    assert sorted(json.loads(generated.REFERENCES.read_text())) == sorted(ALL)
+    assert sorted(json.loads(generated.REFERENCES_FILE.read_text())) == sorted(ALL)
     with pytest.raises(BadInput, match="train-40"):
         generated.generated("train-40")
 

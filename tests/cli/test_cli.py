@@ -363,9 +363,9 @@ def test_help_starts_without_torch():
 
 
 def test_the_shipped_weights_say_how_they_were_made():
-    from cimbo.supernets.recipes import RECIPES, recorded
+    from cimbo.supernets.recipes import TRAINING_RECIPES, recorded
 
-    for name in RECIPES:
+    for name in TRAINING_RECIPES:
         stages = recorded(Path(_data.path(f"supernets/{name}.safetensors")))["stages"]
         assert stages
         assert all(stage["epochs_done"] >= 1 for stage in stages)

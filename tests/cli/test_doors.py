@@ -6,9 +6,9 @@ import pytest
 
 from cimbo import Choice, Objective, SearchSpace, Study
 from cimbo.cli import run
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 
-CHIP = {name: getattr(value, "item", lambda v=value: v)() for name, value in BASELINE.items()}
+CHIP = {name: getattr(value, "item", lambda v=value: v)() for name, value in BASELINE_CHIP.items()}
 SIMULATE = ["simulate", "--network", "fmnist-vit", "--hardware"]
 
 

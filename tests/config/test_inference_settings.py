@@ -4,7 +4,7 @@ import pytest
 
 from cimbo.config import Config
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 
 OBJECTIVES = [
     {"name": "inferences_per_s", "goal": "max"},
@@ -19,7 +19,7 @@ def study(network: dict, objectives: list | None = None, **more) -> Config:
 
 
 def largest(evaluator) -> dict:
-    return {**evaluator._family.largest(), **BASELINE}
+    return {**evaluator._family.largest(), **BASELINE_CHIP}
 
 
 def test_rates_of_a_batch_are_measured_and_computed():
@@ -42,7 +42,7 @@ def test_the_fingerprint_tells_batches_apart_and_one_from_none():
 
 def test_a_bound_may_be_a_rate_of_the_baseline():
     rule = [{"metric": "inferences_per_s", "relation": ">=", "baseline": 2.0}]
-    config = study({"name": "fmnist-vit", "batch": 4}, baseline=BASELINE, constraints=rule)
+    config = study({"name": "fmnist-vit", "batch": 4}, baseline=BASELINE_CHIP, constraints=rule)
     (bound,) = config.problem.constraints
     evaluator = config.evaluator()
     measured = evaluator(largest(evaluator))["inferences_per_s"]

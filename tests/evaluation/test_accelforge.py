@@ -8,11 +8,11 @@ import pytest
 from cimbo.errors import BadInput
 from cimbo.evaluation.simulators import accelforge, simulator
 from cimbo.evaluation.simulators.accelforge import AccelForge, lacking, variables
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 from cimbo.hardware.chip import columns
 from cimbo.workloads.layers import Workload, attention, conv, linear
 
-ONE = BASELINE | {"planes": 1, "columns_per_adc": 1, "macros_per_pe": 1, "pes": 1}
+ONE = BASELINE_CHIP | {"planes": 1, "columns_per_adc": 1, "macros_per_pe": 1, "pes": 1}
 WORKLOAD = Workload(
     "w", (linear("a", 197, (768, 768)), linear("b", 197, (768, 768)), *attention("x", 49, 3, 16))
 )

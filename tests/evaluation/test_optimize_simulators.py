@@ -13,10 +13,10 @@ from cimbo import Choice, Objective, SearchSpace, Study
 from cimbo.evaluation.simulators import Simulator, simulator
 from cimbo.evaluation.simulators.accelforge import lacking
 from cimbo.evaluation.simulators.zigzag import ZigZag
-from cimbo.hardware import BASELINE, simulate
+from cimbo.hardware import BASELINE_CHIP, simulate
 from cimbo.workloads.layers import Workload, linear
 
-CHIP = BASELINE | {"planes": 1, "columns_per_adc": 1, "macros_per_pe": 1, "pes": 1}
+CHIP = BASELINE_CHIP | {"planes": 1, "columns_per_adc": 1, "macros_per_pe": 1, "pes": 1}
 SPACE = SearchSpace(
     [Choice("width", [16, 32, 64]), Choice("depth", [1, 2])],
     [Choice("rows", [64, 128, 256]), Choice("cols", [64, 128]), Choice("planes", [1, 4])],

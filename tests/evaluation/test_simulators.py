@@ -11,16 +11,16 @@ import pytest
 from cimbo.errors import BadInput
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.simulators.zigzag import ZigZag, accelerator
-from cimbo.hardware import BASELINE, simulate
+from cimbo.hardware import BASELINE_CHIP, simulate
 from cimbo.hardware.chip import columns
 from cimbo.workloads.layers import Workload, attention, linear
 
 WORKLOAD = Workload("w", (linear("a", 197, (768, 768)), linear("b", 197, (768, 768))))
-PLAIN = BASELINE | {"planes": 1, "columns_per_adc": 1}
+PLAIN = BASELINE_CHIP | {"planes": 1, "columns_per_adc": 1}
 
 
 def test_ours_is_the_performance_model():
-    assert simulator("cimbo").simulate(WORKLOAD, BASELINE) == simulate(WORKLOAD, BASELINE)
+    assert simulator("cimbo").simulate(WORKLOAD, BASELINE_CHIP) == simulate(WORKLOAD, BASELINE_CHIP)
 
 
 def test_unknown_simulator_and_options():
@@ -37,8 +37,8 @@ def program(text: str) -> list[str]:
 def test_command_gets_everything_on_stdin():
     echo = "import json,sys; d=json.load(sys.stdin); print(json.dumps({'latency_ms': d['workload']['layers'][1]['px'], "
     echo += "'energy_uj': d['chip']['rows'], 'area_mm2': 2.5}))"
-    result = simulator("command", command=program(echo)).simulate(WORKLOAD, BASELINE)
-    assert result == {"latency_ms": 197, "energy_uj": BASELINE["rows"], "area_mm2": 2.5}
+    result = simulator("command", command=program(echo)).simulate(WORKLOAD, BASELINE_CHIP)
+    assert result == {"latency_ms": 197, "energy_uj": BASELINE_CHIP["rows"], "area_mm2": 2.5}
 
 
 def test_command_gets_a_file_where_asked():
@@ -62,7 +62,7 @@ def test_command_gets_a_file_where_asked():
 )
 def test_command_that_fails_is_a_failed_evaluation(text, message):
     with pytest.raises(RuntimeError, match=message):
-        simulator("command", command=program(text), timeout_s=1).simulate(WORKLOAD, BASELINE)
+        simulator("command", command=program(text), timeout_s=1).simulate(WORKLOAD, BASELINE_CHIP)
 
 
 @pytest.mark.parametrize("words", ["./simulate", [], [1, 2]])
@@ -73,7 +73,7 @@ def test_command_must_be_words(words):
 
 def test_command_that_is_not_there():
     with pytest.raises(BadInput, match="cannot be started"):
-        simulator("command", command=["no-such-program"]).simulate(WORKLOAD, BASELINE)
+        simulator("command", command=["no-such-program"]).simulate(WORKLOAD, BASELINE_CHIP)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def csv_table(tmp_path):
 
 
 def test_table_finds_a_row(csv_table):
-    assert simulator("table", path=csv_table).simulate(WORKLOAD, BASELINE) == {
+    assert simulator("table", path=csv_table).simulate(WORKLOAD, BASELINE_CHIP) == {
         "latency_ms": 0.5,
         "energy_uj": 7.0,
     }
@@ -92,7 +92,7 @@ def test_table_finds_a_row(csv_table):
 
 def test_table_without_a_row_is_a_failed_evaluation(csv_table):
     with pytest.raises(RuntimeError, match=r"no row for .*rows=64"):
-        simulator("table", path=csv_table).simulate(WORKLOAD, BASELINE | {"rows": 64})
+        simulator("table", path=csv_table).simulate(WORKLOAD, BASELINE_CHIP | {"rows": 64})
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_malformed_tables(tmp_path, content, message):
     path = tmp_path / "bad.csv"
     path.write_text(content)
     with pytest.raises(BadInput, match=message):
-        simulator("table", path=str(path)).simulate(WORKLOAD, BASELINE)
+        simulator("table", path=str(path)).simulate(WORKLOAD, BASELINE_CHIP)
 
 
 def test_missing_table():
     with pytest.raises(BadInput, match="cannot be read"):
-        simulator("table", path="nowhere.csv").simulate(WORKLOAD, BASELINE)
+        simulator("table", path="nowhere.csv").simulate(WORKLOAD, BASELINE_CHIP)
 
 
 def test_parquet_table(tmp_path):
@@ -121,7 +121,7 @@ def test_parquet_table(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     path = tmp_path / "points.parquet"
     parquet.write_table(pyarrow.table({"rows": [128], "area_mm2": [3.0]}), path)
-    assert simulator("table", path=str(path)).simulate(WORKLOAD, BASELINE) == {"area_mm2": 3.0}
+    assert simulator("table", path=str(path)).simulate(WORKLOAD, BASELINE_CHIP) == {"area_mm2": 3.0}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ time.sleep(60)
 """
     with pytest.raises(RuntimeError, match="took longer"):
         simulator("command", command=[sys.executable, "-c", program], timeout_s=3.0).simulate(
-            WORKLOAD, BASELINE
+            WORKLOAD, BASELINE_CHIP
         )
     stat, deadline = Path(f"/proc/{file.read_text()}/stat"), time.monotonic() + 10
     while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
@@ -229,7 +229,7 @@ def test_a_bound_is_simulated_by_zigzag_where_it_is_installed():
     from cimbo.workloads import network
 
     family = network("fmnist-vit")
-    chip = BASELINE | {"cols": 32, "macros_per_pe": 1, "pes": 1, "columns_per_adc": 1}
+    chip = BASELINE_CHIP | {"cols": 32, "macros_per_pe": 1, "pes": 1, "columns_per_adc": 1}
     workload = family.workload(family.smallest())
     placed = [Placed(workload, chip | {"planes": n}, (), frozenset()) for n in (1, 2)]
     if find_spec("zigzag") is None:

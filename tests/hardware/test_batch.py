@@ -3,7 +3,7 @@
 import pytest
 from bits_per_cycle import in_gb_s
 
-from cimbo.hardware import BASELINE, simulate, simulate_batch
+from cimbo.hardware import BASELINE_CHIP, simulate, simulate_batch
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload, attention, conv, linear
 
@@ -59,8 +59,8 @@ def test_attention_of_a_batch_has_its_own_operands():
 def test_many_at_once_are_each_alone(name):
     family = network(name)
     workloads = [family.workload(family.largest()).batched(batch) for batch in (1, 2, 16)]
-    together = simulate_batch(workloads, BASELINE)
+    together = simulate_batch(workloads, BASELINE_CHIP)
     for index, workload in enumerate(workloads):
-        alone = simulate(workload, BASELINE)
+        alone = simulate(workload, BASELINE_CHIP)
         for metric in ("inferences_per_s", "energy_per_inference_uj", "dram_bytes"):
             assert together[metric][index] == pytest.approx(alone[metric], rel=1e-9)

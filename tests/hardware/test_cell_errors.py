@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE, DEFAULTS, simulate
+from cimbo.hardware import BASELINE_CHIP, DEFAULT_GENES, simulate
 from cimbo.hardware.array_description import ARRAY_GENES, ArrayDescription, describe_array
 from cimbo.hardware.cell_errors import ArrayConditions, random_sum_noise, rram_levels
 from cimbo.workloads import network
@@ -61,7 +61,7 @@ def test_bad_tables_are_told_in_one_line(tmp_path: Path, text: str, what: str):
 def test_a_table_takes_the_place_of_our_figures(tmp_path: Path):
     file = tmp_path / "cells.csv"
     file.write_text("level,mean,deviation\n0,0.01,0.02\n1,0.9,0.1\n")
-    found = describe_array(BASELINE, ArrayConditions(noise_table=str(file))).cell_levels
+    found = describe_array(BASELINE_CHIP, ArrayConditions(noise_table=str(file))).cell_levels
     assert [(c.level, c.mean, c.deviation) for c in found] == [(0, 0.01, 0.02), (1, 0.9, 0.1)]
 
 
@@ -116,20 +116,20 @@ def costs(chip: dict) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("gene", ARRAY_GENES)
 def test_every_gene_of_an_array_changes_cost_or_is_listed(gene: str):
-    changed = BASELINE | {gene: OTHER_VALUES[gene]}
-    assert describe_array(changed) != describe_array(BASELINE)
-    assert (costs(changed) == costs(BASELINE)) == (gene in HARMLESS_TO_COST)
+    changed = BASELINE_CHIP | {gene: OTHER_VALUES[gene]}
+    assert describe_array(changed) != describe_array(BASELINE_CHIP)
+    assert (costs(changed) == costs(BASELINE_CHIP)) == (gene in HARMLESS_TO_COST)
 
 
 def test_bipolar_drivers_are_charged():
-    differential = BASELINE | {"encoding": "differential"}
+    differential = BASELINE_CHIP | {"encoding": "differential"}
     assert costs(differential | {"signed_inputs": 1}) != costs(differential)
 
 
 def test_every_field_of_a_description_comes_from_a_gene_or_is_a_condition():
     of_genes = set()
     for gene, value in OTHER_VALUES.items():
-        before, after = describe_array(BASELINE), describe_array(BASELINE | {gene: value})
+        before, after = describe_array(BASELINE_CHIP), describe_array(BASELINE_CHIP | {gene: value})
         of_genes |= {
             f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)
         }
@@ -138,7 +138,9 @@ def test_every_field_of_a_description_comes_from_a_gene_or_is_a_condition():
 
 
 def test_genes_that_no_description_holds_leave_accuracy_alone():
-    for gene, value in DEFAULTS.items():
+    for gene, value in DEFAULT_GENES.items():
         if gene in ARRAY_GENES or isinstance(value, str):
             continue
-        assert describe_array(BASELINE | {gene: value}) == replace(describe_array(BASELINE))
+        assert describe_array(BASELINE_CHIP | {gene: value}) == replace(
+            describe_array(BASELINE_CHIP)
+        )

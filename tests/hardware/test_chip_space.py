@@ -8,9 +8,9 @@ import pytest
 from cimbo._data import path
 from cimbo.errors import BadInput
 from cimbo.hardware import (
-    BASELINE,
+    BASELINE_CHIP,
     BASELINE_VIT_B,
-    DEFAULTS,
+    DEFAULT_GENES,
     area_mm2,
     chip_choices,
     explain,
@@ -39,8 +39,8 @@ def test_core_space_has_its_published_size():
     assert space.size == 158_466_000
     extended = {choice.name: choice for choice in chip_choices(extended=True)}
     assert extended["adc_bits"].active_if == {"array": ("charge_sram", "current_sram", "rram")}
-    searched = [name for name in extended if name not in core and DEFAULTS[name]]
-    assert all(DEFAULTS[name] in extended[name].values for name in searched)
+    searched = [name for name in extended if name not in core and DEFAULT_GENES[name]]
+    assert all(DEFAULT_GENES[name] in extended[name].values for name in searched)
 
 
 def test_every_reason_why_a_range_ends_is_of_a_gene_and_an_end():
@@ -52,15 +52,15 @@ def test_every_reason_why_a_range_ends_is_of_a_gene_and_an_end():
     assert range_reason("depth", "largest", 12) is None
 
 
-@pytest.mark.parametrize("chip", [BASELINE, BASELINE_VIT_B])
+@pytest.mark.parametrize("chip", [BASELINE_CHIP, BASELINE_VIT_B])
 def test_baselines_lie_in_the_space(chip):
-    full = DEFAULTS | chip
+    full = DEFAULT_GENES | chip
     assert all(full[choice.name] in choice.values for choice in chip_choices())
 
 
 def test_the_largest_small_network_does_not_fit_the_baseline_for_free():
     family = network("fmnist-vit")
-    assert not simulate(family.workload(family.largest()), BASELINE)["resident"]
+    assert not simulate(family.workload(family.largest()), BASELINE_CHIP)["resident"]
 
 
 @pytest.mark.parametrize(
@@ -92,32 +92,34 @@ def test_the_largest_small_network_does_not_fit_the_baseline_for_free():
 )
 def test_bad_chips_are_named(change, message):
     with pytest.raises(BadInput) as error:
-        simulate(WORKLOAD, BASELINE | change)
+        simulate(WORKLOAD, BASELINE_CHIP | change)
     assert message in str(error.value)
 
 
 def test_missing_genes_are_named():
-    chip = {name: value for name, value in BASELINE.items() if name != "dram_channels"}
+    chip = {name: value for name, value in BASELINE_CHIP.items() if name != "dram_channels"}
     with pytest.raises(BadInput, match=r"chip.dram_channels: is missing"):
         simulate(WORKLOAD, chip)
     with pytest.raises(BadInput, match=r"chip 1.dram_channels: is missing"):
-        simulate_batch(WORKLOAD, [BASELINE, chip])
+        simulate_batch(WORKLOAD, [BASELINE_CHIP, chip])
 
 
 def test_batches_that_do_not_match():
     with pytest.raises(BadInput, match="2 for 3 chips"):
-        simulate_batch([WORKLOAD] * 2, [BASELINE] * 3)
+        simulate_batch([WORKLOAD] * 2, [BASELINE_CHIP] * 3)
     with pytest.raises(BadInput, match="the list is empty"):
-        simulate_batch([], [BASELINE])
+        simulate_batch([], [BASELINE_CHIP])
     with pytest.raises(BadInput, match="the list is empty"):
         simulate_batch(WORKLOAD, [])
     with pytest.raises(BadInput, match="describes 2 chips"):
-        simulate(WORKLOAD, BASELINE | {"rows": [64, 128]})
+        simulate(WORKLOAD, BASELINE_CHIP | {"rows": [64, 128]})
 
 
 def test_columns_and_lists_are_one_thing():
-    chips = [BASELINE, BASELINE | {"rows": 64, "array": "rram"}]
-    as_columns = {name: [chip.get(name, DEFAULTS.get(name)) for chip in chips] for name in chips[1]}
+    chips = [BASELINE_CHIP, BASELINE_CHIP | {"rows": 64, "array": "rram"}]
+    as_columns = {
+        name: [chip.get(name, DEFAULT_GENES.get(name)) for chip in chips] for name in chips[1]
+    }
     assert area_mm2(chips) == pytest.approx(area_mm2(as_columns))
     assert columns(chips)["dac_bits"].tolist() == [1, 1]
 
@@ -155,7 +157,7 @@ def test_scaling_is_one_at_28_nm_and_follows_the_table():
 
 def test_explain_adds_up():
     family = network("fmnist-mobilenet")
-    told = explain(family.workload(family.smallest()), BASELINE)
+    told = explain(family.workload(family.smallest()), BASELINE_CHIP)
     assert sum(told["time_by_bound_ms"].values()) == pytest.approx(told["latency_ms"])
     assert sum(layer["time_share"] for layer in told["layers"]) == pytest.approx(1)
     assert sum(told["energy_by_part_uj"].values()) == pytest.approx(told["energy_uj"])

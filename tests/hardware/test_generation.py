@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE, BASELINE_VIT_B, chip_choices, simulate, simulate_batch
-from cimbo.hardware.chip import DEFAULTS
+from cimbo.hardware import BASELINE_CHIP, BASELINE_VIT_B, chip_choices, simulate, simulate_batch
+from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload
 
 # 16 macros of 64 x 64 one-bit cells, one plane: 8 KB of weights, far less than any layer has, so all weights come every time.
-SMALL = BASELINE | {"rows": 64, "cols": 64, "macros_per_pe": 1, "planes": 1, "buffer_mb": 8}
+SMALL = BASELINE_CHIP | {"rows": 64, "cols": 64, "macros_per_pe": 1, "planes": 1, "buffer_mb": 8}
 
 # Weights that a token multiplies with, in bytes of 8 bits, counted by hand.
 # GPT-2 small: 12 blocks of 768 x 2,304 (Q, K, V), 768 x 768, 768 x 3,072 and 3,072 x 768; the head 768 x 50,257.
@@ -78,7 +78,7 @@ def test_longer_caches_cost_more():
 
 
 def test_request_is_the_prompt_and_its_tokens():
-    found = simulate(request("gpt2-s", 64, 16, 2), BASELINE)
+    found = simulate(request("gpt2-s", 64, 16, 2), BASELINE_CHIP)
     steps = found["latency_ms"] - found["time_to_first_token_ms"]
     assert found["tokens_per_s"] == pytest.approx(1e3 * 2 * 16 / steps)
     of_prompt = sum(x["cycles"] for x in found["layers"] if x["name"].startswith("prompt."))
@@ -154,7 +154,7 @@ def test_parameters_are_the_published_ones(name, parameters):
     batch=st.sampled_from([1, 8]),
 )
 def test_twice_of_it_is_never_slower(gene, chip, batch):
-    chip = DEFAULTS | {"edram_mb": 2} | chip
+    chip = DEFAULT_GENES | {"edram_mb": 2} | chip
     step = request("gpt2-s", 300, 40, batch, embed=384).loop.step
     before, after = simulate_batch(step, [chip, chip | {gene: 2 * chip[gene]}])["cycles"]
     assert after <= before * (1 + 1e-9)
@@ -166,9 +166,9 @@ def test_many_requests_at_once_are_each_alone():
         request("gpt2-s", 64, 8, 4, embed=384),
         request("gpt2-m", 32, 3),
     ]
-    together = simulate_batch(works, BASELINE)
+    together = simulate_batch(works, BASELINE_CHIP)
     for index, work in enumerate(works):
-        alone = simulate(work, BASELINE)
+        alone = simulate(work, BASELINE_CHIP)
         for metric in ("latency_ms", "energy_uj", "tokens_per_s", "energy_per_token_uj"):
             assert together[metric][index] == pytest.approx(alone[metric], rel=1e-9), metric
 
@@ -178,7 +178,7 @@ def test_bad_sizes_are_told():
         network("gpt2-s").generating(0)
     with pytest.raises(BadInput, match="edram_mb"):
         simulate(request("gpt2-s", 8, 1), SMALL | {"kv_cache": "edram", "edram_mb": 0})
-    assert DEFAULTS["kv_cache"] == "dram"
+    assert DEFAULT_GENES["kv_cache"] == "dram"
 
 
 def test_as_many_blocks_stay_as_fit():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cimbo.hardware import BASELINE, area_mm2, chip_choices, features, simulate, simulate_batch
+from cimbo.hardware import BASELINE_CHIP, area_mm2, chip_choices, features, simulate, simulate_batch
 from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads import known, network
 from cimbo.workloads.layers import Workload, attention, conv, linear
@@ -220,14 +220,16 @@ def test_features_are_finite_and_tell_what_fits(workload, chip):
 def test_rram_never_computes_attention_in_its_arrays():
     scores, context = attention("a", 49, 4, 16)
     workload = Workload("w", (linear("l", 49, (64, 64)), scores, context))
-    layers = simulate(workload, BASELINE | {"array": "rram", "vector_lanes": 4})["layers"]
+    layers = simulate(workload, BASELINE_CHIP | {"array": "rram", "vector_lanes": 4})["layers"]
     assert layers[1]["energy_uj"]["weight_write"] == layers[1]["energy_uj"]["array"] == 0
     assert layers[1]["energy_uj"]["vector"] > 0
 
 
 def test_newer_nodes_are_smaller_faster_and_thriftier():
     workload = Workload("w", (conv("c", 28, (16, 32), 3),))
-    batch = simulate_batch(workload, [BASELINE | {"node_nm": node} for node in (65, 28, 22, 7)])
+    batch = simulate_batch(
+        workload, [BASELINE_CHIP | {"node_nm": node} for node in (65, 28, 22, 7)]
+    )
     for name in ("area_mm2", "clock_ns", "energy_uj"):
         assert (np.diff(batch[name]) < 0).all()
 
@@ -237,7 +239,12 @@ def test_no_pass_holds_less_than_nothing():
     layer = conv("c", 28, (136, 136), kernel=3)
     workload = Workload("one", (layer,))
     for rows in (16, 32, 64):
-        chip = BASELINE | {"array": "charge_sram", "rows": rows, "cols": 32, "macros_per_pe": 1}
+        chip = BASELINE_CHIP | {
+            "array": "charge_sram",
+            "rows": rows,
+            "cols": 32,
+            "macros_per_pe": 1,
+        }
         chip |= {"pes": 1, "planes": 1, "buffer_mb": 0.015625, "schedule": "latency"}
         found = cycles(workload, *(chip | {"dram_channels": channels} for channels in (1, 2, 4)))
         assert (np.diff(found) <= found[:-1] * (SLACK - 1)).all()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE, area_mm2, simulate, simulate_batch
+from cimbo.hardware import BASELINE_CHIP, area_mm2, simulate, simulate_batch
 from cimbo.workloads import network
 from cimbo.workloads.layers import Layer, Workload, attention, linear
 
@@ -35,7 +35,7 @@ def largest(name: str) -> Workload:
 @pytest.mark.parametrize("name", ["fmnist-vit", "fmnist-mobilenet", "bert-base"])
 @pytest.mark.parametrize("array", ARRAYS)
 def test_bits_of_the_chip_written_at_every_layer_change_nothing(name, array):
-    chip = BASELINE | {"array": array}
+    chip = BASELINE_CHIP | {"array": array}
     plain = simulate(largest(name), chip)
     for bits in ((8, 8), (32, 16)):  # what is wider than the chip's operands is rounded to those
         said = simulate(at(largest(name), *bits), chip)
@@ -51,7 +51,7 @@ def test_bits_of_the_chip_written_at_every_layer_change_nothing(name, array):
 @settings(max_examples=60, deadline=None)
 def test_fewer_bits_never_cost_more(array, tree, encoding, bits):
     """Energy at the schedule of least energy: nothing that a layer needs grows when its bits fall."""
-    chip = BASELINE | {"array": array, "tree_bits": tree, "encoding": encoding}
+    chip = BASELINE_CHIP | {"array": array, "tree_bits": tree, "encoding": encoding}
     chip |= {"schedule": "energy"}
     weight_bits, act_bits = bits
     network_ = largest("fmnist-mobilenet")
@@ -70,7 +70,7 @@ def one_layer(**bits: int) -> Workload:
 
 def test_analog_columns_and_steps_by_hand():
     """4-bit weights in cells of one bit: half of the slices; 2-bit inputs: a quarter of the steps."""
-    chip = BASELINE | {"schedule": "energy"}
+    chip = BASELINE_CHIP | {"schedule": "energy"}
     whole = simulate(one_layer(), chip)["energy_parts_uj"]
     half = simulate(one_layer(weight_bits=4), chip)["energy_parts_uj"]
     quarter = simulate(one_layer(activation_bits=2), chip)["energy_parts_uj"]
@@ -87,7 +87,7 @@ def test_analog_columns_and_steps_by_hand():
 
 def test_digital_trees_by_hand():
     """64 of 128 rows live: levels of 32 to 1 adders, weight bits + level wide, and one that passes a sum on."""
-    chip = BASELINE | {"array": "digital_sram", "schedule": "energy"}
+    chip = BASELINE_CHIP | {"array": "digital_sram", "schedule": "energy"}
     whole = simulate(one_layer(), chip)["energy_parts_uj"]["adders"]
     half = simulate(one_layer(weight_bits=4), chip)["energy_parts_uj"]["adders"]
 
@@ -100,7 +100,7 @@ def test_digital_trees_by_hand():
 
 def test_two_input_bits_a_step_are_weighed_once_a_tree_by_hand():
     """Two trees at half the steps, and an adder of 8 + log2(128) = 15 bits over both: 15 + 2 x .5 one-bit additions a sum."""
-    chip = BASELINE | {"array": "digital_sram", "rows": 128, "schedule": "energy"}
+    chip = BASELINE_CHIP | {"array": "digital_sram", "rows": 128, "schedule": "energy"}
     one_bit = simulate(one_layer(), chip)["energy_parts_uj"]["adders"]
     two_bits = simulate(one_layer(), chip | {"dac_bits": 2})["energy_parts_uj"]["adders"]
     tree = sum(2 ** (5 - level) * (8 + level) for level in range(6)) + 0.5 * (8 + 6)
@@ -109,7 +109,7 @@ def test_two_input_bits_a_step_are_weighed_once_a_tree_by_hand():
 
 def test_trees_of_four_bits_are_joined_for_eight():
     """Two trees and an adder of 8 + log2(128) bits a weight; the chip is larger, and 4-bit weights need half of it."""
-    chip = BASELINE | {"array": "digital_sram", "schedule": "energy"}
+    chip = BASELINE_CHIP | {"array": "digital_sram", "schedule": "energy"}
     narrow = chip | {"tree_bits": 4}
     assert area_mm2([narrow])[0] > area_mm2([chip])[0]
     both = [simulate(one_layer(weight_bits=8), each)["energy_parts_uj"] for each in (chip, narrow)]
@@ -120,7 +120,7 @@ def test_trees_of_four_bits_are_joined_for_eight():
 
 
 def test_results_are_written_at_the_bits_of_whoever_reads_them():
-    chip = BASELINE | {"schedule": "energy"}
+    chip = BASELINE_CHIP | {"schedule": "energy"}
     own = simulate(one_layer(activation_bits=4), chip)["energy_parts_uj"]
     more = simulate(one_layer(activation_bits=4, output_bits=8), chip)["energy_parts_uj"]
     assert more["buffer"] > own["buffer"]
@@ -133,7 +133,7 @@ def test_attention_holds_activations():
     scores, context = attention("a", 64, 2, 16)
     front = linear("q", 64, (32, 32))
     few = tuple(replace(x, activation_bits=4, weight_bits=4) for x in (scores, context))
-    chip = BASELINE | {"vector_lanes": 1, "schedule": "energy"}
+    chip = BASELINE_CHIP | {"vector_lanes": 1, "schedule": "energy"}
     whole = simulate(Workload("w", (front, scores, context)), chip)["layers"]
     half = simulate(Workload("w", (front, *few)), chip)["layers"]
     # Twice as many copies of half the bits stand side by side.

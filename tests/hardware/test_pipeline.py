@@ -7,7 +7,7 @@ import pytest
 from bits_per_cycle import in_gb_s
 from pipeline_simulator import Machine
 
-from cimbo.hardware import BASELINE, chip_choices, simulate, simulate_batch
+from cimbo.hardware import BASELINE_CHIP, chip_choices, simulate, simulate_batch
 from cimbo.workloads import network
 from cimbo.workloads.layers import Layer, Workload, linear
 
@@ -195,7 +195,7 @@ def test_a_batch_of_pipelines_equals_a_loop():
 
 def test_side_by_side_is_never_slower_at_the_same_copies():
     workload = Workload("w", (linear("a", 64, (128, 64)), linear("b", 32, (64, 64))))
-    chip = BASELINE | {"planes": 16}
+    chip = BASELINE_CHIP | {"planes": 16}
     both = [
         simulate(workload, chip | {"execution": how, "schedule": "energy"})
         for how in ("pipelined", "layer_by_layer")

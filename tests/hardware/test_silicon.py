@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cimbo.errors import BadInput
-from cimbo.hardware.array_description import FAMILIES
+from cimbo.hardware.array_description import CELL_FAMILIES
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import invocation_pj, macro_circuit
 from cimbo.hardware.published_chips import (
@@ -21,7 +21,7 @@ from cimbo.hardware.published_chips import (
 )
 from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
-    QUANTITIES,
+    COMPARED_QUANTITIES,
     UNUSED_GENES,
     Agreement,
     compare_table,
@@ -166,7 +166,7 @@ def test_a_law_without_a_value_for_a_family_is_an_error():
     table = chip_table(
         published_chips()["jia_jssc20"]["chip"] | UNUSED_GENES | {"columns_per_adc": 1}
     )
-    values = dict.fromkeys(FAMILIES, 1.0)
+    values = dict.fromkeys(CELL_FAMILIES, 1.0)
     assert table.by_family(values) == pytest.approx(1)
     del values["rram"]
     with pytest.raises(KeyError, match="rram"):
@@ -175,7 +175,7 @@ def test_a_law_without_a_value_for_a_family_is_an_error():
 
 def test_every_quantity_has_an_error_or_a_reason():
     rows = comparison()
-    assert len(rows) == len(QUANTITIES) * len(published_chips())
+    assert len(rows) == len(COMPARED_QUANTITIES) * len(published_chips())
     for row in rows:
         assert row["not_comparable"] or math.isfinite(row["error"])
 

@@ -316,10 +316,10 @@ def test_zigzag_accepts_its_files(tmp_path):
     from zigzag.api import get_hardware_performance_zigzag
 
     from cimbo.evaluation.simulators.zigzag import ZigZag
-    from cimbo.hardware import BASELINE
+    from cimbo.hardware import BASELINE_CHIP
     from cimbo.workloads.layers import Workload, linear
 
-    chip = {**BASELINE, "planes": 1, "columns_per_adc": 1}
+    chip = {**BASELINE_CHIP, "planes": 1, "columns_per_adc": 1}
     network = Workload("two", (linear("first", 49, (256, 64)), linear("second", 49, (64, 256))))
     paths = {p.stem: str(p) for p in chip_exports.write_zigzag(tmp_path, network, chip)}
     logging.disable(logging.WARNING)
@@ -382,10 +382,10 @@ def test_accelforge_s_files_hold_the_chip_and_every_layer(file, key, tmp_path):
 def test_accelforge_accepts_its_files(tmp_path, monkeypatch, array):
     """Tiles fill the arrays and several planes hide the load, so its mapper has no better way and no worse one than ours."""
     accelforge = pytest.importorskip("accelforge")
-    from cimbo.hardware import BASELINE, simulate
+    from cimbo.hardware import BASELINE_CHIP, simulate
     from cimbo.workloads.layers import Workload, linear
 
-    chip, layer = {**BASELINE, "array": array}, linear("l", 196, (256, 256))
+    chip, layer = {**BASELINE_CHIP, "array": array}, linear("l", 196, (256, 256))
     paths = {
         p.stem: str(p)
         for p in chip_exports.write_accelforge(tmp_path, Workload("w", (layer,)), chip)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cimbo import BadInput, Choice, SearchSpace
 from cimbo.problem.counting import estimate_designs
-from cimbo.problem.space import INACTIVE
+from cimbo.problem.space import INACTIVE_INDEX
 from cimbo.workloads import network
 
 VIT_GENES = [
@@ -160,7 +160,7 @@ def test_encode_gives_values_indices_and_nan():
     np.testing.assert_array_equal(
         SMALL.encode(rows), [[2, 4, nan, 128, 1, nan], [3, 2, 8, 64, 0, 5]]
     )
-    assert list(rows[0]) == [0, 1, INACTIVE, 1, 1, INACTIVE]
+    assert list(rows[0]) == [0, 1, INACTIVE_INDEX, 1, 1, INACTIVE_INDEX]
 
 
 def test_equal_numbers_are_one_value():

@@ -12,8 +12,8 @@ from cimbo import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.hardware import BASELINE
-from cimbo.hardware.array_description import ENCODINGS, ArrayDescription, describe_array
+from cimbo.hardware import BASELINE_CHIP
+from cimbo.hardware.array_description import WEIGHT_ENCODINGS, ArrayDescription, describe_array
 from cimbo.hardware.cell_errors import ArrayConditions, rram_levels
 from cimbo.supernets import quantisation
 from cimbo.supernets.array_errors import (
@@ -28,10 +28,10 @@ from cimbo.supernets.array_errors import (
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.deployment import attention
 from cimbo.supernets.measurement import deployed, logits
-from cimbo.supernets.recipes import SUPERNETS
+from cimbo.supernets.recipes import SUPERNET_CLASSES
 from cimbo.workloads import network
 
-NAMES = sorted(SUPERNETS)
+NAMES = sorted(SUPERNET_CLASSES)
 WHOLE = {"cell_bits": 8, "dac_bits": 8}  # one pulse, one cell a weight: nothing is sliced
 
 
@@ -161,7 +161,7 @@ def test_the_bit_accurate_form_by_hand(bits: int, rows: int, genes: dict):
 
 @pytest.mark.parametrize("policy", ["fixed", "layer", "layer_and_digit"])
 @pytest.mark.parametrize(("cells", "inputs"), [(1, 1), (2, 4), (8, 8)])
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", WEIGHT_ENCODINGS)
 def test_many_bits_read_every_sum_as_it_is(encoding: str, cells: int, inputs: int, policy: str):
     genes = {"cell_bits": cells, "dac_bits": inputs, "encoding": encoding, "adc_range": policy}
     x, w = gaussian(20, 6, 150)
@@ -183,7 +183,7 @@ def test_noise_of_half_a_step_decides_and_a_fine_converter_reads_through_it():
 
 
 @pytest.mark.parametrize("field", ["noise_lsb", "inl_lsb", "offset_lsb", "cell_noise"])
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", WEIGHT_ENCODINGS)
 def test_every_error_costs_quality(field: str, encoding: str):
     data = gaussian(100, 16, 192)
     array = silent(6, 64, encoding=encoding, signed_inputs=0, adc_range="layer")
@@ -325,7 +325,7 @@ def test_digital_arrays_round_their_operands():
 @pytest.mark.parametrize("name", NAMES)
 def test_networks_on_a_die(name: str):
     torch.manual_seed(0)
-    supernet, images = SUPERNETS[name]().eval(), torch.randn(24, 1, 28, 28)
+    supernet, images = SUPERNET_CLASSES[name]().eval(), torch.randn(24, 1, 28, 28)
     subnet = network(name).smallest()
 
     def off(array: ArrayDescription, number: int = 0, exact: bool = False) -> Tensor:
@@ -452,7 +452,7 @@ def test_an_age_and_dies_are_conditions_of_an_accuracy():
 
 def test_the_accuracy_that_most_dies_reach_is_a_metric():
     evaluator = JointEvaluator("fmnist-vit", "fmnist-vit", more_costs=("accuracy_p05",))
-    digital = network("fmnist-vit").smallest() | BASELINE | {"array": "digital_sram"}
+    digital = network("fmnist-vit").smallest() | BASELINE_CHIP | {"array": "digital_sram"}
     found = evaluator(digital)
     first = ShippedAccuracy("fmnist-vit").measure(digital, images=1000)
     assert found["accuracy_p05"] == pytest.approx(first)  # such dies are all alike

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 from cimbo.supernets import array_errors
 from cimbo.supernets.array_errors import ArrayInstance, Die
 from cimbo.supernets.rounded_attention import RoundedAttention
@@ -50,7 +50,7 @@ def test_one_bit_is_chance(name):
     ],
 )
 def test_bits_of_the_chip_said_at_every_stage_change_nothing(name, array):
-    source, chip = ShippedAccuracy(name), BASELINE | {"array": array}
+    source, chip = ShippedAccuracy(name), BASELINE_CHIP | {"array": array}
     plain = source.measure({**network(name).largest(), **chip}, images=100)
     for bits in (8, 12):  # more than the chip has is rounded to what it has
         assert source.measure(at_bits(name, bits, bits) | chip, images=100) == plain
@@ -79,7 +79,7 @@ def test_operands_without_a_chip_are_rounded():
 
 
 def test_arrays_have_as_many_slices_as_the_stage_has_bits():
-    chip = array_errors.arrays(BASELINE | {"array": "charge_sram"}, 0, ideal=False)
+    chip = array_errors.arrays(BASELINE_CHIP | {"array": "charge_sram"}, 0, ideal=False)
     die = Die(chip)
     weight = torch.randn(1, 4, 16)
     assert die.product(weight, common=False).cells.shape[-1] == 8
@@ -104,7 +104,7 @@ def test_rounded_attention_nears_attention_as_bits_grow():
 
 def test_a_die_is_one_chip():
     """Stages share the random sequences of their die."""
-    die = Die(ArrayInstance(array_errors.describe_array(BASELINE)))
+    die = Die(ArrayInstance(array_errors.describe_array(BASELINE_CHIP)))
     few = die.at(OperandBits(4, 4))
     first = few.sample(1000).tolist()
     assert die.sample(1000).tolist() != first

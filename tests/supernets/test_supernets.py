@@ -25,16 +25,16 @@ from cimbo.supernets.elastic import (
 )
 from cimbo.supernets.images import Images, read_idx, shipped
 from cimbo.supernets.measurement import accuracy, deployed, logits, recalibrate
-from cimbo.supernets.recipes import SUPERNETS, TRAINED_MARGIN, load, recorded, save, trained
+from cimbo.supernets.recipes import SUPERNET_CLASSES, TRAINED_MARGIN, load, recorded, save, trained
 from cimbo.supernets.training import Recipe, extremes, train
 from cimbo.workloads import network
 
-NAMES = sorted(SUPERNETS)
+NAMES = sorted(SUPERNET_CLASSES)
 
 
 def fresh(name: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return SUPERNETS[name]().eval()
+    return SUPERNET_CLASSES[name]().eval()
 
 
 def subnets(name: str, n: int, seed: int = 0) -> list[dict]:
@@ -225,7 +225,7 @@ def test_a_short_training_teaches_every_sub_network(name: str):
     choices, images, unseen = network(name).choices(), textures(256, 0), textures(100, 1)
     torch.manual_seed(0)
     *_, last = train(
-        SUPERNETS[name](),
+        SUPERNET_CLASSES[name](),
         choices,
         images,
         Recipe(epochs=5, batch=32, learning_rate=4e-3, average=0.8),
@@ -264,7 +264,7 @@ def test_training_repeats_itself_and_improves():
 
     def taught(seed: int) -> tuple[list[float], Tensor]:
         torch.manual_seed(1)
-        supernet = SUPERNETS["fmnist-vit"](depth=6)
+        supernet = SUPERNET_CLASSES["fmnist-vit"](depth=6)
         history = [
             (p.loss, p.network)
             for p in train(
@@ -287,7 +287,7 @@ def test_training_under_noise_learns_and_leaves_no_noise_behind():
     def trained(**noise: float) -> tuple[float, nn.Module]:
         torch.manual_seed(1)
         recipe = Recipe(epochs=3, batch=32, learning_rate=4e-3, average=0.8, **noise)
-        *_, last = train(SUPERNETS["fmnist-mobilenet"](), choices, images, recipe)
+        *_, last = train(SUPERNET_CLASSES["fmnist-mobilenet"](), choices, images, recipe)
         return last.loss, last.network
 
     quiet, (loud, result) = trained()[0], trained(adc_bits=2)

@@ -6,7 +6,7 @@ import pytest
 
 from cimbo.cli import run
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.summary import summaries, totals
@@ -48,7 +48,7 @@ def test_layers_of_a_request_add_up():
 
 def test_a_request_on_the_command_line(capsys):
     arguments = ["--network", "gpt2-s", "--prompt", "16", "--tokens", "4", "--batch", "2"]
-    hardware = ["--hardware", json.dumps(BASELINE), "--format", "json"]
+    hardware = ["--hardware", json.dumps(BASELINE_CHIP), "--format", "json"]
     assert run(["simulate", *arguments, *hardware]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["batch"] == 2
@@ -60,7 +60,7 @@ def test_a_request_on_the_command_line(capsys):
 
 
 def test_other_simulators_say_that_they_generate_no_tokens(capsys):
-    chip = json.dumps(BASELINE)
+    chip = json.dumps(BASELINE_CHIP)
     options = ["--simulator", "accelforge", "--hardware", chip]
     assert run(["simulate", "--network", "gpt2-s", *options]) == 2
     assert "generates tokens; use cimbo" in capsys.readouterr().err

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cimbo.errors import BadInput
-from cimbo.workloads.layers import COLUMNS, Layer, Workload, attention, conv, linear, vector_work
+from cimbo.workloads.layers import (
+    LAYER_COLUMNS,
+    Layer,
+    Workload,
+    attention,
+    conv,
+    linear,
+    vector_work,
+)
 
 
 def test_convolution_counts():
@@ -59,8 +67,8 @@ def test_unique_view_keeps_every_layer(shapes):
     layers = tuple(linear(f"l{i}", px, (r, k)) for i, (px, r, k) in enumerate(shapes))
     workload = Workload("w", layers, 5)
     array, where = workload.unique
-    column = {name: array[i] for i, name in enumerate(COLUMNS)}
-    assert array.shape == (len(COLUMNS), len(set(shapes)))
+    column = {name: array[i] for i, name in enumerate(LAYER_COLUMNS)}
+    assert array.shape == (len(LAYER_COLUMNS), len(set(shapes)))
     assert column["count"].sum() == len(layers)
     macs = column["px"] * column["reduction"] * column["columns"] * column["groups"]
     assert np.sum(macs * column["count"]) == workload.macs == sum(layer.macs for layer in layers)

@@ -8,7 +8,7 @@ import pytest
 
 from cimbo.cli import run
 from cimbo.errors import BadInput
-from cimbo.hardware import BASELINE
+from cimbo.hardware import BASELINE_CHIP
 from cimbo.workloads.onnx.reader import from_onnx
 
 HAS_ONNX = find_spec("onnx") is not None
@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
 
 def test_a_file_on_the_command_line(tmp_path, capsys):
-    chip = json.dumps(BASELINE)
+    chip = json.dumps(BASELINE_CHIP)
     assert run(["simulate", "--network", "x.onnx", "--subnet", "{}", "--hardware", chip]) == 2
     assert (
         "--subnet: chooses within a family, but x.onnx is one network; leave it out"

@@ -30,12 +30,12 @@ from cimbo.problem.pareto import hypervolume
 from cimbo.problem.space import Params, Rows
 
 Array = NDArray[np.float64]
-REFERENCES = Path(__file__).with_name("references.json")
-SETS = ("train", "test")
+REFERENCES_FILE = Path(__file__).with_name("references.json")
+PROBLEM_SETS = ("train", "test")
 N_PER_SET = 40
 SEED_OF_SET = {"train": 1000, "test": 2000}
 TYPICAL_DESIGNS = 2000  # random designs that scales and references are taken from
-COSTS = ("latency_ms", "energy_uj", "area_mm2")
+COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 NOISE_LEVELS = (0.0, 0.0, 0.002, 0.01)  # relative, of costs
 ACCURACY_NOISE = 10.0  # points of accuracy that a relative noise of 1 stands for
 #: Share of random designs that may lie above the reference, and how much further it is pushed
@@ -199,7 +199,7 @@ def names(which: str = "") -> list[str]:
     Returns:
         The names, in order.
     """
-    sets = [which] if which else list(SETS)
+    sets = [which] if which else list(PROBLEM_SETS)
     names = []
     for s in sets:
         for i in range(N_PER_SET):
@@ -256,7 +256,7 @@ def draw(name: str) -> GeneratedProblem:
     accuracy_law = accuracies.fitted(accuracy_law, blueprint, values, rows)
     law = _to_scale(law, blueprint, values)
     n_costs = (1, 2, 2, 3)[i % 4]
-    chosen = ["latency_ms", *rng.permutation(COSTS[1:])][:n_costs]
+    chosen = ["latency_ms", *rng.permutation(COST_METRICS[1:])][:n_costs]
     objectives = (Objective("accuracy", "max"), *(Objective(str(c), "min") for c in chosen))
     noise, log = float(rng.choice(NOISE_LEVELS)), bool(rng.random() < 0.5)
     found = GeneratedProblem(name, blueprint, law, accuracy_law, objectives, noise, log, seed)
@@ -300,6 +300,6 @@ def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple
 
 @cache
 def _recorded() -> dict[str, dict[str, Any]]:
-    if REFERENCES.exists():
-        return dict(json.loads(REFERENCES.read_text()))
+    if REFERENCES_FILE.exists():
+        return dict(json.loads(REFERENCES_FILE.read_text()))
     return {}

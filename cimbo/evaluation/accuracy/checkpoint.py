@@ -60,11 +60,11 @@ class CheckpointAccuracy:
                     f"is {getattr(self, name)}",
                     "give a number of at least 1",
                 )
-        if self.normalise not in imagenet.NORMALISATIONS:
+        if self.normalise not in imagenet.PIXEL_NORMALISATIONS:
             raise BadInput(
                 "network.options.normalise",
                 f"is {self.normalise!r}",
-                f"use {' or '.join(imagenet.NORMALISATIONS)}",
+                f"use {' or '.join(imagenet.PIXEL_NORMALISATIONS)}",
             )
         if self.network not in CHECKPOINT_FORMATS:
             raise BadInput(

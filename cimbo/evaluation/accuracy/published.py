@@ -20,7 +20,7 @@ from cimbo.errors import BadInput
 from cimbo.workloads import network
 from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
-GENES: tuple[str, ...] = ()  # published accuracies know no chip
+CHIP_GENES: tuple[str, ...] = ()  # published accuracies know no chip
 KNOWN_BITS = (8, 16, 32)
 """Of operands at which published accuracies hold: they are of floating point, which rounding to 8 bits hardly changes."""
 
@@ -116,7 +116,7 @@ class Bundle:
     network: str
     file: str
     only: Mapping[str, Any]
-    genes: tuple[str, ...] = GENES
+    genes: tuple[str, ...] = CHIP_GENES
     parts: tuple[str, ...] = ("validation",)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
@@ -153,7 +153,7 @@ class Curve:
 
     network: str
     anchors: tuple[tuple[float, float], ...]
-    genes: tuple[str, ...] = GENES
+    genes: tuple[str, ...] = CHIP_GENES
     parts: tuple[str, ...] = ("validation",)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:

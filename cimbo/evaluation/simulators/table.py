@@ -13,7 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.problem.scalars import shown
 from cimbo.workloads.layers import Workload
 
-METRICS = ("latency_ms", "energy_uj", "area_mm2")
+COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class Table:
         rows = list(_read(Path(self.path)))
         if not rows:
             raise BadInput(self.path, "has no rows", "give at least one measured point")
-        genes = tuple(name for name in rows[0] if name not in METRICS)
-        metrics = [name for name in METRICS if name in rows[0]]
+        genes = tuple(name for name in rows[0] if name not in COST_METRICS)
+        metrics = [name for name in COST_METRICS if name in rows[0]]
         if not metrics:
-            raise BadInput(self.path, "has no metric", f"name columns {', '.join(METRICS)}")
+            raise BadInput(self.path, "has no metric", f"name columns {', '.join(COST_METRICS)}")
         found = {}
         for number, row in enumerate(rows, 2):
             values = {}

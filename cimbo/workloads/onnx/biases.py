@@ -8,7 +8,7 @@ from cimbo.workloads.onnx.quantised import rescales
 from cimbo.workloads.onnx.tensors import Tensor
 
 # What a sum may pass between its product and the addition of its bias.
-_CONVERSIONS = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})
+_CONVERSION_OPERATORS = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})
 _ADDED_INPUTS = {"Add": (0, 1), "QLinearAdd": (0, 3)}
 
 
@@ -25,7 +25,7 @@ def is_weighted_sum(node: Any, inputs: Sequence[Tensor | None]) -> bool:
     given = [tensor for tensor in inputs if tensor is not None]
     if node.op_type in MATRIX_PRODUCTS:
         return any(tensor.constant and len(tensor.shape or ()) > 1 for tensor in given)
-    if node.op_type in _CONVERSIONS:
+    if node.op_type in _CONVERSION_OPERATORS:
         return bool(given) and given[0].weighted_sum
     return rescales(node, inputs) and any(tensor.weighted_sum for tensor in given)
 
