@@ -142,7 +142,7 @@ def _free(choices: Sequence[Choice], fixed: Mapping[str, Any]) -> Iterator[Choic
 
 
 def _one(costs: Array, *, k: int) -> Array:
-    return costs[k]
+    return np.asarray(costs[k])
 
 
 def _worst(costs: Array) -> Array:

@@ -63,7 +63,7 @@ def _dtlz2(x: Array) -> Array:
     g = ((x[:, 2:] - 0.5) ** 2).sum(1)
     a, b = np.pi / 2 * x[:, 0], np.pi / 2 * x[:, 1]
     shape = [np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)]
-    return np.stack(shape, 1) * (1.0 + g)[:, None]
+    return np.asarray(np.stack(shape, 1) * (1.0 + g)[:, None])
 
 
 def _dtlz7(x: Array) -> Array:

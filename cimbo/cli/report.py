@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ baseline_option = click.option(
 )
 
 
-def next_option(n: int) -> Any:
+def next_option(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make the option --next N, given to the command as ``following``.
 
     Args:

@@ -13,8 +13,9 @@ from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import watched
 from cimbo.cli.view import print_front
 from cimbo.cli.what_if import narrowed, what_if_options
+from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES
 from cimbo.session.listeners import hearing
-from cimbo.session.optimize import COST_MODELS, DEFAULT_BIT_ACCURATE_IMAGES, DEFAULT_BUDGET
+from cimbo.session.optimize import COST_MODELS, DEFAULT_BUDGET
 from cimbo.session.predictors import FittedPredictors
 from cimbo.session.workers import Workers
 

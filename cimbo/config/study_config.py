@@ -27,12 +27,12 @@ from cimbo.config.reading import PRESETS_FOLDER
 from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, StudyTable
 from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.batched import NETWORK_SIZES
 from cimbo.evaluation.joint import (
     COST_METRICS,
     DIE_ACCURACY,
     JOINT_METRICS,
     MORE_COSTS,
-    NETWORK_SIZES,
     NO_ACCURACY,
     JointEvaluator,
     with_rates,

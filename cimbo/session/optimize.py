@@ -11,7 +11,7 @@ from typing import Any
 
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
-from cimbo.evaluation.joint import NETWORK_SIZES
+from cimbo.evaluation.batched import NETWORK_SIZES
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed

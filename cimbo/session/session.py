@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.analysis import Errors
+from cimbo.benchmarking import QUICK_METHODS
 from cimbo.session import (
     asking,
     attribution,
@@ -20,7 +21,10 @@ from cimbo.session import (
     predictors,
     reporting,
 )
+from cimbo.session.attribution_result import Attribution
 from cimbo.session.context import StudyContext
+from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES
+from cimbo.session.leases import Lease
 from cimbo.session.workers import Workers
 from cimbo.study import events
 from cimbo.study.asked import DEFAULT_LEASE_S, AskedDesign
@@ -49,7 +53,7 @@ class Session(StudyContext):
         accuracy_budget: int | None = None,
         until_converged: float | None = None,
         asynchronous: bool = False,
-        bit_accurate_images: int = optimize.DEFAULT_BIT_ACCURATE_IMAGES,
+        bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES,
         accept_changed: bool = False,
         retry_failed: bool = False,
         workers: Workers | None = None,
@@ -183,7 +187,7 @@ class Session(StudyContext):
 
     def renew(
         self, keys: Sequence[str] = (), *, by: str | None = None, lease_s: float = DEFAULT_LEASE_S
-    ) -> list[asking.Lease]:
+    ) -> list[Lease]:
         """Let leases end later, or earlier.
 
         Args:
@@ -278,7 +282,7 @@ class Session(StudyContext):
         measure: bool = False,
         workers: Workers | None = None,
         listener: events.Listener = events.log_progress,
-    ) -> attribution.Attribution:
+    ) -> Attribution:
         """Return the speed-up over the baseline at its accuracy: architecture only, hardware only, joint.
 
         Args:
@@ -302,7 +306,7 @@ class Session(StudyContext):
         budget: int = comparison.DEFAULT_COMPARED_BUDGET,
         *,
         seeds: int = comparison.DEFAULT_SEEDS,
-        methods: Sequence[str] = comparison.QUICK_METHODS,
+        methods: Sequence[str] = QUICK_METHODS,
         batch: int = comparison.COMPARED_BATCH,
         evaluate: str = "auto",
         jobs: int = 1,

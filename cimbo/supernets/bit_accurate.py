@@ -201,7 +201,8 @@ class BitAccurateMVM:
     def weight(self) -> Tensor:
         """(groups, outputs, rows): the weights that the cells hold in effect."""
         held = (self.cells @ self.places).transpose(1, 2) - self.weight_offset
-        return held * self.scale
+        result: Tensor = held * self.scale
+        return result
 
     @property
     def _column_sums(self) -> Tensor:
@@ -320,7 +321,8 @@ class BitAccurateMVM:
             product = self._read_all(whole)
             product -= self.weight_offset * whole.sum(-1, keepdim=True)
         product -= self.range.zero_point * self._column_sums.unsqueeze(1)
-        return product * self.range.scale * self.scale.transpose(1, 2)
+        result: Tensor = product * self.range.scale * self.scale.transpose(1, 2)
+        return result
 
     def _read_all(self, whole: Tensor) -> Tensor:
         """What the readings sum up to, some groups and samples at a time."""

@@ -177,7 +177,7 @@ class ArrayConv:
         return self._offset(self._convolve(x), self.offsets)
 
     def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.conv2d(x, self.weight, bias, **self.geometry)  # type: ignore[arg-type]
+        return F.conv2d(x, self.weight, bias, **self.geometry)
 
     def _rounded(self, x: Tensor) -> Tensor:
         """Inputs of few bits, whose range the first ones set; images keep their order in memory."""
@@ -261,7 +261,8 @@ class ArrayConv:
         """What the word lines get: (groups, n * positions, rows)."""
         groups = self.geometry.get("groups", 1)
         windows = self._windows(x).unflatten(1, (groups, -1)).permute(1, 0, 3, 4, 2, 5, 6)
-        return windows.reshape(groups, -1, windows[0, 0, 0, 0].numel())
+        result: Tensor = windows.reshape(groups, -1, windows[0, 0, 0, 0].numel())
+        return result
 
     def _windows(self, x: Tensor) -> Tensor:
         """What the kernel sees, (n, c, h, w, kernel, kernel), as a view where there is no padding."""

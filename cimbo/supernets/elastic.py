@@ -78,7 +78,8 @@ class Elastic(nn.Module):
             The convolution, (n, outputs, h', w'), with the errors of ``effect`` where there is one.
         """
         if self.effect is None:
-            return F.conv2d(x, weight, **geometry)  # type: ignore[call-overload, unused-ignore]
+            result: Tensor = F.conv2d(x, weight, **geometry)  # type: ignore[call-overload, unused-ignore]
+            return result
         x, weight = self.effect.operands(x, weight)
         product = F.conv2d(x, weight, **geometry)  # type: ignore[call-overload, unused-ignore]
         return self.effect.product(product, weight[0].numel())
@@ -179,7 +180,8 @@ class ElasticConv(Elastic):
             return weight
         margin = (self.kernel - kernel) // 2
         centre = weight[:, :, margin : margin + kernel, margin : margin + kernel]
-        return (centre.flatten(2) @ self.shrink[str(kernel)]).view_as(centre)
+        result: Tensor = (centre.flatten(2) @ self.shrink[str(kernel)]).view_as(centre)
+        return result
 
 
 class ElasticBatchNorm(nn.Module):

@@ -297,7 +297,7 @@ def prepared(images: Source, index: Sequence[int], resolution: int, normalise: s
         images: Where the images come from.
         index: Numbers of the images.
         resolution: Side of the inputs in pixels.
-        normalise: A key of NORMALISATIONS, which has mean and deviation of each channel.
+        normalise: A key of PIXEL_NORMALISATIONS, which has mean and deviation of each channel.
 
     Returns:
         (len(index), 3, resolution, resolution) float32.

@@ -69,4 +69,7 @@ def _ridge(gram: Tensor, target: Tensor, ridge: float) -> Tensor:
     """(groups, outputs, rows): the ridge regression of products ``gram`` (groups, rows, rows) and ``target``."""
     diagonal = gram.diagonal(dim1=1, dim2=2)
     strength = ridge * diagonal.mean(1, keepdim=True) + 1e-30
-    return torch.linalg.solve(gram + torch.diag_embed(strength.expand_as(diagonal)), target).mT
+    result: Tensor = torch.linalg.solve(
+        gram + torch.diag_embed(strength.expand_as(diagonal)), target
+    ).mT
+    return result

@@ -106,7 +106,8 @@ class _Block(nn.Module):
         if self.excite is not None:
             h = self.excite(h)
         h = self.norm3(self.project(h, self.outputs))
-        return x + h if self.residual else h
+        result: Tensor = x + h if self.residual else h
+        return result
 
 
 class ElasticMobileNet(nn.Module):
@@ -155,7 +156,8 @@ class ElasticMobileNet(nn.Module):
             for b in range(1, subnet[f"depth_{s}"] + 1):
                 x = stage[b - 1](x, subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"])
         x = _hardswish(self.features_norm(self.features(x, FEATURE_CHANNELS)))
-        return self.head(x.mean((2, 3)), self.classes)
+        result: Tensor = self.head(x.mean((2, 3)), self.classes)
+        return result
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
         """Hands out a sub-network as a chip holds it (:mod:`cimbo.supernets.deployment`).

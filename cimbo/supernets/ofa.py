@@ -221,4 +221,5 @@ class Classifier(nn.Module):
         Returns:
             Logits, (n, classes).
         """
-        return self.linear(x, len(self.linear.bias))
+        result: Tensor = self.linear(x, len(self.linear.bias))
+        return result

@@ -69,7 +69,8 @@ class _Body(nn.Module):
             (n, outputs, h / stride, w / stride), sizes rounded up.
         """
         x = self.inverted_bottleneck(x, divisible(x.shape[1] * expand))
-        return self.point_linear(self.depth_conv(x, kernel=kernel))
+        result: Tensor = self.point_linear(self.depth_conv(x, kernel=kernel))
+        return result
 
 
 class _Block(nn.Module):
@@ -90,7 +91,8 @@ class _Block(nn.Module):
             (n, outputs, h', w').
         """
         y = self.conv(x, *genes)
-        return x + y if self.residual else y
+        result: Tensor = x + y if self.residual else y
+        return result
 
 
 class _First(nn.Module):
@@ -108,7 +110,8 @@ class _First(nn.Module):
         Returns:
             (n, outputs, h, w).
         """
-        return self.point_linear(self.depth_conv(x))
+        result: Tensor = self.point_linear(self.depth_conv(x))
+        return result
 
 
 class OfaMobileNet(nn.Module):
@@ -151,4 +154,5 @@ class OfaMobileNet(nn.Module):
                 layer = self.blocks[DEPTH * (stage - 1) + block]
                 x = layer(x, subnet[f"kernel_{stage}_{block}"], subnet[f"expand_{stage}_{block}"])
         x = self.final_expand_layer(x).mean((2, 3), keepdim=True)
-        return self.classifier(F.hardswish(self.feature_mix_layer.conv(x)).flatten(1))  # type: ignore[operator]
+        result: Tensor = self.classifier(F.hardswish(self.feature_mix_layer.conv(x)).flatten(1))  # type: ignore[operator]
+        return result

@@ -121,4 +121,5 @@ class OfaResNet(nn.Module):
             for block in range(base + int(subnet[f"depth_{stage}"])):
                 x = self.blocks[start + block](x, outputs, subnet[f"expand_{stage}_{block + 1}"])
             start += base + MORE
-        return self.classifier(x.mean((2, 3)))
+        result: Tensor = self.classifier(x.mean((2, 3)))
+        return result

@@ -143,7 +143,8 @@ def quantise_weight(weight: Tensor, bits: int) -> Tensor:
         return torch.where(flat < 0, -scale, scale).view_as(weight)
     steps = 2 ** (bits - 1) - 1
     scale = flat.abs().amax(1, keepdim=True).clamp_min(1e-30) / steps
-    return (flat / scale).round().mul(scale).view_as(weight)
+    result: Tensor = (flat / scale).round().mul(scale).view_as(weight)
+    return result
 
 
 def straight_through_weight(weight: Tensor, bits: int) -> Tensor:

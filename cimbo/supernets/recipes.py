@@ -100,7 +100,8 @@ def load(name: str, path: Path) -> nn.Module:
             "name weights made for this super-network",
         )
     network.load_state_dict(tensors)
-    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    prepared: nn.Module = network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return prepared
 
 
 def recorded(path: Path) -> dict[str, Any]:

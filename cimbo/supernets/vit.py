@@ -81,7 +81,8 @@ class _Layer(nn.Module):
             F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, tokens, -1)
         )
         x = x + self.project(attended, embed)
-        return x + self.down(_gelu(self.up(self.norm2(x), hidden)), embed)
+        result: Tensor = x + self.down(_gelu(self.up(self.norm2(x), hidden)), embed)
+        return result
 
 
 class ElasticViT(nn.Module):
@@ -113,7 +114,8 @@ class ElasticViT(nn.Module):
         x = x.flatten(2).transpose(1, 2) + self.position[:, :, :embed]
         for i in range(subnet["depth"]):
             x = self.layers[i](x, subnet[f"heads_{i + 1}"], subnet[f"mlp_{i + 1}"] * embed)
-        return self.head(self.norm(x).mean(1), self.classes)
+        result: Tensor = self.head(self.norm(x).mean(1), self.classes)
+        return result
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
         """Hands out a sub-network as a chip holds it (:mod:`cimbo.supernets.deployment`).

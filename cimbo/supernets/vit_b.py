@@ -58,7 +58,8 @@ class _Attention(nn.Module):
             for proj in (self.q, self.k, self.v)
         )
         attended = F.scaled_dot_product_attention(query, key, value)
-        return self.proj(attended.transpose(1, 2).flatten(2), EMBED)
+        result: Tensor = self.proj(attended.transpose(1, 2).flatten(2), EMBED)
+        return result
 
 
 class _Layer(nn.Module):
@@ -80,7 +81,8 @@ class _Layer(nn.Module):
             Tokens of the same shape.
         """
         x = x + self.attn(self.norm1(x), heads)
-        return x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x), hidden)), EMBED)  # type: ignore[operator]
+        result: Tensor = x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x), hidden)), EMBED)  # type: ignore[operator]
+        return result
 
 
 class ElasticViTB(nn.Module):
@@ -111,4 +113,5 @@ class ElasticViTB(nn.Module):
         x = torch.cat([self.cls_token.expand(len(images), -1, -1), patches], 1) + self.pos_embed
         for i, layer in enumerate(self.blocks[: subnet["depth"]], 1):
             x = layer(x, subnet[f"heads_{i}"], subnet[f"ffn_{i}"])
-        return self.head(self.norm(x)[:, 0], len(self.head.bias))
+        result: Tensor = self.head(self.norm(x)[:, 0], len(self.head.bias))
+        return result

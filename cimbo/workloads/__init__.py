@@ -46,7 +46,7 @@ class Network(Protocol):
         """The genes, in a fixed order."""
         ...
 
-    def workload(self, subnet: Mapping) -> Workload:
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
         """Makes the layers of one sub-network.
 
         Args:
@@ -60,11 +60,11 @@ class Network(Protocol):
         """
         ...
 
-    def largest(self) -> dict:
+    def largest(self) -> dict[str, Any]:
         """The sub-network with every gene at its largest value."""
         ...
 
-    def smallest(self) -> dict:
+    def smallest(self) -> dict[str, Any]:
         """The sub-network with every gene at its smallest value; inactive genes left out."""
         ...
 

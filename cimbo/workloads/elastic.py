@@ -26,7 +26,7 @@ class Family(ABC):
         """Every active gene at its smallest value."""
         return self._extreme(min)
 
-    def reader(self, subnet: Mapping) -> Callable[[str], Any]:
+    def reader(self, subnet: Mapping[str, Any]) -> Callable[[str], Any]:
         """Makes a function that reads genes of a sub-network.
 
         Args:
@@ -43,10 +43,10 @@ class Family(ABC):
         return self.choices()
 
     @cached_property
-    def _values(self) -> dict[str, tuple]:
+    def _values(self) -> dict[str, tuple[Any, ...]]:
         return {choice.name: choice.values for choice in self._genes}
 
-    def _extreme(self, best: Callable[[tuple], Any]) -> dict[str, Any]:
+    def _extreme(self, best: Callable[[tuple[Any, ...]], Any]) -> dict[str, Any]:
         genes = {choice.name: best(choice.values) for choice in self._genes}
         extreme = {}
         for choice in self._genes:
@@ -71,7 +71,7 @@ def active(choice: Choice, genes: Mapping[str, Any]) -> bool:
     return all(genes[parent] in values for parent, values in choice.active_if.items())
 
 
-def block_choices(depth: Choice, block: int, values: Mapping[str, Sequence]) -> list[Choice]:
+def block_choices(depth: Choice, block: int, values: Mapping[str, Sequence[Any]]) -> list[Choice]:
     """Makes the genes of a block that exists where the network is deep enough.
 
     Args:

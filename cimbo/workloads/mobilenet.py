@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from cimbo.problem.space import Choice
 from cimbo.workloads.elastic import Family, block_choices, divisible
@@ -64,7 +65,7 @@ class MobileNet(Family):
                 genes += block_choices(depth, block, values)
         return genes
 
-    def workload(self, subnet: Mapping) -> Workload:
+    def workload(self, subnet: Mapping[str, Any]) -> Workload:
         """Makes the layers of one sub-network.
 
         Args:

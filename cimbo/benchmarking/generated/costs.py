@@ -215,7 +215,7 @@ def _copies(law: CostLaw, tiles: Array, macros: Array, layers: Layers) -> Array:
     if law.duplication == "work":
         weight = weight * layers.pixels * layers.input_bits
     share = weight / np.maximum(weight.sum(1, keepdims=True), 1.0)
-    return 1.0 + np.floor(share * spare / np.maximum(tiles, 1.0))
+    return np.asarray(1.0 + np.floor(share * spare / np.maximum(tiles, 1.0)))
 
 
 def _spilled(law: CostLaw, layers: Layers, buffer_kb: Array) -> Array:

@@ -53,7 +53,7 @@ class AccelForge:
 
     cell: str | None = None
     name: str = "accelforge"
-    known: dict[tuple, tuple[float, float]] = field(default_factory=dict, repr=False)
+    known: dict[tuple[Any, ...], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         found = lacking()

@@ -78,11 +78,11 @@ class Table:
         return self._content[0]
 
     @cached_property
-    def _rows(self) -> dict[tuple, dict[str, float]]:
+    def _rows(self) -> dict[tuple[Any, ...], dict[str, float]]:
         return self._content[1]
 
     @cached_property
-    def _content(self) -> tuple[tuple[str, ...], dict[tuple, dict[str, float]]]:
+    def _content(self) -> tuple[tuple[str, ...], dict[tuple[Any, ...], dict[str, float]]]:
         rows = list(_read(Path(self.path)))
         if not rows:
             raise BadInput(self.path, "has no rows", "give at least one measured point")
@@ -124,7 +124,8 @@ def _read_parquet(path: Path) -> list[dict[str, Any]]:
         raise BadInput(
             path, "needs pyarrow", "pip install 'cimbo[parquet]', or give a CSV file"
         ) from None
-    return parquet.read_table(path).to_pylist()
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
 
 
 def _number(value: Any, where: str) -> float:

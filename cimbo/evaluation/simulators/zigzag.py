@@ -6,7 +6,7 @@ each chip and kept. ``lpf_limit`` and ``spatial_mappings`` are its fast settings
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -20,7 +20,7 @@ from cimbo.hardware.chip import columns
 from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
-UNSUPPORTED_GENES = (
+UNSUPPORTED_GENES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("planes", lambda value: value > 1, "models one plane of weights"),
     ("columns_per_adc", lambda value: value > 1, "has a converter for every column"),
     ("cell_bits", lambda value: value > 1, "has one bit a cell"),
@@ -39,7 +39,7 @@ class ZigZag:
     lpf_limit: int = 4
     spatial_mappings: int = 1
     name: str = "zigzag"
-    known: dict[tuple, tuple[float, float]] = field(default_factory=dict, repr=False)
+    known: dict[tuple[Any, ...], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
         """Computes what a network costs on a chip.
@@ -139,7 +139,7 @@ def _stages() -> list[Any]:
 
 def inputs(
     workload: Workload, chip: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[list[dict]]]:
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[list[dict[str, Any]]]]:
     """Writes what ZigZag is given for a network on a chip.
 
     A layer of attention is one head of it.

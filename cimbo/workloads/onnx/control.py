@@ -13,7 +13,8 @@ from cimbo.workloads.onnx import attributes
 from cimbo.workloads.onnx.tensors import Tensor
 
 if TYPE_CHECKING:
-    from cimbo.workloads.onnx.walker import GraphWalker, Ledger
+    from cimbo.workloads.ledger import Ledger
+    from cimbo.workloads.onnx.walker import GraphWalker
 
 # Exporters write the largest integer they know where a loop has no limit of its own.
 UNLIMITED_TRIPS = 2**31 - 1
@@ -126,7 +127,7 @@ def _trips(at: Branching) -> int | None:
     return None
 
 
-def _condition(at: Branching) -> NDArray | None:
+def _condition(at: Branching) -> NDArray[Any] | None:
     """A loop's condition before its first step: true where there is none; None where data decide."""
     given = at.inputs[1] if len(at.inputs) > 1 else None
     if given is None:

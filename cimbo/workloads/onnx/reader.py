@@ -13,11 +13,12 @@ import numpy as np
 
 from cimbo.errors import BadInput
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.ledger import Ledger
 from cimbo.workloads.onnx.loading import InputSizes, input_sizes, is_number, load_model
 from cimbo.workloads.onnx.parameters import ParameterCount
 from cimbo.workloads.onnx.shapes import NodeInference
 from cimbo.workloads.onnx.tensors import INT32_TYPE, Tensor, bits_of, check_sizes
-from cimbo.workloads.onnx.walker import GraphWalker, Ledger, Scope
+from cimbo.workloads.onnx.walker import GraphWalker, Scope
 
 
 def from_onnx(

@@ -177,7 +177,7 @@ class NodeInference:
             value = np.asarray(given[0].value)
             if value.size != math.prod(shapes[0]):  # an impossible node
                 return made
-            values: list[NDArray] | None = [value.reshape(shapes[0])]
+            values: list[NDArray[Any]] | None = [value.reshape(shapes[0])]
         else:
             values = self._evaluated(node, given)
         if values is None or len(values) != len(made):
@@ -191,7 +191,7 @@ class NodeInference:
             kept.append(Made(value.shape, each.element_type, value if value.size <= most else None))
         return kept
 
-    def _evaluated(self, node: Any, given: Sequence[Tensor]) -> list[NDArray] | None:
+    def _evaluated(self, node: Any, given: Sequence[Tensor]) -> list[NDArray[Any]] | None:
         from onnx.reference import ReferenceEvaluator
 
         names = [name for name in node.input if name]

@@ -141,7 +141,7 @@ def _stored(proto: Any, file: Path, source: str) -> Tensor:
     )
 
 
-def _value(proto: Any, folder: Path, size: int) -> NDArray | None:
+def _value(proto: Any, folder: Path, size: int) -> NDArray[Any] | None:
     """The elements of a small tensor; None of a large one, or where its bytes are missing or wrong."""
     import onnx
 
@@ -152,7 +152,7 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray | None:
     if size > most or proto.data_type == onnx.TensorProto.STRING:
         return None
     try:
-        array: NDArray = onnx.numpy_helper.to_array(proto, str(folder))
+        array: NDArray[Any] = onnx.numpy_helper.to_array(proto, str(folder))
     except Exception:  # of several kinds, as the bytes are missing, too few, or outside the folder
         return None
     return array

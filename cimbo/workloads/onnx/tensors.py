@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -66,7 +67,7 @@ class Tensor:
     shape: tuple[int | None, ...] | None = None
     element_type: int = 0
     constant: bool = False
-    value: NDArray | None = None
+    value: NDArray[Any] | None = None
     sources: frozenset[str] = frozenset()
     bits: int = 0
     integer_sum: bool = False
@@ -131,7 +132,7 @@ class Made:
 
     shape: tuple[int | None, ...] | None
     element_type: int
-    value: NDArray | None = None
+    value: NDArray[Any] | None = None
 
 
 def check_sizes(where: str, name: str, shape: Iterable[int | None] | None) -> None:

@@ -88,7 +88,7 @@ class TiedTables:
             return bool(np.corrcoef(mine, other)[0, 1] > SAME_CORRELATION)
         return bool(np.array_equal(mine, other))
 
-    def _elements(self, proto: Any, places: list[int]) -> NDArray | None:
+    def _elements(self, proto: Any, places: list[int]) -> NDArray[Any] | None:
         """Some elements, floats as their bit patterns; None where they are packed, missing or in another form."""
         kind = BIT_PATTERNS.get(proto.data_type)
         if kind is None:
@@ -112,6 +112,7 @@ class TiedTables:
         try:
             with (self.folder / name).open("rb") as file:
                 file.seek(int(offset) + start)
-                return file.read(length)
+                found: bytes = file.read(length)
+                return found
         except OSError:
             return b""

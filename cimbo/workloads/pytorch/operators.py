@@ -198,7 +198,7 @@ def matrix_product(left: str, right: str, bias: str = "") -> Rule:
 
 def _is_repeated(held: Any) -> bool:
     """Whether all pairs share one matrix, which stands there once."""
-    return held.dim() == 3 and held.stride(0) == 0
+    return bool(held.dim() == 3 and held.stride(0) == 0)
 
 
 def linear(call: Call) -> list[Product]:

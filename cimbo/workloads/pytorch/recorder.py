@@ -54,7 +54,7 @@ class Recorder(TorchDispatchMode):
     """
 
     def __init__(self, parameters: Mapping[str, int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.ledger = Ledger()
         self.constant_macs = 0
         self.sizes_through: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}

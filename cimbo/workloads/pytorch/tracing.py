@@ -164,7 +164,7 @@ def _prepared(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
         handles.append(part.register_forward_pre_hook(_entering(recorder, path, is_layer)))
         handles.append(part.register_forward_hook(_leaving(recorder), always_call=True))
         if isinstance(part, torch.nn.RNNBase):
-            part.forward = counted_forward(recorder, path or "recurrent", part)  # type: ignore[method-assign]
+            part.forward = counted_forward(recorder, path or "recurrent", part)
             replaced.append(part)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(
