@@ -16,15 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cimbo.errors import BadInput
-from cimbo.evaluation.accuracy.shipped import _images, _network
+from cimbo.evaluation.accuracy.shipped import examples, supernetwork
 from cimbo.supernets.measurement import recalibrate
 from cimbo.supernets.recipes import SUPERNET_CLASSES
 
 OPSET_VERSION = 18
+INPUT_NAMES = {"reviews-minilm": "words"}  # of super-networks that do not read images
 
 
 class SubNetwork(nn.Module):
-    """One sub-network of ``network``: images (n, 1, 28, 28) -> logits (n, classes), without any noise of a chip.
+    """One sub-network of ``network``: inputs -> logits (n, classes), without any noise of a chip.
 
     Images are resized by two products, since ONNX has no operator for the antialiased resizing of the training.
     """
@@ -39,7 +40,7 @@ class SubNetwork(nn.Module):
         """Computes logits of images, which are resized to the sub-network's resolution first.
 
         Args:
-            images: Normalised images, (n, 1, 28, 28).
+            images: Normalised images, (n, 1, 28, 28); of reviews-minilm numbers of words, (n, 64).
 
         Returns:
             Logits, (n, classes).
@@ -79,13 +80,15 @@ def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
             f"no weights of {supernet} are shipped",
             f"use a study of {', '.join(SUPERNET_CLASSES)}",
         )
-    network = _network(supernet)
-    recalibrate(network, genes, _images("calibration")[0])
+    network = supernetwork(supernet)
+    recalibrate(network, genes, examples(supernet, "calibration")[0])
     return SubNetwork(network, genes).eval()
 
 
 def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
-    """Writes a sub-network as an ONNX file, for any number of images at a time.
+    """Writes a sub-network as an ONNX file, for any number of images or sentences at a time.
+
+    A sentence is a row of 64 numbers of words, filled up with zeros.
 
     Args:
         path: The file.
@@ -99,18 +102,19 @@ def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
         raise BadInput(
             "--to onnx", "the package onnx is not installed", "pip install 'cimbo[onnx]'"
         )
-    module, images = sub_network(supernet, genes), torch.zeros(2, 1, 28, 28)
+    module, inputs = sub_network(supernet, genes), examples(supernet, "calibration")[0][:2]
+    name = INPUT_NAMES.get(supernet, "images")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         # The older exporter: 2 seconds where the newer takes 40, and one package fewer.
         torch.onnx.export(
             module,
-            (images,),
+            (inputs,),
             str(path),
-            input_names=["images"],
+            input_names=[name],
             output_names=["logits"],
             opset_version=OPSET_VERSION,
-            dynamic_axes={"images": {0: "n"}, "logits": {0: "n"}},
+            dynamic_axes={name: {0: "n"}, "logits": {0: "n"}},
             dynamo=False,
         )

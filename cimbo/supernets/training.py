@@ -8,10 +8,11 @@ from the largest's output (in-place distillation, same source).
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,10 +23,10 @@ from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.supernets.array_errors import OutputNoise, with_ideal_converters
 from cimbo.supernets.elastic import SubNetwork, set_effect
-from cimbo.supernets.images import Images
 from cimbo.supernets.reference_chips import ReferenceChipEffect
 
 FINE_CONVERTER_BITS = 16  # bits of converters that cause no error
+LARGEST_GRADIENT = 5.0  # norm to which a step's gradient is cut
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Recipe:
     """How to train. ``distil`` is the final share of the distillation loss, reached after ``distil_after`` of the steps.
 
     ``reference_chips``: train under the mixture of :mod:`cimbo.supernets.reference_chips`, with operands of few bits.
+    ``tuning_epochs``: of a pre-trained network, before all else, in which the largest sub-network alone is trained, without
+    errors; heads and hidden units are sorted by importance then. ``bfloat16``: products in that format.
     ``adc_bits`` (0: without error) and ``cell_noise`` (a share of full scale): of the arrays under whose noise to train, and
     the ``rows``, ``cell_bits`` and ``dac_bits`` that they have.
     """
@@ -54,6 +57,8 @@ class Recipe:
     cell_bits: int = 1
     dac_bits: int = 1
     reference_chips: bool = False
+    tuning_epochs: int = 0
+    bfloat16: bool = False
     seed: int = 0
 
     @property
@@ -69,6 +74,30 @@ class Recipe:
         }
         ideal = with_ideal_converters(describe_array(genes))
         return OutputNoise(replace(ideal, cell_noise=self.cell_noise))
+
+
+class TrainingSet(Protocol):
+    """Labelled examples to train on: images or sentences."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def batches(self, size: int, shift: int, rng: np.random.Generator) -> Iterator[Example]:
+        """Goes through all examples once in random order; a last batch that is not full is left out.
+
+        Args:
+            size: Examples in a batch.
+            shift: Pixels by which images are shifted at most.
+            rng: Draws the order, and how examples are changed.
+
+        Returns:
+            Inputs and labels of one batch after another.
+        """
+        ...
+
+
+Example = tuple[Tensor, Tensor]  # inputs of a batch, and their labels (n,)
 
 
 @dataclass(frozen=True)
@@ -94,14 +123,14 @@ def extremes(choices: Sequence[Choice]) -> tuple[dict[str, int], dict[str, int]]
 
 
 def train(
-    network: nn.Module, choices: Sequence[Choice], images: Images, recipe: Recipe
+    network: nn.Module, choices: Sequence[Choice], examples: TrainingSet, recipe: Recipe
 ) -> Iterator[Progress]:
     """Trains a super-network in place.
 
     Args:
         network: The super-network.
         choices: Genes over which it is trained.
-        images: Images to train on.
+        examples: What to train on.
         recipe: How to train.
 
     Yields:
@@ -113,47 +142,117 @@ def train(
     rng = np.random.default_rng(recipe.seed)
     space = SearchSpace(choices)
     largest, smallest = extremes(choices)
-    pixels, labels = images.tensors()
     averaged = copy.deepcopy(network)  # without the noise, which its measurement does not need
     mixture = ReferenceChipEffect(np.random.default_rng([recipe.seed, 1]))
     set_effect(network, mixture if recipe.reference_chips else recipe.noise)
-    optimizer = torch.optim.AdamW(
-        _decay_groups(network, recipe.weight_decay), lr=recipe.learning_rate
-    )
-    steps = len(images) // recipe.batch
+    optimizer = _optimizer(network, recipe)
+    steps = len(examples) // recipe.batch
     total = steps * recipe.epochs
     network.train()
     for epoch in range(recipe.epochs):
-        losses = []
-        order = torch.from_numpy(rng.permutation(len(images)))
-        for step in range(steps):
+        found = []
+        batches = examples.batches(recipe.batch, recipe.shift, rng)
+        for step, (inputs, labels) in enumerate(batches):
             done = (epoch * steps + step) / total
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * _schedule(done, recipe.warm_up)
-            batch = order[step * recipe.batch : (step + 1) * recipe.batch]
-            inputs = _augment(pixels[batch], recipe.shift, rng)
+            _set_rate(optimizer, recipe, done)
             others: list[Any] = [
                 smallest,
                 *space.designs(space.random_rows(recipe.random_subnets, rng)),
             ]
             share = recipe.distil * min(1.0, done / recipe.distil_after)
-            losses.append(
-                _sandwich(
-                    network,
-                    inputs,
-                    labels[batch],
-                    _Sandwich(largest, others, share, recipe.label_smoothing, mixture),
-                )
+            plan = _Sandwich(
+                largest, others, share, recipe.label_smoothing, mixture, recipe.bfloat16
             )
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            found.append(_sandwich(network, inputs, labels, plan))
+            _step(network, optimizer)
             _average(
                 averaged,
                 network,
                 min(recipe.average, (1 + epoch * steps + step) / (10 + epoch * steps + step)),
             )
-        yield Progress(averaged, float(np.mean(losses)), epoch + 1)
+        yield Progress(averaged, float(np.mean(found)), epoch + 1)
+
+
+def tune(
+    network: nn.Module, choices: Sequence[Choice], examples: TrainingSet, recipe: Recipe
+) -> Iterator[Progress]:
+    """Trains the largest sub-network alone, as a pre-trained network is fine-tuned, in place.
+
+    Args:
+        network: The super-network.
+        choices: Its genes.
+        examples: What to train on.
+        recipe: How to train, ``tuning_epochs`` long.
+
+    Yields:
+        After every epoch the network, the mean loss and the epoch.
+    """
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng([recipe.seed, 2])
+    largest = extremes(choices)[0]
+    optimizer = _optimizer(network, recipe)
+    total = len(examples) // recipe.batch * recipe.tuning_epochs
+    done = 0
+    network.train()
+    for epoch in range(recipe.tuning_epochs):
+        found = []
+        for inputs, labels in examples.batches(recipe.batch, recipe.shift, rng):
+            _set_rate(optimizer, recipe, done / total)
+            with _precision(recipe.bfloat16):
+                logits = network(inputs, largest).float()
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
+            _step(network, optimizer)
+            found.append(loss.item())
+            done += 1
+        network.eval()
+        yield Progress(network, float(np.mean(found)), epoch + 1)
+        network.train()
+
+
+def losses(
+    network: nn.Module, subnet: SubNetwork, examples: TrainingSet, recipe: Recipe, *, batches: int
+) -> Iterator[Tensor]:
+    """Computes the loss of a sub-network on some batches, ready to be differentiated.
+
+    Args:
+        network: The super-network; left in evaluation mode.
+        subnet: Genes of the sub-network.
+        examples: What is learned.
+        recipe: Says the size of a batch.
+        batches: How many.
+
+    Yields:
+        The loss of one batch after another.
+    """
+    network.eval()
+    rng = np.random.default_rng([recipe.seed, 3])
+    some = itertools.islice(examples.batches(recipe.batch, recipe.shift, rng), batches)
+    for inputs, labels in some:
+        with _precision(recipe.bfloat16):
+            logits = network(inputs, subnet).float()
+        yield F.cross_entropy(logits, labels)
+
+
+def _precision(bfloat16: bool) -> torch.autocast:
+    """The format in which products are computed while training."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    return torch.optim.AdamW(_decay_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
+
+
+def _set_rate(optimizer: torch.optim.AdamW, recipe: Recipe, done: float) -> None:
+    """Sets the learning rate; ``done`` is the share of all steps."""
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate * _schedule(done, recipe.warm_up)
+
+
+def _step(network: nn.Module, optimizer: torch.optim.AdamW) -> None:
+    nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 @dataclass(frozen=True)
@@ -163,18 +262,21 @@ class _Sandwich:
     distil: float
     smoothing: float
     mixture: ReferenceChipEffect
+    bfloat16: bool
 
 
 def _sandwich(network: Callable[..., Tensor], x: Tensor, y: Tensor, plan: _Sandwich) -> float:
     """Accumulate the gradients of one step; returns the largest sub-network's loss."""
     plan.mixture.next_chip(teacher=True)
-    logits = network(x, plan.largest)
+    with _precision(plan.bfloat16):
+        logits = network(x, plan.largest).float()
     loss = F.cross_entropy(logits, y, label_smoothing=plan.smoothing)
     loss.backward()
     teacher = logits.detach().softmax(-1)
     for subnet in plan.others:
         plan.mixture.next_chip(teacher=False)
-        student = network(x, subnet)
+        with _precision(plan.bfloat16):
+            student = network(x, subnet).float()
         hard = F.cross_entropy(student, y, label_smoothing=plan.smoothing)
         soft = F.cross_entropy(student, teacher)
         ((1 - plan.distil) * hard + plan.distil * soft).backward()
@@ -197,23 +299,6 @@ def _schedule(done: float, warm_up: float) -> float:
     if done < warm_up:
         return (done + 1e-3) / (warm_up + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
-
-
-def _augment(images: Tensor, shift: int, rng: np.random.Generator) -> Tensor:
-    """A random flip of each image and a random shift of it by at most ``shift`` pixels."""
-    n, size = len(images), images.shape[-1]
-    edge = images.amin().item()
-    padded = F.pad(images, [shift] * 4, value=edge)
-    dy, dx = (torch.from_numpy(rng.integers(0, 2 * shift + 1, n)) for _ in range(2))
-    span = torch.arange(size)
-    columns = (
-        torch.where(torch.from_numpy(rng.random(n) < 0.5)[:, None], span.flip(0), span)
-        + dx[:, None]
-    )
-    rows = span + dy[:, None]
-    return padded[
-        torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]
-    ].unsqueeze(1)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
-from cimbo.evaluation.accuracy.sources import accuracy_source
+from cimbo.evaluation.accuracy.sources import SHIPPED_SUPERNETS, accuracy_source
 from cimbo.evaluation.simulators import simulator
 from cimbo.testing.accuracy import check_shipped
 from cimbo.testing.finding import Finding
@@ -20,7 +20,6 @@ from cimbo.workloads import known, network
 
 Kit = Callable[[], list[Finding]]
 BUILT_IN_SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
-SHIPPED_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
 SURROGATE_KINDS = ("gp", "xgboost", "hybrid", "posynomial")
 #: A chip that every simulator can express: one macro, one plane, a converter for every column.
 PLAIN_CHIP = {

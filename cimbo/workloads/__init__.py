@@ -27,6 +27,7 @@ _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "ofa-mobilenetv3": mobilenet.ofa_mobilenet_v3,
     "ofa-mobilenetv3-w1.2": mobilenet.ofa_mobilenet_v3_wide,
     "ofa-resnet50": resnet.ofa_resnet50,
+    "reviews-minilm": bert.reviews_minilm,
     "vit-b": vit.vit_b,
     "whisper-tiny": whisper.whisper_tiny,
     "whisper-tiny-encoder": whisper.whisper_tiny_encoder,

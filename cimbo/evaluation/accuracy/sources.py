@@ -13,6 +13,9 @@ from cimbo.evaluation.accuracy.function import FunctionAccuracy
 from cimbo.hardware.cell_errors import DEFAULT_AGE, ArrayConditions
 from cimbo.plugins import Accuracy, find, is_python_name
 
+#: Super-networks whose weights come with cimbo, with what their accuracy is measured on.
+SHIPPED_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
+
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
     """Makes a source of accuracy.
@@ -63,9 +66,7 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
                 "see --data and --weights",
             ) from None
 
-    built_in: dict[str, Callable[..., Accuracy]] = {}
-    for n in ("fmnist-vit", "fmnist-mobilenet"):
-        built_in[n] = shipped(n)
+    built_in: dict[str, Callable[..., Accuracy]] = {n: shipped(n) for n in SHIPPED_SUPERNETS}
     built_in |= {n: partial(published.load, n) for n in published.names()} | {
         "checkpoint": checkpoint,
         "command": CommandAccuracy,

@@ -1,0 +1,287 @@
+"""Elastic MiniLM: a pre-trained encoder of sentences whose layers, heads and hidden units can be left out.
+
+Genes as in the network family ``reviews-minilm``: ``depth``, ``heads_i``, ``mlp_i`` (i from 1). A sub-network uses the first
+``depth`` layers, the first ``heads_i`` heads and the first ``mlp_i`` hidden units, which :func:`sort_by_importance` puts in
+order before training. Layers are those of BERT: each of the two norms comes after its sum. All-MiniLM-L6-v2 has 6 layers of
+384, 12 heads of 32 and 1,536 hidden units (Wang et al., arXiv 2002.10957).
+
+A sentence is a row of numbers of words, padded with PADDING at its end. Padding is never looked at: in training it is
+masked, and a deployed sub-network computes sentences of one length together, without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cimbo.supernets.array_errors import Die, at_stage
+from cimbo.supernets.deployment import ArrayLinear, Deployed, gelu
+from cimbo.supernets.elastic import ElasticLayerNorm, ElasticLinear, SubNetwork
+from cimbo.supernets.rounded_attention import attention_at
+
+HEAD_SIZE = 32
+EMBED = 384
+POSITIONS = 64  # words of a sentence at most, start and end among them
+N_WORDS = 13_441  # of the shipped vocabulary, the padding among them
+MASKED_SCORE = -1e9  # of padding, whose weight is zero then
+PADDING = 0  # number of the word that fills a row up
+ERROR_INPUTS = 128  # of a layer, to measure its errors by: ten million weights take long enough
+TOKENS_A_BATCH = 512  # of a measurement: what a layer delivers for them stays in a core's cache
+
+
+class MiniLMLayer(nn.Module):
+    """Post-norm transformer layer with ``heads`` heads of HEAD_SIZE and an MLP of ``hidden`` units."""
+
+    def __init__(self, embed: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        width = heads * HEAD_SIZE
+        self.query, self.key, self.value = (ElasticLinear(embed, width) for _ in range(3))
+        self.project = ElasticLinear(width, embed)
+        self.up, self.down = ElasticLinear(embed, hidden), ElasticLinear(hidden, embed)
+        self.norm1, self.norm2 = ElasticLayerNorm(embed), ElasticLayerNorm(embed)
+
+    def forward(self, x: Tensor, mask: Tensor, heads: int, hidden: int) -> Tensor:
+        """Runs the layer with some of its heads and hidden units.
+
+        Args:
+            x: Tokens, (n, tokens, embed).
+            mask: Which tokens are words, (n, 1, 1, tokens).
+            heads: How many leading heads compute.
+            hidden: How many leading units of the MLP compute.
+
+        Returns:
+            Tokens of the same shape.
+        """
+        n, tokens, embed = x.shape
+        query, key, value = (
+            proj(x, heads * HEAD_SIZE).view(n, tokens, heads, HEAD_SIZE).transpose(1, 2)
+            for proj in (self.query, self.key, self.value)
+        )
+        # Two products by hand: several times as fast as torch's attention on so few tokens.
+        scores = query @ key.transpose(2, 3) * HEAD_SIZE**-0.5
+        weights = scores.masked_fill(~mask, MASKED_SCORE).softmax(-1)
+        attended = (weights @ value).transpose(1, 2).reshape(n, tokens, -1)
+        x = self.norm1(x + self.project(attended, embed))
+        units = F.gelu(self.up(x, hidden), approximate="tanh")
+        return self.norm2(x + self.down(units, embed))
+
+
+class ElasticMiniLM(nn.Module):
+    """The super-network: numbers of words (n, tokens) -> logits (n, classes)."""
+
+    def __init__(
+        self,
+        n_words: int = N_WORDS,
+        depth: int = 6,
+        embed: int = EMBED,
+        heads: int = 12,
+        hidden: int = 1536,
+        classes: int = 2,
+    ) -> None:
+        super().__init__()
+        self.words = nn.Embedding(n_words, embed)
+        self.position = nn.Parameter(torch.randn(POSITIONS, embed) * 0.02)
+        self.norm = ElasticLayerNorm(embed)
+        self.layers = nn.ModuleList(MiniLMLayer(embed, heads, hidden) for _ in range(depth))
+        self.head = ElasticLinear(embed, classes)
+        self.classes = classes
+
+    def forward(self, sentences: Tensor, subnet: SubNetwork) -> Tensor:
+        """Computes the logits of sentences as one sub-network does.
+
+        Args:
+            sentences: Numbers of words, (n, tokens), rows filled up with PADDING; at most POSITIONS
+                tokens.
+            subnet: Genes of the sub-network.
+
+        Returns:
+            Logits, (n, classes).
+        """
+        is_word = sentences != PADDING
+        mask = is_word[:, None, None, :]
+        x = self.norm(self.words(sentences) + self.position[: sentences.shape[1]])
+        for i in range(subnet["depth"]):
+            x = self.layers[i](x, mask, subnet[f"heads_{i + 1}"], subnet[f"mlp_{i + 1}"])
+        kept = is_word.unsqueeze(-1).to(x.dtype)
+        return self.head((x * kept).sum(1) / kept.sum(1), self.classes)
+
+    def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
+        """Hands out a sub-network as a chip holds it (:mod:`cimbo.supernets.deployment`).
+
+        The first sentences that it sees calibrate it.
+
+        Args:
+            subnet: Genes of the sub-network.
+            die: The chip that computes it; None: without error.
+
+        Returns:
+            A function from numbers of words (n, tokens) to logits (n, classes).
+        """
+        return _DeployedMiniLM(self, subnet, die)
+
+
+class _DeployedLayer:
+    def __init__(self, layer: MiniLMLayer, width: int, hidden: int, die: Die | None) -> None:
+        def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
+            """Cuts out layers that read the same inputs and puts them on the die as one.
+
+            Args:
+                rows: Inputs of each layer.
+                outputs: Outputs of each layer.
+                *layers: The elastic layers.
+
+            Returns:
+                One layer with the outputs of all, one layer's after another's.
+            """
+            weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
+            bias = torch.cat([x.bias[:outputs] for x in layers])
+            return ArrayLinear(weight, bias, die, len(layers), error_inputs=ERROR_INPUTS)
+
+        embed = layer.query.weight.shape[1]
+        self.heads = width // HEAD_SIZE
+        self.attention = attention_at(die)
+        self.norm1, self.norm2 = layer.norm1, layer.norm2
+        self.attend = linear(embed, width, layer.query, layer.key, layer.value)
+        self.project = linear(width, embed, layer.project)
+        self.up, self.down = linear(embed, hidden, layer.up), linear(hidden, embed, layer.down)
+
+    def __call__(self, x: Tensor, lengths: list[int]) -> Tensor:
+        """x: words of whole sentences one after another, (words, embed); ``lengths``: of each sentence, equal ones together."""
+        attended = self._attended(self.attend(x), lengths)
+        x = self.norm1(self.project(attended).add_(x))
+        return self.norm2(self.down(gelu(self.up(x))).add_(x))
+
+    def _attended(self, each: Tensor, lengths: list[int]) -> Tensor:
+        """Attention within each sentence, those of one length at a time."""
+        found, start = [], 0
+        for length, count in runs(lengths):
+            some = each[start : start + length * count]
+            parts = some.view(count, length, 3, self.heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
+            query, key, value = parts.contiguous().view(3, -1, length, HEAD_SIZE)
+            mixed = self.attention(query, key, value).view(count, self.heads, length, HEAD_SIZE)
+            found.append(mixed.transpose(1, 2).reshape(count * length, -1))
+            start += length * count
+        return torch.cat(found)
+
+
+class _DeployedMiniLM:
+    batch_size = 1 << 20  # batches are made here, of sentences of similar length
+
+    def __init__(self, network: ElasticMiniLM, subnet: SubNetwork, die: Die | None) -> None:
+        self.network, self.subnet, self.die = network, subnet, die
+        self.layers: list[_DeployedLayer] = []
+        self.head = ArrayLinear(network.head.weight, network.head.bias, die)
+        self.is_calibrated = die is None
+
+    def __call__(self, sentences: Tensor) -> Tensor:
+        lengths = (sentences != PADDING).sum(1)
+        order = lengths.argsort(stable=True, descending=True)
+        if not self.is_calibrated:
+            self.is_calibrated = True
+            batches = [order]  # all at once: the ranges of converters are of every length
+        else:
+            batches = batches_of_words(lengths, order, TOKENS_A_BATCH)
+        logits = torch.cat([self._logits(sentences[b], lengths[b].tolist()) for b in batches])
+        found = torch.empty_like(logits)
+        found[order] = logits
+        return found
+
+    def _logits(self, sentences: Tensor, lengths: list[int]) -> Tensor:
+        network = self.network
+        rows, places = (sentences != PADDING).nonzero(as_tuple=True)
+        x = network.norm(network.words(sentences[rows, places]) + network.position[places])
+        for i in range(self.subnet["depth"]):
+            if i == len(self.layers):
+                self.layers.append(self._layer(i))
+            x = self.layers[i](x, lengths)
+        return self.head(torch.stack([some.mean(0) for some in x.split(lengths)]))
+
+    def _layer(self, i: int) -> _DeployedLayer:
+        """Layer ``i``, from 0, made when it is first met: until it is calibrated its cells take much memory."""
+        return _DeployedLayer(
+            cast(MiniLMLayer, self.network.layers[i]),
+            self.subnet[f"heads_{i + 1}"] * HEAD_SIZE,
+            self.subnet[f"mlp_{i + 1}"],
+            at_stage(self.die, self.subnet, i + 1),
+        )
+
+
+def runs(lengths: list[int]) -> list[tuple[int, int]]:
+    """Groups equal numbers that follow one another.
+
+    Args:
+        lengths: Numbers of words.
+
+    Returns:
+        Each number and how often it follows itself.
+    """
+    found: list[tuple[int, int]] = []
+    for length in lengths:
+        if found and found[-1][0] == length:
+            found[-1] = (length, found[-1][1] + 1)
+        else:
+            found.append((length, 1))
+    return found
+
+
+def batches_of_words(lengths: Tensor, order: Tensor, most: int) -> list[Tensor]:
+    """Cuts sentences into batches of about equally many words.
+
+    Args:
+        lengths: Words of each sentence, (n,).
+        order: Numbers of the sentences in the order in which they are cut, (n,).
+        most: Words after which a batch ends.
+
+    Returns:
+        Numbers of the sentences of each batch.
+    """
+    after = lengths[order].cumsum(0)
+    number = (after - 1) // most
+    counts = number.unique_consecutive(return_counts=True)[1]
+    return list(order.split(counts.tolist()))
+
+
+def sort_by_importance(network: ElasticMiniLM, losses: Iterable[Tensor]) -> None:
+    """Puts heads and hidden units in the order of their importance; the largest sub-network stays the same function.
+
+    The importance of a head or unit is how much the loss would change to first order without it, in absolute value,
+    summed over batches: the gradient of a gate on it (Michel et al., arXiv 1905.10650).
+
+    Args:
+        network: The super-network; changed in place.
+        losses: Loss of the largest sub-network on one batch after another.
+    """
+    layers = [cast(MiniLMLayer, layer) for layer in network.layers]
+    of_heads = [torch.zeros(layer.project.weight.shape[1] // HEAD_SIZE) for layer in layers]
+    of_units = [torch.zeros(layer.down.weight.shape[1]) for layer in layers]
+    for loss in losses:
+        network.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for layer, heads, units in zip(layers, of_heads, of_units, strict=True):
+            heads += _gate_gradient(layer.project.weight).view(-1, HEAD_SIZE).sum(1).abs()
+            units += _gate_gradient(layer.down.weight).abs()
+    network.zero_grad(set_to_none=True)
+    for layer, heads, units in zip(layers, of_heads, of_units, strict=True):
+        _reorder(layer, heads.argsort(descending=True), units.argsort(descending=True))
+
+
+def _gate_gradient(weight: nn.Parameter) -> Tensor:
+    """(rows,): the gradient of a factor on each input of a layer, which is that of its weights times them."""
+    assert weight.grad is not None
+    return (weight.detach() * weight.grad).sum(0)
+
+
+@torch.no_grad()
+def _reorder(layer: MiniLMLayer, heads: Tensor, units: Tensor) -> None:
+    width = (heads[:, None] * HEAD_SIZE + torch.arange(HEAD_SIZE)).flatten()
+    for projection in (layer.query, layer.key, layer.value):
+        projection.weight.copy_(projection.weight[width].clone())
+        projection.bias.copy_(projection.bias[width].clone())
+    layer.project.weight.copy_(layer.project.weight[:, width].clone())
+    layer.up.weight.copy_(layer.up.weight[units].clone())
+    layer.up.bias.copy_(layer.up.bias[units].clone())
+    layer.down.weight.copy_(layer.down.weight[:, units].clone())
