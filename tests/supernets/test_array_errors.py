@@ -28,6 +28,7 @@ from cimbo.supernets.array_errors import (
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.deployment import attention
 from cimbo.supernets.measurement import deployed, logits
+from cimbo.supernets.recipes import SUPERNET_CLASSES
 from cimbo.workloads import network
 
 NAMES = ["fmnist-mobilenet", "fmnist-vit"]
