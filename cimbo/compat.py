@@ -1,5 +1,6 @@
-"""What we use of other packages that they do not promise to keep, in one place, with a test each
-(tests/test_compat.py).
+"""What we use of other packages that they do not promise to keep.
+
+All of it is in this one place, with a test each (tests/test_compat.py).
 """
 
 import contextlib
@@ -17,9 +18,7 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def dump_with_code(value: object) -> bytes:
-    """``value`` as bytes, functions of scripts and notebooks included; as loky sends them (joblib's
-    own copy of it).
-    """
+    """``value`` as bytes, functions of scripts and notebooks included, as joblib's own copy of loky sends them."""
     return bytes(dumps(value))
 
 
@@ -40,18 +39,16 @@ def make_pipe() -> tuple[Any, Any]:
 def make_process(
     target: Callable[..., None], arguments: tuple[Any, ...], environment: dict[str, str]
 ) -> Any:
-    """A process that starts afresh (loky), without running the caller's script again, with those
-    environment variables.
-    """
+    """A process that starts afresh (loky), with those environment variables; the caller's script does not run again."""
     return get_context("loky").Process(target=target, args=arguments, env=environment)
 
 
 @contextlib.contextmanager
 def children_allowed() -> Iterator[None]:
-    """multiprocessing forbids a daemon, as the workers of Dask are, to start processes, lest they
-    outlive it.
+    """Lets a daemon, as the workers of Dask are, start processes.
 
-    Ours follow their parent wherever it goes, so that the ban has no reason here.
+    multiprocessing forbids it, lest they outlive the daemon. Ours follow their parent wherever it goes, so that
+    the ban has no reason here.
     """
     config: dict[str, Any] = vars(multiprocessing.current_process()).setdefault("_config", {})
     daemon = config.pop("daemon", None)
@@ -73,8 +70,7 @@ def adopt_orphans() -> bool:
 
 
 def disable_compiled_kernels(logei: ModuleType) -> None:
-    """Keeps ``botorch.acquisition.multi_objective.logei`` from compiling a C++ kernel when it is
-    first used.
+    """Keeps BoTorch's ``logei`` from compiling a C++ kernel when it is first used.
 
     That takes a minute and a compiler, and gains nothing on finite pools.
     """

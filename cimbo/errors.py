@@ -100,7 +100,7 @@ def unknown_option(where: str, name: str, options: Iterable[str]) -> UnknownOpti
 
 
 def printable(text: str) -> str:
-    """``text`` as one line without a character that a terminal would obey; those are written out (``\\x1b``)."""
+    r"""``text`` as one line without a character that a terminal would obey; those are written out (``\x1b``)."""
     return "".join(c if c.isprintable() else " " if c in "\r\n\t" else ascii(c)[1:-1] for c in text)
 
 

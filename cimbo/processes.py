@@ -71,9 +71,7 @@ def start_time(pid: int) -> str:
 
 
 def family(root: int | None, mark: str) -> set[int]:
-    """The living processes that descend from ``root``, itself included, or bear ``mark``; not this
-    one.
-    """
+    """The living processes that descend from ``root``, itself included, or bear ``mark``; not this one."""
     assert mark, "an empty mark would be borne by all"
     parents = {}
     found = set()
@@ -217,8 +215,7 @@ def guard(parent: int) -> None:
 def run_program(
     words: Sequence[str], *, text: str, timeout_s: float
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs a program as `subprocess.run` does; at its time limit all that it has started ends with
-    it.
+    """Runs a program as `subprocess.run` does; at its time limit all that it has started ends with it.
 
     Args:
         words: the program and its arguments; no shell sees them.

@@ -126,8 +126,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A core with its held-out predictions of the training rows (n,); ``forward``, called for the kind that is chosen,
-    gives its standardised errors on later rows when fitted to earlier ones."""
+    """A core with its held-out predictions of the training rows.
+
+    Attributes:
+        core: The core, fitted to all rows.
+        held_out: (n,) what cores that did not see a row predict there, standardised.
+        forward: Gives standardised errors on later rows of a core fitted to earlier ones; called only for the kind that is
+            chosen.
+    """
 
     core: Core
     held_out: Array

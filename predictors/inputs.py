@@ -65,8 +65,13 @@ class KernelInputs:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many hyper-parameters there are: ``local`` lengthscales of each Matern part, ``linear`` parts, and whether there is
-    one more, of a basis."""
+    """How many hyper-parameters a kernel has.
+
+    Attributes:
+        local: Lengthscales of each Matern part.
+        linear: Linear parts.
+        basis: Whether there is one more, of a basis.
+    """
 
     local: tuple[int, ...]
     linear: int

@@ -25,8 +25,10 @@ MAX_JUDGED_ROWS = 800
 
 @dataclass(frozen=True)
 class Scores:
-    """Of n held-out predictions. ``rmse`` and ``sharpness`` (mean width of the 90 % interval) in units of y, ``mape``
-    as a share (0.1 is 10 %), ``coverage_90`` the share of measurements inside their 90 % interval.
+    """How good n held-out predictions are.
+
+    ``rmse`` and ``sharpness`` (mean width of the 90 % interval) are in units of y, ``mape`` is a share (0.1 is 10 %), and
+    ``coverage_90`` the share of measurements inside their 90 % interval.
 
     Examples:
         >>> import numpy as np
@@ -48,8 +50,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Report(Scores):
-    """``verdict``: OK, WEAK or UNUSABLE, with the ``next_step``. ``more``: about how many more samples reach tau 0.9
-    (0: reached, None: not in sight). ``curve``: (rows trained on, tau) behind that figure.
+    """What to think of a surrogate, and what to do next.
+
+    ``verdict`` is OK, WEAK or UNUSABLE, with the ``next_step``. ``more`` is about how many more samples reach tau 0.9 (0:
+    reached, None: not in sight), and ``curve`` holds the (rows trained on, tau) behind that figure.
 
     Examples:
         >>> import predictors

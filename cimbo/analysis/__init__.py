@@ -1,6 +1,6 @@
-"""From a front to a decision: what limits a design, what the next mm2 buys, who was beaten, how sure the front is, and one
-chip for several networks.
+"""From a front to a decision.
 
+What limits a design, what the next mm2 buys, who was beaten, how sure the front is, and one chip for several networks.
 Everything here is computed by cimbo's own chip model from what a study recorded; nothing is measured again.
 """
 

@@ -85,8 +85,13 @@ class Gain:
 
 @dataclass(frozen=True)
 class Rules:
-    """When a point counts. ``within``: points of accuracy it may lack. ``confirm``: a last check of a winner, such as on test
-    images, asked in order of latency until one holds."""
+    """When a point counts.
+
+    Attributes:
+        within: Points of accuracy it may lack.
+        constraints: Bounds on its metrics.
+        confirm: A last check of a winner, such as on test images, asked in order of latency until one holds.
+    """
 
     within: float
     constraints: Sequence[Constraint] = ()

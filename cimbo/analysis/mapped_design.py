@@ -21,8 +21,10 @@ COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 
 @dataclass(frozen=True)
 class Placed:
-    """``workload`` on ``chip``, whose genes the study may choose among ``choices``; those of ``kept`` stay, as accuracy
-    depends on them."""
+    """``workload`` on ``chip``, whose genes the study may choose among ``choices``.
+
+    Those of ``kept`` stay, as accuracy depends on them.
+    """
 
     workload: Workload
     chip: Mapping[str, Any]

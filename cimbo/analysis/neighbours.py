@@ -22,9 +22,17 @@ Change = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Neighbour:
-    """``changes``: gene -> (this design's value, the neighbour's), None where inactive. ``margins``: objective -> by how much
-    this design is better, in the objective's unit; negative where it is worse. ``broken``: constraints that it does not keep.
-    ``key`` is "" for one that was not measured, and ``computed_by`` says where its metrics come from then."""
+    """A design beside another one, and what stands between them.
+
+    Attributes:
+        key: Its key; "" for one that was not measured.
+        changes: Gene -> (the other design's value, the neighbour's), None where inactive.
+        metrics: Its metrics, measured or computed.
+        margins: Objective -> by how much the other design is better, in the objective's unit; negative where it is worse.
+        broken: Constraints that it does not keep.
+        verdict: Beaten, infeasible, better or a trade.
+        computed_by: Where the metrics come from that were not measured.
+    """
 
     key: str
     changes: Mapping[str, Change]

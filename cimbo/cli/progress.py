@@ -72,6 +72,7 @@ class Progress:
             raise KeyboardInterrupt
 
     def __call__(self, event: Event) -> None:
+        """Shows an event, and stops the study where somebody interrupted it."""
         if self._interrupted:
             raise KeyboardInterrupt
         if isinstance(event, Stopped):

@@ -89,6 +89,7 @@ class JointEvaluator:
     known_of_dies: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, design: Params) -> dict[str, float]:
+        """Measures a design: what the study asks of its network on its chip."""
         with logs.log_of(self.log_folder, design):
             return self._evaluate(design)
 

@@ -33,9 +33,7 @@ Batch = Callable[[Sequence[Keyed], Job, int], Iterator[Outcome]]
 
 @dataclass(frozen=True)
 class Tasks:
-    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and
-    drops a task.
-    """
+    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and drops a task."""
 
     submit: Callable[[Keyed], Any]
     finished: Callable[[list[Any]], list[Any]]
@@ -191,8 +189,7 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
 
 
 def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[Outcome]:
-    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they
-    come back.
+    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back.
 
     Whoever stops early leaves nothing running there.
     """

@@ -1,6 +1,4 @@
-"""Who does the work: one candidate through its attempts, and the worker processes that a batch
-keeps busy.
-"""
+"""Who does the work: one candidate through its attempts, and the worker processes that a batch keeps busy."""
 
 import atexit
 import os
@@ -17,16 +15,19 @@ class Keyed(Protocol):
     """What the engine needs to know of a candidate: its ``key``, and its genes by name in ``params``."""
 
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """Return the design's key."""
+        ...
 
     @property
-    def params(self) -> Mapping[str, Any]: ...
+    def params(self) -> Mapping[str, Any]:
+        """Return its active genes."""
+        ...
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one candidate: ``done`` with finite metrics, or ``failed`` with a reason of
-    one line.
+    """What became of one candidate: ``done`` with finite metrics, or ``failed`` with a reason of one line.
 
     ``seconds`` is the wall time of the last attempt; ``extra`` holds ``attempts`` when there were
     several.

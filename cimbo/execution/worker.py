@@ -1,6 +1,4 @@
-"""One worker process: the evaluation that happens in it, and the pipe through which its master
-follows it.
-"""
+"""One worker process: the evaluation that happens in it, and the pipe through which its master follows it."""
 
 import contextlib
 import hashlib
@@ -44,9 +42,7 @@ Examples:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done with every candidate, in a form that travels: ``code`` is the evaluator as
-    loky sends it.
-    """
+    """What is to be done with every candidate, in a form that travels: ``code`` is the evaluator as loky sends it."""
 
     code: bytes
     timeout_s: float | None
@@ -218,9 +214,7 @@ class WorkerProcess:
 
 
 def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> None:
-    """The life of a worker process: an evaluator arrives as bytes, then candidates, until the pipe
-    closes.
-    """
+    """The life of a worker process: an evaluator arrives as bytes, then candidates, until the pipe closes."""
     _settle(memory_mb, master, mark)
     evaluate: Evaluate | None = None
     with contextlib.suppress(EOFError, OSError):  # our master closed the pipe, or is gone
@@ -251,9 +245,7 @@ def _measured(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
 
 
 def _settle(memory_mb: int | None, master: int, mark: str) -> None:
-    """Makes this process a good worker: no terminal, a guardian, one group with its children, a
-    memory limit.
-    """
+    """Makes this process a good worker: no terminal, a guardian, one group with its children, a memory limit."""
     _start_guardian(master, mark)
     # So that a Ctrl-C at the terminal reaches the master only, and that children are found by their
     # group too.
@@ -270,8 +262,7 @@ def _settle(memory_mb: int | None, master: int, mark: str) -> None:
 
 
 def _start_guardian(master: int, mark: str) -> None:
-    """Forks a process that does nothing but clear up when this worker or its master is gone,
-    however they went.
+    """Forks a process that clears up when this worker or its master is gone, however they went.
 
     A thread of the worker could not: C code may hold the interpreter, and a killed process has no
     threads.

@@ -115,8 +115,11 @@ def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
 
 @dataclass(frozen=True)
 class PlanInputs:
-    """Of each pair's chip, (..., pairs): what schedules depend on, pJ an event, leakage a cycle, what they are chosen by, and
-    whether layers are to work side by side."""
+    """What each pair's chip gives its schedules, arrays of (..., pairs).
+
+    What schedules depend on, pJ an event, leakage a cycle, what they are chosen by, and whether layers are to work side by
+    side.
+    """
 
     chip_columns: Floats
     event_pj: Floats

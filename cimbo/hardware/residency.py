@@ -85,8 +85,10 @@ def partly(tiling: Tiling, network: Indices) -> Residency:
 
 
 def _share_kept(tiling: Tiling, network: Indices) -> Floats:
-    """Share of each row's layers that are kept: those of fewest positions first, as long as their tiles fit all planes of
-    their chip but one."""
+    """Share of each row's layers that are kept.
+
+    Those of fewest positions come first, as long as their tiles fit all planes of their chip but one.
+    """
     layers, chip = tiling.layers, tiling.chip
     room = chip.capacity_tiles - chip.macros
     if not room.any():

@@ -396,8 +396,11 @@ class _UnitWork:
 
 
 def _vector_unit(tiling: Tiling) -> _UnitWork:
-    """One MAC a lane and cycle. Lanes form a square, so that each operand fetched serves sqrt(lanes) of them, if it is used
-    so often: with few vectors, as where tokens are generated one by one, every operand is read once all the same."""
+    """The vector unit's work: one MAC a lane and cycle.
+
+    Lanes form a square, so that each operand fetched serves sqrt(lanes) of them, if it is used so often: with few vectors,
+    as where tokens are generated one by one, every operand is read once all the same.
+    """
     layers, chip, cache = tiling.layers, tiling.chip, tiling.cache
     macs = layers.macs
     if cache is None:

@@ -21,7 +21,7 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """Escapes a value for HTML; characters that nobody can see are written out (``\\u0000``).
+    r"""Escapes a value for HTML; characters that nobody can see are written out (``\u0000``).
 
     Args:
         value: Anything; ``Markup`` stays as it is.

@@ -15,9 +15,9 @@ EXACT_INTEGERS = 2**53  # below, every integer is a float64 too
 
 @dataclass(frozen=True)
 class Choice:
-    """One gene: a name and the values it may take, ordered when they are numbers, unordered when
-    they are strings.
+    """One gene: a name and the values it may take.
 
+    They are ordered when they are numbers, unordered when they are strings.
     ``active_if={"depth": [10, 12]}`` makes the gene exist only while every named gene has one of
     the listed values. Raises BadInput for no values, repeated values, or a mixture of numbers and
     strings.

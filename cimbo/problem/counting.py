@@ -25,8 +25,7 @@ ESTIMATE_SAMPLES = 4096
 
 @dataclass(frozen=True)
 class ConditionalGene:
-    """What counting needs to know of a gene: how many values it has, and which values of its gates
-    let it exist.
+    """What counting needs to know of a gene: how many values it has, and which values of its gates let it exist.
 
     gates: pairs of a gate's index and a mask (c,) over the gate's c values; the gene is active when
     all gates are active and at one of those values.
@@ -38,9 +37,7 @@ class ConditionalGene:
 
 @dataclass(frozen=True)
 class Table:
-    """A function of the states of a few variables: ``values[i, j, ...]`` for the variables of
-    ``scope``, ascending.
-    """
+    """A function of the states of a few variables: ``values[i, j, ...]`` for those of ``scope``, ascending."""
 
     scope: tuple[int, ...]
     values: NDArray[Any]
@@ -124,9 +121,7 @@ class _Network:
         return math.prod(int(t.values[()]) for t in tables)
 
     def _add_gene(self, index: int) -> None:
-        """A variable whose states are the groups of values that open the same genes, and "inactive"
-        last.
-        """
+        """A variable whose states are the groups of values that open the same genes, and "inactive" last."""
         gene = self._genes[index]
         gated = self._gated[index]
         patterns = np.zeros(
@@ -144,8 +139,9 @@ class _Network:
         self._opens.append({other: groups[:, i] for i, other in enumerate(gated)})
 
     def _add_condition(self, index: int) -> None:
-        """The gene is active exactly when its gates are open; gates are joined pairwise, so that
-        tables stay small.
+        """The gene is active exactly when its gates are open.
+
+        Gates are joined pairwise, so that tables stay small.
         """
         gates = [gate for gate, _ in self._genes[index].gates]
         so_far, is_open = gates[0], self._opens[gates[0]][index]

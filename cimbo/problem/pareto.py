@@ -143,8 +143,7 @@ def hypervolume(points: Array, reference: Array) -> float:
 
 
 class GrowingFront:
-    """The non-dominated of points that arrive one after another, and their hypervolume above
-    ``reference`` (m,).
+    """The non-dominated of points that arrive one after another, and their hypervolume above ``reference`` (m,).
 
     The hypervolume is counted anew only when the front has changed, so it is the same to the digit
     as `hypervolume` of all.

@@ -142,9 +142,7 @@ class SearchSpace:
 
     @cached_property
     def row_type(self) -> type[np.signedinteger[Any]]:
-        """The integers that rows are made of: of 16 bits, unless a gene has more values than they
-        count.
-        """
+        """The integers that rows are made of: of 16 bits, unless a gene has more values than they count."""
         most = max(len(c.values) for c in self.choices)
         if most <= np.iinfo(np.int16).max:
             return np.int16
@@ -182,8 +180,9 @@ class SearchSpace:
 
     @cached_property
     def _gates(self) -> tuple[tuple[int, tuple[tuple[int, NDArray[np.bool_]], ...]], ...]:
-        """(column, ((gate column, table over its values and INACTIVE_INDEX last: open or not), ...)) in
-        gating order.
+        """The gated columns in gating order, each with its gates.
+
+        (column, ((gate column, table over its values and INACTIVE_INDEX last: open or not), ...))
         """
 
         def table(gate: str, values: tuple[Value, ...]) -> NDArray[np.bool_]:
@@ -301,8 +300,9 @@ class SearchSpace:
 
     @cached_property
     def _numbers(self) -> tuple[NDArray[np.float64], ...]:
-        """For each gene the number that stands for each index; the last one, which INACTIVE_INDEX (-1)
-        selects, is NaN.
+        """For each gene the number that stands for each index.
+
+        The last one, which INACTIVE_INDEX (-1) selects, is NaN.
         """
         numbers = []
         for c in self.choices:
@@ -441,8 +441,9 @@ class SearchSpace:
         return estimate_designs(self.cardinalities, sample != INACTIVE_INDEX), False
 
     def _enumerate(self, most: int) -> Rows:
-        """The first ``most`` designs, each once, ordered by the indices of their values; inactive
-        genes count as 0.
+        """The first ``most`` designs, each once, ordered by the indices of their values.
+
+        Inactive genes count as 0.
         """
         conditional = dict(self._gates)
         rows = np.zeros((1, len(self.choices)), self.row_type)

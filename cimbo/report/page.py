@@ -44,8 +44,7 @@ def html(
     layers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     error_bars: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> str:
-    """Write the report of a study as one HTML file that opens offline and asks the network for
-    nothing.
+    """Write the report of a study as one HTML file that opens offline and asks the network for nothing.
 
     Every string may be hostile; all of them are escaped. Encode the page as UTF-8.
 

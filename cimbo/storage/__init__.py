@@ -1,5 +1,4 @@
-"""The study file: an append-only log of evaluations that survives kill -9, power cuts and several
-writers at once.
+"""The study file: an append-only log of evaluations that survives kill -9, power cuts and several writers.
 
 The contract, in prose:
 

@@ -1,5 +1,4 @@
-"""Who is evaluating what: leases that hold as long as their owner lives, on whichever machine and
-by whatever clock.
+"""Who is evaluating what: leases that hold as long as their owner lives, on any machine and by any clock.
 
 A lease of a process of this machine holds while that process lives, which the kernel tells, and
 ends with it. Of a process elsewhere (another machine, another container) only its renewals can be
@@ -118,7 +117,9 @@ class Renewable(Protocol):
     of SQLite; the heartbeat then tries again later.
     """
 
-    def renew(self) -> None: ...
+    def renew(self) -> None:
+        """Put off the end of the leases of this process."""
+        ...
 
 
 class Heartbeat:

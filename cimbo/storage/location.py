@@ -1,6 +1,4 @@
-"""Where a study lies and who is using it: network file systems, writability, and whether a process
-still lives.
-"""
+"""Where a study lies and who is using it: network file systems, writability, whether a process still lives."""
 
 import os
 from functools import cache
@@ -157,9 +155,7 @@ def alive(name: str) -> bool:
 
 
 def _started_here(name: str) -> str | None:
-    """When the process that now has the pid of ``name`` started ('' for none); None where that
-    cannot be known.
-    """
+    """When the process that now has the pid of ``name`` started ('' for none); None where that cannot be known."""
     mine, parts = identity().split("/"), name.split("/")
     if len(mine) != 4 or len(parts) != 4 or not parts[2].isdigit() or parts[:2] != mine[:2]:
         return None

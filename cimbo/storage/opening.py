@@ -1,6 +1,4 @@
-"""How a study file is opened: where it may lie, how it is born, and whether it is the study that
-was asked for.
-"""
+"""How a study file is opened: where it may lie, how it is born, whether it is the study that was asked for."""
 
 import os
 import sqlite3
@@ -109,8 +107,7 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
 
 
 def _fold_what_was_left(file: Path) -> None:
-    """Copies into a study what a killed process left in the log beside it, so that whoever looks at
-    it may copy it then.
+    """Copies into a study what a killed process left in the log beside it, so that the file may be copied.
 
     Only after it was found whole, and only where it may be written; elsewhere the log goes on
     holding it.

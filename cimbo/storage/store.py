@@ -361,8 +361,7 @@ class Store:
         self._connection.execute(replace, (name, to_json(value, name)))
 
     def update_meta(self, name: str, change: Callable[[Any], Any]) -> Any:
-        """Replaces the value under ``name`` by what ``change`` makes of it, so that no other
-        process's change is lost.
+        """Replaces the value under ``name`` by what ``change`` makes of it; no other process's change is lost.
 
         Args:
             name: as for `set_meta`.
@@ -477,9 +476,7 @@ class Store:
         return self._read(rows[0]) if rows else None
 
     def _read(self, row: tuple[Any, ...], parts: Sequence[Any] | None = None) -> Record:
-        """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed
-        already.
-        """
+        """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed already."""
         number, key, params, metrics, status, reason, origin, seconds, extra = row
         where = f"evaluation {number}"
         if parts is None:

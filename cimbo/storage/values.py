@@ -135,9 +135,7 @@ def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Python looks for cycles again and again while many objects are made; a log of plain data has
-    none.
-    """
+    """Pauses the search for cycles, which Python repeats while many objects are made; a log of plain data has none."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -92,7 +92,9 @@ class Fingerprinted(Protocol):
     design. The name ``told`` is taken at its top level.
     """
 
-    def fingerprint(self) -> dict[str, Any]: ...
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the measurements depend on besides the design."""
+        ...
 
 
 def identifier(fingerprint: Mapping[str, Any]) -> str:

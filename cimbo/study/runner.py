@@ -29,20 +29,34 @@ class RecordingStudy(Protocol):
     `cimbo.storage.Store.record`; it is on the disk when that returns.
     """
 
-    def evaluations(self) -> list[Record]: ...
+    def evaluations(self) -> list[Record]:
+        """Return every recorded evaluation, those of other processes included."""
+        ...
 
     @property
-    def problem(self) -> Problem: ...
+    def problem(self) -> Problem:
+        """Return what is searched."""
+        ...
 
-    def pareto(self) -> Sequence[Record]: ...
+    def pareto(self) -> Sequence[Record]:
+        """Return the front."""
+        ...
 
-    def same_provenance(self) -> list[Record]: ...
+    def same_provenance(self) -> list[Record]:
+        """Return the evaluations by what evaluates now."""
+        ...
 
-    def hypervolume(self) -> float | None: ...
+    def hypervolume(self) -> float | None:
+        """Return the hypervolume of the front; None without references."""
+        ...
 
-    def forecast(self) -> Forecast | None: ...
+    def forecast(self) -> Forecast | None:
+        """Return what further evaluations promise; None where nothing can be said yet."""
+        ...
 
-    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record: ...
+    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
+        """Write the evaluation of one candidate; it is on the disk when that returns."""
+        ...
 
 
 class BatchPlanner(Protocol):
@@ -53,11 +67,17 @@ class BatchPlanner(Protocol):
     leases of this process.
     """
 
-    def plan(self, n: int, options: OptimizerOptions) -> events.Proposed: ...
+    def plan(self, n: int, options: OptimizerOptions) -> events.Proposed:
+        """Choose up to ``n`` designs and write them down."""
+        ...
 
-    def claim_planned(self) -> list[PlannedDesign]: ...
+    def claim_planned(self) -> list[PlannedDesign]:
+        """Lease to this process what is written down and nobody has or makes."""
+        ...
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """End the leases of this process."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -174,8 +194,10 @@ class Runner:
         return self.planner.claim_planned()
 
     def _recall(self, candidates: Sequence[Candidate] = ()) -> None:
-        """Tell an evaluator that remembers what was measured, by whichever process; and one that measures in stages what
-        ``candidates`` have to beat."""
+        """Tell an evaluator what was measured, by whichever process, and what ``candidates`` have to beat.
+
+        The first is for evaluators that remember, the second for those that measure in stages.
+        """
         race_against = getattr(self.evaluate, "race_against", None)
         if race_against is not None:
             predicted = {c.key: c.predicted for c in candidates if c.predicted}

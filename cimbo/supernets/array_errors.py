@@ -210,6 +210,7 @@ class QuantisedMVM:
         )
 
     def __call__(self, inputs: Tensor) -> Tensor:
+        """Multiplies ``inputs`` (groups, vectors, rows) by the weights as the array holds them."""
         return torch.bmm(self.range.quantise(inputs), self.weight.transpose(1, 2))
 
 

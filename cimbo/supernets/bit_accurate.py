@@ -85,7 +85,6 @@ class WrittenStep:
         Returns:
             The step of these groups alone, ``worth`` being (slices,).
         """
-
         if len(self.worth) > 1:
             worth = self.worth[some][0]
         else:
@@ -314,6 +313,7 @@ class BitAccurateMVM:
     # ---- the product ------------------------------------------------------------------------------------------------
 
     def __call__(self, inputs: Tensor) -> Tensor:
+        """Multiplies ``inputs`` (groups, vectors, rows) by the weights, bit step by bit step."""
         whole = self.range.whole(inputs)
         if self._is_lossless():
             product = torch.bmm(whole, self.whole.transpose(1, 2))

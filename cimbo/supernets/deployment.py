@@ -103,6 +103,7 @@ class ArrayLinear:
         self.weight = weight.t().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Computes the layer for ``x`` (vectors, rows) as its arrays do."""
         if self.die is None:
             return torch.addmm(self.bias, x, self.weight)
         if self.die.is_digital:
@@ -172,6 +173,7 @@ class ArrayConv:
         self.ready = (die is None or die.is_digital) and self.norm is None
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Convolves images ``x`` (n, channels, height, width) as the arrays do."""
         if self.die is not None and self.die.is_digital:
             x = self._rounded(x)
         if not self.ready:

@@ -45,6 +45,7 @@ class RoundedAttention:
         self._ranges: dict[str, InputRange] = {}
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attends with rounded operands, each (heads, tokens, head size)."""
         query, key = self._rounded("query", query), self._rounded("key", key)
         scores = torch.bmm(query.mul_(query.shape[-1] ** -0.5), key.transpose(1, 2))
         weights = self._rounded("weights", scores.softmax(-1))

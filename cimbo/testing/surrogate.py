@@ -21,7 +21,9 @@ class Predictor(Protocol):
     which is not negative, as ``predictors.Model`` has it.
     """
 
-    def predict(self, X: Any) -> Any: ...
+    def predict(self, X: Any) -> Any:
+        """Return the predictions of the rows of ``X``."""
+        ...
 
 
 Fit = Callable[[Array, Array], Predictor]

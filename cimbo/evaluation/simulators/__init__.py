@@ -18,7 +18,9 @@ class Simulator(Protocol):
     """What a network costs on a chip."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the name by which studies ask for it."""
+        ...
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
         """Computes what a network costs on a chip.

@@ -18,8 +18,10 @@ COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 
 @dataclass(frozen=True)
 class Table:
-    """Looks metrics up in ``path``. Columns named latency_ms, energy_uj or area_mm2 are metrics; ``macs``,
-    ``parameters`` and ``network``, where present, identify the network; all others are genes of the chip.
+    """Looks metrics up in the table ``path``.
+
+    Columns named latency_ms, energy_uj or area_mm2 are metrics; ``macs``, ``parameters`` and ``network``, where present,
+    identify the network; all others are genes of the chip.
 
     Raises BadInput when the file cannot be read or lacks a metric, and RuntimeError (a failed evaluation) when no row
     matches.

@@ -114,8 +114,9 @@ class ZigZag:
 
 
 def _stages() -> list[Any]:
-    """ZigZag's stages for chips that compute in memory, latency first, as its interface strings them together; but for its
-    drawings and dumps, which nobody reads here and which fail where a layer needs no loop in time.
+    """ZigZag's stages for chips that compute in memory, latency first, as its interface strings them together.
+
+    Its drawings and dumps are left out: nobody reads them here, and they fail where a layer needs no loop in time.
     """
     names = (
         "parser.workload_parser.WorkloadParserStage",
