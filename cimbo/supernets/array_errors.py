@@ -479,8 +479,10 @@ class OutputNoise:
 
 
 def _deviation(product: Tensor) -> Tensor:
-    """Standard deviation of a product; of an evenly spaced sample in half precision, where all of it would take longer
-    than the product."""
+    """Standard deviation of a product.
+
+    In half precision it is that of an evenly spaced sample: all of it would take longer than the product.
+    """
     if product.dtype != torch.bfloat16:
         return product.std()
     flat = product.flatten()
