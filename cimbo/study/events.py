@@ -92,7 +92,7 @@ class Phase:
         evaluations: Time that each takes, in evaluations of the search.
 
     Examples:
-        >>> from cimbo import Phase
+        >>> from cimbo.study.events import Phase
         >>> Phase("on the test images", designs=31, evaluations=2.0).designs
         31
     """
@@ -107,7 +107,8 @@ class Ahead:
     """What follows the search, with first estimates of its time.
 
     Examples:
-        >>> from cimbo import Ahead, Phase
+        >>> from cimbo import Ahead
+        >>> from cimbo.study.events import Phase
         >>> ahead = Ahead((Phase("on the test images", designs=31, evaluations=2.0),))
         >>> [phase.what for phase in ahead.phases]
         ['on the test images']

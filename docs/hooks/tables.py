@@ -1,0 +1,232 @@
+"""Tables of the site that are made from data: each has a function here, by the name that a page asks for."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table.
+
+    Args:
+        head: Titles of the columns.
+        rows: Cells of each row, as many as titles.
+
+    Returns:
+        Markdown.
+    """
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+    return "\n".join(lines)
+
+
+def benchmark(name: str) -> Any:
+    """Read what a benchmark wrote.
+
+    Args:
+        name: File below ``benchmarks``.
+
+    Returns:
+        Its JSON.
+    """
+    return json.loads((ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
+
+
+def constants() -> str:
+    """Every physical constant with unit, node, status and source."""
+    entries = tomllib.loads((ROOT / "data" / "constants.toml").read_text(encoding="utf-8"))
+    rows = []
+    for section, names in entries.items():
+        for name, entry in names.items():
+            node = f"{entry['node_nm']} nm" if entry["node_nm"] else ""
+            value = _numbers(entry["value"])
+            unit = "" if entry["unit"] == "1" else entry["unit"]
+            rows.append(
+                [f"`{section}.{name}`", value, unit, node, entry["status"], entry["source"]]
+            )
+    return markdown(["constant", "value", "unit", "at", "status", "source"], rows)
+
+
+def _numbers(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{each:g}" for each in value)
+    return f"{value:g}"
+
+
+FAMILY_WORDS = {
+    "sram": "SRAM, charge and current",
+    "digital": "digital SRAM",
+    "envm": "resistive and magnetic",
+}
+
+
+def silicon() -> str:
+    """Modelled over reported figures of published macros, a paper left out at a time, beside a ridge regression."""
+    data = benchmark("silicon_table.json")
+    rows = []
+    for family, word in FAMILY_WORDS.items():
+        for quantity, found in data["paper left out"][family].items():
+            ridge = data["ridge, paper left out"][family][quantity]
+            rows.append(
+                [
+                    word,
+                    quantity,
+                    f"{found['n']}",
+                    f"{found['median']:.2f}",
+                    f"{found['within_2x']:.0%}",
+                    f"x{found['spread']:.1f}",
+                    f"{ridge['within_2x']:.0%}, x{ridge['spread']:.1f}",
+                ]
+            )
+    head = ["arrays", "figure", "points", "median", "within x2", "spread", "ridge regression"]
+    return markdown(head, rows)
+
+
+KNOWN_CHIP_LIMITS = {
+    "area": 0.2,
+    "delay": 0.2,
+    "energy": 0.3,
+}  # of which benchmarks/silicon.py says PASS
+
+
+def known_chips() -> str:
+    """Chips described one by one: how many are within the limits, and the ratio of each."""
+    chips = benchmark("silicon.json")["chips"]
+    rows = []
+    for quantity, limit in KNOWN_CHIP_LIMITS.items():
+        judged = [c for c in chips if c["quantity"] == quantity and c["not_comparable"] is None]
+        passed = sum(c["verdict"] == "PASS" for c in judged)
+        ratios = sorted(c["modelled"] / c["reported"] for c in judged)
+        said = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        rows.append([quantity, f"{limit:.0%}", f"{passed} of {len(judged)}", said])
+    return markdown(["figure", "limit", "within it", "modelled over reported"], rows)
+
+
+def reference_simulators() -> str:
+    """Cycles of cimbo over those of ZigZag and AccelForge."""
+    zigzag, macros = benchmark("agreement.json"), benchmark("macros.json")
+    single = [case for case in zigzag if case["case"].startswith("zz/")]
+    groups = {
+        "whole networks": [case for case in zigzag if case not in single],
+        "single layers": [case for case in single if not case["is_bound"]],
+        "single layers that spill, where ours is a bound": [c for c in single if c["is_bound"]],
+    }
+    rows = []
+    for name, cases in groups.items():
+        ratios = sorted(case["ratio"] for case in cases)
+        said = f"{ratios[0]:.3f} to {ratios[-1]:.3f}"
+        rows.append(["ZigZag", f"{len(cases)} {name}", said, "`python benchmarks/agreement.py`"])
+    near = sum(abs(layer["ratio"] - 1) <= 0.03 for layer in macros)
+    said = f"{near} within 3 %; the others leave tiles part empty"
+    rows.append(
+        [
+            "AccelForge",
+            f"{len(macros)} layers on six published macros",
+            said,
+            "`python benchmarks/macros.py`",
+        ]
+    )
+    return markdown(["simulator", "on", "our cycles over its", "command"], rows)
+
+
+def array_training() -> str:
+    """Accuracy of the largest shipped sub-networks behind several arrays."""
+    data = benchmark("array_training.json")
+    conditions = list(next(iter(data.values()))["after"]["largest"])
+    rows = []
+    for condition in conditions:
+        cells = [f"{data[name]['after']['largest'][condition]:.1f}" for name in data]
+        rows.append([condition, *cells])
+    return markdown(["arrays", *(f"{name}, largest, %" for name in data)], rows)
+
+
+METHOD_WORDS = {
+    "random": "random",
+    "nsga2": "NSGA-II",
+    "tpe": "TPE",
+    "linas": "LINAS-like",
+    "botorch": "BoTorch, alternating search",
+    "cimbo": "cimbo, costs learned",
+    "cimbo-exact": "cimbo, costs computed",
+}
+
+
+def _at(run: dict[str, Any], evaluations: int) -> float:
+    return float(run["share"][run["at"].index(evaluations)])
+
+
+def methods() -> str:
+    """Median share of the best hypervolume known after 100 evaluations, by problem and method."""
+    data = benchmark("peers.json")
+    rows = []
+    for method, word in METHOD_WORDS.items():
+        cells = []
+        for problem in data.values():
+            if method not in problem:
+                cells.append("")
+                continue
+            runs = [_at(run, 100) for run in problem[method].values() if 100 in run["at"]]
+            cells.append(f"{median(runs):.2f}" if runs else "")
+        rows.append([word, *cells])
+    return markdown(["method", *data], rows)
+
+
+def ablations() -> str:
+    """What one changed choice of the loop costs."""
+    data = benchmark("ablation.json")
+    rows = []
+    for name, found in data["variants"].items():
+        half, full, seconds = (f"{found[key]:.3g}" for key in ("half", "full", "overhead_s"))
+        rows.append([name, half, full, seconds])
+    budget = data["budget"]
+    head = ["changed", f"after {budget // 2}", f"after {budget}", "s an evaluation"]
+    return markdown(head, rows)
+
+
+def forecasts() -> str:
+    """How often the forecast of the gain was in its 90 % range."""
+    rows = []
+    for name, found in benchmark("forecast.json").items():
+        if "searches" in found:
+            rows.append([name, f"{found['searches']}", f"{found['in_range']:.0%}"])
+    return markdown(["search", "seeds", "in range"], rows)
+
+
+def predictors_kinds() -> str:
+    """Built-in and BoTorch's kinds on one task."""
+    rows = []
+    for kind, found in benchmark("surrogates.json")["kinds"].items():
+        keys = ("fit_cpu_s", "rmse", "kendall_tau", "coverage_90")
+        rows.append([f"`{kind}`", *(f"{found[key]:.3g}" for key in keys)])
+    return markdown(["kind", "CPU-s of a fit", "RMSE", "Kendall's tau", "90 % coverage"], rows)
+
+
+def recovery() -> str:
+    """The drills of the study file."""
+    rows = []
+    for name, found in benchmark("store_recovery.json").items():
+        if isinstance(found, dict) and "passed" in found:
+            rows.append([name, found["asked"], "passed" if found["passed"] else "FAILED"])
+    return markdown(["drill", "asked", "result"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "ablations": ablations,
+    "array-training": array_training,
+    "constants": constants,
+    "forecasts": forecasts,
+    "known-chips": known_chips,
+    "methods": methods,
+    "predictor-kinds": predictors_kinds,
+    "recovery": recovery,
+    "reference-simulators": reference_simulators,
+    "silicon": silicon,
+}
