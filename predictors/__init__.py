@@ -64,6 +64,7 @@ _MODULE_NAMES = {
         "validate",
     ),
 }
+_OPTIONAL_PACKAGES = ("botorch", "gpytorch", "linear_operator", "torch")
 _MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names}
 __all__ = sorted(_MODULE_OF)
 
@@ -71,7 +72,20 @@ __all__ = sorted(_MODULE_OF)
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'predictors' has no attribute {name!r}")
-    return getattr(import_module(f"predictors.{_MODULE_OF[name]}"), name)
+    try:
+        module = import_module(f"predictors.{_MODULE_OF[name]}")
+    except ModuleNotFoundError as error:
+        from predictors.errors import PredictorError
+
+        package = (error.name or "").partition(".")[0]
+        if package not in _OPTIONAL_PACKAGES:
+            raise
+        raise PredictorError(
+            f"predictors.{name}",
+            f"needs {package}, which is not installed",
+            "pip install 'cimbo-predictors[botorch]', or cimbo, which brings it",
+        ) from None
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

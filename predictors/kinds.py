@@ -113,7 +113,7 @@ def _of_botorch(kind: str) -> SurrogateKind:
         from predictors import botorch_models
     except ImportError as error:
         raise PredictorError(
-            "kind", f"{kind!r} needs {error.name}", "install botorch, or use gp"
+            "kind", f"{kind!r} needs {error.name}", "pip install botorch, or use gp"
         ) from None
     return botorch_models.named(kind.removeprefix(BOTORCH_PREFIX))
 
