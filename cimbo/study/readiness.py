@@ -102,5 +102,8 @@ def _check_metrics(log: StudyLog, evaluate: object, designs: list[Params]) -> No
 def _first_designs(log: StudyLog) -> list[Params]:
     """Designs of the Sobol sequence, with the fixed genes at their values."""
     space, seed = log.problem.space, int(log.metadata.get("seed", 0))
-    designs = space.sobol(N_TRIED_FIRST, seed)
-    return [space.canonical({**design, **log.fixed}) for design in designs]
+    rows = space.sobol_rows(N_TRIED_FIRST, seed)
+    for name, value in log.fixed.items():  # which may make genes active that these designs lack
+        column = space.column[name]
+        rows[:, column] = space.choices[column].index(value)
+    return space.designs(space.canonical_rows(rows))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
-from cimbo import BadInput, Constraint, Study
+from cimbo import BadInput, Choice, Constraint, Objective, Study
 from cimbo.optimizer.options import OptimizerOptions
 
 GUIDANCE = OptimizerOptions({"latency_ms": latency, "area_mm2": area}, kind="gp", initial=8)
@@ -103,3 +103,28 @@ def test_what_was_planned_for_another_question_is_not_evaluated(study):
 def test_genes_and_values_that_do_not_exist(study, fixed):
     with pytest.raises(BadInput):
         study.with_constraints(fixed=fixed)
+
+
+class TriedFirst:
+    """An evaluation that wants to be tried, as one by a program does."""
+
+    def try_first(self, designs):
+        self.tried = designs
+
+    def __call__(self, design):
+        return {"latency_ms": 1.0 + len(design)}
+
+
+def test_a_gene_that_is_kept_may_make_others_active():
+    choices = [
+        Choice("array", ["digital", "analog"]),
+        Choice("adc_bits", [4, 6, 8], active_if={"array": ["analog"]}),
+        Choice("rows", [64, 128]),
+    ]
+    evaluate = TriedFirst()
+    with Study.open(None, choices, Objective("latency_ms", "min")) as study:
+        asked = study.with_constraints(fixed={"array": "analog"})
+        asked.optimize(evaluate, 3, batch_size=1)
+        assert all(
+            design["array"] == "analog" and "adc_bits" in design for design in evaluate.tried
+        )
