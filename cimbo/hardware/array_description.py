@@ -154,6 +154,23 @@ class ArrayDescription:
         return self.largest_sum * (2 if self.encoding == "differential" else 1)
 
 
+def holds_attention(is_digital: Any) -> Any:
+    """Tells whether arrays may compute attention's products; elsewhere they run on the digital unit.
+
+    The one predicate of cost and accuracy. Both operands of attention are activations: one of them is written into the
+    arrays for every input. Arrays that add without error compute it as the unit does, so that the faster of the two may.
+    Behind converters it would have their errors, for which no network of ours is trained, and resistive cells do not
+    endure the writing: there the unit computes it, and the accuracy has no errors of attention.
+
+    Args:
+        is_digital: Whether adders form the sums; of one array, or a column of many.
+
+    Returns:
+        The same, of the same kind.
+    """
+    return is_digital
+
+
 def describe_array(
     chip: Mapping[str, Any], conditions: ArrayConditions = USUAL_CONDITIONS
 ) -> ArrayDescription:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cimbo.hardware.array_description import holds_attention
 from cimbo.hardware.circuit import Circuit
 from cimbo.hardware.cost_model import Chips, pair_up
 from cimbo.hardware.grid import Grid
@@ -205,9 +206,10 @@ def _round_trips(tiling: Tiling) -> Floats:
 
 
 def _on_unit(tiling: Tiling) -> Bools:
-    """Which products of attention are faster on the vector unit, one MAC a lane and cycle, than on the arrays."""
+    """Which products of attention run on the vector unit: one MAC a lane and cycle, where that is faster or arrays may not."""
     faster = tiling.layers.macs / tiling.chip.vector_lanes < _arrays(tiling)
-    return tiling.layers.is_dynamic & (tiling.chip.is_rram | faster)
+    may = holds_attention(tiling.chip.is_digital)
+    return tiling.layers.is_dynamic & (~may | faster)
 
 
 def _input_reads(tiling: Tiling) -> Floats:

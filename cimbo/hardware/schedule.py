@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from cimbo.hardware.array_description import holds_attention
 from cimbo.hardware.kv_cache import CacheTraffic
 from cimbo.hardware.passes import Pass, PassCost, Passes, PassInputs, passes
 from cimbo.hardware.residency import Residency
@@ -425,9 +426,13 @@ def _vector_unit(tiling: Tiling) -> _UnitWork:
 def _with_vector_unit(
     tiling: Tiling, either: tuple[Schedule, _UnitWork], available: Floats
 ) -> Schedule:
-    """Attention's products go to the vector unit wherever that is faster. RRAM is never written at run time."""
+    """Attention's products go to the vector unit wherever that is faster, and where arrays may not compute them.
+
+    ZigZag knows no such unit: counted as it counts, arrays compute them.
+    """
     arrays, unit = either
-    cannot = tiling.chip.is_rram | (available < 1)
+    may = holds_attention(tiling.chip.is_digital) | tiling.has_zigzag_counting
+    cannot = ~may | tiling.chip.is_rram | (available < 1)
     on_unit = (unit.cycles < arrays.cycles) | tiling.layers.is_dynamic & cannot
     return Schedule(
         cycles=np.where(on_unit, unit.cycles, arrays.cycles),

@@ -23,7 +23,10 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def attention_at(die: Die | None) -> Attention:
-    """Picks the attention that is computed on a die.
+    """Picks the attention that is computed on a die: without the errors of its arrays.
+
+    Arrays compute attention only where they add without error, and the digital unit does elsewhere: what is charged for
+    obeys the same `cimbo.hardware.array_description.holds_attention`.
 
     Args:
         die: The chip; None: without error.

@@ -158,7 +158,7 @@ def test_18_attention_written_at_run_time():
     # 1 macro: 13 passes x 100 = 1300; writing: 16 * 100 * 8 = 12800 bit over the 4096-bit buffer link = 3.125 cycles,
     # but 13 passes x 16 rows = 208 cycles. 1508. The unit of 64 lanes: 160,000 MACs / 64 = 2500: arrays are faster.
     attention = layer(100, 16, 100, dynamic=True, kind="attention")
-    result = run(attention, vector_lanes=64)
+    result = run(attention, vector_lanes=64, array="digital_sram")
     assert result["cycles"] == 1508
     assert result["layers"][0]["energy_uj"]["weight_write"] > 0
 
@@ -166,7 +166,7 @@ def test_18_attention_written_at_run_time():
 def test_19_attention_on_the_digital_unit():
     # The same with 256 lanes: 160,000 / 256 = 625 cycles; operands 2 * 160,000 * 8 bit / sqrt(256) = 160,000 bit and
     # results 100 * 100 * 8 = 80,000 bit over 4096 bit a cycle: 58.6. 625 < 1508.
-    result = run(layer(100, 16, 100, dynamic=True, kind="attention"), vector_lanes=256)
+    result = run(layer(100, 16, 100, dynamic=True, kind="attention"), vector_lanes=256, array="digital_sram")
     assert result["cycles"] == 625
     assert result["layers"][0]["energy_uj"]["weight_write"] == 0
 
@@ -177,11 +177,11 @@ def test_20_attention_beside_resident_weights():
     # = 700 and 7 x 16 rows of writing = 112: 812. Resident: 862.
     # Reloaded: 64 + 25 = 89, attention on 4 macros: 4 passes x 100 + 4 x 16 = 464: 553. Faster, though it fits.
     network = (layer(100, 64, 8), layer(100, 16, 100, dynamic=True, kind="attention"))
-    result = run(*network, pes=4, vector_lanes=1)
+    result = run(*network, pes=4, vector_lanes=1, array="digital_sram")
     assert not result["resident"]
     assert [each["cycles"] for each in result["layers"]] == [89, 464]
     # With 4 bit a cycle of DRAM the load takes 4096 / 4 = 1024 cycles, and residency wins.
-    slow = run(*network, pes=4, vector_lanes=1, dram_bw=4)
+    slow = run(*network, pes=4, vector_lanes=1, dram_bw=4, array="digital_sram")
     assert slow["resident"]
     assert [each["cycles"] for each in slow["layers"]] == [50, 812]
 
