@@ -8,8 +8,8 @@ searched). Five searches a seed, of equal budget: each group alone, network and 
 (.3 LSB of noise, non-linearity, offsets); digital arrays are allowed, and the baseline is one. The objective is latency; the
 accuracy is a constraint, aimed --margin points above what counts.
 
-What counts: accuracy within --within points of the baseline's on SEARCH_IMAGES validation images and on all 10,000 test images in
-the exact form, area within the study's limit. On digital arrays the exact form is what is measured; an analog design is
+What counts: accuracy within --within points of the baseline's on SEARCH_IMAGES validation images and on all 10,000 test
+images in the exact form, area within the study's limit. On digital arrays the exact form is what is measured; an analog design is
 measured under equivalent noise on all test images, and what the exact form changes on the first EXACT_IMAGES is added. The
 fastest designs of a side are asked one after another until one holds (``tried``), MOST_TRIED at most.
 

@@ -166,7 +166,9 @@ def test_18_attention_written_at_run_time():
 def test_19_attention_on_the_digital_unit():
     # The same with 256 lanes: 160,000 / 256 = 625 cycles; operands 2 * 160,000 * 8 bit / sqrt(256) = 160,000 bit and
     # results 100 * 100 * 8 = 80,000 bit over 4096 bit a cycle: 58.6. 625 < 1508.
-    result = run(layer(100, 16, 100, dynamic=True, kind="attention"), vector_lanes=256, array="digital_sram")
+    result = run(
+        layer(100, 16, 100, dynamic=True, kind="attention"), vector_lanes=256, array="digital_sram"
+    )
     assert result["cycles"] == 625
     assert result["layers"][0]["energy_uj"]["weight_write"] == 0
 

@@ -222,7 +222,10 @@ def test_features_are_finite_and_tell_what_fits(workload, chip):
 def test_attention_is_computed_in_arrays_only_where_the_accuracy_needs_no_errors_of_it(family):
     scores, context = attention("a", 49, 4, 16)
     workload = Workload("w", (linear("l", 49, (64, 64)), scores, context))
-    chip = BASELINE_CHIP | {"array": family, "vector_lanes": 4}  # a unit much slower than the arrays
+    chip = BASELINE_CHIP | {
+        "array": family,
+        "vector_lanes": 4,
+    }  # a unit much slower than the arrays
     parts = simulate(workload, chip)["layers"][1]["energy_uj"]
     in_arrays = holds_attention(describe_array(chip).is_digital)
     assert in_arrays == (family == "digital_sram")
