@@ -9,9 +9,9 @@ searched). Five searches a seed, of equal budget: each group alone, network and 
 accuracy is a constraint, aimed --margin points above what counts.
 
 What counts: accuracy within --within points of the baseline's on SEARCH_IMAGES validation images and on all 10,000 test
-images in the exact form, area within the study's limit. On digital arrays the exact form is what is measured; an analog design is
-measured under equivalent noise on all test images, and what the exact form changes on the first EXACT_IMAGES is added. The
-fastest designs of a side are asked one after another until one holds (``tried``), MOST_TRIED at most.
+images in the exact form, area within the study's limit. On digital arrays the exact form is what is measured; an analog
+design is measured under equivalent noise on all test images, and what the exact form changes on the first EXACT_IMAGES is
+added. The fastest designs of a side are asked one after another until one holds (``tried``), MOST_TRIED at most.
 
 Every accuracy is measured once for all seeds and searches (``--work``/accuracies.jsonl); digital chips of any size share
 it. A network that lacks more than HOPELESS points on the first FIRST_IMAGES, the baseline being asked the same ones, is not
