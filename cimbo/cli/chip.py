@@ -46,6 +46,13 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--tokens", type=int, default=None, help="Tokens of its answer [default: 128]."
         ),
         click.option(
+            "--activity",
+            default=None,
+            metavar="FILE|measured",
+            help="Shares of the bits of inputs and weights that are one, by layer: TOML or JSON; or "
+            "measured, of a shipped network [default: the chip's activity].",
+        ),
+        click.option(
             "--set",
             "pairs",
             multiple=True,
@@ -58,10 +65,8 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _counted(
-    name: str, *, subnet: str | None, pairs: Sequence[str], **settings: int | None
-) -> Workload:
-    """The network that the options name; ``settings``: batch, and lengths of prompt and answer."""
+def _counted(name: str, *, subnet: str | None, pairs: Sequence[str], **settings: Any) -> Workload:
+    """The network that the options name; ``settings``: batch, and lengths of prompt and answer, activity."""
     from cimbo.session import simulation
 
     genes, where = None, ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.problem.scalars import shown
+from cimbo.workloads.sparsity import MEASURED, read_file, shares_to_json
 from cimbo.workloads.summary import is_onnx
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
@@ -71,6 +72,9 @@ def _read_own(path: Path) -> dict[str, Any]:
     name = about.get("name")
     if isinstance(name, str) and is_onnx(name):
         about["name"] = str((path.parent / name).resolve())
+    activity = about.get("activity")
+    if isinstance(activity, str) and activity != MEASURED:
+        about["activity"] = shares_to_json(read_file(path.parent / activity))
     return data
 
 

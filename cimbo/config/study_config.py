@@ -456,7 +456,7 @@ def _more_costs(problem: Problem) -> tuple[str, ...]:
 
 def _inference(about: NetworkTable) -> InferenceSettings:
     """What one run of the study's network is asked for."""
-    return InferenceSettings(about.batch, about.prompt, about.tokens)
+    return InferenceSettings(about.batch, about.prompt, about.tokens, about.activity or ())
 
 
 def _stage_bits(table: NetworkTable) -> tuple[int, ...]:

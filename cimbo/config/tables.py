@@ -77,6 +77,13 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tokens: Annotated[
         AtLeastOne | None, Meta(description="Tokens of a language model's answer.")
     ] = None
+    activity: Annotated[
+        str | dict[str, dict[str, float]],
+        Meta(
+            description="Shares of bits that are one by layer: a table NAME = { inputs, weights }, a "
+            "TOML or JSON file beside the study.toml, or measured, of a shipped network."
+        ),
+    ] = {}
     accuracy: Annotated[
         str | None,
         Meta(

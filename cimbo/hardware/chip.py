@@ -47,6 +47,7 @@ DEFAULT_GENES: dict[str, Any] = {
     "node_nm": 28,
     "supply_v": constant("logic.supply"),
     "activity": constant("logic.activity"),
+    "zero_skipping": 0,  # 1: a step in which the bits of all active rows are zero is left out
     "packing": 1,  # 1: several groups share a macro block-diagonally, 0: one group a macro
     "rows_written": 1,  # rows a macro writes at once
     "whole_kernels": 1,  # 1: macros hold whole kernel sides of an even share of channels each, 0: windows are cut anywhere
@@ -136,7 +137,7 @@ FRACTION_GENES = (
     "clock_ghz",
 )
 IS_WHOLE = np.array([[name not in FRACTION_GENES] for name in NUMBER_GENES])
-SWITCH_GENES = ("packing", "whole_kernels", "zigzag_counting", "signed_inputs")
+SWITCH_GENES = ("zero_skipping", "packing", "whole_kernels", "zigzag_counting", "signed_inputs")
 _ZERO_MEANS = ("kv_bits", "rows_active", "tree_bits", "adc_bits", "cell_transistors")
 _MAY_BE_ZERO = np.array([[name in (*SWITCH_GENES, *_ZERO_MEANS)] for name in NUMBER_GENES])
 REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULT_GENES)

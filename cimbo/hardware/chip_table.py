@@ -42,6 +42,7 @@ class ChipTable:
     node_nm: Floats
     supply_v: Floats
     activity: Floats
+    zero_skipping: Floats
     packing: Floats
     rows_written: Floats
     whole_kernels: Floats

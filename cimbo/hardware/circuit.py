@@ -151,7 +151,11 @@ def circuit(table: ChipTable) -> Circuit:
 ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
     "adc": (("conversions", "conversion_energy"),),
     "dac": (("drives", "drive_energy"),),
-    "array": (("drives", "row_energy"), ("conversions", "bitline_energy")),
+    "array": (
+        ("drives", "row_energy"),
+        ("cells_switched", "cell_energy"),
+        ("conversions", "bitline_energy"),
+    ),
     "control": (("activations", "array_energy"),),
     "adders": (
         ("full_adders", "adder_energy"),

@@ -19,6 +19,7 @@ class Events:
     Attributes:
         conversions: Columns' sums converted, or added up by trees.
         drives: Inputs driven onto a word line.
+        cells_switched: Drives whose cells switch beyond the chip's ``activity``; below 0 where fewer do.
         activations: Array operations of a macro.
         full_adders: One-bit adders of trees with two live operands.
         half_adders: The same with one live operand.
@@ -37,6 +38,7 @@ class Events:
 
     conversions: Floats
     drives: Floats
+    cells_switched: Floats
     activations: Floats
     full_adders: Floats
     half_adders: Floats
@@ -84,21 +86,24 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
         full, half = _tree_events(tiling, vectors)
     spilled_out = tiling.spills * tiling.output_bits
     partial_sums = plan.partial_sum_bits * on_array
+    drives = vectors * layers.reduction * tiling.column_tiles
+    busy = operands.activity_share
     loaded = plan.loaded_bits * plan.loads
     from_dram = loaded * ~layers.is_dynamic
     return Events(
         conversions=sums * operands.slices,
-        drives=vectors * layers.reduction * tiling.column_tiles,
+        drives=drives,
+        cells_switched=drives * (busy - 1),
         activations=layers.positions
         * operands.input_steps
         * tiling.tiles
         * tiling.row_steps
         * on_array,
-        full_adders=full,
-        half_adders=half,
-        shifts=sums * operands.shift_share,
-        accumulated=sums * operands.accumulator_share,
-        summed=results / operands.input_steps * (tiling.row_tiles - 1),
+        full_adders=full * busy,
+        half_adders=half * busy,
+        shifts=sums * operands.shift_share * busy,
+        accumulated=sums * operands.accumulator_share * busy,
+        summed=results / operands.input_steps * (tiling.row_tiles - 1) * busy,
         written=loaded * plan.copies,
         macs=layers.macs * ~on_array,
         ops=layers.vector_ops,

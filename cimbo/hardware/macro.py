@@ -395,6 +395,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
         "drive_energy": np.where(is_digital, 0, dac),
         "row_energy": (word_line + cell_energy) * table.cols,
         "word_line_energy": word_line * table.cols,  # of which
+        "cell_energy": cell_energy * table.cols,  # and which
         "array_energy": control,
         "adder_energy": adder * switched,
         "half_adder_energy": half * adder * switched,

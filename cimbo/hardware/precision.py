@@ -9,12 +9,14 @@ has and a weight lacks stand still: no column is won by them, but no energy is s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from cimbo.hardware.rows import Bools, ChipRows, Floats, LayerRows
+
+RANDOM_ONES = 0.5  # share of the bits of random numbers that are one; half of half is the usual activity of a chip
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Precision:
         column_share: What an ideal column costs, over that at the chip's own bits: slices of analog arrays, the width of
             trees of digital ones.
         mac_share: Time that a multiply-accumulate takes, over that at the chip's own bits.
+        activity_share: How much of a drive's cells and adders switch, over the chip's ``activity``.
     """
 
     act_bits: Floats
@@ -47,6 +50,7 @@ class Precision:
     accumulator_share: Floats | float = 1.0
     column_share: Floats | float = 1.0
     mac_share: Floats | float = 1.0
+    activity_share: Floats | float = 1.0
 
 
 def precision(layers: LayerRows, chip: ChipRows) -> Precision:
@@ -59,6 +63,35 @@ def precision(layers: LayerRows, chip: ChipRows) -> Precision:
     Returns:
         The operands, columns of shape (rows,).
     """
+    operands = _operands(layers, chip)
+    if layers.input_ones.any() or layers.weight_ones.any():
+        return _with_ones(operands, layers, chip)
+    return operands
+
+
+def _with_ones(operands: Precision, layers: LayerRows, chip: ChipRows) -> Precision:
+    """What known shares of ones change: how much switches at a step, and how many steps there are.
+
+    A step is left out, where the chip does that, when the bits of all rows that are on at once are zero: with independent
+    bits that is the chance (1 - ones)^rows.
+    """
+    known = (layers.input_ones > 0) | (layers.weight_ones > 0)
+    ones = np.where(layers.input_ones > 0, layers.input_ones, RANDOM_ONES)
+    weight_ones = np.where(layers.weight_ones > 0, layers.weight_ones, RANDOM_ONES)
+    rows = np.minimum(chip.rows_active, layers.reduction)
+    skips = (chip.zero_skipping > 0) & (layers.input_ones > 0)
+    steps_left = np.where(skips, 1 - (1 - ones) ** (rows * chip.dac_bits), 1.0)
+    activity = ones * weight_ones / steps_left
+    return replace(
+        operands,
+        input_steps=operands.input_steps * steps_left,
+        mac_share=operands.mac_share * steps_left,
+        activity_share=np.where(known, activity / chip.activity, 1.0),
+    )
+
+
+def _operands(layers: LayerRows, chip: ChipRows) -> Precision:
+    """The operands at each row's bits, whatever they hold."""
     wants = layers.weight_bits.any() or layers.activation_bits.any() or layers.output_bits.any()
     uneven = layers.is_dynamic & (chip.act_bits < chip.weight_bits)
     if not wants and not uneven.any():

@@ -46,6 +46,8 @@ class LayerRows:
         cached: Elements of attention's operand that come from the cache of earlier tokens.
         appended: Elements that are added to it.
         cache_size: Elements of the whole network's cache meanwhile.
+        input_ones: Share of the bits of inputs that are one; 0: as the chip has it.
+        weight_ones: Share of the bits of the stationary operand that are one, likewise.
         count: How often the layer occurs in its network.
     """
 
@@ -65,6 +67,8 @@ class LayerRows:
     cached: Floats
     appended: Floats
     cache_size: Floats
+    input_ones: Floats
+    weight_ones: Floats
     count: Floats
 
     @classmethod
@@ -131,6 +135,8 @@ class ChipRows:
         edram_bw: Bits a cycle of the embedded DRAM.
         is_pipelined: 1 where layers are to work side by side.
         duplication: Index of what spare macros hold copies of.
+        activity: Share of an array's cells that switch at an input step.
+        zero_skipping: 1 where a step is left out in which no active row's input bit is one.
         is_digital: Whether sums are formed by adders.
         is_rram: Whether cells are never written at run time.
     """
@@ -170,6 +176,8 @@ class ChipRows:
     edram_bw: Floats
     is_pipelined: Floats
     duplication: Floats
+    activity: Floats
+    zero_skipping: Floats
     is_digital: Bools
     is_rram: Bools
 

@@ -15,6 +15,7 @@ from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
+from cimbo.workloads.sparsity import at_shares, read_shares
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
 
@@ -112,6 +113,7 @@ def workload(
     prompt: int | None = None,
     tokens: int | None = None,
     sizes: Mapping[str, int] | None = None,
+    activity: str | None = None,
 ) -> Workload:
     """A sub-network of a family, or the network of an ONNX file.
 
@@ -123,6 +125,7 @@ def workload(
         prompt: Tokens of the prompt of a language model; by default as its family has it.
         tokens: Tokens of its answer, likewise.
         sizes: Free sizes of an ONNX file, by name.
+        activity: Shares of ones by layer: a file, or ``measured``; by default as the chip has it.
 
     Raises:
         BadInput: For an unknown family or gene, for genes or lengths beside an ONNX file, for sizes beside a family, and for
@@ -137,8 +140,9 @@ def workload(
             raise BadInput("--prompt and --tokens", what, "set its sizes with --set")
         from cimbo.workloads.onnx.reader import from_onnx
 
-        return from_onnx(str(name), batch=batch, sizes=sizes)
-    settings = InferenceSettings(1 if batch is None else batch, prompt, tokens)
+        found = from_onnx(str(name), batch=batch, sizes=sizes)
+        return at_shares(found, read_shares(activity, found.name) if activity else ())
+    settings = InferenceSettings(1 if batch is None else batch, prompt, tokens, activity or ())
     family = with_settings(network(str(name), sizes), settings)
     if subnet is None:
         return family.workload(family.largest())

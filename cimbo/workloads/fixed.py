@@ -10,6 +10,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.problem.space import Choice
+from cimbo.workloads.layer import SHARE_FIELDS
 from cimbo.workloads.layers import Workload
 
 MOST_KEPT_FILES = 32  # workloads of files kept in memory
@@ -91,6 +92,9 @@ def workload_digest(workload: Workload) -> str:
     for layer in workload.layers:
         counts = asdict(layer)
         counts.pop("name")
+        for share in SHARE_FIELDS:  # said by whoever asks, and newer than many a stored digest
+            if not counts[share]:
+                counts.pop(share)
         shapes.append(counts)
     text = json.dumps([shapes, workload.other_parameters, workload.batch], sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]}"

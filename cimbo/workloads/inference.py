@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
 from cimbo.problem.space import Choice
 from cimbo.workloads.decoder import LONGEST_SEQUENCE
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.sparsity import MEASURED, Shares, at_shares, read_shares, shares_to_json
 
 if TYPE_CHECKING:
     from cimbo.workloads import Network
@@ -25,15 +26,20 @@ class InferenceSettings:
         batch: Inputs at once.
         prompt: Tokens of a language model's prompt; None: as its family has it.
         tokens: Tokens of its answer, likewise.
+        activity: Shares of the bits of inputs and weights that are one, by layer; in another form than
+            ``Shares`` whatever `read_shares` reads. Nothing said: as the chip has it.
 
-    Raises BadInput where one of them is no positive integer.
+    Raises BadInput where a number is no positive integer, or shares are none.
     """
 
     batch: int = 1
     prompt: int | None = None
     tokens: int | None = None
+    activity: Shares | str | Mapping[str, Any] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.activity, tuple) and self.activity != MEASURED:
+            object.__setattr__(self, "activity", read_shares(self.activity))
         most = {"batch": LARGEST_BATCH, "prompt": LONGEST_SEQUENCE, "tokens": LONGEST_SEQUENCE}
         for name, limit in most.items():
             value = getattr(self, name)
@@ -41,23 +47,45 @@ class InferenceSettings:
             if value is not None and not (is_count and 1 <= value <= limit):
                 raise BadInput(name, f"is {value!r}", f"give an integer from 1 to {limit}")
 
-    def to_json(self) -> dict[str, int]:
+    def shares(self, network: str) -> Shares:
+        """Finds the shares of ones of a network's layers.
+
+        Args:
+            network: Its name.
+
+        Returns:
+            Shares by pattern; none where nothing is said.
+
+        Raises:
+            BadInput: When those measured are asked for, and nothing was measured on this network.
+        """
+        if isinstance(self.activity, tuple):
+            return self.activity
+        return read_shares(self.activity, network)
+
+    def to_json(self) -> dict[str, Any]:
         """What is said, by name; nothing where one input is asked at a time and nothing else said."""
-        said = {}
-        for name, value in asdict(self).items():
+        numbers = {"batch": self.batch, "prompt": self.prompt, "tokens": self.tokens}
+        said: dict[str, Any] = {}
+        for name, value in numbers.items():
             if value is not None:
                 said[name] = value
         if self.batch == 1:
             said.pop("batch")
+        if isinstance(self.activity, tuple) and self.activity:
+            said["activity"] = shares_to_json(self.activity)
+        elif self.activity:
+            said["activity"] = self.activity
         return said
 
 
 @dataclass(frozen=True)
 class BatchedNetwork:
-    """A family whose workloads are of several inputs at once."""
+    """A family whose workloads are of several inputs at once, or of known shares of ones."""
 
     family: Network
-    batch: int
+    batch: int = 1
+    shares: Shares = ()
 
     @property
     def name(self) -> str:
@@ -75,12 +103,12 @@ class BatchedNetwork:
             subnet: Each active gene to its value.
 
         Returns:
-            The family's workload, with counts of the whole batch.
+            The family's workload, with counts of the whole batch and shares of ones.
 
         Raises:
             BadInput: As the family does.
         """
-        return self.family.workload(subnet).batched(self.batch)
+        return at_shares(self.family.workload(subnet).batched(self.batch), self.shares)
 
     def largest(self) -> dict[str, Any]:
         """Of the family."""
@@ -113,6 +141,7 @@ def with_settings(family: Network, settings: InferenceSettings) -> Network:
             what = f"is asked, but {family.name} generates no tokens"
             raise BadInput(named[0], what, "leave it out, or name a language model such as gpt2-s")
         family = generating(**asked)
-    if settings.batch == 1:
+    shares = settings.shares(family.name)
+    if settings.batch == 1 and not shares:
         return family
-    return BatchedNetwork(family, settings.batch)
+    return BatchedNetwork(family, settings.batch, shares)

@@ -17,6 +17,7 @@ COUNT_FIELDS = (
     *BITS_FIELDS,
     *CACHE_FIELDS,
 )
+SHARE_FIELDS = ("input_ones", "weight_ones")
 # What several inferences at once have several times, besides positions or groups.
 BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
 # What says nothing of a layer's cost on a chip.
@@ -43,6 +44,9 @@ class Layer:
     tokens left them, ``appended`` elements are added to it, and ``cache_size`` are those of the whole network's cache
     meanwhile; every layer of such a network says the last. ``frequency`` is how often the layer runs in one run of its
     network, on average: below 1 where the steps of a token loop differ in the length of their cache.
+
+    ``input_ones`` and ``weight_ones`` are the shares of the bits of inputs and of the stationary operand that are one; 0: as
+    the chip's ``activity`` has it.
 
     All counts are those of the whole batch (see :class:`Workload`).
 
@@ -71,6 +75,8 @@ class Layer:
     appended: int = 0
     cache_size: int = 0
     frequency: float = 1.0
+    input_ones: float = 0.0
+    weight_ones: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in LAYER_KINDS:
@@ -84,6 +90,11 @@ class Layer:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 what = f"{name} is {value!r}"
                 raise BadInput(f"layer {self.name}", what, f"give an integer of at least {least}")
+        for name in SHARE_FIELDS:
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                what = f"{name} is {share!r}"
+                raise BadInput(f"layer {self.name}", what, "give a share from 0 to 1")
 
     @property
     def macs(self) -> int:
@@ -141,5 +152,6 @@ LAYER_COLUMNS = (
     "kernel",
     *BITS_FIELDS,
     *CACHE_FIELDS,
+    *SHARE_FIELDS,
     "count",
 )

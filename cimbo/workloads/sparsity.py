@@ -1,0 +1,154 @@
+"""How many bits of inputs and weights are one, layer by layer: given by the user, or measured.
+
+A file, TOML or JSON, has a table of layers::
+
+    ["*"]
+    inputs = 0.3             # share of the bits of a layer's inputs that are one; random bits: 0.5
+    weights = 0.45           # share of the bits of its weights that are one
+    ["block_1.ffn_*"]
+    inputs = 0.1
+
+A key is a layer's name or a pattern of shell, and later ones take precedence. What is not said is as the chip's ``activity``
+has it. Energy of cells and adders follows both shares; cycles follow the inputs' where a chip has ``zero_skipping``.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from cimbo._data import path as data_path
+from cimbo.errors import BadInput
+from cimbo.workloads.layers import Layer, Workload
+
+FILE_SUFFIXES = (".toml", ".json")
+MEASURED = "measured"
+SHARE_NAMES = ("inputs", "weights")
+
+
+@dataclass(frozen=True)
+class BitShares:
+    """Shares of bits that are one in the layers that ``pattern`` names; None: as the chip's activity has it."""
+
+    pattern: str
+    inputs: float | None = None
+    weights: float | None = None
+
+
+Shares = tuple[BitShares, ...]
+
+
+def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
+    """Reads shares of ones.
+
+    Args:
+        given: A file, TOML or JSON; a mapping of the same form; or ``measured``, what was measured on
+            the shipped network.
+        network: Name of the network, for ``measured``.
+
+    Returns:
+        Shares by pattern, in the order of the file.
+
+    Raises:
+        BadInput: When the file cannot be read, a share is no number from 0 to 1, or nothing was
+            measured on the network.
+    """
+    if isinstance(given, Mapping):
+        return _checked("activity", given)
+    if given == MEASURED:
+        file = data_path("activity") / f"{network}.toml"
+        if not file.is_file():
+            todo = "give a file of shares"
+            raise BadInput("activity", f"of {network or 'this network'} is not measured", todo)
+        return read_file(file)
+    return read_file(Path(given))
+
+
+def read_file(file: Path) -> Shares:
+    """Reads shares of ones from a file.
+
+    Args:
+        file: TOML or JSON.
+
+    Returns:
+        Shares by pattern, in the order of the file.
+
+    Raises:
+        BadInput: When it cannot be read, or a share is no number from 0 to 1.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise BadInput(file, f"cannot be read ({error})", "give a TOML or JSON file") from None
+    if not isinstance(values, dict):
+        raise BadInput(file, "holds no layers", 'begin with a table such as ["*"]')
+    return _checked(str(file), values)
+
+
+def _checked(where: str, values: Mapping[str, Any]) -> Shares:
+    found = []
+    for pattern, shares in values.items():
+        place = f"{where}: {pattern}"
+        if not isinstance(shares, Mapping):
+            raise BadInput(place, f"is {shares!r}", "give inputs and weights, shares from 0 to 1")
+        for name, share in shares.items():
+            if name not in SHARE_NAMES:
+                raise BadInput(f"{place}.{name}", "is unknown", "give inputs and weights")
+            is_number = isinstance(share, int | float) and not isinstance(share, bool)
+            if not is_number or not 0 < share <= 1:
+                what = f"is {share!r}"
+                raise BadInput(f"{place}.{name}", what, "give a share above 0, at most 1")
+        found.append(BitShares(pattern, shares.get("inputs"), shares.get("weights")))
+    return tuple(found)
+
+
+def shares_to_json(shares: Shares) -> dict[str, dict[str, float]]:
+    """Writes shares in the form of a file.
+
+    Args:
+        shares: By pattern.
+
+    Returns:
+        Pattern to its shares; what is not said is left out.
+    """
+    answer: dict[str, dict[str, float]] = {}
+    for each in shares:
+        said = {"inputs": each.inputs, "weights": each.weights}
+        answer[each.pattern] = {name: share for name, share in said.items() if share is not None}
+    return answer
+
+
+def at_shares(workload: Workload, shares: Shares) -> Workload:
+    """Gives the layers of a workload their shares of ones.
+
+    Args:
+        workload: The layers.
+        shares: By pattern; a later one takes precedence.
+
+    Returns:
+        The same layers with their shares, those of the token loop included.
+    """
+    if not shares:
+        return workload
+    layers = tuple(_with_shares(layer, shares) for layer in workload.layers)
+    loop = workload.loop
+    if loop is not None:
+        loop = replace(loop, step=at_shares(loop.step, shares))
+    return replace(workload, layers=layers, loop=loop)
+
+
+@lru_cache(maxsize=1 << 16)  # a search meets the same few layers over and over
+def _with_shares(layer: Layer, shares: Shares) -> Layer:
+    inputs, weights = layer.input_ones, layer.weight_ones
+    for each in shares:
+        if fnmatchcase(layer.name, each.pattern):
+            inputs = inputs if each.inputs is None else each.inputs
+            weights = weights if each.weights is None else each.weights
+    return replace(layer, input_ones=inputs, weight_ones=weights)
