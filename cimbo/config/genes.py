@@ -9,6 +9,7 @@ from functools import partial
 from cimbo import hardware
 from cimbo.config.tables import Gene, GeneTable, HardwareTable, Scalar
 from cimbo.errors import BadInput, choose_from, naming
+from cimbo.hardware.cells import cell
 from cimbo.hardware.chip import ERROR_FACTORS
 from cimbo.plugins import find
 from cimbo.problem.scalars import shown
@@ -323,7 +324,12 @@ def _check_values(choice: Choice) -> None:
     """Raises BadInput for a value that no chip can have."""
     usual = {other.name: other.values[-1] for other in hardware.chip_choices()}
     usual |= {"array": hardware.DEFAULT_GENES["array"]}
-    hardware.area_mm2([{**usual, choice.name: value} for value in choice.values])
+    chips = []
+    for value in choice.values:
+        named = cell(str(value)) if choice.name == "cell" else None
+        family = {} if named is None else {"array": named.family}
+        chips.append({**usual, **family, choice.name: value})
+    hardware.area_mm2(chips)
 
 
 def reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput, choose_from, naming
+from cimbo.hardware.cells import FILE_SUFFIX
 from cimbo.problem.scalars import shown
 from cimbo.workloads.sparsity import MEASURED, read_file, shares_to_json
 from cimbo.workloads.summary import is_onnx
@@ -66,6 +67,7 @@ def _read_own(path: Path) -> dict[str, Any]:
     """What a user's file says, the network's file found beside it."""
     data = read_toml(path)
     _find_networks(data, path.parent)
+    _find_cells(data, path.parent)
     about = data.get("network")
     if not isinstance(about, dict):
         return data
@@ -109,6 +111,31 @@ def _find_networks(data: Mapping[str, Any], folder: Path) -> None:
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         resolved = [str((folder / name).resolve()) if is_onnx(name) else name for name in names]
         options["networks"] = resolved
+
+
+def _find_cells(data: Mapping[str, Any], folder: Path) -> None:
+    """Name the files of cells from where the study's file lies."""
+    hardware = data.get("hardware")
+    tables = [data.get("baseline")]
+    if isinstance(hardware, dict):
+        tables += [hardware.get("fixed"), hardware.get("genes")]
+    for table in tables:
+        if not isinstance(table, dict) or "cell" not in table:
+            continue
+        given = table["cell"]
+        if isinstance(given, list):
+            table["cell"] = [_beside(folder, word) for word in given]
+        elif isinstance(given, dict) and isinstance(given.get("values"), list):
+            given["values"] = [_beside(folder, word) for word in given["values"]]
+        else:
+            table["cell"] = _beside(folder, given)
+
+
+def _beside(folder: Path, word: Any) -> Any:
+    """The path of a cell's file in a folder; whatever is no file's name stays."""
+    if isinstance(word, str) and word.endswith(FILE_SUFFIX):
+        return str((folder / word).resolve())
+    return word
 
 
 def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[str, Any]:

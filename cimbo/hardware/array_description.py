@@ -32,6 +32,7 @@ USUAL_CONDITIONS = ArrayConditions()
 
 ARRAY_GENES = (
     "array",
+    "cell",
     "rows",
     "rows_active",
     "adc_bits",
@@ -224,10 +225,20 @@ def describe_array(
         noise_lsb=0.0 if is_digital else _noise_lsb(conditions),
         inl_lsb=0.0 if is_digital else float(constant("adc.nonlinearity")),
         offset_lsb=0.0 if is_digital else float(constant("adc.offset")),
-        cell_levels=conditions.levels(family),
+        cell_levels=_levels(conditions, family, full["cell"]),
         stuck_cells=conditions.stuck(family),
         sum_noise=random_sum_noise(family, rows_active, cell_bits),
     )
+
+
+def _levels(conditions: ArrayConditions, family: str, word: str) -> tuple[CellLevel, ...]:
+    """What cells hold; those of a named cell spread by its own figure, if it has one and the user gave no table."""
+    from cimbo.hardware.cells import cell  # which checks a cell's family by the names above
+
+    named = cell(word)
+    if named is None or "spread" not in named.figures or conditions.noise_table is not None:
+        return conditions.levels(family)
+    return (CellLevel(0.0, 0.0, 0.0), CellLevel(1.0, 1.0, named.figures["spread"]))
 
 
 def _noise_lsb(conditions: ArrayConditions) -> float:

@@ -20,6 +20,7 @@ from cimbo.hardware.array_description import (
     RANGE_POLICIES,
     WEIGHT_ENCODINGS,
 )
+from cimbo.hardware.cells import CELL_WORDS, FILE_SUFFIX, OWN_CELL, cell, cell_index, cells_by_index
 from cimbo.hardware.chip_ranges import CORE_GENES
 from cimbo.hardware.kv_cache import CACHE_PLACES
 from cimbo.hardware.pipeline_words import DUPLICATION_GOALS, EXECUTION_MODES
@@ -38,6 +39,7 @@ DEFAULT_GENES: dict[str, Any] = {
     "vector_lanes": 256,
     "cell_bits": 1,
     "array": "charge_sram",
+    "cell": OWN_CELL,  # what a bit is stored in: that of the array's family, or one of data/cells
     "clock_ghz": 0.5,  # of buffer, NoC and vector unit; the arrays have a cycle of their own
     "dram": "lpddr4x",
     # Precision of activations and weights, the process, and how the arrays are used.
@@ -113,6 +115,7 @@ REPLACED_GENES: dict[str, str] = {
 
 GENE_WORDS: dict[str, tuple[str, ...]] = {
     "array": CELL_FAMILIES,
+    "cell": CELL_WORDS,
     "encoding": WEIGHT_ENCODINGS,
     "adc_range": RANGE_POLICIES,
     "converter": CONVERTER_KINDS,
@@ -191,7 +194,30 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
         words = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
         table[name] = _known_words(name, words)
     _check_consistent(table)
+    _check_cells(table)
     return table
+
+
+def _check_cells(table: Mapping[str, NDArray[Any]]) -> None:
+    """Cells that are named belong to the array's family, and tell apart as many levels as they hold bits."""
+    words = table["cell"]
+    if (words == OWN_CELL).all():
+        return
+    indices = np.array([cell_index(word) for word in words.tolist()])
+    for number, named in cells_by_index(indices).items():
+        where = indices == number
+        other = where & (table["array"] != named.family)
+        if other.any():
+            index = int(np.argmax(other))
+            what = f"{named.name} belongs to arrays {named.family}"
+            todo = f'say array = "{named.family}", or another cell'
+            raise BadInput(f"chip {index}.cell", what, todo)
+        many = where & (2 ** table["cell_bits"] > named.figures["levels"])
+        if many.any():
+            index = int(np.argmax(many))
+            what = f"{table['cell_bits'][index]:g} are more than {named.name} tells apart"
+            todo = f"its levels are {named.figures['levels']:g}"
+            raise BadInput(f"chip {index}.cell_bits", what, todo)
 
 
 def _length(name: str, value: Any) -> int:
@@ -305,7 +331,9 @@ def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
     if name == "array":
         listed = [FAMILY_ALIASES.get(word, word) for word in listed]
     for index, word in enumerate(listed):
-        if word not in known:
+        if name == "cell" and word.endswith(FILE_SUFFIX):
+            cell(word)
+        elif word not in known:
             todo = f"use one of {', '.join(known)}"
             raise BadInput(f"chip {index}.{name}", f"{word} is unknown", todo)
     return np.array(listed, dtype=object)

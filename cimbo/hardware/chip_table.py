@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.hardware.array_description import CELL_FAMILIES, Family
+from cimbo.hardware.cells import cell_index, of_cells
 from cimbo.hardware.chip import GENE_WORDS, columns
 from cimbo.hardware.rows import Floats, Indices, select
 
@@ -18,7 +19,7 @@ from cimbo.hardware.rows import Floats, Indices, select
 class ChipTable:
     """Genes of n chips, checked and complete; each column of shape (n,).
 
-    Words are columns of numbers, the index of the word in its list (FAMILIES, ENCODINGS, ...); ``rows_active`` is never 0.
+    Words are columns of numbers, the index of the word in its list (CELL_FAMILIES, WEIGHT_ENCODINGS, ...); ``rows_active`` is never 0.
     Names and units are those of the genes: see ``DEFAULT_GENES`` and docs/reference.md.
     """
 
@@ -60,6 +61,7 @@ class ChipTable:
     energy_factor: Floats
     leakage_factor: Floats
     array: Indices
+    cell: Indices
     encoding: Indices
     adc_range: Indices
     converter: Indices
@@ -78,7 +80,7 @@ class ChipTable:
         """Find the chips whose arrays are of a family.
 
         Args:
-            name: One of ``FAMILIES``.
+            name: One of ``CELL_FAMILIES``.
 
         Returns:
             True for each such chip, (n,).
@@ -104,6 +106,18 @@ class ChipTable:
         each = [np.broadcast_to(values[family], self.array.shape) for family in CELL_FAMILIES]
         chosen: Floats = np.choose(self.array, each)
         return chosen
+
+    def of_cell(self, quantity: str, usual: Any) -> Floats:
+        """Gives each chip a figure of its cell.
+
+        Args:
+            quantity: One of ``cells.QUANTITY_UNITS``.
+            usual: Figures of the families' own cells, (n,), where a chip names no cell of its own.
+
+        Returns:
+            Figures, (n,).
+        """
+        return of_cells(self.cell, quantity, usual)
 
     def broadcast(self, size: int) -> ChipTable:
         """Repeat one chip.
@@ -148,5 +162,9 @@ def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTa
     """
     table = columns(chips)
     for name, known in GENE_WORDS.items():
-        table[name] = np.array([known.index(word) for word in table[name].tolist()])
+        words = table[name].tolist()
+        if name == "cell":  # of which a user may have further ones
+            table[name] = np.array([cell_index(word) for word in words])
+        else:
+            table[name] = np.array([known.index(word) for word in words])
     return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})

@@ -352,12 +352,28 @@ def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
     router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s) * table.pes
     logic_um2 = macros * macro.leaking_um2 + (lanes + router) * _datapath_effort(table)
     cells = macros * table.planes * table.rows * table.cols * table.cell_bits
-    bits = np.where(macro.geometry.is_rram, 0, cells)
+    bits = np.where(macro.geometry.is_rram & (table.cell == 0), 0, cells)
     milliwatts = (
         constant("logic.leakage") * logic_um2 * 1e-6
-        + constant("sram_cell.leakage") * bits * 1e-9
+        + _held_mw(table, bits)
         + constant("buffer.leakage") * table.buffer_mb * 1e-3
         + constant("edram.refresh") * _edram_mb(table) * 1e-3
     )
     leakage: Floats = milliwatts * relative * table.leakage_factor
     return leakage
+
+
+def _held_mw(table: ChipTable, bits: Floats) -> Floats:
+    """mW at 28 nm that so many cells leak, or are rewritten with, (n,).
+
+    A cell that keeps its state for a while is rewritten at the end of it.
+    """
+    usual = np.full(table.size, constant("sram_cell.leakage"))
+    milliwatts = table.of_cell("leakage", usual) * bits * 1e-9
+    if table.cell.any():
+        none = np.zeros(table.size)
+        retention = table.of_cell("retention", none)
+        energy = table.of_cell("write_energy", none)
+        rate = np.where(retention > 0, 1 / np.where(retention > 0, retention, 1), 0)
+        milliwatts = milliwatts + energy * rate * bits * 1e-9
+    return milliwatts

@@ -131,6 +131,7 @@ def macro_circuit(table: ChipTable) -> MacroCircuit:
     write = np.where(
         geometry.is_rram, constant("rram_cell.write_time"), constant("sram_cell.write_time")
     )
+    write = table.of_cell("write_time", write)
     logic = ("adc", "dac", "multipliers", "adders", "accumulators", "drivers", "columns", "control")
     leaking = np.sum([nominal[name] for name in logic], axis=0) / scale("area", table.node_nm)
     return MacroCircuit(
@@ -264,10 +265,16 @@ def _cell_um2(table: ChipTable) -> Floats:
     usual = table.by_family(_cell_constants("transistors"))
     transistors = np.where(table.cell_transistors > 0, table.cell_transistors, usual)
     # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
-    storage = np.where(is_rram, 1, 6)
+    storage = table.of_cell("plane_transistors", np.where(is_rram, 1, 6))
     more_planes = np.where(table.planes > 1, 1, 0) * table.planes + (table.planes - 1) * storage
     each = transistors + more_planes
     feature = each * constant("cell.transistor_area") + is_charge * constant("cell.capacitor_area")
+    if (
+        table.cell.any()
+    ):  # a named cell has an area of its own, planes and all that is around them the usual one
+        planes = more_planes * constant("cell.transistor_area")
+        named = table.of_cell("area", feature - planes) + planes
+        feature = np.where(table.cell_transistors > 0, feature, named)
     bits = np.where(is_rram, 1, table.cell_bits)
     area: Floats = feature * bits * table.node_nm**2 * 1e-6
     return area
@@ -341,6 +348,7 @@ def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
     )
     pulse = constant("driver.pulse") * np.where(geometry.is_charge, 0.5, 1.0)
     row = np.where(geometry.is_rram, constant("rram_cell.row_settle"), constant("array.row_settle"))
+    start, row = table.of_cell("settle", start), table.of_cell("row_settle", row)
     # Converters that do not fit their columns' pitch stand further away; so does what planes add.
     load = geometry.plane_load * (1 + constant("adc.stack_load") * (geometry.pitch_stack - 1))
     # A column of SRAM cells settles twice, when it is charged and when it is evaluated: its converter decides on a sample. A
@@ -370,7 +378,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     switched = gates * table.activity
     adder, flipflop = (constant(f"logic.{name}_capacitance") for name in ("adder", "flipflop"))
     is_digital = geometry.is_digital
-    cell = table.by_family(_cell_constants("capacitance"))
+    cell = table.of_cell("read", table.by_family(_cell_constants("capacitance")))
     cell = cell * np.where(is_digital, table.dac_bits, 1)
     cell = cell * np.where(geometry.is_rram, 1, table.cell_bits)
     # What is drawn grows with the root of the pulse or of the levels that several input bits make.
@@ -387,6 +395,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     write = np.where(
         geometry.is_rram, constant("rram_cell.write_energy"), constant("sram_cell.write_energy")
     )
+    write = table.of_cell("write_energy", write)
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
     half = 0.5  # of a full adder's capacitance, where one operand is idle
     return {
