@@ -19,7 +19,7 @@ from cimbo.hardware.rows import Floats, Indices, select
 class ChipTable:
     """Genes of n chips, checked and complete; each column of shape (n,).
 
-    Words are columns of numbers, the index of the word in its list (CELL_FAMILIES, WEIGHT_ENCODINGS, ...); ``rows_active`` is never 0.
+    Words are columns of numbers, the index of the word in its list (CELL_FAMILIES, ...); ``rows_active`` is never 0.
     Names and units are those of the genes: see ``DEFAULT_GENES`` and docs/reference.md.
     """
 

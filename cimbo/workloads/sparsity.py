@@ -84,7 +84,10 @@ def read_file(file: Path) -> Shares:
     """
     try:
         text = file.read_text(encoding="utf-8")
-        values = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        if file.suffix == ".json":
+            values = json.loads(text)
+        else:
+            values = tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise BadInput(file, f"cannot be read ({error})", "give a TOML or JSON file") from None
     if not isinstance(values, dict):
@@ -150,5 +153,6 @@ def _with_shares(layer: Layer, shares: Shares) -> Layer:
     for each in shares:
         if fnmatchcase(layer.name, each.pattern):
             inputs = inputs if each.inputs is None else each.inputs
-            weights = weights if each.weights is None else each.weights
+            if each.weights is not None:
+                weights = each.weights
     return replace(layer, input_ones=inputs, weight_ones=weights)
