@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from predictors.errors import PredictorError as PredictorError
     from predictors.extending import extend as extend
     from predictors.fitting import fit as fit
+    from predictors.importance import contributions as contributions
     from predictors.importance import importances as importances
     from predictors.kinds import SurrogateKind as SurrogateKind
     from predictors.kinds import find as find
@@ -48,7 +49,7 @@ _MODULE_NAMES = {
     "errors": ("PredictorError",),
     "extending": ("extend",),
     "fitting": ("fit",),
-    "importance": ("importances",),
+    "importance": ("contributions", "importances"),
     "kinds": ("SurrogateKind", "find", "plugin"),
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.boosted import Boosted
+from predictors.errors import PredictorError
 from predictors.gp import GaussianProcess
 from predictors.hybrid import Hybrid
 from predictors.model import Model
@@ -59,6 +60,35 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
     for measure, v in found.items():
         importances[measure] = dict(zip(model.schema.names, _shares(v), strict=True))
     return importances
+
+
+def contributions(model: Model, X: Any) -> Array:
+    """Compute how much each feature moves each prediction of trees: exact SHAP values, by TreeSHAP.
+
+    Args:
+        model: A fitted model of kind "xgboost".
+        X: n rows, as ``Schema.table`` takes them.
+
+    Returns:
+        (n, d) in modelled units, those of y or of log y: a row's values and the mean prediction sum
+        to its prediction (Lundberg & Lee, 2017).
+
+    Raises:
+        PredictorError: When the model has no trees alone, or ``X`` has unknown columns or levels.
+    """
+    import xgboost
+
+    if not isinstance(model.core, Boosted):
+        what = f"of kind {model.kind!r} has no SHAP values of its whole prediction"
+        raise PredictorError("model", what, "fit one of kind 'xgboost'")
+    data = xgboost.DMatrix(model.schema.encode(X), nthread=1)
+    total = np.zeros((data.num_row(), len(model.schema.owners)))
+    for member in model.core.members:
+        total += member.predict(data, pred_contribs=True)[:, :-1]
+    of_columns = total * (model.scale / len(model.core.members))
+    found = np.zeros((len(total), len(model.schema.names)))
+    np.add.at(found, (slice(None), model.schema.owners), of_columns)
+    return found
 
 
 def _relevance(process: GaussianProcess) -> Array:

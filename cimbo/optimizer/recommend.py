@@ -188,12 +188,32 @@ def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
             measured.append(m)
     with one_thread():
         rows = state.rows[complete]
-        noise = {metric: values[complete] for metric, values in state.noise.items()}
-        fitted = surrogates.fit(
-            search.problem, rows, measured, search.factory, seed=seed, noise=noise
-        )
+        fitted = fit_surrogates(search, state, seed=seed)
         model = ScoreModel(search.problem, fitted, rows, measured, search.about)
         return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
+
+
+def fit_surrogates(search: Search, state: State, *, seed: int) -> dict[str, Surrogate]:
+    """Fit what candidates are chosen by to all designs with every metric.
+
+    Args:
+        search: Problem and surrogates.
+        state: The log.
+        seed: Of the fits.
+
+    Returns:
+        A surrogate by metric that the search needs; none for fewer than MIN_MEASURED such designs.
+    """
+    needed = surrogates.targets(search.problem)
+    complete = [m is not None and all(name in m for name in needed) for m in state.metrics]
+    measured = [m for m, kept in zip(state.metrics, complete, strict=True) if m and kept]
+    if len(measured) < MIN_MEASURED:
+        return {}
+    noise = {metric: values[complete] for metric, values in state.noise.items()}
+    with one_thread():
+        return surrogates.fit(
+            search.problem, state.rows[complete], measured, search.factory, seed=seed, noise=noise
+        )
 
 
 def _by_model(

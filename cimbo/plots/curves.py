@@ -49,14 +49,10 @@ METHOD_STROKES = {
     "baybe": Stroke("#bcbd22"),
     "ax": Stroke("#17becf", "7 3"),
 }
+OTHER_COLOURS = ("#333333", "#7f3f98", "#006d5b", "#a0522d", "#4b6cb7")
+OTHER_DASHES = ("", "7 3", "2 3", "9 3 2 3")
 #: For methods that have no stroke of their own, in turn
-OTHER_STROKES = (
-    Stroke("#333333"),
-    Stroke("#333333", "7 3"),
-    Stroke("#333333", "2 3"),
-    Stroke("#7f3f98", "2 3"),
-    Stroke("#006d5b", "2 3"),
-)
+OTHER_STROKES = [Stroke(colour, dash) for dash in OTHER_DASHES for colour in OTHER_COLOURS]
 
 
 @dataclass(frozen=True)

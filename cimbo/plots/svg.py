@@ -102,6 +102,20 @@ def lines(every: Iterable[Sequence[Place]], class_: str) -> Markup:
     )
 
 
+def points(places: Iterable[Place], class_: str) -> Markup:
+    """Draws round marks without tooltips as one path, for a ``layer``: a fraction of the size of dots.
+
+    Args:
+        places: (percent from the left, percent from the top) of each.
+        class_: Class of the path, for the style sheet, which gives their size as a width of its stroke.
+
+    Returns:
+        An SVG path of strokes without length, whose round ends are the marks.
+    """
+    marks = "".join(f"M{x:.4g} {y:.4g}h.01" for x, y in places)
+    return tag("path", d=marks or "M0 0", class_=f"points {class_}")
+
+
 def bars(spans: Iterable[tuple[float, float, float]], class_: str) -> Markup:
     """Draws upright bars as one path, for a ``layer``.
 

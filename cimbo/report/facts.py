@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cimbo.analysis.chip_view import ChipView
+from cimbo.analysis.gene_importance import GeneImportance
 from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
+from cimbo.analysis.surrogate_views import SurrogateViews
 from cimbo.plots.quantity import label
 from cimbo.problem.objectives import Candidate, Constraint, Problem
 from cimbo.problem.pareto import dominated_by, hypervolume
+from cimbo.problem.preferences import knees
 from cimbo.report.statistics import NORMAL_QUANTILE_95
 from cimbo.storage import Record
 
@@ -44,8 +48,9 @@ class Facts:
     predicted: designs a model thinks well of and nobody has verified. baselines: name -> hypervolume after each evaluation
     of another search. extra_rows: key of a design -> lines for its details. tested: key -> accuracy on images that the search
     never saw, where it was measured. exact: key -> by how many
-    points the exact form of the arrays' errors changes it. layers: key -> each layer's name, bound, latency_ms and
-    energy_uj by part. error_bars: key -> least and most of each cost by what published chips say. by_noise: key ->
+    points the exact form of the arrays' errors changes it. chips: key -> the design on its chip. importances: SHAP values of
+    trees, one an objective. around: what the search's surrogates say around some designs. lite: whether the page shall be
+    small. error_bars: key -> least and most of each cost by what published chips say. by_noise: key ->
     accuracies by the noise of the converters, in their steps.
     """
 
@@ -60,7 +65,10 @@ class Facts:
     predicted: Sequence[Candidate] = ()
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     extra_rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    layers: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    chips: Mapping[str, ChipView] = field(default_factory=dict)
+    importances: Sequence[GeneImportance] = ()
+    around: SurrogateViews | None = None
+    lite: bool = False
     by_noise: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     error_bars: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
@@ -73,6 +81,17 @@ class Facts:
     def on_front(self) -> frozenset[int]:
         """Number the evaluations on the front."""
         return frozenset(r.number for r in self.front)
+
+    @cached_property
+    def row_of(self) -> Mapping[int, int]:
+        """Index of each evaluation among the page's rows, by its number."""
+        return {r.number: i for i, r in enumerate(self.records)}
+
+    @cached_property
+    def knees(self) -> tuple[str, ...]:
+        """Keys of the designs of the front from where every objective gets dear, the sharpest first."""
+        found = knees(self.problem, [r.metrics for r in self.front])
+        return tuple(self.front[i].key for i in found)
 
     @cached_property
     def failed(self) -> tuple[Record, ...]:
@@ -153,7 +172,10 @@ def gather(study: Study, **known: Any) -> Facts:
     while True:
         records = tuple(study.evaluations())
         final = study.final_front()
-        front = tuple(study.pareto()) if final is None else final.records
+        if final is None:
+            front = tuple(study.pareto())
+        else:
+            front = final.records
         volume = study.hypervolume()
         if len(study.evaluations()) == len(records):
             break

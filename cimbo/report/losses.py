@@ -71,7 +71,10 @@ def _limit(c: Constraint, infeasible: Sequence[Record]) -> Markup:
     values = [r.metrics[c.metric] for r in broken if c.metric in r.metrics]
     worst = None
     if values:
-        worst = max(values) if c.relation == "<=" else min(values)
+        if c.relation == "<=":
+            worst = max(values)
+        else:
+            worst = min(values)
     limit = f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}"
     return tag(
         "tr",

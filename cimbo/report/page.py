@@ -7,30 +7,54 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cimbo.analysis.chip_view import ChipView
+from cimbo.analysis.gene_importance import GeneImportance
 from cimbo.analysis.space_ends import ends_told
+from cimbo.analysis.surrogate_views import SurrogateViews
 from cimbo.errors import BadInput
 from cimbo.plots import svg
-from cimbo.plots.markup import Markup, tag
+from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, number, spoken
 from cimbo.problem.objectives import Candidate
 from cimbo.report import (
     calibration,
     converter_noise,
+    embedded,
     history,
     influence,
     losses,
-    parallel,
+    progress,
     provenance,
     scatter,
+    shap,
     table,
+    threads,
     upcoming,
 )
 from cimbo.report.facts import Facts, gather
 
 if TYPE_CHECKING:
     from cimbo.study.study import Study
+
+STYLE_FILES = ("style/page.css", "style/charts.css", "style/print.css")
+#: In this order: each uses names of those before it
+SCRIPT_FILES = tuple(
+    f"scripts/{name}.js"
+    for name in (
+        "base",
+        "state",
+        "plot",
+        "front",
+        "panel",
+        "threads",
+        "chip",
+        "surrogate",
+        "tables",
+        "start",
+    )
+)
 
 
 def html(
@@ -41,8 +65,11 @@ def html(
     extra_rows: Mapping[str, Mapping[str, str]] | None = None,
     predicted: Sequence[Candidate] = (),
     baselines: Mapping[str, Sequence[float]] | None = None,
-    layers: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    chips: Mapping[str, ChipView] | None = None,
+    importances: Sequence[GeneImportance] = (),
+    around: SurrogateViews | None = None,
     error_bars: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+    lite: bool = False,
 ) -> str:
     """Write the report of a study as one HTML file that opens offline and asks the network for nothing.
 
@@ -58,9 +85,12 @@ def html(
             listed as such.
         baselines: Name -> hypervolume after evaluation 1, 2, ... of another search over the same
             problem.
-        layers: By a design's key, the layers that ``hardware.explain`` lists.
+        chips: By a design's key, the design on its chip.
+        importances: SHAP values of trees, one an objective.
+        around: What the search's surrogates say around designs of the study.
         error_bars: By a design's key, least and most of each cost by what published chips say, in
             the cost's unit.
+        lite: Leave out what a small page can do without: predictions of what was measured since.
 
     Returns:
         The page.
@@ -75,8 +105,11 @@ def html(
         predicted=tuple(predicted),
         baselines=dict(baselines or {}),
         extra_rows=dict(extra_rows or {}),
-        layers=dict(layers or {}),
+        chips=dict(chips or {}),
+        importances=tuple(importances),
+        around=around,
         error_bars=dict(error_bars or {}),
+        lite=lite,
     )
     return document(facts, title, dict(about or {}))
 
@@ -119,7 +152,7 @@ def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
     Returns:
         The page as HTML.
     """
-    style, script = Markup(_asset("style.css")), Markup(_asset("script.js"))
+    style, script = Markup(_assets(STYLE_FILES)), Markup(_script())
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -131,12 +164,21 @@ def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
         tag("style", style),
     )
     main = tag("main", *_sections(facts, about))
-    body = tag("body", svg.shapes(), _header(facts, title, about), main, tag("script", script))
+    skip = tag("a", "To the designs", href="#designs", class_="skip")
+    data = [embedded.element(facts), tag("script", script)]
+    body = tag("body", skip, svg.shapes(), _header(facts, title, about), main, *data)
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _asset(name: str) -> str:
-    return resources.files("cimbo.report").joinpath(name).read_text(encoding="utf-8").strip()
+def _assets(names: Sequence[str]) -> str:
+    """Files of this room, one after another."""
+    room = resources.files("cimbo.report")
+    return "\n".join(room.joinpath(name).read_text(encoding="utf-8").strip() for name in names)
+
+
+def _script() -> str:
+    """The script's files in one function, so that their names stay among themselves."""
+    return f'"use strict";\n(() => {{\n{_assets(SCRIPT_FILES)}\n}})();'
 
 
 def _policy(style: str, script: str) -> str:
@@ -224,14 +266,18 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
         _section(
             "front", "The verified front", f"{_points(facts)} Better is {goals}.", _front(facts)
         ),
-        _section(
-            "designs",
-            "Designs of the front",
-            _about_designs(facts),
-            table.section(facts),
-        ),
+        _section("threads-all", "All designs, all variables", _ends(facts), threads.section(facts)),
+        _section("designs", "Designs of the front", _about_designs(facts), table.section(facts)),
+        *_chip(facts),
         *_next(facts),
         _section("history", "Hypervolume over evaluations", "", history.section(facts)),
+        _section(
+            "spread",
+            "How designs are distributed",
+            "Further towards the better end sooner is better.",
+            progress.distributions(facts),
+        ),
+        _section("timeline", "What evaluations took", "", progress.timeline(facts)),
         _section(
             "prediction",
             "Predicted against verified",
@@ -239,15 +285,13 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
             "Tooltips: predicted → verified.",
             calibration.section(facts),
         ),
-        _section("influence", "Which genes matter", "", influence.section(facts)),
         _section(
-            "genes",
-            "Genes of the front",
-            " ".join(
-                filter(None, ["A thread is a design; “off”: it lacks the gene.", _ends(facts)])
-            ),
-            parallel.section(facts),
+            "influence",
+            "Which genes matter",
+            "",
+            join([shap.section(facts), influence.section(facts)]),
         ),
+        *_surrogate(facts),
         *_converter_noise(facts),
         _section("losses", "What did not count", "", losses.section(facts)),
         _section("provenance", "Provenance", "", provenance.section(facts, about)),
@@ -255,7 +299,7 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
 
 
 def _about_designs(facts: Facts) -> str:
-    told = "Open a row for its genes; click a heading to sort."
+    told = "Choose a design to see its genes beside the front; click a heading to sort."
     if not facts.error_bars:
         return told
     return f"{told} Absolute costs may be off: each row says by how much, one standard deviation of published chips."
@@ -274,6 +318,28 @@ def _next(facts: Facts) -> list[Markup]:
         return []
     lead = "What the search would verify next, as its model sees it: none of these was measured. ± spans the predicted 90 %."
     return [_section("next", "Next candidates, predicted", lead, upcoming.section(facts))]
+
+
+def _chip(facts: Facts) -> list[Markup]:
+    if not facts.chips:
+        return []
+    return [
+        _section(
+            "chip", "The chosen design on its chip", "", tag("div", _unscripted(), id="chip-view")
+        )
+    ]
+
+
+def _surrogate(facts: Facts) -> list[Markup]:
+    if facts.around is None or not facts.around.designs:
+        return []
+    place = tag("div", _unscripted(), id="surrogate-view")
+    return [_section("surrogate", "What one gene changes, and two together", "", place)]
+
+
+def _unscripted() -> Markup:
+    words = "This picture needs JavaScript, which is part of this file; nothing is loaded."
+    return tag("p", words, class_="empty")
 
 
 def _converter_noise(facts: Facts) -> list[Markup]:
@@ -307,6 +373,13 @@ def _front(facts: Facts) -> Markup:
         return tag("p", "Nothing was evaluated yet.", class_="empty")
     hint = "There is no front yet."
     if facts.front:
-        hint = "Each point of the front leads to its design in the table below."
-    panel = tag("aside", tag("p", hint, class_="fine"), id="chosen", aria_live="polite")
-    return tag("div", scatter.section(facts), panel, class_="split")
+        hint = "Choose a design in the picture or in the table."
+    panel = tag(
+        "aside",
+        tag("p", hint, class_="fine"),
+        id="chosen",
+        tabindex="0",
+        aria_label="the chosen design",
+    )
+    picture = tag("div", scatter.section(facts), id="front-plot")
+    return tag("div", picture, panel, class_="split")

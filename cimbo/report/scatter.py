@@ -1,8 +1,7 @@
-"""The front as a picture: two objectives at a time, what was verified, what broke a limit, what failed, what is a guess."""
+"""The front as a still picture, for readers whose browser runs no script: the script draws its own in its place."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,29 +10,23 @@ import numpy as np
 from cimbo.plots import svg
 from cimbo.plots.axes import Axis, axis, counts
 from cimbo.plots.markup import Markup, join, tag
-from cimbo.plots.quantity import amount, label, spoken
+from cimbo.plots.quantity import amount
 from cimbo.problem.objectives import Objective
 from cimbo.problem.pareto import non_dominated
 from cimbo.report import facts as facts_
-from cimbo.report.facts import Facts, Prediction
+from cimbo.report.facts import Facts
 from cimbo.storage import Record
-
-MOST_VIEWS = 6  # pairs of objectives drawn; each costs some 20 kB
 
 
 @dataclass(frozen=True)
 class View:
-    """One picture: ``y`` against ``x``; without ``x`` against the number of the evaluation.
-
-    All pictures show the same designs in the same order, so only the ``first`` carries tooltips; a script lends them.
-    """
+    """``y`` against ``x``; without ``x`` against the number of the evaluation."""
 
     facts: Facts
     y: Objective
     x: Objective | None
     x_axis: Axis
     y_axis: Axis
-    first: bool = True
 
     def place(self, number: int, metrics: dict[str, float]) -> svg.Place | None:
         """Find where a design lies in the picture.
@@ -43,65 +36,21 @@ class View:
             metrics: Its metrics, measured or predicted.
 
         Returns:
-            Percent from the left and from the top; None when it lacks an objective, be it one of
-            another picture.
+            Percent from the left and from the top; None when it lacks one of the two objectives.
         """
-        if any(o.name not in metrics for o in self.facts.problem.objectives):
+        if any(o.name not in metrics for o in (self.y, self.x) if o):
             return None
-        return self.x_axis.at(metrics[self.x.name] if self.x else number), self.y_axis.down(
-            metrics[self.y.name]
-        )
-
-    @property
-    def metrics(self) -> list[str]:
-        """Name the objectives that the picture shows, y first."""
-        return [o.name for o in (self.y, self.x) if o]
-
-    def tip(self, start: str, metrics: dict[str, float]) -> str:
-        """Write the tooltip of a design.
-
-        Args:
-            start: Its first line.
-            metrics: The design's metrics, every objective among them.
-
-        Returns:
-            That line and one for each objective; empty in every picture but the first.
-        """
-        if not self.first:
-            return ""
-        values = (
-            f"{spoken(o.name)} {amount(o.name, metrics[o.name])}"
-            for o in self.facts.problem.objectives
-        )
-        return "\n".join([start, *values])
+        across = self.x_axis.at(metrics[self.x.name] if self.x else number)
+        return across, self.y_axis.down(metrics[self.y.name])
 
 
-def pairs(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective | None]]:
-    """Choose the pairs of objectives that are drawn.
-
-    Args:
-        objectives: The study's objectives.
-
-    Returns:
-        (y, x) of every picture; x is None where there is one objective. Of more than MOST_VIEWS
-        pairs, only those with the first objective, MOST_VIEWS at most.
-    """
-    if len(objectives) == 1:
-        return [(objectives[0], None)]
-    every: list[tuple[Objective, Objective | None]] = list(itertools.combinations(objectives, 2))
-    if len(every) <= MOST_VIEWS:
-        return every
-    return [p for p in every if p[0] is objectives[0]][:MOST_VIEWS]
-
-
-def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True) -> View:
+def view(facts: Facts, y: Objective, x: Objective | None) -> View:
     """Set up the picture of one objective against another.
 
     Args:
         facts: The study.
         y: The objective that goes upwards.
         x: The objective that goes to the right; None for the number of the evaluation.
-        first: Whether this is the picture that carries the tooltips.
 
     Returns:
         The picture, with axes around all designs that it shows; a reference may lie beyond.
@@ -111,139 +60,60 @@ def view(facts: Facts, y: Objective, x: Objective | None, *, first: bool = True)
         """Make an axis around what was measured and predicted of an objective."""
         name = objective.name
         shown = [r.metrics[name] for r in facts.records if name in r.metrics]
-        guesses = [v for g in _guesses(facts) if (p := g.get(name)) for v in _span(p)]
-        return axis(
-            f"{facts.named(name)} {'↑' if objective.goal == 'max' else '↓'}", [*shown, *guesses]
-        )
+        shown += [p.mean for c in facts.predicted if (p := facts_.predictions(c).get(name))]
+        arrow = "↑" if objective.goal == "max" else "↓"
+        return axis(f"{facts.named(name)} {arrow}", shown)
 
-    return View(
-        facts,
-        y,
-        x,
-        axis_of(x) if x else counts("evaluation", len(facts.records)),
-        axis_of(y),
-        first,
-    )
+    if x:
+        across = axis_of(x)
+    else:
+        across = counts("evaluation", len(facts.records))
+    return View(facts, y, x, across, axis_of(y))
 
 
-def _guesses(facts: Facts) -> Iterator[dict[str, facts_.Prediction]]:
-    """Predictions that the picture shows: of failures, of the front, and of designs nobody verified."""
-    names = [o.name for o in facts.problem.objectives]
-    for record in (*facts.failed, *facts.front):
-        yield {m: Prediction(p.mean, 0.0) for m in names if (p := facts_.prediction(record, m))}
-    yield from map(facts_.predictions, facts.predicted)
-
-
-def _span(p: Prediction) -> tuple[float, float]:
-    """The interval that holds 90 %, cut where it would turn the sign of what is predicted."""
-    half = min(p.half, 0.9 * abs(p.mean))
-    return p.mean - half, p.mean + half
-
-
-def picture(view: View, class_: str) -> Markup:
-    """Draw one picture of the front.
+def section(facts: Facts) -> Markup:
+    """Draw the first objective against the second.
 
     Args:
-        view: What it shows.
-        class_: CSS class of the picture.
+        facts: The study.
 
     Returns:
-        The whole plot: every kind of design, the references, and the area that the front dominates.
+        The picture with its legend.
     """
-    groups = [
-        tag("g", svg.layer(*_area(view)), class_="staircase"),
-        tag("g", *_verified(view), class_="verified"),
-        tag(
-            "g", *_marks(view, view.facts.infeasible, "triangle", "infeasible"), class_="infeasible"
-        ),
-        tag("g", *_failures(view), class_="failed"),
-        tag("g", *_predicted(view), class_="predicted"),
-        tag("g", *_upcoming(view), class_="upcoming"),
-        tag("g", *_references(view)),
-        tag("g", *_best(view), class_="best"),
-    ]
-    x = view.x_axis.label
-    return svg.frame(
-        view.x_axis, view.y_axis, *groups, about=f"{view.y_axis.label} against {x}", class_=class_
-    )
-
-
-def _name(record: Record) -> str:
-    return f"#{record.number}"
-
-
-def _verified(view: View) -> Iterator[Markup]:
-    for r in view.facts.verified:
-        place = view.place(r.number, r.metrics)
-        if place and r.number not in view.facts.on_front:
-            yield svg.dot(place, view.tip(_name(r), r.metrics))
-
-
-def _best(view: View) -> Iterator[Markup]:
-    for r in view.facts.front:
-        place = view.place(r.number, r.metrics)
-        if place:
-            point = svg.dot(place, view.tip(f"{_name(r)} on the front", r.metrics))
-            yield tag("a", point, href=f"#d{r.number}", data_d=r.number)
-
-
-def _marks(view: View, records: Sequence[Record], shape: str, why: str) -> Iterator[Markup]:
-    for r in records:
-        place = view.place(r.number, r.metrics)
-        if place:
-            yield svg.mark(shape, place, view.tip(f"{_name(r)} {why}", r.metrics))
-
-
-def _failures(view: View) -> Iterator[Markup]:
-    """A failure has no measurement; it stands where it was predicted to be."""
-    for r in view.facts.failed:
-        means = _means(view, r)
-        place = view.place(r.number, means)
-        if place:
-            yield svg.mark("cross", place, view.tip(f"{_name(r)} failed; predicted", means))
-
-
-def _predicted(view: View) -> Iterator[Markup]:
-    """Where designs of the front were predicted to be, tied to where they are."""
-    ties = []
-    for r in view.facts.front:
-        means = _means(view, r)
-        was, now = view.place(r.number, means), view.place(r.number, r.metrics)
-        if was and now:
-            ties.append([was, now])
-            yield svg.mark("diamond", was, view.tip(f"{_name(r)} as predicted", means))
-    yield svg.layer(svg.lines(ties, "tie"))
-
-
-def _upcoming(view: View) -> Iterator[Markup]:
-    """Designs that nobody verified yet, where they are predicted to be, with the interval that holds 90 %."""
-    bars: list[list[svg.Place]] = []
-    for c in view.facts.predicted:
-        known = facts_.predictions(c)
-        means = {name: p.mean for name, p in known.items()}
-        place = view.place(len(view.facts.records), means)
-        if not place:
-            continue
-        bars += _whiskers(view, known, place)
-        point = svg.mark("square", place, view.tip(f"{c.key} predicted, not verified", means))
-        yield tag("a", point, href=f"#d{c.key}", data_d=c.key)
-    yield svg.layer(svg.lines(bars, "whisker"))
-
-
-def _whiskers(
-    view: View, known: dict[str, Prediction], place: svg.Place
-) -> Iterator[list[svg.Place]]:
-    x, y = place
-    if view.x and known[view.x.name].std > 0:
-        yield [(view.x_axis.at(v), y) for v in _span(known[view.x.name])]
-    if known[view.y.name].std > 0:
-        yield [(x, view.y_axis.down(v)) for v in _span(known[view.y.name])]
-
-
-def _means(view: View, r: Record) -> dict[str, float]:
-    return {
-        o.name: p.mean for o in view.facts.problem.objectives if (p := facts_.prediction(r, o.name))
+    y, *others = facts.problem.objectives
+    seen = view(facts, y, others[0] if others else None)
+    kinds = {
+        "verified": [r for r in facts.verified if r.number not in facts.on_front],
+        "infeasible": list(facts.infeasible),
+        "best": list(facts.front),
     }
+    layers = [svg.points(_places(seen, records), kind) for kind, records in kinds.items()]
+    picture = svg.frame(
+        seen.x_axis,
+        seen.y_axis,
+        tag("g", svg.layer(*_area(seen)), class_="staircase"),
+        svg.layer(*layers),
+        tag("g", *_references(seen)),
+        about=f"{seen.y_axis.label} against {seen.x_axis.label}",
+    )
+    words = {"verified": "verified, dominated", "infeasible": "infeasible", "best": "front"}
+    keys = []
+    for kind, records in kinds.items():
+        if records:
+            keys.append(
+                tag(
+                    "span",
+                    tag("i", class_=f"mark-dot {kind}"),
+                    f"{words[kind]} {len(records)}",
+                    class_="entry",
+                )
+            )
+    return join([picture, tag("div", *keys, class_="legend")])
+
+
+def _places(seen: View, records: Sequence[Record]) -> list[svg.Place]:
+    places = (seen.place(r.number, r.metrics) for r in records)
+    return [place for place in places if place]
 
 
 def _area(view: View) -> Iterator[Markup]:
@@ -345,65 +215,3 @@ def _references(view: View) -> Iterator[Markup]:
             dy="12",
             class_="note end" if right else "note",
         )
-
-
-def section(facts: Facts) -> Markup:
-    """Draw the front for every pair of objectives, one shown at a time.
-
-    Args:
-        facts: The study.
-
-    Returns:
-        The pictures, with switches for what they show.
-    """
-    views = []
-    for i, (y, x) in enumerate(pairs(facts.problem.objectives)):
-        views.append(view(facts, y, x, first=i == 0))
-    pictures = [picture(v, f"view view-{i}") for i, v in enumerate(views)]
-    return tag("div", _chooser(views), *pictures, _legend(facts, views), class_="front-plot")
-
-
-def _chooser(views: Sequence[View]) -> Markup:
-    if len(views) < 2:
-        return Markup()
-    buttons = []
-    for i, v in enumerate(views):
-        buttons.append(
-            tag(
-                "label",
-                tag("input", type="radio", name="view", id=f"view-{i}", checked=i == 0),
-                tag("span", " · ".join(label(m) for m in v.metrics)),
-            )
-        )
-    return tag("div", *buttons, class_="chooser", role="radiogroup", aria_label="objectives shown")
-
-
-def _legend(facts: Facts, views: Sequence[View]) -> Markup:
-    drawn = sum(1 for _ in _failures(views[0]))
-    hidden = (
-        len(facts.failed)
-        - drawn
-        + sum(views[0].place(r.number, r.metrics) is None for r in facts.infeasible)
-    )
-    predicted, upcoming = (sum(1 for _ in marks(views[0])) - 1 for marks in (_predicted, _upcoming))
-    entries = [
-        ("best", "front", len(facts.front)),
-        ("verified", "verified, dominated", len(facts.verified) - len(facts.front)),
-        ("infeasible", "infeasible", len(facts.infeasible)),
-        ("failed", "failed, where predicted" if facts.failed else "failed", len(facts.failed)),
-        ("predicted", "the front as it was predicted", predicted),
-        ("upcoming", "next, predicted, not verified", upcoming),
-    ]
-    switches = [_switch(*entry) for entry in entries if entry[2]]
-    note = f"Without a place here: {hidden}, with neither a measurement nor a prediction of every objective."
-    return join(
-        [
-            tag("div", *switches, class_="legend"),
-            tag("p", note, class_="fine") if hidden else Markup(),
-        ]
-    )
-
-
-def _switch(kind: str, name: str, n: int) -> Markup:
-    box = tag("input", type="checkbox", id=f"show-{kind}", checked=True)
-    return tag("label", box, svg.swatch(kind), f"{name} ", tag("b", n))

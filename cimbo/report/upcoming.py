@@ -1,12 +1,12 @@
-"""Designs that the search would verify next: what a model says of them, and their genes. Nothing here was measured."""
+"""Designs that the search would verify next: what a model says of them. Nothing here was measured."""
 
 from __future__ import annotations
 
-from cimbo.plots.markup import Markup, join, tag
-from cimbo.plots.quantity import aligned, amount, rough, spoken
+from cimbo.plots.markup import Markup, tag
+from cimbo.plots.quantity import aligned, rough
 from cimbo.problem.objectives import Candidate
-from cimbo.report import layers, table
-from cimbo.report.facts import Facts, Prediction, predictions
+from cimbo.report import table
+from cimbo.report.facts import Facts, predictions
 
 
 def section(facts: Facts) -> Markup:
@@ -16,7 +16,7 @@ def section(facts: Facts) -> Markup:
         facts: The study, with the designs as ``predicted``.
 
     Returns:
-        A row a design with what is predicted of every metric, its genes folded below.
+        A row a design with what is predicted of every metric,
     """
     columns = {}
     for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c)):
@@ -24,14 +24,14 @@ def section(facts: Facts) -> Markup:
     head = [tag("th", facts.named(name), scope="col") for name in columns]
     rows = []
     for i, c in enumerate(facts.predicted):
-        rows.append(_design(facts, c, [column[i] for column in columns.values()]))
+        rows.append(_design(facts, c, [column[i] for column in columns.values()], i))
     whole = tag(
         "table",
-        tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))),
+        tag("thead", tag("tr", tag("th", "design", scope="col"), *head)),
         *rows,
         class_="sortable",
     )
-    return tag("div", whole, class_="scroll", tabindex="0")
+    return table.scrolled(whole, "next candidates")
 
 
 def _column(facts: Facts, metric: str) -> list[Markup]:
@@ -51,36 +51,6 @@ def _column(facts: Facts, metric: str) -> list[Markup]:
     return column
 
 
-def _design(facts: Facts, c: Candidate, cells: list[Markup]) -> Markup:
-    more = tag("tr", tag("td", _details(facts, c), colspan=len(cells) + 1), class_="more")
-    return tag(
-        "tbody",
-        tag("tr", *cells, table.fold(c.key, len(c.params))),
-        more,
-        id=f"d{c.key}",
-        data_d=c.key,
-    )
-
-
-def _details(facts: Facts, c: Candidate) -> Markup:
-    lines = []
-    for name, p in predictions(c).items():
-        lines.append(
-            join([tag("dt", spoken(name)), tag("dd", amount(name, p.mean), tag("small", _kind(p)))])
-        )
-    space = facts.problem.space
-    return tag(
-        "div",
-        tag("h4", "Predicted, not verified ", tag("code", c.key)),
-        tag("dl", *lines, class_="metrics"),
-        table.genes("Architecture", space.architecture, c.params),
-        table.genes("Hardware", space.hardware, c.params),
-        layers.section(facts.layers.get(c.key, ())),
-        class_="design",
-    )
-
-
-def _kind(p: Prediction) -> str:
-    if p.std > 0:
-        return f"predicted, ± {rough(p.half)} holds 90 %"
-    return "computed"
+def _design(facts: Facts, c: Candidate, cells: list[Markup], i: int) -> Markup:
+    key = tag("td", tag("code", c.key), class_="key-cell")
+    return tag("tbody", tag("tr", key, *cells), data_row=len(facts.records) + i)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from cimbo.analysis.chip_view import ChipView, chip_view
+from cimbo.analysis.gene_importance import GeneImportance, importance
+from cimbo.analysis.surrogate_views import SurrogateViews, views
 from cimbo.errors import BadInput, choose_from
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Candidate
+from cimbo.problem.preferences import knees
 from cimbo.session.context import StudyContext
 from cimbo.session.error_bars import of_designs
 from cimbo.session.optimize import optimizer_options
@@ -16,6 +20,9 @@ from cimbo.session.text import check_writable, write_text
 from cimbo.storage import Record
 
 DEFAULT_NEXT = 6  # designs a report shows that the search would verify next
+MOST_DETAILED = 150  # designs of the front whose layers and error bars a report holds
+MOST_SURROUNDED = 5  # designs around which surrogates are asked
+MOST_PAIRED = 5  # genes of which every pair is looked at
 FIGURE_FORMATS = (".pdf", ".png", ".svg")
 FIGURE_NAMES = ("front", "hypervolume", "calibration")
 
@@ -37,7 +44,8 @@ def report(
         path: The file to write.
         baselines: Other studies of the same problem, such as a random search.
         following: Also show so many designs that the search would verify next, as predicted.
-        lite: Leave out the layers of each design.
+        lite: Leave out the layers of each design, what surrogates say around designs, and predictions of what was measured
+            since.
 
     Returns:
         The file.
@@ -50,15 +58,20 @@ def report(
     path = Path(path)
     check_writable(path)
     predicted = next_designs(context, following)
-    shown: list[Record | Candidate] = [*context.study.pareto(), *predicted]
+    front = context.study.pareto()
+    shown: list[Record | Candidate] = [*_evenly(front), *predicted]
+    importances = _importances(context)
     text = pages.html(
         context.study,
         title=context.title,
         about=_provenance(context),
         baselines=hypervolume_curves(context, baselines),
-        layers={} if lite else _layers(context, shown),
-        error_bars=of_designs(context, context.study.pareto()),
+        chips={} if lite else _chips(context, shown),
+        importances=importances,
+        around=None if lite else _around(context, front, _paired(importances)),
+        error_bars=of_designs(context, _evenly(front)),
         predicted=predicted,
+        lite=lite,
     )
     write_text(path, text)
     return path
@@ -170,16 +183,69 @@ def _is_evaluable(context: StudyContext) -> bool:
     return True
 
 
-def _layers(
-    context: StudyContext, designs: Sequence[Record | Candidate]
-) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Layers of each of ``designs`` by key; none for a study that is not of cimbo's networks and chip model."""
-    from cimbo import hardware
+def _evenly(front: Sequence[Record]) -> list[Record]:
+    """At most MOST_DETAILED designs of a front, evenly along it; their layers are simulated again."""
+    if len(front) <= MOST_DETAILED:
+        return list(front)
+    step = (len(front) - 1) / (MOST_DETAILED - 1)
+    return [front[round(i * step)] for i in range(MOST_DETAILED)]
 
+
+def _chips(context: StudyContext, designs: Sequence[Record | Candidate]) -> dict[str, ChipView]:
+    """Each design on its chip, by key; none for a study that is not of cimbo's networks and chip model."""
     if not _is_evaluable(context) or context.evaluator.simulator != "cimbo":
         return {}
-    placed = {design.key: context.evaluator.placed(design.params) for design in designs}
-    return {key: hardware.explain(*pair)["layers"] for key, pair in placed.items()}
+    chips = {}
+    for design in designs:
+        chips[design.key] = chip_view(*context.evaluator.placed(design.params))
+    return chips
+
+
+def _importances(context: StudyContext) -> list[GeneImportance]:
+    study = context.study
+    done = [r for r in study.evaluations() if r.status == "done"]
+    every = (importance(study.problem.space, o, done) for o in study.problem.objectives)
+    return [found for found in every if found is not None]
+
+
+def _around(
+    context: StudyContext, front: Sequence[Record], paired: Sequence[str]
+) -> SurrogateViews | None:
+    """What the search's surrogates say around the knees of the front and the best design of each objective."""
+    study = context.study
+    if not front:
+        return None
+    options = _known_options(context)
+    surrogates = study.surrogates(options)
+    if not surrogates:
+        return None
+    chosen = []
+    for i in knees(study.problem, [r.metrics for r in front]):
+        chosen.append(front[i])
+    for o in study.problem.objectives:
+        scores = [o.sign * r.metrics[o.name] for r in front]
+        chosen.append(front[scores.index(max(scores))])
+    designs = list({r.key: r.params for r in chosen}.values())[:MOST_SURROUNDED]
+    return views(study.problem.space, surrogates, designs, paired)
+
+
+def _paired(importances: Sequence[GeneImportance]) -> list[str]:
+    """The genes that move objectives most, each objective's in turn."""
+    found = [[i.names[k] for k in i.order] for i in importances]
+    turns = []
+    for genes in zip(*found, strict=True):
+        turns.extend(genes)
+    return list(dict.fromkeys(turns))[:MOST_PAIRED]
+
+
+def _known_options(context: StudyContext) -> OptimizerOptions:
+    """What the optimizer knows of a study; nothing where its evaluator is elsewhere."""
+    if not _is_evaluable(context):
+        return OptimizerOptions()
+    try:
+        return optimizer_options(context)
+    except BadInput:
+        return OptimizerOptions()
 
 
 def _provenance(context: StudyContext) -> dict[str, str]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.recommend import Search, State, recommend
+from cimbo.optimizer.recommend import Search, State, fit_surrogates, recommend
 from cimbo.optimizer.row_cache import RowCache
-from cimbo.optimizer.surrogates import SurrogateFactory, targets
+from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory, targets
 from cimbo.problem.fidelity import deviations
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.storage import Record
@@ -62,6 +62,17 @@ class Planner:
         proposal = recommend(self._search(options, known), self._state(), n, seed=self._seed)
         self.pending |= {c.key: c for c in proposal.candidates}
         return proposal.candidates, proposal.notes
+
+    def surrogates(self, options: OptimizerOptions) -> dict[str, Surrogate]:
+        """Fit what the search would choose candidates by.
+
+        Args:
+            options: What the optimizer knows.
+
+        Returns:
+            A surrogate by metric; none while too few designs are measured.
+        """
+        return fit_surrogates(self._search(options, None), self._state(), seed=self._seed)
 
     def plan(self, n: int, options: OptimizerOptions) -> Proposed:
         """Choose a batch and write it down, so that after a crash the same designs are finished first.

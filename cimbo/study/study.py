@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from cimbo import execution
 from cimbo.errors import BadInput, choose_from, naming, unknown_option
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.surrogates import AnalyticFunction
+from cimbo.optimizer.surrogates import AnalyticFunction, Surrogate
 from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
 from cimbo.problem.scalars import finite, integer, shown
 from cimbo.problem.space import SearchSpace
@@ -230,6 +230,18 @@ class Study(StudyLog):
             guidance = replace(guidance, analytic=cheap)
         candidates, _ = self._planner.propose(n, guidance)
         return candidates
+
+    def surrogates(self, guidance: OptimizerOptions | None = None) -> dict[str, Surrogate]:
+        """Fit what `ask` chooses candidates by, to look into it.
+
+        Args:
+            guidance: What the optimizer knows.
+
+        Returns:
+            A surrogate for each objective and constrained metric, by name; none while too few
+            designs are measured.
+        """
+        return self._planner.surrogates(guidance or OptimizerOptions())
 
     def tell(
         self,

@@ -1,0 +1,109 @@
+"""How a search went besides its hypervolume: how its designs spread over each objective, and what each evaluation took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cimbo.plots import svg
+from cimbo.plots.axes import Axis, axis, counts
+from cimbo.plots.markup import Markup, join, tag
+from cimbo.plots.quantity import number, spoken
+from cimbo.problem.objectives import Objective
+from cimbo.report.facts import RANDOM_ORIGINS, Facts, finite
+from cimbo.storage import Record
+
+LEAST_DESIGNS = 3  # below, a distribution says nothing
+PERCENT = Axis("share of the designs that are no better (%)", 0.0, 100.0)
+
+
+def distributions(facts: Facts) -> Markup:
+    """Plot the empirical distribution of each objective, of designs by chance and by the model.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        A plot an objective: the share of the designs that are no better than a value; a line where
+        too little was measured.
+    """
+    if len(facts.verified) + len(facts.infeasible) < LEAST_DESIGNS:
+        return tag("p", "Too few designs were measured.", class_="empty")
+    done = [*facts.verified, *facts.infeasible]
+    groups = {
+        "random": [r for r in done if r.origin in RANDOM_ORIGINS],
+        "ours": [r for r in done if r.origin not in RANDOM_ORIGINS],
+    }
+    plots = [_distribution(facts, o, groups) for o in facts.problem.objectives]
+    names = {"ours": "chosen by a model, or told", "random": "drawn without a model"}
+    keys = []
+    for kind, records in groups.items():
+        if records:
+            keys.append(svg.key(kind, f"{names[kind]}: {len(records)}"))
+    return join([tag("div", *plots, class_="grid"), tag("div", *keys, class_="legend")])
+
+
+def _distribution(
+    facts: Facts, objective: Objective, groups: Mapping[str, Sequence[Record]]
+) -> Markup:
+    name = objective.name
+    values = {}
+    for kind, records in groups.items():
+        values[kind] = [r.metrics[name] for r in records if name in r.metrics]
+    x = axis(facts.named(name), [v for group in values.values() for v in group])
+    curves = []
+    for kind, group in values.items():
+        if group:
+            curves.append(_steps(group, objective, x, kind))
+    about = f"distribution of {name} over the designs of the search"
+    picture = svg.frame(x, PERCENT, svg.layer(*curves), about=about, class_="square")
+    figure = tag("figure", tag("figcaption", spoken(name).capitalize()), picture)
+    return tag("div", figure, class_="cell")
+
+
+def _steps(values: Sequence[float], objective: Objective, x: Axis, kind: str) -> Markup:
+    """A staircase over the share of designs that are no better than a value."""
+    ordered = sorted(values, reverse=objective.goal == "min")  # from the worst to the best
+    places = [f"M{x.at(ordered[0]):.4g} 100"]
+    for i, value in enumerate(ordered, start=1):
+        share = PERCENT.down(100.0 * i / len(ordered))
+        places.append(f"H{x.at(value):.4g}V{share:.4g}")
+    return tag("path", d="".join(places), class_=kind)
+
+
+def timeline(facts: Facts) -> Markup:
+    """Plot what each evaluation took, and what it took to choose it.
+
+    Args:
+        facts: The study.
+
+    Returns:
+        The plot, with totals; a line where no time was recorded.
+    """
+    took = {r.number: r.seconds for r in facts.records if r.seconds > 0}
+    if not took:
+        return tag("p", "No evaluation says how long it took.", class_="empty")
+    chosen = {
+        r.number: seconds
+        for r in facts.records
+        if (seconds := finite(r.extra.get("overhead_s"))) and seconds > 0
+    }
+    x = counts("evaluation", len(facts.records))
+    y = axis("seconds", [*took.values(), *chosen.values()])
+    failed = {r.number for r in facts.failed}
+    kinds = {
+        "took": [(n, s) for n, s in took.items() if n not in failed],
+        "broke": [(n, s) for n, s in took.items() if n in failed],
+        "chose": list(chosen.items()),
+    }
+    words = {"took": "evaluated", "broke": "failed", "chose": "chosen by the search"}
+    marks = [
+        svg.points([(x.at(n), y.down(s)) for n, s in found], kind) for kind, found in kinds.items()
+    ]
+    picture = svg.frame(x, y, svg.layer(*marks), about="seconds of each evaluation", class_="low")
+    keys = []
+    for kind, found in kinds.items():
+        total = number(sum(s for _, s in found))
+        entry = f"{words[kind]}: {len(found)} in {total} s"
+        if found:
+            keys.append(tag("span", tag("i", class_=f"mark-dot {kind}"), entry, class_="entry"))
+    return join([picture, tag("div", *keys, class_="legend")])
