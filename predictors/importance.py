@@ -75,6 +75,14 @@ def contributions(model: Model, X: Any) -> Array:
 
     Raises:
         PredictorError: When the model has no trees alone, or ``X`` has unknown columns or levels.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> model = predictors.fit(rows, latency_ms, kind="xgboost", log=True)
+        >>> predictors.contributions(model, rows).shape
+        (12, 2)
     """
     import xgboost
 
