@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate
-from cimbo.problem.space import INACTIVE, Params, Rows, SearchSpace
+from cimbo.problem.space import INACTIVE_INDEX, Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
-NORMAL_QUANTILE_95 = 1.6448536269514722  # half the width of the central 90 % of a normal distribution, in deviations
+#: Half the width of the central 90 % of a normal distribution, in standard deviations
+NORMAL_QUANTILE_95 = 1.6448536269514722
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class _Around:
     def __init__(self, space: SearchSpace, design: Params, paired: Sequence[str]) -> None:
         self.design = design
         row = space.rows([design])[0]
-        active = [c for i, c in enumerate(space.choices) if row[i] != INACTIVE]
+        active = [c for i, c in enumerate(space.choices) if row[i] != INACTIVE_INDEX]
         self.lines: dict[str, Rows] = {}
         for choice in active:
             rows = np.repeat(row[None], len(choice.values), axis=0)
