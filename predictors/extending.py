@@ -12,6 +12,7 @@ from predictors import boosted, gp, hybrid
 from predictors.core import Core, ExtensibleCore, Task
 from predictors.errors import PredictorError
 from predictors.model import Model
+from predictors.schema import fingerprint
 
 _EXTEND_FUNCTIONS: dict[str, Callable[[Any, Task], Any]] = {
     "gp": gp.extend,
@@ -36,8 +37,8 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
         seed: Of the trees that are grown anew.
 
     Returns:
-        A model of all rows; the old one stays as it is. Its metadata have the new number of rows,
-        and still the error and the data fingerprint of the old one.
+        A model of all rows; the old one stays as it is. Its metadata have the number and the
+        fingerprint of all rows, and still the error of the old one.
 
     Raises:
         PredictorError: For rows that the schema refuses, for lengths that differ, and for fewer
@@ -74,9 +75,8 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
         np.zeros(len(target)),
         seed,
     )
-    return replace(
-        model, core=_extended(model, task), metadata={**model.metadata, "rows": len(target)}
-    )
+    told = {"rows": len(target), "data": fingerprint(encoded, target)}
+    return replace(model, core=_extended(model, task), metadata={**model.metadata, **told})
 
 
 def _extended(model: Model, task: Task) -> Core:

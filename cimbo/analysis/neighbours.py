@@ -86,18 +86,23 @@ def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
 
     Returns:
         A neighbour for each step, with latency, energy and area computed anew where ``of`` has
-        them; its other metrics are those of ``of``.
+        them, and the metrics that follow from these; its other metrics are those of ``of``.
     """
     steps = [(gene, now, to) for gene, now, to in placed.steps() if gene in of.params]
     if not steps:
         return []
     costs = placed.costs([{gene: to} for gene, _, to in steps])
+    measured = dict(of.metrics)
+    for name in problem.derived.expressions:
+        measured.pop(name, None)  # of the neighbour it follows anew
     found = []
     for i, (gene, _, to) in enumerate(steps):
-        metrics = dict(of.metrics) | {
-            name: float(costs[name][i]) for name in COST_METRICS if name in of.metrics
-        }
-        found.append(compared(problem, of, {**of.params, gene: to}, metrics))
+        params = {**of.params, gene: to}
+        metrics = dict(measured)
+        for name in COST_METRICS:
+            if name in measured:
+                metrics[name] = float(costs[name][i])
+        found.append(compared(problem, of, params, problem.completed(metrics, params)))
     return found
 
 

@@ -15,10 +15,11 @@ N_DIRECTIONS = 20
 N_NEIGHBOURS = 6
 # It knows no constraints: a design that breaks one is this much worse in every objective, in units of the objective's spread
 BROKEN_PENALTY = 10.0
+LEAST_SPREAD = 1e-9
 
 
 class Moead(PymooMethod):
-    """Objectives are told in units of their spread over the first generation, as MOEA/D compares them."""
+    """Objectives are told in units of their spread over the first generation of which two designs can be compared."""
 
     def __init__(self, task: Task) -> None:
         directions = get_reference_directions(
@@ -44,7 +45,10 @@ class Moead(PymooMethod):
             if metrics is not None:
                 losses[i] = [-o.sign * metrics[o.name] for o in objectives]
                 broken[i] = sum(v > 0 for v in self._task.violations(metrics))
-        if self._unit is None:
-            self._unit = np.maximum(np.nan_to_num(np.nanstd(losses, axis=0)), 1e-9)
-        scaled = losses / self._unit + BROKEN_PENALTY * broken[:, None]
+        succeeded = losses[~np.isnan(losses).any(1)]
+        if self._unit is None and len(succeeded) > 1:
+            spread = succeeded.std(0)
+            self._unit = np.where(spread > 0, np.maximum(spread, LEAST_SPREAD), 1.0)
+        unit = 1.0 if self._unit is None else self._unit
+        scaled = losses / unit + BROKEN_PENALTY * broken[:, None]
         return {"F": np.nan_to_num(scaled, nan=FAILED_SCORE)}

@@ -138,11 +138,14 @@ class WholeEvaluator(ABC):
         """
         raise self._lacking("test images")
 
-    def on_bit_accurate_arrays(self, design: Mapping[str, Any]) -> NoReturn:
+    def on_bit_accurate_arrays(
+        self, design: Mapping[str, Any], part: str = "validation"
+    ) -> NoReturn:
         """Refuses to measure an accuracy on bit-accurate arrays.
 
         Args:
             design: Ignored.
+            part: Ignored.
 
         Raises:
             BadInput: Always: no arrays are known.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 from cimbo.errors import BadInput
 
 SECONDS_AN_HOUR = 3600
+TRAILING_NUMBERS = re.compile(r"(_\d+)+$")
 
 
 def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
     """Fold runs of numbered genes into one: ``heads_1``, ``heads_2`` become ``heads``, "4,3".
+
+    Only the numbers at the end go: ``wide_1_2`` is of the run ``wide``, and ``wide_a_1`` of ``wide_a``.
 
     Args:
         design: The design, by gene.
@@ -26,9 +30,7 @@ def folded_genes(design: Mapping[str, Any]) -> dict[str, Any]:
     """
     runs: dict[str, list[Any]] = {}
     for name, value in design.items():
-        stem = name
-        if name[-1].isdigit():
-            stem = name.split("_")[0]
+        stem = TRAILING_NUMBERS.sub("", name) or name
         runs.setdefault(stem, []).append(value)
     folded = {}
     for stem, values in runs.items():

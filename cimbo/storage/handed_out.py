@@ -41,7 +41,7 @@ def hand_out(
     expires = time.time() + lease_s
     given = []
     with store.lease_transaction() as connection:
-        leases.bury(connection, leases.LeaseJudge())
+        leases.bury(connection, store.lease_judge)
         held = {lease.key for lease in leases.all_leases(connection)}
         for key, params in items:
             done = connection.execute(SELECT_DONE, (key,)).fetchone()

@@ -88,15 +88,13 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
     with schema.one_line_errors(file):
         connection = schema.connect(_address(file, readonly=readonly), uri=True)
         try:
-            if (
-                readonly
-            ):  # where it may, SQLite opens the file as a writer does, to tidy up behind itself
+            if readonly:
+                # Where it may, SQLite opens the file as a writer does, to tidy up behind itself.
                 connection.execute("PRAGMA query_only = ON")
+                if schema.version(connection) < len(schema.MIGRATION_SCRIPTS):
+                    _migrate_beside(file)
             else:
-                # The log is folded in by `StudyFiles.fold` alone, which keeps writers out
-                # meanwhile.
-                connection.execute(f"PRAGMA wal_autocheckpoint = {0 if LOCKS_FILES else 1000:d}")
-                schema.migrate(connection)
+                _migrate(connection)
             schema.check_whole(connection, file)
             if readonly and schema.has_log(file):
                 _fold_what_was_left(file)
@@ -104,6 +102,23 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    # The log is folded in by `StudyFiles.fold` alone, which keeps writers out meanwhile.
+    connection.execute(f"PRAGMA wal_autocheckpoint = {0 if LOCKS_FILES else 1000:d}")
+    schema.migrate(connection)
+
+
+def _migrate_beside(file: Path) -> None:
+    """Brings the tables of an older cimbo up to date for somebody who only reads, where the file may be written."""
+    if not (os.access(file, os.W_OK) and _is_shareable(file)):
+        todo = "copy it to where you may write, and open the copy"
+        raise BadInput(
+            file, "was written by an older cimbo, and cannot be brought up to date", todo
+        )
+    with closing(schema.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+        _migrate(connection)
 
 
 def _fold_what_was_left(file: Path) -> None:

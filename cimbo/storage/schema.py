@@ -115,15 +115,18 @@ def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] = MIGRATION_SCRIPTS) -> None:
+def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] | None = None) -> None:
     """Bring the tables to the newest version in one transaction.
 
     Several processes may try at once. After an error the tables are as they were.
 
     Args:
         connection: A connection that may write.
-        scripts: SQL, a script for each version, in order; the first makes version 1.
+        scripts: SQL, a script for each version, in order; the first makes version 1. None:
+            `MIGRATION_SCRIPTS`.
     """
+    if scripts is None:
+        scripts = MIGRATION_SCRIPTS
     if version(connection) >= len(scripts):
         return
     connection.execute("BEGIN IMMEDIATE")

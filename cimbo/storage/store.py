@@ -40,7 +40,7 @@ class Store:
         self._lock = threading.RLock()
         self._process = location.identity()
         self._owners: set[str] = set()
-        self._lease_judge = leases.LeaseJudge()
+        self.lease_judge = leases.LeaseJudge()
         self._heartbeat: leases.Heartbeat | None = None
         self._pid = os.getpid()
         self._in_memory = path == IN_MEMORY
@@ -218,7 +218,7 @@ class Store:
         rows = [(key, to_json(params, f"params of {key}"), *lease) for key, params in items]
         claimed: list[str] = []
         with self._writing(durable=False) as connection:
-            leases.bury(connection, self._lease_judge)
+            leases.bury(connection, self.lease_judge)
             for row in rows:
                 done = connection.execute(
                     "SELECT 1 FROM evaluation WHERE key = ?", row[:1]
@@ -272,7 +272,7 @@ class Store:
             # Of a process elsewhere its own word counts here, for this is only what people and
             # proposals see.
             silent = expires <= now and not location.alive(process)
-            if silent or self._lease_judge.ended(lease):
+            if silent or self.lease_judge.ended(lease):
                 continue
             extra = {"owner": owner, "expires": expires}
             if process == leases.HANDED_OUT:

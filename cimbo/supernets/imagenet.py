@@ -72,7 +72,7 @@ class Source(Protocol):
         """(n,) class of every image."""
         ...
 
-    def square(self, index: int) -> NDArray[np.uint8]:
+    def resized_square(self, index: int) -> NDArray[np.uint8]:
         """Gives an image as a square, its short side resized and its centre kept.
 
         Args:
@@ -95,7 +95,7 @@ class Folder:
     labels: NDArray[np.int64]
     classes: int
 
-    def square(self, index: int) -> NDArray[np.uint8]:
+    def resized_square(self, index: int) -> NDArray[np.uint8]:
         """Decodes an image and gives it as a square, its short side resized and its centre kept.
 
         Args:
@@ -163,7 +163,7 @@ def readable(images: Source, index: Sequence[int]) -> list[int]:
     kept = []
     for number in index:
         try:
-            images.square(int(number))
+            images.resized_square(int(number))
         except UnreadableImage as error:
             if str(error.where) not in LEFT_OUT:
                 LEFT_OUT.add(error.where)
@@ -182,7 +182,7 @@ class Arrays:
     labels: NDArray[np.int64]
     classes: int
 
-    def square(self, index: int) -> NDArray[np.uint8]:
+    def resized_square(self, index: int) -> NDArray[np.uint8]:
         """Gives an image as a square, its short side resized by PyTorch and its centre kept.
 
         Args:
@@ -306,7 +306,9 @@ def prepared(images: Source, index: Sequence[int], resolution: int, normalise: s
         BadInput: Where an image cannot be decoded.
     """
     pixels = (
-        torch.stack([torch.tensor(images.square(i)) for i in index]).permute(0, 3, 1, 2).float()
+        torch.stack([torch.tensor(images.resized_square(i)) for i in index])
+        .permute(0, 3, 1, 2)
+        .float()
         / 255
     )
     size = math.ceil(resolution / CROP_SHARE)

@@ -31,9 +31,12 @@ class Tally:
         Returns:
             Number of a batch's first image -> (right answers, images); the last entry of a batch
             holds.
+
+        Raises:
+            BadInput: Where the file cannot be read.
         """
         found: dict[int, tuple[int, int]] = {}
-        for line in self.path.read_bytes().splitlines() if self.path.exists() else []:
+        for line in self._lines():
             try:
                 entry = json.loads(line)
                 if entry["key"] == key:
@@ -41,6 +44,18 @@ class Tally:
             except (ValueError, KeyError, TypeError):
                 continue  # torn by a crash; that batch is measured again
         return found
+
+    def _lines(self) -> list[bytes]:
+        try:
+            return self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise BadInput(
+                self.path,
+                f"cannot be read ({error.strerror})",
+                "name another cache in the options",
+            ) from None
 
     def add(self, key: str, start: int, right: int, count: int) -> None:
         """Writes one more batch: a single append, which other writers cannot interleave with.

@@ -29,12 +29,12 @@ __all__ = [
 
 
 def failures(findings: Iterable[Finding]) -> list[Finding]:
-    """Picks the findings that did not pass.
+    """Picks the findings that failed.
 
     Args:
         findings: What a kit found.
 
     Returns:
-        Findings of any other verdict than PASS, also SKIP and WARN.
+        Findings of the verdict FAIL; what was skipped, or is only worth knowing, is none.
     """
-    return [finding for finding in findings if finding.verdict != "PASS"]
+    return [finding for finding in findings if finding.verdict == "FAIL"]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -362,3 +363,16 @@ def test_a_constraint_decides_who_may_be_on_a_shaken_front(study):
         problem, records, [placed(r) for r in records], Errors(0.5, 0.0, 0.0, 0.0), draws=40, seed=0
     )
     assert 0 < sure.max() < 1
+
+
+def test_metrics_that_follow_from_others_follow_the_step(study):
+    product = {"energy_times_latency": "energy_uj * latency_ms"}
+    known = study.problem
+    problem = Problem(known.space, known.objectives, known.constraints, product)
+    record = study.pareto()[0]
+    metrics = problem.completed(record.metrics, record.params)
+    steps = one_step(problem, replace(record, metrics=metrics), placed(record))
+    assert steps
+    for n in steps:
+        expected = n.metrics["energy_uj"] * n.metrics["latency_ms"]
+        assert n.metrics["energy_times_latency"] == pytest.approx(expected, rel=1e-12)

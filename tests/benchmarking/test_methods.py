@@ -155,3 +155,17 @@ def test_the_command_compares_for_real_and_by_replay(tmp_path, monkeypatch, caps
         == 2
     )
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("succeeded", [0, 1])
+def test_moead_takes_its_units_from_the_first_generation_that_has_any(succeeded: int):
+    method = peer("moead")
+    designs = SPACE.sobol(6, 0)
+    measured = [measure(d) for d in designs]
+    first = [*measured[:succeeded], *[None] * (6 - succeeded)]
+    told = method.known(first)["F"]
+    assert np.isfinite(told).all()
+    assert (told[succeeded:] == told.max()).all()
+    scaled = method.known(measured)["F"]
+    assert (np.abs(scaled) < 1e6).all()
+    np.testing.assert_array_equal(method.known(measured)["F"], scaled)

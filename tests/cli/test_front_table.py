@@ -5,6 +5,7 @@ import pytest
 from cimbo.cli.front_table import front_table
 from cimbo.cli.tables import as_table
 from cimbo.session.front import Design
+from cimbo.session.text import folded_genes
 
 CHIP = {"rows": 64, "macros_per_pe": 4, "buffer_mb": 0.25}
 
@@ -65,3 +66,10 @@ def test_headings_take_several_lines_before_a_block_is_begun():
         "key       pe       adc",
         "a          1         2",
     ]
+
+
+def test_only_runs_that_differ_in_their_number_are_folded():
+    design = {"a_b_1": 1, "a_b_2": 2, "a_c_1": 3, "a_c_2": 4, "rows": 64, "conv1": 5}
+    folded = {"a_b": "1,2", "a_c": "3,4", "rows": 64, "conv1": 5}
+    assert folded_genes(design) == folded
+    assert folded_genes({"heads_1_1": 3, "heads_1_2": 4, "heads_2_1": 5}) == {"heads": "3,4,5"}

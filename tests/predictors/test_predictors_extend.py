@@ -79,3 +79,11 @@ def test_too_few_rows_are_refused(model: predictors.Model, rows: list[dict], y: 
     for n, m in ((20, 20), (90, 89)):
         with pytest.raises(PredictorError, match="old ones first"):
             predictors.extend(model, rows[:n], y[:m])
+
+
+def test_it_says_which_rows_it_was_told(rows: list[dict], y: np.ndarray) -> None:
+    model = predictors.fit(rows[:60], y[:60], space(), "gp")
+    more = predictors.extend(model, rows[:90], y[:90])
+    assert more.fitted_on(rows[:90], y[:90])
+    assert not more.fitted_on(rows[:60], y[:60])
+    assert model.fitted_on(rows[:60], y[:60])

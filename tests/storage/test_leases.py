@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cimbo.storage import Store, leases, location
+from cimbo.storage import Store, handed_out, leases, location
 
 DEFINITION = {"space": {}, "objectives": ["a"], "constraints": []}
 ITEMS = [("k", {"rows": 64})]
@@ -36,7 +37,7 @@ class Clock:
 
     def __init__(self, store: Store) -> None:
         self.now = 0.0
-        store._lease_judge.clock = lambda: self.now
+        store.lease_judge.clock = lambda: self.now
 
 
 def test_another_hosts_lease_holds_while_it_is_renewed_whatever_the_clocks_say(path: Path):
@@ -101,3 +102,14 @@ def test_a_lease_is_renewed_while_its_owner_evaluates(path: Path, monkeypatch: p
         while store.running()[0].extra["expires"] <= first + leases.LEASE_S / 2:
             assert time.monotonic() < end, "the lease was not renewed"
             time.sleep(0.02)
+
+
+def test_who_hands_out_sees_silent_leases_of_other_machines_end_too(path: Path):
+    with Store.open(path, DEFINITION) as dead, Store.open(path) as store:
+        dead.claim(ITEMS, owner="elsewhere")
+        on_another_host(path, time.time() + 1e6)
+        clock = Clock(store)
+        give = partial(handed_out.hand_out, store, ITEMS, holder="somebody", lease_s=60.0)
+        assert give() == []
+        clock.now = leases.LEASE_S
+        assert give() == ["k"]

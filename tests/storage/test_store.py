@@ -336,3 +336,28 @@ def test_processes_that_start_the_same_study_at_once_get_the_same_file(path: Pat
     with Store.open(path) as store:
         assert store.count() == 16
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_reader_brings_the_tables_of_an_older_cimbo_up_to_date(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Store.open(path, DEFINITION).close()
+    newer = (*schema.MIGRATION_SCRIPTS, "CREATE TABLE tag (name TEXT) STRICT")
+    monkeypatch.setattr(schema, "MIGRATION_SCRIPTS", newer)
+    with Store.open(path, readonly=True) as reader:
+        assert reader.definition == DEFINITION
+    connection = schema.connect(str(path))
+    assert schema.version(connection) == len(newer)
+    connection.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_reader_refuses_tables_of_an_older_cimbo_that_it_may_not_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Store.open(path, DEFINITION).close()
+    path.chmod(0o444)
+    newer = (*schema.MIGRATION_SCRIPTS, "CREATE TABLE tag (name TEXT) STRICT")
+    monkeypatch.setattr(schema, "MIGRATION_SCRIPTS", newer)
+    with pytest.raises(BadInput, match="older cimbo"):
+        Store.open(path, readonly=True)

@@ -234,7 +234,7 @@ def test_images_that_cannot_be_used_are_refused(tmp_path):
         imagenet.source(tmp_path / "few", 1)
     (tmp_path / "few" / "a" / "x.jpg").write_bytes(b"no image")
     with pytest.raises(BadInput, match="is not a readable image"):
-        imagenet.source(tmp_path / "few", 1).square(0)
+        imagenet.source(tmp_path / "few", 1).resized_square(0)
     with pytest.raises(BadInput, match="labels reach 2, the weights know 2"):
         imagenet.source(arrays(tmp_path / "wide", 20), 2)
 
@@ -380,3 +380,9 @@ def test_data_without_weights_and_the_other_way_round_are_refused(
         assert run([*asked, *more]) == 2
         assert complaint in capsys.readouterr().err
     assert not (tmp_path / "cimbo.db").exists()
+
+
+def test_a_cache_that_cannot_be_read_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read"):
+        Tally(tmp_path).known("a")  # a folder
+    assert Tally(tmp_path / "none.jsonl").known("a") == {}

@@ -6,7 +6,14 @@ import pytest
 
 from cimbo import workloads
 from cimbo.evaluation.simulators import ClosedForm
-from cimbo.testing import check_accuracy, check_network, check_simulator, check_surrogate, failures
+from cimbo.testing import (
+    Finding,
+    check_accuracy,
+    check_network,
+    check_simulator,
+    check_surrogate,
+    failures,
+)
 
 
 class Simulator(ClosedForm):
@@ -133,3 +140,9 @@ class Mean:
 def test_surrogates():
     assert "better than the mean" in found(check_surrogate(Mean))
     assert found(check_surrogate(lambda X, y: None)) == {"surrogate"}
+
+
+def test_only_what_fails_is_a_failure():
+    verdicts = ("PASS", "SKIP", "WARN", "FAIL")
+    findings = [Finding("a check", verdict) for verdict in verdicts]
+    assert failures(findings) == [Finding("a check", "FAIL")]
