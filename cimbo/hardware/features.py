@@ -209,7 +209,7 @@ def _on_unit(tiling: Tiling) -> Bools:
     """Which products of attention run on the vector unit: one MAC a lane and cycle, where that is faster or arrays may not."""
     faster = tiling.layers.macs / tiling.chip.vector_lanes < _arrays(tiling)
     may = holds_attention(tiling.chip.is_digital)
-    return tiling.layers.is_dynamic & (~may | faster)
+    return np.asarray(tiling.layers.is_dynamic & (~may | faster))
 
 
 def _input_reads(tiling: Tiling) -> Floats:

@@ -67,7 +67,8 @@ class MiniLMLayer(nn.Module):
         attended = (weights @ value).transpose(1, 2).reshape(n, tokens, -1)
         x = self.norm1(x + self.project(attended, embed))
         units = F.gelu(self.up(x, hidden), approximate="tanh")
-        return self.norm2(x + self.down(units, embed))
+        result: Tensor = self.norm2(x + self.down(units, embed))
+        return result
 
 
 class ElasticMiniLM(nn.Module):
@@ -107,7 +108,8 @@ class ElasticMiniLM(nn.Module):
         for i in range(subnet["depth"]):
             x = self.layers[i](x, mask, subnet[f"heads_{i + 1}"], subnet[f"mlp_{i + 1}"])
         kept = is_word.unsqueeze(-1).to(x.dtype)
-        return self.head((x * kept).sum(1) / kept.sum(1), self.classes)
+        result: Tensor = self.head((x * kept).sum(1) / kept.sum(1), self.classes)
+        return result
 
     def deploy(self, subnet: SubNetwork, die: Die | None = None) -> Deployed:
         """Hands out a sub-network as a chip holds it (:mod:`cimbo.supernets.deployment`).
@@ -153,7 +155,8 @@ class _DeployedLayer:
         """x: words of whole sentences one after another, (words, embed); ``lengths``: of each sentence, equal ones together."""
         attended = self._attended(self.attend(x), lengths)
         x = self.norm1(self.project(attended).add_(x))
-        return self.norm2(self.down(gelu(self.up(x))).add_(x))
+        result: Tensor = self.norm2(self.down(gelu(self.up(x))).add_(x))
+        return result
 
     def _attended(self, each: Tensor, lengths: list[int]) -> Tensor:
         """Attention within each sentence, those of one length at a time."""
@@ -260,7 +263,7 @@ def sort_by_importance(network: ElasticMiniLM, losses: Iterable[Tensor]) -> None
     of_units = [torch.zeros(layer.down.weight.shape[1]) for layer in layers]
     for loss in losses:
         network.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for layer, heads, units in zip(layers, of_heads, of_units, strict=True):
             heads += _gate_gradient(layer.project.weight).view(-1, HEAD_SIZE).sum(1).abs()
             units += _gate_gradient(layer.down.weight).abs()

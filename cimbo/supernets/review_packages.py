@@ -135,7 +135,8 @@ def pretrained_tensors(folder: Path) -> dict[str, Tensor]:
     Raises:
         BadInput: As :func:`model_file` does.
     """
-    return load(model_file(folder, "model.safetensors"))
+    result: dict[str, Tensor] = load(model_file(folder, "model.safetensors"))
+    return result
 
 
 def rated_sentences(folder: Path) -> list[RatedSentence]:
