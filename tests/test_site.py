@@ -106,7 +106,7 @@ def test_the_page_on_commands_has_every_command():
     page = cli_reference.page()
     headings = HEADING.findall(page)
     assert {f"cimbo {name}" for name in COMMAND_MODULES} <= set(headings)
-    assert "`--budget" in page
+    assert "<code>--budget" in page
 
 
 def test_the_page_on_study_toml_has_every_key_of_the_schema():

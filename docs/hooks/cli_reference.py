@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import click
 
 import cimbo.cli
@@ -58,10 +60,13 @@ def _prose(text: str) -> str:
         if block.startswith("\b"):
             blocks.append("```text\n" + block.lstrip("\b\n") + "\n```")
         else:
-            blocks.append(" ".join(block.split()))
+            words = " ".join(block.split())
+            before, example, command = words.partition("Example: ")
+            blocks.append(f"{before}{example}`{command}`" if example else words)
     return "\n\n".join(blocks) + "\n"
 
 
 def _cell(text: str, *, code: bool = False) -> str:
-    text = " ".join(text.split()).replace("|", "\\|")
-    return f"`{text}`" if code else text
+    """A cell of a table; a bar within code can only be written as HTML."""
+    text = html.escape(" ".join(text.split()), quote=False).replace("|", "&#124;")
+    return f"<code>{text}</code>" if code else text

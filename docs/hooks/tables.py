@@ -82,12 +82,17 @@ def silicon() -> str:
                     f"{found['n']}",
                     f"{found['median']:.2f}",
                     f"{found['within_2x']:.0%}",
-                    f"x{found['spread']:.1f}",
-                    f"{ridge['within_2x']:.0%}, x{ridge['spread']:.1f}",
+                    _spread(found),
+                    f"{ridge['within_2x']:.0%}, {_spread(ridge)}",
                 ]
             )
     head = ["arrays", "figure", "points", "median", "within x2", "spread", "ridge regression"]
     return markdown(head, rows)
+
+
+def _spread(found: dict[str, Any]) -> str:
+    """A geometric spread; of fewer than three points there is none."""
+    return f"x{found['spread']:.1f}" if found["n"] > 2 else "-"
 
 
 KNOWN_CHIP_LIMITS = {
