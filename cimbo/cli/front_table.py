@@ -11,6 +11,7 @@ from cimbo.session.front import Design
 from cimbo.session.text import columns as column_names
 from cimbo.session.text import folded_genes
 
+ZIGZAG_REASON = "zigzag_reason"  # too long for a column; `cimbo show` has it
 SHORT_KEY = 8  # letters of a key on a terminal; commands take any beginning that is unique
 
 
@@ -78,6 +79,7 @@ def front_table(designs: Sequence[Design]) -> FrontTable:
         row: dict[str, Any] = {"key": design.key, **design.metrics}
         if design.accuracy_is is not None:
             row["accuracy_is"] = design.accuracy_is
+        row |= {name: v for name, v in design.zigzag_columns().items() if name != ZIGZAG_REASON}
         row |= {name: values.get(name) for name in varying}
         rows.append(row)
     return FrontTable(tuple(rows), shared)

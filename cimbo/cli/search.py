@@ -74,6 +74,12 @@ NO_FORECAST = "no forecast: 20 proposed evaluations and a reference an objective
     show_default=True,
     help="Verify the front on bit-accurate arrays, on at most so many test images, and rank it anew; 0: do not.",
 )
+@click.option(
+    "--zigzag/--no-zigzag",
+    "simulates_bounds",
+    default=True,
+    help="Designs of the front whose costs are bounds are simulated by ZigZag, where it is installed.",
+)
 @click.option("--retry-failed", is_flag=True, help="First evaluate again what has failed.")
 @click.option(
     "--listener",

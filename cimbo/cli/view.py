@@ -83,6 +83,7 @@ def _row(design: Design) -> dict[str, Any]:
     row: dict[str, Any] = {"key": design.key, **design.metrics}
     if design.accuracy_is is not None:
         row["accuracy_is"] = design.accuracy_is
+    row |= design.zigzag_columns()
     return row | {
         "architecture": genes_text(design.architecture),
         "hardware": genes_text(design.hardware),

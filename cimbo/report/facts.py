@@ -51,7 +51,8 @@ class Facts:
     points the exact form of the arrays' errors changes it. chips: key -> the design on its chip. importances: SHAP values of
     trees, one an objective. around: what the search's surrogates say around some designs. lite: whether the page shall be
     small. error_bars: key -> least and most of each cost by what published chips say. by_noise: key ->
-    accuracies by the noise of the converters, in their steps.
+    accuracies by the noise of the converters, in their steps. zigzag: key -> latency_ms and energy_uj of a design whose costs
+    are bounds, by a schedule that ZigZag found.
     """
 
     problem: Problem
@@ -70,6 +71,7 @@ class Facts:
     around: SurrogateViews | None = None
     lite: bool = False
     by_noise: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    zigzag: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     error_bars: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
     @cached_property
@@ -198,6 +200,7 @@ def gather(study: Study, **known: Any) -> Facts:
         study.test_accuracies(),
         exact,
         by_noise=study.noise_accuracies(),
+        zigzag={k: v for k, v in study.zigzag_costs().items() if "reason" not in v},
         **known,
     )
 

@@ -51,6 +51,9 @@ def columns(facts: Facts) -> list[Column]:
             )
         )
     after = {"accuracy, test set": facts.tested, "exact form, points": facts.exact}
+    for metric in ("latency_ms", "energy_uj"):
+        heading = f"{facts.named(metric)}, by ZigZag"
+        after[heading] = {key: costs[metric] for key, costs in facts.zigzag.items()}
     found = {}
     for heading, known in after.items():
         found[heading] = tuple(known.get(r.key) for r in facts.front)

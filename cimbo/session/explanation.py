@@ -11,7 +11,9 @@ from cimbo import hardware
 from cimbo.analysis import Neighbour, Price, beaten, bottleneck, one_step, prices
 from cimbo.analysis.mapped_design import Placed, place
 from cimbo.errors import BadInput
+from cimbo.evaluation.simulators.zigzag import is_installed
 from cimbo.problem.objectives import Constraint
+from cimbo.session.bounds import zigzag_costs
 from cimbo.session.context import StudyContext
 from cimbo.session.front import find
 from cimbo.session.predicted_steps import predicted_steps
@@ -116,7 +118,7 @@ def explain(context: StudyContext, key: str) -> Explanation:
     bars = hardware.error_bars(here.workload, here.chip)
     breakdown["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
     if breakdown["is_bound"]:
-        breakdown |= _by_zigzag(here)
+        breakdown |= _by_zigzag(context, record.key, here)
     neighbours = list(beaten(study.problem, record, study.evaluations()))
     if own_simulator:  # costs of two simulators do not compare
         neighbours += one_step(study.problem, record, here)
@@ -130,25 +132,23 @@ def explain(context: StudyContext, key: str) -> Explanation:
     )
 
 
-def _by_zigzag(here: Placed) -> dict[str, Any]:
+def _by_zigzag(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:
     """What ZigZag's search for a schedule says of a design that our closed form only bounds.
 
     Returns:
         ``zigzag`` with latency_ms and energy_uj, or with the reason why it cannot simulate this chip; empty where it is not
-        installed.
+        installed and the study does not know.
     """
-    from cimbo.evaluation.simulators.zigzag import ZigZag, check_installed
-
-    try:
-        check_installed()
-    except BadInput:
+    known = context.study.zigzag_costs().get(key)
+    if known is not None:
+        return {"zigzag": known}
+    if not is_installed():
         return {}
     logger.info("its costs are an interval: ZigZag looks for a schedule, which may take a minute")
     try:
-        found = ZigZag().simulate(here.workload, here.chip)
+        return {"zigzag": zigzag_costs(here.workload, here.chip)}
     except (BadInput, RuntimeError) as error:
         return {"zigzag": {"reason": str(error)}}
-    return {"zigzag": {name: found[name] for name in ("latency_ms", "energy_uj")}}
 
 
 def _without_chip_model(context: StudyContext, record: Record) -> Explanation:

@@ -34,6 +34,8 @@ class Design:
         metrics: What was measured, ``accuracy_test`` and ``exact_form_points`` among it where the front was measured
             afterwards on test images and on bit-accurate arrays.
         accuracy_is: Where accuracies are modelled: how, with its error, or "imported"; else None.
+        zigzag: Where the costs are bounds and ZigZag was asked: its ``latency_ms`` and ``energy_uj``, or the ``reason`` why
+            there are none; else None.
     """
 
     key: str
@@ -41,6 +43,15 @@ class Design:
     hardware: Mapping[str, Any]
     metrics: Mapping[str, float]
     accuracy_is: str | None = None
+    zigzag: Mapping[str, Any] | None = None
+
+    def zigzag_columns(self) -> dict[str, Any]:
+        """Name what ZigZag says as columns of a table.
+
+        Returns:
+            ``zigzag_latency_ms`` and ``zigzag_energy_uj``; or ``zigzag_reason``; or nothing.
+        """
+        return {f"zigzag_{name}": value for name, value in (self.zigzag or {}).items()}
 
     def to_json(self) -> dict[str, Any]:
         """The design as ``cimbo pareto --format json`` lists it."""
@@ -170,6 +181,7 @@ class DesignDetails:
             "log": self.log,
             "accuracy_is": self.design.accuracy_is,
             "accuracy_exact": self.bit_accurate_accuracy,
+            **self.design.zigzag_columns(),
         }
         return _without_none(about)
 
@@ -292,6 +304,7 @@ def design(context: StudyContext, record: Record) -> Design:
         {name: value for name, value in record.params.items() if name not in first},
         _metrics(context, record),
         accuracy_label(context.accuracy_provenance, record.origin),
+        context.study.zigzag_costs().get(record.key),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
+from cimbo.session.bounds import BY_ZIGZAG, ZIGZAG_EVALUATIONS, BoundDesigns
 from cimbo.session.context import StudyContext
 from cimbo.session.finalists import (
     FrontMeasurement,
@@ -76,12 +77,15 @@ def untested(context: StudyContext) -> list[Record]:
     return [r for r in front_records(context.study) if r.key not in known]
 
 
-def phases_ahead(context: StudyContext, images: int) -> tuple[events.Phase, ...]:
+def phases_ahead(
+    context: StudyContext, images: int, bounds: BoundDesigns | None = None
+) -> tuple[events.Phase, ...]:
     """Estimate what the checks of today's front would take.
 
     Args:
         context: The study.
         images: Test images of the bit-accurate verification; 0 for none.
+        bounds: The designs that ZigZag would simulate; None: none.
 
     Returns:
         The phases with something to do, in their order.
@@ -96,25 +100,36 @@ def phases_ahead(context: StudyContext, images: int) -> tuple[events.Phase, ...]
         each = seconds / EVALUATION_SECONDS / len(finalists)
         if seconds:
             found.append(events.Phase(on_bit_accurate(given), len(finalists), each))
+    simulated = [] if bounds is None else bounds.unsimulated()
+    if simulated:
+        found.append(events.Phase(BY_ZIGZAG, len(simulated), ZIGZAG_EVALUATIONS))
     return tuple(found)
 
 
-def announcing(context: StudyContext, images: int, listener: events.Listener) -> events.Listener:
+def announcing(
+    context: StudyContext,
+    images: int,
+    listener: events.Listener,
+    *,
+    simulates_bounds: bool = True,
+) -> events.Listener:
     """Make a listener that is told, before every evaluation, what the checks after the search would take.
 
     Args:
         context: The study.
         images: Test images of the bit-accurate verification; 0 for none.
         listener: Told of everything.
+        simulates_bounds: Whether ZigZag simulates what is a bound.
 
     Returns:
         The listener to give to the search.
     """
+    bounds = BoundDesigns(context) if simulates_bounds else None
 
     def told(event: events.Event) -> None:
         """Pass an event on, after the phases ahead of it."""
         if isinstance(event, events.Recorded):
-            listener(events.Ahead(phases_ahead(context, images)))
+            listener(events.Ahead(phases_ahead(context, images, bounds)))
         listener(event)
 
     return told

@@ -16,6 +16,7 @@ from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
+from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES, verify_finalists
 from cimbo.session.front import Front, front
@@ -51,6 +52,7 @@ class SearchSettings:
             ranked anew; 0: they are not.
         accept_changed: Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.
         retry_failed: First evaluate again what has failed.
+        simulates_bounds: Whether ZigZag, where it is installed, simulates the designs of the front whose costs are bounds.
     """
 
     cost_model: str = "auto"
@@ -62,6 +64,7 @@ class SearchSettings:
     bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES
     accept_changed: bool = False
     retry_failed: bool = False
+    simulates_bounds: bool = True
 
     def __post_init__(self) -> None:
         if self.cost_model not in COST_MODELS:
@@ -132,12 +135,14 @@ def optimize(
         options = optimizer_options(context, settings, priors)
         _announce(context, options, budget)
         images = settings.bit_accurate_images
-        told = announcing(context, images, listener)
+        told = announcing(context, images, listener, simulates_bounds=settings.simulates_bounds)
         search(context, budget, options, workers, listener=told, settings=settings)
         if stored <= budget:
             measure_front_on_test_images(context, workers, listener)
             verify_finalists(context, images, workers, listener)
             measure_front_on_test_images(context, workers, listener)  # what came to the front there
+            if settings.simulates_bounds:
+                simulate_bounds(context, workers, listener)
     succeeded = sum(record.status == "done" for record in study.evaluations())
     if succeeded:
         nearest = study.nearest_to_feasible()

@@ -56,6 +56,7 @@ class Session(StudyContext):
         bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES,
         accept_changed: bool = False,
         retry_failed: bool = False,
+        simulates_bounds: bool = True,
         workers: Workers | None = None,
         listener: events.Listener = events.log_progress,
     ) -> optimize.Optimization:
@@ -74,6 +75,7 @@ class Session(StudyContext):
             bit_accurate_images: Test images on which the front is verified bit-accurately and ranked anew; 0: it is not.
             accept_changed: Go on although what evaluates, or a file that it reads, is not what it was.
             retry_failed: First evaluate again what has failed.
+            simulates_bounds: Whether ZigZag, where it is installed, simulates designs of the front whose costs are bounds.
             workers: Where evaluations run, by default on this machine.
             listener: Told of every proposal and evaluation.
 
@@ -90,6 +92,7 @@ class Session(StudyContext):
             bit_accurate_images,
             accept_changed,
             retry_failed,
+            simulates_bounds,
         )
         return optimize.optimize(self, budget, settings, workers=workers, listener=listener)
 

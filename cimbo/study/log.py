@@ -25,6 +25,7 @@ from cimbo.study.front import Front
 TEST_ACCURACIES = "accuracy_test"  # names of what is kept in the file beside the evaluations
 BIT_ACCURATE_DIFFERENCES = "accuracy_exact"
 NOISE_ACCURACIES = "accuracy_by_noise"
+ZIGZAG_COSTS = "costs_by_zigzag"
 ACCURACY_PARAMETERS = "shaping"
 EXPENSIVE_METRIC = "expensive"
 EVALUATOR_NAME = "evaluator"
@@ -263,6 +264,31 @@ class StudyLog:
         """
         change = {key: dict(by_noise)}
         self.store.update_meta(NOISE_ACCURACIES, lambda known: {**(known or {}), **change})
+
+    def zigzag_costs(self) -> dict[str, dict[str, Any]]:
+        """Return what ZigZag says of designs whose costs are bounds; never mixed with what was evaluated.
+
+        Returns:
+            By the key of the design ``latency_ms`` and ``energy_uj``, or the ``reason`` why ZigZag cannot simulate it.
+
+        Raises:
+            BadInput: What is stored is damaged.
+        """
+        check = stored.mapping_of(stored.is_simulated_cost)
+        return dict(stored.read(self.store, ZIGZAG_COSTS, check) or {})
+
+    def record_zigzag_costs(self, key: str, costs: Mapping[str, Any]) -> None:
+        """Keep what ZigZag says of one design, beside its evaluation.
+
+        Args:
+            key: The key of the design.
+            costs: ``latency_ms`` and ``energy_uj``, or the ``reason`` why there are none.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
+        change = {key: dict(costs)}
+        self.store.update_meta(ZIGZAG_COSTS, lambda known: {**(known or {}), **change})
 
     def accuracies_measured(self) -> int:
         """Return how many networks had the expensive metric measured: one measurement serves every chip."""

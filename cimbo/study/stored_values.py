@@ -151,6 +151,22 @@ def is_bit_accurate_difference(value: Any) -> bool:
     return mapping_of(is_number)(value) and {"points", "images"} <= value.keys()
 
 
+def is_simulated_cost(value: Any) -> bool:
+    """Tell whether a value is an entry that `StudyLog.record_zigzag_costs` wrote.
+
+    Args:
+        value: JSON from a study file.
+
+    Returns:
+        Whether it holds costs, or the reason why there are none.
+    """
+    if not isinstance(value, dict):
+        return False
+    if "reason" in value:
+        return is_text(value["reason"])
+    return {"latency_ms", "energy_uj"} <= value.keys() and mapping_of(is_number)(value)
+
+
 def is_planned_design(value: Any) -> bool:
     """Tell whether a value is an entry of the written plan.
 

@@ -55,8 +55,7 @@ class ZigZag:
         Raises:
             BadInput: When zigzag-dse is not installed, or it cannot express the chip.
         """
-        full = {name: values[0] for name, values in columns(chip).items()}
-        _check(full)
+        full = checked_chip(chip)
         part = one_circuit(chip)
         costs = [self._layer(layer, at_layer_bits(layer, full)) for layer in workload.layers]
         cycles, picojoules = (float(sum(column)) for column in zip(*costs, strict=True))
@@ -75,6 +74,7 @@ class ZigZag:
 
     def _layer(self, layer: Layer, chip: Mapping[str, Any]) -> tuple[float, float]:
         description = _describe(layer, chip)
+        _check_weight_bits(chip)
         key = (json.dumps(description), json.dumps(chip, sort_keys=True, default=str))
         if key not in self.known:
             self.known[key] = self._run(description, chip)
@@ -156,14 +156,13 @@ def inputs(
     Raises:
         BadInput: When ZigZag cannot express the chip.
     """
-    full = {name: values[0] for name, values in columns(chip).items()}
-    _check(full)
+    full = checked_chip(chip)
     listed = [[_describe(layer, full)] for layer in workload.layers]
     return accelerator(full), DEFAULT_MAPPING, listed
 
 
 def at_layer_bits(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes the chip with operands of a layer's own bits, which ZigZag counts as a chip of its own.
+    """Makes the chip with operands of a layer's own bits, which ZigZag counts as a chip of its own, at the same clock.
 
     Args:
         layer: The layer; its bits count where it says any, and where they are fewer than the
@@ -177,12 +176,23 @@ def at_layer_bits(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
     bits = {}
     for name, value in own.items():
         bits[name] = min(value or chip[name], chip[name])
-    return {**chip, **bits}
+    own_chip = {**chip, **bits}
+    stretched = float(one_circuit(chip).clock_ns[0] / one_circuit(own_chip).clock_ns[0])
+    return {**own_chip, "cycle_factor": chip["cycle_factor"] * stretched}
+
+
+def is_installed() -> bool:
+    """Tell whether ZigZag can be called here."""
+    return not _absent_packages()
+
+
+def _absent_packages() -> list[str]:
+    return [name for name in ("zigzag", "six") if find_spec(name) is None]
 
 
 def check_installed() -> None:
     """Raises BadInput naming the packages that are missing."""
-    absent = [name for name in ("zigzag", "six") if find_spec(name) is None]
+    absent = _absent_packages()
     if absent:
         todo = "pip install 'cimbo[zigzag]' (zigzag-dse and six)"
         raise BadInput(
@@ -190,10 +200,28 @@ def check_installed() -> None:
         )
 
 
+def checked_chip(chip: Mapping[str, Any]) -> dict[str, Any]:
+    """Completes a chip, if ZigZag can express it.
+
+    Args:
+        chip: Genes of the chip; those left out have their defaults.
+
+    Returns:
+        All its properties.
+
+    Raises:
+        BadInput: ZigZag cannot express it; the gene is named.
+    """
+    full = {name: values[0] for name, values in columns(chip).items()}
+    _check(full)
+    return full
+
+
 def _check(chip: Mapping[str, Any]) -> None:
     if chip["rows_active"] < chip["rows"]:
         what = f"is {chip['rows_active']:g}, but ZigZag switches on all rows at once"
         raise BadInput("chip.rows_active", what, "leave it out, or use simulator cimbo")
+    _check_weight_bits(chip)
     for gene, beyond, what in UNSUPPORTED_GENES:
         if beyond(chip[gene]):
             raise BadInput(
@@ -201,6 +229,13 @@ def _check(chip: Mapping[str, Any]) -> None:
                 f"is {chip[gene]}, but ZigZag {what}",
                 "fix the gene, or use simulator cimbo",
             )
+
+
+def _check_weight_bits(chip: Mapping[str, Any]) -> None:
+    bits = int(chip["weight_bits"])
+    if bits & (bits - 1):
+        what = f"is {bits}, but ZigZag knows powers of two only"
+        raise BadInput("chip.weight_bits", what, "use simulator cimbo")
 
 
 def _describe(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
