@@ -330,12 +330,12 @@ def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
     listed = words.tolist()
     if name == "array":
         listed = [FAMILY_ALIASES.get(word, word) for word in listed]
-    for index, word in enumerate(listed):
+    for word in dict.fromkeys(listed):
         if name == "cell" and word.endswith(FILE_SUFFIX):
             cell(word)
         elif word not in known:
             todo = f"use one of {', '.join(known)}"
-            raise BadInput(f"chip {index}.{name}", f"{word} is unknown", todo)
+            raise BadInput(f"chip {listed.index(word)}.{name}", f"{word} is unknown", todo)
     return np.array(listed, dtype=object)
 
 

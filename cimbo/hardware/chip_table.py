@@ -162,9 +162,8 @@ def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTa
     """
     table = columns(chips)
     for name, known in GENE_WORDS.items():
-        words = table[name].tolist()
+        place = {word: index for index, word in enumerate(known)}
         if name == "cell":  # of which a user may have further ones
-            table[name] = np.array([cell_index(word) for word in words])
-        else:
-            table[name] = np.array([known.index(word) for word in words])
+            place = {word: cell_index(word) for word in set(table[name].tolist())}
+        table[name] = np.array([place[word] for word in table[name].tolist()])
     return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})

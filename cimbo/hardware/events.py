@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from cimbo.hardware.rows import Floats
+from cimbo.hardware.rows import Floats, Indices, select
 from cimbo.hardware.schedule import Schedule
 from cimbo.hardware.tiling import Tiling
 
@@ -122,42 +122,48 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
 
 def _tree_events(tiling: Tiling, vectors: Floats) -> tuple[Floats, Floats]:
     """Live and half-live one-bit adders of digital arrays: full row tiles, and the last one with what remains."""
-    layers, chip = tiling.layers, tiling.chip
-    inputs, held_bits = chip.rows_active, tiling.precision.held_bits
+    full, half = np.zeros_like(vectors), np.zeros_like(vectors)
+    where = np.flatnonzero(tiling.chip.is_digital)
+    layers, chip = select(tiling.layers, where), select(tiling.chip, where)
+    held_bits = np.broadcast_to(tiling.precision.held_bits, vectors.shape)[where]
     joined = np.ceil(held_bits / chip.tree_bits)
-    whole = np.floor(layers.reduction / inputs)
-    rest = (layers.reduction - whole * inputs).astype(int)
-    shapes, index = np.unique(np.stack([inputs, held_bits / joined]), axis=1, return_inverse=True)
-    tables = [tree_activity(int(rows), float(bits)) for rows, bits in shapes.T]
-    starts = np.cumsum([0, *(table[0].size for table in tables)])[:-1][index.ravel()]
-    trees = vectors * layers.outputs_each * chip.dac_bits * chip.is_digital * joined
-    full = np.concatenate([table[0] for table in tables])
-    half = np.concatenate([table[1] for table in tables])
-    at_full, at_rest = starts + inputs.astype(int), starts + rest
-    return (
-        trees * (whole * full[at_full] + full[at_rest]),
-        trees * (whole * half[at_full] + half[at_rest]),
-    )
+    whole = np.floor(layers.reduction / chip.rows_active)
+    rest = layers.reduction - whole * chip.rows_active
+    depth = np.ceil(np.log2(chip.rows_active)).astype(int)
+    starts, adders = tree_adders_by_live_inputs(int(depth.max()))
+    at_full = starts[depth] + chip.rows_active.astype(int)
+    at_rest = starts[depth] + rest.astype(int)
+    counts = whole * adders[:, at_full] + adders[:, at_rest]
+    trees = vectors[where] * layers.outputs_each * chip.dac_bits * joined
+    # Adders of level l are as wide as what the tree adds up, and l bits more.
+    width = held_bits / joined
+    full[where] = trees * (width * counts[0] + counts[1])
+    half[where] = trees * (width * counts[2] + counts[3])
+    return full, half
 
 
-@lru_cache(maxsize=256)
-def tree_activity(rows: int, weight_bits: float) -> tuple[Floats, Floats]:
-    """Counts one-bit adders of a tree that see two live operands, and only one.
+@lru_cache(maxsize=16)
+def tree_adders_by_live_inputs(deepest: int) -> tuple[Indices, Floats]:
+    """Count adders of trees that see two live operands, and those that see only one.
 
-    Level l joins nodes in pairs by adders weight_bits + l wide. With m live inputs, ceil(m / 2^l) nodes of the level carry
-    data: each full pair is one live adder, an odd one out passes through a half-live one (zigzag-dse's classes).
+    Level l joins nodes in pairs. With m live inputs, ceil(m / 2^l) nodes of the level carry data: each full pair is one live
+    adder, an odd one out passes through a half-live one (zigzag-dse's classes).
 
     Args:
-        rows: Inputs of the tree.
-        weight_bits: Their width, on average where the trees of one weight differ.
+        deepest: Levels of the deepest tree.
 
     Returns:
-        Both counts for 0 to ``rows`` live inputs, (rows + 1,) each.
+        Where the entries of each depth begin, (deepest + 1,), a tree of depth d having those of 0 to 2^d live inputs; and
+        by entry the live adders, the same each times its level, the half-live ones, and these times their level, (4, entries).
     """
-    live = np.arange(rows + 1)
-    full, half = np.zeros(rows + 1), np.zeros(rows + 1)
-    for level in range(int(np.ceil(np.log2(rows)))):
-        nodes = -(-live // 2**level)
-        full += nodes // 2 * (weight_bits + level)
-        half += nodes % 2 * (weight_bits + level)
-    return full, half
+    starts, entries = [], []
+    for depth in range(deepest + 1):
+        starts.append(sum(2**less + 1 for less in range(depth)))
+        live = np.arange(2**depth + 1)
+        counts = np.zeros((4, live.size))
+        for level in range(depth):
+            nodes = -(-live // 2**level)
+            pairs, odd = nodes // 2, nodes % 2
+            counts += np.stack([pairs, level * pairs, odd, level * odd])
+        entries.append(counts)
+    return np.array(starts), np.concatenate(entries, axis=1)
