@@ -125,12 +125,12 @@ def _tree_events(tiling: Tiling, vectors: Floats) -> tuple[Floats, Floats]:
     full, half = np.zeros_like(vectors), np.zeros_like(vectors)
     where = np.flatnonzero(tiling.chip.is_digital)
     layers, chip = select(tiling.layers, where), select(tiling.chip, where)
-    held_bits = np.broadcast_to(tiling.precision.held_bits, vectors.shape)[where]
+    held_bits = tiling.precision.held_bits[where]
     joined = np.ceil(held_bits / chip.tree_bits)
     whole = np.floor(layers.reduction / chip.rows_active)
     rest = layers.reduction - whole * chip.rows_active
     depth = np.ceil(np.log2(chip.rows_active)).astype(int)
-    starts, adders = tree_adders_by_live_inputs(int(depth.max()))
+    starts, adders = tree_adders_by_live_inputs(int(depth.max(initial=0)))
     at_full = starts[depth] + chip.rows_active.astype(int)
     at_rest = starts[depth] + rest.astype(int)
     counts = whole * adders[:, at_full] + adders[:, at_rest]

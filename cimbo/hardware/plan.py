@@ -312,8 +312,12 @@ class _Best:
 def _variant(tiling: Tiling, residency: Residency | None) -> _Variant:
     schedules = schedule(tiling, residency)
     low = _cycles_and_events(tiling, schedules.low)
-    one = schedules.high is schedules.low
-    return _Variant(schedules, low, low if one else _cycles_and_events(tiling, schedules.high))
+    if schedules.high is schedules.low:
+        return _Variant(schedules, low, low)
+    bound = np.flatnonzero(schedules.low.is_bound)  # where alone the two schedules differ
+    high = low.copy()
+    high[:, bound] = _cycles_and_events(select(tiling, bound), select(schedules.high, bound))
+    return _Variant(schedules, low, high)
 
 
 def _cycles_and_events(tiling: Tiling, plan: Schedule) -> Floats:

@@ -90,17 +90,20 @@ def _share_kept(tiling: Tiling, network: Indices) -> Floats:
     Those of fewest positions come first, as long as their tiles fit all planes of their chip but one.
     """
     layers, chip = tiling.layers, tiling.chip
+    share = np.zeros(network.shape)
     room = chip.capacity_tiles - chip.macros
-    if not room.any():
-        return np.zeros(network.shape)
-    tiles = np.where(layers.is_dynamic, 0, tiling.tiles * layers.count)
-    ties = (layers.vector_ops, tiling.input_bits, tiling.weight_bits, tiling.tiles)
-    order = np.lexsort((*ties, layers.positions, network))
+    rows = np.flatnonzero((room > 0) & ~layers.is_dynamic)
+    if not rows.size:
+        return share
+    network, count = network[rows], layers.count[rows]
+    each = tiling.tiles[rows]
+    tiles = each * count
+    ties = (layers.vector_ops[rows], tiling.input_bits[rows], tiling.weight_bits[rows], each)
+    order = np.lexsort((*ties, layers.positions[rows], network))
     running = np.cumsum(tiles[order])
     first = np.flatnonzero(np.diff(network[order], prepend=-1))
     before = np.repeat(running[first] - tiles[order][first], np.diff(np.append(first, order.size)))
-    left = np.zeros(network.shape)
-    left[order] = room[order] - (running - before - tiles[order])
-    number = np.clip(np.floor(left / tiling.tiles), 0, layers.count)
-    share: Floats = np.where(layers.is_dynamic, 0, number / layers.count)
+    left = np.zeros(rows.shape)
+    left[order] = room[rows[order]] - (running - before - tiles[order])
+    share[rows] = np.clip(np.floor(left / each), 0, count) / count
     return share
