@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from predictors.bundle import inspect as inspect
     from predictors.bundle import load as load
     from predictors.bundle import save as save
+    from predictors.domain import OutsideWarning as OutsideWarning
     from predictors.errors import PredictorError as PredictorError
     from predictors.extending import extend as extend
     from predictors.fitting import fit as fit
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from predictors.sklearn_api import SklearnPredictor as SklearnPredictor
     from predictors.validation import Report as Report
     from predictors.validation import Scores as Scores
+    from predictors.validation import choose as choose
     from predictors.validation import compare as compare
     from predictors.validation import grow_forward as grow_forward
     from predictors.validation import learning_curve as learning_curve
@@ -46,6 +48,7 @@ _MODULE_NAMES = {
     "adapter": ("botorch_model",),
     "botorch_models": ("botorch",),
     "bundle": ("bundles", "inspect", "load", "save"),
+    "domain": ("OutsideWarning",),
     "errors": ("PredictorError",),
     "extending": ("extend",),
     "fitting": ("fit",),
@@ -57,6 +60,7 @@ _MODULE_NAMES = {
     "validation": (
         "Report",
         "Scores",
+        "choose",
         "compare",
         "grow_forward",
         "learning_curve",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from predictors import gp, kinds
+from predictors import gp
+from predictors import kinds as kinds_
 from predictors.core import Fitted, Task, calibrated_std_scale
+from predictors.domain import seen_ranges
 from predictors.errors import PredictorError
 from predictors.inputs import shared
 from predictors.kinds import BUILT_IN_KINDS, SurrogateKind
@@ -19,6 +22,7 @@ _ERROR_TO_REPLACE_GP = 0.97  # another kind must beat the process by 3 % to repl
 # Held-out rows lie among the others, where a search has been. Where it goes, a sum of products over layers that share genes is
 # two to three times as close as a process of the same held-out error.
 _POSYNOMIAL_ALLOWANCE = 1.6
+_BUILDS_ON_GP = ("gp", "hybrid", "posynomial")  # kinds that fit the plain process too
 
 
 def fit(
@@ -69,28 +73,55 @@ def fit(
         >>> prediction.mean.round(1).tolist()  # in milliseconds, like what was given
         [2.0]
     """
-    chosen = None if kind == "auto" else kinds.find(kind)
-    target = _targets(y)
-    schema = _schema(X, target, schema, log)
-    if schema.log and (target <= 0).any():
-        raise PredictorError(
-            "y", f"row {int(np.argmax(target <= 0))} is not positive", "use log=False"
-        )
-    encoded = schema.encode(X)
-    if len(encoded) != len(target):
-        raise PredictorError(
-            "y", f"has {len(target)} values for {len(encoded)} rows", "pass one measurement a row"
-        )
-    data = _Data(schema, encoded, target, _variances(noise, target, schema.log), seed)
+    chosen = None if kind == "auto" else kinds_.find(kind)
+    data = _checked(X, y, _schema(X, _targets(y), schema, log), noise, seed)
     plain = _fit(data, chosen, None)
     if mean is None:
         return plain
     return _with_mean(data, chosen, plain, mean)
 
 
+def fit_kinds(
+    X: Any,
+    y: Any,
+    schema: Schema,
+    kinds: Sequence[str],
+    *,
+    noise: Any = None,
+    seed: int = 0,
+) -> dict[str, Model]:
+    """Fit several kinds to the same rows. Each model is the one that ``fit`` gives; the process is fitted once.
+
+    Args:
+        X: n rows, as for ``fit``.
+        y: (n,) measurements.
+        schema: The features and the target.
+        kinds: Names of the kinds.
+        noise: As for ``fit``.
+        seed: Of everything random.
+
+    Returns:
+        Models by kind, in the order asked for.
+
+    Raises:
+        PredictorError: As ``fit``.
+    """
+    data = _checked(X, y, schema, noise, seed)
+    shares = [kind for kind in kinds if kind in _BUILDS_ON_GP]
+    found: dict[str, Model] = {}
+    plain = gp.fit(_task(data, None)[0]) if len(shares) > 1 else None
+    for kind in kinds:
+        if kind == "auto":
+            found[kind] = _fit(data, None, None)
+        else:
+            found[kind] = _fit(data, kinds_.find(kind), None, plain)
+    return found
+
+
 @dataclass(frozen=True)
 class _Data:
     schema: Schema
+    table: Array
     encoded: Array
     y: Array
     noise_variance: Array
@@ -104,25 +135,57 @@ class _Data:
         return self.y
 
 
-def _fit(data: _Data, kind: SurrogateKind | None, base: Base | None) -> Model:
-    """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves."""
+def _checked(X: Any, y: Any, schema: Schema, noise: Any, seed: int) -> _Data:
+    """Check rows and measurements, and encode them. Raises PredictorError."""
+    target = _targets(y)
+    if schema.log and (target <= 0).any():
+        row = int(np.argmax(target <= 0))
+        raise PredictorError("y", f"row {row} is not positive", "use log=False")
+    table = schema.table(X)
+    encoded = schema.encode_table(table)
+    if len(encoded) != len(target):
+        what = f"has {len(target)} values for {len(encoded)} rows"
+        raise PredictorError("y", what, "pass one measurement a row")
+    return _Data(schema, table, encoded, target, _variances(noise, target, schema.log), seed)
+
+
+def _task(data: _Data, base: Base | None) -> tuple[Task, float, float]:
+    """The standardised task, and location and scale of what it is of."""
     centred = data.modelled - (base(data.schema, data.encoded) if base is not None else 0.0)
     location, scale = float(centred.mean()), float(centred.std())
     if not (scale > 1e-12 * (1.0 + abs(location))):
         scale = 1.0
     y = (centred - location) / scale
-    task = Task(
-        data.schema, data.encoded, y, data.noise_variance / scale**2, data.seed, scale=scale
-    )
+    variance = data.noise_variance / scale**2
+    task = Task(data.schema, data.encoded, y, variance, data.seed, scale=scale)
+    return task, location, scale
+
+
+def _fit(
+    data: _Data, kind: SurrogateKind | None, base: Base | None, plain: Fitted | None = None
+) -> Model:
+    """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves.
+
+    ``plain``: the process fitted to the same task, where it is there already.
+    """
+    task, location, scale = _task(data, base)
+    y = task.y
     if kind is None:
         fits = _candidates(task)
+    elif kind is BUILT_IN_KINDS["gp"] and plain is not None:
+        fits = {kind.name: plain}
     else:
-        fits = {kind.name: kind.fit(task)}
+        fits = {kind.name: kind.fit(replace(task, gp_fit=plain))}
     errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
     best = min(errors, key=lambda k: errors[k] / _allowance(k, errors[k] < scale, data.schema))
     won = fits[best]
     std_scale = calibrated_std_scale(won.forward(), len(y), len(data.schema.features))
-    metadata = {"rows": len(y), "error": errors[best], "data": fingerprint(data.encoded, data.y)}
+    metadata = {
+        "rows": len(y),
+        "error": errors[best],
+        "data": fingerprint(data.encoded, data.y),
+        "seen": seen_ranges(data.schema, data.table),
+    }
     reason = _selection_reason(kind, best, errors, data.schema)
     return Model(best, data.schema, won.core, location, scale, std_scale, base, reason, metadata)
 

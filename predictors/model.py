@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from predictors.core import Core
+from predictors.domain import check_rows
 from predictors.schema import Array, Schema, fingerprint
 
 _OLD_MODEL_NAMES = {
@@ -254,7 +255,9 @@ class Model:
         Raises:
             PredictorError: On unknown columns or levels.
         """
-        mean, var = self.latent_posterior(self.schema.encode(X))
+        table = self.schema.table(X)
+        check_rows(self.schema, self.metadata, X, table)
+        mean, var = self.latent_posterior(self.schema.encode_table(table))
         extra = self.noise_variance if noise else 0.0
         return Prediction(mean, np.sqrt(var + extra), self.schema.log)
 

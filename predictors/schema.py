@@ -313,6 +313,12 @@ class Schema:
             codes = np.array([index.get(v, math.nan if v != v else -1.0) for v in column])
             if self.closed and (codes == -1.0).any():
                 self._refuse(feature, column[int(np.argmax(codes == -1.0))])
+            if (codes == -1.0).any():
+                # Imported here: it needs this module's classes.
+                from predictors.domain import unknown_levels
+
+                strange = [v for v, code in zip(column, codes, strict=True) if code == -1.0]
+                unknown_levels(feature, strange)
             return np.where(codes == -1.0, np.nan, codes)
         try:
             numbers = np.array([math.nan if v is None else v for v in column], dtype=np.float64)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
@@ -11,16 +12,19 @@ from typing import Any
 import numpy as np
 
 from predictors.core import folds as split
+from predictors.domain import OutsideWarning
 from predictors.errors import PredictorError
-from predictors.fitting import fit
+from predictors.fitting import fit_kinds
 from predictors.model import Model, Prediction
 from predictors.schema import Array, Schema, infer
 
 DEFAULT_KINDS = ("xgboost", "gp", "hybrid")
+VERDICTS = ("OK", "WEAK", "UNUSABLE")  # the best first
+Progress = Callable[[int, int], None]
 GOOD_TAU, USABLE_TAU = 0.9, 0.7
 _MAX_EXTRA_ROWS = 100_000
 # A process costs the cube of its rows, and is judged on a dozen fits: of more rows a fit sees so many, chosen at random.
-MAX_JUDGED_ROWS = 800
+MAX_JUDGED_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Report(Scores):
     """What to think of a surrogate, and what to do next.
 
     ``verdict`` is OK, WEAK or UNUSABLE, with the ``next_step``. ``more`` is about how many more samples reach tau 0.9 (0:
-    reached, None: not in sight), and ``curve`` holds the (rows trained on, tau) behind that figure.
+    reached, None: not in sight), and ``curve`` holds the (rows trained on, tau) behind that figure. ``error`` is the root mean
+    square error in modelled units, those of y or of log y (``log``), by which kinds are compared.
 
     Examples:
         >>> import predictors
@@ -68,6 +73,8 @@ class Report(Scores):
     next_step: str
     more: int | None = None
     curve: tuple[tuple[int, float], ...] = ()
+    error: float = math.nan
+    log: bool = False
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}={value:.4g}" for name, value in self._figures().items())
@@ -134,6 +141,7 @@ def validate(
     *,
     log: bool | None = None,
     noise: Any = None,
+    progress: Progress | None = None,
 ) -> dict[str, Report]:
     """Score kinds by k-fold cross-validation, every fold fitted from scratch.
 
@@ -147,9 +155,10 @@ def validate(
         log: Whether log y is modelled; None as for ``predictors.fit``.
         noise: Standard deviations of the measurements in units of y, one for all or (n,); None when
             they are not known.
+        progress: Called with the number of fits that are done, and of all.
 
     Returns:
-        Kind to report. Of more than 800 rows a fit sees so many, chosen at random.
+        Kind to report. Of more than 500 rows a fit sees so many, chosen at random.
 
     Raises:
         PredictorError: For fewer than 2 folds or fewer than 2 * folds rows, and as
@@ -168,7 +177,35 @@ def validate(
         raise PredictorError(
             "validate", f"{len(data.y)} rows for {folds} folds", "measure more or use fewer folds"
         )
-    return {kind: _report(data, kind, folds, seed) for kind in kinds}
+    return _reports(data, kinds, folds, seed, progress)
+
+
+def choose(reports: Mapping[str, Report]) -> str:
+    """Choose among kinds: a better verdict first, then the smaller held-out error in modelled units.
+
+    In units of y the largest values alone would decide for a target that is modelled as its logarithm.
+
+    Args:
+        reports: Kind to report, of the same rows; at least one.
+
+    Returns:
+        The kind.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> reports = predictors.validate(rows, latency_ms, kinds=["xgboost", "gp"], log=True)
+        >>> predictors.choose(reports)
+        'gp'
+    """
+    return min(
+        reports, key=lambda kind: (VERDICTS.index(reports[kind].verdict), _error(reports[kind]))
+    )
+
+
+def _error(report: Report) -> float:
+    return report.error if math.isfinite(report.error) else math.inf
 
 
 def grow_forward(
@@ -196,7 +233,7 @@ def grow_forward(
         log: Whether log y is modelled; None as for ``predictors.fit``.
 
     Returns:
-        Number of first rows to the scores on all later ones. Of more than 800 a fit sees so many,
+        Number of first rows to the scores on all later ones. Of more than 500 a fit sees so many,
         chosen at random.
 
     Raises:
@@ -242,7 +279,7 @@ def learning_curve(
         log: Whether log y is modelled; None as for ``predictors.fit``.
 
     Returns:
-        Number of rows trained on to scores. Of more than 800 a fit sees so many, chosen at random.
+        Number of rows trained on to scores. Of more than 500 a fit sees so many, chosen at random.
 
     Raises:
         PredictorError: As ``predictors.fit``.
@@ -367,17 +404,19 @@ class Rows:
             schema, table, target, None if noise is None else np.broadcast_to(noise, target.shape)
         )
 
-    def predict(self, kind: str, train: Any, test: Any, seed: int) -> Prediction:
-        """Fit a kind to some rows and predict others.
+    def predict(
+        self, kinds: Sequence[str], train: Any, test: Any, seed: int
+    ) -> dict[str, Prediction]:
+        """Fit kinds to some rows and predict others.
 
         Args:
-            kind: As for ``predictors.fit``.
-            train: Row numbers to fit to; of more than 800 so many are fitted, chosen at random.
+            kinds: Names of kinds, as for ``predictors.fit``.
+            train: Row numbers to fit to; of more than 500 so many are fitted, chosen at random.
             test: Row numbers to predict.
-            seed: Of the fit and the choice.
+            seed: Of the fits and the choice.
 
         Returns:
-            Predictions of the test rows.
+            Predictions of the test rows by kind.
 
         Raises:
             PredictorError: As ``predictors.fit``.
@@ -385,19 +424,20 @@ class Rows:
         train = np.asarray(train)
         if len(train) > MAX_JUDGED_ROWS:
             train = np.sort(np.random.default_rng(seed).permutation(train)[:MAX_JUDGED_ROWS])
-        if self.noise is not None:
-            noise = self.noise[train]
-        else:
-            noise = None
-        model = fit(self.table[train], self.y[train], self.schema, kind, noise=noise, seed=seed)
-        return model.predict(self.table[test])
+        noise = None if self.noise is None else self.noise[train]
+        fitted = fit_kinds(
+            self.table[train], self.y[train], self.schema, kinds, noise=noise, seed=seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OutsideWarning)  # held-out rows are what they are
+            return {kind: model.predict(self.table[test]) for kind, model in fitted.items()}
 
     def held_out(self, kind: str, train: Any, test: Any, seed: int) -> Scores:
         """Fit a kind to some rows and score it on others.
 
         Args:
             kind: As for ``predictors.fit``.
-            train: Row numbers to fit to; of more than 800 so many are fitted, chosen at random.
+            train: Row numbers to fit to; of more than 500 so many are fitted, chosen at random.
             test: Row numbers to score on.
             seed: Of the fit and the choice.
 
@@ -407,30 +447,59 @@ class Rows:
         Raises:
             PredictorError: As ``predictors.fit``.
         """
-        return score(self.y[test], self.predict(kind, train, test, seed))
+        return score(self.y[test], self.predict([kind], train, test, seed)[kind])
 
 
-def _report(data: Rows, kind: str, folds: int, seed: int) -> Report:
-    """Cross-validate a kind, and judge it by its scores and a short learning curve."""
-    mean, std = np.empty(len(data.y)), np.empty(len(data.y))
-    for train, test in split(len(data.y), folds, seed):
-        p = data.predict(kind, train, test, seed)
-        mean[test], std[test] = p.modelled_mean, p.modelled_std
-    scores = score(data.y, Prediction(mean, std, data.schema.log))
+def _reports(
+    data: Rows, kinds: Sequence[str], folds: int, seed: int, progress: Progress | None
+) -> dict[str, Report]:
+    """Cross-validate kinds, and judge each by its scores and a short learning curve."""
+    n = len(data.y)
+    means = {kind: np.empty(n) for kind in kinds}
+    stds = {kind: np.empty(n) for kind in kinds}
+    parts = [*split(n, folds, seed), *_curve_parts(n, seed)]
+    taus: dict[str, list[tuple[int, float]]] = {kind: [] for kind in kinds}
+    for number, (train, test) in enumerate(parts, 1):
+        found = data.predict(kinds, train, test, seed)
+        for kind, p in found.items():
+            if number <= folds:
+                means[kind][test], stds[kind][test] = p.modelled_mean, p.modelled_std
+            else:
+                taus[kind].append((len(train), score(data.y[test], p).kendall_tau))
+        if progress is not None:
+            progress(number, len(parts))
+    return {kind: _report(data, means[kind], stds[kind], taus[kind], folds) for kind in kinds}
+
+
+def _report(
+    data: Rows, mean: Array, std: Array, taus: list[tuple[int, float]], folds: int
+) -> Report:
+    """Judge a kind by its held-out predictions (n,), and by the tau of fewer rows."""
+    log = data.schema.log
+    scores = score(data.y, Prediction(mean, std, log))
     last = min(len(data.y) * (folds - 1) // folds, MAX_JUDGED_ROWS)
-    curve = (*_short_curve(data, kind, folds, seed), (last, scores.kendall_tau))
+    curve = (*(each for each in taus if math.isfinite(each[1])), (last, scores.kendall_tau))
     more = more_samples(curve)
     verdict, next_step = _judge(scores, more)
-    return Report(**vars(scores), verdict=verdict, next_step=next_step, more=more, curve=curve)
+    modelled = np.log(data.y) if log else data.y
+    error = float(np.sqrt(np.mean((mean - modelled) ** 2)))
+    return Report(
+        **vars(scores),
+        verdict=verdict,
+        next_step=next_step,
+        more=more,
+        curve=curve,
+        error=error,
+        log=log,
+    )
 
 
-def _short_curve(data: Rows, kind: str, folds: int, seed: int) -> list[tuple[int, float]]:
-    """(rows, tau) at a quarter and a half of the rows, tested on the others."""
-    order = np.random.default_rng(seed + 1).permutation(len(data.y))
-    rows = min(len(order), 5 * MAX_JUDGED_ROWS // 4)
+def _curve_parts(n: int, seed: int) -> list[tuple[Any, Any]]:
+    """A quarter and a half of the rows, each with the others to be tested on."""
+    order = np.random.default_rng(seed + 1).permutation(n)
+    rows = min(n, 5 * MAX_JUDGED_ROWS // 4)
     sizes = sorted({max(4, rows // 4), max(4, rows // 2)})
-    taus = [(n, data.held_out(kind, order[:n], order[n:], seed).kendall_tau) for n in sizes]
-    return [(n, tau) for n, tau in taus if math.isfinite(tau)]
+    return [(order[:size], order[size:]) for size in sizes]
 
 
 def _judge(s: Scores, more: int | None) -> tuple[str, str]:

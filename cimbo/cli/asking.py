@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, new_study_options, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput
@@ -29,7 +30,7 @@ by_option = click.option(
 )
 
 
-@click.command()
+@command()
 @click.option("-n", "count", type=int, default=1, show_default=True, help="How many designs.")
 @click.option(
     "--budget",
@@ -59,7 +60,7 @@ def ask(
         say(f"{len(designs)} of {count} designs: the space or the budget is exhausted")
 
 
-@click.command()
+@command()
 @click.argument("rows_file", metavar="FILE")
 @click.option(
     "--source",
@@ -103,7 +104,7 @@ def tell(
     return 2 if told.refused else 0
 
 
-@click.command()
+@command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--by", default=None, metavar="NAME", help="All that NAME holds, as status shows it.")
 @study_option
@@ -121,7 +122,7 @@ def retry(*, keys: tuple[str, ...], by: str | None, file: str, style: str) -> No
     say(f"{len(designs)} designs will be asked anew")
 
 
-@click.command()
+@command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--by", default=None, metavar="NAME", help="All that NAME holds, as status shows it.")
 @lease_option

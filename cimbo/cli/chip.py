@@ -16,6 +16,7 @@ from cimbo.cli.options import (
     sizes,
 )
 from cimbo.cli.output import emit, format_option, say
+from cimbo.cli.tables import fold_alike
 from cimbo.errors import naming, printable
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def _counted(name: str, *, subnet: str | None, pairs: Sequence[str], **settings:
     return simulation.workload(name, genes, where=where, sizes=given, **settings)
 
 
+def _shown(rows: Sequence[dict[str, Any]], style: str) -> list[dict[str, Any]]:
+    """Layers and their total: as a table, layers that are alike in one line where there are many."""
+    if style != "table":
+        return list(rows)
+    return [*fold_alike(rows[:-1]), rows[-1]]
+
+
 @command()
 @format_option
 def presets(style: str) -> None:
@@ -127,7 +135,7 @@ def simulate(
     except RuntimeError as error:  # how simulators say that they cannot
         say(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design")
         return 1
-    emit(style, found.rows(), found.to_json())
+    emit(style, _shown(found.rows(), style), found.to_json())
     say(", ".join(found.told(name) for name in COSTS_TOLD if name in found.costs))
     for line in simulation.pipeline_told(found.costs):
         say(line)
@@ -151,6 +159,10 @@ def workload(*, name: str, style: str, **counted: Any) -> None:
     layers = [each.row() for each in summaries(found)]
     whole = totals(found)
     last = {column: whole.get(column) for column in layers[0]} | {"name": "TOTAL"}
-    emit(style, [*layers, last], whole | {"layers": layers, "warnings": list(found.warnings)})
+    emit(
+        style,
+        _shown([*layers, last], style),
+        whole | {"layers": layers, "warnings": list(found.warnings)},
+    )
     for warning in found.warnings:
         say(f"warning: {warning}")

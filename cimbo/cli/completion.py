@@ -11,7 +11,10 @@ from cimbo.cli.grouped import command
 @command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Shell completion: eval "$(cimbo completion bash)", or in a start-up file; zsh and fish alike."""
+    """Shell completion: eval "$(cimbo completion bash)", or in a start-up file; zsh and fish alike.
+
+    Example: cimbo completion fish
+    """
     from cimbo.cli import cimbo
 
     make = get_completion_class(shell)

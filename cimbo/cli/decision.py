@@ -96,7 +96,7 @@ def robust(
     with existing(file) as session:
         found = session.robustness(**errors, draws=draws, seed=seed)
     emit(style, [design.to_json() for design in found.designs], found.to_json())
-    stated = ", ".join(f"{name.replace('_', ' ')} {value:.2g}" for name, value in errors.items())
+    stated = ", ".join(f"{name.replace('_', ' ')} {errors[name]:.2g}" for name in found.drawn)
     say(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}")
 
 

@@ -15,6 +15,7 @@ from cimbo.cli.tables import as_table
 from cimbo.errors import BadInput
 from cimbo.session.error_bars import told
 from cimbo.session.explanation import Explanation, Rows
+from cimbo.session.front import key_or_knee
 from cimbo.session.simulation import pipeline_told
 from cimbo.session.text import write_text
 
@@ -29,7 +30,7 @@ PRINTED_ROWS = {
 
 
 @command()
-@click.argument("key")
+@click.argument("key", required=False)
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
@@ -46,13 +47,15 @@ PRINTED_ROWS = {
 )
 @study_option
 @format_option
-def explain(*, key: str, picture: Path | None, which: str, file: str, style: str) -> None:
+def explain(*, key: str | None, picture: Path | None, which: str, file: str, style: str) -> None:
     """What bounds an evaluated design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.
+
+    KEY may be shortened; without it the knee of the front is explained.
 
     Example: cimbo explain fad64b39 --study demo.db --rows prices
     """
     with existing(file) as session:
-        found = session.explain(key)
+        found = session.explain(key_or_knee(session, key))
     if not found.bottleneck:
         if picture is not None:
             what = "is a picture of layers, and cimbo's model does not know this design's"

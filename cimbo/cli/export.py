@@ -13,7 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.session import exporting
 
 NO_TEXT = {
-    "parquet": "Parquet is no text",
+    "parquet": "parquet is no text",
     "optuna": "an Optuna storage is no text",
     "study": "a study is no text",
 }

@@ -41,7 +41,10 @@ def fixed_genes(fixes: Iterable[str]) -> Iterator[FixedGene]:
     """
     for text in fixes:
         if not text.startswith("@"):
-            name, _, value = text.partition("=")
+            name, sign, value = text.partition("=")
+            if not sign:
+                todo = f"write @{text}" if Path(text).is_file() else "write GENE=VALUE or @FILE"
+                raise BadInput(f"--fix {text}", "gives no value", todo)
             yield FixedGene(f"--fix {text}", name, value)
             continue
         for name, value in _chip_of(text).items():

@@ -17,6 +17,8 @@ OPTION_GROUPS = {
         "--study",
         "--preset",
         "--config",
+        "--network",
+        "--set",
         "--seed",
         "--simulator",
         "--simulator-options",
@@ -25,6 +27,7 @@ OPTION_GROUPS = {
         "--images",
     ),
     "A part of the space": ("--fix", "--limit"),
+    "Who evaluates": ("--by", "--lease"),
     "Evaluations": (
         "--jobs",
         "--timeout",

@@ -25,6 +25,7 @@ from cimbo.session.session import Session
 from cimbo.session.workers import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_PATH_LETTERS = 255
 MOST_DIGITS = 12  # of a size on the command line
 
 study_option = click.option(
@@ -383,9 +384,10 @@ def json_object(name: str, text: str) -> dict[str, Any]:
             origin(name, text), f"cannot be read ({error.strerror})", "name a readable file"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise BadInput(
-            origin(name, text), f"is not JSON ({error})", 'give an object such as {"rows": 128}'
-        ) from None
+        todo = 'give an object such as {"rows": 128}, or @FILE'
+        if not text.startswith("@") and Path(text[:MOST_PATH_LETTERS]).is_file():
+            todo = f"it is a file: write @{text}"
+        raise BadInput(origin(name, text), f"is not JSON ({error})", todo) from None
     if not isinstance(value, dict):
         raise BadInput(
             origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}'

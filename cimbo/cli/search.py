@@ -13,13 +13,12 @@ from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import watched
 from cimbo.cli.view import print_front
 from cimbo.cli.what_if import narrowed, what_if_options
+from cimbo.optimizer.convergence import MIN_GAINS
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES
 from cimbo.session.listeners import hearing
-from cimbo.session.optimize import COST_MODELS, DEFAULT_BUDGET
+from cimbo.session.optimize import COST_MODELS, DEFAULT_BUDGET, Optimization
 from cimbo.session.predictors import FittedPredictors
 from cimbo.session.workers import Workers
-
-NO_FORECAST = "no forecast: 20 proposed evaluations and a reference an objective are needed"
 
 
 @command()
@@ -111,11 +110,28 @@ def optimize(
         session = narrowed(whole, fixes, limits)
         with watched(session.study) as progress, hearing(listeners, progress) as listener:
             found = session.optimize(budget, workers=workers, listener=listener, **settings)
-    say(str(found.forecast or NO_FORECAST))
+    say(str(found.forecast or no_forecast(found)))
     print_front(found.front, style)
     if found.nearest_to_feasible:
         say(found.nearest_to_feasible)
     return 0 if found.succeeded else 1
+
+
+def no_forecast(found: Optimization) -> str:
+    """Say why nothing is forecast.
+
+    Args:
+        found: What a search came to.
+
+    Returns:
+        What is missing, and how much of it.
+    """
+    if not found.has_references:
+        return "no forecast of the hypervolume: give every objective a reference"
+    return (
+        f"no forecast yet: it takes a feasible design and {MIN_GAINS} evaluations after the first "
+        f"that the search proposed; it has proposed {found.proposed}"
+    )
 
 
 @command()
@@ -146,7 +162,8 @@ def fit_predictors(
         fitted = session.fit_predictors(samples, workers=workers, listener=progress, **options)
     emit(style, _rows(fitted), fitted.to_json())
     for metric, objective in fitted.objectives.items():
-        say(f"{metric}: {objective.best.verdict}; {objective.best.next_step}")
+        say(f"{metric}: {objective.reason()}; {objective.best.next_step}")
+        say(f"{metric}: Kendall's tau by evaluations fitted: {objective.learning()}")
     say(f"bundles: {', '.join(fitted.bundles)}; which genes matter: {fitted.picture}")
 
 
@@ -161,6 +178,7 @@ def _rows(fitted: FittedPredictors) -> list[dict[str, Any]]:
                 "chosen": "*" if kind == objective.kind else "",
             }
             numbers = scores.to_json()
-            numbers.pop("next_step")
+            for name in ("next_step", "curve"):
+                numbers.pop(name)
             rows.append(row | numbers)
     return rows

@@ -9,6 +9,7 @@ from cimbo.session.text import columns as column_names
 
 Row = Mapping[str, Any]
 COLUMN_GAP = 2  # spaces between columns
+MOST_ROWS_UNFOLDED = 60  # a table of so many rows is shown as it is
 
 
 def as_table(rows: Sequence[Row], width: int | None = None) -> str:
@@ -31,6 +32,30 @@ def as_table(rows: Sequence[Row], width: int | None = None) -> str:
         columns = [_Column.of(name, rows, fold=True) for name in names]
         blocks = _blocks(columns, width)
     return "\n\n".join(_block(block, width) for block in blocks)
+
+
+def fold_alike(rows: Sequence[Row], name: str = "name") -> list[dict[str, Any]]:
+    """Fold rows that differ in nothing but their name into one, where that saves many lines.
+
+    Args:
+        rows: The rows.
+        name: The column that does not matter.
+
+    Returns:
+        The rows as they are, where they are few or hardly any are alike; else one of each, with a
+        column ``alike`` that counts them, in the order of the first of each.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        numbers = repr([(k, v) for k, v in row.items() if k != name])
+        if numbers in found:
+            found[numbers]["alike"] += 1
+        else:
+            first = {name: row.get(name), "alike": 1}
+            found[numbers] = first | {k: v for k, v in row.items() if k != name}
+    if len(rows) <= MOST_ROWS_UNFOLDED or len(found) > len(rows) / 2:
+        return [dict(row) for row in rows]
+    return list(found.values())
 
 
 class _Column:

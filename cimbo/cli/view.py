@@ -15,7 +15,7 @@ from cimbo.cli.watch import watch
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.errors import BadInput
 from cimbo.session.error_bars import told
-from cimbo.session.front import Design, DesignDetails, Front
+from cimbo.session.front import Design, DesignDetails, Front, key_or_knee
 from cimbo.session.text import genes_text
 
 
@@ -91,7 +91,7 @@ def _row(design: Design) -> dict[str, Any]:
 
 
 @command()
-@click.argument("key")
+@click.argument("key", required=False)
 @click.option(
     "--bit-accurate",
     is_flag=True,
@@ -99,13 +99,13 @@ def _row(design: Design) -> dict[str, Any]:
 )
 @study_option
 @format_option
-def show(key: str, bit_accurate: bool, file: str, style: str) -> None:
-    """One evaluated design; KEY may be shortened.
+def show(key: str | None, bit_accurate: bool, file: str, style: str) -> None:
+    """One evaluated design; KEY may be shortened, and without it the knee of the front is shown.
 
     Example: cimbo show fad64b39 --study demo.db
     """
     with existing(file) as session:
-        details = session.show(key, bit_accurate=bit_accurate)
+        details = session.show(key_or_knee(session, key), bit_accurate=bit_accurate)
     emit(style, _facts(_flat(details), style), details.to_json())
 
 

@@ -18,7 +18,7 @@ from typing import TypedDict, Unpack
 import joblib
 
 from cimbo.compat import dump_with_code
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 from cimbo.execution.cluster import CLUSTER_BACKENDS, connect
 from cimbo.execution.pool import IDLE_WORKERS, Keyed, Outcome, WorkerPool, attempts
 from cimbo.execution.worker import Evaluate, Job, measure
@@ -183,7 +183,6 @@ def check(
     Raises:
         BadInput: One of them is impossible; it is named.
     """
-    known = ", ".join(["loky", *CLUSTER_BACKENDS])
     wrong = [
         ("n_jobs", n_jobs == 0, "must not be 0", "use 1, more, or -1 for one a core"),
         (
@@ -209,7 +208,7 @@ def check(
             "backend",
             backend not in ("loky", *CLUSTER_BACKENDS),
             f"{backend!r} is unknown",
-            f"use one of {known}",
+            choose_from(backend, ("loky", *CLUSTER_BACKENDS)),
         ),
     ]
     for where, bad, what, todo in wrong:

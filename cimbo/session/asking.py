@@ -18,6 +18,9 @@ from cimbo.session.optimize import SearchSettings, optimizer_options
 from cimbo.study.asked import DEFAULT_LEASE_S, AskedDesign, AskedDesigns, Teller, ToldRow
 from cimbo.study.provenance import admit_told
 
+TELL_AGAIN = (
+    ", and tell the row again: nothing of it is recorded, and who asked for the design has it still"
+)
 ROW_FIELDS = ("key", "metrics", "failed", "params", "seconds")
 
 
@@ -155,7 +158,10 @@ def _refusal(place: int, entries: list[Any], error: BadInput) -> str:
         where = f"row {place}"
     else:
         where = f"row {place} ({key})"
-    return str(BadInput(f"{where}, {error.where}", error.what, error.todo))
+    todo = error.todo
+    if key is not None and not todo.endswith(TELL_AGAIN):
+        todo += TELL_AGAIN
+    return str(BadInput(f"{where}, {error.where}", error.what, todo))
 
 
 def retry(

@@ -337,9 +337,13 @@ class _Measured:
         features = self.views.get(target, View()).features
         derived = features(designs) if features else {}
         self._check_features(where, model, derived)
+        inactive: dict[str, Any] = dict.fromkeys(self.genes)
         rows = []
         for i, design in enumerate(designs):
-            rows.append(design | {name: column[i] for name, column in derived.items()})
+            row = inactive | design
+            for name, column in derived.items():
+                row[name] = column[i]
+            rows.append(row)
         return rows, np.array([r.metrics[target] for r in measured])
 
     def _check_features(self, where: Path | str, model: Model, derived: Mapping[str, Any]) -> None:

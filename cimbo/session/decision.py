@@ -62,11 +62,15 @@ class Robustness:
     draws: int
     seed: int
     designs: tuple[RobustDesign, ...]
+    #: Names of the errors that were drawn from: of metrics alone where cimbo's chip model does not know the chips.
+    drawn: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``cimbo robust --format json``."""
         return {
-            "errors": asdict(self.errors),
+            "errors": {
+                name: value for name, value in asdict(self.errors).items() if name in self.drawn
+            },
             "draws": self.draws,
             "seed": self.seed,
             "designs": [design.to_json() for design in self.designs],
@@ -109,14 +113,20 @@ def robustness(
             logger.info(f"note: {note}")
         placed = place(evaluator, study.problem.space, [r.params for r in records])
         found = chances(study.problem, records, placed, errors, draws=draws, seed=seed)
+        drawn = [name for name in asdict(errors) if name != "metrics"]
     else:
-        note = f"cimbo's chip model does not know these designs: every metric is off by {errors.metrics:.2g}"
-        logger.info(f"note: {note}")
         expensive = context.config.tables.expensive
         if expensive is None:
             accuracy = "accuracy"
         else:
             accuracy = expensive.metric
+        drawn = ["metrics"]
+        if any(accuracy in r.metrics for r in records):
+            drawn.insert(0, "accuracy")
+        note = (
+            "cimbo's chip model does not know these designs: their metrics are off, not their parts"
+        )
+        logger.info(f"note: {note}")
         found = chances_by_metrics(
             study.problem,
             records,
@@ -133,7 +143,7 @@ def robustness(
             objectives = {name: record.metrics[name] for name in names}
             designs.append(RobustDesign(record.key, chance, record.key in front, objectives))
     designs.sort(key=lambda design: -design.chance)
-    return Robustness(errors, draws, seed, tuple(designs))
+    return Robustness(errors, draws, seed, tuple(designs), tuple(drawn))
 
 
 # ---- converters that are noisier than thought -----------------------------------------------------------------------

@@ -157,7 +157,10 @@ def _without_chip_model(context: StudyContext, record: Record) -> Explanation:
     logger.info(f"note: {note}")
     problem = context.study.problem
     neighbours = beaten(problem, record, context.study.evaluations())
-    neighbours += predicted_steps(context, record)
+    listed = {neighbour.key for neighbour in neighbours}
+    neighbours += [
+        step for step in predicted_steps(context, record) if step.key not in listed or not step.key
+    ]
     breakdown: dict[str, Any] = {"layers": [], "time_by_bound_ms": {}, "energy_by_part_uj": {}}
     return Explanation(record.key, breakdown, {}, (), (), tuple(neighbours))
 

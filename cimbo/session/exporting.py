@@ -65,7 +65,8 @@ def check_table_format(to: str) -> None:
         BadInput: It is no format of a whole study.
     """
     if to in DESIGN_FORMATS:
-        raise BadInput(f"--to {to}", "is no format of a study", "give the KEY of a design")
+        todo = f"give the KEY of one, as cimbo pareto lists it: cimbo export KEY --to {to} -o PATH"
+        raise BadInput(f"--to {to}", "is a format of one design", todo)
     if to not in TABLE_FORMATS:
         todo = choose_from(to, TABLE_FORMATS)
         raise BadInput(f"--to {to}", "is no format of a study", todo)
@@ -81,7 +82,10 @@ def check_design_format(to: str) -> None:
         BadInput: It is no format of one design.
     """
     if to in TABLE_FORMATS:
-        raise BadInput(f"--to {to}", "is no format of a design", "leave out KEY")
+        todo = (
+            f"leave out KEY, or give one of {', '.join(f'--to {name}' for name in DESIGN_FORMATS)}"
+        )
+        raise BadInput(f"--to {to}", "is a format of all evaluations", todo)
     if to not in DESIGN_FORMATS:
         todo = choose_from(to, DESIGN_FORMATS)
         raise BadInput(f"--to {to}", "is no format of a design", todo)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
+from cimbo.config.reading import preset_names
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import NO_ACCURACY
 from cimbo.problem.objectives import Problem
@@ -21,6 +24,8 @@ from cimbo.study.provenance import told_sources
 from cimbo.study.readiness import log_file
 from cimbo.study.stored_values import predictions
 from cimbo.study.study import Study
+
+logger = logging.getLogger("cimbo")
 
 
 @dataclass(frozen=True)
@@ -201,17 +206,19 @@ class DesignDetails:
 class StudyStatus:
     """How far a study is, and what it is about. ``designs`` counts the space, ``running`` what is being evaluated.
 
-    ``leases`` say who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked
-    again, ``given_up`` those that were lost too often, and ``told_by`` what measured the designs that were told.
+    ``preset``, or ``config``, a file, describes it. ``accuracies_measured`` is None where it measures none. ``leases`` say
+    who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
+    ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named.
     """
 
     study: str
     preset: str | None
+    config: str | None
     seed: int
     genes: int
     designs: int
     evaluations: int
-    accuracies_measured: int
+    accuracies_measured: int | None
     failed: int
     feasible: int
     running: int
@@ -225,7 +232,7 @@ class StudyStatus:
     leases: tuple[Lease, ...] = ()
     lost: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
-    told_by: tuple[str, ...] = ()
+    measured_by: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -233,6 +240,8 @@ class StudyStatus:
         for k, v in vars(self).items():
             if v or k not in OPTIONAL_FIELDS:
                 document[k] = v
+        if self.accuracies_measured is None:
+            document.pop("accuracies_measured")
         document["constraints"] = list(self.constraints)
         for name in LISTED_FIELDS:
             if name in document:
@@ -242,9 +251,9 @@ class StudyStatus:
         return document
 
 
-LISTED_FIELDS = ("lost", "given_up", "told_by")
+LISTED_FIELDS = ("lost", "given_up", "measured_by")
 # Left out of a status where there is nothing to say.
-OPTIONAL_FIELDS = ("accuracy", "recorded", "leases", *LISTED_FIELDS)
+OPTIONAL_FIELDS = ("preset", "config", "accuracy", "recorded", "leases", *LISTED_FIELDS)
 
 
 def front(context: StudyContext) -> Front:
@@ -366,7 +375,39 @@ def find(context: StudyContext, key: str) -> Record:
     what = f"{len(found)} evaluations have keys that start so"
     if not found:
         what = "no evaluation has this key"
-    raise BadInput(f"KEY {key}", what, "cimbo pareto lists keys")
+    todo = "cimbo pareto lists keys"
+    # Of keys cut to the length that was typed: a mistyped letter is found in a shortened key too.
+    cut = {r.key[: len(key)]: r.key for r in context.study.evaluations()}
+    near = [cut[part] for part in get_close_matches(key, cut, 2)]
+    if near and not found:
+        todo = f"did you mean {' or '.join(near)}? {todo}"
+    raise BadInput(f"KEY {key}", what, todo)
+
+
+def key_or_knee(context: StudyContext, key: str | None) -> str:
+    """Choose the design that a question is about.
+
+    Args:
+        context: The study.
+        key: The key that was given; None for none.
+
+    Returns:
+        ``key``, or else the key of the front's sharpest knee, or of its middle where it has none.
+
+    Raises:
+        BadInput: No key is given, and the front is empty.
+    """
+    if key is not None:
+        return key
+    shown = front(context)
+    if not shown.designs:
+        raise BadInput("KEY", "is missing, and the front is empty", "search first: cimbo optimize")
+    if shown.knees:
+        chosen, what = shown.knees[0], "the knee of the front"
+    else:
+        chosen, what = shown.designs[len(shown.designs) // 2].key, "the middle of the front"
+    logger.info(f"no KEY is given: this is {what}, {chosen}")
+    return chosen
 
 
 def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
@@ -401,12 +442,12 @@ def status(context: StudyContext) -> StudyStatus:
     waiting = lost(context)
     return StudyStatus(
         context.path,
-        (context.metadata.get("config") or {}).get("name"),
+        *_described_by(context),
         study.seed,
         genes=len(study.problem.space.choices),
         designs=study.problem.space.size,
         evaluations=len(records),
-        accuracies_measured=_accuracies_measured(context),
+        accuracies_measured=_accuracies_measured(context) if _has_accuracy(context) else None,
         failed=sum(r.status == "failed" for r in records),
         feasible=len(study.feasible_evaluations()),
         running=len(study.running()),
@@ -422,8 +463,23 @@ def status(context: StudyContext) -> StudyStatus:
         leases=leases(context),
         lost=tuple(d.candidate.key for d in waiting if not is_given_up(d)),
         given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
-        told_by=tuple(told_sources(study.store)),
+        measured_by=tuple(told_sources(study.store)),
     )
+
+
+def _described_by(context: StudyContext) -> tuple[str | None, str | None]:
+    """The preset that a study was started from, or the file of its description; one of them is None."""
+    name = (context.metadata.get("config") or {}).get("name")
+    if name in preset_names():
+        return name, None
+    return None, name
+
+
+def _has_accuracy(context: StudyContext) -> bool:
+    """Whether a study measures an accuracy, or another metric whose measurements it counts."""
+    if "accuracy" in context.study.problem.targets:
+        return True
+    return context.has_description and context.config.tables.expensive is not None
 
 
 def _accuracies_measured(context: StudyContext) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,27 @@ def open_existing(file: str | Path) -> Session:
     """
     if not Path(file).exists():
         todo = "name a study with --study, or start one: cimbo optimize, or cimbo demo"
-        raise BadInput(file, "does not exist", todo)
+        raise BadInput(file, "does not exist", near_files(file) + todo)
     return Session(Study.open(file, readonly=True), file=str(file))
+
+
+def near_files(file: str | Path) -> str:
+    """Ask about files beside one that does not exist, of the same ending and nearly its name.
+
+    Args:
+        file: The file that was named.
+
+    Returns:
+        A question with a space after it; "" where there are none.
+    """
+    path = Path(file)
+    if not path.parent.is_dir():
+        return ""
+    names = [each.name for each in path.parent.glob(f"*{path.suffix or '.db'}")]
+    near = get_close_matches(path.name, names, 2) or names[: 1 if len(names) == 1 else 0]
+    if not near:
+        return ""
+    return f"did you mean {' or '.join(str(path.parent / name) for name in near)}? "
 
 
 def open_to_tell(file: str | Path) -> Session:
@@ -127,7 +147,7 @@ def open_to_tell(file: str | Path) -> Session:
     """
     if not Path(file).exists():
         todo = "name a study with --study, or start one: cimbo ask --config study.toml"
-        raise BadInput(file, "does not exist", todo)
+        raise BadInput(file, "does not exist", near_files(file) + todo)
     return Session(Study.open(file), file=str(file))
 
 

@@ -90,12 +90,16 @@ class Optimization:
         forecast: What 50 more evaluations are expected to add; None where nothing can be said yet.
         succeeded: Evaluations in the study that succeeded.
         nearest_to_feasible: Where nothing is feasible, how far the nearest design is; else None.
+        has_references: Whether every objective has one.
+        proposed: Evaluations that a model proposed.
     """
 
     front: Front
     forecast: Forecast | None
     succeeded: int
     nearest_to_feasible: str | None
+    has_references: bool = True
+    proposed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The front, as ``cimbo optimize --format json`` prints it."""
@@ -148,7 +152,15 @@ def optimize(
         nearest = study.nearest_to_feasible()
     else:
         nearest = None
-    return Optimization(front(context), study.forecast(), succeeded, nearest)
+    proposed = sum(record.origin == "proposed" for record in study.evaluations())
+    return Optimization(
+        front(context),
+        study.forecast(),
+        succeeded,
+        nearest,
+        study.problem.reference() is not None,
+        proposed,
+    )
 
 
 def search(

@@ -29,21 +29,28 @@ def predicted_steps(context: StudyContext, record: Record) -> list[Neighbour]:
         record: The design, measured.
 
     Returns:
-        A neighbour a step, its metrics those of the design changed as predicted; none where too little was measured.
+        A neighbour a step. Its metrics are what was measured of it, or else those of the design changed as predicted,
+        where enough was measured to predict from.
     """
     problem = context.study.problem
     measured = []
     for r in context.study.evaluations():
         if r.status == "done" and all(name in r.metrics for name in problem.targets):
             measured.append(r)
-    steps = list(_steps(problem.space, record.params))
+    known = {problem.space.key(r.params): r for r in measured}
+    found, steps = [], []
+    for params in _steps(problem.space, record.params):
+        seen = known.get(problem.space.key(params))
+        if seen is None:
+            steps.append(params)
+        elif seen.key != record.key:
+            found.append(compared(problem, record, params, seen.metrics, key=seen.key))
     if len(measured) < LEAST_EVALUATIONS or not steps:
-        return []
+        return found
     factory = SurrogateFactory(problem.space, SURROGATE_KIND, known_views(context))
     rows = problem.space.rows([r.params for r in measured])
     fitted = surrogates.fit(problem, rows, [r.metrics for r in measured], factory, seed=0)
     changes = {name: _changes(s, problem.space, record, steps) for name, s in fitted.items()}
-    found = []
     for i, params in enumerate(steps):
         metrics = dict(record.metrics)
         for name, change in changes.items():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SAMPLES = 100
 LEAST_SAMPLES = 10  # cross-validation of fewer says nothing
+MOST_BATCHES = 25  # a batch of many samples costs about as much to draw as one of few
 ROUNDS_A_BATCH = 4  # nothing is learned between samples: as many as keep all workers busy
 
 
@@ -41,6 +42,8 @@ class Scores:
 
     Attributes:
         n: Evaluations it was judged on.
+        error: Root mean square error on the scale that is modelled, by which kinds are compared.
+        scale: That scale: "log", or "linear".
         rmse: Root mean square error.
         mape: Mean absolute error in percent.
         r2: Coefficient of determination.
@@ -48,9 +51,12 @@ class Scores:
         coverage_90: Share of values inside the predicted 90 % interval.
         verdict: The scores in a word.
         next_step: What to do about them.
+        curve: Kendall's tau by the number of evaluations that were fitted.
     """
 
     n: int
+    error: float
+    scale: str
     rmse: float
     mape: float
     r2: float
@@ -58,15 +64,33 @@ class Scores:
     coverage_90: float
     verdict: str
     next_step: str
+    curve: tuple[tuple[int, float], ...] = ()
+
+    @staticmethod
+    def of(report: Any) -> Scores:
+        """Take over what ``predictors.validate`` says.
+
+        Args:
+            report: A ``predictors.Report``.
+
+        Returns:
+            The scores.
+        """
+        known = {
+            name: getattr(report, name) for name in Scores.__dataclass_fields__ if name != "scale"
+        }
+        return Scores(**known, scale="log" if report.log else "linear")
 
     def to_json(self) -> dict[str, Any]:
         """The scores by name."""
-        return asdict(self)
+        return asdict(self) | {"curve": [list(point) for point in self.curve]}
 
 
 @dataclass(frozen=True)
 class ObjectivePredictors:
-    """The predictors of one objective: scores of each kind, and the ``kind`` with the least error."""
+    """The predictors of one objective: scores of each kind, and the ``kind`` that was chosen: of the best verdict, with the
+    least error on the scale that is modelled.
+    """
 
     kind: str
     kinds: Mapping[str, Scores]
@@ -75,6 +99,21 @@ class ObjectivePredictors:
     def best(self) -> Scores:
         """Scores of the chosen kind."""
         return self.kinds[self.kind]
+
+    def reason(self) -> str:
+        """Say in a line why the kind was chosen."""
+        best = self.best
+        unit = " in log units" if best.scale == "log" else ""
+        told = f"{self.kind}: {best.verdict}, held-out error {best.error:.3g}{unit}"
+        others = []
+        for name, scores in self.kinds.items():
+            if name != self.kind:
+                others.append(f"{name} {scores.verdict} {scores.error:.3g}")
+        return f"{told}; against {', '.join(others)}" if others else told
+
+    def learning(self) -> str:
+        """Say in a line how Kendall's tau grew with the evaluations."""
+        return ", ".join(f"{tau:.2f} of {n}" for n, tau in self.best.curve)
 
     def to_json(self) -> dict[str, Any]:
         """The best scores, and those of every kind."""
@@ -150,9 +189,11 @@ def fit_predictors(
             accept_changed=accept_changed,
             **workers.conditions,
         )
-    fitting = _Fitting.of(context, Path(out), licence)
+    fitting = _Fitting.of(context, Path(out), licence, listener)
+    objectives = {}
     with one_thread():  # so that the seed decides what is fitted
-        objectives = {o.name: fitting.fit(o) for o in context.study.problem.objectives}
+        for objective in context.study.problem.objectives:
+            objectives[objective.name] = fitting.fit(objective)
     picture = fitting.draw()
     return FittedPredictors(objectives, tuple(fitting.files), picture, context.accuracy_provenance)
 
@@ -167,17 +208,19 @@ class _Fitting:
     known: Mapping[str, View]
     out: Path
     licence: str
+    listener: events.Listener
     files: list[str] = field(default_factory=list)
     chosen: dict[str, Model] = field(default_factory=dict)
 
     @staticmethod
-    def of(context: StudyContext, out: Path, licence: str) -> _Fitting:
+    def of(context: StudyContext, out: Path, licence: str, listener: events.Listener) -> _Fitting:
         """Prepare a study's evaluations for fitting, and create the folder of the bundles.
 
         Args:
             context: The study.
             out: Folder for the bundles.
             licence: Terms under which the bundles may be used.
+            listener: Told of every part of the judging that is done.
 
         Returns:
             What the predictors of all objectives share.
@@ -192,7 +235,7 @@ class _Fitting:
         space = context.study.problem.space
         inputs = Inputs(space, space.rows([r.params for r in records]))
         out.mkdir(parents=True, exist_ok=True)
-        return _Fitting(context, records, inputs, views(context.evaluator), out, licence)
+        return _Fitting(context, records, inputs, views(context.evaluator), out, licence, listener)
 
     def fit(self, objective: Objective) -> ObjectivePredictors:
         """Judge every kind of predictor of one objective, and write a bundle of each.
@@ -203,9 +246,10 @@ class _Fitting:
             objective: The objective.
 
         Returns:
-            The best kind, by cross-validated RMSE, and the scores of each.
+            The chosen kind, and the scores of each.
         """
         import predictors
+        from predictors.fitting import fit_kinds
 
         problem, seed = self.context.study.problem, self.context.study.seed
         y = np.array([r.metrics[objective.name] for r in self.records])
@@ -216,19 +260,24 @@ class _Fitting:
         kinds = ["xgboost", "gp", "hybrid"]
         if schema.log:
             kinds.append("posynomial")
-        reports: dict[str, predictors.Report] = {}
-        for kind in kinds:
-            logger.info(f"{objective.name}: judging {kind} on {len(y)} evaluations")
-            judged = predictors.validate(table, y, kinds=[kind], schema=schema, seed=seed)
-            reports |= judged
-        best = min(reports, key=lambda kind: reports[kind].rmse)
-        for kind in reports:
-            model = predictors.fit(table, y, schema, kind, seed=seed)
+        logger.info(f"{objective.name}: judging {', '.join(kinds)} on {len(y)} evaluations")
+        told = f"parts of judging the predictors of {objective.name}"
+        self.listener(events.Step(told, 0, 1))
+        reports = predictors.validate(
+            table,
+            y,
+            kinds,
+            schema,
+            seed=seed,
+            progress=lambda count, total: self.listener(events.Step(told, count, total)),
+        )
+        best = predictors.choose(reports)
+        for kind, model in fit_kinds(table, y, schema, kinds, seed=seed).items():
             self._save(model, f"{objective.name}.{kind}")
             if kind == best:
                 self._save(model, objective.name)
                 self.chosen[objective.name] = model
-        return ObjectivePredictors(best, {kind: _scores(r) for kind, r in reports.items()})
+        return ObjectivePredictors(best, {kind: Scores.of(r) for kind, r in reports.items()})
 
     def draw(self) -> Path:
         """Draw which genes matter to the chosen predictors."""
@@ -247,7 +296,3 @@ class _Fitting:
         path = self.out / f"{name}.cimpred"
         predictors.save(model, path, licence=self.licence)
         self.files.append(str(path))
-
-
-def _scores(report: Any) -> Scores:
-    return Scores(**{name: getattr(report, name) for name in Scores.__dataclass_fields__})

@@ -11,26 +11,33 @@ from cimbo.errors import BadInput
 from cimbo.session.text import write_text
 
 SCHEMA_FILE = "study.schema.json"
-EXPLAINED_OPTIONS = """
-# ---- Everything below is optional; what is commented out shows what there is. -----------------------------------------
+#: What a new study.toml shows commented out, below the table that each belongs to.
+COMMENTED_OPTIONS = {
+    "hardware": """\
+# Your own simulator, JSON in and JSON out, in the place of the simulator above:
+# simulator = "command"
+# options = {command = ["python", "my_simulator.py"]}
+""",
+    "hardware.genes": """\
 
 # [hardware.fixed]         # of every chip, and not searched
 # node_nm = 28
+""",
+    "objectives": """\
 
-# Your own simulator, JSON in and JSON out, takes the place of hardware.simulator:
-# simulator = "command"
-# options = {command = ["python", "my_simulator.py"]}
-
-# [[objectives]]           # a third objective
+# [[objectives]]           # one more objective
 # name = "energy_uj"
 # goal = "min"
 # reference = 50.0
+""",
+    "constraints": """\
 
 # [[constraints]]          # bound: in the metric's unit; baseline: times what the baseline has
 # metric = "energy_uj"
 # relation = "<="
 # bound = 40.0
-"""
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,25 @@ def write_study_toml(path: str | Path = "study.toml", *, name: str = DEFAULT_PRE
         path.parent / SCHEMA_FILE, (PRESETS_FOLDER / SCHEMA_FILE).read_text(encoding="utf-8")
     )
     shipped = (PRESETS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
-    write_text(path, f"#:schema ./{SCHEMA_FILE}\n{shipped}{EXPLAINED_OPTIONS}")
+    write_text(path, f"#:schema ./{SCHEMA_FILE}\n{_with_comments(shipped)}")
     load(path)
     return path
+
+
+def _with_comments(shipped: str) -> str:
+    """A study.toml with what is optional commented out, each below the last table of its kind."""
+    blocks: list[list[str]] = [[]]
+    for line in shipped.splitlines():
+        if line.startswith("["):
+            blocks.append([])
+        blocks[-1].append(line)
+    names = [block[0].strip("[]").split("]")[0] if block else "" for block in blocks]
+    for name, comment in COMMENTED_OPTIONS.items():
+        place = len(blocks) - 1
+        if name in names:
+            place = len(names) - 1 - names[::-1].index(name)
+        block = blocks[place]
+        while block and not block[-1].strip():
+            block.pop()
+        block += [*comment.splitlines(), ""]
+    return "\n".join(line for block in blocks for line in block).rstrip() + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
@@ -67,7 +68,10 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
             found[kind] = kit
     if not found:
         listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, (names, _) in every.items())
-        raise BadInput(f"plug-in {name!r}", "is unknown", f"use one of {listed}")
+        every_name = [each for names, _ in every.values() for each in names]
+        near = get_close_matches(name, every_name, 2)
+        question = f"did you mean {' or '.join(near)}? " if near else ""
+        raise BadInput(f"plug-in {name!r}", "is unknown", f"{question}use one of {listed}")
     return found
 
 

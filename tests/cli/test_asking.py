@@ -73,7 +73,7 @@ def test_ask_tell_status_and_show(folder, capsys):
     assert cimbo(capsys, "tell", "t.json")[1]["known"] == 2
     _, status, _ = cimbo(capsys, "status")
     assert status["failed"] == 1
-    assert status["told_by"] == ["sim 1"]
+    assert status["measured_by"] == ["sim 1"]
     assert len(status["leases"]) == 1
     _, again, said = cimbo(capsys, "retry")
     assert [design["key"] for design in again] == [asked[1]["key"]]
