@@ -88,8 +88,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class ObjectivePredictors:
-    """The predictors of one objective: scores of each kind, and the ``kind`` that was chosen: of the best verdict, with the
-    least error on the scale that is modelled.
+    """The predictors of one objective.
+
+    Attributes:
+        kind: The chosen kind: of the best verdict, with the least error on the scale that is modelled.
+        kinds: Scores of every kind.
     """
 
     kind: str
