@@ -21,10 +21,12 @@ from cimbo.errors import BadInput
 from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
 from cimbo.hardware.technology import constant
+from cimbo.problem.scalars import shown
 
 COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
-_GROUP_OF = {"SRAM": "sram", "Digital": "digital", "eNVM": "envm", "eFlash": "envm"}
+_GROUP_OF = {"sram": "sram", "digital": "digital", "envm": "envm", "eflash": "envm"}
+MOST_CELLS = 2.0**30  # of one array: a thousand times the largest that was published
 NEEDED_COLUMNS = ("Index", "Architecture", "Tech (nm)", "N_row", "N_col", "Supply V(V)", "TOPS/W")
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 UNUSED_GENES = {
@@ -93,28 +95,55 @@ def read_table(file: Path) -> list[PublishedPoint]:
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:
-    """The figure in a column; not a number where there is none."""
-    found = re.match(r"\s*([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)", str(row.get(name) or ""))
-    if found:
-        return float(found.group(1))
-    return math.nan
+    """The figure in a column; not a number where there is none, or none that can be told for sure."""
+    text = str(row.get(name) or "").strip()
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,024 is a thousand and more
+    found = re.match(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)$", text, re.DOTALL)
+    if not found or not _is_remark(name, found.group(2)):
+        return math.nan
+    return float(found.group(1))
+
+
+def _is_remark(name: str, rest: str) -> bool:
+    """Whether what follows a figure leaves it as it is: nothing, the column's own unit, or words in brackets.
+
+    Another unit, or the other end of a range, does not.
+    """
+    own_unit = re.search(r"\(([^()]+)\)$", name)
+    units = [own_unit.group(1).lower()] if own_unit else []
+    if name.startswith("B_"):
+        units = ["b", "bit", "bits"]
+    return rest.lower().rstrip(".") in ("", *units) or rest.startswith(("(", ";"))
+
+
+def _gene_number(row: Mapping[str, Any], name: str) -> float:
+    """As ``_number``, for what a gene follows from: where something stands that is no figure, the row is no chip."""
+    found, text = _number(row, name), str(row.get(name) or "").strip()
+    if text and not math.isfinite(found):
+        raise _NotExpressibleError(f"{name} is {shown(text)}, which is no single figure")
+    return found
 
 
 def _point(line: int, row: Mapping[str, Any]) -> PublishedPoint:
-    group = _GROUP_OF.get(str(row["Architecture"]).strip())
-    title = " ".join(str(row.get("Paper Title") or "").split())
+    group = _GROUP_OF.get(_word(row, "Architecture").lower())
+    title, index = _word(row, "Paper Title"), _word(row, "Index")
     # Accelerators without arrays of their own report the whole chip, as processors with macros do.
-    processor = str(row.get("IMC_Processor") or "").strip() == "Y" or group == "digital"
+    processor = _word(row, "IMC_Processor") == "Y" or group == "digital"
     try:
         genes = _genes(row, group)
         _check(genes)
+        reported = _reported(row, genes)
     except (ValueError, ZeroDivisionError, OverflowError):
         reason = "the table has figures that no array can have"
-        return PublishedPoint(line, str(row["Index"]), title, group, reason=reason)
+        return PublishedPoint(line, index, title, group, reason=reason)
     except _NotExpressibleError as reason:
-        return PublishedPoint(line, str(row["Index"]), title, group, reason=str(reason))
-    reported = _reported(row, genes)
-    return PublishedPoint(line, str(row["Index"]), title, group, genes, None, processor, reported)
+        return PublishedPoint(line, index, title, group, reason=str(reason))
+    return PublishedPoint(line, index, title, group, genes, None, processor, reported)
+
+
+def _word(row: Mapping[str, Any], name: str) -> str:
+    """What stands in a column, without spaces around it; a short row has nothing there."""
+    return " ".join(str(row.get(name) or "").split())
 
 
 class _NotExpressibleError(Exception):
@@ -123,19 +152,28 @@ class _NotExpressibleError(Exception):
 
 def _check(genes: Mapping[str, Any]) -> None:
     try:
-        chip_table(genes)
+        table = chip_table(genes)
     except BadInput as error:
         raise _NotExpressibleError(f"{error.where} {error.what}") from None
+    if table.rows[0] * table.cols[0] > MOST_CELLS:
+        raise _NotExpressibleError("its array is larger than any that was built")
+    circuit = macro_circuit(table)
+    figures = [circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values()]
+    if not np.isfinite(figures).all():
+        raise _NotExpressibleError("the model has no finite figures of such an array")
 
 
 def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
     """The chip of a row as genes. Raises _NotExpressibleError with the reason where there is none."""
     if group is None:
-        raise _NotExpressibleError(f"no arrays of {row['Architecture'] or 'unknown cells'}")
-    rows, cols, volts = (_number(row, name) for name in ("N_row", "N_col", "Supply V(V)"))
-    node, weight_bits, input_bits = (_number(row, name) for name in ("Tech (nm)", "B_w", "B_x"))
-    if group == "digital" and not math.isfinite(rows):
+        cells = _word(row, "Architecture")[:40] or "unknown cells"
+        raise _NotExpressibleError(f"no arrays of {cells}")
+    if group == "digital" and not _word(row, "N_row"):
         raise _NotExpressibleError("an accelerator whose multipliers stand apart from its memory")
+    rows, cols, volts = (_gene_number(row, name) for name in ("N_row", "N_col", "Supply V(V)"))
+    node, weight_bits, input_bits = (
+        _gene_number(row, name) for name in ("Tech (nm)", "B_w", "B_x")
+    )
     wanted = {
         "rows": rows,
         "columns": cols,
@@ -175,7 +213,7 @@ def _digital_array(row: Mapping[str, Any], size: tuple[float, float, int]) -> di
     """
     rows, cols, weight_bits = size
     outputs = max(1.0, cols // weight_bits)
-    products = _number(row, "N_1b") / (2 * _number(row, "B_x") * weight_bits)
+    products = _gene_number(row, "N_1b") / (2 * _gene_number(row, "B_x") * weight_bits)
     if not math.isfinite(products):
         return {"rows_active": min(2, round(rows)), "dac_bits": 1, "columns_per_adc": 1}
     active = min(max(round(products / outputs), 1), round(rows))
@@ -185,7 +223,7 @@ def _digital_array(row: Mapping[str, Any], size: tuple[float, float, int]) -> di
 def _analog_array(row: Mapping[str, Any], size: tuple[float, float]) -> dict[str, int]:
     """Rows switched on at once, columns that one converter serves, and its bits."""
     rows, cols = size
-    summed, converters, active = (_number(row, name) for name in ("C_C", "N_ADC", "R_C"))
+    summed, converters, active = (_gene_number(row, name) for name in ("C_C", "N_ADC", "R_C"))
     if not (math.isfinite(summed) and math.isfinite(converters)):
         raise _NotExpressibleError("the table has no converters")
     if converters > 1.5 * cols / summed:
@@ -203,7 +241,7 @@ def _analog_array(row: Mapping[str, Any], size: tuple[float, float]) -> dict[str
 
 
 def _family(row: Mapping[str, Any], group: str) -> str:
-    model, cell = (str(row.get(name) or "") for name in ("Compute Model", "Cell Type"))
+    model, cell = _word(row, "Compute Model").upper(), _word(row, "Cell Type")
     if group == "digital" or model == "DIMC":
         return "digital_sram"
     if group == "envm":
@@ -217,7 +255,7 @@ def _family(row: Mapping[str, Any], group: str) -> str:
 
 def _transistors(row: Mapping[str, Any], family: str) -> int:
     """Of a cell, from a name such as 8T1C or 6T+D, where D is a gate for the product; 0 where it says nothing."""
-    found = re.match(r"(\d+)T", str(row.get("Cell Type") or ""))
+    found = re.match(r"(\d{1,3})T", _word(row, "Cell Type"))
     if not found or family == "rram":
         return 0
     gate = 4 if family == "digital_sram" else 0
@@ -226,7 +264,7 @@ def _transistors(row: Mapping[str, Any], family: str) -> int:
 
 def _adc_bits(row: Mapping[str, Any], active: float, summed: float) -> int:
     """Bits of a converter; never more than its sum has."""
-    stated = _number(row, "B_ADC")
+    stated = _gene_number(row, "B_ADC")
     if not math.isfinite(stated) or stated <= 0:
         raise _NotExpressibleError("the table has no converter bits")
     inputs = 2 ** _number(row, "B_x") - 1

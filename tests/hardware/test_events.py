@@ -69,6 +69,8 @@ def draw(seed: int) -> tuple[Layer, dict]:
         "packing": rng.choice([0, 1]),
         "array": rng.choice(["charge_sram", "digital_sram"] + ["rram"] * (not layer.dynamic)),
     }
+    if layer.dynamic:
+        chip["array"] = "digital_sram"  # attention is never computed on other arrays
     return layer, chip
 
 

@@ -86,6 +86,15 @@ def test_ratios_are_those_of_the_functions_a_search_calls(tmp_path):
         ((",4,256,1,64,", ",4,256,,64,"), "the table has no converters"),
         ((",4,256,1,64,", ",4,256,64,64,"), "its converters stand at groups of rows"),
         ((",QR,", ",,"), None),  # a cell with a capacitor shares charge
+        ((",65,1.0,", ",65 nm,1.0 V,"), None),  # the columns' own units
+        ((",65,1.0,", ",65,1.0 (array); 0.9,"), None),
+        ((",65,1.0,", ",65,0.6-1.0,"), "Supply V(V) is '0.6-1.0', which is no single figure"),
+        ((",65,1.0,", ",65,1000 mV,"), "which is no single figure"),
+        ((",65,1.0,", ",0.065 um,1.0,"), "which is no single figure"),
+        ((",4,256,1,64,", ",4-6,256,1,64,"), "B_ADC is '4-6'"),
+        ((",256,64,65", ",1e200,64,65"), "rows is 1e+200"),
+        ((",256,64,65", ",1e9,64,65"), "larger than any that was built"),
+        (("SRAM", "memristive"), "no arrays of memristive"),
     ],
 )
 def test_what_is_no_chip_of_the_space_says_why(tmp_path, change, reason):
@@ -101,6 +110,84 @@ def test_a_sum_needs_no_more_bits_than_it_has(tmp_path):
     """16 rows of one bit each sum up to 16: five bits, whatever the paper calls the output's precision."""
     few = CHARGE.replace(",1,1,4,256,", ",1,1,10,16,")
     assert read_table(table(tmp_path, few))[0].genes["adc_bits"] == 5
+
+
+ODD_CELLS = (
+    *(
+        "",
+        " ",
+        "-",
+        "N/A",
+        "nan",
+        "inf",
+        "-3",
+        "0",
+        "0.5",
+        "1e400",
+        "1e-400",
+        "1e9",
+        "9" * 400,
+        "1,024",
+        "8/4",
+        "0.6-1.1",
+    ),
+    *(
+        "0.6~1.1",
+        "<4",
+        "\u2212 5",
+        "\u00bd",
+        "800 mV",
+        "65nm",
+        "65 nm",
+        "0.18um",
+        "2.5 us",
+        "4 bits",
+        "1b",
+        "yes",
+        "8T-1C",
+    ),
+    *(
+        "6T+D",
+        "999T",
+        "sram",
+        "eDRAM",
+        "FeFET",
+        "MRAM",
+        "QR/QS",
+        "Y",
+        "x\x00y",
+        "=1+1",
+        "[1]",
+        "{}",
+        "\u96fb",
+    ),
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_table_is_a_crash(tmp_path, seed):
+    """Every row is a chip with finite ratios or has a reason, whatever stands in the cells."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for _ in range(60):
+        cells = CHARGE.strip().split(",")
+        cells[2] = str(rng.choice(["SRAM", "Digital", "eNVM", "eFlash", cells[2]]))
+        for column in rng.choice(len(cells), rng.integers(1, 5), replace=False):
+            cells[column] = ODD_CELLS[rng.integers(len(ODD_CELLS))].replace(",", "\uff0c")
+        cells = cells[: rng.integers(1, len(cells) + 1)] if rng.random() < 0.1 else cells
+        more = [",extra,cells"] if rng.random() < 0.1 else []
+        lines.append(",".join(cells + more) + "\n")
+    found = compare_table(table(tmp_path, *lines))
+    assert len(found["rows"]) + len(found["not_expressible"]) == 60
+    assert all(row["reason"] for row in found["not_expressible"])
+    for row in found["rows"]:
+        assert all(math.isfinite(value) and value > 0 for value in row["ratio"].values())
+    json.dumps(found, allow_nan=False)
+
+
+def test_thousands_are_not_ones(tmp_path):
+    many = CHARGE.replace(",256,64,65", ',"1,024",64,65')
+    assert read_table(table(tmp_path, many))[0].genes["rows"] == 1024
 
 
 def test_malformed_tables(tmp_path):
