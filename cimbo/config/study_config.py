@@ -188,9 +188,11 @@ class Config:
             return {"kind": NO_ACCURACY, "label": "no accuracy is measured: costs alone"}
         if self.accuracy in published.names():
             standing = published.provenance(self.accuracy)
-            error = f"± {standing['error_points']:g} points ({standing['error_is']})"
+            unit = "" if "metric" in standing else " points"
+            error = f"± {standing['error_points']:g}{unit} ({standing['error_is']})"
             valid, source = standing["valid"], standing["source"]
-            label = f"accuracy is {standing['kind']}, not measured: {error}; valid for {valid}; from {source}"
+            metric = standing.get("metric", "accuracy")
+            label = f"{metric} is {standing['kind']}, not measured: {error}; valid for {valid}; from {source}"
             return {**standing, "label": label}
         kind = about.accuracy_kind or "measured"
         return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
@@ -350,6 +352,9 @@ class Config:
             return
         derived = problem.derived
         measured = list(JOINT_METRICS)
+        quality = published.metric_of(self.accuracy)
+        if quality not in measured:  # of a language model: it stands in the place of an accuracy
+            measured[measured.index("accuracy")] = quality
         if self.accuracy == NO_ACCURACY:
             measured.remove("accuracy")
             for name in (*problem.targets, *problem.metrics):

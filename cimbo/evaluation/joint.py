@@ -14,6 +14,7 @@ import numpy as np
 from cimbo import hardware
 from cimbo.errors import BadInput
 from cimbo.evaluation import array_forms
+from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.sources import accuracy_source
 from cimbo.evaluation.array_forms import FormDifference
 from cimbo.evaluation.batched import (
@@ -104,7 +105,7 @@ class JointEvaluator:
             return {**measured, **self._of_dies(design), **costs}
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
-        return {"accuracy": value, **self._interval(value), **self._of_dies(design), **costs}
+        return {self.quality_metric: value, **self._interval(value), **self._of_dies(design), **costs}
 
     def _of_dies(self, design: Params) -> dict[str, float]:
         """The accuracy that 95 % of dies reach, where the study asks for it."""
@@ -128,6 +129,11 @@ class JointEvaluator:
     def has_accuracy(self) -> bool:
         """Whether an accuracy is measured at all."""
         return self.accuracy != NO_ACCURACY
+
+    @property
+    def quality_metric(self) -> str:
+        """What the source of accuracy says of a network: ``accuracy``, or of language models ``perplexity``."""
+        return published.metric_of(self.accuracy)
 
     def simulated(self, design: Params) -> dict[str, float]:
         """Computes the costs of a design by the study's simulator.
@@ -212,7 +218,7 @@ class JointEvaluator:
     def measured_later(self) -> tuple[str, ...]:
         """Metrics that a search measures or computes besides what is tried before it."""
         if self.has_accuracy:
-            return ("accuracy", DIE_ACCURACY, *RATE_METRICS, *NETWORK_SIZES)
+            return (self.quality_metric, DIE_ACCURACY, *RATE_METRICS, *NETWORK_SIZES)
         return (*RATE_METRICS, *NETWORK_SIZES)
 
     def try_first(self, designs: Sequence[Params]) -> None:
@@ -251,8 +257,9 @@ class JointEvaluator:
             design: Each active gene to its value.
             metrics: What was measured of it; an accuracy counts only where it was measured in full.
         """
-        if "accuracy" in metrics and at_target_fidelity(metrics, "accuracy"):
-            self.known[self._accuracy_key(design)] = metrics["accuracy"]
+        quality = self.quality_metric
+        if quality in metrics and at_target_fidelity(metrics, quality):
+            self.known[self._accuracy_key(design)] = metrics[quality]
         if DIE_ACCURACY in metrics:
             self.known_of_dies[self._accuracy_key(design)] = metrics[DIE_ACCURACY]
 

@@ -62,7 +62,7 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
         return {}
     costs = View(features=evaluator.features)
     return {
-        "accuracy": View(evaluator.accuracy_genes(), evaluator.sizes),
+        evaluator.quality_metric: View(evaluator.accuracy_genes(), evaluator.sizes),
         **dict.fromkeys(COST_METRICS, costs),
     }
 

@@ -20,6 +20,7 @@ from cimbo.errors import BadInput
 from cimbo.workloads import network
 from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
+ACCURACY_METRIC = "accuracy"
 CHIP_GENES: tuple[str, ...] = ()  # published accuracies know no chip
 KNOWN_BITS = (8, 16, 32)
 """Of operands at which published accuracies hold: they are of floating point, which rounding to 8 bits hardly changes."""
@@ -47,6 +48,20 @@ def description(name: str) -> dict[str, Any]:
     return tomllib.loads(_data.path(f"accuracy/{name}.toml").read_text(encoding="utf-8"))
 
 
+def metric_of(name: str) -> str:
+    """Finds what a source of accuracy says.
+
+    Args:
+        name: Of the source; one that is not among `names` says an accuracy.
+
+    Returns:
+        ``accuracy`` in percent, or the metric of the model's file, such as ``perplexity``.
+    """
+    if name not in names():
+        return ACCURACY_METRIC
+    return str(description(name).get("metric", ACCURACY_METRIC))
+
+
 def provenance(name: str) -> dict[str, Any]:
     """Says what a modelled accuracy is worth.
 
@@ -61,8 +76,9 @@ def provenance(name: str) -> dict[str, Any]:
     """
     about = description(name)
     provenance = {}
-    for key in ("kind", "error_points", "error_is", "valid", "source", "licence"):
-        provenance[key] = about[key]
+    for key in ("kind", "metric", "error_points", "error_is", "valid", "source", "licence"):
+        if key != "metric" or key in about:
+            provenance[key] = about[key]
     return provenance
 
 
