@@ -105,7 +105,12 @@ class JointEvaluator:
             return {**measured, **self._of_dies(design), **costs}
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
-        return {self.quality_metric: value, **self._interval(value), **self._of_dies(design), **costs}
+        return {
+            self.quality_metric: value,
+            **self._interval(value),
+            **self._of_dies(design),
+            **costs,
+        }
 
     def _of_dies(self, design: Params) -> dict[str, float]:
         """The accuracy that 95 % of dies reach, where the study asks for it."""
