@@ -53,7 +53,9 @@ class Variant:
                     mock.patch.object(surrogates, "logarithmic", return_value=False)
                 )
             if not self.shared:
-                changed.enter_context(mock.patch("predictors.inputs.MAX_UNPOOLED_FEATURES", 10**6))
+                changed.enter_context(
+                    mock.patch("predictors.gp.inputs.MAX_UNPOOLED_FEATURES", 10**6)
+                )
             yield
 
 

@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, checks, gp, gp_posynomial, hybrid
+from predictors import boosted, checks, gp, hybrid
 from predictors.core import Core, State
 from predictors.errors import PredictorError
+from predictors.gp import with_posynomials
 from predictors.model import Base, Model
 from predictors.schema import Schema
 
@@ -41,7 +42,7 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
 _RESTORE_FUNCTIONS: dict[str, Callable[[Schema, State], Core]] = {
     "gp": gp.restore,
     "hybrid": hybrid.restore,
-    "posynomial": gp_posynomial.restore,
+    "posynomial": with_posynomials.restore,
     "xgboost": boosted.restore,
 }
 _RECORDED_PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")

@@ -12,7 +12,7 @@ import numpy as np
 
 from predictors.core import State
 from predictors.errors import PredictorError
-from predictors.inputs import KernelFeatures
+from predictors.gp.inputs import KernelFeatures
 from predictors.posynomial import FeatureLayout, parameter_count
 from predictors.schema import Array, Schema
 

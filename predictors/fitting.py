@@ -13,7 +13,7 @@ from predictors import kinds as kinds_
 from predictors.core import Fitted, Task, calibrated_std_scale
 from predictors.domain import seen_ranges
 from predictors.errors import PredictorError
-from predictors.inputs import shared
+from predictors.gp.inputs import shared
 from predictors.kinds import BUILT_IN_KINDS, SurrogateKind
 from predictors.model import Base, Model
 from predictors.schema import Array, Schema, fingerprint, infer

@@ -15,7 +15,7 @@ import numpy as np
 
 from predictors import boosted, checks, gp
 from predictors.core import Fitted, State, Task
-from predictors.inputs import KernelFeatures
+from predictors.gp.inputs import KernelFeatures
 from predictors.schema import Array, Schema
 
 _MIN_RIDGE_ROWS = 8  # rows, below which a fold is too small to choose a penalty

@@ -95,7 +95,8 @@ def contributions(model: Model, X: Any) -> Array:
         total += member.predict(data, pred_contribs=True)[:, :-1]
     of_columns = total * (model.scale / len(model.core.members))
     found = np.zeros((len(total), len(model.schema.names)))
-    np.add.at(found, (slice(None), model.schema.owners), of_columns)
+    for column, owner in enumerate(model.schema.owners):
+        found[:, owner] += of_columns[:, column]
     return found
 
 

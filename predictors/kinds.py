@@ -8,9 +8,10 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from predictors import boosted, gp, gp_posynomial, hybrid
+from predictors import boosted, gp, hybrid
 from predictors.core import Fitted, Task
 from predictors.errors import PredictorError
+from predictors.gp import with_posynomials
 
 #: Packages name their surrogates in this entry-point group.
 ENTRY_POINT_GROUP = "cimbo.surrogates"
@@ -39,7 +40,7 @@ class SurrogateKind:
 BUILT_IN_KINDS = {
     "gp": SurrogateKind("gp", gp.fit),
     "hybrid": SurrogateKind("hybrid", hybrid.fit),
-    "posynomial": SurrogateKind("posynomial", gp_posynomial.fit),
+    "posynomial": SurrogateKind("posynomial", with_posynomials.fit),
     "xgboost": SurrogateKind("xgboost", boosted.fit),
 }
 

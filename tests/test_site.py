@@ -88,16 +88,16 @@ def test_a_figure_that_is_not_there_is_named():
     with pytest.raises(figures.FigureError, match="stopped at 'nobody'"):
         figures.filled("{{ supernets.json/nobody/random | .1f }}")
     with pytest.raises(figures.FigureError, match="no NOTHING"):
-        figures.filled("{{ code predictors/gp.py:NOTHING | d }}")
+        figures.filled("{{ code predictors/gp/likelihood.py:NOTHING | d }}")
     with pytest.raises(figures.FigureError, match="no table"):
         figures.filled("<!-- table: nothing -->")
 
 
 def test_figures_are_those_of_the_files():
-    told = figures.filled("{{ code predictors/gp.py:_HYPER_ROWS | d }}")
+    told = figures.filled("{{ code predictors/gp/likelihood.py:HYPER_ROWS | d }}")
     from predictors import gp
 
-    assert int(told) == gp._HYPER_ROWS
+    assert int(told) == gp.HYPER_ROWS
     share = figures.figure("supernets.json", "fmnist-vit/random/count")
     assert figures.filled("{{ supernets.json/fmnist-vit/random/count | d }}") == str(share)
 

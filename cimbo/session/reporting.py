@@ -232,7 +232,7 @@ def _around(
 def _paired(importances: Sequence[GeneImportance]) -> list[str]:
     """The genes that move objectives most, each objective's in turn."""
     found = [[i.names[k] for k in i.order] for i in importances]
-    turns = []
+    turns: list[str] = []
     for genes in zip(*found, strict=True):
         turns.extend(genes)
     return list(dict.fromkeys(turns))[:MOST_PAIRED]

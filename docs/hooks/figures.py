@@ -1,7 +1,7 @@
 """Figures of ``benchmarks/*.json`` and constants of the code in the text of a page: no page holds a copy that grows old.
 
 ``{{ supernets.json/fmnist-vit/random/median | .1f }}`` is replaced by the number at that path of the file, in the format of
-Python's ``format``. Steps of the path are keys, or positions in a list. ``{{ code predictors/gp.py:_MAX_STEPS | d }}`` is a
+Python's ``format``. Steps of the path are keys, or positions in a list. ``{{ code predictors/schema.py:NAME | d }}`` is a
 module's constant, which is read and not run. ``<!-- table: NAME -->`` is replaced by a table that a function of TABLES makes.
 """
 

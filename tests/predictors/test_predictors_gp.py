@@ -10,7 +10,8 @@ from predictors_data import designs, space, truth
 
 from predictors import gp
 from predictors.core import Task
-from predictors.inputs import KernelFeatures
+from predictors.gp.hyperparameters import prior as prior_of
+from predictors.gp.inputs import KernelFeatures
 
 gpytorch = pytest.importorskip("gpytorch")
 torch = pytest.importorskip("torch")
@@ -101,8 +102,9 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
     np.testing.assert_allclose(
         core.mean_and_variance(task.encoded[30:])[1], np.diag(covariance), atol=1e-6
     )
-    center, spread = gp._prior(kernel_features.sizes)
-    penalty = 0.5 * float((((hyper.pack() - center) / spread) ** 2).sum())
+    expected = prior_of(kernel_features.sizes)
+    away = (hyper.pack() - expected.mean) / expected.deviation
+    penalty = 0.5 * float((away**2).sum())
     value = gp.objective(
         data.take(slice(30)), task.y[:30], task.noise_variance[:30], kernel_features.sizes
     )(hyper.pack())[0]

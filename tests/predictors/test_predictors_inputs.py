@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from predictors import Feature, Schema
-from predictors.inputs import KernelFeatures, shared
+from predictors.gp.inputs import KernelFeatures, shared
 
 BITS = [Feature(f"layer{i}_bits", "ordinal", (2, 4, 8), "bits") for i in range(4)]
 OTHERS = [Feature(f"kind{i}", "nominal", ("a", "b"), "kind") for i in range(4)]

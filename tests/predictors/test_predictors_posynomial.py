@@ -13,6 +13,7 @@ import predictors
 from predictors import Feature, Schema, posynomial
 from predictors.kinds import BUILT_IN_KINDS
 from predictors.posynomial import FeatureLayout
+from predictors.posynomial.layout import MAX_SEGMENTS
 
 LAYERS = 6
 WIDTHS = [Feature(f"width{i}", "ordinal", (8, 16, 32, 64), "width*") for i in range(LAYERS)]
@@ -54,7 +55,8 @@ def test_one_member_is_the_sum_it_stands_for() -> None:
     (row,), _ = networks(1, 5)
     design = layout(SCHEMA.encode([row]))
     theta = np.random.default_rng(0).standard_normal((1, sum(design.parameters)))
-    a, b, powers = posynomial._split(theta, LAYERS)
+    parameters = posynomial.split_parameters(theta, LAYERS)
+    a, b, powers = parameters.a, parameters.b, parameters.powers
 
     def centred(name: str) -> float:
         levels = np.log(next(f.values for f in SCHEMA.features if f.name == name))
@@ -67,17 +69,17 @@ def test_one_member_is_the_sum_it_stands_for() -> None:
             own += [centred(f"{shared}{layer}"), centred(f"{shared}{layer - 1}") if layer else 0.0]
         for r in range(posynomial.TERMS_PER_LAYER):
             total += np.exp(a[0, r] + b[0, layer, r] + np.dot(own, powers[0, :, r]))
-    assert posynomial._values(theta, design)[0][0, 0] == pytest.approx(np.log(total), rel=1e-12)
+    assert posynomial.log_sums(theta, design).value[0, 0] == pytest.approx(np.log(total), rel=1e-12)
 
 
 def test_slopes_are_those_of_finite_differences() -> None:
     rows, _ = networks(4, 1)
     design = FeatureLayout.of(SCHEMA, SCHEMA.encode(rows))(SCHEMA.encode(rows))
     theta = np.random.default_rng(1).standard_normal((2, sum(design.parameters)))
-    slopes = posynomial._slopes(design, posynomial._values(theta, design)[1])
+    slopes = posynomial.slopes(design, posynomial.log_sums(theta, design).products)
     step = 1e-6 * np.eye(theta.shape[1])
     each = [
-        posynomial._values(theta + s, design)[0] - posynomial._values(theta - s, design)[0]
+        posynomial.log_sums(theta + s, design).value - posynomial.log_sums(theta - s, design).value
         for s in step
     ]
     np.testing.assert_allclose(slopes, np.stack(each, -1) / 2e-6, atol=1e-7)
@@ -88,7 +90,7 @@ def test_of_many_layers_neighbours_share_what_they_cost_alone() -> None:
         tuple(Feature(f"width{i}", "ordinal", (1, 2, 4), "width*") for i in range(30)), log=True
     )
     design = FeatureLayout.of(deep, np.ones((2, 30)))(np.ones((2, 30)))
-    assert design.segments.shape == (posynomial.MAX_SEGMENTS, 30)
+    assert design.segments.shape == (MAX_SEGMENTS, 30)
     np.testing.assert_array_equal(design.segments.sum(0), 1)
     assert set(design.segments.sum(1)) == {2, 3}
 
@@ -100,10 +102,11 @@ def test_a_layer_that_is_not_there_costs_nothing() -> None:
     design = layout(SCHEMA.encode([rows[0], short]))
     np.testing.assert_array_equal(design.active_mask.sum(1), [LAYERS, LAYERS - 1])
     theta = np.random.default_rng(2).standard_normal((1, sum(design.parameters)))
-    whole, (first, _) = posynomial._values(theta, design)
+    sums = posynomial.log_sums(theta, design)
+    whole, (first, _) = sums.value, sums.products
     assert whole[0, 1] == pytest.approx(whole[0, 0] + np.log(1 - first[-1].sum() / first.sum()))
     nothing = {f.name: rows[0][f.name] for f in CHIP}
-    assert np.isfinite(posynomial._values(theta, layout(SCHEMA.encode([nothing])))[0]).all()
+    assert np.isfinite(posynomial.log_sums(theta, layout(SCHEMA.encode([nothing]))).value).all()
 
 
 def test_without_shared_genes_it_is_one_sum_over_everything() -> None:

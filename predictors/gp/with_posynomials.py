@@ -13,7 +13,7 @@ import numpy as np
 
 from predictors import gp, posynomial
 from predictors.core import Fitted, State, Task
-from predictors.inputs import KernelFeatures
+from predictors.gp.inputs import KernelFeatures
 from predictors.posynomial import FeatureLayout, Posynomials
 from predictors.schema import Array, Schema
 

@@ -1,0 +1,149 @@
+"""Hyper-parameters of a process, what is expected of them, and where the search for them starts.
+
+Priors are log-normal, those of the fine lengthscales as in Hvarfner et al., "Vanilla Bayesian Optimization Performs Great in
+High Dimensions" (ICML 2024); the others' are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictors.gp.inputs import Sizes
+from predictors.schema import Array
+
+# What is expected of the logarithm of the fine Matern part's variance, and of the coarse one's
+MATERN_LOG_VARIANCES = np.array([-1.0, 0.0])
+# and of those of the linear parts: ranks, levels, numerics, totals, counts; and of a basis.
+LINEAR_LOG_VARIANCES = np.array([0.0, 0.0, 0.0, 0.0, -1.5])
+BASIS_LOG_VARIANCE = np.array([0.0])
+NOISE_LOG_VARIANCE = -3.5
+
+# Deviations of the normal priors on the logarithms
+LENGTHSCALE_DEVIATION = math.sqrt(3.0)
+MATERN_DEVIATION = 0.7
+LINEAR_DEVIATION = 1.0
+NOISE_DEVIATION = 1.0
+
+# Least and largest logarithms that the search may try
+LENGTHSCALE_BOUNDS = (-3.0, 6.0)
+MATERN_BOUNDS = (-8.0, 4.0)
+LINEAR_BOUNDS = (-9.0, 7.0)
+NOISE_BOUNDS = (-11.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Log hyper-parameters: all ``lengthscale``s, ``scale`` of each Matern part, ``linear`` variances, ``noise`` variance."""
+
+    lengthscale: Array
+    scale: Array
+    linear: Array
+    noise: float
+
+    def pack(self) -> Array:
+        """Join all log hyper-parameters into one array.
+
+        Returns:
+            (p,) lengthscales, scales, linear variances, noise variance, in this order.
+        """
+        return np.concatenate([self.lengthscale, self.scale, self.linear, [self.noise]])
+
+    @classmethod
+    def unpack(cls, theta: Array, sizes: Sizes) -> Hyper:
+        """Split a packed array into hyper-parameters; inverse of ``pack``.
+
+        Args:
+            theta: (p,) log hyper-parameters.
+            sizes: How many of each there are.
+
+        Returns:
+            The hyper-parameters.
+        """
+        lengthscale, scale, linear, noise = np.split(theta, sizes.ends)
+        return cls(lengthscale, scale, linear, float(noise[0]))
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The normal prior on each packed log hyper-parameter: ``mean`` and ``deviation``, each (p,)."""
+
+    mean: Array
+    deviation: Array
+
+
+def linear_log_variances(sizes: Sizes) -> Array:
+    """Give what is expected of the logarithms of the linear parts' variances.
+
+    Args:
+        sizes: How many linear parts there are, and whether there is a basis.
+
+    Returns:
+        (linear parts,) logarithms, that of a basis last.
+    """
+    own = LINEAR_LOG_VARIANCES[: sizes.linear]
+    if sizes.basis:
+        return np.concatenate([own, BASIS_LOG_VARIANCE])
+    return own
+
+
+def prior(sizes: Sizes) -> Prior:
+    """Give the prior on the hyper-parameters.
+
+    Args:
+        sizes: How many hyper-parameters there are.
+
+    Returns:
+        Means and deviations, in the order of ``Hyper.pack``.
+    """
+    means = [
+        _log_lengthscales(sizes, math.sqrt(2.0)),
+        MATERN_LOG_VARIANCES[: len(sizes.local)],
+        linear_log_variances(sizes),
+        np.array([NOISE_LOG_VARIANCE]),
+    ]
+    deviations = [LENGTHSCALE_DEVIATION, MATERN_DEVIATION, LINEAR_DEVIATION, NOISE_DEVIATION]
+    counts = [len(each) for each in means]
+    return Prior(np.concatenate(means), np.repeat(deviations, counts))
+
+
+def start(sizes: Sizes) -> Hyper:
+    """Give the hyper-parameters at which a search starts.
+
+    Args:
+        sizes: How many hyper-parameters there are.
+
+    Returns:
+        The same for any rows.
+    """
+    return Hyper(
+        lengthscale=_log_lengthscales(sizes, 0.2),
+        scale=MATERN_LOG_VARIANCES[: len(sizes.local)],
+        linear=linear_log_variances(sizes) - 0.5,
+        noise=-4.0,
+    )
+
+
+def bounds(sizes: Sizes) -> list[tuple[float, float]]:
+    """Give the range that a search may use.
+
+    Args:
+        sizes: How many hyper-parameters there are.
+
+    Returns:
+        Least and largest value of each packed log hyper-parameter.
+    """
+    lengthscales = [LENGTHSCALE_BOUNDS] * sum(sizes.local)
+    scales = [MATERN_BOUNDS] * len(sizes.local)
+    linear = [LINEAR_BOUNDS] * len(linear_log_variances(sizes))
+    return lengthscales + scales + linear + [NOISE_BOUNDS]
+
+
+def _log_lengthscales(sizes: Sizes, offset: float) -> Array:
+    """They grow with the root of the number of dimensions, as distances do."""
+    parts = []
+    for dimensions in sizes.local:
+        parts.append(np.full(dimensions, offset + 0.5 * math.log(dimensions)))
+    return np.concatenate(parts)

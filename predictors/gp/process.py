@@ -1,0 +1,221 @@
+"""The posterior of a process for given hyper-parameters: what it predicts, and how it is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from predictors import checks
+from predictors.core import State, Task
+from predictors.gp.covariance import kernel, local, variance
+from predictors.gp.hyperparameters import Hyper
+from predictors.gp.inputs import KernelFeatures, KernelInputs
+from predictors.gp.likelihood import DIAGONAL_JITTER
+from predictors.posynomial import Posynomials
+from predictors.schema import Array, Schema
+
+CHUNK_ROWS = 1024
+LEAST_VARIANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """Posterior given ``train`` rows: mean k(x, train) @ ``alpha``, covariance by ``whiten`` (inverse Cholesky)."""
+
+    kernel_features: KernelFeatures
+    hyper: Hyper
+    encoded: Array
+    alpha: Array
+    whiten: Array
+
+    @cached_property
+    def train(self) -> KernelInputs:
+        """Kernel inputs of the training rows."""
+        return self.kernel_features.inputs(self.encoded)
+
+    @property
+    def noise(self) -> float:
+        """Variance of one measurement around the function, in standardised units."""
+        return math.exp(self.hyper.noise)
+
+    @cached_property
+    def slopes(self) -> Array:
+        """(l,) posterior mean of the linear parts' coefficients."""
+        variances = np.exp(self.hyper.linear)[self.train.group]
+        return np.asarray((self.alpha @ self.train.linear) * variances)
+
+    def mean(self, encoded: Array) -> Array:
+        """Compute the latent mean; only the Matern parts need the training rows one by one.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n,) in standardised units.
+        """
+        mean = np.empty(len(encoded))
+        for chunk in _chunks(len(encoded)):
+            rows = self.kernel_features.inputs(encoded[chunk])
+            near = local(self.hyper, rows, self.train) @ self.alpha
+            mean[chunk] = near + rows.linear @ self.slopes
+        return np.asarray(mean + self.alpha.sum())
+
+    def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute latent mean and variance.
+
+        It works in chunks, so that 50,000 rows need no 50,000 x n matrix.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            Mean and variance, each (n,), in standardised units; the variance is at least 1e-12.
+        """
+        mean = np.empty(len(encoded))
+        left = np.empty(len(encoded))
+        for chunk in _chunks(len(encoded)):
+            rows = self.kernel_features.inputs(encoded[chunk])
+            cross = kernel(self.hyper, rows, self.train)
+            mean[chunk] = cross @ self.alpha
+            explained = ((cross @ self.whiten.T) ** 2).sum(1)
+            left[chunk] = variance(self.hyper, rows) - explained
+        return mean, np.maximum(left, LEAST_VARIANCE)
+
+    def joint(self, encoded: Array) -> tuple[Array, Array]:
+        """Compute the latent joint belief.
+
+        Args:
+            encoded: (..., q, k) encoded rows.
+
+        Returns:
+            Mean (..., q) and covariance (..., q, q), in standardised units.
+        """
+        rows = self.kernel_features.inputs(encoded)
+        cross = kernel(self.hyper, rows, self.train)
+        white = cross @ self.whiten.T
+        explained = white @ np.swapaxes(white, -1, -2)
+        return cross @ self.alpha, kernel(self.hyper, rows, rows) - explained
+
+    def state(self) -> State:
+        """Describe the process as data.
+
+        Returns:
+            Its arrays; with posynomials also theirs (``products``), and the number ``unit``.
+        """
+        arrays = {
+            "shift": self.kernel_features.shift,
+            "scale": self.kernel_features.scale,
+            "theta": self.hyper.pack(),
+            "encoded": self.encoded,
+            "alpha": self.alpha,
+            "whiten": self.whiten,
+        }
+        basis = self.kernel_features.basis
+        if basis is None:
+            return State({}, arrays, {})
+        return State({"unit": basis.unit}, arrays | {"products": basis.theta}, {})
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    """So few rows at a time that 50,000 need no matrix of 50,000 columns."""
+    for first in range(0, n, CHUNK_ROWS):
+        yield slice(first, first + CHUNK_ROWS)
+
+
+def condition(
+    kernel_features: KernelFeatures, hyper: Hyper, encoded: Array, y: Array, noise_variance: Array
+) -> GaussianProcess:
+    """Compute the posterior for fixed hyper-parameters.
+
+    Args:
+        kernel_features: Maps encoded rows to kernel inputs.
+        hyper: Log hyper-parameters.
+        encoded: (n, k) encoded training rows.
+        y: (n,) standardised targets.
+        noise_variance: (n,) noise variances that are given, besides that of ``hyper``.
+
+    Returns:
+        The process given these rows.
+
+    Raises:
+        numpy.linalg.LinAlgError: When the covariance of the rows is not positive definite in
+            floating point.
+    """
+    from scipy.linalg import cholesky, solve_triangular
+
+    data = kernel_features.inputs(encoded)
+    covariance = kernel(hyper, data, data)
+    noise = math.exp(hyper.noise) + noise_variance + DIAGONAL_JITTER
+    covariance[np.diag_indices(len(y))] += noise
+    inverse = solve_triangular(cholesky(covariance, lower=True), np.eye(len(y)), lower=True)
+    # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
+    whiten = np.ascontiguousarray(inverse)
+    return GaussianProcess(
+        kernel_features,
+        hyper,
+        encoded=np.ascontiguousarray(encoded),
+        alpha=whiten.T @ (whiten @ y),
+        whiten=whiten,
+    )
+
+
+def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
+    """Compute the posterior for other rows under the hyper-parameters of a process.
+
+    Args:
+        core: The process.
+        task: All rows that the new process is given.
+
+    Returns:
+        The new process.
+
+    Raises:
+        numpy.linalg.LinAlgError: As ``condition``.
+    """
+    return condition(core.kernel_features, core.hyper, task.encoded, task.y, task.noise_variance)
+
+
+def targets(core: GaussianProcess, noise_variance: Array) -> Array:
+    """Compute back what a process was conditioned on.
+
+    Args:
+        core: The process.
+        noise_variance: (n,) the noise variances that it was given.
+
+    Returns:
+        (n,) standardised targets of its training rows.
+    """
+    cross = kernel(core.hyper, core.train, core.train) @ core.alpha
+    noise = math.exp(core.hyper.noise) + noise_variance + DIAGONAL_JITTER
+    return np.asarray(cross + noise * core.alpha)
+
+
+def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> GaussianProcess:
+    """Build a process again from what ``GaussianProcess.state`` returned.
+
+    Args:
+        schema: The features of the process.
+        state: Its arrays, and with posynomials the number ``unit``.
+        basis: The posynomials that are its basis, already built; None for a process without.
+
+    Returns:
+        The process.
+
+    Raises:
+        PredictorError: When ``GaussianProcess.state`` cannot have written it.
+    """
+    checks.process_state(schema, state)
+    arrays = state.arrays
+    kernel_features = KernelFeatures(schema, arrays["shift"], arrays["scale"], basis)
+    checks.hyperparameter_count(arrays["theta"], kernel_features.sizes.ends[-1] + 1)
+    return GaussianProcess(
+        kernel_features,
+        Hyper.unpack(arrays["theta"], kernel_features.sizes),
+        encoded=arrays["encoded"],
+        alpha=arrays["alpha"],
+        whiten=arrays["whiten"],
+    )
