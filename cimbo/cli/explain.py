@@ -21,11 +21,13 @@ from cimbo.session.text import write_text
 
 MOST_CHANGES_SHOWN = 4  # changed genes in a cell
 BAR_WIDTH = 40
+ACCURACY_ROWS = "accuracy"
 PRINTED_ROWS = {
     "layers": Explanation.layer_rows,
     "prices": Explanation.price_rows,
     "front": Explanation.front_rows,
     "neighbours": Explanation.neighbour_rows,
+    ACCURACY_ROWS: Explanation.accuracy_rows,
 }
 
 
@@ -43,7 +45,7 @@ PRINTED_ROWS = {
     type=click.Choice(list(PRINTED_ROWS)),
     default="layers",
     show_default=True,
-    help="Print layers, shadow prices here or along the front, or neighbours.",
+    help="Print layers, shadow prices here or along the front, neighbours, or what accuracy loses to which cause and layer.",
 )
 @study_option
 @format_option
@@ -55,16 +57,18 @@ def explain(*, key: str | None, picture: Path | None, which: str, file: str, sty
     Example: cimbo explain fad64b39 --study demo.db --rows prices
     """
     with existing(file) as session:
-        found = session.explain(key_or_knee(session, key))
+        found = session.explain(key_or_knee(session, key), accuracy=which == ACCURACY_ROWS)
     if not found.bottleneck:
         if picture is not None:
             what = "is a picture of layers, and cimbo's model does not know this design's"
             raise BadInput("--picture", what, "leave it out")
-        which = "neighbours"
+        if which != ACCURACY_ROWS:
+            which = "neighbours"
     emit(style, _written(PRINTED_ROWS[which](found)), found.to_json())
-    if not found.bottleneck:
-        return
-    say(_talk(found, which))
+    if which == ACCURACY_ROWS:
+        say(_lost(found.accuracy))
+    elif found.bottleneck:
+        say(_talk(found, which))
     if picture is not None:
         write_text(picture, found.picture())
 
@@ -87,6 +91,14 @@ def _talk(found: Explanation, which: str) -> str:
         lines.append("neighbours, and by how much this design is better")
         lines.append(as_table(_written(_closest(found.neighbour_rows()))))
     return "\n".join(lines)
+
+
+def _lost(accuracy: Mapping[str, Any]) -> str:
+    """Between which accuracies the losses lie."""
+    return (
+        f"in float {accuracy['in_float']:.2f} %, with all errors {accuracy['as_described']:.2f} % of "
+        f"{accuracy['images']} validation images; losses overlap and need not add up"
+    )
 
 
 def _costs(breakdown: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import click
 
 from cimbo.cli.fixed_genes import FixedGene, fixed_genes
 from cimbo.errors import BadInput, choose_from
-from cimbo.evaluation.joint import COST_METRICS
+from cimbo.evaluation.simulated_costs import COST_METRICS
 from cimbo.problem.objectives import Constraint
 from cimbo.session.session import Session
 from cimbo.study.study import Study

@@ -8,7 +8,7 @@ from typing import Any
 
 from cimbo.config.reading import PRESETS_FOLDER, read_toml
 from cimbo.config.study_config import Config
-from cimbo.evaluation.joint import NO_ACCURACY
+from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.evaluation.several import evaluate
 from cimbo.workloads import network
 from cimbo.workloads.summary import is_onnx

@@ -28,16 +28,10 @@ from cimbo.config.tables import ConstraintTable, EvaluatorTable, NetworkTable, S
 from cimbo.errors import BadInput, choose_from, naming, printable
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.batched import NETWORK_SIZES
-from cimbo.evaluation.joint import (
-    COST_METRICS,
-    DIE_ACCURACY,
-    JOINT_METRICS,
-    MORE_COSTS,
-    NO_ACCURACY,
-    JointEvaluator,
-    with_rates,
-)
+from cimbo.evaluation.joint import JOINT_METRICS, JointEvaluator
+from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, NO_ACCURACY
 from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program
+from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS, with_rates
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.whole import (
     FunctionEvaluator,

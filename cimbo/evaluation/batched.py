@@ -18,7 +18,7 @@ from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import PRECISION_FEATURES, precision_features
 
 if TYPE_CHECKING:
-    from cimbo.evaluation.joint import JointEvaluator
+    from cimbo.evaluation.simulated_costs import SimulatedCosts
 
 Array = NDArray[np.float64]
 NETWORK_SIZES = ("macs", "parameters")
@@ -28,7 +28,7 @@ NETWORK_SIZES = ("macs", "parameters")
 class AnalyticCost:
     """One cost by our simulator, of designs as dictionaries or as rows of a space."""
 
-    evaluator: JointEvaluator
+    evaluator: SimulatedCosts
     metric: str
 
     def __call__(self, designs: list[Params]) -> Array:
@@ -66,7 +66,7 @@ class CostFeatures:
     Of chips that cimbo's model does not know, which another simulator may take, it is the size of the network alone.
     """
 
-    evaluator: JointEvaluator
+    evaluator: SimulatedCosts
 
     def __call__(self, designs: list[Params]) -> dict[str, Array]:
         """Each feature (n,) of n designs; see `cimbo.hardware.features`."""
@@ -101,7 +101,7 @@ class CostFeatures:
 class NetworkSizes:
     """The size of networks on a log scale, of designs as dictionaries or as rows of a space."""
 
-    evaluator: JointEvaluator
+    evaluator: SimulatedCosts
 
     def __call__(self, designs: list[Params]) -> dict[str, Array]:
         """Logarithms of multiply-accumulates and parameters, each (n,), of n designs."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from cimbo.errors import BadInput
 from cimbo.hardware.cell_errors import ArrayConditions, CellLevel, random_sum_noise
 from cimbo.hardware.technology import constant
 
+FlagT = TypeVar("FlagT")  # a truth value, or a column of them
 Family = Literal["charge_sram", "current_sram", "digital_sram", "rram"]
 Encoding = Literal["twos_complement", "offset", "differential"]
 RangePolicy = Literal["fixed", "layer", "layer_and_digit"]
@@ -155,7 +156,7 @@ class ArrayDescription:
         return self.largest_sum * (2 if self.encoding == "differential" else 1)
 
 
-def holds_attention(is_digital: Any) -> Any:
+def holds_attention(is_digital: FlagT) -> FlagT:
     """Tells whether arrays may compute attention's products; elsewhere they run on the digital unit.
 
     The one predicate of cost and accuracy. Both operands of attention are activations: one of them is written into the

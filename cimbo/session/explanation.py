@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cimbo import hardware
 from cimbo.analysis import Neighbour, Price, beaten, bottleneck, one_step, prices
 from cimbo.analysis.mapped_design import Placed, place
 from cimbo.errors import BadInput
+from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.simulators.zigzag import is_installed
 from cimbo.problem.objectives import Constraint
 from cimbo.session.bounds import zigzag_costs
@@ -53,6 +54,7 @@ class Explanation:
         prices: What one more unit of each resource changes.
         front: The same for each design of the front.
         neighbours: Designs next to it in genes, and by how much it is better.
+        accuracy: What its accuracy loses to which cause, and in which layer, where that was asked for; else empty.
     """
 
     key: str
@@ -61,6 +63,7 @@ class Explanation:
     prices: tuple[Price, ...]
     front: tuple[PricedDesign, ...]
     neighbours: tuple[Neighbour, ...]
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
 
     def layer_rows(self) -> Rows:
         """A line a layer."""
@@ -78,6 +81,16 @@ class Explanation:
         """A line a neighbour."""
         return [_neighbour_row(neighbour) for neighbour in self.neighbours]
 
+    def accuracy_rows(self) -> Rows:
+        """A line for each cause, each layer, and each cause in the worst layers."""
+        found = []
+        for loss in self.accuracy.get("losses", ()):
+            row = {"layer": loss["layer"], "cause": loss["cause"]}
+            row["loses, points"] = round(loss["points"], 2)
+            row["sampling error"] = round(loss["error"], 2)
+            found.append(row)
+        return found
+
     def picture(self) -> str:
         """Time by layer and energy by part, as SVG."""
         from cimbo.report import breakdown
@@ -86,7 +99,7 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``cimbo explain --format json``."""
-        return {
+        document = {
             "key": self.key,
             **self.breakdown,
             "bottleneck": self.bottleneck,
@@ -94,19 +107,37 @@ class Explanation:
             "front": self.front_rows(),
             "neighbours": self.neighbour_rows(),
         }
+        if self.accuracy:
+            document["accuracy_losses"] = dict(self.accuracy)
+        return document
 
 
-def explain(context: StudyContext, key: str) -> Explanation:
+def explain(context: StudyContext, key: str, *, accuracy: bool = False) -> Explanation:
     """What bounds an evaluated design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.
 
     Args:
         context: The study.
         key: The design's key, which may be shortened.
+        accuracy: Also measure what its accuracy loses to which cause and in which layer; takes a
+            minute or two.
 
     Raises:
-        BadInput: When no design has this key, or several.
+        BadInput: When no design has this key, or several; or the causes are asked for and the
+            accuracy knows none.
     """
-    record, study = find(context, key), context.study
+    found = _explained(context, find(context, key))
+    if not accuracy:
+        return found
+    if not isinstance(context.evaluator, JointEvaluator):
+        todo = "ask it of a study that measures a shipped super-network"
+        raise BadInput("--rows accuracy", "needs an accuracy that knows arrays", todo)
+    record = find(context, key)
+    logger.info("measuring with each cause and each layer switched off takes a minute or two")
+    return replace(found, accuracy=context.evaluator.error_losses(record.params))
+
+
+def _explained(context: StudyContext, record: Record) -> Explanation:
+    study = context.study
     if not context.is_placed(record.params):
         return _without_chip_model(context, record)
     own_simulator = context.evaluator.simulator == "cimbo"

@@ -11,7 +11,7 @@ from typing import Any
 from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
 from cimbo.config.reading import preset_names
 from cimbo.errors import BadInput
-from cimbo.evaluation.joint import NO_ACCURACY
+from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.problem.objectives import Problem
 from cimbo.problem.preferences import by_weights, knees
 from cimbo.session.context import StudyContext

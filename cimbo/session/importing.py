@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput, choose_from, naming
-from cimbo.evaluation.joint import COST_METRICS
+from cimbo.evaluation.simulated_costs import COST_METRICS
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io import importers
 from cimbo.problem.objectives import Problem

@@ -227,16 +227,17 @@ class Session(StudyContext):
         """Return how far the study is, and what it is about."""
         return front.status(self)
 
-    def explain(self, key: str) -> explanation.Explanation:
+    def explain(self, key: str, *, accuracy: bool = False) -> explanation.Explanation:
         """Return what bounds a design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.
 
         Args:
             key: The design's key, which may be shortened.
+            accuracy: Also measure what its accuracy loses to which cause and in which layer; takes a minute or two.
 
         Raises:
-            BadInput: When no design has this key, or several.
+            BadInput: When no design has this key, or several; or no causes are known.
         """
-        return explanation.explain(self, key)
+        return explanation.explain(self, key, accuracy=accuracy)
 
     def robustness(
         self,

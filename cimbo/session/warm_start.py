@@ -10,7 +10,8 @@ from typing import Any
 
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
-from cimbo.evaluation.joint import COST_METRICS, JointEvaluator
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.simulated_costs import COST_METRICS
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io.importers import Row, tell
 from cimbo.optimizer.derived_metrics import with_views_of_parts

@@ -159,8 +159,28 @@ def at_stage(die: Die | None, subnet: Mapping[str, Any], stage: int) -> Die | No
     return die.at(stage_bits(subnet, stage))
 
 
+class Rounding(Protocol):
+    """How activations become those that an array takes."""
+
+    def quantise(self, values: Tensor) -> Tensor:
+        """Rounds values.
+
+        Args:
+            values: Activations of any shape.
+
+        Returns:
+            Rounded activations of the same shape.
+        """
+        ...
+
+
 class Product(Protocol):
     """A layer as an array holds it."""
+
+    @property
+    def range(self) -> Rounding:
+        """How its inputs are rounded, once it is calibrated."""
+        ...
 
     @property
     def weight(self) -> Tensor:
@@ -252,7 +272,7 @@ class Die:
         )
         return die
 
-    def product(self, weight: Tensor, *, common: bool) -> BitAccurateMVM | QuantisedMVM:
+    def product(self, weight: Tensor, *, common: bool) -> Product:
         """Writes a layer's weights into this die.
 
         Args:

@@ -392,6 +392,14 @@ class BitAccurateMVM:
 
         ``spare``: room for as many numbers, where the curve is bent.
         """
+        self._disturbed_sums(sums, step, spare)
+        lowest: float | Tensor = 0.0
+        if self.is_differential:
+            lowest = -1.0 - step.highest
+        return clamp_between(sums.round_(), lowest, step.highest)
+
+    def _disturbed_sums(self, sums: Tensor, step: WrittenStep, spare: Tensor) -> Tensor:
+        """Sums as `_convert` takes them, bent and noisy, in steps of a reading; in place."""
         if self.array.inl_lsb:
             self._bend(sums, spare)
             sums.add_(self._curve_centre)
@@ -401,11 +409,7 @@ class BitAccurateMVM:
             sums.add_(self._drawn(sums), alpha=step.noise)
         if step.coarser is not None:
             sums.mul_(step.coarser)
-        if self.is_differential:
-            lowest = -1.0 - step.highest
-        else:
-            lowest = 0.0
-        return clamp_between(sums.round_(), lowest, step.highest)
+        return sums
 
     def _noise(self, built: Tensor, outputs: int) -> Tensor | float:
         """Standard deviation of the readings of converters whose steps are ``built`` cells, in these steps."""

@@ -22,11 +22,11 @@ from cimbo.supernets.array_errors import (
     N_ERROR_INPUTS,
     Die,
     EquivalentNoise,
+    Rounding,
     equivalent_noise,
     unchanged,
 )
 from cimbo.supernets.elastic import ElasticBatchNorm
-from cimbo.supernets.quantisation import InputRange
 
 Deployed = Callable[[Tensor], Tensor]
 N_SPARE_NUMBERS = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
@@ -96,7 +96,7 @@ class ArrayLinear:
         self.bias, self.die, self.parts = bias, die, parts
         self.error_inputs = error_inputs
         self.offsets: _Offsets | None = None
-        self.range: InputRange | None = None
+        self.range: Rounding | None = None
         if die is not None:
             self.product = die.product(weight.view(parts, -1, weight.shape[-1]), common=False)
             weight = self.product.weight.flatten(0, 1)
@@ -169,7 +169,7 @@ class ArrayConv:
         # Copied, as strides of 1x1 kernels are ambiguous otherwise and convolutions would turn the images around.
         self.weight = torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight)
         self.offsets: _Offsets | None = None
-        self.range: InputRange | None = None
+        self.range: Rounding | None = None
         self.ready = (die is None or die.is_digital) and self.norm is None
 
     def __call__(self, x: Tensor) -> Tensor:

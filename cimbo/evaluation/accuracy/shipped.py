@@ -21,6 +21,7 @@ from cimbo.supernets import array_errors
 from cimbo.supernets.deployment import Deployed
 from cimbo.supernets.measurement import deployed, logits, top1
 from cimbo.supernets.recipes import SHIPPED_EXAMPLES, load
+from cimbo.workloads.layers import Workload
 
 CONVERTER_MODELS = ("ideal", "described")
 N_SAMPLED_DIES = 8  # of one design, where their distribution is asked for
@@ -158,7 +159,7 @@ class ShippedAccuracy:
 
     def _hits(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> Tensor:
         """Which images of a stretch are classified rightly, (images,); each die has its share of them."""
-        chip = self._chip(design, part)
+        chip = self.chip_of(design, part)
         n_dies = chip.n_dies if chip else 1
         pixels, labels = (tensor[images] for tensor in examples(self.supernet, part))
         hits = torch.zeros(len(labels), dtype=torch.bool)
@@ -185,7 +186,7 @@ class ShippedAccuracy:
         Returns:
             Percent of each die.
         """
-        chip = self._chip(design, part)
+        chip = self.chip_of(design, part)
         pixels, labels = (tensor[:images] for tensor in examples(self.supernet, part))
         found = []
         with torch.inference_mode():
@@ -211,7 +212,37 @@ class ShippedAccuracy:
         found = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=IMAGES_PER_DIE)
         return fmean(found) - Z_95 * stdev(found)
 
-    def _chip(self, design: Mapping[str, Any], part: str) -> array_errors.ArrayInstance | None:
+    def error_losses(self, design: Mapping[str, Any], workload: Workload) -> dict[str, Any]:
+        """Measures what a design loses to each cause of its arrays' errors, and in which layer.
+
+        Args:
+            design: Genes of a network and of a chip.
+            workload: The network's layers.
+
+        Returns:
+            What `cimbo.evaluation.accuracy.error_losses` finds, as JSON.
+
+        Raises:
+            BadInput: Nothing is known of a chip.
+        """
+        from cimbo.evaluation.accuracy.error_losses import (
+            error_losses,  # which measures by this class
+        )
+
+        return error_losses(self, design, workload).to_json()
+
+    def chip_of(
+        self, design: Mapping[str, Any], part: str = "validation"
+    ) -> array_errors.ArrayInstance | None:
+        """Gives the arrays that a design is measured on.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" or "test", whose dies differ.
+
+        Returns:
+            The arrays; None where the design names none.
+        """
         seed = zlib.crc32(part.encode()) % 1000
         ideal = self.converters == "ideal"
         return array_errors.arrays(design, seed, ideal=ideal, conditions=self.conditions)

@@ -1,0 +1,180 @@
+"""What a design loses to which cause of its arrays' errors, and in which layer: each switched off by itself.
+
+Every measurement is of the equivalent-noise form, on the same images and dies, its batch norms calibrated on few images, so
+that accuracies are a little off those of a search; differences between them are what counts. A layer's errors are drawn from
+a sequence of its own: where one is switched off, the others stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cimbo.errors import BadInput
+from cimbo.evaluation.accuracy.shipped import ShippedAccuracy, examples, supernetwork
+from cimbo.supernets.array_errors import ArrayInstance
+from cimbo.supernets.error_causes import (
+    EVERYTHING,
+    SwitchedOff,
+    TrialDie,
+    adding_exactly,
+    causes_of,
+)
+from cimbo.supernets.measurement import deployed, logits
+from cimbo.workloads.layers import Workload
+
+LOSS_IMAGES = 400  # of the validation images, shared out among the dies
+LOSS_DIES = 2  # chips that are looked at where chips differ
+CALIBRATION_IMAGES = 50  # of each die
+WORST_LAYERS = 3  # that are looked at cause by cause
+OPERANDS = "operand bits"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one cause takes, in one layer or in all.
+
+    Attributes:
+        layer: Name of the layer; "all".
+        cause: What is switched off: a cause of errors, or "everything", a layer that computes in float. "operand bits"
+            are the other way round: on by themselves.
+        points: Accuracy without it less the accuracy with all errors, in percentage points; of operand bits the accuracy
+            in float less that with rounded operands alone.
+        error: Sampling error of ``points``.
+    """
+
+    layer: str
+    cause: str
+    points: float
+    error: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The loss as ``cimbo explain --format json`` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ErrorLosses:
+    """Where a design loses its accuracy.
+
+    Attributes:
+        images: Validation images that all was measured on.
+        in_float: Accuracy in percent without any error.
+        as_described: With all errors.
+        losses: By cause in all layers; by layer, the worst first; then the worst layers cause by cause.
+    """
+
+    images: int
+    in_float: float
+    as_described: float
+    losses: tuple[Loss, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The losses as ``cimbo explain --format json`` prints them."""
+        return {
+            "images": self.images,
+            "in_float": self.in_float,
+            "as_described": self.as_described,
+            "losses": [loss.to_json() for loss in self.losses],
+        }
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """One design, measured with this or that switched off."""
+
+    source: ShippedAccuracy
+    design: Mapping[str, Any]
+    chip: ArrayInstance
+    images: int
+
+    def hits(self, off: SwitchedOff | None, chip: ArrayInstance | None = None) -> Tensor:
+        """Which images are classified rightly, (images,); each die has its share of them."""
+        chip = chip or self.chip
+        return self._hits([TrialDie(chip, number, off) for number in range(self.n_dies)])
+
+    def in_float(self) -> Tensor:
+        """Which images are classified rightly without a chip, (images,)."""
+        return self._hits([None] * self.n_dies)
+
+    @property
+    def n_dies(self) -> int:
+        """How many dies share the images out."""
+        return min(LOSS_DIES, self.chip.n_dies)
+
+    def _hits(self, dies: Sequence[TrialDie | None]) -> Tensor:
+        name = self.source.supernet
+        pixels, labels = (tensor[: self.images] for tensor in examples(name, "validation"))
+        calibration = examples(name, "calibration")[0]
+        found = torch.zeros(len(labels), dtype=torch.bool)
+        with torch.inference_mode():
+            for number, die in enumerate(dies):
+                mine = slice(number, None, len(dies))
+                seen = calibration[mine][:CALIBRATION_IMAGES]
+                ready = deployed(supernetwork(name), self.design, seen, die)
+                found[mine] = logits(ready, pixels[mine]).argmax(1) == labels[mine]
+        return found
+
+
+def error_losses(
+    source: ShippedAccuracy,
+    design: Mapping[str, Any],
+    workload: Workload,
+    images: int = LOSS_IMAGES,
+) -> ErrorLosses:
+    """Measures what a design loses to each cause and in each layer, in some minutes of one core at most.
+
+    Args:
+        source: The accuracy.
+        design: Genes of the network and of the chip, fixed properties included.
+        workload: The network's layers, for their names.
+        images: How many validation images.
+
+    Returns:
+        The losses.
+
+    Raises:
+        BadInput: Nothing is known of a chip.
+    """
+    chip = source.chip_of(design)
+    if chip is None:
+        raise BadInput("losses of accuracy", "need a chip", "name the design's array")
+    trials = _Trials(source, design, chip, images)
+    layers = [layer.name for layer in workload.layers if not layer.dynamic]
+    everything = trials.hits(None)
+    in_float = trials.in_float()
+    losses = [_operand_loss(trials, in_float)]
+    causes = causes_of(chip.array)
+    for cause in causes:
+        losses.append(_loss("all", cause, trials.hits(SwitchedOff(cause)), everything))
+    by_layer = []
+    for number, name in enumerate(layers):
+        off = SwitchedOff(EVERYTHING, number)
+        by_layer.append(_loss(name, EVERYTHING, trials.hits(off), everything))
+    by_layer.sort(key=lambda loss: -loss.points)
+    losses += by_layer
+    for worst in by_layer[:WORST_LAYERS]:
+        for cause in causes:
+            off = SwitchedOff(cause, layers.index(worst.layer))
+            losses.append(_loss(worst.layer, cause, trials.hits(off), everything))
+    return ErrorLosses(len(everything), _percent(in_float), _percent(everything), tuple(losses))
+
+
+def _operand_loss(trials: _Trials, in_float: Tensor) -> Loss:
+    """What few bits of operands take by themselves, on arrays that add without error."""
+    rounded = replace(trials.chip, array=adding_exactly(trials.chip.array))
+    return _loss("all", OPERANDS, in_float, trials.hits(None, rounded))
+
+
+def _loss(layer: str, cause: str, without: Tensor, with_all: Tensor) -> Loss:
+    changes = without.double() - with_all.double()
+    error = 100 * float(changes.abs().sum()) ** 0.5 / len(changes)
+    return Loss(layer, cause, 100 * float(changes.mean()), error)
+
+
+def _percent(hits: Tensor) -> float:
+    return 100 * int(hits.sum()) / len(hits)

@@ -1,0 +1,256 @@
+"""The costs of designs by a simulator: the chip's side of a joint evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cimbo import hardware
+from cimbo.evaluation.batched import (
+    NETWORK_SIZES,
+    AnalyticCost,
+    Array,
+    CostFeatures,
+    simulated_costs,
+)
+from cimbo.evaluation.encoded import DesignParts
+from cimbo.evaluation.programs.trying import try_until_one_works
+from cimbo.evaluation.simulators import Simulator, simulator
+from cimbo.hardware.generation import GENERATION_METRICS
+from cimbo.problem.scalars import finite
+from cimbo.problem.space import Params, SearchSpace, canonical_key
+from cimbo.workloads import Network, network
+from cimbo.workloads.inference import InferenceSettings, with_settings
+from cimbo.workloads.layers import Workload
+from cimbo.workloads.precision import with_stage_bits
+
+COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
+RATE_METRICS = ("inferences_per_s", "energy_per_inference_uj")
+"""Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
+SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")  # of cimbo's own simulator
+MORE_COSTS = (*RATE_METRICS, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
+"""Costs that are kept of a design where the study asks for them."""
+MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
+
+
+class SimulatedCosts:
+    """What a joint evaluation knows of costs; the settings are those of `cimbo.evaluation.joint.JointEvaluator`."""
+
+    network: str
+    simulator: str
+    options: Mapping[str, Any]
+    fixed: Mapping[str, Any]
+    sizes_of_file: Mapping[str, int]
+    inference: InferenceSettings
+    more_costs: tuple[str, ...]
+    prepared: dict[str, Mapping[str, float]]
+    stage_bits: tuple[int, ...]
+
+    def simulated(self, design: Params) -> dict[str, float]:
+        """Computes the costs of a design by the study's simulator.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The costs that are kept, and of another simulator than cimbo's every number.
+        """
+        known = None
+        if self.prepared:
+            known = self.prepared.get(canonical_key(design))
+        if known is not None:
+            return dict(known)
+        return self._simulated(design)
+
+    def _simulated(self, design: Params) -> dict[str, float]:
+        """The costs of ``design``, simulated now."""
+        workload, chip = self.workload_of(design), self.chip_of(design)
+        said = dict(self._simulator.simulate(workload, chip))
+        answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
+        # A property of the chip alone; ours where the simulator gives none.
+        if "area_mm2" not in answer and hardware.is_chip(chip):
+            answer["area_mm2"] = hardware.area_mm2([chip])[0]
+        answer = with_rates(answer, self.inference.batch)
+        costs = {name: float(answer[name]) for name in self.costs_kept if name in answer}
+        if self.simulator == "cimbo":
+            return costs
+        for name, value in said.items():
+            number = None
+            if not isinstance(value, bool):
+                number = finite(value)
+            if name not in costs and number is not None:
+                costs[name] = number
+        return costs
+
+    @property
+    def costs_kept(self) -> tuple[str, ...]:
+        """Names of the costs that are kept of each design."""
+        return (*COST_METRICS, *self.more_costs)
+
+    def try_first(self, designs: Sequence[Params]) -> None:
+        """Simulates designs until one succeeds, so that a program that always fails is found out.
+
+        Nothing happens where the simulator is no such program.
+
+        Args:
+            designs: What is tried, in order.
+
+        Raises:
+            BadInput: When all of them fail.
+        """
+        if getattr(self._simulator, "is_tried_first", False):
+            where = f"simulator {self.simulator}"
+            try_until_one_works(self._simulated, designs, where, self.prepared)
+
+    def is_placed(self, design: Mapping[str, Any]) -> bool:
+        """Tells whether cimbo's chip model understands a design's chip.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            True where it does.
+        """
+        return hardware.is_chip(self.chip_of(design))
+
+    def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
+        """Splits a design into its network and its chip.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The network's layers, and the chip as a simulator takes it, fixed properties included.
+
+        Raises:
+            BadInput: When a gene of the network is missing or wrong.
+        """
+        return self.workload_of(design), self.chip_of(design)
+
+    @property
+    def features(self) -> CostFeatures:
+        """What is known of designs' costs without simulating them."""
+        return CostFeatures(self)
+
+    def analytic_costs(self) -> dict[str, AnalyticCost]:
+        """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""
+        if self.simulator != "cimbo":
+            return {}
+        return {name: AnalyticCost(self, name) for name in self.costs_kept}
+
+    exact = analytic_costs  # its name until 0.2
+
+    def seconds_a_design(self, designs: list[Params]) -> float:
+        """Measures how long the simulator takes for a design.
+
+        Args:
+            designs: What is simulated, at least one.
+
+        Returns:
+            Seconds of the quickest, as other programs may be running.
+        """
+        seconds = []
+        for design in designs:
+            start = time.perf_counter()
+            self._simulator.simulate(self.workload_of(design), self.chip_of(design))
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    def costs(self, designs: list[Params]) -> dict[str, Array]:
+        """Computes the costs of designs by cimbo's own simulator, in one batch.
+
+        Args:
+            designs: n designs, each active gene to its value.
+
+        Returns:
+            Each cost that is kept to an array (n,).
+        """
+        workloads = [self.workload_of(d) for d in designs]
+        return simulated_costs(workloads, [self.chip_of(d) for d in designs], self.costs_kept)
+
+    def parts_of(self, space: SearchSpace) -> DesignParts:
+        """Finds the networks and chips of a space; those of one space are kept.
+
+        Args:
+            space: The space whose rows are asked for.
+
+        Returns:
+            What decodes its rows.
+        """
+        parts = self.__dict__.get("_parts")
+        if parts is None or parts.space is not space:
+            is_architecture = np.array([name in self._architecture for name in space.names])
+            parts = DesignParts(space, is_architecture, self.workload_of, self.fixed)
+            self.__dict__["_parts"] = parts
+        return parts
+
+    def chip_of(self, design: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes the chip out of a design.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The genes that are none of the network, and the properties that every chip has.
+        """
+        return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
+
+    def workload_of(self, design: Mapping[str, Any]) -> Workload:
+        """Makes the layers of a design's network; those of one network are made once.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The layers, with counts of the whole batch.
+
+        Raises:
+            BadInput: When a gene of the network is missing or wrong.
+        """
+        key = tuple(design.get(name) for name in self._architecture)
+        found = self._workloads.get(key)
+        if found is None:
+            if len(self._workloads) >= MOST_KEPT_WORKLOADS:
+                self._workloads.clear()
+            found = self._workloads[key] = self._family.workload(design)
+        return found
+
+    @cached_property
+    def _workloads(self) -> dict[tuple[Any, ...], Workload]:
+        return {}
+
+    @cached_property
+    def _architecture(self) -> dict[str, None]:
+        return dict.fromkeys(c.name for c in self._family.choices())  # a set that keeps its order
+
+    @cached_property
+    def _family(self) -> Network:
+        asked = with_settings(network(self.network, self.sizes_of_file), self.inference)
+        return with_stage_bits(asked, self.stage_bits)
+
+    @cached_property
+    def _simulator(self) -> Simulator:
+        return simulator(self.simulator, **self.options)
+
+
+def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    """Adds to the costs of a run those of each inference in it, where the simulator says none.
+
+    Args:
+        costs: Costs of the run; latency in ms, energy in uJ.
+        batch: Inferences in a run.
+
+    Returns:
+        A new dict with ``inferences_per_s`` and ``energy_per_inference_uj`` where they can be
+        computed.
+    """
+    found = dict(costs)
+    if costs.get("latency_ms"):
+        found.setdefault("inferences_per_s", 1e3 * batch / costs["latency_ms"])
+    if "energy_uj" in costs:
+        found.setdefault("energy_per_inference_uj", costs["energy_uj"] / batch)
+    return found
