@@ -114,9 +114,14 @@ HOME_MODULES = {
 logging.getLogger("cimbo").addHandler(logging.NullHandler())
 
 
+ROOMS_OF_PICTURES = ("plots", "report")  # loaded when they are named: cimbo.plots.front(study)
+
+
 def __getattr__(name: str) -> Any:
     if name in HOME_MODULES:
         return getattr(import_module(f"cimbo.{HOME_MODULES[name]}"), name)
+    if name in ROOMS_OF_PICTURES:
+        return import_module(f"cimbo.{name}")
     raise AttributeError(f"module 'cimbo' has no attribute {name!r}")
 
 

@@ -112,7 +112,7 @@ def points(places: Iterable[Place], class_: str) -> Markup:
     Returns:
         An SVG path of strokes without length, whose round ends are the marks.
     """
-    marks = "".join(f"M{x:.4g} {y:.4g}h.01" for x, y in places)
+    marks = "".join(f"M{x:.1f} {y:.1f}h.1" for x, y in places)
     return tag("path", d=marks or "M0 0", class_=f"points {class_}")
 
 

@@ -17,6 +17,7 @@ from cimbo.report import statistics
 from cimbo.report.facts import Facts
 
 Array = NDArray[np.float64]
+MOST_TOLD = 400  # predictions that have a tooltip each; more are drawn as one path
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,24 @@ def _picture(c: Checked) -> Markup:
         if high > low:
             spans.append((x.at(m), y.down(high), y.down(low)))
     diagonal = svg.line([(0, 100), (100, 0)], "diagonal")
+    about = f"predicted against verified {c.metric}"
+    if len(c.mean) > MOST_TOLD:
+        places = [(x.at(m), y.down(p)) for m, p in zip(c.measured, c.mean, strict=True)]
+        drawn = [diagonal, svg.bars(spans, "interval"), svg.points(places, "checked")]
+        return svg.frame(x, y, svg.layer(*drawn), about=about, class_="square")
     dots = []
     for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True):
         dots.append(svg.dot((x.at(m), y.down(p)), tip))
     lines = svg.layer(diagonal, svg.bars(spans, "interval"))
-    about = f"predicted against verified {c.metric}"
     return svg.frame(x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square")
 
 
 def _tips(c: Checked) -> Sequence[str]:
     tips = []
-    for n, p, s, m in zip(c.numbers, c.mean, c.std, c.measured, strict=True):
-        tips.append(f"#{n}\n{number(p)}{f' ± {rough(s)}' if s > 0 else ''} → {amount(c.metric, m)}")
+    half = statistics.NORMAL_QUANTILE_95 * c.std
+    for n, p, reach, m in zip(c.numbers, c.mean, half, c.measured, strict=True):
+        doubt = f" ± {rough(reach)}" if reach > 0 else ""
+        tips.append(f"#{n}\n{number(p)}{doubt} → {amount(c.metric, m)}")
     return tips
 
 

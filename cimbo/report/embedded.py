@@ -2,7 +2,7 @@
 
 The script draws from it whatever a reader asks for. It is data, never run: a script element of type application/json, in
 which ``<``, ``>`` and ``&`` are written as escapes, so that no name can end it. Rows are the evaluations in order, then the
-designs that the search would verify next. Numbers have seven significant digits, an absent one is null.
+designs that the search would verify next. Numbers have DIGITS significant digits, an absent one is null.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from cimbo.problem.space import Choice
 from cimbo.report.facts import Facts, Prediction, prediction, predictions
 from cimbo.storage import Record
 
-DIGITS = 7  # significant, of a number in the page
+DIGITS, LITE_DIGITS = 6, 5  # significant, of a number in the page
+SPARSE_SHARE = 0.25  # a column with less of its rows known holds these alone
+#: A letter for each level of a gene, in order; genes of more levels have a list of numbers
+LEVEL_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LITE_KEY_LENGTH = 8  # letters of a key in a small page, enough for the commands that take one
 #: What a row is: on the front, dominated, infeasible, failed, or predicted and not verified
 STATUS_LETTERS = {"front": "f", "dominated": "d", "infeasible": "i", "failed": "x", "next": "n"}
 
@@ -59,11 +63,12 @@ def document(facts: Facts) -> dict[str, Any]:
         "objectives": [_objective(o) for o in facts.problem.objectives],
         "metrics": [_metric(facts, name, rows) for name in _metric_names(facts)],
         "genes": _genes(facts, rows),
-        "key": [r.key for r in rows],
+        "letters": LEVEL_LETTERS,
+        "key": [r.key[:LITE_KEY_LENGTH] if facts.lite else r.key for r in rows],
         "status": "".join(_statuses(facts)),
         "origins": list(dict.fromkeys(r.origin for r in rows)),
         "origin": _indices([r.origin for r in rows]),
-        "seconds": _numbers(getattr(r, "seconds", None) for r in rows),
+        "seconds": _numbers((getattr(r, "seconds", None) for r in rows), digits=3),
         "reasons": {i: r.reason for i, r in enumerate(facts.records) if r.reason},
         "knees": [place[key] for key in facts.knees],
         "tested": _by_row(place, facts.tested),
@@ -98,16 +103,25 @@ def _metric(facts: Facts, name: str, rows: Sequence[Record | Candidate]) -> dict
     said = [_said(r, name) for r in rows]
     if facts.lite:  # only where nothing was measured: a row has no other place
         said = [p if m is None else None for p, m in zip(said, measured, strict=True)]
+    digits = LITE_DIGITS if facts.lite else DIGITS
     column: dict[str, Any] = {
         "name": name,
         "label": facts.named(name),
         "spoken": spoken(name),
         "unit": unit(name),
-        "values": _numbers(measured),
+        "values": _numbers(measured, digits=digits),
     }
     if any(said):
-        column["mean"] = _numbers(p.mean if p else None for p in said)
-        column["std"] = _numbers(p.std if p else None for p in said)
+        column["mean"] = _sparse(_numbers([p.mean if p else None for p in said], digits=digits))
+        column["std"] = _sparse(_numbers([p.std if p else None for p in said], digits=3))
+    return column
+
+
+def _sparse(column: Sequence[float | None]) -> Sequence[float | None] | dict[int, float]:
+    """A column; of one that is mostly empty, only the rows that have a value."""
+    known = {i: value for i, value in enumerate(column) if value is not None}
+    if len(known) < SPARSE_SHARE * len(column):
+        return known
     return column
 
 
@@ -130,8 +144,15 @@ def _gene(choice: Choice, side: str, rows: Sequence[Record | Candidate]) -> dict
         "side": side,
         "ordered": choice.ordered,
         "values": [str(value) for value in choice.values],
-        "index": [places.get(r.params.get(choice.name), -1) for r in rows],  # type: ignore[arg-type]
+        "index": _levels([places.get(r.params.get(choice.name), -1) for r in rows]),  # type: ignore[arg-type]
     }
+
+
+def _levels(levels: Sequence[int]) -> str | list[int]:
+    """A letter a row, "-" where the design lacks the gene; numbers where there are not enough letters."""
+    if max(levels, default=0) >= len(LEVEL_LETTERS):
+        return list(levels)
+    return "".join("-" if i < 0 else LEVEL_LETTERS[i] for i in levels)
 
 
 def _statuses(facts: Facts) -> Iterable[str]:
@@ -211,20 +232,18 @@ def _views(found: SurrogateViews, around: AroundDesign) -> dict[str, Any]:
     return {"curves": curves, "surfaces": surfaces}
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any, digits: int = DIGITS) -> float | None:
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{digits}g}")
 
 
-def _numbers(values: Iterable[Any]) -> list[float | int | None]:
+def _numbers(values: Iterable[Any], *, digits: int = DIGITS) -> list[float | None]:
     """Rounded numbers, whole ones without a point."""
-    found: list[float | int | None] = []
+    found: list[float | None] = []
     for value in values:
-        rounded = _number(value)
-        whole = rounded is not None and rounded == int(rounded) and abs(rounded) < 1e15
-        if whole and rounded is not None:
-            found.append(int(rounded))
-        else:
-            found.append(rounded)
+        rounded = _number(value, digits)
+        if rounded is not None and abs(rounded) < 1e15 and rounded == int(rounded):
+            rounded = int(rounded)
+        found.append(rounded)
     return found

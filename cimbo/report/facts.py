@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cimbo.analysis.chip_view import ChipView
 from cimbo.analysis.gene_importance import GeneImportance
+from cimbo.analysis.hypervolume_history import feasible, hypervolume_history
 from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.analysis.surrogate_views import SurrogateViews
 from cimbo.plots.quantity import label
 from cimbo.problem.objectives import Candidate, Constraint, Problem
-from cimbo.problem.pareto import dominated_by, hypervolume
 from cimbo.problem.preferences import knees
 from cimbo.report.statistics import NORMAL_QUANTILE_95
 from cimbo.storage import Record
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from cimbo.study.study import Study
 
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
-LARGEST_SHOWN = 1e100  # products of three still fit a float
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ class Facts:
         """Measured in every objective, and within every constraint."""
         verified = []
         for r in self.records:
-            if r.status == "done" and self.problem.feasible(r.metrics):
+            if feasible(self.problem, r):
                 verified.append(r)
         return tuple(verified)
 
@@ -295,27 +292,7 @@ def volumes(facts: Facts, keep: Callable[[Record], bool] = lambda record: True) 
     Returns:
         One hypervolume for each of ``facts.records``, in their order.
     """
-    scores = np.clip(
-        facts.problem.scores([r.metrics for r in facts.verified]), -LARGEST_SHOWN, LARGEST_SHOWN
-    )
-    if not len(scores):
-        return [0.0] * len(facts.records)
-    reference = facts.problem.reference()
-    if reference is None:
-        reference = scores.min(0)
-    by_number = {r.number: score for r, score in zip(facts.verified, scores, strict=True)}
-    front, value = scores[:0], 0.0
-    history: list[float] = []
-    for record in facts.records:
-        score = by_number.get(record.number)
-        if score is not None and keep(record) and not dominated_by(score[None], front).any():
-            # What only this design dominates: its box, less what the front dominates of it. Far cheaper than all anew.
-            value += hypervolume(score[None], reference) - hypervolume(
-                np.minimum(front, score), reference
-            )
-            front = np.vstack([front[~dominated_by(front, score[None]).any(1)], score])
-        history.append(value)
-    return history
+    return hypervolume_history(facts.problem, facts.records, keep)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from cimbo.report.facts import RANDOM_ORIGINS, Facts, finite
 from cimbo.storage import Record
 
 LEAST_DESIGNS = 3  # below, a distribution says nothing
+MOST_STEPS = 300  # of a curve; a step then is a third of a per cent of the designs
 PERCENT = Axis("share of the designs that are no better (%)", 0.0, 100.0)
 
 
@@ -64,9 +65,11 @@ def _steps(values: Sequence[float], objective: Objective, x: Axis, kind: str) ->
     """A staircase over the share of designs that are no better than a value."""
     ordered = sorted(values, reverse=objective.goal == "min")  # from the worst to the best
     places = [f"M{x.at(ordered[0]):.4g} 100"]
-    for i, value in enumerate(ordered, start=1):
+    steps = min(len(ordered), MOST_STEPS)
+    for k in range(1, steps + 1):
+        i = round(k * len(ordered) / steps)
         share = PERCENT.down(100.0 * i / len(ordered))
-        places.append(f"H{x.at(value):.4g}V{share:.4g}")
+        places.append(f"H{x.at(ordered[i - 1]):.4g}V{share:.4g}")
     return tag("path", d="".join(places), class_=kind)
 
 

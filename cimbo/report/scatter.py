@@ -87,6 +87,8 @@ def section(facts: Facts) -> Markup:
         "infeasible": list(facts.infeasible),
         "best": list(facts.front),
     }
+    if facts.lite:  # the script has all of them
+        kinds = {"best": kinds["best"]}
     layers = [svg.points(_places(seen, records), kind) for kind, records in kinds.items()]
     picture = svg.frame(
         seen.x_axis,

@@ -11,7 +11,7 @@ from cimbo.plots.quantity import label, number, spoken
 from cimbo.report.facts import Facts
 
 MOST_GENES = 12
-MOST_POINTS = 250  # of a gene; evenly over the search where there are more
+MOST_POINTS, LITE_POINTS = 250, 60  # of a gene; evenly over the search where there are more
 N_SHADES = 5
 ROW_HEIGHT = 26  # pixels
 PILE_BINS = 60  # places across within which points are piled on one another
@@ -29,7 +29,8 @@ def section(facts: Facts) -> Markup:
     """
     if not facts.importances:
         return Markup()
-    swarms = [_swarm(found) for found in facts.importances]
+    most = LITE_POINTS if facts.lite else MOST_POINTS
+    swarms = [_swarm(found, most) for found in facts.importances]
     shades = tag("span", *(tag("i", class_=f"s{i}") for i in range(N_SHADES)), class_="shades")
     note = tag(
         "p",
@@ -42,7 +43,7 @@ def section(facts: Facts) -> Markup:
     return join([tag("div", *swarms, class_="grid"), note])
 
 
-def _swarm(found: GeneImportance) -> Markup:
+def _swarm(found: GeneImportance, most: int) -> Markup:
     order = found.order[:MOST_GENES]
     order = order[found.strength[order] > 0]
     if len(order):
@@ -50,7 +51,7 @@ def _swarm(found: GeneImportance) -> Markup:
     else:
         reach = 1.0
     kept = np.unique(
-        np.linspace(0, len(found.values) - 1, min(len(found.values), MOST_POINTS)).astype(int)
+        np.linspace(0, len(found.values) - 1, min(len(found.values), most)).astype(int)
     )
     rows = []
     for i in order.tolist():
@@ -101,7 +102,7 @@ def _gene(places: NDArray[np.float64], levels: NDArray[np.intp]) -> list[Markup]
     drawn = []
     for shade in range(N_SHADES + 1):
         here = np.flatnonzero(shades == shade)
-        path = "".join(f"M{98 * places[i]:.1f} {heights[i]:.0f}h.01" for i in here)
+        path = "".join(f"M{98 * places[i]:.1f} {heights[i]:.0f}h.1" for i in here)
         if path:
             drawn.append(tag("path", d=path, class_=f"points s{shade}"))
     return drawn

@@ -187,7 +187,7 @@ def test_points_are_told_apart() -> None:
     ]
     for i in failed_later:  # it stands where it was predicted
         assert accuracy["values"][i] is None
-        assert accuracy["mean"][i] is not None
+        assert accuracy["mean"][i] > 0
     assert accuracy["values"][100] is None
     assert accuracy["mean"][100] == 80.0
     assert page.count(guessed.key) == 2  # in the data, and in the table of next candidates

@@ -161,7 +161,17 @@ const rowCount = study.key.length;
 const evaluated = study.status.replaceAll("n", "").length;
 /** What a row is called: evaluations by their number, designs that nobody verified by their key. */
 const rowName = (row) => (row < evaluated ? `#${row + 1}` : study.key[row]);
-const column = (list) => Float64Array.from(list, (value) => (value === null ? NaN : value));
+/** A column of numbers: a list with null for what is absent, or an object of the few rows that have one. */
+function column(list) {
+  if (Array.isArray(list)) return Float64Array.from(list, (value) => (value === null ? NaN : value));
+  const found = new Float64Array(rowCount).fill(NaN);
+  for (const [row, value] of Object.entries(list)) found[row] = value;
+  return found;
+}
+// The levels of a gene are a letter a row; "-" is a design that lacks the gene.
+for (const gene of study.genes) {
+  if (typeof gene.index === "string") gene.index = Array.from(gene.index, (letter) => study.letters.indexOf(letter));
+}
 for (const metric of study.metrics) {
   metric.measured = column(metric.values);
   metric.predicted = metric.mean ? column(metric.mean) : null;

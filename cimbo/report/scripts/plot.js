@@ -20,7 +20,13 @@ class Plot {
     this.frame = element("div", { class: "chart", "aria-label": about, ...role }, this.yLabel, this.area, this.xLabel);
     host.append(this.frame);
     this.area.style.height = `${height}px`;
-    this.redraw = inNextFrame(() => this.draw());
+    this.visible = true;
+    this.redraw = inNextFrame(() => { if (this.visible) this.draw(); else this.stale = true; });
+    // What is scrolled away is drawn when it comes back.
+    new IntersectionObserver((entries) => {
+      this.visible = entries.at(-1).isIntersecting;
+      if (this.visible && this.stale) this.redraw();
+    }, { rootMargin: "200px" }).observe(this.area);
     new ResizeObserver(this.redraw).observe(this.area);
     on("colours", () => this.draw());
     if (marks) this.listen(zoom);
@@ -40,6 +46,7 @@ class Plot {
 
   draw() {
     if (!this.x) return;
+    this.stale = false;
     this.height = this.area.clientHeight;
     this.width = this.area.clientWidth;
     if (!this.width) return;

@@ -6,7 +6,8 @@ const state = {
   selected: new Uint8Array(rowCount).fill(1),
   brushed: false,
 };
-const listeners = { chosen: [], hot: [], selected: [], colours: [] };
+// "selected" is told in every frame of a drag, "settled" once it ends.
+const listeners = { chosen: [], hot: [], selected: [], settled: [], colours: [] };
 
 /** Call a function whenever something of the state changes. */
 const on = (what, listener) => listeners[what].push(listener);

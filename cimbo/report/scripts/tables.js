@@ -56,7 +56,7 @@ function drawTables() {
     makeWalkable(table);
   }
   const note = document.getElementById("brushed-rows");
-  on("selected", () => {
+  on("settled", () => {
     let hidden = 0;
     for (const body of all("#designs tbody[data-row]")) {
       body.hidden = state.brushed && !state.selected[Number(body.dataset.row)];

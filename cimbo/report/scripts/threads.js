@@ -21,11 +21,13 @@ function drawThreads() {
   let width = 0;
   let focused = 0;
   let drawing = 0;
+  let dragged = null;
 
   const count = element("span", { class: "fine" });
-  const clear = element("button", { class: "small", hidden: true, onclick: () => { brushes.clear(); select(); } }, "select all again");
+  const clear = element("button", { class: "small", hidden: true, onclick: () => { brushes.clear(); brushed(); } }, "select all again");
   const canvases = ["all", "selected", "pointed"].map((name) => element("canvas", { class: name, "aria-hidden": "true" }));
   const svg = element("svg", { class: "over", "aria-hidden": "true" });
+  const marked = element("g");
   const area = element("div", { class: "area" }, ...canvases, svg);
   const frame = element("div", {
     class: "threads-frame", role: "application", tabindex: 0,
@@ -160,8 +162,6 @@ function drawThreads() {
       const better = variable.metric?.goal === "max" ? " →" : variable.metric?.goal === "min" ? " ←" : "";
       parts.push(element("line", { x1: 0, x2: width, y1: y, y2: y, class: a === focused ? "axis focused" : "axis" }));
       parts.push(element("text", { x: 0, y: y - 12, class: "axis-name" }, cut(variable.label, Math.floor(width / 9)) + better));
-      const brush = brushes.get(variable.id);
-      if (brush) parts.push(element("rect", { x: brush[0] * width, width: Math.max((brush[1] - brush[0]) * width, 2), y: y - 9, height: 18, rx: 4, class: "brush" }));
       let free = -Infinity;
       for (const [value, name] of scales[a].ticks(Math.max(3, Math.floor(width / 70)))) {
         const x = scales[a].at(value) * width;
@@ -171,12 +171,21 @@ function drawThreads() {
         parts.push(element("text", { x, y: y + 4, class: "plate" }, cut(name, 9)));
       }
     });
-    svg.replaceChildren(...parts);
+    svg.replaceChildren(marked, ...parts);
+    paintBrushes();
+  }
+
+  function paintBrushes() {
+    marked.replaceChildren(...axes.flatMap((variable, a) => {
+      const held = brushes.get(variable.id);
+      return held ? [element("rect", { x: held[0] * width, width: Math.max((held[1] - held[0]) * width, 2), y: level(a) - 9, height: 18, rx: 4, class: "brush" })] : [];
+    }));
   }
 
   // ---- selecting ----
 
   function select() {
+    const before = state.brushed;
     state.brushed = brushes.size > 0;
     const limits = axes.map((v, a) => [v, scales[a], brushes.get(v.id)]).filter(([, , brush]) => brush);
     for (let row = 0; row < rowCount; row += 1) {
@@ -189,10 +198,15 @@ function drawThreads() {
     const kept = rows.filter((row) => state.selected[row]);
     const best = kept.filter((row) => study.status[row] === "f").length;
     count.textContent = state.brushed ? `${kept.length} of ${rows.length} designs selected, ${best} of the front` : `${rows.length} designs, ${best} of the front`;
-    tell("selected");
+    if (before || state.brushed) tell("selected");
   }
 
-  const brushed = inNextFrame(() => { select(); paintFrame(); paintSelected(); });
+  const brushed = inNextFrame(() => {
+    select();
+    paintBrushes();
+    paintSelected();
+    if (!dragged) tell("settled");
+  });
 
   /** Set the selection of an axis in shares of it; a gene's ends are those of its levels. */
   function brush(axis, low, high) {
@@ -207,7 +221,6 @@ function drawThreads() {
     const box = area.getBoundingClientRect();
     return Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
   };
-  let dragged = null;
 
   function nearest(event, reach = 12) {
     const box = area.getBoundingClientRect();
@@ -246,11 +259,13 @@ function drawThreads() {
     if (dragged && !dragged.moved) {
       const id = axes[dragged.axis].id;
       const held = brushes.get(id);
-      if (held && dragged.from >= held[0] && dragged.from <= held[1]) { brushes.delete(id); brushed(); } else choose(nearest(event, 20));
+      if (held && dragged.from >= held[0] && dragged.from <= held[1]) brushes.delete(id);
+      else choose(nearest(event, 20));
     }
     dragged = null;
+    brushed();
   });
-  area.addEventListener("pointercancel", () => { dragged = null; });
+  area.addEventListener("pointercancel", () => { dragged = null; brushed(); });
   area.addEventListener("pointerleave", () => { heat(-1); hideTip(); });
 
   frame.addEventListener("keydown", (event) => {
