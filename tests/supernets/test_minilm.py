@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cimbo import BadInput
+from cimbo import BadInput, _data
+from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.hardware.array_description import describe_array
 from cimbo.supernets import review_packages, reviews
 from cimbo.supernets.array_errors import ArrayInstance, Die
@@ -23,6 +24,7 @@ from cimbo.supernets.minilm import (
 from cimbo.supernets.review_packages import RatedSentence
 from cimbo.supernets.reviews import Sentences, Vocabulary, encoded, pretrained, read_sentences
 from cimbo.supernets.wordpiece import WordPiece, words
+from cimbo.workloads import network
 
 N_WORDS, EMBED, HEADS, HIDDEN = 50, 64, 2, 24
 LARGEST = {"depth": 2, "heads_1": 2, "mlp_1": 24, "heads_2": 2, "mlp_2": 24}
@@ -335,3 +337,33 @@ def test_only_a_plain_file_of_an_archive_is_read(tmp_path):
             review_packages._member(tmp_path, packed.getvalue(), name)
     with pytest.raises(BadInput, match="cannot be read"):
         review_packages._member(tmp_path, b"no archive", "ratings.txt")
+
+
+# ---- the shipped one ----------------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_real_sentences_are_told_apart_by_the_shipped_sub_networks():
+    """The largest and the smallest, on digital arrays and behind converters; the weights are small enough for a wheel."""
+    assert _data.path("supernets/reviews-minilm.safetensors").stat().st_size < 35e6
+    source, family = ShippedAccuracy("reviews-minilm"), network("reviews-minilm")
+    largest = source.measure(family.largest(), images=100)
+    digital = {"array": "digital_sram", "rows": 64}
+    assert largest > 80
+    assert source.measure(family.largest() | digital, images=100) == pytest.approx(largest, abs=3)
+    assert source.measure(family.smallest(), images=100) > 70
+    coarse = {"array": "charge_sram", "rows": 64}
+    fine, poor = (
+        source.measure(family.smallest() | coarse | {"adc_bits": bits}, images=100)
+        for bits in (8, 3)
+    )
+    assert poor < 65 < fine  # chance is 50
+
+
+def test_the_shipped_parts_have_no_sentence_in_common():
+    parts = {}
+    for part in ("validation", "test", "calibration"):
+        rows = reviews.shipped(part).tensors()[0]
+        parts[part] = {tuple(row[row != 0].tolist()) for row in rows}
+    assert len(parts["validation"]) > 1500
+    assert not parts["validation"] & parts["test"]
+    assert not parts["calibration"] & (parts["validation"] | parts["test"])

@@ -14,7 +14,7 @@ from cimbo.hardware.cell_errors import DEFAULT_AGE, ArrayConditions
 from cimbo.plugins import Accuracy, find, is_python_name
 
 #: Super-networks whose weights come with cimbo, with what their accuracy is measured on.
-SHIPPED_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet")
+SHIPPED_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet", "reviews-minilm")
 
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
