@@ -25,6 +25,7 @@ TURN = 20  # blocks, of which these are kept out of the training: 15 % each
 VALIDATION_BLOCKS, TEST_BLOCKS = (3, 9, 16), (6, 13, 19)
 CALIBRATION_SENTENCES = 200  # of the training set
 CALIBRATION_SEED = 0
+ORDER_SEED = 1  # of the sentences of validation and test
 BATCHES_A_POOL = (
     8  # batches that are sorted by length together: little padding, and still drawn at random
 )
@@ -224,10 +225,12 @@ def encoded(sentences: Sequence[RatedSentence], pieces: WordPiece) -> Reviews:
     )
     block = np.array([i // BLOCK % TURN for i, _ in kept])
     is_validation, is_test = np.isin(block, VALIDATION_BLOCKS), np.isin(block, TEST_BLOCKS)
+    # In random order, so that the first few sentences of a part stand for all of it.
+    order = np.random.default_rng(ORDER_SEED)
     return Reviews(
         everything.take(np.flatnonzero(~(is_validation | is_test))),
-        everything.take(np.flatnonzero(is_validation)),
-        everything.take(np.flatnonzero(is_test)),
+        everything.take(order.permutation(np.flatnonzero(is_validation))),
+        everything.take(order.permutation(np.flatnonzero(is_test))),
         vocabulary,
     )
 

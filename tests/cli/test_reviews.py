@@ -13,11 +13,12 @@ from cimbo.workloads import network
 
 
 def test_a_search_measures_real_sentences_and_its_best_becomes_a_file(tmp_path, capsys):
-    """Two designs, the second with the smallest network, so that it takes seconds."""
+    """Two designs of the smallest network on digital arrays, so that it takes seconds."""
     study = str(tmp_path / "reviews.db")
-    small = json.dumps({**network("reviews-minilm").smallest(), "array": "digital_sram"})
+    small = tmp_path / "small.json"
+    small.write_text(json.dumps({**network("reviews-minilm").smallest(), "array": "digital_sram"}))
     words = ["optimize", "--preset", "reviews-minilm", "--budget", "2", "--study", study]
-    assert run([*words, "--fix", small, "--format", "json"]) == 0
+    assert run([*words, "--fix", f"@{small}", "--format", "json"]) == 0
     front = json.loads(capsys.readouterr().out)["pareto"]
     assert all(70 < design["metrics"]["accuracy_test"] < 95 for design in front)
     onnxruntime = pytest.importorskip("onnxruntime")
