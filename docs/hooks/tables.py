@@ -223,10 +223,40 @@ def recovery() -> str:
     return markdown(["drill", "asked", "result"], rows)
 
 
+CACHE_WORDS = {"dram": "DRAM", "buffer": "buffer", "edram": "embedded DRAM"}
+
+
+def decode() -> str:
+    """The fastest, the middle and the slowest chip of each front of language models."""
+    rows = []
+    for name, found in benchmark("decode.json").items():
+        if not isinstance(found, dict):
+            continue
+        front = sorted(found["front"], key=lambda chip: -chip["tokens_per_s"])
+        title = name
+        for chip in (front[0], front[len(front) // 2], front[-1]):
+            rows.append(
+                [
+                    title,
+                    f"{chip['tokens_per_s']:,.4g}",
+                    f"{chip['energy_per_token_uj']:,.4g}",
+                    f"{chip['area_mm2']:.3g}",
+                    f"{chip['dram_bytes_per_token'] * 1e-6:,.3g}",
+                    f"{chip['time_to_first_token_ms']:,.3g}",
+                    f"{chip['weight_bits']}, {chip['kv_bits']}",
+                    CACHE_WORDS[chip["kv_cache"]],
+                ]
+            )
+            title = ""
+    head = ["network", "tokens/s", "uJ/token", "mm2", "DRAM MB/token", "first token, ms"]
+    return markdown([*head, "bits of weights, cache", "cache in"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "ablations": ablations,
     "array-training": array_training,
     "constants": constants,
+    "decode": decode,
     "forecasts": forecasts,
     "known-chips": known_chips,
     "methods": methods,
