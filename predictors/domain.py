@@ -19,7 +19,19 @@ TELLING_ROWS = 20
 
 
 class OutsideWarning(UserWarning):
-    """A prediction is asked for far from what the model was fitted to."""
+    """A prediction is asked for far from what the model was fitted to.
+
+    Examples:
+        >>> import warnings
+        >>> import predictors
+        >>> rows = [{"width": w, "bits": b} for w in (16, 32, 64) for b in (4, 6, 8)]
+        >>> model = predictors.fit(rows, [r["width"] * r["bits"] for r in rows], kind="gp", log=True)
+        >>> with warnings.catch_warnings(record=True) as told:
+        ...     warnings.simplefilter("always")
+        ...     _ = model.predict([{"width": 4096, "bits": 6}])
+        >>> [warning.category.__name__ for warning in told]
+        ['OutsideWarning']
+    """
 
 
 def seen_ranges(schema: Schema, table: Array) -> dict[str, list[float | bool]]:

@@ -121,7 +121,7 @@ def test_the_page_on_study_toml_has_every_key_of_the_schema():
 
 @pytest.mark.parametrize("package", [cimbo, predictors], ids=lambda package: package.__name__)
 def test_the_reference_has_every_exported_name(package):
-    page = (DOCS / "api" / f"{package.__name__}.md").read_text(encoding="utf-8")
+    page = figures.filled((DOCS / "api" / f"{package.__name__}.md").read_text(encoding="utf-8"))
     shown = {line.rpartition(".")[2] for line in page.splitlines() if line.startswith("::: ")}
     assert shown == set(package.__all__) - {"__version__"}
 

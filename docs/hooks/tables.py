@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -252,6 +253,32 @@ def decode() -> str:
     return markdown([*head, "bits of weights, cache", "cache in"], rows)
 
 
+API_PAGES = ROOT / "docs" / "api"
+
+
+def _unlisted(package: str) -> str:
+    """Entries of the reference for exported names that its page does not list by hand."""
+    module = import_module(package)
+    homes = module.HOME_MODULES if package == "cimbo" else module._MODULE_OF
+    page = (API_PAGES / f"{package}.md").read_text(encoding="utf-8")
+    listed = {line.rpartition(".")[2] for line in page.splitlines() if line.startswith("::: ")}
+    missing = [name for name in module.__all__ if name in homes and name not in listed]
+    if not missing:
+        return ""
+    entries = [f"::: {package}.{homes[name]}.{name}" for name in missing]
+    return "\n\n".join(["## More", *entries])
+
+
+def more_of_cimbo() -> str:
+    """Exported names of cimbo that the reference does not list by hand."""
+    return _unlisted("cimbo")
+
+
+def more_of_predictors() -> str:
+    """Exported names of predictors that the reference does not list by hand."""
+    return _unlisted("predictors")
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "ablations": ablations,
     "array-training": array_training,
@@ -259,6 +286,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "decode": decode,
     "forecasts": forecasts,
     "known-chips": known_chips,
+    "more-of-cimbo": more_of_cimbo,
+    "more-of-predictors": more_of_predictors,
     "methods": methods,
     "predictor-kinds": predictors_kinds,
     "recovery": recovery,
