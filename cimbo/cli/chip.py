@@ -54,6 +54,13 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "measured, of a shipped network [default: the chip's activity].",
         ),
         click.option(
+            "--copies",
+            multiple=True,
+            metavar="LAYER=NUMBER",
+            help="Copies of the layers of that name or pattern, on a chip whose duplication is given; may be "
+            "given several times.",
+        ),
+        click.option(
             "--set",
             "pairs",
             multiple=True,
@@ -66,7 +73,14 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _counted(name: str, *, subnet: str | None, pairs: Sequence[str], **settings: Any) -> Workload:
+def _counted(
+    name: str,
+    *,
+    subnet: str | None,
+    pairs: Sequence[str],
+    copies: Sequence[str],
+    **settings: Any,
+) -> Workload:
     """The network that the options name; ``settings``: batch, and lengths of prompt and answer, activity."""
     from cimbo.session import simulation
 
@@ -74,6 +88,7 @@ def _counted(name: str, *, subnet: str | None, pairs: Sequence[str], **settings:
     if subnet is not None:
         genes, where = json_object("--subnet", subnet), origin("--subnet", subnet)
     given = sizes(pairs)
+    settings["copies"] = sizes(copies, "--copies")
     return simulation.workload(name, genes, where=where, sizes=given, **settings)
 
 

@@ -395,11 +395,12 @@ def json_object(name: str, text: str) -> dict[str, Any]:
     return value
 
 
-def sizes(pairs: Sequence[str]) -> dict[str, int]:
-    """Read the free sizes of an ONNX file, as ``--set`` gives them.
+def sizes(pairs: Sequence[str], option: str = "--set") -> dict[str, int]:
+    """Read the free sizes of an ONNX file, as ``--set`` gives them, or other numbers by name.
 
     Args:
         pairs: NAME=SIZE each; of two sizes of one name the last one counts.
+        option: What messages call the option.
 
     Returns:
         Sizes by name.
@@ -412,7 +413,7 @@ def sizes(pairs: Sequence[str]) -> dict[str, int]:
     for pair in pairs:
         name, sign, size = pair.rpartition("=")
         if not sign or not name or not size.isdecimal() or len(size) > MOST_DIGITS:
-            raise BadInput(f"--set {pair}", "is no size", "give NAME=SIZE, such as sequence=128")
+            raise BadInput(f"{option} {pair}", "is no size", "give NAME=SIZE, such as sequence=128")
         found[name] = int(size)
     return found
 

@@ -455,7 +455,9 @@ def _more_costs(problem: Problem) -> tuple[str, ...]:
 
 def _inference(about: NetworkTable) -> InferenceSettings:
     """What one run of the study's network is asked for."""
-    return InferenceSettings(about.batch, about.prompt, about.tokens, about.activity or ())
+    return InferenceSettings(
+        about.batch, about.prompt, about.tokens, about.activity or (), about.copies
+    )
 
 
 def _stage_bits(table: NetworkTable) -> tuple[int, ...]:

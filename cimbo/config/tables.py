@@ -84,6 +84,12 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "TOML or JSON file beside the study.toml, or measured, of a shipped network."
         ),
     ] = {}
+    copies: Annotated[
+        dict[str, AtLeastOne],
+        Meta(
+            description="Copies of layers, by name or pattern, on chips whose duplication is given."
+        ),
+    ] = {}
     accuracy: Annotated[
         str | None,
         Meta(

@@ -63,7 +63,7 @@ def pipeline(tiling: Tiling, run: Schedule, grid: Grid) -> Pipeline:
     dram_bits = np.maximum(grid.sums(run.io_bits), excess)
     busy = np.stack(
         [
-            _fullest_macro(tiling, tile_busy, run.copies, grid),
+            _fullest_macro(tiling, run.copies, grid),
             grid.sums(on_arrays * run.cycles),
             grid.sums(run.buffer),
             grid.sums(run.noc),
@@ -74,16 +74,28 @@ def pipeline(tiling: Tiling, run: Schedule, grid: Grid) -> Pipeline:
     return Pipeline(np.max(busy, axis=0), busy, dram_bits, tile_busy)
 
 
-def _fullest_macro(tiling: Tiling, tile_busy: Floats, copies: Floats, grid: Grid) -> Floats:
-    """Cycles that the first macro computes for one inference when tiles are dealt longest first, (pairs,)."""
-    number = tiling.tiles * copies * tiling.layers.count * ~tiling.layers.is_dynamic
-    order = np.lexsort((-tile_busy, grid.network))
-    dealt = np.cumsum(number[order])
-    before = np.repeat(dealt[grid.starts] - number[order][grid.starts], grid.lengths)
-    macros = tiling.chip.macros[order]
+def _fullest_macro(tiling: Tiling, copies: Floats, grid: Grid) -> Floats:
+    """Cycles that the first macro computes for one inference when tiles are dealt longest first, (pairs,).
+
+    Where the vectors of a layer are no multiple of its copies, the first copies have one vector more than the others.
+    """
+    layers = tiling.layers
+    static = ~layers.is_dynamic
+    vectors = np.floor(layers.positions / copies)
+    longer = layers.positions - vectors * copies
+    tiles = tiling.tiles * layers.count * static
+    number = np.concatenate([tiles * longer, tiles * (copies - longer)])
+    busy = np.concatenate([vectors + 1, vectors]) * np.tile(tiling.vector_cycles * static, 2)
+    pair = np.tile(grid.network, 2)
+    order = np.lexsort((-busy, pair))
+    starts = 2 * grid.starts
+    in_order = number[order]
+    dealt = np.cumsum(in_order)
+    before = np.repeat(dealt[starts] - in_order[starts], 2 * grid.lengths)
+    macros = np.tile(tiling.chip.macros, 2)[order]
     end = np.ceil((dealt - before) / macros)
-    start = np.ceil((dealt - before - number[order]) / macros)
-    load: Floats = np.add.reduceat((end - start) * tile_busy[order], grid.starts)
+    start = np.ceil((dealt - before - in_order) / macros)
+    load: Floats = np.add.reduceat((end - start) * busy[order], starts)
     return load
 
 

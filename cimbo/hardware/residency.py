@@ -59,10 +59,16 @@ def capacity(tiling: Tiling, grid: Grid) -> Residency:
     if kind.any():
         room = tiling.chip.capacity_tiles - left + np.maximum(for_copies, 0)
         copies = np.where(kind == DUPLICATION_GOALS.index("none"), 1.0, copies)
+        is_given = kind == DUPLICATION_GOALS.index("given")
+        given = np.maximum(tiling.layers.copies, 1)
+        copies = np.where(is_given, np.where(static, given, 1.0), copies)
         by_stage = kind == DUPLICATION_GOALS.index("bottleneck")
         copies = np.where(by_stage, balanced_copies(tiling, grid, room), copies)
     free = np.minimum(tiling.chip.macros, np.maximum(left - for_copies, 0))
     fits = left >= 0
+    if tiling.layers.copies.any():
+        needed = np.where(static, copies - 1, 0) * tiling.tiles
+        fits &= (kind != DUPLICATION_GOALS.index("given")) | (total(needed) <= for_copies)
     return Residency(fits, fits, np.ones(fits.shape), copies, free)
 
 

@@ -48,6 +48,7 @@ class LayerRows:
         cache_size: Elements of the whole network's cache meanwhile.
         input_ones: Share of the bits of inputs that are one; 0: as the chip has it.
         weight_ones: Share of the bits of the stationary operand that are one, likewise.
+        copies: Copies that a user gives the layer; 0: one.
         count: How often the layer occurs in its network.
     """
 
@@ -69,6 +70,7 @@ class LayerRows:
     cache_size: Floats
     input_ones: Floats
     weight_ones: Floats
+    copies: Floats
     count: Floats
 
     @classmethod

@@ -15,7 +15,7 @@ from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
-from cimbo.workloads.sparsity import at_shares, read_shares
+from cimbo.workloads.sparsity import at_copies, at_shares, read_copies, read_shares
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
 
@@ -114,6 +114,7 @@ def workload(
     tokens: int | None = None,
     sizes: Mapping[str, int] | None = None,
     activity: str | None = None,
+    copies: Mapping[str, int] | None = None,
 ) -> Workload:
     """A sub-network of a family, or the network of an ONNX file.
 
@@ -126,6 +127,7 @@ def workload(
         tokens: Tokens of its answer, likewise.
         sizes: Free sizes of an ONNX file, by name.
         activity: Shares of ones by layer: a file, or ``measured``; by default as the chip has it.
+        copies: Copies of layers by pattern of their names, for chips whose ``duplication`` is ``given``.
 
     Raises:
         BadInput: For an unknown family or gene, for genes or lengths beside an ONNX file, for sizes beside a family, and for
@@ -141,8 +143,11 @@ def workload(
         from cimbo.workloads.onnx.reader import from_onnx
 
         found = from_onnx(str(name), batch=batch, sizes=sizes)
-        return at_shares(found, read_shares(activity, found.name) if activity else ())
-    settings = InferenceSettings(1 if batch is None else batch, prompt, tokens, activity or ())
+        shares = read_shares(activity, found.name) if activity else ()
+        return at_copies(at_shares(found, shares), read_copies(copies or {}))
+    settings = InferenceSettings(
+        1 if batch is None else batch, prompt, tokens, activity or (), copies or {}
+    )
     family = with_settings(network(str(name), sizes), settings)
     if subnet is None:
         return family.workload(family.largest())

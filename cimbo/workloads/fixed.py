@@ -10,7 +10,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.problem.space import Choice
-from cimbo.workloads.layer import SHARE_FIELDS
+from cimbo.workloads.layer import SAID_FIELDS
 from cimbo.workloads.layers import Workload
 
 MOST_KEPT_FILES = 32  # workloads of files kept in memory
@@ -92,7 +92,7 @@ def workload_digest(workload: Workload) -> str:
     for layer in workload.layers:
         counts = asdict(layer)
         counts.pop("name")
-        for share in SHARE_FIELDS:  # said by whoever asks, and newer than many a stored digest
+        for share in SAID_FIELDS:  # said by whoever asks, and newer than many a stored digest
             if not counts[share]:
                 counts.pop(share)
         shapes.append(counts)

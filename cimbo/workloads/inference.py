@@ -10,7 +10,16 @@ from cimbo.errors import BadInput
 from cimbo.problem.space import Choice
 from cimbo.workloads.decoder import LONGEST_SEQUENCE
 from cimbo.workloads.layers import Workload
-from cimbo.workloads.sparsity import MEASURED, Shares, at_shares, read_shares, shares_to_json
+from cimbo.workloads.sparsity import (
+    MEASURED,
+    Copies,
+    Shares,
+    at_copies,
+    at_shares,
+    read_copies,
+    read_shares,
+    shares_to_json,
+)
 
 if TYPE_CHECKING:
     from cimbo.workloads import Network
@@ -28,6 +37,8 @@ class InferenceSettings:
         tokens: Tokens of its answer, likewise.
         activity: Shares of the bits of inputs and weights that are one, by layer; in another form than
             ``Shares`` whatever `read_shares` reads. Nothing said: as the chip has it.
+        copies: Copies of layers by pattern of their names, for chips whose ``duplication`` is ``given``; a mapping
+            becomes that.
 
     Raises BadInput where a number is no positive integer, or shares are none.
     """
@@ -36,10 +47,13 @@ class InferenceSettings:
     prompt: int | None = None
     tokens: int | None = None
     activity: Shares | str | Mapping[str, Any] = ()
+    copies: Copies | Mapping[str, int] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.activity, tuple) and self.activity != MEASURED:
             object.__setattr__(self, "activity", read_shares(self.activity))
+        if isinstance(self.copies, Mapping):
+            object.__setattr__(self, "copies", read_copies(self.copies))
         most = {"batch": LARGEST_BATCH, "prompt": LONGEST_SEQUENCE, "tokens": LONGEST_SEQUENCE}
         for name, limit in most.items():
             value = getattr(self, name)
@@ -76,16 +90,19 @@ class InferenceSettings:
             said["activity"] = shares_to_json(self.activity)
         elif self.activity:
             said["activity"] = self.activity
+        if self.copies:
+            said["copies"] = dict(self.copies)
         return said
 
 
 @dataclass(frozen=True)
 class BatchedNetwork:
-    """A family whose workloads are of several inputs at once, or of known shares of ones."""
+    """A family whose workloads are of several inputs at once, or of layers of which more is said."""
 
     family: Network
     batch: int = 1
     shares: Shares = ()
+    copies: Copies = ()
 
     @property
     def name(self) -> str:
@@ -108,7 +125,8 @@ class BatchedNetwork:
         Raises:
             BadInput: As the family does.
         """
-        return at_shares(self.family.workload(subnet).batched(self.batch), self.shares)
+        batched = self.family.workload(subnet).batched(self.batch)
+        return at_copies(at_shares(batched, self.shares), self.copies)
 
     def largest(self) -> dict[str, Any]:
         """Of the family."""
@@ -142,6 +160,7 @@ def with_settings(family: Network, settings: InferenceSettings) -> Network:
             raise BadInput(named[0], what, "leave it out, or name a language model such as gpt2-s")
         family = generating(**asked)
     shares = settings.shares(family.name)
-    if settings.batch == 1 and not shares:
+    copies = read_copies(dict(settings.copies))
+    if settings.batch == 1 and not shares and not copies:
         return family
-    return BatchedNetwork(family, settings.batch, shares)
+    return BatchedNetwork(family, settings.batch, shares, copies)

@@ -16,8 +16,11 @@ COUNT_FIELDS = (
     *("vector_ops", "inputs", "outputs", "extra_parameters"),
     *BITS_FIELDS,
     *CACHE_FIELDS,
+    "copies",
 )
 SHARE_FIELDS = ("input_ones", "weight_ones")
+# What a user says of layers beside the network itself; older digests of workloads lack them.
+SAID_FIELDS = (*SHARE_FIELDS, "copies")
 # What several inferences at once have several times, besides positions or groups.
 BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
 # What says nothing of a layer's cost on a chip.
@@ -46,7 +49,8 @@ class Layer:
     network, on average: below 1 where the steps of a token loop differ in the length of their cache.
 
     ``input_ones`` and ``weight_ones`` are the shares of the bits of inputs and of the stationary operand that are one; 0: as
-    the chip's ``activity`` has it.
+    the chip's ``activity`` has it. ``copies`` are those of the layer, itself included, on a chip whose ``duplication`` is
+    ``given``; 0: one.
 
     All counts are those of the whole batch (see :class:`Workload`).
 
@@ -77,6 +81,7 @@ class Layer:
     frequency: float = 1.0
     input_ones: float = 0.0
     weight_ones: float = 0.0
+    copies: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in LAYER_KINDS:
@@ -153,5 +158,6 @@ LAYER_COLUMNS = (
     *BITS_FIELDS,
     *CACHE_FIELDS,
     *SHARE_FIELDS,
+    "copies",
     "count",
 )

@@ -1,4 +1,4 @@
-"""How many bits of inputs and weights are one, layer by layer: given by the user, or measured.
+"""What a user says of a network's layers: how many bits of inputs and weights are one, and how many copies there are.
 
 A file, TOML or JSON, has a table of layers::
 
@@ -126,6 +126,52 @@ def shares_to_json(shares: Shares) -> dict[str, dict[str, float]]:
         said = {"inputs": each.inputs, "weights": each.weights}
         answer[each.pattern] = {name: share for name, share in said.items() if share is not None}
     return answer
+
+
+Copies = tuple[tuple[str, int], ...]
+
+
+def read_copies(given: Mapping[str, Any]) -> Copies:
+    """Reads how many copies of layers there are.
+
+    Args:
+        given: Pattern of layers' names to a number of copies, the layer itself included.
+
+    Returns:
+        Numbers by pattern; a later one takes precedence.
+
+    Raises:
+        BadInput: When a number is no positive integer.
+    """
+    for pattern, number in given.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise BadInput(f"copies: {pattern}", f"is {number!r}", "give an integer of at least 1")
+    return tuple(given.items())
+
+
+def at_copies(workload: Workload, copies: Copies) -> Workload:
+    """Gives the layers of a workload their copies.
+
+    Args:
+        workload: The layers.
+        copies: By pattern; a later one takes precedence.
+
+    Returns:
+        The same layers with their copies, those of the token loop included.
+    """
+    if not copies:
+        return workload
+    layers = []
+    for layer in workload.layers:
+        number = layer.copies
+        for pattern, value in copies:
+            if fnmatchcase(layer.name, pattern):
+                number = value
+        layers.append(replace(layer, copies=number))
+    loop = workload.loop
+    if loop is not None:
+        loop = replace(loop, step=at_copies(loop.step, copies))
+    return replace(workload, layers=tuple(layers), loop=loop)
 
 
 def at_shares(workload: Workload, shares: Shares) -> Workload:

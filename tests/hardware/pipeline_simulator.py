@@ -36,10 +36,9 @@ class Stage:
         self.finished = 0
         self.release = 0.0  # when its next vector may start
 
-    @property
-    def inference_cycles(self) -> int:
-        """How long an inference keeps each of its tiles busy."""
-        return -(-self.layer.px // self.copies) * self.busy
+    def inference_cycles(self, copy: int) -> int:
+        """How long an inference keeps each tile of a copy busy: the first copies may have a vector more."""
+        return len(range(copy, self.layer.px, self.copies)) * self.busy
 
 
 class Machine:
@@ -57,12 +56,12 @@ class Machine:
     def _deal(self) -> None:
         """Tiles to macros in turn, those that are busy longest first."""
         macros = [Server(self.clock) for _ in range(self.chip["macros"])]
+        copies = [(stage, copy) for stage in self.stages for copy in range(stage.copies)]
         turn = 0
-        for stage in sorted(self.stages, key=lambda stage: -stage.inference_cycles):
-            for copy in range(stage.copies):
-                for _ in range(stage.tiles):
-                    stage.macros[copy].append(macros[turn % len(macros)])
-                    turn += 1
+        for stage, copy in sorted(copies, key=lambda each: -each[0].inference_cycles(each[1])):
+            for _ in range(stage.tiles):
+                stage.macros[copy].append(macros[turn % len(macros)])
+                turn += 1
 
     def interval(self) -> float:
         """Mean cycles between results once the pipeline is full."""

@@ -148,6 +148,11 @@ def draw(seed: int) -> tuple[list[Layer], dict]:
     return layers, chip
 
 
+# At which the simulator's controller starts vectors, over the interval that is said: at that, which a machine has to keep up
+# with, and faster, which it must not. Driven faster than it can, it loses some: the better of both is what the machine can do.
+PACES = (1.0, 0.9)
+
+
 def error(seed: int) -> float:
     layers, chip = draw(seed)
     ours = simulate(Workload("w", tuple(layers)), in_gb_s(chip))
@@ -161,17 +166,41 @@ def error(seed: int) -> float:
     }
     assert ours["resident"], seed
     copies = [int(each) for each in ours["pipeline"]["copies"]]
-    pace = 0.9 * ours["pipeline"]["interval_cycles"]
-    interval = Machine(machine, layers, copies, pace).interval()
-    return ours["interval_ms"] * 1e6 / ours["clock_ns"] / interval - 1
+    cycles = ours["pipeline"]["interval_cycles"]
+    intervals = [Machine(machine, layers, copies, pace * cycles).interval() for pace in PACES]
+    return ours["interval_ms"] * 1e6 / ours["clock_ns"] / min(intervals) - 1
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_near_the_events_on_200_networks(part):
-    """Within 5 % on 49 of 50. Where several shared links are nearly full, stages that wait for each other lose some more."""
     errors = np.abs([error(1000 * part + seed) for seed in range(50)])
-    assert np.sum(errors > 0.05) <= 2
-    assert errors.max() <= 0.1
+    assert errors.max() <= 0.05
+
+
+def test_copies_are_as_many_as_are_given():
+    # 8 tiles: 2 + 4 + 1 copies of stages of 100, 300 and 50 cycles: 75 cycles.
+    layers = [plain("a", 100, copies=2), plain("b", 300, copies=4), plain("c", 50)]
+    found = run(*layers, duplication="given")
+    assert found["pipeline"]["copies"] == [2, 4, 1]
+    assert cycles(found) == 75
+    assert run(*layers, duplication="none")["pipeline"]["copies"] == [1, 1, 1]
+    alone = run(*layers, duplication="given", execution="layer_by_layer")
+    assert alone["resident"]
+    assert alone["cycles"] == pytest.approx(50 + 75 + 50)
+
+
+def test_copies_that_do_not_fit_are_not_kept():
+    layers = [plain("a", 100, copies=2), plain("b", 300, copies=6), plain("c", 50)]
+    assert not run(*layers, duplication="given")["resident"]
+    assert run(*layers, duplication="none")["resident"]
+
+
+def test_copies_that_do_not_divide_the_vectors_are_counted_one_by_one():
+    # 9 vectors on 4 copies: 3, 2, 2 and 2; of b 7 on 2: 4 and 3. Four macros, longest first: 4, 3, 3, 2 and 2, 2: the first
+    # has 4 + 2.
+    layers = [plain("a", 9, copies=4), plain("b", 7, copies=2)]
+    found = run(*layers, duplication="given", pes=4, planes=2)
+    assert cycles(found) == 6
 
 
 def test_a_batch_of_pipelines_equals_a_loop():
@@ -182,7 +211,7 @@ def test_a_batch_of_pipelines_equals_a_loop():
     table = {choice.name: rng.choice(choice.values, size) for choice in chip_choices()}
     words = {
         "execution": ["pipelined", "layer_by_layer"],
-        "duplication": ["none", "bottleneck", "latency"],
+        "duplication": ["none", "bottleneck", "latency", "given"],
     }
     table |= {name: rng.choice(values, size) for name, values in words.items()}
     together = simulate_batch(workload, table)
