@@ -42,6 +42,7 @@ COMMAND_GROUPS = {
         "tell": "asking",
         "retry": "asking",
         "renew": "asking",
+        "mcp": "agent",
     },
     "Look and decide": {
         "pareto": "view",

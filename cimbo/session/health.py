@@ -38,6 +38,7 @@ EXTRA_PACKAGES = {
     "imagenet": ("PIL", "ImageNet images for a checkpoint"),
     "zigzag": ("zigzag", "the simulator ZigZag"),
     "accelforge": ("accelforge", "the simulator AccelForge"),
+    "mcp": ("mcp", "cimbo mcp, for agents"),
     "dask": ("distributed", "workers on a Dask cluster"),
     "ray": ("ray", "workers on a Ray cluster"),
     "slurm": ("submitit", "workers on a Slurm cluster"),
