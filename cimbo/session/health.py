@@ -38,6 +38,8 @@ EXTRA_PACKAGES = {
     "imagenet": ("PIL", "ImageNet images for a checkpoint"),
     "zigzag": ("zigzag", "the simulator ZigZag"),
     "accelforge": ("accelforge", "the simulator AccelForge"),
+    "plots": ("plotly", "figures in notebooks: cimbo.plots"),
+    "text": ("pip", "making the text network reviews-minilm"),
     "mcp": ("mcp", "cimbo mcp, for agents"),
     "dask": ("distributed", "workers on a Dask cluster"),
     "ray": ("ray", "workers on a Ray cluster"),
