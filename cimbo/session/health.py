@@ -39,7 +39,6 @@ EXTRA_PACKAGES = {
     "zigzag": ("zigzag", "the simulator ZigZag"),
     "accelforge": ("accelforge", "the simulator AccelForge"),
     "plots": ("plotly", "figures in notebooks: cimbo.plots"),
-    "text": ("pip", "making the text network reviews-minilm"),
     "mcp": ("mcp", "cimbo mcp, for agents"),
     "dask": ("distributed", "workers on a Dask cluster"),
     "ray": ("ray", "workers on a Ray cluster"),
