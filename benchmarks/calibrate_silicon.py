@@ -1,11 +1,12 @@
 """Calibrates the global constants of the circuit on published chips, once and jointly; then, a paper left out at a time.
 
-    python benchmarks/calibrate_silicon.py [--write]        (some half minute)
+    python benchmarks/calibrate_silicon.py [--write]        (some 5 s)
 
 Every constant that data/constants.toml calls fitted has a prior, from the literature or another tool, and a width; the fit
 maximises posterior probability of the ratios modelled/reported of data/silicon/uiuc_imc.csv under a heavy-tailed error. No
-constant belongs to one chip. ``--write`` puts the values into data/constants.toml. The figures of silicon_table.json come
-from fits that never saw the paper they are tested on, beside those of a ridge regression on the table's own columns.
+constant belongs to one chip. ``--write`` puts the values into data/constants.toml; today it changes nothing there. The
+figures of silicon_table.json come from fits that never saw the paper they are tested on, beside those of a ridge regression
+on the table's own columns; its ``split`` lists the papers that are left out in turn, with their rows.
 """
 
 from __future__ import annotations
@@ -157,6 +158,14 @@ def table_columns(points: Sequence[PublishedPoint]) -> np.ndarray:
     return np.array(rows, float)
 
 
+def split(points: Sequence[PublishedPoint]) -> dict[str, list[int]]:
+    """Lines of data/silicon/uiuc_imc.csv that are left out together, by the number of their paper."""
+    found: dict[str, list[int]] = {}
+    for point in points:
+        found.setdefault(point.index, []).append(point.line)
+    return found
+
+
 def ridge_left_out(points: Sequence[PublishedPoint], penalty: float = 3.0) -> np.ndarray:
     """As ``left_out``, by a ridge regression on the table's own columns."""
     features, said = table_columns(points), reported(points)
@@ -260,6 +269,7 @@ def main() -> None:
         for group, quantities in groups.items():
             print(title, group, json.dumps(quantities))
     if not options.quick:
+        report["split"] = split(points)
         report["constants"] = dict(zip(NAMES, np.exp(constants).tolist(), strict=True))
         text = json.dumps(report, indent=1) + "\n"
         (HERE / "silicon_table.json").write_text(text, encoding="utf-8")

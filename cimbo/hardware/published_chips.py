@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cimbo._data import path
 from cimbo.errors import BadInput
 from cimbo.hardware.chip_table import ChipTable, chip_table
-from cimbo.hardware.macro import MacroCircuit, invocation_pj, macro_circuit
+from cimbo.hardware.circuit import UM2_TO_MM2
+from cimbo.hardware.macro import MacroCircuit, built_tree_bits, invocation_pj, macro_circuit
 from cimbo.hardware.silicon import UNUSED_GENES
+from cimbo.hardware.technology import constant, scale, slowdown
 
 ERROR_TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
 RESULT_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
@@ -60,33 +64,58 @@ def published_chips() -> dict[str, dict[str, Any]]:
 def macro_figures(entry: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
     """What the model says of a chip file.
 
+    ``macros_per_pe`` are the banks of one published macro, which have one sequencer and test interface together.
+
     Args:
-        entry: A chip file.
+        entry: A chip file. Its ``built`` genes, where there are any, are those of a chip that is built for more than the
+            operating point in ``chip``; the area is theirs.
         changed: Genes that differ from it, such as the supply of another operating point.
 
     Returns:
         area_mm2, cycle_ns, energy_pj of an invocation, tops_per_watt with two operations a multiply-accumulate, and
         ``area_shares`` and ``energy_shares`` by part (PARTS); trees of adders are part of the array.
     """
-    genes = UNUSED_GENES | {"columns_per_adc": 1, "node_nm": entry["node_nm"]}
-    table = chip_table([genes | dict(entry["chip"]) | changed])
+    table = _table(entry, changed)
     circuit = macro_circuit(table)
-    macros = float(table.macros_per_pe[0])
     energy = float(invocation_pj(circuit, table)[0])
     geometry = circuit.geometry
-    outputs = geometry.converters[0] * table.columns_summed[0]
-    products = table.rows_active[0] * (
-        geometry.converters[0] if geometry.is_digital[0] else outputs / table.weight_bits[0]
-    )
-    areas = _areas_by_part(circuit)
+    outputs = geometry.converters[0] * table.columns_summed[0] / table.weight_bits[0]
+    if geometry.is_digital[0]:
+        outputs = geometry.converters[0] / _trees_of_weight(table)
+    built = macro_circuit(_table(entry, changed | entry.get("built", {})))
+    banks = float(table.macros_per_pe[0])
+    areas = _areas_by_part(built)
+    repeated = sum(areas.values()) - float(built.areas["control"][0])
     return {
-        "area_mm2": macros * sum(areas.values()) * 1e-6,
-        "cycle_ns": float(circuit.cycle_ns[0]),
+        "area_mm2": (banks * repeated + float(built.areas["control"][0])) * UM2_TO_MM2,
+        "cycle_ns": float(circuit.cycle_ns[0]) + _accumulation_ns(entry, table, circuit),
         "energy_pj": energy,
-        "tops_per_watt": float(2 * products / (energy * geometry.input_steps[0])),
+        "tops_per_watt": float(
+            2 * table.rows_active[0] * outputs / (energy * geometry.input_steps[0])
+        ),
         "area_shares": _shares(areas),
         "energy_shares": _shares(_energies_by_part(circuit, table)),
     }
+
+
+def _table(entry: Mapping[str, Any], changed: Mapping[str, Any]) -> ChipTable:
+    genes = UNUSED_GENES | {"columns_per_adc": 1, "node_nm": entry["node_nm"]}
+    return chip_table([genes | dict(entry["chip"]) | dict(changed)])
+
+
+def _trees_of_weight(table: ChipTable) -> float:
+    return float(np.ceil(table.weight_bits / built_tree_bits(table))[0])
+
+
+def _accumulation_ns(entry: Mapping[str, Any], table: ChipTable, circuit: MacroCircuit) -> float:
+    """What a digital macro without a pipeline register takes besides: an adder, and its carry past the bits of a sum."""
+    if entry.get("is_pipelined", True):
+        return 0.0
+    sum_bits = np.log2(table.rows_active) + table.weight_bits + table.dac_bits - 1
+    carry = np.maximum(circuit.geometry.accumulator_bits - sum_bits, 0)
+    gates = scale("delay", table.node_nm) * slowdown(table.supply_v, table.node_nm)
+    delay = constant("logic.adder_delay") * (1 + 0.5 * carry) * gates
+    return float(delay[0])
 
 
 def _shares(parts: Mapping[str, float]) -> dict[str, float]:

@@ -27,6 +27,7 @@ from cimbo.hardware.silicon import (
     compare_table,
     read_table,
 )
+from cimbo.hardware.technology import constant
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data/uiuc_imc_chips.csv"
 HEADER = (
@@ -234,6 +235,24 @@ def test_eleven_chips_with_citations_as_genes():
             shares = figures[f"{quantity}_shares"]
             assert sum(shares.values()) == pytest.approx(1)
             assert min(shares.values()) >= 0
+
+
+def test_what_a_file_says_besides_its_operating_point():
+    """Banks share their control, what is built for more has its area, and trees of fewer bits make the same products."""
+    entry = published_chips()["isscc23_7_2"]
+    plain = {**entry, "is_pipelined": True, "chip": entry["chip"] | {"tree_bits": 8}}
+    single = {**plain, "chip": plain["chip"] | {"macros_per_pe": 1}}
+    control_mm2 = 8500e-6  # at 28 nm
+    eight, one = macro_figures(plain), macro_figures(single)
+    assert eight["area_mm2"] == pytest.approx(8 * (one["area_mm2"] - control_mm2) + control_mm2)
+    built = macro_figures({**plain, "built": {"planes": 16}})
+    assert built["area_mm2"] > eight["area_mm2"]
+    assert built["cycle_ns"] == eight["cycle_ns"]
+    # An addition of one level, and the carry over 23 - (7 + 8 + 1) bits of the accumulator.
+    added = macro_figures({**plain, "is_pipelined": False})["cycle_ns"] - eight["cycle_ns"]
+    assert added == pytest.approx(constant("logic.adder_delay") * (1 + 0.5 * 7))
+    joined = macro_figures({**plain, "chip": plain["chip"] | {"tree_bits": 1}})
+    assert 0.5 < joined["tops_per_watt"] / eight["tops_per_watt"] < 1
 
 
 def test_parts_and_activity_are_compared_where_papers_state_them():
