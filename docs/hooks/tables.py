@@ -253,6 +253,26 @@ def decode() -> str:
     return markdown([*head, "bits of weights, cache", "cache in"], rows)
 
 
+def perplexity() -> str:
+    """What predictors of elastic GPT-2's perplexity err by, at numbers of rows."""
+    rows = []
+    for name, found in benchmark("hwgpt_perplexity.json").items():
+        if not isinstance(found, dict):
+            continue
+        for each in found["by_size"]:
+            rows.append(
+                [
+                    name,
+                    str(each["rows"]),
+                    each["kind"],
+                    f"{each['kendall_tau']:.3f}",
+                    f"{each['rmse']:.3f}",
+                    f"{each['coverage_90']:.2f}",
+                ]
+            )
+    return markdown(["network", "rows", "kind", "Kendall's tau", "RMSE", "90 % coverage"], rows)
+
+
 API_PAGES = ROOT / "docs" / "api"
 
 
@@ -288,6 +308,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "known-chips": known_chips,
     "more-of-cimbo": more_of_cimbo,
     "more-of-predictors": more_of_predictors,
+    "perplexity": perplexity,
     "methods": methods,
     "predictor-kinds": predictors_kinds,
     "recovery": recovery,
