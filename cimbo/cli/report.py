@@ -49,7 +49,9 @@ def next_option(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @baseline_option
 @next_option(6)
 @click.option(
-    "--lite", is_flag=True, help="Without the layers of each design: a file of some 100 kB."
+    "--lite",
+    is_flag=True,
+    help="A smaller file: without layers, and what surrogates say around designs.",
 )
 @click.option(
     "--serve",
