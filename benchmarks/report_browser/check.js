@@ -1,4 +1,5 @@
-// node check.js REPORT.html [SCREENSHOT_PREFIX]: what only a browser can tell of a report. See README.md beside this file.
+// node check.js REPORT.html [SCREENSHOT_PREFIX] [PARTS]: what only a browser can tell of a report. See README.md beside this file.
+// PARTS: some of faults,paper,tabs,dragging; all unless given.
 "use strict";
 const path = require("path");
 const { chromium } = require("playwright-core");
@@ -153,12 +154,26 @@ async function tabStops(browser, file, found) {
   return { stops: stops.length, silent: stops.filter((s) => !s.name).map((s) => s.what) };
 }
 
+/** Faults of the page as it is drawn for a printer; with a name the PDF, too. */
+async function paper(browser, file, prefix) {
+  const found = [];
+  const page = await open(browser, file, 1280, "dark", found);
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  await page.waitForTimeout(300);
+  found.push(...await page.evaluate(findFaults));
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  if (prefix) await page.pdf({ path: `${prefix}.pdf`, format: "A4", printBackground: true });
+  await page.close();
+  return found;
+}
+
 (async () => {
-  const [, , file, prefix] = process.argv;
+  const [, , file, prefix, asked = "faults,paper,tabs,dragging"] = process.argv;
+  const parts = asked.split(",");
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
   const report = { file: path.basename(file), faults: {}, axe: {}, tabs: null, dragging: null };
   const all = [];
-  for (const scheme of SCHEMES) {
+  for (const scheme of parts.includes("faults") ? SCHEMES : []) {
     for (const width of WIDTHS) {
       const found = [];
       const page = await open(browser, file, width, scheme, found);
@@ -173,19 +188,13 @@ async function tabStops(browser, file, found) {
       await page.close();
     }
   }
-  const page = await open(browser, file, 1280, "dark", all);
-  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
-  await page.waitForTimeout(300);
-  report.faults.paper = [...all, ...await page.evaluate(findFaults)];
-  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
-  if (prefix) await page.pdf({ path: `${prefix}.pdf`, format: "A4", printBackground: true });
-  await page.close();
-  report.tabs = await tabStops(browser, file, all);
-  report.dragging = await dragging(browser, file, all);
+  if (parts.includes("paper")) report.faults.paper = await paper(browser, file, prefix);
+  if (parts.includes("tabs")) report.tabs = await tabStops(browser, file, all);
+  if (parts.includes("dragging")) report.dragging = await dragging(browser, file, all);
   report.faults.others = all;
   await browser.close();
   console.log(JSON.stringify(report, null, 1));
   const serious = Object.values(report.axe).flat().filter((line) => /^(serious|critical)/.test(line));
   const faults = Object.values(report.faults).flat();
-  process.exitCode = serious.length || faults.length || report.tabs.silent.length ? 1 : 0;
+  process.exitCode = serious.length || faults.length || report.tabs?.silent.length ? 1 : 0;
 })();
