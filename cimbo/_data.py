@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cimbo.errors import BadInput
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 DATA_ROOTS = (PACKAGE_FOLDER / "data", PACKAGE_FOLDER.parent / "data")

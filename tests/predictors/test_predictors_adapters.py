@@ -118,3 +118,47 @@ def test_frames_keep_their_columns_by_name_and_may_miss_values(
         predictors.fit(shuffled, y, space(), "gp").predict(frame).mean,
         predictors.fit(rows, y, space(), "gp").predict(rows).mean,
     )
+
+
+def test_fantasies_condition_the_joint_gaussian():
+    """Against the formula written out, and by what imagining must leave: the mean, and less doubt."""
+    import numpy as np
+    import torch
+    from botorch.sampling.normal import SobolQMCNormalSampler
+
+    import predictors
+
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 1, (24, 3))
+    models = [predictors.fit(X, f(X), kind="gp") for f in (lambda x: x.sum(1), lambda x: x[:, 0])]
+    model = predictors.botorch_model(models)
+    imagined, asked = torch.rand(2, 3, dtype=torch.double), torch.rand(4, 3, dtype=torch.double)
+    sampler = SobolQMCNormalSampler(torch.Size([64]), seed=0)
+    told = model.fantasize(imagined, sampler).posterior(asked)
+    assert told.mean.shape == (64, 4, 2)
+    before = model.posterior(asked)
+    assert torch.allclose(told.mean.mean(0), before.mean, atol=0.01)
+    assert (told.variance[0] <= before.variance + 1e-9).all()
+    observed = torch.tensor([[1.0, 0.5], [2.0, 0.25]], dtype=torch.double)
+    after = model.condition_on_observations(imagined, observed).posterior(asked)
+    for i, one in enumerate(models):
+        mean, cov = one.joint(torch.cat([asked, imagined]).numpy())
+        known = cov[4:, 4:] + one.noise_variance * np.eye(2)
+        expected = mean[:4] + cov[:4, 4:] @ np.linalg.solve(
+            known, observed[:, i].numpy() - mean[4:]
+        )
+        assert np.allclose(after.mean[:, i].numpy(), expected, atol=1e-4)
+
+
+def test_knowledge_gradient_looks_ahead_with_it():
+    import numpy as np
+    import torch
+    from botorch.acquisition import qKnowledgeGradient
+
+    import predictors
+
+    X = np.random.default_rng(0).uniform(0, 1, (20, 2))
+    model = predictors.botorch_model(predictors.fit(X, -((X - 0.5) ** 2).sum(1), kind="gp"))
+    gradient = qKnowledgeGradient(model, num_fantasies=8)
+    rows = torch.rand(5, 1 + 8, 2, dtype=torch.double)
+    assert torch.isfinite(gradient(rows)).all()
