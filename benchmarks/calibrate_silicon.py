@@ -21,12 +21,12 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from cimbo._data import path
+from cimbo.hardware.agreement import Agreement
 from cimbo.hardware.array_description import CELL_FAMILIES
 from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
     CHIP_GROUPS,
     COMPARED_QUANTITIES,
-    Agreement,
     PublishedPoint,
     modelled,
 )

@@ -6,10 +6,11 @@ from typing import Any
 from cimbo.hardware.breakdown import explain
 from cimbo.hardware.chip import BASELINE_CHIP, BASELINE_VIT_B, DEFAULT_GENES, is_chip
 from cimbo.hardware.chip_ranges import chip_choices, range_reason
-from cimbo.hardware.cost_model import area_mm2, simulate, simulate_batch
+from cimbo.hardware.cost_model import area_mm2, simulate_batch
 from cimbo.hardware.error_bars import error_bars
 from cimbo.hardware.features import features
 from cimbo.hardware.figures_of_merit import figures_of_merit
+from cimbo.hardware.one_run import simulate
 
 # Of cimbo's own cost model. Whoever changes a number that it gives adds one: studies refuse to mix costs of two
 # versions, see cimbo/evaluation/fingerprint.py.

@@ -6,8 +6,9 @@ from typing import Any
 
 from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.hardware.chip_ranges import chip_choices
-from cimbo.hardware.cost_model import simulate, simulate_batch
-from cimbo.hardware.schedule import BOUND_NAMES
+from cimbo.hardware.cost_model import simulate_batch
+from cimbo.hardware.one_run import simulate
+from cimbo.hardware.schedule_table import BOUND_NAMES
 from cimbo.workloads.layers import Workload
 
 

@@ -13,14 +13,9 @@ import numpy as np
 
 from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.events import EVENT_FIELDS
+from cimbo.hardware.geometry import DIFFERENTIAL_INDEX, built_tree_bits
 from cimbo.hardware.kv_cache import BUFFER_SHARE, CACHE_PLACES
-from cimbo.hardware.macro import (
-    DIFFERENTIAL_INDEX,
-    MACRO_AREA_PARTS,
-    MacroCircuit,
-    built_tree_bits,
-    macro_circuit,
-)
+from cimbo.hardware.macro import MACRO_AREA_PARTS, MacroCircuit, macro_circuit
 from cimbo.hardware.pipeline_words import EXECUTION_MODES
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
 from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from cimbo.hardware.rows import Floats, Indices, select
-from cimbo.hardware.schedule import Schedule
+from cimbo.hardware.schedule_table import Schedule
 from cimbo.hardware.tiling import Tiling
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cimbo.hardware.circuit import dram_gb_s
-from cimbo.hardware.cost_model import one_circuit, simulate
+from cimbo.hardware.cost_model import one_circuit
 from cimbo.hardware.macro import invocation_pj
+from cimbo.hardware.one_run import simulate
 from cimbo.workloads.layers import Workload
 
 DENSEST_W_MM2 = 0.5

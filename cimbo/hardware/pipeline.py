@@ -17,7 +17,7 @@ import numpy as np
 
 from cimbo.hardware.grid import Grid
 from cimbo.hardware.rows import Floats
-from cimbo.hardware.schedule import Schedule
+from cimbo.hardware.schedule_table import Schedule
 from cimbo.hardware.tiling import Tiling
 
 STAGE_BOUNDS = ("compute", "attention arrays", "buffer", "NoC", "vector", "DRAM")

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.hardware.circuit import Circuit
 from cimbo.hardware.events import EVENT_FIELDS, count_events
 from cimbo.hardware.grid import Grid
 from cimbo.hardware.pipeline import Pipeline, pipeline
+from cimbo.hardware.plan_scores import PlanInputs, pair_score, row_scores
 from cimbo.hardware.residency import Residency, capacity, partly
-from cimbo.hardware.rows import CHIP_FIELDS, Bools, ChipRows, Floats, Indices, overwrite, select
-from cimbo.hardware.schedule import Interval, Schedule, schedule
+from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, overwrite, select
+from cimbo.hardware.schedule import schedule
+from cimbo.hardware.schedule_table import Interval, Schedule
 from cimbo.hardware.tiling import Tiling, tile
 
 TIE_FACTOR = 1 + 1e-9
@@ -113,46 +114,6 @@ def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
     return tile(grid.layers, ChipRows.from_columns(grid.rows(chip_columns)))
 
 
-@dataclass(frozen=True)
-class PlanInputs:
-    """What each pair's chip gives its schedules, arrays of (..., pairs).
-
-    What schedules depend on, pJ an event, leakage a cycle, what they are chosen by, and whether layers are to work side by
-    side.
-    """
-
-    chip_columns: Floats
-    event_pj: Floats
-    leakage_pj: Floats
-    criterion: Indices
-    is_pipelined: Floats
-
-    @classmethod
-    def of(cls, part: Circuit) -> PlanInputs:
-        """Gather what plans depend on.
-
-        Args:
-            part: The chips, one for each pair.
-
-        Returns:
-            Its columns, (..., pairs).
-        """
-        leakage = part.leakage_mw * part.clock_ns
-        pipelined = part.chip_columns[CHIP_FIELDS.index("is_pipelined")]
-        return cls(part.chip_columns, part.event_pj, leakage, part.table.schedule, pipelined)
-
-    def select(self, where: slice | Indices) -> PlanInputs:
-        """Take some of the pairs.
-
-        Args:
-            where: Their positions, as a slice or as indices; an index may occur more than once.
-
-        Returns:
-            The same columns of those pairs, in that order.
-        """
-        return select(self, where)
-
-
 def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
     """Choose what each pair runs.
 
@@ -178,8 +139,8 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
         kept = _variant(select(tiling, where), select(residency, where))
         single = ~residency.fits[where]
         if single.all():  # layers stay one by one, where that is better for them
-            others = _row_scores(given, grid, (reloaded.high[:, where], where), best.high)
-            own = _row_scores(given, grid, (kept.high, where), best.high)
+            others = row_scores(given, grid, (reloaded.high[:, where], where), best.high)
+            own = row_scores(given, grid, (kept.high, where), best.high)
             worth = own <= others * TIE_FACTOR
             where, kept = where[worth], kept.select(worth)
         elif tiling.chip.is_pipelined[where].any():
@@ -262,7 +223,7 @@ class _Best:
         else:
             low = grid.sums(variant.low)
         bound = grid.sums(variant.schedules.low.is_bound) > 0
-        return cls(high, low, _score(given, high), np.zeros(grid.starts.size, bool), bound)
+        return cls(high, low, pair_score(given, high), np.zeros(grid.starts.size, bool), bound)
 
     def improved(
         self,
@@ -293,7 +254,7 @@ class _Best:
             low = high
         else:
             low = _exchanged(grid, (base.low, kept.low), taken)
-        score = _score(given, high)
+        score = pair_score(given, high)
         concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
         asked = (given.is_pipelined > 0) & residency.fits[grid.starts]
         chosen = concerned & (asked | (score <= self.score * TIE_FACTOR))
@@ -337,44 +298,6 @@ def _exchanged(
 def _mixed(usual: Floats, other: Floats, share: Floats) -> Floats:
     """What layers that are alike cost on average where a share of them runs in the other way."""
     return np.where(share == 1, other, usual + share * (other - usual))
-
-
-def _row_scores(given: PlanInputs, grid: Grid, of: tuple[Floats, Indices], whole: Floats) -> Floats:
-    """What single rows add to the score of their pair, to first order, (rows,).
-
-    Args:
-        given: The pairs' chips.
-        grid: The rows.
-        of: Cycles and events of some rows, (1 + fields, rows), and which they are.
-        whole: Sums over pairs, (1 + fields, pairs), around which the product of energy and delay is linearised.
-
-    Returns:
-        The less the better.
-    """
-    values, rows = of
-    network = grid.network[rows]
-    cycles, energy = values[0], _picojoules(given.select(network), values)
-    all_cycles, all_energy = whole[0], _picojoules(given, whole)
-    product = cycles / all_cycles[network] + energy / all_energy[network]
-    return _by_criterion(given.criterion[network], (cycles, energy, product))
-
-
-def _picojoules(given: PlanInputs, values: Floats) -> Floats:
-    """Energy of events and leakage, (n,), of cycles above events, (1 + fields, n)."""
-    energy: Floats = np.sum(values[1:] * given.event_pj, axis=0) + given.leakage_pj * values[0]
-    return energy
-
-
-def _by_criterion(criterion: Indices, scores: tuple[Floats, Floats, Floats]) -> Floats:
-    """Of latency, energy and their product what each pair or row is judged by."""
-    chosen: Floats = np.choose(criterion, scores)  # in the order of SCHEDULES
-    return chosen
-
-
-def _score(given: PlanInputs, sums: Floats) -> Floats:
-    """What a pair's schedule is chosen by, (pairs,): the less the better."""
-    cycles, energy = sums[0], _picojoules(given, sums)
-    return _by_criterion(given.criterion, (cycles, energy, cycles * energy))
 
 
 def _mean_schedule(run: Schedule, choice: _Choice) -> Schedule:

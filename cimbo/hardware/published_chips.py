@@ -13,7 +13,8 @@ from cimbo._data import path
 from cimbo.errors import BadInput
 from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.circuit import UM2_TO_MM2
-from cimbo.hardware.macro import MacroCircuit, built_tree_bits, invocation_pj, macro_circuit
+from cimbo.hardware.geometry import built_tree_bits
+from cimbo.hardware.macro import MacroCircuit, invocation_pj, macro_circuit
 from cimbo.hardware.silicon import UNUSED_GENES
 from cimbo.hardware.technology import constant, scale, slowdown
 

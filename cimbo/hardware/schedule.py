@@ -11,81 +11,14 @@ from functools import partial
 
 import numpy as np
 
-from cimbo.hardware.array_description import holds_attention
 from cimbo.hardware.kv_cache import CacheTraffic
 from cimbo.hardware.passes import Pass, PassCost, Passes, PassInputs, passes
 from cimbo.hardware.residency import Residency
-from cimbo.hardware.rows import Bools, Floats, Indices
+from cimbo.hardware.rows import Bools, Floats
+from cimbo.hardware.schedule_table import Interval, Schedule
 from cimbo.hardware.technology import constant
 from cimbo.hardware.tiling import Tiling
-
-BOUND_NAMES = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A schedule of each row, each column of shape (rows,); cycles are the arrays' own.
-
-    Attributes:
-        cycles: Cycles of the layer.
-        compute: Of the arrays alone.
-        load: Of loading weights.
-        dram: Of activations to and from the DRAM.
-        buffer: Of the buffer.
-        noc: Of the network between processing elements.
-        vector: Of the vector unit.
-        copies: Copies of the layer's tiles at work.
-        loaded_bits: Bits of weights or run-time operands in one load.
-        loads: How often they are loaded.
-        io_bits: Bits of activations that cross the DRAM.
-        read_bits: Bits of inputs read from the buffer.
-        partial_sum_bits: Bits of partial sums that wait in the buffer.
-        moved_bits: Bits that cross the NoC.
-        edram_bits: Bits of the cache to and from the embedded DRAM.
-        is_bound: Whether partial sums may not fit the buffer, so that the two schedules of an ``Interval`` differ.
-        on_unit: Whether the product is computed by the vector unit.
-    """
-
-    cycles: Floats
-    compute: Floats
-    load: Floats
-    dram: Floats
-    buffer: Floats
-    noc: Floats
-    vector: Floats
-    copies: Floats
-    loaded_bits: Floats
-    loads: Floats
-    io_bits: Floats
-    read_bits: Floats
-    partial_sum_bits: Floats
-    moved_bits: Floats
-    edram_bits: Floats
-    is_bound: Bools
-    on_unit: Bools
-
-    def bottlenecks(self) -> Indices:
-        """Find what takes longest in each row.
-
-        Returns:
-            Indices into BOUNDS, (rows,).
-        """
-        times = [self.compute, self.load, self.dram, self.buffer, self.noc, self.vector]
-        slowest: Indices = np.argmax(np.stack(times), axis=0)
-        return slowest
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Two schedules of each row, between which the best one lies.
-
-    Where inputs and partial sums do not fit the buffer together, the low one lets them fit all the same; the high one is
-    a schedule that exists, in which sums go to the DRAM and back, or weights come again for every part of the inputs.
-    Elsewhere both are one.
-    """
-
-    low: Schedule
-    high: Schedule
+from cimbo.hardware.vector_unit import vector_unit_work, with_vector_unit
 
 
 def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
@@ -103,7 +36,7 @@ def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
     """
     work = _array_work(tiling, residency)
     if tiling.has_dynamic:
-        unit = _vector_unit(tiling)
+        unit = vector_unit_work(tiling)
     else:
         unit = None
     needs_list = np.ones(work.cycles.shape, bool)
@@ -122,11 +55,11 @@ def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
         high = low
     if unit is not None:
         same = high is low
-        low = _with_vector_unit(tiling, (low, unit), work.available)
+        low = with_vector_unit(tiling, (low, unit), work.available)
         if same:
             high = low
         else:
-            high = _with_vector_unit(tiling, (high, unit), work.available)
+            high = with_vector_unit(tiling, (high, unit), work.available)
     return Interval(low, high)
 
 
@@ -381,75 +314,3 @@ def _combine(tiling: Tiling, load: Floats, steady: Floats) -> Floats:
     one_plane = tiling.chip.planes <= 1
     together: Floats = np.maximum(load, steady) + one_plane * np.minimum(load, steady)
     return together
-
-
-@dataclass(frozen=True)
-class _UnitWork:
-    """Attention's products on the vector unit instead of the arrays, (rows,) each; other rows take for ever."""
-
-    cycles: Floats
-    vector: Floats
-    buffer: Floats
-    dram: Floats
-    io_bits: Floats
-    read_bits: Floats
-    edram_bits: Floats
-
-
-def _vector_unit(tiling: Tiling) -> _UnitWork:
-    """The vector unit's work: one MAC a lane and cycle.
-
-    Lanes form a square, so that each operand fetched serves sqrt(lanes) of them, if it is used so often: with few vectors,
-    as where tokens are generated one by one, every operand is read once all the same.
-    """
-    layers, chip, cache = tiling.layers, tiling.chip, tiling.cache
-    macs = layers.macs
-    if cache is None:
-        operands = tiling.weight_bits
-    else:
-        operands = cache.operand_bits
-    read = 2 * macs * tiling.precision.act_bits / np.sqrt(chip.vector_lanes)
-    read = np.maximum(read, operands + tiling.input_bits)
-    vector = (macs + layers.vector_ops) / chip.vector_lanes
-    buffer = (read + tiling.output_bits) / chip.buffer_bw
-    io_bits, edram_bits = tiling.spills * tiling.working_set_bits, np.zeros(macs.shape)
-    if cache is not None:
-        io_bits = io_bits + cache.dram_read + cache.dram_written
-        edram_bits = cache.edram_read + cache.edram_written
-    dram = io_bits / chip.dram_bw
-    outside = np.maximum(dram, edram_bits / chip.edram_bw)
-    cycles = np.maximum(np.maximum(vector, buffer), outside)
-    cycles = np.where(layers.is_dynamic, cycles, np.inf)
-    return _UnitWork(cycles, vector, buffer, dram, io_bits, read, edram_bits)
-
-
-def _with_vector_unit(
-    tiling: Tiling, either: tuple[Schedule, _UnitWork], available: Floats
-) -> Schedule:
-    """Attention's products go to the vector unit wherever that is faster, and where arrays may not compute them.
-
-    ZigZag knows no such unit: counted as it counts, arrays compute them.
-    """
-    arrays, unit = either
-    may = holds_attention(tiling.chip.is_digital) | tiling.has_zigzag_counting
-    cannot = ~may | tiling.chip.is_rram | (available < 1)
-    on_unit = (unit.cycles < arrays.cycles) | tiling.layers.is_dynamic & cannot
-    return Schedule(
-        cycles=np.where(on_unit, unit.cycles, arrays.cycles),
-        compute=np.where(on_unit, 0, arrays.compute),
-        load=np.where(on_unit, 0, arrays.load),
-        dram=np.where(on_unit, unit.dram, arrays.dram),
-        buffer=np.where(on_unit, unit.buffer, arrays.buffer),
-        noc=np.where(on_unit, 0, arrays.noc),
-        vector=np.where(on_unit, unit.vector, arrays.vector),
-        copies=arrays.copies,
-        loaded_bits=np.where(on_unit, 0, arrays.loaded_bits),
-        loads=arrays.loads,
-        io_bits=np.where(on_unit, unit.io_bits, arrays.io_bits),
-        read_bits=np.where(on_unit, unit.read_bits, arrays.read_bits),
-        partial_sum_bits=arrays.partial_sum_bits,
-        moved_bits=np.where(on_unit, 0, arrays.moved_bits),
-        edram_bits=np.where(on_unit, unit.edram_bits, arrays.edram_bits),
-        is_bound=arrays.is_bound & ~on_unit,
-        on_unit=on_unit,
-    )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cimbo.errors import BadInput
+from cimbo.hardware.agreement import Agreement
 from cimbo.hardware.array_description import CELL_FAMILIES
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import invocation_pj, macro_circuit
@@ -23,7 +24,6 @@ from cimbo.hardware.published_table import read_published
 from cimbo.hardware.silicon import (
     COMPARED_QUANTITIES,
     UNUSED_GENES,
-    Agreement,
     compare_table,
     read_table,
 )

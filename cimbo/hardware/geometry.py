@@ -1,0 +1,191 @@
+"""Sizes of an array: what stands in it, how many of each, and how large its cells are. Nothing here is time or energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cimbo.hardware.array_description import WEIGHT_ENCODINGS, Family
+from cimbo.hardware.chip_table import ChipTable
+from cimbo.hardware.precision import (
+    BuiltArray,
+    columns_of_weight,
+    weighing_adders,
+    weighing_work,
+)
+from cimbo.hardware.rows import Bools, Floats
+from cimbo.hardware.technology import constant
+
+DIFFERENTIAL_INDEX = WEIGHT_ENCODINGS.index("differential")
+
+
+@dataclass(frozen=True)
+class ArrayGeometry:
+    """Sizes of the arrays of n chips, each (n,).
+
+    Attributes:
+        is_charge: Whether cells share charge.
+        is_current: Whether cells draw current.
+        is_digital: Whether adders form the sums.
+        is_rram: Whether cells are resistive.
+        slices: Digits of a weight.
+        cells_per_weight: Columns of a weight.
+        weight_columns: Weights side by side.
+        input_steps: Pulses of an input.
+        share: Columns that one converter, or one tree of adders, serves in turn.
+        converters: Converters, or trees, of a macro.
+        rows_loaded: Rows whose load a column's settling sees: those switched on, and a share of the idle ones.
+        plane_load: How much longer a column is for its planes, 1 with one plane.
+        pitch_stack: Rows of converters on top of each other where one is wider than the columns that it serves.
+        accumulator_bits: Width of the accumulator behind each converter.
+        weighing: One-bit adders of each converter or tree that make a weight's sum out of its parts.
+        weighing_work: One-bit additions of one sum of a weight.
+    """
+
+    is_charge: Bools
+    is_current: Bools
+    is_digital: Bools
+    is_rram: Bools
+    slices: Floats
+    cells_per_weight: Floats
+    weight_columns: Floats
+    input_steps: Floats
+    share: Floats
+    converters: Floats
+    rows_loaded: Floats
+    plane_load: Floats
+    pitch_stack: Floats
+    accumulator_bits: Floats
+    weighing: Floats
+    weighing_work: Floats
+
+
+def array_geometry(table: ChipTable) -> ArrayGeometry:
+    """Count what stands in the arrays of chips.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        Sizes of their arrays, (n,).
+    """
+    array = _built_array(table)
+    is_digital, differential = array.is_digital, array.is_differential > 0
+    weight = columns_of_weight(array, table.weight_bits)
+    weighing, joining = weighing_adders(array, weight)
+    # Columns summed before they are converted, and the two columns of a difference, are one to a converter.
+    summed = np.where(is_digital, array.tree_bits, table.columns_summed)
+    summed = np.where(differential & ~is_digital, 2 * summed, summed)
+    served = np.maximum(np.floor(table.cols / summed), 1)
+    share = np.minimum(table.columns_per_adc, served)
+    pitch = _column_pitch_um(table) * summed * share
+    width = constant("adc.narrowest") * np.sqrt(table.node_nm / 28)
+    idle = constant("array.idle_row_load") * (table.rows - table.rows_active)
+    bits = np.where(is_digital, np.ceil(np.log2(table.rows_active)), table.adc_bits)
+    return ArrayGeometry(
+        is_charge=table.is_family("charge_sram"),
+        is_current=table.is_family("current_sram"),
+        is_digital=is_digital,
+        is_rram=table.is_family("rram"),
+        slices=weight.slices,
+        cells_per_weight=weight.cells,
+        weight_columns=np.floor(table.cols / weight.cells),
+        input_steps=np.ceil(table.act_bits / table.dac_bits),
+        share=share,
+        converters=np.ceil(served / share),
+        rows_loaded=table.rows_active + idle,
+        plane_load=1 + constant("array.plane_load") * (table.planes - 1),
+        pitch_stack=np.where(is_digital, 1, np.ceil(width / pitch)),
+        accumulator_bits=bits + table.act_bits + table.weight_bits,
+        # The slices of a weight stand before several converters: each has its share of the adders. So do its trees.
+        weighing=np.where(is_digital, weighing + joining / weight.trees, weighing / weight.slices),
+        weighing_work=weighing_work(array, weight),
+    )
+
+
+def _built_array(table: ChipTable) -> BuiltArray:
+    return BuiltArray(
+        cols=table.cols,
+        rows_active=table.rows_active,
+        cell_bits=table.cell_bits,
+        columns_summed=table.columns_summed,
+        dac_bits=table.dac_bits,
+        adc_bits=table.adc_bits,
+        tree_bits=built_tree_bits(table),
+        is_digital=table.is_family("digital_sram"),
+        is_differential=(table.encoding == DIFFERENTIAL_INDEX) * 1.0,
+    )
+
+
+def built_tree_bits(table: ChipTable) -> Floats:
+    """Work out how many bits of a weight one tree takes.
+
+    Where a chip does not say, a tree takes all of them; it never takes more.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        Bits, (n,).
+    """
+    wanted = np.where(table.tree_bits > 0, table.tree_bits, table.weight_bits)
+    return np.minimum(wanted, table.weight_bits)
+
+
+def _column_pitch_um(table: ChipTable) -> Floats:
+    """Width of a column: cells are twice as wide as high, as six-transistor cells are."""
+    width: Floats = np.sqrt(2 * cell_um2(table))
+    return width
+
+
+def cell_um2(table: ChipTable) -> Floats:
+    """Work out the area of a cell with its planes and its part of the computing circuit.
+
+    Each plane beyond the first is a storage cell of six transistors with a transistor to choose it by, where the cell's file
+    says nothing else.
+
+    Args:
+        table: The chips, (n,).
+
+    Returns:
+        um2 at the chip's node, (n,).
+    """
+    is_charge, is_rram = table.is_family("charge_sram"), table.is_family("rram")
+    usual = table.by_family(cell_constants("transistors"))
+    transistors = np.where(table.cell_transistors > 0, table.cell_transistors, usual)
+    # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
+    storage = table.of_cell("plane_transistors", np.where(is_rram, 1, 6))
+    more_planes = np.where(table.planes > 1, 1, 0) * table.planes + (table.planes - 1) * storage
+    each = transistors + more_planes
+    feature = each * constant("cell.transistor_area") + is_charge * constant("cell.capacitor_area")
+    if (
+        table.cell.any()
+    ):  # a named cell has an area of its own, planes and all that is around them the usual one
+        planes = more_planes * constant("cell.transistor_area")
+        named = table.of_cell("area", feature - planes) + planes
+        feature = np.where(table.cell_transistors > 0, feature, named)
+    bits = np.where(is_rram, 1, table.cell_bits)
+    area: Floats = feature * bits * table.node_nm**2 * 1e-6
+    return area
+
+
+def cell_constants(quantity: str) -> dict[Family, float]:
+    """Look a constant of the cells of each family up.
+
+    Args:
+        quantity: Its name within the families' sections of data/constants.toml.
+
+    Returns:
+        Its value by family.
+
+    Raises:
+        KeyError: Where a family has none.
+    """
+    sections: dict[Family, str] = {
+        "charge_sram": "charge_cell",
+        "current_sram": "current_cell",
+        "digital_sram": "digital_cell",
+        "rram": "rram_cell",
+    }
+    return {family: float(constant(f"{name}.{quantity}")) for family, name in sections.items()}
