@@ -20,8 +20,8 @@ import torch
 
 import predictors
 from predictors import Feature, Schema, gp
-from predictors.botorch_models import NAMED_MODELS, ModelInputs, ModelMaker
 from predictors.core import Task
+from predictors.interfaces.botorch_models import NAMED_MODELS, ModelInputs, ModelMaker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "predictors"))
 from predictors_data import designs, space, truth

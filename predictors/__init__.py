@@ -13,18 +13,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from predictors.adapter import botorch_model as botorch_model
-    from predictors.botorch_models import botorch as botorch
-    from predictors.bundle import bundles as bundles
-    from predictors.bundle import inspect as inspect
-    from predictors.bundle import load as load
-    from predictors.bundle import save as save
+    from predictors.assessment.importance import contributions as contributions
+    from predictors.assessment.importance import importances as importances
+    from predictors.assessment.validation import Report as Report
+    from predictors.assessment.validation import Scores as Scores
+    from predictors.assessment.validation import choose as choose
+    from predictors.assessment.validation import compare as compare
+    from predictors.assessment.validation import grow_forward as grow_forward
+    from predictors.assessment.validation import learning_curve as learning_curve
+    from predictors.assessment.validation import more_samples as more_samples
+    from predictors.assessment.validation import score as score
+    from predictors.assessment.validation import validate as validate
     from predictors.domain import OutsideWarning as OutsideWarning
     from predictors.errors import PredictorError as PredictorError
     from predictors.extending import extend as extend
     from predictors.fitting import fit as fit
-    from predictors.importance import contributions as contributions
-    from predictors.importance import importances as importances
+    from predictors.interfaces.adapter import botorch_model as botorch_model
+    from predictors.interfaces.botorch_models import botorch as botorch
+    from predictors.interfaces.sklearn_api import SklearnPredictor as SklearnPredictor
     from predictors.kinds import SurrogateKind as SurrogateKind
     from predictors.kinds import find as find
     from predictors.kinds import plugin as plugin
@@ -33,31 +39,25 @@ if TYPE_CHECKING:
     from predictors.schema import Feature as Feature
     from predictors.schema import Schema as Schema
     from predictors.schema import infer as infer
-    from predictors.sklearn_api import SklearnPredictor as SklearnPredictor
-    from predictors.validation import Report as Report
-    from predictors.validation import Scores as Scores
-    from predictors.validation import choose as choose
-    from predictors.validation import compare as compare
-    from predictors.validation import grow_forward as grow_forward
-    from predictors.validation import learning_curve as learning_curve
-    from predictors.validation import more_samples as more_samples
-    from predictors.validation import score as score
-    from predictors.validation import validate as validate
+    from predictors.storage.bundle import bundles as bundles
+    from predictors.storage.bundle import inspect as inspect
+    from predictors.storage.bundle import load as load
+    from predictors.storage.bundle import save as save
 
 _MODULE_NAMES = {
-    "adapter": ("botorch_model",),
-    "botorch_models": ("botorch",),
-    "bundle": ("bundles", "inspect", "load", "save"),
+    "interfaces.adapter": ("botorch_model",),
+    "interfaces.botorch_models": ("botorch",),
+    "storage.bundle": ("bundles", "inspect", "load", "save"),
     "domain": ("OutsideWarning",),
     "errors": ("PredictorError",),
     "extending": ("extend",),
     "fitting": ("fit",),
-    "importance": ("contributions", "importances"),
+    "assessment.importance": ("contributions", "importances"),
     "kinds": ("SurrogateKind", "find", "plugin"),
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),
-    "sklearn_api": ("SklearnPredictor",),
-    "validation": (
+    "interfaces.sklearn_api": ("SklearnPredictor",),
+    "assessment.validation": (
         "Report",
         "Scores",
         "choose",

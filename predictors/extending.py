@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, gp, hybrid
+from predictors import gp
+from predictors.boosting import boosted, hybrid
 from predictors.core import Core, ExtensibleCore, Task
 from predictors.errors import PredictorError
 from predictors.model import Model

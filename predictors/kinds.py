@@ -8,7 +8,8 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from predictors import boosted, gp, hybrid
+from predictors import gp
+from predictors.boosting import boosted, hybrid
 from predictors.core import Fitted, Task
 from predictors.errors import PredictorError
 from predictors.gp import with_posynomials
@@ -103,7 +104,7 @@ def plugin(fit: Callable[[Any, Any], Any], name: str = "") -> SurrogateKind:
         >>> round(float(model.predict(rows[:1]).mean[0]), 2)
         2.92
     """
-    from predictors import external
+    from predictors.interfaces import external
 
     called = name or getattr(fit, "__name__", type(fit).__name__)
     return SurrogateKind(called, partial(external.fit, called, fit))
@@ -111,7 +112,7 @@ def plugin(fit: Callable[[Any, Any], Any], name: str = "") -> SurrogateKind:
 
 def _of_botorch(kind: str) -> SurrogateKind:
     try:
-        from predictors import botorch_models
+        from predictors.interfaces import botorch_models
     except ImportError as error:
         raise PredictorError(
             "kind", f"{kind!r} needs {error.name}", "pip install botorch, or use gp"

@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from predictors import checks
 from predictors.core import State, Task
 from predictors.gp.covariance import kernel, local, variance
 from predictors.gp.hyperparameters import Hyper
@@ -17,6 +16,7 @@ from predictors.gp.inputs import KernelFeatures, KernelInputs
 from predictors.gp.likelihood import DIAGONAL_JITTER
 from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
+from predictors.storage import checks
 
 CHUNK_ROWS = 1024
 LEAST_VARIANCE = 1e-12

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load as unpack_arrays
 from safetensors.numpy import save as pack_arrays
 
-from predictors import bundle
+from predictors.storage import bundle
 
 HOSTILE: list[Any] = [
     -1,

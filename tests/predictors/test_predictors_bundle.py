@@ -16,7 +16,8 @@ import pytest
 from predictors_data import designs, space
 
 import predictors
-from predictors import Feature, PredictorError, Schema, bundle
+from predictors import Feature, PredictorError, Schema
+from predictors.storage import bundle
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import predictors
-from predictors.validation import Report
+from predictors.assessment.validation import Report
 
 OK = Report(1.0, 0.1, 0.9, 0.95, 0.9, 1.0, 100, "OK", "use it", error=0.2, log=True)
 

@@ -9,7 +9,8 @@ import pytest
 from predictors_data import space
 
 import predictors
-from predictors import PredictorError, boosted, gp
+from predictors import PredictorError, gp
+from predictors.boosting import boosted
 
 
 def test_it_learns_from_the_new_rows(

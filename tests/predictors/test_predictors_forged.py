@@ -17,7 +17,8 @@ from predictor_forgeries import Content, forged
 from predictors_data import designs, space, truth
 
 import predictors
-from predictors import PredictorError, boosted, trees
+from predictors import PredictorError
+from predictors.boosting import boosted, trees
 
 N_FORGERIES = 120  # of each kind
 #: What looks at every file: a refusal in one line, or a model that predicts; a crash ends it.

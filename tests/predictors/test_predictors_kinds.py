@@ -10,7 +10,8 @@ import pytest
 from predictors_data import designs, space, truth
 
 import predictors
-from predictors import PredictorError, external
+from predictors import PredictorError
+from predictors.interfaces import external
 
 botorch_models = pytest.importorskip("botorch.models")
 torch = pytest.importorskip("torch")
@@ -113,7 +114,7 @@ def test_a_logarithm_is_modelled_and_answered_in_natural_units(rows: list[dict])
 
 
 def test_an_inactive_nominal_is_a_level_of_its_own() -> None:
-    from predictors.botorch_models import ModelInputs
+    from predictors.interfaces.botorch_models import ModelInputs
 
     schema = space()
     rows = designs(20)

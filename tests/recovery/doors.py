@@ -15,7 +15,7 @@ from pathlib import Path
 import predictors
 from cimbo.config import study_config
 from cimbo.storage import Store
-from predictors import bundle
+from predictors.storage import bundle
 
 Damage = Callable[[bytes, random.Random], bytes]
 CHIP = dict(study_config.preset("fmnist-vit").baseline())

@@ -21,7 +21,7 @@ from malformed import answer, find_spec
 
 from cimbo import Choice, Objective, SearchSpace, Study
 from cimbo.config import study_config
-from predictors import bundle
+from predictors.storage import bundle
 
 MARK = "executed"  # a payload that runs makes this file in the current folder
 

@@ -22,12 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, checks, gp, hybrid
+from predictors import gp
+from predictors.boosting import boosted, hybrid
 from predictors.core import Core, State
 from predictors.errors import PredictorError
 from predictors.gp import with_posynomials
 from predictors.model import Base, Model
 from predictors.schema import Schema
+from predictors.storage import checks
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 256 * 2**20

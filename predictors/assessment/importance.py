@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.boosted import Boosted
+from predictors.boosting.boosted import Boosted
+from predictors.boosting.hybrid import Hybrid
 from predictors.errors import PredictorError
 from predictors.gp import GaussianProcess
-from predictors.hybrid import Hybrid
 from predictors.model import Model
 from predictors.schema import Array
 

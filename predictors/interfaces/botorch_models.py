@@ -29,7 +29,7 @@ from torch import Tensor
 
 from predictors.core import Fitted, State, Task, forward
 from predictors.errors import PredictorError
-from predictors.external import cannot_store
+from predictors.interfaces.external import cannot_store
 from predictors.kinds import BOTORCH_PREFIX, SurrogateKind
 from predictors.schema import Array, Schema
 

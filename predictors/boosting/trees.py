@@ -1,7 +1,7 @@
 """Boosted trees out of a file, checked number by number before XGBoost sees them.
 
 XGBoost's parser trusts its input: a child or feature index out of range is read or written through, and the process ends.
-So a file holds only what :mod:`predictors.boosted` trains: one output, numerical splits, one tree a round. Everything
+So a file holds only what :mod:`predictors.boosting.boosted` trains: one output, numerical splits, one tree a round. Everything
 that steers memory or a loop is compared with what it must be, and XGBoost is given what was checked, written
 anew, so that no second reading of the same text can differ from ours.
 """
@@ -48,7 +48,7 @@ def checked(data: bytes, n_features: int) -> bytes:
         The same booster, written anew.
 
     Raises:
-        PredictorError: When anything is not as ``predictors.boosted`` would have trained it.
+        PredictorError: When anything is not as ``predictors.boosting.boosted`` would have trained it.
     """
     if len(data) > MAX_BYTES:
         _refuse(f"take {len(data)} bytes, the limit is {MAX_BYTES}")

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from predictors import boosted, checks, gp
+from predictors import gp
+from predictors.boosting import boosted
 from predictors.core import Fitted, State, Task
 from predictors.gp.inputs import KernelFeatures
 from predictors.schema import Array, Schema
+from predictors.storage import checks
 
 _MIN_RIDGE_ROWS = 8  # rows, below which a fold is too small to choose a penalty
 

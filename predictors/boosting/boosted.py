@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from predictors import checks, trees
+from predictors.boosting import trees
 from predictors.core import Fitted, State, Task, forward
 from predictors.schema import Array, Schema
+from predictors.storage import checks
 
 ENSEMBLE_SIZE = 8
 BOOSTING_ROUNDS = 80

@@ -118,7 +118,7 @@ def hyperparameter_count(theta: Array, expected: int) -> None:
 def boosters(state: State, names: list[str]) -> None:
     """Check the names and sizes of a model's boosters.
 
-    What is in them is checked by :mod:`predictors.trees`.
+    What is in them is checked by :mod:`predictors.boosting.trees`.
 
     Args:
         state: Holds the boosters.

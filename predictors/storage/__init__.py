@@ -1,0 +1,1 @@
+"""Models in files: written and read without pickle, and checked before anything is built."""
