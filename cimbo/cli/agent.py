@@ -106,8 +106,17 @@ class StudyTools:
         Returns:
             The tools, as bound methods.
         """
-        reading = [self.status, self.front, self.what_if, self.show, self.explain, self.simulate]
-        return reading if read_only else [*reading, self.ask, self.tell]
+        tools: list[Callable[..., Document]] = [
+            self.status,
+            self.front,
+            self.what_if,
+            self.show,
+            self.explain,
+            self.simulate,
+        ]
+        if not read_only:
+            tools += [self.ask, self.tell]
+        return tools
 
 
 def _plain(document: Document) -> Document:

@@ -217,12 +217,17 @@ def select(table: TableT, where: slice | Indices | Bools) -> TableT:
         A table of the same type with those rows.
     """
     chosen: dict[str, Any] = {}
-    is_indices = isinstance(where, np.ndarray) and where.dtype != bool
+    indices: Any = None
+    if isinstance(where, np.ndarray) and where.dtype != bool:
+        indices = where
     for field in fields(table):
         value = getattr(table, field.name)
         if isinstance(value, np.ndarray):
             # Much faster than an index in brackets, which is what slices and masks need.
-            value = value.take(where, axis=-1) if is_indices else value[..., where]
+            if indices is None:
+                value = value[..., where]
+            else:
+                value = value.take(indices, axis=-1)
         elif is_dataclass(value) and not isinstance(value, type):
             value = select(value, where)
         chosen[field.name] = value

@@ -126,13 +126,10 @@ def _marks(
         trace = go.Scatter3d
         places["z"] = [r.metrics[z] for r in records]
     colour = COLOURS[kind]
-    marker = {
-        "color": colour,
-        "symbol": SYMBOLS.get(kind, "circle-open"),
-        "size": SIZES.get(kind, 14),
-    }
+    size: float = SIZES.get(kind, 14)
     if z:
-        marker["size"] = marker["size"] / 2
+        size = size / 2
+    marker = {"color": colour, "symbol": SYMBOLS.get(kind, "circle-open"), "size": size}
     return trace(
         **places,
         mode="markers",
