@@ -49,9 +49,9 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--activity",
             default=None,
-            metavar="FILE|measured",
+            metavar="FILE|measured|stored",
             help="Shares of the bits of inputs and weights that are one, by layer: TOML or JSON; or "
-            "measured, of a shipped network [default: the chip's activity].",
+            "measured, of a shipped network; or stored, of an ONNX file's integer weights [default: the chip's activity].",
         ),
         click.option(
             "--copies",

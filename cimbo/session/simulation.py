@@ -15,7 +15,7 @@ from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
-from cimbo.workloads.sparsity import at_copies, at_shares, read_copies, read_shares
+from cimbo.workloads.sparsity import STORED, at_copies, at_shares, read_copies, read_shares
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
 
@@ -126,7 +126,8 @@ def workload(
         prompt: Tokens of the prompt of a language model; by default as its family has it.
         tokens: Tokens of its answer, likewise.
         sizes: Free sizes of an ONNX file, by name.
-        activity: Shares of ones by layer: a file, or ``measured``; by default as the chip has it.
+        activity: Shares of ones by layer: a file, or ``measured``; or ``stored``, those of the
+            integer weights of an ONNX file. By default as the chip has it.
         copies: Copies of layers by pattern of their names, for chips whose ``duplication`` is ``given``.
 
     Raises:
@@ -142,8 +143,9 @@ def workload(
             raise BadInput("--prompt and --tokens", what, "set its sizes with --set")
         from cimbo.workloads.onnx.reader import from_onnx
 
-        found = from_onnx(str(name), batch=batch, sizes=sizes)
-        shares = read_shares(activity, found.name) if activity else ()
+        is_stored = activity == STORED
+        found = from_onnx(str(name), batch=batch, sizes=sizes, read_weights=is_stored)
+        shares = read_shares(activity, found.name) if activity and not is_stored else ()
         return at_copies(at_shares(found, shares), read_copies(copies or {}))
     settings = InferenceSettings(
         1 if batch is None else batch, prompt, tokens, activity or (), copies or {}

@@ -29,6 +29,7 @@ from cimbo.workloads.layers import Layer, Workload
 
 FILE_SUFFIXES = (".toml", ".json")
 MEASURED = "measured"
+STORED = "stored"
 SHARE_NAMES = ("inputs", "weights")
 
 
@@ -61,6 +62,9 @@ def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
     """
     if isinstance(given, Mapping):
         return _checked("activity", given)
+    if given == STORED:
+        what = "are those of the integer weights of an ONNX file"
+        raise BadInput(f"activity {STORED}", what, "name one, in simulate or workload")
     if given == MEASURED:
         file = data_path("activity") / f"{network}.toml"
         if not file.is_file():

@@ -107,3 +107,29 @@ def test_settings_are_what_they_were_written_as():
 def test_what_is_no_share_is_named(shares, told):
     with pytest.raises(BadInput, match=told):
         read_shares(shares)
+
+
+def test_ones_of_stored_integers(tmp_path):
+    pytest.importorskip("onnx")
+    from onnx import TensorProto
+    from onnx_graphs import Node, Stored, graph, number, save
+
+    from cimbo.workloads.onnx import from_onnx
+
+    nodes = [Node("DequantizeLinear", ["w", "s"], ["d"]), Node("MatMul", ["x", "d"], ["y"])]
+    held = [1] * 64 + [-1] * 64  # one bit of eight, and all of them
+    stored = {"w": Stored((16, 8), held, TensorProto.INT8), "s": number(0.1)}
+    file = save(tmp_path, graph(nodes, {"x": [1, 10, 16]}, stored))
+    (layer,) = from_onnx(file, read_weights=True).layers
+    assert layer.weight_ones == (1 + 8) / 16
+    (unread,) = from_onnx(file).layers
+    assert unread == replace(layer, weight_ones=0.0)
+
+
+def test_measured_shares_are_of_the_network_s_layers():
+    family = network("fmnist-mobilenet")
+    asked = with_settings(family, InferenceSettings(activity="measured"))
+    layers = asked.workload(asked.largest()).layers
+    assert all(layer.input_ones and layer.weight_ones for layer in layers if not layer.dynamic)
+    with pytest.raises(BadInput, match="not measured"):
+        with_settings(network("vit-b"), InferenceSettings(activity="measured"))

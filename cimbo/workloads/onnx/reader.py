@@ -22,7 +22,11 @@ from cimbo.workloads.onnx.walker import GraphWalker, Scope
 
 
 def from_onnx(
-    file: str | Path, *, batch: int | None = None, sizes: Mapping[str, int] | None = None
+    file: str | Path,
+    *,
+    batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    read_weights: bool = False,
 ) -> Workload:
     """The workload of an ONNX file.
 
@@ -35,6 +39,8 @@ def from_onnx(
         file: path of the file; external data are not needed.
         batch: inferences at once: the size of the free leading dimension of the inputs (1 when None). A file whose
             leading size is fixed at 1 is counted as often as ``batch`` says.
+        read_weights: whether to count the ones of integer weights of 8 bits (``Layer.weight_ones``), for which their
+            bytes are read.
         sizes: values of the other free sizes, by the name the file gives them, and of inputs that are one integer.
 
     Returns:
@@ -51,7 +57,7 @@ def from_onnx(
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     parameters = ParameterCount(has_producer=bool(model.producer_name))
     inference = NodeInference(opsets, model.ir_version or 8)
-    walker = GraphWalker(path, inference, parameters, found.named)
+    walker = GraphWalker(path, inference, parameters, found.named, read_weights=read_weights)
     walker.walk(model.graph, _inputs(path, model.graph, found))
     ledger = walker.ledger
     if not ledger.layers:

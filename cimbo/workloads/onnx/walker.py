@@ -14,6 +14,7 @@ from cimbo.workloads.onnx.attention import ATTENTION_PRODUCTS
 from cimbo.workloads.onnx.biases import adds_bias, is_weighted_sum
 from cimbo.workloads.onnx.loading import evaluate_size
 from cimbo.workloads.onnx.matrix_products import MATRIX_PRODUCTS
+from cimbo.workloads.onnx.ones import StoredOnes
 from cimbo.workloads.onnx.parameters import ParameterCount
 from cimbo.workloads.onnx.products import Operation, Product, check_product
 from cimbo.workloads.onnx.quantised import (
@@ -43,6 +44,7 @@ class GraphWalker:
         inference: of single nodes.
         parameters: where stored tensors are counted.
         named: values of the free sizes, for shapes that the file states in their terms.
+        read_weights: whether the ones of integer weights are counted, for which their bytes are read.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class GraphWalker:
         inference: NodeInference,
         parameters: ParameterCount,
         named: Mapping[str, int],
+        *,
+        read_weights: bool = False,
     ) -> None:
         self.file = file
         self.parameters = parameters
@@ -61,6 +65,7 @@ class GraphWalker:
         self._made = 0
         self._depths = {0: 0}  # products on the longest way to each layer, itself included
         self._tied = TiedTables(file.parent)
+        self._ones = StoredOnes(file.parent) if read_weights else None
 
     def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
         """Counts a graph.
@@ -84,6 +89,8 @@ class GraphWalker:
             scope[tensor.name] = tensor
         for proto in graph.initializer:
             self._tied.store(prefix + proto.name, proto)
+            if self._ones is not None:
+                self._ones.store(prefix + proto.name, proto)
         stated = {value.name: self._stated(value) for value in (*graph.value_info, *graph.output)}
         for index, node in enumerate(graph.node):
             self._visit(
@@ -305,6 +312,7 @@ class GraphWalker:
             weights=weights,
             weight_bits=product.weight_bits or held.bits,
             activation_bits=product.moving.bits,
+            weight_ones=0.0 if dynamic or self._ones is None else self._ones.share(held.sources),
         )
 
     def _claimed_weights(self, product: Product) -> int:
