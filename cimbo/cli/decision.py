@@ -53,7 +53,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     default=1.0,
     show_default=True,
     callback=_share,
-    help="Standard deviations of area, cycle, energy and leakage that published chips show.",
+    help="How far area, cycle, energy and leakage are off, in standard deviations of published chips.",
 )
 @click.option(
     "--metrics",
@@ -69,7 +69,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     default=200,
     show_default=True,
     callback=at_least_one,
-    help="How often to be wrong.",
+    help="How many times errors are drawn.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @click.option(

@@ -158,7 +158,7 @@ def evaluation_options(command: F) -> F:
             "--memory-mb",
             type=int,
             default=None,
-            help="Private memory of one worker process, in MiB (Linux).",
+            help="Most private memory of a worker process, in MiB (Linux).",
         ),
         click.option(
             "--retries",
@@ -168,7 +168,11 @@ def evaluation_options(command: F) -> F:
             help="Further attempts after a failure.",
         ),
         click.option(
-            "--timeout", "timeout_s", type=float, default=None, help="Seconds one attempt may take."
+            "--timeout",
+            "timeout_s",
+            type=float,
+            default=None,
+            help="Most seconds that one attempt may take.",
         ),
         click.option(
             "--jobs",

@@ -28,7 +28,7 @@ from cimbo.session.workers import Workers
     default=DEFAULT_BUDGET,
     show_default=True,
     callback=at_least_one,
-    help="Verified evaluations in the study, in all.",
+    help="Evaluations in the study, in all; those that it holds count.",
 )
 @click.option(
     "--predictors",
@@ -41,7 +41,7 @@ from cimbo.session.workers import Workers
     type=int,
     default=None,
     callback=at_least_one,
-    help="Accuracies to measure, in all; then new chips for measured networks, while they add to the front.",
+    help="Accuracies that may be measured, in all; then only new chips for measured networks, while they add to the front.",
 )
 @click.option(
     "--until-converged",
@@ -50,13 +50,13 @@ from cimbo.session.workers import Workers
     flag_value=1.0,
     default=None,
     metavar="[PERCENT]",
-    help="Stop when 50 more evaluations are expected to add less than so much hypervolume [1].",
+    help="Stop when 50 more evaluations are expected to add less than so many percent of hypervolume [1].",
 )
 @click.option(
     "--async",
     "asynchronous",
     is_flag=True,
-    help="No batches: a free worker gets a candidate at once, chosen knowing what the others evaluate.",
+    help="No batches: a worker that is free gets a candidate at once, chosen knowing what the others evaluate.",
 )
 @click.option("--warm-from", metavar="OTHER.db", default=None, help="Another study to start from.")
 @click.option(
@@ -64,7 +64,7 @@ from cimbo.session.workers import Workers
     type=click.Choice(COST_MODELS),
     default="auto",
     show_default=True,
-    help="Compute costs while searching, or model them as a slow simulator must be.",
+    help="Compute costs while searching, or learn them, as a slow simulator requires.",
 )
 @click.option(
     "--bit-accurate-images",
@@ -153,7 +153,7 @@ def no_forecast(found: Optimization) -> str:
 def fit_predictors(
     *, samples: int, asked: AskedStudy, workers: Workers, style: str, **options: Any
 ) -> None:
-    """Sample the joint space, really evaluate, fit and judge surrogates, write bundles.
+    """Sample the joint space, evaluate the samples for real, fit and judge surrogates, write bundles.
 
     Example: cimbo fit-predictors --samples 100 --out bundles
     """

@@ -36,7 +36,7 @@ def what_if_options(command: F) -> F:
             "limits",
             multiple=True,
             metavar="METRIC=BOUND",
-            help="Bound a metric (METRIC<=BOUND and METRIC>=BOUND too); takes the place of the study's.",
+            help="Bound a metric, in place of the study's bound on it (METRIC<=BOUND and METRIC>=BOUND too).",
         ),
         click.option(
             "--fix",

@@ -63,7 +63,7 @@ def test_the_wheel_holds_the_package_and_asks_for_no_torch(wheel):
         names = archive.namelist()
         (metadata_name,) = [name for name in names if name.endswith(".dist-info/METADATA")]
         metadata = Parser().parsestr(archive.read(metadata_name).decode())
-    modules = {f"predictors/{path.name}" for path in FOLDER.glob("*.py")}
+    modules = {f"predictors/{path.relative_to(FOLDER)}" for path in FOLDER.rglob("*.py")}
     code = {name for name in names if ".dist-info/" not in name}
     assert code == modules | {"predictors/py.typed"}
     assert metadata["Name"] == "cimbo-predictors"
