@@ -8,6 +8,7 @@ more it is estimated from random scalarisations. The choice itself is BoTorch's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,9 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
 N_DIRECTIONS = 32
+LEAST_SHARE_ABOVE = (
+    0.1  # of a pool; with fewer points above the reference, scalarised values tell more
+)
 #: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
 Gain = Callable[[list[int], Index], Array]
 
@@ -43,15 +47,7 @@ def screen(
         Positions in the pool, from 0, none twice, in the order of rounds; at most ``rounds`` times
         ``each``.
     """
-    gain = None
-    if len(reference) == 2:
-        gain = _staircase(base, pool, feasible, reference)
-    everything = np.arange(pool.shape[1])
-    if (
-        gain is None or ((bound := gain([], everything)) > 0).mean() < 0.1
-    ):  # hardly anything lies above the reference
-        gain = _scalarised(base, pool, feasible, reference)
-        bound = gain([], everything)
+    gain, bound = _first_look(base, pool, feasible, reference)
     listed: list[int] = []
     chosen: list[int] = []
     for _ in range(rounds):
@@ -60,6 +56,18 @@ def screen(
         listed += new
         chosen += new[:1]
     return listed
+
+
+def _first_look(base: Array, pool: Array, feasible: Mask, reference: Array) -> tuple[Gain, Array]:
+    """How gains are estimated, and the gain (p,) of each point of the pool while none is chosen."""
+    everything = np.arange(pool.shape[1])
+    if len(reference) == 2:
+        gain = _staircase(base, pool, feasible, reference)
+        bound = gain([], everything)
+        if (bound > 0).mean() >= LEAST_SHARE_ABOVE:
+            return gain, bound
+    gain = _scalarised(base, pool, feasible, reference)
+    return gain, gain([], everything)
 
 
 def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
@@ -102,12 +110,46 @@ def _on_staircase(points: Array) -> Mask:
     """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one)."""
     order = np.lexsort((-points[..., 1], -points[..., 0]), axis=1)
     height = np.take_along_axis(points[..., 1], order, 1)
-    before = np.maximum.accumulate(
-        np.concatenate([np.full((len(height), 1), -np.inf), height[:, :-1]], 1), axis=1
-    )
+    shifted = np.pad(height[:, :-1], ((0, 0), (1, 0)), constant_values=-np.inf)
+    before = np.maximum.accumulate(shifted, axis=1)
     on = np.zeros(points.shape[:2], bool)
     np.put_along_axis(on, order, height > before, 1)
     return on
+
+
+@dataclass(frozen=True)
+class _Staircase:
+    """The strips under each sample's front of two objectives.
+
+    Each lies between ``left`` and ``right``, above ``bottom``, arrays of (samples, strips).
+    Whatever a new point covers of a strip above its bottom is what the point adds there.
+    """
+
+    left: Array
+    right: Array
+    bottom: Array
+
+    @classmethod
+    def of(cls, known: Array, reference: Array) -> _Staircase:
+        """Build the staircases of samples (s, k, 2) of the known points."""
+        above = np.maximum(known, reference)
+        order = np.argsort(-above[..., 0], axis=1)
+        x = np.take_along_axis(above[..., 0], order, 1)
+        y = np.take_along_axis(above[..., 1], order, 1)
+        highest = np.maximum.accumulate(y, axis=1)  # of a point and all that lie right of it
+        return cls(
+            left=np.pad(x, ((0, 0), (0, 1)), constant_values=reference[0]),
+            right=np.pad(x, ((0, 0), (1, 0)), constant_values=np.inf),
+            bottom=np.pad(highest, ((0, 0), (1, 0)), constant_values=reference[1]),
+        )
+
+    def added(self, new: Array) -> Array:
+        """(s, p) the area that each of the points ``new`` (s, p, 2) adds by itself."""
+        width = np.minimum(new[..., :1], self.right[:, None]) - self.left[:, None]
+        height = new[..., 1:] - self.bottom[:, None]
+        np.maximum(width, 0, out=width)
+        np.maximum(height, 0, out=height)
+        return np.asarray(np.einsum("spk,spk->sp", width, height))
 
 
 def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
@@ -115,23 +157,9 @@ def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Ga
 
     def gain(chosen: list[int], asked: Index) -> Array:
         """Count the mean area that each asked position adds to ``base`` and the chosen, (asked,)."""
-        added = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
-        known = np.maximum(np.concatenate([base, added], 1), reference)
-        order = np.argsort(-known[..., 0], axis=1)
-        x, y = (np.take_along_axis(known[..., i], order, 1) for i in range(2))
-        right, left = (
-            np.pad(x, ((0, 0), ends), constant_values=v)
-            for ends, v in (((1, 0), np.inf), ((0, 1), reference[0]))
-        )
-        bottom = np.pad(
-            np.maximum.accumulate(y, axis=1), ((0, 0), (1, 0)), constant_values=reference[1]
-        )
-        new = pool[:, asked]
-        width = np.minimum(new[..., :1], right[:, None]) - left[:, None]
-        above = new[..., 1:] - bottom[:, None]
-        area = np.einsum(
-            "spk,spk->sp", np.maximum(width, 0, out=width), np.maximum(above, 0, out=above)
-        )
+        of_chosen = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
+        known = np.concatenate([base, of_chosen], 1)
+        area = _Staircase.of(known, reference).added(pool[:, asked])
         return np.asarray((area * feasible[:, asked]).mean(0))
 
     return gain

@@ -6,6 +6,7 @@ Every objective is maximised here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -213,35 +214,62 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
     """
     front = np.maximum(front, reference)
     front = np.take_along_axis(front, np.argsort(-front[..., 2:], axis=1), 1)
-    order = np.argsort(-front[..., 0], axis=1)
-    x, y = (np.take_along_axis(front[..., i], order, 1)[:, :, None] for i in range(2))
-    above = order[:, :, None] < np.arange(
-        front.shape[1] + 1
-    )  # (s, k, slab): nothing is above the first slab
-    bottom = _padded(
-        np.maximum.accumulate(np.where(above, y, reference[1]), axis=1), first=reference[1]
-    )
-    steps = above & (y > bottom[:, :-1])
-    right = _padded(np.minimum.accumulate(np.where(steps, x, np.inf), axis=1), first=np.inf)
-    left = _padded(np.broadcast_to(x, steps.shape), last=reference[0])
-    strips = _padded(steps, last=True)
-    goes_on = (
-        strips[..., 1:]
-        & strips[..., :-1]
-        & (right[..., 1:] == right[..., :-1])
-        & (bottom[..., 1:] == bottom[..., :-1])
-    )
-    starts, ends = strips.copy(), strips.copy()
+    strips = _Strips.of(front, reference)
+    goes_on = strips.goes_on()
+    starts, ends = strips.there.copy(), strips.there.copy()
     starts[..., 1:] &= ~goes_on
     ends[..., :-1] &= ~goes_on
-    floor, ceiling = _padded(front[..., 2], last=reference[2]), _padded(front[..., 2], first=np.inf)
-    floor, ceiling = (np.broadcast_to(z[:, None], strips.shape) for z in (floor, ceiling))
+    # Of each slab: from the third objective of one point down to that of the next
+    ceiling = np.broadcast_to(_padded(front[..., 2], first=np.inf)[:, None], starts.shape)
+    floor = np.broadcast_to(_padded(front[..., 2], last=reference[2])[:, None], starts.shape)
     count = starts.sum((1, 2))
     there = np.arange(count.max()) < count[:, None]
-    lower, upper = np.zeros((*there.shape, 3)), np.zeros((*there.shape, 3))
-    lower[there] = np.stack([left[ends], bottom[ends], floor[ends]], -1)
-    upper[there] = np.stack([right[starts], np.full(count.sum(), np.inf), ceiling[starts]], -1)
+    lower = np.zeros((*there.shape, 3))
+    upper = np.zeros((*there.shape, 3))
+    lower[there] = np.stack([strips.left[ends], strips.bottom[ends], floor[ends]], -1)
+    no_top = np.full(count.sum(), np.inf)
+    upper[there] = np.stack([strips.right[starts], no_top, ceiling[starts]], -1)
     return lower, upper
+
+
+@dataclass(frozen=True)
+class _Strips:
+    """The strips of each slab, arrays (s, strip, slab): one right of each point's first objective, by the point's name.
+
+    A strip lies between ``left`` and ``right`` in the first objective, and above ``bottom`` in the second; only those that are
+    ``there`` are steps of the slab's staircase.
+    """
+
+    left: Array
+    right: Array
+    bottom: Array
+    there: Mask
+
+    @classmethod
+    def of(cls, front: Array, reference: Array) -> _Strips:
+        """Cut the slabs under points (s, k, 3) that are sorted by the third objective, the largest first."""
+        order = np.argsort(-front[..., 0], axis=1)
+        x = np.take_along_axis(front[..., 0], order, 1)[:, :, None]
+        y = np.take_along_axis(front[..., 1], order, 1)[:, :, None]
+        # (s, k, slab) whether a point reaches into a slab; nothing is above the first one.
+        above = order[:, :, None] < np.arange(front.shape[1] + 1)
+        highest = np.maximum.accumulate(np.where(above, y, reference[1]), axis=1)
+        bottom = _padded(highest, first=reference[1])
+        steps = above & (y > bottom[:, :-1])
+        nearest = np.minimum.accumulate(np.where(steps, x, np.inf), axis=1)
+        return cls(
+            left=_padded(np.broadcast_to(x, steps.shape), last=reference[0]),
+            right=_padded(nearest, first=np.inf),
+            bottom=bottom,
+            there=_padded(steps, last=True),
+        )
+
+    def goes_on(self) -> Mask:
+        """(s, strip, slab - 1) whether a strip is in the next slab as it is in this one."""
+        in_both = self.there[..., 1:] & self.there[..., :-1]
+        same_right = self.right[..., 1:] == self.right[..., :-1]
+        same_bottom = self.bottom[..., 1:] == self.bottom[..., :-1]
+        return np.asarray(in_both & same_right & same_bottom)
 
 
 def _padded(values: Any, *, first: float | None = None, last: float | None = None) -> Any:
