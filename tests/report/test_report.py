@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from searched_study import (
     OBJECTIVES,
     SPACE,
     Page,
+    measure,
     measured,
     report,
     searched,
@@ -25,6 +27,8 @@ from searched_study import (
 
 import cimbo.report
 from cimbo import BadInput, Objective, Study
+from cimbo.analysis.surrogate_views import SurrogateViews, views
+from cimbo.optimizer.options import OptimizerOptions
 from cimbo.plots import axes, quantity
 from cimbo.plots.markup import tag, text
 from cimbo.problem.objectives import candidate
@@ -305,13 +309,26 @@ def test_coverage_counts_what_the_intervals_held() -> None:
     assert statistics.coverage(mean, np.zeros(4), mean) is None
 
 
+def looked_into(study: Study) -> SurrogateViews:
+    """What surrogates say around a design; accuracy is computed, and neither gene of the pair changes it."""
+
+    def accuracy(designs: list[dict[str, Any]]) -> np.ndarray:
+        return np.array([measure(design)["accuracy"] for design in designs])
+
+    surrogates = study.surrogates(OptimizerOptions({"accuracy": accuracy}))
+    return views(SPACE, surrogates, [study.pareto()[0].params], ["rows", "dram_bw"])
+
+
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
-@pytest.mark.parametrize("name", ["three objectives", "one objective", "extremes", "empty"])
+@pytest.mark.parametrize(
+    "name", ["three objectives", "one objective", "extremes", "empty", "all the same"]
+)
 def test_a_browser_draws_it_without_complaint(tmp_path: Path, name: str) -> None:
     """What only a browser knows: the policy lets our style and script run, and the console stays empty."""
     file = tmp_path / "report.html"
     study = ODD[name]()
-    file.write_text(report(study), encoding="utf-8")
+    more = {"around": looked_into(study)} if name == "three objectives" else {}
+    file.write_text(report(study, **more), encoding="utf-8")
     options = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
     command = [
         "chromium",

@@ -59,8 +59,9 @@ function numberScale(values, { log = false, label = "", room = 0.05 } = {}) {
   const back = log ? (value) => 10 ** value : (value) => value;
   let [start, end] = [forward(low), forward(high)];
   const span = end - start || (log ? 1 : Math.abs(end)) || 1;
-  start -= room * span;
-  end += room * span;
+  const around = end > start ? room : Math.max(room, 0.5); // one value stands in the middle
+  start -= around * span;
+  end += around * span;
   return scaleBetween(start, end, { log, label, forward, back });
 }
 
