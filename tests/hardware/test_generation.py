@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from cimbo.errors import BadInput
 from cimbo.hardware import BASELINE_CHIP, BASELINE_VIT_B, chip_choices, simulate, simulate_batch
 from cimbo.hardware.chip import DEFAULT_GENES
+from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads import network
 from cimbo.workloads.layers import Workload
 
@@ -99,6 +100,15 @@ def test_cache_on_the_chip_spares_the_dram():
     assert edram["energy_parts_uj"]["edram"] > near["energy_parts_uj"]["edram"] == 0
     assert edram["area_mm2"] > near["area_mm2"] == away["area_mm2"]
     assert edram["leakage_mw"] > away["leakage_mw"]
+
+
+def test_bytes_of_an_embedded_dram_are_those_counted_by_hand():
+    # The prompt writes 128 tokens of 18,432 bytes; the one token after it reads these and writes its own.
+    chip = SMALL | {"kv_cache": "edram", "edram_mb": 4}
+    found = simulate(request("gpt2-s", 128, 1), chip)
+    price_pj = one_circuit(chip).energies["edram_energy"][0]
+    moved = found["energy_parts_uj"]["edram"] * 1e6 / price_pj / 8
+    assert moved == pytest.approx((128 + 129) * 18432, rel=1e-9)
 
 
 def test_what_does_not_fit_the_chip_lies_in_the_dram():
