@@ -14,8 +14,21 @@ from cimbo.plots.markup import Markup, tag
 from cimbo.plots.svg import box, label, picture, rule
 
 HERE = Path(__file__).parent
-STUDIES = ("fmnist-vit", "fmnist-mobilenet", "ofa-mobilenetv3-imagenet", "vit-b-imagenet")
-SIDES = {"architecture": "#4c78a8", "hardware": "#b279a2", "joint": "#e4572e"}
+STUDIES = (
+    "fmnist-vit",
+    "fmnist-mobilenet",
+    "fmnist-vit-ideal-converters",
+    "fmnist-mobilenet-ideal-converters",
+    "ofa-mobilenetv3-imagenet",
+    "vit-b-imagenet",
+)
+SIDES = {
+    "architecture": "#4c78a8",
+    "hardware": "#b279a2",
+    "precision": "#54a24b",
+    "joint": "#e4572e",
+    "joint with precision": "#a83212",
+}
 HELD = "accuracy, area"
 LEFT, TOP, WIDTH, ROW, GAP = 300, 76, 560, 22, 30
 TICKS = (1, 1.5, 2, 3, 5, 8, 12)
@@ -27,7 +40,17 @@ def studies() -> list[dict[str, Any]]:
 
 
 def rows(study: dict[str, Any], held: str = HELD) -> list[dict[str, Any]]:
-    return [r for r in study["speedups"] if r["held"] == held]
+    """A row a side, in the order of SIDES."""
+    found = [r for r in study["speedups"] if r["held"] == held]
+    return sorted(found, key=lambda row: list(SIDES).index(row["side"]))
+
+
+def called(study: dict[str, Any]) -> str:
+    """The name of a study, and how it was made."""
+    name = study["name"].removesuffix("-ideal-converters")
+    if study.get("converters") == "described":
+        return f"{name}, converters that err, {study['budget_of_each_search']} evaluations a search"
+    return f"{name}, ideal converters"
 
 
 def place(speedup: float) -> float:
@@ -37,12 +60,12 @@ def place(speedup: float) -> float:
 
 def bars(study: dict[str, Any], top: float) -> list[Markup]:
     """The bars of one study, with their intervals and the seeds one by one."""
-    about = f"{study['name']}: accuracy {study['accuracy']['kind']}"
+    about = called(study)
     drawn = [label((LEFT - 12, top - 8), about, text_anchor="end", font_weight="bold")]
     for i, row in enumerate(rows(study)):
         y = top + i * ROW
         end, high = place(row["speedup"]), place(row["high"])
-        only = "" if row["side"] == "joint" else " only"
+        only = "" if row["side"].startswith("joint") else " only"
         drawn.append(label((LEFT - 12, y + 13), row["side"] + only, text_anchor="end"))
         drawn.append(box((LEFT, y + 2), (end - LEFT, 14), SIDES[row["side"]]))
         drawn.append(rule((place(row["low"]), y + 9), (high, y + 9), "#222222", stroke_width=1.5))
@@ -69,8 +92,11 @@ def scale(bottom: float) -> list[Markup]:
 
 def draw(found: list[dict[str, Any]]) -> str:
     """The whole picture, an SVG document."""
-    tops = [TOP + i * (len(SIDES) * ROW + GAP) for i in range(len(found))]
-    bottom = tops[-1] + len(SIDES) * ROW + 4
+    tops, bottom = [], TOP
+    for study in found:
+        tops.append(bottom)
+        bottom += len(rows(study)) * ROW + GAP
+    bottom += 4 - GAP
     title = "Speed-up over the baseline at its accuracy (within 0.3 points) and area"
     below = "bars: geometric mean of the seeds, 95 % interval; dashed: CiMNet's 1.7× and 3.1×"
     drawn = [label((LEFT, 20), title, font_weight="bold"), label((LEFT, 38), below), *scale(bottom)]
@@ -80,20 +106,27 @@ def draw(found: list[dict[str, Any]]) -> str:
 
 
 def table(found: list[dict[str, Any]]) -> str:
+    """The speed-ups of all studies as Markdown; a side that a study did not search is a dash."""
+    heads = [side if side.startswith("joint") else f"{side} only" for side in SIDES]
     lines = [
-        "| study | accuracy | held besides accuracy | architecture only | hardware only | joint |",
-        "|---" * 6 + "|",
+        f"| study | accuracy | held besides accuracy | {' | '.join(heads)} |",
+        "|---" * (3 + len(SIDES)) + "|",
     ]
     for study in found:
         for held in dict.fromkeys(r["held"] for r in study["speedups"]):
-            cells = [
-                f"{r['speedup']:.2f} [{r['low']:.2f}, {r['high']:.2f}]" for r in rows(study, held)
-            ]
+            told = {r["side"]: r for r in rows(study, held)}
+            cells = [cell(told.get(side)) for side in SIDES]
             besides = held.removeprefix("accuracy").removeprefix(", ") or "the study's area limit"
-            lines.append(
-                f"| {study['name']} | {study['accuracy']['kind']} | {besides} | {' | '.join(cells)} |"
-            )
+            about = f"{called(study)} | {study['accuracy']['kind']} | {besides}"
+            lines.append(f"| {about} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def cell(row: dict[str, Any] | None) -> str:
+    """A speed-up with its interval."""
+    if row is None:
+        return "-"
+    return f"{row['speedup']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 if __name__ == "__main__":
