@@ -9,9 +9,10 @@ trained here, in seconds, on the 5,000 validation images of Fashion-MNIST; accur
 A setting is ADC bits, rows that are summed at once, noise of a reading in steps of the converter, and the spread of a cell in
 percent of its full scale. What else the tools know is set alike: weights as differences of two cells, each output's largest
 weight at full scale, operands not rounded, one symmetric converter range a layer, the one that cimbo calibrates.
-CrossSim has no noise of a converter: it is left out there. Accuracies are means of --networks trainings, on CHIPS_A_NETWORK chips
-each where cells differ: aihwkit computes with the cells that cimbo drew, CrossSim draws its own; ``aihwkit_error`` and ``cross_sim_error`` are standard errors of the mean difference to cimbo. Results:
-other_simulators.json, whose ``settings`` are the table.
+CrossSim has no noise of a converter: it is left out there. Accuracies are means of --networks trainings, on CHIPS_A_NETWORK
+chips each where cells differ: aihwkit computes with the cells that cimbo drew, CrossSim draws its own. ``aihwkit_error`` and
+``cross_sim_error`` are standard errors of the mean difference to cimbo. Results: other_simulators.json, whose ``settings`` are
+the table.
 
 The last part is ASiM's question (arXiv 2411.11022): what 1 LSB of noise does to a network that was not trained under it, and
 to the shipped transformer, which was.
