@@ -93,7 +93,9 @@ def front(study: Study, x: str | None = None, y: str | None = None, z: str | Non
     names = [n for n in (x, y) if n] + ([_known(study, z)] if z else [])
     groups = {kind: _having(records, names) for kind, records in _groups(study).items()}
     best = groups["front"]
-    sharpest = [best[i] for i in knees(study.problem, [r.metrics for r in best])]
+    sharpest = []
+    for i in knees(study.problem, [r.metrics for r in best]):
+        sharpest.append(best[i])
     figure = go.Figure()
     for kind in ("dominated", "infeasible", "front"):
         if groups[kind]:
@@ -109,7 +111,9 @@ def front(study: Study, x: str | None = None, y: str | None = None, z: str | Non
         }
         return figure.update_layout(scene=axes, title="The verified front", template="plotly_white")
     finish(figure, "The verified front", across, label(y))
-    shown = [r for records in groups.values() for r in records]
+    shown = []
+    for records in groups.values():
+        shown.extend(records)
     if x:
         figure.update_xaxes(type=_axis_type(shown, x))
     return figure.update_yaxes(type=_axis_type(shown, y))
@@ -226,15 +230,22 @@ def parallel(study: Study, *, front_only: bool = False) -> Any:
     if front_only:
         records = groups["front"]
     else:
-        records = [r for group in groups.values() for r in group]
+        records = []
+        for group in groups.values():
+            records.extend(group)
     names = [o.name for o in study.problem.objectives]
     records = _having(records, names)
-    axes = [{"label": label(n), "values": [r.metrics[n] for r in records]} for n in names]
+    axes = []
+    for n in names:
+        axes.append({"label": label(n), "values": [r.metrics[n] for r in records]})
     for choice in study.problem.space.choices:
         levels = []
         for record in records:
             value = record.params.get(choice.name)
-            levels.append(-1 if value is None else choice.index(value))
+            if value is None:
+                levels.append(-1)
+            else:
+                levels.append(choice.index(value))
         if len(set(levels)) < 2:
             continue
         first = min(levels)
@@ -348,7 +359,10 @@ def timeline(study: Study) -> Any:
     go = plotly()
     figure = go.Figure()
     for status, colour in (("done", COLOURS["front"]), ("failed", "#c23b3b")):
-        records = [r for r in study.evaluations() if r.status == status and r.seconds > 0]
+        records = []
+        for r in study.evaluations():
+            if r.status == status and r.seconds > 0:
+                records.append(r)
         numbers, seconds = [r.number for r in records], [r.seconds for r in records]
         mark = {"color": colour, "size": 6}
         name = f"{status}: {len(records)} in {sum(seconds):.4g} s"

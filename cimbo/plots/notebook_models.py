@@ -76,10 +76,9 @@ def slices(
     figure = go.Figure()
     for gene, curve in around.curves[metric].items():
         values = space.choices[space.column[gene]].values
-        words = [
-            f"{gene} {value}: {m:.4g} ({low:.4g} to {high:.4g})".replace("<", "&lt;")
-            for value, m, low, high in zip(values, curve.mean, curve.low, curve.high, strict=True)
-        ]
+        words = []
+        for value, m, low, high in zip(values, curve.mean, curve.low, curve.high, strict=True):
+            words.append(f"{gene} {value}: {m:.4g} ({low:.4g} to {high:.4g})".replace("<", "&lt;"))
         places = np.linspace(0, 1, len(values))
         trace = {"name": gene, "text": words, "hovertemplate": "%{text}<extra></extra>"}
         figure.add_trace(go.Scatter(x=places, y=curve.mean, mode="lines+markers", **trace))
@@ -120,7 +119,9 @@ def contour(
         wrong = across if across not in active else down
         raise BadInput("plots", f"gene {wrong!r} is not active there", choose_from(wrong, active))
     space, surface = study.problem.space, surfaces[0]
-    words = {g: [str(v) for v in space.choices[space.column[g]].values] for g in (across, down)}
+    words = {}
+    for g in (across, down):
+        words[g] = [str(v) for v in space.choices[space.column[g]].values]
     figure = go.Figure(
         go.Heatmap(x=words[across], y=words[down], z=surface.mean, colorscale="Viridis")
     )
