@@ -512,3 +512,15 @@ def test_a_suffix_in_capitals(tmp_path, capsys):
     file = save(tmp_path, one_product([1, 10, 16])).rename(tmp_path / "NET.ONNX")
     assert run(["workload", str(file), "--format", "json"]) == 0
     assert '"macs": 1280' in capsys.readouterr().out
+
+
+def test_nodes_in_no_order_are_sorted(tmp_path):
+    nodes = [
+        Node("MatMul", ["p", "v"], ["y"]),
+        Node("Relu", ["q"], ["p"]),
+        Node("MatMul", ["x", "w"], ["q"]),
+    ]
+    stored = {"w": Stored((16, 8)), "v": Stored((8, 4))}
+    made = graph(nodes, {"x": [1, 10, 16]}, stored, outputs=["y"])
+    layers = from_onnx(save(tmp_path, made)).layers
+    assert [layer.macs for layer in layers] == [1280, 320]

@@ -15,6 +15,7 @@ from cimbo.workloads.onnx.biases import adds_bias, is_weighted_sum
 from cimbo.workloads.onnx.loading import evaluate_size
 from cimbo.workloads.onnx.matrix_products import MATRIX_PRODUCTS
 from cimbo.workloads.onnx.ones import StoredOnes
+from cimbo.workloads.onnx.ordering import in_order
 from cimbo.workloads.onnx.parameters import ParameterCount
 from cimbo.workloads.onnx.products import Operation, Product, check_product
 from cimbo.workloads.onnx.quantised import (
@@ -92,7 +93,7 @@ class GraphWalker:
             if self._ones is not None:
                 self._ones.store(prefix + proto.name, proto)
         stated = {value.name: self._stated(value) for value in (*graph.value_info, *graph.output)}
-        for index, node in enumerate(graph.node):
+        for index, node in enumerate(in_order(graph.node)):
             self._visit(
                 f"{self.file}: node {node.name or index} ({node.op_type})", node, scope, stated
             )
