@@ -1,4 +1,4 @@
-"""What stands in for a metric while candidates are chosen: a fitted predictor, or the metric itself where it is exact.
+"""What stands in for metrics while candidates are chosen: how the surrogates of a study are fitted.
 
 All of them answer in *modelled units*: the logarithm for positive costs, the natural unit otherwise. Latency spans orders of
 magnitude, and both the predictors and the hypervolume that is improved are better behaved on its logarithm.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,405 +18,44 @@ from numpy.typing import NDArray
 import predictors
 from cimbo.errors import BadInput
 from cimbo.optimizer.expression_surrogate import learned_parts
-from cimbo.optimizer.gene_groups import group_names
-from cimbo.problem.objectives import Problem, name_and_unit
+from cimbo.optimizer.metric_models import (
+    AnalyticMetric,
+    FittedSurrogate,
+    Surrogate,
+    logarithmic,
+    modelled,
+)
+from cimbo.optimizer.views import AnalyticFunction, Features, Inputs, RowsFunction, View, of_rows
+from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import ranks
-from cimbo.problem.space import Choice, Params, Rows, SearchSpace
+from cimbo.problem.space import Rows, SearchSpace
+
+__all__ = [
+    "REFIT_GROWTH",
+    "AnalyticFunction",
+    "AnalyticMetric",
+    "Features",
+    "FittedSurrogate",
+    "Inputs",
+    "RowsFunction",
+    "Surrogate",
+    "SurrogateFactory",
+    "View",
+    "checked_kind",
+    "fit",
+    "is_learned_by_parts",
+    "logarithmic",
+    "modelled",
+    "of_rows",
+    "refit_size",
+    "targets",
+    "training_subset",
+]
 
 Array = NDArray[np.float64]
 RESELECTION_GROWTH = 1.5  # how much more data makes the kind be chosen anew
 REFIT_GROWTH = 1.1  # how much more makes the hyper-parameters be found anew
 MAX_TRAINING_ROWS = 500  # rows that a model is fitted to
-OUTLIER_DEVIATIONS = 1e3  # median absolute deviations from the median: beyond, a value is no measurement of the same thing
-#: list of n designs -> (n,) metric in its natural unit, exact and fast
-AnalyticFunction = Callable[[list[Params]], Array]
-"""A metric that can be computed: from a list of n designs, dicts of active genes, to its values (n,).
-
-Examples:
-    >>> import numpy as np
-    >>> def latency_ms(designs):
-    ...     return np.array([64 * design["depth"] / design["rows"] for design in designs])
-    >>> float(latency_ms([{"depth": 2, "rows": 128}])[0])
-    1.0
-"""
-#: list of n designs -> derived features, each (n,): what is known of a design without measuring it
-Features = Callable[[list[Params]], Mapping[str, Array]]
-Answer = TypeVar("Answer")
-Answer_co = TypeVar("Answer_co", covariant=True)
-
-
-@runtime_checkable
-class RowsFunction(Protocol[Answer_co]):
-    """A function of designs that also takes them as rows of a space, which spares it a dictionary for each."""
-
-    def __call__(self, designs: list[Params]) -> Answer_co:
-        """Answer for n designs."""
-        ...
-
-    def of_rows(self, space: SearchSpace, rows: Rows) -> Answer_co:
-        """Answer for designs that are given as rows, as a call with these designs does.
-
-        Args:
-            space: The space of the rows.
-            rows: Canonical rows, (n, d).
-
-        Returns:
-            The answer for the n designs.
-        """
-        ...
-
-
-def of_rows(function: Callable[[list[Params]], Answer], space: SearchSpace, rows: Rows) -> Answer:
-    """Call a function for rows: as rows where it takes them, else as designs.
-
-    Args:
-        function: A function of designs, perhaps a ``RowsFunction``.
-        space: The space of the rows.
-        rows: Canonical rows, (n, d).
-
-    Returns:
-        What the function answers.
-    """
-    if isinstance(function, RowsFunction):
-        found: Answer = function.of_rows(space, rows)
-        return found
-    return function(space.designs(rows))
-
-
-class Surrogate(Protocol):
-    """One metric in modelled units at rows (n, d)."""
-
-    @property
-    def log(self) -> bool:
-        """Whether modelled units are the logarithm of natural ones."""
-        ...
-
-    @property
-    def trusted(self) -> bool:
-        """Whether it predicts what it has not seen."""
-        ...
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of a measurement around the metric."""
-        ...
-
-    def mean(self, inputs: Inputs) -> Array:
-        """Predict the mean alone, which costs less than ``mean_and_std``.
-
-        Args:
-            inputs: The designs, n rows.
-
-        Returns:
-            Means in modelled units, (n,).
-        """
-        ...
-
-    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
-        """Predict mean and standard deviation of the noise-free metric.
-
-        Args:
-            inputs: The designs, n rows.
-
-        Returns:
-            Means and standard deviations in modelled units, (n,) each.
-        """
-        ...
-
-    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        """Draw joint posterior samples of the noise-free metric.
-
-        Args:
-            inputs: The designs, k rows.
-            n: Number of samples.
-            seed: The same seed gives the same samples.
-
-        Returns:
-            Samples in modelled units, (n, k).
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class View:
-    """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
-
-    An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
-
-    Examples:
-        >>> from cimbo import OptimizerOptions, View
-        >>> accuracy = View(genes=frozenset({"depth", "width"}))  # no gene of the chip changes it
-        >>> OptimizerOptions(views={"accuracy": accuracy}).views["accuracy"].features is None
-        True
-    """
-
-    genes: frozenset[str] | None = None
-    features: Features | None = None
-
-    def columns(self, space: SearchSpace) -> list[int]:
-        """Find the columns of the genes in view.
-
-        Args:
-            space: The space whose rows have these columns.
-
-        Returns:
-            Indices of the columns, rising.
-        """
-        columns = []
-        for i, name in enumerate(space.names):
-            if self.genes is None or name in self.genes:
-                columns.append(i)
-        return columns
-
-    def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
-        """Describe a table (n, genes + features) and its target to the predictors.
-
-        Args:
-            space: The space of the designs.
-            metric: Name of the target.
-            log: Whether the target is modelled as its logarithm.
-
-        Returns:
-            The description: genes in the space's order, then the derived features.
-        """
-        groups = group_names(space.architecture, space.hardware)
-        choices = [space.choices[i] for i in self.columns(space)]
-        genes = [_feature(c, groups[c.name]) for c in choices]
-        derived = [predictors.Feature(name, "numeric") for name in self._feature_names(space)]
-        return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
-
-    def _feature_names(self, space: SearchSpace) -> list[str]:
-        """The derived features' names, as the first design of the space has them."""
-        if self.features is None:
-            return []
-        first = space.canonical_rows(np.zeros((1, len(space.choices)), space.row_type))
-        return list(of_rows(self.features, space, first))
-
-
-def _feature(gene: Choice, group: str) -> predictors.Feature:
-    kind = "ordinal" if gene.ordered else "nominal"
-    return predictors.Feature(gene.name, kind, gene.values, group)
-
-
-@cache
-def _codes(n: int, ordered: bool) -> Array:
-    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE_INDEX."""
-    if ordered:
-        active = np.arange(1.0, n + 1.0)[:, None] / n
-    else:
-        active = np.eye(n)
-    return np.concatenate([active, np.zeros((1, active.shape[1]))])
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Canonical rows (n, d) and all that surrogates need of them, computed when asked for and kept."""
-
-    space: SearchSpace
-    rows: Rows
-    _derived: dict[Features, list[Array]] = field(default_factory=dict, repr=False)
-    _tables: dict[View, Array] = field(default_factory=dict, repr=False)
-    _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
-
-    def derived(self, view: View) -> list[Array]:
-        """Compute the derived features of a view, or look them up.
-
-        Args:
-            view: What a metric depends on.
-
-        Returns:
-            A column (n,) for each feature; none where the view has no features.
-        """
-        if view.features is None:
-            return []
-        if view.features not in self._derived:
-            found = of_rows(view.features, self.space, self.rows)
-            self._derived[view.features] = list(found.values())
-        return self._derived[view.features]
-
-    def table(self, view: View) -> Array:
-        """Build the predictors' table of a view, or look it up.
-
-        Args:
-            view: What a metric depends on.
-
-        Returns:
-            Values of genes, then derived features, (n, genes + features).
-        """
-        if view not in self._tables:
-            genes = self.space.encode(self.rows)[:, view.columns(self.space)]
-            self._tables[view] = np.column_stack([genes, *self.derived(view)])
-        return self._tables[view]
-
-    def encoded(self, view: View) -> Array:
-        """Encode the table of a view, or look it up.
-
-        It is ``view.schema(...).encode(table(view))`` without checks, which rows of the space do
-        not need.
-
-        Args:
-            view: What a metric depends on.
-
-        Returns:
-            The encoded table, (n, k).
-        """
-        if view not in self._encoded:
-            choices = [(i, self.space.choices[i]) for i in view.columns(self.space)]
-            genes = [_codes(len(c.values), c.ordered)[self.rows[:, i]] for i, c in choices]
-            self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
-        return self._encoded[view]
-
-
-def modelled(values: Array, *, log: bool) -> Array:
-    """Bring a metric into modelled units.
-
-    Values absurdly far from the others are brought to the edge of what is not: an evaluator's -1e9
-    for "it went wrong" must not flatten everything else. The edge is OUTLIER_DEVIATIONS median
-    absolute deviations from the median.
-
-    Args:
-        values: The metric in its natural unit, (n,); above 0 where ``log`` is set.
-        log: Whether modelled units are logarithms.
-
-    Returns:
-        Values in modelled units, (n,).
-    """
-    values = np.log(values) if log else values
-    middle = np.median(values)
-    reach = OUTLIER_DEVIATIONS * float(np.median(np.abs(values - middle)))
-    if reach > 0:
-        return np.clip(values, middle - reach, middle + reach)
-    return values
-
-
-def logarithmic(y: Array, goal: str | None) -> bool:
-    """Decide whether measurements are modelled as logarithms.
-
-    They are where all are positive, and either they are not to be maximised or the largest is more
-    than 30 times the smallest.
-
-    Args:
-        y: Measurements in their natural unit, (n,).
-        goal: "min" or "max"; None where the metric is no objective.
-
-    Returns:
-        Whether logarithms are taken.
-    """
-    return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
-
-
-@dataclass(frozen=True)
-class FittedSurrogate:
-    """A predictor over a view of the design. ``trusted``: whether it predicted data it had not seen."""
-
-    model: predictors.Model
-    view: View
-    trusted: bool = True
-
-    @property
-    def log(self) -> bool:
-        """Whether the model's target is a logarithm."""
-        return self.model.schema.log
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of a measurement, as the model knows it."""
-        return math.sqrt(self.model.noise_variance)
-
-    def mean(self, inputs: Inputs) -> Array:
-        """Predict the mean alone.
-
-        Args:
-            inputs: The designs, n rows.
-
-        Returns:
-            Means in modelled units, (n,).
-        """
-        return self.model.mean(inputs.encoded(self.view))
-
-    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
-        """Predict mean and standard deviation of the noise-free metric.
-
-        Args:
-            inputs: The designs, n rows.
-
-        Returns:
-            Means and standard deviations in modelled units, (n,) each.
-        """
-        mean, variance = self.model.latent_posterior(inputs.encoded(self.view))
-        return mean, np.sqrt(variance)
-
-    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
-        """Draw joint posterior samples of the noise-free metric.
-
-        Their spread is widened half as much as that of the intervals that are reported.
-
-        Args:
-            inputs: The designs, k rows.
-            n: Number of samples.
-            seed: The same seed gives the same samples.
-
-        Returns:
-            Samples in modelled units, (n, k).
-        """
-        return replace(self.model, std_scale=0.5 * (1.0 + self.model.std_scale)).sample_latent(
-            inputs.encoded(self.view), n, seed
-        )
-
-
-@dataclass(frozen=True)
-class AnalyticMetric:
-    """A metric that is exact and cheap: no uncertainty, nothing to learn. Values are kept, as a search asks again."""
-
-    metric: str
-    compute: AnalyticFunction
-    log: bool
-    trusted: bool = field(default=True, init=False)
-    noise: float = field(default=0.0, init=False)
-    _kept: dict[bytes, float] = field(default_factory=dict, init=False, repr=False)
-
-    def mean(self, inputs: Inputs) -> Array:
-        """Compute the metric, or look it up for rows that were asked before.
-
-        Args:
-            inputs: The designs, n rows.
-
-        Returns:
-            The metric in modelled units, (n,).
-        """
-        keys = [row.tobytes() for row in inputs.rows]
-        new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
-        if new:
-            values = np.asarray(of_rows(self.compute, inputs.space, inputs.rows[new]), float)
-            if self.log:
-                values = np.log(np.maximum(values, np.finfo(float).tiny))
-            self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
-        return np.array([self._kept[key] for key in keys])
-
-    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
-        """Compute the metric; there is no uncertainty.
-
-        Args:
-            inputs: The designs, n rows.
-
-        Returns:
-            The metric in modelled units, and zeros, (n,) each.
-        """
-        return self.mean(inputs), np.zeros(len(inputs.rows))
-
-    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        """Repeat the metric: every sample is the same.
-
-        Args:
-            inputs: The designs, k rows.
-            n: Number of samples.
-            seed: Not looked at.
-
-        Returns:
-            The metric in modelled units, (n, k), read-only.
-        """
-        return np.broadcast_to(self.mean(inputs), (n, len(inputs.rows)))
 
 
 @dataclass(frozen=True)

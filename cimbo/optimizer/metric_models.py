@@ -1,0 +1,223 @@
+"""What stands in for one metric: a fitted predictor, or the metric itself where it is exact."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import predictors
+from cimbo.optimizer.views import AnalyticFunction, Inputs, View, of_rows
+
+Array = NDArray[np.float64]
+# Median absolute deviations from the median: beyond, a value is no measurement of the same thing.
+OUTLIER_DEVIATIONS = 1e3
+
+
+class Surrogate(Protocol):
+    """One metric in modelled units at rows (n, d)."""
+
+    @property
+    def log(self) -> bool:
+        """Whether modelled units are the logarithm of natural ones."""
+        ...
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it predicts what it has not seen."""
+        ...
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a measurement around the metric."""
+        ...
+
+    def mean(self, inputs: Inputs) -> Array:
+        """Predict the mean alone, which costs less than ``mean_and_std``.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means in modelled units, (n,).
+        """
+        ...
+
+    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
+        """Predict mean and standard deviation of the noise-free metric.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means and standard deviations in modelled units, (n,) each.
+        """
+        ...
+
+    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        """Draw joint posterior samples of the noise-free metric.
+
+        Args:
+            inputs: The designs, k rows.
+            n: Number of samples.
+            seed: The same seed gives the same samples.
+
+        Returns:
+            Samples in modelled units, (n, k).
+        """
+        ...
+
+
+def modelled(values: Array, *, log: bool) -> Array:
+    """Bring a metric into modelled units.
+
+    Values absurdly far from the others are brought to the edge of what is not: an evaluator's -1e9
+    for "it went wrong" must not flatten everything else. The edge is OUTLIER_DEVIATIONS median
+    absolute deviations from the median.
+
+    Args:
+        values: The metric in its natural unit, (n,); above 0 where ``log`` is set.
+        log: Whether modelled units are logarithms.
+
+    Returns:
+        Values in modelled units, (n,).
+    """
+    values = np.log(values) if log else values
+    middle = np.median(values)
+    reach = OUTLIER_DEVIATIONS * float(np.median(np.abs(values - middle)))
+    if reach > 0:
+        return np.clip(values, middle - reach, middle + reach)
+    return values
+
+
+def logarithmic(y: Array, goal: str | None) -> bool:
+    """Decide whether measurements are modelled as logarithms.
+
+    They are where all are positive, and either they are not to be maximised or the largest is more
+    than 30 times the smallest.
+
+    Args:
+        y: Measurements in their natural unit, (n,).
+        goal: "min" or "max"; None where the metric is no objective.
+
+    Returns:
+        Whether logarithms are taken.
+    """
+    return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
+
+
+@dataclass(frozen=True)
+class FittedSurrogate:
+    """A predictor over a view of the design. ``trusted``: whether it predicted data it had not seen."""
+
+    model: predictors.Model
+    view: View
+    trusted: bool = True
+
+    @property
+    def log(self) -> bool:
+        """Whether the model's target is a logarithm."""
+        return self.model.schema.log
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a measurement, as the model knows it."""
+        return math.sqrt(self.model.noise_variance)
+
+    def mean(self, inputs: Inputs) -> Array:
+        """Predict the mean alone.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means in modelled units, (n,).
+        """
+        return self.model.mean(inputs.encoded(self.view))
+
+    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
+        """Predict mean and standard deviation of the noise-free metric.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            Means and standard deviations in modelled units, (n,) each.
+        """
+        mean, variance = self.model.latent_posterior(inputs.encoded(self.view))
+        return mean, np.sqrt(variance)
+
+    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
+        """Draw joint posterior samples of the noise-free metric.
+
+        Their spread is widened half as much as that of the intervals that are reported.
+
+        Args:
+            inputs: The designs, k rows.
+            n: Number of samples.
+            seed: The same seed gives the same samples.
+
+        Returns:
+            Samples in modelled units, (n, k).
+        """
+        return replace(self.model, std_scale=0.5 * (1.0 + self.model.std_scale)).sample_latent(
+            inputs.encoded(self.view), n, seed
+        )
+
+
+@dataclass(frozen=True)
+class AnalyticMetric:
+    """A metric that is exact and cheap: no uncertainty, nothing to learn. Values are kept, as a search asks again."""
+
+    metric: str
+    compute: AnalyticFunction
+    log: bool
+    trusted: bool = field(default=True, init=False)
+    noise: float = field(default=0.0, init=False)
+    _kept: dict[bytes, float] = field(default_factory=dict, init=False, repr=False)
+
+    def mean(self, inputs: Inputs) -> Array:
+        """Compute the metric, or look it up for rows that were asked before.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            The metric in modelled units, (n,).
+        """
+        keys = [row.tobytes() for row in inputs.rows]
+        new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
+        if new:
+            values = np.asarray(of_rows(self.compute, inputs.space, inputs.rows[new]), float)
+            if self.log:
+                values = np.log(np.maximum(values, np.finfo(float).tiny))
+            self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
+        return np.array([self._kept[key] for key in keys])
+
+    def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
+        """Compute the metric; there is no uncertainty.
+
+        Args:
+            inputs: The designs, n rows.
+
+        Returns:
+            The metric in modelled units, and zeros, (n,) each.
+        """
+        return self.mean(inputs), np.zeros(len(inputs.rows))
+
+    def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
+        """Repeat the metric: every sample is the same.
+
+        Args:
+            inputs: The designs, k rows.
+            n: Number of samples.
+            seed: Not looked at.
+
+        Returns:
+            The metric in modelled units, (n, k), read-only.
+        """
+        return np.broadcast_to(self.mean(inputs), (n, len(inputs.rows)))

@@ -1,0 +1,201 @@
+"""What a surrogate sees of a design: its genes, and features that are derived from them, encoded for the predictors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+import predictors
+from cimbo.optimizer.gene_groups import group_names
+from cimbo.problem.objectives import name_and_unit
+from cimbo.problem.space import Choice, Params, Rows, SearchSpace
+
+Array = NDArray[np.float64]
+#: list of n designs -> (n,) metric in its natural unit, exact and fast
+AnalyticFunction = Callable[[list[Params]], Array]
+"""A metric that can be computed: from a list of n designs, dicts of active genes, to its values (n,).
+
+Examples:
+    >>> import numpy as np
+    >>> def latency_ms(designs):
+    ...     return np.array([64 * design["depth"] / design["rows"] for design in designs])
+    >>> float(latency_ms([{"depth": 2, "rows": 128}])[0])
+    1.0
+"""
+#: list of n designs -> derived features, each (n,): what is known of a design without measuring it
+Features = Callable[[list[Params]], Mapping[str, Array]]
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+@runtime_checkable
+class RowsFunction(Protocol[Answer_co]):
+    """A function of designs that also takes them as rows of a space, which spares it a dictionary for each."""
+
+    def __call__(self, designs: list[Params]) -> Answer_co:
+        """Answer for n designs."""
+        ...
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> Answer_co:
+        """Answer for designs that are given as rows, as a call with these designs does.
+
+        Args:
+            space: The space of the rows.
+            rows: Canonical rows, (n, d).
+
+        Returns:
+            The answer for the n designs.
+        """
+        ...
+
+
+def of_rows(function: Callable[[list[Params]], Answer], space: SearchSpace, rows: Rows) -> Answer:
+    """Call a function for rows: as rows where it takes them, else as designs.
+
+    Args:
+        function: A function of designs, perhaps a ``RowsFunction``.
+        space: The space of the rows.
+        rows: Canonical rows, (n, d).
+
+    Returns:
+        What the function answers.
+    """
+    if isinstance(function, RowsFunction):
+        found: Answer = function.of_rows(space, rows)
+        return found
+    return function(space.designs(rows))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
+
+    An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
+
+    Examples:
+        >>> from cimbo import OptimizerOptions, View
+        >>> accuracy = View(genes=frozenset({"depth", "width"}))  # no gene of the chip changes it
+        >>> OptimizerOptions(views={"accuracy": accuracy}).views["accuracy"].features is None
+        True
+    """
+
+    genes: frozenset[str] | None = None
+    features: Features | None = None
+
+    def columns(self, space: SearchSpace) -> list[int]:
+        """Find the columns of the genes in view.
+
+        Args:
+            space: The space whose rows have these columns.
+
+        Returns:
+            Indices of the columns, rising.
+        """
+        columns = []
+        for i, name in enumerate(space.names):
+            if self.genes is None or name in self.genes:
+                columns.append(i)
+        return columns
+
+    def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
+        """Describe a table (n, genes + features) and its target to the predictors.
+
+        Args:
+            space: The space of the designs.
+            metric: Name of the target.
+            log: Whether the target is modelled as its logarithm.
+
+        Returns:
+            The description: genes in the space's order, then the derived features.
+        """
+        groups = group_names(space.architecture, space.hardware)
+        choices = [space.choices[i] for i in self.columns(space)]
+        genes = [_feature(c, groups[c.name]) for c in choices]
+        derived = [predictors.Feature(name, "numeric") for name in self._feature_names(space)]
+        return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
+
+    def _feature_names(self, space: SearchSpace) -> list[str]:
+        """The derived features' names, as the first design of the space has them."""
+        if self.features is None:
+            return []
+        first = space.canonical_rows(np.zeros((1, len(space.choices)), space.row_type))
+        return list(of_rows(self.features, space, first))
+
+
+def _feature(gene: Choice, group: str) -> predictors.Feature:
+    kind = "ordinal" if gene.ordered else "nominal"
+    return predictors.Feature(gene.name, kind, gene.values, group)
+
+
+@cache
+def _codes(n: int, ordered: bool) -> Array:
+    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE_INDEX."""
+    if ordered:
+        active = np.arange(1.0, n + 1.0)[:, None] / n
+    else:
+        active = np.eye(n)
+    return np.concatenate([active, np.zeros((1, active.shape[1]))])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Canonical rows (n, d) and all that surrogates need of them, computed when asked for and kept."""
+
+    space: SearchSpace
+    rows: Rows
+    _derived: dict[Features, list[Array]] = field(default_factory=dict, repr=False)
+    _tables: dict[View, Array] = field(default_factory=dict, repr=False)
+    _encoded: dict[View, Array] = field(default_factory=dict, repr=False)
+
+    def derived(self, view: View) -> list[Array]:
+        """Compute the derived features of a view, or look them up.
+
+        Args:
+            view: What a metric depends on.
+
+        Returns:
+            A column (n,) for each feature; none where the view has no features.
+        """
+        if view.features is None:
+            return []
+        if view.features not in self._derived:
+            found = of_rows(view.features, self.space, self.rows)
+            self._derived[view.features] = list(found.values())
+        return self._derived[view.features]
+
+    def table(self, view: View) -> Array:
+        """Build the predictors' table of a view, or look it up.
+
+        Args:
+            view: What a metric depends on.
+
+        Returns:
+            Values of genes, then derived features, (n, genes + features).
+        """
+        if view not in self._tables:
+            genes = self.space.encode(self.rows)[:, view.columns(self.space)]
+            self._tables[view] = np.column_stack([genes, *self.derived(view)])
+        return self._tables[view]
+
+    def encoded(self, view: View) -> Array:
+        """Encode the table of a view, or look it up.
+
+        It is ``view.schema(...).encode(table(view))`` without checks, which rows of the space do
+        not need.
+
+        Args:
+            view: What a metric depends on.
+
+        Returns:
+            The encoded table, (n, k).
+        """
+        if view not in self._encoded:
+            choices = [(i, self.space.choices[i]) for i in view.columns(self.space)]
+            genes = [_codes(len(c.values), c.ordered)[self.rows[:, i]] for i, c in choices]
+            self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
+        return self._encoded[view]
