@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 import warnings
@@ -62,7 +63,7 @@ def _resizing(start: int, size: int) -> Tensor:
 def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
     """Cuts a sub-network out of a shipped super-network, its batch norms calibrated.
 
-    The super-network is shared by the process: the next call calibrates it for another one.
+    It is a copy: the super-network that measurements of this process share is left as it is.
 
     Args:
         supernet: Name of the super-network.
@@ -80,7 +81,7 @@ def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
             f"no weights of {supernet} are shipped",
             f"use a study of {', '.join(SUPERNET_CLASSES)}",
         )
-    network = supernetwork(supernet)
+    network = copy.deepcopy(supernetwork(supernet))
     recalibrate(network, genes, examples(supernet, "calibration")[0])
     return SubNetwork(network, genes).eval()
 
