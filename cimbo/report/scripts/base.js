@@ -148,6 +148,13 @@ function viridis(share) {
   return `rgb(${stops[i].map((c, k) => Math.round(c + (place - i) * (stops[i + 1][k] - c))).join()})`;
 }
 
+/** Black or white, whichever is easier to read on the colour of a share: by WCAG's relative luminance never below 4.5 to 1. */
+function inkOn(share) {
+  const linear = viridis(share).match(/\d+/g).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  const luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 ? "#fff" : "#000";
+}
+
 /** The page's colours as they are now: light, dark, or those of paper. */
 function palette() {
   const style = getComputedStyle(document.documentElement);

@@ -101,7 +101,7 @@ function drawSurrogate() {
         const cell = element("td", { class: i === own[0] && j === own[1] ? "own" : null }, v === null ? "–" : number(v));
         if (v === null) return cell;
         cell.style.background = viridis(scale.at(v));
-        cell.style.color = scale.at(v) > 0.55 ? "#000" : "#fff";
+        cell.style.color = inkOn(scale.at(v));
         return cell;
       });
       return element("tr", {}, element("th", { scope: "row" }, value), ...cells);
