@@ -16,12 +16,13 @@ from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.surrogates import targets
 from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES, verify_finalists
 from cimbo.session.front import Front, front
 from cimbo.session.front_checks import announcing, measure_front_on_test_images
-from cimbo.session.warm_start import bundles, from_study, known_views
+from cimbo.session.warm_start import bundles, bundles_told, from_study, known_views
 from cimbo.session.workers import Workers
 from cimbo.study import events
 from cimbo.study.events import DEFAULT_BATCH_SIZE
@@ -138,6 +139,8 @@ def optimize(
     with workers.connected():
         options = optimizer_options(context, settings, priors)
         _announce(context, options, budget)
+        for line in bundles_told(priors, targets(study.problem), options.analytic):
+            logger.info(line)
         images = settings.bit_accurate_images
         told = announcing(context, images, listener, simulates_bounds=settings.simulates_bounds)
         search(context, budget, options, workers, listener=told, settings=settings)
@@ -147,6 +150,9 @@ def optimize(
             measure_front_on_test_images(context, workers, listener)  # what came to the front there
             if settings.simulates_bounds:
                 simulate_bounds(context, workers, listener)
+    for metric, reason in study.selection_reasons().items():
+        if metric in priors:
+            logger.info(f"in the end, {metric} was predicted by {reason}")
     succeeded = sum(record.status == "done" for record in study.evaluations())
     if succeeded:
         nearest = study.nearest_to_feasible()

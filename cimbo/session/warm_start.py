@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,36 @@ def bundles(folder: str | Path | None) -> dict[str, Any]:
             folder, "holds no bundles (*.cimpred)", "name a folder that cimbo fit-predictors wrote"
         )
     return {model.schema.target: model for model in map(predictors.load, files)}
+
+
+def bundles_told(
+    priors: Mapping[str, Any], wanted: Sequence[str], computed: Container[str]
+) -> list[str]:
+    """Say of each bundle whether the search uses it, and how far it was found to be trusted.
+
+    Args:
+        priors: Models by the metric that they predict.
+        wanted: The metrics that the study seeks.
+        computed: Those of them that are computed, so that they need no predictor.
+
+    Returns:
+        A line for each bundle.
+    """
+    lines = []
+    for metric, model in priors.items():
+        what = f"bundle of {metric}"
+        if metric not in wanted:
+            lines.append(f"{what}: not used, the study does not seek it")
+        elif metric in computed:
+            lines.append(f"{what}: not used, {metric} is computed exactly")
+        else:
+            unit = " in log units" if model.schema.log else ""
+            error, rows = model.metadata.get("error"), model.metadata.get("rows")
+            known = ""
+            if error is not None and rows is not None:
+                known = f", fitted on {rows} evaluations, held-out error {error:.3g}{unit}"
+            lines.append(f"{what}: used as a first guess ({model.kind}{known})")
+    return lines
 
 
 def views(evaluator: StudyEvaluator) -> dict[str, View]:

@@ -110,6 +110,14 @@ class Planner:
         self._log.store.set_meta(PLAN_NAME, plan)
         return Proposed(len(candidates), seconds, tuple(notes))
 
+    def selection_reasons(self) -> dict[str, str]:
+        """Tell how the predictors of the last proposal were chosen.
+
+        Returns:
+            A line by metric; empty before a proposal by predictors.
+        """
+        return {metric: model.selection_reason for (metric, _), (_, model) in self._fits.items()}
+
     def claim_planned(self) -> list[PlannedDesign]:
         """Lease to this process what the written plan still has and nobody else is evaluating."""
         done = {r.key for r in self._log.evaluations()}

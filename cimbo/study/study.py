@@ -200,6 +200,14 @@ class Study(StudyLog):
 
     # ---- ask and tell ---------------------------------------------------------------------------------------------
 
+    def selection_reasons(self) -> dict[str, str]:
+        """Tell how the predictors of this process's last proposal were chosen, with what older ones were worth.
+
+        Returns:
+            A line by metric; empty before a proposal by predictors.
+        """
+        return self._planner.selection_reasons()
+
     def ask(
         self,
         n: int = 1,

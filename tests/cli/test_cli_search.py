@@ -112,7 +112,7 @@ def test_of_another_space_what_fits_is_taken_over_and_the_rest_learned_from(old,
 
 def test_bundles_shorten_the_start(old, capsys):
     asked(capsys, "fit-predictors", "--samples", 20, "--jobs", 1, "--study", old)
-    asked(
+    _, said = asked(
         capsys,
         "optimize",
         "--config",
@@ -128,6 +128,11 @@ def test_bundles_shorten_the_start(old, capsys):
         "--study",
         "bundled.db",
     )
+    assert "bundle of accuracy: used as a first guess (" in said
+    assert "fitted on 20 evaluations, held-out error " in said
+    assert "bundle of latency_ms: not used, latency_ms is computed exactly" in said
+    assert "in the end, accuracy was predicted by " in said
+    assert "older model" in said
     with Study.open("bundled.db", readonly=True) as study:
         assert [r.origin for r in study.evaluations()].count("sobol") == 8
 
