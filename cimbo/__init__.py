@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cimbo.execution.worker import Evaluate
     from cimbo.optimizer.convergence import Forecast
     from cimbo.optimizer.options import Guidance, OptimizerOptions
-    from cimbo.optimizer.surrogates import AnalyticFunction, View
+    from cimbo.optimizer.views import AnalyticFunction, View
     from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem
     from cimbo.problem.space import Choice, SearchSpace
     from cimbo.session.opening import Source, open_session
@@ -77,7 +77,7 @@ __all__ = [
 ]
 HOME_MODULES = {
     "Ahead": "study.events",
-    "AnalyticFunction": "optimizer.surrogates",
+    "AnalyticFunction": "optimizer.views",
     "BadInput": "errors",
     "Candidate": "problem.objectives",
     "Checked": "study.events",
@@ -108,7 +108,7 @@ HOME_MODULES = {
     "Stopped": "study.events",
     "StudyError": "errors",
     "UnknownOption": "errors",
-    "View": "optimizer.surrogates",
+    "View": "optimizer.views",
 }
 
 logging.getLogger("cimbo").addHandler(logging.NullHandler())
