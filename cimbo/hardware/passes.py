@@ -229,34 +229,78 @@ def _one_by_one(
     """
     number = at_work[1][rows].astype(int)
     row_of = np.repeat(np.arange(rows.size), number)
-    index = np.arange(row_of.size) - np.repeat(np.cumsum(number) - number, number)
     at = rows[row_of]
-    height, macros = tiling.row_tiles[at], at_work[0][at]
-    tile_rows, short = tiling.tile_rows[at], tiling.short_rows[at]
-    group = height * tiling.column_tiles[at]
-    first = index * macros
-    end = np.minimum(first + macros, tiling.tiles[at])
-    before, after = np.floor(first / group), np.floor(end / group)
-    groups, into, out = after - before, first - before * group, end - after * group
-    strips = np.floor(end / height) - np.floor(first / height)
+    macros, height = at_work[0][at], tiling.row_tiles[at]
+    span = _Span.of(tiling, at, _counted_up(number), macros)
     # Tiles read: of the group that the pass enters, of whole groups, of the one it leaves; or within one group.
-    across = np.minimum(group - into, height) + (groups - 1) * height + np.minimum(out, height)
-    read = np.where(groups > 0, across, np.minimum(end - first, height))
-    short_read = np.where(groups > 0, groups + (out >= height), np.minimum(strips, 1))
-    ragged = (
-        groups * height + np.maximum(out - group + height, 0) - np.maximum(into - group + height, 0)
+    entered, left = np.minimum(span.group - span.into, height), np.minimum(span.out, height)
+    across = entered + (span.groups - 1) * height + left
+    read = np.where(span.groups > 0, across, np.minimum(span.end - span.first, height))
+    short_read = np.where(
+        span.groups > 0, span.groups + (span.out >= height), np.minimum(span.strips, 1)
     )
+    # Tiles of ragged strips, the last of each group
+    past, before = (np.maximum(each - span.group + height, 0) for each in (span.out, span.into))
+    ragged = span.groups * height + past - before
+    tile_rows, short = tiling.tile_rows[at], tiling.short_rows[at]
     all_rows, width = tiling.all_rows[at], tiling.strip_width[at]
     less = width - tiling.ragged_width[at]
     all_groups = tiling.layers.groups[at]
-    held = (end - first) * tile_rows - strips * short
+    held = (span.end - span.first) * tile_rows - span.strips * short
     each = Pass(
         number=1,
         rows=held,
         inputs=(read * tile_rows - short_read * short) / all_rows,
-        results=(strips * width - groups * less) / all_groups,
-        weights=(held * width - (ragged * tile_rows - groups * short) * less) / all_rows,
+        results=(span.strips * width - span.groups * less) / all_groups,
+        weights=(held * width - (ragged * tile_rows - span.groups * short) * less) / all_rows,
     )
-    ends_within = np.floor(end / height) * height < end
-    cut = ends_within * (width - (out > group - height) * less) / all_groups
+    ends_within = np.floor(span.end / height) * height < span.end
+    cut = ends_within * (width - (span.out > span.group - height) * less) / all_groups
     return ListedPasses(rows, row_of, each), cut
+
+
+def _counted_up(number: Indices) -> Indices:
+    """0, 1, ... of each row's ``number`` of passes, one row after the other."""
+    before = np.cumsum(number) - number
+    return np.arange(number.sum()) - np.repeat(before, number)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """The tiles of single passes, in the order of strips and groups; columns of shape (passes,).
+
+    Attributes:
+        group: Tiles of a group.
+        first: The first tile.
+        end: The tile after the last.
+        groups: How many groups end in the pass.
+        into: How far into its group the pass begins.
+        out: How far into its group it ends.
+        strips: How many strips end in the pass.
+    """
+
+    group: Floats
+    first: Floats
+    end: Floats
+    groups: Floats
+    into: Floats
+    out: Floats
+    strips: Floats
+
+    @classmethod
+    def of(cls, tiling: Tiling, at: Indices, index: Indices, macros: Floats) -> _Span:
+        """Find the tiles of the ``index``-th passes of rows ``at``, each of as many tiles as there are ``macros``."""
+        height = tiling.row_tiles[at]
+        group = height * tiling.column_tiles[at]
+        first = index * macros
+        end = np.minimum(first + macros, tiling.tiles[at])
+        before, after = np.floor(first / group), np.floor(end / group)
+        return cls(
+            group,
+            first,
+            end,
+            groups=after - before,
+            into=first - before * group,
+            out=end - after * group,
+            strips=np.floor(end / height) - np.floor(first / height),
+        )
