@@ -49,7 +49,10 @@ def seen_ranges(schema: Schema, table: Array) -> dict[str, list[float | bool]]:
     for j, feature in enumerate(schema.features):
         column = table[:, j]
         present = column[~np.isnan(column)]
-        ends = [float(present.min()), float(present.max())] if len(present) else [0.0, 0.0]
+        if len(present):
+            ends = [float(present.min()), float(present.max())]
+        else:
+            ends = [0.0, 0.0]
         found[feature.name] = [*ends, bool(len(present) < len(column))]
     return found
 

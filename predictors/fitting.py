@@ -109,7 +109,9 @@ def fit_kinds(
     data = _checked(X, y, schema, noise, seed)
     shares = [kind for kind in kinds if kind in _BUILDS_ON_GP]
     found: dict[str, Model] = {}
-    plain = gp.fit(_task(data, None)[0]) if len(shares) > 1 else None
+    plain = None
+    if len(shares) > 1:
+        plain = gp.fit(_task(data, None)[0])
     for kind in kinds:
         if kind == "auto":
             found[kind] = _fit(data, None, None)

@@ -128,7 +128,10 @@ class _Around:
     def __init__(self, space: SearchSpace, design: Params, paired: Sequence[str]) -> None:
         self.design = design
         row = space.rows([design])[0]
-        active = [c for i, c in enumerate(space.choices) if row[i] != INACTIVE_INDEX]
+        active = []
+        for i, c in enumerate(space.choices):
+            if row[i] != INACTIVE_INDEX:
+                active.append(c)
         self.lines: dict[str, Rows] = {}
         for choice in active:
             rows = np.repeat(row[None], len(choice.values), axis=0)

@@ -86,10 +86,9 @@ class StudyTools:
         """Designs to evaluate elsewhere; the study remembers who has them until the lease ends."""
         seconds = leases.duration("lease", lease)
         with open_to_tell(self.file) as session:
-            designs = [
-                {"key": each.candidate.key, "params": dict(each.candidate.params)}
-                for each in session.ask(n, by=by, lease_s=seconds)
-            ]
+            designs = []
+            for each in session.ask(n, by=by, lease_s=seconds):
+                designs.append({"key": each.candidate.key, "params": dict(each.candidate.params)})
         return _plain({"designs": designs})
 
     def tell(self, rows: list[dict[str, Any]], source: str, by: str = "agent") -> Document:

@@ -43,7 +43,9 @@ def fixed_genes(fixes: Iterable[str]) -> Iterator[FixedGene]:
         if not text.startswith("@"):
             name, sign, value = text.partition("=")
             if not sign:
-                todo = f"write @{text}" if Path(text).is_file() else "write GENE=VALUE or @FILE"
+                todo = "write GENE=VALUE or @FILE"
+                if Path(text).is_file():
+                    todo = f"write @{text}"
                 raise BadInput(f"--fix {text}", "gives no value", todo)
             yield FixedGene(f"--fix {text}", name, value)
             continue

@@ -326,8 +326,13 @@ def _check_values(choice: Choice) -> None:
     usual |= {"array": hardware.DEFAULT_GENES["array"]}
     chips = []
     for value in choice.values:
-        named = cell(str(value)) if choice.name == "cell" else None
-        family = {} if named is None else {"array": named.family}
+        named = None
+        if choice.name == "cell":
+            named = cell(str(value))
+        if named is None:
+            family = {}
+        else:
+            family = {"array": named.family}
         chips.append({**usual, **family, choice.name: value})
     hardware.area_mm2(chips)
 

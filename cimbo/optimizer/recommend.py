@@ -205,8 +205,13 @@ def fit_surrogates(search: Search, state: State, *, seed: int) -> dict[str, Surr
         A surrogate by metric that the search needs; none for fewer than MIN_MEASURED such designs.
     """
     needed = surrogates.targets(search.problem)
-    complete = [m is not None and all(name in m for name in needed) for m in state.metrics]
-    measured = [m for m, kept in zip(state.metrics, complete, strict=True) if m and kept]
+    complete = []
+    for m in state.metrics:
+        complete.append(m is not None and all(name in m for name in needed))
+    measured = []
+    for m, kept in zip(state.metrics, complete, strict=True):
+        if m and kept:
+            measured.append(m)
     if len(measured) < MIN_MEASURED:
         return {}
     noise = {metric: values[complete] for metric, values in state.noise.items()}

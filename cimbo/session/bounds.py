@@ -93,7 +93,11 @@ class BoundDesigns:
         """
         if self.context.evaluator.simulator != "cimbo":
             return []
-        return [r for r in front_records(self.context.study) if self._is_bound(r)]
+        found = []
+        for r in front_records(self.context.study):
+            if self._is_bound(r):
+                found.append(r)
+        return found
 
     def unsimulated(self) -> list[Record]:
         """List those that ZigZag has neither simulated nor refused.

@@ -96,7 +96,11 @@ def unverified(context: StudyContext, images: int) -> list[Record]:
         return []
     if not evaluator.has_test() or not evaluator.has_bit_accurate():
         return []
-    return [r for r in unverified_finalists(context.study) if _can_be_verified(evaluator, r)]
+    unverified = []
+    for r in unverified_finalists(context.study):
+        if _can_be_verified(evaluator, r):
+            unverified.append(r)
+    return unverified
 
 
 def images_given(

@@ -292,7 +292,9 @@ def front_records(study: Study) -> Sequence[Record]:
         The designs as the search measured them, in the order of the front.
     """
     final = study.final_front()
-    return study.pareto() if final is None else final.records
+    if final is None:
+        return study.pareto()
+    return final.records
 
 
 def design(context: StudyContext, record: Record) -> Design:

@@ -100,7 +100,10 @@ def phases_ahead(
         each = seconds / EVALUATION_SECONDS / len(finalists)
         if seconds:
             found.append(events.Phase(on_bit_accurate(given), len(finalists), each))
-    simulated = [] if bounds is None else bounds.unsimulated()
+    if bounds is None:
+        simulated = []
+    else:
+        simulated = bounds.unsimulated()
     if simulated:
         found.append(events.Phase(BY_ZIGZAG, len(simulated), ZIGZAG_EVALUATIONS))
     return tuple(found)
@@ -124,7 +127,10 @@ def announcing(
     Returns:
         The listener to give to the search.
     """
-    bounds = BoundDesigns(context) if simulates_bounds else None
+    if simulates_bounds:
+        bounds = BoundDesigns(context)
+    else:
+        bounds = None
 
     def told(event: events.Event) -> None:
         """Pass an event on, after the phases ahead of it."""

@@ -76,9 +76,10 @@ class Scores:
         Returns:
             The scores.
         """
-        known = {
-            name: getattr(report, name) for name in Scores.__dataclass_fields__ if name != "scale"
-        }
+        known = {}
+        for name in Scores.__dataclass_fields__:
+            if name != "scale":
+                known[name] = getattr(report, name)
         return Scores(**known, scale="log" if report.log else "linear")
 
     def to_json(self) -> dict[str, Any]:
@@ -112,7 +113,9 @@ class ObjectivePredictors:
         for name, scores in self.kinds.items():
             if name != self.kind:
                 others.append(f"{name} {scores.verdict} {scores.error:.3g}")
-        return f"{told}; against {', '.join(others)}" if others else told
+        if others:
+            return f"{told}; against {', '.join(others)}"
+        return told
 
     def learning(self) -> str:
         """Say in a line how Kendall's tau grew with the evaluations."""

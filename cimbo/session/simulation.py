@@ -145,7 +145,10 @@ def workload(
 
         is_stored = activity == STORED
         found = from_onnx(str(name), batch=batch, sizes=sizes, read_weights=is_stored)
-        shares = read_shares(activity, found.name) if activity and not is_stored else ()
+        if activity and not is_stored:
+            shares = read_shares(activity, found.name)
+        else:
+            shares = ()
         return at_copies(at_shares(found, shares), read_copies(copies or {}))
     settings = InferenceSettings(
         1 if batch is None else batch, prompt, tokens, activity or (), copies or {}

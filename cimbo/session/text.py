@@ -123,4 +123,6 @@ def duration(seconds: float) -> str:
     """
     if seconds >= 1.5 * SECONDS_AN_HOUR:
         return f"{seconds / SECONDS_AN_HOUR:.1f} h"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+    if seconds >= 90:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s"

@@ -66,7 +66,9 @@ def counted_points(difference: Difference) -> float:
         ``points``, or 0 where SHOWN_BY_ERRORS times the error explains them.
     """
     points = difference["points"]
-    return points if abs(points) > SHOWN_BY_ERRORS * difference["error"] else 0.0
+    if abs(points) > SHOWN_BY_ERRORS * difference["error"]:
+        return points
+    return 0.0
 
 
 def in_exact_form(problem: Problem, record: Record, difference: Difference) -> Record:
@@ -100,8 +102,13 @@ def unverified_finalists(log: StudyLog) -> list[Record]:
     """
     known = log.bit_accurate_differences()
     records, exact = _known_best(log, known)
-    scores = log.problem.scores([r.metrics for r in exact]) if exact else np.zeros((0, 1))
-    front = [records[i] for i in np.flatnonzero(non_dominated(scores))] if exact else []
+    if exact:
+        scores = log.problem.scores([r.metrics for r in exact])
+    else:
+        scores = np.zeros((0, 1))
+    front = []
+    if exact:
+        front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
     return [r for r in front if not is_verified(known.get(r.key))]
 
 
@@ -130,15 +137,17 @@ def final_front(log: StudyLog) -> FinalFront | None:
     Returns:
         The front; None while a design of the search's own front is not verified.
     """
-    known = {k: d for k, d in log.bit_accurate_differences().items() if is_verified(d)}
+    known = {}
+    for k, d in log.bit_accurate_differences().items():
+        if is_verified(d):
+            known[k] = d
     searched = log.pareto()
     if not known or not searched or any(record.key not in known for record in searched):
         return None
-    pairs = [
-        (record, exact)
-        for record, exact in zip(*_known_best(log, known), strict=True)
-        if record.key in known
-    ]
+    pairs = []
+    for record, exact in zip(*_known_best(log, known), strict=True):
+        if record.key in known:
+            pairs.append((record, exact))
     if not pairs:
         return None
     scores = log.problem.scores([exact.metrics for _, exact in pairs])

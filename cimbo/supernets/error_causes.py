@@ -56,7 +56,10 @@ def causes_of(array: ArrayDescription) -> tuple[str, ...]:
     """
     if array.is_digital:
         return ()
-    found = [name for name, without in WITHOUT.items() if without(array) != array]
+    found = []
+    for name, without in WITHOUT.items():
+        if without(array) != array:
+            found.append(name)
     return (*found, STEPS_AND_RANGE)
 
 

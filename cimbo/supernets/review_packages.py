@@ -82,7 +82,9 @@ def fetch(folder: Path) -> None:
 
 def _download(package: Package, folder: Path) -> None:
     """One file by pip. Raises BadInput."""
-    kind = "--only-binary" if package.file.endswith(".whl") else "--no-binary"
+    kind = "--no-binary"
+    if package.file.endswith(".whl"):
+        kind = "--only-binary"
     with tempfile.TemporaryDirectory() as scratch:
         wanted = Path(scratch) / "wanted.txt"
         wanted.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
@@ -178,7 +180,10 @@ def _member(path: Path, archive: bytes, name: str) -> bytes:
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as opened:
             member = opened.getmember(name)
-            file = opened.extractfile(member) if member.isfile() else None
+            if member.isfile():
+                file = opened.extractfile(member)
+            else:
+                file = None
             if file is None or member.size > LARGEST_MEMBER:
                 raise BadInput(path, f"{name} is no plain file", "get the package again")
             return file.read()

@@ -83,9 +83,9 @@ class Sentences:
         """
         rows, labels = self.tensors()
         order = rng.permutation(len(self))
-        pools = [
-            order[i : i + size * BATCHES_A_POOL] for i in range(0, len(self), size * BATCHES_A_POOL)
-        ]
+        pools = []
+        for i in range(0, len(self), size * BATCHES_A_POOL):
+            pools.append(order[i : i + size * BATCHES_A_POOL])
         batches = []
         for pool in pools:
             by_length = pool[self.lengths[pool].argsort(kind="stable")]
@@ -214,9 +214,14 @@ def encoded(sentences: Sequence[RatedSentence], pieces: WordPiece) -> Reviews:
     Returns:
         Three parts and the vocabulary that occurs in them.
     """
-    kept = [(i, each) for i, each in enumerate(sentences) if abs(each.rating) > LEAST_RATING]
+    kept = []
+    for i, each in enumerate(sentences):
+        if abs(each.rating) > LEAST_RATING:
+            kept.append((i, each))
     whole = [pieces.encode(each.text, POSITIONS) for _, each in kept]
-    occurring = {number for row in whole for number in row}
+    occurring = set()
+    for row in whole:
+        occurring.update(row)
     vocabulary = Vocabulary(np.array(sorted({PADDING, *occurring}), np.int64))
     everything = Sentences(
         vocabulary.numbers([number for row in whole for number in row]),

@@ -106,7 +106,10 @@ def words(text: str) -> list[str]:
     for character in plain:
         if unicodedata.category(character) == "Mn":
             continue
-        marked.append(f" {character} " if _stands_alone(character) else character)
+        if _stands_alone(character):
+            marked.append(f" {character} ")
+        else:
+            marked.append(character)
     return "".join(marked).split()
 
 

@@ -70,7 +70,9 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
         listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, (names, _) in every.items())
         every_name = [each for names, _ in every.values() for each in names]
         near = get_close_matches(name, every_name, 2)
-        question = f"did you mean {' or '.join(near)}? " if near else ""
+        question = ""
+        if near:
+            question = f"did you mean {' or '.join(near)}? "
         raise BadInput(f"plug-in {name!r}", "is unknown", f"{question}use one of {listed}")
     return found
 

@@ -205,7 +205,9 @@ def choose(reports: Mapping[str, Report]) -> str:
 
 
 def _error(report: Report) -> float:
-    return report.error if math.isfinite(report.error) else math.inf
+    if math.isfinite(report.error):
+        return report.error
+    return math.inf
 
 
 def grow_forward(
@@ -424,7 +426,10 @@ class Rows:
         train = np.asarray(train)
         if len(train) > MAX_JUDGED_ROWS:
             train = np.sort(np.random.default_rng(seed).permutation(train)[:MAX_JUDGED_ROWS])
-        noise = None if self.noise is None else self.noise[train]
+        if self.noise is None:
+            noise = None
+        else:
+            noise = self.noise[train]
         fitted = fit_kinds(
             self.table[train], self.y[train], self.schema, kinds, noise=noise, seed=seed
         )

@@ -64,7 +64,10 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
         encoded = _encoded(X)
         normals = []
         for model in chosen:
-            noise = model.noise_variance if bool(observation_noise) else 0.0
+            if bool(observation_noise):
+                noise = model.noise_variance
+            else:
+                noise = 0.0
             normals.append(_gaussian(*model.joint(encoded), noise))
         return _posterior(normals, posterior_transform)
 
@@ -153,7 +156,9 @@ class ConditionedModel(BotorchModel):  # type: ignore[misc]
         Returns:
             A Gaussian posterior in modelled units, of shape (f, ..., q, m).
         """
-        outputs = range(len(self.models)) if output_indices is None else output_indices
+        outputs = output_indices
+        if outputs is None:
+            outputs = list(range(len(self.models)))
         encoded = _encoded(X)
         normals = []
         for i in outputs:
@@ -236,4 +241,6 @@ def _posterior(normals: list[MultivariateNormal], transform: Any) -> Any:
     if len(normals) > 1:
         joint = MultitaskMultivariateNormal.from_independent_mvns(normals)
     posterior = GPyTorchPosterior(joint)
-    return posterior if transform is None else transform(posterior)
+    if transform is None:
+        return posterior
+    return transform(posterior)

@@ -35,7 +35,9 @@ def in_order(nodes: Sequence[Any]) -> Sequence[Any]:
             needed[reader].discard(index)
             if not needed[reader]:
                 heapq.heappush(ready, reader)
-    return found if len(found) == len(nodes) else nodes
+    if len(found) == len(nodes):
+        return found
+    return nodes
 
 
 def _read(node: Any) -> Iterator[str]:

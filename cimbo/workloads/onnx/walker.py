@@ -66,7 +66,9 @@ class GraphWalker:
         self._made = 0
         self._depths = {0: 0}  # products on the longest way to each layer, itself included
         self._tied = TiedTables(file.parent)
-        self._ones = StoredOnes(file.parent) if read_weights else None
+        self._ones = None
+        if read_weights:
+            self._ones = StoredOnes(file.parent)
 
     def walk(self, graph: Any, scope: Scope) -> list[Tensor]:
         """Counts a graph.
