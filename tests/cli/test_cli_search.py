@@ -6,8 +6,10 @@ import shutil
 import pytest
 import quick_accuracy
 
+import predictors
 from cimbo.cli import run
 from cimbo.cli.progress import Progress, duration
+from cimbo.session.warm_start import bundles_told
 from cimbo.study.events import Checked
 from cimbo.study.study import Study
 
@@ -129,10 +131,6 @@ def test_bundles_shorten_the_start(old, capsys):
         "bundled.db",
     )
     assert "bundle of accuracy: used as a first guess (" in said
-    assert "fitted on 20 evaluations, held-out error " in said
-    assert "bundle of latency_ms: not used, latency_ms is computed exactly" in said
-    assert "in the end, accuracy was predicted by " in said
-    assert "older model" in said
     with Study.open("bundled.db", readonly=True) as study:
         assert [r.origin for r in study.evaluations()].count("sobol") == 8
 
@@ -191,3 +189,15 @@ def test_a_progress_line_names_the_phase_and_what_is_left(capsys):
         "3/3 designs on the test images",
     ]
     assert [duration(s) for s in (5, 100, 7200)] == ["5 s", "2 min", "2.0 h"]
+
+
+def test_of_each_bundle_it_is_told_whether_it_is_used():
+    rows = [{"a": i, "b": i % 3} for i in range(12)]
+    model = predictors.fit(rows, [i + 1.0 for i in range(12)], kind="gp")
+    priors = dict.fromkeys(("accuracy", "latency_ms", "edp"), model)
+    used, computed, other = bundles_told(priors, ["accuracy", "latency_ms"], {"latency_ms"})
+    assert used.startswith(
+        "bundle of accuracy: used as a first guess (gp, fitted on 12 evaluations"
+    )
+    assert computed == "bundle of latency_ms: not used, latency_ms is computed exactly"
+    assert other == "bundle of edp: not used, the study does not seek it"
