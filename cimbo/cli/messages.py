@@ -126,12 +126,12 @@ class StderrHandler(logging.Handler):
     """Says each message of a logger as the running command talks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say a message.
+        """Say a message, as one line: a name out of a file cannot make up lines of its own.
 
         Args:
             record: The message.
         """
-        talk().tell(self.format(record), record.levelno)
+        talk().tell(printable(self.format(record)), record.levelno)
 
 
 @contextmanager

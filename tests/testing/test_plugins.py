@@ -19,6 +19,7 @@ GROUPS = {
     "cimbo.accuracy": "my-accuracy",
     "cimbo.surrogates": "my-surrogate",
     "cimbo.chip_spaces": "my-chips",
+    "cimbo.listeners": "my-listener",
 }
 ENTRY_POINTS = """
 [cimbo.networks]
@@ -35,6 +36,9 @@ my-surrogate = my_plugins:fit
 
 [cimbo.chip_spaces]
 my-chips = my_plugins:chips
+
+[cimbo.listeners]
+my-listener = my_plugins:Listener
 """
 PROGRAM = '''
 from pathlib import Path
@@ -131,6 +135,13 @@ class Ridge:
         return Prediction(mean, np.full(len(X), self.error))
 
 
+class Listener:
+    """Told of every event."""
+
+    def __call__(self, event):
+        called("cimbo.listeners")
+
+
 def fit(X, y):
     called("cimbo.surrogates")
     return Ridge(X, y)
@@ -187,7 +198,8 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def search(folder: Path, surrogate: str, budget: int) -> subprocess.CompletedProcess[str]:
     (folder / "study.toml").write_text(CONFIG.format(surrogate=surrogate))
     words = ("optimize", "--config", "study.toml", "--study", "s.db", "--format", "json")
-    return command(folder, *words, "--budget", str(budget), "--cost-model", "surrogate")
+    options = ("--budget", str(budget), "--cost-model", "surrogate", "--listener", "my-listener")
+    return command(folder, *words, *options)
 
 
 def test_every_documented_group_is_reached_by_a_search(folder: Path) -> None:
