@@ -32,12 +32,14 @@ class Clock:
 
 
 class Server:
-    """Serves one request at a time, in the order they come."""
+    """Serves one request at a time, in the order they come; ``asked`` is how long it works for all of them."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.queue, self.busy = clock, deque(), False
+        self.asked = 0.0
 
     def ask(self, duration: float, then: Callable[[], None]) -> None:
+        self.asked += duration
         self.queue.append((duration, then))
         if not self.busy:
             self._next()

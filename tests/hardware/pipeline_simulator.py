@@ -5,15 +5,21 @@ each, and sends the results through network, buffer and vector unit. A macro ser
 asks; so do buffer, network and vector unit. A stage starts on an inference when the stage before it has finished that and the
 stage after it has fetched the last but one. Its vectors start evenly over ``pace`` cycles, as a controller that knows the
 interval has them start: without it, stages run ahead in bursts, and what they share stands idle in between.
+
+Every inference asks the same of each server, and what waits between stages is bounded. So over many inferences no controller
+gets a result more often than the busiest server is done with one inference: ``busiest_cycles``, counted from the requests of
+one that runs alone. Any shorter distance of two results is of inferences that waited half done, and cannot last. The sustained
+interval lies between that and ``interval``, which one controller reaches.
 """
 
+import math
 from collections.abc import Callable
 
 from event_simulator import Clock, Server, pieces, slices, tiles_of
 
-RESULTS = 19  # that are waited for, while inferences keep coming
 WAITING = 2  # inferences between two stages at most
-WARM_UP = 10  # results until the pipeline is full, for up to five stages
+WARM_UP = 16  # results that are not measured: more than wait in a pipeline of five stages, so that the rest are of a full one
+RESULTS = 37  # that are waited for, while inferences keep coming
 
 
 class Stage:
@@ -42,10 +48,11 @@ class Stage:
 
 
 class Machine:
-    """A pipeline on one chip; ``interval`` gives the cycles between two results."""
+    """A pipeline on one chip; ``interval`` gives the cycles between two late results."""
 
     def __init__(self, chip: dict, layers: list, copies: list[int], pace: float) -> None:
         self.chip, self.clock, self.pace = chip, Clock(), pace
+        self.most = math.inf  # inferences that come
         self.stages = [
             Stage(*each) for each in zip(layers, [chip] * len(layers), copies, strict=True)
         ]
@@ -55,7 +62,7 @@ class Machine:
 
     def _deal(self) -> None:
         """Tiles to macros in turn, those that are busy longest first."""
-        macros = [Server(self.clock) for _ in range(self.chip["macros"])]
+        self.macros = macros = [Server(self.clock) for _ in range(self.chip["macros"])]
         copies = [(stage, copy) for stage in self.stages for copy in range(stage.copies)]
         turn = 0
         for stage, copy in sorted(copies, key=lambda each: -each[0].inference_cycles(each[1])):
@@ -70,8 +77,19 @@ class Machine:
             self.clock.step()
         return (self.results[-1] - self.results[WARM_UP]) / (RESULTS - 1 - WARM_UP)
 
+    def busiest_cycles(self) -> float:
+        """Cycles that the busiest server works for one inference."""
+        self.most = 1
+        self._begin(0)
+        self.clock.run()
+        assert len(self.results) == 1
+        servers = [*self.macros, self.buffer, self.noc, self.vector]
+        return max(server.asked for server in servers)
+
     def _ready(self, number: int) -> bool:
         stage = self.stages[number]
+        if stage.next >= self.most:
+            return False
         if number and self.stages[number - 1].finished <= stage.next:
             return False
         after = self.stages[number + 1] if number + 1 < len(self.stages) else None

@@ -148,33 +148,32 @@ def draw(seed: int) -> tuple[list[Layer], dict]:
     return layers, chip
 
 
-# At which the simulator's controller starts vectors, over the interval that is said: at that, which a machine has to keep up
-# with, and faster, which it must not. Driven faster than it can, it loses some: the better of both is what the machine can do.
-PACES = (1.0, 0.9)
-
-
-def error(seed: int) -> float:
+def drawn(seed: int) -> tuple[float, Machine, Machine]:
+    """Our interval in cycles, and two machines at that pace."""
     layers, chip = draw(seed)
     ours = simulate(Workload("w", tuple(layers)), in_gb_s(chip))
-    macros = chip["pes"] * chip["macros_per_pe"]
     machine = chip | {
         "logical_columns": 8,
-        "macros": macros,
+        "macros": chip["pes"] * chip["macros_per_pe"],
         "act_bits": 8,
         "share": chip["columns_per_adc"],
         "packing": 1,
     }
     assert ours["resident"], seed
     copies = [int(each) for each in ours["pipeline"]["copies"]]
-    cycles = ours["pipeline"]["interval_cycles"]
-    intervals = [Machine(machine, layers, copies, pace * cycles).interval() for pace in PACES]
-    return ours["interval_ms"] * 1e6 / ours["clock_ns"] / min(intervals) - 1
+    pace = ours["pipeline"]["interval_cycles"]
+    interval = ours["interval_ms"] * 1e6 / ours["clock_ns"]
+    return interval, Machine(machine, layers, copies, pace), Machine(machine, layers, copies, pace)
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_near_the_events_on_200_networks(part):
-    errors = np.abs([error(1000 * part + seed) for seed in range(50)])
-    assert errors.max() <= 0.05
+def test_sustained_as_events_are_on_200_networks(part):
+    for seed in range(1000 * part, 1000 * part + 50):
+        ours, alone, fed = drawn(seed)
+        # No controller sustains a shorter interval than the busiest server needs: ours is that, so it is never too long.
+        assert ours == pytest.approx(alone.busiest_cycles(), rel=1e-9), seed
+        # And it is never too short by more than 3 %: one controller gets late results that often, for as long as it is fed.
+        assert fed.interval() / ours == pytest.approx(1, abs=0.03), seed
 
 
 def test_copies_are_as_many_as_are_given():
