@@ -34,6 +34,10 @@ _CONSTANT_TYPES = {
 _FOLDED_BY_TORCHSCRIPT = "onnx::"
 KIND_KEY = "pkg.torch.export.graph_signature.InputSpec.kind"
 _FOLDED_FROM = "pkg.onnxscript.optimizer.folded_from"
+# What torch.export says of a graph's inputs, a line each: "p_conv_weight: PARAMETER target='conv.weight'".
+SIGNATURE_KEY = "pkg.torch.export.ExportedProgram.graph_signature"
+_LOOKED_UP = re.compile(r"index(_\d+)?")  # its name for a result of table[indices]
+_SIGNATURE_LINE = re.compile(r"\w+: (?P<kind>[A-Z_]+) target='(?P<name>[^']+)'")
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,20 @@ class Origin:
     Attributes:
         kind: ``PARAMETER``, ``BUFFER`` or another word of torch.export; empty where nothing is said.
         folded_from: names of what the exporter calculated it from.
+        folded_kinds: words of torch.export for those of them that are tensors of the network.
     """
 
     kind: str = ""
     folded_from: tuple[str, ...] = ()
+    folded_kinds: frozenset[str] = frozenset()
 
     def is_trained(self, name: str, shape: Sequence[int]) -> bool:
         """Tells whether a tensor that no product reads is a parameter of the network.
 
         Otherwise it is a mask, an index or a table. Of what torch's older exporter folded nothing
-        says so: there a vector, which scales channels, is taken for a parameter.
+        says so: there a vector, which scales channels, is taken for a parameter. What was looked up
+        in a table by indices, as for pairs of positions, repeats the numbers of a smaller table that
+        the file no longer holds.
 
         Args:
             name: Of the tensor.
@@ -61,6 +69,9 @@ class Origin:
         Returns:
             True where it is taken for a parameter.
         """
+        if self.folded_kinds:
+            is_looked_up = any(_LOOKED_UP.fullmatch(each) for each in (name, *self.folded_from))
+            return "PARAMETER" in self.folded_kinds and not is_looked_up
         if self.folded_from:
             return any("." in each for each in self.folded_from)
         if self.kind:
@@ -70,13 +81,22 @@ class Origin:
 
 
 def _origins(graph: Any) -> dict[str, Origin]:
-    found = {}
+    found, kinds = {}, _signature(graph)
     for value in graph.value_info:
         notes = {each.key: each.value for each in value.metadata_props}
         if notes:
             folded = _listed_names(notes.get(_FOLDED_FROM, ""))
-            found[value.name] = Origin(notes.get(KIND_KEY, ""), folded)
+            folded_kinds = frozenset(kinds[each] for each in folded if each in kinds)
+            found[value.name] = Origin(notes.get(KIND_KEY, ""), folded, folded_kinds)
     return found
+
+
+def _signature(graph: Any) -> dict[str, str]:
+    """Kinds of the network's tensors by name, where the exporter lists them."""
+    for entry in graph.metadata_props:
+        if entry.key == SIGNATURE_KEY:
+            return {each["name"]: each["kind"] for each in _SIGNATURE_LINE.finditer(entry.value)}
+    return {}
 
 
 def _listed_names(text: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from cimbo.workloads.onnx.quantised import (
 )
 from cimbo.workloads.onnx.recurrent import RECURRENT_PRODUCTS
 from cimbo.workloads.onnx.shapes import NodeInference
-from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes, names
+from cimbo.workloads.onnx.tensors import INT64_TYPE, Made, Tensor, check_sizes, names
 from cimbo.workloads.onnx.tied import TiedTables
 from cimbo.workloads.onnx.vector import VECTOR_FUNCTIONS, VIEW_OPERATORS, is_known, work_of
 
@@ -271,10 +271,6 @@ class GraphWalker:
         """Biases, norms and slopes: trained numbers that a node of the vector unit reads."""
         others = not_parameters(node, inputs)
         on_sum = any(tensor is not None and tensor.scaled_sum for tensor in inputs)
-        if on_sum:
-            claim = self.parameters.claim
-        else:
-            claim = self.parameters.claim_counted
         claimed = 0
         for index, tensor in enumerate(inputs):
             if tensor is None or not tensor.constant or index in others:
@@ -284,8 +280,10 @@ class GraphWalker:
                 "layernorm",
             ):
                 claimed += self._claimed(tensor)
+            elif on_sum and tensor.shape != ():  # a lone number is of an activation, and no bias
+                claimed += self.parameters.claim(tensor.sources)
             else:
-                claimed += claim(tensor.sources)
+                claimed += self.parameters.claim_counted(tensor.sources)
         return claimed
 
     def _layer(self, name: str, product: Product) -> Layer:
@@ -357,9 +355,16 @@ def _sources(node: Any, inputs: tuple[Tensor | None, ...]) -> frozenset[str]:
     others = stored_scales(node, inputs)
     found: frozenset[str] = frozenset()
     for index, tensor in enumerate(read):
-        if tensor is not None and index not in others:
-            found |= tensor.sources
+        if tensor is None or index in others or (index and _is_index(tensor, read[0])):
+            continue
+        found |= tensor.sources
     return found
+
+
+def _is_index(tensor: Tensor, first: Tensor | None) -> bool:
+    """Tells whether an input beside the first one is a list of axes or indices."""
+    of_another_type = first is None or first.element_type != INT64_TYPE
+    return tensor.element_type == INT64_TYPE and of_another_type
 
 
 def _completed(made: Made, stated: Made | None) -> Made:
