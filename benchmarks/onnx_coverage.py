@@ -7,7 +7,8 @@ exported by both exporters of torch, at opsets 11 to 20, with its batch and its 
 weights in a file beside it, and quantised by onnxruntime in two of three ways. Multiplications are compared with
 torch.utils.flop_counter (two operations each), less those of constants alone, which cost nothing once a file is exported;
 parameters with torch's own; a quantised file with the one it was made of,
-layer by layer. Writes onnx_coverage.json beside this file, one network after the other.
+layer by layer. Writes onnx_coverage.json beside this file, one network after the other. Where torch's tracer fails or
+crashes in the wake of another network, run that one alone: --go-on --only NAME.
 """
 
 import argparse
@@ -299,11 +300,12 @@ def summary(rows: list[dict]) -> dict[str, int]:
     files = [each for row in rows for each in row["files"]]
     read = [any(f["status"] == "equal" for f in row["files"]) for row in rows]
     found = Counter(f["status"] for f in files)
+    equal = [f for f in files if f["status"] == "equal"]
     same = sum(
         abs(f["parameters"] - f["parameters_of_torch"]) <= TOLERANCE * f["parameters_of_torch"]
-        for f in files
-        if f["status"] == "equal"
+        for f in equal
     )
+    exact = sum(f["parameters"] == f["parameters_of_torch"] for f in equal)
     return {
         "networks": len(rows),
         "networks_read": sum(read),
@@ -312,6 +314,7 @@ def summary(rows: list[dict]) -> dict[str, int]:
         "files_refused": found["refused"],
         "files_not_exported": found["not exported"],
         "files_with_equal_parameters": same,
+        "files_with_exact_parameters": exact,
     }
 
 
