@@ -31,6 +31,9 @@ def silicon(*, table: Path, style: str) -> None:
     for group in CHIP_GROUPS:
         for quantity in COMPARED_QUANTITIES:
             say(_sentence(group, quantity, found[group][quantity]))
+    for row in found["rows"]:
+        for reason in row["left_out"].values():
+            say(f"line {row['line']}: left out, {reason}")
     say(f"{len(found['not_expressible'])} rows are no chip of the space")
 
 
@@ -45,6 +48,14 @@ def _sentence(group: str, quantity: str, agreement: dict[str, Any]) -> str:
     if not agreement["n"]:
         return f"{group} {quantity}: none"
     return (
-        f"{group} {quantity}: median {agreement['median']:.2f} of {agreement['n']}, "
-        f"{agreement['within_2x']:.0%} within a factor of 2, spread x{agreement['spread']:.1f}"
+        f"{group} {quantity}: median {_figure(agreement['median'], '.2f')} of {agreement['n']}, "
+        f"{_figure(agreement['within_2x'], '.0%')} within a factor of 2, "
+        f"spread x{_figure(agreement['spread'], '.1f')}"
     )
+
+
+def _figure(value: float | None, form: str) -> str:
+    """A figure in a sentence; a statistic may be none."""
+    if value is None:
+        return "unknown"
+    return format(value, form)

@@ -7,7 +7,6 @@ Ratios are modelled over reported. Their spread over chips that no constant was 
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,16 +18,30 @@ import numpy as np
 
 from cimbo.errors import BadInput
 from cimbo.hardware.agreement import Agreement
+from cimbo.hardware.chip import MOST_ADC_BITS
 from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
+from cimbo.hardware.silicon_reading import (
+    ANALOG_COLUMNS,
+    EXTRA_CELLS,
+    NotExpressibleError,
+    bits,
+    count,
+    gene_number,
+    number,
+    read_rows,
+    require_columns,
+    supply_v,
+)
 from cimbo.hardware.technology import constant
-from cimbo.problem.scalars import shown
 
 COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"sram": "sram", "digital": "digital", "envm": "envm", "eflash": "envm"}
 MOST_CELLS = 2.0**30  # of one array: a thousand times the largest that was published
-NEEDED_COLUMNS = ("Index", "Architecture", "Tech (nm)", "N_row", "N_col", "Supply V(V)", "TOPS/W")
+LARGEST_RATIO = (
+    1e9  # of modelled over reported, or its inverse: further apart, a figure is a slip of the table
+)
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 UNUSED_GENES = {
     "pes": 1,
@@ -79,57 +92,26 @@ def read_table(file: Path) -> list[PublishedPoint]:
     Raises:
         BadInput: Where the file cannot be read or lacks a column, naming it.
     """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened)
-            rows = list(reader)
-            names = reader.fieldnames or ()
-    except OSError as error:
-        raise BadInput(file, f"cannot be read ({error.strerror})", "give a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(file, f"is no CSV file ({error})", "give a CSV file in UTF-8") from None
-    for name in NEEDED_COLUMNS:
-        if name not in names:
-            todo = "give the columns of UIUC-IMC-Benchmarking"
-            raise BadInput(file, f"has no column {name!r}", todo)
+    rows = read_rows(file)
+    if any(_is_analog(row) for row in rows):
+        require_columns(file, rows[0], ANALOG_COLUMNS)
     return [_point(line, row) for line, row in enumerate(rows, 2)]
 
 
-def _number(row: Mapping[str, Any], name: str) -> float:
-    """The figure in a column; not a number where there is none, or none that can be told for sure."""
-    text = str(row.get(name) or "").strip()
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,024 is a thousand and more
-    found = re.match(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)$", text, re.DOTALL)
-    if not found or not _is_remark(name, found.group(2)):
-        return math.nan
-    return float(found.group(1))
+def _group(row: Mapping[str, str]) -> str | None:
+    return _GROUP_OF.get(row["Architecture"].lower())
 
 
-def _is_remark(name: str, rest: str) -> bool:
-    """Whether what follows a figure leaves it as it is: nothing, the column's own unit, or words in brackets.
-
-    Another unit, or the other end of a range, does not.
-    """
-    own_unit = re.search(r"\(([^()]+)\)$", name)
-    units = [own_unit.group(1).lower()] if own_unit else []
-    if name.startswith("B_"):
-        units = ["b", "bit", "bits"]
-    return rest.lower().rstrip(".") in ("", *units) or rest.startswith(("(", ";"))
+def _is_analog(row: Mapping[str, str]) -> bool:
+    group = _group(row)
+    return group == "envm" or (group == "sram" and row.get("Compute Model", "").upper() != "DIMC")
 
 
-def _gene_number(row: Mapping[str, Any], name: str) -> float:
-    """As ``_number``, for what a gene follows from: where something stands that is no figure, the row is no chip."""
-    found, text = _number(row, name), str(row.get(name) or "").strip()
-    if text and not math.isfinite(found):
-        raise _NotExpressibleError(f"{name} is {shown(text)}, which is no single figure")
-    return found
-
-
-def _point(line: int, row: Mapping[str, Any]) -> PublishedPoint:
-    group = _GROUP_OF.get(_word(row, "Architecture").lower())
-    title, index = _word(row, "Paper Title"), _word(row, "Index")
+def _point(line: int, row: Mapping[str, str]) -> PublishedPoint:
+    group = _group(row)
+    title, index = row.get("Paper Title", ""), row.get("Index", "")
     # Accelerators without arrays of their own report the whole chip, as processors with macros do.
-    processor = _word(row, "IMC_Processor") == "Y" or group == "digital"
+    processor = row.get("IMC_Processor", "").upper() == "Y" or group == "digital"
     try:
         genes = _genes(row, group)
         _check(genes)
@@ -137,43 +119,40 @@ def _point(line: int, row: Mapping[str, Any]) -> PublishedPoint:
     except (ValueError, ZeroDivisionError, OverflowError):
         reason = "the table has figures that no array can have"
         return PublishedPoint(line, index, title, group, reason=reason)
-    except _NotExpressibleError as reason:
+    except NotExpressibleError as reason:
         return PublishedPoint(line, index, title, group, reason=str(reason))
     return PublishedPoint(line, index, title, group, genes, None, processor, reported)
-
-
-def _word(row: Mapping[str, Any], name: str) -> str:
-    """What stands in a column, without spaces around it; a short row has nothing there."""
-    return " ".join(str(row.get(name) or "").split())
-
-
-class _NotExpressibleError(Exception):
-    """A published chip that no chip of the space resembles."""
 
 
 def _check(genes: Mapping[str, Any]) -> None:
     try:
         table = chip_table(genes)
     except BadInput as error:
-        raise _NotExpressibleError(f"{error.where} {error.what}") from None
+        raise NotExpressibleError(f"{error.where} {error.what}") from None
     if table.rows[0] * table.cols[0] > MOST_CELLS:
-        raise _NotExpressibleError("its array is larger than any that was built")
+        raise NotExpressibleError("its array is larger than any that was built")
     circuit = macro_circuit(table)
     figures = [circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values()]
     if not np.isfinite(figures).all():
-        raise _NotExpressibleError("the model has no finite figures of such an array")
+        raise NotExpressibleError("the model has no finite figures of such an array")
 
 
-def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
-    """The chip of a row as genes. Raises _NotExpressibleError with the reason where there is none."""
+def _genes(row: Mapping[str, str], group: str | None) -> dict[str, Any]:
+    """The chip of a row as genes. Raises NotExpressibleError with the reason where there is none."""
+    if EXTRA_CELLS in row:
+        raise NotExpressibleError("its line has more cells than the header")
     if group is None:
-        cells = _word(row, "Architecture")[:40] or "unknown cells"
-        raise _NotExpressibleError(f"no arrays of {cells}")
-    if group == "digital" and not _word(row, "N_row"):
-        raise _NotExpressibleError("an accelerator whose multipliers stand apart from its memory")
-    rows, cols, volts = (_gene_number(row, name) for name in ("N_row", "N_col", "Supply V(V)"))
+        cells = row.get("Architecture", "")[:40] or "unknown cells"
+        raise NotExpressibleError(f"no arrays of {cells}")
+    if group == "digital" and not row.get("N_row", ""):
+        raise NotExpressibleError("an accelerator whose multipliers stand apart from its memory")
+    for name in ("R_C", "C_C", "N_ADC", "N_1b", "N_core"):
+        count(row, name)
+    rows, cols, volts = count(row, "N_row"), count(row, "N_col"), supply_v(row)
     node, weight_bits, input_bits = (
-        _gene_number(row, name) for name in ("Tech (nm)", "B_w", "B_x")
+        gene_number(row, "Tech (nm)"),
+        bits(row, "B_w"),
+        bits(row, "B_x"),
     )
     wanted = {
         "rows": rows,
@@ -184,7 +163,7 @@ def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
     }
     for name, value in wanted.items():
         if not math.isfinite(value):
-            raise _NotExpressibleError(f"the table has no {name}")
+            raise NotExpressibleError(f"the table has no {name}")
     family = _family(row, group)
     weight_bits = max(1, math.ceil(weight_bits if math.isfinite(weight_bits) else 1))
     is_digital = family == "digital_sram"
@@ -207,28 +186,28 @@ def _genes(row: Mapping[str, Any], group: str | None) -> dict[str, Any]:
     }
 
 
-def _digital_array(row: Mapping[str, Any], size: tuple[float, float, int]) -> dict[str, int]:
+def _digital_array(row: Mapping[str, str], size: tuple[float, float, int]) -> dict[str, int]:
     """Rows that trees of adders sum up at once, so that there are as many products as the chip has in an invocation.
 
     Where the table does not say how many there are, two rows are read at a time and combined bit by bit.
     """
     rows, cols, weight_bits = size
     outputs = max(1.0, cols // weight_bits)
-    products = _gene_number(row, "N_1b") / (2 * _gene_number(row, "B_x") * weight_bits)
+    products = gene_number(row, "N_1b") / (2 * gene_number(row, "B_x") * weight_bits)
     if not math.isfinite(products):
         return {"rows_active": min(2, round(rows)), "dac_bits": 1, "columns_per_adc": 1}
     active = min(max(round(products / outputs), 1), round(rows))
     return {"rows_active": active, "columns_per_adc": 1}
 
 
-def _analog_array(row: Mapping[str, Any], size: tuple[float, float]) -> dict[str, int]:
+def _analog_array(row: Mapping[str, str], size: tuple[float, float]) -> dict[str, int]:
     """Rows switched on at once, columns that one converter serves, and its bits."""
     rows, cols = size
-    summed, converters, active = (_gene_number(row, name) for name in ("C_C", "N_ADC", "R_C"))
+    summed, converters, active = (gene_number(row, name) for name in ("C_C", "N_ADC", "R_C"))
     if not (math.isfinite(summed) and math.isfinite(converters)):
-        raise _NotExpressibleError("the table has no converters")
+        raise NotExpressibleError("the table has no converters")
     if converters > 1.5 * cols / summed:
-        raise _NotExpressibleError("its converters stand at groups of rows, not at columns")
+        raise NotExpressibleError("its converters stand at groups of rows, not at columns")
     if math.isfinite(active):
         active = min(active, rows)
     else:
@@ -241,8 +220,8 @@ def _analog_array(row: Mapping[str, Any], size: tuple[float, float]) -> dict[str
     }
 
 
-def _family(row: Mapping[str, Any], group: str) -> str:
-    model, cell = _word(row, "Compute Model").upper(), _word(row, "Cell Type")
+def _family(row: Mapping[str, str], group: str) -> str:
+    model, cell = row.get("Compute Model", "").upper(), row.get("Cell Type", "")
     if group == "digital" or model == "DIMC":
         return "digital_sram"
     if group == "envm":
@@ -251,25 +230,25 @@ def _family(row: Mapping[str, Any], group: str) -> str:
         return "charge_sram"
     if model in _CURRENT:
         return "current_sram"
-    raise _NotExpressibleError("the table does not say how its cells are summed")
+    raise NotExpressibleError("the table does not say how its cells are summed")
 
 
-def _transistors(row: Mapping[str, Any], family: str) -> int:
+def _transistors(row: Mapping[str, str], family: str) -> int:
     """Of a cell, from a name such as 8T1C or 6T+D, where D is a gate for the product; 0 where it says nothing."""
-    found = re.match(r"(\d{1,3})T", _word(row, "Cell Type"))
+    found = re.match(r"(\d{1,3})T", row.get("Cell Type", ""))
     if not found or family == "rram":
         return 0
     gate = 4 if family == "digital_sram" else 0
     return int(found.group(1)) + gate
 
 
-def _adc_bits(row: Mapping[str, Any], active: float, summed: float) -> int:
+def _adc_bits(row: Mapping[str, str], active: float, summed: float) -> int:
     """Bits of a converter; never more than its sum has."""
-    stated = _gene_number(row, "B_ADC")
-    if not math.isfinite(stated) or stated <= 0:
-        raise _NotExpressibleError("the table has no converter bits")
-    inputs = 2 ** _number(row, "B_x") - 1
-    weight_bits = _number(row, "B_w")
+    stated = bits(row, "B_ADC", MOST_ADC_BITS)
+    if not math.isfinite(stated):
+        raise NotExpressibleError("the table has no converter bits")
+    inputs = 2 ** number(row, "B_x") - 1
+    weight_bits = number(row, "B_w")
     weight_bits = weight_bits if weight_bits >= 1 else 1
     if summed > 1:
         weights = 2 ** min(weight_bits, summed) - 1
@@ -280,23 +259,24 @@ def _adc_bits(row: Mapping[str, Any], active: float, summed: float) -> int:
     return max(1, min(math.ceil(stated - 0.25), largest))
 
 
-def _reported(row: Mapping[str, Any], genes: Mapping[str, Any]) -> dict[str, float]:
+def _reported(row: Mapping[str, str], genes: Mapping[str, Any]) -> dict[str, float]:
     """mm2 of a macro, ns and pJ of an invocation, where they are stated or follow from what is."""
-    macros = _number(row, "N_core")
-    macros = macros if macros > 0 else 1
-    density, energy = _number(row, "TOPS/mm2"), _number(row, "E_core (pJ)")
+    macros = number(row, "N_core")
+    if math.isnan(macros):
+        macros = 1
+    density, energy = number(row, "TOPS/mm2"), number(row, "E_core (pJ)")
     if math.isnan(energy) and genes["array"] == "digital_sram":
         # From the efficiency, in operations of one bit, and the products that our array has in an invocation.
         outputs = genes["cols"] // genes["weight_bits"]
         operations = 2 * genes["rows_active"] * outputs * genes["dac_bits"] * genes["weight_bits"]
-        efficiency = _number(row, "TOPS/W")
+        efficiency = number(row, "TOPS/W")
         if efficiency > 0:
             energy = operations / efficiency
         else:
             energy = math.nan
     figures = {
-        "area": _number(row, "TOPS_a") / density / macros if density > 0 else math.nan,
-        "cycle": _number(row, "T_core(ns)"),
+        "area": number(row, "TOPS_a") / density / macros if density > 0 else math.nan,
+        "cycle": number(row, "T_core(ns)"),
         "energy": energy,
     }
     reported = {}
@@ -353,10 +333,11 @@ def compare_table(file: Path) -> dict[str, Any]:
 
     Returns:
         By group (sram, digital, envm) and quantity (area, cycle, energy) the agreement of the ratios modelled/reported;
-        ``not_expressible``: rows and why; ``rows``: every other row with its genes, figures and ratios.
+        ``not_expressible``: rows and why; ``rows``: every other row with its genes, figures and ratios, and why a figure is
+        left out (``left_out``). Every number is finite; what there is none of is None.
 
     Raises:
-        BadInput: Where the file is no such table.
+        BadInput: Where the file is no such table, or lacks a column that its chips need.
     """
     points = read_table(file)
     expressible = [point for point in points if point.reason is None]
@@ -379,6 +360,13 @@ def compare_table(file: Path) -> dict[str, Any]:
 
 def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> dict[str, Any]:
     ours = {name: float(values[at]) for name, values in figures.items()}
+    ratios, left_out = {}, {}
+    for name, said in point.reported.items():
+        ratio = ours[name] / said
+        if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
+            ratios[name] = ratio
+        else:
+            left_out[name] = f"{said:g} is no {name} that a macro has"
     return {
         "line": point.line,
         "index": point.index,
@@ -388,5 +376,6 @@ def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> d
         "genes": dict(point.genes),
         "modelled": ours,
         "reported": dict(point.reported),
-        "ratio": {name: ours[name] / said for name, said in point.reported.items()},
+        "ratio": ratios,
+        "left_out": left_out,
     }
