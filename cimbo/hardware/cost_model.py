@@ -119,6 +119,36 @@ def simulate_batch(
     return columns | throughput(columns, batch)
 
 
+def same_schedule_costs(workload: Workload, chips: Chips) -> dict[str, NDArray[Any]]:
+    """Evaluates a network on chips that all run it as is best for the first of them.
+
+    Args:
+        workload: The network.
+        chips: Chips that differ in ``ERROR_FACTORS`` only.
+
+    Returns:
+        Columns of shape (n,), as ``simulate_batch`` gives them.
+
+    Raises:
+        BadInput: Where a chip is none, naming the chip and the gene.
+    """
+    part = circuit(chip_table(chips))
+    columns = _follow_first(workload, part)
+    loop = workload.loop
+    if loop is not None:
+        columns = request_costs(
+            columns, _follow_first(loop.step, part), loop.tokens, workload.batch
+        )
+    return columns | throughput(columns, workload.batch)
+
+
+def _follow_first(workload: Workload, part: Circuit) -> dict[str, NDArray[Any]]:
+    """Costs of single runs on some chips, with the weights kept that are kept on the first."""
+    grid = Grid([workload.unique[0]], part.table.size)
+    sums = plan_pairs(PlanInputs.of(part), grid, follow_first=True).sums
+    return pair_costs(part, sums).to_columns()
+
+
 def _simulated(workloads: Sequence[Workload], chips: Chips) -> dict[str, NDArray[Any]]:
     """Costs of single runs, whatever loop may follow them."""
     _keep_heap()

@@ -7,6 +7,7 @@ arrays - buffer, network, vector unit, DRAM - has no such comparison, and is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +16,16 @@ import numpy as np
 
 from cimbo.hardware.array_description import CELL_FAMILIES, FAMILY_ALIASES
 from cimbo.hardware.chip import DEFAULT_GENES
-from cimbo.hardware.cost_model import simulate_batch
+from cimbo.hardware.cost_model import same_schedule_costs
+from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import constant
 from cimbo.workloads.layers import Workload
 
 LEAKAGE_SPREAD = 2.0
 """Geometric; assumed: between process corners and temperatures, of which no table tells."""
 
-_BAR_OF = {"area_mm2": "area", "latency_ms": "cycle", "energy_uj": "energy"}
+VARIED_CAUSES = ("area", "cycle", "energy")
+COSTS_WITH_BARS = ("area_mm2", "latency_ms", "energy_uj")
 
 
 @dataclass(frozen=True)
@@ -61,29 +64,68 @@ def spread_of(family: str) -> Spread:
 def error_bars(workload: Workload, chip: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Finds what a network's costs on a chip are if the arrays are off by one standard deviation to either side.
 
+    Each cause varies alone, the schedule being the one that is best for the chip as modelled; their
+    effects, as logarithms, add in squares.
+
     Args:
         workload: The network.
         chip: Genes of one chip.
 
     Returns:
-        Least and most latency_ms, energy_uj and area_mm2; some two of three chips should lie between.
+        Least and most area_mm2, latency_ms and energy_uj; some two of three chips should lie between.
 
     Raises:
         BadInput: Where the chip is none, naming the gene.
     """
+    costs = _varied_costs(workload, chip)
+    return {metric: _between(costs[metric]) for metric in COSTS_WITH_BARS}
+
+
+def merit_bars(workload: Workload, chip: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Finds the same of figures of merit, from the costs that they are made of.
+
+    Args:
+        workload: The network.
+        chip: Genes of one chip.
+
+    Returns:
+        Least and most power_w, w_per_mm2, tops_per_w and tops_per_mm2.
+
+    Raises:
+        BadInput: Where the chip is none, naming the gene.
+    """
+    costs = _varied_costs(workload, chip)
+    watts = costs["energy_uj"] * 1e-3 / costs["interval_ms"]
+    tera_operations = 2e-12 * workload.macs
+    area = costs["area_mm2"]
+    figures = {
+        "power_w": watts,
+        "w_per_mm2": watts / area,
+        "tops_per_w": 1e6 * tera_operations / costs["energy_uj"],
+        "tops_per_mm2": 1e3 * tera_operations / costs["interval_ms"] / area,
+    }
+    return {name: _between(values) for name, values in figures.items()}
+
+
+def _varied_costs(workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Costs of the chip as modelled, of it with each factor least, and of it with each most, (1 + 2 * causes,)."""
     own = {**DEFAULT_GENES, **chip}
     spread = spread_of(own["array"])
-    factors = {name: getattr(spread, name) for name in ("area", "cycle", "energy")}
-    chips = []
+    chips = [own]
     for sign in (-1, 1):
-        chips += [{**own, f"{name}_factor": factor**sign} for name, factor in factors.items()]
-    costs = simulate_batch(workload, chips)
-    bars = {}
-    for metric, name in _BAR_OF.items():
-        at = list(factors).index(name)
-        low, high = float(costs[metric][at]), float(costs[metric][at + len(factors)])
-        bars[metric] = (min(low, high), max(low, high))
-    return bars
+        for name in VARIED_CAUSES:
+            factor = f"{name}_factor"
+            chips.append({**own, factor: own[factor] * getattr(spread, name) ** sign})
+    return same_schedule_costs(workload, chips)
+
+
+def _between(values: Floats) -> tuple[float, float]:
+    """Least and most of a figure, of its values in the order of ``_varied_costs``."""
+    value = float(values[0])
+    effects = np.log(values[1:] / value).reshape(2, len(VARIED_CAUSES))
+    less = np.minimum(effects.min(axis=0), 0)
+    more = np.maximum(effects.max(axis=0), 0)
+    return value * math.exp(-math.hypot(*less)), value * math.exp(math.hypot(*more))
 
 
 def draw_factors(

@@ -23,14 +23,14 @@ class FiguresOfMerit:
     """Of one network on one chip, two operations a multiply-accumulate of ``weight_bits`` x ``act_bits``.
 
     Attributes:
-        power_w: Energy over latency.
+        power_w: Energy of a run over the time between two results.
         w_per_mm2: The same over area.
         tops: Delivered.
         tops_per_w: Delivered, of the chip with its DRAM.
         tops_per_mm2: Delivered, of the chip.
         macro_tops_per_w: Of a macro alone at full use and the chip's activity.
         macro_tops_per_mm2: Of a macro alone at full use.
-        dram_gb_s_needed: Traffic over latency.
+        dram_gb_s_needed: Traffic of a run over that time.
         dram_gb_s: Of the channels.
         utilisation: Multiply-accumulates over what the chip could do in that time.
         macro_height_mm: Of a macro, as wide as its columns.
@@ -76,7 +76,7 @@ def figures_of_merit(workload: Workload, chip: Mapping[str, Any]) -> FiguresOfMe
     """
     cost, part = simulate(workload, chip), one_circuit(chip)
     table, geometry = part.table, part.macro.geometry
-    seconds, joules = cost["latency_ms"] * 1e-3, cost["energy_uj"] * 1e-6
+    seconds, joules = cost["interval_ms"] * 1e-3, cost["energy_uj"] * 1e-6
     tops = 2e-12 * workload.macs / seconds
     area = cost["area_mm2"]
     macro_mm2 = sum(float(values[0]) for values in part.macro.areas.values()) * 1e-6

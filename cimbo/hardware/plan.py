@@ -114,7 +114,7 @@ def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
     return tile(grid.layers, ChipRows.from_columns(grid.rows(chip_columns)))
 
 
-def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
+def plan_pairs(given: PlanInputs, grid: Grid, *, follow_first: bool = False) -> Plan:
     """Choose what each pair runs.
 
     Weights are reloaded, some of them kept, or all: whatever is best by the pair's criterion. A
@@ -123,6 +123,8 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
     Args:
         given: What is known of each pair's chip, (..., pairs).
         grid: The rows of these pairs.
+        follow_first: Whether every pair keeps the weights that the first one does; their networks
+            are then the same, and so are the tiles of their chips.
 
     Returns:
         The plan of every pair, with its sums.
@@ -142,10 +144,13 @@ def plan_pairs(given: PlanInputs, grid: Grid) -> Plan:
             others = row_scores(given, grid, (reloaded.high[:, where], where), best.high)
             own = row_scores(given, grid, (kept.high, where), best.high)
             worth = own <= others * TIE_FACTOR
+            if follow_first:
+                worth = _as_first(worth, grid.starts.size)
             where, kept = where[worth], kept.select(worth)
         elif tiling.chip.is_pipelined[where].any():
             in_stages = _pipelined(select(tiling, where), grid, kept, residency)
-        best, chosen = best.improved(given, grid, (reloaded, kept, where), residency)
+        other = (reloaded, kept, where)
+        best, chosen = best.improved(given, grid, other, residency, follow_first=follow_first)
         choices.append(_Choice(kept, where, residency.share[where], chosen))
     interval, counts = best.high[0], best.high[1:]
     if in_stages is not None:
@@ -231,6 +236,8 @@ class _Best:
         grid: Grid,
         other: tuple[_Variant, _Variant, Indices],
         residency: Residency,
+        *,
+        follow_first: bool,
     ) -> tuple[_Best, Bools]:
         """Compare the best so far with running some rows in another way.
 
@@ -242,6 +249,7 @@ class _Best:
             grid: The rows of these pairs.
             other: How all rows run as a base, how some rows run instead, and which rows these are.
             residency: Which weights stay so, and for which share of a row's layers, of all rows.
+            follow_first: Whether every pair takes what is better for the first.
 
         Returns:
             The better of the two for each pair, and which pairs take the other way, (pairs,).
@@ -258,6 +266,8 @@ class _Best:
         concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
         asked = (given.is_pipelined > 0) & residency.fits[grid.starts]
         chosen = concerned & (asked | (score <= self.score * TIE_FACTOR))
+        if follow_first:
+            chosen = _as_first(chosen, chosen.size)
         bound = base.schedules.low.is_bound.copy()
         bound[where] = kept.schedules.low.is_bound | (bound[where] & (taken[1] < 1))
         better = _Best(
@@ -268,6 +278,11 @@ class _Best:
             is_bound=np.where(chosen, grid.sums(bound) > 0, self.is_bound),
         )
         return better, chosen
+
+
+def _as_first(chosen: Bools, pairs: int) -> Bools:
+    """What is chosen for the first of some pairs of equal length, for all of them."""
+    return np.tile(chosen[: chosen.size // pairs], pairs)
 
 
 def _variant(tiling: Tiling, residency: Residency | None) -> _Variant:
