@@ -264,13 +264,19 @@ def pair_costs(part: Circuit, sums: PlanSums) -> CostResult:
     picojoules = energy_by_part(part, sums.counts, sums.interval)
     energy = _sum(picojoules)
     low = np.sum(sums.counts_low * part.event_pj, axis=0)
-    low = low + part.leakage_mw * sums.cycles_low * part.clock_ns
+    low = low + part.leakage_mw * np.minimum(sums.cycles_low, sums.interval) * part.clock_ns
+    cycles = np.maximum(sums.cycles, sums.interval)
+    is_known = (
+        part.table.execution > 0
+    ) & ~sums.is_bound  # of stages, whose shares are in no bound
+    cycles_low = np.where(is_known, cycles, sums.cycles_low)
+    low = np.where(is_known, energy, np.minimum(low, energy))
     return CostResult(
-        latency_ms=np.maximum(sums.cycles, sums.interval) * part.clock_ns * 1e-6,
+        latency_ms=cycles * part.clock_ns * 1e-6,
         interval_ms=sums.interval * part.clock_ns * 1e-6,
-        latency_ms_low=sums.cycles_low * part.clock_ns * 1e-6,
+        latency_ms_low=cycles_low * part.clock_ns * 1e-6,
         energy_uj=energy * 1e-6,
-        energy_uj_low=np.minimum(low, energy) * 1e-6,
+        energy_uj_low=low * 1e-6,
         area_mm2=part.area_mm2,
         dram_bytes=sums.counts[EVENT_FIELDS.index("dram")] / BITS_PER_BYTE,
         cycles=sums.cycles,

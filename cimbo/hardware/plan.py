@@ -348,4 +348,25 @@ def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
             overwrite(run, where, _mean_schedule(run, choice))
             counts[:, where] = _mixed(counts[:, where], choice.variant.high[1:], share)
             break
+    if plan.stages is not None:
+        _spill_to_owners(plan, counts)
     return run, counts
+
+
+def _spill_to_owners(plan: Plan, counts: Floats) -> None:
+    """Writes what a pipeline moves over the DRAM into its layers' events, (fields, rows).
+
+    Layers share what the buffer cannot hold by the activations that each has in it; where a pipeline moves less than its
+    layers would alone, by what these move.
+    """
+    layers = plan.tiling.layers
+    dram, stored = EVENT_FIELDS.index("dram"), EVENT_FIELDS.index("stored")
+    more = float(plan.sums.counts[dram, 0] - np.sum(counts[dram] * layers.count))
+    if more > 0:
+        owned = plan.tiling.input_bits + plan.tiling.output_bits
+    else:
+        owned = counts[dram].copy()
+    whole = float(np.sum(owned * layers.count))
+    if whole > 0:
+        counts[dram] += more * owned / whole
+        counts[stored] += more * owned / whole

@@ -229,3 +229,20 @@ def test_side_by_side_is_never_slower_at_the_same_copies():
         for how in ("pipelined", "layer_by_layer")
     ]
     assert both[0]["inferences_per_s"] >= both[1]["inferences_per_s"]
+
+
+@pytest.mark.parametrize("buffer_mb", [1 / 64, 1 / 16, 1])
+@pytest.mark.parametrize("array", ["charge_sram", "digital_sram"])
+def test_layers_own_what_their_pipeline_spills(array, buffer_mb):
+    family = network("fmnist-vit")
+    chip = BASELINE_CHIP | {"planes": 32, "execution": "pipelined"}
+    chip |= {"array": array, "buffer_mb": buffer_mb}
+    result = simulate(family.workload(family.largest()), chip)
+    if buffer_mb < 1 / 4:
+        assert result["dram_bytes"] > 0
+    for part, whole in result["energy_parts_uj"].items():
+        layers = sum(layer["energy_uj"][part] for layer in result["layers"])
+        assert layers == pytest.approx(whole, rel=1e-9, abs=1e-15), part
+    if not result["is_bound"]:
+        assert result["energy_uj_low"] == result["energy_uj"]
+        assert result["latency_ms_low"] == result["latency_ms"]
