@@ -234,7 +234,7 @@ def test_the_network_as_onnx_gives_the_same_logits(tmp_path, supernet, which):
     onnxruntime, _ = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     import torch
 
-    from cimbo.evaluation.accuracy.shipped import ShippedAccuracy, _images, _network
+    from cimbo.evaluation.accuracy.shipped import ShippedAccuracy, examples, supernetwork
     from cimbo.io import onnx_export
     from cimbo.supernets.measurement import recalibrate
     from cimbo.workloads import network
@@ -242,10 +242,10 @@ def test_the_network_as_onnx_gives_the_same_logits(tmp_path, supernet, which):
     ShippedAccuracy(supernet).measure(
         network(supernet).smallest()
     )  # a process may have measured before
-    genes, images = getattr(network(supernet), which)(), _images("validation")[0][:9]
+    genes, images = getattr(network(supernet), which)(), examples(supernet, "validation")[0][:9]
     onnx_export.write(tmp_path / "n.onnx", supernet, genes)
-    plain = _network(supernet)
-    recalibrate(plain, genes, _images("calibration")[0])
+    plain = supernetwork(supernet)
+    recalibrate(plain, genes, examples(supernet, "calibration")[0])
     with torch.inference_mode():
         expected = plain(images, genes).numpy()
     session = onnxruntime.InferenceSession(str(tmp_path / "n.onnx"))
@@ -467,6 +467,17 @@ def pages(file, other, tmp_path_factory):
     return folder
 
 
+def in_the_page(page: Path) -> dict:
+    """The data that the script of a report draws."""
+    found = re.search(r"<script[^>]*application/json[^>]*>(.*?)</script>", page.read_text(), re.S)
+    return json.loads(found[1])
+
+
+def next_in(data: dict) -> set[str]:
+    """Keys of the designs that are predicted and not verified."""
+    return {key for key, status in zip(data["key"], data["status"], strict=True) if status == "n"}
+
+
 def test_the_report_of_200_evaluations_has_layers_and_keeps_to_its_size(file, pages):
     full, lite = (pages / f"{name}.html" for name in ("full", "lite"))
     assert full.stat().st_size < 6_000_000
@@ -474,33 +485,32 @@ def test_the_report_of_200_evaluations_has_layers_and_keeps_to_its_size(file, pa
     with Study.open(file, readonly=True) as study:
         front = study.pareto()
         deepest = CONFIG.evaluator().placed(front[0].params)[0].layers
-    assert (
-        full.read_text().count('class="layers"') == len(front) + 6
-    )  # and of what would be verified next
-    assert all(f"<td>{layer.name}</td>" in full.read_text() for layer in deepest)
-    assert 'class="layers"' not in lite.read_text()
+    found = in_the_page(full)
+    assert len(found["chips"]) == len(front) + 6  # and of what would be verified next
+    row = found["key"].index(front[0].key)
+    assert found["chips"][str(row)]["name"] == [layer.name for layer in deepest]
+    assert not in_the_page(lite)["chips"]
     assert ">random<" in full.read_text()  # the baseline's curve, by its file's name
 
 
 def test_the_report_tells_the_next_candidates_from_what_was_verified(file, pages):
-    full, lite = ((pages / f"{name}.html").read_text() for name in ("full", "lite"))
-    squares = re.search(r'<g class="upcoming">(.*?)</g>', full, re.DOTALL)[1]
-    keys = set(re.findall(r"<title>(\w+) predicted, not verified\n", squares))
+    full, lite = (in_the_page(pages / f"{name}.html") for name in ("full", "lite"))
+    keys = next_in(full)
     assert len(keys) == 6
-    section = full.split('<section id="next">')[1].split("</section>")[0]
-    assert set(re.findall(r'<tbody id="d(\w+)"', section)) == keys
+    section = (pages / "full.html").read_text().split('<section id="next">')[1]
+    assert all(key in section.split("</section>")[0] for key in keys)
     with Study.open(file, readonly=True) as study:
         assert len(study.evaluations()) == N  # asked, but neither recorded
         assert not study.running()  # nor claimed
         assert not keys & {r.key for r in study.evaluations()}
-    assert "not verified" not in lite
+    assert not next_in(lite)
 
 
 def test_a_study_that_has_no_model_yet_or_no_evaluator_has_a_report(tmp_path, capsys):
     page = tmp_path / "r.html"
     early = write(tmp_path / "early.db", 5, model=False)
     assert run(["report", "--study", str(early), "-o", str(page)]) == 0
-    assert "not verified" not in page.read_text()
+    assert not next_in(in_the_page(page))
     space = PROBLEM.space
     with Study.open(
         tmp_path / "python.db", space, PROBLEM.objectives
@@ -510,7 +520,7 @@ def test_a_study_that_has_no_model_yet_or_no_evaluator_has_a_report(tmp_path, ca
     assert (
         run(["report", "--study", str(tmp_path / "python.db"), "--next", "2", "-o", str(page)]) == 0
     )
-    assert page.read_text().count("predicted, not verified\n") == 2
+    assert len(next_in(in_the_page(page))) == 2
     assert run(["report", "--study", str(early), "--next", "-1", "-o", str(page)]) == 2
     assert "--next" in capsys.readouterr().err
 
@@ -559,4 +569,5 @@ def test_a_real_browser_draws_the_page_without_a_word_of_complaint(pages, tmp_pa
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     chosen = done.stdout.split('id="chosen"')[1].split("</aside>")[0]
     assert "Evaluation" in chosen  # the script ran, and chose a design
-    assert "layers: what bounds them" in chosen
+    chip = done.stdout.split("The chosen design on its chip</h2>")[1].split("</section>")[0]
+    assert "layers: what bounds them" in chip
