@@ -148,6 +148,8 @@ def _genes(row: Mapping[str, str], group: str | None) -> dict[str, Any]:
         raise NotExpressibleError("an accelerator whose multipliers stand apart from its memory")
     for name in ("R_C", "C_C", "N_ADC", "N_1b", "N_core"):
         count(row, name)
+    if _is_analog(row):
+        row = _turned(row)
     rows, cols, volts = count(row, "N_row"), count(row, "N_col"), supply_v(row)
     node, weight_bits, input_bits = (
         gene_number(row, "Tech (nm)"),
@@ -218,6 +220,21 @@ def _analog_array(row: Mapping[str, str], size: tuple[float, float]) -> dict[str
         "columns_per_adc": max(1, round(cols / (summed * converters))),
         "adc_bits": _adc_bits(row, active, summed),
     }
+
+
+def _turned(row: Mapping[str, str]) -> Mapping[str, str]:
+    """A chip whose sums run along rows, seen from the side, so that they run along columns.
+
+    That is one whose converters have a group of rows each and sum up all of its columns, where the rows of a group are the
+    bits of one weight. Cells and lines are as many either way, and the laws know no other difference.
+    """
+    group, converters = number(row, "R_C"), number(row, "N_ADC")
+    rows, cols = number(row, "N_row"), number(row, "N_col")
+    is_along_rows = number(row, "C_C") == cols and group * converters == rows
+    if not is_along_rows or converters == 1 or group != number(row, "B_w"):
+        return row
+    sides = {"N_row": row["N_col"], "N_col": row["N_row"]}
+    return {**row, **sides, "R_C": row["C_C"], "C_C": row["R_C"]}
 
 
 def _family(row: Mapping[str, str], group: str) -> str:

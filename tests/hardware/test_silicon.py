@@ -107,6 +107,20 @@ def test_what_is_no_chip_of_the_space_says_why(tmp_path, change, reason):
     assert found["rows"] == []
 
 
+def test_sums_along_rows_are_seen_from_the_side(tmp_path):
+    """Eight converters, each for a group of four rows (the bits of a weight) and all 288 columns: 288 rows, 32 columns."""
+    along = CHARGE.replace(",256,64,65,1.0,1,1,4,256,1,64,", ",32,288,28,0.6,1,4,9,4,288,8,")
+    (point,) = read_table(table(tmp_path, along))
+    assert point.reason is None
+    genes = {name: point.genes[name] for name in ("rows", "cols", "rows_active", "columns_summed")}
+    assert genes == {"rows": 288, "cols": 32, "rows_active": 288, "columns_summed": 4}
+    assert point.genes["columns_per_adc"] == 1
+    # Rows of a group that are other than the bits of a weight, or converters of several groups, are no such chip.
+    for change in ((",1,4,9,4,", ",1,2,9,4,"), (",288,8,", ",288,4,")):
+        (other,) = read_table(table(tmp_path, along.replace(*change)))
+        assert "its converters stand at groups of rows" in other.reason
+
+
 def test_a_sum_needs_no_more_bits_than_it_has(tmp_path):
     """16 rows of one bit each sum up to 16: five bits, whatever the paper calls the output's precision."""
     few = CHARGE.replace(",1,1,4,256,", ",1,1,10,16,")
