@@ -202,14 +202,21 @@ def _chip(view: ChipView) -> dict[str, Any]:
 
 def _around(facts: Facts, place: Mapping[str, int]) -> dict[str, Any] | None:
     found = facts.around
-    if found is None or not found.designs:
+    if found is None:
         return None
-    keys = [facts.problem.space.key(a.design) for a in found.designs]
+    rows, views = [], []
+    for around in found.designs:
+        row = place.get(facts.problem.space.key(around.design))
+        if row is not None:  # a file that was edited may have another key in its row
+            rows.append(row)
+            views.append(_views(found, around))
+    if not rows:
+        return None
     return {
-        "rows": [place[key] for key in keys],
+        "rows": rows,
         "computed": sorted(found.computed),
         "doubted": sorted(found.doubted),
-        "designs": [_views(found, around) for around in found.designs],
+        "designs": views,
     }
 
 

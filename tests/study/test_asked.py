@@ -50,9 +50,7 @@ def test_a_lease_outlives_the_process_that_asked_and_ends_by_the_clock(study, mo
         assert not AskedDesigns(later).lost()
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 51)
-        judge = leases.LeaseJudge(wall_clock=lambda: now + 51)
-        monkeypatch.setattr(leases, "LeaseJudge", lambda: judge)
-        later.store._lease_judge = judge
+        later.store.lease_judge = leases.LeaseJudge(wall_clock=lambda: now + 51)
         assert not later.running()
         again = ask(later, 3)
         assert [a.candidate.key for a in again][:2] == [a.candidate.key for a in asked]
