@@ -152,7 +152,11 @@ def simulate(
         return 1
     emit(style, _shown(found.rows(), style), found.to_json())
     say(", ".join(found.told(name) for name in COSTS_TOLD if name in found.costs))
-    for line in simulation.pipeline_told(found.costs):
+    for line in (
+        *found.bounds_told(),
+        *found.merits_told(),
+        *simulation.pipeline_told(found.costs),
+    ):
         say(line)
     for warning in found.warnings:
         say(f"warning: {warning}")

@@ -7,7 +7,7 @@ from cimbo.hardware.breakdown import explain
 from cimbo.hardware.chip import BASELINE_CHIP, BASELINE_VIT_B, DEFAULT_GENES, is_chip
 from cimbo.hardware.chip_ranges import chip_choices, range_reason
 from cimbo.hardware.cost_model import area_mm2, simulate_batch
-from cimbo.hardware.error_bars import error_bars
+from cimbo.hardware.error_bars import error_bars, merit_bars
 from cimbo.hardware.features import features
 from cimbo.hardware.figures_of_merit import figures_of_merit
 from cimbo.hardware.one_run import simulate
@@ -28,6 +28,7 @@ __all__ = [
     "features",
     "figures_of_merit",
     "is_chip",
+    "merit_bars",
     "range_reason",
     "simulate",
     "simulate_batch",

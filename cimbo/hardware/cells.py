@@ -51,6 +51,7 @@ QUANTITY_UNITS: dict[str, tuple[str, ...]] = {
     "write_time": ("ns",),
     "leakage": ("pW/bit",),
     "retention": ("s",),  # 0: for as long as there is a supply
+    "endurance": ("1",),  # writes that a cell outlives; left out: as many as one likes
     "levels": ("1",),  # that a cell can be told apart by
     "spread": ("1",),  # standard deviation of what a cell holds, a share of full scale
 }

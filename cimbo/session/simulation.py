@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from cimbo import hardware as hardware_model
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.evaluation import simulators
+from cimbo.session.chip_warnings import chip_warnings
 from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
@@ -49,12 +50,29 @@ class Simulation:
         Returns:
             Name and value, with the least and the most by published chips where they are known.
         """
-        low, high = self.costs.get("error_bars", {}).get(metric, (None, None))
-        if low is None:
-            between = ""
-        else:
-            between = f" ({low:.3g} to {high:.3g})"
-        return f"{metric} {self.costs[metric]:.5g}{between}"
+        bar = self.costs.get("error_bars", {}).get(metric)
+        return f"{metric} {self.costs[metric]:.5g}{_between(bar)}"
+
+    def merits_told(self) -> list[str]:
+        """Say power and efficiencies in one sentence; none where the simulator gives none."""
+        figures = self.costs.get("figures_of_merit")
+        if figures is None:
+            return []
+        bars = self.costs["merit_bars"]
+        return [
+            ", ".join(f"{name} {figures[name]:.4g}{_between(bar)}" for name, bar in bars.items())
+        ]
+
+    def bounds_told(self) -> list[str]:
+        """Say between what latency and energy lie where a formula only bounds them; none elsewhere."""
+        if not self.costs.get("is_bound", False):
+            return []
+        between = []
+        for name in ("latency_ms", "energy_uj"):
+            low = f"{name}_low"
+            if low in self.costs:
+                between.append(f"{name} {self.costs[low]:.5g} to {self.costs[name]:.5g}")
+        return [f"bounds of the best schedule: {', '.join(between)}"]
 
     def rows(self) -> list[dict[str, Any]]:
         """A line a layer, and their sum."""
@@ -70,6 +88,14 @@ class Simulation:
     def to_json(self) -> dict[str, Any]:
         """The document of ``cimbo simulate --format json``."""
         return {**self.counts, **self.costs, "layers": list(self.layers)}
+
+
+def _between(bar: Sequence[float] | None) -> str:
+    """An error bar behind a value; nothing where there is none."""
+    if bar is None:
+        return ""
+    low, high = bar
+    return f" ({low:.3g} to {high:.3g})"
 
 
 def simulate(
@@ -100,7 +126,13 @@ def simulate(
         chip = {**(options or {}).get("fixed", {}), **hardware}
         bars = hardware_model.error_bars(workload, chip)
         answer["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
-        answer["figures_of_merit"] = hardware_model.figures_of_merit(workload, chip).to_json()
+        figures = hardware_model.figures_of_merit(workload, chip).to_json()
+        answer["figures_of_merit"] = figures
+        answer["merit_bars"] = {
+            name: list(bar) for name, bar in hardware_model.merit_bars(workload, chip).items()
+        }
+        warned = chip_warnings(chip, answer, figures, workload.batch)
+        answer["warnings"] = [*answer["warnings"], *warned]
     return Simulation(answer, layers, totals(workload), workload.warnings)
 
 
