@@ -29,6 +29,10 @@ from cimbo.hardware.technology import CONVERTER_KINDS, DRAM_KINDS, constant
 from cimbo.problem.scalars import shown
 
 MOST_ADC_BITS = 16
+MOST_SRAM_CELL_BITS = 4
+LEAST_BUFFER_MB = 1e-4
+MOST_OF_GENES = {"supply_v": 2.0, "clock_ghz": 10.0, "activity": 1.0}
+"""Volts that core transistors of 65 nm and less outlive, a clock of digital logic, a share."""
 SCHEDULE_GOALS = ("latency", "energy", "edp")
 ERROR_FACTORS = ("area_factor", "cycle_factor", "energy_factor", "leakage_factor")
 
@@ -375,7 +379,23 @@ def _check_consistent(table: dict[str, NDArray[Any]]) -> None:
             f"give {nodes.min():g} to {nodes.max():g}",
         ),
     ]
-    for name, bad, what, todo in limits:
+    for name, bad, what, todo in [*limits, *_beyond_physics(table)]:
         if bad.any():
             index = int(np.argmax(bad))
             raise BadInput(f"chip {index}.{name}", f"{table[name][index]} {what}", todo)
+
+
+def _beyond_physics(
+    table: dict[str, NDArray[Any]],
+) -> list[tuple[str, NDArray[np.bool_], str, str]]:
+    """Genes whose values no silicon has: name, where that is so (n,), what is wrong, what to give."""
+    is_sram = table["array"] != "rram"
+    found = []
+    for name, most in MOST_OF_GENES.items():
+        found.append((name, table[name] > most, "is beyond any chip", f"give at most {most:g}"))
+    small = table["buffer_mb"] < LEAST_BUFFER_MB
+    found.append(("buffer_mb", small, "is no memory", f"give at least {LEAST_BUFFER_MB:g}"))
+    many = is_sram & (table["cell_bits"] > MOST_SRAM_CELL_BITS)
+    todo = f"give at most {MOST_SRAM_CELL_BITS}, or array rram"
+    found.append(("cell_bits", many, "are more than SRAM cells hold", todo))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +182,16 @@ def workload(
             shares = read_shares(activity, found.name)
         else:
             shares = ()
+        _check_copies(found, copies)
         return at_copies(at_shares(found, shares), read_copies(copies or {}))
     settings = InferenceSettings(
         1 if batch is None else batch, prompt, tokens, activity or (), copies or {}
     )
     family = with_settings(network(str(name), sizes), settings)
     if subnet is None:
-        return family.workload(family.largest())
+        found = family.workload(family.largest())
+        _check_copies(found, copies)
+        return found
     if any(is_precision_gene(gene) for gene in subnet):
         family = with_stage_bits(family, range(1, MOST_STAGE_BITS + 1))
     genes = [choice.name for choice in family.choices()]
@@ -196,7 +200,20 @@ def workload(
             todo = choose_from(gene, genes, "the genes are")
             raise BadInput(f"--subnet, {gene}", "is no gene of this network", todo)
     with naming(where) if where else nullcontext():
-        return family.workload(dict(subnet))
+        found = family.workload(dict(subnet))
+    _check_copies(found, copies)
+    return found
+
+
+def _check_copies(found: Workload, copies: Mapping[str, int] | None) -> None:
+    """Raise BadInput for a pattern that is the name of no layer."""
+    names = [layer.name for layer in found.layers]
+    if found.loop is not None:
+        names += [layer.name for layer in found.loop.step.layers]
+    for pattern in copies or {}:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            todo = choose_from(pattern, dict.fromkeys(names), "the layers are")
+            raise BadInput(f"copies: {pattern}", "is no layer of this network", todo)
 
 
 def pipeline_told(costs: Mapping[str, Any]) -> list[str]:
