@@ -69,12 +69,27 @@ _MODULE_NAMES = {
         "validate",
     ),
 }
+# Modules that have moved into packages: their old names are kept for one release.
+_MOVED_MODULES = {
+    "adapter": "interfaces.adapter",
+    "boosted": "boosting.boosted",
+    "botorch_models": "interfaces.botorch_models",
+    "checks": "storage.checks",
+    "external": "interfaces.external",
+    "hybrid": "boosting.hybrid",
+    "importance": "assessment.importance",
+    "sklearn_api": "interfaces.sklearn_api",
+    "trees": "boosting.trees",
+    "validation": "assessment.validation",
+}
 _OPTIONAL_PACKAGES = ("botorch", "gpytorch", "linear_operator", "torch")
 _MODULE_OF = {name: module for module, names in _MODULE_NAMES.items() for name in names}
 __all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MOVED_MODULES:
+        return import_module(f"predictors.{_MOVED_MODULES[name]}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'predictors' has no attribute {name!r}")
     try:

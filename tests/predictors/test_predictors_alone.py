@@ -97,3 +97,13 @@ def test_both_distributions_need_the_same_versions():
     whole = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*own["dependencies"], *own["optional-dependencies"]["botorch"]]
     assert set(wanted) <= set(whole["dependencies"])
+
+
+def test_modules_that_moved_are_found_by_their_old_names() -> None:
+    import predictors.bundle
+    from predictors import bundle, trees, validation
+
+    assert predictors.bundle is bundle
+    assert bundle.load is predictors.load
+    assert validation.validate is predictors.validate
+    assert trees.__name__ == "predictors.boosting.trees"
