@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ def integer_operators() -> dict[str, Any]:
     }
 
 
-class PymooMethod:
+class PymooMethod(ABC):
     """A generation is handed out in batches, and told when all of it is measured."""
 
     def __init__(self, task: Task, algorithm: Any, *, n_constraints: int) -> None:
@@ -50,6 +51,7 @@ class PymooMethod:
         self._generation: Any = None
         self._answers: list[Measured] = []
 
+    @abstractmethod
     def known(self, answers: Sequence[Measured]) -> Mapping[str, Array]:
         """Say what pymoo is told of a generation.
 
@@ -60,7 +62,6 @@ class PymooMethod:
             "F", (n, objectives), what is minimised; and "G", (n, constraints), violations, where
             the method knows constraints.
         """
-        raise NotImplementedError
 
     def ask(self, n: int) -> list[Params]:
         """Hand out the next designs of the generation.

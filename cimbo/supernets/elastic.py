@@ -6,7 +6,7 @@ Every product that a CiM array would compute passes through ``Elastic.effect``, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -265,3 +265,19 @@ class ElasticLayerNorm(nn.Module):
         """
         c = int(x.shape[-1])  # a plain number also while an ONNX file is traced
         return F.layer_norm(x, (c,), self.weight[:c], self.bias[:c])
+
+
+def stacked(rows: int, outputs: int, layers: Sequence[ElasticLinear]) -> tuple[Tensor, Tensor]:
+    """Cuts out layers that read the same inputs, as one layer.
+
+    Args:
+        rows: Inputs of each layer.
+        outputs: Outputs of each layer.
+        layers: The elastic layers.
+
+    Returns:
+        Weights (layers * outputs, rows) and biases (layers * outputs,), one layer's after another's.
+    """
+    weight = torch.cat([layer.weight[:outputs, :rows] for layer in layers])
+    bias = torch.cat([layer.bias[:outputs] for layer in layers])
+    return weight, bias

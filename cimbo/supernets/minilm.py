@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cimbo.supernets.array_errors import Die, at_stage
 from cimbo.supernets.deployment import ArrayLinear, Deployed, gelu
-from cimbo.supernets.elastic import ElasticLayerNorm, ElasticLinear, SubNetwork
+from cimbo.supernets.elastic import ElasticLayerNorm, ElasticLinear, SubNetwork, stacked
 from cimbo.supernets.rounded_attention import attention_at
 
 HEAD_SIZE = 32
@@ -129,18 +129,7 @@ class ElasticMiniLM(nn.Module):
 class _DeployedLayer:
     def __init__(self, layer: MiniLMLayer, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
-            """Cuts out layers that read the same inputs and puts them on the die as one.
-
-            Args:
-                rows: Inputs of each layer.
-                outputs: Outputs of each layer.
-                *layers: The elastic layers.
-
-            Returns:
-                One layer with the outputs of all, one layer's after another's.
-            """
-            weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
-            bias = torch.cat([x.bias[:outputs] for x in layers])
+            weight, bias = stacked(rows, outputs, layers)
             return ArrayLinear(weight, bias, die, len(layers), error_inputs=ERROR_INPUTS)
 
         embed = layer.query.weight.shape[1]

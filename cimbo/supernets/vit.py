@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cimbo.supernets.array_errors import Die, at_stage
 from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed, gelu
-from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork
+from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork, stacked
 from cimbo.supernets.rounded_attention import attention_at
 
 HEAD_SIZE = 16
@@ -135,20 +135,7 @@ class ElasticViT(nn.Module):
 class _DeployedLayer:
     def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
-            """Cuts out layers that read the same inputs and puts them on the die as one.
-
-            Args:
-                rows: Inputs of each layer.
-                outputs: Outputs of each layer.
-                *layers: The elastic layers.
-
-            Returns:
-                One layer with the outputs of all, one layer's after another's.
-            """
-            weight = torch.cat([x.weight[:outputs, :rows] for x in layers])
-            return ArrayLinear(
-                weight, torch.cat([x.bias[:outputs] for x in layers]), die, len(layers)
-            )
+            return ArrayLinear(*stacked(rows, outputs, layers), die, len(layers))
 
         self.heads = width // HEAD_SIZE
         self.attention = attention_at(die)

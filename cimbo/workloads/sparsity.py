@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -165,17 +165,15 @@ def at_copies(workload: Workload, copies: Copies) -> Workload:
     """
     if not copies:
         return workload
-    layers = []
-    for layer in workload.layers:
-        number = layer.copies
-        for pattern, value in copies:
-            if fnmatchcase(layer.name, pattern):
-                number = value
-        layers.append(replace(layer, copies=number))
-    loop = workload.loop
-    if loop is not None:
-        loop = replace(loop, step=at_copies(loop.step, copies))
-    return replace(workload, layers=tuple(layers), loop=loop)
+    return _mapped(workload, lambda layer: _with_copies(layer, copies))
+
+
+def _with_copies(layer: Layer, copies: Copies) -> Layer:
+    number = layer.copies
+    for pattern, value in copies:
+        if fnmatchcase(layer.name, pattern):
+            number = value
+    return replace(layer, copies=number)
 
 
 def at_shares(workload: Workload, shares: Shares) -> Workload:
@@ -190,10 +188,15 @@ def at_shares(workload: Workload, shares: Shares) -> Workload:
     """
     if not shares:
         return workload
-    layers = tuple(_with_shares(layer, shares) for layer in workload.layers)
+    return _mapped(workload, lambda layer: _with_shares(layer, shares))
+
+
+def _mapped(workload: Workload, change: Callable[[Layer], Layer]) -> Workload:
+    """The workload with every layer changed, those of the token loop included."""
+    layers = tuple(change(layer) for layer in workload.layers)
     loop = workload.loop
     if loop is not None:
-        loop = replace(loop, step=at_shares(loop.step, shares))
+        loop = replace(loop, step=_mapped(loop.step, change))
     return replace(workload, layers=layers, loop=loop)
 
 
