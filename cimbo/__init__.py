@@ -83,7 +83,7 @@ HOME_MODULES = {
     "Checked": "study.events",
     "Choice": "problem.space",
     "CimboError": "errors",
-    "Config": "config.study_config",
+    "Config": "config.description",
     "Constraint": "problem.objectives",
     "Evaluate": "execution.worker",
     "Event": "study.events",

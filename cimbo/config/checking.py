@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -16,6 +16,15 @@ from cimbo.errors import BadInput, SeveralFaults, choose_from
 from cimbo.problem.scalars import shown
 
 NUMBER_TYPES = (inspect.IntType, inspect.FloatType)
+PYTHON_TYPES: dict[type[inspect.Type], tuple[type, ...]] = {
+    inspect.StructType: (Mapping,),
+    inspect.DictType: (Mapping,),
+    inspect.ListType: (list, tuple),
+    inspect.BoolType: (bool,),
+    inspect.IntType: (int,),
+    inspect.FloatType: (int, float),
+    inspect.StrType: (str,),
+}
 TYPES_IN_WORDS = {
     inspect.BoolType: "true or false",
     inspect.IntType: "an integer",
@@ -42,9 +51,8 @@ def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
     """
     faults = []
     for fault in _faults(_study_type(), data, ""):
-        faults.append(
-            BadInput(f"{name}, {fault.where}" if fault.where else name, fault.what, fault.todo)
-        )
+        where = ", ".join(filter(None, (name, fault.where)))
+        faults.append(BadInput(where, fault.what, fault.todo))
     if len(faults) > 1:
         raise SeveralFaults(faults)
     if faults:
@@ -59,10 +67,7 @@ def _study_type() -> inspect.Type:
 
 def _faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
     """Every fault of ``value``, which stands at ``place`` and has to be of ``kind``."""
-    if isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    if isinstance(kind, inspect.UnionType):
-        kind = _meant(kind, value)
+    kind = _meant(kind, value)
     if isinstance(value, float) and not math.isfinite(value):
         yield BadInput(place, f"is {value}", "give a finite number")
     elif isinstance(kind, inspect.StructType):
@@ -77,31 +82,26 @@ def _faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
         yield from _scalar_faults(kind, value, place)
 
 
-def _meant(union: inspect.UnionType, value: Any) -> inspect.Type:
-    """The alternative that ``value`` is of, or else the whole of those that are no null."""
-    kinds = [kind for kind in union.types if not isinstance(kind, inspect.NoneType)]
-    for kind in kinds:
-        if _is_of(kind, value):
-            return kind
+def _meant(kind: inspect.Type, value: Any) -> inspect.Type:
+    """``kind`` itself; of several alternatives the one that ``value`` is of, or else all that are no null."""
+    if isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    if not isinstance(kind, inspect.UnionType):
+        return kind
+    kinds = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+    for each in kinds:
+        if _is_of(each, value):
+            return each
     if len(kinds) == 1:
         return kinds[0]
     return inspect.UnionType(tuple(kinds))
 
 
 def _is_of(kind: inspect.Type, value: Any) -> bool:
-    if isinstance(kind, inspect.StructType | inspect.DictType):
-        return isinstance(value, Mapping)
-    if isinstance(kind, inspect.ListType):
-        return isinstance(value, list | tuple)
-    if isinstance(kind, inspect.BoolType):
-        return isinstance(value, bool)
-    if isinstance(kind, inspect.IntType):
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(kind, inspect.FloatType):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(kind, inspect.StrType):
-        return isinstance(value, str)
-    return True
+    """Whether a value is of a kind; it is of every kind that PYTHON_TYPES does not list."""
+    if isinstance(value, bool) and isinstance(kind, NUMBER_TYPES):
+        return False  # though Python counts true and false among the integers
+    return isinstance(value, PYTHON_TYPES.get(type(kind), (object,)))
 
 
 def _table_faults(table: inspect.StructType, value: Any, place: str) -> Iterator[BadInput]:
@@ -115,7 +115,15 @@ def _table_faults(table: inspect.StructType, value: Any, place: str) -> Iterator
             yield from _faults(fields[key].type, inner, where)
         else:
             yield BadInput(where, "is no key of a study", _nearest_key(key, fields))
-    for key, field in fields.items():
+    yield from _missing_keys(fields.values(), value, place)
+
+
+def _missing_keys(
+    fields: Iterable[inspect.Field], value: Mapping[str, Any], place: str
+) -> Iterator[BadInput]:
+    """A fault for every key that the table needs and does not have."""
+    for field in fields:
+        key = field.encode_name
         if field.required and key not in value:
             todo = "add it; cimbo init shows a complete study"
             yield BadInput(_joined(place, key), "is missing", todo)
@@ -128,15 +136,15 @@ def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
     elsewhere = []
     for table, keys in _keys_of_tables().items():
         if key in keys:
-            elsewhere.append(table)
+            elsewhere.append(f"[{table}]")
     if elsewhere:
-        return f"it stands in {' or '.join(f'[{table}]' for table in elsewhere)}"
+        return f"it stands in {' or '.join(elsewhere)}"
     return choose_from(key, sorted(fields))
 
 
 @cache
 def _keys_of_tables() -> dict[str, frozenset[str]]:
-    """The keys of every table of a study, by the table's name; those of the top first."""
+    """The keys of every table of a study, by the table's name."""
     study = _study_type()
     assert isinstance(study, inspect.StructType)
     found = {}
@@ -196,11 +204,18 @@ def _scalar_faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadIn
     if isinstance(kind, inspect.UnionType) or not _is_of(kind, value):
         yield _wrong_kind(kind, value, place)
         return
-    if isinstance(kind, NUMBER_TYPES):
-        if kind.ge is not None and value < kind.ge:
-            yield BadInput(place, f"is {shown(value)}", f"it must be at least {kind.ge}")
-        if kind.gt is not None and value <= kind.gt:
-            yield BadInput(place, f"is {shown(value)}", f"it must be above {kind.gt}")
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        yield from _bound_faults(kind, value, place)
+
+
+def _bound_faults(
+    kind: inspect.IntType | inspect.FloatType, value: float, place: str
+) -> Iterator[BadInput]:
+    """A fault for a number that is too small."""
+    if kind.ge is not None and value < kind.ge:
+        yield BadInput(place, f"is {shown(value)}", f"it must be at least {kind.ge}")
+    if kind.gt is not None and value <= kind.gt:
+        yield BadInput(place, f"is {shown(value)}", f"it must be above {kind.gt}")
 
 
 def _wrong_kind(kind: inspect.Type, value: Any, place: str) -> BadInput:

@@ -35,21 +35,31 @@ def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
     Raises:
         BadInput: For an unknown network.
     """
-    about: dict[str, Any] = {"name": name, "accuracy": NO_ACCURACY}
-    called = name
-    if is_onnx(name):
-        about["name"] = str(Path(name).resolve())
-        called = Path(name).stem
+    about: dict[str, Any] = {"name": _found(name), "accuracy": NO_ACCURACY}
     if sizes:
         about["sizes"] = dict(sizes)
-    network(about["name"], sizes)
+    network(about["name"], sizes)  # which refuses a name that is none
     data = read_toml(COSTS_ALONE_FILE)
     data["network"] = about
-    data["title"] = f"Chips for {called} ({data['title']})"
+    data["title"] = f"Chips for {_called(name)} ({data['title']})"
     costs = Config(name, data).baseline_costs()
     for objective in data["objectives"]:
         objective["reference"] = WORST_OF_BASELINE * costs[objective["name"]]
     return Config(name, data)
+
+
+def _found(name: str) -> str:
+    """The whole path of an ONNX file; the name of another network as it is."""
+    if is_onnx(name):
+        return str(Path(name).resolve())
+    return name
+
+
+def _called(name: str) -> str:
+    """A network in a title: an ONNX file without its folder and suffix."""
+    if is_onnx(name):
+        return Path(name).stem
+    return name
 
 
 def of_networks(names: Sequence[str]) -> Config:
@@ -64,23 +74,26 @@ def of_networks(names: Sequence[str]) -> Config:
     Raises:
         BadInput: For an unknown network, or one that is named twice.
     """
-    found = [str(Path(name).resolve()) if is_onnx(name) else name for name in names]
-    data = read_toml(COSTS_ALONE_FILE)
-    costs = evaluate(data["baseline"], found)
+    found = [_found(name) for name in names]
+    shipped = read_toml(COSTS_ALONE_FILE)
+    hardware = dict(shipped["hardware"])
+    hardware.pop("simulator", None)
+    titles = [Path(name).stem for name in names]
+    return Config(
+        ", ".join(names),
+        {
+            "title": f"Chips for {', '.join(titles)}",
+            "hardware": hardware,
+            "evaluator": {"python": EVALUATE_SEVERAL, "options": {"networks": found}},
+            "objectives": _objectives(evaluate(shipped["baseline"], found)),
+        },
+    )
+
+
+def _objectives(costs: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Minimise what counts of several networks, with references from the costs of a middling chip."""
     objectives = []
     for metric in SEVERAL_NETWORKS_OBJECTIVES:
         reference = WORST_OF_BASELINE * costs[metric]
         objectives.append({"name": metric, "goal": "min", "reference": reference})
-    hardware = {}
-    for name, value in data["hardware"].items():
-        if name != "simulator":
-            hardware[name] = value
-    return Config(
-        ", ".join(names),
-        {
-            "title": f"Chips for {', '.join(Path(name).stem for name in names)}",
-            "hardware": hardware,
-            "evaluator": {"python": EVALUATE_SEVERAL, "options": {"networks": found}},
-            "objectives": objectives,
-        },
-    )
+    return objectives

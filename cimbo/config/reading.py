@@ -64,20 +64,31 @@ def read_study(path: Path) -> dict[str, Any]:
 
 
 def _read_own(path: Path) -> dict[str, Any]:
-    """What a user's file says, the network's file found beside it."""
+    """What a user's file says; the files that it names are found beside it."""
     data = read_toml(path)
     _find_networks(data, path.parent)
     _find_cells(data, path.parent)
     about = data.get("network")
-    if not isinstance(about, dict):
-        return data
+    if isinstance(about, dict):
+        _find_files_of_network(about, path.parent)
+    return data
+
+
+def _find_files_of_network(about: dict[str, Any], folder: Path) -> None:
+    """Resolve the ONNX file that a table [network] names, and read its file of activities."""
     name = about.get("name")
-    if isinstance(name, str) and is_onnx(name):
-        about["name"] = str((path.parent / name).resolve())
+    if isinstance(name, str):
+        about["name"] = _onnx_beside(folder, name)
     activity = about.get("activity")
     if isinstance(activity, str) and activity != MEASURED:
-        about["activity"] = shares_to_json(read_file(path.parent / activity))
-    return data
+        about["activity"] = shares_to_json(read_file(folder / activity))
+
+
+def _onnx_beside(folder: Path, name: str) -> str:
+    """The path of an ONNX file in a folder; the name of another network stays."""
+    if is_onnx(name):
+        return str((folder / name).resolve())
+    return name
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -109,26 +120,27 @@ def _find_networks(data: Mapping[str, Any], folder: Path) -> None:
     options: dict[str, Any] = evaluator["options"]
     names = options.get("networks")
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
-        resolved = [str((folder / name).resolve()) if is_onnx(name) else name for name in names]
-        options["networks"] = resolved
+        options["networks"] = [_onnx_beside(folder, name) for name in names]
 
 
 def _find_cells(data: Mapping[str, Any], folder: Path) -> None:
     """Name the files of cells from where the study's file lies."""
-    hardware = data.get("hardware")
     tables = [data.get("baseline")]
+    hardware = data.get("hardware")
     if isinstance(hardware, dict):
         tables += [hardware.get("fixed"), hardware.get("genes")]
     for table in tables:
-        if not isinstance(table, dict) or "cell" not in table:
-            continue
-        given = table["cell"]
-        if isinstance(given, list):
-            table["cell"] = [_beside(folder, word) for word in given]
-        elif isinstance(given, dict) and isinstance(given.get("values"), list):
-            given["values"] = [_beside(folder, word) for word in given["values"]]
-        else:
-            table["cell"] = _beside(folder, given)
+        if isinstance(table, dict) and "cell" in table:
+            table["cell"] = _cells_beside(folder, table["cell"])
+
+
+def _cells_beside(folder: Path, given: Any) -> Any:
+    """What is said of the cell, one value or several, with the paths of the cells' files."""
+    if isinstance(given, list):
+        return [_beside(folder, word) for word in given]
+    if isinstance(given, dict) and isinstance(given.get("values"), list):
+        return {**given, "values": _cells_beside(folder, given["values"])}
+    return _beside(folder, given)
 
 
 def _beside(folder: Path, word: Any) -> Any:
@@ -147,15 +159,19 @@ def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[st
         raise BadInput("extends", f"is {shown(name)}", "name a preset, or a study.toml")
     if depth >= MOST_EXTENDED:
         raise BadInput("extends", f"leads on from {name} without end", "name another study")
-    own = {key: value for key, value in data.items() if key != "extends"}
+    own = dict(data)
+    del own["extends"]
+    return merged(_extended(name, folder, depth), own)
+
+
+def _extended(name: str, folder: Path, depth: int) -> dict[str, Any]:
+    """The study that another one extends, with all that it extends itself."""
     if name.endswith(".toml"):
         path = folder / name
-        base = _with_extended(_read_own(path), path.parent, depth=depth + 1)
-    else:
-        if name not in preset_names():
-            raise BadInput("extends", f"{name!r} is no preset", choose_from(name, preset_names()))
-        base = read_preset(name)
-    return merged(base, own)
+        return _with_extended(_read_own(path), path.parent, depth=depth + 1)
+    if name not in preset_names():
+        raise BadInput("extends", f"{name!r} is no preset", choose_from(name, preset_names()))
+    return read_preset(name)
 
 
 def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

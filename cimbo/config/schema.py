@@ -19,10 +19,12 @@ def study_schema() -> dict[str, Any]:
         A JSON schema of a study.toml.
     """
     schema: dict[str, Any] = msgspec.json.schema(StudyTable)
-    study, network = schema["$defs"]["StudyTable"], schema["$defs"]["NetworkTable"]
+    study = schema["$defs"]["StudyTable"]
+    network = schema["$defs"]["NetworkTable"]
     # What a study leaves out, the one that it extends may say.
     study["anyOf"] = [{"required": ["extends"]}, {"required": study["required"]}]
-    study["required"] = network["required"] = []
+    study["required"] = []
+    network["required"] = []
     return {"$schema": SCHEMA_DRAFT, "title": "A study of cimbo", **schema}
 
 

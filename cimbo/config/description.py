@@ -1,0 +1,300 @@
+"""A study described in TOML, checked, and what follows from the description: problem, evaluator, baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cimbo.config.baseline import complete_chip, largest_network_costs
+from cimbo.config.checking import checked
+from cimbo.config.evaluators import joint_evaluator, whole_evaluator
+from cimbo.config.genes import chip_genes, network_genes, own_genes
+from cimbo.config.metric_checks import check_expensive, check_metrics
+from cimbo.config.network_settings import check_bits, stage_bits
+from cimbo.config.tables import ConstraintTable, NetworkTable, StudyTable
+from cimbo.errors import BadInput, choose_from, naming
+from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.measured_accuracy import NO_ACCURACY
+from cimbo.evaluation.whole import MissingEvaluator, StudyEvaluator
+from cimbo.problem.derived import DerivedMetrics
+from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.problem.space import Choice, SearchSpace
+from cimbo.workloads import Network, is_family_name, network
+from cimbo.workloads.precision import with_stage_bits
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked description of a study.
+
+    Attributes:
+        name: The file or preset that it stands in.
+        data: What stands there, with all that it extends.
+
+    Examples:
+        >>> from cimbo.config import preset
+        >>> config = preset("fmnist-vit")
+        >>> [objective.name for objective in config.problem.objectives]
+        ['accuracy', 'latency_ms']
+    """
+
+    name: str
+    data: Mapping[str, Any]
+
+    @cached_property
+    def tables(self) -> StudyTable:
+        """The description with its types. Raises BadInput naming every place that is wrong."""
+        return checked(self.name, self.data)
+
+    @property
+    def title(self) -> str:
+        """What the study is called."""
+        return self.tables.title or self.name
+
+    @property
+    def network(self) -> str:
+        """The network family; "" where the study names none."""
+        if self.tables.network is None:
+            return ""
+        return self.tables.network.name
+
+    @cached_property
+    def problem(self) -> Problem:
+        """Space, objectives and constraints. Raises BadInput naming the table that is wrong."""
+        tables = self.tables
+        with naming(self.name):
+            space = self._space()
+            objectives = []
+            for table in tables.objectives:
+                objectives.append(Objective(table.name, table.goal, table.reference))
+            constraints = []
+            for constraint in tables.constraints:
+                constraints.append(self._constraint(constraint))
+            problem = Problem(space, tuple(objectives), tuple(constraints), tables.metrics)
+            check_metrics(problem, tables, self.accuracy)
+            check_expensive(problem, tables.expensive)
+            return problem
+
+    def _space(self) -> SearchSpace:
+        """The genes of both sides, and what every design keeps."""
+        known = list(self.tables.hardware.constraints)
+        if self.tables.architecture is not None:
+            known += self.tables.architecture.constraints
+        return SearchSpace(self._architecture(), self._chips(), known)
+
+    def evaluator(self) -> StudyEvaluator:
+        """Set up the real evaluation that this study stands on.
+
+        Returns:
+            The evaluator; where the study names neither a network nor an evaluator, one that stands
+            for its absence.
+
+        Raises:
+            BadInput: Where what the study says of its evaluation is wrong.
+        """
+        tables = self.tables
+        if tables.evaluator is not None:
+            with naming(self.name):
+                names = [choice.name for choice in self._architecture()]
+                return whole_evaluator(tables.evaluator, names, tables.network)
+        if tables.network is None:
+            return MissingEvaluator(self.name)
+        return joint_evaluator(
+            tables.network,
+            tables.hardware,
+            accuracy=self.accuracy,
+            problem=self.problem,
+            fidelities=tables.fidelity,
+        )
+
+    def _network_table(self) -> NetworkTable:
+        """What the study says of its network. Raises BadInput where it says nothing."""
+        if self.tables.network is None:
+            todo = "add a table [network], or [evaluator] and [architecture.genes]"
+            raise BadInput(f"{self.name}, network", "is missing", todo)
+        return self.tables.network
+
+    @property
+    def accuracy(self) -> str:
+        """Name of the source of accuracy; "none" where costs alone are measured, "" without a network."""
+        if self.tables.network is None:
+            return ""
+        if is_family_name(self.network):
+            usual = self.network
+        else:
+            usual = NO_ACCURACY
+        return self.tables.network.accuracy or usual
+
+    def accuracy_provenance(self) -> dict[str, Any]:
+        """Say what the accuracies of this study are worth.
+
+        They are measured, or modelled with some error, for some networks, and from some source.
+
+        Returns:
+            ``kind``, such as "measured" or "none", and ``label``, a sentence; of a modelled
+            accuracy also what is known of its model.
+        """
+        about = self.tables.network
+        if about is None or self.tables.evaluator is not None:
+            return {"kind": "measured", "label": "every metric is the evaluator's"}
+        if self.accuracy == NO_ACCURACY:
+            return {"kind": NO_ACCURACY, "label": "no accuracy is measured: costs alone"}
+        if self.accuracy in published.names():
+            return _published_provenance(self.accuracy)
+        kind = about.accuracy_kind or "measured"
+        return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
+
+    def with_checkpoint(self, options: Mapping[str, Any]) -> Config:
+        """Describe the same study with accuracy measured on the user's weights and images.
+
+        The network's whole space is searched: what the study says of the network's genes is
+        dropped.
+
+        Args:
+            options: Options of the source of accuracy "checkpoint".
+
+        Returns:
+            A new description; it is checked when it is used.
+
+        Raises:
+            BadInput: Where the study has no network.
+        """
+        self._network_table()
+        about = dict(self.data["network"])
+        about.pop("genes", None)
+        about["accuracy"] = "checkpoint"
+        about["accuracy_kind"] = "measured"
+        about["options"] = {"network": self.network, **options}
+        return Config(self.name, {**self.data, "network": about})
+
+    def with_function(self, function: str) -> Config:
+        """Describe the same study evaluated by a function.
+
+        Args:
+            function: The function, as "package:function".
+
+        Returns:
+            A new description; it is checked when it is used.
+        """
+        return Config(self.name, {**self.data, "evaluator": {"python": function}})
+
+    def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
+        """Describe the same study with another simulator.
+
+        Args:
+            name: Name of the simulator.
+            options: Its options; those that the study has are dropped.
+
+        Returns:
+            A new description; it is checked when it is used.
+        """
+        chip = dict(self.data.get("hardware", {}))
+        chip["simulator"] = name
+        chip["options"] = dict(options)
+        return Config(self.name, {**self.data, "hardware": chip})
+
+    def baseline(self) -> dict[str, Any]:
+        """Draw the chip that stands before any search.
+
+        Genes that the table [baseline] does not give have their usual value, where the study allows
+        that value and the gene is active.
+
+        Returns:
+            Genes of the chip, by name.
+
+        Raises:
+            BadInput: Where the study has no table [baseline].
+        """
+        if not self.tables.baseline:
+            raise BadInput(
+                f"{self.name}, baseline",
+                "is missing",
+                "add a table [baseline] with the genes of a chip",
+            )
+        return complete_chip(self.tables.baseline, self._chips())
+
+    def baseline_costs(self) -> dict[str, float]:
+        """Compute the costs of the largest sub-network on the baseline chip.
+
+        The simulator of this study says them. Where that fails on the baseline, cimbo's own model
+        takes its place, and stderr says so.
+
+        Returns:
+            Costs by name of the metric.
+
+        Raises:
+            BadInput: Where the simulator cannot run here, or the study has no network or no
+                baseline.
+        """
+        about = self._network_table()
+        return largest_network_costs(about, self.tables.hardware, self.baseline())
+
+    def _architecture(self) -> list[Choice]:
+        """The genes of the family, and those of the study's own."""
+        tables = self.tables
+        genes: list[Choice] = []
+        if tables.network is not None:
+            genes += network_genes(self.network, self.family.choices(), tables.network.genes)
+            check_bits(self.accuracy, tables.network, tables.hardware)
+        if tables.architecture is not None:
+            if tables.evaluator is None:
+                what = "needs an [evaluator] that understands it"
+                raise BadInput("architecture", what, "add one, or leave it out")
+            genes += own_genes("architecture", tables.architecture.genes)
+        if not genes and tables.evaluator is None:
+            self._network_table()
+        return genes
+
+    @property
+    def family(self) -> Network:
+        """The network family with the genes that the study gives it. Raises BadInput where the study names none."""
+        about = self._network_table()
+        return with_stage_bits(network(about.name, about.sizes), stage_bits(about))
+
+    def _chips(self) -> list[Choice]:
+        """The genes of the chips."""
+        tables = self.tables
+        if tables.evaluator is None:
+            return chip_genes(tables.hardware)
+        if tables.hardware.space in (None, "own"):
+            return list(own_genes("hardware", tables.hardware.genes))
+        return chip_genes(tables.hardware)
+
+    def _constraint(self, entry: ConstraintTable) -> Constraint:
+        where = f"constraints.{entry.metric}"
+        if (entry.bound is None) == (entry.baseline is None):
+            raise BadInput(
+                where,
+                "needs either bound or baseline",
+                "give a bound in the metric's unit, or a factor of the baseline's",
+            )
+        if entry.bound is not None:
+            bound = entry.bound
+        else:
+            assert entry.baseline is not None
+            bound = entry.baseline * self._cost_of_baseline(entry.metric)
+        return Constraint(entry.metric, entry.relation, bound)
+
+    def _cost_of_baseline(self, metric: str) -> float:
+        """A metric of the baseline. Raises BadInput where it has no such metric."""
+        derived = DerivedMetrics(self.tables.metrics, (metric,))
+        costs = derived.completed(self.baseline_costs(), self.baseline())
+        if metric not in costs:
+            todo = choose_from(metric, costs)
+            raise BadInput(f"constraints.{metric}", "the baseline has no such metric", todo)
+        return costs[metric]
+
+
+def _published_provenance(accuracy: str) -> dict[str, Any]:
+    """What a modelled accuracy is worth, with a sentence that says it."""
+    standing = published.provenance(accuracy)
+    metric = standing.get("metric", "accuracy")
+    unit = "" if "metric" in standing else " points"
+    error = f"± {standing['error_points']:g}{unit} ({standing['error_is']})"
+    valid, source = standing["valid"], standing["source"]
+    label = (
+        f"{metric} is {standing['kind']}, not measured: {error}; valid for {valid}; from {source}"
+    )
+    return {**standing, "label": label}

@@ -1,0 +1,122 @@
+"""The evaluator that a study stands on: a network on simulated chips, a function, or a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cimbo.config.metric_checks import kept_costs
+from cimbo.config.network_settings import inference_settings, stage_bits
+from cimbo.config.tables import EvaluatorTable, FidelityTable, HardwareTable, NetworkTable
+from cimbo.errors import BadInput
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program
+from cimbo.evaluation.whole import FunctionEvaluator, ProgramEvaluator, WholeEvaluator
+from cimbo.problem.objectives import Problem
+from cimbo.workloads.inference import InferenceSettings
+
+
+def joint_evaluator(
+    network: NetworkTable,
+    hardware: HardwareTable,
+    *,
+    accuracy: str,
+    problem: Problem,
+    fidelities: Sequence[FidelityTable],
+) -> JointEvaluator:
+    """Set up the evaluation of networks on simulated chips.
+
+    Args:
+        network: What the study says of its network.
+        hardware: What the study says of its hardware.
+        accuracy: Name of the source of accuracy.
+        problem: What the study searches for; costs that it needs are kept.
+        fidelities: The cheaper measurements that come before the full one.
+
+    Returns:
+        The evaluator.
+    """
+    images = {fidelity.images for fidelity in fidelities}
+    return JointEvaluator(
+        network.name,
+        accuracy,
+        hardware.simulator,
+        hardware.options,
+        hardware.fixed,
+        accuracy_options=network.options,
+        sizes_of_file=network.sizes,
+        inference=inference_settings(network),
+        more_costs=kept_costs(problem),
+        stage_bits=stage_bits(network),
+        stages=tuple(sorted(images)),
+    )
+
+
+def whole_evaluator(
+    table: EvaluatorTable, architecture: Sequence[str], network: NetworkTable | None
+) -> WholeEvaluator:
+    """Set up what a table [evaluator] describes.
+
+    Args:
+        table: The table.
+        architecture: Names of the architecture's genes.
+        network: What the study says of its network, if it has one.
+
+    Returns:
+        A function or a program as the study's evaluator.
+
+    Raises:
+        BadInput: Where the table names nothing, or two things, or has settings of the other kind.
+    """
+    _check_names_one(table)
+    if table.python is not None:
+        _check_no_settings_of_a_command(table)
+        return FunctionEvaluator(table.python, table.options)
+    if table.options:
+        raise BadInput("evaluator.options", "are for a function", "write them into the command")
+    return _program_evaluator(table, architecture, network)
+
+
+def _check_names_one(table: EvaluatorTable) -> None:
+    """Raises BadInput unless the table names either a function or a program."""
+    if (table.python is None) != (table.command is None):
+        return
+    if table.python is None:
+        told = "names nothing"
+    else:
+        told = "names both a function and a program"
+    raise BadInput("evaluator", told, 'give python = "package:function" or command = [...]')
+
+
+def _check_no_settings_of_a_command(table: EvaluatorTable) -> None:
+    """Raises BadInput for a setting that a function does not have."""
+    is_set = {
+        "server": table.server,
+        "batch": table.batch > 1,
+        "weights": table.weights is not None,
+        "timeout_s": table.timeout_s is not None,
+    }
+    for name, given in is_set.items():
+        if given:
+            raise BadInput(f"evaluator.{name}", "is for a command", "leave it out")
+
+
+def _program_evaluator(
+    table: EvaluatorTable, architecture: Sequence[str], network: NetworkTable | None
+) -> ProgramEvaluator:
+    """The program that a table [evaluator] names, told of the study's network where there is one."""
+    assert table.command is not None
+    timeout_s = table.timeout_s or DEFAULT_TIMEOUT_S
+    program = Program("evaluator.command", table.command, timeout_s, table.server)
+    if network is None:
+        name, sizes, inference = "", {}, InferenceSettings()
+    else:
+        name, sizes, inference = network.name, network.sizes, inference_settings(network)
+    return ProgramEvaluator(
+        program,
+        architecture,
+        network=name,
+        sizes_of_file=sizes,
+        inference=inference,
+        weights=table.weights,
+        batch=table.batch,
+    )

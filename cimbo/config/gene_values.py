@@ -1,0 +1,143 @@
+"""The values of a gene as a study.toml writes them: a list, a table with conditions, or a range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cimbo.config.tables import Gene, GeneTable, Scalar
+from cimbo.errors import BadInput
+
+MOST_VALUES = 100_000  # of one gene
+ROUNDED_DIGITS = 12  # significant ones of the numbers of a range
+RANGE_ENDS = 1 + 1e-9  # by how much rounding may carry the last number beyond the end
+RANGE_KEYS = ("low", "high", "step", "count")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A gene as it was read: its values, and the values of other genes that it needs."""
+
+    values: Sequence[Scalar]
+    active_if: Mapping[str, Sequence[Scalar]] | None
+
+
+def read_gene(where: str, gene: Gene) -> Condition:
+    """Read the values of a gene, those of a range written out.
+
+    Args:
+        where: Its place, for messages.
+        gene: What the study says.
+
+    Returns:
+        Its values and conditions; None for conditions that the study does not give.
+
+    Raises:
+        BadInput: For a range that is none.
+    """
+    if isinstance(gene, list):
+        return Condition(gene, None)
+    if gene.values is None:
+        values = _numbers_of_range(where, gene)
+    else:
+        _check_no_range(where, gene)
+        values = gene.values
+    return Condition(values, gene.active_if or None)
+
+
+def _check_no_range(where: str, gene: GeneTable) -> None:
+    """Raises BadInput for a gene that lists its values and is a range too."""
+    for key in RANGE_KEYS:
+        if getattr(gene, key) is not None:
+            raise BadInput(where, f"has values and {key}", "give either values or a range")
+
+
+def _numbers_of_range(where: str, gene: GeneTable) -> list[Scalar]:
+    """The numbers of a range, its ends among them where the step meets them."""
+    if gene.low is None or gene.high is None:
+        missing = "low" if gene.low is None else "high"
+        raise BadInput(where, f"has no values and no {missing}", "give values, or low and high")
+    low, high = float(gene.low), float(gene.high)
+    _check_range(where, gene, low, high)
+    if gene.log:
+        numbers = _spaced_by_factor(where, gene, low, high)
+    else:
+        numbers = _spaced_evenly(where, gene, low, high)
+    different = dict.fromkeys(_rounded(number) for number in numbers)
+    return list(different)
+
+
+def _check_range(where: str, gene: GeneTable, low: float, high: float) -> None:
+    """Raises BadInput for ends that are no range, or for two ways to space its numbers."""
+    if not low < high:
+        raise BadInput(where, f"low is {low:g}, high is {high:g}", "put the lower first")
+    if gene.log and low <= 0:
+        raise BadInput(where, f"low is {low:g}", "numbers spaced by a factor are above 0")
+    if gene.step is not None and gene.count is not None:
+        raise BadInput(where, "has a step and a count", "give one of them")
+
+
+def _spaced_evenly(where: str, gene: GeneTable, low: float, high: float) -> list[float]:
+    """Numbers with the same difference from one to the next."""
+    if gene.count is not None:
+        return _evenly(low, high, gene.count)
+    step = _step_between(where, gene, low, high)
+    n = int((high - low) / step * RANGE_ENDS) + 1
+    _check_count(where, n)
+    return [low + i * step for i in range(n)]
+
+
+def _step_between(where: str, gene: GeneTable, low: float, high: float) -> float:
+    """The difference from a number to the next; 1 between whole ends that come without a step."""
+    step = gene.step
+    if step is None:
+        if not low.is_integer() or not high.is_integer():
+            raise BadInput(where, "is a range without a step", "give step, or count")
+        return 1.0
+    if step <= 0:
+        raise BadInput(where, f"step is {step:g}", "it must be above 0")
+    return step
+
+
+def _spaced_by_factor(where: str, gene: GeneTable, low: float, high: float) -> list[float]:
+    """Numbers with the same factor from one to the next."""
+    if gene.count is not None:
+        exponents = _evenly(0.0, 1.0, gene.count)
+        return [low * (high / low) ** exponent for exponent in exponents]
+    if gene.step is None:
+        raise BadInput(where, "is a range without a step", "give step, a factor, or count")
+    if gene.step <= 1:
+        raise BadInput(where, f"step is {gene.step:g}", "with log it is a factor, above 1")
+    return _multiplied(where, low, high, gene.step)
+
+
+def _multiplied(where: str, low: float, high: float, factor: float) -> list[float]:
+    """``low``, and what the factor makes of it again and again, up to ``high``."""
+    numbers = []
+    number = low
+    while number <= high * RANGE_ENDS:
+        numbers.append(number)
+        _check_count(where, len(numbers))
+        number *= factor
+    return numbers
+
+
+def _evenly(low: float, high: float, count: int) -> list[float]:
+    """So many numbers from ``low`` to ``high``, both among them."""
+    _check_count("range", count)
+    if count == 1:
+        return [low]
+    return [low + (high - low) * i / (count - 1) for i in range(count)]
+
+
+def _check_count(where: str, n: int) -> None:
+    if n > MOST_VALUES:
+        raise BadInput(where, f"has more than {MOST_VALUES} values", "take larger steps")
+
+
+def _rounded(number: float) -> Scalar:
+    """Without the last digits, in which rounding errors stand; whole numbers as integers."""
+    found = float(f"{number:.{ROUNDED_DIGITS}g}")
+    if found.is_integer():
+        return int(found)
+    return found

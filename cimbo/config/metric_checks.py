@@ -1,0 +1,132 @@
+"""Which metrics a study may name: checks of its objectives, constraints and derived metrics before anything is evaluated."""
+
+from __future__ import annotations
+
+from cimbo.config.genes import takes_cimbo_chips
+from cimbo.config.tables import ExpensiveTable, NetworkTable, StudyTable
+from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.joint import JOINT_METRICS
+from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, NO_ACCURACY
+from cimbo.evaluation.simulated_costs import MORE_COSTS
+from cimbo.hardware.generation import GENERATION_METRICS
+from cimbo.problem.derived import SHIPPED_METRICS
+from cimbo.problem.expressions import unknown_name
+from cimbo.problem.objectives import Problem
+from cimbo.workloads import network
+
+
+def kept_costs(problem: Problem) -> tuple[str, ...]:
+    """List what is kept of each design because an objective, a constraint or a derived metric needs it.
+
+    Args:
+        problem: What the study searches for.
+
+    Returns:
+        Metrics beyond those that every evaluation returns.
+    """
+    named = list(problem.targets)
+    for expression in problem.derived.expressions.values():
+        named += expression.names
+    kept = []
+    for name in (*MORE_COSTS, DIE_ACCURACY):
+        if name in named:
+            kept.append(name)
+    return tuple(kept)
+
+
+def check_metrics(problem: Problem, tables: StudyTable, accuracy: str) -> None:
+    """Check that evaluations return every metric that the study names.
+
+    Nothing is checked where the evaluator or the simulator is not cimbo's: only they know what they
+    return.
+
+    Args:
+        problem: What the study searches for.
+        tables: The description of the study.
+        accuracy: Name of its source of accuracy.
+
+    Raises:
+        BadInput: For a metric that no evaluation returns.
+    """
+    if tables.evaluator is not None or not takes_cimbo_chips(tables.hardware):
+        return
+    measured = _measured_metrics(accuracy)
+    if accuracy == NO_ACCURACY:
+        _check_accuracy_unused(problem, tables.network)
+    _check_expressions(problem, measured)
+    _check_targets(problem, measured)
+    _check_generates(problem, tables.network)
+
+
+def _measured_metrics(accuracy: str) -> list[str]:
+    """What an evaluation returns with this source of accuracy."""
+    measured = list(JOINT_METRICS)
+    quality = published.metric_of(accuracy)
+    if quality not in measured:  # of a language model: it stands in the place of an accuracy
+        measured[measured.index("accuracy")] = quality
+    if accuracy == NO_ACCURACY:
+        measured.remove("accuracy")
+    return measured
+
+
+def _check_accuracy_unused(problem: Problem, about: NetworkTable | None) -> None:
+    """Raises BadInput where a study that measures no accuracy needs one."""
+    called = "" if about is None else about.name
+    for name in (*problem.targets, *problem.metrics):
+        if "accuracy" in problem.derived.parts(name):
+            todo = 'name what measures it: [network] accuracy = "..."'
+            raise BadInput("accuracy", f"is not measured for {called}", todo)
+
+
+def _check_expressions(problem: Problem, measured: list[str]) -> None:
+    """Raises the error of a derived metric that refers to what there is not."""
+    expressions = problem.derived.expressions
+    for name, expression in expressions.items():
+        others = [other for other in expressions if other != name]
+        error = unknown_name(expression, [*measured, *others, *problem.space.names])
+        if error is not None:
+            raise error
+
+
+def _check_targets(problem: Problem, measured: list[str]) -> None:
+    """Raises BadInput for an objective or a constraint on a metric that there is not."""
+    known = dict.fromkeys((*measured, *problem.derived.expressions, *SHIPPED_METRICS))
+    for metric in problem.targets:
+        if metric not in known:
+            todo = choose_from(metric, known)
+            raise BadInput(metric, "is measured by no evaluation", todo)
+
+
+def _check_generates(problem: Problem, about: NetworkTable | None) -> None:
+    """Raises BadInput for metrics of tokens where the network generates none."""
+    kept = kept_costs(problem)
+    asked = [name for name in GENERATION_METRICS if name in kept]
+    if not asked or about is None:
+        return
+    family = network(about.name, about.sizes)
+    if family.workload(family.largest()).loop is None:
+        what = f"is of a language model, and {about.name} generates no tokens"
+        raise BadInput(asked[0], what, "leave it out, or name one such as gpt2-s")
+
+
+def check_expensive(problem: Problem, expensive: ExpensiveTable | None) -> None:
+    """Check the table [expensive] of a study.
+
+    Args:
+        problem: What the study searches for.
+        expensive: The table, if there is one.
+
+    Raises:
+        BadInput: For a metric that the study does not seek, or a gene that it does not have.
+    """
+    if expensive is None:
+        return
+    if expensive.metric not in problem.targets:
+        what = f"{expensive.metric} is no objective and has no constraint"
+        todo = choose_from(expensive.metric, problem.targets)
+        raise BadInput("expensive.metric", what, todo)
+    for name in expensive.genes or ():
+        if name not in problem.space.column:
+            todo = choose_from(name, problem.space.names)
+            raise BadInput("expensive.genes", f"{name} is no gene", todo)
