@@ -284,7 +284,8 @@ class Config:
         if metric not in costs:
             todo = choose_from(metric, costs)
             raise BadInput(f"constraints.{metric}", "the baseline has no such metric", todo)
-        return costs[metric]
+        cost: float = costs[metric]
+        return cost
 
 
 def _published_provenance(accuracy: str) -> dict[str, Any]:
