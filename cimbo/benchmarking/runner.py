@@ -28,6 +28,18 @@ class Run:
     measured: list[Measured]
     overhead_s: float
 
+    def feasible(self, problem: Problem, first: int | None = None) -> list[Mapping[str, float]]:
+        """Select what counts of the run.
+
+        Args:
+            problem: Says which designs are feasible.
+            first: Look at the first so many evaluations; None for all.
+
+        Returns:
+            Metrics of the evaluations that succeeded and keep the constraints, in order.
+        """
+        return [m for m in self.measured[:first] if m is not None and problem.feasible(m)]
+
 
 @dataclass(frozen=True)
 class Band:
@@ -94,9 +106,7 @@ def anytime(run: Run, problem: Problem, volume: Volume, at: Sequence[int]) -> Ar
     Returns:
         (k,) hypervolume of the feasible designs among the first so many evaluations.
     """
-    return np.array(
-        [volume([m for m in run.measured[:n] if m is not None and problem.feasible(m)]) for n in at]
-    )
+    return np.array([volume(run.feasible(problem, n)) for n in at])
 
 
 def bands(runs: Sequence[Run], problem: Problem, volume: Volume, at: Sequence[int]) -> list[Band]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def _significance(ranked: Ranking) -> str:
 
 
 def _row(curve: comparison.MethodCurve) -> dict[str, Any]:
-    """Median hypervolume at a quarter, half and all of the budget, its range, the method's own time."""
+    """Median hypervolume at a quarter, half and all of the budget, its range, what is feasible, the method's own time."""
     row: dict[str, Any] = {"method": curve.method, "seeds": len(curve.seeds)}
     for share in (0.25, 0.5, 1.0):
         evaluations, hypervolume = curve.median_at(share)
@@ -136,5 +137,6 @@ def _row(curve: comparison.MethodCurve) -> dict[str, Any]:
     return row | {
         "least": curve.least[-1],
         "most": curve.most[-1],
+        "feasible": round(statistics.median(curve.feasible)),
         "overhead_s": curve.overhead_s,
     }

@@ -15,7 +15,7 @@ from cimbo.benchmarking.problem_sets import BenchmarkProblem
 from cimbo.benchmarking.ranks import Ranking, ranking
 from cimbo.benchmarking.runner import Band, Run
 from cimbo.errors import BadInput
-from cimbo.session.comparison import Comparison, ComparisonSettings, method_curve
+from cimbo.session.comparison import Comparison, ComparisonSettings, method_curves, reached_in_words
 
 logger = logging.getLogger("cimbo")
 RANKED_SHARES = (0.25, 0.5, 1.0)  # of the budget, after which methods are ranked
@@ -89,13 +89,10 @@ def _compare(subject: BenchmarkProblem, settings: ComparisonSettings) -> Compari
             run = Run(method, seed, measured, spent)
             runs.append(run)
             last = runner.anytime(run, subject.problem, subject.volume, [settings.budget])[0]
-            logger.info(f"{subject.name}, {method}, seed {seed}: {subject.unit} {last:.4g}")
-    at = runner.checkpoints(settings.budget)
-    bands = runner.bands(runs, subject.problem, subject.volume, at)
-    curves = []
-    for b in bands:
-        curves.append(method_curve(b, [r for r in runs if r.method == b.method]))
-    return Comparison(subject.name, tuple(curves), settings.budget, subject.unit)
+            told = f"{subject.unit} {last:.4g}{reached_in_words(run, subject.problem, last)}"
+            logger.info(f"{subject.name}, {method}, seed {seed}: {told}")
+    curves = method_curves(runs, subject.problem, subject.volume, settings.budget)
+    return Comparison(subject.name, curves, settings.budget, subject.unit)
 
 
 def _reached(comparisons: Sequence[Comparison], after: int) -> dict[str, list[float]]:

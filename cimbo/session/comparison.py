@@ -13,7 +13,7 @@ import numpy as np
 from cimbo import execution
 from cimbo.benchmarking import QUICK_METHODS, runner, start
 from cimbo.benchmarking.method import Measured, Task
-from cimbo.benchmarking.runner import Band, Measure, Run
+from cimbo.benchmarking.runner import Band, Measure, Run, Volume
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.whole import StudyEvaluator
@@ -75,6 +75,7 @@ class MethodCurve:
         least: The least.
         most: The largest.
         overhead_s: The method's own CPU seconds an evaluation, the median over the seeds.
+        feasible: For each seed, how many of its evaluations keep the constraints.
     """
 
     method: str
@@ -84,6 +85,7 @@ class MethodCurve:
     least: tuple[float, ...]
     most: tuple[float, ...]
     overhead_s: float
+    feasible: tuple[int, ...]
 
     def median_at(self, share: float) -> tuple[int, float]:
         """Return how far the method was after a share of its budget.
@@ -109,6 +111,7 @@ class MethodCurve:
                 "most": list(self.most),
             },
             "overhead_s": self.overhead_s,
+            "feasible": list(self.feasible),
         }
 
 
@@ -166,7 +169,8 @@ def compare(
         evaluator = context.evaluator
     race.check_methods()
     measure, how = _measure(race, evaluator, records)
-    logger.info(f"{config.title}: {settings.seeds} seeds of {settings.budget} evaluations, {how}")
+    seeds = "1 seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
+    logger.info(f"{config.title}: {seeds} of {settings.budget} evaluations, {how}")
     return Comparison(config.title, race.curves(measure), settings.budget, how)
 
 
@@ -198,13 +202,9 @@ class _Race:
                 run = self._run(name, seed, measure)
                 runs.append(run)
                 reached = runner.anytime(run, self.problem, volume, [self.settings.budget])[0]
-                logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}")
-        at = runner.checkpoints(self.settings.budget)
-        bands = runner.bands(runs, self.problem, volume, at)
-        curves = []
-        for band in bands:
-            curves.append(method_curve(band, [r for r in runs if r.method == band.method]))
-        return tuple(curves)
+                what = reached_in_words(run, self.problem, reached)
+                logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}{what}")
+        return method_curves(runs, self.problem, volume, self.settings.budget)
 
     def _run(self, name: str, seed: int, measure: Measure) -> Run:
         method = start(name, Task(self.problem, seed, self.options))
@@ -212,25 +212,62 @@ class _Race:
         return Run(name, seed, *found)
 
 
-def method_curve(band: Band, runs: Sequence[Run]) -> MethodCurve:
-    """Make the curve of a method from its band and its runs.
+def method_curves(
+    runs: Sequence[Run], problem: Problem, volume: Volume, budget: int
+) -> tuple[MethodCurve, ...]:
+    """Make the curve of every method from its runs.
 
     Args:
-        band: Hypervolume of the method over its seeds.
-        runs: The runs of the method, one for each seed.
+        runs: Runs of all methods and seeds.
+        problem: Says which designs are feasible.
+        volume: From metrics of feasible designs to hypervolume.
+        budget: Evaluations of a run.
 
     Returns:
-        The curve; its overhead is the median over the runs, in CPU seconds an evaluation.
+        A curve a method, in the order in which they first appear; its overhead is the median over
+        its runs, in CPU seconds an evaluation.
     """
-    return MethodCurve(
-        band.method,
-        tuple(run.seed for run in runs),
-        tuple(band.at.tolist()),
-        tuple(band.median.tolist()),
-        tuple(band.low.tolist()),
-        tuple(band.high.tolist()),
-        float(np.median([run.overhead_s for run in runs])),
-    )
+    curves = []
+    for band in runner.bands(runs, problem, volume, runner.checkpoints(budget)):
+        own = [run for run in runs if run.method == band.method]
+        curve = MethodCurve(
+            band.method,
+            tuple(run.seed for run in own),
+            tuple(band.at.tolist()),
+            tuple(band.median.tolist()),
+            tuple(band.low.tolist()),
+            tuple(band.high.tolist()),
+            float(np.median([run.overhead_s for run in own])),
+            tuple(len(run.feasible(problem)) for run in own),
+        )
+        curves.append(curve)
+    return tuple(curves)
+
+
+def reached_in_words(run: Run, problem: Problem, reached: float) -> str:
+    """Say how much of a run counts, and why a hypervolume is 0.
+
+    Args:
+        run: One method, one seed.
+        problem: Its constraints and references.
+        reached: Hypervolume of the run.
+
+    Returns:
+        Words to append to the line of the run; none where every design is feasible and some beat
+        the reference.
+    """
+    feasible, made = len(run.feasible(problem)), len(run.measured)
+    failed = sum(measured is None for measured in run.measured)
+    told = ""
+    if failed:
+        told += f"; {failed} of {made} failed"
+    if feasible < made - failed:
+        bounds = [f"{c.metric} {c.relation} {c.bound:.4g}" for c in problem.constraints]
+        told += f"; {feasible} of {made} keep the constraints ({', '.join(bounds)})"
+    if reached == 0 and feasible:
+        beaten = ", ".join(f"{o.name} {o.reference}" for o in problem.objectives)
+        told += f"; none of these is better than the reference in every objective ({beaten})"
+    return told
 
 
 def _measure(

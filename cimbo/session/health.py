@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import statistics
 import sys
@@ -14,13 +15,20 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
 from cimbo.errors import BadInput
+from cimbo.evaluation.whole import StudyEvaluator
+from cimbo.problem.objectives import Metrics
+from cimbo.problem.space import SearchSpace
 from cimbo.session.front import Front
 from cimbo.session.optimize import DEFAULT_BUDGET
 from cimbo.session.workers import Workers
 from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
+
+logger = logging.getLogger("cimbo")
 
 #: extra -> (the module it brings, what it is for)
 EXTRA_PACKAGES = {
@@ -57,7 +65,7 @@ CORE_PACKAGES = (
 OLDEST_PYTHON = (3, 11)
 LONG_SEARCH_H = 24.0
 MOST_TIMED = 6  # designs that are evaluated to see how long one takes
-TIMED_S = 5.0  # no further one is evaluated after so many seconds
+TIMED_S = 2.0  # no further one is evaluated after so many seconds
 
 
 @dataclass(frozen=True)
@@ -205,21 +213,15 @@ def _described(config: Config, budget: int, jobs: int) -> Iterator[Finding]:
 
 
 def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
-    """A few real evaluations; the first also loads weights and images, so the median of the others counts."""
+    """A real evaluation or a few, as many as a few seconds have room for."""
     from cimbo.optimizer.threads import one_thread
 
-    evaluator, designs = about.evaluator(), about.problem.space.sobol(MOST_TIMED, 0)
+    evaluator = about.evaluator()
     evaluator.check()
+    logger.info("evaluating a design for real, to see how long it takes")
     with one_thread():  # as a worker has it
-        evaluator(designs[0])
-        taken: list[float] = []
-        for design in designs[1:]:
-            start = time.perf_counter()
-            metrics = evaluator(design)
-            taken.append(time.perf_counter() - start)
-            if sum(taken) > TIMED_S:
-                break
-    seconds = statistics.median(taken)
+        metrics, taken = _evaluated(evaluator, about.problem.space)
+    seconds = statistics.median(taken[1:] or taken)
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
     hours = seconds * budget / jobs / 3600
@@ -227,11 +229,31 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
         spoken = f"{hours:.1f} h"
     else:
         spoken = f"{60 * hours:.0f} min"
+    if len(taken) == 1:
+        basis = "the first, which loads weights and images"
+    else:
+        basis = f"median of {len(taken) - 1}"
     total = (
-        f"{seconds:.2g} s an evaluation (median of {len(taken)}); {budget} of them, {jobs} at a time: "
+        f"{seconds:.2g} s an evaluation ({basis}); {budget} of them, {jobs} at a time: "
         f"about {spoken} and cimbo's own overhead"
     )
     if hours > LONG_SEARCH_H:
         yield Finding("time", "WARN", total, "lower --budget, or add workers")
     else:
         yield passed("time", total)
+
+
+def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> tuple[Metrics, list[float]]:
+    """What the last of some random designs measured, and the seconds that each of them took.
+
+    The first also loads weights and images. No further one is begun after `TIMED_S`.
+    """
+    rows = space.random_rows(MOST_TIMED, np.random.default_rng(0))
+    taken: list[float] = []
+    for design in space.designs(rows):
+        start = time.perf_counter()
+        metrics = evaluator(design)
+        taken.append(time.perf_counter() - start)
+        if sum(taken) > TIMED_S:
+            break
+    return metrics, taken

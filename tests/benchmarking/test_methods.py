@@ -17,6 +17,7 @@ from cimbo.cli import run
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.plots import curves
 from cimbo.problem.objectives import Problem
+from cimbo.session import comparison
 
 PROBLEM = Problem(SPACE, OBJECTIVES, CONSTRAINTS)
 FAST = ("random", "nsga2", "tpe", "linas", "cimbo")
@@ -93,6 +94,23 @@ def test_curves_count_feasible_designs_only_and_never_fall():
     assert runner.checkpoints(3) == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("measured", "reached", "said"),
+    [
+        ([{"area_mm2": 30.0}], 20.0, ""),
+        ([{"area_mm2": 41.0}, None], 0.0, "; 1 of 2 failed; 0 of 2 keep the constraints (area_"),
+        ([{"accuracy": 1.0}], 0.0, "; none of these is better than the reference in every"),
+    ],
+)
+def test_a_run_says_why_its_hypervolume_is_0(measured, reached, said):
+    good = {"accuracy": 70.0, "latency_ms": 1.0, "area_mm2": 40.0}
+    run_ = Run("a", 0, [m and good | m for m in measured], 0.5)
+    told = comparison.reached_in_words(run_, PROBLEM, reached)
+    assert told.startswith(said)
+    assert bool(told) == bool(said)
+    assert len(run_.feasible(PROBLEM)) == int("of 2" not in said)
+
+
 def test_the_picture_is_svg_with_every_method_in_it():
     at = np.array([1.0, 2.0, 4.0])
     found = [Band(name, at, at / 4, at / 8, at / 2) for name in METHOD_MODULES]
@@ -128,6 +146,7 @@ def test_the_command_compares_for_real_and_by_replay(tmp_path, monkeypatch, caps
     assert real["evaluated"] == "evaluated for real"
     assert list(real["methods"]) == ["random", "linas"]
     assert real["methods"]["random"]["evaluations"][-1] == 12
+    assert all(0 <= n <= 12 for n in real["methods"]["random"]["feasible"])
     assert ET.fromstring((tmp_path / "curves.svg").read_text()).tag.endswith("svg")
     assert run(["optimize", "--config", "study.toml", "--budget", "30", "--jobs", "1"]) == 0
     capsys.readouterr()

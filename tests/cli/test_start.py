@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import fastjsonschema
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 from cimbo import cli
 from cimbo.cli import run
 from cimbo.cli.progress import fitting
-from cimbo.config.study_config import PRESETS_FOLDER, load, presets
+from cimbo.config.study_config import PRESETS_FOLDER, load, preset, presets
+from cimbo.session import health
 from cimbo.testing import kits
 
 SCHEMA = json.loads((PRESETS_FOLDER / "study.schema.json").read_text(encoding="utf-8"))
@@ -112,6 +114,16 @@ def test_doctor_tells_sizes_times_and_what_is_missing(capsys):
     assert "accuracy" in found["one evaluation"]["found"]
     assert "10 of them, 1 at a time" in found["time"]["found"]
     assert all(row["next"] for row in found.values() if row["verdict"] != "PASS")
+
+
+@pytest.mark.parametrize(("takes_s", "evaluated"), [(3.0, 1), (0.9, 3), (0.1, 6)])
+def test_doctor_evaluates_no_more_than_a_few_seconds_have_room_for(takes_s, evaluated, monkeypatch):
+    problem = preset("fmnist-vit").problem
+    clock = iter(np.arange(0.0, 100.0, takes_s).tolist())
+    monkeypatch.setattr("cimbo.session.health.time.perf_counter", lambda: next(clock))
+    metrics, taken = health._evaluated(lambda design: {"accuracy": 1.0}, problem.space)
+    assert metrics == {"accuracy": 1.0}
+    assert taken == pytest.approx([takes_s] * evaluated)
 
 
 @pytest.mark.parametrize("name", ["vit-b", "ofa-mobilenetv3", "bert-base", "cimbo", "gp"])
