@@ -21,6 +21,7 @@ from cimbo.storage import Record
 
 Array = NDArray[np.float64]
 Network = tuple[tuple[str, object], ...]
+LEAST_GROWTH = 1 + 1e-9  # of a hypervolume, for a change that is more than rounding
 
 
 def network(design: Params, parameters: Iterable[str] | None) -> Network:
@@ -35,7 +36,8 @@ def network(design: Params, parameters: Iterable[str] | None) -> Network:
     """
     if parameters is None:
         return tuple(sorted(design.items()))
-    return tuple(sorted((name, design[name]) for name in parameters if name in design))
+    genes = [(name, design[name]) for name in parameters if name in design]
+    return tuple(sorted(genes))
 
 
 def measured(
@@ -75,13 +77,19 @@ def adds(problem: Problem, front: Sequence[Mapping[str, float]], c: Candidate) -
         references.
     """
     reference = problem.reference()
-    if reference is None or not c.predicted or any(std > 0 for _, std in c.predicted.values()):
+    if reference is None or not _is_certain(c):
         return True
-    metrics = {name: mean for name, (mean, _) in c.predicted.items()}
-    volumes = []
-    for found in (front, [*front, metrics]):
-        volumes.append(hypervolume(problem.scores(found), reference))
-    return problem.feasible(metrics) and volumes[1] > volumes[0] * (1 + 1e-9)
+    metrics = {name: mean for name, (mean, _) in (c.predicted or {}).items()}
+    before = hypervolume(problem.scores(front), reference)
+    after = hypervolume(problem.scores([*front, metrics]), reference)
+    return problem.feasible(metrics) and after > before * LEAST_GROWTH
+
+
+def _is_certain(c: Candidate) -> bool:
+    """Whether all that was predicted of a candidate is known without error."""
+    if not c.predicted:
+        return False
+    return not any(std > 0 for _, std in c.predicted.values())
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,9 @@ class Known:
             The networks that were measured in full.
         """
         found = measured(records, parameters, metric)
-        values = {key: r.metrics[metric] for key, r in found.items()}
-        return Known(space, parameters, values, space.rows([r.params for r in found.values()]))
+        values = {key: record.metrics[metric] for key, record in found.items()}
+        rows = space.rows([record.params for record in found.values()])
+        return Known(space, parameters, values, rows)
 
     def first(self, candidates: Sequence[Candidate], n: int) -> list[Candidate]:
         """Cut the candidates off before the one that would be the ``n + 1``-th network to measure.
@@ -150,7 +159,8 @@ class Known:
             Canonical rows (n, d); the genes that the metric does not depend on stay as they were.
         """
         columns = self.projected_columns
-        different = (rows[:, None, columns] != self.rows[None, :, columns]).sum(-1)
+        is_different = rows[:, None, columns] != self.rows[None, :, columns]
+        different = is_different.sum(-1)  # (n, k) genes
         projected = np.array(rows, self.space.row_type)
         projected[:, columns] = self.rows[different.argmin(1)][:, columns]
         return self.space.canonical_rows(projected)
@@ -169,8 +179,11 @@ class Known:
         Returns:
             Values (n,) as measured; the median of all known networks for one that is not known.
         """
-        keys = [row.tobytes() for row in np.ascontiguousarray(rows[:, self.columns])]
-        return np.array([self._by_row.get(key, self._median) for key in keys])
+        return np.array([self._by_row.get(key, self._median) for key in self._keys(rows)])
+
+    def _keys(self, rows: Rows) -> list[bytes]:
+        """A key for each row, equal where the genes are that the metric depends on."""
+        return [row.tobytes() for row in np.ascontiguousarray(rows[:, self.columns])]
 
     @cached_property
     def columns(self) -> list[int]:
@@ -188,8 +201,7 @@ class Known:
 
     @cached_property
     def _by_row(self) -> dict[bytes, float]:
-        keys = [row.tobytes() for row in np.ascontiguousarray(self.rows[:, self.columns])]
-        return dict(zip(keys, self.values.values(), strict=True))
+        return dict(zip(self._keys(self.rows), self.values.values(), strict=True))
 
     @cached_property
     def _median(self) -> float:

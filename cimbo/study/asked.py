@@ -8,92 +8,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.problem.objectives import Candidate, candidate
+from cimbo.problem.objectives import candidate
 from cimbo.storage import Record, handed_out
 from cimbo.study import stored_values
+from cimbo.study.handed_out_design import (
+    AskedDesign,
+    Teller,
+    ToldOutcome,
+    ToldRow,
+    is_asked_design,
+)
 from cimbo.study.provenance import FINGERPRINT_REFERENCE
 from cimbo.study.study import Study
 
+__all__ = [
+    "DEFAULT_LEASE_S",
+    "MAX_TIMES_ASKED",
+    "AskedDesign",
+    "AskedDesigns",
+    "Teller",
+    "ToldOutcome",
+    "ToldRow",
+    "is_asked_design",
+]
 ASKED_NAME = "asked"  # of the designs that are handed out, in the study file
 MAX_TIMES_ASKED = 3  # a design that was lost so often is given out again only by `retry`
 DEFAULT_LEASE_S = 24 * 3600.0
 TELLER_NAME = "told_by"  # of who told a row, in its ``extra``
-
-
-@dataclass(frozen=True)
-class AskedDesign:
-    """A design that was handed out.
-
-    Attributes:
-        candidate: The design, with what was predicted of it.
-        extra: Kept beside its evaluation: position in the search, overhead in seconds.
-        by: Who took it last.
-        at: When, in Unix seconds.
-        times: How often it was handed out.
-        retry: Whether it is to be measured although it has failed before.
-    """
-
-    candidate: Candidate
-    extra: Mapping[str, Any]
-    by: str = ""
-    at: float = 0.0
-    times: int = 0
-    retry: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """The entry in the study file."""
-        entry = asdict(self)
-        chosen = entry.pop("candidate")
-        for name in ("params", "origin", "predicted"):
-            entry[name] = chosen[name]
-        return entry
-
-
-@dataclass(frozen=True)
-class ToldRow:
-    """What somebody tells of a design: ``metrics``, or why it ``failed``.
-
-    Attributes:
-        key: The key that was asked for; None for a design of one's own, in ``params``.
-        metrics: What was measured.
-        failed: Why nothing was; None where something was.
-        params: The design's genes, where they are given.
-        seconds: What the evaluation took.
-    """
-
-    key: str | None
-    metrics: Mapping[str, float]
-    failed: str | None = None
-    params: Mapping[str, Any] | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class ToldOutcome:
-    """What became of a row.
-
-    Attributes:
-        what: "new"; "again" for another measurement of a design that was told before; "known" where the study held all
-            of it; "refused".
-        error: Why it was refused.
-    """
-
-    what: str
-    error: BadInput | None = None
-
-
-@dataclass(frozen=True)
-class Teller:
-    """Who tells: a person or a job ``by``, of what the fingerprint ``reference`` names."""
-
-    by: str
-    reference: str
 
 
 class AskedDesigns:
@@ -107,8 +54,11 @@ class AskedDesigns:
         """Return what was asked for and is not told yet, by key."""
         check = stored_values.mapping_of(is_asked_design)
         entries = stored_values.read(self._store, ASKED_NAME, check) or {}
-        found = (self._read(entry) for entry in entries.values())
-        return {asked.candidate.key: asked for asked in found}
+        found = {}
+        for entry in entries.values():
+            asked = self._read(entry)
+            found[asked.candidate.key] = asked
+        return found
 
     def _read(self, entry: Mapping[str, Any]) -> AskedDesign:
         chosen = candidate(
@@ -117,8 +67,14 @@ class AskedDesigns:
             origin=entry["origin"],
             predicted=entry["predicted"],
         )
-        about = {k: entry[k] for k in ("extra", "by", "at", "times", "retry")}
-        return AskedDesign(chosen, **about)
+        return AskedDesign(
+            chosen,
+            extra=entry["extra"],
+            by=entry["by"],
+            at=entry["at"],
+            times=entry["times"],
+            retry=entry["retry"],
+        )
 
     def lost(self) -> list[AskedDesign]:
         """Return what nobody holds any more and nobody told, and what is to be tried again; oldest first."""
@@ -126,8 +82,7 @@ class AskedDesigns:
         status = {r.key: r.status for r in self._study.evaluations()}
         found = []
         for key, asked in self.all().items():
-            answered = status.get(key) == "done" or (key in status and not asked.retry)
-            if key not in held and not answered:
+            if key not in held and not _is_answered(asked, status.get(key)):
                 found.append(asked)
         return sorted(found, key=lambda asked: asked.at)
 
@@ -153,9 +108,10 @@ class AskedDesigns:
         return given
 
     def _chosen(self, n: int, options: OptimizerOptions) -> list[AskedDesign]:
+        """Up to ``n`` new designs, none of those that were lost: these are asked anew by `ask` and `retry` alone."""
         start = time.perf_counter()
         first = len(self._study.evaluations()) + len(self._study.running())
-        self._study.hold_back([asked.candidate for asked in self.lost()])  # `retry` alone asks them
+        self._study.hold_back([asked.candidate for asked in self.lost()])
         candidates = self._study.ask(n, guidance=options)
         self._study.clear_pending()  # from here on the leases say what is under way
         seconds = time.perf_counter() - start
@@ -228,54 +184,54 @@ class AskedDesigns:
     def _resolved(self, row: ToldRow, designs: Mapping[str, AskedDesign]) -> AskedDesign:
         """The design that ``row`` is about. Raises BadInput where its key was never asked for, or is not of its genes."""
         key = row.key
-        if row.params is not None:
-            own = candidate(self._study.problem.space, row.params, origin="told")
-            if key is not None and key != own.key:
-                raise BadInput(f"key {key}", f"is not of its params ({own.key})", "leave one out")
-            return designs.get(own.key, AskedDesign(own, {}))
-        if key is not None and key in designs:
+        if row.params is None:
+            if key is None or key not in designs:
+                raise _unknown_key(key, designs)
             return designs[key]
-        near = get_close_matches(str(key), designs, 1)
-        todo = "give the key of a design that cimbo ask printed, or its params"
-        if near:
-            todo = f"did you mean {near[0]}? {todo}"
-        raise BadInput(f"key {key}", "was never asked for", todo)
+        own = candidate(self._study.problem.space, row.params, origin="told")
+        if key is not None and key != own.key:
+            raise BadInput(f"key {key}", f"is not of its params ({own.key})", "leave one out")
+        return designs.get(own.key, AskedDesign(own, {}))
 
     def _tell(self, asked: AskedDesign, row: ToldRow, teller: Teller) -> str:
+        """Record what a row tells of its design, and say what became of it."""
         if row.failed is None:
             self._check_metrics(row.metrics, asked.candidate.params)
-        study, before = self._study, self._store.count()
-        about = {**asked.extra, TELLER_NAME: teller.by, FINGERPRINT_REFERENCE: teller.reference}
-        status = "failed"
+        before = self._store.count()
+        record = self._record(asked, row, teller)
+        if row.failed is None and self._study.keep_replicates(record, row.metrics):
+            return "again"
+        if record.number > before:
+            return "new"
+        return "known"
+
+    def _record(self, asked: AskedDesign, row: ToldRow, teller: Teller) -> Record:
+        """Write a row to the log, with who told it."""
         if row.failed is None:
             status = "done"
-        record = study.record(
+        else:
+            status = "failed"
+        return self._study.record(
             asked.candidate,
             row.metrics,
             status=status,
             reason=row.failed,
             seconds=row.seconds,
-            extra=about,
+            extra={
+                **asked.extra,
+                TELLER_NAME: teller.by,
+                FINGERPRINT_REFERENCE: teller.reference,
+            },
         )
-        if row.failed is None and study.keep_replicates(record, row.metrics):
-            return "again"
-        if record.number > before:
-            return "new"
-        return "known"
 
     def _check_metrics(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
         """Raise BadInput for a row without what the study asks for: most likely its name is misspelt."""
         problem = self._study.problem
         known = problem.completed(metrics, params)
         for name in problem.targets:
-            if name in known:
-                continue
-            needed = problem.derived.missing(name, {**params, **known}) or (name,)
-            todo = "give it, or say why the design failed"
-            near = get_close_matches(needed[0], metrics, 1)
-            if near:
-                todo = f"did you mean it by {near[0]}? {todo}"
-            raise BadInput(needed[0], "is not told", todo)
+            if name not in known:
+                needed = problem.derived.missing(name, {**params, **known}) or (name,)
+                raise _not_told(needed[0], metrics)
 
     # ---- trying again ---------------------------------------------------------------------------------------------
 
@@ -290,19 +246,15 @@ class AskedDesigns:
             BadInput: For a key that nothing or several things have, and for a design that is measured.
         """
         failed = self._failed()
-        open_designs = {**failed, **self.all()}
+        known = {**failed, **self.all()}
         if by is not None:
             # Lost once more, not asked for anew by a person: what kills every job that takes it is given up one day.
-            again = []
-            for key in self._held(by):
-                if key in open_designs:
-                    again.append(open_designs[key])
+            again = [known[key] for key in self._held(by) if key in known]
+        elif keys:
+            again = [_afresh(self._named(key, known)) for key in keys]
         else:
-            chosen = [self._named(key, open_designs) for key in keys]
-            if not keys:
-                lost = {asked.candidate.key: asked for asked in self.lost()}
-                chosen = list({**failed, **lost}.values())
-            again = [replace(asked, times=0, retry=True) for asked in chosen]
+            lost = {asked.candidate.key: asked for asked in self.lost()}
+            again = [_afresh(asked) for asked in {**failed, **lost}.values()]
         self._note(again)
         handed_out.take_back(self._store, [asked.candidate.key for asked in again])
         return again
@@ -315,12 +267,15 @@ class AskedDesigns:
         found = {}
         for r in records:
             if r.key not in done:
-                predicted = stored_values.predictions(r) or None
-                c = candidate(
-                    self._study.problem.space, r.params, origin=r.origin, predicted=predicted
-                )
-                found[r.key] = AskedDesign(c, {"position": stored_values.position(r)})
+                found[r.key] = self._asked_before(r)
         return found
+
+    def _asked_before(self, record: Record) -> AskedDesign:
+        """The design of a row as if it were handed out, at its place in the search."""
+        space = self._study.problem.space
+        predicted = stored_values.predictions(record) or None
+        c = candidate(space, record.params, origin=record.origin, predicted=predicted)
+        return AskedDesign(c, {"position": stored_values.position(record)})
 
     def _named(self, key: str, known: Mapping[str, AskedDesign]) -> AskedDesign:
         found = [name for name in known if name.startswith(key)]
@@ -348,43 +303,66 @@ class AskedDesigns:
             BadInput: A key is that of no design or of several that are handed out, or ``by`` holds
                 none.
         """
-        held = {}
-        for r in self._study.running():
-            if r.extra.get("handed_out"):
-                held[r.key] = r
-        chosen = self._held(by) if by is not None else []
+        chosen: list[str] = []
+        if by is not None:
+            chosen += self._held(by)
+        handed = [record.key for record in self._handed_out()]
         for key in keys:
-            found = [name for name in held if name.startswith(key)]
-            if len(found) != 1:
-                what = f"is that of {len(found)} designs that are handed out"
-                raise BadInput(f"KEY {key}", what, "cimbo status lists them")
-            chosen += found
+            chosen.append(_only(key, handed))
         handed_out.extend(self._store, chosen, lease_s=lease_s)
         return [r for r in self._study.running() if r.key in chosen]
 
+    def _handed_out(self) -> list[Record]:
+        """What is being evaluated outside."""
+        return [r for r in self._study.running() if r.extra.get("handed_out")]
+
     def _held(self, by: str) -> list[str]:
         """Keys of what ``by`` holds. Raises BadInput where that is nothing."""
-        running = [r for r in self._study.running() if r.extra.get("handed_out")]
-        found = [r.key for r in running if r.extra["owner"] == by]
+        records = self._handed_out()
+        found = [record.key for record in records if record.extra["owner"] == by]
         if not found:
-            holders = sorted({str(r.extra["owner"]) for r in running})
+            holders = {str(record.extra["owner"]) for record in records}
             todo = "nothing is handed out"
             if holders:
-                todo = choose_from(by, holders, "holders are")
+                todo = choose_from(by, sorted(holders), "holders are")
             raise BadInput(f"--by {by}", "holds no design", todo)
         return found
 
 
-def is_asked_design(value: Any) -> bool:
-    """Tell whether a value is an entry of what was handed out.
-
-    Args:
-        value: JSON from a study file.
-
-    Returns:
-        Whether it has the form that `AskedDesign.to_json` writes.
-    """
-    if not stored_values.is_planned_design(value):
+def _is_answered(asked: AskedDesign, status: str | None) -> bool:
+    """Whether a design was told; one that failed is not where it is to be tried again."""
+    if status == "failed" and asked.retry:
         return False
-    numbers = all(stored_values.is_number(value.get(name)) for name in ("at", "times"))
-    return numbers and isinstance(value.get("by"), str) and isinstance(value.get("retry"), bool)
+    return status is not None
+
+
+def _afresh(asked: AskedDesign) -> AskedDesign:
+    """A design that a person wants measured although it has failed or was lost."""
+    return replace(asked, times=0, retry=True)
+
+
+def _only(key: str, known: Iterable[str]) -> str:
+    """The one key of ``known`` that starts with ``key``. Raises BadInput where none or several do."""
+    found = [name for name in known if name.startswith(key)]
+    if len(found) != 1:
+        what = f"is that of {len(found)} designs that are handed out"
+        raise BadInput(f"KEY {key}", what, "cimbo status lists them")
+    return found[0]
+
+
+def _not_told(metric: str, told: Iterable[str]) -> BadInput:
+    """The refusal of a row without a metric; it names the nearest one that was told."""
+    near = get_close_matches(metric, told, 1)
+    todo = "give it, or say why the design failed"
+    if near:
+        todo = f"did you mean it by {near[0]}? {todo}"
+    return BadInput(metric, "is not told", todo)
+
+
+def _unknown_key(key: str | None, known: Iterable[str]) -> BadInput:
+    """The refusal of a key that nobody asked for; it names the nearest one."""
+    near = get_close_matches(str(key), known, 1)
+    todo = "give the key of a design that cimbo ask printed, or its params"
+    if near:
+        todo = f"did you mean {near[0]}? {todo}"
+    return BadInput(f"key {key}", "was never asked for", todo)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from cimbo.storage import Record
 
-DEFAULT_BATCH_SIZE = (
-    5  # designs chosen at a time, and evaluations between two lines of `log_progress`
-)
+# Designs chosen at a time, and evaluations between two lines of `log_progress`.
+DEFAULT_BATCH_SIZE = 5
 logger = logging.getLogger("cimbo")
 
 
@@ -180,32 +179,38 @@ def log_progress(event: Event) -> None:
     Args:
         event: What happened.
     """
-    if isinstance(event, Proposed):
+    if isinstance(event, Recorded):
+        _log_evaluation(event)
+    elif isinstance(event, Proposed):
         for note in event.notes:
             _tell(logging.INFO, note)
-        return
-    if isinstance(event, Stopped):
+    elif isinstance(event, Stopped):
         _tell(logging.WARNING, event.reason)
-        return
-    if isinstance(event, Checked):
-        if event.count == 0:
-            _tell(logging.INFO, f"measuring {event.total} designs of the front {event.what}")
-        return
-    if isinstance(event, Ahead | Step):
-        return  # estimates for who draws a line
+    elif isinstance(event, Checked) and event.count == 0:
+        _tell(logging.INFO, f"measuring {event.total} designs of the front {event.what}")
+
+
+def _log_evaluation(event: Recorded) -> None:
+    """A line where an evaluation failed, and one every `DEFAULT_BATCH_SIZE` evaluations."""
     if event.record.status == "failed":
         _tell(logging.WARNING, f"{event.record.key} failed: {event.record.reason}")
-    if event.count % DEFAULT_BATCH_SIZE == 0 or event.count == event.budget:
-        if event.hypervolume is None:
-            volume = ""
-        else:
-            volume = f", hypervolume {event.hypervolume:.6g}"
-        _tell(logging.INFO, f"{event.count}/{event.budget} evaluations{volume}")
+    if event.count % DEFAULT_BATCH_SIZE != 0 and event.count != event.budget:
+        return
+    line = f"{event.count}/{event.budget} evaluations"
+    if event.hypervolume is not None:
+        line += f", hypervolume {event.hypervolume:.6g}"
+    _tell(logging.INFO, line)
 
 
 def _tell(level: int, line: str) -> None:
+    """Log a line; where no handler would show it to somebody at a terminal, print it there."""
     logger.log(level, line)
-    handlers = [*logger.handlers, *logging.getLogger().handlers]
-    heard = any(not isinstance(handler, logging.NullHandler) for handler in handlers)
-    if not heard and sys.stderr is not None and sys.stderr.isatty():
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if on_terminal and not _is_heard():
         print(line, file=sys.stderr)
+
+
+def _is_heard() -> bool:
+    """Whether the program has set up where log messages go."""
+    handlers = [*logger.handlers, *logging.getLogger().handlers]
+    return any(not isinstance(handler, logging.NullHandler) for handler in handlers)

@@ -9,9 +9,8 @@ from cimbo.storage import Record
 
 ALIKE_AT_START = 10  # failures in a row, while nothing has succeeded yet
 ALIKE_LATER = 20  # failures in a row, when something has
-VARYING_PATTERN = re.compile(
-    r"0x[0-9a-f]+|[0-9a-f]{6,}|\d+(\.\d+)?"
-)  # what differs between two alike reasons
+# What differs between two reasons that are alike: addresses, hashes and numbers.
+VARYING_PATTERN = re.compile(r"0x[0-9a-f]+|[0-9a-f]{6,}|\d+(\.\d+)?")
 
 
 @dataclass
@@ -39,17 +38,26 @@ class FailureWatch:
             `ALIKE_LATER`; else None.
         """
         if record.status == "done":
-            self.any_done, self.reason, self.alike = True, "", 0
+            self.any_done = True
+            self.reason = ""
+            self.alike = 0
             return None
-        reason = VARYING_PATTERN.sub("#", record.reason or "")
-        if reason == self.reason:
-            self.alike = self.alike + 1
-        else:
-            self.alike = 1
-        self.reason = reason
-        if self.alike < (ALIKE_LATER if self.any_done else ALIKE_AT_START):
+        self._count(VARYING_PATTERN.sub("#", record.reason or ""))
+        if self.alike < self._most_alike():
             return None
         return (
             f"stopped: {self.alike} evaluations in a row failed alike ({record.reason}); "
             "correct what evaluates, then run the same command with --retry-failed"
         )
+
+    def _count(self, reason: str) -> None:
+        """Count one more failure, from 1 again where the reason is another one."""
+        if reason != self.reason:
+            self.alike = 0
+        self.reason = reason
+        self.alike += 1
+
+    def _most_alike(self) -> int:
+        if self.any_done:
+            return ALIKE_LATER
+        return ALIKE_AT_START

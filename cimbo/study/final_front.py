@@ -83,12 +83,17 @@ def in_exact_form(problem: Problem, record: Record, difference: Difference) -> R
         The record with other metrics.
     """
     accuracy = record.metrics[ACCURACY_METRIC] + counted_points(difference)
-    metrics = {**record.metrics, ACCURACY_METRIC: min(max(accuracy, 0.0), MOST_PERCENT)}
-    derived = problem.derived
-    for name in derived.expressions:
-        if name in metrics and ACCURACY_METRIC in derived.parts(name) and name != ACCURACY_METRIC:
-            del metrics[name]
+    metrics = dict(record.metrics)
+    for name in _derived_from_accuracy(problem):
+        metrics.pop(name, None)
+    metrics[ACCURACY_METRIC] = min(max(accuracy, 0.0), MOST_PERCENT)
     return replace(record, metrics=problem.completed(metrics, record.params))
+
+
+def _derived_from_accuracy(problem: Problem) -> list[str]:
+    """Names of the metrics that the study computes from an accuracy."""
+    derived = problem.derived
+    return [name for name in derived.expressions if ACCURACY_METRIC in derived.parts(name)]
 
 
 def unverified_finalists(log: StudyLog) -> list[Record]:
@@ -101,31 +106,45 @@ def unverified_finalists(log: StudyLog) -> list[Record]:
         Those of the front of the accuracies as far as they are known: bit-accurate where they were verified.
     """
     known = log.bit_accurate_differences()
-    records, exact = _known_best(log, known)
-    if exact:
-        scores = log.problem.scores([r.metrics for r in exact])
-    else:
-        scores = np.zeros((0, 1))
-    front = []
-    if exact:
-        front = [records[i] for i in np.flatnonzero(non_dominated(scores))]
-    return [r for r in front if not is_verified(known.get(r.key))]
+    finalists = _non_dominated(log.problem, _finalists(log, known))
+    found = []
+    for finalist in finalists:
+        if not is_verified(known.get(finalist.key)):
+            found.append(finalist.searched)
+    return found
 
 
-def _known_best(
-    log: StudyLog, known: Mapping[str, Difference]
-) -> tuple[list[Record], list[Record]]:
-    """Feasible designs as measured, and with what is known of their accuracy in the bit-accurate form."""
-    records, exact = [], []
+@dataclass(frozen=True)
+class _Finalist:
+    """A feasible design as the search measured it, and by what is known of it in the bit-accurate form."""
+
+    searched: Record
+    exact: Record
+
+    @property
+    def key(self) -> str:
+        return self.searched.key
+
+
+def _finalists(log: StudyLog, known: Mapping[str, Difference]) -> list[_Finalist]:
+    """The designs that are feasible by the search and by what is known of their accuracy in the bit-accurate form."""
+    found = []
     for record in log.feasible_evaluations():
         difference = known.get(record.key)
-        best = record
+        exact = record
         if difference is not None and is_verified(difference) and ACCURACY_METRIC in record.metrics:
-            best = in_exact_form(log.problem, record, difference)
-        if log.problem.feasible(best.metrics):
-            records.append(record)
-            exact.append(best)
-    return records, exact
+            exact = in_exact_form(log.problem, record, difference)
+        if log.problem.feasible(exact.metrics):
+            found.append(_Finalist(record, exact))
+    return found
+
+
+def _non_dominated(problem: Problem, finalists: list[_Finalist]) -> list[_Finalist]:
+    """Those that none of the others beats in the bit-accurate form."""
+    if not finalists:
+        return []
+    scores = problem.scores([finalist.exact.metrics for finalist in finalists])
+    return [finalists[i] for i in np.flatnonzero(non_dominated(scores))]
 
 
 def final_front(log: StudyLog) -> FinalFront | None:
@@ -137,28 +156,47 @@ def final_front(log: StudyLog) -> FinalFront | None:
     Returns:
         The front; None while a design of the search's own front is not verified.
     """
-    known = {}
-    for k, d in log.bit_accurate_differences().items():
-        if is_verified(d):
-            known[k] = d
+    known = _verified_differences(log)
     searched = log.pareto()
     if not known or not searched or any(record.key not in known for record in searched):
         return None
-    pairs = []
-    for record, exact in zip(*_known_best(log, known), strict=True):
-        if record.key in known:
-            pairs.append((record, exact))
-    if not pairs:
+    verified = [finalist for finalist in _finalists(log, known) if finalist.key in known]
+    if not verified:
         return None
-    scores = log.problem.scores([exact.metrics for _, exact in pairs])
-    kept = [pairs[i] for i in np.flatnonzero(non_dominated(scores))]
-    first = log.problem.objectives[0]
-    kept.sort(key=lambda pair: (-first.sign * pair[1].metrics[first.name], pair[0].number))
-    on_front = {record.key for record, _ in kept}
-    reference = log.problem.reference()
+    front = _ranked(log.problem, _non_dominated(log.problem, verified))
+    on_front = {finalist.key for finalist in front}
     return FinalFront(
-        tuple(record for record, _ in kept),
-        tuple(exact.metrics[ACCURACY_METRIC] for _, exact in kept),
-        tuple(record.key for record in searched if record.key not in on_front),
-        None if reference is None else hypervolume(scores, reference),
+        records=tuple(finalist.searched for finalist in front),
+        accuracies=tuple(finalist.exact.metrics[ACCURACY_METRIC] for finalist in front),
+        dropped=tuple(record.key for record in searched if record.key not in on_front),
+        hypervolume=_exact_hypervolume(log.problem, verified),
     )
+
+
+def _verified_differences(log: StudyLog) -> dict[str, Difference]:
+    """The differences that say how exact they are, by the key of the design."""
+    found = {}
+    for key, difference in log.bit_accurate_differences().items():
+        if is_verified(difference):
+            found[key] = difference
+    return found
+
+
+def _ranked(problem: Problem, finalists: list[_Finalist]) -> list[_Finalist]:
+    """In the order of a front: the best of the first objective first, of equals the one measured first."""
+    first = problem.objectives[0]
+
+    def rank(finalist: _Finalist) -> tuple[float, int]:
+        """What is smaller comes first."""
+        return (-first.sign * finalist.exact.metrics[first.name], finalist.searched.number)
+
+    return sorted(finalists, key=rank)
+
+
+def _exact_hypervolume(problem: Problem, finalists: list[_Finalist]) -> float | None:
+    """The hypervolume in the bit-accurate form; None where an objective has no reference."""
+    reference = problem.reference()
+    if reference is None:
+        return None
+    scores = problem.scores([finalist.exact.metrics for finalist in finalists])
+    return hypervolume(scores, reference)

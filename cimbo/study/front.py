@@ -33,13 +33,21 @@ class Front(list[Record]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        names = [o.name for o in self.objectives]
-        genes = list(dict.fromkeys(name for record in self for name in record.params))
-        rows = []
+        genes: dict[str, None] = {}
         for record in self:
-            metrics = [f"{record.metrics[name]:.6g}" for name in names]
-            rows.append([record.key, *metrics, *(record.params.get(gene, "") for gene in genes)])
+            genes |= dict.fromkeys(record.params)
+        names = [o.name for o in self.objectives]
+        rows = [self._row(record, genes) for record in self]
         return html_table(["key", *names, *genes], rows, caption=f"Front: {self._goals()}")
+
+    def _row(self, record: Record, genes: Iterable[str]) -> list[object]:
+        """Cells of one design: its key, its objectives, and its genes, "" where one is inactive."""
+        cells: list[object] = [record.key]
+        for objective in self.objectives:
+            cells.append(f"{record.metrics[objective.name]:.6g}")
+        for gene in genes:
+            cells.append(record.params.get(gene, ""))
+        return cells
 
     def _goals(self) -> str:
         return ", ".join(f"{o.name} {o.goal}" for o in self.objectives)

@@ -95,20 +95,24 @@ class Planner:
         self.pending.clear()
         candidates, notes = self._affordable(n, options)
         seconds = time.perf_counter() - start
+        self._write(candidates, seconds)
+        return Proposed(len(candidates), seconds, tuple(notes))
+
+    def _write(self, candidates: Sequence[Candidate], seconds: float) -> None:
+        """Write down a batch that took so many seconds to choose."""
         first = len(self._log.evaluations()) + len(self._log.running())
+        question = self._question()
         plan = []
         for i, c in enumerate(candidates):
-            plan.append(
-                {
-                    "params": c.params,
-                    "origin": c.origin,
-                    "predicted": c.predicted,
-                    "extra": {"position": first + i, "overhead_s": seconds / len(candidates)},
-                    "question": self._question(),
-                }
-            )
+            entry = {
+                "params": c.params,
+                "origin": c.origin,
+                "predicted": c.predicted,
+                "extra": {"position": first + i, "overhead_s": seconds / len(candidates)},
+                "question": question,
+            }
+            plan.append(entry)
         self._log.store.set_meta(PLAN_NAME, plan)
-        return Proposed(len(candidates), seconds, tuple(notes))
 
     def selection_reasons(self) -> dict[str, str]:
         """Tell how the predictors of the last proposal were chosen.
@@ -116,17 +120,24 @@ class Planner:
         Returns:
             A line by metric; empty before a proposal by predictors.
         """
-        return {metric: model.selection_reason for (metric, _), (_, model) in self._fits.items()}
+        reasons = {}
+        for (metric, _), (_, model) in self._fits.items():
+            reasons[metric] = model.selection_reason
+        return reasons
 
     def claim_planned(self) -> list[PlannedDesign]:
         """Lease to this process what the written plan still has and nobody else is evaluating."""
-        done = {r.key for r in self._log.evaluations()}
-        planned = [p for p in self._written() if p.candidate.key not in done]
+        planned = self._unfinished()
         if not planned:
             return []
         designs = [(p.candidate.key, p.candidate.params) for p in planned]
         claimed = self._log.store.claim(designs, owner=self.worker_id)
         return [p for p in planned if p.candidate.key in claimed]
+
+    def _unfinished(self) -> list[PlannedDesign]:
+        """What of the written plan is not evaluated yet."""
+        done = {r.key for r in self._log.evaluations()}
+        return [p for p in self._written() if p.candidate.key not in done]
 
     def release(self) -> None:
         """End the leases of this process."""
@@ -134,21 +145,22 @@ class Planner:
 
     def _written(self) -> list[PlannedDesign]:
         """The written plan; without what was planned for another question (see Study.with_constraints)."""
-        question, found = self._question(), []
-        plan = stored_values.read(
-            self._log.store, PLAN_NAME, stored_values.list_of(stored_values.is_planned_design)
-        )
-        for entry in plan or []:
-            if entry.get("question") != question:
-                continue
-            c = candidate(
-                self._log.problem.space,
-                entry["params"],
-                origin=entry["origin"],
-                predicted=entry["predicted"],
-            )
-            found.append(PlannedDesign(c, entry["extra"]))
+        question = self._question()
+        check = stored_values.list_of(stored_values.is_planned_design)
+        found = []
+        for entry in stored_values.read(self._log.store, PLAN_NAME, check) or []:
+            if entry.get("question") == question:
+                found.append(PlannedDesign(self._candidate(entry), entry["extra"]))
         return found
+
+    def _candidate(self, entry: Mapping[str, Any]) -> Candidate:
+        """The candidate of an entry of the written plan."""
+        return candidate(
+            self._log.problem.space,
+            entry["params"],
+            origin=entry["origin"],
+            predicted=entry["predicted"],
+        )
 
     def _question(self) -> dict[str, Any]:
         """What tells this study from others over the same log; JSON."""
@@ -162,9 +174,7 @@ class Planner:
         log = self._log
         metric, parameters = _counted(log.problem, options)
         known = accuracy_cache.Known.of(log.problem.space, parameters, log.matching_fixed(), metric)
-        running = {accuracy_cache.network(r.params, parameters) for r in log.running()}
-        started = running - known.values.keys()
-        left = options.expensive_budget - log.accuracies_measured() - len(started)
+        left = options.expensive_budget - log.accuracies_measured() - self._n_started(known)
         if left > 0:
             candidates, notes = self.propose(n, options)
             return known.first(candidates, left), notes
@@ -174,11 +184,20 @@ class Planner:
         front = [r.metrics for r in log.pareto()]
         return [c for c in candidates if accuracy_cache.adds(log.problem, front, c)], notes
 
+    def _n_started(self, known: accuracy_cache.Known) -> int:
+        """How many networks are being measured for the first time."""
+        running = set()
+        for record in self._log.running():
+            running.add(accuracy_cache.network(record.params, known.parameters))
+        return len(running - known.values.keys())
+
     def _search(self, options: OptimizerOptions, known: accuracy_cache.Known | None) -> Search:
+        """What is searched and with what; among new chips for known networks where these are given."""
         problem = self._log.problem
         analytic = options.analytic
         if known is not None:
-            analytic = {**analytic, _counted(problem, options)[0]: known}
+            metric, _ = _counted(problem, options)
+            analytic = {**analytic, metric: known}
         factory = SurrogateFactory(
             problem.space, options.kind, options.views, analytic, options.priors, self._fits
         )
@@ -193,11 +212,15 @@ class Planner:
         records = sorted(
             self._log.evaluations(), key=lambda r: (stored_values.position(r), r.number)
         )
+        metrics = []
+        for record in records:
+            metrics.append(record.metrics if record.status == "done" else None)
         pending = {r.key: r.params for r in self._log.running()}
-        pending |= {key: c.params for key, c in self.pending.items()}
+        for key, c in self.pending.items():
+            pending[key] = c.params
         return State(
             self._encoded.rows((r.key, r.params) for r in records),
-            [r.metrics if r.status == "done" else None for r in records],
+            metrics,
             self._encoded.rows(pending.items()),
             self._deviations(records),
         )
@@ -219,7 +242,6 @@ def _counted(problem: Problem, options: OptimizerOptions) -> tuple[str, frozense
     """The expensive metric whose measurements are counted, and the genes it depends on."""
     metric = options.expensive_metric(problem)
     if metric is None:
-        raise BadInput(
-            "expensive_budget", "has nothing to count: every objective is analytic", "leave it out"
-        )
+        what = "has nothing to count: every objective is analytic"
+        raise BadInput("expensive_budget", what, "leave it out")
     return metric, options.expensive_parameters(problem)

@@ -18,17 +18,13 @@ from cimbo.evaluation import accuracy
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import is_mapping, mapping_of, read
 
-FINGERPRINTS_NAME = (
-    "fingerprints"  # their name in the study file: identifier -> fingerprint, the first one first
-)
-FINGERPRINT_REFERENCE = (
-    "fingerprint"  # the name under which a row keeps its identifier, in ``extra``
-)
+# Of the fingerprints in the study file: identifier -> fingerprint, the first one first.
+FINGERPRINTS_NAME = "fingerprints"
+# Under which a row keeps its identifier, in ``extra``.
+FINGERPRINT_REFERENCE = "fingerprint"
 TOLD_PART = "told"  # in the fingerprint of what was measured outside and told
 IDENTIFIER_LENGTH = 12  # hexadecimal digits
-RESULTS_VERSIONS_NAME = (
-    "results_versions"  # in a study's definition: those that it was started with
-)
+RESULTS_VERSIONS_NAME = "results_versions"  # in a study's definition: those it was started with
 FIRST_RESULTS_VERSION = 1  # of everything that was recorded before fingerprints were
 SHOWN_DIFFERENCES = 3
 
@@ -70,18 +66,17 @@ def check_definition(definition: Mapping[str, Any]) -> None:
         BadInput: A part has another form; it is named.
     """
     config = definition.get("config") or {}
-    if isinstance(config, dict):
-        data = config.get("data") or {}
-    else:
-        data = {}
-    told = [
-        ("seed", definition.get("seed", 0), int),
-        ("versions", definition.get("versions", {}), dict),
-        (RESULTS_VERSIONS_NAME, definition.get(RESULTS_VERSIONS_NAME, {}), dict),
-    ]
-    for name, value, kind in [*told, ("config", config, dict), ("config.data", data, dict)]:
-        if not isinstance(value, kind):
-            raise BadInput(name, f"is {value!r:.40}, damaged", "restore the file from a copy")
+    _check_kind("seed", definition.get("seed", 0), int)
+    _check_kind("versions", definition.get("versions", {}), dict)
+    _check_kind(RESULTS_VERSIONS_NAME, definition.get(RESULTS_VERSIONS_NAME, {}), dict)
+    _check_kind("config", config, dict)
+    _check_kind("config.data", config.get("data") or {}, dict)
+
+
+def _check_kind(name: str, value: object, kind: type) -> None:
+    """Raises BadInput for a part of a definition that is of another type."""
+    if not isinstance(value, kind):
+        raise BadInput(name, f"is {value!r:.40}, damaged", "restore the file from a copy")
 
 
 @runtime_checkable
@@ -122,8 +117,8 @@ def differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
         A line for each difference, such as ``hardware.fixed.node_nm was 22, is 65``.
     """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for name in [*before, *(name for name in now if name not in before)]:
-            place = f"{where}.{name}" if where else name
+        for name in dict.fromkeys((*before, *now)):
+            place = ".".join(filter(None, (where, name)))
             yield from differences(before.get(name), now.get(name), place)
     elif before != now:
         yield f"{where} was {_shown(before)}, is {_shown(now)}"
@@ -177,23 +172,22 @@ def admit_told(store: Store, source: str | None, *, accept_changed: bool = False
         StudyError: For another source than before.
     """
     known = _stored(store)
-    before = [f[TOLD_PART]["source"] for f in known.values() if TOLD_PART in f]
+    before = [told for told in known.values() if TOLD_PART in told]
     if source is None:
-        source = before[-1] if before else ""
+        source = before[-1][TOLD_PART]["source"] if before else ""
     fingerprint = {TOLD_PART: {"source": source}}
     name = identifier(fingerprint)
     if name in known:
         return name
     if before and not accept_changed:
-        raise _refusal(store.path, {TOLD_PART: {"source": before[-1]}}, fingerprint)
+        raise _refusal(store.path, before[-1], fingerprint)
 
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
-        # The first one stands for the rows that refer to none, of which there may be some already.
         """Add the new fingerprint to those of the file."""
+        first = {}
         if store.count():
+            # The first one stands for the rows that refer to none, and there are some already.
             first = _of_the_first_rows(store)
-        else:
-            first = {}
         return {**(known or first), name: fingerprint}
 
     store.update_meta(FINGERPRINTS_NAME, add)
@@ -240,7 +234,8 @@ def refuse_changed(store: Store, evaluator: object) -> None:
     Raises:
         StudyError: Its fingerprint is another one than those of the study; it names what differs.
     """
-    fingerprint, known = _fingerprint(evaluator), fingerprints(store)
+    fingerprint = _fingerprint(evaluator)
+    known = fingerprints(store)
     before = _of_evaluators(known)
     if fingerprint is not None and before and identifier(fingerprint) not in known:
         raise _refusal(store.path, before[-1], fingerprint)
@@ -299,25 +294,27 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
     except BadInput:  # made in Python, or its configuration is of a plug-in that is gone
         return {}
     if store.count():
-        known = store.definition.get(RESULTS_VERSIONS_NAME, {})
-        for name, part in configured.items():
-            if isinstance(part.get("results_version"), int):
-                part["results_version"] = known.get(name, FIRST_RESULTS_VERSION)
+        _set_results_versions(configured, store.definition.get(RESULTS_VERSIONS_NAME, {}))
     return {identifier(configured): configured}
 
 
+def _set_results_versions(fingerprint: Mapping[str, Any], known: Mapping[str, int]) -> None:
+    """Let a fingerprint say the versions that a study was started with, in place of today's."""
+    for name, part in fingerprint.items():
+        if isinstance(part.get("results_version"), int):
+            part["results_version"] = known.get(name, FIRST_RESULTS_VERSION)
+
+
 def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> StudyError:
-    told = list(differences(before, now))
-    if len(told) > SHOWN_DIFFERENCES:
-        more = [f"{len(told) - SHOWN_DIFFERENCES} more"]
-    else:
-        more = []
-    changed = "; ".join([*told[:SHOWN_DIFFERENCES], *more])
-    return StudyError(
-        path,
-        f"was evaluated by something else: {changed}",
-        "name another study (--study), or mix the two with --accept-changed (accept_changed=True)",
+    found = list(differences(before, now))
+    told = found[:SHOWN_DIFFERENCES]
+    if len(found) > len(told):
+        told.append(f"{len(found) - len(told)} more")
+    what = f"was evaluated by something else: {'; '.join(told)}"
+    todo = (
+        "name another study (--study), or mix the two with --accept-changed (accept_changed=True)"
     )
+    return StudyError(path, what, todo)
 
 
 def _shown(value: Any) -> str:

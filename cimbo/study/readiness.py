@@ -9,9 +9,8 @@ from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
 from cimbo.study.log import StudyLog
 
-N_TRIED_FIRST = (
-    3  # designs that may fail before a search is refused: of some simulators every twentieth does
-)
+# Designs that may fail before a search is refused: of some simulators every twentieth does.
+N_TRIED_FIRST = 3
 LOGS_SUFFIX = "-logs"  # of the folder beside a study's file
 
 
@@ -43,7 +42,9 @@ def log_file(log: StudyLog, key: str) -> str | None:
     if folder is None:
         return None
     file = Path(folder, f"{key}.log")
-    return str(file) if file.is_file() else None
+    if file.is_file():
+        return str(file)
+    return None
 
 
 def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
@@ -66,9 +67,19 @@ def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
     folder = logs_folder(log)
     if callable(keep_logs) and folder is not None:
         keep_logs(folder)
+    if is_here and not _works(log):
+        _try(log, evaluate)
+
+
+def _works(log: StudyLog) -> bool:
+    """Whether something has succeeded in the study."""
+    return any(record.status == "done" for record in log.evaluations())
+
+
+def _try(log: StudyLog, evaluate: object) -> None:
+    """Let an evaluator that can be tried evaluate the first designs. Raises BadInput where that shows a mistake."""
     try_first = getattr(evaluate, "try_first", None)
-    works = any(record.status == "done" for record in log.evaluations())
-    if callable(try_first) and is_here and not works:
+    if callable(try_first):
         designs = _first_designs(log)
         try_first(designs)
         _check_metrics(log, evaluate, designs)
@@ -101,7 +112,8 @@ def _check_metrics(log: StudyLog, evaluate: object, designs: list[Params]) -> No
 
 def _first_designs(log: StudyLog) -> list[Params]:
     """Designs of the Sobol sequence, with the fixed genes at their values."""
-    space, seed = log.problem.space, int(log.metadata.get("seed", 0))
+    space = log.problem.space
+    seed = int(log.metadata.get("seed", 0))
     rows = space.sobol_rows(N_TRIED_FIRST, seed)
     for name, value in log.fixed.items():  # which may make genes active that these designs lack
         column = space.column[name]

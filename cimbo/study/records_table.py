@@ -33,15 +33,16 @@ def check_names(problem: Problem) -> None:
             another.
     """
     metrics = [*problem.targets, *problem.metrics]
-    guesses = [f"{_PREDICTED}{metric}{end}" for metric in metrics for end in ("", _STD)]
+    guesses = []
+    for metric in metrics:
+        guesses += [f"{_PREDICTED}{metric}", f"{_PREDICTED}{metric}{_STD}"]
     for gene in problem.space.names:
         if gene in (*RECORD_COLUMNS, TEST_COLUMN, *metrics, *guesses):
             raise BadInput(f"gene {gene}", "has the name of another column", "rename the gene")
     for metric in metrics:
         if metric in (*RECORD_COLUMNS, *guesses):
-            raise BadInput(
-                f"metric {metric}", "has the name of another column", "rename the metric"
-            )
+            where = f"metric {metric}"
+            raise BadInput(where, "has the name of another column", "rename the metric")
 
 
 def rows(records: Iterable[Record], tested: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -64,7 +65,8 @@ def _row(record: Record, tested: float | None) -> dict[str, Any]:
     if tested is not None:
         row[TEST_COLUMN] = tested
     for metric, (mean, std) in stored_values.predictions(record).items():
-        _add(row, {f"{_PREDICTED}{metric}": mean, f"{_PREDICTED}{metric}{_STD}": std}, "model")
+        column = f"{_PREDICTED}{metric}"
+        _add(row, {column: mean, f"{column}{_STD}": std}, "model")
     return row
 
 
@@ -96,9 +98,9 @@ def read(
             try:
                 yield _parse(row, space)
             except (KeyError, ValueError) as error:
-                raise BadInput(
-                    f"{path}, line {line}", f"is no evaluation ({error})", "export the study again"
-                ) from None
+                where = f"{path}, line {line}"
+                what = f"is no evaluation ({error})"
+                raise BadInput(where, what, "export the study again") from None
 
 
 def _parse(
@@ -106,22 +108,30 @@ def _parse(
 ) -> tuple[Candidate, dict[str, float], dict[str, str]]:
     given = {name: text for name, text in row.items() if text}
     about = {name: given.pop(name, "") for name in RECORD_COLUMNS}
-    params = {c.name: _value(c, given.pop(c.name)) for c in space.choices if c.name in given}
-    numbers = {name: float(text) for name, text in given.items()}
+    params = {}
+    for choice in space.choices:
+        if choice.name in given:
+            params[choice.name] = _value(choice, given.pop(choice.name))
+    metrics = {}
     guesses = {}
-    for n, v in numbers.items():
-        if n.startswith(_PREDICTED):
-            guesses[n.removeprefix(_PREDICTED)] = v
+    for name, text in given.items():
+        if name.startswith(_PREDICTED):
+            guesses[name.removeprefix(_PREDICTED)] = float(text)
+        else:
+            metrics[name] = float(text)
+    origin = about["origin"] or "told"
+    c = candidate(space, params, origin=origin, predicted=_pairs(guesses) or None)
+    return c, metrics, about
+
+
+def _pairs(guesses: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation by metric, of the columns that have both."""
     predicted = {}
-    for m, v in guesses.items():
-        if m + _STD in guesses:
-            predicted[m] = (v, guesses[m + _STD])
-    metrics = {n: v for n, v in numbers.items() if not n.startswith(_PREDICTED)}
-    return (
-        candidate(space, params, origin=about["origin"] or "told", predicted=predicted or None),
-        metrics,
-        about,
-    )
+    for metric, mean in guesses.items():
+        std = guesses.get(metric + _STD)
+        if std is not None:
+            predicted[metric] = (mean, std)
+    return predicted
 
 
 def _value(choice: Choice, text: str) -> Value:

@@ -18,7 +18,6 @@ REPLICATES_FIELD = "replicates"  # in a record's extra: every measurement of the
 
 Metrics = Mapping[str, float]
 
-
 are_measurements = list_of(mapping_of(is_number))
 
 
@@ -82,20 +81,40 @@ def merged(rows: list[Record], further: Mapping[str, list[Metrics]]) -> list[Rec
         return list(rows)
     records = []
     for row in rows:
-        again = None
-        if row.status == "done":
-            again = further.get(row.key)
-        records.append(_mean(row, again) if again else row)
+        again = further.get(row.key)
+        if again and row.status == "done":
+            row = _with_mean(row, again)
+        records.append(row)
     return records
 
 
-def _mean(row: Record, further: list[Metrics]) -> Record:
+def _with_mean(row: Record, further: list[Metrics]) -> Record:
+    """A row with the mean of all measurements of its design."""
     every = [row.metrics, *further]
-    means: dict[str, float] = {}
-    for name in dict.fromkeys(name for metrics in every for name in metrics):
-        values = [metrics[name] for metrics in every if name in metrics]
-        means[name] = math.fsum(values) / len(values)
+    names: dict[str, None] = {}
+    for metrics in every:
+        names |= dict.fromkeys(metrics)
+    means = {}
+    for name in names:
+        means[name] = _mean(_values(name, every))
     return replace(row, metrics=means, extra={**row.extra, REPLICATES_FIELD: every})
+
+
+def _values(name: str, every: Iterable[Metrics]) -> list[float]:
+    """What the measurements say of one metric, without those that do not have it."""
+    return [metrics[name] for metrics in every if name in metrics]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _measurements(record: Record) -> list[Metrics]:
+    """Every measurement of a design that was measured several times; nothing of the others."""
+    every: Any = record.extra.get(REPLICATES_FIELD)
+    if are_measurements(every):
+        return list(every)
+    return []
 
 
 def noise(records: Iterable[Record]) -> dict[str, float]:
@@ -114,13 +133,11 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for record in records:
-        every: Any = record.extra.get(REPLICATES_FIELD)
-        if not are_measurements(every):
-            continue
+        every = _measurements(record)
         for name in record.metrics:
-            values = [metrics[name] for metrics in every if name in metrics]
+            values = _values(name, every)
             if len(values) > 1:
-                deviations = np.array(values) - math.fsum(values) / len(values)
+                deviations = np.array(values) - _mean(values)
                 squares[name] = squares.get(name, 0.0) + float(deviations @ deviations)
                 freedom[name] = freedom.get(name, 0) + len(values) - 1
     return {name: math.sqrt(total / freedom[name]) for name, total in squares.items()}
@@ -144,12 +161,6 @@ def noise_of_means(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
             deviations[name] = value
     if not deviations:
         return {}
-    counts = []
-    for record in records:
-        every: Any = record.extra.get(REPLICATES_FIELD)
-        if are_measurements(every):
-            counts.append(len(every))
-        else:
-            counts.append(1)
+    counts = [len(_measurements(record)) or 1 for record in records]
     roots = np.sqrt(np.array(counts, float))
     return {name: value / roots for name, value in deviations.items()}

@@ -110,14 +110,10 @@ class Runner:
         while (left := self.budget - len(self.study.evaluations())) > 0:
             if self._converged():
                 break
-            batch = (self.planner.claim_planned() or self._plan(min(size, left)))[:left]
+            batch = self.planner.claim_planned() or self._plan(min(size, left))
             if not batch:
                 break  # nothing left to propose, or others are evaluating all that was
-            candidates = [planned.candidate for planned in batch]
-            self._recall(candidates)
-            self._prepare(candidates)
-            outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
-            if not self._record_all(outcomes, {p.candidate.key: p for p in batch}):
+            if not self._run(batch[:left], n_jobs, conditions):
                 break
 
     def retry_failed(
@@ -136,17 +132,23 @@ class Runner:
         """
         records = self.study.evaluations()
         done = {r.key for r in records if r.status == "done"}
-        planned = {}
+        again = {}
         for r in records:
             if r.key not in done:
                 c = candidate(space, r.params, origin=r.origin)
-                planned[c.key] = PlannedDesign(c, {})
-        candidates = [p.candidate for p in planned.values()]
-        if candidates:
-            self._recall(candidates)
-            self._prepare(candidates)
-            outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
-            self._record_all(outcomes, planned)
+                again[c.key] = PlannedDesign(c, {})
+        if again:
+            self._run(list(again.values()), n_jobs, conditions)
+
+    def _run(
+        self, batch: Sequence[PlannedDesign], n_jobs: int, conditions: execution.Conditions
+    ) -> bool:
+        """Evaluate and record a batch; whether the search may go on."""
+        candidates = [planned.candidate for planned in batch]
+        self._recall(candidates)
+        self._prepare(candidates)
+        outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
+        return self._record_all(outcomes, {planned.candidate.key: planned for planned in batch})
 
     def asynchronously(self, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run without batches: each worker that is free gets a candidate at once.
@@ -171,17 +173,21 @@ class Runner:
         """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
         if len(self.study.evaluations()) + len(flight) >= self.budget or self._converged():
             return None
-        waiting = []
-        for p in self.planner.claim_planned():
-            if p.candidate.key not in flight:
-                waiting.append(p)
-        following = waiting or self._plan(1)
+        following = self._waiting(flight) or self._plan(1)
         if not following:
             return None
         chosen = following[0]
         flight[chosen.candidate.key] = chosen
-        self._recall([p.candidate for p in flight.values()])
+        self._recall([planned.candidate for planned in flight.values()])
         return chosen.candidate
+
+    def _waiting(self, flight: Mapping[str, PlannedDesign]) -> list[PlannedDesign]:
+        """What was planned for this process and no worker of it has yet."""
+        waiting = []
+        for planned in self.planner.claim_planned():
+            if planned.candidate.key not in flight:
+                waiting.append(planned)
+        return waiting
 
     def _converged(self) -> bool:
         if not self.options.converged:
@@ -200,13 +206,20 @@ class Runner:
         """
         race_against = getattr(self.evaluate, "race_against", None)
         if race_against is not None:
-            predicted = {c.key: c.predicted for c in candidates if c.predicted}
-            front = tuple(record.metrics for record in self.study.pareto())
-            race_against(Race(self.study.problem, front, predicted))
+            race_against(self._race(candidates))
         remember = getattr(self.evaluate, "remember", None)
         if remember is not None:
-            for r in self.study.same_provenance():
-                remember(r.params, r.metrics)
+            for record in self.study.same_provenance():
+                remember(record.params, record.metrics)
+
+    def _race(self, candidates: Sequence[Candidate]) -> Race:
+        """The front that ``candidates`` have to beat, and what is predicted of them."""
+        predicted = {}
+        for c in candidates:
+            if c.predicted:
+                predicted[c.key] = c.predicted
+        front = tuple(record.metrics for record in self.study.pareto())
+        return Race(self.study.problem, front, predicted)
 
     def _prepare(self, candidates: list[Candidate]) -> None:
         """Let an evaluator that takes several designs at a time have them."""
@@ -222,9 +235,7 @@ class Runner:
         try:
             for outcome in outcomes:
                 record = self._record(outcome, planned.pop(outcome.key))
-                count = len(self.study.evaluations())
-                volume = self.study.hypervolume()
-                self.listener(events.Recorded(record, count, self.budget, volume))
+                self._tell_of(record)
                 reason = self.failures.stops(record)
                 if reason:
                     self.listener(events.Stopped(reason))
@@ -234,6 +245,12 @@ class Runner:
             if isinstance(outcomes, Generator):
                 outcomes.close()
             self.planner.release()
+
+    def _tell_of(self, record: Record) -> None:
+        """Tell the listener of an evaluation, and how far the study is with it."""
+        count = len(self.study.evaluations())
+        volume = self.study.hypervolume()
+        self.listener(events.Recorded(record, count, self.budget, volume))
 
     def _record(self, outcome: execution.Outcome, planned: PlannedDesign) -> Record:
         return self.study.record(

@@ -179,12 +179,10 @@ def is_planned_design(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     guesses = value.get("predicted")
-    return (
-        isinstance(value.get("params"), dict)
-        and isinstance(value.get("origin"), str)
-        and isinstance(value.get("extra"), dict)
-        and (guesses is None or mapping_of(_is_prediction)(guesses))
-    )
+    if guesses is not None and not mapping_of(_is_prediction)(guesses):
+        return False
+    mappings = (value.get("params"), value.get("extra"))
+    return is_text(value.get("origin")) and all(map(is_mapping, mappings))
 
 
 def predictions(record: Record) -> dict[str, tuple[float, float]]:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
 from cimbo.errors import BadInput, choose_from, naming, unknown_option
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.surrogates import AnalyticFunction, Surrogate
-from cimbo.problem.objectives import Candidate, Constraint, Objective, Problem, candidate
-from cimbo.problem.scalars import finite, integer, shown
-from cimbo.problem.space import SearchSpace
+from cimbo.optimizer.surrogates import AnalyticFunction
+from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.problem.scalars import integer, shown
+from cimbo.problem.space import Choice, SearchSpace
 from cimbo.storage import Record, Store
-from cimbo.storage.values import finite_metrics, one_line
-from cimbo.study import events, records_table, replicates
+from cimbo.study import events, records_table
+from cimbo.study.ask_tell import LARGEST_METRIC, AskTellStudy, with_analytic
 from cimbo.study.front import Front
-from cimbo.study.log import StudyLog
-from cimbo.study.planner import Planner
 from cimbo.study.provenance import (
-    FINGERPRINT_REFERENCE,
     RESULTS_VERSIONS_NAME,
     admit,
     check_definition,
@@ -36,11 +32,8 @@ from cimbo.study.provenance import (
 from cimbo.study.readiness import get_ready
 from cimbo.study.runner import Runner
 
+__all__ = ["LARGEST_METRIC", "LARGEST_SEED", "Study"]
 LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
-LARGEST_METRIC = (
-    1e100  # larger metrics are an evaluator's way to say that it failed; their squares overflow
-)
-
 # Kept for one release.
 FORMER_NAMES = {
     "forget_asked": "clear_pending",
@@ -55,7 +48,7 @@ FORMER_NAMES = {
 }
 
 
-class Study(StudyLog):
+class Study(AskTellStudy):
     """A search with a log. Open it with ``Study.open``.
 
     Examples:
@@ -76,10 +69,7 @@ class Study(StudyLog):
     def __init__(
         self, store: Store, problem: Problem, seed: int, fixed: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(store, problem, fixed or {})
-        self.seed = seed
-        self._planner = Planner(self, seed)
-        self._fingerprint: str | None = None  # identifier of what evaluates, while `optimize` runs
+        super().__init__(store, problem, seed, fixed or {})
 
     @staticmethod
     def open(
@@ -120,36 +110,16 @@ class Study(StudyLog):
         """
         if space is None and objectives is None:
             if path is None:
-                raise BadInput(
-                    "study", "has neither a file nor a space", "give space= and objectives="
-                )
+                todo = "give space= and objectives="
+                raise BadInput("study", "has neither a file nor a space", todo)
             return Study._of(Store.open(path, None, readonly=readonly))
-        if isinstance(space, list | tuple):
-            space = SearchSpace(space)
-        if isinstance(objectives, Objective):
-            objectives = (objectives,)
-        if isinstance(constraints, Constraint):
-            constraints = (constraints,)
-        if space is None or not objectives:
-            raise BadInput(
-                "study",
-                "needs a space and objectives together",
-                "give both, or neither for an existing file",
-            )
-        problem = Problem(space, tuple(objectives), tuple(constraints), metrics or {})
+        problem = _problem(space, objectives, constraints, metrics)
         seed = integer("seed", seed, least=0, most=LARGEST_SEED)
         # Not Path.exists, which raises for a name that is too long. Older files may have any names.
         if path is None or not os.path.exists(path):  # noqa: PTH110
             records_table.check_names(problem)
-        definition = {
-            **problem.to_json(),
-            "seed": seed,
-            "versions": versions(),
-            RESULTS_VERSIONS_NAME: results_versions(),
-            **(metadata or about or {}),
-        }
-        store = Store.open(path, definition, readonly=readonly)
-        return Study._of(store)
+        definition = _definition(problem, seed, metadata or about or {})
+        return Study._of(Store.open(path, definition, readonly=readonly))
 
     @staticmethod
     def _of(store: Store) -> Study:
@@ -185,159 +155,20 @@ class Study(StudyLog):
         Raises:
             BadInput: A gene is unknown, or a value is one that it cannot take.
         """
-        space, fixed = self.problem.space, {**self.fixed, **(fixed or {})}
-        for name, value in fixed.items():
-            if name not in space.column:
-                raise BadInput(
-                    f"fixed gene {name}",
-                    "is no gene",
-                    choose_from(name, space.names, "the genes are"),
-                )
-            space.choices[space.column[name]].index(value)
-        other = Study(self.store, self.problem.limited(limits), self.seed, fixed)
+        kept = {**self.fixed, **(fixed or {})}
+        self._check_fixed(kept)
+        other = Study(self.store, self.problem.limited(limits), self.seed, kept)
         other._planner.pending = self._planner.pending
         return other
 
-    # ---- ask and tell ---------------------------------------------------------------------------------------------
-
-    def selection_reasons(self) -> dict[str, str]:
-        """Tell how the predictors of this process's last proposal were chosen, with what older ones were worth.
-
-        Returns:
-            A line by metric; empty before a proposal by predictors.
-        """
-        return self._planner.selection_reasons()
-
-    def ask(
-        self,
-        n: int = 1,
-        *,
-        cheap: Mapping[str, AnalyticFunction] | None = None,
-        guidance: OptimizerOptions | None = None,
-    ) -> list[Candidate]:
-        """Propose designs to evaluate next, conditional on those asked for and not told yet.
-
-        Args:
-            n: How many; fewer come back when the space is exhausted.
-            cheap: Metrics that are exact and cheap, by name; takes the place of
-                ``guidance.analytic``.
-            guidance: What the optimizer knows. Its budget of accuracies has no effect here.
-
-        Returns:
-            The candidates in order of choice. They count as asked for until they are told, until
-            `clear_pending`, or until `optimize` plans a batch.
-
-        Raises:
-            BadInput: ``n`` is no integer or below 1.
-        """
-        n = integer("ask", n)
-        if n < 1:
-            raise BadInput("ask", f"cannot propose {shown(n)} designs", "ask for at least 1")
-        guidance = guidance or OptimizerOptions()
-        if cheap is not None:
-            guidance = replace(guidance, analytic=cheap)
-        candidates, _ = self._planner.propose(n, guidance)
-        return candidates
-
-    def surrogates(self, guidance: OptimizerOptions | None = None) -> dict[str, Surrogate]:
-        """Fit what `ask` chooses candidates by, to look into it.
-
-        Args:
-            guidance: What the optimizer knows.
-
-        Returns:
-            A surrogate for each objective and constrained metric, by name; none while too few
-            designs are measured.
-        """
-        return self._planner.surrogates(guidance or OptimizerOptions())
-
-    def tell(
-        self,
-        asked: Candidate | Mapping[str, Any],
-        metrics: Mapping[str, float] | None,
-        *,
-        reason: str | None = None,
-    ) -> Record:
-        """Record what was measured.
-
-        A design that is told again with other values keeps its row, which is returned, and the
-        values beside it: `evaluations` and all that is computed from them read the mean, and
-        ``extra["replicates"]`` has every one.
-
-        Args:
-            asked: A candidate of `ask`, or the genes of a design of one's own by name.
-            metrics: What was measured, by name. None, or a value that is no finite number, makes it
-                a failed evaluation; so does a metric that the study needs and is not there.
-            reason: Why it failed; kept as one line.
-
-        Returns:
-            The row that the study holds now.
-
-        Raises:
-            BadInput: ``asked`` is not of this study's space, or the study cannot be written.
-        """
-        if isinstance(asked, Candidate):
-            c = asked
-        else:
-            c = candidate(self.problem.space, asked, origin="told")
-        reason = None if reason is None else one_line(reason)
-        if metrics is None:
-            return self.record(c, {}, status="failed", reason=reason or "no metrics")
-        if not isinstance(metrics, Mapping):
-            told = reason or f"told {shown(metrics)} instead of a dict of metrics"
-            return self.record(c, {}, status="failed", reason=told)
-        row = self.record(c, metrics, reason=reason)
-        self.keep_replicates(row, metrics)
-        return row
-
-    def keep_replicates(self, row: Record, metrics: Mapping[str, float], times: int = 1) -> bool:
-        """Keep ``metrics`` beside ``row``, where they are another measurement of its design.
-
-        Args:
-            row: The row of the design.
-            metrics: What was measured, by name.
-            times: How often just these metrics were measured in all, the row's own measurement
-                included. What is kept as often already is not added.
-
-        Returns:
-            Whether there was anything to keep: not for the row's own values told once, nor for a
-            measurement that failed.
-
-        Raises:
-            BadInput: The study is read-only or cannot be written.
-        """
-        good, complaint = finite_metrics(metrics)
-        if row.status != "done" or complaint or self._complaint(good, row.params):
-            return False
-        good = self.problem.completed(good, row.params)
-        if times == 1 and good == row.metrics:
-            return False
-        return replicates.add(self.store, row, good, times)
-
-    def import_evaluation(
-        self,
-        c: Candidate,
-        metrics: Mapping[str, float],
-        *,
-        seconds: float = 0.0,
-        reason: str | None = None,
-    ) -> Record:
-        """Record what was measured earlier, with its prediction and the seconds it took then.
-
-        Args:
-            c: The candidate, with what was predicted of it.
-            metrics: What was measured, by name.
-            seconds: What the evaluation took.
-            reason: Why it failed; None where it did not.
-
-        Returns:
-            The row that the study holds now.
-
-        Raises:
-            BadInput: The study is read-only or cannot be written.
-        """
-        status = "done" if reason is None else "failed"
-        return self.record(c, metrics, status=status, reason=reason, seconds=seconds)
+    def _check_fixed(self, fixed: Mapping[str, Any]) -> None:
+        """Raises BadInput for a gene that is unknown, or a value that it cannot take."""
+        space = self.problem.space
+        for name, value in fixed.items():
+            if name not in space.column:
+                todo = choose_from(name, space.names, "the genes are")
+                raise BadInput(f"fixed gene {name}", "is no gene", todo)
+            space.choices[space.column[name]].index(value)
 
     def frame(self) -> Any:
         """Return every evaluation as a pandas DataFrame, a row each, with the columns of ``cimbo export``.
@@ -350,66 +181,6 @@ class Study(StudyLog):
         except ImportError:
             raise BadInput("Study.frame", "needs pandas", "pip install 'cimbo[parquet]'") from None
         return pd.DataFrame(records_table.rows(self.evaluations(), self.test_accuracies()))
-
-    def clear_pending(self) -> None:
-        """Free the candidates that were asked for and never told, so that they may be proposed again."""
-        self._planner.pending.clear()
-
-    def hold_back(self, candidates: Iterable[Candidate]) -> None:
-        """Let ``candidates`` count as asked for and not told, until `clear_pending`.
-
-        Args:
-            candidates: Designs that are not to be proposed.
-        """
-        self._planner.pending |= {c.key: c for c in candidates}
-
-    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
-        """Write one evaluation to the log, with what was predicted of it.
-
-        It is a failed one where nothing can be learned from the metrics: one that the study needs
-        is missing, or any is no finite number or above `LARGEST_METRIC` in size.
-
-        Args:
-            c: The candidate.
-            metrics: What was measured, by name. What the study derives from them is added.
-            **about: ``status``, ``reason``, ``seconds`` and ``extra``, as in
-                `cimbo.storage.Store.record`.
-
-        Returns:
-            The row that the study holds now.
-
-        Raises:
-            BadInput: The study is read-only or cannot be written, or something is not JSON.
-        """
-        extra: dict[str, Any] = {}
-        if c.predicted:
-            extra["predicted"] = {k: list(v) for k, v in c.predicted.items()}
-        extra |= about.pop("extra", {})
-        if self._fingerprint is not None:
-            extra[FINGERPRINT_REFERENCE] = self._fingerprint
-        complaint = None
-        if about.get("status", "done") == "done":
-            complaint = self._complaint(metrics, c.params)
-            metrics = self.problem.completed(metrics, c.params)
-        about |= {"status": "failed", "reason": complaint} if complaint else {}
-        record = self.store.record(
-            c.key, c.params, metrics=metrics, origin=c.origin, extra=extra, **about
-        )
-        self._planner.pending.pop(c.key, None)
-        return record
-
-    def _complaint(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> str | None:
-        """Why nothing can be learned from ``metrics``: a search over nothing but such designs would never say so."""
-        missing = self.problem.unmeasured(metrics, params)
-        if missing:
-            return missing
-        for name, value in metrics.items():
-            measured = finite(value)  # the store says of which it is none
-            if measured is not None and abs(measured) > LARGEST_METRIC:
-                return f"{name} is {measured:g}: no measurement"
-        return None
-
-    # ---- the loop -------------------------------------------------------------------------------------------------
 
     def optimize(
         self,
@@ -464,25 +235,21 @@ class Study(StudyLog):
                 given.
             UnknownOption: A keyword is none of these.
         """
-        budget, batch_size = integer("budget", budget), integer("batch_size", batch_size)
+        budget = integer("budget", budget)
+        batch_size = integer("batch_size", batch_size)
         _check_options(conditions)
         if budget < 1 or batch_size < 1:
-            raise BadInput(
-                "optimize",
-                f"cannot run {shown(budget)} evaluations in batches of {shown(batch_size)}",
-                "give numbers of at least 1",
-            )
-        guidance = guidance or OptimizerOptions()
-        if cheap is not None:
-            guidance = replace(guidance, analytic=cheap)
+            what = f"cannot run {shown(budget)} evaluations in batches of {shown(batch_size)}"
+            raise BadInput("optimize", what, "give numbers of at least 1")
+        options = with_analytic(guidance, cheap)
         execution.check(n_jobs, **conditions)
         get_ready(self, evaluate, is_here=conditions.get("backend", "loky") == "loky")
         # After the check: what cannot evaluate leaves no trace in the study.
         self.record_evaluator(evaluate)
         self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
-        self.record_expensive(guidance)
+        self.record_expensive(options)
         heard = listener or events.ignore
-        runner = Runner(self, self._planner, evaluate, budget, guidance, listener=heard)
+        runner = Runner(self, self._planner, evaluate, budget, options, listener=heard)
         try:
             if retry_failed:
                 runner.retry_failed(self.problem.space, n_jobs, conditions)
@@ -523,10 +290,9 @@ class Study(StudyLog):
             """The method that was called ``name`` in the last release."""
             if name not in FORMER_NAMES:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            warnings.warn(
-                f"Study.{name} is now Study.{FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2
-            )
-            return getattr(self, FORMER_NAMES[name])
+            current = FORMER_NAMES[name]
+            warnings.warn(f"Study.{name} is now Study.{current}", DeprecationWarning, stacklevel=2)
+            return getattr(self, current)
 
     def close(self) -> None:
         """Release what is under way and close the file."""
@@ -539,12 +305,41 @@ class Study(StudyLog):
         self.close()
 
 
+def _problem(
+    space: SearchSpace | Sequence[Choice] | None,
+    objectives: Sequence[Objective] | Objective | None,
+    constraints: Iterable[Constraint] | Constraint,
+    metrics: Mapping[str, str] | None,
+) -> Problem:
+    """What a new study is about. Raises BadInput where one half of the description is missing."""
+    if isinstance(space, list | tuple):
+        space = SearchSpace(space)
+    if isinstance(objectives, Objective):
+        objectives = (objectives,)
+    if isinstance(constraints, Constraint):
+        constraints = (constraints,)
+    if not isinstance(space, SearchSpace) or not objectives:
+        todo = "give both, or neither for an existing file"
+        raise BadInput("study", "needs a space and objectives together", todo)
+    return Problem(space, tuple(objectives), tuple(constraints), metrics or {})
+
+
+def _definition(problem: Problem, seed: int, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file of a new study says of it."""
+    return {
+        **problem.to_json(),
+        "seed": seed,
+        "versions": versions(),
+        RESULTS_VERSIONS_NAME: results_versions(),
+        **metadata,
+    }
+
+
 def _check_options(conditions: Iterable[str]) -> None:
     """Raises UnknownOption for a keyword that `Study.optimize` does not have."""
-    own = [
-        name for name in signature(Study.optimize).parameters if name not in ("self", "conditions")
-    ]
-    options = [*own, *execution.ExecutionOptions.__annotations__]
+    options = dict.fromkeys(signature(Study.optimize).parameters)
+    del options["self"], options["conditions"]
+    known = [*options, *execution.ExecutionOptions.__annotations__]
     for name in conditions:
-        if name not in options:
-            raise unknown_option("Study.optimize", name, options)
+        if name not in known:
+            raise unknown_option("Study.optimize", name, known)

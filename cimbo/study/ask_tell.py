@@ -1,0 +1,254 @@
+"""A study that designs are asked of and that is told what was measured; each answer is one row of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cimbo.errors import BadInput
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.surrogates import AnalyticFunction, Surrogate
+from cimbo.problem.objectives import Candidate, Problem, candidate
+from cimbo.problem.scalars import finite, integer, shown
+from cimbo.storage import Record, Store
+from cimbo.storage.values import finite_metrics, one_line
+from cimbo.study import replicates
+from cimbo.study.log import StudyLog
+from cimbo.study.planner import Planner
+from cimbo.study.provenance import FINGERPRINT_REFERENCE
+
+# Larger metrics are an evaluator's way to say that it failed; their squares overflow.
+LARGEST_METRIC = 1e100
+
+
+class AskTellStudy(StudyLog):
+    """A log that proposes designs, and records what was measured of them."""
+
+    def __init__(self, store: Store, problem: Problem, seed: int, fixed: Mapping[str, Any]) -> None:
+        super().__init__(store, problem, fixed)
+        self.seed = seed
+        self._planner = Planner(self, seed)
+        self._fingerprint: str | None = None  # identifier of what evaluates, while `optimize` runs
+
+    def selection_reasons(self) -> dict[str, str]:
+        """Tell how the predictors of this process's last proposal were chosen, with what older ones were worth.
+
+        Returns:
+            A line by metric; empty before a proposal by predictors.
+        """
+        return self._planner.selection_reasons()
+
+    def ask(
+        self,
+        n: int = 1,
+        *,
+        cheap: Mapping[str, AnalyticFunction] | None = None,
+        guidance: OptimizerOptions | None = None,
+    ) -> list[Candidate]:
+        """Propose designs to evaluate next, conditional on those asked for and not told yet.
+
+        Args:
+            n: How many; fewer come back when the space is exhausted.
+            cheap: Metrics that are exact and cheap, by name; takes the place of
+                ``guidance.analytic``.
+            guidance: What the optimizer knows. Its budget of accuracies has no effect here.
+
+        Returns:
+            The candidates in order of choice. They count as asked for until they are told, until
+            `clear_pending`, or until `optimize` plans a batch.
+
+        Raises:
+            BadInput: ``n`` is no integer or below 1.
+        """
+        n = integer("ask", n)
+        if n < 1:
+            raise BadInput("ask", f"cannot propose {shown(n)} designs", "ask for at least 1")
+        candidates, _ = self._planner.propose(n, with_analytic(guidance, cheap))
+        return candidates
+
+    def surrogates(self, guidance: OptimizerOptions | None = None) -> dict[str, Surrogate]:
+        """Fit what `ask` chooses candidates by, to look into it.
+
+        Args:
+            guidance: What the optimizer knows.
+
+        Returns:
+            A surrogate for each objective and constrained metric, by name; none while too few
+            designs are measured.
+        """
+        return self._planner.surrogates(guidance or OptimizerOptions())
+
+    def tell(
+        self,
+        asked: Candidate | Mapping[str, Any],
+        metrics: Mapping[str, float] | None,
+        *,
+        reason: str | None = None,
+    ) -> Record:
+        """Record what was measured.
+
+        A design that is told again with other values keeps its row, which is returned, and the
+        values beside it: `evaluations` and all that is computed from them read the mean, and
+        ``extra["replicates"]`` has every one.
+
+        Args:
+            asked: A candidate of `ask`, or the genes of a design of one's own by name.
+            metrics: What was measured, by name. None, or a value that is no finite number, makes it
+                a failed evaluation; so does a metric that the study needs and is not there.
+            reason: Why it failed; kept as one line.
+
+        Returns:
+            The row that the study holds now.
+
+        Raises:
+            BadInput: ``asked`` is not of this study's space, or the study cannot be written.
+        """
+        if isinstance(asked, Candidate):
+            c = asked
+        else:
+            c = candidate(self.problem.space, asked, origin="told")
+        if reason is not None:
+            reason = one_line(reason)
+        if not isinstance(metrics, Mapping):
+            return self._tell_failed(c, metrics, reason)
+        row = self.record(c, metrics, reason=reason)
+        self.keep_replicates(row, metrics)
+        return row
+
+    def _tell_failed(self, c: Candidate, told: object, reason: str | None) -> Record:
+        """Record that nothing was measured of a design, or something that is no metrics."""
+        if told is None:
+            usual = "no metrics"
+        else:
+            usual = f"told {shown(told)} instead of a dict of metrics"
+        return self.record(c, {}, status="failed", reason=reason or usual)
+
+    def keep_replicates(self, row: Record, metrics: Mapping[str, float], times: int = 1) -> bool:
+        """Keep ``metrics`` beside ``row``, where they are another measurement of its design.
+
+        Args:
+            row: The row of the design.
+            metrics: What was measured, by name.
+            times: How often just these metrics were measured in all, the row's own measurement
+                included. What is kept as often already is not added.
+
+        Returns:
+            Whether there was anything to keep: not for the row's own values told once, nor for a
+            measurement that failed.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
+        good, complaint = finite_metrics(metrics)
+        if row.status != "done" or complaint or self._complaint(good, row.params):
+            return False
+        good = self.problem.completed(good, row.params)
+        if times == 1 and good == row.metrics:
+            return False
+        return replicates.add(self.store, row, good, times)
+
+    def import_evaluation(
+        self,
+        c: Candidate,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float = 0.0,
+        reason: str | None = None,
+    ) -> Record:
+        """Record what was measured earlier, with its prediction and the seconds it took then.
+
+        Args:
+            c: The candidate, with what was predicted of it.
+            metrics: What was measured, by name.
+            seconds: What the evaluation took.
+            reason: Why it failed; None where it did not.
+
+        Returns:
+            The row that the study holds now.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
+        status = "done" if reason is None else "failed"
+        return self.record(c, metrics, status=status, reason=reason, seconds=seconds)
+
+    def clear_pending(self) -> None:
+        """Free the candidates that were asked for and never told, so that they may be proposed again."""
+        self._planner.pending.clear()
+
+    def hold_back(self, candidates: Iterable[Candidate]) -> None:
+        """Let ``candidates`` count as asked for and not told, until `clear_pending`.
+
+        Args:
+            candidates: Designs that are not to be proposed.
+        """
+        self._planner.pending |= {c.key: c for c in candidates}
+
+    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
+        """Write one evaluation to the log, with what was predicted of it.
+
+        It is a failed one where nothing can be learned from the metrics: one that the study needs
+        is missing, or any is no finite number or above `LARGEST_METRIC` in size.
+
+        Args:
+            c: The candidate.
+            metrics: What was measured, by name. What the study derives from them is added.
+            **about: ``status``, ``reason``, ``seconds`` and ``extra``, as in
+                `cimbo.storage.Store.record`.
+
+        Returns:
+            The row that the study holds now.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written, or something is not JSON.
+        """
+        complaint = None
+        if about.get("status", "done") == "done":
+            complaint = self._complaint(metrics, c.params)
+            metrics = self.problem.completed(metrics, c.params)
+        if complaint is not None:
+            about["status"] = "failed"
+            about["reason"] = complaint
+        about["extra"] = {**self._extra_of(c), **about.get("extra", {})}
+        if self._fingerprint is not None:
+            about["extra"][FINGERPRINT_REFERENCE] = self._fingerprint
+        record = self.store.record(c.key, c.params, metrics=metrics, origin=c.origin, **about)
+        self._planner.pending.pop(c.key, None)
+        return record
+
+    def _extra_of(self, c: Candidate) -> dict[str, Any]:
+        """What is kept beside the evaluation of a candidate: what was predicted of it."""
+        if not c.predicted:
+            return {}
+        predicted = {metric: list(guess) for metric, guess in c.predicted.items()}
+        return {"predicted": predicted}
+
+    def _complaint(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> str | None:
+        """Why nothing can be learned from ``metrics``: a search over nothing but such designs would never say so."""
+        missing = self.problem.unmeasured(metrics, params)
+        if missing:
+            return missing
+        for name, value in metrics.items():
+            measured = finite(value)  # the store says of which it is none
+            if measured is not None and abs(measured) > LARGEST_METRIC:
+                return f"{name} is {measured:g}: no measurement"
+        return None
+
+
+def with_analytic(
+    options: OptimizerOptions | None, analytic: Mapping[str, AnalyticFunction] | None
+) -> OptimizerOptions:
+    """Put analytic metrics that were given by themselves into the options.
+
+    Args:
+        options: What the optimizer knows; None for nothing.
+        analytic: Metrics that are exact and cheap, by name; None to leave those of ``options``.
+
+    Returns:
+        The options.
+    """
+    found = options or OptimizerOptions()
+    if analytic is None:
+        return found
+    return replace(found, analytic=analytic)
