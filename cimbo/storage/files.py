@@ -177,15 +177,10 @@ class StudyFiles:
         known = {self._path: self._file_identity, self._log_path: self._log_identity}
         for path, identity in known.items():
             found = FileIdentity.of(path)
+            if found is None:
+                raise _lost(path, "was deleted")
             if found != identity:
-                what = "was replaced by another file"
-                if found is None:
-                    what = "was deleted"
-                raise BadInput(
-                    path,
-                    f"{what} while the study was open, so nothing more can be recorded",
-                    "put it back if you can, and run the same command again",
-                )
+                raise _lost(path, "was replaced by another file")
 
     def close(self) -> None:
         """Close what was opened here.
@@ -193,3 +188,9 @@ class StudyFiles:
         SQLite keeps no lock on the log itself, so none is lost by that.
         """
         os.close(self._log)
+
+
+def _lost(path: str, how: str) -> BadInput:
+    """The error for a file that is no longer the one that was opened."""
+    what = f"{how} while the study was open, so nothing more can be recorded"
+    return BadInput(path, what, "put it back if you can, and run the same command again")

@@ -44,13 +44,12 @@ def hand_out(
         leases.bury(connection, store.lease_judge)
         held = {lease.key for lease in leases.all_leases(connection)}
         for key, params in items:
-            done = connection.execute(SELECT_DONE, (key,)).fetchone()
-            if key in held or done:
-                continue
-            text = to_json(params, f"params of {key}")
-            connection.execute(INSERT_LEASE, (key, text, holder, leases.HANDED_OUT, expires))
-            held.add(key)
-            given.append(key)
+            is_done = connection.execute(SELECT_DONE, (key,)).fetchone() is not None
+            if key not in held and not is_done:
+                text = to_json(params, f"params of {key}")
+                connection.execute(INSERT_LEASE, (key, text, holder, leases.HANDED_OUT, expires))
+                held.add(key)
+                given.append(key)
     return given
 
 

@@ -72,12 +72,16 @@ class LeaseJudge:
             return True
         if location.alive(lease.process):
             return False
+        return self._watched_s(lease) >= LEASE_S
+
+    def _watched_s(self, lease: Lease) -> float:
+        """For how long a lease has been seen as it is; 0 when it is seen so for the first time."""
         seen = self.sightings.get(lease.key)
         now = self.clock()
         if seen is None or (seen.owner, seen.expires) != (lease.owner, lease.expires):
-            self.sightings[lease.key] = Sighting(lease.owner, lease.expires, now)
-            return False
-        return now - seen.since_s >= LEASE_S
+            seen = Sighting(lease.owner, lease.expires, now)
+            self.sightings[lease.key] = seen
+        return now - seen.since_s
 
 
 def all_leases(connection: sqlite3.Connection) -> list[Lease]:
@@ -108,6 +112,23 @@ def bury(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
         if judge.ended(lease):
             ended.append((lease.key,))
     connection.executemany("DELETE FROM lease WHERE key = ?", ended)
+
+
+def may_claim(connection: sqlite3.Connection, key: str, owner: str) -> bool:
+    """Tell whether a candidate may be leased to ``owner``, inside the caller's transaction.
+
+    Args:
+        connection: The connection that has the transaction open.
+        key: The key of the candidate.
+        owner: Whoever wants to evaluate it.
+
+    Returns:
+        False where it was evaluated, or somebody else holds it.
+    """
+    if connection.execute("SELECT 1 FROM evaluation WHERE key = ?", (key,)).fetchone():
+        return False
+    held = connection.execute("SELECT owner FROM lease WHERE key = ?", (key,)).fetchone()
+    return held is None or held[0] == owner
 
 
 class Renewable(Protocol):

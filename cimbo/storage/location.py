@@ -17,9 +17,8 @@ LOCAL_KINDS = frozenset([
     "udf", "ufs", "vfat", "xfs", "zfs",
 ])
 # fmt: on
-VOUCHED_KINDS = (
-    "CIMBO_LOCAL_FILE_SYSTEMS"  # further kinds that a user vouches for, separated by commas
-)
+# An environment variable: further kinds that a user vouches for, separated by commas.
+VOUCHED_KINDS = "CIMBO_LOCAL_FILE_SYSTEMS"
 
 
 def file_system(path: Path, mounts: str) -> str:
@@ -33,18 +32,25 @@ def file_system(path: Path, mounts: str) -> str:
         The type as the kernel names it, such as ``ext4``; '' where no mount point is above
         ``path``.
     """
-    best, kind = -1, ""
+    longest = -1
+    kind = ""
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split(" ")
         if len(fields) < 5 or not right:
             continue
-        point = Path(fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        point = _mount_point(fields[4])
         # The longest mount point wins, and of two on the same point the later one, which covers the
         # earlier.
-        if (path == point or point in path.parents) and len(point.parts) >= best:
-            best, kind = len(point.parts), right.split(" ")[0]
+        if path.is_relative_to(point) and len(point.parts) >= longest:
+            longest = len(point.parts)
+            kind = right.split(" ")[0]
     return kind
+
+
+def _mount_point(field: str) -> Path:
+    """A mount point from mountinfo, in which blanks, tabs and backslashes are written as octal numbers."""
+    return Path(field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
 
 
 def not_local(path: Path) -> str | None:
@@ -60,13 +66,17 @@ def not_local(path: Path) -> str | None:
         Linux.
     """
     mountinfo = Path("/proc/self/mountinfo")
-    kind = ""
-    if mountinfo.exists():
-        kind = file_system(path, mountinfo.read_text(errors="replace"))
-    vouched = {name.strip() for name in os.environ.get(VOUCHED_KINDS, "").split(",")}
-    if not kind or kind in LOCAL_KINDS | vouched:
+    if not mountinfo.exists():
+        return None
+    kind = file_system(path, mountinfo.read_text(errors="replace"))
+    if not kind or kind in LOCAL_KINDS | _vouched_kinds():
         return None
     return kind
+
+
+def _vouched_kinds() -> set[str]:
+    names = os.environ.get(VOUCHED_KINDS, "").split(",")
+    return set(map(str.strip, names))
 
 
 def refuse_network(path: Path) -> None:
@@ -156,7 +166,11 @@ def alive(name: str) -> bool:
 
 def _started_here(name: str) -> str | None:
     """When the process that now has the pid of ``name`` started ('' for none); None where that cannot be known."""
-    mine, parts = identity().split("/"), name.split("/")
-    if len(mine) != 4 or len(parts) != 4 or not parts[2].isdigit() or parts[:2] != mine[:2]:
+    mine = identity().split("/")
+    parts = name.split("/")
+    if len(mine) != 4 or len(parts) != 4 or parts[:2] != mine[:2]:
         return None
-    return start_time(int(parts[2]))
+    pid = parts[2]
+    if not pid.isdigit():
+        return None
+    return start_time(int(pid))

@@ -11,12 +11,8 @@ from cimbo.storage import location, schema
 from cimbo.storage.files import LOCKS_FILES, OPEN_HERE, FileIdentity, StudyFiles
 from cimbo.storage.values import first_difference, to_json
 
-COMPARED_PARTS = (
-    "space",
-    "objectives",
-    "constraints",
-    "metrics",
-)  # what makes two definitions the same study
+# What makes two definitions the same study.
+COMPARED_PARTS = ("space", "objectives", "constraints", "metrics")
 
 
 def check_place(file: Path) -> None:
@@ -32,13 +28,11 @@ def check_place(file: Path) -> None:
     try:
         file.exists()
     except OSError as error:  # a name that is too long, for instance
-        raise BadInput(
-            f"{file.name:.40}", f"cannot be opened ({error.strerror})", "choose another name"
-        ) from None
+        what = f"cannot be opened ({error.strerror})"
+        raise BadInput(f"{file.name:.40}", what, "choose another name") from None
     if not file.parent.is_dir():
-        raise BadInput(
-            file, "its folder does not exist", "create the folder, or choose another place"
-        )
+        todo = "create the folder, or choose another place"
+        raise BadInput(file, "its folder does not exist", todo)
     if file.is_dir():
         raise BadInput(file, "is a folder", "give the path of a file")
     location.refuse_network(file)
@@ -89,10 +83,7 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
         connection = schema.connect(_address(file, readonly=readonly), uri=True)
         try:
             if readonly:
-                # Where it may, SQLite opens the file as a writer does, to tidy up behind itself.
-                connection.execute("PRAGMA query_only = ON")
-                if schema.version(connection) < len(schema.MIGRATION_SCRIPTS):
-                    _migrate_beside(file)
+                _prepare_reading(connection, file)
             else:
                 _migrate(connection)
             schema.check_whole(connection, file)
@@ -102,6 +93,14 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _prepare_reading(connection: sqlite3.Connection, file: Path) -> None:
+    """Keep a connection from writing, and see that the tables are of this version."""
+    # Where it may, SQLite opens the file as a writer does, to tidy up behind itself.
+    connection.execute("PRAGMA query_only = ON")
+    if schema.version(connection) < len(schema.MIGRATION_SCRIPTS):
+        _migrate_beside(file)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -114,9 +113,8 @@ def _migrate_beside(file: Path) -> None:
     """Brings the tables of an older cimbo up to date for somebody who only reads, where the file may be written."""
     if not (os.access(file, os.W_OK) and _is_shareable(file)):
         todo = "copy it to where you may write, and open the copy"
-        raise BadInput(
-            file, "was written by an older cimbo, and cannot be brought up to date", todo
-        )
+        what = "was written by an older cimbo, and cannot be brought up to date"
+        raise BadInput(file, what, todo)
     with closing(schema.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
         _migrate(connection)
 
@@ -146,9 +144,8 @@ def _check_header(file: Path) -> None:
     try:
         schema.check_header(file)
     except OSError as error:
-        raise BadInput(
-            file, f"cannot be read ({error.strerror})", "check the path and its permissions"
-        ) from error
+        what = f"cannot be read ({error.strerror})"
+        raise BadInput(file, what, "check the path and its permissions") from error
 
 
 def _address(file: Path, *, readonly: bool) -> str:
@@ -178,11 +175,10 @@ def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) 
     Raises:
         BadInput: The two differ; it names the first difference.
     """
-    for name in COMPARED_PARTS if asked is not None else ():
-        difference = first_difference(stored.get(name), (asked or {}).get(name), name)
+    if asked is None:
+        return
+    for name in COMPARED_PARTS:
+        difference = first_difference(stored.get(name), asked.get(name), name)
         if difference:
-            raise BadInput(
-                path,
-                f"is another study: {difference}",
-                "open it without a definition, or use another file",
-            )
+            todo = "open it without a definition, or use another file"
+            raise BadInput(path, f"is another study: {difference}", todo)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cimbo.errors import BadInput
 
-APPLICATION_ID = (
-    0x43494D42  # "CIMB", in the file's header, so that no other program's file is taken for a study
-)
+# "CIMB", in the file's header, so that no other program's file is taken for a study.
+APPLICATION_ID = 0x43494D42
+HEADER_BYTES = 100
 SQLITE_MAGIC = b"SQLite format 3\0"
 BUSY_LIMIT_S = 60.0  # how long one writer waits for the others before it gives up
 
@@ -132,13 +132,18 @@ def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] | None = No
     connection.execute("BEGIN IMMEDIATE")
     try:
         for number in range(version(connection), len(scripts)):
-            for statement in filter(str.strip, scripts[number].split(";")):
-                connection.execute(statement)
+            _run_script(connection, scripts[number])
             connection.execute(f"PRAGMA user_version = {number + 1:d}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    # Not executescript, which would commit the transaction that is open.
+    for statement in filter(str.strip, script.split(";")):
+        connection.execute(statement)
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -182,11 +187,7 @@ def create(path: Path, definition: str) -> None:
         BadInput: A log of a deleted study lies beside ``path``.
         OSError: The file cannot be written.
     """
-    with closing(newborn(definition)) as connection:
-        image = bytearray(connection.serialize())
-    image[18:20] = (
-        b"\2\2"  # "uses a write-ahead log", so that no process ever has to switch while others look on
-    )
+    image = _empty_image(definition)
     if has_log(path) and not path.exists():
         # SQLite would play that log back into the new file.
         todo = "put the study back, or delete this file"
@@ -201,6 +202,15 @@ def create(path: Path, definition: str) -> None:
         place(Path(name), path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _empty_image(definition: str) -> bytes:
+    """What stands in the file of an empty study."""
+    with closing(newborn(definition)) as connection:
+        image = bytearray(connection.serialize())
+    # "Uses a write-ahead log", so that no process ever has to switch while others look on.
+    image[18:20] = b"\2\2"
+    return bytes(image)
 
 
 def has_log(path: Path) -> bool:
@@ -230,29 +240,33 @@ def check_header(path: Path) -> None:
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(100)
+        head = file.read(HEADER_BYTES)
         # In this order: a checkpoint that another process has just finished must not look like a
         # torn file.
         logged = has_log(path)
         size = os.fstat(file.fileno()).st_size
-    another = "give the path of a study, or of a file that does not exist yet"
-    if not head.strip(b"\0"):
-        raise BadInput(
-            path, "is empty or zeroed, not a study file", "restore it from a copy, or delete it"
-        )
-    if len(head) < 100 or not head.startswith(SQLITE_MAGIC):
-        raise BadInput(path, "is not a study file", another)
-    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
-        raise BadInput(path, "is an SQLite file of another program, not a study", another)
+    _check_kind(path, head)
     written_by = int.from_bytes(head[60:64], "big")
     if written_by > len(MIGRATION_SCRIPTS):
-        raise BadInput(
-            path, f"was written by a newer cimbo (file version {written_by})", "update cimbo"
-        )
-    promised = int.from_bytes(head[16:18], "big") * int.from_bytes(head[28:32], "big")
+        what = f"was written by a newer cimbo (file version {written_by})"
+        raise BadInput(path, what, "update cimbo")
+    page_size = int.from_bytes(head[16:18], "big")
+    promised = page_size * int.from_bytes(head[28:32], "big")
     if size < promised and not logged:
         what = f"is a damaged study file: {size} of {promised} bytes are there"
         raise BadInput(path, what, "restore it from a copy")
+
+
+def _check_kind(path: Path, head: bytes) -> None:
+    """Raises BadInput for a file whose first bytes are not those of a study."""
+    if not head.strip(b"\0"):
+        todo = "restore it from a copy, or delete it"
+        raise BadInput(path, "is empty or zeroed, not a study file", todo)
+    todo = "give the path of a study, or of a file that does not exist yet"
+    if len(head) < HEADER_BYTES or not head.startswith(SQLITE_MAGIC):
+        raise BadInput(path, "is not a study file", todo)
+    if int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise BadInput(path, "is an SQLite file of another program, not a study", todo)
 
 
 def check_whole(connection: sqlite3.Connection, path: object) -> None:
@@ -268,11 +282,8 @@ def check_whole(connection: sqlite3.Connection, path: object) -> None:
     """
     complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if complaint != "ok":
-        raise BadInput(
-            path,
-            f"is a damaged study file ({complaint.splitlines()[-1]:.80})",
-            "restore it from a copy",
-        )
+        what = f"is a damaged study file ({complaint.splitlines()[-1]:.80})"
+        raise BadInput(path, what, "restore it from a copy")
     shape = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     with closing(newborn("{}")) as fresh:
         # A foreign trigger or view would run when we write; so nothing but our own tables is
@@ -293,9 +304,8 @@ def place(temporary: Path, path: Path) -> None:
         OSError: The folder cannot be written.
     """
     try:
-        os.link(
-            temporary, path
-        )  # unlike a rename, never replaces what another process has put there
+        # Unlike a rename, this never replaces what another process has put there.
+        os.link(temporary, path)
     except FileExistsError:
         return
     except OSError:
@@ -303,7 +313,12 @@ def place(temporary: Path, path: Path) -> None:
         # collide.
         if not path.exists():
             temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

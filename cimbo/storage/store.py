@@ -1,58 +1,39 @@
-"""The one mutable thing of a study."""
+"""The one mutable thing of a study: its evaluations, and who is evaluating what."""
 
 import os
 import sqlite3
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.storage import leases, location, schema
-from cimbo.storage.files import OPEN_HERE, FileIdentity, StudyFiles
 from cimbo.storage.opening import check_place, connect, create, same_study
+from cimbo.storage.study_file import IN_MEMORY, StudyFile
 from cimbo.storage.values import (
     Record,
     are_finite,
     collection_paused,
     finite_metrics,
-    from_json,
     normal,
     one_line,
     parse_rows,
     to_json,
 )
 
-IN_MEMORY = "study in memory"
+__all__ = ["EVALUATION_COLUMNS", "IN_MEMORY", "Store"]
 EVALUATION_COLUMNS = "number, key, params, metrics, status, reason, origin, seconds, extra"
+INSERT_EVALUATION = (
+    "INSERT INTO evaluation (key, status, params, metrics, reason, origin, seconds, extra) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+REPLACE_LEASE = "REPLACE INTO lease (key, params, owner, process, expires) VALUES (?,?,?,?,?)"
 
 
-class Store:
+class Store(StudyFile):
     """A study file. Open it with `Store.open`; use it from any thread, but not across a fork."""
-
-    def __init__(self, connection: sqlite3.Connection, path: str, *, readonly: bool) -> None:
-        self.path, self._readonly = path, readonly
-        self._connection = connection
-        self._lock = threading.RLock()
-        self._process = location.identity()
-        self._owners: set[str] = set()
-        self.lease_judge = leases.LeaseJudge()
-        self._heartbeat: leases.Heartbeat | None = None
-        self._pid = os.getpid()
-        self._in_memory = path == IN_MEMORY
-        self._files: StudyFiles | None = None
-        with schema.one_line_errors(path):
-            row = connection.execute("SELECT value FROM meta WHERE name = 'definition'").fetchone()
-        self.definition: dict[str, Any] = from_json(row[0], f"{path}, definition") if row else {}
-        if not isinstance(self.definition, dict) or not row:
-            raise BadInput(path, "holds no definition of a study", "restore it from a copy")
-        if not self._in_memory:
-            OPEN_HERE[self] = FileIdentity.of(path)
-            self._files = None if readonly else StudyFiles.of(path)
 
     @staticmethod
     def open(
@@ -81,9 +62,8 @@ class Store:
         if definition is not None:
             asked = normal(definition, "definition")
         if path is None:
-            return Store(
-                schema.newborn(to_json(asked or {}, "definition")), IN_MEMORY, readonly=False
-            )
+            connection = schema.newborn(to_json(asked or {}, "definition"))
+            return Store(connection, IN_MEMORY, readonly=False)
         file = Path(path).expanduser().resolve()
         if not readonly:
             check_place(file)
@@ -112,11 +92,10 @@ class Store:
         """
         query = f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE number > ? ORDER BY number"  # noqa: S608 (a constant)
         rows = self._rows(query, after)
+        texts = [(row[2], row[3], row[8]) for row in rows]  # params, metrics, extra
+        found = []
         with collection_paused():
-            texts = [(row[2], row[3], row[8]) for row in rows]
-            parsed = parse_rows(texts)
-            found = []
-            for row, parts in zip(rows, parsed, strict=True):
+            for row, parts in zip(rows, parse_rows(texts), strict=True):
                 found.append(self._read(row, parts))
         return found
 
@@ -156,15 +135,12 @@ class Store:
                 file is read-only or was deleted or replaced while it was open.
         """
         if status not in ("done", "failed"):
-            raise BadInput(
-                f"record {key}",
-                f"status {status!r} is neither done nor failed",
-                "use one of the two",
-            )
+            what = f"status {status!r} is neither done nor failed"
+            raise BadInput(f"record {key}", what, "use one of the two")
         good, complaint = finite_metrics(metrics)
-        reason = None if reason is None else one_line(reason)
         if complaint:
-            status, reason = "failed", f"{reason}; {complaint}" if reason else complaint
+            status = "failed"
+            reason = _both(reason, complaint)
         values = (
             key,
             status,
@@ -176,17 +152,11 @@ class Store:
             to_json(extra or {}, f"extra of {key}"),
         )
         with self._writing() as connection:
-            found = self._stored(key, status)
-            if found:
-                connection.execute("DELETE FROM lease WHERE key = ?", (key,))
-                return found
-            connection.execute(
-                "INSERT INTO evaluation (key, status, params, metrics, reason, origin, seconds, extra) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-            connection.execute("DELETE FROM lease WHERE key = ?", (key,))
             stored = self._stored(key, status)
+            if stored is None:
+                connection.execute(INSERT_EVALUATION, values)
+                stored = self._stored(key, status)
+            connection.execute("DELETE FROM lease WHERE key = ?", (key,))
         assert stored is not None
         return stored
 
@@ -213,26 +183,18 @@ class Store:
         Raises:
             BadInput: The study is read-only or cannot be written.
         """
-        now = time.time()
-        lease = (owner, self._process, now + lease_s)
-        rows = [(key, to_json(params, f"params of {key}"), *lease) for key, params in items]
-        claimed: list[str] = []
+        expires = time.time() + lease_s
+        texts = {}
+        for key, params in items:
+            texts[key] = to_json(params, f"params of {key}")
+        claimed = []
         with self._writing(durable=False) as connection:
             leases.bury(connection, self.lease_judge)
-            for row in rows:
-                done = connection.execute(
-                    "SELECT 1 FROM evaluation WHERE key = ?", row[:1]
-                ).fetchone()
-                held = connection.execute(
-                    "SELECT owner FROM lease WHERE key = ?", row[:1]
-                ).fetchone()
-                if done or (held and held[0] != owner) or row[0] in claimed:
-                    continue
-                connection.execute(
-                    "REPLACE INTO lease (key, params, owner, process, expires) VALUES (?,?,?,?,?)",
-                    row,
-                )
-                claimed.append(row[0])
+            for key, text in texts.items():
+                if leases.may_claim(connection, key, owner):
+                    lease = (key, text, owner, self._process, expires)
+                    connection.execute(REPLACE_LEASE, lease)
+                    claimed.append(key)
         self._owners.add(owner)
         if self._heartbeat is None and not self._in_memory:
             self._heartbeat = leases.Heartbeat(self)
@@ -249,10 +211,9 @@ class Store:
             if not self._owners:
                 return
             with self._writing(durable=False) as connection:
-                connection.executemany(
-                    "UPDATE lease SET expires = ? WHERE owner = ?",
-                    [(expires, owner) for owner in sorted(self._owners)],
-                )
+                for owner in sorted(self._owners):
+                    renewal = "UPDATE lease SET expires = ? WHERE owner = ?"
+                    connection.execute(renewal, (expires, owner))
 
     def running(self) -> list[Record]:
         """Return the candidates under a lease that holds.
@@ -262,37 +223,22 @@ class Store:
             ``owner`` and ``expires`` (Unix seconds), and ``handed_out`` where no process of ours
             evaluates it.
         """
-        rows = self._rows(
-            "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
-        )
-        now = time.time()
+        query = "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
         found = []
-        for key, params, owner, process, expires in rows:
+        for key, text, owner, process, expires in self._rows(query):
             lease = leases.Lease(key, owner, process, expires)
-            # Of a process elsewhere its own word counts here, for this is only what people and
-            # proposals see.
-            silent = expires <= now and not location.alive(process)
-            if silent or self.lease_judge.ended(lease):
-                continue
-            extra = {"owner": owner, "expires": expires}
-            if process == leases.HANDED_OUT:
-                extra["handed_out"] = True
-            params = self._json(params, key)
-            found.append(Record(0, key, params, {}, "running", None, "", 0.0, extra))
+            if self._holds(lease):
+                params = self._json(text, key)
+                extra = _about_lease(lease)
+                found.append(Record(0, key, params, {}, "running", None, "", 0.0, extra))
         return found
 
-    def release(self, owner: str) -> None:
-        """End all leases of ``owner``.
-
-        Args:
-            owner: As for `claim`.
-
-        Raises:
-            BadInput: The study is read-only or cannot be written.
-        """
-        with self._writing(durable=False) as connection:
-            connection.execute("DELETE FROM lease WHERE owner = ?", (owner,))
-        self._owners.discard(owner)
+    def _holds(self, lease: leases.Lease) -> bool:
+        """Whether somebody is evaluating under a lease, as far as people and proposals need to know it."""
+        # So of a process elsewhere its own word counts here.
+        if lease.expires <= time.time() and not location.alive(lease.process):
+            return False
+        return not self.lease_judge.ended(lease)
 
     def lease_transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open one transaction on the leases, for `cimbo.storage.handed_out`.
@@ -307,173 +253,15 @@ class Store:
         """Count the recorded evaluations, done and failed."""
         return int(self._rows("SELECT count(*) FROM evaluation")[0][0])
 
-    def meta(self, name: str) -> Any:
-        """Read the JSON value last set under ``name``.
-
-        Args:
-            name: As for `set_meta`.
-
-        Returns:
-            The value, or None where there is none.
-
-        Raises:
-            BadInput: The value is damaged.
-        """
-        rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
-        if rows:
-            return self._json(rows[0][0], name)
-        return None
-
-    def metas(self, prefix: str) -> dict[str, Any]:
-        """Read the JSON values under all names that begin with ``prefix``.
-
-        Args:
-            prefix: How the names begin.
-
-        Returns:
-            The values by the rest of their names.
-
-        Raises:
-            BadInput: A value is damaged.
-        """
-        query = "SELECT name, value FROM meta WHERE name >= ? AND name < ?"
-        rows = self._rows(query, prefix, prefix + chr(sys.maxunicode))
-        return {name.removeprefix(prefix): self._json(value, name) for name, value in rows}
-
-    def set_meta(self, name: str, value: Any) -> None:
-        """Keep a small JSON value under ``name``; it is on the disk when this returns.
-
-        Args:
-            name: Any name but ``definition``, which is taken.
-            value: Replaces what is there.
-
-        Raises:
-            BadInput: ``name`` is taken, ``value`` is not JSON, or the study is read-only or cannot
-                be written.
-        """
-        with self._writing():
-            self._write_meta(name, value)
-
-    def _write_meta(self, name: str, value: Any) -> None:
-        if name == "definition":
-            raise BadInput(self.path, "the definition of a study never changes", "use another name")
-        replace = "REPLACE INTO meta (name, value) VALUES (?, ?)"
-        self._connection.execute(replace, (name, to_json(value, name)))
-
-    def update_meta(self, name: str, change: Callable[[Any], Any]) -> Any:
-        """Replaces the value under ``name`` by what ``change`` makes of it; no other process's change is lost.
-
-        Args:
-            name: as for `set_meta`.
-            change: is given the JSON value (None where there is none) and returns the next one,
-                quickly: nobody else
-                can write meanwhile.
-
-        Returns:
-            The value that is stored now.
-        """
-        with self._writing():
-            value = change(self.meta(name))
-            self._write_meta(name, value)
-        return value
-
-    def backup(self, path: str | os.PathLike[str]) -> None:
-        """Write all that is acknowledged to a new study file, while others go on writing here.
-
-        Leases stay behind: nobody evaluates for the copy.
-
-        Args:
-            path: The file to make.
-
-        Raises:
-            BadInput: ``path`` exists or cannot be written.
-        """
-        file = Path(path).expanduser().resolve()
-        check_place(file)
-        if file.exists():
-            raise BadInput(file, "exists already", "choose another name, or delete it first")
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        os.close(handle)
-        try:
-            with schema.one_line_errors(file):
-                self._copy_to(name)
-            schema.place(Path(name), file)
-        finally:
-            Path(name).unlink(missing_ok=True)
-
-    def _copy_to(self, target: str) -> None:
-        copy = schema.connect(target)
-        try:
-            with self._lock:
-                self._connection.backup(copy)
-            copy.execute("DELETE FROM lease")
-            copy.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            copy.close()
-
-    def close(self) -> None:
-        """Release what this object claimed and close the file. Closing twice is fine."""
-        with self._lock:
-            if self._heartbeat is not None:
-                self._heartbeat.stop()
-            try:
-                for owner in sorted(self._owners):
-                    self.release(owner)
-            finally:
-                self._owners.clear()
-                self._connection.close()
-                OPEN_HERE.pop(self, None)
-                if self._files is not None:
-                    self._files.close()
-                    self._files = None
-
-    def __enter__(self) -> "Store":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        # As with `synchronous = FULL` the log is on the disk when this returns. But that would wait
-        # for the disk while it keeps other writers out; we wait after the commit, side by side, and
-        # one turn of the disk serves them all. What is not synced yet may be read, and is
-        # acknowledged by nobody. Leases need not survive a power cut, for nor do their owners: they
-        # skip the wait, and the next recorded evaluation takes them along.
-        with self._lock, schema.one_line_errors(self.path):
-            if self._pid != os.getpid():
-                raise RuntimeError(
-                    "a Store does not survive fork(): open the study again in the child process"
-                )
-            if self._readonly:
-                raise BadInput(
-                    self.path, "was opened read-only", "open it without readonly to write"
-                )
-            files = self._files
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            with nullcontext() if files is None else files.writing():
-                try:
-                    self._connection.execute("BEGIN IMMEDIATE")
-                    yield self._connection
-                    self._connection.execute("COMMIT")
-                finally:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-            if durable and files is not None:
-                files.sync()
-                files.fold(self._connection)
-                files.check()
-
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, schema.one_line_errors(self.path):
-            return self._connection.execute(query, values).fetchall()
-
     def _stored(self, key: str, status: str) -> Record | None:
+        """The row that keeps the place of a new one: a done one, or else one of the same status."""
         query = (
             f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE key = ? AND status IN ('done', ?)"  # noqa: S608 (a constant)
         )
         rows = self._rows(f"{query} ORDER BY status", key, status)
-        return self._read(rows[0]) if rows else None
+        if rows:
+            return self._read(rows[0])
+        return None
 
     def _read(self, row: tuple[Any, ...], parts: Sequence[Any] | None = None) -> Record:
         """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed already."""
@@ -483,7 +271,21 @@ class Store:
             parts = [self._json(text, where) for text in (params, metrics, extra)]
         if not all(isinstance(part, dict) for part in parts) or not are_finite(parts[1]):
             raise BadInput(f"{self.path}, {where}", "is damaged", "restore the file from a copy")
-        return Record(number, key, parts[0], parts[1], status, reason, origin, seconds, parts[2])
+        params, metrics, extra = parts
+        return Record(number, key, params, metrics, status, reason, origin, seconds, extra)
 
-    def _json(self, text: str, where: str) -> Any:
-        return from_json(text, f"{self.path}, {where}")
+
+def _both(reason: str | None, complaint: str) -> str:
+    """What the evaluator said of a failure, and what is wrong with its metrics."""
+    said = one_line(reason or "")
+    if said:
+        return f"{said}; {complaint}"
+    return complaint
+
+
+def _about_lease(lease: leases.Lease) -> dict[str, Any]:
+    """What is said of a design that is under a lease."""
+    about = {"owner": lease.owner, "expires": lease.expires}
+    if lease.process == leases.HANDED_OUT:
+        about["handed_out"] = True
+    return about

@@ -45,13 +45,19 @@ class Record:
 
     def __repr__(self) -> str:
         told = [f"{name} {value:.6g}" for name, value in self.metrics.items()]
-        told += [self.reason] if self.reason else []
+        if self.reason:
+            told.append(self.reason)
         genes = " ".join(f"{name}={value}" for name, value in self.params.items())
         return f"<Record {self.number} {self.key} {self.status}: {', '.join(told)}; {genes}>"
 
     def _repr_html_(self) -> str:
-        about = {"number": self.number, "status": self.status, "origin": self.origin}
-        about |= {"reason": self.reason} if self.reason else {}
+        about: dict[str, Any] = {
+            "number": self.number,
+            "status": self.status,
+            "origin": self.origin,
+        }
+        if self.reason:
+            about["reason"] = self.reason
         rows = [*about.items(), *self.metrics.items(), *self.params.items()]
         return html_table([], rows, caption=f"Evaluation {self.key}")
 
@@ -72,9 +78,8 @@ def to_json(value: object, where: str) -> str:
     try:
         return json.dumps(_finite(value), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(
-            where, f"cannot be stored as JSON ({error})", "use numbers, strings, lists and dicts"
-        ) from error
+        what = f"cannot be stored as JSON ({error})"
+        raise BadInput(where, what, "use numbers, strings, lists and dicts") from error
 
 
 def are_finite(metrics: Mapping[str, Any]) -> bool:
@@ -107,9 +112,8 @@ def from_json(text: str, where: str) -> Any:
     try:
         return STRICT_DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        raise BadInput(
-            where, f"holds damaged JSON ({error})", "restore the file from a copy"
-        ) from error
+        what = f"holds damaged JSON ({error})"
+        raise BadInput(where, what, "restore the file from a copy") from error
 
 
 def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
@@ -124,18 +128,27 @@ def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
     """
     for start in range(0, len(rows), ROWS_PARSED_AT_ONCE):
         chunk = rows[start : start + ROWS_PARSED_AT_ONCE]
-        whole = ",".join(f"[{','.join(row)}]" for row in chunk)
-        try:
-            parsed = STRICT_DECODER.decode(f"[{whole}]")
-        except (ValueError, RecursionError):
-            parsed = []
-        same_shape = [len(row) for row in parsed] == [len(row) for row in chunk]
-        yield from parsed if same_shape else [None] * len(chunk)
+        parsed = _parsed_together(chunk)
+        # A text such as "1, 2" is no JSON, and yet it is within a list: then there are more values than texts.
+        if list(map(len, parsed)) == list(map(len, chunk)):
+            yield from parsed
+        else:
+            yield from [None] * len(chunk)
+
+
+def _parsed_together(rows: Sequence[Sequence[str]]) -> list[list[Any]]:
+    """The values of all rows, parsed as one text; none where that is no JSON."""
+    lists = ",".join(f"[{','.join(row)}]" for row in rows)
+    try:
+        parsed: list[list[Any]] = STRICT_DECODER.decode(f"[{lists}]")
+    except (ValueError, RecursionError):
+        return []
+    return parsed
 
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Pauses the search for cycles, which Python repeats while many objects are made; a log of plain data has none."""
+    """Pause the search for cycles, which Python repeats while many objects are made; plain data have none."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -170,15 +183,19 @@ def one_line(text: object) -> str:
     Returns:
         The line, of at most `LONGEST_REASON` characters; what is cut off ends in an ellipsis.
     """
-    try:
-        written = str(text)
-    except Exception:  # a user's own class
-        written = shown(text)
-    line = " ".join(written.split()).replace("\0", "\\0")
+    line = " ".join(_written(text).split())
+    line = line.replace("\0", "\\0")
     line = line.encode("utf-8", "backslashreplace").decode("utf-8")
     if len(line) <= LONGEST_REASON:
         return line
     return line[: LONGEST_REASON - 1] + "…"
+
+
+def _written(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # a user's own class
+        return shown(value)
 
 
 def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
@@ -200,7 +217,9 @@ def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | 
             good[str(name)] = measured
         else:
             bad.append(f"{name} is {measured}")
-    return good, one_line(", ".join(bad)) if bad else None
+    if bad:
+        return good, one_line(", ".join(bad))
+    return good, None
 
 
 def first_difference(stored: object, asked: object, path: str) -> str | None:
@@ -215,28 +234,41 @@ def first_difference(stored: object, asked: object, path: str) -> str | None:
         A line such as ``space.hardware[0].values: 3 in the file, 4 now``; None when they are equal.
     """
     if isinstance(stored, dict) and isinstance(asked, dict):
-        missing = object()
-        pairs = []
-        for k in {**stored, **asked}:
-            pairs.append((f"{path}.{k}", stored.get(k, missing), asked.get(k, missing)))
-        differing = [(p, a, b) for p, a, b in pairs if a is missing or b is missing]
-        if differing:
-            name, a, _ = differing[0]
-            return f"{name} is {'only in this program' if a is missing else 'only in the file'}"
-    elif isinstance(stored, list) and isinstance(asked, list):
-        if len(stored) != len(asked):
-            return f"{path} has {len(stored)} entries in the file, {len(asked)} now"
-        pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(stored, asked, strict=True))]
-    else:
-        if stored == asked:
-            return None
-        return f"{path} is {stored!r:.60} in the file, {asked!r:.60} now"
-    return next((d for p, a, b in pairs if (d := first_difference(a, b, p))), None)
+        return _difference_of_tables(stored, asked, path)
+    if isinstance(stored, list) and isinstance(asked, list):
+        return _difference_of_lists(stored, asked, path)
+    if stored == asked:
+        return None
+    return f"{path} is {stored!r:.60} in the file, {asked!r:.60} now"
+
+
+def _difference_of_tables(stored: dict[str, Any], asked: dict[str, Any], path: str) -> str | None:
+    for name in {**stored, **asked}:
+        if name not in stored:
+            return f"{path}.{name} is only in this program"
+        if name not in asked:
+            return f"{path}.{name} is only in the file"
+    for name, value in stored.items():
+        found = first_difference(value, asked[name], f"{path}.{name}")
+        if found is not None:
+            return found
+    return None
+
+
+def _difference_of_lists(stored: list[Any], asked: list[Any], path: str) -> str | None:
+    if len(stored) != len(asked):
+        return f"{path} has {len(stored)} entries in the file, {len(asked)} now"
+    for i, (before, now) in enumerate(zip(stored, asked, strict=True)):
+        found = first_difference(before, now, f"{path}[{i}]")
+        if found is not None:
+            return found
+    return None
 
 
 def _finite(value: object) -> object:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    """A value without the numbers that JSON cannot say; None stands in their places."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, Mapping):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

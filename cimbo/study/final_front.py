@@ -175,7 +175,7 @@ def final_front(log: StudyLog) -> FinalFront | None:
 
 def _verified_differences(log: StudyLog) -> dict[str, Difference]:
     """The differences that say how exact they are, by the key of the design."""
-    found = {}
+    found: dict[str, Difference] = {}
     for key, difference in log.bit_accurate_differences().items():
         if is_verified(difference):
             found[key] = difference
