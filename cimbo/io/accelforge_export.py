@@ -18,7 +18,7 @@ _PJ, _NS, _MM2, _MW = 1e-12, 1e-9, 1e-6, 1e-3
 
 
 def architecture(chip: Mapping[str, Any], resident: bool) -> str:
-    """Writes a chip as AccelForge's ``arch``.
+    """Write a chip as AccelForge's ``arch``.
 
     Args:
         chip: Genes of one chip.
@@ -31,26 +31,16 @@ def architecture(chip: Mapping[str, Any], resident: bool) -> str:
         BadInput: Where ``chip`` is no chip, or several.
     """
     part = one_circuit(chip)
+    columns = _at(part.per_cycle.weight_columns)
     nodes = [
         ("Memory", _dram(part, resident)),
         ("Memory", _buffer(part)),
         ("Toll", _noc(part)),
-        ("Container", {"name": "Macro", "spatial": [_spatial("macro", _at(part.macros))]}),
+        ("Container", _container("Macro", _at(part.macros))),
         ("Toll", _converters(part)),
         ("Toll", _drivers(part)),
-        (
-            "Container",
-            {
-                "name": "Column",
-                "spatial": [
-                    _spatial("column", _at(part.per_cycle.weight_columns), may_reuse="input")
-                ],
-            },
-        ),
-        (
-            "Container",
-            {"name": "Row", "spatial": [_spatial("row", _at(part.table.rows), reuse="output")]},
-        ),
+        ("Container", _container("Column", columns, may_reuse="input")),
+        ("Container", _container("Row", _at(part.table.rows), reuse="output")),
         ("Memory", _cells(part)),
         ("Compute", _products(part)),
     ]
@@ -59,7 +49,7 @@ def architecture(chip: Mapping[str, Any], resident: bool) -> str:
 
 
 def product(layer: Layer, bits: tuple[int, int]) -> str:
-    """Writes one group of a layer as AccelForge's ``workload``.
+    """Write one group of a layer as AccelForge's ``workload``.
 
     Args:
         layer: The layer.
@@ -70,18 +60,17 @@ def product(layer: Layer, bits: tuple[int, int]) -> str:
         YAML.
     """
     activation, weight = bits
+    if layer.dynamic:
+        weight = activation
     sizes = {"M": layer.px, "K": layer.reduction, "N": layer.columns}
     tensors = [
         {"name": "input", "projection": ["m", "k"], "bits_per_value": activation},
-        {
-            "name": "weight",
-            "projection": ["k", "n"],
-            "bits_per_value": activation if layer.dynamic else weight,
-        },
+        {"name": "weight", "projection": ["k", "n"], "bits_per_value": weight},
         {"name": "output", "projection": ["m", "n"], "bits_per_value": activation, "output": True},
     ]
     einsums = [{"name": "Product", "tensor_accesses": tensors}]
-    return json.dumps({"workload": {"rank_sizes": sizes, "einsums": einsums}}, indent=1) + "\n"
+    workload = {"rank_sizes": sizes, "einsums": einsums}
+    return json.dumps({"workload": workload}, indent=1) + "\n"
 
 
 def _at(values: Any) -> Any:
@@ -97,8 +86,16 @@ def _pj(part: Circuit, name: str) -> float:
     return float(part.energies[name][0])
 
 
-def _spatial(name: str, fanout: float, **reuse: str) -> dict[str, Any]:
-    return {"name": name, "fanout": int(fanout), **reuse}
+def _container(name: str, fanout: float, **reuse: str) -> dict[str, Any]:
+    """So many equal parts side by side."""
+    spatial = {"name": name.lower(), "fanout": int(fanout), **reuse}
+    return {"name": name, "spatial": [spatial]}
+
+
+def _per_second(part: Circuit, bits_per_cycle: Any) -> float:
+    """Bits that pass in a second, of those that pass in a cycle."""
+    rate: float = _at(bits_per_cycle) / (_at(part.clock_ns) * _NS)
+    return rate
 
 
 def _action(
@@ -108,22 +105,23 @@ def _action(
 
 
 def _dram(part: Circuit, resident: bool) -> dict[str, Any]:
-    rate = _at(part.per_cycle.dram_bw) / (_at(part.clock_ns) * _NS)  # bits a second
+    rate = _per_second(part, part.per_cycle.dram_bw)
+    tensors = {"may_keep": "input | output"}
+    if not resident:
+        tensors = {"keep": "weight", **tensors}
     return {
         "name": "DRAM",
         "size": "inf",
         "area": _mm2(part, "dram_interface") * _MM2,
         "leak_power": 0,
-        "tensors": {"may_keep": "input | output"}
-        if resident
-        else {"keep": "weight", "may_keep": "input | output"},
+        "tensors": tensors,
         "actions": [_action(name, _pj(part, "dram_energy"), rate) for name in ("read", "write")],
     }
 
 
 def _buffer(part: Circuit) -> dict[str, Any]:
     """Of the rest of the chip, which has no place of its own here, area and leakage are the buffer's."""
-    rate = _at(part.per_cycle.buffer_bw) / (_at(part.clock_ns) * _NS)
+    rate = _per_second(part, part.per_cycle.buffer_bw)
     return {
         "name": "Buffer",
         "size": int(_at(part.per_cycle.buffer_bits)),
@@ -138,7 +136,7 @@ def _buffer(part: Circuit) -> dict[str, Any]:
 
 
 def _noc(part: Circuit) -> dict[str, Any]:
-    rate = _at(part.per_cycle.noc_bw) / (_at(part.clock_ns) * _NS)
+    rate = _per_second(part, part.per_cycle.noc_bw)
     return {
         "name": "NoC",
         "area": 0,
@@ -151,10 +149,11 @@ def _noc(part: Circuit) -> dict[str, Any]:
 
 def _converters(part: Circuit) -> dict[str, Any]:
     """What one sum of a column costs over all pulses: conversions or adders, shift-add, accumulator."""
-    slices, pulses = _at(part.macro.geometry.slices), _at(part.per_cycle.pulses)
+    slices = _at(part.macro.geometry.slices)
     bits = slices * (_pj(part, "conversion_energy") + _pj(part, "bitline_energy"))
     tree = _pj(part, "adder_energy") * _at(part.macro.tree_adders)
     adders = tree + _pj(part, "shift_energy") + _pj(part, "accumulator_energy")
+    energy = _at(part.per_cycle.pulses) * (bits + adders)
     area = _mm2(part, "adc", "adders", "accumulators", "partial_sums", "columns")
     return {
         "name": "Converters",
@@ -162,7 +161,7 @@ def _converters(part: Circuit) -> dict[str, Any]:
         "leak_power": 0,
         "tensors": {"keep": "output"},
         "direction": "up",
-        "actions": [_action("read", pulses * (bits + adders), values_per_action={"All": 1})],
+        "actions": [_action("read", energy, values_per_action={"All": 1})],
     }
 
 

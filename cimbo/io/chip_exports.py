@@ -21,7 +21,7 @@ NEAREST_SUPPORTED: dict[str, dict[str, Any]] = {
 
 
 def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Lists what a tool cannot express of a chip.
+    """List what a tool cannot express of a chip.
 
     Args:
         tool: A key of NEAREST_SUPPORTED.
@@ -34,7 +34,7 @@ def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     Raises:
         BadInput: Where ``chip`` is no chip.
     """
-    full = {name: values[0] for name, values in columns(chip).items()}
+    full = _whole(chip)
     nearest = {}
     for gene, to in NEAREST_SUPPORTED[tool].items():
         if full[gene] != to:
@@ -42,8 +42,13 @@ def nearest(tool: str, chip: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     return nearest
 
 
+def _whole(chip: Mapping[str, Any]) -> dict[str, Any]:
+    """All genes of a chip, those that are not given at their defaults."""
+    return {name: values[0] for name, values in columns(chip).items()}
+
+
 def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
-    """Writes the files that ZigZag reads.
+    """Write the files that ZigZag reads.
 
     These are accelerator.yaml and mapping.yaml, a workload file for each distinct layer, and
     network.yaml, which says what layer is in which file and how often it runs. ZigZag takes one
@@ -62,14 +67,20 @@ def write_zigzag(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> l
         BadInput: Where ZigZag cannot express the chip.
     """
     accelerator, mapping, layers = zigzag.inputs(workload, chip)
+    # A dynamic layer is written as one of its groups, such as a head of attention; ZigZag knows groups of the others.
     times = [layer.groups if layer.dynamic else 1 for layer in workload.layers]
-    network, files = _distinct(workload, [_yaml(layer) for layer in layers], times)
-    fixed = {"accelerator": accelerator, "mapping": mapping, "network": network}
-    return _write(folder, {name: _yaml(document) for name, document in fixed.items()} | files)
+    texts = [_yaml(layer) for layer in layers]
+    network, files = _distinct(workload, texts, times)
+    fixed = {
+        "accelerator": _yaml(accelerator),
+        "mapping": _yaml(mapping),
+        "network": _yaml(network),
+    }
+    return _write(folder, fixed | files)
 
 
 def write_accelforge(folder: Path, workload: Workload, chip: Mapping[str, Any]) -> list[Path]:
-    """Writes the files that AccelForge reads.
+    """Write the files that AccelForge reads.
 
     These are arch.yaml, a workload file for each distinct layer, and network.yaml, which says what
     layer is in which file and how often it runs: ``accelforge.Spec.from_yaml("arch.yaml",
@@ -87,10 +98,11 @@ def write_accelforge(folder: Path, workload: Workload, chip: Mapping[str, Any]) 
     Raises:
         BadInput: Where ``chip`` is no chip.
     """
-    full = {name: values[0] for name, values in columns(chip).items()}
+    full = _whole(chip)
     bits = int(full["act_bits"]), int(full["weight_bits"])
     layers = [accelforge_export.product(layer, bits) for layer in workload.layers]
-    network, files = _distinct(workload, layers, [layer.groups for layer in workload.layers])
+    groups = [layer.groups for layer in workload.layers]
+    network, files = _distinct(workload, layers, groups)
     arch = accelforge_export.architecture(chip, resident=simulate(workload, chip)["resident"])
     return _write(folder, {"arch": arch, "network": _yaml(network), **files})
 
@@ -102,13 +114,8 @@ def _distinct(
     names: dict[str, str] = {}
     network = []
     for layer, text, often in zip(workload.layers, layers, times, strict=True):
-        network.append(
-            {
-                "layer": layer.name,
-                "workload": f"{names.setdefault(text, f'layer_{len(names):02}')}.yaml",
-                "times": often,
-            }
-        )
+        name = names.setdefault(text, f"layer_{len(names):02}")
+        network.append({"layer": layer.name, "workload": f"{name}.yaml", "times": often})
     return network, {name: text for text, name in names.items()}
 
 
@@ -119,7 +126,9 @@ def _yaml(document: Any) -> str:
 
 def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.yaml" for name in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
+    paths = []
+    for name, text in texts.items():
+        path = folder / f"{name}.yaml"
         path.write_text(text, encoding="utf-8")
+        paths.append(path)
     return paths

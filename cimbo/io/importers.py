@@ -7,20 +7,16 @@ in the space's order, ``kernel: [3, 5, ...]`` for kernel_1_1, kernel_1_2, ...
 
 from __future__ import annotations
 
-import ast
-import csv
-import json
 import math
-import sqlite3
-import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.io import csv_files, optuna_storage
+from cimbo.io.csv_files import Line
 from cimbo.problem.objectives import Problem, candidate
 from cimbo.problem.space import Choice, Params, SearchSpace, Value
 from cimbo.storage import Record
@@ -44,14 +40,12 @@ DYNAST_NAMES = {
     "MACs": "macs",
     "Model Parameters": "parameters",
 }
-DYNAST_HAS = (
-    {"d", "ks", "e"},
-    {"num_layers", "num_attention_heads"},
-)  # columns that tell such a file
-OWN_COLUMNS = (
-    *records_table.RECORD_COLUMNS,
-    records_table.TEST_COLUMN,
-)  # columns of cimbo's own export
+# Columns that tell such a file.
+DYNAST_HAS = ({"d", "ks", "e"}, {"num_layers", "num_attention_heads"})
+# Columns of cimbo's own export.
+OWN_COLUMNS = (*records_table.RECORD_COLUMNS, records_table.TEST_COLUMN)
+OWN_PREFIX = "predicted_"  # of further columns of that export
+EMPTY_CELLS = (None, "")
 POSITIVE_SUFFIXES = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
 
 
@@ -80,7 +74,7 @@ def read(
     given: Mapping[str, Any] | None = None,
     unread: Collection[str] = (),
 ) -> Table:
-    """Reads every evaluation in a file as a design of a problem.
+    """Read every evaluation in a file as a design of a problem.
 
     Args:
         file: A CSV file, or an Optuna storage in SQLite.
@@ -98,186 +92,52 @@ def read(
             for a storage where Optuna is not installed; naming file, line and column for the first
             row that is no evaluation of ``problem``.
     """
-    stored = _is_database(file)
-    lines, unit = (
-        list(_trials(file, problem) if stored else _lines(file)),
-        "trial" if stored else "line",
-    )
+    if optuna_storage.is_database(file):
+        unit = "trial"
+        objectives = [objective.name for objective in problem.objectives]
+        lines = list(optuna_storage.trials(file, objectives))
+    else:
+        unit = "line"
+        lines = list(csv_files.lines(file))
     if not lines:
-        raise BadInput(
-            file, "has no rows", "give a CSV file with a header and a line an evaluation"
-        )
-    header = list(lines[0][1])
-    missing = []
-    for column in names or {}:
-        if not any(column in cells for _, cells in lines):
-            missing.append(column)
-    if missing:
-        raise BadInput(
-            file, f"has no column {missing[0]!r}", f"its columns are {', '.join(header)}"
-        )
-    names = {
-        **(DYNAST_NAMES if any(marks <= set(header) for marks in DYNAST_HAS) else {}),
-        **(names or {}),
-    }
-    known = {*problem.space.names, *_metrics(problem), *names.values()} - set(unread)
+        todo = "give a CSV file with a header and a line an evaluation"
+        raise BadInput(file, "has no rows", todo)
+    _check_columns(file, lines, names or {})
+    header = list(lines[0].cells)
+    names = _all_names(header, names or {})
+    known = {*problem.space.names, *_needed_metrics(problem), *names.values()} - set(unread)
     rows = []
-    for n, cells in lines:
-        rows.append(
-            _row(
-                f"{file}, {unit} {n}",
-                _completed(_named(cells, names, problem.space), given or {}),
-                problem,
-                known,
-            )
-        )
-    columns = dict.fromkeys(names.get(column, column) for _, cells in lines[:1] for column in cells)
-    stems = {_stem(name) for name in problem.space.names}
-    return Table(
-        rows,
-        [
-            c
-            for c in columns
-            if not (c in known or c in stems or c in OWN_COLUMNS or c.startswith("predicted_"))
-        ],
-    )
+    for line in lines:
+        cells = _with_given(_named(line.cells, names, problem.space), given or {})
+        rows.append(_row(f"{file}, {unit} {line.number}", cells, problem, known))
+    columns = dict.fromkeys(names.get(column, column) for column in header)
+    return Table(rows, _ignored(columns, known, problem.space))
 
 
-def _is_database(file: Path) -> bool:
-    """Whether ``file`` is an SQLite database, in which Optuna keeps its studies."""
-    try:
-        with file.open("rb") as stream:
-            return stream.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return False  # told when it is read
+def _check_columns(file: Path, lines: Sequence[Line], names: Iterable[str]) -> None:
+    """Raises BadInput for a column that no line has."""
+    for column in names:
+        if not any(column in line.cells for line in lines):
+            todo = f"its columns are {', '.join(lines[0].cells)}"
+            raise BadInput(file, f"has no column {column!r}", todo)
 
 
-def _has_trials(file: Path) -> bool:
-    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        try:
-            found = {
-                name
-                for (name,) in connection.execute(
-                    "SELECT name FROM sqlite_master WHERE type = 'table'"
-                )
-            }
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            return False
-    return {"studies", "trials", "version_info"} <= found
+def _all_names(header: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Column -> a gene or a metric: as the caller says, and in a file of DyNAS-T as that calls them."""
+    columns = set(header)
+    if any(marks <= columns for marks in DYNAST_HAS):
+        return {**DYNAST_NAMES, **names}
+    return dict(names)
 
 
-def _trials(file: Path, problem: Problem) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and cells of each complete or failed trial of the one Optuna study in ``file``.
-
-    A trial that was pruned is neither: its value is that of an early epoch.
-    A value's name is the study's metric name, or that of the problem's objective in the same place.
-    """
-    if not _has_trials(file):  # Optuna would add its tables to any database that it opens
-        raise BadInput(file, "is no storage of Optuna", "give a CSV file, or a storage of Optuna")
-    try:
-        import optuna
-    except ImportError:
-        raise BadInput(
-            file, "is a database, and Optuna is not installed", "pip install 'cimbo[optuna]'"
-        ) from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a file, we say
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # metric names are called experimental
-        try:
-            names, trials = _loaded(optuna, file)
-            if not isinstance(names, list | None) or not all(map(_is_text, names or [])):
-                raise TypeError("metric names are no list of texts")
-        except BadInput:
-            raise
-        except Exception as error:  # whatever SQLAlchemy and Optuna say of a damaged storage
-            raise BadInput(
-                file,
-                f"is no storage of Optuna ({type(error).__name__})",
-                "give a CSV file, or a storage",
-            ) from None
-    for trial in trials:
-        yield trial.number, _cells(trial, names or [o.name for o in problem.objectives])
-
-
-def _loaded(optuna: Any, file: Path) -> tuple[list[str] | None, list[Any]]:
-    """Metric names and the trials that ended, of the only study in ``file``, which is opened for reading only."""
-    address = f"{file.resolve().as_uri()}?mode=ro"
-
-    def connection() -> sqlite3.Connection:
-        """Opens the file for reading only."""
-        return sqlite3.connect(address, uri=True, check_same_thread=False)
-
-    # No path in the address: a "?" in a file's name would begin options, and another file be made.
-    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connection})
-    try:
-        studies = optuna.get_all_study_names(storage)
-        if len(studies) != 1:
-            raise BadInput(
-                file, f"holds {len(studies)} studies", "copy one of them into a storage of its own"
-            )
-        study = optuna.load_study(study_name=studies[0], storage=storage)
-        ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
-        return study.metric_names, study.get_trials(deepcopy=False, states=ended)
-    finally:
-        storage.engine.dispose()
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _cells(trial: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Parameters, values and user attributes of a trial; one that failed says so."""
-    cells = {**trial.user_attrs, **trial.params}
-    if trial.values and trial.state.name == "COMPLETE":
-        return cells | dict(zip(names, trial.values, strict=False))
-    reason = trial.user_attrs.get("reason") or trial.state.name
-    return cells | {"status": "failed", "reason": reason}
-
-
-def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and cells of each row; dicts in cells taken apart."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            for cells in reader:
-                where = f"{file}, line {reader.line_num}"
-                if None in cells or None in cells.values():
-                    raise BadInput(
-                        where, "has another number of cells than the header", "correct that line"
-                    )
-                yield reader.line_num, _apart(where, cells)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(
-            file, f"cannot be read ({getattr(error, 'strerror', None) or error})", "give a CSV file"
-        ) from None
-
-
-def _apart(where: str, cells: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for column, text in cells.items():
-        inner = None
-        if text.lstrip().startswith("{"):
-            inner = _dict(f"{where}, {column}", text)
-        found |= (
-            {column: text.strip()}
-            if inner is None
-            else {k: v for k, v in inner.items() if v is not None}
-        )
+def _ignored(columns: Iterable[str], known: set[str], space: SearchSpace) -> list[str]:
+    """Columns that are neither gene nor metric, nor anything that cimbo's own export has besides."""
+    used = {*known, *map(_stem, space.names), *OWN_COLUMNS}
+    found = []
+    for column in columns:
+        if column not in used and not column.startswith(OWN_PREFIX):
+            found.append(column)
     return found
-
-
-def _dict(where: str, text: str) -> dict[str, Any]:
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            value = parse(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return value
-    raise BadInput(
-        where, "is no dict of genes", 'write JSON, such as {"depth": [2, 3], "resolution": 224}'
-    )
 
 
 def _named(
@@ -292,19 +152,25 @@ def _named(
         elif name in space.column and len(value) == 1:
             found[name] = value[0]
         else:
-            genes = [g for g in space.names if _stem(g) == name]
-            found |= (
-                dict(zip(genes, value, strict=True)) if len(genes) == len(value) else {name: value}
-            )
+            found |= _spread(name, value, space)
     return found
 
 
-def _completed(cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _spread(name: str, values: list[Any], space: SearchSpace) -> dict[str, Any]:
+    """A list over the genes of its stem; the list itself where they are not as many."""
+    genes = [gene for gene in space.names if _stem(gene) == name]
+    if len(genes) != len(values):
+        return {name: values}
+    return dict(zip(genes, values, strict=True))
+
+
+def _with_given(cells: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Cells, with ``given`` genes where they are missing or empty."""
-    return {
-        **cells,
-        **{gene: value for gene, value in given.items() if cells.get(gene) in (None, "")},
-    }
+    found = dict(cells)
+    for gene, value in given.items():
+        if found.get(gene) in EMPTY_CELLS:
+            found[gene] = value
+    return found
 
 
 def _stem(gene: str) -> str:
@@ -314,47 +180,55 @@ def _stem(gene: str) -> str:
 
 
 def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]) -> Row:
-    genes = {
-        c.name: _value(f"{where}, {c.name}", c, cells[c.name])
-        for c in problem.space.choices
-        if cells.get(c.name) not in (None, "")
-    }
-    try:
-        params = problem.space.canonical(genes)
-    except BadInput as error:
-        of_chip = any(f" {c.name} " in error.what for c in problem.space.hardware)
-        todo = "add a column, or --map one"
-        if of_chip:
-            todo = "add a column, --map one, or name a chip with --hardware"
-        raise BadInput(where, error.what, todo) from None
+    """The evaluation in a line. Raises BadInput where it is none of the problem."""
+    params = _params(where, cells, problem.space)
     if cells.get("status") == "failed":
         return Row(params, {}, str(cells.get("reason") or "failed where it was measured"))
-    needed = [name for name in _metrics(problem) if name in known]
-    others = []
-    for name in cells:
-        if name in known and name not in problem.space.column and name not in needed:
-            others.append(name)
-    metrics = {name: _number(f"{where}, {name}", name, cells.get(name)) for name in needed}
-    return Row(
-        params, metrics | {name: v for name in others if (v := _finite(cells[name])) is not None}
-    )
+    metrics = {}
+    for name in _needed_metrics(problem):
+        if name in known:
+            metrics[name] = _number(f"{where}, {name}", name, cells.get(name))
+    for name, cell in cells.items():
+        if name not in known or name in problem.space.column or name in metrics:
+            continue
+        value = _finite(cell)
+        if value is not None:
+            metrics[name] = value
+    return Row(params, metrics)
+
+
+def _params(where: str, cells: Mapping[str, Any], space: SearchSpace) -> Params:
+    """The genes in a line. Raises BadInput where one is missing, or is what it cannot be."""
+    genes = {}
+    for choice in space.choices:
+        cell = cells.get(choice.name)
+        if cell not in EMPTY_CELLS:
+            genes[choice.name] = _value(f"{where}, {choice.name}", choice, cell)
+    try:
+        return space.canonical(genes)
+    except BadInput as error:
+        todo = "add a column, or --map one"
+        if any(f" {choice.name} " in error.what for choice in space.hardware):
+            todo = "add a column, --map one, or name a chip with --hardware"
+        raise BadInput(where, error.what, todo) from None
 
 
 def _value(where: str, choice: Choice, given: Any) -> Value:
     """The gene's value that ``given`` (text or a number) writes."""
-    number = _finite(given) if choice.ordered else None
+    number = None
+    if choice.ordered:
+        number = _finite(given)
     for value in choice.values:
         if str(value) == str(given) or (number is not None and value == number):
             return value
     raise BadInput(where, f"cannot be {given!r}", f"the space has {list(choice.values)}")
 
 
-def _metrics(problem: Problem) -> list[str]:
-    return list(
-        dict.fromkeys(
-            [o.name for o in problem.objectives] + [c.metric for c in problem.constraints]
-        )
-    )
+def _needed_metrics(problem: Problem) -> list[str]:
+    """The metrics of objectives and constraints, each once."""
+    names = [objective.name for objective in problem.objectives]
+    names += [constraint.metric for constraint in problem.constraints]
+    return list(dict.fromkeys(names))
 
 
 def _number(where: str, metric: str, given: Any) -> float:
@@ -362,11 +236,8 @@ def _number(where: str, metric: str, given: Any) -> float:
         raise BadInput(where, "is missing", "add the column, or --map one")
     value = _finite(given)
     if value is None or (value <= 0 and metric.endswith(POSITIVE_SUFFIXES)):
-        raise BadInput(
-            where,
-            f"is {given!r}",
-            "give a finite number, above 0 for a cost; drop the row otherwise",
-        )
+        todo = "give a finite number, above 0 for a cost; drop the row otherwise"
+        raise BadInput(where, f"is {given!r}", todo)
     return value
 
 
@@ -375,7 +246,9 @@ def _finite(given: Any) -> float | None:
         value = float(given)
     except (TypeError, ValueError):
         return None
-    return value if math.isfinite(value) else None
+    if math.isfinite(value):
+        return value
+    return None
 
 
 @dataclass(frozen=True)
@@ -392,37 +265,49 @@ class Told:
 
 
 def tell(study: Study, rows: Sequence[Row]) -> Told:
-    """Records evaluations made elsewhere.
+    """Record evaluations made elsewhere.
 
     Other values of a known design are kept as further measurements of it.
 
     Args:
         study: The study that they become part of.
-        rows: The evaluations, as :func:`read` gives them.
+        rows: The evaluations, as `read` gives them.
 
     Returns:
         How many rows were kept as further measurements, and what contradicts what was known.
     """
     counts: Counter[tuple[str, tuple[tuple[str, float], ...]]] = Counter()
-    kept, contradictions = 0, []
+    replicates = 0
+    contradictions = []
     for row in rows:
-        c = candidate(study.problem.space, row.params, origin="imported")
-        status = "done" if row.reason is None else "failed"
-        known = study.record(c, row.metrics, status=status, reason=row.reason)
-        if status == "failed":
-            if known.status == "done":
-                contradictions.append(f"{c.key} failed in the file and was measured here")
-            continue
-        content = (c.key, tuple(sorted(row.metrics.items())))
-        counts[content] += 1
-        kept += study.keep_replicates(known, row.metrics, counts[content])
-        difference = _difference(known, row)
-        contradictions += [difference] if difference else []
-    return Told(kept, contradictions)
+        known = _record(study, row)
+        contradiction = _contradiction(known, row)
+        if contradiction is not None:
+            contradictions.append(contradiction)
+        if row.reason is None:
+            # A row that stands several times in the file is as many measurements, once and for all.
+            content = (known.key, tuple(sorted(row.metrics.items())))
+            counts[content] += 1
+            replicates += study.keep_replicates(known, row.metrics, counts[content])
+    return Told(replicates, contradictions)
 
 
-def _difference(known: Record, row: Row) -> str | None:
+def _record(study: Study, row: Row) -> Record:
+    """Write a row to the log; the row that the study holds then."""
+    c = candidate(study.problem.space, row.params, origin="imported")
+    if row.reason is None:
+        return study.record(c, row.metrics, status="done", reason=None)
+    return study.record(c, row.metrics, status="failed", reason=row.reason)
+
+
+def _contradiction(known: Record, row: Row) -> str | None:
+    """How a row differs from what the study knows of its design; None where it does not."""
+    if known.status != "done":
+        return None
+    if row.reason is not None:
+        return f"{known.key} failed in the file and was measured here"
     for name, value in row.metrics.items():
-        if known.status == "done" and known.metrics.get(name, value) != value:
-            return f"{known.key} {name} {value:g} against {known.metrics[name]:g}"
+        measured = known.metrics.get(name, value)
+        if measured != value:
+            return f"{known.key} {name} {value:g} against {measured:g}"
     return None

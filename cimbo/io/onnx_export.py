@@ -22,6 +22,7 @@ from cimbo.supernets.measurement import recalibrate
 from cimbo.supernets.recipes import SUPERNET_CLASSES
 
 OPSET_VERSION = 18
+TRAINED_SIZE = 28  # pixels of a side of the shipped images
 INPUT_NAMES = {"reviews-minilm": "words"}  # of super-networks that do not read images
 
 
@@ -33,12 +34,16 @@ class SubNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, genes: Mapping[str, Any]) -> None:
         super().__init__()
-        self.network, self.genes = network, dict(genes)
-        size = genes.get("resolution", 28)
-        self.register_buffer("resize", None if size == 28 else _resizing(28, size))
+        self.network = network
+        self.genes = dict(genes)
+        size = genes.get("resolution", TRAINED_SIZE)
+        resize = None
+        if size != TRAINED_SIZE:
+            resize = _resizing(TRAINED_SIZE, size)
+        self.register_buffer("resize", resize)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Computes logits of images, which are resized to the sub-network's resolution first.
+        """Compute logits of images, which are resized to the sub-network's resolution first.
 
         Args:
             images: Normalised images, (n, 1, 28, 28); of reviews-minilm numbers of words, (n, 64).
@@ -55,13 +60,14 @@ class SubNetwork(nn.Module):
 def _resizing(start: int, size: int) -> Tensor:
     """(size, start): what antialiased bilinear resizing does to a column of pixels."""
     columns = torch.eye(start)[None, None]
-    return F.interpolate(
+    resized = F.interpolate(
         columns, size=(size, start), mode="bilinear", antialias=True, align_corners=False
-    )[0, 0]
+    )
+    return resized[0, 0]
 
 
 def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
-    """Cuts a sub-network out of a shipped super-network, its batch norms calibrated.
+    """Cut a sub-network out of a shipped super-network, its batch norms calibrated.
 
     It is a copy: the super-network that measurements of this process share is left as it is.
 
@@ -76,18 +82,15 @@ def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
         BadInput: When no weights are shipped under this name.
     """
     if supernet not in SUPERNET_CLASSES:
-        raise BadInput(
-            "--to onnx",
-            f"no weights of {supernet} are shipped",
-            f"use a study of {', '.join(SUPERNET_CLASSES)}",
-        )
+        todo = f"use a study of {', '.join(SUPERNET_CLASSES)}"
+        raise BadInput("--to onnx", f"no weights of {supernet} are shipped", todo)
     network = copy.deepcopy(supernetwork(supernet))
     recalibrate(network, genes, examples(supernet, "calibration")[0])
     return SubNetwork(network, genes).eval()
 
 
 def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
-    """Writes a sub-network as an ONNX file, for any number of images or sentences at a time.
+    """Write a sub-network as an ONNX file, for any number of images or sentences at a time.
 
     A sentence is a row of 64 numbers of words, filled up with zeros.
 
@@ -100,11 +103,15 @@ def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
         BadInput: When the package onnx is missing, or no weights are shipped under this name.
     """
     if find_spec("onnx") is None:
-        raise BadInput(
-            "--to onnx", "the package onnx is not installed", "pip install 'cimbo[onnx]'"
-        )
-    module, inputs = sub_network(supernet, genes), examples(supernet, "calibration")[0][:2]
-    name = INPUT_NAMES.get(supernet, "images")
+        todo = "pip install 'cimbo[onnx]'"
+        raise BadInput("--to onnx", "the package onnx is not installed", todo)
+    module = sub_network(supernet, genes)
+    inputs = examples(supernet, "calibration")[0][:2]
+    _export(module, inputs, path, INPUT_NAMES.get(supernet, "images"))
+
+
+def _export(module: nn.Module, inputs: Tensor, path: Path, name: str) -> None:
+    """Write a module with one input ``name``, for any number of inputs, without what the exporter prints."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")

@@ -13,13 +13,15 @@ from cimbo.errors import BadInput
 from cimbo.problem.objectives import Problem
 from cimbo.storage import Record
 
-CONSTRAINTS_ATTRIBUTE = "constraints"  # the system attribute in which Optuna's samplers and its dashboard look for violations
+# The system attribute in which Optuna's samplers and its dashboard look for violations.
+CONSTRAINTS_ATTRIBUTE = "constraints"
+DIRECTIONS = {"max": "maximize", "min": "minimize"}
 
 
 def write(
     path: Path, name: str, problem: Problem, records: list[Record], *, about: Mapping[str, Any]
 ) -> None:
-    """Writes every record as a finished trial of an Optuna study.
+    """Write every record as a finished trial of an Optuna study.
 
     Genes are categorical parameters (inactive ones are left out), objectives the values, everything
     else that was measured user attributes; violations of constraints are stored where Optuna looks
@@ -39,7 +41,7 @@ def write(
     if path.exists():
         raise BadInput(path, "exists already", "name another file, or remove it")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["maximize" if o.goal == "max" else "minimize" for o in problem.objectives]
+    directions = [DIRECTIONS[objective.goal] for objective in problem.objectives]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # metric names are called experimental
         study = optuna.create_study(
@@ -56,11 +58,12 @@ def _storage(optuna: Any, path: Path) -> Any:
     from sqlalchemy import event  # type: ignore[import-not-found, unused-ignore]
 
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    event.listen(
-        storage.engine,
-        "connect",
-        lambda connection, _: connection.execute("PRAGMA synchronous = OFF"),
-    )
+
+    def without_waiting(connection: Any, _: Any) -> None:
+        """Let a new connection not wait for the disk."""
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(storage.engine, "connect", without_waiting)
     storage.engine.dispose()  # connections made so far wait for the disk
     return storage
 
@@ -69,37 +72,59 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise BadInput(
-            "--to optuna", "Optuna is not installed", "pip install 'cimbo[optuna]'"
-        ) from None
+        todo = "pip install 'cimbo[optuna]'"
+        raise BadInput("--to optuna", "Optuna is not installed", todo) from None
     return optuna
 
 
-def _trial(optuna: Any, problem: Problem, r: Record) -> Any:
-    genes = {}
-    for choice in problem.space.choices:
-        genes[choice.name] = optuna.distributions.CategoricalDistribution(choice.values)
-    names = [o.name for o in problem.objectives]
-    done = r.status == "done" and all(name in r.metrics for name in names)
-    told: dict[str, Any] = {"key": r.key, "origin": r.origin, "seconds": r.seconds} | r.metrics
-    told |= {"reason": r.reason} if r.reason else {}
-    violations = []
-    for c in problem.constraints:
-        if c.metric in r.metrics:
-            violations.append(float(c.violation(np.array([r.metrics[c.metric]], float))[0]))
-    whole = len(violations) == len(problem.constraints) > 0
-    state, values = optuna.trial.TrialState.FAIL, None
-    if done:
+def _trial(optuna: Any, problem: Problem, record: Record) -> Any:
+    """A record as a trial that has ended."""
+    state = optuna.trial.TrialState.FAIL
+    values = _values(problem, record)
+    if values is not None:
         state = optuna.trial.TrialState.COMPLETE
-        values = [r.metrics[name] for name in names]
-    system_attrs = {}
-    if whole:
-        system_attrs = {CONSTRAINTS_ATTRIBUTE: violations}
+    distributions = {}
+    for name in record.params:
+        choice = problem.space.choices[problem.space.column[name]]
+        distributions[name] = optuna.distributions.CategoricalDistribution(choice.values)
     return optuna.trial.create_trial(
         state=state,
         values=values,
-        params=dict(r.params),
-        distributions={name: genes[name] for name in r.params},
-        user_attrs=told,
-        system_attrs=system_attrs,
+        params=dict(record.params),
+        distributions=distributions,
+        user_attrs=_user_attributes(record),
+        system_attrs=_system_attributes(problem, record),
     )
+
+
+def _values(problem: Problem, record: Record) -> list[float] | None:
+    """The objectives; None for an evaluation that failed or lacks one."""
+    names = [objective.name for objective in problem.objectives]
+    if record.status != "done" or not all(name in record.metrics for name in names):
+        return None
+    return [record.metrics[name] for name in names]
+
+
+def _user_attributes(record: Record) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "key": record.key,
+        "origin": record.origin,
+        "seconds": record.seconds,
+        **record.metrics,
+    }
+    if record.reason:
+        attributes["reason"] = record.reason
+    return attributes
+
+
+def _system_attributes(problem: Problem, record: Record) -> dict[str, Any]:
+    """Violations of the constraints, as Optuna looks for them, where all of them were measured."""
+    violations = []
+    for constraint in problem.constraints:
+        if constraint.metric not in record.metrics:
+            return {}
+        measured = np.array([record.metrics[constraint.metric]], float)
+        violations.append(float(constraint.violation(measured)[0]))
+    if not violations:
+        return {}
+    return {CONSTRAINTS_ATTRIBUTE: violations}
