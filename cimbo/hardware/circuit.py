@@ -49,7 +49,7 @@ class Circuit:
         area_parts: mm2 by part (AREA_PARTS).
         area_mm2: Their sum.
         energies: pJ an event, by name.
-        leakage_mw: Of the chip.
+        leakage_mw: Of the chip, and of its DRAM while that is idle.
         event_pj: Energy of each event, in the order of ``events.EVENT_FIELDS``, (fields, n).
         chip_columns: What schedules depend on, (len(CHIP_FIELDS), n).
     """
@@ -254,6 +254,19 @@ def dram_gb_s(table: ChipTable) -> Floats:
     return _of_dram(table, "bandwidth") * table.dram_channels
 
 
+def _channel_groups(table: ChipTable) -> Floats:
+    """PHYs of each chip: of single channels, or of stacks, which are placed whole however little of them is used."""
+    groups: Floats = np.ceil(table.dram_channels / _of_dram(table, "channels"))
+    return groups
+
+
+def _interface_mm2(table: ChipTable) -> Floats:
+    """PHYs and controllers; a channel at a lower data rate, a fraction of one, takes as much as any."""
+    phys = _of_dram(table, "interface_area") * _channel_groups(table)
+    area: Floats = phys + _of_dram(table, "controller_area") * np.ceil(table.dram_channels)
+    return area
+
+
 def _datapath_effort(table: ChipTable) -> Floats:
     """How much larger and hungrier synthesised logic is for the clock that it has to meet, 1 for a slow one.
 
@@ -296,7 +309,7 @@ def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, F
     # Clock tree and control of the digital side, as a share of what they serve.
     served = parts["buffer"] + parts["noc"] + parts["vector"] + parts["partial_sums"]
     parts["clock"] = constant("digital.control_share") * served
-    parts["dram_interface"] = _of_dram(table, "interface_area") * table.dram_channels
+    parts["dram_interface"] = _interface_mm2(table)
     return parts
 
 
@@ -341,7 +354,7 @@ def _energies(table: ChipTable, macro: MacroCircuit, area_mm2: Floats) -> dict[s
 
 
 def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
-    """mW, at the node and supply of each chip."""
+    """mW at the node and supply of each chip, with what its DRAM takes while nothing is read or written."""
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
     lanes = constant("vector.lane_area") * table.vector_lanes
     router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s) * table.pes
@@ -354,7 +367,8 @@ def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
         + constant("buffer.leakage") * table.buffer_mb * 1e-3
         + constant("edram.refresh") * _edram_mb(table) * 1e-3
     )
-    leakage: Floats = milliwatts * relative * table.leakage_factor
+    idle = _of_dram(table, "idle") * _channel_groups(table)
+    leakage: Floats = milliwatts * relative * table.leakage_factor + idle
     return leakage
 
 

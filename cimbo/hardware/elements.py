@@ -10,6 +10,8 @@ import numpy as np
 from cimbo.hardware.rows import Floats, Indices
 from cimbo.hardware.technology import CONVERTER_KINDS, constant
 
+KOHM_FF_TO_NS = 1e-3  # kOhm fF is a picosecond
+
 
 def is_flash(bits: Floats, kind: Indices) -> Floats:
     """Tell which converters compare with all levels at once.
@@ -123,3 +125,59 @@ def adder_delay(operands: Floats) -> Floats:
     """
     delay: Floats = constant("logic.adder_delay") * np.log2(np.maximum(operands, 1))
     return delay
+
+
+def line_delay(length_um: Floats, load: Floats, node_nm: Floats, slow: Floats) -> Floats:
+    """Work out the delay of a line across an array, from its driver to its last cell.
+
+    Elmore's delay of a driver with a distributed line behind it, 0.69 R_d C + 0.38 R C (Bakoglu, 1990); or that of
+    the line cut up by repeaters, which grows with the length only, 2.5 length (tau r c)^(1/2), where that is less.
+    The wire has the same resistance times capacitance a length whatever the supply; driver and repeaters slow down.
+
+    Args:
+        length_um: Length of each line.
+        load: Gates that each line drives, in fF.
+        node_nm: Node of each chip.
+        slow: How much slower gates are than at 28 nm and its nominal supply.
+
+    Returns:
+        ns.
+    """
+    resistance = constant("wire.resistance") * (28 / node_nm) ** 2  # Ohm/um
+    wire = constant("wire.capacitance") * length_um + load
+    driven = 0.69 * constant("word_line.driver") * slow * wire * KOHM_FF_TO_NS
+    distributed = 0.38 * resistance * length_um * wire * KOHM_FF_TO_NS / 1e3
+    each = np.sqrt(constant("wire.repeater") * slow * resistance * KOHM_FF_TO_NS / 1e3)
+    repeated = 2.5 * np.sqrt(length_um * wire) * each
+    delay: Floats = np.minimum(driven + distributed, repeated)
+    return delay
+
+
+def weighed_columns(columns: Floats, cell_bits: Floats, weight_bits: Floats) -> Floats:
+    """Count the columns of different weight among those that are summed before they are converted.
+
+    Args:
+        columns: Columns that are summed.
+        cell_bits: Bits of a cell of theirs.
+        weight_bits: Bits of a weight; columns beyond them are of further weights, and as heavy.
+
+    Returns:
+        Columns, at least 1.
+    """
+    return np.minimum(columns, np.ceil(weight_bits / cell_bits))
+
+
+def weighing_units(columns: Floats, cell_bits: Floats, weight_bits: Floats) -> Floats:
+    """Count the unit capacitors that weigh the columns that are summed before they are converted.
+
+    Args:
+        columns: Columns that are summed.
+        cell_bits: Bits of a cell of theirs.
+        weight_bits: Bits of a weight.
+
+    Returns:
+        1, 2, 4, ... units of the columns of each weight, for a sum; 0 for a column by itself.
+    """
+    weighed = weighed_columns(columns, cell_bits, weight_bits)
+    units = (2.0 ** (weighed * cell_bits) - 1) / (2.0**cell_bits - 1)
+    return np.where(columns > 1, units * columns / weighed, 0.0)

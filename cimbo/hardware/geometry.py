@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cimbo.hardware.array_description import WEIGHT_ENCODINGS, Family
 from cimbo.hardware.chip_table import ChipTable
+from cimbo.hardware.elements import adc_area
 from cimbo.hardware.precision import (
     BuiltArray,
     columns_of_weight,
@@ -15,8 +16,10 @@ from cimbo.hardware.precision import (
     weighing_work,
 )
 from cimbo.hardware.rows import Bools, Floats
-from cimbo.hardware.technology import constant
+from cimbo.hardware.technology import constant, node_power
 
+TINY_UM2 = 1e-9
+WIDTH_OF_HEIGHT = 2.0  # of a cell, as of six transistors
 DIFFERENTIAL_INDEX = WEIGHT_ENCODINGS.index("differential")
 
 
@@ -37,7 +40,11 @@ class ArrayGeometry:
         converters: Converters, or trees, of a macro.
         rows_loaded: Rows whose load a column's settling sees: those switched on, and a share of the idle ones.
         plane_load: How much longer a column is for its planes, 1 with one plane.
-        pitch_stack: Rows of converters on top of each other where one is wider than the columns that it serves.
+        cell_load: Load of a column against one of the family's own cells, whose height its wire has.
+        cell_height_um: Height of a cell with its planes.
+        column_pitch_um: From one column to the next: a cell's width, or more where converters have less room than that.
+        pitch_stack: How many times wider a converter is than the columns that it serves, rounded up.
+        converter_stack: Rows of converters on top of each other, as many or fewer: where columns are spread instead.
         accumulator_bits: Width of the accumulator behind each converter.
         weighing: One-bit adders of each converter or tree that make a weight's sum out of its parts.
         weighing_work: One-bit additions of one sum of a weight.
@@ -55,7 +62,11 @@ class ArrayGeometry:
     converters: Floats
     rows_loaded: Floats
     plane_load: Floats
+    cell_load: Floats
+    cell_height_um: Floats
+    column_pitch_um: Floats
     pitch_stack: Floats
+    converter_stack: Floats
     accumulator_bits: Floats
     weighing: Floats
     weighing_work: Floats
@@ -79,8 +90,11 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
     summed = np.where(differential & ~is_digital, 2 * summed, summed)
     served = np.maximum(np.floor(table.cols / summed), 1)
     share = np.minimum(table.columns_per_adc, served)
-    pitch = _column_pitch_um(table) * summed * share
-    width = constant("adc.narrowest") * np.sqrt(table.node_nm / 28)
+    cell_height = _cell_height_um(cell_um2(table))
+    columns_of_one = summed * share
+    converters = np.ceil(served / share)
+    misfit = _converter_misfit(table, cell_height, columns_of_one)
+    stack, pitch = _column_layout(table, cell_height, misfit, converters)
     idle = constant("array.idle_row_load") * (table.rows - table.rows_active)
     bits = np.where(is_digital, np.ceil(np.log2(table.rows_active)), table.adc_bits)
     return ArrayGeometry(
@@ -93,10 +107,14 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
         weight_columns=np.floor(table.cols / weight.cells),
         input_steps=np.ceil(table.act_bits / table.dac_bits),
         share=share,
-        converters=np.ceil(served / share),
+        converters=converters,
         rows_loaded=table.rows_active + idle,
         plane_load=1 + constant("array.plane_load") * (table.planes - 1),
-        pitch_stack=np.where(is_digital, 1, np.ceil(width / pitch)),
+        cell_load=_cell_load(table),
+        cell_height_um=cell_height,
+        column_pitch_um=pitch,
+        pitch_stack=np.ceil(misfit),
+        converter_stack=stack,
         accumulator_bits=bits + table.act_bits + table.weight_bits,
         # The slices of a weight stand before several converters: each has its share of the adders. So do its trees.
         weighing=np.where(is_digital, weighing + joining / weight.trees, weighing / weight.slices),
@@ -133,10 +151,50 @@ def built_tree_bits(table: ChipTable) -> Floats:
     return np.minimum(wanted, table.weight_bits)
 
 
-def _column_pitch_um(table: ChipTable) -> Floats:
-    """Width of a column: cells are twice as wide as high, as six-transistor cells are."""
-    width: Floats = np.sqrt(2 * cell_um2(table))
-    return width
+def _cell_height_um(area_um2: Floats) -> Floats:
+    height: Floats = np.sqrt(area_um2 / WIDTH_OF_HEIGHT)
+    return height
+
+
+def _converter_misfit(table: ChipTable, cell_height: Floats, columns_of_one: Floats) -> Floats:
+    """How many times wider a converter is than the columns that it serves, at least 1; 1 of digital arrays."""
+    narrowest = constant("adc.narrowest") * np.sqrt(table.node_nm / 28)
+    misfit = np.maximum(narrowest / (columns_of_one * WIDTH_OF_HEIGHT * cell_height), 1)
+    return np.where(table.is_family("digital_sram"), 1, misfit)
+
+
+def _column_layout(
+    table: ChipTable, cell_height: Floats, misfit: Floats, converters: Floats
+) -> tuple[Floats, Floats]:
+    """Rows of converters on top of each other, and um from column to column: the layout of least area, (n,) each.
+
+    Where a converter is wider than the columns that it serves, either converters are stacked, which takes wires past them,
+    or columns are spread. So wider cells never give a smaller macro: what they allow, spreading allows too.
+    """
+    width = WIDTH_OF_HEIGHT * cell_height
+    scaled = node_power(table.node_nm, "converter_area_exponent")
+    converter = adc_area(table.adc_bits, table.converter) * scaled * converters
+    wiring = constant("adc.stack_wiring") * converter
+    cells = table.rows * cell_height * table.cols * width
+    # The area cells max(misfit / stack, 1) + wiring (stack - 1) is convex: the best whole number is beside the best.
+    best = np.minimum(np.sqrt(cells * misfit / np.maximum(wiring, TINY_UM2)), misfit)
+    fewer, more = np.maximum(np.floor(best), 1), np.maximum(np.ceil(best), 1)
+    fewer_area = cells * np.maximum(misfit / fewer, 1) + wiring * fewer
+    more_area = cells * np.maximum(misfit / more, 1) + wiring * more
+    stack = np.where(more_area < fewer_area, more, fewer)
+    return stack, width * np.maximum(misfit / stack, 1)
+
+
+def _cell_load(table: ChipTable) -> Floats:
+    """Load of a column whose cells are higher, or lower, than the family's own; what planes add is in ``plane_load``."""
+    if not (table.cell.any() or table.cell_transistors.any()):
+        return np.ones(table.size)
+    one_plane = replace(table, planes=np.ones(table.size))
+    none = np.zeros(table.size)
+    usual = replace(one_plane, cell=none.astype(int), cell_transistors=none)
+    ratio = np.sqrt(cell_um2(one_plane) / cell_um2(usual))
+    load: Floats = 1 + constant("array.wire_share") * (ratio - 1)
+    return load
 
 
 def cell_um2(table: ChipTable) -> Floats:

@@ -16,16 +16,19 @@ from cimbo.hardware.elements import (
     adc_capacitance,
     adc_steps,
     adder_delay,
+    line_delay,
     tree_adders,
     tree_delay,
+    weighed_columns,
+    weighing_units,
 )
 from cimbo.hardware.geometry import (
     DIFFERENTIAL_INDEX,
+    WIDTH_OF_HEIGHT,
     ArrayGeometry,
     array_geometry,
     built_tree_bits,
     cell_constants,
-    cell_um2,
 )
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
@@ -86,7 +89,7 @@ def macro_circuit(table: ChipTable) -> MacroCircuit:
     adders = _tree_adders(table, geometry)
     nominal = _areas(table, geometry, adders)
     areas = {name: area * table.area_factor for name, area in nominal.items()}
-    settle, conversion = (time * table.cycle_factor for time in _times(table, geometry))
+    settle, conversion = (time * table.cycle_factor for time in _times(table, geometry, nominal))
     write = np.where(
         geometry.is_rram, constant("rram_cell.write_time"), constant("sram_cell.write_time")
     )
@@ -147,9 +150,14 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     analog, gates = ~geometry.is_digital, scale("area", table.node_nm)
     converters = node_power(table.node_nm, "converter_area_exponent")
     lines = np.where(geometry.is_rram, constant("rram_line.area"), constant("column.area"))
-    stack = 1 + constant("adc.stack_wiring") * (geometry.pitch_stack - 1)
+    stack = 1 + constant("adc.stack_wiring") * (geometry.converter_stack - 1)
     held = np.where(analog & (geometry.share > 1), constant("column.sample_area"), 0)
     multiplexer = constant("column.plane_area") * (table.planes - 1)
+    weighed = np.where(analog, table.columns_summed, 1)
+    # A switch a column, and for each sum its unit capacitors.
+    joined = np.where(weighed > 1, constant("column.plane_area"), 0)
+    units = weighing_units(weighed, table.cell_bits, table.weight_bits)
+    joined = joined + constant("column.ratio_area") * units / weighed
     # Of the policies in the order of RANGE_POLICIES: none of its own, one a layer, one a layer and slice.
     references = np.choose(table.adc_range, [0.0, 1.0, geometry.slices])
     driver = np.where(geometry.is_rram, constant("rram_line.area"), constant("driver.area"))
@@ -159,7 +167,8 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     bipolar = 1 + 0.5 * table.signed_inputs * (table.encoding == DIFFERENTIAL_INDEX)
     dac = np.where(table.dac_bits > 1, constant("dac.area") * table.dac_bits, 0)
     return {
-        "cells": cell_um2(table) * table.rows * table.cols,
+        # With what lies between columns that are spread for their converters.
+        "cells": geometry.cell_height_um * geometry.column_pitch_um * table.rows * table.cols,
         "adc": np.where(
             analog,
             (
@@ -174,13 +183,32 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
         "adders": gates * geometry.converters * (adder * trees + shift),
         "accumulators": gates * geometry.converters * accumulator,
         "drivers": gates * driver * table.rows * bipolar,
-        "columns": gates * (lines + held + multiplexer) * table.cols,
+        "columns": gates * (lines + held + multiplexer + joined) * table.cols,
         "control": gates * constant("control.area"),
     }
 
 
-def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
-    """ns of settling, once an activation, and of one conversion or sum."""
+def _line_ns(table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]) -> Floats:
+    """ns until an input has reached the cells of all columns.
+
+    A word line crosses the cells, as wide as they are: what spreads columns for their converters lies beside them. An input line of a digital array crosses the trees between them too, where the array is
+    not folded, which makes it twice as long as the side of its area at most.
+    """
+    cells = table.cols * WIDTH_OF_HEIGHT * geometry.cell_height_um
+    summing = areas["adders"] + areas["accumulators"]
+    height = table.rows * geometry.cell_height_um
+    folded = 2 * np.sqrt(areas["cells"] + summing)
+    digital = np.minimum(cells + summing / height, folded)
+    length = np.where(geometry.is_digital, digital, cells)
+    slow = scale("delay", table.node_nm) * slowdown(table.supply_v, table.node_nm)
+    load = constant("word_line.gate") * table.node_nm / 28 * table.cols
+    return line_delay(length, load, table.node_nm, slow)
+
+
+def _times(
+    table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]
+) -> tuple[Floats, Floats]:
+    """ns of settling, once an activation, and of one conversion or sum; ``areas`` are um2 by part."""
     slow = slowdown(table.supply_v, table.node_nm)
     analog = node_power(table.node_nm, "analog_delay_exponent") * slow
     steps = adc_steps(table.adc_bits, table.converter)
@@ -196,18 +224,22 @@ def _times(table: ChipTable, geometry: ArrayGeometry) -> tuple[Floats, Floats]:
     row = np.where(geometry.is_rram, constant("rram_cell.row_settle"), constant("array.row_settle"))
     start, row = table.of_cell("settle", start), table.of_cell("row_settle", row)
     # Converters that do not fit their columns' pitch stand further away; so does what planes add.
-    load = geometry.plane_load * (1 + constant("adc.stack_load") * (geometry.pitch_stack - 1))
+    stacked = 1 + constant("adc.stack_load") * (geometry.pitch_stack - 1)
+    load = geometry.plane_load * geometry.cell_load * stacked
     # A column of SRAM cells settles twice, when it is charged and when it is evaluated: its converter decides on a sample. A
     # resistive column's current flows on while the converter decides, and settles at each step.
     settlings = np.where(geometry.is_rram, steps, SRAM_SETTLINGS)
     settle = start + pulse * (table.dac_bits - 1) + settlings * row * geometry.rows_loaded * load
-    conversion = steps * constant("adc.step")
+    # Columns that are summed share their charge one after the other.
+    shared = weighed_columns(table.columns_summed, table.cell_bits, table.weight_bits) - 1
+    conversion = (steps + shared) * constant("adc.step")
+    line = _line_ns(table, geometry, areas)
     gates = scale("delay", table.node_nm) * slow
     tree_bits = built_tree_bits(table)
     tree = tree_delay(table.rows_active, tree_bits) + adder_delay(table.dac_bits)
     tree = tree + adder_delay(np.ceil(table.weight_bits / tree_bits))
     return (
-        np.where(geometry.is_digital, 0, settle * analog),
+        np.where(geometry.is_digital, line, settle * analog + line),
         np.where(geometry.is_digital, tree * gates, conversion * analog),
     )
 
@@ -227,8 +259,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     cell = table.of_cell("read", table.by_family(cell_constants("capacitance")))
     cell = cell * np.where(is_digital, table.dac_bits, 1)
     cell = cell * np.where(geometry.is_rram, 1, table.cell_bits)
-    # What is drawn grows with the root of the pulse or of the levels that several input bits make.
-    cell = cell * np.where(is_digital, 1, np.sqrt(table.dac_bits))
+    # Inputs of any width have to fit the swing of a column, so what a cell draws does not grow with their bits.
     cell_energy = cell * table.activity * np.where(is_digital, gates, analog)
     word_line = constant("array.word_line_capacitance") * table.dac_bits * analog
     columns = table.columns_summed * np.where(table.encoding == DIFFERENTIAL_INDEX, 2, 1)
@@ -236,6 +267,8 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     bit_line = np.where(geometry.is_current, bit_line * columns * analog, 0)
     converted = adc_capacitance(table.adc_bits, table.converter) * analog
     held = np.where(geometry.share > 1, constant("column.sample_capacitance"), 0) * analog
+    units = weighing_units(table.columns_summed, table.cell_bits, table.weight_bits)
+    weighed = constant("column.ratio_capacitance") * units * analog
     dac = np.where(table.dac_bits > 1, constant("dac.energy") * table.dac_bits, 0) * analog
     control = constant("control.capacitance") * (table.rows + table.cols) * gates
     write = np.where(
@@ -245,7 +278,7 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
     half = 0.5  # of a full adder's capacitance, where one operand is idle
     return {
-        "conversion_energy": np.where(is_digital, 0, converted + held),
+        "conversion_energy": np.where(is_digital, 0, converted + held + weighed),
         "bitline_energy": bit_line,
         "drive_energy": np.where(is_digital, 0, dac),
         "row_energy": (word_line + cell_energy) * table.cols,

@@ -256,7 +256,7 @@ def test_what_a_file_says_besides_its_operating_point():
     entry = published_chips()["isscc23_7_2"]
     plain = {**entry, "is_pipelined": True, "chip": entry["chip"] | {"tree_bits": 8}}
     single = {**plain, "chip": plain["chip"] | {"macros_per_pe": 1}}
-    control_mm2 = 8500e-6  # at 28 nm
+    control_mm2 = constant("control.area") * 1e-6  # at 28 nm
     eight, one = macro_figures(plain), macro_figures(single)
     assert eight["area_mm2"] == pytest.approx(8 * (one["area_mm2"] - control_mm2) + control_mm2)
     built = macro_figures({**plain, "built": {"planes": 16}})
