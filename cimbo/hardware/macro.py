@@ -191,8 +191,9 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
 def _line_ns(table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]) -> Floats:
     """ns until an input has reached the cells of all columns.
 
-    A word line crosses the cells, as wide as they are: what spreads columns for their converters lies beside them. An input line of a digital array crosses the trees between them too, where the array is
-    not folded, which makes it twice as long as the side of its area at most.
+    A word line crosses the cells, as wide as they are: what spreads columns for their converters lies
+    beside them. An input line of a digital array crosses the trees between the cells too, where the
+    array is not folded, which makes it twice as long as the side of its area at most.
     """
     cells = table.cols * WIDTH_OF_HEIGHT * geometry.cell_height_um
     summing = areas["adders"] + areas["accumulators"]
