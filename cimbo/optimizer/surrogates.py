@@ -168,7 +168,7 @@ def fit(
     """
     known_noise = noise or {}
     inputs = Inputs(problem.space, rows)
-    goals = {o.name: o.goal for o in problem.objectives}
+    goals = _goals(problem)
     scores = problem.scores(metrics)
     measured: dict[str, Array] = {}
     for metric in dict.fromkeys(name for m in metrics for name in m):
@@ -195,6 +195,16 @@ def fit(
             by_parts = learned_parts(metric, problem.derived, inputs, measured, learned, log=log)
         fitted[metric] = by_parts or learned(metric)
     return fitted
+
+
+def _goals(problem: Problem) -> dict[str, str]:
+    """Which way each target is wanted: as an objective says, else as a constraint bounds it."""
+    goals = {}
+    for constraint in problem.constraints:
+        goals[constraint.metric] = "max" if constraint.relation == ">=" else "min"
+    for objective in problem.objectives:
+        goals[objective.name] = objective.goal
+    return goals
 
 
 def is_learned_by_parts(problem: Problem, factory: SurrogateFactory, metric: str) -> bool:
