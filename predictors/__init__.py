@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from predictors.assessment.importance import contributions as contributions
     from predictors.assessment.importance import importances as importances
-    from predictors.assessment.validation import Report as Report
-    from predictors.assessment.validation import Scores as Scores
-    from predictors.assessment.validation import choose as choose
+    from predictors.assessment.learning_curves import grow_forward as grow_forward
+    from predictors.assessment.learning_curves import learning_curve as learning_curve
+    from predictors.assessment.learning_curves import more_samples as more_samples
+    from predictors.assessment.scores import Report as Report
+    from predictors.assessment.scores import Scores as Scores
+    from predictors.assessment.scores import choose as choose
+    from predictors.assessment.scores import score as score
     from predictors.assessment.validation import compare as compare
-    from predictors.assessment.validation import grow_forward as grow_forward
-    from predictors.assessment.validation import learning_curve as learning_curve
-    from predictors.assessment.validation import more_samples as more_samples
-    from predictors.assessment.validation import score as score
     from predictors.assessment.validation import validate as validate
     from predictors.domain import OutsideWarning as OutsideWarning
     from predictors.errors import PredictorError as PredictorError
@@ -57,17 +57,9 @@ _MODULE_NAMES = {
     "model": ("Model", "Prediction"),
     "schema": ("Feature", "Schema", "infer"),
     "interfaces.sklearn_api": ("SklearnPredictor",),
-    "assessment.validation": (
-        "Report",
-        "Scores",
-        "choose",
-        "compare",
-        "grow_forward",
-        "learning_curve",
-        "more_samples",
-        "score",
-        "validate",
-    ),
+    "assessment.learning_curves": ("grow_forward", "learning_curve", "more_samples"),
+    "assessment.scores": ("Report", "Scores", "choose", "score"),
+    "assessment.validation": ("compare", "validate"),
 }
 # Modules that have moved into packages: their old names are kept for one release.
 _MOVED_MODULES = {

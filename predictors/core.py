@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from predictors.schema import Array, Schema
 Rows = NDArray[np.intp]
 _FORWARD_CUTS = (0.5, 0.75, 1.0)
 _NORMAL_QUANTILE_95 = 1.6448536269514722
+_MIN_TELLING_ERRORS = 8
+_MAX_STD_SCALE = 3.0
 
 
 class Core(Protocol):
@@ -123,6 +125,40 @@ class Task:
         """
         return folds(len(self), k, self.seed)
 
+    def part(self, rows: Any) -> Task:
+        """Choose rows, as a task of their own.
+
+        Args:
+            rows: Row numbers, or anything else that indexes the first axis.
+
+        Returns:
+            The task of these rows, to which no process is fitted yet.
+        """
+        return replace(
+            self,
+            encoded=self.encoded[rows],
+            y=self.y[rows],
+            noise_variance=self.noise_variance[rows],
+            gp_fit=None,
+        )
+
+    def standardised(self, location: float, scale: float) -> Task:
+        """Shift and scale the targets.
+
+        Args:
+            location: What is taken off every target.
+            scale: What targets are divided by then.
+
+        Returns:
+            The task in the new units.
+        """
+        return replace(
+            self,
+            y=(self.y - location) / scale,
+            noise_variance=self.noise_variance / scale**2,
+            scale=self.scale * scale,
+        )
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -174,6 +210,49 @@ def forward(n: int) -> Iterator[tuple[slice, slice]]:
             yield slice(0, past), slice(past, end)
 
 
+def forward_errors(n: int, errors: Callable[[slice, slice], Array]) -> Array:
+    """Join the errors on later rows over the splits of ``forward``.
+
+    Args:
+        n: How many rows there are.
+        errors: From earlier and later rows to the standardised errors on the later ones, of a
+            surrogate that was fitted to the earlier ones alone.
+
+    Returns:
+        All of the errors; empty where there is no split.
+    """
+    found = [np.zeros(0)]
+    for past, rest in forward(n):
+        found.append(errors(past, rest))
+    return np.concatenate(found)
+
+
+def as_rows(encoded: Array) -> Array:
+    """Flatten all but the last dimension.
+
+    Args:
+        encoded: (..., k) encoded rows.
+
+    Returns:
+        (n, k) the same rows.
+    """
+    return encoded.reshape(-1, encoded.shape[-1])
+
+
+def column_scales(columns: Array) -> Array:
+    """Compute what columns are divided by to be standardised.
+
+    Args:
+        columns: (n, k) numbers.
+
+    Returns:
+        (k,) standard deviations; 1 for a column that is constant but for rounding.
+    """
+    deviation = columns.std(axis=0)
+    rounding = 1e-12 * (1 + np.abs(columns).max(axis=0))
+    return np.where(deviation > rounding, deviation, 1.0)
+
+
 def calibrated_std_scale(z: Array, n: int, d: int) -> float:
     """Compute the factor by which every standard deviation is widened.
 
@@ -192,8 +271,9 @@ def calibrated_std_scale(z: Array, n: int, d: int) -> float:
         The factor, within [1, 3].
     """
     least = 1.0 + d / n
-    if len(z) >= 8:
-        seen = (float(np.quantile(np.abs(z), 0.9)) / _NORMAL_QUANTILE_95) ** 2
-    else:
-        seen = least
-    return float(np.clip(np.sqrt(0.5 * (least + max(seen, least))), 1.0, 3.0))
+    seen = least
+    if len(z) >= _MIN_TELLING_ERRORS:
+        quantile_90 = float(np.quantile(np.abs(z), 0.9))
+        seen = (quantile_90 / _NORMAL_QUANTILE_95) ** 2
+    mean_square = 0.5 * (least + max(seen, least))
+    return float(np.clip(np.sqrt(mean_square), 1.0, _MAX_STD_SCALE))

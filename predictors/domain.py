@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 
-from predictors.errors import PredictorError
-from predictors.schema import Array, Feature, Schema
+from predictors.errors import PredictorError, shortened
+from predictors.schema import Array, Feature, Schema, is_dicts
 
 #: A value is far away when it is beyond what was seen by more than so many times the seen range.
 FAR_RANGES = 1.0
@@ -46,18 +47,23 @@ def seen_ranges(schema: Schema, table: Array) -> dict[str, list[float | bool]]:
         feature that was always missing has 0 and 0.
     """
     found: dict[str, list[float | bool]] = {}
-    for j, feature in enumerate(schema.features):
-        column = table[:, j]
+    for feature, column in zip(schema.features, table.T, strict=True):
         present = column[~np.isnan(column)]
+        low = high = 0.0
         if len(present):
-            ends = [float(present.min()), float(present.max())]
-        else:
-            ends = [0.0, 0.0]
-        found[feature.name] = [*ends, bool(len(present) < len(column))]
+            low = float(present.min())
+            high = float(present.max())
+        was_missing = bool(len(present) < len(column))
+        found[feature.name] = [low, high, was_missing]
     return found
 
 
-def check_rows(schema: Schema, metadata: Mapping[str, Any], X: Any, table: Array) -> None:
+def check_rows(
+    schema: Schema,
+    metadata: Mapping[str, Any],
+    X: Any,
+    table: Array,
+) -> None:
     """Refuse rows that lack what was always there, and warn of rows far from what was seen.
 
     Args:
@@ -72,45 +78,43 @@ def check_rows(schema: Schema, metadata: Mapping[str, Any], X: Any, table: Array
             had which the model was fitted to. A key with None says that a gene is inactive.
     """
     seen = metadata.get("seen")
-    known = seen if isinstance(seen, Mapping) else {}
-    if isinstance(X, (list, tuple)) and X and isinstance(X[0], Mapping):
-        _check_keys(schema, known if metadata.get("rows", 0) >= TELLING_ROWS else {}, X)
-    for j, feature in enumerate(schema.features):
-        far = _far(feature, known.get(feature.name), table[:, j])
+    if not isinstance(seen, Mapping):
+        seen = {}
+    if is_dicts(X):
+        tells = metadata.get("rows", 0) >= TELLING_ROWS
+        _check_keys(schema, seen if tells else {}, X)
+    for feature, column in zip(schema.features, table.T, strict=True):
+        entry = seen.get(feature.name)
+        if feature.kind == "nominal" or not _is_entry(entry):
+            continue
+        far = _far(entry, column)
         if far is not None:
             warnings.warn(f"feature {feature.name!r}: {far}", OutsideWarning, stacklevel=4)
 
 
 def _check_keys(schema: Schema, seen: Mapping[str, Any], rows: Any) -> None:
-    always = []
-    for feature in schema.features:
-        entry = seen.get(feature.name)
-        if _is_entry(entry):
-            is_always_there = not entry[2]
-        else:  # numeric features are seldom genes, which may be inactive
-            is_always_there = feature.kind == "numeric"
-        if is_always_there:
-            always.append(feature.name)
+    """Refuse the first row that lacks a feature which every row of the fit had."""
+    always = [feature.name for feature in schema.features if _was_always_there(feature, seen)]
     for number, row in enumerate(rows):
         lacking = [name for name in always if name not in row]
         if lacking:
-            what = f"has no {', '.join(lacking[:4])}"
-            if len(lacking) > 4:
-                what += f" and {len(lacking) - 4} more"
+            wrong = f"has no {shortened(lacking)}, of {len(schema.features)}"
             todo = "give every feature; None says that a gene is inactive"
-            raise PredictorError(f"row {number}", f"{what}, of {len(schema.features)}", todo)
+            raise PredictorError(f"row {number}", wrong, todo)
 
 
-def _far(feature: Feature, entry: Any, column: Array) -> str | None:
+def _was_always_there(feature: Feature, seen: Mapping[str, Any]) -> bool:
+    entry = seen.get(feature.name)
+    if _is_entry(entry):
+        return not entry[2]
+    return feature.kind == "numeric"  # these are seldom genes, which may be inactive
+
+
+def _far(entry: Sequence[float], column: Array) -> str | None:
     """What is wrong with a column of values, in words; None where nothing is."""
-    if feature.kind == "nominal" or not _is_entry(entry):
-        return None
-    low, high = float(entry[0]), float(entry[1])
-    reach = FAR_RANGES * (high - low)
-    if reach == 0:
-        reach = FAR_RANGES * abs(high)
-    with np.errstate(invalid="ignore"):
-        far = (column < low - reach) | (column > high + reach)
+    low = float(entry[0])
+    high = float(entry[1])
+    far = _is_far(column, low, high)
     if not far.any():
         return None
     value = float(column[int(np.argmax(far))])
@@ -120,6 +124,14 @@ def _far(feature: Feature, entry: Any, column: Array) -> str | None:
     )
 
 
+def _is_far(column: Array, low: float, high: float) -> NDArray[np.bool_]:
+    """(n,) whether each value is far from a seen range; NaN, an inactive gene, never is."""
+    seen = (high - low) or abs(high)
+    reach = FAR_RANGES * seen
+    with np.errstate(invalid="ignore"):
+        return (column < low - reach) | (column > high + reach)
+
+
 def unknown_levels(feature: Feature, values: list[Any]) -> None:
     """Warn that a nominal feature has values that an open schema does not know.
 
@@ -127,13 +139,22 @@ def unknown_levels(feature: Feature, values: list[Any]) -> None:
         feature: The feature.
         values: Its unknown values.
     """
-    shown = ", ".join(map(str, dict.fromkeys(values)))
-    known = ", ".join(map(str, feature.values))
-    message = f"feature {feature.name!r}: {shown} is none of {known}; it counts as inactive"
-    warnings.warn(message, OutsideWarning, stacklevel=6)
+    shown = _joined(dict.fromkeys(values))
+    wrong = f"{shown} is none of {_joined(feature.values)}; it counts as inactive"
+    # The level is that of who called Model.predict.
+    warnings.warn(f"feature {feature.name!r}: {wrong}", OutsideWarning, stacklevel=7)
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _is_entry(entry: Any) -> TypeGuard[Sequence[float]]:
+    """Whether it is what `seen_ranges` finds of a feature; files of others may hold anything."""
     if not isinstance(entry, (list, tuple)) or len(entry) != 3:
         return False
-    return all(isinstance(v, (int, float)) and math.isfinite(v) for v in entry)
+    return all(map(_is_finite, entry))
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+MAX_LISTED = 4
+
 
 class PredictorError(ValueError):
     """Something the caller can correct. The message is one line: ``where: what is wrong; what to do``.
@@ -18,3 +22,18 @@ class PredictorError(ValueError):
     def __init__(self, where: str, wrong: str, remedy: str) -> None:
         self.where, self.wrong, self.remedy = where, wrong, remedy
         super().__init__(" ".join(f"{where}: {wrong}; {remedy}".split()))
+
+
+def shortened(words: Sequence[str]) -> str:
+    """List the first few of some words in a message.
+
+    Args:
+        words: The words.
+
+    Returns:
+        Up to four of them, and how many more there are; empty for none.
+    """
+    listed = ", ".join(words[:MAX_LISTED])
+    if len(words) > MAX_LISTED:
+        listed += f" and {len(words) - MAX_LISTED} more"
+    return listed

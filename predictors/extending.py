@@ -13,7 +13,7 @@ from predictors.boosting import boosted, hybrid
 from predictors.core import Core, ExtensibleCore, Task
 from predictors.errors import PredictorError
 from predictors.model import Model
-from predictors.schema import fingerprint
+from predictors.schema import Array, fingerprint
 
 _EXTEND_FUNCTIONS: dict[str, Callable[[Any, Task], Any]] = {
     "gp": gp.extend,
@@ -23,7 +23,13 @@ _EXTEND_FUNCTIONS: dict[str, Callable[[Any, Task], Any]] = {
 }
 
 
-def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
+def extend(
+    model: Model,
+    X: Any,
+    y: Any,
+    *,
+    seed: int = 0,
+) -> Model:
     """Tell a model more measurements, in a fraction of the time that fitting takes.
 
     Choice of kind, hyper-parameters, standardisation and calibration stay as they were found; trees
@@ -54,30 +60,26 @@ def extend(model: Model, X: Any, y: Any, *, seed: int = 0) -> Model:
         >>> longer.predict(rows).mean.shape
         (12,)
     """
-    encoded, target = model.schema.encode(X), np.asarray(y, dtype=np.float64)
+    encoded = model.schema.encode(X)
+    target = np.asarray(y, dtype=np.float64)
     if len(encoded) != len(target) or len(target) < model.metadata.get("rows", 0):
-        raise PredictorError(
-            "y",
-            f"has {len(target)} values for {len(encoded)} rows",
-            "pass all rows, the old ones first",
-        )
-    if model.schema.log:
-        modelled = np.log(target)
-    else:
-        modelled = target
-    if model.base is not None:
-        base = model.base(model.schema, encoded)
-    else:
-        base = np.zeros(len(encoded))
-    task = Task(
-        model.schema,
-        encoded,
-        (modelled - base - model.location) / model.scale,
-        np.zeros(len(target)),
-        seed,
-    )
+        wrong = f"has {len(target)} values for {len(encoded)} rows"
+        raise PredictorError("y", wrong, "pass all rows, the old ones first")
+    noise_variance = np.zeros(len(target))
+    standardised = _standardised(model, encoded, target)
+    task = Task(model.schema, encoded, standardised, noise_variance, seed)
     told = {"rows": len(target), "data": fingerprint(encoded, target)}
     return replace(model, core=_extended(model, task), metadata={**model.metadata, **told})
+
+
+def _standardised(model: Model, encoded: Array, target: Array) -> Array:
+    """(n,) targets as the model's core knows them: less its mean function, in its units."""
+    rest = target
+    if model.schema.log:
+        rest = np.log(target)
+    if model.base is not None:
+        rest = rest - model.base(model.schema, encoded)
+    return (rest - model.location) / model.scale
 
 
 def _extended(model: Model, task: Task) -> Core:

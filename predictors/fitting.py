@@ -12,16 +12,17 @@ from predictors import gp
 from predictors import kinds as kinds_
 from predictors.core import Fitted, Task, calibrated_std_scale
 from predictors.domain import seen_ranges
-from predictors.errors import PredictorError
 from predictors.gp.inputs import shared
 from predictors.kinds import BUILT_IN_KINDS, SurrogateKind
+from predictors.measurements import Measurements, settled_schema, targets
 from predictors.model import Base, Model
-from predictors.schema import Array, Schema, fingerprint, infer
+from predictors.schema import Array, Schema, fingerprint
 
 _ERROR_TO_REPLACE_GP = 0.97  # another kind must beat the process by 3 % to replace it
 # Held-out rows lie among the others, where a search has been. Where it goes, a sum of products over layers that share genes is
 # two to three times as close as a process of the same held-out error.
 _POSYNOMIAL_ALLOWANCE = 1.6
+_ROWS_PULLING_TO_ONE = 4.0  # how many rows the expectation of a slope of 1 counts as
 _BUILDS_ON_GP = ("gp", "hybrid", "posynomial")  # kinds that fit the plain process too
 
 
@@ -73,8 +74,11 @@ def fit(
         >>> prediction.mean.round(1).tolist()  # in milliseconds, like what was given
         [2.0]
     """
-    chosen = None if kind == "auto" else kinds_.find(kind)
-    data = _checked(X, y, _schema(X, _targets(y), schema, log), noise, seed)
+    chosen = None
+    if kind != "auto":
+        chosen = kinds_.find(kind)
+    schema = settled_schema(X, targets(y), schema, log)
+    data = Measurements.of(X, y, schema, noise=noise, seed=seed)
     plain = _fit(data, chosen, None)
     if mean is None:
         return plain
@@ -106,12 +110,11 @@ def fit_kinds(
     Raises:
         PredictorError: As ``fit``.
     """
-    data = _checked(X, y, schema, noise, seed)
-    shares = [kind for kind in kinds if kind in _BUILDS_ON_GP]
-    found: dict[str, Model] = {}
+    data = Measurements.of(X, y, schema, noise=noise, seed=seed)
     plain = None
-    if len(shares) > 1:
-        plain = gp.fit(_task(data, None)[0])
+    if sum(kind in _BUILDS_ON_GP for kind in kinds) > 1:
+        plain = gp.fit(_Standardised.of(data, None).task)
+    found: dict[str, Model] = {}
     for kind in kinds:
         if kind == "auto":
             found[kind] = _fit(data, None, None)
@@ -121,75 +124,101 @@ def fit_kinds(
 
 
 @dataclass(frozen=True)
-class _Data:
-    schema: Schema
-    table: Array
-    encoded: Array
-    y: Array
-    noise_variance: Array
-    seed: int
+class _Standardised:
+    """A task whose targets are (modelled - ``location``) / ``scale``."""
 
-    @property
-    def modelled(self) -> Array:
-        """(n,) targets in modelled units: y, or log y."""
-        if self.schema.log:
-            return np.log(self.y)
-        return self.y
+    task: Task
+    location: float
+    scale: float
 
-
-def _checked(X: Any, y: Any, schema: Schema, noise: Any, seed: int) -> _Data:
-    """Check rows and measurements, and encode them. Raises PredictorError."""
-    target = _targets(y)
-    if schema.log and (target <= 0).any():
-        row = int(np.argmax(target <= 0))
-        raise PredictorError("y", f"row {row} is not positive", "use log=False")
-    table = schema.table(X)
-    encoded = schema.encode_table(table)
-    if len(encoded) != len(target):
-        what = f"has {len(target)} values for {len(encoded)} rows"
-        raise PredictorError("y", what, "pass one measurement a row")
-    return _Data(schema, table, encoded, target, _variances(noise, target, schema.log), seed)
-
-
-def _task(data: _Data, base: Base | None) -> tuple[Task, float, float]:
-    """The standardised task, and location and scale of what it is of."""
-    centred = data.modelled - (base(data.schema, data.encoded) if base is not None else 0.0)
-    location, scale = float(centred.mean()), float(centred.std())
-    if not (scale > 1e-12 * (1.0 + abs(location))):
-        scale = 1.0
-    y = (centred - location) / scale
-    variance = data.noise_variance / scale**2
-    task = Task(data.schema, data.encoded, y, variance, data.seed, scale=scale)
-    return task, location, scale
+    @classmethod
+    def of(cls, data: Measurements, base: Base | None) -> _Standardised:
+        """Standardise what ``base`` leaves of the modelled targets; constant ones are only centred."""
+        rest = data.modelled
+        if base is not None:
+            rest = rest - base(data.schema, data.encoded)
+        location = float(rest.mean())
+        scale = float(rest.std())
+        if not (scale > 1e-12 * (1.0 + abs(location))):
+            scale = 1.0
+        y = (rest - location) / scale
+        variance = data.noise_variance / scale**2
+        task = Task(
+            data.schema,
+            data.encoded,
+            y,
+            variance,
+            data.seed,
+            scale=scale,
+        )
+        return cls(task, location, scale)
 
 
 def _fit(
-    data: _Data, kind: SurrogateKind | None, base: Base | None, plain: Fitted | None = None
+    data: Measurements,
+    kind: SurrogateKind | None,
+    base: Base | None,
+    plain: Fitted | None = None,
 ) -> Model:
     """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves.
 
     ``plain``: the process fitted to the same task, where it is there already.
     """
-    task, location, scale = _task(data, base)
-    y = task.y
+    standardised = _Standardised.of(data, base)
+    fits = _fits(standardised.task, kind, plain)
+    errors = {name: _error(standardised, fitted) for name, fitted in fits.items()}
+    best = _best(errors, standardised.scale, data.schema)
+    n_features = len(data.schema.features)
+    return Model(
+        kind=best,
+        schema=data.schema,
+        core=fits[best].core,
+        location=standardised.location,
+        scale=standardised.scale,
+        std_scale=calibrated_std_scale(fits[best].forward(), len(data.y), n_features),
+        base=base,
+        selection_reason=_selection_reason(kind, best, errors, data.schema),
+        metadata=_metadata(data, errors[best]),
+    )
+
+
+def _fits(
+    task: Task,
+    kind: SurrogateKind | None,
+    plain: Fitted | None,
+) -> dict[str, Fitted]:
+    """The fits that are chosen among: of one kind, or of all the built-in ones."""
     if kind is None:
-        fits = _candidates(task)
-    elif kind is BUILT_IN_KINDS["gp"] and plain is not None:
-        fits = {kind.name: plain}
-    else:
-        fits = {kind.name: kind.fit(replace(task, gp_fit=plain))}
-    errors = {k: float(np.sqrt(np.mean((f.held_out - y) ** 2))) * scale for k, f in fits.items()}
-    best = min(errors, key=lambda k: errors[k] / _allowance(k, errors[k] < scale, data.schema))
-    won = fits[best]
-    std_scale = calibrated_std_scale(won.forward(), len(y), len(data.schema.features))
-    metadata = {
-        "rows": len(y),
-        "error": errors[best],
+        return _candidates(task)
+    if kind is BUILT_IN_KINDS["gp"] and plain is not None:
+        return {kind.name: plain}
+    return {kind.name: kind.fit(replace(task, gp_fit=plain))}
+
+
+def _error(standardised: _Standardised, fitted: Fitted) -> float:
+    """The held-out root mean square error, in modelled units."""
+    squares = (fitted.held_out - standardised.task.y) ** 2
+    return float(np.sqrt(np.mean(squares))) * standardised.scale
+
+
+def _best(errors: dict[str, float], scale: float, schema: Schema) -> str:
+    """The kind of the smallest held-out error, after allowances; ``scale`` is the error of the mean."""
+
+    def allowed_error(kind: str) -> float:
+        better_than_mean = errors[kind] < scale
+        return errors[kind] / _allowance(kind, better_than_mean, schema)
+
+    return min(errors, key=allowed_error)
+
+
+def _metadata(data: Measurements, error: float) -> dict[str, Any]:
+    """What a model knows of its fit."""
+    return {
+        "rows": len(data.y),
+        "error": error,
         "data": fingerprint(data.encoded, data.y),
         "seen": seen_ranges(data.schema, data.table),
     }
-    reason = _selection_reason(kind, best, errors, data.schema)
-    return Model(best, data.schema, won.core, location, scale, std_scale, base, reason, metadata)
 
 
 def _candidates(task: Task) -> dict[str, Fitted]:
@@ -221,91 +250,56 @@ def _allowance(kind: str, better: bool, schema: Schema) -> float:
     return _ERROR_TO_REPLACE_GP
 
 
-def _with_mean(data: _Data, kind: SurrogateKind | None, plain: Model, old: Model) -> Model:
+def _with_mean(
+    data: Measurements,
+    kind: SurrogateKind | None,
+    plain: Model,
+    old: Model,
+) -> Model:
     """The better of ``plain`` and a model of what the old one leaves, by held-out error."""
-    missing = [n for n in old.schema.names if n not in data.schema.names]
-    if missing:
-        return replace(
-            plain,
-            selection_reason=f"{plain.selection_reason}; older model dropped: rows lack {missing[0]!r}",
-        )
-    unit = Base(old, 1.0, 0.0)(data.schema, data.encoded)
-    candidate = _fit(
-        data, kind, Base.of(old, _line(unit, data.modelled), data.schema, data.encoded)
-    )
-    with_old, without = candidate.metadata["error"], plain.metadata["error"]
-    if not with_old < without:
-        return replace(
-            plain,
-            selection_reason=f"{plain.selection_reason}; older model dropped: error {with_old:.3g} with, {without:.3g} without",
-        )
-    return replace(
-        candidate,
-        selection_reason=f"{candidate.selection_reason}; older model as mean: error {with_old:.3g}, {without:.3g} without",
-    )
+    for name in old.schema.names:
+        if name not in data.schema.names:
+            return _told(plain, f"older model dropped: rows lack {name!r}")
+    older = Base(old, 1.0, 0.0)(data.schema, data.encoded)
+    line = _line(older, data.modelled)
+    candidate = _fit(data, kind, Base.of(old, line, data.schema, data.encoded))
+    with_old = candidate.metadata["error"]
+    without = plain.metadata["error"]
+    if with_old < without:
+        return _told(candidate, f"older model as mean: error {with_old:.3g}, {without:.3g} without")
+    why = f"older model dropped: error {with_old:.3g} with, {without:.3g} without"
+    return _told(plain, why)
+
+
+def _told(model: Model, more: str) -> Model:
+    """The model with one more reason in its line on how it was chosen."""
+    return replace(model, selection_reason=f"{model.selection_reason}; {more}")
 
 
 def _line(x: Array, y: Array) -> tuple[float, float]:
-    """Slope and intercept of y on x; the slope is pulled towards 1 with the weight of four rows."""
-    centred, variance = x - x.mean(), float(x.var())
-    slope = (float(centred @ (y - y.mean())) + 4.0 * variance) / max(
-        float(centred @ centred) + 4.0 * variance, 1e-300
-    )
-    slope = slope if variance > 0 else 1.0
+    """Slope and intercept of y on x; the slope is pulled towards 1 with the weight of a few rows."""
+    variance = float(x.var())
+    if not variance > 0:
+        return 1.0, float(y.mean() - x.mean())
+    centred = x - x.mean()
+    pull = _ROWS_PULLING_TO_ONE * variance
+    covariance = float(centred @ (y - y.mean())) + pull
+    squares = float(centred @ centred) + pull
+    slope = covariance / max(squares, 1e-300)
     return slope, float(y.mean() - slope * x.mean())
 
 
 def _selection_reason(
-    asked: SurrogateKind | None, best: str, errors: dict[str, float], schema: Schema
+    asked: SurrogateKind | None,
+    best: str,
+    errors: dict[str, float],
+    schema: Schema,
 ) -> str:
     """Say in one line how the kind was chosen."""
     if asked is not None:
         return f"{best}: asked for"
+    unit = f" {schema.unit}".rstrip()
     if schema.log:
         unit = " in log units"
-    else:
-        unit = f" {schema.unit}".rstrip()
-    others = ", ".join(f"{k} {e:.3g}" for k, e in errors.items() if k != best)
-    return f"{best}: held-out RMSE {errors[best]:.3g}{unit} against {others}"
-
-
-def _targets(y: Any) -> Array:
-    """Check measurements: (n,) finite numbers, at least two."""
-    try:
-        target = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise PredictorError(
-            "y", "holds something that is not a number", "pass n numbers"
-        ) from None
-    if target.ndim != 1 or len(target) < 2:
-        raise PredictorError(
-            "y", f"has shape {target.shape}, expected (n,), n >= 2", "pass one measurement a row"
-        )
-    if not np.isfinite(target).all():
-        row = int(np.argmin(np.isfinite(target)))
-        raise PredictorError(
-            "y", f"row {row} is {target[row]}", "drop failed evaluations before fitting"
-        )
-    return target
-
-
-def _schema(X: Any, y: Array, schema: Schema | None, log: bool | None) -> Schema:
-    """Infer a schema where there is none, and settle whether the target is logarithmic."""
-    if schema is None:
-        wide = bool(y.min() > 0 and y.max() >= 10 * y.min())
-        return infer(X, log=wide if log is None else log)
-    if log is None:
-        return schema
-    return replace(schema, log=log)
-
-
-def _variances(noise: Any, y: Array, log: bool) -> Array:
-    """Given measurement variances (n,) in modelled units; log: relative errors (first order)."""
-    if noise is None:
-        return np.zeros(len(y))
-    deviation = np.broadcast_to(np.asarray(noise, dtype=np.float64), y.shape)
-    if not (np.isfinite(deviation) & (deviation >= 0)).all():
-        raise PredictorError(
-            "noise", "is negative or not finite", "pass standard deviations in units of y"
-        )
-    return np.asarray((deviation / y if log else deviation) ** 2)
+    others = [f"{kind} {error:.3g}" for kind, error in errors.items() if kind != best]
+    return f"{best}: held-out RMSE {errors[best]:.3g}{unit} against {', '.join(others)}"

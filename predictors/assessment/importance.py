@@ -12,7 +12,7 @@ from predictors.boosting.hybrid import Hybrid
 from predictors.errors import PredictorError
 from predictors.gp import GaussianProcess
 from predictors.model import Model
-from predictors.schema import Array
+from predictors.schema import Array, Schema
 
 
 def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
@@ -42,24 +42,35 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
         >>> sorted(shares)
         ['depth', 'rows']
     """
-    found: dict[str, Array] = {}
     core = model.core
-    if isinstance(core, (GaussianProcess, Hybrid)):
-        found["ard"] = _relevance(core.process if isinstance(core, Hybrid) else core)
-    if isinstance(core, (Boosted, Hybrid)):
-        if isinstance(core, Boosted):
-            trees = core.members
-        else:
-            trees = (core.booster,)
-        owners = model.schema.owners
-        found["gain"] = _by(owners, np.sum([_gain(t, len(owners)) for t in trees], axis=0))
-        if X is not None:
-            encoded = model.schema.encode(X)
-            found["shap"] = _by(owners, np.sum([_shap(t, encoded) for t in trees], axis=0))
+    found: dict[str, Array] = {}
+    if isinstance(core, GaussianProcess):
+        found["ard"] = _relevance(core)
+    if isinstance(core, Boosted):
+        found |= _of_trees(core.members, model.schema, X)
+    if isinstance(core, Hybrid):
+        found["ard"] = _relevance(core.process)
+        found |= _of_trees((core.booster,), model.schema, X)
     importances = {}
-    for measure, v in found.items():
-        importances[measure] = dict(zip(model.schema.names, _shares(v), strict=True))
+    for measure, values in found.items():
+        importances[measure] = dict(zip(model.schema.names, _shares(values), strict=True))
     return importances
+
+
+def _of_trees(
+    boosters: tuple[Any, ...],
+    schema: Schema,
+    X: Any,
+) -> dict[str, Array]:
+    """Gain and, with rows, SHAP values of boosters together, each (d,)."""
+    owners = schema.owners
+    gains = [_gain(booster, len(owners)) for booster in boosters]
+    found = {"gain": _by(owners, np.sum(gains, axis=0))}
+    if X is not None:
+        encoded = schema.encode(X)
+        values = [_shap(booster, encoded) for booster in boosters]
+        found["shap"] = _by(owners, np.sum(values, axis=0))
+    return found
 
 
 def contributions(model: Model, X: Any) -> Array:
@@ -89,28 +100,36 @@ def contributions(model: Model, X: Any) -> Array:
     if not isinstance(model.core, Boosted):
         what = f"of kind {model.kind!r} has no SHAP values of its whole prediction"
         raise PredictorError("model", what, "fit one of kind 'xgboost'")
+    members = model.core.members
+    owners = model.schema.owners
     data = xgboost.DMatrix(model.schema.encode(X), nthread=1)
-    total = np.zeros((data.num_row(), len(model.schema.owners)))
-    for member in model.core.members:
+    total = np.zeros((data.num_row(), len(owners)))
+    for member in members:
         total += member.predict(data, pred_contribs=True)[:, :-1]
-    of_columns = total * (model.scale / len(model.core.members))
+    of_columns = total * (model.scale / len(members))
     found = np.zeros((len(total), len(model.schema.names)))
-    for column, owner in enumerate(model.schema.owners):
+    for column, owner in enumerate(owners):
         found[:, owner] += of_columns[:, column]
     return found
 
 
 def _relevance(process: GaussianProcess) -> Array:
     """(d,) prior variance that each feature accounts for, over the training rows."""
-    hyper, train = process.hyper, process.train
-    straight = (
-        process.slopes**2 * train.linear.var(axis=0)
-    ) @ process.kernel_features.linear_shares
-    lengths = np.exp(hyper.lengthscale)
-    curved = np.zeros(len(lengths))
-    for scale, part in zip(np.exp(hyper.scale), train.local, strict=True):
-        np.add.at(curved, part.owners, scale * part.points.var(axis=0) / lengths[part.owners] ** 2)
-    return np.asarray(straight + curved @ process.kernel_features.local_shares)
+    features = process.kernel_features
+    of_columns = process.slopes**2 * process.train.linear.var(axis=0)
+    straight = of_columns @ features.linear_shares
+    curved = _matern_variances(process) @ features.local_shares
+    return np.asarray(straight + curved)
+
+
+def _matern_variances(process: GaussianProcess) -> Array:
+    """(lengthscales,) s * var(x) / lengthscale^2, summed over the columns that share a lengthscale."""
+    lengths = np.exp(process.hyper.lengthscale)
+    found = np.zeros(len(lengths))
+    for scale, part in zip(np.exp(process.hyper.scale), process.train.local, strict=True):
+        of_columns = scale * part.points.var(axis=0) / lengths[part.owners] ** 2
+        np.add.at(found, part.owners, of_columns)
+    return found
 
 
 def _by(owners: NDArray[np.intp], values: Array) -> Array:
@@ -119,17 +138,22 @@ def _by(owners: NDArray[np.intp], values: Array) -> Array:
 
 
 def _gain(booster: Any, width: int) -> Array:
-    scores = booster.get_score(importance_type="total_gain")
-    return np.array([float(scores.get(f"f{j}", 0.0)) for j in range(width)])
+    """(k,) total gain of each encoded column, which XGBoost calls f0, f1, ..."""
+    gains = booster.get_score(importance_type="total_gain")
+    return np.array([float(gains.get(f"f{j}", 0.0)) for j in range(width)])
 
 
 def _shap(booster: Any, encoded: Array) -> Array:
     import xgboost
 
-    contributions = booster.predict(xgboost.DMatrix(encoded, nthread=1), pred_contribs=True)
-    return np.asarray(np.abs(contributions[:, :-1]).mean(axis=0), dtype=np.float64)
+    data = xgboost.DMatrix(encoded, nthread=1)
+    contributions = booster.predict(data, pred_contribs=True)
+    of_columns = np.abs(contributions[:, :-1])
+    return np.asarray(of_columns.mean(axis=0), dtype=np.float64)
 
 
 def _shares(values: Array) -> list[float]:
     total = float(values.sum())
-    return [float(v) / total if total > 0 else 0.0 for v in values]
+    if not total > 0:
+        return [0.0] * len(values)
+    return [float(value) / total for value in values]

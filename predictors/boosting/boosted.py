@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from predictors.boosting import trees
-from predictors.core import Fitted, State, Task, forward
+from predictors.core import Fitted, State, Task, as_rows, forward_errors
 from predictors.schema import Array, Schema
 from predictors.storage import checks
 
 ENSEMBLE_SIZE = 8
 BOOSTING_ROUNDS = 80
+UNEXPLAINED_VARIANCE = 0.05  # of a row without noise, standardised: no weight is infinite
+LEAST_NOISE_SHARE = 0.05  # of the held-out squared error
+LEAST_NOISE = 1e-6
+LEAST_SQUARED_ERROR = 1e-12
 _XGBOOST_SETTINGS: dict[str, Any] = {
     "max_depth": 4,
     "eta": 0.1,
@@ -30,7 +34,12 @@ _XGBOOST_SETTINGS: dict[str, Any] = {
 }
 
 
-def train(encoded: Array, y: Array, seed: int, weight: Array | None = None) -> Any:
+def train(
+    encoded: Array,
+    y: Array,
+    seed: int,
+    weight: Array | None = None,
+) -> Any:
     """Train one booster.
 
     Args:
@@ -115,8 +124,9 @@ class Boosted:
         Returns:
             (members, ...) predictions in standardised units.
         """
-        flat = encoded.reshape(-1, encoded.shape[-1])
-        return np.stack([outputs(m, flat).reshape(encoded.shape[:-1]) for m in self.members])
+        rows = as_rows(encoded)
+        predicted = np.stack([outputs(member, rows) for member in self.members])
+        return predicted.reshape(len(self.members), *encoded.shape[:-1])
 
     def mean(self, encoded: Array) -> Array:
         """Average the members' predictions.
@@ -159,15 +169,21 @@ class Boosted:
         Returns:
             The noise, and the boosters ``member0``, ``member1``, ... as XGBoost's JSON.
         """
-        return State(
-            {"noise": self.noise}, {}, {f"member{i}": dump(m) for i, m in enumerate(self.members)}
-        )
+        boosters = {}
+        for number, member in enumerate(self.members):
+            boosters[_member_name(number)] = dump(member)
+        return State({"noise": self.noise}, {}, boosters)
 
 
 def _jackknife(each: Array) -> tuple[Array, Array]:
     """Mean over members (axis 0), and deviations whose squares sum to the jackknife's variance."""
+    members = len(each)
     mean = each.mean(0)
-    return mean, (each - mean) * np.sqrt((len(each) - 1) / len(each))
+    return mean, (each - mean) * np.sqrt((members - 1) / members)
+
+
+def _member_name(number: int) -> str:
+    return f"member{number}"
 
 
 def restore(schema: Schema, state: State) -> Boosted:
@@ -183,10 +199,12 @@ def restore(schema: Schema, state: State) -> Boosted:
     Raises:
         PredictorError: When ``Boosted.state`` cannot have written it.
     """
-    names = [f"member{i}" for i in range(max(len(state.boosters), 2))]
+    n_members = max(len(state.boosters), 2)  # one alone has no spread
+    names = [_member_name(number) for number in range(n_members)]
     checks.boosters(state, names)
     noise = checks.number(state, "noise", 0.0)
-    members = tuple(parse(state.boosters[name], len(schema.owners)) for name in names)
+    columns = len(schema.owners)
+    members = tuple(parse(state.boosters[name], columns) for name in names)
     return Boosted(members, noise)
 
 
@@ -199,21 +217,35 @@ def fit(task: Task) -> Fitted:
     Returns:
         The ensemble; each row's held-out prediction is that of the member that did not see it.
     """
-    weight = 1.0 / (0.05 + task.noise_variance)
-    held_out, members = np.empty(len(task)), []
+    weight = 1.0 / (UNEXPLAINED_VARIANCE + task.noise_variance)
+    held_out = np.empty(len(task))
+    members = []
     for rows, test in task.folds(ENSEMBLE_SIZE):
-        members.append(train(task.encoded[rows], task.y[rows], task.seed, weight[rows]))
-        held_out[test] = outputs(members[-1], task.encoded[test])
+        member = train(task.encoded[rows], task.y[rows], task.seed, weight[rows])
+        held_out[test] = outputs(member, task.encoded[test])
+        members.append(member)
     error = float(np.mean((task.y - held_out) ** 2))
-    spread = float(Boosted(tuple(members), 0.0).mean_and_variance(task.encoded)[1].mean())
-    core = Boosted(tuple(members), max(error - spread, 0.05 * error, 1e-6))
-    return Fitted(core, held_out, partial(_forward_z, task, error))
+    core = _with_noise(Boosted(tuple(members), 0.0), task, error)
+    errors = partial(_later_errors, task, error)
+    return Fitted(core, held_out, partial(forward_errors, len(task), errors))
 
 
-def _forward_z(task: Task, error: float) -> Array:
+def _with_noise(ensemble: Boosted, task: Task, error: float) -> Boosted:
+    """The ensemble with what its spread leaves over of the held-out squared error."""
+    _, variance = ensemble.mean_and_variance(task.encoded)
+    unexplained = error - float(variance.mean())
+    noise = max(unexplained, LEAST_NOISE_SHARE * error, LEAST_NOISE)
+    return replace(ensemble, noise=noise)
+
+
+def _later_errors(
+    task: Task,
+    error: float,
+    past: slice,
+    rest: slice,
+) -> Array:
     """Errors of later rows under one booster of earlier rows, in units of the held-out error."""
-    found = [np.zeros(0)]
-    for past, rest in forward(len(task)):
-        later = outputs(train(task.encoded[past], task.y[past], task.seed), task.encoded[rest])
-        found.append((task.y[rest] - later) / np.sqrt(max(error, 1e-12)))
-    return np.concatenate(found)
+    booster = train(task.encoded[past], task.y[past], task.seed)
+    predicted = outputs(booster, task.encoded[rest])
+    deviation = np.sqrt(max(error, LEAST_SQUARED_ERROR))
+    return np.asarray((task.y[rest] - predicted) / deviation)

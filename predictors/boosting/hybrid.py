@@ -15,12 +15,13 @@ import numpy as np
 
 from predictors import gp
 from predictors.boosting import boosted
-from predictors.core import Fitted, State, Task
+from predictors.core import Fitted, State, Task, as_rows
 from predictors.gp.inputs import KernelFeatures
 from predictors.schema import Array, Schema
 from predictors.storage import checks
 
 _MIN_RIDGE_ROWS = 8  # rows, below which a fold is too small to choose a penalty
+_RIDGE_PENALTIES = np.logspace(-4, 2, 13)
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ class Hybrid:
 
     def _trees(self, encoded: Array) -> Array:
         """The trees' share of the mean (...) at encoded rows (..., k)."""
-        flat = encoded.reshape(-1, encoded.shape[-1])
+        shape = encoded.shape[:-1]
         if not self.weight:
-            return np.zeros(encoded.shape[:-1])
-        return self.weight * boosted.outputs(self.booster, flat).reshape(encoded.shape[:-1])
+            return np.zeros(shape)
+        predicted = boosted.outputs(self.booster, as_rows(encoded))
+        return self.weight * predicted.reshape(shape)
 
     def mean(self, encoded: Array) -> Array:
         """Compute the sum of the process's mean and the trees' share.
@@ -106,8 +108,8 @@ def restore(schema: Schema, state: State) -> Hybrid:
     """
     checks.boosters(state, ["trees"])
     weight = checks.number(state, "weight", 0.0, 1.0)
-    process = gp.restore(schema, state)
-    return Hybrid(boosted.parse(state.boosters["trees"], len(schema.owners)), weight, process)
+    booster = boosted.parse(state.boosters["trees"], len(schema.owners))
+    return Hybrid(booster, weight, gp.restore(schema, state))
 
 
 def extend(core: Hybrid, task: Task) -> Hybrid:
@@ -127,11 +129,10 @@ def extend(core: Hybrid, task: Task) -> Hybrid:
         numpy.linalg.LinAlgError: As ``gp.condition``.
     """
     old = len(core.process.alpha)
-    rest = task.y[old:] - core._trees(task.encoded[old:])
     first = gp.targets(core.process, task.noise_variance[:old])
-    return replace(
-        core, process=gp.extend(core.process, replace(task, y=np.concatenate([first, rest])))
-    )
+    rest = task.y[old:] - core._trees(task.encoded[old:])
+    residual = replace(task, y=np.concatenate([first, rest]))
+    return replace(core, process=gp.extend(core.process, residual))
 
 
 def fit(task: Task) -> Fitted:
@@ -151,22 +152,34 @@ def fit(task: Task) -> Fitted:
         numpy.linalg.LinAlgError: As ``gp.condition``.
     """
     residual = task.y - _ridge_held_out(task)
+    trees_held_out = _trees_held_out(task, residual)
+    weight = _best_weight(residual, trees_held_out)
+    share_of_trees = weight * trees_held_out
+    plain = task.gp_fit or gp.fit(task)
+    assert isinstance(plain.core, gp.GaussianProcess)
+    rest = gp.fit(replace(task, y=task.y - share_of_trees), plain.core.hyper)
+    assert isinstance(rest.core, gp.GaussianProcess)
+    held_out = rest.held_out + share_of_trees
+    booster = boosted.train(task.encoded, residual, task.seed)
+    if _error(task, plain.held_out) <= _error(task, held_out):
+        return replace(plain, core=Hybrid(booster, 0.0, plain.core))
+    return Fitted(Hybrid(booster, weight, rest.core), held_out, rest.forward)
+
+
+def _trees_held_out(task: Task, residual: Array) -> Array:
+    """(n,) what trees of the other folds predict of the residual (n,) of the linear mean."""
     held_out = np.zeros(len(task))
     for train, test in task.folds():
         booster = boosted.train(task.encoded[train], residual[train], task.seed)
         held_out[test] = boosted.outputs(booster, task.encoded[test])
-    explained, size = float(residual @ held_out), float(held_out @ held_out)
-    weight = min(max(explained / max(size, 1e-12), 0.0), 1.0)
-    plain = task.gp_fit or gp.fit(task)
-    assert isinstance(plain.core, gp.GaussianProcess)
-    rest = gp.fit(replace(task, y=task.y - weight * held_out), plain.core.hyper)
-    booster = boosted.train(task.encoded, residual, task.seed)
-    if _error(task, plain.held_out) <= _error(task, rest.held_out + weight * held_out):
-        return replace(plain, core=Hybrid(booster, 0.0, plain.core))
-    assert isinstance(rest.core, gp.GaussianProcess)
-    return Fitted(
-        Hybrid(booster, weight, rest.core), rest.held_out + weight * held_out, rest.forward
-    )
+    return held_out
+
+
+def _best_weight(residual: Array, predicted: Array) -> float:
+    """The weight within [0, 1] at which predictions leave the least squares of the residual."""
+    explained = float(residual @ predicted)
+    size = float(predicted @ predicted)
+    return min(max(explained / max(size, 1e-12), 0.0), 1.0)
 
 
 def _error(task: Task, held_out: Array) -> float:
@@ -180,7 +193,8 @@ def _ridge_held_out(task: Task) -> Array:
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import cross_val_predict
 
-    linear = KernelFeatures.of(task.schema, task.encoded).inputs(task.encoded).linear
-    return np.asarray(
-        cross_val_predict(RidgeCV(np.logspace(-4, 2, 13)), linear, task.y, cv=list(task.folds()))
-    )
+    features = KernelFeatures.of(task.schema, task.encoded)
+    linear = features.inputs(task.encoded).linear
+    ridge = RidgeCV(_RIDGE_PENALTIES)
+    predicted = cross_val_predict(ridge, linear, task.y, cv=list(task.folds()))
+    return np.asarray(predicted)

@@ -35,6 +35,16 @@ _TREE_KEYS = {
     "id",
     "tree_param",
 }
+_LEARNER_KEYS = {
+    "feature_names",
+    "feature_types",
+    "gradient_booster",
+    "learner_model_param",
+    "objective",
+}
+_OBJECTIVE = {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}
+_ZERO_SCORES = ("[0E0]", "0E0", "[0]", "0")
+_NO_CATEGORIES: dict[str, list[Any]] = {"enc": [], "feature_segments": [], "sorted_idx": []}
 
 
 def checked(data: bytes, n_features: int) -> bytes:
@@ -50,41 +60,41 @@ def checked(data: bytes, n_features: int) -> bytes:
     Raises:
         PredictorError: When anything is not as ``predictors.boosting.boosted`` would have trained it.
     """
-    if len(data) > MAX_BYTES:
-        _refuse(f"take {len(data)} bytes, the limit is {MAX_BYTES}")
-    try:
-        root = json.loads(data, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        _refuse("are no JSON")
-    root = _fields(root, "file", {"learner", "version"})
+    root = _fields(_parsed(data), "file", {"learner", "version"})
     _version(root["version"])
-    learner = _fields(
-        root["learner"],
-        "learner",
-        {"feature_names", "feature_types", "gradient_booster", "learner_model_param", "objective"},
-        optional={"attributes"},
-    )
-    _learner(learner, n_features)
+    learner = _fields(root["learner"], "learner", _LEARNER_KEYS, optional={"attributes"})
+    _learner(learner)
+    _learner_parameters(learner["learner_model_param"], n_features)
     booster = _fields(learner["gradient_booster"], "gradient_booster", {"model", "name"})
     _require(booster["name"] == "gbtree", "name another booster than gbtree")
     _model(booster["model"], n_features)
     return json.dumps(root, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _learner(learner: Mapping[str, Any], n_features: int) -> None:
-    """Everything but the trees."""
-    for name in ("feature_names", "feature_types"):
-        _require(learner[name] == [], f"have {name}")
+def _parsed(data: bytes) -> Any:
+    """JSON of a limited size, without repeated keys, NaN and infinities."""
+    if len(data) > MAX_BYTES:
+        _refuse(f"take {len(data)} bytes, the limit is {MAX_BYTES}")
+    try:
+        return json.loads(data, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        _refuse("are no JSON")
+
+
+def _learner(learner: Mapping[str, Any]) -> None:
+    """Everything but the trees and the parameters."""
+    _require(learner["feature_names"] == [], "have feature_names")
+    _require(learner["feature_types"] == [], "have feature_types")
     _require(learner.get("attributes", {}) == {}, "have attributes")
-    objective = {"name": "reg:squarederror", "reg_loss_param": {"scale_pos_weight": "1"}}
-    _require(learner["objective"] == objective, "have another objective than squared error")
-    parameters = _fields(
-        learner["learner_model_param"],
-        "learner_model_param",
-        {"base_score", "num_class", "num_feature"},
-        optional={"boost_from_average", "num_target"},
-    )
-    _require(parameters["base_score"] in ("[0E0]", "0E0", "[0]", "0"), "have a base score")
+    _require(learner["objective"] == _OBJECTIVE, "have another objective than squared error")
+
+
+def _learner_parameters(parameters: Any, n_features: int) -> None:
+    """What XGBoost sizes its outputs by."""
+    required = {"base_score", "num_class", "num_feature"}
+    optional = {"boost_from_average", "num_target"}
+    parameters = _fields(parameters, "learner_model_param", required, optional)
+    _require(parameters["base_score"] in _ZERO_SCORES, "have a base score")
     _require(parameters["num_class"] == "0", "have classes")
     _require(parameters["num_feature"] == str(n_features), "are of another number of features")
     _require(parameters.get("num_target", "1") == "1", "have several outputs")
@@ -93,42 +103,31 @@ def _learner(learner: Mapping[str, Any], n_features: int) -> None:
 
 def _model(model: Any, n_features: int) -> None:
     """The list of trees and what counts them."""
-    model = _fields(
-        model,
-        "model",
-        {"gbtree_model_param", "tree_info", "trees"},
-        optional={"cats", "iteration_indptr"},
-    )
+    required = {"gbtree_model_param", "tree_info", "trees"}
+    model = _fields(model, "model", required, optional={"cats", "iteration_indptr"})
+    _require(model.get("cats", _NO_CATEGORIES) == _NO_CATEGORIES, "have categories")
     trees = model["trees"]
     _require(isinstance(trees, list) and len(trees) <= MAX_TREES, "are too many or no list")
-    categories: dict[str, list[Any]] = {"enc": [], "feature_segments": [], "sorted_idx": []}
-    _require(model.get("cats", categories) == categories, "have categories")
-    _require(
-        model["gbtree_model_param"] == {"num_parallel_tree": "1", "num_trees": str(len(trees))},
-        "are of another number than they say",
-    )
-    _integers(model["tree_info"], "tree_info", len(trees), lambda value: value == 0)
-    if "iteration_indptr" in model:
-        ends = _integers(model["iteration_indptr"], "iteration_indptr", len(trees) + 1)
-        _require(ends == list(range(len(trees) + 1)), "are not one a round")
+    _tree_counts(model, len(trees))
     for index, tree in enumerate(trees):
         _tree(tree, index, n_features)
+
+
+def _tree_counts(model: Mapping[str, Any], n_trees: int) -> None:
+    """There are as many trees as the model says, one a round, each of the only output."""
+    parameters = {"num_parallel_tree": "1", "num_trees": str(n_trees)}
+    _require(model["gbtree_model_param"] == parameters, "are of another number than they say")
+    _integers(model["tree_info"], "tree_info", n_trees, lambda value: value == 0)
+    if "iteration_indptr" in model:
+        ends = _integers(model["iteration_indptr"], "iteration_indptr", n_trees + 1)
+        _require(ends == list(range(n_trees + 1)), "are not one a round")
 
 
 def _tree(tree: Any, index: int, n_features: int) -> None:
     """One tree: its lists are as long as it says, its numbers in range, its nodes a tree."""
     tree = _fields(tree, "tree", _TREE_KEYS)
     _require(type(tree["id"]) is int and tree["id"] == index, "are out of order")
-    _require(isinstance(tree["left_children"], list), "are malformed")
-    n_nodes = len(tree["left_children"])
-    _require(1 <= n_nodes <= MAX_NODES, "have too many nodes or none")
-    parameters = {
-        "num_deleted": "0",
-        "num_feature": str(n_features),
-        "num_nodes": str(n_nodes),
-        "size_leaf_vector": "1",
-    }
-    _require(tree["tree_param"] == parameters, "are of another size than they say")
+    n_nodes = _node_count(tree, n_features)
     for name in _EMPTY_LISTS:
         _require(tree[name] == [], "have categories")
     for name in _NUMBER_LISTS:
@@ -139,6 +138,21 @@ def _tree(tree: Any, index: int, n_features: int) -> None:
     _structure(tree, n_nodes)
 
 
+def _node_count(tree: Mapping[str, Any], n_features: int) -> int:
+    """How many nodes a tree has, by its list of children and by what it says."""
+    _require(isinstance(tree["left_children"], list), "are malformed")
+    n_nodes = len(tree["left_children"])
+    _require(1 <= n_nodes <= MAX_NODES, "have too many nodes or none")
+    parameters = {
+        "num_deleted": "0",
+        "num_feature": str(n_features),
+        "num_nodes": str(n_nodes),
+        "size_leaf_vector": "1",
+    }
+    _require(tree["tree_param"] == parameters, "are of another size than they say")
+    return n_nodes
+
+
 def _structure(tree: Mapping[str, Any], n_nodes: int) -> None:
     """Children come after their parent, and every node but the first has exactly one."""
     left = _integers(tree["left_children"], "left_children", n_nodes)
@@ -147,10 +161,10 @@ def _structure(tree: Mapping[str, Any], n_nodes: int) -> None:
     _require(parents[0] in ROOT_PARENTS, "have a root with a parent")
     depth = [0] * n_nodes
     seen = [False] * n_nodes
-    for node in range(n_nodes):
-        if left[node] == LEAF_CHILD and right[node] == LEAF_CHILD:
+    for node, children in enumerate(zip(left, right, strict=True)):
+        if children == (LEAF_CHILD, LEAF_CHILD):
             continue
-        for child in (left[node], right[node]):
+        for child in children:
             _require(node < child < n_nodes, "have a child out of range or before its parent")
             _require(not seen[child], "have a node with two parents")
             _require(parents[child] == node, "have a node whose parent is another")
@@ -161,7 +175,10 @@ def _structure(tree: Mapping[str, Any], n_nodes: int) -> None:
 
 
 def _fields(
-    value: Any, where: str, required: set[str], optional: set[str] | None = None
+    value: Any,
+    where: str,
+    required: set[str],
+    optional: set[str] | None = None,
 ) -> dict[str, Any]:
     """``value`` itself, a JSON object of exactly these keys."""
     if not isinstance(value, dict):
@@ -172,28 +189,36 @@ def _fields(
 
 
 def _integers(
-    values: Any, name: str, length: int, allowed: Callable[[int], bool] | None = None
+    values: Any,
+    name: str,
+    length: int,
+    allowed: Callable[[int], bool] | None = None,
 ) -> Sequence[int]:
-    """``values`` itself, a list of so many integers, all of them ``allowed``."""
-    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
-    for value in values:
-        _require(type(value) is int and -(2**31) <= value < 2**31, f"have no integers in {name}")
+    """A list of so many integers, all of them ``allowed``."""
+    for value in _list(values, name, length):
+        is_int32 = type(value) is int and -(2**31) <= value < 2**31
+        _require(is_int32, f"have no integers in {name}")
         _require(allowed is None or allowed(value), f"have a {name} out of range")
+    return list(values)
+
+
+def _list(values: Any, name: str, length: int) -> list[Any]:
+    """A list of so many entries."""
+    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
     return list(values)
 
 
 def _flags(values: Any, name: str, length: int) -> list[int]:
     """Zeros and ones, which earlier releases of XGBoost write as booleans."""
-    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
-    for value in values:
-        _require(type(value) in (int, bool) and value in (0, 1), f"have a {name} out of range")
-    return [int(value) for value in values]
+    for value in _list(values, name, length):
+        is_flag = type(value) in (int, bool) and value in (0, 1)
+        _require(is_flag, f"have a {name} out of range")
+    return list(map(int, values))
 
 
 def _numbers(values: Any, name: str, length: int) -> list[float]:
     """So many finite numbers, as floats."""
-    _require(isinstance(values, list) and len(values) == length, f"have a {name} of another length")
-    for value in values:
+    for value in _list(values, name, length):
         _require(type(value) in (int, float), f"have no numbers in {name}")
         finite = abs(value) <= LARGEST_FLOAT32 and math.isfinite(value)
         _require(finite, f"have a {name} that is not finite")

@@ -49,16 +49,22 @@ def local(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
     found: Array | float = 0.0
     for scale, p, q in zip(np.exp(hyper.scale), a.local, b.local, strict=True):
         lengthscales = np.exp(hyper.lengthscale)[p.owners]
-        r, decay = matern(p.points / lengthscales, q.points / lengthscales)
-        out = r * (1.0 / 3.0)  # in place from here on: this is where prediction spends its time
-        out += 1.0
-        out *= r
-        out += 1.0
-        out *= decay
-        out *= scale
-        out += found
-        found = out
+        part = _matern_kernel(p.points / lengthscales, q.points / lengthscales)
+        part *= scale
+        part += found
+        found = part
     return np.asarray(found)
+
+
+def _matern_kernel(a: Array, b: Array) -> Array:
+    """(..., n, m) (1 + r + r^2 / 3) exp(-r), in place: this is where prediction spends its time."""
+    r, decay = matern(a, b)
+    out = r * (1.0 / 3.0)
+    out += 1.0
+    out *= r
+    out += 1.0
+    out *= decay
+    return out
 
 
 def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
@@ -72,9 +78,9 @@ def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
     Returns:
         (..., n, m) covariance: 1, the Matern parts and the linear parts.
     """
-    variances = np.exp(hyper.linear)[a.group]
+    weighted = a.linear * hyper.linear_variances(a.group)
     out = local(hyper, a, b)
-    out += (a.linear * variances) @ np.swapaxes(b.linear, -1, -2)
+    out += weighted @ np.swapaxes(b.linear, -1, -2)
     out += 1.0
     return out
 
@@ -89,6 +95,6 @@ def variance(hyper: Hyper, a: KernelInputs) -> Array:
     Returns:
         (..., n) prior variances.
     """
-    variances = np.exp(hyper.linear)[a.group]
     stationary = float(np.exp(hyper.scale).sum())
-    return 1.0 + stationary + (a.linear**2) @ variances
+    linear = (a.linear**2) @ hyper.linear_variances(a.group)
+    return 1.0 + stationary + linear

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from predictors.core import Fitted, Task, forward
+from predictors.core import Fitted, Task, forward_errors
 from predictors.gp.hyperparameters import Hyper
 from predictors.gp.inputs import KernelFeatures
 from predictors.gp.likelihood import learn
@@ -22,7 +22,11 @@ FORWARD_STEPS = 25
 Basis = Callable[[Task], Posynomials | None]
 
 
-def fit(task: Task, start: Hyper | None = None, basis: Basis | None = None) -> Fitted:
+def fit(
+    task: Task,
+    start: Hyper | None = None,
+    basis: Basis | None = None,
+) -> Fitted:
     """Fit a process: hyper-parameters, posterior, and leave-one-out predictions in closed form.
 
     Args:
@@ -38,9 +42,11 @@ def fit(task: Task, start: Hyper | None = None, basis: Basis | None = None) -> F
     """
     kernel_features = _kernel_features(task, basis)
     hyper = learn(kernel_features, task, start)
-    core = condition(kernel_features, hyper, task.encoded, task.y, task.noise_variance)
-    left_out = task.y - core.alpha / (core.whiten**2).sum(0)
-    return Fitted(core, left_out, partial(_forward_errors, task, basis))
+    core = condition(kernel_features, hyper, task)
+    precision = (core.whiten**2).sum(0)
+    left_out = task.y - core.alpha / precision
+    errors = partial(_later_errors, task, basis)
+    return Fitted(core, left_out, partial(forward_errors, len(task), errors))
 
 
 def _kernel_features(task: Task, basis: Basis | None) -> KernelFeatures:
@@ -60,33 +66,28 @@ class _Past:
 
     @classmethod
     def of(cls, task: Task, rows: slice) -> _Past:
-        location = float(task.y[rows].mean())
-        scale = float(task.y[rows].std()) or 1.0
-        past = replace(
-            task,
-            encoded=task.encoded[rows],
-            y=(task.y[rows] - location) / scale,
-            noise_variance=task.noise_variance[rows] / scale**2,
-            scale=task.scale * scale,
-        )
-        return cls(past, location, scale)
+        past = task.part(rows)
+        location = float(past.y.mean())
+        scale = float(past.y.std()) or 1.0
+        return cls(past.standardised(location, scale), location, scale)
 
     def fitted(self, basis: Basis | None) -> GaussianProcess:
+        """A process fitted to these rows alone."""
         kernel_features = _kernel_features(self.task, basis)
         hyper = learn(kernel_features, self.task, steps=FORWARD_STEPS)
-        return condition(
-            kernel_features, hyper, self.task.encoded, self.task.y, self.task.noise_variance
-        )
+        return condition(kernel_features, hyper, self.task)
 
 
-def _forward_errors(task: Task, basis: Basis | None) -> Array:
-    """Standardised errors of later rows under processes that were fitted to earlier rows alone."""
-    found = [np.zeros(0)]
-    for rows, rest in forward(len(task)):
-        past = _Past.of(task, rows)
-        process = past.fitted(basis)
-        mean, variance = process.mean_and_variance(task.encoded[rest])
-        error = (task.y[rest] - past.location) / past.scale - mean
-        given = task.noise_variance[rest] / past.scale**2
-        found.append(error / np.sqrt(variance + math.exp(process.hyper.noise) + given))
-    return np.concatenate(found)
+def _later_errors(
+    task: Task,
+    basis: Basis | None,
+    rows: slice,
+    rest: slice,
+) -> Array:
+    """Standardised errors of later rows under a process that was fitted to earlier rows alone."""
+    past = _Past.of(task, rows)
+    process = past.fitted(basis)
+    later = task.part(rest).standardised(past.location, past.scale)
+    mean, variance = process.mean_and_variance(later.encoded)
+    total = variance + math.exp(process.hyper.noise) + later.noise_variance
+    return (later.y - mean) / np.sqrt(total)

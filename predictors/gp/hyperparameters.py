@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.gp.inputs import Sizes
+from predictors.gp.inputs import Index, Sizes
 from predictors.schema import Array
 
 # What is expected of the logarithm of the fine Matern part's variance, and of the coarse one's
@@ -49,7 +49,19 @@ class Hyper:
         Returns:
             (p,) lengthscales, scales, linear variances, noise variance, in this order.
         """
-        return np.concatenate([self.lengthscale, self.scale, self.linear, [self.noise]])
+        noise = [self.noise]
+        return np.concatenate([self.lengthscale, self.scale, self.linear, noise])
+
+    def linear_variances(self, group: Index) -> Array:
+        """Give the prior variance of every linear column's coefficient.
+
+        Args:
+            group: (l,) the linear part that each column belongs to.
+
+        Returns:
+            (l,) variances.
+        """
+        return np.exp(self.linear)[group]
 
     @classmethod
     def unpack(cls, theta: Array, sizes: Sizes) -> Hyper:

@@ -13,11 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.core import as_rows, column_scales
 from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
 
@@ -28,6 +30,8 @@ MAX_UNPOOLED_FEATURES = 3
 COARSE_DIVISOR = 2.0
 # What the share of layers at a level is multiplied by: it hardly strays from its mean.
 LEVEL_SHARE_SCALE = 2.0
+LINEAR_PARTS = 3  # ranks, levels, numerics
+LINEAR_PARTS_OF_SHARED = 2  # totals, counts
 Group = tuple[int, ...]
 
 
@@ -80,8 +84,30 @@ class Sizes:
     @property
     def ends(self) -> list[int]:
         """Where lengthscales, scales of Matern parts and linear variances end in a packed array."""
-        scales = sum(self.local) + len(self.local)
-        return [sum(self.local), scales, scales + self.linear + self.basis]
+        lengthscales = sum(self.local)
+        scales = lengthscales + len(self.local)
+        linear = scales + self.linear + self.basis
+        return [lengthscales, scales, linear]
+
+
+@dataclass(frozen=True)
+class _CoarseColumns:
+    """Encoded ``columns`` of the features that no group holds, and the lengthscale that each point has, ``owners``.
+
+    Points are the totals of the groups, then those columns.
+    """
+
+    columns: Index
+    owners: Index
+
+
+@dataclass(frozen=True)
+class _LevelColumns:
+    """How each level is read from encoded rows: the column, what to multiply it by, and the level's rank, each (levels,)."""
+
+    columns: Index
+    counts: Array
+    ranks: Array
 
 
 def shared(schema: Schema) -> tuple[Group, ...]:
@@ -97,14 +123,11 @@ def shared(schema: Schema) -> tuple[Group, ...]:
         For each such group the indices of its features, in their order.
     """
     found: dict[tuple[str, int], list[int]] = {}
-    for j, f in enumerate(schema.features):
-        if f.group and f.kind == "ordinal":
-            found.setdefault((f.group, len(f.values)), []).append(j)
-    shared = []
-    for group in found.values():
-        if len(group) > MAX_UNPOOLED_FEATURES:
-            shared.append(tuple(group))
-    return tuple(shared)
+    for j, feature in enumerate(schema.features):
+        if feature.group and feature.kind == "ordinal":
+            alike = (feature.group, len(feature.values))
+            found.setdefault(alike, []).append(j)
+    return tuple(tuple(group) for group in found.values() if len(group) > MAX_UNPOOLED_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -120,7 +143,12 @@ class KernelFeatures:
     basis: Posynomials | None = None
 
     @classmethod
-    def of(cls, schema: Schema, encoded: Array, basis: Posynomials | None = None) -> KernelFeatures:
+    def of(
+        cls,
+        schema: Schema,
+        encoded: Array,
+        basis: Posynomials | None = None,
+    ) -> KernelFeatures:
         """Find the centres and scales of numerics and totals in training rows.
 
         Args:
@@ -133,10 +161,12 @@ class KernelFeatures:
         """
         plain = cls(schema, np.zeros(0), np.zeros(0))
         columns = np.concatenate([encoded, encoded @ plain._summing], axis=1)
-        free = np.append(plain._are("numeric"), np.ones(len(plain.shared), bool))
-        spread = columns.std(axis=0)
-        scale = np.where(free & (spread > 1e-12 * (1 + np.abs(columns).max(axis=0))), spread, 1.0)
-        return cls(schema, np.where(free, columns.mean(axis=0), 0.5), scale, basis)
+        # Ranks and one-hot columns are within [0, 1] whatever the rows are: they are only centred.
+        all_totals = np.ones(len(plain.shared), bool)
+        free = np.append(plain._are("numeric"), all_totals)
+        shift = np.where(free, columns.mean(axis=0), 0.5)
+        scale = np.where(free, column_scales(columns), 1.0)
+        return cls(schema, shift, scale, basis)
 
     @cached_property
     def shared(self) -> tuple[Group, ...]:
@@ -146,10 +176,12 @@ class KernelFeatures:
     @cached_property
     def sizes(self) -> Sizes:
         """How many hyper-parameters a kernel of these inputs has."""
-        d, more = len(self.schema.features), self.basis is not None
-        if self.shared:
-            return Sizes((d, len(self.shared) + len(self._single)), 5, more)
-        return Sizes((d,), 3, more)
+        fine = len(self.schema.features)
+        has_basis = self.basis is not None
+        if not self.shared:
+            return Sizes((fine,), LINEAR_PARTS, has_basis)
+        coarse = len(self.shared) + len(self._single)
+        return Sizes((fine, coarse), LINEAR_PARTS + LINEAR_PARTS_OF_SHARED, has_basis)
 
     def inputs(self, encoded: Array) -> KernelInputs:
         """Compute the kernel inputs of rows.
@@ -160,52 +192,74 @@ class KernelFeatures:
         Returns:
             Points of every Matern part, and the linear columns.
         """
-        rows = encoded.reshape(-1, encoded.shape[-1])
-        k, shape = rows.shape[1], encoded.shape[:-1]
-        z = (rows - self.shift[:k]) / self.scale[:k]
-        totals = (rows @ self._summing - self.shift[k:]) / self.scale[k:]
+        rows = as_rows(encoded)
+        shape = encoded.shape[:-1]
+        z, totals = self._standardised(rows)
         local = [MaternInput(z.reshape(*shape, -1), self.schema.owners)]
         if self.shared:
-            columns, owners = self._coarse
-            single = z[:, columns] / np.where(self._are("numeric")[columns], COARSE_DIVISOR, 1.0)
-            points = np.concatenate([totals / COARSE_DIVISOR, single], axis=1)
-            local.append(MaternInput(points.reshape(*shape, -1), owners))
+            points = self._coarse_points(z, totals)
+            local.append(MaternInput(points.reshape(*shape, -1), self._coarse.owners))
         linear = np.concatenate(self._linear(rows, z, totals), axis=1)
         return KernelInputs(tuple(local), linear.reshape(*shape, -1), self._groups)
 
+    def _standardised(self, rows: Array) -> tuple[Array, Array]:
+        """Columns (n, k) and the totals of groups (n, t), as they are centred and scaled."""
+        k = rows.shape[1]
+        totals = rows @ self._summing
+        columns = (rows - self.shift[:k]) / self.scale[:k]
+        standardised_totals = (totals - self.shift[k:]) / self.scale[k:]
+        return columns, standardised_totals
+
+    def _coarse_points(self, z: Array, totals: Array) -> Array:
+        """(n, ...) points of the coarse part: the totals, then the features that no group holds."""
+        columns = self._coarse.columns
+        divisor = np.where(self._are("numeric")[columns], COARSE_DIVISOR, 1.0)
+        single = z[:, columns] / divisor
+        return np.concatenate([totals / COARSE_DIVISOR, single], axis=1)
+
     def _linear(self, rows: Array, z: Array, totals: Array) -> list[Array]:
-        """The linear parts' columns, each (n, ...), divided by the root of their number: one prior fits few and many genes."""
+        """The columns of each linear part, each (n, ...)."""
+        ordinal = z[:, self._are("ordinal")]
+        numeric = z[:, self._are("numeric")]
         levels = self._levels(rows)
-        blocks = [z[:, self._are("ordinal")], levels, _curved(z[:, self._are("numeric")])]
+        blocks = [ordinal, levels, _curved(numeric)]
         if self.shared:
-            blocks += [_curved(totals), levels @ self._counting]
+            blocks.append(_curved(totals))
+            blocks.append(levels @ self._counting)
         if self.basis is not None:
             blocks.append(self.basis(rows))
-        return [b / math.sqrt(max(b.shape[1], 1)) for b in blocks]
+        # Divided by the root of their number, so that one prior fits few and many genes.
+        return [block / math.sqrt(max(block.shape[1], 1)) for block in blocks]
 
     @cached_property
     def _groups(self) -> Index:
         """(l,) the part that each linear column belongs to."""
-        nothing = np.zeros((0, len(self.schema.owners)))
-        parts = self._linear(nothing, nothing, np.zeros((0, len(self.shared))))
-        return np.repeat(np.arange(len(parts)), [p.shape[1] for p in parts])
+        no_rows = np.zeros((0, len(self.schema.owners)))
+        no_totals = np.zeros((0, len(self.shared)))
+        parts = self._linear(no_rows, no_rows, no_totals)
+        widths = [part.shape[1] for part in parts]
+        return np.repeat(np.arange(len(parts)), widths)
 
     @cached_property
     def linear_shares(self) -> Array:
         """(l, d) how much of each linear column is each feature's."""
-        one, kinds = np.eye(len(self.schema.features)), [f.kind for f in self.schema.features]
-        levels = one[[j for j, f in enumerate(self.schema.features) for _ in f.values]]
-        numeric = one[[kind == "numeric" for kind in kinds]]
-        blocks = [one[[kind == "ordinal" for kind in kinds]], levels, numeric, numeric]
+        one = np.eye(len(self.schema.features))
+        kinds = np.array([f.kind for f in self.schema.features])
+        numeric = one[kinds == "numeric"]
+        with_bend = [numeric, numeric]
+        blocks = [one[kinds == "ordinal"], one[self._level_owners], *with_bend]
         if self.shared:
-            totals = np.stack([one[list(group)].mean(0) for group in self.shared])
-            counts = np.repeat(
-                totals,
-                [len(self.schema.features[group[0]].values) for group in self.shared],
-                axis=0,
-            )
-            blocks += [totals, totals, counts]
-        return np.concatenate([*blocks, self.basis.shares] if self.basis is not None else blocks)
+            with_bend = [self._total_shares, self._total_shares]
+            of_counts = np.repeat(self._total_shares, self._levels_of_groups, axis=0)
+            blocks += [*with_bend, of_counts]
+        if self.basis is not None:
+            blocks.append(self.basis.shares)
+        return np.concatenate(blocks)
+
+    @property
+    def _levels_of_groups(self) -> list[int]:
+        """How many levels the features of each group have."""
+        return [len(self.schema.features[group[0]].values) for group in self.shared]
 
     @cached_property
     def local_shares(self) -> Array:
@@ -213,31 +267,30 @@ class KernelFeatures:
         one = np.eye(len(self.schema.features))
         if not self.shared:
             return one
-        return np.concatenate(
-            [one, [one[list(group)].mean(0) for group in self.shared], one[self._single]]
-        )
+        return np.concatenate([one, self._total_shares, one[self._single]])
+
+    @cached_property
+    def _total_shares(self) -> Array:
+        """(t, d) how much of each group's total is each feature's: the same of every member."""
+        one = np.eye(len(self.schema.features))
+        return np.stack([one[list(group)].mean(0) for group in self.shared])
 
     @cached_property
     def _single(self) -> list[int]:
         """The features that no group holds."""
-        grouped: set[int] = set()
-        for group in self.shared:
-            grouped.update(group)
+        grouped = set(chain.from_iterable(self.shared))
         return [j for j in range(len(self.schema.features)) if j not in grouped]
 
     @cached_property
-    def _coarse(self) -> tuple[Index, Index]:
-        """Encoded columns of the features that no group holds; the lengthscale of each total and of each of those columns."""
+    def _coarse(self) -> _CoarseColumns:
+        """The columns of the coarse part; its lengthscales come after those of the fine one."""
         owners = self.schema.owners
         columns = np.flatnonzero(np.isin(owners, self._single))
-        place = (
-            len(self.schema.features)
-            + len(self.shared)
-            + np.searchsorted(self._single, owners[columns])
-        )
-        return columns, np.concatenate(
-            [len(self.schema.features) + np.arange(len(self.shared)), place]
-        )
+        first = len(self.schema.features)
+        of_totals = first + np.arange(len(self.shared))
+        position = np.searchsorted(self._single, owners[columns])
+        of_single = first + len(self.shared) + position
+        return _CoarseColumns(columns, np.concatenate([of_totals, of_single]))
 
     @cached_property
     def _summing(self) -> Array:
@@ -249,58 +302,65 @@ class KernelFeatures:
 
     @cached_property
     def _counting(self) -> Array:
-        """(levels, counts) from one-hot columns to the share of a group's features that have each level, in units of spread."""
-        owners = []
-        for j, f in enumerate(self.schema.features):
-            for _ in f.values:
-                owners.append(j)
+        """(levels, counts) from one-hot columns to the share of a group's features that have each level.
+
+        A share is in units of about its own spread, which falls with the root of the levels.
+        """
+        owners = self._level_owners
         blocks = [np.zeros((len(owners), 0))]
-        for group in self.shared:
-            levels = len(self.schema.features[group[0]].values)
+        for group, levels in zip(self.shared, self._levels_of_groups, strict=True):
+            weight = LEVEL_SHARE_SCALE * levels**0.5 / len(group)
+            of_each_feature = np.tile(np.eye(levels), (len(group), 1))
             block = np.zeros((len(owners), levels))
-            block[np.isin(owners, group)] = np.tile(np.eye(levels), (len(group), 1)) * (
-                LEVEL_SHARE_SCALE * levels**0.5 / len(group)
-            )
+            block[np.isin(owners, group)] = of_each_feature * weight
             blocks.append(block)
         return np.concatenate(blocks, axis=1)
 
+    @cached_property
+    def _level_owners(self) -> Index:
+        """(levels,) the feature that each level is of, of all ordinals and nominals in order."""
+        levels = [len(f.values) for f in self.schema.features]
+        return np.repeat(np.arange(len(levels)), levels)
+
     def _are(self, kind: str) -> NDArray[np.bool_]:
         """(k,) whether each encoded column is of a feature of that kind."""
-        return np.asarray(self._kinds == kind)
-
-    @cached_property
-    def _kinds(self) -> NDArray[np.str_]:
-        """(k,) the kind of feature that each encoded column is of."""
-        return np.array([f.kind for f in self.schema.features])[self.schema.owners]
+        return np.asarray(self.schema.column_kinds == kind)
 
     def _levels(self, encoded: Array) -> Array:
         """One-hot of every ordinal and nominal; between two levels of an ordinal the weight is shared."""
-        columns, counts, ranks = self._steps
-        hats = encoded[:, columns]
-        hats *= counts
-        hats -= ranks
+        levels = self._level_columns
+        # max(0, 1 - |rank - level's rank|), in place: this is a large part of prediction's time.
+        hats = encoded[:, levels.columns]
+        hats *= levels.counts
+        hats -= levels.ranks
         np.abs(hats, out=hats)
         np.subtract(1.0, hats, out=hats)
         return np.maximum(hats, 0.0, out=hats)
 
     @cached_property
-    def _steps(self) -> tuple[Index, Array, Array]:
-        """For each level's column: the encoded column it is read from, what to multiply it by, the level's rank.
-
-        A nominal's columns are 0 or 1 already: one rank, 1.
-        """
-        found, column = [], 0
-        for f in self.schema.features:
-            n = len(f.values)
-            if f.kind == "nominal":
-                found += [(column + i, 1, 1) for i in range(n)]
+    def _level_columns(self) -> _LevelColumns:
+        """How the levels of all ordinals and nominals are read from encoded rows."""
+        columns: list[int] = []
+        counts: list[float] = []
+        ranks: list[float] = []
+        first = 0
+        for feature in self.schema.features:
+            n = len(feature.values)
+            if feature.kind == "nominal":  # its columns are 0 or 1 already: one rank, 1
+                columns += range(first, first + n)
+                counts += [1.0] * n
+                ranks += [1.0] * n
             else:
-                found += [(column, n, i + 1) for i in range(n)]
-            column += f.width
-        table = np.array(found, dtype=np.float64).reshape(-1, 3)
-        return table[:, 0].astype(np.intp), table[:, 1], table[:, 2]
+                columns += [first] * n
+                counts += [n] * n
+                ranks += range(1, n + 1)
+            first += feature.width
+        return _LevelColumns(
+            np.array(columns, np.intp), np.array(counts, float), np.array(ranks, float)
+        )
 
 
 def _curved(z: Array) -> Array:
     """Numbers with one bend each: accuracy saturates in the cost, and a straight line overshoots a grown front."""
-    return np.concatenate([z, 1.0 - np.exp(-0.5 * np.clip(z, -4.0, 8.0))], axis=1)
+    bend = 1.0 - np.exp(-0.5 * np.clip(z, -4.0, 8.0))
+    return np.concatenate([z, bend], axis=1)

@@ -23,10 +23,14 @@ from predictors.schema import Array
 MOST_STEPS = 50
 HYPER_ROWS = 400  # hyper-parameters are found on at most so many rows
 DIAGONAL_JITTER = 1e-8
+LOG_TWO_PI = math.log(2 * math.pi)
 
 
 def learn(
-    kernel_features: KernelFeatures, task: Task, first: Hyper | None = None, steps: int = MOST_STEPS
+    kernel_features: KernelFeatures,
+    task: Task,
+    first: Hyper | None = None,
+    steps: int = MOST_STEPS,
 ) -> Hyper:
     """Search the hyper-parameters for the rows of a task.
 
@@ -42,13 +46,11 @@ def learn(
     from scipy.optimize import minimize
 
     sizes = kernel_features.sizes
-    data, y, noise_variance = kernel_features.inputs(task.encoded), task.y, task.noise_variance
-    if len(y) > HYPER_ROWS:
-        rows = np.random.default_rng(0).permutation(len(y))[:HYPER_ROWS]
-        data, y, noise_variance = data.take(rows), y[rows], noise_variance[rows]
+    if first is None:
+        first = start(sizes)
     found = minimize(
-        objective(data, y, noise_variance, sizes),
-        (first or start(sizes)).pack(),
+        _objective_of(kernel_features, task),
+        first.pack(),
         jac=True,
         method="L-BFGS-B",
         bounds=bounds(sizes),
@@ -57,8 +59,26 @@ def learn(
     return Hyper.unpack(found.x, sizes)
 
 
+def _objective_of(
+    kernel_features: KernelFeatures, task: Task
+) -> Callable[[Array], tuple[float, Array]]:
+    """The objective over a task's rows; of more than ``HYPER_ROWS`` over so many, chosen at random."""
+    data = kernel_features.inputs(task.encoded)
+    y = task.y
+    noise_variance = task.noise_variance
+    if len(y) > HYPER_ROWS:
+        rows = np.random.default_rng(0).permutation(len(y))[:HYPER_ROWS]
+        data = data.take(rows)
+        y = y[rows]
+        noise_variance = noise_variance[rows]
+    return objective(data, y, noise_variance, kernel_features.sizes)
+
+
 def objective(
-    data: KernelInputs, y: Array, noise_variance: Array, sizes: Sizes
+    data: KernelInputs,
+    y: Array,
+    noise_variance: Array,
+    sizes: Sizes,
 ) -> Callable[[Array], tuple[float, Array]]:
     """Make the function that the search for hyper-parameters minimises.
 
@@ -85,21 +105,21 @@ class _NegativeLogPosterior:
     sizes: Sizes
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        from scipy.linalg.lapack import dpotrf, dpotri
+        from scipy.linalg.lapack import dpotrf
 
         hyper = Hyper.unpack(theta, self.sizes)
         parts = [_MaternPart.of(part, hyper.lengthscale) for part in self.data.local]
         factor, failed = dpotrf(self._covariance(hyper, parts), lower=1, clean=1)
         if failed:  # only where the line search tries something wild: step back
             return np.inf, np.zeros_like(theta)
-        inverse = dpotri(factor, lower=1)[0]
-        inverse += np.tril(inverse, -1).T
+        inverse = _inverse(factor)
         alpha = inverse @ self.y
         gap = np.outer(alpha, alpha) - inverse
         away = theta - self._prior.mean
-        tilt = away / self._prior.deviation**2
-        value = self._misfit(alpha, factor) + 0.5 * float((away * tilt).sum())
-        return value, tilt - 0.5 * self._slopes(hyper, parts, gap)
+        slope_of_prior = away / self._prior.deviation**2
+        from_prior = 0.5 * float((away * slope_of_prior).sum())
+        value = self._misfit(alpha, factor) + from_prior
+        return value, slope_of_prior - 0.5 * self._slopes(hyper, parts, gap)
 
     @cached_property
     def _prior(self) -> Prior:
@@ -125,21 +145,38 @@ class _NegativeLogPosterior:
         """Negative log likelihood (Rasmussen & Williams, 2006, eq. 2.30); ``factor``: Cholesky factor of the covariance."""
         fit = 0.5 * float(self.y @ alpha)
         complexity = float(np.log(np.diag(factor)).sum())
-        return fit + complexity + 0.5 * len(self.y) * math.log(2 * math.pi)
+        return fit + complexity + 0.5 * len(self.y) * LOG_TWO_PI
 
-    def _slopes(self, hyper: Hyper, parts: Sequence[_MaternPart], gap: Array) -> Array:
+    def _slopes(
+        self,
+        hyper: Hyper,
+        parts: Sequence[_MaternPart],
+        gap: Array,
+    ) -> Array:
         """(p,) slopes of twice the log likelihood: <gap, dK / dtheta> (Rasmussen & Williams, 2006, eq. 5.9)."""
+        scales = np.exp(hyper.scale)
+        by_scale = _products(scales, gap, [part.value for part in parts])
+        by_linear = _products(np.exp(hyper.linear), gap, self._grams)
+        by_noise = math.exp(hyper.noise) * np.trace(gap)
         n_lengthscales = sum(self.sizes.local)
         by_length = np.zeros(n_lengthscales)
-        by_scale = []
-        for scale, part in zip(np.exp(hyper.scale), parts, strict=True):
+        for scale, part in zip(scales, parts, strict=True):
             by_length = by_length + part.by_length(gap * scale, n_lengthscales)
-            by_scale.append(scale * np.vdot(gap, part.value))
-        by_linear = []
-        for weight, gram in zip(np.exp(hyper.linear), self._grams, strict=True):
-            by_linear.append(weight * np.vdot(gap, gram))
-        by_noise = math.exp(hyper.noise) * np.trace(gap)
         return np.concatenate([by_length, by_scale, by_linear, [by_noise]])
+
+
+def _inverse(factor: Array) -> Array:
+    """(n, n) inverse of the matrix that has this Cholesky factor; LAPACK computes its lower half."""
+    from scipy.linalg.lapack import dpotri
+
+    inverse: Array = dpotri(factor, lower=1)[0]
+    inverse += np.tril(inverse, -1).T
+    return inverse
+
+
+def _products(weights: Array, gap: Array, parts: Sequence[Array]) -> list[float]:
+    """For each part its weight times <gap, part>, the sum over the products of their entries."""
+    return [weight * np.vdot(gap, part) for weight, part in zip(weights, parts, strict=True)]
 
 
 def _weighted(weights: Array, parts: Sequence[Array]) -> Array | float:

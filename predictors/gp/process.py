@@ -45,8 +45,8 @@ class GaussianProcess:
     @cached_property
     def slopes(self) -> Array:
         """(l,) posterior mean of the linear parts' coefficients."""
-        variances = np.exp(self.hyper.linear)[self.train.group]
-        return np.asarray((self.alpha @ self.train.linear) * variances)
+        of_columns = self.alpha @ self.train.linear
+        return of_columns * self.hyper.linear_variances(self.train.group)
 
     def mean(self, encoded: Array) -> Array:
         """Compute the latent mean; only the Matern parts need the training rows one by one.
@@ -127,16 +127,16 @@ def _chunks(n: int) -> Iterator[slice]:
 
 
 def condition(
-    kernel_features: KernelFeatures, hyper: Hyper, encoded: Array, y: Array, noise_variance: Array
+    kernel_features: KernelFeatures,
+    hyper: Hyper,
+    task: Task,
 ) -> GaussianProcess:
     """Compute the posterior for fixed hyper-parameters.
 
     Args:
         kernel_features: Maps encoded rows to kernel inputs.
         hyper: Log hyper-parameters.
-        encoded: (n, k) encoded training rows.
-        y: (n,) standardised targets.
-        noise_variance: (n,) noise variances that are given, besides that of ``hyper``.
+        task: The training rows. Their noise variances are given besides that of ``hyper``.
 
     Returns:
         The process given these rows.
@@ -147,20 +147,26 @@ def condition(
     """
     from scipy.linalg import cholesky, solve_triangular
 
-    data = kernel_features.inputs(encoded)
+    data = kernel_features.inputs(task.encoded)
     covariance = kernel(hyper, data, data)
-    noise = math.exp(hyper.noise) + noise_variance + DIAGONAL_JITTER
-    covariance[np.diag_indices(len(y))] += noise
-    inverse = solve_triangular(cholesky(covariance, lower=True), np.eye(len(y)), lower=True)
-    # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model predicts the same bits.
+    covariance[np.diag_indices(len(task))] += _noise(hyper, task.noise_variance)
+    factor = cholesky(covariance, lower=True)
+    inverse = solve_triangular(factor, np.eye(len(task)), lower=True)
+    # In the order in which arrays are read from a file: BLAS rounds by it, and a saved model
+    # predicts the same bits.
     whiten = np.ascontiguousarray(inverse)
     return GaussianProcess(
         kernel_features,
         hyper,
-        encoded=np.ascontiguousarray(encoded),
-        alpha=whiten.T @ (whiten @ y),
+        encoded=np.ascontiguousarray(task.encoded),
+        alpha=whiten.T @ (whiten @ task.y),
         whiten=whiten,
     )
+
+
+def _noise(hyper: Hyper, noise_variance: Array) -> Array:
+    """(n,) what measurements have on the diagonal of their covariance beside the kernel."""
+    return math.exp(hyper.noise) + noise_variance + DIAGONAL_JITTER
 
 
 def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
@@ -176,7 +182,7 @@ def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
     Raises:
         numpy.linalg.LinAlgError: As ``condition``.
     """
-    return condition(core.kernel_features, core.hyper, task.encoded, task.y, task.noise_variance)
+    return condition(core.kernel_features, core.hyper, task)
 
 
 def targets(core: GaussianProcess, noise_variance: Array) -> Array:
@@ -189,12 +195,15 @@ def targets(core: GaussianProcess, noise_variance: Array) -> Array:
     Returns:
         (n,) standardised targets of its training rows.
     """
-    cross = kernel(core.hyper, core.train, core.train) @ core.alpha
-    noise = math.exp(core.hyper.noise) + noise_variance + DIAGONAL_JITTER
-    return np.asarray(cross + noise * core.alpha)
+    latent = kernel(core.hyper, core.train, core.train) @ core.alpha
+    return latent + _noise(core.hyper, noise_variance) * core.alpha
 
 
-def restore(schema: Schema, state: State, basis: Posynomials | None = None) -> GaussianProcess:
+def restore(
+    schema: Schema,
+    state: State,
+    basis: Posynomials | None = None,
+) -> GaussianProcess:
     """Build a process again from what ``GaussianProcess.state`` returned.
 
     Args:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from predictors import gp, posynomial
-from predictors.core import Fitted, State, Task
+from predictors.core import Fitted, Rows, State, Task
 from predictors.gp.inputs import KernelFeatures
 from predictors.posynomial import FeatureLayout, Posynomials
 from predictors.schema import Array, Schema
@@ -56,32 +56,28 @@ def _members(task: Task) -> Posynomials | None:
     """Fit an ensemble of which every member sees every row; None where the target, or an early part of it, is constant."""
     if not _varies(task):
         return None
-    return posynomial.fit(
-        task.schema,
-        task.encoded,
-        task.y,
-        task.scale,
-        np.ones((ENSEMBLE_SIZE, len(task))),
-        task.seed,
-    )
+    return posynomial.fit(task, np.ones((ENSEMBLE_SIZE, len(task))))
 
 
 def _held_out(task: Task, hyper: gp.Hyper) -> Array:
     """(n,) predictions of the training rows, each by a process and a member that did not see it."""
-    folds, found = list(task.folds(HELD_OUT_FOLDS)), np.empty(len(task))
-    seen = np.ones((len(folds), len(task)))
-    for member, (_, test) in zip(seen, folds, strict=True):
-        member[test] = 0.0
-    members = posynomial.fit(task.schema, task.encoded, task.y, task.scale, seen, task.seed)
+    folds = list(task.folds(HELD_OUT_FOLDS))
+    members = _members_of_folds(task, [test for _, test in folds])
+    found = np.empty(len(task))
     for k, (rows, test) in enumerate(folds):
-        kernel_features = KernelFeatures.of(
-            task.schema, task.encoded, members.only(slice(k, k + 1))
-        )
-        rest = gp.condition(
-            kernel_features, hyper, task.encoded[rows], task.y[rows], task.noise_variance[rows]
-        )
-        found[test] = rest.mean(task.encoded[test])
+        member = members.only(slice(k, k + 1))
+        kernel_features = KernelFeatures.of(task.schema, task.encoded, member)
+        process = gp.condition(kernel_features, hyper, task.part(rows))
+        found[test] = process.mean(task.encoded[test])
     return found
+
+
+def _members_of_folds(task: Task, tests: list[Rows]) -> Posynomials:
+    """One member a fold, which does not see the fold's test rows."""
+    seen = np.ones((len(tests), len(task)))
+    for member, test in zip(seen, tests, strict=True):
+        member[test] = 0.0
+    return posynomial.fit(task, seen)
 
 
 def restore(schema: Schema, state: State) -> gp.GaussianProcess:
@@ -100,9 +96,9 @@ def restore(schema: Schema, state: State) -> gp.GaussianProcess:
     """
     if "products" not in state.arrays:
         return gp.restore(schema, state)
-    layout = FeatureLayout(
-        schema, *(state.arrays[name][: len(schema.owners)] for name in ("shift", "scale"))
-    )
-    return gp.restore(
-        schema, state, Posynomials(layout, state.arrays["products"], state.numbers["unit"])
-    )
+    columns = len(schema.owners)
+    shift = state.arrays["shift"][:columns]
+    scale = state.arrays["scale"][:columns]
+    layout = FeatureLayout(schema, shift, scale)
+    basis = Posynomials(layout, state.arrays["products"], state.numbers["unit"])
+    return gp.restore(schema, state, basis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +17,8 @@ from predictors.errors import PredictorError
 from predictors.model import Model
 
 
-class PredictorModel(BotorchModel):  # type: ignore[misc]
-    """Independent outputs over rows encoded by the models' common schema, ``schema.encode(X)`` (..., q, k).
-
-    The posterior is jointly Gaussian in *modelled* units: those of y, or of log y for a log target. It carries no
-    gradients (trees have none, and the spaces are discrete): optimise over candidate sets, ``optimize_acqf_discrete``.
-    """
+class _JointModel(BotorchModel):  # type: ignore[misc]
+    """Independent outputs, each a joint Gaussian over encoded rows in the modelled units of its predictor."""
 
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__()
@@ -32,11 +29,6 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
         """How many outputs there are, one a model."""
         return len(self.models)
 
-    @property
-    def batch_shape(self) -> torch.Size:
-        """Empty: no model is a batch of models."""
-        return torch.Size()
-
     def posterior(
         self,
         X: Tensor,
@@ -44,7 +36,7 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
         observation_noise: bool | Tensor = False,
         posterior_transform: Any = None,
     ) -> Any:
-        """Compute the joint posterior of the noise-free functions, or of new measurements.
+        """Compute the joint posterior of the functions, or of new measurements.
 
         Args:
             X: (..., q, k) rows encoded by the models' common schema.
@@ -58,18 +50,35 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
             A Gaussian posterior in modelled units, of event shape (q, m) for m outputs. It has no
             gradients.
         """
-        chosen = list(self.models)
-        if output_indices is not None:
-            chosen = [self.models[i] for i in output_indices]
-        encoded = _encoded(X)
+        if output_indices is None:
+            output_indices = list(range(self.num_outputs))
+        encoded = _array(X)
         normals = []
-        for model in chosen:
-            if bool(observation_noise):
-                noise = model.noise_variance
-            else:
-                noise = 0.0
-            normals.append(_gaussian(*model.joint(encoded), noise))
+        for output in output_indices:
+            mean, covariance = self._joint(output, encoded)
+            noise = _noise(self.models[output], observation_noise)
+            normals.append(_gaussian(mean, covariance, noise))
         return _posterior(normals, posterior_transform)
+
+    @abstractmethod
+    def _joint(self, output: int, encoded: Any) -> tuple[Any, Any]:
+        """Mean (..., q) and covariance (..., q, q) of an output at rows (..., q, k)."""
+
+
+class PredictorModel(_JointModel):
+    """Independent outputs over rows encoded by the models' common schema, ``schema.encode(X)`` (..., q, k).
+
+    The posterior is jointly Gaussian in *modelled* units: those of y, or of log y for a log target. It carries no
+    gradients (trees have none, and the spaces are discrete): optimise over candidate sets, ``optimize_acqf_discrete``.
+    """
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """Empty: no model is a batch of models."""
+        return torch.Size()
+
+    def _joint(self, output: int, encoded: Any) -> tuple[Any, Any]:
+        return self.models[output].joint(encoded)
 
     def condition_on_observations(self, X: Tensor, Y: Tensor, **_: Any) -> ConditionedModel:
         """Tell the predictors of observations, without fitting them again.
@@ -113,73 +122,49 @@ class PredictorModel(BotorchModel):  # type: ignore[misc]
         return PredictorModel([self.models[i] for i in idcs])
 
 
-class ConditionedModel(BotorchModel):  # type: ignore[misc]
+class ConditionedModel(_JointModel):
     """Predictors told of observations, imagined or real, without being fitted again.
 
     ``X`` (..., q', k) are encoded rows, ``Y`` (f, ..., q', m) what was observed there in modelled units, f times over.
-    Mean and covariance are those of the predictors' joint Gaussian, conditional on each of the f observations.
+    Mean and covariance are those of the predictors' joint Gaussian, conditional on each of the f observations, so that a
+    posterior has the shape (f, ..., q, m).
     """
 
     def __init__(self, models: Sequence[Model], X: Tensor, Y: Tensor) -> None:
-        super().__init__()
-        self.models = tuple(models)
-        self._encoded = _encoded(X)
-        self._observed = Y.detach().cpu().numpy().astype(np.float64)
-
-    @property
-    def num_outputs(self) -> int:
-        """How many outputs there are, one a model."""
-        return len(self.models)
+        super().__init__(models)
+        self._encoded = _array(X)
+        self._observed = _array(Y)
 
     @property
     def batch_shape(self) -> torch.Size:
         """How many observations each row was imagined to have, and the batches of rows."""
         return torch.Size(self._observed.shape[:-2])
 
-    def posterior(
+    def _joint(self, output: int, encoded: Any) -> tuple[Any, Any]:
+        observed = self._observed[..., output]
+        return self._conditional(self.models[output], encoded, observed)
+
+    def _conditional(
         self,
-        X: Tensor,
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: Any = None,
-    ) -> Any:
-        """Compute the joint posterior given the observations.
+        model: Model,
+        encoded: Any,
+        observed: Any,
+    ) -> tuple[Any, Any]:
+        """Mean (f, ..., q) and covariance (..., q, q) of a model given ``observed`` (f, ..., q').
 
-        Args:
-            X: (..., q, k) encoded rows.
-            output_indices: Which outputs, in which order; all of them when None.
-            observation_noise: Whether each model's noise variance is added. A tensor is not
-                supported.
-            posterior_transform: Called with the posterior, its result is returned instead; none
-                when None.
-
-        Returns:
-            A Gaussian posterior in modelled units, of shape (f, ..., q, m).
+        The joint belief about the rows that are asked about, first, and those that were observed is
+        split into its blocks, and conditioned (Rasmussen & Williams, 2006, eq. 2.22 to 2.24).
         """
-        outputs = output_indices
-        if outputs is None:
-            outputs = list(range(len(self.models)))
-        encoded = _encoded(X)
-        normals = []
-        for i in outputs:
-            noise = self.models[i].noise_variance
-            mean, covariance = self._conditional(self.models[i], encoded, self._observed[..., i])
-            normals.append(_gaussian(mean, covariance, noise if bool(observation_noise) else 0.0))
-        return _posterior(normals, posterior_transform)
-
-    def _conditional(self, model: Model, encoded: Any, observed: Any) -> tuple[Any, Any]:
-        """Mean (f, ..., q) and covariance (..., q, q) of a model given ``observed`` (f, ..., q')."""
         q = encoded.shape[-2]
-        lead = np.broadcast_shapes(encoded.shape[:-2], self._encoded.shape[:-2])
-        parts = [np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (encoded, self._encoded)]
-        mean, covariance = model.joint(np.concatenate(parts, axis=-2))
-        known = covariance[..., q:, q:]
-        least = 1e-8 * np.trace(known, axis1=-2, axis2=-1).max() / known.shape[-1]
-        known = known + (model.noise_variance + least) * np.eye(known.shape[-1])
-        weights = np.linalg.solve(known, covariance[..., q:, :q])  # (..., q', q)
-        moved = np.einsum("...ij,...i->...j", weights, observed - mean[..., q:])
-        left = covariance[..., :q, :q] - covariance[..., :q, q:] @ weights
-        return mean[..., :q] + moved, left
+        mean, covariance = model.joint(_joined(encoded, self._encoded))
+        prior_mean, prior_of_observed = mean[..., :q], mean[..., q:]
+        prior = covariance[..., :q, :q]
+        cross = covariance[..., :q, q:]
+        of_observed = _widened(covariance[..., q:, q:], model.noise_variance)
+        weights = np.linalg.solve(of_observed, covariance[..., q:, :q])  # (..., q', q)
+        surprise = observed - prior_of_observed
+        moved = np.einsum("...ij,...i->...j", weights, surprise)
+        return prior_mean + moved, prior - cross @ weights
 
 
 def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> PredictorModel:
@@ -206,23 +191,50 @@ def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> Pred
         >>> predictors.botorch_model(model).posterior(encoded).mean.shape
         torch.Size([12, 1])
     """
-    if isinstance(models, Model):
-        listed = [models]
-    else:
-        listed = list(models.values() if isinstance(models, Mapping) else models)
+    listed = _listed(models)
     if not listed:
         raise PredictorError("botorch_model", "no models", "pass at least one fitted predictor")
+    schema = listed[0].schema
     for model in listed[1:]:
-        if model.schema.features != listed[0].schema.features:
-            difference = listed[0].schema.difference(model.schema)
-            raise PredictorError(
-                "botorch_model", f"features differ: {difference}", "fit all with one schema"
-            )
+        if model.schema.features != schema.features:
+            wrong = f"features differ: {schema.difference(model.schema)}"
+            raise PredictorError("botorch_model", wrong, "fit all with one schema")
     return PredictorModel(listed)
 
 
-def _encoded(X: Tensor) -> np.ndarray[Any, Any]:
-    return X.detach().cpu().numpy().astype(np.float64)
+def _listed(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[Model]:
+    if isinstance(models, Model):
+        return [models]
+    if isinstance(models, Mapping):
+        return list(models.values())
+    return list(models)
+
+
+def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A tensor as an array of double precision."""
+    return tensor.detach().cpu().numpy().astype(np.float64)
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Rows (..., q, k) and then rows (..., q', k), whose leading dimensions are broadcast."""
+    lead = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    parts = [np.broadcast_to(rows, (*lead, *rows.shape[-2:])) for rows in (first, second)]
+    return np.concatenate(parts, axis=-2)
+
+
+def _widened(covariance: Any, noise: float) -> Any:
+    """A covariance (..., q', q') of observations: with their noise, and what keeps it solvable without any."""
+    q = covariance.shape[-1]
+    largest_trace = np.trace(covariance, axis1=-2, axis2=-1).max()
+    least = 1e-8 * largest_trace / q
+    return covariance + (noise + least) * np.eye(q)
+
+
+def _noise(model: Model, observation_noise: bool | Tensor) -> float:
+    """What is added to the variance of a model's function."""
+    if bool(observation_noise):
+        return model.noise_variance
+    return 0.0
 
 
 def _gaussian(mean: Any, covariance: Any, noise: float) -> MultivariateNormal:
@@ -231,8 +243,9 @@ def _gaussian(mean: Any, covariance: Any, noise: float) -> MultivariateNormal:
     # Repeated rows and small ensembles make the covariance singular, which gpytorch's Cholesky would warn about.
     extra = 1e-8 * variance.mean() + 1e-12 + noise
     widened = covariance + extra * np.eye(covariance.shape[-1])
-    widened = np.broadcast_to(widened, (*mean.shape[:-1], *widened.shape[-2:]))
-    return MultivariateNormal(torch.tensor(mean), torch.tensor(widened.copy()))
+    shape = (*mean.shape[:-1], *widened.shape[-2:])
+    for_each_mean = np.broadcast_to(widened, shape).copy()
+    return MultivariateNormal(torch.tensor(mean), torch.tensor(for_each_mean))
 
 
 def _posterior(normals: list[MultivariateNormal], transform: Any) -> Any:

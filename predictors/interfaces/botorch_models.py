@@ -10,30 +10,35 @@ A model of this kind is not stored in a bundle: it would take its class, which i
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from botorch.exceptions.errors import ModelFittingError
-from botorch.exceptions.warnings import InputDataWarning
-from botorch.fit import fit_gpytorch_mll
 from botorch.models import MixedSingleTaskGP, SingleTaskGP
 from botorch.models.map_saas import EnsembleMapSaasSingleTaskGP
-from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
-from predictors.core import Fitted, State, Task, forward
+from predictors.core import Fitted, State, Task, forward_errors
 from predictors.errors import PredictorError
 from predictors.interfaces.external import cannot_store
+from predictors.interfaces.model_maker import ModelFactory, ModelInputs, ModelMaker
 from predictors.kinds import BOTORCH_PREFIX, SurrogateKind
-from predictors.schema import Array, Schema
+from predictors.schema import Array
 
-ModelFactory = Callable[..., Any]
+__all__ = [
+    "NAMED_MODELS",
+    "BotorchCore",
+    "ModelInputs",
+    "ModelMaker",
+    "botorch",
+    "fit",
+    "marginals",
+    "named",
+    "noise_of",
+]
+
 NAMED_MODELS: dict[str, ModelFactory] = {
     "SingleTaskGP": SingleTaskGP,
     "MixedSingleTaskGP": MixedSingleTaskGP,
@@ -43,191 +48,6 @@ _CHUNK_ROWS = 512
 _NOISE_ROWS = 16  # at which the noise is read off
 _COVARIANCE_SAMPLES = 512  # where a posterior has no covariance of its own
 _MIN_VARIANCE = 1e-12
-
-
-@dataclass(frozen=True)
-class ModelInputs:
-    """Maps encoded rows to a BoTorch model's inputs.
-
-    Attributes:
-        schema: The features.
-        low: (k,) smallest training value of each encoded column; 0 for those that are no numeric's.
-        span: (k,) what numerics vary by; 1 for the others.
-        categorical: Whether a nominal is one column of level numbers instead of one-hot columns.
-    """
-
-    schema: Schema
-    low: Array
-    span: Array
-    categorical: bool
-
-    @classmethod
-    def of(cls, schema: Schema, encoded: Array, *, categorical: bool) -> ModelInputs:
-        """Find the ranges of numerics in training rows.
-
-        Args:
-            schema: The features.
-            encoded: (n, k) encoded training rows.
-            categorical: Whether a nominal becomes one column of level numbers instead of one-hot
-                columns.
-
-        Returns:
-            The map from encoded rows to inputs.
-        """
-        kinds = np.array([feature.kind for feature in schema.features])[schema.owners]
-        numeric = kinds == "numeric"
-        span = np.ptp(encoded, axis=0)
-        return cls(
-            schema,
-            np.where(numeric, encoded.min(axis=0), 0.0),
-            np.where(numeric & (span > 0), span, 1.0),
-            categorical,
-        )
-
-    @property
-    def categorical_columns(self) -> list[int]:
-        """The model's input columns that hold level numbers."""
-        if not self.categorical:
-            return []
-        categorical_columns = []
-        for j, f in enumerate(self.schema.features):
-            if f.kind == "nominal":
-                categorical_columns.append(j)
-        return categorical_columns
-
-    def __call__(self, encoded: Array) -> Tensor:
-        """Compute a model's inputs.
-
-        Args:
-            encoded: (..., k) encoded rows.
-
-        Returns:
-            (..., p) inputs in double precision.
-        """
-        scaled = (encoded - self.low) / self.span
-        if self.categorical:
-            scaled = self._level_numbers(scaled)
-        return torch.tensor(scaled, dtype=torch.double)
-
-    def _level_numbers(self, scaled: Array) -> Array:
-        """One column a feature; a nominal's level counts from 1, with 0 where it is inactive."""
-        columns = []
-        for j, feature in enumerate(self.schema.features):
-            block = scaled[..., self.schema.owners == j]
-            if feature.kind == "nominal":
-                block = block * np.arange(1.0, block.shape[-1] + 1.0)
-            columns.append(block.sum(-1))
-        return np.stack(columns, axis=-1)
-
-
-@dataclass(frozen=True)
-class ModelMaker:
-    """Makes BoTorch models of a class or a factory.
-
-    Attributes:
-        name: The kind's name, for messages.
-        factory: Called with ``train_X`` (n, p) and ``train_Y`` (n, 1), and with ``cat_dims``, ``train_Yvar`` and
-            ``outcome_transform=None`` where it takes them.
-    """
-
-    name: str
-    factory: ModelFactory
-
-    def takes(self, parameter: str) -> bool:
-        """Tell whether the factory takes a parameter.
-
-        Args:
-            parameter: Its name.
-
-        Returns:
-            True where its signature has one of this name.
-        """
-        return parameter in inspect.signature(self.factory).parameters
-
-    def make(self, inputs: ModelInputs, task: Task) -> Any:
-        """Make an unfitted model. Equal seeds give equal models.
-
-        Args:
-            inputs: Maps encoded rows to the model's inputs.
-            task: The rows, targets and known noise variances, and the seed.
-
-        Returns:
-            A BoTorch model in training mode.
-
-        Raises:
-            PredictorError: When noise variances are known and the factory takes no ``train_Yvar``.
-        """
-        optional: dict[str, Any] = {}
-        if inputs.categorical:
-            optional["cat_dims"] = inputs.categorical_columns
-        if self.takes("outcome_transform"):
-            optional["outcome_transform"] = None  # targets are standardised already
-        if task.noise_variance.any():
-            if not self.takes("train_Yvar"):
-                raise PredictorError(
-                    f"kind {self.name!r}", "takes no train_Yvar", "leave the noise out"
-                )
-            optional["train_Yvar"] = torch.tensor(task.noise_variance[:, None])
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            # A fold of standardised targets is not quite standardised itself.
-            warnings.simplefilter("ignore", InputDataWarning)
-            torch.manual_seed(task.seed)
-            return self.factory(inputs(task.encoded), torch.tensor(task.y[:, None]), **optional)
-
-    def fitted(self, inputs: ModelInputs, task: Task) -> Any:
-        """Make a model and fit its hyper-parameters.
-
-        One without a ``likelihood`` is taken as the factory returns it.
-
-        Args:
-            inputs: Maps encoded rows to the model's inputs.
-            task: The rows, targets and known noise variances, and the seed.
-
-        Returns:
-            A BoTorch model in evaluation mode.
-
-        Raises:
-            PredictorError: When every attempt to fit it fails, or as ``make``.
-        """
-        model = self.make(inputs, task)
-        if hasattr(model, "likelihood"):
-            objective = ExactMarginalLogLikelihood(model.likelihood, model)
-            with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-                warnings.simplefilter("ignore")  # retries after a failed step
-                torch.manual_seed(task.seed)
-                try:
-                    fit_gpytorch_mll(objective)
-                except ModelFittingError as error:
-                    raise PredictorError(
-                        f"kind {self.name!r}", f"cannot be fitted ({error})", "use kind gp"
-                    ) from None
-        return model.eval()
-
-    def like(self, model: Any, inputs: ModelInputs, task: Task) -> Any:
-        """Make a model of other rows with the hyper-parameters that another model has.
-
-        Args:
-            model: The fitted model whose hyper-parameters are taken over.
-            inputs: Maps encoded rows to the model's inputs.
-            task: The other rows.
-
-        Returns:
-            A BoTorch model in evaluation mode. It is fitted anew where the hyper-parameters have
-            other names or shapes.
-
-        Raises:
-            PredictorError: As ``fitted``.
-        """
-        new = self.make(inputs, task)
-        state, own = model.state_dict(), new.state_dict()
-        hyper = {}
-        for name, value in state.items():
-            if "transform" not in name:
-                hyper[name] = value
-        if any(name not in own or own[name].shape != value.shape for name, value in hyper.items()):
-            return self.fitted(inputs, task)
-        new.load_state_dict(own | hyper)
-        return new.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +79,8 @@ class BotorchCore:
         Returns:
             Mean and variance, each (n,), in standardised units.
         """
-        mean, variance = np.empty(len(encoded)), np.empty(len(encoded))
+        mean = np.empty(len(encoded))
+        variance = np.empty(len(encoded))
         for start in range(0, len(encoded), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
             mean[rows], variance[rows] = marginals(self.model, self.inputs(encoded[rows]))
@@ -334,14 +155,12 @@ def named(name: str) -> SurrogateKind:
     Raises:
         PredictorError: When there is none of this name.
     """
+    full_name = BOTORCH_PREFIX + name
     if name not in NAMED_MODELS:
         known = ", ".join(BOTORCH_PREFIX + known for known in NAMED_MODELS)
-        raise PredictorError(
-            "kind",
-            f"{BOTORCH_PREFIX + name!r} is unknown",
-            f"use one of {known}, or kind=predictors.botorch(YourModel)",
-        )
-    return botorch(NAMED_MODELS[name], BOTORCH_PREFIX + name)
+        todo = f"use one of {known}, or kind=predictors.botorch(YourModel)"
+        raise PredictorError("kind", f"{full_name!r} is unknown", todo)
+    return botorch(NAMED_MODELS[name], full_name)
 
 
 def fit(maker: ModelMaker, task: Task) -> Fitted:
@@ -361,41 +180,43 @@ def fit(maker: ModelMaker, task: Task) -> Fitted:
         PredictorError: When the model cannot be fitted, or cannot be told the noise variances of
             ``task``.
     """
-    if maker.takes("cat_dims") and all(f.kind != "nominal" for f in task.schema.features):
-        maker = replace(maker, factory=SingleTaskGP)  # as BoTorch asks
+    has_nominals = any(feature.kind == "nominal" for feature in task.schema.features)
+    if maker.takes("cat_dims") and not has_nominals:
+        maker = replace(maker, factory=SingleTaskGP)
     inputs = ModelInputs.of(task.schema, task.encoded, categorical=maker.takes("cat_dims"))
     model = maker.fitted(inputs, task)
+    noise = noise_of(model, inputs(task.encoded[:_NOISE_ROWS]))
+    core = BotorchCore(maker, inputs, model, noise)
+    errors = partial(_later_errors, maker, inputs, task)
+    return Fitted(core, _held_out(core, task), partial(forward_errors, len(task), errors))
+
+
+def _held_out(core: BotorchCore, task: Task) -> Array:
+    """(n,) means of each fold's test rows under a model of its other rows, with the same hyper-parameters."""
     held_out = np.empty(len(task))
     for train, test in task.folds():
-        fold = maker.like(model, inputs, _part(task, train))
-        held_out[test] = marginals(fold, inputs(task.encoded[test]))[0]
-    core = BotorchCore(maker, inputs, model, noise_of(model, inputs(task.encoded[:_NOISE_ROWS])))
-    return Fitted(core, held_out, partial(_forward_errors, maker, inputs, task))
+        fold = core.maker.like(core.model, core.inputs, task.part(train))
+        mean, _ = marginals(fold, core.inputs(task.encoded[test]))
+        held_out[test] = mean
+    return held_out
 
 
-def _forward_errors(maker: ModelMaker, inputs: ModelInputs, task: Task) -> Array:
-    """Standardised errors of later rows under models that were fitted to earlier rows alone."""
-    found = [np.zeros(0)]
-    for past, rest in forward(len(task)):
-        location, scale = float(task.y[past].mean()), float(task.y[past].std()) or 1.0
-        known = task.noise_variance[past] / scale**2
-        first = replace(_part(task, past), y=(task.y[past] - location) / scale)
-        model = maker.fitted(inputs, replace(first, noise_variance=known))
-        later = inputs(task.encoded[rest])
-        mean, variance = marginals(model, later)
-        total = variance + noise_of(model, later[:_NOISE_ROWS])
-        found.append(((task.y[rest] - location) / scale - mean) / np.sqrt(total))
-    return np.concatenate(found)
-
-
-def _part(task: Task, rows: Any) -> Task:
-    return replace(
-        task,
-        encoded=task.encoded[rows],
-        y=task.y[rows],
-        noise_variance=task.noise_variance[rows],
-        gp_fit=None,
-    )
+def _later_errors(
+    maker: ModelMaker,
+    inputs: ModelInputs,
+    task: Task,
+    past: slice,
+    rest: slice,
+) -> Array:
+    """Standardised errors of later rows under a model that was fitted to earlier rows alone."""
+    location = float(task.y[past].mean())
+    scale = float(task.y[past].std()) or 1.0
+    model = maker.fitted(inputs, task.part(past).standardised(location, scale))
+    later = inputs(task.encoded[rest])
+    mean, variance = marginals(model, later)
+    total = variance + noise_of(model, later[:_NOISE_ROWS])
+    error = (task.y[rest] - location) / scale - mean
+    return error / np.sqrt(total)
 
 
 def marginals(model: Any, inputs: Tensor) -> tuple[Array, Array]:
@@ -411,12 +232,14 @@ def marginals(model: Any, inputs: Tensor) -> tuple[Array, Array]:
     """
     with torch.no_grad():
         posterior = model.posterior(inputs)
-        mean = getattr(posterior, "mixture_mean", None)
-        if mean is not None:
+        if getattr(posterior, "mixture_mean", None) is not None:
+            mean = posterior.mixture_mean
             variance = posterior.mixture_variance
         else:
-            mean, variance = posterior.mean, posterior.variance
-    return mean.squeeze(-1).numpy(), variance.squeeze(-1).clamp_min(_MIN_VARIANCE).numpy()
+            mean = posterior.mean
+            variance = posterior.variance
+    variance = variance.squeeze(-1).clamp_min(_MIN_VARIANCE)
+    return mean.squeeze(-1).numpy(), variance.numpy()
 
 
 def noise_of(model: Any, inputs: Tensor) -> float:
@@ -448,11 +271,16 @@ def _moments_of(posterior: Any) -> tuple[Tensor, Tensor]:
     if hasattr(posterior, "mixture_mean"):
         return posterior.mixture_mean, posterior.mixture_covariance_matrix
     covariance = getattr(getattr(posterior, "distribution", None), "covariance_matrix", None)
-    if covariance is not None:
-        return posterior.mean, covariance
+    if covariance is None:
+        covariance = _sampled_covariance(posterior)
+    return posterior.mean, covariance
+
+
+def _sampled_covariance(posterior: Any) -> Tensor:
+    """(..., q, q) covariance of samples of a posterior, always the same ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         samples = posterior.rsample(torch.Size([_COVARIANCE_SAMPLES])).squeeze(-1)
     deviations = (samples - samples.mean(0)).movedim(0, -1)
-    covariance = deviations @ deviations.transpose(-1, -2) / (_COVARIANCE_SAMPLES - 1)
-    return posterior.mean, covariance
+    products: Tensor = deviations @ deviations.transpose(-1, -2)
+    return products / (_COVARIANCE_SAMPLES - 1)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from predictors.core import Fitted, State, Task, forward
+from predictors.core import Fitted, State, Task, as_rows, forward_errors
 from predictors.errors import PredictorError
 from predictors.schema import Array
 
 FitFunction = Callable[[Array, Array], Any]
 _MIN_NOISE_SHARE = 0.05  # of the held-out error: what a deviation that is too large still leaves
+_MIN_NOISE = 1e-6
 _MIN_VARIANCE = 1e-12
 _MAX_DISTANCE_ROWS = 300
 
@@ -85,12 +86,13 @@ class ExternalModel:
             PredictorError: As ``predict``.
         """
         shape = encoded.shape[:-1]
-        mean, std = predict(self.name, self.fitted, encoded.reshape(-1, encoded.shape[-1]))
+        mean, std = predict(self.name, self.fitted, as_rows(encoded))
         std = std.reshape(shape)
         squares = _squared_distances(encoded)
         correlation = np.exp(-0.5 * squares / self.lengthscale**2)
         covariance = correlation * std[..., :, None] * std[..., None, :]
-        covariance[..., range(shape[-1]), range(shape[-1])] += _MIN_VARIANCE
+        diagonal = range(shape[-1])
+        covariance[..., diagonal, diagonal] += _MIN_VARIANCE
         return mean.reshape(shape), covariance
 
     def extended(self, task: Task) -> ExternalModel:
@@ -147,14 +149,23 @@ def predict(name: str, fitted: Any, encoded: Array) -> tuple[Array, Array]:
     prediction = fitted.predict(encoded.copy())
     mean = np.asarray(prediction.mean, dtype=np.float64)
     std = np.asarray(prediction.std, dtype=np.float64)
-    expected = (len(encoded),)
-    if mean.shape != expected or std.shape != expected:
-        wrong = f"predicts shapes {mean.shape} and {std.shape}, expected {expected}"
-        raise PredictorError(f"kind {name!r}", wrong, "check it with cimbo doctor")
-    if not np.isfinite(mean).all() or not np.isfinite(std).all() or (std < 0).any():
-        wrong = "predicts numbers that are not finite, or a negative deviation"
+    wrong = _what_is_wrong(mean, std, (len(encoded),))
+    if wrong is not None:
         raise PredictorError(f"kind {name!r}", wrong, "check it with cimbo doctor")
     return mean, std
+
+
+def _what_is_wrong(
+    mean: Array,
+    std: Array,
+    expected: tuple[int, ...],
+) -> str | None:
+    """What is wrong with a prediction, in words; None where nothing is."""
+    if mean.shape != expected or std.shape != expected:
+        return f"predicts shapes {mean.shape} and {std.shape}, expected {expected}"
+    if not np.isfinite(mean).all() or not np.isfinite(std).all() or (std < 0).any():
+        return "predicts numbers that are not finite, or a negative deviation"
+    return None
 
 
 def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
@@ -174,30 +185,56 @@ def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
             ``predict``.
     """
     if task.noise_variance.any():
-        raise PredictorError(
-            f"kind {name!r}", "cannot be told the noise of measurements", "leave noise out"
-        )
+        wrong = "cannot be told the noise of measurements"
+        raise PredictorError(f"kind {name!r}", wrong, "leave noise out")
+    held_out, variance = _held_out(name, fit_function, task)
+    error = float(np.mean((task.y - held_out) ** 2))
+    unexplained = error - float(variance.mean())
+    noise = max(unexplained, _MIN_NOISE_SHARE * error, _MIN_NOISE)
+    fitted = _fitted(fit_function, task)
+    core = ExternalModel(
+        name,
+        fit_function,
+        fitted,
+        noise,
+        median_distance(task.encoded),
+    )
+    errors = partial(_later_errors, core, task)
+    return Fitted(core, held_out, partial(forward_errors, len(task), errors))
+
+
+def _fitted(fit_function: FitFunction, task: Task) -> Any:
+    """What a plug-in fits to a task; it is given copies, which it may change."""
+    return fit_function(task.encoded.copy(), task.y.copy())
+
+
+def _held_out(
+    name: str,
+    fit_function: FitFunction,
+    task: Task,
+) -> tuple[Array, Array]:
+    """Mean and variance of each row, each (n,), as a fit to the other folds predicts them."""
     held_out = np.empty(len(task))
     variance = np.empty(len(task))
     for train, test in task.folds():
-        fold = fit_function(task.encoded[train].copy(), task.y[train].copy())
-        held_out[test], std = predict(name, fold, task.encoded[test])
+        fold = _fitted(fit_function, task.part(train))
+        mean, std = predict(name, fold, task.encoded[test])
+        held_out[test] = mean
         variance[test] = std**2
-    error = float(np.mean((task.y - held_out) ** 2))
-    noise = max(error - float(variance.mean()), _MIN_NOISE_SHARE * error, 1e-6)
-    fitted = fit_function(task.encoded.copy(), task.y.copy())
-    core = ExternalModel(name, fit_function, fitted, noise, median_distance(task.encoded))
-    return Fitted(core, held_out, partial(_forward_errors, name, fit_function, task, noise))
+    return held_out, variance
 
 
-def _forward_errors(name: str, fit_function: FitFunction, task: Task, noise: float) -> Array:
-    """Standardised errors of later rows under fits to earlier rows alone."""
-    found = [np.zeros(0)]
-    for past, rest in forward(len(task)):
-        fitted = fit_function(task.encoded[past].copy(), task.y[past].copy())
-        mean, std = predict(name, fitted, task.encoded[rest])
-        found.append((task.y[rest] - mean) / np.sqrt(std**2 + noise))
-    return np.concatenate(found)
+def _later_errors(
+    core: ExternalModel,
+    task: Task,
+    past: slice,
+    rest: slice,
+) -> Array:
+    """Standardised errors of later rows under a fit to earlier rows alone."""
+    fitted = _fitted(core.fit_function, task.part(past))
+    mean, std = predict(core.name, fitted, task.encoded[rest])
+    error = task.y[rest] - mean
+    return error / np.sqrt(std**2 + core.noise)
 
 
 def median_distance(encoded: Array) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from predictors.fitting import fit
-from predictors.schema import Schema, is_frame
+from predictors.schema import Schema, is_dicts, is_frame
 
 _AS_IS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
 
@@ -59,19 +58,28 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: When ``X`` or ``y`` is refused, by scikit-learn or with a PredictorError.
             TypeError: When an array holds containers.
         """
-        if _dicts(X):
-            rows, target = X, y
-        elif is_frame(X):
-            rows, target = validate_data(self, X, skip_check_array=True), y
-        else:
-            options: dict[str, Any] = {"y_numeric": True, "ensure_min_samples": 2} | _AS_IS
-            rows, target = validate_data(self, X, y, **options)
+        rows, target = self._checked(X, y)
         self.model_ = fit(
-            _numbers(rows), target, self.schema, self.kind, seed=self.random_state, log=self.log
+            _numbers(rows),
+            target,
+            self.schema,
+            self.kind,
+            seed=self.random_state,
+            log=self.log,
         )
         if not hasattr(self, "n_features_in_"):
             self.n_features_in_ = len(self.model_.schema.features)
         return self
+
+    def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Rows and measurements as scikit-learn lets them through; dicts and frames as they are."""
+        if is_dicts(X):
+            return X, y
+        if is_frame(X):
+            return validate_data(self, X, skip_check_array=True), y
+        options: dict[str, Any] = {"y_numeric": True, "ensure_min_samples": 2} | _AS_IS
+        rows, target = validate_data(self, X, y, **options)
+        return rows, target
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict measurements.
@@ -90,7 +98,7 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             TypeError: When an array holds containers.
         """
         check_is_fitted(self)
-        if _dicts(X):
+        if is_dicts(X):
             rows = X
         elif is_frame(X):
             rows = validate_data(self, X, reset=False, skip_check_array=True)
@@ -109,16 +117,13 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _dicts(X: Any) -> bool:
-    return isinstance(X, (list, tuple)) and bool(X) and isinstance(X[0], Mapping)
-
-
 def _numbers(rows: Any) -> Any:
     """An object array that holds only numbers as floats; everything else as it is."""
     if getattr(rows, "dtype", np.dtype(float)).kind != "O":
         return rows
-    if any(isinstance(v, (dict, list, set)) for v in rows.flat):
+    kinds = {type(value) for value in rows.flat}
+    if any(issubclass(kind, (dict, list, set)) for kind in kinds):
         raise TypeError("argument must be a string or a number, not a container")
-    if any(isinstance(v, str) for v in rows.flat):
+    if any(issubclass(kind, str) for kind in kinds):
         return rows
     return rows.astype(np.float64)

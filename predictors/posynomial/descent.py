@@ -34,6 +34,10 @@ class Target:
     seen: Array
     spread: float
 
+    def squared_misfits(self, sums: LogSums) -> Array:
+        """(m, n) squares of what members miss the logarithms by."""
+        return (sums.value - self.value) ** 2
+
 
 @dataclass(frozen=True)
 class _Problem:
@@ -55,10 +59,15 @@ class _State:
 
     def weight(self, target: Target) -> Array:
         """(m, n) what squares of misfits count in the log posterior."""
-        return np.asarray(target.seen / self.sigma[:, None] ** 2)
+        return target.seen / self.sigma[:, None] ** 2
 
 
-def descend(theta: Array, prior: Array, design: DesignMatrix, target: Target) -> Array:
+def descend(
+    theta: Array,
+    prior: Array,
+    design: DesignMatrix,
+    target: Target,
+) -> Array:
     """Search the most probable parameters of every member.
 
     Args:
@@ -81,53 +90,91 @@ def descend(theta: Array, prior: Array, design: DesignMatrix, target: Target) ->
         sigma=np.full(len(theta), START_RELATIVE_RESIDUAL * target.spread),
     )
     for _ in range(MAX_STEPS):
-        theta = state.theta - _step(problem, state)
-        sums = log_sums(theta, design)
-        better = _is_better(problem, state, theta, sums)
-        state = _aimed_lower(target, _moved(state, theta, sums, better))
+        proposed = state.theta - _step(problem, state)
+        proposed_sums = log_sums(proposed, design)
+        better = _is_better(problem, state, proposed, proposed_sums)
+        state = _moved(state, proposed, proposed_sums, better)
+        state = replace(state, sigma=_next_sigma(target, state))
     return state.theta
 
 
 def _step(problem: _Problem, state: _State) -> Array:
-    """(m, parameters) what to go downhill by."""
-    weight, variance = state.weight(problem.target), problem.prior**2
+    """(m, parameters) what each member's parameters are lowered by.
+
+    It solves (J' W J + D) step = gradient, as the module says.
+    """
     jacobian = slopes(problem.design, state.sums.products)
-    curvature = np.matmul((jacobian * weight[:, :, None]).transpose(0, 2, 1), jacobian)
-    diagonal = np.arange(len(variance))
-    curvature[:, diagonal, diagonal] += (1.0 + state.damping[:, None]) / variance
-    misfit = weight * (state.sums.value - problem.target.value)
-    gradient = np.matmul(misfit[:, None], jacobian)[:, 0] + state.theta / variance
-    step: Array = np.linalg.solve(curvature, gradient[..., None])[..., 0]
-    return step
+    curvature = _damped_curvature(problem, state, jacobian)
+    gradient = _gradient(problem, state, jacobian)
+    step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
+    return np.asarray(step, dtype=np.float64)
 
 
-def _is_better(problem: _Problem, state: _State, theta: Array, sums: LogSums) -> Array:
-    """(m,) whether members are more probable at ``theta`` than where they are."""
-    before = (state.sums.value - problem.target.value) ** 2
-    after = (sums.value - problem.target.value) ** 2
-    of_data = (state.weight(problem.target) * (before - after)).sum(1)
-    of_prior = ((state.theta**2 - theta**2) / problem.prior**2).sum(1)
-    return np.asarray(of_data + of_prior > 0)
+def _damped_curvature(problem: _Problem, state: _State, jacobian: Array) -> Array:
+    """(m, parameters, parameters) J' W J + D; jacobian: (m, n, parameters)."""
+    weighted = jacobian * state.weight(problem.target)[:, :, None]
+    curvature = np.matmul(weighted.transpose(0, 2, 1), jacobian)
+    damped_precision = (1.0 + state.damping[:, None]) / problem.prior**2
+    diagonal = np.arange(len(problem.prior))
+    curvature[:, diagonal, diagonal] += damped_precision
+    return np.asarray(curvature)
 
 
-def _moved(state: _State, theta: Array, sums: LogSums, better: Array) -> _State:
-    """Members that got better go to ``theta``; the others stay, and are damped more."""
+def _gradient(problem: _Problem, state: _State, jacobian: Array) -> Array:
+    """(m, parameters) slope of half the sum of squares, of misfits and of the prior."""
+    misfit = state.sums.value - problem.target.value
+    weighted = state.weight(problem.target) * misfit
+    of_data = np.matmul(weighted[:, None], jacobian)[:, 0]
+    of_prior = state.theta / problem.prior**2
+    return np.asarray(of_data + of_prior)
+
+
+def _is_better(
+    problem: _Problem,
+    state: _State,
+    proposed: Array,
+    sums: LogSums,
+) -> Array:
+    """(m,) whether members are more probable at the proposed parameters than where they are."""
+    before = problem.target.squared_misfits(state.sums)
+    after = problem.target.squared_misfits(sums)
+    gain_of_data = state.weight(problem.target) * (before - after)
+    gain_of_prior = (state.theta**2 - proposed**2) / problem.prior**2
+    return np.asarray(gain_of_data.sum(1) + gain_of_prior.sum(1) > 0)
+
+
+def _moved(
+    state: _State,
+    proposed: Array,
+    sums: LogSums,
+    better: Array,
+) -> _State:
+    """Members that got better go to the proposed parameters and are damped less; the others stay."""
     damping = np.where(better, state.damping / DAMPING_FALL, state.damping * DAMPING_RISE)
-    terms = np.repeat(better, TERMS_PER_LAYER)
+    of_member = better[:, None]
+    of_term = np.repeat(better, TERMS_PER_LAYER)
+    value = np.where(of_member, sums.value, state.sums.value)
+    products = np.where(of_term, sums.products, state.sums.products)
     return _State(
-        np.where(better[:, None], theta, state.theta),
-        LogSums(
-            np.where(better[:, None], sums.value, state.sums.value),
-            np.where(terms, sums.products, state.sums.products),
-        ),
+        theta=np.where(of_member, proposed, state.theta),
+        sums=LogSums(value, products),
         damping=np.clip(damping, *DAMPING_BOUNDS),
         sigma=state.sigma,
     )
 
 
-def _aimed_lower(target: Target, state: _State) -> _State:
-    """The residual that is aimed at falls to what was reached, but not faster than ``RESIDUAL_DECAY`` a step."""
-    squares = (target.seen * (state.sums.value - target.value) ** 2).sum(1)
-    reached = np.sqrt(squares / np.maximum(target.seen.sum(1), 1.0))
-    aim = np.minimum(state.sigma, np.maximum(reached, RESIDUAL_DECAY * state.sigma))
-    return replace(state, sigma=np.maximum(MIN_RELATIVE_RESIDUAL * target.spread, aim))
+def _next_sigma(target: Target, state: _State) -> Array:
+    """(m,) the residual to aim at next.
+
+    It falls to what was reached, but not faster than ``RESIDUAL_DECAY`` a step, and never rises.
+    """
+    lowest = RESIDUAL_DECAY * state.sigma
+    aim = np.minimum(state.sigma, np.maximum(_reached(target, state), lowest))
+    return np.maximum(MIN_RELATIVE_RESIDUAL * target.spread, aim)
+
+
+def _reached(target: Target, state: _State) -> Array:
+    """(m,) the root mean square of the misfits of the rows that each member sees."""
+    squares = target.seen * target.squared_misfits(state.sums)
+    rows_seen = np.maximum(target.seen.sum(1), 1.0)
+    return np.asarray(np.sqrt(squares.sum(1) / rows_seen))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from predictors.core import Task
 from predictors.posynomial.descent import Target, descend
 from predictors.posynomial.layout import FeatureLayout
 from predictors.posynomial.sums import TERMS_PER_LAYER, log_sums, split_parameters
-from predictors.schema import Array, Schema
+from predictors.schema import Array
 
 PRIOR_DEVIATIONS = (2.0, 1.0, 1.0)  # prior deviations of a, of b, and of the exponents
 START_DEVIATION = 0.5  # share of the prior's deviation at the start
@@ -52,8 +53,8 @@ class Posynomials:
     @property
     def shares(self) -> Array:
         """(members, d) how much of a member's spread is each feature's, by its squared exponents."""
-        squares = split_parameters(self.theta, len(self.layout.segments)).powers ** 2
-        found = squares.sum(2) @ self.layout.shares
+        powers = split_parameters(self.theta, len(self.layout.segments)).powers
+        found = (powers**2).sum(2) @ self.layout.shares
         total = found.sum(1, keepdims=True)
         return np.asarray(found / np.maximum(total, LEAST_SPREAD))
 
@@ -71,19 +72,13 @@ def parameter_count(layout: FeatureLayout) -> int:
     return TERMS_PER_LAYER * (1 + len(layout.segments) + exponents)
 
 
-def fit(
-    schema: Schema, encoded: Array, y: Array, unit: float, seen: Array, seed: int = 0
-) -> Posynomials:
+def fit(task: Task, seen: Array) -> Posynomials:
     """Fit an ensemble of posynomials, each member to rows of its own.
 
     Args:
-        schema: The features.
-        encoded: (n, k) encoded rows; of more than ``MAX_FIT_ROWS`` so many are fitted, chosen at
-            random.
-        y: (n,) standardised target, a logarithm.
-        unit: What one unit of ``y`` is in logarithms.
+        task: The rows, whose standardised target is a logarithm. Of more than ``MAX_FIT_ROWS`` so
+            many are fitted. They and the members' starts are chosen by the task's seed.
         seen: (members, n) 1 where a member may see a row, else 0.
-        seed: Of the members' starts and the choice of rows.
 
     Returns:
         The ensemble.
@@ -91,16 +86,19 @@ def fit(
     Raises:
         numpy.linalg.LinAlgError: When a step's equations have no solution in floating point.
     """
-    layout = FeatureLayout.of(schema, encoded)
-    rng = np.random.default_rng(seed)
-    if len(y) > MAX_FIT_ROWS:
-        rows = np.sort(rng.permutation(len(y))[:MAX_FIT_ROWS])
-        encoded, y, seen = encoded[rows], y[rows], seen[:, rows]
-    design = layout(encoded)
+    layout = FeatureLayout.of(task.schema, task.encoded)
+    rng = np.random.default_rng(task.seed)
+    if len(task) > MAX_FIT_ROWS:
+        rows = np.sort(rng.permutation(len(task))[:MAX_FIT_ROWS])
+        task = task.part(rows)
+        seen = seen[:, rows]
+    design = layout(task.encoded)
     prior = np.repeat(PRIOR_DEVIATIONS, design.parameters)
-    start = START_DEVIATION * prior * rng.standard_normal((len(seen), len(prior)))
-    target = Target(unit * y + _level(layout), seen, unit)
-    return Posynomials(layout, descend(start, prior, design, target), unit)
+    draws = rng.standard_normal((len(seen), len(prior)))
+    start = START_DEVIATION * prior * draws
+    logarithms = task.scale * task.y + _level(layout)
+    theta = descend(start, prior, design, Target(logarithms, seen, task.scale))
+    return Posynomials(layout, theta, task.scale)
 
 
 def _level(layout: FeatureLayout) -> float:

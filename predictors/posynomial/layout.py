@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.core import column_scales
 from predictors.schema import Array, Feature, Schema
 
 MIN_LAYERS = 3  # layers of which a group must have more
@@ -47,6 +48,17 @@ class _OrdinalLevels:
     counts: NDArray[np.intp]
     table: Array
 
+    def interpolated(self, encoded: Array) -> Array:
+        """Logarithms of encoded ordinals (n, ordinals), linear between levels; 0 where inactive."""
+        rank = encoded * self.counts
+        low = np.minimum(rank.astype(np.intp), self.counts)
+        share = rank - low
+        ordinal = np.arange(len(self.columns))
+        below = self.table[ordinal, low]
+        above = self.table[ordinal, low + 1]
+        between = below * (1.0 - share) + above * share
+        return np.where(rank > 0, between, 0.0)
+
 
 @dataclass(frozen=True)
 class FeatureLayout:
@@ -67,23 +79,19 @@ class FeatureLayout:
         Returns:
             The layout.
         """
-        spread = encoded.std(axis=0)
-        varied = spread > 1e-12 * (1 + np.abs(encoded).max(axis=0))
-        return cls(schema, encoded.mean(axis=0), np.where(varied, spread, 1.0))
+        return cls(schema, encoded.mean(axis=0), column_scales(encoded))
 
     @cached_property
     def groups(self) -> list[list[int]]:
         """What layers share: for each, the feature of every layer in order."""
         found: dict[str, list[int]] = {}
-        for j, f in enumerate(self.schema.features):
-            if f.group and f.kind == "ordinal":
-                found.setdefault(f.group, []).append(j)
+        for j, feature in enumerate(self.schema.features):
+            if feature.group and feature.kind == "ordinal":
+                found.setdefault(feature.group, []).append(j)
         longest = max(map(len, found.values()), default=0)
-        groups = []
-        for group in found.values():
-            if len(group) == longest > MIN_LAYERS:
-                groups.append(group)
-        return groups
+        if longest <= MIN_LAYERS:
+            return []
+        return [group for group in found.values() if len(group) == longest]
 
     @property
     def depth(self) -> int:
@@ -97,7 +105,8 @@ class FeatureLayout:
         """(segments, layers) 1 where a layer lies in a segment."""
         n = min(self.depth, MAX_SEGMENTS)
         segment_of_layer = np.arange(self.depth) * n // self.depth
-        return np.asarray(np.arange(n)[:, None] == segment_of_layer, dtype=np.float64)
+        lies_in = np.arange(n)[:, None] == segment_of_layer
+        return np.asarray(lies_in, dtype=np.float64)
 
     @cached_property
     def single(self) -> NDArray[np.intp]:
@@ -122,61 +131,68 @@ class FeatureLayout:
             What the exponents multiply, and which layers there are.
         """
         x = self._logarithms(encoded)
+        return DesignMatrix(
+            x[:, self.single], self._per_layer(x), self._active(encoded), self.segments
+        )
+
+    def _per_layer(self, x: Array) -> Array:
+        """(n, layers, p') what each group has at a layer, and at the layer before it."""
         blocks = [np.zeros((len(x), self.depth, 0))]
-        active = np.zeros((len(x), self.depth), bool)
         for group in self.groups:
             own = x[:, self.column[group]]
-            of_layer_before = np.pad(own, ((0, 0), (1, 0)))[:, :-1]
-            blocks += [own[..., None], of_layer_before[..., None]]
+            of_layer_before = np.zeros_like(own)
+            of_layer_before[:, 1:] = own[:, :-1]
+            blocks.append(own[..., None])
+            blocks.append(of_layer_before[..., None])
+        return np.concatenate(blocks, axis=2)
+
+    def _active(self, encoded: Array) -> NDArray[np.bool_]:
+        """(n, layers) whether a layer is there: whether any of its genes is active."""
+        active = np.zeros((len(encoded), self.depth), bool)
+        for group in self.groups:
             active |= encoded[:, self.column[group]] > 0
-        # Nothing is shared, or no layer is there: one term says what the rest costs.
+        # Where nothing is shared or no layer is there, the first term says what the rest costs.
         active[:, 0] |= ~active.any(1)
-        per_layer = np.concatenate(blocks, axis=2)
-        return DesignMatrix(x[:, self.single], per_layer, active, self.segments)
+        return active
 
     def _logarithms(self, encoded: Array) -> Array:
-        """(n, k): ordinals as centred logarithms, 0 where inactive, between levels interpolated; numerics standardised."""
-        x = np.where(self._numeric, (encoded - self.shift) / self.scale, encoded)
-        levels = self._levels
-        rank = encoded[:, levels.columns] * levels.counts
-        low = np.minimum(rank.astype(np.intp), levels.counts)
-        share = rank - low
-        ordinal = np.arange(len(levels.columns))
-        below, above = levels.table[ordinal, low], levels.table[ordinal, low + 1]
-        x[:, levels.columns] = np.where(rank > 0, below * (1.0 - share) + above * share, 0.0)
+        """(n, k): ordinals as centred logarithms, numerics standardised, nominals as they are."""
+        standardised = (encoded - self.shift) / self.scale
+        x = np.where(self.schema.column_kinds == "numeric", standardised, encoded)
+        columns = self._levels.columns
+        x[:, columns] = self._levels.interpolated(encoded[:, columns])
         return x
-
-    @cached_property
-    def _numeric(self) -> NDArray[np.bool_]:
-        """(k,) whether each encoded column is a numeric feature's."""
-        return np.array([f.kind == "numeric" for f in self.schema.features])[self.schema.owners]
 
     @cached_property
     def _levels(self) -> _OrdinalLevels:
         """The levels of all ordinals."""
         ordinals = []
+        logarithms = []
         for j, feature in enumerate(self.schema.features):
             if feature.kind == "ordinal":
                 ordinals.append(j)
-        logarithms = [log_levels(self.schema.features[j]) for j in ordinals]
+                logarithms.append(log_levels(feature))
         counts = np.array([len(levels) for levels in logarithms], np.intp)
-        most = int(counts.max(initial=0))
-        rows = []
-        for levels in logarithms:
-            rows.append(np.pad(levels, (1, most + 1 - len(levels)), "edge"))
-        table = np.reshape(rows, (len(ordinals), most + 2))
-        return _OrdinalLevels(self.column[ordinals], counts, table)
+        return _OrdinalLevels(self.column[ordinals], counts, _padded_table(logarithms))
 
     @cached_property
     def shares(self) -> Array:
         """(p, d) how much of what each exponent multiplies is each feature's, by its variance."""
-        one = np.diag([_variance(f) for f in self.schema.features])
-        means = []
+        one = np.diag([_variance(feature) for feature in self.schema.features])
+        blocks = [one[self.schema.owners[self.single]]]
         for group in self.groups:
-            mean = one[group].mean(0)
-            means += [mean, mean]  # of a layer, and of the one before it
-        alone = one[self.schema.owners[self.single]]
-        return np.concatenate([alone, np.reshape(means, (-1, len(one)))])
+            mean = one[group].mean(0, keepdims=True)
+            blocks += [mean, mean]  # of a layer, and of the one before it
+        return np.concatenate(blocks)
+
+
+def _padded_table(rows: list[Array]) -> Array:
+    """Rows of different lengths as one table, the ends of each repeated: one before, the rest after."""
+    longest = max(map(len, rows), default=0)
+    padded = []
+    for row in rows:
+        padded.append(np.pad(row, (1, longest + 1 - len(row)), "edge"))
+    return np.reshape(padded, (len(rows), longest + 2))
 
 
 def log_levels(feature: Feature) -> Array:

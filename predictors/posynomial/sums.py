@@ -69,30 +69,39 @@ def log_sums(theta: Array, design: DesignMatrix) -> LogSums:
     Returns:
         The logarithms, and the products that they are sums of.
     """
+    products = _log_products(split_parameters(theta, len(design.segments)), design)
+    # The largest of a row is taken out before the exponential, which would overflow otherwise,
+    # and in place: this array is what takes the time.
+    largest = products.max((1, 2))
+    products -= largest[:, None, None]
+    np.exp(products, out=products)
+    logarithm = largest[:, None] + np.log(_totals(products)[:, 0])
+    return LogSums(logarithm.T, products)
+
+
+def _log_products(parameters: Parameters, design: DesignMatrix) -> Array:
+    """(n, layers, m * terms) the logarithm of every product; -inf where a layer is not there."""
     n, depth, p = design.per_layer.shape
-    terms = len(theta) * TERMS_PER_LAYER
-    parameters = split_parameters(theta, len(design.segments))
+    terms = parameters.a.size
     powers = parameters.powers.transpose(1, 0, 2).reshape(-1, terms)
-    alone, per_layer = np.split(powers, [design.single.shape[1]])
-    offsets = np.tensordot(design.segments.T, parameters.a[:, None] + parameters.b, (1, 1))
-    # In place: this array is what takes the time.
-    u = (design.per_layer.reshape(n * depth, p) @ per_layer).reshape(n, depth, terms)
-    u += (design.single @ alone)[:, None]
-    u += offsets.reshape(depth, -1)
-    u[~design.active_mask] = -np.inf
-    largest = u.reshape(n, depth * terms).max(1)
-    u -= largest[:, None, None]
-    np.exp(u, out=u)
-    logarithm = largest[:, None] + np.log(_totals(u)[:, 0])
-    return LogSums(logarithm.T, u)
+    powers_of_single, powers_of_layer = np.split(powers, [design.single.shape[1]])
+    a_plus_b = parameters.a[:, None] + parameters.b
+    offsets = np.tensordot(design.segments.T, a_plus_b, (1, 1))
+    of_layers = design.per_layer.reshape(n * depth, p) @ powers_of_layer
+    products = of_layers.reshape(n, depth, terms)
+    products += (design.single @ powers_of_single)[:, None]
+    products += offsets.reshape(depth, -1)
+    products[~design.active_mask] = -np.inf
+    return products
 
 
 def _totals(products: Array) -> Array:
     """(n, 1, m) sums of products (n, depth, m * r)."""
     n, _, width = products.shape
-    of_layers = products.sum(1, keepdims=True)
-    total = of_layers.reshape(n, 1, width // TERMS_PER_LAYER, TERMS_PER_LAYER).sum(3)
-    # 0 where a step went so wild that other members drown a member
+    members = width // TERMS_PER_LAYER
+    of_terms = products.sum(1, keepdims=True)
+    total = of_terms.reshape(n, 1, members, TERMS_PER_LAYER).sum(3)
+    # A step that went far astray can leave a member nothing beside a row's largest product.
     return np.asarray(np.maximum(total, LEAST_TOTAL))
 
 
@@ -108,16 +117,17 @@ def slopes(design: DesignMatrix, products: Array) -> Array:
     """
     shares = products / np.repeat(_totals(products), TERMS_PER_LAYER, axis=2)
     total = shares.sum(1, keepdims=True)
-    members = shares.shape[2] // TERMS_PER_LAYER
-    parts = [
-        total,
-        np.matmul(design.segments, shares),
-        design.single[:, :, None] * total,
-        np.matmul(design.per_layer.transpose(0, 2, 1), shares),
-    ]
-    of_members = []
-    for part in parts:
-        n = len(part)
-        by_member = part.reshape(n, -1, members, TERMS_PER_LAYER).transpose(2, 0, 1, 3)
-        of_members.append(by_member.reshape(members, n, -1))
-    return np.concatenate(of_members, axis=2)
+    of_a = total
+    of_b = np.matmul(design.segments, shares)
+    of_single = design.single[:, :, None] * total
+    of_layers = np.matmul(design.per_layer.transpose(0, 2, 1), shares)
+    parts = [_by_member(part) for part in (of_a, of_b, of_single, of_layers)]
+    return np.concatenate(parts, axis=2)
+
+
+def _by_member(slopes_of_terms: Array) -> Array:
+    """Slopes (n, p, m * terms) as (m, n, p * terms)."""
+    n, _, width = slopes_of_terms.shape
+    members = width // TERMS_PER_LAYER
+    separated = slopes_of_terms.reshape(n, -1, members, TERMS_PER_LAYER)
+    return separated.transpose(2, 0, 1, 3).reshape(members, n, -1)

@@ -10,43 +10,30 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from predictors import gp
-from predictors.boosting import boosted, hybrid
-from predictors.core import Core, State
 from predictors.errors import PredictorError
-from predictors.gp import with_posynomials
-from predictors.model import Base, Model
+from predictors.model import Model
 from predictors.schema import Schema
 from predictors.storage import checks
+from predictors.storage.description import SAVE_AGAIN, build, describe
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 256 * 2**20
 MAX_MANIFEST_BYTES = 4 * 2**20
 MAX_MEMBERS = 200
-MAX_LOG_PREDICTION = 700.0  # beyond, its exponential is no number
-MAX_PREDICTION = 1e150
-MAX_BASES = 4  # older models under one another
+_MANIFEST_NAME = "manifest.json"
+_COPY_AGAIN = "copy or save it again"
 _SEAL_MARK = b"cimpred sha256:"
 _SEAL_SIZE = len(_SEAL_MARK) + 64
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
-_RESTORE_FUNCTIONS: dict[str, Callable[[Schema, State], Core]] = {
-    "gp": gp.restore,
-    "hybrid": hybrid.restore,
-    "posynomial": with_posynomials.restore,
-    "xgboost": boosted.restore,
-}
 _RECORDED_PACKAGES = ("numpy", "scipy", "xgboost", "xgboost-cpu", "safetensors", "scikit-learn")
 
 
@@ -74,19 +61,29 @@ def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> No
         True
     """
     members: dict[str, bytes] = {}
+    described = describe(model, members)
     manifest = {
         "format": FORMAT_VERSION,
         "licence": licence,
         "versions": _versions(),
-        "model": _describe(model, "", members),
-        "members": {
-            n: {"size": len(b), "sha256": hashlib.sha256(b).hexdigest()} for n, b in members.items()
-        },
+        "model": described,
+        "members": _listing(members),
     }
-    data = _seal(
-        _pack({"manifest.json": json.dumps(manifest, indent=1, sort_keys=True).encode()} | members)
-    )
-    _write(Path(path), data)
+    written = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    archive = _pack({_MANIFEST_NAME: written} | members)
+    _write(Path(path), _seal(archive))
+
+
+def _listing(members: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """What the manifest says of members: the size and the sha256 of each."""
+    listed: dict[str, dict[str, Any]] = {}
+    for name, data in members.items():
+        listed[name] = {"size": len(data), "sha256": _sha256(data)}
+    return listed
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
@@ -117,15 +114,12 @@ def load(path: str | os.PathLike[str], schema: Schema | None = None) -> Model:
     manifest, members = _open(path)
     with _refusing(where):
         _check_description(manifest)
-        model = _build(manifest["model"], "", members)
+        model = build(manifest["model"], members)
     if schema is not None:
         difference = schema.difference(model.schema)
-    else:
-        difference = ""
-    if difference:
-        raise PredictorError(
-            where, f"belongs to another space: {difference}", "fit a model for this space"
-        )
+        if difference:
+            wrong = f"belongs to another space: {difference}"
+            raise PredictorError(where, wrong, "fit a model for this space")
     return model
 
 
@@ -165,7 +159,8 @@ def _check_description(manifest: Mapping[str, Any]) -> None:
     checks.schema_size(Schema.from_dict(model["schema"]))
     checks.metadata(model["facts"])
     words = [manifest["licence"], model["kind"], model["why"]]
-    words += [word for item in manifest["versions"].items() for word in item]
+    for package, installed in manifest["versions"].items():
+        words += [package, installed]
     if not all(isinstance(word, str) for word in words):
         raise TypeError
 
@@ -179,9 +174,11 @@ def _refusing(where: str) -> Iterator[None]:
         wrong = f"{error.where} {error.wrong}"
         raise PredictorError(where, wrong, "it was not written by predictors.save") from None
     except Exception as error:
-        raise PredictorError(
-            where, f"is malformed ({type(error).__name__})", "save the model again"
-        ) from None
+        raise _malformed(where, error) from None
+
+
+def _malformed(where: str, error: Exception) -> PredictorError:
+    return PredictorError(where, f"is malformed ({type(error).__name__})", SAVE_AGAIN)
 
 
 def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
@@ -211,124 +208,6 @@ def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _describe(model: Model, prefix: str, members: dict[str, bytes]) -> dict[str, Any]:
-    """Describe a model for the manifest, and put its arrays and boosters into ``members``."""
-    from safetensors.numpy import save as pack_arrays
-
-    state = model.core.state()
-    if state.arrays:
-        arrays = {k: np.ascontiguousarray(v) for k, v in state.arrays.items()}
-        members[f"{prefix}arrays.safetensors"] = pack_arrays(arrays)
-    members.update({f"{prefix}{name}.json": data for name, data in state.boosters.items()})
-    described: dict[str, Any] = {
-        "kind": model.kind,
-        "schema": model.schema.to_dict(),
-        "schema_sha256": model.schema.fingerprint(),
-        "numbers": dict(state.numbers),
-        "boosters": list(state.boosters),
-        "location": model.location,
-        "scale": model.scale,
-        "widen": model.std_scale,
-        "why": model.selection_reason,
-        "facts": dict(model.metadata),
-    }
-    if model.base is not None:
-        below = _describe(model.base.model, f"{prefix}base/", members)
-        described["base"] = {
-            "slope": model.base.slope,
-            "intercept": model.base.intercept,
-            "model": below,
-        }
-        if math.isfinite(model.base.fitted_variance):  # not infinite: that is no JSON
-            described["base"]["known"] = model.base.fitted_variance
-    return described
-
-
-def _build(described: Mapping[str, Any], prefix: str, members: Mapping[str, bytes]) -> Model:
-    """Build a model from its description and its members; inverse of ``_describe``."""
-    from safetensors.numpy import load as unpack_arrays
-
-    if prefix.count("base/") > MAX_BASES:
-        raise PredictorError(
-            "base", f"more than {MAX_BASES} older models", "fit a model without so many"
-        )
-    schema = Schema.from_dict(described["schema"])
-    checks.schema_size(schema)
-    if schema.fingerprint() != described["schema_sha256"]:
-        raise PredictorError("schema", "does not match its fingerprint", "save the model again")
-    packed = members.get(f"{prefix}arrays.safetensors")
-    if packed is not None:
-        arrays = unpack_arrays(packed)
-    else:
-        arrays = {}
-    boosters = {str(n): members[f"{prefix}{n}.json"] for n in described["boosters"]}
-    numbers = {str(k): _finite(v) for k, v in described["numbers"].items()}
-    core = _RESTORE_FUNCTIONS[described["kind"]](schema, State(numbers, arrays, boosters))
-    below = described.get("base")
-    base = None
-    if below is not None:
-        older = _build(below["model"], f"{prefix}base/", members)
-        base = Base(
-            older,
-            _finite(below["slope"]),
-            _finite(below["intercept"]),
-            _fitted_variance(below),
-        )
-    scales = (
-        _finite(described["location"]),
-        _positive(described["scale"]),
-        _positive(described["widen"]),
-    )
-    model = Model(
-        described["kind"],
-        schema,
-        core,
-        *scales,
-        base,
-        str(described["why"]),
-        checks.metadata(described["facts"]),
-    )
-    _try_out(model)
-    return model
-
-
-def _try_out(model: Model) -> None:
-    """A few predictions prove that arrays, trees and schema fit together; better now than in a search."""
-    corners = np.stack([np.zeros(len(model.schema.owners)), np.ones(len(model.schema.owners))])
-    mean, variance = model.latent_posterior(corners)
-    if model.schema.log:
-        most = MAX_LOG_PREDICTION
-    else:
-        most = MAX_PREDICTION
-    sound = np.isfinite(mean).all() and np.isfinite(variance).all() and (variance >= 0).all()
-    if not sound or (np.abs(mean) > most).any():
-        raise PredictorError("model", "predicts no usable numbers", "save the model again")
-
-
-def _fitted_variance(below: Mapping[str, Any]) -> float:
-    """Of an older model; infinite, and then not in the file, where it adds none."""
-    value = below.get("known")
-    if value is None:
-        return math.inf
-    number = _finite(value)
-    if number < 0:
-        raise PredictorError("model", "holds a negative variance", "save the model again")
-    return number
-
-
-def _positive(value: Any) -> float:
-    number = _finite(value)
-    if number <= 0:
-        raise PredictorError("model", "holds a scale that is not positive", "save the model again")
-    return number
-
-
-def _finite(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise PredictorError("model", "holds a number that is not finite", "save the model again")
-    return float(value)
-
-
 def _pack(members: Mapping[str, bytes]) -> bytes:
     """Write members into an uncompressed zip, with room for the seal at its end."""
     buffer = io.BytesIO()
@@ -342,7 +221,7 @@ def _pack(members: Mapping[str, bytes]) -> bytes:
 def _seal(archive: bytes) -> bytes:
     """Write the sha256 of all bytes before it into that room."""
     body = archive[:-_SEAL_SIZE]
-    return body + _SEAL_MARK + hashlib.sha256(body).hexdigest().encode()
+    return body + _SEAL_MARK + _sha256(body).encode()
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -364,38 +243,32 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
     """Manifest and members of a file whose seal, sizes and digests all hold."""
     where = str(path)
     data = _read(Path(path))
-    body, seal = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
-    if not seal.startswith(_SEAL_MARK):
-        raise PredictorError(
-            where, "is not a predictor bundle or is cut short", "copy or save it again"
-        )
-    if seal[len(_SEAL_MARK) :] != hashlib.sha256(body).hexdigest().encode():
-        raise PredictorError(
-            where, "is damaged (its sha256 does not match)", "copy or save it again"
-        )
+    _check_seal(where, data)
     try:
         members = _unpack(data)
-        manifest = json.loads(members.pop("manifest.json"))
-        listed = manifest["members"]
-        whole = listed.keys() == members.keys() and all(
-            _matches(listed[n], b) for n, b in members.items()
-        )
+        manifest = json.loads(members.pop(_MANIFEST_NAME))
+        is_whole = manifest["members"] == _listing(members)
         number = int(manifest["format"])
     except PredictorError as error:
-        raise PredictorError(where, str(error), "save the model again") from None
+        raise PredictorError(where, str(error), SAVE_AGAIN) from None
     except Exception as error:
-        raise PredictorError(
-            where, f"is malformed ({type(error).__name__})", "save the model again"
-        ) from None
+        raise _malformed(where, error) from None
     if not 1 <= number <= FORMAT_VERSION:
-        raise PredictorError(
-            where,
-            f"has format {number}, this release reads up to {FORMAT_VERSION}",
-            "upgrade predictors",
-        )
-    if not whole:
-        raise PredictorError(where, "members do not match the manifest", "copy or save it again")
+        wrong = f"has format {number}, this release reads up to {FORMAT_VERSION}"
+        raise PredictorError(where, wrong, "upgrade predictors")
+    if not is_whole:
+        raise PredictorError(where, "members do not match the manifest", _COPY_AGAIN)
     return manifest, members
+
+
+def _check_seal(where: str, data: bytes) -> None:
+    """Refuse a file that is no bundle, or of which a bit has changed."""
+    body = data[:-_SEAL_SIZE]
+    seal = data[-_SEAL_SIZE:]
+    if not seal.startswith(_SEAL_MARK):
+        raise PredictorError(where, "is not a predictor bundle or is cut short", _COPY_AGAIN)
+    if seal.removeprefix(_SEAL_MARK) != _sha256(body).encode():
+        raise PredictorError(where, "is damaged (its sha256 does not match)", _COPY_AGAIN)
 
 
 def _read(path: Path) -> bytes:
@@ -403,42 +276,38 @@ def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise PredictorError(
-                str(path), f"is {size} bytes, the limit is {MAX_FILE_BYTES}", "fit on fewer rows"
-            )
+            wrong = f"is {size} bytes, the limit is {MAX_FILE_BYTES}"
+            raise PredictorError(str(path), wrong, "fit on fewer rows")
         return path.read_bytes()
     except OSError as error:
-        raise PredictorError(
-            str(path), f"cannot be read ({error.strerror})", "check the path"
-        ) from None
+        wrong = f"cannot be read ({error.strerror})"
+        raise PredictorError(str(path), wrong, "check the path") from None
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
     """Read the members of an archive that are few, small and not compressed."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
-        names = [e.filename for e in entries]
-        if len(entries) > MAX_MEMBERS or len(set(names)) != len(names):
-            raise PredictorError(
-                "archive", "has too many or repeated members", "save the model again"
-            )
-        for entry in entries:
-            if entry.filename == "manifest.json":
-                limit = MAX_MANIFEST_BYTES
-            else:
-                limit = MAX_FILE_BYTES
-            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
-                raise PredictorError(
-                    "archive", f"member {entry.filename!r} is too large", "save the model again"
-                )
-        return {e.filename: archive.read(e) for e in entries}
+        _check_entries(entries)
+        return {entry.filename: archive.read(entry) for entry in entries}
 
 
-def _matches(listed: Mapping[str, Any], data: bytes) -> bool:
-    """Tell whether a member has the size and the sha256 that the manifest says."""
-    return bool(
-        listed["size"] == len(data) and listed["sha256"] == hashlib.sha256(data).hexdigest()
-    )
+def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse too many members, repeated ones, and each that `_check_entry` refuses."""
+    names = {entry.filename for entry in entries}
+    if len(entries) > MAX_MEMBERS or len(names) != len(entries):
+        raise PredictorError("archive", "has too many or repeated members", SAVE_AGAIN)
+    for entry in entries:
+        _check_entry(entry)
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    """Refuse a member that is compressed or too large, before it is read."""
+    limit = MAX_FILE_BYTES
+    if entry.filename == _MANIFEST_NAME:
+        limit = MAX_MANIFEST_BYTES
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > limit:
+        raise PredictorError("archive", f"member {entry.filename!r} is too large", SAVE_AGAIN)
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from predictors.core import State
 from predictors.errors import PredictorError
-from predictors.gp.inputs import KernelFeatures
+from predictors.gp.inputs import shared
 from predictors.posynomial import FeatureLayout, parameter_count
 from predictors.schema import Array, Schema
 
@@ -33,20 +33,22 @@ def schema_size(schema: Schema) -> None:
     Raises:
         PredictorError: With what there are too many of.
     """
-    layout = KernelFeatures(schema, np.zeros(0), np.zeros(0))
-    columns, levels = len(schema.owners), sum(len(f.values) for f in schema.features)
-    grouped = [schema.features[group[0]] for group in layout.shared]
-    counts = sum(len(feature.values) for feature in grouped)
-    most_levels = max(len(feature.values) for feature in schema.features)
-    tables = {
-        "features": len(schema.features) ** 2,
-        "groups": columns * len(grouped),
-        "levels of groups": levels * counts,
-        "levels": len(schema.features) * (levels + most_levels),
-    }
-    for what, entries in tables.items():
+    for what, entries in _table_entries(schema).items():
         if entries > MAX_TABLE_ENTRIES:
             raise PredictorError("schema", f"has too many {what}", "fit on fewer")
+
+
+def _table_entries(schema: Schema) -> dict[str, int]:
+    """Numbers in the largest tables that a schema makes necessary, by what there may be too many of."""
+    n_features = len(schema.features)
+    levels = [len(feature.values) for feature in schema.features]
+    levels_of_groups = [levels[group[0]] for group in shared(schema)]
+    return {
+        "features": n_features**2,
+        "groups": len(schema.owners) * len(levels_of_groups),
+        "levels of groups": sum(levels) * sum(levels_of_groups),
+        "levels": n_features * (sum(levels) + max(levels)),
+    }
 
 
 def metadata(values: Any) -> dict[str, Any]:
@@ -65,12 +67,13 @@ def metadata(values: Any) -> dict[str, Any]:
     """
     if not isinstance(values, dict):
         raise TypeError("metadata")
-    rows, error, data = values.get("rows", 0), values.get("error", 0.0), values.get("data", "")
+    rows = values.get("rows", 0)
     if type(rows) is not int or rows < 0:
         _refuse("a number of rows that is none")
+    error = values.get("error", 0.0)
     if type(error) not in (int, float) or not np.isfinite(error):
         _refuse("an error that is no finite number")
-    if not isinstance(data, str):
+    if not isinstance(values.get("data", ""), str):
         _refuse("a fingerprint that is no text")
     return dict(values)
 
@@ -88,10 +91,10 @@ def process_state(schema: Schema, state: State) -> None:
     """
     arrays = state.arrays
     columns = len(schema.owners)
-    totals = len(KernelFeatures(schema, np.zeros(0), np.zeros(0)).shared)
+    columns_and_totals = columns + len(shared(schema))
     n_rows = len(_array(arrays, "alpha", 1))
-    _shape(arrays, "shift", (columns + totals,))
-    _shape(arrays, "scale", (columns + totals,))
+    _shape(arrays, "shift", (columns_and_totals,))
+    _shape(arrays, "scale", (columns_and_totals,))
     _shape(arrays, "encoded", (n_rows, columns))
     _shape(arrays, "whiten", (n_rows, n_rows))
     _in_range("theta", _array(arrays, "theta", 1), MAX_LOG_HYPERPARAMETER)
@@ -133,7 +136,12 @@ def boosters(state: State, names: list[str]) -> None:
         _refuse("boosters that are too large")
 
 
-def number(state: State, name: str, least: float, most: float = np.inf) -> float:
+def number(
+    state: State,
+    name: str,
+    least: float,
+    most: float = np.inf,
+) -> float:
     """Check a number of a core's state.
 
     Args:
@@ -157,9 +165,10 @@ def number(state: State, name: str, least: float, most: float = np.inf) -> float
 def _posynomials(schema: Schema, state: State) -> None:
     theta = _array(state.arrays, "products", 2)
     number(state, "unit", np.finfo(float).tiny)
+    members, parameters = theta.shape
     columns = len(schema.owners)
     layout = FeatureLayout(schema, np.zeros(columns), np.ones(columns))
-    if not 1 <= len(theta) <= MAX_ENSEMBLE_SIZE or theta.shape[1] != parameter_count(layout):
+    if not 1 <= members <= MAX_ENSEMBLE_SIZE or parameters != parameter_count(layout):
         _refuse(f"products of shape {theta.shape}")
     _in_range("products", theta, MAX_POSYNOMIAL_PARAMETER)
 
@@ -173,7 +182,11 @@ def _array(arrays: Mapping[str, Array], name: str, dimensions: int) -> Array:
     return array
 
 
-def _shape(arrays: Mapping[str, Array], name: str, expected: tuple[int, ...]) -> None:
+def _shape(
+    arrays: Mapping[str, Array],
+    name: str,
+    expected: tuple[int, ...],
+) -> None:
     found = _array(arrays, name, len(expected)).shape
     if found != expected:
         _refuse(f"an array {name} of shape {found} instead of {expected}")

@@ -11,6 +11,7 @@ from predictors_data import space
 import predictors
 from predictors import PredictorError, gp
 from predictors.boosting import boosted
+from predictors.core import Task
 
 
 def test_it_learns_from_the_new_rows(
@@ -44,13 +45,8 @@ def test_an_extended_process_is_the_posterior_given_all_rows(
     more = predictors.extend(model, rows[:90], y[:90])
     assert isinstance(model.core, gp.GaussianProcess)
     standardised = (y[:90] - model.location) / model.scale
-    core = gp.condition(
-        model.core.kernel_features,
-        model.core.hyper,
-        space().encode(rows[:90]),
-        standardised,
-        np.zeros(90),
-    )
+    task = Task(space(), space().encode(rows[:90]), standardised, np.zeros(90))
+    core = gp.condition(model.core.kernel_features, model.core.hyper, task)
     np.testing.assert_array_equal(
         more.core.mean_and_variance(space().encode(rows[90:]))[0],
         core.mean_and_variance(space().encode(rows[90:]))[0],

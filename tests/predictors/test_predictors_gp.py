@@ -93,9 +93,7 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
         mean, covariance = expected.mean.numpy(), expected.covariance_matrix.numpy()
         prior = reference.forward(reference.x[:30])
         likelihood = float(reference.likelihood(prior).log_prob(torch.tensor(task.y[:30])))
-    core = gp.condition(
-        kernel_features, hyper, task.encoded[:30], task.y[:30], task.noise_variance[:30]
-    )
+    core = gp.condition(kernel_features, hyper, task.part(slice(30)))
     ours = core.joint(task.encoded[30:])
     np.testing.assert_allclose(ours[0], mean, atol=1e-6)
     np.testing.assert_allclose(ours[1], covariance, atol=1e-6)
@@ -116,13 +114,7 @@ def test_left_out_predictions_are_those_of_refits(task: Task) -> None:
     assert isinstance(fitted.core, gp.GaussianProcess)
     for row in (0, 17, 39):
         rest = np.delete(np.arange(40), row)
-        core = gp.condition(
-            fitted.core.kernel_features,
-            fitted.core.hyper,
-            task.encoded[rest],
-            task.y[rest],
-            task.noise_variance[rest],
-        )
+        core = gp.condition(fitted.core.kernel_features, fitted.core.hyper, task.part(rest))
         assert core.mean_and_variance(task.encoded[[row]])[0][0] == pytest.approx(
             fitted.held_out[row], abs=1e-6
         )

@@ -11,6 +11,7 @@ from predictors_data import designs, space, truth
 
 import predictors
 from predictors import Feature, Schema, posynomial
+from predictors.core import Task
 from predictors.kinds import BUILT_IN_KINDS
 from predictors.posynomial import FeatureLayout
 from predictors.posynomial.layout import MAX_SEGMENTS
@@ -154,7 +155,10 @@ def test_members_do_not_learn_from_rows_they_may_not_see() -> None:
     seen = np.ones((2, 40))
     seen[1, :10] = 0.0
     other = np.where(np.arange(40) < 10, target + 3.0, target)
-    first, again = (posynomial.fit(SCHEMA, encoded, t, 1.3, seen)(encoded) for t in (target, other))
+    first, again = (
+        posynomial.fit(Task(SCHEMA, encoded, t, np.zeros(40), scale=1.3), seen)(encoded)
+        for t in (target, other)
+    )
     np.testing.assert_allclose(first[:, 1], again[:, 1], rtol=1e-6)
     assert np.abs(first[:10, 0] - again[:10, 0]).mean() > 1.0
 

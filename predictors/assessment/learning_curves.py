@@ -1,0 +1,159 @@
+"""How scores grow with the rows that a predictor is fitted to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from predictors.assessment.rows import Rows
+from predictors.assessment.scores import GOOD_TAU, Scores
+from predictors.core import folds
+from predictors.schema import Schema
+
+MAX_EXTRA_ROWS = 100_000
+# The slope of log(1 - tau) in the log of the rows, above which a curve does not fall
+FLAT_SLOPE = -0.05
+LEAST_GAP = 1e-6
+
+
+def grow_forward(
+    X: Any,
+    y: Any,
+    kind: str = "auto",
+    sizes: Sequence[int] = (50, 100, 200),
+    schema: Schema | None = None,
+    *,
+    seed: int = 0,
+    log: bool | None = None,
+) -> dict[int, Scores]:
+    """Train on the first rows that a search met, predict all that it met later.
+
+    The honest test of a surrogate in a search, whose later rows are unlike its first.
+
+    Args:
+        X: Rows in the order in which they were met, as for ``predictors.fit``.
+        y: (n,) measurements.
+        kind: As for ``predictors.fit``.
+        sizes: How many first rows to train on. Left out are sizes below 2, and those that leave
+            fewer than two rows to predict.
+        schema: The features; inferred from ``X`` when None.
+        seed: Of the fits.
+        log: Whether log y is modelled; None as for ``predictors.fit``.
+
+    Returns:
+        Number of first rows to the scores on all later ones. Of more than 500 a fit sees so many,
+        chosen at random.
+
+    Raises:
+        PredictorError: As ``predictors.fit``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> scores = predictors.grow_forward(rows, latency_ms, kind="gp", sizes=(6, 9))
+        >>> [(first, held_out.n) for first, held_out in scores.items()]
+        [(6, 6), (9, 3)]
+    """
+    data = Rows.of(X, y, schema, log=log)
+    order = np.arange(len(data.y))
+    found = {}
+    for n in sizes:
+        if 2 <= n < len(order) - 1:
+            found[n] = data.held_out(kind, order[:n], order[n:], seed)
+    return found
+
+
+def learning_curve(
+    X: Any,
+    y: Any,
+    kind: str = "gp",
+    sizes: Sequence[int] | None = None,
+    schema: Schema | None = None,
+    *,
+    seed: int = 0,
+    log: bool | None = None,
+) -> dict[int, Scores]:
+    """Score on a fixed fifth of the rows, trained on growing random parts of the others.
+
+    Args:
+        X: Rows, as for ``predictors.fit``.
+        y: (n,) measurements.
+        kind: As for ``predictors.fit``.
+        sizes: How many rows to train on; more than there are is left out. An eighth, a quarter, a
+            half and all of the others when None.
+        schema: The features; inferred from ``X`` when None.
+        seed: Of the parts and the fits.
+        log: Whether log y is modelled; None as for ``predictors.fit``.
+
+    Returns:
+        Number of rows trained on to scores. Of more than 500 a fit sees so many, chosen at random.
+
+    Raises:
+        PredictorError: As ``predictors.fit``.
+
+    Examples:
+        >>> import predictors
+        >>> rows = [{"depth": d, "rows": r} for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> latency_ms = [d * 64 / r for d in (2, 4, 6, 8) for r in (64, 128, 256)]
+        >>> list(predictors.learning_curve(rows, latency_ms, kind="gp", sizes=[5, 9]))
+        [5, 9]
+    """
+    data = Rows.of(X, y, schema, log=log)
+    rest, test = next(iter(folds(len(data.y), 5, seed)))
+    order = np.random.default_rng(seed + 1).permutation(rest)
+    if not sizes:
+        sizes = [max(4, len(rest) * eighths // 8) for eighths in (1, 2, 4, 8)]
+    found = {}
+    for n in sizes:
+        if n <= len(rest):
+            found[n] = data.held_out(kind, order[:n], test, seed)
+    return found
+
+
+def more_samples(
+    curve: Sequence[tuple[int, float]],
+    tau: float = GOOD_TAU,
+) -> int | None:
+    """Estimate how many more rows reach a rank correlation.
+
+    1 - tau is taken to fall as a power of the rows.
+
+    Args:
+        curve: Pairs of rows trained on and Kendall's tau, at least one.
+        tau: The correlation to be reached.
+
+    Returns:
+        About how many rows beyond the curve's largest. 0 when reached, None when the curve does not
+        fall, has one point only, or points beyond 100,000 rows.
+
+    Examples:
+        >>> import predictors
+        >>> predictors.more_samples([(25, 0.6), (50, 0.7), (100, 0.8)])
+        301
+    """
+    last_n, last_tau = max(curve)
+    if last_tau >= tau:
+        return 0
+    slope = _power(curve)
+    if slope is None or slope > FLAT_SLOPE:
+        return None
+    wanted_share_of_gap = (1.0 - tau) / (1.0 - last_tau)
+    need = float(last_n * wanted_share_of_gap ** (1.0 / slope))
+    if need < MAX_EXTRA_ROWS:
+        return math.ceil(need - last_n)
+    return None
+
+
+def _power(curve: Sequence[tuple[int, float]]) -> float | None:
+    """The power of the rows that 1 - tau goes with; None for rows of one number alone."""
+    rows = np.array([n for n, _ in curve], float)
+    if len(set(rows)) < 2:
+        return None
+    gaps = np.array([1.0 - tau for _, tau in curve])
+    log_gaps = np.log(np.maximum(gaps, LEAST_GAP))
+    line = np.polyfit(np.log(rows), log_gaps, 1)
+    return float(line[0])

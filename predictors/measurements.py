@@ -1,0 +1,142 @@
+"""Rows and measurements as people give them, checked and encoded for a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from predictors.errors import PredictorError
+from predictors.schema import Array, Schema, infer
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Checked rows: codes ``table`` (n, d) and ``encoded`` (n, k), ``y`` and ``noise_variance``, each (n,)."""
+
+    schema: Schema
+    table: Array
+    encoded: Array
+    y: Array
+    noise_variance: Array
+    seed: int
+
+    @property
+    def modelled(self) -> Array:
+        """(n,) targets in modelled units: y, or log y."""
+        if self.schema.log:
+            return np.log(self.y)
+        return self.y
+
+    @classmethod
+    def of(cls, X: Any, y: Any, schema: Schema, *, noise: Any, seed: int,) -> Measurements:
+        """Check rows and measurements, and encode them.
+
+        Args:
+            X: n rows, as for ``fit``.
+            y: (n,) measurements.
+            schema: The features and the target.
+            noise: Standard deviations in units of y, one for all or (n,); None when not known.
+            seed: Of everything random in a fit.
+
+        Returns:
+            The measurements.
+
+        Raises:
+            PredictorError: As ``fit``.
+        """
+        target = targets(y)
+        if schema.log and (target <= 0).any():
+            row = int(np.argmax(target <= 0))
+            raise PredictorError("y", f"row {row} is not positive", "use log=False")
+        table = schema.table(X)
+        if len(table) != len(target):
+            wrong = f"has {len(target)} values for {len(table)} rows"
+            raise PredictorError("y", wrong, "pass one measurement a row")
+        encoded = schema.encode_table(table)
+        variances = _variances(noise, target, schema.log)
+        return cls(schema, table, encoded, target, variances, seed)
+
+
+def targets(y: Any) -> Array:
+    """Check measurements.
+
+    Args:
+        y: What was passed for them.
+
+    Returns:
+        (n,) at least two finite numbers.
+
+    Raises:
+        PredictorError: When they are fewer, of another shape, no numbers or not finite.
+    """
+    try:
+        target = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        wrong = "holds something that is not a number"
+        raise PredictorError("y", wrong, "pass n numbers") from None
+    if target.ndim != 1 or len(target) < 2:
+        wrong = f"has shape {target.shape}, expected (n,), n >= 2"
+        raise PredictorError("y", wrong, "pass one measurement a row")
+    finite = np.isfinite(target)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        wrong = f"row {row} is {target[row]}"
+        raise PredictorError("y", wrong, "drop failed evaluations before fitting")
+    return target
+
+
+def settled_schema(
+    X: Any,
+    y: Array,
+    schema: Schema | None,
+    log: bool | None,
+) -> Schema:
+    """Infer a schema where there is none, and settle whether the target is logarithmic.
+
+    Args:
+        X: n rows, as for ``fit``.
+        y: (n,) measurements.
+        schema: The features and the target; inferred from ``X`` when None.
+        log: Whether log y is modelled; None as for ``fit``.
+
+    Returns:
+        The schema.
+
+    Raises:
+        PredictorError: As ``predictors.infer``.
+    """
+    if schema is None:
+        if log is None:
+            log = _spans_decade(y)
+        return infer(X, log=log)
+    if log is None:
+        return schema
+    return replace(schema, log=log)
+
+
+def _spans_decade(y: Array) -> bool:
+    """Whether all of y is positive, and its largest at least ten times its smallest."""
+    if len(y) == 0 or y.min() <= 0:
+        return False
+    return bool(y.max() >= 10 * y.min())
+
+
+def _variances(noise: Any, y: Array, log: bool) -> Array:
+    """Given measurement variances (n,) in modelled units; log: relative errors (first order)."""
+    if noise is None:
+        return np.zeros(len(y))
+    deviation = _checked_deviations(noise, y)
+    if log:
+        deviation = deviation / y
+    return deviation**2
+
+
+def _checked_deviations(noise: Any, y: Array) -> Array:
+    """(n,) finite standard deviations, not negative, in units of y."""
+    deviation = np.broadcast_to(np.asarray(noise, dtype=np.float64), y.shape)
+    if not np.isfinite(deviation).all() or (deviation < 0).any():
+        wrong = "is negative or not finite"
+        raise PredictorError("noise", wrong, "pass standard deviations in units of y")
+    return deviation
