@@ -30,7 +30,15 @@ class Measurements:
         return self.y
 
     @classmethod
-    def of(cls, X: Any, y: Any, schema: Schema, *, noise: Any, seed: int,) -> Measurements:
+    def of(
+        cls,
+        X: Any,
+        y: Any,
+        schema: Schema,
+        *,
+        noise: Any,
+        seed: int,
+    ) -> Measurements:
         """Check rows and measurements, and encode them.
 
         Args:

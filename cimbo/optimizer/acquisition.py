@@ -25,7 +25,7 @@ from torch import Tensor
 
 from cimbo.compat import disable_compiled_kernels
 from cimbo.optimizer.counted_improvement import choose_counted
-from cimbo.problem.pareto import boxes
+from cimbo.problem.nondominated_boxes import boxes
 
 Array = NDArray[np.float64]
 # With more objectives improvements are counted sample by sample, without BoTorch's smoothing.

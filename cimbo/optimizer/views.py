@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import predictors
 from cimbo.optimizer.gene_groups import group_names
-from cimbo.problem.objectives import name_and_unit
 from cimbo.problem.space import Choice, Params, Rows, SearchSpace
+from cimbo.problem.units import name_and_unit
 
 Array = NDArray[np.float64]
 #: list of n designs -> (n,) metric in its natural unit, exact and fast

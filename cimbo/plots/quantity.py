@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from cimbo.problem.objectives import name_and_unit
+from cimbo.problem.units import name_and_unit
 
 
 def unit(metric: str) -> str:

@@ -7,9 +7,10 @@ found also where one in thousands is allowed, which drawing again and again woul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +18,11 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.problem.expressions import Expression, unknown_name
+from cimbo.problem.gene_columns import INACTIVE_INDEX, Mask, Rows
 
 if TYPE_CHECKING:
-    from cimbo.problem.space import Rows, SearchSpace
+    from cimbo.problem.space import SearchSpace
 
-Mask = NDArray[np.bool_]
-INACTIVE_INDEX = -1
 MOST_LISTED = 200_000  # values of a group that are listed in full
 MOST_GROWN = 4096  # of those that are grown, and of listed ones that a row is compared with
 N_COMPLETIONS = 6  # of a partial assignment: the least, the greatest, and random ones
@@ -40,6 +40,29 @@ class Group:
     columns: tuple[int, ...]
     expressions: tuple[Expression, ...]
 
+    def shares_genes_with(self, other: Group) -> bool:
+        """Tells whether a gene is in both groups.
+
+        Args:
+            other: Another group.
+
+        Returns:
+            True where one is.
+        """
+        return not set(self.columns).isdisjoint(other.columns)
+
+    def joined_with(self, other: Group) -> Group:
+        """Joins two groups.
+
+        Args:
+            other: Another group.
+
+        Returns:
+            The genes of both in the order of columns, and the constraints of both, this group's first.
+        """
+        columns = sorted({*self.columns, *other.columns})
+        return Group(tuple(columns), self.expressions + other.expressions)
+
 
 @dataclass(frozen=True, eq=False)
 class KnownConstraints:
@@ -55,17 +78,21 @@ class KnownConstraints:
 
     def __post_init__(self) -> None:
         for expression in self.expressions:
-            if not expression.is_condition:
-                what = f"{expression.text!r} is a number, not a condition"
-                raise BadInput("constraint", what, 'write one as "rows * cols <= 65536"')
-            error = unknown_name(expression, self.space.names)
-            if error is not None:
-                what = error.what.replace("neither measured nor a gene", "no gene")
-                raise BadInput(f"constraint {expression.text!r}", what, error.todo)
+            self._check(expression)
         for number, group in enumerate(self.groups):
             if not len(self.table(number)):
-                told = " and ".join(repr(e.text) for e in group.expressions)
+                told = " and ".join(repr(each.text) for each in group.expressions)
                 raise BadInput("constraints", f"no design keeps {told}", "widen the genes' values")
+
+    def _check(self, expression: Expression) -> None:
+        """Refuse what is no condition, or names what is no gene."""
+        if not expression.is_condition:
+            what = f"{expression.text!r} is a number, not a condition"
+            raise BadInput("constraint", what, 'write one as "rows * cols <= 65536"')
+        error = unknown_name(expression, self.space.names)
+        if error is not None:
+            what = error.what.replace("neither measured nor a gene", "no gene")
+            raise BadInput(f"constraint {expression.text!r}", what, error.todo)
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
@@ -83,26 +110,28 @@ class KnownConstraints:
         Returns:
             (n,) True where all constraints are kept.
         """
-        found = np.ones(len(rows), bool)
-        for expression in self.expressions:
-            found &= self._keeps(expression, rows)
-        return found
+        return self._all_kept(self.expressions, rows)
 
     def _keeps(self, expression: Expression, rows: Rows) -> Mask:
-        values, exists = {}, np.ones(len(rows), bool)
+        """(n,) whether rows keep a constraint, or lack one of its genes."""
+        values = {}
+        all_exist = np.ones(len(rows), bool)
         for name in expression.names:
             column = self.space.column[name]
-            exists &= rows[:, column] != INACTIVE_INDEX
-            values[name] = self._values[column][rows[:, column]]
-        return np.asarray(np.broadcast_to(expression(values), len(rows))) | ~exists
+            indices = rows[:, column]
+            all_exist &= indices != INACTIVE_INDEX
+            values[name] = self._values[column][indices]
+        holds = np.broadcast_to(expression(values), len(rows))
+        return np.asarray(holds) | ~all_exist
 
     @cached_property
     def _values(self) -> list[NDArray[Any]]:
         """For each gene its values by index; inactive, which selects the last, is any value."""
         found = []
         for choice in self.space.choices:
-            values = [*choice.values, choice.values[-1]]
-            found.append(np.array(values, float if choice.ordered else str))
+            of_inactive = choice.values[-1]
+            kind = float if choice.ordered else str
+            found.append(np.array([*choice.values, of_inactive], kind))
         return found
 
     # ---- groups -------------------------------------------------------------------------------------
@@ -110,17 +139,17 @@ class KnownConstraints:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """Genes that are bound to one another, directly or through others."""
-        scopes = [(self._scope(e), [e]) for e in self.expressions]
-        joined: list[tuple[set[int], list[Expression]]] = []
-        for columns, expressions in scopes:
+        found: list[Group] = []
+        for expression in self.expressions:
+            joined = Group(tuple(sorted(self._scope(expression))), (expression,))
             apart = []
-            for other, others in joined:
-                if columns & other:
-                    columns, expressions = columns | other, others + expressions
+            for group in found:
+                if group.shares_genes_with(joined):
+                    joined = group.joined_with(joined)
                 else:
-                    apart.append((other, others))
-            joined = [*apart, (columns, expressions)]
-        return tuple(Group(tuple(sorted(c)), tuple(e)) for c, e in joined)
+                    apart.append(group)
+            found = [*apart, joined]
+        return tuple(found)
 
     def _scope(self, expression: Expression) -> set[int]:
         """The columns of an expression's genes, and of all that switch them."""
@@ -156,32 +185,42 @@ class KnownConstraints:
 
     def _is_listed(self, group: Group) -> bool:
         """Whether all values of a group can be gone through."""
+        return self._combinations(group) <= MOST_LISTED
+
+    def _combinations(self, group: Group) -> float:
+        """How many combinations of values the genes of a group have, allowed or not."""
         sizes = [len(self.space.choices[column].values) for column in group.columns]
-        return float(np.prod(np.array(sizes, float))) <= MOST_LISTED
+        return float(np.prod(np.array(sizes, float)))
 
     def _grown(self, group: Group, *, look_ahead: bool) -> Rows:
         """Rows with allowed values of a group, grown gene by gene; ``look_ahead``: without those nothing can save."""
         rng = np.random.default_rng(0)
         columns = self._order(group)
-        sizes = [len(self.space.choices[column].values) for column in columns]
-        in_full = self._is_listed(group)
+        is_listed = self._is_listed(group)
         rows = np.zeros((1, len(self.space.choices)), self.space.row_type)
         for i, column in enumerate(columns):
-            rows = np.repeat(rows, sizes[i], axis=0)
-            rows[:, column] = np.tile(np.arange(sizes[i]), len(rows) // sizes[i])
+            rows = self._with_every_value(rows, column)
             missing = columns[i + 1 :]
             if look_ahead:
                 rows = rows[self._can_be_completed(group, rows, missing, rng)]
             rows = rows[self._complete_ones_kept(group, rows, missing)]
-            if not in_full and len(rows) > MOST_GROWN:
+            if not is_listed and len(rows) > MOST_GROWN:
                 rows = rows[rng.choice(len(rows), MOST_GROWN, replace=False)]
         rows = self.space.canonical_rows(rows)
-        return rows[self._all_kept(group, rows)]
+        return rows[self._all_kept(group.expressions, rows)]
+
+    def _with_every_value(self, rows: Rows, column: int) -> Rows:
+        """Each row once with every value of a gene."""
+        size = len(self.space.choices[column].values)
+        grown = np.repeat(rows, size, axis=0)
+        grown[:, column] = np.tile(np.arange(size), len(rows))
+        return grown
 
     def _order(self, group: Group) -> list[int]:
         """The columns of a group, those of the smallest constraints first."""
-        scopes = sorted((self._scope(e) for e in group.expressions), key=len)
-        return list(dict.fromkeys(column for scope in scopes for column in sorted(scope)))
+        scopes = [sorted(self._scope(expression)) for expression in group.expressions]
+        scopes.sort(key=len)
+        return list(dict.fromkeys(chain.from_iterable(scopes)))
 
     def _can_be_completed(
         self, group: Group, rows: Rows, missing: Sequence[int], rng: np.random.Generator
@@ -190,7 +229,7 @@ class KnownConstraints:
         if not len(rows):
             return np.zeros(0, bool)
         found = np.ones(len(rows), bool)
-        completions = [self.space.canonical_rows(c) for c in _completions(self, rows, missing, rng)]
+        completions = list(_completions(self.space, rows, missing, rng))
         for expression in group.expressions:
             holds = [self._keeps(expression, completed) for completed in completions]
             found &= np.logical_or.reduce(holds)
@@ -199,61 +238,66 @@ class KnownConstraints:
     def _complete_ones_kept(self, group: Group, rows: Rows, missing: Sequence[int]) -> Mask:
         """(n,) whether the constraints hold whose genes all have a value."""
         complete = []
-        for e in group.expressions:
-            if not self._scope(e) & set(missing):
-                complete.append(e)
-        return self._all_kept(
-            Group(group.columns, tuple(complete)), self.space.canonical_rows(rows)
-        )
-
-    def _all_kept(self, group: Group, rows: Rows) -> Mask:
-        found = np.ones(len(rows), bool)
         for expression in group.expressions:
+            if self._scope(expression).isdisjoint(missing):
+                complete.append(expression)
+        return self._all_kept(complete, self.space.canonical_rows(rows))
+
+    def _all_kept(self, expressions: Iterable[Expression], rows: Rows) -> Mask:
+        """(n,) whether canonical rows keep all of some constraints."""
+        found = np.ones(len(rows), bool)
+        for expression in expressions:
             found &= self._keeps(expression, rows)
         return found
 
     # ---- putting right ------------------------------------------------------------------------------
 
     def repaired(self, rows: Rows, held: Sequence[int] = ()) -> Rows:
-        """Canonical rows (n, d), those that break a constraint with the genes of its group at the nearest allowed values.
+        """Puts right the rows that break a constraint: its group's genes take the nearest allowed values.
 
         Args:
-            rows: Canonical rows.
+            rows: (n, d) canonical rows.
             held: Columns that may not be changed. A row that cannot be put right without them stays as it is.
+
+        Returns:
+            (n, d) canonical rows.
         """
         rows = np.array(rows)
         for number, group in enumerate(self.groups):
-            broken = np.flatnonzero(~self._all_kept(group, rows))
-            if not len(broken):
-                continue
             columns = list(group.columns)
-            for i in broken:
+            for i in np.flatnonzero(~self._all_kept(group.expressions, rows)):
                 nearest = self._nearest(number, rows[i, columns], held)
                 if nearest is not None:
                     rows[i, columns] = nearest
         return self.space.canonical_rows(rows)
 
     def _nearest(self, number: int, row: Rows, held: Sequence[int]) -> Rows | None:
-        """The allowed values of a group that are nearest to those of a row (k,)."""
+        """The allowed values of a group that are nearest to those of a row (k,); None where ``held`` ones allow none."""
         columns = self.groups[number].columns
         table = self.table(number)
-        kept = [i for i, column in enumerate(columns) if column in held]
-        for i in kept:
-            table = table[table[:, i] == row[i]]
+        for i, column in enumerate(columns):
+            if column in held:
+                table = table[table[:, i] == row[i]]
         if not len(table):
             return None
         if len(table) > MOST_GROWN:
-            seed = [int(value) + 1 for value in row]
-            table = table[np.random.default_rng(seed).choice(len(table), MOST_GROWN, replace=False)]
+            # Always the same ones for a row, so that equal rows are put right alike.
+            rng = np.random.default_rng([int(value) + 1 for value in row])
+            table = table[rng.choice(len(table), MOST_GROWN, replace=False)]
         distance = np.zeros(len(table))
         for i, column in enumerate(columns):
-            choice = self.space.choices[column]
-            steps = np.abs(table[:, i] - row[i]) / max(len(choice.values) - 1, 1)
-            if not choice.ordered:
-                steps = (table[:, i] != row[i]).astype(float)
-            distance += np.where(table[:, i] == INACTIVE_INDEX, 0.0, steps)
-        found: Rows = table[np.argmin(distance)]
-        return found
+            distance += self._distance(column, table[:, i], row[i])
+        nearest: Rows = table[np.argmin(distance)]
+        return nearest
+
+    def _distance(self, column: int, indices: Rows, index: int) -> NDArray[np.float64]:
+        """(m,) how far values of a gene are from another one: 1 from end to end; 0 where inactive."""
+        choice = self.space.choices[column]
+        if choice.ordered:
+            steps = np.abs(indices - index) / max(len(choice.values) - 1, 1)
+        else:
+            steps = (indices != index).astype(float)
+        return np.where(indices == INACTIVE_INDEX, 0.0, steps)
 
     @property
     def share(self) -> float:
@@ -261,25 +305,23 @@ class KnownConstraints:
         found = 1.0
         for number, group in enumerate(self.groups):
             if self._is_listed(group):
-                sizes = [len(self.space.choices[column].values) for column in group.columns]
-                total = float(np.prod(np.array(sizes, float)))
-                found *= min(1.0, len(self.table(number)) / total)
+                allowed = len(self.table(number))
+                found *= min(1.0, allowed / self._combinations(group))
         return found
 
 
 def _completions(
-    constraints: KnownConstraints, rows: Rows, missing: Sequence[int], rng: np.random.Generator
+    space: SearchSpace, rows: Rows, missing: Sequence[int], rng: np.random.Generator
 ) -> Iterator[Rows]:
-    """``rows`` with the missing genes at the least values, the greatest, and random ones."""
+    """Canonical ``rows`` with the missing genes at the least values, the greatest, and random ones."""
     if not missing:
-        yield rows
+        yield space.canonical_rows(rows)
         return
-    choices = [constraints.space.choices[column] for column in missing]
-    greatest = np.array([len(choice.values) - 1 for choice in choices])
+    greatest = np.array([len(space.choices[column].values) - 1 for column in missing])
     fillings = [np.zeros_like(greatest), greatest]
     for _ in range(N_COMPLETIONS - len(fillings)):
         fillings.append(rng.integers(0, greatest + 1))
     for filling in fillings:
         completed = rows.copy()
         completed[:, list(missing)] = filling
-        yield completed
+        yield space.canonical_rows(completed)

@@ -21,64 +21,6 @@ Array = NDArray[np.float64]
 FIDELITY_SUFFIX = "_fidelity"  # of the name under which an evaluator states a metric's fidelity
 
 
-UNIT_NAMES = {
-    "s": "s",
-    "ms": "ms",
-    "us": "us",
-    "ns": "ns",
-    "cycles": "cycles",
-    "j": "J",
-    "mj": "mJ",
-    "uj": "uJ",
-    "nj": "nJ",
-    "pj": "pJ",
-    "w": "W",
-    "mw": "mW",
-    "uw": "uW",
-    "mm2": "mm2",
-    "um2": "um2",
-    "kb": "KB",
-    "mb": "MB",
-    "gb": "GB",
-    "mhz": "MHz",
-    "ghz": "GHz",
-    "db": "dB",
-    "gops": "GOPS",
-    "tops": "TOPS",
-    "percent": "%",
-    "pct": "%",
-}
-RATIO_UNITS = {
-    "tops_per_w": "TOPS/W",
-    "tops_w": "TOPS/W",
-    "tops_mm2": "TOPS/mm2",
-    "tops_per_mm2": "TOPS/mm2",
-    "per_s": "1/s",
-}
-
-
-def name_and_unit(metric: str) -> tuple[str, str]:
-    """Splits the name of a metric into what it measures and its unit.
-
-    Args:
-        metric: The metric's name, such as "latency_ms".
-
-    Returns:
-        The name without its unit and the unit in ASCII: ("latency", "ms"). The unit is "" where the
-        name ends with none, and the name then whole.
-    """
-    endings = (
-        e
-        for e in (*RATIO_UNITS, metric.lower().rpartition("_")[2])
-        if metric.lower().endswith(f"_{e}")
-    )
-    ending = next(endings, "")
-    name, unit = metric[: -len(ending) - 1], (RATIO_UNITS | UNIT_NAMES).get(ending, "")
-    if name and unit:
-        return name, unit
-    return metric, ""
-
-
 def _check_name(kind: str, name: object) -> None:
     if not isinstance(name, str) or not name:
         raise BadInput(f"{kind} {shown(name)}", "names no metric", "give it a non-empty string")
@@ -108,17 +50,16 @@ class Objective:
         if self.reference is not None:
             reference = finite(self.reference)
             if reference is None:
-                raise BadInput(
-                    f"objective {self.name}",
-                    f"has the reference {shown(self.reference)}",
-                    "give a finite number or none",
-                )
+                told = f"has the reference {shown(self.reference)}"
+                raise BadInput(f"objective {self.name}", told, "give a finite number or none")
             object.__setattr__(self, "reference", reference)
 
     @property
     def sign(self) -> float:
         """+1 to maximise, -1 to minimise: the only place where the direction is flipped."""
-        return 1.0 if self.goal == "max" else -1.0
+        if self.goal == "max":
+            return 1.0
+        return -1.0
 
 
 @dataclass(frozen=True)
@@ -142,11 +83,8 @@ class Constraint:
             raise BadInput(f"constraint on {self.metric}", told, "use '<=' or '>='")
         bound = finite(self.bound)
         if bound is None:
-            raise BadInput(
-                f"constraint on {self.metric}",
-                f"has the bound {shown(self.bound)}",
-                "give a finite number",
-            )
+            told = f"has the bound {shown(self.bound)}"
+            raise BadInput(f"constraint on {self.metric}", told, "give a finite number")
         object.__setattr__(self, "bound", bound)
 
     def violation(self, values: Array) -> Array:
@@ -174,7 +112,8 @@ class Constraint:
         """
         if self.metric not in metrics:
             return False
-        return bool(self.violation(np.array([metrics[self.metric]], float))[0] <= 0)
+        value = np.array([metrics[self.metric]], float)
+        return bool(self.violation(value)[0] <= 0)
 
 
 def at_target_fidelity(metrics: Metrics, name: str) -> bool:
@@ -249,9 +188,14 @@ def candidate_of_row(space: SearchSpace, row: Rows, **about: Any) -> Candidate:
 
 
 def _candidate(space: SearchSpace, canonical: Params, **about: Any) -> Candidate:
-    first = {c.name for c in space.architecture}
-    architecture = {k: v for k, v in canonical.items() if k in first}
-    hardware = {k: v for k, v in canonical.items() if k not in first}
+    of_architecture = {choice.name for choice in space.architecture}
+    architecture: Params = {}
+    hardware: Params = {}
+    for name, value in canonical.items():
+        if name in of_architecture:
+            architecture[name] = value
+        else:
+            hardware[name] = value
     return Candidate(canonical, architecture, hardware, canonical_key(canonical), **about)
 
 
@@ -279,21 +223,26 @@ class Problem:
             raise BadInput("space", f"is {shown(self.space)}", "give a SearchSpace of Choice")
         _check_kind("objectives", self.objectives, Objective)
         _check_kind("constraints", self.constraints, Constraint)
-        names = [o.name for o in self.objectives]
+        names = [objective.name for objective in self.objectives]
         if not names or len(set(names)) < len(names):
             raise BadInput("objectives", f"are {names}", "name at least one, none twice")
+        self._check_metrics()
+
+    def _check_metrics(self) -> None:
+        """Derived metrics are expressions under names that no gene has."""
         if not isinstance(self.metrics, Mapping):
             todo = 'give a dict such as {"edp": "energy_uj * latency_ms"}'
             raise BadInput("metrics", f"are {shown(self.metrics)}", todo)
         for name in self.metrics:
             if name in self.space.column:
                 raise BadInput(f"metrics.{name}", "has the name of a gene", "rename it")
-        _ = self.derived.expressions
+        _ = self.derived.expressions  # refuses what is no expression
 
     @cached_property
     def targets(self) -> tuple[str, ...]:
         """The metrics that a search needs: objectives, then constrained metrics that are no objective."""
-        names = [o.name for o in self.objectives] + [c.metric for c in self.constraints]
+        names = [objective.name for objective in self.objectives]
+        names += [constraint.metric for constraint in self.constraints]
         return tuple(dict.fromkeys(names))
 
     @cached_property
@@ -311,7 +260,9 @@ class Problem:
         Returns:
             The new problem; all else is the same.
         """
-        constraints = {(c.metric, c.relation): c for c in (*self.constraints, *limits)}
+        constraints = {}
+        for constraint in (*self.constraints, *limits):
+            constraints[constraint.metric, constraint.relation] = constraint
         return replace(self, constraints=tuple(constraints.values()))
 
     def completed(self, metrics: Metrics, params: Mapping[str, Any]) -> dict[str, float]:
@@ -340,20 +291,25 @@ class Problem:
             where nothing is missing.
         """
         known = self.completed(metrics, params)
-        told = [name for name in self.targets if name not in known]
-        if not told:
+        missing = [name for name in self.targets if name not in known]
+        if not missing:
             return None
-        needed: list[str] = []
-        for name in told:
-            needed.extend(self.derived.missing(name, {**params, **known}))
-        words = [f"did not measure {', '.join(told)}"]
-        others = [part for part in dict.fromkeys(needed) if part not in told]
+        words = [f"did not measure {', '.join(missing)}"]
+        needed = self._needed(missing, {**params, **known})
+        others = [part for part in needed if part not in missing]
         if others:
             words.append(f"which needs {', '.join(others)}")
-        near = get_close_matches((needed or told)[0], list(metrics), 1)
-        if near:
-            words.append(f"is it {near[0]}?")
+        similar = get_close_matches((needed or missing)[0], list(metrics), 1)
+        if similar:
+            words.append(f"is it {similar[0]}?")
         return ", ".join(words)
+
+    def _needed(self, names: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+        """The parts that metrics follow from and that are not known, each once."""
+        needed: dict[str, None] = {}
+        for name in names:
+            needed |= dict.fromkeys(self.derived.missing(name, known))
+        return list(needed)
 
     def scores(self, metrics: Sequence[Metrics]) -> Array:
         """Turns metrics of evaluated designs into numbers to be maximised.
@@ -367,9 +323,10 @@ class Problem:
         Raises:
             KeyError: When a design lacks an objective.
         """
-        return np.array(
-            [[o.sign * r[o.name] for o in self.objectives] for r in metrics], float
-        ).reshape(-1, len(self.objectives))
+        scores = np.empty((len(metrics), len(self.objectives)))
+        for row, measured in zip(scores, metrics, strict=True):
+            row[:] = [o.sign * measured[o.name] for o in self.objectives]
+        return scores
 
     def feasible(self, metrics: Metrics) -> bool:
         """Tells whether a design counts as a solution.
@@ -381,18 +338,20 @@ class Problem:
             True where every objective is measured, all targets are at full fidelity and every
             constraint holds.
         """
-        if not all(o.name in metrics for o in self.objectives):
+        if not all(objective.name in metrics for objective in self.objectives):
             return False
-        names = [o.name for o in self.objectives] + [c.metric for c in self.constraints]
-        if not all(at_target_fidelity(metrics, name) for name in names):
+        if not all(at_target_fidelity(metrics, name) for name in self.targets):
             return False
-        return all(c.holds(metrics) for c in self.constraints)
+        return all(constraint.holds(metrics) for constraint in self.constraints)
 
     def reference(self) -> Array | None:
         """(m,) reference point, to be maximised, or None when an objective has none."""
-        if any(o.reference is None for o in self.objectives):
-            return None
-        return np.array([o.sign * (o.reference or 0.0) for o in self.objectives])
+        point = []
+        for objective in self.objectives:
+            if objective.reference is None:
+                return None
+            point.append(objective.sign * objective.reference)
+        return np.array(point)
 
     def to_json(self) -> dict[str, Any]:
         """Describes the problem for a study file; `from_json` reads it again."""
@@ -420,12 +379,11 @@ class Problem:
         """
         try:
             return Problem(
-                SearchSpace.from_json(data["space"]),
-                tuple(Objective(**o) for o in data["objectives"]),
-                tuple(Constraint(**c) for c in data.get("constraints", ())),
-                data.get("metrics") or {},
+                space=SearchSpace.from_json(data["space"]),
+                objectives=tuple(Objective(**each) for each in data["objectives"]),
+                constraints=tuple(Constraint(**each) for each in data.get("constraints", ())),
+                metrics=data.get("metrics") or {},
             )
         except (KeyError, TypeError) as error:
-            raise BadInput(
-                "study", f"does not describe a problem ({error})", "start a new study"
-            ) from None
+            told = f"does not describe a problem ({error})"
+            raise BadInput("study", told, "start a new study") from None

@@ -6,8 +6,6 @@ Every objective is maximised here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +58,8 @@ def non_dominated(points: Array) -> Mask:
 
 
 def _sorted_non_dominated(points: Array) -> Mask:
-    import moocore  # here, so that what compares nothing starts without it
+    """(n,) the same by sorting, for many points."""
+    import moocore  # here, so that what compares little starts without it
 
     if points.shape[1] == 1:
         return np.asarray(points[:, 0] == points[:, 0].max())
@@ -79,9 +78,11 @@ def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
         and so on. Points that were not ranked have n.
     """
     n = len(points)
-    wanted = n if enough is None else min(enough, n)
+    wanted = n
+    if enough is not None:
+        wanted = min(enough, n)
     rank = np.full(n, n, np.intp)
-    is_best = _peeler(points)
+    is_best = _front_finder(points)
     left = np.arange(n)
     level = 0
     while n - len(left) < wanted:
@@ -92,12 +93,17 @@ def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
     return rank
 
 
-def _peeler(points: Array) -> Callable[[NDArray[np.intp]], Mask]:
+def _front_finder(points: Array) -> Callable[[NDArray[np.intp]], Mask]:
     """Tells which of a subset of ``points``, given by index, no other of the subset dominates."""
     if len(points) > MAX_PAIRWISE_POINTS:
-        return lambda left: non_dominated(points[left])
+        return lambda subset: non_dominated(points[subset])
     pairs = dominated_by(points, points)  # once for all fronts
-    return lambda left: np.asarray(~pairs[np.ix_(left, left)].any(1))
+
+    def non_dominated_of(subset: NDArray[np.intp]) -> Mask:
+        dominated = np.asarray(pairs[np.ix_(subset, subset)].any(1))
+        return ~dominated
+
+    return non_dominated_of
 
 
 def crowding(points: Array) -> Array:
@@ -113,10 +119,12 @@ def crowding(points: Array) -> Array:
     distance = np.zeros(len(points))
     for column in points.T:
         order = np.argsort(column, kind="stable")
-        spread = column[order[-1]] - column[order[0]]
+        ascending = column[order]
+        range_ = ascending[-1] - ascending[0]
         distance[order[[0, -1]]] = np.inf
-        if spread > 0:
-            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / spread
+        if range_ > 0:
+            gaps = ascending[2:] - ascending[:-2]
+            distance[order[1:-1]] += gaps / range_
     return distance
 
 
@@ -135,12 +143,19 @@ def hypervolume(points: Array, reference: Array) -> float:
     if not len(inside):
         return 0.0
     front = np.unique(inside[non_dominated(inside)], axis=0)
-    objectives = points.shape[1]
-    if objectives <= 2 or (objectives == 3 and len(front) <= MAX_SLICED_POINTS):
+    if _is_sliced(front):
         return _volume(front - reference)
-    import moocore
+    import moocore  # here, so that what compares little starts without it
 
     return float(moocore.hypervolume(front, ref=reference, maximise=True))
+
+
+def _is_sliced(front: Array) -> bool:
+    """Whether the hypervolume of a front is summed slice by slice."""
+    objectives = int(front.shape[1])
+    if objectives == 3:
+        return len(front) <= MAX_SLICED_POINTS
+    return objectives < 3
 
 
 class GrowingFront:
@@ -175,105 +190,24 @@ class GrowingFront:
         """(n,) mask of the points that the front dominates or holds already."""
         if len(points) * len(self._front) > MAX_PAIRWISE_POINTS**2:
             return np.zeros(len(points), bool)  # they are sorted together with the front instead
-        known = (points[:, None] == self._front[None]).all(2)
-        return np.asarray(dominated_by(points, self._front).any(1) | known.any(1))
+        is_known = (points[:, None] == self._front[None]).all(2).any(1)
+        is_dominated = dominated_by(points, self._front).any(1)
+        return np.asarray(is_dominated | is_known)
 
 
 def _volume(points: Array) -> float:
     """Volume of 1 to 3 objectives dominated above the origin, by slices along the last of them."""
     if points.shape[1] == 1:
         return float(points.max())
-    order = np.argsort(-points[:, -1], kind="stable")
-    points = points[order]
+    descending = points[np.argsort(-points[:, -1], kind="stable")]
+    # A slice reaches from one point's last objective down to the next one's, the last one to 0.
+    tops = descending[:, -1]
+    heights = tops - np.append(tops[1:], 0.0)
     if points.shape[1] == 2:
-        widths = np.maximum.accumulate(points[:, 0])
-        return float((widths * (points[:, 1] - np.append(points[1:, 1], 0.0))).sum())
-    heights = points[:, -1] - np.append(points[1:, -1], 0.0)
+        widths = np.maximum.accumulate(descending[:, 0])
+        return float((widths * heights).sum())
     volume = 0.0
     for i in np.flatnonzero(heights):
-        below = points[: i + 1, :-1]
-        volume += heights[i] * _volume(below[non_dominated(below)])
+        above_slice = descending[: i + 1, :-1]
+        volume += heights[i] * _volume(above_slice[non_dominated(above_slice)])
     return float(volume)
-
-
-def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
-    """Cuts all that a front of three objectives does not dominate into disjoint boxes.
-
-    Only what lies above the reference counts. From one point's third objective down to the next
-    one's there is a slab, and in it a strip for each step of the staircase of the points above,
-    named after the point at its left edge. A strip that the next slab leaves as it is goes on: a
-    box is a run of slabs.
-
-    Args:
-        front: (s, k, 3) s samples of the front's k points, every objective to be maximised.
-        reference: (3,) reference point.
-
-    Returns:
-        Lower and upper corners, each (s, c, 3); an upper corner may be infinite. c is the greatest
-        number of boxes that any sample has; a sample with fewer ends with empty boxes.
-    """
-    front = np.maximum(front, reference)
-    front = np.take_along_axis(front, np.argsort(-front[..., 2:], axis=1), 1)
-    strips = _Strips.of(front, reference)
-    goes_on = strips.goes_on()
-    starts, ends = strips.there.copy(), strips.there.copy()
-    starts[..., 1:] &= ~goes_on
-    ends[..., :-1] &= ~goes_on
-    # Of each slab: from the third objective of one point down to that of the next
-    ceiling = np.broadcast_to(_padded(front[..., 2], first=np.inf)[:, None], starts.shape)
-    floor = np.broadcast_to(_padded(front[..., 2], last=reference[2])[:, None], starts.shape)
-    count = starts.sum((1, 2))
-    there = np.arange(count.max()) < count[:, None]
-    lower = np.zeros((*there.shape, 3))
-    upper = np.zeros((*there.shape, 3))
-    lower[there] = np.stack([strips.left[ends], strips.bottom[ends], floor[ends]], -1)
-    no_top = np.full(count.sum(), np.inf)
-    upper[there] = np.stack([strips.right[starts], no_top, ceiling[starts]], -1)
-    return lower, upper
-
-
-@dataclass(frozen=True)
-class _Strips:
-    """The strips of each slab, arrays (s, strip, slab): one right of each point's first objective, by the point's name.
-
-    A strip lies between ``left`` and ``right`` in the first objective, and above ``bottom`` in the second; only those that are
-    ``there`` are steps of the slab's staircase.
-    """
-
-    left: Array
-    right: Array
-    bottom: Array
-    there: Mask
-
-    @classmethod
-    def of(cls, front: Array, reference: Array) -> _Strips:
-        """Cut the slabs under points (s, k, 3) that are sorted by the third objective, the largest first."""
-        order = np.argsort(-front[..., 0], axis=1)
-        x = np.take_along_axis(front[..., 0], order, 1)[:, :, None]
-        y = np.take_along_axis(front[..., 1], order, 1)[:, :, None]
-        # (s, k, slab) whether a point reaches into a slab; nothing is above the first one.
-        above = order[:, :, None] < np.arange(front.shape[1] + 1)
-        highest = np.maximum.accumulate(np.where(above, y, reference[1]), axis=1)
-        bottom = _padded(highest, first=reference[1])
-        steps = above & (y > bottom[:, :-1])
-        nearest = np.minimum.accumulate(np.where(steps, x, np.inf), axis=1)
-        return cls(
-            left=_padded(np.broadcast_to(x, steps.shape), last=reference[0]),
-            right=_padded(nearest, first=np.inf),
-            bottom=bottom,
-            there=_padded(steps, last=True),
-        )
-
-    def goes_on(self) -> Mask:
-        """(s, strip, slab - 1) whether a strip is in the next slab as it is in this one."""
-        in_both = self.there[..., 1:] & self.there[..., :-1]
-        same_right = self.right[..., 1:] == self.right[..., :-1]
-        same_bottom = self.bottom[..., 1:] == self.bottom[..., :-1]
-        return np.asarray(in_both & same_right & same_bottom)
-
-
-def _padded(values: Any, *, first: float | None = None, last: float | None = None) -> Any:
-    """(s, k + 1, ...) with one more before or after ``values`` (s, k, ...)."""
-    more: Any = last if first is None else first
-    ends = (int(first is not None), int(last is not None))
-    return np.pad(values, ((0, 0), ends, *((0, 0),) * (values.ndim - 2)), constant_values=more)

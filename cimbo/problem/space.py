@@ -19,30 +19,22 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.problem.choice import Choice, Value
-from cimbo.problem.counting import (
-    ESTIMATE_SAMPLES,
-    ConditionalGene,
-    count_designs,
-    estimate_designs,
-)
+from cimbo.problem.gene_columns import INACTIVE_INDEX, GeneColumns, Rows
 from cimbo.problem.known_constraints import KnownConstraints
+from cimbo.problem.listing import LISTABLE_SIZE, SpaceSize, measure_size
+from cimbo.problem.sampling import sobol_rows
 from cimbo.problem.scalars import is_absent, shown
 
 Params = dict[str, Value]
-Rows = NDArray[np.signedinteger[Any]]
-LISTABLE_SIZE = 100_000  # designs of a smaller space can all be listed
-INACTIVE_INDEX = -1
 
 __all__ = ["INACTIVE_INDEX", "Choice", "Params", "Rows", "SearchSpace", "Value", "canonical_key"]
 
 
 def _genes(side: str, choices: object) -> tuple[Choice, ...]:
-    if isinstance(choices, Choice):
-        return (choices,)
-    if isinstance(choices, Iterable):
+    """The genes of one side; one gene counts as a list of one."""
+    listed: tuple[Any, ...] = (choices,)
+    if isinstance(choices, Iterable) and not isinstance(choices, Choice):
         listed = tuple(choices)
-    else:
-        listed = (choices,)
     for choice in listed:
         if not isinstance(choice, Choice):
             raise BadInput(f"space, {side}", f"holds {shown(choice)}", "give a list of Choice")
@@ -50,7 +42,7 @@ def _genes(side: str, choices: object) -> tuple[Choice, ...]:
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(GeneColumns):
     """All genes; those of the architecture first.
 
     A gene's conditions may name only genes of this space, without cycles. ``constraints`` between genes,
@@ -69,8 +61,6 @@ class SearchSpace:
         {'depth': 8, 'rows': 64, 'cols': 64}
     """
 
-    architecture: tuple[Choice, ...]
-    hardware: tuple[Choice, ...]
     constraints: tuple[str, ...]
 
     def __init__(
@@ -84,17 +74,9 @@ class SearchSpace:
         object.__setattr__(self, "constraints", tuple(constraints))
         object.__setattr__(self, "architecture", _genes("architecture", architecture))
         object.__setattr__(self, "hardware", _genes("hardware", hardware))
-        if not self.choices:
-            raise BadInput("space", "has no genes", "list at least one Choice")
-        repeated = {n for n in self.names if self.names.count(n) > 1}
-        if repeated:
-            raise BadInput(
-                "space",
-                f"names {sorted(repeated)} stand more than once",
-                "give every gene a name of its own",
-            )
+        self._check_names()
         self._check_conditions()
-        _ = self.known
+        _ = self.known  # refuses what is no constraint
 
     @cached_property
     def known(self) -> KnownConstraints:
@@ -112,88 +94,25 @@ class SearchSpace:
         """
         return self.known.allowed(rows)
 
+    def _check_names(self) -> None:
+        if not self.choices:
+            raise BadInput("space", "has no genes", "list at least one Choice")
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            wrong = f"names {repeated} stand more than once"
+            raise BadInput("space", wrong, "give every gene a name of its own")
+
     def _check_conditions(self) -> None:
+        """Every gate is a gene of this space and has the values that are asked of it."""
         for choice in self.choices:
             for gate, values in choice.active_if.items():
                 if gate not in self.column:
-                    raise BadInput(
-                        f"gene {choice.name}",
-                        f"depends on unknown gene {gate}",
-                        f"use one of {list(self.names)}",
-                    )
+                    wrong = f"depends on unknown gene {gate}"
+                    todo = f"use one of {list(self.names)}"
+                    raise BadInput(f"gene {choice.name}", wrong, todo)
                 for value in values:
                     self.choices[self.column[gate]].index(value)
-        _ = self._gating_order
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        """All genes, those of the architecture first: the columns of a row."""
-        return self.architecture + self.hardware
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The names of all genes, in the order of `choices`."""
-        return tuple(c.name for c in self.choices)
-
-    @cached_property
-    def column(self) -> dict[str, int]:
-        """The column of each gene in a row, by its name."""
-        return {name: i for i, name in enumerate(self.names)}
-
-    @cached_property
-    def row_type(self) -> type[np.signedinteger[Any]]:
-        """The integers that rows are made of: of 16 bits, unless a gene has more values than they count."""
-        most = max(len(c.values) for c in self.choices)
-        if most <= np.iinfo(np.int16).max:
-            return np.int16
-        return np.int32
-
-    @cached_property
-    def cardinalities(self) -> Rows:
-        """(d,) how many values each gene has."""
-        return np.array([len(c.values) for c in self.choices], dtype=self.row_type)
-
-    @cached_property
-    def ordered(self) -> NDArray[np.bool_]:
-        """(d,) whether each gene's values are numbers."""
-        return np.array([c.ordered for c in self.choices])
-
-    @cached_property
-    def _gating_order(self) -> tuple[int, ...]:
-        """Columns of conditional genes, every gate before the genes it switches."""
-        order: list[int] = []
-        pending = [i for i, c in enumerate(self.choices) if c.active_if]
-        while pending:
-            ready = []
-            for i in pending:
-                if not any(self.column[g] in pending for g in self.choices[i].active_if):
-                    ready.append(i)
-            if not ready:
-                raise BadInput(
-                    "space",
-                    f"conditions of {[self.names[i] for i in pending]} form a cycle",
-                    "break the cycle",
-                )
-            order += ready
-            pending = [i for i in pending if i not in ready]
-        return tuple(order)
-
-    @cached_property
-    def _gates(self) -> tuple[tuple[int, tuple[tuple[int, NDArray[np.bool_]], ...]], ...]:
-        """The gated columns in gating order, each with its gates.
-
-        (column, ((gate column, table over its values and INACTIVE_INDEX last: open or not), ...))
-        """
-
-        def table(gate: str, values: tuple[Value, ...]) -> NDArray[np.bool_]:
-            """(values + 1,) which values of ``gate`` are among ``values``; last, INACTIVE_INDEX: False."""
-            return np.array([v in values for v in self.choices[self.column[gate]].values] + [False])
-
-        gates = []
-        for i in self._gating_order:
-            conditions = self.choices[i].active_if.items()
-            gates.append((i, tuple((self.column[g], table(g, v)) for g, v in conditions)))
-        return tuple(gates)
+        _ = self.gated_genes  # refuses a cycle
 
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 
@@ -208,9 +127,8 @@ class SearchSpace:
             INACTIVE_INDEX gets its first value.
         """
         rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
-        for i, gates in self._gates:
-            is_open = np.logical_and.reduce([open_[rows[:, gate]] for gate, open_ in gates])
-            rows[~is_open, i] = INACTIVE_INDEX
+        for gene in self.gated_genes:
+            rows[~gene.exists(rows), gene.column] = INACTIVE_INDEX
         return rows
 
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
@@ -226,35 +144,41 @@ class SearchSpace:
             BadInput: For an unknown gene, a missing active gene or a wrong value.
         """
         designs = list(designs)
-        rows = np.array([self._row(d) for d in designs], dtype=self.row_type).reshape(
-            -1, len(self.choices)
-        )
+        listed = [self._row(design) for design in designs]
+        rows = np.array(listed, dtype=self.row_type).reshape(-1, len(self.choices))
         canonical = self.canonical_rows(rows)
-        for i, j in np.argwhere((canonical != INACTIVE_INDEX) & (rows == INACTIVE_INDEX))[:1]:
-            if self.names[j] in designs[i]:  # with NaN or None, as an inactive gene has in a table
-                self.choices[j].index(designs[i][self.names[j]])
-            raise BadInput(
-                f"design {i}",
-                f"gene {self.names[j]} is missing",
-                f"give it one of {list(self.choices[j].values)}",
-            )
+        missing = (canonical != INACTIVE_INDEX) & (rows == INACTIVE_INDEX)
+        if missing.any():
+            number, column = np.argwhere(missing)[0]
+            self._refuse_missing(int(number), designs[number], self.choices[column])
         return canonical
 
+    def _refuse_missing(self, number: int, design: Mapping[str, Value], choice: Choice) -> None:
+        """Raises the BadInput for an active gene that a design does not have."""
+        if choice.name in design:  # with NaN or None, as an inactive gene has in a table
+            choice.index(design[choice.name])
+        wrong = f"gene {choice.name} is missing"
+        raise BadInput(f"design {number}", wrong, f"give it one of {list(choice.values)}")
+
     def _row(self, design: Mapping[str, Value]) -> list[int]:
+        """The indices of a design's values; INACTIVE_INDEX for a gene that it does not have."""
         if not isinstance(design, Mapping):
             raise BadInput("design", f"is {shown(design)}", "give a dict of a gene to its value")
-        unknown = [name for name in design if name not in self.column]
-        if unknown:
-            raise BadInput(
-                f"gene {unknown[0]}",
-                "is not in this space",
-                choose_from(unknown[0], self.names, "the genes are"),
-            )
+        self._check_known(design)
         row = []
         for choice in self.choices:
             value = design.get(choice.name)
-            row.append(INACTIVE_INDEX if is_absent(value) else choice.index(value))  # type: ignore[arg-type]
+            if value is None or is_absent(value):
+                row.append(INACTIVE_INDEX)
+            else:
+                row.append(choice.index(value))
         return row
+
+    def _check_known(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.column:
+                todo = choose_from(name, self.names, "the genes are")
+                raise BadInput(f"gene {name}", "is not in this space", todo)
 
     def designs(self, rows: NDArray[Any]) -> list[Params]:
         """Turns rows into dicts.
@@ -267,8 +191,11 @@ class SearchSpace:
         """
         designs = []
         for row in self.canonical_rows(rows):
-            genes = zip(self.choices, row, strict=True)
-            designs.append({c.name: c.values[i] for c, i in genes if i != INACTIVE_INDEX})
+            design = {}
+            for choice, index in zip(self.choices, row, strict=True):
+                if index != INACTIVE_INDEX:
+                    design[choice.name] = choice.values[index]
+            designs.append(design)
         return designs
 
     def canonical(self, design: Mapping[str, Value]) -> Params:
@@ -305,9 +232,11 @@ class SearchSpace:
         The last one, which INACTIVE_INDEX (-1) selects, is NaN.
         """
         numbers = []
-        for c in self.choices:
-            values = c.values if c.ordered else range(len(c.values))
-            numbers.append(np.array([*values, np.nan], float))
+        for choice in self.choices:
+            of_values: Iterable[Any] = choice.values
+            if not choice.ordered:
+                of_values = range(len(choice.values))
+            numbers.append(np.array([*of_values, np.nan], float))
         return tuple(numbers)
 
     # ---- what a search needs ----------------------------------------------------------------------------------------
@@ -337,25 +266,10 @@ class SearchSpace:
             (n, d) canonical rows that keep the constraints, all different. They are fewer when the
             space holds fewer, or when no more are found in a space too large to list.
         """
-        from scipy.stats import qmc
-
-        n = min(n, self.size)
-        if n < 1:
+        wanted = min(n, self.size)
+        if wanted < 1:
             return np.zeros((0, len(self.choices)), self.row_type)
-        sampler = qmc.Sobol(len(self.choices), scramble=True, rng=np.random.default_rng(seed))
-        found: dict[bytes, Rows] = {}
-        draw = 1 << max(n - 1, 1).bit_length()
-        for _ in range(64):
-            points = sampler.random(draw)
-            drawn = self.canonical_rows(
-                np.minimum(points * self.cardinalities, self.cardinalities - 1)
-            )
-            for row in self._permitted(drawn):
-                found.setdefault(row.tobytes(), row)
-            if len(found) >= n:
-                return np.stack(list(found.values())[:n])
-        found |= {row.tobytes(): row for row in self._enumerate(n)} if self.is_listable else {}
-        return np.stack(list(found.values())[:n])
+        return sobol_rows(self, wanted, seed)
 
     def random_rows(self, n: int, rng: np.random.Generator) -> Rows:
         """Draws rows at random, every gene uniform.
@@ -370,10 +284,17 @@ class SearchSpace:
             (n, d) canonical rows; fewer than n where some were left out.
         """
         rows = self.canonical_rows(rng.integers(0, self.cardinalities, size=(n, len(self.choices))))
-        return self._permitted(rows)
+        return self.put_right(rows)
 
-    def _permitted(self, rows: Rows) -> Rows:
-        """Canonical rows with those that break a constraint put right; what cannot be is left out."""
+    def put_right(self, rows: Rows) -> Rows:
+        """Changes rows that break a constraint so that they keep it.
+
+        Args:
+            rows: (n, d) canonical rows.
+
+        Returns:
+            The rows, those that broke a constraint put right; what cannot be is left out.
+        """
         if not self.constraints:
             return rows
         rows = self.known.repaired(rows)
@@ -395,10 +316,11 @@ class SearchSpace:
         """
         row = self.rows([design])[0]
         changed = []
-        for i in np.flatnonzero(row != INACTIVE_INDEX):
-            for v in range(self.cardinalities[i]):
-                if v != row[i]:
-                    changed.append(np.where(np.arange(len(row)) == i, v, row))
+        for column in np.flatnonzero(row != INACTIVE_INDEX):
+            for index in range(self.cardinalities[column]):
+                if index != row[column]:
+                    changed.append(row.copy())
+                    changed[-1][column] = index
         if not changed:
             return []
         rows = self.canonical_rows(np.stack(changed))
@@ -407,7 +329,7 @@ class SearchSpace:
     @property
     def size(self) -> int:
         """The number of different designs; see `size_is_exact`."""
-        return self._size[0]
+        return self._size.designs
 
     @property
     def is_listable(self) -> bool:
@@ -420,46 +342,11 @@ class SearchSpace:
 
         It is estimated where the conditions are too entangled to count.
         """
-        return self._size[1]
+        return self._size.is_exact
 
     @cached_property
-    def _size(self) -> tuple[int, bool]:
-        """The number of designs, and whether it is exact."""
-        gates = dict(self._gates)
-        genes = []
-        for i, choice in enumerate(self.choices):
-            opening = tuple((gate, is_open[:-1]) for gate, is_open in gates.get(i, ()))
-            genes.append(ConditionalGene(len(choice.values), opening))
-        counted = count_designs(genes)
-        if self.constraints and counted is not None:
-            if counted < LISTABLE_SIZE:
-                return len(self._enumerate(counted)), True
-            return max(1, int(counted * self.known.share)), False
-        if counted is not None:
-            return counted, True
-        sample = self.random_rows(ESTIMATE_SAMPLES, np.random.default_rng(0))
-        return estimate_designs(self.cardinalities, sample != INACTIVE_INDEX), False
-
-    def _enumerate(self, most: int) -> Rows:
-        """The first ``most`` designs, each once, ordered by the indices of their values.
-
-        Inactive genes count as 0.
-        """
-        conditional = dict(self._gates)
-        rows = np.zeros((1, len(self.choices)), self.row_type)
-        free = [i for i in range(len(self.choices)) if i not in conditional]
-        for i in [*free, *conditional]:
-            is_open = np.ones(len(rows), bool)
-            for gate, opening in conditional.get(i, ()):
-                is_open &= opening[rows[:, gate]]
-            copies = np.where(is_open, self.cardinalities[i], 1)
-            first = np.cumsum(copies) - copies
-            rows = np.repeat(rows, copies, axis=0)
-            rows[:, i] = np.arange(len(rows)) - np.repeat(first, copies)
-            rows[np.repeat(~is_open, copies), i] = INACTIVE_INDEX
-        rows = rows[self.allowed_rows(rows)]
-        order = np.lexsort(np.maximum(rows, 0).T[::-1])
-        return rows[order[:most]]
+    def _size(self) -> SpaceSize:
+        return measure_size(self)
 
     def key(self, design: Mapping[str, Value], genes: Iterable[str] | None = None) -> str:
         """Computes the canonical key of a design.
@@ -475,17 +362,15 @@ class SearchSpace:
             BadInput: As `rows` does.
         """
         canonical = self.canonical(design)
-        if genes is None:
-            kept = canonical
-        else:
-            kept = {g: canonical[g] for g in genes if g in canonical}
-        return canonical_key(kept)
+        if genes is not None:
+            canonical = {name: canonical[name] for name in genes if name in canonical}
+        return canonical_key(canonical)
 
     def to_json(self) -> dict[str, Any]:
         """Describes the space for a study file; `from_json` reads it again."""
         described: dict[str, Any] = {
-            "architecture": [c.to_json() for c in self.architecture],
-            "hardware": [c.to_json() for c in self.hardware],
+            "architecture": [choice.to_json() for choice in self.architecture],
+            "hardware": [choice.to_json() for choice in self.hardware],
         }
         if self.constraints:
             described["constraints"] = list(self.constraints)
@@ -505,17 +390,12 @@ class SearchSpace:
             BadInput: When ``data`` is not of that form, or describes what is no valid space.
         """
         try:
-            architecture, hardware = (
-                [Choice.stored(**c) for c in data.get(side, ())]
-                for side in ("architecture", "hardware")
-            )
+            architecture = [Choice.stored(**gene) for gene in data.get("architecture", ())]
+            hardware = [Choice.stored(**gene) for gene in data.get("hardware", ())]
             return SearchSpace(architecture, hardware, data.get("constraints") or ())
         except (TypeError, AttributeError) as error:
-            raise BadInput(
-                "space",
-                f"is not a description of genes ({error})",
-                "give lists of {name, values, active_if}",
-            ) from None
+            wrong = f"is not a description of genes ({error})"
+            raise BadInput("space", wrong, "give lists of {name, values, active_if}") from None
 
 
 def canonical_key(design: Params) -> str:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cimbo.problem import pareto
+from cimbo.problem.nondominated_boxes import boxes
 from cimbo.problem.pareto import (
     GrowingFront,
-    boxes,
     crowding,
     dominated_by,
     hypervolume,

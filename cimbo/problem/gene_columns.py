@@ -1,0 +1,144 @@
+"""The genes of a space as the columns of rows, and which of them exist in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.errors import BadInput
+from cimbo.problem.choice import Choice
+
+Rows = NDArray[np.signedinteger[Any]]
+Mask = NDArray[np.bool_]
+INACTIVE_INDEX = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """A gene on which it depends whether another exists.
+
+    Attributes:
+        column: Of the gate.
+        is_open: (values + 1,) with which of its values the other gene may exist; the last entry, which INACTIVE_INDEX
+            selects, is False.
+    """
+
+    column: int
+    is_open: Mask
+
+    def opens(self, rows: Rows) -> Mask:
+        """Tells in which rows the gate is open.
+
+        Args:
+            rows: (n, d) rows in which the gate itself is canonical.
+
+        Returns:
+            (n,) True where it is.
+        """
+        return self.is_open[rows[:, self.column]]
+
+
+@dataclass(frozen=True, eq=False)
+class GatedGene:
+    """A gene that does not exist in every row.
+
+    Attributes:
+        column: Of the gene.
+        gates: All of them must be open.
+    """
+
+    column: int
+    gates: tuple[Gate, ...]
+
+    def exists(self, rows: Rows) -> Mask:
+        """Tells in which rows the gene exists.
+
+        Args:
+            rows: (n, d) rows in which its gates are canonical.
+
+        Returns:
+            (n,) True where it does.
+        """
+        found = np.ones(len(rows), bool)
+        for gate in self.gates:
+            found &= gate.opens(rows)
+        return found
+
+
+@dataclass(frozen=True)
+class GeneColumns:
+    """The genes of a space, those of the architecture first: the columns of its rows."""
+
+    architecture: tuple[Choice, ...]
+    hardware: tuple[Choice, ...]
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """All genes, those of the architecture first: the columns of a row."""
+        return self.architecture + self.hardware
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all genes, in the order of `choices`."""
+        return tuple(choice.name for choice in self.choices)
+
+    @cached_property
+    def column(self) -> dict[str, int]:
+        """The column of each gene in a row, by its name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def row_type(self) -> type[np.signedinteger[Any]]:
+        """The integers that rows are made of: of 16 bits, unless a gene has more values than they count."""
+        most = max(len(choice.values) for choice in self.choices)
+        if most <= np.iinfo(np.int16).max:
+            return np.int16
+        return np.int32
+
+    @cached_property
+    def cardinalities(self) -> Rows:
+        """(d,) how many values each gene has."""
+        return np.array([len(choice.values) for choice in self.choices], dtype=self.row_type)
+
+    @cached_property
+    def ordered(self) -> Mask:
+        """(d,) whether each gene's values are numbers."""
+        return np.array([choice.ordered for choice in self.choices])
+
+    @cached_property
+    def gated_genes(self) -> tuple[GatedGene, ...]:
+        """The genes that do not always exist, every gate before the genes that it switches."""
+        gated = []
+        for column in self._gating_order():
+            conditions = self.choices[column].active_if.items()
+            gates = tuple(self._gate(name, values) for name, values in conditions)
+            gated.append(GatedGene(column, gates))
+        return tuple(gated)
+
+    def _gate(self, name: str, values: Sequence[object]) -> Gate:
+        """The gene of a name as a gate that is open with some of its values."""
+        column = self.column[name]
+        is_open = [value in values for value in self.choices[column].values]
+        return Gate(column, np.array([*is_open, False]))
+
+    def _gating_order(self) -> list[int]:
+        """Columns of conditional genes, every gate before the genes it switches."""
+        order: list[int] = []
+        pending = [i for i, choice in enumerate(self.choices) if choice.active_if]
+        while pending:
+            ready = [column for column in pending if self._gates_are_none_of(column, pending)]
+            if not ready:
+                names = [self.names[column] for column in pending]
+                raise BadInput("space", f"conditions of {names} form a cycle", "break the cycle")
+            order += ready
+            pending = [column for column in pending if column not in ready]
+        return order
+
+    def _gates_are_none_of(self, column: int, pending: Sequence[int]) -> bool:
+        gates = self.choices[column].active_if
+        return not any(self.column[gate] in pending for gate in gates)
