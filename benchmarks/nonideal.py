@@ -31,17 +31,13 @@ from cimbo.evaluation.accuracy import shipped as source
 from cimbo.hardware import BASELINE_CHIP, chip_choices
 from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import SearchSpace
-from cimbo.supernets.array_errors import (
-    ACCURACY_GENES,
-    Die,
-    arrays,
-    equivalent_noise,
-    signal_to_noise_db,
-    with_ideal_converters,
-)
+from cimbo.supernets.array_instance import ACCURACY_GENES, arrays, with_ideal_converters
 from cimbo.supernets.bit_accurate import BitAccurateMVM
+from cimbo.supernets.die import Die
+from cimbo.supernets.equivalent_noise import equivalent_noise
 from cimbo.supernets.images import training_and_validation
 from cimbo.supernets.measurement import deployed, logits
+from cimbo.supernets.output_noise import signal_to_noise_db
 from cimbo.supernets.recipes import load, save
 from cimbo.supernets.training import Recipe, train
 from cimbo.workloads import network

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cimbo.cli.tables import as_table, cell_text
-from cimbo.session.front import Design
+from cimbo.session.design import Design
 from cimbo.session.text import columns as column_names
 from cimbo.session.text import folded_genes
 

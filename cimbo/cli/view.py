@@ -14,8 +14,10 @@ from cimbo.cli.output import show as show_text
 from cimbo.cli.watch import watch
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.errors import BadInput
+from cimbo.session.design import Design
+from cimbo.session.design_details import DesignDetails
 from cimbo.session.error_bars import told
-from cimbo.session.front import Design, DesignDetails, Front, key_or_knee
+from cimbo.session.front import Front, key_or_knee
 from cimbo.session.text import genes_text
 
 

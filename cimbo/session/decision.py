@@ -18,7 +18,7 @@ from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.hardware import DEFAULT_GENES, chip_choices
 from cimbo.session.context import StudyContext
-from cimbo.session.front import find
+from cimbo.session.design import find
 from cimbo.session.text import genes_text
 from cimbo.workloads import is_family_name, known, network
 from cimbo.workloads.layers import Workload

@@ -16,7 +16,7 @@ from cimbo.evaluation.simulators.zigzag import is_installed
 from cimbo.problem.objectives import Constraint
 from cimbo.session.bounds import zigzag_costs
 from cimbo.session.context import StudyContext
-from cimbo.session.front import find
+from cimbo.session.design import find
 from cimbo.session.predicted_steps import predicted_steps
 from cimbo.session.simulation import layer_row
 from cimbo.storage import Record

@@ -9,7 +9,7 @@ from typing import Any
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.session.context import StudyContext
-from cimbo.session.front import accuracy_label, find
+from cimbo.session.design import accuracy_label, find
 from cimbo.session.text import as_csv
 from cimbo.study import records_table
 

@@ -13,6 +13,7 @@ from cimbo.session import (
     attribution,
     comparison,
     decision,
+    design_details,
     explanation,
     exporting,
     front,
@@ -20,6 +21,7 @@ from cimbo.session import (
     optimize,
     predictors,
     reporting,
+    study_status,
 )
 from cimbo.session.attribution_result import Attribution
 from cimbo.session.context import StudyContext
@@ -211,7 +213,7 @@ class Session(StudyContext):
         """Return the verified, feasible, non-dominated designs, best first objective first."""
         return front.front(self)
 
-    def show(self, key: str, *, bit_accurate: bool = False) -> front.DesignDetails:
+    def show(self, key: str, *, bit_accurate: bool = False) -> design_details.DesignDetails:
         """Return all that the study knows of one design.
 
         Args:
@@ -221,11 +223,11 @@ class Session(StudyContext):
         Raises:
             BadInput: When no design has this key, or several.
         """
-        return front.details(self, key, bit_accurate=bit_accurate)
+        return design_details.details(self, key, bit_accurate=bit_accurate)
 
-    def status(self) -> front.StudyStatus:
+    def status(self) -> study_status.StudyStatus:
         """Return how far the study is, and what it is about."""
-        return front.status(self)
+        return study_status.status(self)
 
     def explain(self, key: str, *, accuracy: bool = False) -> explanation.Explanation:
         """Return what bounds a design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.

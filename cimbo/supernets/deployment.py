@@ -18,15 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cimbo.supernets.array_errors import (
-    N_ERROR_INPUTS,
-    Die,
-    EquivalentNoise,
-    Rounding,
-    equivalent_noise,
-    unchanged,
-)
+from cimbo.supernets.die import N_ERROR_INPUTS, Die, Rounding
 from cimbo.supernets.elastic import ElasticBatchNorm
+from cimbo.supernets.equivalent_noise import EquivalentNoise, equivalent_noise, unchanged
 
 Deployed = Callable[[Tensor], Tensor]
 N_SPARE_NUMBERS = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ

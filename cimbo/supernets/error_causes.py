@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from cimbo.hardware.array_description import ArrayDescription
-from cimbo.supernets.array_errors import ArrayInstance, Die, Product, QuantisedMVM
+from cimbo.supernets.array_instance import ArrayInstance
 from cimbo.supernets.bit_accurate import BitAccurateMVM, WrittenStep
+from cimbo.supernets.die import Die, Product, QuantisedMVM
 
 STEPS_AND_RANGE = "converter range and steps"
 EVERYTHING = "everything"

@@ -8,9 +8,10 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from cimbo.supernets.array_errors import Die, OutputNoise
 from cimbo.supernets.deployment import Deployable, Deployed
+from cimbo.supernets.die import Die
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
+from cimbo.supernets.output_noise import OutputNoise
 
 BATCH_SIZE = 16  # what a layer delivers for so many images stays in a core's cache
 

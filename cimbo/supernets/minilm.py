@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.array_errors import Die, at_stage
 from cimbo.supernets.deployment import ArrayLinear, Deployed, gelu
+from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import ElasticLayerNorm, ElasticLinear, SubNetwork, stacked
 from cimbo.supernets.rounded_attention import attention_at
 

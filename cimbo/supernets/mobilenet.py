@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.array_errors import Die, at_stage
 from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed
+from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
 
 STEM_CHANNELS = (

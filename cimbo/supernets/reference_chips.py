@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from cimbo.hardware.array_description import ArrayDescription, describe_array
-from cimbo.supernets.array_errors import OutputNoise, relative_error
+from cimbo.supernets.output_noise import OutputNoise, relative_error
 from cimbo.supernets.quantisation import straight_through_activation, straight_through_weight
 
 CALIBRATED_BITS, FIXED_BITS = (

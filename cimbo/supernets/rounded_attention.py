@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cimbo.supernets.array_errors import Die
 from cimbo.supernets.deployment import attention
+from cimbo.supernets.die import Die
 from cimbo.supernets.quantisation import InputRange, input_range
 
 UNROUNDED_BITS = 8

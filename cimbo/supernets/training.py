@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from cimbo.hardware.array_description import describe_array
 from cimbo.problem.space import Choice, SearchSpace
-from cimbo.supernets.array_errors import OutputNoise, with_ideal_converters
+from cimbo.supernets.array_instance import with_ideal_converters
 from cimbo.supernets.elastic import SubNetwork, set_effect
+from cimbo.supernets.output_noise import OutputNoise
 from cimbo.supernets.reference_chips import ReferenceChipEffect
 
 FINE_CONVERTER_BITS = 16  # bits of converters that cause no error

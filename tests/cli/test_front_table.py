@@ -4,7 +4,7 @@ import pytest
 
 from cimbo.cli.front_table import front_table
 from cimbo.cli.tables import as_table
-from cimbo.session.front import Design
+from cimbo.session.design import Design
 from cimbo.session.text import folded_genes
 
 CHIP = {"rows": 64, "macros_per_pe": 4, "buffer_mb": 0.25}

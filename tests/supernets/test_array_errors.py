@@ -16,18 +16,13 @@ from cimbo.hardware import BASELINE_CHIP
 from cimbo.hardware.array_description import WEIGHT_ENCODINGS, ArrayDescription, describe_array
 from cimbo.hardware.cell_errors import ArrayConditions, rram_levels
 from cimbo.supernets import quantisation
-from cimbo.supernets.array_errors import (
-    N_IMAGE_ERROR_INPUTS,
-    ArrayInstance,
-    Die,
-    OutputNoise,
-    arrays,
-    equivalent_noise,
-    signal_to_noise_db,
-)
+from cimbo.supernets.array_instance import ArrayInstance, arrays
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.deployment import attention
+from cimbo.supernets.die import N_IMAGE_ERROR_INPUTS, Die
+from cimbo.supernets.equivalent_noise import equivalent_noise
 from cimbo.supernets.measurement import deployed, logits
+from cimbo.supernets.output_noise import OutputNoise, signal_to_noise_db
 from cimbo.supernets.recipes import SUPERNET_CLASSES
 from cimbo.workloads import network
 

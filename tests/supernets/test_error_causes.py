@@ -10,7 +10,7 @@ from cimbo.evaluation.accuracy.error_losses import error_losses
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy, examples, supernetwork
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.hardware.array_description import describe_array
-from cimbo.supernets.array_errors import ArrayInstance
+from cimbo.supernets.array_instance import ArrayInstance
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.error_causes import (
     EVERYTHING,

@@ -12,7 +12,8 @@ from cimbo import BadInput, _data
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.hardware.array_description import describe_array
 from cimbo.supernets import review_packages, reviews
-from cimbo.supernets.array_errors import ArrayInstance, Die
+from cimbo.supernets.array_instance import ArrayInstance
+from cimbo.supernets.die import Die
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.supernets.minilm import (
     POSITIONS,

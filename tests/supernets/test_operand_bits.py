@@ -5,8 +5,9 @@ import torch
 
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.hardware import BASELINE_CHIP
-from cimbo.supernets import array_errors
-from cimbo.supernets.array_errors import ArrayInstance, Die
+from cimbo.hardware.array_description import describe_array
+from cimbo.supernets.array_instance import ArrayInstance, arrays
+from cimbo.supernets.die import Die
 from cimbo.supernets.rounded_attention import RoundedAttention
 from cimbo.workloads import network
 from cimbo.workloads.precision import OperandBits
@@ -79,7 +80,7 @@ def test_operands_without_a_chip_are_rounded():
 
 
 def test_arrays_have_as_many_slices_as_the_stage_has_bits():
-    chip = array_errors.arrays(BASELINE_CHIP | {"array": "charge_sram"}, 0, ideal=False)
+    chip = arrays(BASELINE_CHIP | {"array": "charge_sram"}, 0, ideal=False)
     die = Die(chip)
     weight = torch.randn(1, 4, 16)
     assert die.product(weight, common=False).cells.shape[-1] == 8
@@ -104,7 +105,7 @@ def test_rounded_attention_nears_attention_as_bits_grow():
 
 def test_a_die_is_one_chip():
     """Stages share the random sequences of their die."""
-    die = Die(ArrayInstance(array_errors.describe_array(BASELINE_CHIP)))
+    die = Die(ArrayInstance(describe_array(BASELINE_CHIP)))
     few = die.at(OperandBits(4, 4))
     first = few.sample(1000).tolist()
     assert die.sample(1000).tolist() != first

@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
-from cimbo.supernets import array_errors, imagenet
+from cimbo.supernets import imagenet
+from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
 from cimbo.supernets.elastic import ArrayNonideality, set_effect
 from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
+from cimbo.supernets.output_noise import OutputNoise
 from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
 
 #: What the genes of these networks begin with; all others are of the chip.
@@ -36,7 +38,7 @@ class CheckpointAccuracy:
     Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
     ``normalise``: "imagenet" or "half" (mean and deviation 0.5, as ViT-B of Google wants). Batches already answered are
     read from ``cache``, a file that several processes share. Of the chip, the arrays act on the
-    accuracy, as noise of the size that they cause (:class:`cimbo.supernets.array_errors.OutputNoise`).
+    accuracy, as noise of the size that they cause (:class:`cimbo.supernets.output_noise.OutputNoise`).
     Raises BadInput for options that cannot be used.
     """
 
@@ -50,7 +52,7 @@ class CheckpointAccuracy:
     seed: int = 0
     normalise: str = "imagenet"
     cache: str = "imagenet-cache.jsonl"
-    genes: tuple[str, ...] = array_errors.ACCURACY_GENES
+    genes: tuple[str, ...] = ACCURACY_GENES
 
     def __post_init__(self) -> None:
         for name in ("images", "test_images", "calibration", "batch"):
@@ -250,10 +252,10 @@ def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
     Raises:
         BadInput: When the genes describe no array that can be built.
     """
-    made = array_errors.arrays(chip, 0, ideal=True)
+    made = arrays(chip, 0, ideal=True)
     if made is None or made.array.is_digital:
         return None
-    return array_errors.OutputNoise(made.array, torch.Generator().manual_seed(seed))
+    return OutputNoise(made.array, torch.Generator().manual_seed(seed))
 
 
 @cache

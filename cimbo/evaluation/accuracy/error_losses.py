@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy, examples, supernetwork
-from cimbo.supernets.array_errors import ArrayInstance
+from cimbo.supernets.array_instance import ArrayInstance
 from cimbo.supernets.error_causes import (
     EVERYTHING,
     SwitchedOff,

@@ -17,8 +17,9 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.array_forms import FormDifference
 from cimbo.hardware.array_description import USUAL_CONDITIONS
 from cimbo.hardware.cell_errors import ArrayConditions
-from cimbo.supernets import array_errors
+from cimbo.supernets.array_instance import ACCURACY_GENES, N_DIES, ArrayInstance, arrays
 from cimbo.supernets.deployment import Deployed
+from cimbo.supernets.die import Die
 from cimbo.supernets.measurement import deployed, logits, top1
 from cimbo.supernets.recipes import SHIPPED_EXAMPLES, load
 from cimbo.workloads.layers import Workload
@@ -56,7 +57,7 @@ class ShippedAccuracy:
     supernet: str
     converters: str = "described"
     conditions: ArrayConditions = USUAL_CONDITIONS
-    genes: tuple[str, ...] = field(default=array_errors.ACCURACY_GENES)
+    genes: tuple[str, ...] = field(default=ACCURACY_GENES)
     rounds_stages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -234,9 +235,7 @@ class ShippedAccuracy:
 
         return error_losses(self, design, workload).to_json()
 
-    def chip_of(
-        self, design: Mapping[str, Any], part: str = "validation"
-    ) -> array_errors.ArrayInstance | None:
+    def chip_of(self, design: Mapping[str, Any], part: str = "validation") -> ArrayInstance | None:
         """Gives the arrays that a design is measured on.
 
         Args:
@@ -248,15 +247,15 @@ class ShippedAccuracy:
         """
         seed = zlib.crc32(part.encode()) % 1000
         ideal = self.converters == "ideal"
-        chip = array_errors.arrays(design, seed, ideal=ideal, conditions=self.conditions)
+        chip = arrays(design, seed, ideal=ideal, conditions=self.conditions)
         if chip is None:
             return None
-        return replace(chip, most_dies=MOST_DIES.get(self.supernet, array_errors.N_DIES))
+        return replace(chip, most_dies=MOST_DIES.get(self.supernet, N_DIES))
 
     def _on_die(
         self,
         design: Mapping[str, Any],
-        chip: array_errors.ArrayInstance | None,
+        chip: ArrayInstance | None,
         number: int,
         *,
         exact: bool = False,
@@ -264,7 +263,7 @@ class ShippedAccuracy:
         """The network of ``design`` on die ``number`` of ``chip``, calibrated."""
         die = None
         if chip:
-            die = array_errors.Die(chip, number, exact=exact)
+            die = Die(chip, number, exact=exact)
         n_dies = chip.n_dies if chip else 1
         calibration = examples(self.supernet, "calibration")[0][number % n_dies :: n_dies]
         if exact and die is not None and not die.is_digital:

@@ -1,0 +1,119 @@
+"""How far a study is, and what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cimbo.config.reading import preset_names
+from cimbo.session.context import StudyContext
+from cimbo.session.front import accuracies_measured, front_records
+from cimbo.session.leases import Lease, is_given_up, leases, lost
+from cimbo.study.provenance import told_sources
+
+LISTED_FIELDS = ("lost", "given_up", "measured_by")
+# Left out of a status where there is nothing to say.
+OPTIONAL_FIELDS = ("preset", "config", "accuracy", "recorded", "leases", *LISTED_FIELDS)
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is, and what it is about. ``designs`` counts the space, ``running`` what is being evaluated.
+
+    ``preset``, or ``config``, a file, describes it. ``accuracies_measured`` is None where it measures none. ``leases`` say
+    who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
+    ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named.
+    """
+
+    study: str
+    preset: str | None
+    config: str | None
+    seed: int
+    genes: int
+    designs: int
+    evaluations: int
+    accuracies_measured: int | None
+    failed: int
+    feasible: int
+    running: int
+    front: int
+    hypervolume: float | None
+    evaluation_seconds: float
+    constraints: tuple[str, ...]
+    versions: Mapping[str, str]
+    accuracy: str | None = None
+    recorded: str | None = None
+    leases: tuple[Lease, ...] = ()
+    lost: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    measured_by: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The status as ``cimbo status --format json`` prints it."""
+        document = {}
+        for k, v in vars(self).items():
+            if v or k not in OPTIONAL_FIELDS:
+                document[k] = v
+        if self.accuracies_measured is None:
+            document.pop("accuracies_measured")
+        document["constraints"] = list(self.constraints)
+        for name in LISTED_FIELDS:
+            if name in document:
+                document[name] = list(document[name])
+        if self.leases:
+            document["leases"] = [lease.to_json() for lease in self.leases]
+        return document
+
+
+def status(context: StudyContext) -> StudyStatus:
+    """Tell how far a study is.
+
+    Args:
+        context: The study.
+
+    Returns:
+        Counts of evaluations and designs, the hypervolume, and who is evaluating what.
+    """
+    study, records = context.study, context.study.evaluations()
+    waiting = lost(context)
+    return StudyStatus(
+        context.path,
+        *_described_by(context),
+        study.seed,
+        genes=len(study.problem.space.choices),
+        designs=study.problem.space.size,
+        evaluations=len(records),
+        accuracies_measured=accuracies_measured(context) if _has_accuracy(context) else None,
+        failed=sum(r.status == "failed" for r in records),
+        feasible=len(study.feasible_evaluations()),
+        running=len(study.running()),
+        front=len(front_records(study)),
+        hypervolume=study.hypervolume(),
+        evaluation_seconds=sum(r.seconds for r in records),
+        constraints=tuple(
+            f"{c.metric} {c.relation} {c.bound:g}" for c in study.problem.constraints
+        ),
+        versions=context.metadata.get("versions", {}),
+        accuracy=context.accuracy_provenance.get("label"),
+        recorded=context.metadata.get("recorded"),
+        leases=leases(context),
+        lost=tuple(d.candidate.key for d in waiting if not is_given_up(d)),
+        given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
+        measured_by=tuple(told_sources(study.store)),
+    )
+
+
+def _described_by(context: StudyContext) -> tuple[str | None, str | None]:
+    """The preset that a study was started from, or the file of its description; one of them is None."""
+    name = (context.metadata.get("config") or {}).get("name")
+    if name in preset_names():
+        return name, None
+    return None, name
+
+
+def _has_accuracy(context: StudyContext) -> bool:
+    """Whether a study measures an accuracy, or another metric whose measurements it counts."""
+    if "accuracy" in context.study.problem.targets:
+        return True
+    return context.has_description and context.config.tables.expensive is not None

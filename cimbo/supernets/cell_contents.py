@@ -1,0 +1,160 @@
+"""Weights in the cells of an array: cut into slices, and what the cells of a die hold instead.
+
+A weight is a whole number of steps cut into slices of ``cell_bits``. In two's complement the highest slice counts negative.
+With cells of several bits a sign bit cannot count by itself: weights then stand as offset codes, whose highest bit is the
+inverse of the sign's. In differential form a slice is the difference of two cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cimbo.hardware.array_description import ArrayDescription
+
+
+@dataclass(frozen=True)
+class WeightSlices:
+    """Weights cut into slices.
+
+    Attributes:
+        cells: (groups, rows, outputs, slices) what is written into each cell, or pair of cells.
+        places: (slices,) what one unit of each slice is worth, in steps of a weight.
+    """
+
+    cells: Tensor
+    places: Tensor
+
+
+def is_differential(array: ArrayDescription) -> bool:
+    """Tells whether a slice is the difference of two cells.
+
+    Args:
+        array: The array.
+
+    Returns:
+        Whether it is.
+    """
+    return array.encoding == "differential"
+
+
+def weight_offset(array: ArrayDescription) -> float:
+    """Computes what every weight is raised by in the cells.
+
+    Args:
+        array: The array.
+
+    Returns:
+        The offset, in steps of a weight; 0 where cells carry a sign.
+    """
+    has_sign_bit = array.encoding == "twos_complement" and array.cell_bits == 1
+    if is_differential(array) or has_sign_bit:
+        return 0.0
+    return 2.0 ** (array.weight_bits - 1)
+
+
+def weight_slices(array: ArrayDescription, whole: Tensor) -> WeightSlices:
+    """Cuts weights into what is written into cells.
+
+    Args:
+        array: The array.
+        whole: Weights as whole numbers, (groups, rows, outputs).
+
+    Returns:
+        Their slices, the lowest first.
+    """
+    bits, each = array.weight_bits, array.cell_bits
+    offset = weight_offset(array)
+    if is_differential(array):
+        slices = list(digits(whole, array.magnitude_bits, each))
+    elif offset:
+        slices = list(digits(whole + offset, bits, each))
+    else:
+        slices = list(digits(torch.where(whole < 0, whole + 2.0**bits, whole), bits, each))
+    places = 2.0 ** (each * torch.arange(len(slices)))
+    if not (is_differential(array) or offset):
+        places[-1] = -places[-1]
+    return WeightSlices(torch.stack(slices, -1), places)
+
+
+def cell_contents(array: ArrayDescription, cells: Tensor, random: torch.Generator) -> Tensor:
+    """Draws what cells hold.
+
+    Args:
+        array: The array.
+        cells: What was written into them, (groups, rows, outputs, slices).
+        random: The die's generator.
+
+    Returns:
+        What they hold, of the same shape; the difference of two where a slice has two.
+    """
+    full = float(2 ** min(array.cell_bits, array.magnitude_bits) - 1)
+    if not is_differential(array):
+        return _held(array, cells / full, random) * full
+    positive, negative = (
+        _held(array, sign.clamp_min(0) / full, random) for sign in (cells, -cells)
+    )
+    return (positive - negative) * full
+
+
+def _held(array: ArrayDescription, written: Tensor, random: torch.Generator) -> Tensor:
+    """What cells hold, ``written`` being what was written into them; both as shares of full scale."""
+    held = written
+    deviation = torch.full_like(written, array.cell_noise)
+    if array.cell_levels:
+        known = [(level.level, level.mean, level.deviation) for level in array.cell_levels]
+        levels, means, deviations = zip(*known, strict=True)
+        held = interpolate(written, levels, means)
+        deviation = torch.hypot(deviation, interpolate(written, levels, deviations))
+    held = torch.addcmul(held, torch.randn(written.shape, generator=random), deviation)
+    if array.stuck_cells:
+        drawn = torch.rand(written.shape, generator=random)
+        is_full = (drawn < array.stuck_cells / 2).float()
+        held = torch.where(drawn < array.stuck_cells, is_full, held)
+    return held
+
+
+def interpolate(values: Tensor, points: Sequence[float], heights: Sequence[float]) -> Tensor:
+    """Reads the straight lines through some points at many values; level beyond the ends.
+
+    Args:
+        values: Where to read, of any shape.
+        points: Places of the known points, rising; two at least.
+        heights: Height at each of them.
+
+    Returns:
+        Heights at ``values``, of the same shape.
+    """
+    x, y = torch.tensor(points), torch.tensor(heights)
+    above = torch.bucketize(values, x).clamp_(1, len(x) - 1)
+    share = ((values - x[above - 1]) / (x[above] - x[above - 1])).clamp_(0, 1)
+    return torch.lerp(y[above - 1], y[above], share)
+
+
+def digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
+    """Cuts whole numbers into digits.
+
+    Args:
+        whole: numbers of magnitude below 2^``bits``, of any shape.
+        bits: of a magnitude.
+        each: bits of a digit.
+
+    Yields:
+        Digits, the lowest first, each with the sign of its number.
+    """
+    # Of magnitudes, as rounding down is many times as fast as rounding towards zero.
+    if whole.numel() and float(whole.min()) < 0:
+        sign = whole.sign()
+    else:
+        sign = None
+    left = whole if sign is None else whole.abs()
+    for _ in range(math.ceil(bits / each) - 1):
+        high = (left / 2**each).floor_()
+        low = left.sub(high, alpha=2**each)
+        yield low if sign is None else low.mul_(sign)
+        left = high
+    yield left if sign is None else left * sign
