@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from cimbo.optimizer.views import AnalyticFunction, Inputs, View, of_rows
 Array = NDArray[np.float64]
 # Median absolute deviations from the median: beyond, a value is no measurement of the same thing.
 OUTLIER_DEVIATIONS = 1e3
+# Likewise, on the bad side: beyond, a value says that a design failed, and no more how badly.
+COLLAPSE_DEVIATIONS = 5.0
 
 
 class Surrogate(Protocol):
@@ -91,6 +94,60 @@ def modelled(values: Array, *, log: bool) -> Array:
     if reach > 0:
         return np.clip(values, middle - reach, middle + reach)
     return values
+
+
+@dataclass(frozen=True)
+class Compression:
+    """Draws in values that are far worse than the others, for designs that collapse say little.
+
+    An accuracy of 10 % among others around 90 % makes a process believe in noise of some points
+    and in slopes that are not there, just where differences of half a point decide. Beyond
+    ``edge``, distances count on a logarithmic scale; their order stays.
+
+    Attributes:
+        sign: +1 where the metric is maximised, -1 where it is minimised.
+        edge: ``sign`` times the value from which on values are drawn in.
+        scale: Distance that counts as one, in the metric's unit, above 0.
+    """
+
+    sign: float
+    edge: float
+    scale: float
+
+    @classmethod
+    def of(cls, values: Array, goal: str | None, limits: Sequence[float] = ()) -> Compression:
+        """Find the edge for a metric.
+
+        Args:
+            values: Measurements in natural units, (n,).
+            goal: "max" or "min"; None where neither is wanted, and nothing is drawn in.
+            limits: Bounds and reference of the metric: the edge is no better than any of them, so
+                that designs stay on their side of each.
+
+        Returns:
+            The compression; its edge is COLLAPSE_DEVIATIONS median absolute deviations from the
+            median, or infinitely bad where most values are equal.
+        """
+        sign = -1.0 if goal == "min" else 1.0
+        scores = sign * values
+        middle = float(np.median(scores))
+        scale = float(np.median(np.abs(scores - middle)))
+        if goal is None or scale == 0:
+            return cls(sign, -math.inf, 1.0)
+        edge = middle - COLLAPSE_DEVIATIONS * scale
+        return cls(sign, min([edge, *(sign * limit for limit in limits)]), scale)
+
+    def __call__(self, values: Array) -> Array:
+        """Draw values in.
+
+        Args:
+            values: In natural units, (n,).
+
+        Returns:
+            The same where they are better than the edge, (n,).
+        """
+        beyond = np.maximum(self.edge - self.sign * values, 0.0)
+        return values + self.sign * (beyond - self.scale * np.log1p(beyond / self.scale))
 
 
 def logarithmic(y: Array, goal: str | None) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
-from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, modelled
+from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, compression, modelled
 from cimbo.problem.objectives import Candidate, Constraint, Problem, candidate_of_row
 from cimbo.problem.pareto import non_dominated
 from cimbo.problem.space import Rows
@@ -48,9 +48,10 @@ class ScoreModel:
         return np.zeros((len(self.rows), 0))
 
     def _modelled(self, metric: str) -> Array:
-        return modelled(
-            np.array([m[metric] for m in self.measured], float), log=self.fitted[metric].log
-        )
+        values = np.array([m[metric] for m in self.measured], float)
+        if not self.fitted[metric].log:
+            values = compression(self.problem, metric, values)(values)
+        return modelled(values, log=self.fitted[metric].log)
 
     def _violation(self, c: Constraint, values: Array) -> Array:
         """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""

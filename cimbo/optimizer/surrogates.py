@@ -20,6 +20,7 @@ from cimbo.errors import BadInput
 from cimbo.optimizer.expression_surrogate import learned_parts
 from cimbo.optimizer.metric_models import (
     AnalyticMetric,
+    Compression,
     FittedSurrogate,
     Surrogate,
     logarithmic,
@@ -182,6 +183,8 @@ def fit(
         log = logarithmic(y, goals.get(metric))
         if metric in factory.analytic:
             return AnalyticMetric(metric, factory.analytic[metric], log)
+        if not log:
+            y = compression(problem, metric, y)(y)
         noise_of = known_noise.get(metric)
         return _learn(
             inputs, y, factory, metric=metric, log=log, seed=seed, scores=scores, noise=noise_of
@@ -195,6 +198,26 @@ def fit(
             by_parts = learned_parts(metric, problem.derived, inputs, measured, learned, log=log)
         fitted[metric] = by_parts or learned(metric)
     return fitted
+
+
+def compression(problem: Problem, metric: str, y: Array) -> Compression:
+    """Find how far a metric's bad values are drawn in before it is modelled.
+
+    Args:
+        problem: What the study searches.
+        metric: One of its targets.
+        y: Its measurements in natural units, in the order in which they were made, (n,).
+
+    Returns:
+        The compression. As the kind of a surrogate, it is a function of the first so many
+        observations and found anew when there are half more, so that fits can be looked up.
+    """
+    limits = [c.bound for c in problem.constraints if c.metric == metric]
+    for objective in problem.objectives:
+        if objective.name == metric and objective.reference is not None:
+            limits.append(objective.reference)
+    first = refit_size(len(y), RESELECTION_GROWTH)
+    return Compression.of(y[:first], _goals(problem).get(metric), limits)
 
 
 def _goals(problem: Problem) -> dict[str, str]:
