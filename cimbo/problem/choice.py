@@ -41,21 +41,20 @@ class Choice:
         active_if: Mapping[str, Iterable[Value]] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
-            raise BadInput(
-                f"gene {shown(name)}", "a gene needs a name", "give it a non-empty string"
-            )
+            where = f"gene {shown(name)}"
+            raise BadInput(where, "a gene needs a name", "give it a non-empty string")
         where = f"gene {name}"
         listed = _listed(where, values)
         if not listed or len(set(listed)) < len(listed):
-            raise BadInput(
-                where, "needs at least one value, none twice", f"it lists {shown(list(listed))}"
-            )
-        numeric = not isinstance(listed[0], str)
+            told = f"it lists {shown(list(listed))}"
+            raise BadInput(where, "needs at least one value, none twice", told)
+        if not isinstance(listed[0], str):
+            listed = tuple(sorted(listed))
         conditions = {}
         for gate, wanted in _conditions(where, active_if).items():
             conditions[gate] = _listed(f"{where}, active_if {gate}", wanted)
         object.__setattr__(self, "name", str(name))
-        object.__setattr__(self, "values", tuple(sorted(listed)) if numeric else listed)
+        object.__setattr__(self, "values", listed)
         object.__setattr__(self, "active_if", conditions)
 
     @classmethod
@@ -106,18 +105,16 @@ class Choice:
         try:
             return self.values.index(value)
         except Exception:  # a user's own class may raise anything when it is compared
-            raise BadInput(
-                f"gene {self.name}",
-                f"cannot be {shown(value)}",
-                f"choose one of {list(self.values)}",
-            ) from None
+            todo = f"choose one of {list(self.values)}"
+            raise BadInput(f"gene {self.name}", f"cannot be {shown(value)}", todo) from None
 
     def to_json(self) -> dict[str, Any]:
         """Describes the gene for a study file: name, values and, if any, conditions."""
-        conditions = {k: list(v) for k, v in self.active_if.items()}
-        return {"name": self.name, "values": list(self.values)} | (
-            {"active_if": conditions} if conditions else {}
-        )
+        described: dict[str, Any] = {"name": self.name, "values": list(self.values)}
+        if self.active_if:
+            conditions = {gate: list(values) for gate, values in self.active_if.items()}
+            described["active_if"] = conditions
+        return described
 
 
 def _listed(where: str, values: object) -> tuple[Value, ...]:
@@ -125,50 +122,60 @@ def _listed(where: str, values: object) -> tuple[Value, ...]:
 
     Raises BadInput for what is no list of finite numbers, or of strings.
     """
-    if isinstance(values, str | bytes | Mapping):
-        raise BadInput(
-            where, f"its values are {shown(values)}, no list", f"write them as [{shown(values)}]"
-        )
-    if not isinstance(values, Iterable):
-        raise BadInput(where, f"its values are {shown(values)}, no list", "give a list")
-    try:
-        found = list(values)
-    except TypeError:  # an array without dimensions says that it can be gone through
-        raise BadInput(where, f"its values are {shown(values)}, no list", "give a list") from None
-    listed = tuple(str(v) if isinstance(v, str) else plain(v) for v in found)
-    if listed and all(isinstance(v, str) for v in listed):
-        if isinstance(
-            values, Set
-        ):  # its order is another one in each run of Python; numbers are sorted
+    entries = _entries(where, values)
+    texts = [entry for entry in entries if isinstance(entry, str)]
+    if texts and len(texts) == len(entries):
+        if isinstance(values, Set):  # whose order differs from run to run; numbers are sorted
             raise BadInput(where, "its values are a set, which has no order", "give a list")
-        return listed  # type: ignore[return-value]
-    numbers: list[float] = []
-    for value in listed:
-        number = None
-        if not isinstance(value, str):
-            number = finite(value)
+        return tuple(map(str, texts))
+    numbers = []
+    for entry in entries:
+        number = _number(entry)
         if number is None:
-            raise BadInput(
-                where,
-                "values must be all finite numbers or all strings",
-                f"it lists {shown(list(listed))}",
-            )
-        # So that [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
-        whole = number.is_integer() and abs(number) < EXACT_INTEGERS
-        if isinstance(value, int):
-            numbers.append(value)
-        elif whole:
-            numbers.append(int(number))
-        else:
-            numbers.append(number)
+            told = f"it lists {shown(entries)}"
+            raise BadInput(where, "values must be all finite numbers or all strings", told)
+        numbers.append(number)
     return tuple(numbers)
+
+
+def _entries(where: str, values: object) -> list[object]:
+    """The values in a list, those of numpy and its like as Python's own; BadInput for what is no list."""
+    if isinstance(values, str | bytes | Mapping):
+        raise _no_list(where, values, f"write them as [{shown(values)}]")
+    if not isinstance(values, Iterable):
+        raise _no_list(where, values, "give a list")
+    try:
+        listed = list(values)
+    except TypeError:  # an array without dimensions says that it can be gone through
+        raise _no_list(where, values, "give a list") from None
+    return [str(value) if isinstance(value, str) else plain(value) for value in listed]
+
+
+def _no_list(where: str, values: object, todo: str) -> BadInput:
+    return BadInput(where, f"its values are {shown(values)}, no list", todo)
+
+
+def _number(value: object) -> int | float | None:
+    """A finite number, as an integer where it is whole; None for anything else.
+
+    So [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
+    """
+    if isinstance(value, str):
+        return None
+    number = finite(value)
+    if number is None:
+        return None
+    if isinstance(value, int):
+        return value
+    if number.is_integer() and abs(number) < EXACT_INTEGERS:
+        return int(number)
+    return number
 
 
 def _conditions(where: str, active_if: object) -> Mapping[str, Any]:
     if active_if is None:
         return {}
     if not isinstance(active_if, Mapping):
-        raise BadInput(
-            where, f"active_if is {shown(active_if)}", "give a dict of a gene to a list of values"
-        )
+        wrong = f"active_if is {shown(active_if)}"
+        raise BadInput(where, wrong, "give a dict of a gene to a list of values")
     return active_if

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,9 @@ def estimate_designs(cardinalities: NDArray[Any], active: NDArray[np.bool_]) -> 
     Args:
         cardinalities: (d,) values of each gene.
         active: (n, d) which genes are active in n random designs.
+
+    Returns:
+        About how many designs there are.
     """
     total = 0
     for row in active:
@@ -105,34 +109,41 @@ class _Network:
         neighbours = self._neighbours()
         entries = {variable: self._entries(near) for variable, near in neighbours.items()}
         while entries:
-            variable = min(
-                entries, key=entries.__getitem__
-            )  # whose elimination needs the smallest table
+            # The variable whose elimination needs the smallest table
+            variable = min(entries, key=entries.__getitem__)
             if entries.pop(variable) > MAX_TABLE_ENTRIES:
                 raise TooLarge
-            touching = [t for t in tables if variable in t.scope]
-            tables = [t for t in tables if variable not in t.scope]
-            tables.append(self._summed_out(variable, touching))
+            tables = self._eliminated(variable, tables)
             near = neighbours.pop(variable) - {variable}
             for other in near:
                 neighbours[other] |= near
                 neighbours[other].discard(variable)
                 entries[other] = self._entries(neighbours[other])
-        return math.prod(int(t.values[()]) for t in tables)
+        return math.prod(int(table.values[()]) for table in tables)
+
+    def _eliminated(self, variable: int, tables: Sequence[Table]) -> list[Table]:
+        """Tables without a variable: those that have it become one, summed over its states."""
+        touching = []
+        others = []
+        for table in tables:
+            if variable in table.scope:
+                touching.append(table)
+            else:
+                others.append(table)
+        return [*others, self._summed_out(variable, touching)]
 
     def _add_gene(self, index: int) -> None:
         """A variable whose states are the groups of values that open the same genes, and "inactive" last."""
         gene = self._genes[index]
         gated = self._gated[index]
-        patterns = np.zeros(
-            (gene.n_values, 1), bool
-        )  # of a gene that gates none, all values are alike
-        if gated:
+        patterns = np.zeros((gene.n_values, 1), bool)
+        if gated:  # of a gene that gates none, all values are alike
             patterns = np.stack(list(gated.values()), axis=1)
         groups, counts = np.unique(patterns, axis=0, return_counts=True)
-        weights = [int(c) for c in counts]
+        weights = [int(count) for count in counts]
         if gene.gates:
-            groups = np.concatenate([groups, np.zeros((1, groups.shape[1]), bool)])
+            opens_nothing = np.zeros((1, groups.shape[1]), bool)
+            groups = np.concatenate([groups, opens_nothing])
             weights.append(1)
         variable = self._new_variable(len(weights))
         self._tables.append(Table((variable,), np.array(weights, object)))
@@ -141,25 +152,32 @@ class _Network:
     def _add_condition(self, index: int) -> None:
         """The gene is active exactly when its gates are open.
 
-        Gates are joined pairwise, so that tables stay small.
+        Gates are joined pairwise, by auxiliary variables that say whether all so far are open: so tables stay small.
         """
         gates = [gate for gate, _ in self._genes[index].gates]
-        so_far, is_open = gates[0], self._opens[gates[0]][index]
+        so_far = gates[0]
+        is_open = self._opens[so_far][index]
         for gate in gates[1:]:
             both = is_open[:, None] & self._opens[gate][index][None, :]
             joined = self._new_variable(2)
             agree = both[..., None] == np.array([False, True])
             self._add_table((so_far, gate, joined), agree)
-            so_far, is_open = joined, np.array([False, True])
-        active = np.ones(self._n_states[index], bool)
-        active[-1] = False
-        self._add_table((so_far, index), is_open[:, None] == active[None, :])
+            so_far = joined
+            is_open = np.array([False, True])
+        is_active = np.ones(self._n_states[index], bool)
+        is_active[-1] = False
+        self._add_table((so_far, index), is_open[:, None] == is_active[None, :])
 
     def _new_variable(self, n_states: int) -> int:
         self._n_states.append(n_states)
         return len(self._n_states) - 1
 
-    def _add_table(self, scope: tuple[int, ...], allowed: NDArray[np.bool_]) -> None:
+    def _add_table(
+        self,
+        scope: tuple[int, ...],
+        allowed: NDArray[np.bool_],
+    ) -> None:
+        """A table of ones where states are allowed together, else zeros."""
         order = sorted(range(len(scope)), key=lambda axis: scope[axis])
         values = allowed.transpose(order).astype(int).astype(object)
         self._tables.append(Table(tuple(sorted(scope)), values))
@@ -176,10 +194,12 @@ class _Network:
         return math.prod(self._n_states[variable] for variable in scope)
 
     def _summed_out(self, variable: int, tables: Sequence[Table]) -> Table:
-        scope = sorted({v for table in tables for v in table.scope})
-        product = np.ones([self._n_states[v] for v in scope], object)
+        """The product of tables, summed over the states of a variable."""
+        scope = sorted(set(chain.from_iterable(table.scope for table in tables)))
+        product = np.ones([self._n_states[each] for each in scope], object)
         for table in tables:
-            shape = [self._n_states[v] if v in table.scope else 1 for v in scope]
+            shape = [self._n_states[each] if each in table.scope else 1 for each in scope]
             product = product * table.values.reshape(shape)
-        rest = tuple(v for v in scope if v != variable)
-        return Table(rest, np.asarray(product.sum(axis=scope.index(variable)), object))
+        axis = scope.index(variable)
+        rest = (*scope[:axis], *scope[axis + 1 :])
+        return Table(rest, np.asarray(product.sum(axis=axis), object))

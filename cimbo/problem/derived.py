@@ -54,8 +54,8 @@ class DerivedMetrics:
                 raise BadInput(f"metrics.{shown(name)}", f"is {shown(text)}", todo)
         for expression in self.expressions.values():
             if expression.is_condition:
-                what = "is true or false, not a number"
-                raise BadInput(expression.where, what, "write an expression that is a number")
+                wrong = "is true or false, not a number"
+                raise BadInput(expression.where, wrong, "write an expression that is a number")
 
     @cached_property
     def expressions(self) -> dict[str, Expression]:
@@ -65,10 +65,17 @@ class DerivedMetrics:
             self._add(name, found, ())
         return found
 
-    def _add(self, name: str, found: dict[str, Expression], above: tuple[str, ...]) -> None:
+    def _add(
+        self,
+        name: str,
+        found: dict[str, Expression],
+        above: tuple[str, ...],
+    ) -> None:
+        """Add a derived metric to those found, after its parts; ``above``: the metrics that it is a part of."""
         if name in above:
-            told = " from ".join([*above[above.index(name) :], name])
-            raise BadInput(f"metrics.{name}", f"follows from itself: {told}", "name another metric")
+            circle = [*above[above.index(name) :], name]
+            told = f"follows from itself: {' from '.join(circle)}"
+            raise BadInput(f"metrics.{name}", told, "name another metric")
         text = self.declared.get(name, SHIPPED_METRICS.get(name))
         if text is None or name in found:
             return
@@ -93,15 +100,16 @@ class DerivedMetrics:
             The measured ones first; a derived one that cannot be computed is left out.
         """
         found = dict(metrics)
-        values = {name: finite(value) for name, value in {**(params or {}), **metrics}.items()}
+        known = {**(params or {}), **metrics}
+        values = {name: finite(value) for name, value in known.items()}
         for name, expression in self.expressions.items():
-            if name in metrics and name not in self.declared:
-                continue
-            if any(values.get(part) is None for part in expression.names):
+            is_measured = name in metrics and name not in self.declared
+            if is_measured or any(values.get(part) is None for part in expression.names):
                 continue
             number = finite(expression(values))
             if number is not None:
-                found[name] = values[name] = number
+                found[name] = number
+                values[name] = number
         return found
 
     def parts(self, name: str) -> tuple[str, ...]:

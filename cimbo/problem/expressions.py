@@ -120,10 +120,7 @@ def _parse(where: str, text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, SyntaxError):
-            told = error.msg
-        else:
-            told = type(error).__name__
+        told = getattr(error, "msg", type(error).__name__)
         todo = 'write one as "energy_uj * latency_ms"'
         raise BadInput(where, f"{text!r:.80} is no expression ({told})", todo) from None
 
@@ -134,24 +131,32 @@ def _check(where: str, node: ast.expr, depth: int) -> None:
         raise BadInput(where, "is nested too deeply", "write it with fewer brackets")
     if isinstance(node, ast.Call):
         _check_call(where, node)
-    elif isinstance(node, ast.Constant):
-        if not isinstance(node.value, bool | int | float | str):
-            raise _not_understood(where, node)
-    elif isinstance(node, ast.BinOp):
-        if type(node.op) not in ARITHMETIC_OPERATORS:
-            raise _not_understood(where, node)
-    elif isinstance(node, ast.Compare):
-        for operator, right in zip(node.ops, node.comparators, strict=True):
-            listed = isinstance(operator, ast.In | ast.NotIn)
-            if listed != isinstance(right, ast.List | ast.Tuple):
-                raise _not_understood(where, node)
-    elif isinstance(node, ast.UnaryOp):
-        if isinstance(node.op, ast.Invert):
-            raise _not_understood(where, node)
-    elif not isinstance(node, ast.Name | ast.BoolOp):
+    elif not _is_understood(node):
         raise _not_understood(where, node)
     for inner in _operands(node):
         _check(where, inner, depth + 1)
+
+
+def _is_understood(node: ast.expr) -> bool:
+    """Whether an expression that is no call has a meaning here, apart from its operands."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, bool | int | float | str)
+    if isinstance(node, ast.BinOp):
+        return type(node.op) in ARITHMETIC_OPERATORS
+    if isinstance(node, ast.Compare):
+        return _lists_where_it_is_in(node)
+    if isinstance(node, ast.UnaryOp):
+        return not isinstance(node.op, ast.Invert)
+    return isinstance(node, ast.Name | ast.BoolOp)
+
+
+def _lists_where_it_is_in(node: ast.Compare) -> bool:
+    """Whether ``in`` and ``not in`` are followed by lists, and no other comparison is."""
+    for operator, right in zip(node.ops, node.comparators, strict=True):
+        wants_list = isinstance(operator, ast.In | ast.NotIn)
+        if wants_list != isinstance(right, ast.List | ast.Tuple):
+            return False
+    return True
 
 
 def _check_call(where: str, node: ast.Call) -> None:
@@ -160,12 +165,14 @@ def _check_call(where: str, node: ast.Call) -> None:
     name = node.func.id
     if name not in KNOWN_FUNCTIONS:
         raise BadInput(where, f"{name} is no function", choose_from(name, KNOWN_FUNCTIONS))
-    if not node.args or (name in FUNCTIONS_OF_ONE and len(node.args) != 1):
-        raise BadInput(where, f"{name} has {len(node.args)} arguments", f"write {name}(x)")
+    count = len(node.args)
+    if count == 0 or (name in FUNCTIONS_OF_ONE and count != 1):
+        raise BadInput(where, f"{name} has {count} arguments", f"write {name}(x)")
 
 
 def _not_understood(where: str, node: ast.expr) -> BadInput:
-    todo = f"use numbers, names, + - * / // % **, comparisons, and, or, not, {', '.join(KNOWN_FUNCTIONS)}"
+    functions = ", ".join(KNOWN_FUNCTIONS)
+    todo = f"use numbers, names, + - * / // % **, comparisons, and, or, not, {functions}"
     return BadInput(where, f"{ast.unparse(node)!r:.60} is not understood", todo)
 
 
@@ -203,24 +210,33 @@ def _value(node: ast.expr, values: Values) -> Any:
     if isinstance(node, ast.Name):
         return _number(values[node.id])
     if isinstance(node, ast.BinOp):
-        return ARITHMETIC_OPERATORS[type(node.op)](
-            _value(node.left, values), _value(node.right, values)
-        )
+        operator = ARITHMETIC_OPERATORS[type(node.op)]
+        return operator(_value(node.left, values), _value(node.right, values))
     if isinstance(node, ast.UnaryOp):
         return _unary(node, values)
     if isinstance(node, ast.BoolOp):
-        operands = [_value(each, values) for each in node.values]
-        if isinstance(node.op, ast.And):
-            return reduce(np.logical_and, operands)
-        return reduce(np.logical_or, operands)
+        return _joined(node, values)
     if isinstance(node, ast.Compare):
         return _compared(node, values)
     assert isinstance(node, ast.Call)
+    return _called(node, values)
+
+
+def _called(node: ast.Call, values: Values) -> Any:
+    """The value of a function."""
     assert isinstance(node.func, ast.Name)
     arguments = [_value(each, values) for each in node.args]
     if node.func.id in FUNCTIONS_OF_ONE:
         return FUNCTIONS_OF_ONE[node.func.id](arguments[0])
     return FUNCTIONS_OF_SEVERAL[node.func.id](arguments)
+
+
+def _joined(node: ast.BoolOp, values: Values) -> Any:
+    """Conditions joined by ``and`` or ``or``."""
+    operands = [_value(each, values) for each in node.values]
+    if isinstance(node.op, ast.And):
+        return reduce(np.logical_and, operands)
+    return reduce(np.logical_or, operands)
 
 
 def _number(value: Any) -> Any:
@@ -245,21 +261,30 @@ def _unary(node: ast.UnaryOp, values: Values) -> Any:
 
 def _compared(node: ast.Compare, values: Values) -> Any:
     """A chain of comparisons: each holds."""
-    left, found = _value(node.left, values), []
+    left = _value(node.left, values)
+    found = []
     for operator, right in zip(node.ops, node.comparators, strict=True):
-        if isinstance(operator, ast.In | ast.NotIn):
-            assert isinstance(right, ast.List | ast.Tuple)
-            listed = [np.equal(left, _value(each, values)) for each in right.elts]
-            among = reduce(np.logical_or, listed, np.False_)
-            if isinstance(operator, ast.NotIn):
-                found.append(np.logical_not(among))
-            else:
-                found.append(among)
+        if isinstance(right, ast.List | ast.Tuple):
+            found.append(_is_among(left, operator, right, values))
             continue
         following = _value(right, values)
         found.append(COMPARISON_OPERATORS[type(operator)](left, following))
         left = following
     return reduce(np.logical_and, found)
+
+
+def _is_among(
+    left: Any,
+    operator: ast.cmpop,
+    entries: ast.List | ast.Tuple,
+    values: Values,
+) -> Any:
+    """Whether a value is, or is not, equal to an entry of a list."""
+    equal = [np.equal(left, _value(entry, values)) for entry in entries.elts]
+    among = reduce(np.logical_or, equal, np.False_)
+    if isinstance(operator, ast.NotIn):
+        return np.logical_not(among)
+    return among
 
 
 def unknown_name(expression: Expression, known: Iterable[str]) -> BadInput | None:

@@ -44,7 +44,13 @@ class Race:
     front: Sequence[Metrics]
     predicted: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
-    def estimate(self, key: str, metric: str, measured: float, std: float) -> tuple[float, float]:
+    def estimate(
+        self,
+        key: str,
+        metric: str,
+        measured: float,
+        std: float,
+    ) -> tuple[float, float]:
         """Combine a measurement with what was predicted.
 
         Args:
@@ -56,15 +62,22 @@ class Race:
         Returns:
             Mean and standard deviation of the full measurement.
         """
-        prior = self.predicted.get(key, {}).get(metric)
-        if prior is None or std <= 0 or prior[1] <= 0:
+        prior_mean, prior_std = self.predicted.get(key, {}).get(metric, (0.0, 0.0))
+        if std <= 0 or prior_std <= 0:
             return measured, std
-        prior_weight = (PREDICTION_WIDENING * prior[1]) ** -2
+        prior_weight = (PREDICTION_WIDENING * prior_std) ** -2
         weight = std**-2
         total = prior_weight + weight
-        return (prior_weight * prior[0] + weight * measured) / total, total**-0.5
+        mean = (prior_weight * prior_mean + weight * measured) / total
+        return mean, total**-0.5
 
-    def is_hopeless(self, key: str, metric: str, std: float, metrics: Metrics) -> bool:
+    def is_hopeless(
+        self,
+        key: str,
+        metric: str,
+        std: float,
+        metrics: Metrics,
+    ) -> bool:
         """Tell whether measuring on is worth nothing.
 
         Args:
@@ -79,26 +92,32 @@ class Race:
         """
         mean, deviation = self.estimate(key, metric, metrics[metric], std)
         hoped = {**metrics, metric: mean + self._favourable(metric) * deviation}
-        if not all(o.name in hoped for o in self.problem.objectives):
+        if not all(objective.name in hoped for objective in self.problem.objectives):
             return False
-        if not all(c.holds(hoped) for c in self.problem.constraints):
+        if not all(constraint.holds(hoped) for constraint in self.problem.constraints):
             return True
-        scores, best = self.problem.scores([hoped]), self.problem.scores(self.front)
+        return not self._adds(hoped)
+
+    def _adds(self, metrics: Metrics) -> bool:
+        """Whether a design adds more than next to nothing to the front."""
+        scores = self.problem.scores([metrics])
+        front = self.problem.scores(self.front)
         reference = self.problem.reference()
         if reference is None:
-            return bool((best >= scores).all(1).any())
-        before = hypervolume(best, reference)
-        after = hypervolume(np.concatenate([best, scores]), reference)
-        return after - before <= LEAST_GAIN * before
+            as_good = (front >= scores).all(1)
+            return not as_good.any()
+        before = hypervolume(front, reference)
+        after = hypervolume(np.concatenate([front, scores]), reference)
+        return after - before > LEAST_GAIN * before
 
     def _favourable(self, metric: str) -> float:
         """Deviations towards the better end: up for what is maximised or has a lower bound."""
-        for o in self.problem.objectives:
-            if o.name == metric:
-                return OPTIMISM_DEVIATIONS * o.sign
-        below = any(c.metric == metric and c.relation == "<=" for c in self.problem.constraints)
-        if below:
-            return -OPTIMISM_DEVIATIONS
+        for objective in self.problem.objectives:
+            if objective.name == metric:
+                return OPTIMISM_DEVIATIONS * objective.sign
+        for constraint in self.problem.constraints:
+            if constraint.metric == metric and constraint.relation == "<=":
+                return -OPTIMISM_DEVIATIONS
         return OPTIMISM_DEVIATIONS
 
 
@@ -115,8 +134,10 @@ def share_deviation(right: float, seen: int, total: int) -> float:
     """
     if seen >= total:
         return 0.0
-    share = min(max(right, 1.0 / seen), 1.0 - 1.0 / seen)
-    return math.sqrt(share * (1.0 - share) / seen * (total - seen) / (total - 1))
+    one_image = 1.0 / seen
+    share = min(max(right, one_image), 1.0 - one_image)
+    binomial = share * (1.0 - share) / seen
+    return math.sqrt(binomial * (total - seen) / (total - 1))
 
 
 def deviations(
@@ -134,10 +155,15 @@ def deviations(
     listed = list(metrics)
     found = {}
     for name in names:
-        column = np.zeros(len(listed))
-        for i, measured in enumerate(listed):
-            stated = finite((measured or {}).get(name + DEVIATION_SUFFIX))
-            column[i] = max(stated or 0.0, 0.0)
-        if column.any():
-            found[name] = column
+        stated = np.array([_stated_deviation(measured, name) for measured in listed])
+        if stated.any():
+            found[name] = stated
     return found
+
+
+def _stated_deviation(metrics: Metrics | None, name: str) -> float:
+    """The standard deviation that a measurement states of a metric; 0 where it states none."""
+    if metrics is None:
+        return 0.0
+    stated = finite(metrics.get(name + DEVIATION_SUFFIX))
+    return max(stated or 0.0, 0.0)

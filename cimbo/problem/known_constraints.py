@@ -223,7 +223,11 @@ class KnownConstraints:
         return list(dict.fromkeys(chain.from_iterable(scopes)))
 
     def _can_be_completed(
-        self, group: Group, rows: Rows, missing: Sequence[int], rng: np.random.Generator
+        self,
+        group: Group,
+        rows: Rows,
+        missing: Sequence[int],
+        rng: np.random.Generator,
     ) -> Mask:
         """(n,) whether each constraint holds in some completion: what only grows or falls with a gene is decided so."""
         if not len(rows):
@@ -235,7 +239,12 @@ class KnownConstraints:
             found &= np.logical_or.reduce(holds)
         return found
 
-    def _complete_ones_kept(self, group: Group, rows: Rows, missing: Sequence[int]) -> Mask:
+    def _complete_ones_kept(
+        self,
+        group: Group,
+        rows: Rows,
+        missing: Sequence[int],
+    ) -> Mask:
         """(n,) whether the constraints hold whose genes all have a value."""
         complete = []
         for expression in group.expressions:
@@ -290,7 +299,12 @@ class KnownConstraints:
         nearest: Rows = table[np.argmin(distance)]
         return nearest
 
-    def _distance(self, column: int, indices: Rows, index: int) -> NDArray[np.float64]:
+    def _distance(
+        self,
+        column: int,
+        indices: Rows,
+        index: int,
+    ) -> NDArray[np.float64]:
         """(m,) how far values of a gene are from another one: 1 from end to end; 0 where inactive."""
         choice = self.space.choices[column]
         if choice.ordered:
@@ -311,7 +325,10 @@ class KnownConstraints:
 
 
 def _completions(
-    space: SearchSpace, rows: Rows, missing: Sequence[int], rng: np.random.Generator
+    space: SearchSpace,
+    rows: Rows,
+    missing: Sequence[int],
+    rng: np.random.Generator,
 ) -> Iterator[Rows]:
     """Canonical ``rows`` with the missing genes at the least values, the greatest, and random ones."""
     if not missing:

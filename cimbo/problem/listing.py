@@ -84,7 +84,12 @@ def listed_rows(space: SearchSpace, most: int) -> Rows:
     return rows[order[:most]]
 
 
-def _with_every_value(space: GeneColumns, rows: Rows, column: int, exists: Mask) -> Rows:
+def _with_every_value(
+    space: GeneColumns,
+    rows: Rows,
+    column: int,
+    exists: Mask,
+) -> Rows:
     """Each row once with every value of a gene, or once where the gene does not exist."""
     copies = np.where(exists, space.cardinalities[column], 1)
     first_copy = np.cumsum(copies) - copies

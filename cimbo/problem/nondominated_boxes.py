@@ -112,7 +112,12 @@ def _bottoms(y: Array, reaches_in: Mask, reference_y: float) -> Array:
     return bottoms
 
 
-def _corners(chosen: Mask, x: Any, y: Any, z: Any) -> Array:
+def _corners(
+    chosen: Mask,
+    x: Any,
+    y: Any,
+    z: Any,
+) -> Array:
     """(s, c, 3) the coordinates of the chosen strips of each sample, which may have fewer than c: zeros fill up."""
     count = chosen.sum((1, 2))
     is_filled = np.arange(count.max()) < count[:, None]
@@ -123,7 +128,12 @@ def _corners(chosen: Mask, x: Any, y: Any, z: Any) -> Array:
     return corners
 
 
-def _padded(values: Any, *, first: float | None = None, last: float | None = None) -> Any:
+def _padded(
+    values: Any,
+    *,
+    first: float | None = None,
+    last: float | None = None,
+) -> Any:
     """(s, k + 1, ...) with one more before or after ``values`` (s, k, ...)."""
     more: Any = last
     ends = (0, 1)

@@ -265,7 +265,11 @@ class Problem:
             constraints[constraint.metric, constraint.relation] = constraint
         return replace(self, constraints=tuple(constraints.values()))
 
-    def completed(self, metrics: Metrics, params: Mapping[str, Any]) -> dict[str, float]:
+    def completed(
+        self,
+        metrics: Metrics,
+        params: Mapping[str, Any],
+    ) -> dict[str, float]:
         """Adds to a design's metrics all that the study derives from them.
 
         Args:

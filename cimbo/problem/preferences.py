@@ -20,9 +20,8 @@ MIN_FRONT = 5  # designs of which a front has knees
 NEIGHBOURS_PER_OBJECTIVE = 2
 # A knee lies at least this share as far beyond the plane through the front's ends as the furthest one.
 LEAST_BULGE = 0.5
-SUM_WEIGHT = (
-    0.05  # of the sum beside the largest shortfall, so that ties are broken (Wierzbicki 1980)
-)
+# Of the sum beside the largest shortfall, so that ties are broken (Wierzbicki 1980)
+SUM_WEIGHT = 0.05
 
 
 def unit_scores(problem: Problem, front: Sequence[Metrics]) -> Array:
@@ -40,15 +39,14 @@ def unit_scores(problem: Problem, front: Sequence[Metrics]) -> Array:
     Raises:
         KeyError: When a design lacks an objective.
     """
-    scores = problem.scores(front)
     columns = []
-    for o, column in zip(problem.objectives, scores.T, strict=True):
-        if o.goal == "min" and (column < 0).all():
-            values = -np.log(-column)
-        else:
-            values = column
-        span = np.ptp(values)
-        columns.append((values - values.min()) / (span if span > 0 else 1.0))
+    for objective, score in zip(problem.objectives, problem.scores(front).T, strict=True):
+        if objective.goal == "min" and (score < 0).all():
+            score = -np.log(-score)
+        span = np.ptp(score)
+        if not span > 0:
+            span = 1.0
+        columns.append((score - score.min()) / span)
     return np.stack(columns, 1)
 
 
@@ -68,16 +66,21 @@ def knees(problem: Problem, front: Sequence[Metrics]) -> list[int]:
         return []
     scores = unit_scores(problem, front)
     bulge = scores.sum(1) - 1.0  # in units of the plane's distance, as all ends are 0 and 1
-    gaps = ((scores[:, None] - scores[None]) ** 2).sum(2)
-    count = min(NEIGHBOURS_PER_OBJECTIVE * scores.shape[1], len(front) - 1)
+    neighbours = _nearest(scores, NEIGHBOURS_PER_OBJECTIVE * scores.shape[1])
     found = []
     for i in np.argsort(-bulge, kind="stable"):
-        near = np.argsort(gaps[i], kind="stable")[1 : count + 1]
         if bulge[i] <= 0 or bulge[i] < LEAST_BULGE * bulge.max():
             break
-        if (bulge[i] >= bulge[near]).all():
+        if (bulge[i] >= bulge[neighbours[i]]).all():
             found.append(int(i))
     return found[:MAX_KNEES]
+
+
+def _nearest(scores: Array, n: int) -> NDArray[np.intp]:
+    """(designs, at most n) the designs with the nearest scores to each one's (designs, objectives)."""
+    squares = ((scores[:, None] - scores[None]) ** 2).sum(2)
+    by_distance = np.argsort(squares, axis=1, kind="stable")
+    return by_distance[:, 1 : n + 1]  # each is nearest to itself
 
 
 def by_weights(
@@ -96,18 +99,23 @@ def by_weights(
     Raises:
         BadInput: A name is no objective, a weight negative, or all are 0.
     """
-    names = [o.name for o in problem.objectives]
+    checked = _checked_weights(problem, weights)
+    if not front:
+        return []
+    shortfall = (1.0 - unit_scores(problem, front)) * checked
+    regret = shortfall.max(1) + SUM_WEIGHT * shortfall.sum(1)
+    return [int(i) for i in np.argsort(regret, kind="stable")]
+
+
+def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:
+    """(m,) the weight of each objective; BadInput for wrong ones, and where all are 0."""
+    names = [objective.name for objective in problem.objectives]
     for name, weight in weights.items():
         if name not in names:
             raise BadInput(f"weight of {name}", "is of no objective", choose_from(name, names))
         if finite(weight) is None or weight < 0:
             raise BadInput(f"weight of {name}", f"is {weight}", "give a number of at least 0")
-    column = np.array([float(weights.get(name, 0.0)) for name in names])
-    if not column.any():
+    listed = np.array([float(weights.get(name, 0.0)) for name in names])
+    if not listed.any():
         raise BadInput("weights", "are all 0", f"give one of {', '.join(names)} a weight")
-    if front:
-        shortfall = (1.0 - unit_scores(problem, front)) * column
-    else:
-        shortfall = np.zeros((0, 1))
-    regret = shortfall.max(1) + SUM_WEIGHT * shortfall.sum(1)
-    return [int(i) for i in np.argsort(regret, kind="stable")]
+    return listed

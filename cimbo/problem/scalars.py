@@ -26,9 +26,8 @@ def shown(value: object) -> str:
         return f"an integer of {value.bit_length()} bits"
     try:
         text = repr(value)
-    except (
-        Exception
-    ) as error:  # a user's own class, or a list that holds an integer of 5,000 digits
+    # Of a user's own class, or of a list that holds an integer of 5,000 digits
+    except Exception as error:
         return f"a {type(value).__name__} ({type(error).__name__})"
     if len(text) <= SHOWN_CHARACTERS:
         return text
@@ -101,7 +100,12 @@ def is_absent(value: object) -> bool:
     return isinstance(value, Real) and bool(value != value)
 
 
-def integer(where: str, value: object, least: int | None = None, most: int | None = None) -> int:
+def integer(
+    where: str,
+    value: object,
+    least: int | None = None,
+    most: int | None = None,
+) -> int:
     """Reads a value as an integer within bounds.
 
     Args:
@@ -116,18 +120,33 @@ def integer(where: str, value: object, least: int | None = None, most: int | Non
     Raises:
         BadInput: For a bool, a float, text, or an integer out of range; it names ``where``.
     """
-    found = plain(value)
+    whole = _index(plain(value))
+    if whole is None:
+        raise BadInput(where, f"{shown(value)} is no integer", _asked(least, most))
+    is_too_small = least is not None and whole < least
+    is_too_large = most is not None and whole > most
+    if is_too_small or is_too_large:
+        raise BadInput(where, f"{shown(whole)} is out of range", _asked(least, most))
+    return whole
+
+
+def _index(value: object) -> int | None:
+    """An integer of any kind as Python's own; None for bools, floats and anything else."""
+    if isinstance(value, bool | float) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return operator.index(value)
+    except Exception:  # an array of several, or a user's own class
+        return None
+
+
+def _asked(least: int | None, most: int | None) -> str:
+    """What integer is asked for, in words."""
     bounds = []
     if least is not None:
-        bounds = [f"at least {least}"]
-    bounds += [f"at most {most}"] if most is not None else []
-    todo = " of ".join(["give an integer", *[" and ".join(bounds)][: len(bounds)]])
-    if isinstance(found, bool | float) or not hasattr(found, "__index__"):
-        raise BadInput(where, f"{shown(value)} is no integer", todo)
-    try:
-        whole = operator.index(found)
-    except Exception:  # an array of several, or a user's own class
-        raise BadInput(where, f"{shown(value)} is no integer", todo) from None
-    if (least is not None and whole < least) or (most is not None and whole > most):
-        raise BadInput(where, f"{shown(whole)} is out of range", todo)
-    return whole
+        bounds.append(f"at least {least}")
+    if most is not None:
+        bounds.append(f"at most {most}")
+    if bounds:
+        return f"give an integer of {' and '.join(bounds)}"
+    return "give an integer"

@@ -153,7 +153,12 @@ class SearchSpace(GeneColumns):
             self._refuse_missing(int(number), designs[number], self.choices[column])
         return canonical
 
-    def _refuse_missing(self, number: int, design: Mapping[str, Value], choice: Choice) -> None:
+    def _refuse_missing(
+        self,
+        number: int,
+        design: Mapping[str, Value],
+        choice: Choice,
+    ) -> None:
         """Raises the BadInput for an active gene that a design does not have."""
         if choice.name in design:  # with NaN or None, as an inactive gene has in a table
             choice.index(design[choice.name])
@@ -348,7 +353,11 @@ class SearchSpace(GeneColumns):
     def _size(self) -> SpaceSize:
         return measure_size(self)
 
-    def key(self, design: Mapping[str, Value], genes: Iterable[str] | None = None) -> str:
+    def key(
+        self,
+        design: Mapping[str, Value],
+        genes: Iterable[str] | None = None,
+    ) -> str:
         """Computes the canonical key of a design.
 
         Args:
