@@ -1,11 +1,17 @@
 // All designs, an axis a row and a thread a design. Rows, not columns: names stay level, and phones have height. A stretch of
 // an axis that is dragged over selects the designs that run through it, here, in the front and in the table.
 //
-// Three canvases lie on one another: all designs, faint and drawn once; the selected ones, drawn for some milliseconds a frame
-// until all are there, so that dragging stays fluent with thousands; and the one that is pointed at.
+// Four canvases lie on one another: all designs, faint and drawn once; the selected ones, drawn some a frame until all are there,
+// so that dragging stays fluent with thousands; the selected ones of the front; and the one that is pointed at. How many are
+// drawn a frame follows from when frames come, not from how long the script takes: a canvas only notes what it is told, and the
+// browser draws it later, which takes ten times as long where no graphics processor helps.
 
 const ROW_HEIGHT = 38; // pixels
-const FRAME_BUDGET = 5; // milliseconds of drawing a frame
+const FIRST_ALLOWANCE = 60; // designs drawn in the first frame
+const LEAST_ALLOWANCE = 10;
+const MORE_A_FRAME = 1; // further designs after a frame in time; after a late one half as many are drawn
+const LATE_FRAME = 22; // milliseconds after the frame before: one of sixty a second was missed
+const PAUSE = 400; // milliseconds; nothing was drawn in between
 const LEAST_DRAG = 4; // pixels; less is a click
 
 function drawThreads() {
@@ -21,11 +27,13 @@ function drawThreads() {
   let width = 0;
   let focused = 0;
   let drawing = 0;
+  let allowance = FIRST_ALLOWANCE;
+  let drawnAt = -PAUSE;
   let dragged = null;
 
   const count = element("span", { class: "fine" });
   const clear = element("button", { class: "small", hidden: true, onclick: () => { brushes.clear(); brushed(); } }, "select all again");
-  const canvases = ["all", "selected", "pointed"].map((name) => element("canvas", { class: name, "aria-hidden": "true" }));
+  const canvases = ["all", "selected", "best", "pointed"].map((name) => element("canvas", { class: name, "aria-hidden": "true" }));
   const svg = element("svg", { class: "over", "aria-hidden": "true" });
   const marked = element("g");
   const area = element("div", { class: "area" }, ...canvases, svg);
@@ -112,39 +120,46 @@ function drawThreads() {
     context.stroke();
   }
 
-  /** Selected designs, those of the front first and on top; goes on in the next frame when the budget of this one is spent. */
+  /** How many designs may be drawn in this frame. */
+  function pace() {
+    const now = document.timeline.currentTime;
+    const gap = now - drawnAt;
+    drawnAt = now;
+    if (gap > LATE_FRAME && gap < PAUSE) allowance = Math.max(allowance >> 1, LEAST_ALLOWANCE);
+    else if (gap > 0 && gap <= LATE_FRAME) allowance += MORE_A_FRAME;
+    return allowance;
+  }
+
+  /** Selected designs, those of the front first and on top; goes on in the next frame when this one has no room for more. */
   function paintSelected() {
     cancelAnimationFrame(drawing);
-    const context = canvases[1].getContext("2d");
-    context.clearRect(0, 0, width, area.clientHeight);
-    context.globalCompositeOperation = "destination-over";
+    const layers = [canvases[1], canvases[2]].map((canvas) => canvas.getContext("2d"));
+    for (const context of layers) context.clearRect(0, 0, width, area.clientHeight);
     const chosen = rows.map((_, i) => i).filter((i) => state.selected[rows[i]]);
     chosen.sort((a, b) => (study.status[rows[b]] === "f") - (study.status[rows[a]] === "f"));
     const variable = settings.colour;
     const shade = shades(variable);
     const pale = Math.min(0.5, 0.12 + 60 / chosen.length);
-    const whole = onPaper();
     let next = 0;
     const go = () => {
-      const start = performance.now();
-      while (next < chosen.length && (whole || performance.now() - start < FRAME_BUDGET)) {
-        for (const stop = Math.min(next + 20, chosen.length); next < stop; next += 1) {
-          const row = rows[chosen[next]];
-          const best = study.status[row] === "f";
-          context.globalAlpha = best ? 0.9 : pale;
-          context.lineWidth = best ? 1.6 : 1;
-          context.strokeStyle = shade(row);
-          thread(context, chosen[next]);
-        }
+      const stop = onPaper() ? chosen.length : Math.min(next + pace(), chosen.length);
+      for (; next < stop; next += 1) {
+        const row = rows[chosen[next]];
+        const best = study.status[row] === "f";
+        const context = layers[best ? 1 : 0];
+        context.globalAlpha = best ? 0.9 : pale;
+        context.lineWidth = best ? 1.6 : 1;
+        context.strokeStyle = shade(row);
+        thread(context, chosen[next]);
       }
       if (next < chosen.length) drawing = requestAnimationFrame(go);
-      else finish(context);
+      else layers.forEach(finish);
     };
     go();
   }
 
   function paintPointed() {
-    const context = canvases[2].getContext("2d");
+    const context = canvases[3].getContext("2d");
     context.clearRect(0, 0, width, area.clientHeight);
     context.strokeStyle = colours.ink;
     for (const [row, wide] of [[state.chosen, 2.6], [state.hot, 1.8]]) {
