@@ -211,20 +211,21 @@ def forward(n: int) -> Iterator[tuple[slice, slice]]:
 
 
 def forward_errors(n: int, errors: Callable[[slice, slice], Array]) -> Array:
-    """Join the errors on later rows over the splits of ``forward``.
+    """Collect the errors that surrogates make on rows that were met after their training rows.
 
     Args:
         n: How many rows there are.
-        errors: From earlier and later rows to the standardised errors on the later ones, of a
-            surrogate that was fitted to the earlier ones alone.
+        errors: Called with each split of `forward`, as ``errors(earlier, later)``. It fits a
+            surrogate to the earlier rows alone and returns its standardised errors on the later
+            ones.
 
     Returns:
-        All of the errors; empty where there is no split.
+        The errors of all splits, one after another; empty where there is no split.
     """
-    found = [np.zeros(0)]
-    for past, rest in forward(n):
-        found.append(errors(past, rest))
-    return np.concatenate(found)
+    collected = [np.zeros(0)]
+    for earlier, later in forward(n):
+        collected.append(errors(earlier, later))
+    return np.concatenate(collected)
 
 
 def as_rows(encoded: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Optuna's samplers, asked and told."""
+"""Optuna's samplers as search methods to compare with."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class GpSampler(_Optuna):
 
 
 def _constrained(task: Task) -> dict[str, Any]:
+    """Arguments that tell a sampler how far each trial violates the constraints; none without constraints."""
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     if task.problem.constraints:
         return {"constraints_func": lambda trial: trial.user_attrs[VIOLATIONS_ATTRIBUTE]}
@@ -81,8 +82,17 @@ def _constrained(task: Task) -> dict[str, Any]:
 
 
 def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
+    """The design that a trial stands for.
+
+    Args:
+        trial: An Optuna trial.
+        space: The space of designs.
+        conditional: Whether to ask only for the genes that are active; else for all of them.
+
+    Returns:
+        The active genes by name.
+    """
     found: Params = {}
-    # A gene's gates are suggested before it: asked again, Optuna gives the same value.
     for choice in space.choices:
         if not conditional or _active(trial, space, choice):
             found[choice.name] = _suggest(trial, choice)
@@ -90,6 +100,11 @@ def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
 
 
 def _active(trial: Any, space: SearchSpace, choice: Choice) -> bool:
+    """Whether a gene is active in a trial, by the values of its gates: the genes that it depends on.
+
+    This may ask the trial for a gate before or after `_design` does: within one trial Optuna gives
+    the same value each time.
+    """
     gates = []
     for name, values in choice.active_if.items():
         gates.append((space.choices[space.column[name]], values))

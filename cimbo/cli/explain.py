@@ -45,12 +45,13 @@ PRINTED_ROWS = {
     type=click.Choice(list(PRINTED_ROWS)),
     default="layers",
     show_default=True,
-    help="Print layers, shadow prices here or along the front, neighbours, or what accuracy loses to which cause and layer.",
+    help="What the table lists: layers; prices (shadow prices at this design); front (shadow prices along the front); "
+    "neighbours; accuracy (points lost to each cause of error, and in each layer).",
 )
 @study_option
 @format_option
 def explain(*, key: str | None, picture: Path | None, which: str, file: str, style: str) -> None:
-    """What bounds an evaluated design layer by layer, what the next mm2, GB/s or ADC bit buys, and whom it beat.
+    """Explain a design: what each layer waits for, what a mm2, GB/s or ADC bit more would buy, and which designs it beat.
 
     KEY may be shortened; without it the knee of the front is explained.
 
@@ -58,6 +59,7 @@ def explain(*, key: str | None, picture: Path | None, which: str, file: str, sty
     """
     with existing(file) as session:
         found = session.explain(key_or_knee(session, key), accuracy=which == ACCURACY_ROWS)
+    # Only cimbo's own model knows layers. Of other simulators' designs only neighbours can be told.
     if not found.bottleneck:
         if picture is not None:
             what = "is a picture of layers, and cimbo's model does not know this design's"
@@ -66,15 +68,15 @@ def explain(*, key: str | None, picture: Path | None, which: str, file: str, sty
             which = "neighbours"
     emit(style, _written(PRINTED_ROWS[which](found)), found.to_json())
     if which == ACCURACY_ROWS:
-        say(_lost(found.accuracy))
+        say(_accuracy_summary(found.accuracy))
     elif found.bottleneck:
-        say(_talk(found, which))
+        say(_summary(found, which))
     if picture is not None:
         write_text(picture, found.picture())
 
 
-def _talk(found: Explanation, which: str) -> str:
-    """What is said besides the rows that were asked for."""
+def _summary(found: Explanation, which: str) -> str:
+    """The text that goes to stderr beside the rows that were asked for."""
     b = found.bottleneck
     lines = [
         _costs(found.breakdown),
@@ -93,8 +95,8 @@ def _talk(found: Explanation, which: str) -> str:
     return "\n".join(lines)
 
 
-def _lost(accuracy: Mapping[str, Any]) -> str:
-    """Between which accuracies the losses lie."""
+def _accuracy_summary(accuracy: Mapping[str, Any]) -> str:
+    """The accuracies without and with the errors of the arrays, between which the losses lie."""
     return (
         f"in float {accuracy['in_float']:.2f} %, with all errors {accuracy['as_described']:.2f} % of "
         f"{accuracy['images']} validation images; losses overlap and need not add up"
@@ -102,7 +104,7 @@ def _lost(accuracy: Mapping[str, Any]) -> str:
 
 
 def _costs(breakdown: Mapping[str, Any]) -> str:
-    """Latency, energy and area, each with what published chips say that it may be."""
+    """Latency, energy and area, each with the error bar that published chips give it."""
     bars = {metric: tuple(bar) for metric, bar in breakdown["error_bars"].items()}
     costs = ", ".join(f"{name} {breakdown[name]:.4g} ({told(bars, name)})" for name in bars)
     if not breakdown["is_bound"]:

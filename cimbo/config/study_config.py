@@ -49,7 +49,7 @@ def preset(name: str) -> Config:
         Its description, checked.
 
     Raises:
-        BadInput: For a name that is unknown; it lists the known ones.
+        BadInput: The name is unknown; the message lists the known ones.
     """
     return _checked(name, reading.read_preset(name))
 
@@ -64,7 +64,8 @@ def load(path: Path) -> Config:
         Its description, checked.
 
     Raises:
-        BadInput: Where the file cannot be read or says what no study can; it names file and place.
+        BadInput: The file cannot be read, or is not a valid description; the message names the file
+            and the place in it.
     """
     return _checked(str(path), reading.read_study(path))
 
@@ -72,7 +73,7 @@ def load(path: Path) -> Config:
 def _checked(name: str, data: dict[str, Any]) -> Config:
     """The description in ``data``. Raises BadInput naming every place that is wrong."""
     config = Config(name, data)
-    _ = config.tables  # which checks what they are made from
+    _ = config.tables  # a cached property: reading it for the first time checks the data
     return config
 
 
@@ -80,15 +81,16 @@ def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
     """Recover the description of a study from its file.
 
     Args:
-        where: What the study is called in messages, where it does not say itself.
-        definition: What the study file keeps about the study.
+        where: Name of the study in messages, used if the file holds no name.
+        definition: What the study file stores about the study.
 
     Returns:
-        The description that the study was made from; of one that was made in Python, what its space
-        and objectives say.
+        The description that the study was started with. A study that was started from Python has
+        none: for it a description is made of its space and objectives.
 
     Raises:
-        BadInput: Where the description is none any more; it names every place that is wrong.
+        BadInput: The stored description is not valid in this release; the message names every
+            place that is wrong.
     """
     stored = definition.get("config") or {}
     if "data" not in stored:
@@ -97,7 +99,7 @@ def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
 
 
 def _described(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """A study of Python as a study.toml would have it, without what evaluates it."""
+    """What a study.toml would say of a study that was started from Python, without its evaluator."""
     problem = Problem.from_json(definition)
     space = problem.space
     constraints = []

@@ -60,22 +60,24 @@ class JointEvaluator(MeasuredAccuracy):
             return self._evaluate(design)
 
     def _evaluate(self, design: Params) -> dict[str, float]:
-        costs = self.simulated(design)  # before the accuracy, which takes longer
+        costs = self.simulated(design)  # first: it is quick, and may fail
         if not self.has_accuracy:
             return costs
+        return {**self._measured_accuracy(design, costs), **self._of_dies(design), **costs}
+
+    def _measured_accuracy(self, design: Params, costs: Mapping[str, float]) -> dict[str, float]:
+        """The accuracy, or other quality of the network, and what is known of its error.
+
+        An accuracy that is known already is not measured again. With ``stages`` and a ``race``,
+        measuring stops at the first stage at which the design can no longer beat the front.
+        """
         value = self.known.get(self._accuracy_key(design))
         if value is None and self.stages and self.race is not None:
             source = counted(self._accuracy, self.accuracy)
-            measured = raced(source, design, self.fixed, self.stages, self.race, costs)
-            return {**measured, **self._of_dies(design), **costs}
+            return raced(source, design, self.fixed, self.stages, self.race, costs)
         if value is None:
             value = self._accuracy.measure({**self.fixed, **design})
-        return {
-            self.quality_metric: value,
-            **self._interval(value),
-            **self._of_dies(design),
-            **costs,
-        }
+        return {self.quality_metric: value, **self._interval(value)}
 
     def race_against(self, race: Race) -> None:
         """Takes in what a measurement has to beat from now on.

@@ -120,18 +120,25 @@ class WorkerProcess:
     """One worker process and the pipe to it. `measure` never raises for what happens inside."""
 
     def __init__(self, memory_mb: int | None) -> None:
+        """Start the process.
+
+        Args:
+            memory_mb: How much private memory it may take, in MiB; None: no limit.
+        """
         self._pipe, theirs = make_pipe()
         self._mark = ProcessMark.new()
         environment = self._mark.environment()
+        # One thread a worker unless the user says otherwise: several workers share the cores.
         for library in THREAD_LIBRARIES:
             name = f"{library}_NUM_THREADS"
             environment[name] = os.environ.get(name, "1")
         arguments = (theirs, memory_mb, os.getpid(), self._mark.own)
         self._process = make_process(_serve, arguments, environment)
-        with children_allowed():
+        with children_allowed():  # also where this process is a daemon, as the workers of Dask are
             self._process.start()
+        # Only the worker holds its end now, so this end reads EOF when the worker dies.
         theirs.close()
-        self._loaded = b""
+        self._loaded = b""  # SHA-256 of the evaluator that the worker has loaded
         self.memory_mb = memory_mb
         self.surroundings = Surroundings.now()
         self.alive = True

@@ -1,8 +1,9 @@
-"""Which genes mean the same in every layer, read from their names, or, where these say nothing, from their order.
+"""Groups of genes that mean the same thing in different layers of a network.
 
-``width0``, ``width1``, ... are one group by name but for its digits. ``x0`` to ``x57`` are not: there layers are looked for
-in the order of the genes. A network is listed layer by layer, so that the numbers of values repeat with a period, and what
-stands at the same place of each period is a group.
+Names that differ only in their digits make a group: ``width0``, ``width1``, ... Names such as ``x0`` to ``x57`` say
+nothing, because all genes share one pattern. There the layers are recognised by the order of the genes. A network is
+listed layer by layer, so how many values the genes have repeats with a period. Example: genes with 3, 5, 2, 3, 5, 2, ...
+values have a period of 3, and each of the three places in the period is a group.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Sequence
 
 from cimbo.problem.choice import Choice
 
-MIN_PERIODS = 4  # layers that a period has to repeat for
-MIN_COVERED = 0.6  # of the genes of one pattern
-# By how much genes have to be more alike under a longer period, and under a multiple of one that was found.
-LEAST_BETTER, LEAST_BETTER_MULTIPLE = 0.05, 0.25
+MIN_PERIODS = 4  # a period counts only if it repeats this often
+MIN_COVERED = 0.6  # share of the genes of one name pattern that the repeated periods must cover
+# A longer period replaces a shorter one only if genes at the same place are more alike by this much (see _likeness).
+# Every multiple of a right period fits at least as well as the period, so it has to be better by more.
+LEAST_BETTER = 0.05
+LEAST_BETTER_MULTIPLE = 0.25
 
 
 def group_names(architecture: Sequence[Choice], hardware: Sequence[Choice]) -> dict[str, str]:
@@ -50,13 +53,20 @@ def group_names(architecture: Sequence[Choice], hardware: Sequence[Choice]) -> d
 
 
 def _pattern(name: str) -> str:
+    """The name with every number replaced by a star: ``ffn_3`` becomes ``ffn_*``."""
     return re.sub("[0-9]+", "*", name)
 
 
 def _periodic(genes: Sequence[Choice]) -> tuple[int, int, int]:
-    """Start, end and length of the period that numbers of values repeat with; a length of 1 where there is none."""
+    """Find the stretch of genes in which the numbers of their values repeat.
+
+    Returns:
+        Index of the first gene, index after the last one, and length of the period; a length of 1
+        where nothing repeats.
+    """
     counts = [len(c.values) for c in genes]
-    best, alike = (0, len(genes), 1), 0.0
+    best = (0, len(genes), 1)
+    best_likeness = 0.0
     for period in range(2, len(genes) // MIN_PERIODS + 1):
         start, end = _longest_run(counts, period)
         end -= (end - start) % period
@@ -64,10 +74,13 @@ def _periodic(genes: Sequence[Choice]) -> tuple[int, int, int]:
             continue
         if not _mixes_kinds(genes[start:end], period):
             continue
-        new = _likeness(genes, start, end, period)
-        multiple = best[2] > 1 and period % best[2] == 0
-        if new > alike + (LEAST_BETTER_MULTIPLE if multiple else LEAST_BETTER):
-            best, alike = (start, end, period), new
+        likeness = _likeness(genes, start, end, period)
+        margin = LEAST_BETTER
+        if best[2] > 1 and period % best[2] == 0:
+            margin = LEAST_BETTER_MULTIPLE
+        if likeness > best_likeness + margin:
+            best = (start, end, period)
+            best_likeness = likeness
     return best
 
 
@@ -98,9 +111,14 @@ def _mixes_kinds(genes: Sequence[Choice], period: int) -> bool:
 
 
 def _likeness(genes: Sequence[Choice], start: int, end: int, period: int) -> float:
-    """Mean over the places of a period of the share of genes there that have its commonest values."""
+    """How alike the genes at the same place of each period are, from 0 to 1.
+
+    For each place: the share of its genes that have the most frequent list of values there. The
+    result is the mean over the places; 1 means that all layers offer the same values.
+    """
     shares = []
     for place in range(period):
-        values = [c.values for c in genes[start + place : end : period]]
-        shares.append(Counter(values).most_common(1)[0][1] / len(values))
+        value_lists = [c.values for c in genes[start + place : end : period]]
+        _, most_frequent = Counter(value_lists).most_common(1)[0]
+        shares.append(most_frequent / len(value_lists))
     return sum(shares) / period

@@ -91,13 +91,13 @@ class Study(AskTellStudy):
         Args:
             path: The study file; None keeps the study in memory.
             space: The genes and their values. A plain list of choices is a space of architectures.
-            objectives: What is minimised or maximised; one may stand by itself.
-            constraints: Bounds on metrics; one may stand by itself.
-            seed: Decides the course of a new study, from 0 to `LARGEST_SEED`.
-            metrics: Those that follow from others, as expressions:
+            objectives: What is minimised or maximised. A single one needs no list.
+            constraints: Bounds on metrics. A single one needs no list.
+            seed: Seed of all random choices of a new study, from 0 to `LARGEST_SEED`.
+            metrics: Metrics that are computed from others, as expressions:
                 ``{"edp": "energy_uj * latency_ms"}``.
-            metadata: JSON that is kept with a new study (its configuration), besides the versions
-                of what decides its course.
+            metadata: JSON that is stored with a new study, such as its configuration. The versions
+                of the packages that its results depend on are stored in any case.
             readonly: Whether to refuse writing.
             about: The former name of ``metadata``.
 
@@ -115,8 +115,9 @@ class Study(AskTellStudy):
             return Study._of(Store.open(path, None, readonly=readonly))
         problem = _problem(space, objectives, constraints, metrics)
         seed = integer("seed", seed, least=0, most=LARGEST_SEED)
-        # Not Path.exists, which raises for a name that is too long. Older files may have any names.
-        if path is None or not os.path.exists(path):  # noqa: PTH110
+        # os.path.exists, because Path.exists raises for a file name that is too long.
+        is_new = path is None or not os.path.exists(path)  # noqa: PTH110
+        if is_new:  # files of older releases may hold names that are refused today
             records_table.check_names(problem)
         definition = _definition(problem, seed, metadata or about or {})
         return Study._of(Store.open(path, definition, readonly=readonly))

@@ -1,7 +1,8 @@
-"""Layers of the Once-for-All super-networks (Cai et al., arXiv 1908.09791), under the names of their published checkpoints.
+"""Layers of the Once-for-All super-networks (Cai et al., arXiv 1908.09791).
 
-Every layer owns the weights of its largest form and runs the leading channels of it. Products that a CiM array would compute
-pass through :class:`cimbo.supernets.elastic.Elastic`, as everywhere.
+Parameters have the names that they have in the published checkpoints. Every layer owns the weights of its largest form
+and runs its leading channels. As in all super-networks here, products that a CiM array would compute pass through
+:class:`cimbo.supernets.elastic.Elastic`, which can add the errors of arrays.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def divisible(channels: float, by: int = 8) -> int:
 
 
 class Conv(Elastic):
-    """A convolution without bias. A smaller kernel is cut and mapped step by step: 7 to 5 to 3, each with its matrix."""
+    """A convolution without bias, whose kernels have several sizes.
+
+    A smaller kernel is made of the next larger one: its centre is cut out and multiplied by a
+    trained matrix. From 7 to 3 that is done twice, by way of 5.
+    """
 
     def __init__(
         self,
@@ -100,22 +105,25 @@ class Conv(Elastic):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over the leading channels, with the checkpoint's statistics until ``settle``."""
+    """Batch norm over the leading channels.
+
+    Its statistics are those of the checkpoint until ``settle`` replaces them by those of a
+    sub-network's own images.
+    """
 
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight, self.bias = (
-            nn.Parameter(torch.empty(channels)),
-            nn.Parameter(torch.empty(channels)),
-        )
+        # Empty: a checkpoint fills them.
+        self.weight = nn.Parameter(torch.empty(channels))
+        self.bias = nn.Parameter(torch.empty(channels))
         self.register_buffer("running_mean", torch.empty(channels))
         self.register_buffer("running_var", torch.empty(channels))
-        self.found: list[tuple[int, Tensor, Tensor]] | None = (
-            None  # (pixels, mean, mean square) of each batch seen
-        )
+        # None: normalise by the running statistics. A list: normalise by each batch's own, and
+        # collect (pixels, mean, mean square) of it here until `settle`.
+        self.found: list[tuple[int, Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises images by the kept statistics, or by their own while ``found`` collects those.
@@ -135,17 +143,21 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x, None, None, self.weight[:c], self.bias[:c], training=True)
 
     def settle(self) -> None:
-        """Make the statistics those of every batch seen; a norm that saw none, of a layer left out, keeps its own."""
+        """Set the running statistics to those of all batches that were collected.
+
+        The norm of a layer that a sub-network leaves out has seen no batch and keeps its statistics.
+        """
         found, self.found = self.found, None
-        if found:
-            share = torch.tensor([n for n, _, _ in found], dtype=torch.float64)
-            share = (share / share.sum()).float()[:, None]
-            mean = (share * torch.stack([m for _, m, _ in found])).sum(0)
-            square = (share * torch.stack([s for _, _, s in found])).sum(0)
-            self.running_mean[: len(mean)], self.running_var[: len(mean)] = (
-                mean,
-                (square - mean.square()).clamp_min(0),
-            )
+        if not found:
+            return
+        pixels = torch.tensor([n for n, _, _ in found], dtype=torch.float64)
+        share = (pixels / pixels.sum()).float()[:, None]  # of each batch in all pixels
+        mean = (share * torch.stack([m for _, m, _ in found])).sum(0)
+        mean_square = (share * torch.stack([s for _, _, s in found])).sum(0)
+        active = len(mean)
+        self.running_mean[:active] = mean
+        # Rounding may make the difference slightly negative.
+        self.running_var[:active] = (mean_square - mean.square()).clamp_min(0)
 
 
 class ConvNorm(nn.Module):
@@ -173,7 +185,10 @@ class ConvNorm(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales channels by what their means say; a quarter of the channels in between."""
+    """Squeeze and excite: scales each channel by a factor computed from the means of all channels.
+
+    The two layers that compute it have a quarter of the channels between them.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -182,7 +197,7 @@ class SqueezeExcite(nn.Module):
         self.fc.expand = _Pointwise(divisible(channels // 4), channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scales channels by what their means say.
+        """Scales each channel by a factor computed from the means of all channels.
 
         Args:
             x: (n, channels, h, w).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +20,18 @@ from cimbo.supernets.minilm import HEAD_SIZE, N_WORDS, PADDING, POSITIONS, Elast
 from cimbo.supernets.review_packages import RatedSentence
 from cimbo.supernets.wordpiece import WordPiece
 
-LEAST_RATING = 0.5  # of either sign; sentences rated nearer to zero are left out
-BLOCK = 100  # ids in a row that go to one part, as neighbours may be of one review
-TURN = 20  # blocks, of which these are kept out of the training: 15 % each
+LEAST_RATING = 0.5  # of either sign: sentences rated nearer to zero are left out as undecided
+# Sentences are split into parts by blocks of this many consecutive ids, because neighbours may come from one review.
+BLOCK_SIZE = 100
+# Of every 20 blocks these three are for validation and these three for the test, 15 % each; the others are for training.
+BLOCKS_A_CYCLE = 20
 VALIDATION_BLOCKS, TEST_BLOCKS = (3, 9, 16), (6, 13, 19)
-CALIBRATION_SENTENCES = 200  # of the training set
+CALIBRATION_SENTENCES = 200  # drawn from the training set
 CALIBRATION_SEED = 0
-ORDER_SEED = 1  # of the sentences of validation and test
-BATCHES_A_POOL = (
-    8  # batches that are sorted by length together: little padding, and still drawn at random
-)
-SHORTEST_SENTENCE = 2  # its start and its end
+ORDER_SEED = 1  # shuffles the sentences of validation and test
+# So many random batches are pooled and sorted by length before they are cut: little padding, and still drawn at random.
+BATCHES_A_POOL = 8
+SHORTEST_SENTENCE = 2  # in tokens: the marks of its start and its end
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Sentences:
 
         Args:
             size: Sentences in a batch; a last one that is not full is left out.
-            shift: For images alone.
+            shift: Ignored; loaders of images use it to shift them by some pixels.
             rng: Draws the order.
 
         Yields:
@@ -166,7 +168,8 @@ class Vocabulary:
     """The words of BERT's vocabulary that occur, numbered anew.
 
     Attributes:
-        kept: number in the whole vocabulary of each word that is kept, (words,); that of the padding first.
+        kept: (words,) the numbers that the kept words have in the whole vocabulary, ascending; the
+            padding's is the first.
     """
 
     kept: NDArray[np.int64]
@@ -201,11 +204,12 @@ class Reviews:
 
 
 def encoded(sentences: Sequence[RatedSentence], pieces: WordPiece) -> Reviews:
-    """Makes numbers of sentences and splits them by blocks of their ids.
+    """Turns sentences into numbers of words, and splits them into training, validation and test.
 
-    Sentences of one review may follow one another, so a split at random would put some of it into
-    training and others into the test. Favourable ones come first and unfavourable ones last, so one
-    cut would leave parts of one kind.
+    The split is by blocks of consecutive ids. Sentences of one review may follow one another, so
+    with single sentences drawn at random one review could be in training and in the test. The file
+    begins with favourable sentences and ends with unfavourable ones, so one cut through it would
+    make parts of one kind only.
 
     Args:
         sentences: Rated sentences in the order of their ids.
@@ -214,28 +218,29 @@ def encoded(sentences: Sequence[RatedSentence], pieces: WordPiece) -> Reviews:
     Returns:
         Three parts and the vocabulary that occurs in them.
     """
+    ids = []
     kept = []
-    for i, each in enumerate(sentences):
-        if abs(each.rating) > LEAST_RATING:
-            kept.append((i, each))
-    whole = [pieces.encode(each.text, POSITIONS) for _, each in kept]
-    occurring = set()
-    for row in whole:
-        occurring.update(row)
-    vocabulary = Vocabulary(np.array(sorted({PADDING, *occurring}), np.int64))
+    for number, sentence in enumerate(sentences):
+        if abs(sentence.rating) > LEAST_RATING:
+            ids.append(number)
+            kept.append(sentence)
+    encoded_texts = [pieces.encode(sentence.text, POSITIONS) for sentence in kept]
+    all_words = list(itertools.chain.from_iterable(encoded_texts))
+    vocabulary = Vocabulary(np.array(sorted({PADDING, *all_words}), np.int64))
     everything = Sentences(
-        vocabulary.numbers([number for row in whole for number in row]),
-        np.array([len(row) for row in whole], np.uint8),
-        np.array([each.rating > 0 for _, each in kept], np.uint8),
+        vocabulary.numbers(all_words),
+        np.array([len(text) for text in encoded_texts], np.uint8),
+        np.array([sentence.rating > 0 for sentence in kept], np.uint8),
     )
-    block = np.array([i // BLOCK % TURN for i, _ in kept])
-    is_validation, is_test = np.isin(block, VALIDATION_BLOCKS), np.isin(block, TEST_BLOCKS)
-    # In random order, so that the first few sentences of a part stand for all of it.
-    order = np.random.default_rng(ORDER_SEED)
+    block_in_cycle = np.array(ids) // BLOCK_SIZE % BLOCKS_A_CYCLE
+    is_validation = np.isin(block_in_cycle, VALIDATION_BLOCKS)
+    is_test = np.isin(block_in_cycle, TEST_BLOCKS)
+    # Shuffled, so that the first few sentences of a part are a fair sample of it.
+    rng = np.random.default_rng(ORDER_SEED)
     return Reviews(
         everything.take(np.flatnonzero(~(is_validation | is_test))),
-        everything.take(order.permutation(np.flatnonzero(is_validation))),
-        everything.take(order.permutation(np.flatnonzero(is_test))),
+        everything.take(rng.permutation(np.flatnonzero(is_validation))),
+        everything.take(rng.permutation(np.flatnonzero(is_test))),
         vocabulary,
     )
 

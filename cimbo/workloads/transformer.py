@@ -33,14 +33,19 @@ class Transformer(Family):
     relative_ffn: bool = False
 
     def choices(self) -> list[Choice]:
-        """``depth``, ``embed`` where elastic, then ``heads_i`` and the feed-forward gene for each block, 1-based."""
-        genes = [depth := Choice("depth", list(self.depths))]
+        """List the genes of the family.
+
+        Returns:
+            ``depth``; ``embed``, where there is more than one; then ``heads_i`` and the
+            feed-forward gene of each block i, counted from 1.
+        """
+        depth = Choice("depth", list(self.depths))
+        genes = [depth]
         if len(self.embeds) > 1:
             genes.append(Choice("embed", list(self.embeds)))
         for block in range(1, max(self.depths) + 1):
-            genes += block_choices(
-                depth, block, {f"heads_{block}": self.heads, f"{self.ffn_gene}_{block}": self.ffn}
-            )
+            values = {f"heads_{block}": self.heads, f"{self.ffn_gene}_{block}": self.ffn}
+            genes += block_choices(depth, block, values)
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:

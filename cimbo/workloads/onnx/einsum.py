@@ -1,12 +1,17 @@
 """Einsum, as products of two operands at a time."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cimbo.workloads.onnx import attributes
 from cimbo.workloads.onnx.products import Operation, Places, Product
 from cimbo.workloads.onnx.tensors import Tensor
+
+ELLIPSIS = "..."
+GREEK_LETTERS = [chr(code) for code in range(ord("α"), ord("ω"))]
+"""Labels for the dimensions that an ellipsis stands for: equations are written in Latin letters."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +25,18 @@ class Operand:
 def einsum(op: Operation, places: Places) -> list[Product]:
     """Reads Einsum.
 
-    Operands are joined from left to right, as onnxruntime does, and labels that nothing later needs
-    are summed at once. Of two operands it is vector work where nothing is summed and one has no
-    label of its own; so is one operand alone.
+    Operands are joined from left to right, as onnxruntime does. A label that neither a later
+    operand nor the result has is summed over at once. Two operands make no matrix product, but work
+    of the vector unit, where nothing is summed and one of them has no label of its own. One operand
+    alone is work of the vector unit, too.
 
     Args:
         op: The node.
         places: Ignored: the operands are all inputs.
 
     Returns:
-        A product for every operand after the first; fewer where one is vector work, or of constants
-        alone.
+        A matrix product for every operand after the first, except where the vector unit does it or
+        both operands are constants.
 
     Raises:
         BadInput: When a size is unknown, or the equation does not fit the operands.
@@ -53,7 +59,7 @@ def einsum(op: Operation, places: Places) -> list[Product]:
 
 
 def _sizes(op: Operation, terms: Sequence[str]) -> dict[str, int]:
-    """The size of each label; one that is 1 in an operand is broadcast."""
+    """The size of each label. A size of 1 gives way to the size that another operand has there."""
     sizes: dict[str, int] = {}
     for index, term in enumerate(terms):
         for label, size in zip(term, op.shape(index), strict=True):
@@ -89,6 +95,7 @@ def _product(
 
 
 def _joined(first: Operand, second: Operand, later: str, sizes: Mapping[str, int]) -> Operand:
+    """The result of two operands; labels that are not in ``later`` are summed over and gone."""
     labels = "".join(dict.fromkeys(each for each in first.labels + second.labels if each in later))
     one, other = first.tensor, second.tensor
     made = Tensor(
@@ -107,25 +114,42 @@ def _elements(labels: Sequence[str], sizes: Mapping[str, int]) -> int:
 
 
 def _equation(op: Operation) -> tuple[list[str], str]:
-    """Labels of the operands and of the result; an ellipsis is spelled with Greek letters."""
-    written = attributes.text(op.node, "equation").replace(" ", "")
-    given, arrow, result = written.partition("->")
-    terms = given.split(",")
+    """Read the equation, and replace every ellipsis by labels.
+
+    Returns:
+        The labels of each operand, one character a dimension, and those of the result.
+    """
+    equation = attributes.text(op.node, "equation").replace(" ", "")
+    left, arrow, result = equation.partition("->")
+    terms = left.split(",")
     if len(terms) != len(op.inputs):
-        what = f"the equation {written!r} has {len(terms)} operands, and {len(op.inputs)} come in"
+        what = f"the equation {equation!r} has {len(terms)} operands, and {len(op.inputs)} come in"
         raise op.wrong(what)
     if not arrow:
-        labels = [each for each in given if each.isalpha()]
-        once = sorted(each for each in set(labels) if labels.count(each) == 1)
-        result = ("..." if "..." in given else "") + "".join(once)
-    spare = "".join(chr(code) for code in range(0x3B1, 0x3C9) if chr(code) not in written)
+        result = _implied_result(left)
+    unused = [letter for letter in GREEK_LETTERS if letter not in equation]
     ranks = [len(op.shape(index)) for index in range(len(terms))]
-    dots = [rank - len(t.replace("...", "")) for rank, t in zip(ranks, terms, strict=True)]
-    most = max(dots)
-    misfits = any(dot < 0 or (dot and "..." not in t) for dot, t in zip(dots, terms, strict=True))
-    if misfits or most > len(spare):
-        raise op.wrong(f"the equation {written!r} does not fit operands of {ranks} dimensions")
+    hidden_counts = []  # how many dimensions the ellipsis of each operand stands for
+    fits = True
+    for rank, term in zip(ranks, terms, strict=True):
+        hidden = rank - len(term.replace(ELLIPSIS, ""))
+        hidden_counts.append(hidden)
+        if hidden < 0 or (hidden > 0 and ELLIPSIS not in term):
+            fits = False
+    most = max(hidden_counts)
+    if not fits or most > len(unused):
+        raise op.wrong(f"the equation {equation!r} does not fit operands of {ranks} dimensions")
+    labels = "".join(unused[:most])
     spelled = []
-    for term, dot in zip(terms, dots, strict=True):
-        spelled.append(term.replace("...", spare[most - dot : most]))
-    return spelled, result.replace("...", spare[:most])
+    for term, hidden in zip(terms, hidden_counts, strict=True):
+        # Shapes are broadcast from the right, so a shorter ellipsis gets the last labels.
+        spelled.append(term.replace(ELLIPSIS, labels[most - hidden :]))
+    return spelled, result.replace(ELLIPSIS, labels)
+
+
+def _implied_result(left: str) -> str:
+    """The result of an equation without an arrow: labels that occur once, in alphabetical order."""
+    counts = Counter(label for label in left if label.isalpha())
+    once = sorted(label for label, count in counts.items() if count == 1)
+    prefix = ELLIPSIS if ELLIPSIS in left else ""
+    return prefix + "".join(once)

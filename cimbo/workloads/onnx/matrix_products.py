@@ -171,11 +171,15 @@ def general_matrix_product(op: Operation, places: Places) -> list[Product]:
 
 
 def _broadcast(op: Operation, first: Sequence[int | None], second: Sequence[int | None]) -> int:
-    """Elements of the batch that both operands' leading sizes make together."""
+    """Number of matrix products in a batch: the leading sizes of both operands, broadcast as NumPy does.
+
+    Shorter ones are filled up with ones from the left. An unknown size is None and counts as 0.
+    """
     length = max(len(first), len(second))
     padded = []
-    for each in (first, second):
-        padded.append([1] * (length - len(each)) + [int(s or 0) for s in each])
+    for sizes in (first, second):
+        known = [int(size or 0) for size in sizes]
+        padded.append([1] * (length - len(known)) + known)
     total = 1
     for a, b in zip(*padded, strict=True):
         if a != b and 1 not in (a, b):
