@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from cimbo.errors import BadInput, choose_from
 from cimbo.plugins import is_python_name, python_object
 from cimbo.problem.space import Choice
-from cimbo.workloads import bert, language, mobilenet, resnet, vit, whisper
+from cimbo.workloads import bert, language, mobilenet, nasbench, resnet, vit, whisper
 from cimbo.workloads.fixed import onnx_network
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.summary import is_onnx
@@ -24,6 +24,8 @@ _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "llama-3-8b": language.llama_8b,
     "llama-3.2-1b": language.llama_1b,
     "llama-3.2-3b": language.llama_3b,
+    "nasbench201": nasbench.nasbench201,
+    "nasbench201-analog": nasbench.nasbench201_analog,
     "ofa-mobilenetv3": mobilenet.ofa_mobilenet_v3,
     "ofa-mobilenetv3-w1.2": mobilenet.ofa_mobilenet_v3_wide,
     "ofa-resnet50": resnet.ofa_resnet50,

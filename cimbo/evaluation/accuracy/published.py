@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -160,6 +160,22 @@ class Bundle:
         return float(_predictor(self.file).predict([features(self.network, design)]).mean[0])
 
 
+@runtime_checkable
+class Described(Protocol):
+    """A family that describes its sub-networks by more than their genes."""
+
+    def descriptors(self, subnet: Mapping[str, Any]) -> dict[str, float]:
+        """Describes a sub-network.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            Numbers by name.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Curve:
     """Accuracy by the logarithm of the MACs, linear between published ``anchors`` (GMACs, accuracy), level beyond them.
@@ -209,16 +225,19 @@ def features(family: str, design: Mapping[str, Any]) -> dict[str, float]:
         design: Genes of the sub-network; others are ignored.
 
     Returns:
-        The genes of the sub-network but its resolution, and log_macs and log_parameters, natural
-        logarithms.
+        The genes of the sub-network but its resolution; log_macs and log_parameters, natural
+        logarithms; and what the family itself describes a sub-network by.
 
     Raises:
         BadInput: For a wrong or missing gene.
     """
     workload = network(family).workload(design)
     names = [c.name for c in network(family).choices()]
+    described = {}
+    if isinstance(network(family), Described):
+        described = network(family).descriptors(design)
     sizes = {"log_macs": math.log(workload.macs), "log_parameters": math.log(workload.parameters)}
-    return {n: design[n] for n in names if n in design and n != "resolution"} | sizes
+    return {n: design[n] for n in names if n in design and n != "resolution"} | sizes | described
 
 
 @cache
