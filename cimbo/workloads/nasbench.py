@@ -97,22 +97,53 @@ class NasBench201(Family):
             subnet: Each edge to its operation.
 
         Returns:
-            Of the paths from the cell's input to its output: how many there are, convolutions of
-            either kind and poolings on edges that lie on one, and the most and fewest convolutions
-            that one passes.
+            Of the paths from the cell's input to its output: how many there are, of how many all
+            edges are skips, how many convolve, and the convolutions and poolings that they pass;
+            and operations on edges that lie on a path, by kind.
         """
         cell = self._cell_of(subnet)
-        paths = [path for path in CELL_PATHS if all(cell[edge] != NO_EDGE for edge in path)]
-        convolutions = [sum(cell[edge] in KERNEL_SIDES for edge in path) for path in paths]
-        used = Counter(cell[edge] for edge in {edge for path in paths for edge in path})
-        return {
-            "paths": float(len(paths)),
-            "live_conv1x1": float(used[CONV_1]),
-            "live_conv3x3": float(used[CONV_3]),
-            "live_avgpool3x3": float(used[POOLING]),
-            "deepest_path": float(max(convolutions, default=0)),
-            "shallowest_path": float(min(convolutions, default=0)),
-        }
+        paths = []
+        for path in CELL_PATHS:
+            operations = [cell[edge] for edge in path]
+            if NO_EDGE not in operations:
+                paths.append(operations)
+        return _of_paths(paths) | _of_live_edges(cell)
+
+
+def _of_paths(paths: list[list[str]]) -> dict[str, float]:
+    """What the open paths of a cell pass."""
+    large = [path.count(CONV_3) for path in paths]
+    convolutions = [path.count(CONV_3) + path.count(CONV_1) for path in paths]
+    poolings = [path.count(POOLING) for path in paths]
+    found = {
+        "paths": len(paths),
+        "skip_paths": paths.count([SKIP]) + paths.count([SKIP] * 2) + paths.count([SKIP] * 3),
+        "convolving_paths": sum(count > 0 for count in convolutions),
+        "most_convolutions": max(convolutions, default=0),
+        "fewest_convolutions": min(convolutions, default=0),
+        "mean_convolutions": _mean(convolutions),
+        "most_conv3x3": max(large, default=0),
+        "mean_conv3x3": _mean(large),
+        "fewest_poolings": min(poolings, default=0),
+        "mean_poolings": _mean(poolings),
+    }
+    return {name: float(value) for name, value in found.items()}
+
+
+def _of_live_edges(cell: tuple[str, ...]) -> dict[str, float]:
+    """Operations on edges that lie on an open path."""
+    live = set()
+    for path in CELL_PATHS:
+        if all(cell[edge] != NO_EDGE for edge in path):
+            live |= set(path)
+    used = Counter(cell[edge] for edge in live)
+    return {f"live_{operation}": float(used[operation]) for operation in OPERATIONS[1:]}
+
+
+def _mean(counts: list[int]) -> float:
+    if not counts:
+        return 0.0
+    return sum(counts) / len(counts)
 
 
 def _paths_from(node: int) -> list[tuple[int, ...]]:

@@ -104,19 +104,22 @@ def _check_bits(design: Mapping[str, Any], of: str) -> None:
             raise unknown_bits(of, name, value)
 
 
-def load(name: str) -> Bundle | Curve:
+def load(name: str) -> Bundle | BundleByArray | Curve:
     """Makes a model a source of accuracy (:class:`cimbo.plugins.Accuracy`).
 
     Args:
         name: One of `names`.
 
     Returns:
-        A fitted predictor, or a curve through anchors, as the model's file says.
+        A fitted predictor, one for each family of arrays, or a curve through anchors, as the
+        model's file says.
 
     Raises:
         BadInput: When this installation lacks the model's file.
     """
     about = description(name)
+    if "by_array" in about:
+        return BundleByArray(about["network"], about["by_array"])
     if "bundle" in about:
         return Bundle(about["network"], about["bundle"], about.get("only", {}))
     return Curve(about["network"], tuple((a["gmacs"], a["accuracy"]) for a in about["anchors"]))
@@ -158,6 +161,56 @@ class Bundle:
                     f"only {known} were measured",
                 )
         return float(_predictor(self.file).predict([features(self.network, design)]).mean[0])
+
+
+@dataclass(frozen=True)
+class BundleByArray:
+    """Predictors of ``predictors``, one for each family of arrays that accuracies were published of.
+
+    ``files``: family of arrays, as the gene ``array`` names it, to the predictor's file.
+    """
+
+    network: str
+    files: Mapping[str, str]
+    genes: tuple[str, ...] = ("array",)
+    parts: tuple[str, ...] = ("validation",)
+
+    def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
+        """Predicts the accuracy of a sub-network on arrays of a design's family.
+
+        Args:
+            design: Genes of the sub-network, and of the chip its array.
+            part: Ignored: there is one part.
+
+        Returns:
+            Percent.
+
+        Raises:
+            BadInput: For arrays that nothing was published of, and for operands of other bits than
+                KNOWN_BITS.
+        """
+        file = of_array(design, self.files)
+        return Bundle(self.network, file, {}).measure(design)
+
+
+def of_array(design: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    """Chooses what holds for the arrays of a design.
+
+    Args:
+        design: Genes, the chip's ``array`` among them.
+        known: Family of arrays to what holds for it.
+
+    Returns:
+        The entry of the design's family.
+
+    Raises:
+        BadInput: Where nothing is known of that family.
+    """
+    array = design.get("array")
+    if array not in known:
+        what = f"is {array!r}, of which no accuracies were published"
+        raise BadInput("chip.array", what, f"use one of {', '.join(known)}")
+    return known[array]
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.command import CommandAccuracy
 from cimbo.evaluation.accuracy.function import FunctionAccuracy
+from cimbo.evaluation.accuracy.published_table import PublishedTable
 from cimbo.hardware.cell_errors import DEFAULT_AGE, ArrayConditions
 from cimbo.plugins import Accuracy, find, is_python_name
 
@@ -70,6 +71,7 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
     built_in |= {n: partial(published.load, n) for n in published.names()} | {
         "checkpoint": checkpoint,
         "command": CommandAccuracy,
+        "nasbench201-table": PublishedTable,
     }
     if name not in built_in and is_python_name(name):
         return FunctionAccuracy(name, options or {})
