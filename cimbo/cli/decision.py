@@ -207,10 +207,12 @@ def _weights(text: str | None, n: int) -> list[float]:
 def _fixed(fixes: Sequence[str]) -> dict[str, Any]:
     """Genes of a chip and their values, as ``--fix`` gives them. Raises BadInput."""
     from cimbo.hardware import DEFAULT_GENES, chip_choices
+    from cimbo.hardware.chip import refuse_replaced_gene
 
     known = {choice.name: choice for choice in chip_choices()}
     fixed = {}
     for gene in fixed_genes(fixes):
+        refuse_replaced_gene(gene.asked, gene.name)
         if gene.name not in {**known, **DEFAULT_GENES}:
             todo = choose_from(gene.name, known, "the genes are")
             raise BadInput(gene.asked, f"{gene.name!r} is no gene of a chip", todo)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cimbo.cli.strict_json import parse_json
 from cimbo.errors import BadInput, choose_from
 
 CHIP_TABLES = ("hardware", "chip")  # what a design's own table of a chip is called in our JSON
@@ -58,12 +58,13 @@ def _chip_of(text: str) -> Mapping[str, Any]:
     where = f"--fix {text}"
     file, sign, key = text[1:].partition("#")
     try:
-        document = json.loads(Path(file).read_text(encoding="utf-8"))
+        written = Path(file).read_text(encoding="utf-8")
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
         raise BadInput(where, what, "name a readable file") from None
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise BadInput(where, f"is not JSON ({error})", FORM_OF_A_CHIP) from None
+    document = parse_json(where, written, FORM_OF_A_CHIP)
     design = _design(where, document, key if sign else None)
     for table in CHIP_TABLES:
         if isinstance(design.get(table), Mapping):

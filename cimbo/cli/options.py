@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -12,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from cimbo.cli.strict_json import parse_json
 from cimbo.config.study_config import DEFAULT_PRESET, Config
 from cimbo.errors import BadInput
 from cimbo.session.opening import (
@@ -382,16 +382,16 @@ def json_object(name: str, text: str) -> dict[str, Any]:
             source = Path(text[1:]).read_text(encoding="utf-8")
         else:
             source = text
-        value = json.loads(source)
     except OSError as error:
         raise BadInput(
             origin(name, text), f"cannot be read ({error.strerror})", "name a readable file"
         ) from None
-    except (ValueError, RecursionError) as error:
-        todo = 'give an object such as {"rows": 128}, or @FILE'
-        if not text.startswith("@") and Path(text[:MOST_PATH_LETTERS]).is_file():
-            todo = f"it is a file: write @{text}"
-        raise BadInput(origin(name, text), f"is not JSON ({error})", todo) from None
+    except UnicodeDecodeError as error:
+        raise BadInput(origin(name, text), f"is not JSON ({error})", "give a text file") from None
+    todo = 'give an object such as {"rows": 128}, or @FILE'
+    if not text.startswith("@") and Path(text[:MOST_PATH_LETTERS]).is_file():
+        todo = f"it is a file: write @{text}"
+    value = parse_json(origin(name, text), source, todo)
     if not isinstance(value, dict):
         raise BadInput(
             origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}'

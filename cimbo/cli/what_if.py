@@ -12,6 +12,8 @@ import click
 from cimbo.cli.fixed_genes import FixedGene, fixed_genes
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.simulated_costs import COST_METRICS
+from cimbo.hardware.array_description import FAMILY_ALIASES
+from cimbo.hardware.chip import refuse_replaced_gene
 from cimbo.problem.objectives import Constraint
 from cimbo.session.session import Session
 from cimbo.study.study import Study
@@ -90,12 +92,16 @@ def _pin(study: Study, gene: FixedGene) -> Any:
     """The value that a gene keeps. Raises BadInput for no gene of the study, and for a value that it cannot take."""
     space = study.problem.space
     if gene.name not in space.column:
+        refuse_replaced_gene(gene.asked, gene.name)
         todo = choose_from(gene.name, space.names, "the genes are")
         raise BadInput(gene.asked, f"{gene.name!r} is no gene", todo)
     choice = space.choices[space.column[gene.name]]
+    asked = gene.value
+    if gene.name == "array" and asked not in choice.values:
+        asked = FAMILY_ALIASES.get(asked, asked)
     matches = []
     for v in choice.values:
-        if str(v) == gene.value or _equal(v, gene.value):
+        if str(v) == asked or _equal(v, asked):
             matches.append(v)
     if not matches:
         todo = f"choose one of {list(choice.values)}"

@@ -9,8 +9,9 @@ from cimbo import hardware
 from cimbo.config.gene_values import Condition, read_gene
 from cimbo.config.tables import Gene, HardwareTable, Scalar
 from cimbo.errors import BadInput, choose_from, naming
+from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.cells import cell
-from cimbo.hardware.chip import ERROR_FACTORS
+from cimbo.hardware.chip import ERROR_FACTORS, refuse_replaced_gene
 from cimbo.plugins import find
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
@@ -218,6 +219,8 @@ def _chip_gene(
     """One gene of the chips, with the study's values where it gives some."""
     where = f"hardware.genes.{name}"
     ours = takes_cimbo_chips(table)
+    if ours:
+        refuse_replaced_gene(where, name)
     if ours and name not in chip_properties():
         raise BadInput(where, "is no gene of a chip", choose_from(name, chip_properties()))
     if name in table.genes:
@@ -229,7 +232,10 @@ def _chip_gene(
     if conditions is None and usual is not None:
         conditions = _conditions_on(names, usual)
     with naming(where):
-        choice = Choice(name, read.values, conditions)
+        values = read.values
+        if ours and name == "array":
+            values = list(dict.fromkeys(FAMILY_ALIASES.get(str(v), v) for v in values))
+        choice = Choice(name, values, conditions)
         if ours:
             _check_values(choice)
     return choice

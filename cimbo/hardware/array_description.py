@@ -28,6 +28,9 @@ RANGE_POLICIES: tuple[RangePolicy, ...] = ("fixed", "layer", "layer_and_digit")
 FAMILY_ALIASES: dict[str, Family] = {"analog_sram": "charge_sram"}
 """Words of earlier releases for a family that is meant by them."""
 
+FAMILY_HINTS = {"sram": "say how its sums are formed: charge_sram, current_sram or digital_sram"}
+"""What to say instead of words that mean several families."""
+
 USUAL_CONDITIONS = ArrayConditions()
 """Under what arrays are looked at where nothing else is said."""
 

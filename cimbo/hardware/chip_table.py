@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cimbo.hardware.array_description import CELL_FAMILIES, Family
 from cimbo.hardware.cells import cell_index, of_cells
-from cimbo.hardware.chip import GENE_WORDS, columns
+from cimbo.hardware.chip import GENE_WORDS
+from cimbo.hardware.chip_columns import columns
 from cimbo.hardware.rows import Floats, Indices, select
 
 

@@ -33,8 +33,9 @@ class FiguresOfMerit:
         dram_gb_s_needed: Traffic of a run over that time.
         dram_gb_s: Of the channels.
         utilisation: Multiply-accumulates over what the chip could do in that time.
-        macro_height_mm: Of a macro, as wide as its columns.
-        macro_width_mm: Of a macro.
+        macro_height_mm: Area of a macro over its width.
+        macro_width_mm: Assumed width of a macro: that of a rectangle of its area whose width is to its height
+            as columns are to the mean of rows and columns. No layout is drawn.
         notes: What a floor plan would stumble over, in sentences; empty where nothing.
     """
 

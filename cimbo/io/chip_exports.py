@@ -9,7 +9,7 @@ from typing import Any
 
 from cimbo.evaluation.simulators import zigzag
 from cimbo.hardware import simulate
-from cimbo.hardware.chip import columns
+from cimbo.hardware.chip_columns import columns
 from cimbo.io import accelforge_export
 from cimbo.workloads.layers import Workload
 

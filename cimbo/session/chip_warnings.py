@@ -51,7 +51,7 @@ def chip_warnings(
         writes = bits / float((cells * table.cell_bits)[0]) / batch
         found.append(
             f"cells are written at every inference, each {writes:.2g} times on average: the "
-            f"{endurance:.0e} writes that {named.name} endures last {endurance / writes:.2g} inferences"
+            f"{endurance:.0e} writes that {named.name} is assumed to endure last {endurance / writes:.2g} inferences"
         )
     return found
 

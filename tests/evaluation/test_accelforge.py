@@ -9,7 +9,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.simulators import accelforge, simulator
 from cimbo.evaluation.simulators.accelforge import AccelForge, lacking, variables
 from cimbo.hardware import BASELINE_CHIP
-from cimbo.hardware.chip import columns
+from cimbo.hardware.chip_columns import columns
 from cimbo.workloads.layers import Workload, attention, conv, linear
 
 ONE = BASELINE_CHIP | {"planes": 1, "columns_per_adc": 1, "macros_per_pe": 1, "pes": 1}

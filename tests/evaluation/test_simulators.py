@@ -13,7 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.simulators import simulator
 from cimbo.evaluation.simulators.zigzag import ZigZag, accelerator
 from cimbo.hardware import BASELINE_CHIP, simulate
-from cimbo.hardware.chip import columns
+from cimbo.hardware.chip_columns import columns
 from cimbo.workloads.layers import Workload, attention, linear
 
 WORKLOAD = Workload("w", (linear("a", 197, (768, 768)), linear("b", 197, (768, 768))))

@@ -18,7 +18,7 @@ from cimbo.hardware import (
     simulate,
     simulate_batch,
 )
-from cimbo.hardware.chip import columns
+from cimbo.hardware.chip_columns import columns
 from cimbo.hardware.chip_ranges import CORE_GENES, EXTENDED_GENES, RANGE_REASONS
 from cimbo.hardware.technology import check, constant, scale
 from cimbo.problem.space import SearchSpace

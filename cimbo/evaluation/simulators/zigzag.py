@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.hardware.chip import columns
+from cimbo.hardware.chip_columns import columns
 from cimbo.hardware.cost_model import one_circuit
 from cimbo.workloads.layers import Layer, Workload
 
