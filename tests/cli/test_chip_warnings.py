@@ -28,7 +28,10 @@ def test_heat_is_warned_of():
 def test_cells_that_are_written_again_and_again_wear_out(name):
     lines = warned(RESISTIVE | {"cell": name})
     assert "unvalidated" in lines
-    assert f"the {cell(name).figures['endurance']:.0e} writes that {name} is assumed to endure last" in lines
+    assert (
+        f"the {cell(name).figures['endurance']:.0e} writes that {name} is assumed to endure last"
+        in lines
+    )
 
 
 def test_cells_that_keep_their_weights_do_not_wear_out():

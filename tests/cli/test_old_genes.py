@@ -26,7 +26,7 @@ def study_with(tmp_path, genes: str):
 @pytest.mark.parametrize(("gene", "todo"), OLD_GENES)
 def test_old_genes_of_a_study_say_what_they_are_now(gene, todo, tmp_path):
     with pytest.raises(BadInput, match=re.escape(todo)):
-        study_with(tmp_path, gene).problem.space
+        _ = study_with(tmp_path, gene).problem.space
 
 
 def test_an_old_word_for_an_array_means_todays(tmp_path):
@@ -40,7 +40,9 @@ def test_an_old_gene_that_is_fixed_says_what_it_is_now():
         _fixed(["buffer_bw=128"])
 
 
-@pytest.mark.parametrize("text", ['{"rows": 64, "cols": 8, "rows": 128}', '{"a": {"b": 1, "b": 1}}'])
+@pytest.mark.parametrize(
+    "text", ['{"rows": 64, "cols": 8, "rows": 128}', '{"a": {"b": 1, "b": 1}}']
+)
 def test_a_key_that_is_given_twice_is_refused(text, tmp_path):
     file = tmp_path / "chip.json"
     file.write_text(text, encoding="utf-8")

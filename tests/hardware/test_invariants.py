@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from cimbo.hardware import BASELINE_CHIP, area_mm2, chip_choices, features, simulate, simulate_batch
 from cimbo.hardware.array_description import CELL_FAMILIES, describe_array, holds_attention
+from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.cost_model import one_circuit
+from cimbo.hardware.macro import macro_circuit
+from cimbo.hardware.technology import constant
 from cimbo.workloads import known, network
 from cimbo.workloads.layers import Workload, attention, conv, linear
 
@@ -94,6 +97,50 @@ def test_one_adc_bit_more_never_costs_less(chip):
         [float(each.clock_ns[0]) for each in circuits],
     ):
         assert (np.diff(values) >= -1e-12).all()
+
+
+@CHECK
+@given(chip=CHIPS)
+def test_more_columns_take_longer(chip):
+    """Word lines of arrays, and input lines between trees, are as long as there are columns."""
+    macro = macro_circuit(chip_table([chip | {"cols": cols} for cols in (64, 128, 512)]))
+    assert (np.diff(macro.cycle_ns) > 0).all()
+
+
+@CHECK
+@given(chip=CHIPS)
+def test_larger_cells_make_no_macro_smaller(chip):
+    """Nor faster, but by what a whole row of converters less saves, a tenth of a column's load."""
+    chips = [chip | {"cell_transistors": each} for each in range(6, 64, 2)]
+    macro = macro_circuit(chip_table(chips))
+    areas = np.sum(list(macro.areas.values()), axis=0)
+    assert (np.diff(areas) >= -1e-9).all()
+    assert (macro.cycle_ns >= 0.9 * np.maximum.accumulate(macro.cycle_ns)).all()
+
+
+@CHECK
+@given(chip=CHIPS, summed=st.sampled_from([1, 2, 4]))
+def test_summing_more_columns_costs_area_time_or_charge_of_each_sum(chip, summed):
+    analog = chip | {"array": "charge_sram", "cell_bits": 1}
+    one, more = (one_circuit(analog | {"columns_summed": each}).macro for each in (summed, 8))
+    assert more.conversion_ns[0] > one.conversion_ns[0]
+    assert more.energies["conversion_energy"][0] > one.energies["conversion_energy"][0]
+    assert more.areas["columns"][0] > one.areas["columns"][0]
+
+
+@CHECK
+@given(chip=CHIPS)
+def test_dram_comes_in_whole_channels_and_whole_stacks(chip):
+    def interface(dram: str, channels: float) -> float:
+        part = one_circuit(chip | {"dram": dram, "dram_channels": channels})
+        return float(part.area_parts["dram_interface"][0])
+
+    assert interface("lpddr4x", 0.1) == interface("lpddr4x", 1)
+    assert interface("hbm3", 1) > 5 * interface("lpddr4x", 1)
+    assert interface("hbm3", 16) - interface("hbm3", 1) == pytest.approx(
+        15 * constant("dram_hbm3.controller_area")
+    )
+    assert interface("hbm3", 17) > interface("hbm3", 16) + constant("dram_hbm3.interface_area")
 
 
 @CHECK
