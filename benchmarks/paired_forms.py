@@ -7,11 +7,11 @@ Parts: ``pairs``, random sub-networks on random analog chips (the 30 of nonideal
 of 5 to 8 bits, of which most are better than guessing; ``fixed``, converters whose range is the largest sum.
 
 Both forms meet the same cells and offsets on the same four dies (image i is on die i modulo 4), calibrated by the same 100
-images a die. The bit-accurate form is asked for as many validation images as ``--seconds`` of CPU a pair allow, at most 5,000;
-what it says of every image is kept in CACHE, so that a change of the noise form costs no second simulation. The noise form is
-drawn ``--draws`` times, calibration inputs and noise anew, and each image has the mean of these draws: so the standard error
-of a pair's difference is hardly more than what the noise of one bit-accurate run leaves. It is that of the mean over images
-of (mean of draws - exact). What draws differ by as a whole (a calibration that was better or worse) is ``draw_spread``.
+images a die. The bit-accurate form is asked for as many validation images as ``--seconds`` of CPU a pair allow, at most
+5,000; what it says of every image is kept in CACHE, so that a change of the noise form costs no second simulation. The noise
+form is drawn ``--draws`` times, the inputs that it is measured by and its noise anew, and each image has the mean of these
+draws: so the standard error of a pair's difference is hardly more than what the noise of one bit-accurate run leaves. It is
+that of the mean over images of (mean of draws - exact). What whole draws differ by is ``draw_spread``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ExactRun:
 
 
 class RedrawnDie(Die):
-    """A die in the noise form whose calibration inputs and noise are drawn anew; its cells and offsets stay."""
+    """A die in the noise form whose errors are measured and drawn anew; its cells, offsets and converters stay."""
 
     def __init__(self, chip: ArrayInstance, number: int, draw: int) -> None:
         super().__init__(chip, number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, hypot
 from typing import Any, Literal, TypeVar
 
 from cimbo.errors import BadInput
@@ -42,6 +42,7 @@ ARRAY_GENES = (
     "adc_bits",
     "dac_bits",
     "cell_bits",
+    "columns_summed",
     "weight_bits",
     "act_bits",
     "encoding",
@@ -82,6 +83,8 @@ class ArrayDescription:
         cell_levels: What cells hold by what was written into them; empty where they hold just that.
         stuck_cells: Share of the cells that hold nothing or their full scale, half each.
         sum_noise: Standard deviation of a sum from reading to reading, before its converter, in cells.
+        columns_summed: Neighbouring columns of binary weight that are summed before they are converted, as one digit;
+            of a weight no more than it has.
     """
 
     family: Family
@@ -102,6 +105,7 @@ class ArrayDescription:
     cell_levels: tuple[CellLevel, ...] = ()
     stuck_cells: float = 0.0
     sum_noise: float = 0.0
+    columns_summed: int = 1
 
     @property
     def cells_err(self) -> bool:
@@ -122,14 +126,24 @@ class ArrayDescription:
         return self.weight_bits
 
     @property
-    def slices(self) -> int:
-        """Digits of a weight, each in a column (or a pair of columns) of its own."""
+    def magnitude_cells(self) -> int:
+        """Cells that hold these bits."""
         return ceil(self.magnitude_bits / self.cell_bits)
+
+    @property
+    def digit_bits(self) -> int:
+        """Bits of a weight in one reading: of a cell, or of several whose columns are summed before."""
+        return self.cell_bits * min(self.columns_summed, self.magnitude_cells)
+
+    @property
+    def slices(self) -> int:
+        """Digits of a weight, each read by itself."""
+        return ceil(self.magnitude_bits / self.digit_bits)
 
     @property
     def cells_per_weight(self) -> int:
         """Cells, and columns of the array, that one weight takes."""
-        return self.slices * (2 if self.encoding == "differential" else 1)
+        return self.magnitude_cells * (2 if self.encoding == "differential" else 1)
 
     @property
     def input_steps(self) -> int:
@@ -151,7 +165,7 @@ class ArrayDescription:
     @property
     def largest_sum(self) -> int:
         """The largest partial sum of one slice and input step, in units of one cell at one input step."""
-        return int(self.rows_active * (2**self.dac_bits - 1) * (2**self.cell_bits - 1))
+        return int(self.rows_active * (2**self.dac_bits - 1) * (2**self.digit_bits - 1))
 
     @property
     def full_scale(self) -> int:
@@ -210,6 +224,7 @@ def describe_array(
         raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
     cell_bits = int(full["cell_bits"])
     rows_active = min(active, rows)
+    columns = min(int(full["columns_summed"]), ceil(int(full["weight_bits"]) / cell_bits))
     if is_digital:
         adc_bits = 0
     else:
@@ -231,8 +246,16 @@ def describe_array(
         offset_lsb=0.0 if is_digital else float(constant("adc.offset")),
         cell_levels=_levels(conditions, family, full["cell"]),
         stuck_cells=conditions.stuck(family),
-        sum_noise=random_sum_noise(family, rows_active, cell_bits),
+        sum_noise=_sum_noise(family, rows_active, cell_bits, columns),
+        columns_summed=columns,
     )
+
+
+def _sum_noise(family: str, rows_active: int, cell_bits: int, columns: int) -> float:
+    """Of a sum of columns that count 1, 2^cell_bits, ...: each is noisy by itself."""
+    of_column = random_sum_noise(family, rows_active, cell_bits)
+    weights = [2.0 ** (cell_bits * number) for number in range(columns)]
+    return of_column * hypot(*weights)
 
 
 def _levels(conditions: ArrayConditions, family: str, word: str) -> tuple[CellLevel, ...]:

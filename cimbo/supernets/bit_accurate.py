@@ -30,6 +30,7 @@ from cimbo.supernets.cell_contents import (
     cell_contents,
     digits,
     is_differential,
+    summed_columns,
     weight_offset,
     weight_slices,
 )
@@ -123,9 +124,10 @@ class BitAccurateMVM:
         self.whole = (weight / self.scale).round_()  # (groups, outputs, rows)
         self.weight_offset = weight_offset(array)
         slices = weight_slices(array, self.whole.transpose(1, 2))
-        self.cells, self.places = slices.cells, slices.places
         if array.cells_err:
-            self.cells = cell_contents(array, self.cells, random)
+            slices = replace(slices, cells=cell_contents(array, slices.cells, random))
+        slices = summed_columns(array, slices)
+        self.cells, self.places = slices.cells, slices.places
         outputs = weight.shape[1]
         self.column_offsets = torch.zeros(len(weight), 1, outputs, len(self.places))
         if array.offset_lsb:

@@ -1,8 +1,9 @@
 """Weights in the cells of an array: cut into slices, and what the cells of a die hold instead.
 
 A weight is a whole number of steps cut into slices of ``cell_bits``. In two's complement the highest slice counts negative.
-With cells of several bits a sign bit cannot count by itself: weights then stand as offset codes, whose highest bit is the
-inverse of the sign's. In differential form a slice is the difference of two cells.
+Where several bits are read at once a sign bit cannot count by itself: weights then stand as offset codes, whose highest bit
+is the inverse of the sign's. In differential form a slice is the difference of two cells. Columns that are summed before they
+are converted become one slice, once each cell holds what it holds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cimbo.hardware.array_description import ArrayDescription
@@ -51,7 +53,7 @@ def weight_offset(array: ArrayDescription) -> float:
     Returns:
         The offset, in steps of a weight; 0 where cells carry a sign.
     """
-    has_sign_bit = array.encoding == "twos_complement" and array.cell_bits == 1
+    has_sign_bit = array.encoding == "twos_complement" and array.digit_bits == 1
     if is_differential(array) or has_sign_bit:
         return 0.0
     return 2.0 ** (array.weight_bits - 1)
@@ -81,6 +83,26 @@ def weight_slices(array: ArrayDescription, whole: Tensor) -> WeightSlices:
     return WeightSlices(torch.stack(slices, -1), places)
 
 
+def summed_columns(array: ArrayDescription, slices: WeightSlices) -> WeightSlices:
+    """Sums neighbouring columns, each by what it is worth, as an array does before it converts them.
+
+    Args:
+        array: The array.
+        slices: What each cell holds.
+
+    Returns:
+        One slice for each reading; the same where columns are read one by one.
+    """
+    columns = array.digit_bits // array.cell_bits
+    if columns == 1:
+        return slices
+    missing = -slices.cells.shape[-1] % columns
+    together = F.pad(slices.cells, (0, missing)).unflatten(-1, (-1, columns))
+    weights = 2.0 ** (array.cell_bits * torch.arange(columns))
+    cells = together @ weights
+    return WeightSlices(cells, 2.0 ** (array.digit_bits * torch.arange(cells.shape[-1])))
+
+
 def cell_contents(array: ArrayDescription, cells: Tensor, random: torch.Generator) -> Tensor:
     """Draws what cells hold.
 
@@ -92,25 +114,25 @@ def cell_contents(array: ArrayDescription, cells: Tensor, random: torch.Generato
     Returns:
         What they hold, of the same shape; the difference of two where a slice has two.
     """
-    full = float(2 ** min(array.cell_bits, array.magnitude_bits) - 1)
+    full = 2 ** min(array.cell_bits, array.magnitude_bits) - 1
     if not is_differential(array):
-        return _held(array, cells / full, random) * full
-    positive, negative = (
-        _held(array, sign.clamp_min(0) / full, random) for sign in (cells, -cells)
-    )
+        return _held(array, cells, full, random) * full
+    positive, negative = (_held(array, sign.clamp_min(0), full, random) for sign in (cells, -cells))
     return (positive - negative) * full
 
 
-def _held(array: ArrayDescription, written: Tensor, random: torch.Generator) -> Tensor:
-    """What cells hold, ``written`` being what was written into them; both as shares of full scale."""
-    held = written
-    deviation = torch.full_like(written, array.cell_noise)
+def _held(array: ArrayDescription, written: Tensor, full: int, random: torch.Generator) -> Tensor:
+    """What cells hold as shares of their full scale, ``written`` being whole numbers from 0 to ``full``."""
+    levels = torch.arange(full + 1) / float(full)
+    means, deviations = levels, torch.full_like(levels, array.cell_noise)
     if array.cell_levels:
         known = [(level.level, level.mean, level.deviation) for level in array.cell_levels]
-        levels, means, deviations = zip(*known, strict=True)
-        held = interpolate(written, levels, means)
-        deviation = torch.hypot(deviation, interpolate(written, levels, deviations))
-    held = torch.addcmul(held, torch.randn(written.shape, generator=random), deviation)
+        points, heights, spreads = zip(*known, strict=True)
+        means = interpolate(levels, points, heights)
+        deviations = torch.hypot(deviations, interpolate(levels, points, spreads))
+    which = written.int()  # an index of each cell's level, which is looked up rather than computed
+    noise = torch.randn(written.shape, generator=random)
+    held = torch.addcmul(means[which], noise, deviations[which])
     if array.stuck_cells:
         drawn = torch.rand(written.shape, generator=random)
         is_full = (drawn < array.stuck_cells / 2).float()

@@ -168,7 +168,7 @@ def is_lossless(array: ArrayDescription, converters: Sequence[ConverterRange], r
     """
     lsb = math.hypot(array.noise_lsb, array.offset_lsb)
     most = min(array.rows_active, rows) * (2**array.dac_bits - 1.0)
-    most *= 2**array.cell_bits - 1.0
+    most *= 2**array.digit_bits - 1.0
     fine = True
     for c in converters:
         random = torch.hypot(lsb / c.built_steps, torch.tensor(array.sum_noise))

@@ -12,6 +12,7 @@ Without a die the layers compute plain products. On a die they compute in the eq
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -52,15 +53,16 @@ class _Offsets:
     def __init__(self, found: EquivalentNoise, die: Die) -> None:
         self.found, self.die = found, die
         self.drawn = found.offset[None]
+        self.outputs, self.count = len(found.offset), 1
 
     def __call__(self, samples: int, positions: int = 1) -> Tensor:
         """(samples * positions, outputs): a stretch of the drawn rows from a random place, ``positions`` of a sample."""
-        size = len(self.found.offset) * positions
-        spare = N_SPARE_NUMBERS // size + 1
-        if len(self.drawn) < (samples + spare) * positions:
+        spare = N_SPARE_NUMBERS // (self.outputs * positions) + 1
+        if self.count < (samples + spare) * positions:
             self.drawn = self._draw(samples + spare, positions)
-        start = self.die.place(len(self.drawn) // positions - samples) * positions
-        return self.drawn[start : start + samples * positions]
+            self.count = len(self.drawn)
+        start = self.die.place(self.count // positions - samples) * positions
+        return self.drawn.narrow(0, start, samples * positions)
 
     def _draw(self, samples: int, positions: int) -> Tensor:
         found, outputs = self.found, len(self.found.offset)
@@ -119,7 +121,7 @@ class ArrayLinear:
         self.product.calibrate(self._inputs(x[die.sample(len(x))]), x)
         if die.exact:
             return _Offsets(unchanged(self.bias), die)
-        some = x[die.sample(len(x), self.error_inputs)]
+        some = x[die.error_sample(len(x), self.error_inputs)]
         found = equivalent_noise(self.product, self._inputs(some))
         del self.product  # its cells take many times the memory of the weights
         self.weight = self.weight * found.gain
@@ -238,22 +240,8 @@ class ArrayConv:
 
     def _measured(self, x: Tensor, die: Die) -> EquivalentNoise:
         """What the arrays do to this layer, its converters' ranges set by ``x``."""
-        groups = self.geometry.get("groups", 1)
         n, (h, w) = len(x), self._positions(x)
-
-        def inputs(at: Tensor) -> Tensor:
-            """What the word lines get at positions ``at`` of all: (groups, samples, rows).
-
-            Args:
-                at: Numbers of positions, image by image, (samples,).
-
-            Returns:
-                (groups, samples, rows).
-            """
-            windows = self._windows(x[at // (h * w)])  # only those that are looked at
-            some = windows[torch.arange(len(at)), :, at // w % h, at % w]
-            return some.reshape(len(at), groups, -1).transpose(0, 1).contiguous()
-
+        inputs = partial(self._windows_at, x)
         sample = inputs(die.sample(n * h * w))
         self.product.calibrate(
             sample, x.permute(0, 2, 3, 1)
@@ -261,9 +249,30 @@ class ArrayConv:
         if die.exact:
             return unchanged(self.bias)
         if self.norm is None:
-            return equivalent_noise(self.product, inputs(die.sample(n * h * w, N_ERROR_INPUTS)))
+            return equivalent_noise(self.product, inputs(die.error_sample(n * h * w)))
         at, each = die.sample_by_image(n, h * w)
         return equivalent_noise(self.product, inputs(at), each)
+
+    def _windows_at(self, x: Tensor, at: Tensor) -> Tensor:
+        """What the word lines get at positions ``at`` of all, numbered image by image: (groups, samples, rows)."""
+        (h, w), kernel = self._positions(x), self.weight.shape[-1]
+        start = -self.geometry.get("padding", 0)
+        around = torch.arange(start, start + kernel)
+        stride = self.geometry.get("stride", 1)
+        image, line, column = at // (h * w), at // w % h * stride, at % w * stride
+        lines, columns = line[:, None] + around, column[:, None] + around
+        shown = x.permute(0, 2, 3, 1)[
+            image[:, None, None],
+            lines.clamp(0, x.shape[2] - 1)[:, :, None],
+            columns.clamp(0, x.shape[3] - 1)[:, None, :],
+        ]  # (samples, kernel, kernel, channels)
+        if start:
+            inside = ((lines >= 0) & (lines < x.shape[2]))[:, :, None]
+            inside = inside & ((columns >= 0) & (columns < x.shape[3]))[:, None, :]
+            shown = shown * inside[..., None]
+        groups = self.geometry.get("groups", 1)
+        rows = shown.permute(0, 3, 1, 2).reshape(len(at), groups, -1)
+        return rows.transpose(0, 1).contiguous()
 
     def _inputs(self, x: Tensor) -> Tensor:
         """What the word lines get: (groups, n * positions, rows)."""

@@ -156,19 +156,31 @@ class Die:
             return QuantisedMVM(self.chip.array, weight)
         return BitAccurateMVM(self.chip.array, weight, self._cells, shared_range=common)
 
-    def sample(self, count: int, most: int = N_CALIBRATION_INPUTS) -> Tensor:
-        """Draws which of a layer's inputs this die looks at.
+    def sample(self, count: int) -> Tensor:
+        """Draws by which of a layer's inputs this die sets its converters.
+
+        Args:
+            count: How many inputs there are.
+
+        Returns:
+            Numbers of different inputs, this die's share of N_CALIBRATION_INPUTS, in random order;
+            of all inputs where there are no more.
+        """
+        share = min(count, N_CALIBRATION_INPUTS // self.chip.n_dies)
+        return torch.tensor(self._samples.sample(range(count), share))
+
+    def error_sample(self, count: int, most: int = N_ERROR_INPUTS) -> Tensor:
+        """Draws by which of a layer's inputs this die measures what its arrays err by.
 
         Args:
             count: How many inputs there are.
             most: How many all dies look at together; this one takes its share.
 
         Returns:
-            Numbers of different inputs, (share,), in random order; of all inputs where there are no
-            more.
+            Numbers of different inputs, (share,), as :meth:`sample` gives them.
         """
         share = min(count, most // self.chip.n_dies)
-        return torch.tensor(self._samples.sample(range(count), share))
+        return torch.tensor(self._places.sample(range(count), share))
 
     def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
         """Draws which of a convolution's inputs this die looks at, several of each of some images.

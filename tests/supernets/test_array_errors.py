@@ -18,7 +18,7 @@ from cimbo.hardware.cell_errors import ArrayConditions, rram_levels
 from cimbo.supernets import quantisation
 from cimbo.supernets.array_instance import ArrayInstance, arrays
 from cimbo.supernets.bit_accurate import BitAccurateMVM
-from cimbo.supernets.deployment import attention
+from cimbo.supernets.deployment import ArrayConv, attention
 from cimbo.supernets.die import N_IMAGE_ERROR_INPUTS, Die
 from cimbo.supernets.equivalent_noise import equivalent_noise
 from cimbo.supernets.measurement import deployed, logits
@@ -269,6 +269,26 @@ def test_samples_by_image_are_positions_of_images_side_by_side():
         assert rows[-1, 0] >= images - images // len(rows) - 1  # spread over all images
 
 
+def test_both_forms_set_their_converters_by_the_same_inputs():
+    """A die that measures its errors between two layers draws for the second what one that does not measure draws."""
+    measuring, computing = (Die(ArrayInstance(silent(4)), exact=exact) for exact in (False, True))
+    assert measuring.sample(5000).equal(computing.sample(5000))
+    measuring.error_sample(5000)
+    measuring.sample_by_image(50, 49)
+    assert measuring.sample(3000).equal(computing.sample(3000))
+
+
+@pytest.mark.parametrize("geometry", [{}, {"stride": 2}, {"padding": 2, "groups": 6}])
+def test_windows_are_those_of_the_convolution(geometry: dict):
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randn(3, 6, 9, 8, generator=draw)
+    weight = torch.randn(12, 6 // geometry.get("groups", 1), 5, 5, generator=draw)
+    layer = ArrayConv(weight, torch.zeros(12), **geometry)
+    every = layer._inputs(images)
+    at = torch.tensor([0, 7, 1, every.shape[1] - 1])
+    assert layer._windows_at(images, at).equal(every[:, at])
+
+
 def test_dies_share_the_samples_that_their_noise_is_measured_by():
     one, several = ArrayInstance(silent(5)), ArrayInstance(noisy_cells(silent(5), 0.1))
     shares = [Die(several, number).sample(10**6) for number in range(several.n_dies)]
@@ -421,6 +441,7 @@ def test_stuck_cells_hold_nothing_or_everything():
         ("weight_bits", 4),
         ("act_bits", 4),
         ("cell_bits", 4),
+        ("columns_summed", 4),
         ("dac_bits", 4),
         ("adc_bits", 6),
     ],
@@ -432,6 +453,16 @@ def test_every_field_of_a_description_changes_what_an_array_delivers(name: str, 
     assert not torch.equal(
         written(array, x, w)(x), written(replace(array, **{name: value}), x, w)(x)
     )
+
+
+@pytest.mark.parametrize("encoding", WEIGHT_ENCODINGS)
+def test_columns_that_are_summed_are_read_as_one_cell_of_their_bits(encoding: str):
+    """Where cells hold what was written, four columns of one bit are a column of four."""
+    one = silent(5, 64, encoding=encoding)
+    x, w = gaussian(20, 4, 150)
+    summed, whole = (replace(one, **genes) for genes in ({"columns_summed": 4}, {"cell_bits": 4}))
+    assert summed.largest_sum == whole.largest_sum
+    assert torch.equal(written(summed, x, w)(x), written(whole, x, w)(x))
 
 
 def test_an_age_and_dies_are_conditions_of_an_accuracy():
