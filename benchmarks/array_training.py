@@ -34,9 +34,9 @@ def chips() -> dict[str, dict[str, object]]:
 
 def accuracies(name: str, weights: Path, images: int) -> dict[str, dict[str, float]]:
     """Accuracy in percent by sub-network and chip, with the weights of a file."""
-    shipped._network.cache_clear()
+    shipped.supernetwork.cache_clear()
     loaded = shipped.load(name, weights).requires_grad_(False)
-    shipped._network = lambda supernet: loaded  # type: ignore[assignment]
+    shipped.supernetwork = lambda supernet: loaded  # type: ignore[assignment]
     source, family = ShippedAccuracy(name), network(name)
     found = {}
     for which in ("largest", "smallest"):

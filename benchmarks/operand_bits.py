@@ -1,6 +1,6 @@
 """Operands of few bits on digital arrays: 8 bits are as good as float, one bit knows nothing.
 
-    python benchmarks/operand_bits.py [--images 10000]
+    python benchmarks/operand_bits.py [--images 5000]
 
 The largest network of each shipped super-network, on test images, the same ones for all; operands as the super-networks were
 trained to hold them. ``difference`` is that of an accuracy from the one in float, ``standard_error`` follows from the images on
@@ -21,7 +21,7 @@ from cimbo.workloads import network
 
 RESULTS = Path(__file__).with_suffix(".json")
 NAMES = ("fmnist-vit", "fmnist-mobilenet")
-BITS = (8, 6, 4, 2, 1)
+BITS = (8, 1)
 
 
 def accuracies(name: str, images: int) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def accuracies(name: str, images: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=5000)
     images = parser.parse_args().images
     torch.set_num_threads(1)
     figures: dict[str, Any] = {"test_images": images}
