@@ -8,7 +8,8 @@ greedy batch over hundreds of candidates cost a fraction of a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,39 +62,51 @@ def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
         Positions in the pool, from 0, in the order of choice; fewer than ``q`` where the pool has
         no more.
     """
-    objectives, reference = np.asarray(table.objectives, float), np.asarray(reference, float)
-    if (
-        len(reference) == 1
-    ):  # BoTorch asks for two: of a second one that is 1 above its reference, the volume is the gain
-        objectives, reference = (
-            np.concatenate([objectives, np.ones_like(objectives)], -1),
-            np.append(reference, 0.0),
-        )
-    m, c = len(reference), table.violations.shape[-1]
-    if m > MAX_DECOMPOSED_OBJECTIVES:
+    objectives = np.asarray(table.objectives, float)
+    reference = np.asarray(reference, float)
+    if len(reference) == 1:
+        # BoTorch asks for two: of a second one that is 1 above its reference, the volume is the gain.
+        objectives = np.concatenate([objectives, np.ones_like(objectives)], -1)
+        reference = np.append(reference, 0.0)
+    if len(reference) > MAX_DECOMPOSED_OBJECTIVES:
         feasible = np.asarray((table.violations <= 0).all(-1))
         return choose_counted(objectives, feasible, table.baseline, reference, q)
-    values = torch.from_numpy(np.concatenate([objectives, table.violations], -1))
-    pool = torch.arange(table.baseline, values.shape[1], dtype=torch.double).unsqueeze(-1)
-    if m == 3:
-        form = SimultaneousBoxes
-    else:
-        form = logei.qLogNoisyExpectedHypervolumeImprovement
-    acquisition = form(
-        model=FixedSampleModel(values),
-        ref_point=torch.from_numpy(reference),
-        X_baseline=torch.arange(table.baseline, dtype=torch.double).unsqueeze(-1),
-        sampler=FixedSampler(torch.Size([len(values)])),
-        objective=GenericMCMultiOutputObjective(lambda y, X=None: y[..., :m]),
-        constraints=[lambda y, i=i: y[..., m + i] for i in range(c)] or None,
-        prune_baseline=False,
-        cache_root=False,
-    )
+    acquisition = _acquisition(replace(table, objectives=objectives), reference)
+    pool = _points(table.baseline, objectives.shape[1])
     with torch.no_grad():
         best, _ = optimize_acqf_discrete(
             acquisition, q=min(q, len(pool)), choices=pool, max_batch_size=256, unique=True
         )
     return [int(i) - table.baseline for i in best.flatten()]
+
+
+def _points(start: int, end: int) -> Tensor:
+    """(n, 1) indices into the table of samples, as BoTorch sees points."""
+    return torch.arange(start, end, dtype=torch.double).unsqueeze(-1)
+
+
+def _acquisition(table: PosteriorSamples, reference: Array) -> Any:
+    """BoTorch's qLogNEHVI over the points of a table, for two or three objectives."""
+    m = len(reference)
+    form = logei.qLogNoisyExpectedHypervolumeImprovement
+    if m == 3:
+        form = SimultaneousBoxes
+    constraints = [partial(_column, m + i) for i in range(table.violations.shape[-1])]
+    values = torch.from_numpy(np.concatenate([table.objectives, table.violations], -1))
+    return form(
+        model=FixedSampleModel(values),
+        ref_point=torch.from_numpy(reference),
+        X_baseline=_points(0, table.baseline),
+        sampler=FixedSampler(torch.Size([len(values)])),
+        objective=GenericMCMultiOutputObjective(lambda samples, X=None: samples[..., :m]),
+        constraints=constraints or None,
+        prune_baseline=False,
+        cache_root=False,
+    )
+
+
+def _column(index: int, samples: Tensor) -> Tensor:
+    return samples[..., index]
 
 
 class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
@@ -153,7 +166,11 @@ class FixedSampler(MCSampler):  # type: ignore[misc]
         samples: Tensor = posterior.rsample()
         return samples
 
-    def _update_base_samples(self, posterior: Posterior, base_sampler: MCSampler) -> None:
+    def _update_base_samples(
+        self,
+        posterior: Posterior,
+        base_sampler: MCSampler,
+    ) -> None:
         """Nothing to update: the samples are the table's."""
 
 

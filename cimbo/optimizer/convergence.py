@@ -25,6 +25,7 @@ LOOKAHEAD_EVALUATIONS = 50  # evaluations looked ahead
 MIN_GAINS = 20  # evaluations of the search proper before there is anything to carry on
 DECAY_PRIOR_WEIGHT = 1.0  # weight, in gains seen, of the belief that the decay b is near 1
 SLOWEST_DECAY, FASTEST_DECAY = 0.0, 4.0  # b
+N_DECAYS = 81  # values of b that are weighed
 MAX_SIZE_VARIATION = 5.0  # largest squared coefficient of variation of the sizes
 LAW_LOG_STD = 0.7  # that the law is a power: spread of the logarithm of the sum
 N_DRAWS = 4000
@@ -78,7 +79,10 @@ def ahead(
     """
     if problem.reference() is None:
         return None
-    start = next((i for i, r in enumerate(records) if r.origin == "proposed"), len(records))
+    origins = [record.origin for record in records]
+    start = len(records)
+    if "proposed" in origins:
+        start = origins.index("proposed")
     return forecast(curve(problem, records), start, more)
 
 
@@ -98,12 +102,10 @@ def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
     assert reference is not None
     front = GrowingFront(reference)
     volumes = []
-    for r in records:
-        grown = r.status == "done" and problem.feasible(r.metrics)
-        if grown:
-            volumes.append(front.add(problem.scores([r.metrics])))
-        else:
-            volumes.append(front.hypervolume)
+    for record in records:
+        if record.status == "done" and problem.feasible(record.metrics):
+            front.add(problem.scores([record.metrics]))
+        volumes.append(front.hypervolume)
     return volumes
 
 
@@ -124,54 +126,77 @@ def forecast(
     gains = np.diff(np.asarray(volumes, float)[max(start - 1, 0) :])
     if len(gains) < MIN_GAINS or volumes[-1] <= 0:
         return None
+    volume = float(volumes[-1])
+    if gains.sum() <= 0:
+        return Forecast(volume, more, 0.0, 0.0, _most_of_none(volumes, len(gains), more))
     t = np.arange(1.0, len(gains) + 1)
-    if (
-        gains.sum() <= 0
-    ):  # rule of three: of what did not happen in n trials, at most 3 in n more; each as those before
-        size = volumes[-1] / max(int((np.diff(volumes, prepend=0.0) > 0).sum()), 1)
-        return Forecast(float(volumes[-1]), more, 0.0, 0.0, 3 * more / len(gains) * size)
-    decays, weights = _decays(t, gains)
     future = np.arange(len(gains) + 1.0, len(gains) + more + 1)
-    expected = sum(
-        w * float(np.mean(gains * t**b) * (future**-b).sum())
-        for b, w in zip(decays, weights, strict=True)
-    )
-    low, high = np.quantile(_draws(t, gains, (decays, weights), future), [0.05, 0.95])
+    decays = _Decays.of(t, gains)
+    expected = 0.0
+    for b, weight in zip(decays.values, decays.weights, strict=True):
+        level = np.mean(gains * t**b)
+        expected += weight * float(level * (future**-b).sum())
+    low, high = np.quantile(_draws(t, gains, decays, future), [0.05, 0.95])
     return Forecast(
-        float(volumes[-1]),
-        more,
-        float(expected),
-        min(float(low), expected),
-        max(float(high), expected),
+        volume=volume,
+        more=more,
+        expected=float(expected),
+        low=min(float(low), expected),
+        high=max(float(high), expected),
     )
 
 
-def _decays(t: Array, gains: Array) -> tuple[Array, Array]:
-    """Values of the decay b and their weights; for each b the best level a is in closed form."""
-    decays = np.linspace(SLOWEST_DECAY, FASTEST_DECAY, 81)
-    losses = np.array(
-        [math.log(np.mean(gains * t**b)) - b * float(np.log(t).mean()) for b in decays]
-    )
-    # Evaluations that gained nothing say little of the decay: the gains count.
-    loss = losses * float((gains > 0).sum()) + 0.5 * DECAY_PRIOR_WEIGHT * (decays - 1.0) ** 2
-    weights = np.exp(loss.min() - loss)
-    return decays, weights / weights.sum()
+def _most_of_none(volumes: Sequence[float], n: int, more: int) -> float:
+    """The most that may be gained where none of the last ``n`` evaluations gained anything.
 
-
-def _draws(t: Array, gains: Array, decay: tuple[Array, Array], future: Array) -> Array:
-    """(N_DRAWS,) sums of gains to come: how many there will be, how large they are and how fast they shrink are all unknown.
-
-    Gains become both rarer and smaller, each with half of the decay.
+    By the rule of three, of what did not happen in n trials at most 3 happen in n more; each gain is as those before.
     """
+    n_gains = int((np.diff(volumes, prepend=0.0) > 0).sum())
+    size = volumes[-1] / max(n_gains, 1)
+    return 3 * more / n * size
+
+
+@dataclass(frozen=True)
+class _Decays:
+    """What the decay b may be, ``values``, and how probable each is, ``weights``."""
+
+    values: Array
+    weights: Array
+
+    @classmethod
+    def of(cls, t: Array, gains: Array) -> _Decays:
+        """Weigh decays by the gains (n,) of the t-th evaluations; for each the best level a is in closed form."""
+        decays = np.linspace(SLOWEST_DECAY, FASTEST_DECAY, N_DECAYS)
+        mean_log_t = float(np.log(t).mean())
+        losses = np.array([math.log(np.mean(gains * t**b)) - b * mean_log_t for b in decays])
+        # Evaluations that gained nothing say little of the decay: the gains count.
+        n_gains = float((gains > 0).sum())
+        prior = 0.5 * DECAY_PRIOR_WEIGHT * (decays - 1.0) ** 2
+        loss = losses * n_gains + prior
+        weights = np.exp(loss.min() - loss)
+        return cls(decays, weights / weights.sum())
+
+
+def _draws(
+    t: Array,
+    gains: Array,
+    decays: _Decays,
+    future: Array,
+) -> Array:
+    """(N_DRAWS,) sums of gains to come: how many there will be, how large and how fast they shrink are all unknown."""
     rng = np.random.default_rng(0)
-    half = rng.choice(decay[0], N_DRAWS, p=decay[1])[:, None] / 2
+    # Gains become both rarer and smaller, each with half of the decay.
+    half = rng.choice(decays.values, N_DRAWS, p=decays.weights)[:, None] / 2
     happened = gains > 0
-    k, sizes = int(happened.sum()), gains[happened] * t[happened] ** half
-    number = rng.poisson(
-        rng.gamma(k + 0.5, 1.0, N_DRAWS) * (future**-half).sum(1) / (t**-half).sum(1)
-    )
-    # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean is known from k of them.
-    shape = 1.0 / np.clip(sizes.var(1) / sizes.mean(1) ** 2, 1.0, MAX_SIZE_VARIATION)
-    mean = sizes.mean(1) * k * shape / rng.gamma(k * shape + 0.5)
-    total = rng.gamma(np.maximum(number * shape, 1e-9)) / shape * mean * (future**-half).mean(1)
-    return np.where(number > 0, total * np.exp(LAW_LOG_STD * rng.standard_normal(N_DRAWS)), 0.0)
+    n_gains = int(happened.sum())
+    rate = rng.gamma(n_gains + 0.5, 1.0, N_DRAWS)
+    number = rng.poisson(rate * (future**-half).sum(1) / (t**-half).sum(1))
+    # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean is known from so many.
+    sizes = gains[happened] * t[happened] ** half
+    variation = sizes.var(1) / sizes.mean(1) ** 2
+    shape = 1.0 / np.clip(variation, 1.0, MAX_SIZE_VARIATION)
+    mean = sizes.mean(1) * n_gains * shape / rng.gamma(n_gains * shape + 0.5)
+    sums = rng.gamma(np.maximum(number * shape, 1e-9)) / shape
+    total = sums * mean * (future**-half).mean(1)
+    off_the_law = np.exp(LAW_LOG_STD * rng.standard_normal(N_DRAWS))
+    return np.where(number > 0, total * off_the_law, 0.0)

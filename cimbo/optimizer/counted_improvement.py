@@ -8,6 +8,8 @@ milliseconds to tenths of a second.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,11 @@ N_PER_LOOK = 8  # points whose bound is counted anew at a time
 
 
 def choose_counted(
-    objectives: Array, feasible: Mask, baseline: int, reference: Array, q: int
+    objectives: Array,
+    feasible: Mask,
+    baseline: int,
+    reference: Array,
+    q: int,
 ) -> list[int]:
     """Choose a batch from a pool.
 
@@ -37,16 +43,14 @@ def choose_counted(
     fronts = []
     for sample, ok in zip(objectives[:, :baseline], feasible[:, :baseline], strict=True):
         fronts.append(_above(sample[ok], reference))
-    pool, allowed = objectives[:, baseline:], feasible[:, baseline:]
-    bound = np.full(pool.shape[1], np.inf)
+    pool = _Pool(objectives[:, baseline:], feasible[:, baseline:], reference)
+    bound = np.full(len(pool), np.inf)
     chosen: list[int] = []
-    for _ in range(min(q, pool.shape[1])):
-        best = _best(pool, allowed, fronts, reference, bound)
+    for _ in range(min(q, len(pool))):
+        best = pool.best(fronts, bound)
         chosen.append(best)
         bound[best] = -np.inf
-        for i, front in enumerate(fronts):
-            if allowed[i, best]:
-                fronts[i] = _above(np.vstack([front, pool[i, best]]), reference)
+        fronts = pool.fronts_with(best, fronts)
     return chosen
 
 
@@ -58,27 +62,55 @@ def _above(points: Array, reference: Array) -> Array:
     return inside
 
 
-def _best(pool: Array, allowed: Mask, fronts: list[Array], reference: Array, bound: Array) -> int:
-    """The point of largest gain. ``bound`` (p,) is lowered to what is counted: gains only fall while points are chosen."""
-    stale = np.isfinite(bound) | (bound > 0)
-    while True:
-        order = np.argsort(-bound, kind="stable")
-        if not stale[order[0]]:
-            return int(order[0])
-        for i in order[:N_PER_LOOK]:
-            if stale[i]:
-                bound[i] = _gain(pool[:, i], allowed[:, i], fronts, reference)
-                stale[i] = False
+@dataclass(frozen=True)
+class _Pool:
+    """Samples (s, p, m) at the candidates, which of them are ``feasible`` (s, p), and the reference (m,)."""
 
+    samples: Array
+    feasible: Mask
+    reference: Array
 
-def _gain(point: Array, allowed: Mask, fronts: list[Array], reference: Array) -> float:
-    """Mean over the samples of what a point (s, m) adds to each one's front."""
-    total = 0.0
-    for value, ok, front in zip(point, allowed, fronts, strict=True):
-        if not ok or (value <= reference).any():
-            continue
-        if (front >= value).all(1).any():
-            continue
-        own = float(np.prod(value - reference))
-        total += own - hypervolume(np.minimum(front, value), reference)
-    return total / len(fronts)
+    def __len__(self) -> int:
+        return int(self.samples.shape[1])
+
+    def best(self, fronts: list[Array], bound: Array) -> int:
+        """The candidate of largest gain beside each sample's front.
+
+        ``bound`` (p,) is what gains were before, infinite at first: they only fall while points are chosen. It is lowered to
+        what is counted, for the candidates at the top alone.
+        """
+        is_stale = bound > -np.inf
+        while True:
+            order = np.argsort(-bound, kind="stable")
+            if not is_stale[order[0]]:
+                return int(order[0])
+            for i in order[:N_PER_LOOK]:
+                if is_stale[i]:
+                    bound[i] = self._gain(i, fronts)
+                    is_stale[i] = False
+
+    def fronts_with(self, candidate: int, fronts: list[Array]) -> list[Array]:
+        """Each sample's front with a candidate, where the candidate is feasible."""
+        found = []
+        for sample, ok, front in zip(self.samples, self.feasible, fronts, strict=True):
+            if ok[candidate]:
+                joined = np.vstack([front, sample[candidate]])
+                front = _above(joined, self.reference)
+            found.append(front)
+        return found
+
+    def _gain(self, candidate: int, fronts: list[Array]) -> float:
+        """Mean over the samples of what a candidate adds to each one's front."""
+        total = 0.0
+        for sample, ok, front in zip(self.samples, self.feasible, fronts, strict=True):
+            if ok[candidate]:
+                total += self._added(sample[candidate], front)
+        return total / len(fronts)
+
+    def _added(self, point: Array, front: Array) -> float:
+        """The volume that a point (m,) dominates alone: its box less what a front covers of it."""
+        if (point <= self.reference).any() or (front >= point).all(1).any():
+            return 0.0
+        box = float(np.prod(point - self.reference))
+        covered = hypervolume(np.minimum(front, point), self.reference)
+        return box - covered

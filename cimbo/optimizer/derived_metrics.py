@@ -78,19 +78,22 @@ def with_computed(
         ``analytic`` and such targets, by name, as functions of designs.
     """
     found = dict(analytic)
-    space, derived = problem.space, problem.derived
-    numeric = {choice.name for choice in space.choices if choice.ordered}
+    derived = problem.derived
+    numeric = {choice.name for choice in problem.space.choices if choice.ordered}
     for metric in problem.targets:
         if metric in found or metric not in derived.expressions:
             continue
         parts = derived.parts(metric)
         if all(part in analytic or part in numeric for part in parts):
             computed = {part: analytic[part] for part in parts if part in analytic}
-            found[metric] = ComputedExpression(derived, metric, computed, space)
+            found[metric] = ComputedExpression(derived, metric, computed, problem.space)
     return found
 
 
-def with_views_of_parts(problem: Problem, views: Mapping[str, View]) -> dict[str, View]:
+def with_views_of_parts(
+    problem: Problem,
+    views: Mapping[str, View],
+) -> dict[str, View]:
     """Add views of derived targets.
 
     Such a view has every gene, and the features of the first of the metrics it follows from that
@@ -107,14 +110,9 @@ def with_views_of_parts(problem: Problem, views: Mapping[str, View]) -> dict[str
     for metric in problem.targets:
         if metric in found or metric not in problem.derived.expressions:
             continue
-        parts = []
         for part in problem.derived.parts(metric):
-            if part in views:
-                parts.append(views[part])
-        featured = []
-        for view in parts:
+            view = views.get(part, View())
             if view.features is not None and view.genes is None:
-                featured.append(view)
-        if featured:
-            found[metric] = replace(featured[0])
+                found[metric] = replace(view)
+                break
     return found

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from cimbo.problem.pareto import crowding, ranks
 from cimbo.problem.space import INACTIVE_INDEX, Rows, SearchSpace
 
+# How many genes of a row are changed on average, beside the one that always is: one of these
+MEAN_MUTATIONS = (1.0, 2.0, 4.0)
+STEP_PROBABILITY = 0.7  # that an ordered gene moves by a step
 #: rows (n, d) -> scores (n, m) to be maximised, violations (n,), 0 where every constraint is predicted to hold
 Score = Callable[[Rows], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
@@ -53,24 +56,57 @@ def search(
     """
     start = np.concatenate([seeds, space.random_rows(effort.population, rng)])
     rows = _permitted(space, unique(pin(start)))
-    values, violation = score(rows)
-    best = survivors(values, violation, len(rows))
-    rows, values, violation = rows[best], values[best], violation[best]
+    population = _Population.scored(rows, score).survivors(len(rows))
     for _ in range(effort.generations):
-        parents = rng.integers(0, len(rows), size=(2, effort.population)).min(
-            0
-        )  # tournaments: the best come first
-        children = pin(vary(space, rows[parents], rows[rng.permutation(parents)], rng))
-        children = _permitted(space, children)
-        rows_all = unique(np.concatenate([rows, children]))
-        fresh = rows_all[len(rows) :]
-        if len(fresh):
-            new_values, new_violation = score(fresh)
-            rows, values = rows_all, np.concatenate([values, new_values])
-            violation = np.concatenate([violation, new_violation])
-        kept = survivors(values, violation, effort.population)
-        rows, values, violation = rows[kept], values[kept], violation[kept]
-    return rows
+        children = pin(_bred(space, population.rows, effort.population, rng))
+        grown = population.joined(_permitted(space, children), score)
+        population = grown.survivors(effort.population)
+    return population.rows
+
+
+@dataclass(frozen=True)
+class _Population:
+    """Different rows (n, d) with their scores ``values`` (n, m) and ``violation`` (n,)."""
+
+    rows: Rows
+    values: NDArray[np.float64]
+    violation: NDArray[np.float64]
+
+    @classmethod
+    def scored(cls, rows: Rows, score: Score) -> _Population:
+        """Score rows."""
+        values, violation = score(rows)
+        return cls(rows, values, violation)
+
+    def joined(self, children: Rows, score: Score) -> _Population:
+        """The population and those of some children that are not in it; only these are scored."""
+        joined = unique(np.concatenate([self.rows, children]))
+        fresh = joined[len(self.rows) :]
+        if not len(fresh):
+            return self
+        added = _Population.scored(fresh, score)
+        return _Population(
+            joined,
+            np.concatenate([self.values, added.values]),
+            np.concatenate([self.violation, added.violation]),
+        )
+
+    def survivors(self, n: int) -> _Population:
+        """At most ``n`` of the population, the best first."""
+        kept = survivors(self.values, self.violation, n)
+        return _Population(self.rows[kept], self.values[kept], self.violation[kept])
+
+
+def _bred(
+    space: SearchSpace,
+    rows: Rows,
+    n: int,
+    rng: np.random.Generator,
+) -> Rows:
+    """Children (n, d) of parents that won tournaments of two: the better ones come first in ``rows``."""
+    winners = rng.integers(0, len(rows), size=(2, n)).min(0)
+    mates = rng.permutation(winners)
+    return vary(space, rows[winners], rows[mates], rng)
 
 
 def _permitted(space: SearchSpace, rows: Rows) -> Rows:
@@ -78,7 +114,9 @@ def _permitted(space: SearchSpace, rows: Rows) -> Rows:
     if not space.constraints:
         return rows
     allowed = space.allowed_rows(rows)
-    return rows[allowed] if allowed.any() else rows
+    if allowed.any():
+        return rows[allowed]
+    return rows
 
 
 def unique(rows: Rows) -> Rows:
@@ -90,8 +128,10 @@ def unique(rows: Rows) -> Rows:
     Returns:
         The different rows, (k, d).
     """
-    first = {row.tobytes(): i for i, row in reversed(list(enumerate(rows)))}
-    return rows[np.sort(np.array(list(first.values()), np.intp))]
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.tobytes(), i)
+    return rows[list(first.values())]
 
 
 def survivors(
@@ -111,19 +151,29 @@ def survivors(
     """
     feasible = np.flatnonzero(violation <= 0)
     infeasible = np.flatnonzero(violation > 0)
-    kept: list[NDArray[np.intp]] = []
-    if len(feasible):
-        rank = ranks(values[feasible], n)
-        distance = np.zeros(len(feasible))
-        for level in np.unique(rank[rank < len(rank)]):
-            front = rank == level
-            distance[front] = crowding(values[feasible][front])
-        kept.append(feasible[np.lexsort((-distance, rank))])
-    kept.append(infeasible[np.argsort(violation[infeasible], kind="stable")])
-    return np.concatenate(kept)[:n]
+    best = feasible[_by_front(values[feasible], n)]
+    by_violation = np.argsort(violation[infeasible], kind="stable")
+    return np.concatenate([best, infeasible[by_violation]])[:n]
 
 
-def vary(space: SearchSpace, first: Rows, second: Rows, rng: np.random.Generator) -> Rows:
+def _by_front(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Order points (k, m) by front, and by crowding within a front; of which the first ``n`` matter."""
+    if not len(values):
+        return np.zeros(0, np.intp)
+    rank = ranks(values, n)
+    distance = np.zeros(len(values))
+    for level in np.unique(rank[rank < len(rank)]):
+        front = rank == level
+        distance[front] = crowding(values[front])
+    return np.lexsort((-distance, rank))
+
+
+def vary(
+    space: SearchSpace,
+    first: Rows,
+    second: Rows,
+    rng: np.random.Generator,
+) -> Rows:
     """Breed children: uniform crossover of two parents, then mutation.
 
     Args:
@@ -137,7 +187,8 @@ def vary(space: SearchSpace, first: Rows, second: Rows, rng: np.random.Generator
     """
     mixed = np.where(rng.random(first.shape) < 0.5, first, second)
     # A gene inactive in the parent that was taken may be active in the child: take the other parent's value then.
-    mixed = np.where(mixed == INACTIVE_INDEX, np.maximum(first, second), mixed)
+    active_in_either = np.maximum(first, second)
+    mixed = np.where(mixed == INACTIVE_INDEX, active_in_either, mixed)
     return mutate(space, mixed, rng)
 
 
@@ -155,12 +206,12 @@ def mutate(space: SearchSpace, rows: Rows, rng: np.random.Generator) -> Rows:
         Canonical rows, (n, d).
     """
     n, d = rows.shape
-    rate = rng.choice([1.0, 2.0, 4.0], size=(n, 1)) / d
-    hit = rng.random((n, d)) < rate
-    hit[np.arange(n), rng.integers(0, d, n)] = True
-    step = rows + rng.choice([-1, 1], size=(n, d))
+    rate = rng.choice(MEAN_MUTATIONS, size=(n, 1)) / d
+    is_mutated = rng.random((n, d)) < rate
+    is_mutated[np.arange(n), rng.integers(0, d, n)] = True
+    stepped = rows + rng.choice([-1, 1], size=(n, d))
     anywhere = rng.integers(0, space.cardinalities, size=(n, d))
-    step_it = (
-        space.ordered & (rng.random((n, d)) < 0.7) & (step >= 0) & (step < space.cardinalities)
-    )
-    return space.canonical_rows(np.where(hit, np.where(step_it, step, anywhere), rows))
+    wants_step = space.ordered & (rng.random((n, d)) < STEP_PROBABILITY)
+    can_step = (stepped >= 0) & (stepped < space.cardinalities)
+    mutated = np.where(wants_step & can_step, stepped, anywhere)
+    return space.canonical_rows(np.where(is_mutated, mutated, rows))

@@ -46,10 +46,7 @@ class ExpressionSurrogate:
     @property
     def noise(self) -> float:
         """Standard deviation of a measurement, where the parts' logarithms are summed; of other expressions a guess."""
-        noises = []
-        for part in self.parts.values():
-            if part.log == self.log:
-                noises.append(part.noise)
+        noises = [part.noise for part in self.parts.values() if part.log == self.log]
         return float(np.sqrt(np.sum(np.square(noises))))
 
     def mean(self, inputs: Inputs) -> Array:
@@ -98,14 +95,13 @@ class ExpressionSurrogate:
             drawn[name] = part.samples(inputs, n, seed + number)
         return self._combined(inputs, drawn)
 
-    def _combined(self, inputs: Inputs, modelled_parts: Mapping[str, Array]) -> Array:
+    def _combined(
+        self,
+        inputs: Inputs,
+        modelled_parts: Mapping[str, Array],
+    ) -> Array:
         """The expression in modelled units, of parts in theirs, (n,) or (samples, n)."""
-        values: dict[str, Array] = {}
-        for name, value in modelled_parts.items():
-            if self.parts[name].log:
-                values[name] = np.exp(value)
-            else:
-                values[name] = value
+        values = self._natural_parts(modelled_parts)
         genes = inputs.space.encode(inputs.rows)
         for name in self.derived.parts(self.metric):
             if name not in values:
@@ -114,6 +110,14 @@ class ExpressionSurrogate:
         if self.log:
             return np.asarray(np.log(np.maximum(natural, LEAST_POSITIVE)))
         return natural
+
+    def _natural_parts(self, modelled_parts: Mapping[str, Array]) -> dict[str, Array]:
+        """The parts in natural units."""
+        values = dict(modelled_parts)
+        for name, value in modelled_parts.items():
+            if self.parts[name].log:
+                values[name] = np.exp(value)
+        return values
 
 
 def learned_parts(

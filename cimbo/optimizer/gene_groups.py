@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cimbo.problem.choice import Choice
 
@@ -22,7 +23,10 @@ LEAST_BETTER = 0.05
 LEAST_BETTER_MULTIPLE = 0.25
 
 
-def group_names(architecture: Sequence[Choice], hardware: Sequence[Choice]) -> dict[str, str]:
+def group_names(
+    architecture: Sequence[Choice],
+    hardware: Sequence[Choice],
+) -> dict[str, str]:
     """Name the group of each ordered gene.
 
     Args:
@@ -34,38 +38,54 @@ def group_names(architecture: Sequence[Choice], hardware: Sequence[Choice]) -> d
     """
     found = {}
     for choice in (*architecture, *hardware):
-        if choice.ordered:
-            found[choice.name] = _pattern(choice.name)
-        else:
-            found[choice.name] = ""
-    for pattern, count in Counter(found.values()).items():
-        mine = [c for c in architecture if found[c.name] == pattern]
-        if not pattern or count < 2 * MIN_PERIODS or len(mine) < 2 * MIN_PERIODS:
-            continue
-        start, end, period = _periodic(mine)
-        if period < 2:
-            continue
-        for choice in (*mine, *(c for c in hardware if found[c.name] == pattern)):
-            found[choice.name] = choice.name  # a group of its own, unless it lies in a layer
-        for place, choice in enumerate(mine[start:end]):
-            found[choice.name] = f"{pattern}/{place % period}"
+        found[choice.name] = _pattern(choice)
+    for pattern in set(found.values()) - {""}:
+        layered = [choice for choice in architecture if _pattern(choice) == pattern]
+        others = [choice for choice in hardware if _pattern(choice) == pattern]
+        if len(layered) >= 2 * MIN_PERIODS:
+            found |= _groups_by_order(pattern, layered, others)
     return found
 
 
-def _pattern(name: str) -> str:
-    """The name with every number replaced by a star: ``ffn_3`` becomes ``ffn_*``."""
-    return re.sub("[0-9]+", "*", name)
+def _pattern(choice: Choice) -> str:
+    """The name with every number replaced by a star, ``ffn_3`` becomes ``ffn_*``; "" for an unordered gene."""
+    if not choice.ordered:
+        return ""
+    return re.sub("[0-9]+", "*", choice.name)
 
 
-def _periodic(genes: Sequence[Choice]) -> tuple[int, int, int]:
+def _groups_by_order(
+    pattern: str, layered: Sequence[Choice], others: Sequence[Choice]
+) -> dict[str, str]:
+    """Gene -> group, where the genes of one pattern repeat from layer to layer; empty where they do not."""
+    stretch = _periodic(layered)
+    if stretch.period < 2:
+        return {}
+    found = {}
+    for choice in (*layered, *others):
+        found[choice.name] = choice.name  # a group of its own, unless it lies in a layer
+    for place, choice in enumerate(layered[stretch.start : stretch.end]):
+        found[choice.name] = f"{pattern}/{place % stretch.period}"
+    return found
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Genes from ``start`` to ``end`` that repeat with a ``period``, which is 1 where they do not."""
+
+    start: int
+    end: int
+    period: int
+
+
+def _periodic(genes: Sequence[Choice]) -> _Stretch:
     """Find the stretch of genes in which the numbers of their values repeat.
 
     Returns:
-        Index of the first gene, index after the last one, and length of the period; a length of 1
-        where nothing repeats.
+        The stretch; with a period of 1 where nothing repeats.
     """
-    counts = [len(c.values) for c in genes]
-    best = (0, len(genes), 1)
+    counts = [len(gene.values) for gene in genes]
+    best = _Stretch(0, len(genes), 1)
     best_likeness = 0.0
     for period in range(2, len(genes) // MIN_PERIODS + 1):
         start, end = _longest_run(counts, period)
@@ -74,51 +94,53 @@ def _periodic(genes: Sequence[Choice]) -> tuple[int, int, int]:
             continue
         if not _mixes_kinds(genes[start:end], period):
             continue
-        likeness = _likeness(genes, start, end, period)
+        likeness = _likeness(genes[start:end], period)
+        is_multiple = best.period > 1 and period % best.period == 0
         margin = LEAST_BETTER
-        if best[2] > 1 and period % best[2] == 0:
+        if is_multiple:
             margin = LEAST_BETTER_MULTIPLE
         if likeness > best_likeness + margin:
-            best = (start, end, period)
+            best = _Stretch(start, end, period)
             best_likeness = likeness
     return best
 
 
 def _longest_run(counts: Sequence[int], period: int) -> tuple[int, int]:
     """The longest stretch in which each count is that of one period before."""
-    best, start = (0, 0), 0
+    first, end = 0, 0
+    start = 0
     for i in range(period, len(counts)):
         if counts[i] != counts[i - period]:
             start = i - period + 1
-        if i + 1 - start > best[1] - best[0]:
-            best = (start, i + 1)
-    return best
+        if i + 1 - start > end - first:
+            first, end = start, i + 1
+    return first, end
 
 
 def _mixes_kinds(genes: Sequence[Choice], period: int) -> bool:
-    """Whether the places of a period hold different kinds of genes, and not one kind that changes from layer to layer.
-
-    They do where numbers of values differ, and where one place has the same values in every layer and no other place has them.
-    """
-    if len({len(c.values) for c in genes[:period]}) > 1:
+    """Whether the places of a period hold different kinds of genes, and not one kind that changes from layer to layer."""
+    if len({len(gene.values) for gene in genes[:period]}) > 1:
         return True
+    # Else there has to be a place with the same values in every layer, which no other place has.
     for place in range(period):
-        here = {c.values for c in genes[place::period]}
-        elsewhere = {c.values for i, c in enumerate(genes) if i % period != place}
-        if len(here) == 1 and not here & elsewhere:
+        here = {gene.values for gene in genes[place::period]}
+        elsewhere = {gene.values for i, gene in enumerate(genes) if i % period != place}
+        if len(here) == 1 and here.isdisjoint(elsewhere):
             return True
     return False
 
 
-def _likeness(genes: Sequence[Choice], start: int, end: int, period: int) -> float:
+def _likeness(genes: Sequence[Choice], period: int) -> float:
     """How alike the genes at the same place of each period are, from 0 to 1.
 
     For each place: the share of its genes that have the most frequent list of values there. The
     result is the mean over the places; 1 means that all layers offer the same values.
+
+    Returns:
+        The likeness.
     """
     shares = []
     for place in range(period):
-        value_lists = [c.values for c in genes[start + place : end : period]]
-        _, most_frequent = Counter(value_lists).most_common(1)[0]
-        shares.append(most_frequent / len(value_lists))
+        values = Counter(gene.values for gene in genes[place::period])
+        shares.append(max(values.values()) / values.total())
     return sum(shares) / period

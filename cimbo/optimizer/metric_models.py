@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 import predictors
 from cimbo.optimizer.views import AnalyticFunction, Inputs, View, of_rows
+from cimbo.problem.space import Rows, SearchSpace
 
 Array = NDArray[np.float64]
 # Median absolute deviations from the median: beyond, a value is no measurement of the same thing.
 OUTLIER_DEVIATIONS = 1e3
+# A metric to be maximised is modelled as its logarithm where its largest value is more than so many times the smallest.
+LOGARITHMIC_RANGE = 30
 # Likewise, on the bad side: beyond, a value says that a design failed, and no more how badly.
 COLLAPSE_DEVIATIONS = 5.0
 
@@ -88,9 +91,11 @@ def modelled(values: Array, *, log: bool) -> Array:
     Returns:
         Values in modelled units, (n,).
     """
-    values = np.log(values) if log else values
+    if log:
+        values = np.log(values)
     middle = np.median(values)
-    reach = OUTLIER_DEVIATIONS * float(np.median(np.abs(values - middle)))
+    deviation = float(np.median(np.abs(values - middle)))
+    reach = OUTLIER_DEVIATIONS * deviation
     if reach > 0:
         return np.clip(values, middle - reach, middle + reach)
     return values
@@ -115,7 +120,12 @@ class Compression:
     scale: float
 
     @classmethod
-    def of(cls, values: Array, goal: str | None, limits: Sequence[float] = ()) -> Compression:
+    def of(
+        cls,
+        values: Array,
+        goal: str | None,
+        limits: Sequence[float] = (),
+    ) -> Compression:
         """Find the edge for a metric.
 
         Args:
@@ -163,7 +173,9 @@ def logarithmic(y: Array, goal: str | None) -> bool:
     Returns:
         Whether logarithms are taken.
     """
-    return bool((y > 0).all() and (goal != "max" or y.max() > 30 * y.min()))
+    if not (y > 0).all():
+        return False
+    return bool(goal != "max" or y.max() > LOGARITHMIC_RANGE * y.min())
 
 
 @dataclass(frozen=True)
@@ -208,10 +220,10 @@ class FittedSurrogate:
         return mean, np.sqrt(variance)
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
-        # Intervals are widened until they hold what a search meets later on; with half of that it finds its way sooner.
         """Draw joint posterior samples of the noise-free metric.
 
-        Their spread is widened half as much as that of the intervals that are reported.
+        Their spread is widened half as much as that of the intervals that are reported: these hold
+        what a search meets later on, and with half of that it finds its way sooner.
 
         Args:
             inputs: The designs, k rows.
@@ -221,9 +233,9 @@ class FittedSurrogate:
         Returns:
             Samples in modelled units, (n, k).
         """
-        return replace(self.model, std_scale=0.5 * (1.0 + self.model.std_scale)).sample_latent(
-            inputs.encoded(self.view), n, seed
-        )
+        half_widened = 0.5 * (1.0 + self.model.std_scale)
+        model = replace(self.model, std_scale=half_widened)
+        return model.sample_latent(inputs.encoded(self.view), n, seed)
 
 
 @dataclass(frozen=True)
@@ -247,13 +259,18 @@ class AnalyticMetric:
             The metric in modelled units, (n,).
         """
         keys = [row.tobytes() for row in inputs.rows]
-        new = list({key: i for i, key in enumerate(keys) if key not in self._kept}.values())
+        new = {key: i for i, key in enumerate(keys) if key not in self._kept}
         if new:
-            values = np.asarray(of_rows(self.compute, inputs.space, inputs.rows[new]), float)
-            if self.log:
-                values = np.log(np.maximum(values, np.finfo(float).tiny))
-            self._kept.update(zip((keys[i] for i in new), values.tolist(), strict=True))
+            values = self._computed(inputs.space, inputs.rows[list(new.values())])
+            self._kept.update(zip(new, values.tolist(), strict=True))
         return np.array([self._kept[key] for key in keys])
+
+    def _computed(self, space: SearchSpace, rows: Rows) -> Array:
+        """(n,) the metric of rows (n, d), in modelled units."""
+        values = np.asarray(of_rows(self.compute, space, rows), float)
+        if self.log:
+            return np.asarray(np.log(np.maximum(values, np.finfo(float).tiny)))
+        return values
 
     def mean_and_std(self, inputs: Inputs) -> tuple[Array, Array]:
         """Compute the metric; there is no uncertainty.

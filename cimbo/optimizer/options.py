@@ -75,21 +75,22 @@ class OptimizerOptions:
         accuracies: int | None = None,
         cheap: Mapping[str, AnalyticFunction] | None = None,
     ) -> None:
+        if cheap is not None:
+            analytic = cheap
+        if accuracies is not None:
+            expensive_budget = accuracies
         given = {
-            "analytic": analytic if cheap is None else cheap,
+            "analytic": analytic,
             "views": views,
             "priors": priors,
             "about": about,
         }
-        for name, value in given.items():
-            object.__setattr__(self, name, {} if value is None else value)
+        for name, mapping in given.items():
+            object.__setattr__(self, name, {} if mapping is None else mapping)
         object.__setattr__(self, "kind", checked_kind(kind))
         object.__setattr__(self, "initial", initial)
         object.__setattr__(self, "expensive", expensive)
-        budget = accuracies
-        if budget is None:
-            budget = expensive_budget
-        object.__setattr__(self, "expensive_budget", budget)
+        object.__setattr__(self, "expensive_budget", expensive_budget)
         object.__setattr__(self, "converged", converged)
 
     @property
@@ -133,23 +134,19 @@ class OptimizerOptions:
         known = targets(problem)
         if self.expensive is not None:
             if self.expensive not in known:
-                raise BadInput(
-                    f"expensive metric {self.expensive}",
-                    "is not measured by this study",
-                    f"name one of {', '.join(known)}",
-                )
+                where = f"expensive metric {self.expensive}"
+                todo = f"name one of {', '.join(known)}"
+                raise BadInput(where, "is not measured by this study", todo)
             return self.expensive
         if USUAL_EXPENSIVE_METRIC in known:
             return USUAL_EXPENSIVE_METRIC
-        modelled = []
-        for o in problem.objectives:
-            if o.name not in self.analytic:
-                modelled.append(o.name)
-        with_genes = []
-        for m in modelled:
-            if m in self.views and self.views[m].genes is not None:
-                with_genes.append(m)
+        modelled = [o.name for o in problem.objectives if o.name not in self.analytic]
+        with_genes = [name for name in modelled if self._genes_of(name) is not None]
         return next(iter([*with_genes, *modelled]), None)
+
+    def _genes_of(self, metric: str) -> frozenset[str] | None:
+        """The genes that a metric's view names; None where it has no view, or one of every gene."""
+        return self.views.get(metric, View()).genes
 
     def expensive_parameters(self, problem: Problem) -> frozenset[str] | None:
         """Find the genes that the expensive metric depends on.
@@ -164,9 +161,9 @@ class OptimizerOptions:
             BadInput: The metric that ``expensive`` names is no objective and has no constraint.
         """
         metric = self.expensive_metric(problem)
-        if metric is None or metric not in self.views:
+        if metric is None:
             return None
-        return self.views[metric].genes
+        return self._genes_of(metric)
 
 
 Guidance = OptimizerOptions  # its name until version 0.2

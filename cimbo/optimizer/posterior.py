@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
 from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, compression, modelled
-from cimbo.problem.objectives import Candidate, Constraint, Problem, candidate_of_row
+from cimbo.problem.objectives import (
+    Candidate,
+    Constraint,
+    Objective,
+    Problem,
+    candidate_of_row,
+)
 from cimbo.problem.pareto import non_dominated
 from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
 # How far of the way to the point that a front is wanted near the reference is moved: a box around the point is left.
 ABOUT_SHARE = 0.6
+LEAST_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -38,30 +45,28 @@ class ScoreModel:
             a constraint is kept.
         """
         scores = [o.sign * self._modelled(o.name) for o in self.problem.objectives]
-        return np.stack(scores, 1), self._stack(
-            [self._violation(c, self._modelled(c.metric)) for c in self.problem.constraints]
-        )
-
-    def _stack(self, columns: list[Array]) -> Array:
-        if columns:
-            return np.stack(columns, 1)
-        return np.zeros((len(self.rows), 0))
+        violations = np.zeros((len(self.rows), len(self.problem.constraints)))
+        for column, constraint in zip(violations.T, self.problem.constraints, strict=True):
+            column[:] = self._violation(constraint, self._modelled(constraint.metric))
+        return np.stack(scores, 1), violations
 
     def _modelled(self, metric: str) -> Array:
-        values = np.array([m[metric] for m in self.measured], float)
+        """(n,) what was measured of a metric, in modelled units."""
+        values = np.array([measured[metric] for measured in self.measured], float)
         if not self.fitted[metric].log:
             values = compression(self.problem, metric, values)(values)
         return modelled(values, log=self.fitted[metric].log)
 
-    def _violation(self, c: Constraint, values: Array) -> Array:
+    def _violation(self, constraint: Constraint, values: Array) -> Array:
         """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""
-        log = self.fitted[c.metric].log
-        if log:
-            bound = math.log(c.bound) if c.bound > 0 else -math.inf
-        else:
-            bound = c.bound
-        sign = 1.0 if c.relation == "<=" else -1.0
-        return sign * (values - bound) / (self._modelled(c.metric).std() or 1.0)
+        bound = constraint.bound
+        if self.fitted[constraint.metric].log:
+            bound = math.log(bound) if bound > 0 else -math.inf
+        excess = values - bound
+        if constraint.relation != "<=":
+            excess = -1.0 * excess
+        spread = self._modelled(constraint.metric).std() or 1.0
+        return np.asarray(excess / spread)
 
     def score(self, beta: float) -> evolution.Score:
         """Build the score that the search for candidates maximises.
@@ -81,22 +86,25 @@ class ScoreModel:
 
         def score(rows: Rows) -> tuple[Array, Array]:
             """Score rows (n, d): scores (n, m) and violations (n,)."""
-            inputs = Inputs(self.problem.space, rows)
-            violation, scores = (
-                np.zeros(len(rows)),
-                np.zeros((len(rows), len(self.problem.objectives))),
-            )
-            for c in self.problem.constraints:
-                violation += np.maximum(self._violation(c, self.fitted[c.metric].mean(inputs)), 0)
-            kept = (
-                violation <= 0
-            )  # nobody asks for the objectives of the others, and a simulator may stand behind them
+            scores = np.zeros((len(rows), len(self.problem.objectives)))
+            violation = self._expected_violation(rows)
+            # Nobody asks for the objectives of the others, and a simulator may stand behind them.
+            kept = violation <= 0
             if kept.any():
                 scores[kept] = self._upper_bound(Inputs(self.problem.space, rows[kept]), beta)
                 violation[kept] = shortfall(scores[kept])
             return scores, violation
 
         return score
+
+    def _expected_violation(self, rows: Rows) -> Array:
+        """(n,) by how much the means at rows break constraints, in all."""
+        inputs = Inputs(self.problem.space, rows)
+        total = np.zeros(len(rows))
+        for constraint in self.problem.constraints:
+            mean = self.fitted[constraint.metric].mean(inputs)
+            total += np.maximum(self._violation(constraint, mean), 0)
+        return total
 
     def best(self, n: int) -> NDArray[np.intp]:
         """Choose the best evaluated designs.
@@ -110,19 +118,19 @@ class ScoreModel:
             Their indices in ``rows``, the best first; fewer than ``n`` where there are no more.
         """
         scores, violations = self.observed()
-        return evolution.survivors(
-            scores, np.maximum(violations, 0).sum(1) + self.shortfall()(scores), n
-        )
+        broken = np.maximum(violations, 0).sum(1)
+        return evolution.survivors(scores, broken + self.shortfall()(scores), n)
 
     def _upper_bound(self, inputs: Inputs, beta: float) -> Array:
+        """(n, m) mean and ``beta`` deviations of each objective, to be maximised."""
         columns = []
-        for o in self.problem.objectives:
-            s = self.fitted[o.name]
+        for objective in self.problem.objectives:
+            surrogate = self.fitted[objective.name]
             if beta:
-                mean, deviation = s.mean_and_std(inputs)
+                mean, deviation = surrogate.mean_and_std(inputs)
+                columns.append(objective.sign * mean + beta * deviation)
             else:
-                mean, deviation = s.mean(inputs), np.zeros(len(inputs.rows))
-            columns.append(o.sign * mean + beta * deviation)
+                columns.append(objective.sign * surrogate.mean(inputs))
         return np.stack(columns, 1)
 
     def shortfall(self) -> Callable[[Array], Array]:
@@ -132,8 +140,16 @@ class ScoreModel:
             A function of scores (n, m) that gives this distance, (n,), summed over objectives in
             units of the observed spread.
         """
-        floor, unit = self.reference(), np.maximum(self.observed()[0].std(0), 1e-12)
-        return lambda scores: np.asarray((np.maximum(floor - scores, 0) / unit).sum(1))
+        observed, _ = self.observed()
+        unit = np.maximum(observed.std(0), LEAST_SPREAD)
+        floor = self.reference()
+
+        def shortfall(scores: Array) -> Array:
+            """Sum how far scores (n, m) lie below the reference."""
+            missing = np.maximum(floor - scores, 0)
+            return np.asarray((missing / unit).sum(1))
+
+        return shortfall
 
     def draw(self, rows: Rows, n: int, seed: int) -> tuple[Array, Array]:
         """Draw joint samples of the surrogates.
@@ -149,11 +165,13 @@ class ScoreModel:
         """
         inputs = Inputs(self.problem.space, rows)
         drawn = {}
-        for i, (name, s) in enumerate(self.fitted.items()):
-            drawn[name] = s.samples(inputs, n, seed + i)
+        for i, (name, surrogate) in enumerate(self.fitted.items()):
+            drawn[name] = surrogate.samples(inputs, n, seed + i)
         scores = np.stack([o.sign * drawn[o.name] for o in self.problem.objectives], -1)
-        violations = [self._violation(c, drawn[c.metric]) for c in self.problem.constraints]
-        return scores, np.stack(violations, -1) if violations else np.zeros((*scores.shape[:2], 0))
+        violations = np.zeros((*scores.shape[:2], len(self.problem.constraints)))
+        for i, constraint in enumerate(self.problem.constraints):
+            violations[..., i] = self._violation(constraint, drawn[constraint.metric])
+        return scores, violations
 
     def reference(self) -> Array:
         """Choose the reference point.
@@ -164,40 +182,45 @@ class ScoreModel:
         Returns:
             Scores in modelled units, (m,).
         """
+        point = self._below_observed_front()
+        for i, objective in enumerate(self.problem.objectives):
+            if objective.reference is not None:
+                point[i] = self._score_of(objective, objective.reference, point[i])
+        return self._towards(point)
+
+    def _below_observed_front(self) -> Array:
+        """(m,) a tenth of the front's range below its worst scores; the front is of feasible designs if there are any."""
         scores, violations = self.observed()
-        feasible = scores[(violations <= 0).all(1)]
-        front = (feasible if len(feasible) else scores)[
-            non_dominated(feasible if len(feasible) else scores)
-        ]
-        span = np.ptp(front, axis=0)
-        inferred = front.min(0) - 0.1 * np.where(
-            span > 0, span, np.maximum(np.abs(front.min(0)), 1.0)
-        )
-        given = []
-        for i, o in enumerate(self.problem.objectives):
-            if o.reference is None:
-                given.append(inferred[i])
-            else:
-                given.append(self._modelled_reference(o.name, o.sign, o.reference, inferred[i]))
-        return self._towards(np.array(given))
+        feasible = (violations <= 0).all(1)
+        if feasible.any():
+            scores = scores[feasible]
+        front = scores[non_dominated(scores)]
+        worst = front.min(0)
+        range_ = np.ptp(front, axis=0)
+        magnitude = np.maximum(np.abs(worst), 1.0)
+        return np.asarray(worst - 0.1 * np.where(range_ > 0, range_, magnitude))
 
     def _towards(self, reference: Array) -> Array:
         """The reference moved towards the point that the front is wanted near."""
         moved = reference.copy()
-        for i, o in enumerate(self.problem.objectives):
-            if o.name in self.about:
-                wanted = self._modelled_reference(o.name, o.sign, self.about[o.name], reference[i])
+        for i, objective in enumerate(self.problem.objectives):
+            if objective.name in self.about:
+                wanted = self._score_of(objective, self.about[objective.name], reference[i])
                 moved[i] += ABOUT_SHARE * max(wanted - reference[i], 0.0)
         return moved
 
-    def _modelled_reference(
-        self, name: str, sign: float, reference: float, inferred: float
+    def _score_of(
+        self,
+        objective: Objective,
+        value: float,
+        otherwise: float,
     ) -> float:
-        if not self.fitted[name].log:
-            return sign * reference
-        if reference > 0:
-            return sign * math.log(reference)
-        return inferred
+        """A value of an objective as a score in modelled units; ``otherwise`` where it has no logarithm."""
+        if not self.fitted[objective.name].log:
+            return objective.sign * value
+        if value > 0:
+            return objective.sign * math.log(value)
+        return otherwise
 
     def allowed(self, rows: Rows) -> NDArray[np.bool_]:
         """Sort out designs of which it is certain that they break a constraint.
@@ -210,10 +233,10 @@ class ScoreModel:
         """
         allowed = np.ones(len(rows), bool)
         inputs = Inputs(self.problem.space, rows)
-        for c in self.problem.constraints:
-            s = self.fitted[c.metric]
-            if isinstance(s, AnalyticMetric):
-                allowed &= self._violation(c, s.mean(inputs)) <= 0
+        for constraint in self.problem.constraints:
+            metric = self.fitted[constraint.metric]
+            if isinstance(metric, AnalyticMetric):
+                allowed &= self._violation(constraint, metric.mean(inputs)) <= 0
         return allowed
 
     def predicted(self, row: Rows, origin: str) -> Candidate:
@@ -229,13 +252,19 @@ class ScoreModel:
             deviation to first order.
         """
         inputs = Inputs(self.problem.space, row[None])
-        predicted = {}
-        for name, s in self.fitted.items():
-            mean, std = (float(v[0]) for v in s.mean_and_std(inputs))
-            std = math.hypot(std, s.noise)  # of a measurement, as it will be compared with one
-            # Natural units; of a log-normal the median and the standard deviation to first order.
-            if s.log:
-                predicted[name] = (math.exp(mean), math.exp(mean) * std)
-            else:
-                predicted[name] = (mean, std)
+        predicted = {name: _natural(surrogate, inputs) for name, surrogate in self.fitted.items()}
         return candidate_of_row(self.problem.space, row, origin=origin, predicted=predicted)
+
+
+def _natural(surrogate: Surrogate, inputs: Inputs) -> tuple[float, float]:
+    """Mean and standard deviation of a measurement of one design, in natural units.
+
+    Of a metric modelled as a logarithm they are the median and the standard deviation to first order.
+    """
+    means, stds = surrogate.mean_and_std(inputs)
+    mean = float(means[0])
+    std = math.hypot(float(stds[0]), surrogate.noise)
+    if surrogate.log:
+        median = math.exp(mean)
+        return median, median * std
+    return mean, std

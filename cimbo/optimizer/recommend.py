@@ -34,18 +34,16 @@ from cimbo.problem.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
-POPULATION_SIZE = {
-    1: 100,
-    2: 100,
-}  # of the search for candidates, by the number of objectives; 250 beyond: fronts are surfaces
-N_PER_ROUND = (
-    4  # candidates that reach the acquisition, for each of twice as many as it shall choose
-)
+# Of the search for candidates, by the number of objectives; 250 beyond, where fronts are surfaces
+POPULATION_SIZE = {1: 100, 2: 100}
+# Candidates that reach the acquisition, for each of twice as many as it shall choose
+N_PER_ROUND = 4
 N_BASELINE = 200  # evaluated designs whose posterior is drawn
 N_MUTANTS = 100
 N_RANDOM = 50
 UCB_BETA = 1.3
 MIN_MEASURED = 3  # designs with every metric, before a surrogate is fitted
+SOBOL_DRAWS = (64, 256, 1024, 4096, 16384)  # how far the sequence is read, one after another
 ENUMERABLE_SIZE = 4096  # a space of at most so many designs can be gone through
 
 
@@ -161,7 +159,13 @@ class Search:
         return kept
 
 
-def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
+def recommend(
+    search: Search,
+    state: State,
+    n: int,
+    *,
+    seed: int,
+) -> Proposal:
     """Choose new designs to evaluate.
 
     Args:
@@ -173,27 +177,45 @@ def recommend(search: Search, state: State, n: int, *, seed: int) -> Proposal:
     Returns:
         Candidates in order of choice, with what the surrogates expect of them.
     """
-    needed = surrogates.targets(search.problem)
-    complete = []
-    for m in state.metrics:
-        complete.append(m is not None and all(name in m for name in needed))
     started = len(state.seen)
     if started < search.initial:
         return Proposal(_sobol(search, state, min(n, search.initial - started), seed))
-    if sum(complete) < MIN_MEASURED:
+    complete = _Complete.of(search, state)
+    if len(complete.metrics) < MIN_MEASURED:
         return Proposal(_sobol(search, state, n, seed))
-    measured = []
-    for m, kept in zip(state.metrics, complete, strict=True):
-        if m and kept:
-            measured.append(m)
     with one_thread():
-        rows = state.rows[complete]
         fitted = fit_surrogates(search, state, seed=seed)
-        model = ScoreModel(search.problem, fitted, rows, measured, search.about)
+        model = ScoreModel(search.problem, fitted, complete.rows, complete.metrics, search.about)
         return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
 
 
-def fit_surrogates(search: Search, state: State, *, seed: int) -> dict[str, Surrogate]:
+@dataclass(frozen=True)
+class _Complete:
+    """The evaluated designs with every metric that the search needs: ``rows`` (k, d), ``metrics``, and which they are (n,)."""
+
+    rows: Rows
+    metrics: list[Mapping[str, float]]
+    is_complete: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, search: Search, state: State) -> _Complete:
+        """Choose them from a log."""
+        needed = surrogates.targets(search.problem)
+        is_complete = np.zeros(len(state.metrics), bool)
+        metrics = []
+        for i, measured in enumerate(state.metrics):
+            if measured is not None and all(name in measured for name in needed):
+                is_complete[i] = True
+                metrics.append(measured)
+        return cls(state.rows[is_complete], metrics, is_complete)
+
+
+def fit_surrogates(
+    search: Search,
+    state: State,
+    *,
+    seed: int,
+) -> dict[str, Surrogate]:
     """Fit what candidates are chosen by to all designs with every metric.
 
     Args:
@@ -204,61 +226,70 @@ def fit_surrogates(search: Search, state: State, *, seed: int) -> dict[str, Surr
     Returns:
         A surrogate by metric that the search needs; none for fewer than MIN_MEASURED such designs.
     """
-    needed = surrogates.targets(search.problem)
-    complete = []
-    for m in state.metrics:
-        complete.append(m is not None and all(name in m for name in needed))
-    measured = []
-    for m, kept in zip(state.metrics, complete, strict=True):
-        if m and kept:
-            measured.append(m)
-    if len(measured) < MIN_MEASURED:
+    complete = _Complete.of(search, state)
+    if len(complete.metrics) < MIN_MEASURED:
         return {}
-    noise = {metric: values[complete] for metric, values in state.noise.items()}
+    noise = {metric: stds[complete.is_complete] for metric, stds in state.noise.items()}
     with one_thread():
         return surrogates.fit(
-            search.problem, state.rows[complete], measured, search.factory, seed=seed, noise=noise
+            search.problem,
+            complete.rows,
+            complete.metrics,
+            search.factory,
+            seed=seed,
+            noise=noise,
         )
 
 
 def _by_model(
-    search: Search, model: ScoreModel, state: State, n: int, rng: np.random.Generator
+    search: Search,
+    model: ScoreModel,
+    state: State,
+    n: int,
+    rng: np.random.Generator,
 ) -> Proposal:
     """The batch that the acquisition chooses; where a surrogate does not predict, half of it is random."""
-    doubted = [name for name, s in model.fitted.items() if not s.trusted]
-    n_random = n // 2 if doubted else 0
+    doubted = [name for name, surrogate in model.fitted.items() if not surrogate.trusted]
+    n_random = 0
+    if doubted:
+        n_random = n // 2
     chosen = _acquire(search, model, state, n - n_random, rng)
     taken = replace(state, pending=np.concatenate([state.pending, chosen]))
     explored = _random_exploration(search, taken, n - len(chosen), rng)
     candidates = [model.predicted(row, "proposed") for row in chosen]
     candidates += [model.predicted(row, "explored") for row in explored]
-    notes = []
-    for name in doubted:
-        notes.append(
-            f"surrogate of {name} does not predict yet: {n_random} of {n} candidates explore"
-        )
+    explore = f"{n_random} of {n} candidates explore"
+    notes = [f"surrogate of {name} does not predict yet: {explore}" for name in doubted]
     return Proposal(candidates, model.fitted, notes)
 
 
 # ---- designs that no model chose ------------------------------------------------------------------------------------
 
 
-def _sobol(search: Search, state: State, n: int, seed: int) -> list[Candidate]:
-    """The next ``n`` designs of the study's Sobol sequence that keep the constraints that can be computed.
-
-    The sequence is read further until there are enough; designs that break a constraint come only when there are not.
-    """
+def _sobol(
+    search: Search,
+    state: State,
+    n: int,
+    seed: int,
+) -> list[Candidate]:
+    """The next ``n`` designs of the study's Sobol sequence, first those that keep the constraints that can be computed."""
     space = search.problem.space
-    for draw in (64 * 4**i for i in range(5)):
-        fresh = _unseen(search, state, search.pin(space.sobol_rows(draw, seed)))
+    # The sequence is read further until there are enough that keep them.
+    for n_drawn in SOBOL_DRAWS:
+        fresh = _unseen(search, state, search.pin(space.sobol_rows(n_drawn, seed)))
         kept = _keeps_analytic(search, fresh)
-        if kept.sum() >= n or draw >= space.size:
+        if kept.sum() >= n or n_drawn >= space.size:
             break
     first = np.argsort(~kept, kind="stable")[:n]
     return [candidate_of_row(space, row, origin="sobol") for row in fresh[first]]
 
 
-def _random_exploration(search: Search, state: State, n: int, rng: np.random.Generator) -> Rows:
+def _random_exploration(
+    search: Search,
+    state: State,
+    n: int,
+    rng: np.random.Generator,
+) -> Rows:
     """``n`` random unseen designs (n, d); where random ones find none, the space is gone through."""
     space = search.problem.space
     if n < 1:
@@ -266,28 +297,31 @@ def _random_exploration(search: Search, state: State, n: int, rng: np.random.Gen
     fresh = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
     if len(fresh) < n and space.size <= ENUMERABLE_SIZE:
         fresh = _unseen(search, state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
-    return fresh[np.argsort(~_keeps_analytic(search, fresh), kind="stable")[:n]]
+    kept = _keeps_analytic(search, fresh)
+    first = np.argsort(~kept, kind="stable")[:n]
+    return fresh[first]
 
 
 def _unseen(search: Search, state: State, rows: Rows) -> Rows:
     """Different rows of designs that are allowed, and neither evaluated nor under way."""
-    seen = {row.tobytes() for row in state.seen}
     different = evolution.unique(rows)
     if search.problem.space.constraints:
         different = different[search.problem.space.allowed_rows(different)]
-    return different[[row.tobytes() not in seen for row in different]]
+    seen = {row.tobytes() for row in state.seen}
+    is_new = [row.tobytes() not in seen for row in different]
+    return different[is_new]
 
 
 def _keeps_analytic(search: Search, rows: Rows) -> NDArray[np.bool_]:
     """(n,) whether each design keeps the constraints that can be computed."""
-    analytic = search.factory.analytic
     kept = np.ones(len(rows), bool)
     if not len(rows):
         return kept
-    for c in search.problem.constraints:
-        if c.metric in analytic:
-            values = surrogates.of_rows(analytic[c.metric], search.problem.space, rows)
-            kept &= c.violation(np.asarray(values, float)) <= 0
+    for constraint in search.problem.constraints:
+        compute = search.factory.analytic.get(constraint.metric)
+        if compute is not None:
+            values = surrogates.of_rows(compute, search.problem.space, rows)
+            kept &= constraint.violation(np.asarray(values, float)) <= 0
     return kept
 
 
@@ -295,7 +329,11 @@ def _keeps_analytic(search: Search, rows: Rows) -> NDArray[np.bool_]:
 
 
 def _acquire(
-    search: Search, model: ScoreModel, state: State, n: int, rng: np.random.Generator
+    search: Search,
+    model: ScoreModel,
+    state: State,
+    n: int,
+    rng: np.random.Generator,
 ) -> Rows:
     """At most ``n`` rows (n, d) of the pool, chosen greedily by qLogNEHVI."""
     from cimbo.optimizer import acquisition  # imports torch
@@ -303,57 +341,110 @@ def _acquire(
     pool = _pool(search, model, state, rng)
     if not len(pool) or n < 1:
         return pool[:0]
-    evaluated = model.best(N_BASELINE)
-    points = np.concatenate([model.rows[evaluated], state.pending, pool])
-    n_samples = N_POSTERIOR_SAMPLES.get(len(model.problem.objectives), 10)
-    scores, violations = model.draw(points, n_samples, int(rng.integers(2**31)))
-    violations = np.array(violations)
-    violations[:, : len(evaluated)] = model.observed()[1][evaluated]  # what was measured is known
-    base = _baseline(search, model.rows[evaluated], scores, violations)
-    first = len(evaluated) + len(state.pending)
-    base = np.concatenate([base, np.arange(len(evaluated), first)])
+    drawn = _Drawn.of(model, state.pending, pool, int(rng.integers(2**31)))
+    baseline = _baseline(search, drawn)
     reference = model.reference()
     listed = screen(
-        scores[:, base],
-        scores[:, first:],
-        np.asarray((violations[:, first:] <= 0).all(-1)),
+        drawn.scores[:, baseline],
+        drawn.scores[:, drawn.first_of_pool :],
+        drawn.is_feasible()[:, drawn.first_of_pool :],
         reference,
         rounds=2 * n,
         each=N_PER_ROUND,
     )
-    shown = np.concatenate([base, first + np.array(listed, np.intp)])
-    samples = acquisition.PosteriorSamples(scores[:, shown], violations[:, shown], len(base))
+    shown = np.concatenate([baseline, drawn.first_of_pool + np.array(listed, np.intp)])
+    samples = acquisition.PosteriorSamples(
+        drawn.scores[:, shown], drawn.violations[:, shown], len(baseline)
+    )
     chosen = acquisition.choose(samples, reference, n)
     return pool[[listed[i] for i in chosen]]
 
 
-def _baseline(
-    search: Search, evaluated: Rows, scores: Array, violations: Array
-) -> NDArray[np.intp]:
-    """Positions of the evaluated designs (k, d) that have to be improved on, given samples whose first k points they are.
+@dataclass(frozen=True)
+class _Drawn:
+    """Joint samples at the best ``evaluated`` designs (k, d), at those under way, and at the pool, in this order.
 
-    Designs that the fixed genes exclude teach the surrogates, but are not what has to be improved on.
+    ``scores`` (s, points, m), to be maximised; ``violations`` (s, points, c), at most 0 where a constraint is kept.
     """
-    k = len(evaluated)
-    feasible = (violations[0, :k] <= 0).all(-1)
-    kept = prune_baseline(scores[:, :k], feasible & search.keeps(evaluated))
-    return np.flatnonzero(kept)
+
+    evaluated: Rows
+    scores: Array
+    violations: Array
+    first_of_pool: int
+
+    @classmethod
+    def of(
+        cls,
+        model: ScoreModel,
+        pending: Rows,
+        pool: Rows,
+        seed: int,
+    ) -> _Drawn:
+        """Draw them; by how much evaluated designs break constraints is known."""
+        best = model.best(N_BASELINE)
+        evaluated = model.rows[best]
+        points = np.concatenate([evaluated, pending, pool])
+        n_samples = N_POSTERIOR_SAMPLES.get(len(model.problem.objectives), 10)
+        scores, violations = model.draw(points, n_samples, seed)
+        _, measured = model.observed()
+        violations = np.array(violations)
+        violations[:, : len(best)] = measured[best]
+        return cls(evaluated, scores, violations, len(best) + len(pending))
+
+    def is_feasible(self) -> NDArray[np.bool_]:
+        """(s, points) whether a sample keeps every constraint."""
+        return np.asarray((self.violations <= 0).all(-1))
 
 
-def _pool(search: Search, model: ScoreModel, state: State, rng: np.random.Generator) -> Rows:
+def _baseline(search: Search, drawn: _Drawn) -> NDArray[np.intp]:
+    """Positions of the points that have to be improved on: evaluated ones of a front, and all that are under way."""
+    k = len(drawn.evaluated)
+    # Designs that the fixed genes exclude teach the surrogates, but need not be improved on.
+    counts = drawn.is_feasible()[0, :k] & search.keeps(drawn.evaluated)
+    on_front = np.flatnonzero(prune_baseline(drawn.scores[:, :k], counts))
+    return np.concatenate([on_front, np.arange(k, drawn.first_of_pool)])
+
+
+def _pool(
+    search: Search,
+    model: ScoreModel,
+    state: State,
+    rng: np.random.Generator,
+) -> Rows:
     """Unseen candidates (k, d): two evolutionary searches, mutants of the evaluated front and a few random designs."""
     space = model.problem.space
-    size = POPULATION_SIZE.get(len(model.problem.objectives), 250)
-    effort = search.effort or evolution.Effort(size)
-    front = model.rows[model.best(min(max(10, len(model.rows) // 4), N_MUTANTS))]
+    n_front = min(max(10, len(model.rows) // 4), N_MUTANTS)
+    front = model.rows[model.best(n_front)]
     parents = front[rng.integers(0, len(front), N_MUTANTS)]
     mutants = search.pin(evolution.mutate(space, parents, rng))
-    seeds = np.concatenate([front, mutants])
+    searched = _searched(search, model, np.concatenate([front, mutants]), rng)
+    strangers = search.pin(space.random_rows(N_RANDOM, rng))
+    rows = _unseen(search, state, np.concatenate([*searched, mutants, strangers]))
+    allowed = model.allowed(rows)
+    if allowed.any():
+        return rows[allowed]
+    return rows
+
+
+def _searched(
+    search: Search,
+    model: ScoreModel,
+    seeds: Rows,
+    rng: np.random.Generator,
+) -> list[Rows]:
+    """What evolution finds from seeds (k, d) over the posterior mean, and over an upper confidence bound."""
+    effort = search.effort
+    if effort is None:
+        effort = evolution.Effort(POPULATION_SIZE.get(len(model.problem.objectives), 250))
     found = []
     for beta in (0.0, UCB_BETA):
-        score = model.score(beta)
-        found.append(evolution.search(space, score, seeds, rng=rng, effort=effort, pin=search.pin))
-    strangers = search.pin(space.random_rows(N_RANDOM, rng))
-    rows = _unseen(search, state, np.concatenate([*found, mutants, strangers]))
-    allowed = model.allowed(rows)
-    return rows[allowed] if allowed.any() else rows
+        population = evolution.search(
+            model.problem.space,
+            model.score(beta),
+            seeds,
+            rng=rng,
+            effort=effort,
+            pin=search.pin,
+        )
+        found.append(population)
+    return found

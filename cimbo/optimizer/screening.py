@@ -20,15 +20,21 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
 N_DIRECTIONS = 32
-LEAST_SHARE_ABOVE = (
-    0.1  # of a pool; with fewer points above the reference, scalarised values tell more
-)
+# Of a pool: where fewer points than this share have a gain, scalarised values tell more.
+LEAST_SHARE_ABOVE = 0.1
+LEAST_SPREAD = 1e-9
 #: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
 Gain = Callable[[list[int], Index], Array]
 
 
 def screen(
-    base: Array, pool: Array, feasible: Mask, reference: Array, *, rounds: int, each: int
+    base: Array,
+    pool: Array,
+    feasible: Mask,
+    reference: Array,
+    *,
+    rounds: int,
+    each: int,
 ) -> list[int]:
     """List the points of a pool that are worth a closer look.
 
@@ -58,32 +64,39 @@ def screen(
     return listed
 
 
-def _first_look(base: Array, pool: Array, feasible: Mask, reference: Array) -> tuple[Gain, Array]:
+def _first_look(
+    base: Array,
+    pool: Array,
+    feasible: Mask,
+    reference: Array,
+) -> tuple[Gain, Array]:
     """How gains are estimated, and the gain (p,) of each point of the pool while none is chosen."""
     everything = np.arange(pool.shape[1])
     if len(reference) == 2:
-        gain = _staircase(base, pool, feasible, reference)
-        bound = gain([], everything)
+        exact = _AreaGain(base, pool, feasible, reference)
+        bound = exact([], everything)
         if (bound > 0).mean() >= LEAST_SHARE_ABOVE:
-            return gain, bound
-    gain = _scalarised(base, pool, feasible, reference)
-    return gain, gain([], everything)
+            return exact, bound
+    estimate = _ScalarisedGain.of(base, pool, feasible, reference)
+    return estimate, estimate([], everything)
 
 
 def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
-    """The ``n`` positions of largest gain, in order; fewer where no more have a finite ``bound`` (p,).
+    """The ``n`` positions of largest gain, in order; fewer where no more have a ``bound`` (p,) of at least 0.
 
-    Gains only fall while points are chosen, so that an earlier one is a bound, lowered here: most need no other look.
+    Gains only fall while points are chosen, so that the gain of an earlier round is a bound. Only the points at the top are
+    counted anew, and their bounds lowered, until the first ``n`` are all of this round: most of the pool needs no other look.
     """
-    stale = bound > 0
+    is_stale = bound > 0
     while True:
         order = np.argsort(-bound, kind="stable")
-        if not stale[order[:n]].any():
-            return [int(i) for i in order[:n] if bound[i] >= 0]
-        some = order[: 4 * n]
-        some = some[stale[some]]
-        bound[some] = gain(some)
-        stale[some] = False
+        first = order[:n]
+        if not is_stale[first].any():
+            return [int(position) for position in first if bound[position] >= 0]
+        top = order[: 4 * n]
+        recounted = top[is_stale[top]]
+        bound[recounted] = gain(recounted)
+        is_stale[recounted] = False
 
 
 def prune_baseline(scores: Array, feasible: Mask) -> Mask:
@@ -102,27 +115,33 @@ def prune_baseline(scores: Array, feasible: Mask) -> Mask:
         kept[among] = _on_staircase(scores[:, among]).any(0)
         return kept
     for sample in scores[:, among]:
-        kept[among[~dominated_by(sample, sample).any(1)]] = True
+        is_dominated = dominated_by(sample, sample).any(1)
+        kept[among[~is_dominated]] = True
     return kept
 
 
 def _on_staircase(points: Array) -> Mask:
-    """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one)."""
-    order = np.lexsort((-points[..., 1], -points[..., 0]), axis=1)
-    height = np.take_along_axis(points[..., 1], order, 1)
-    shifted = np.pad(height[:, :-1], ((0, 0), (1, 0)), constant_values=-np.inf)
-    before = np.maximum.accumulate(shifted, axis=1)
-    on = np.zeros(points.shape[:2], bool)
-    np.put_along_axis(on, order, height > before, 1)
-    return on
+    """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one).
+
+    From the right to the left, a point is on the staircase where it is higher than all before it.
+    """
+    x, y = points[..., 0], points[..., 1]
+    from_right = np.lexsort((-y, -x), axis=1)
+    height = np.take_along_axis(y, from_right, 1)
+    highest_before = np.full_like(height, -np.inf)
+    highest_before[:, 1:] = np.maximum.accumulate(height, axis=1)[:, :-1]
+    is_on = np.zeros(points.shape[:2], bool)
+    np.put_along_axis(is_on, from_right, height > highest_before, 1)
+    return is_on
 
 
 @dataclass(frozen=True)
 class _Staircase:
-    """The strips under each sample's front of two objectives.
+    """What each sample's front of two objectives, x and y, leaves above the reference, in strips.
 
-    Each lies between ``left`` and ``right``, above ``bottom``, arrays of (samples, strips).
-    Whatever a new point covers of a strip above its bottom is what the point adds there.
+    The points of a front make a staircase that falls to the right. A strip lies between the x of one point, ``left``, and that
+    of the next one on its right, ``right``; it begins at the height of the staircase there, ``bottom``, and has no top. All
+    are arrays (samples, strips), from right to left. What a new point adds is what lies in the strips to its left and below.
     """
 
     left: Array
@@ -131,68 +150,113 @@ class _Staircase:
 
     @classmethod
     def of(cls, known: Array, reference: Array) -> _Staircase:
-        """Build the staircases of samples (s, k, 2) of the known points."""
+        """Build the staircases of samples (s, k, 2) of the known points; those below the reference count as on it."""
         above = np.maximum(known, reference)
-        order = np.argsort(-above[..., 0], axis=1)
-        x = np.take_along_axis(above[..., 0], order, 1)
-        y = np.take_along_axis(above[..., 1], order, 1)
-        highest = np.maximum.accumulate(y, axis=1)  # of a point and all that lie right of it
+        from_right = np.argsort(-above[..., 0], axis=1)
+        x = np.take_along_axis(above[..., 0], from_right, 1)
+        y = np.take_along_axis(above[..., 1], from_right, 1)
+        # The staircase left of a point is as high as the highest of it and all points right of it.
+        height = np.maximum.accumulate(y, axis=1)
         return cls(
             left=np.pad(x, ((0, 0), (0, 1)), constant_values=reference[0]),
             right=np.pad(x, ((0, 0), (1, 0)), constant_values=np.inf),
-            bottom=np.pad(highest, ((0, 0), (1, 0)), constant_values=reference[1]),
+            bottom=np.pad(height, ((0, 0), (1, 0)), constant_values=reference[1]),
         )
 
     def added(self, new: Array) -> Array:
         """(s, p) the area that each of the points ``new`` (s, p, 2) adds by itself."""
-        width = np.minimum(new[..., :1], self.right[:, None]) - self.left[:, None]
+        right_end = np.minimum(new[..., :1], self.right[:, None])
+        width = right_end - self.left[:, None]
         height = new[..., 1:] - self.bottom[:, None]
-        np.maximum(width, 0, out=width)
-        np.maximum(height, 0, out=height)
+        np.maximum(width, 0, out=width)  # a strip that lies right of the point
+        np.maximum(height, 0, out=height)  # or begins above it adds nothing
         return np.asarray(np.einsum("spk,spk->sp", width, height))
 
 
-def _staircase(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
+@dataclass(frozen=True)
+class _AreaGain:
     """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
 
-    def gain(chosen: list[int], asked: Index) -> Array:
-        """Count the mean area that each asked position adds to ``base`` and the chosen, (asked,)."""
-        of_chosen = np.where(feasible[:, chosen, None], pool[:, chosen], reference)
-        known = np.concatenate([base, of_chosen], 1)
-        area = _Staircase.of(known, reference).added(pool[:, asked])
-        return np.asarray((area * feasible[:, asked]).mean(0))
+    base: Array
+    pool: Array
+    feasible: Mask
+    reference: Array
 
-    return gain
+    def __call__(self, chosen: list[int], asked: Index) -> Array:
+        """(asked,) the mean area that each asked position adds to ``base`` and the chosen ones."""
+        is_feasible = self.feasible[:, chosen, None]
+        of_chosen = np.where(is_feasible, self.pool[:, chosen], self.reference)
+        known = np.concatenate([self.base, of_chosen], 1)
+        area = _Staircase.of(known, self.reference).added(self.pool[:, asked])
+        return np.asarray((area * self.feasible[:, asked]).mean(0))
 
 
-def _scalarised(base: Array, pool: Array, feasible: Mask, reference: Array) -> Gain:
-    """Estimated in any dimension.
+@dataclass(frozen=True)
+class _ScalarisedGain:
+    """Estimated in any dimension: the mean over random directions of how much better the best scalarised value gets.
 
-    Hypervolume is a mean over random directions of the best scalarised point (Zhang and Golovin 2020, "Random hypervolume
-    scalarizations", lemma 5); its improvement is the mean of the improvements of the scalarised values.
+    Hypervolume is a mean over random directions of the best scalarised point to the power of the dimension (Zhang and Golovin
+    2020, "Random hypervolume scalarizations", lemma 5); its improvement is the mean of the improvements.
+
+    Attributes:
+        value: (directions, s, p) scalarised values of the pool, less than 0 where a point is below the reference.
+        start: (directions, s) the best of the front so far.
+        feasible: (s, p) whether a sample keeps every constraint.
+        dimension: How many objectives there are.
     """
-    m, known = len(reference), base.shape[1]
+
+    value: Array
+    start: Array
+    feasible: Mask
+    dimension: int
+
+    @classmethod
+    def of(
+        cls,
+        base: Array,
+        pool: Array,
+        feasible: Mask,
+        reference: Array,
+    ) -> _ScalarisedGain:
+        """Scalarise samples of the front so far (s, k, m) and of the pool (s, p, m)."""
+        m = len(reference)
+        n_known = base.shape[1]
+        spread = np.ones(m)
+        if n_known > 1:
+            spread = np.maximum(np.ptp(base.mean(0), axis=0), LEAST_SPREAD)
+        scales = spread * _directions(m)
+        value = _scalarised(pool - reference, scales)
+        if n_known:
+            start = _scalarised(base - reference, scales).max(2)
+        else:
+            start = np.full(value.shape[:2], value.min())
+        return cls(value, start, feasible, m)
+
+    def __call__(self, chosen: list[int], asked: Index) -> Array:
+        """(asked,) what each asked position is estimated to add to the front so far and the chosen ones."""
+        best = self._best_with(chosen)[..., None]
+        new = self.value[..., asked]
+        volume = np.maximum(new, 0) ** self.dimension - np.maximum(best, 0) ** self.dimension
+        # Below the reference nothing counts; there the distance to it decides.
+        more = np.where(best < 0, new - best + volume, volume)
+        return np.asarray((np.maximum(more, 0) * self.feasible[:, asked]).mean((0, 1)))
+
+    def _best_with(self, chosen: list[int]) -> Array:
+        """(directions, s) the best scalarised value of the front so far and the feasible chosen ones."""
+        best = self.start
+        for i in chosen:
+            is_better = np.maximum(best, self.value[..., i])
+            best = np.where(self.feasible[:, i], is_better, best)
+        return best
+
+
+def _directions(m: int) -> Array:
+    """(directions, m) unit vectors with positive entries, always the same ones."""
     directions = np.abs(np.random.default_rng(0).standard_normal((N_DIRECTIONS, m)))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    if known > 1:
-        spread = np.maximum(np.ptp(base.mean(0), axis=0), 1e-9)
-    else:
-        spread = np.ones(m)
-    value = np.stack([((pool - reference) / (spread * d)).min(-1) for d in directions])
-    if known:
-        start = np.stack([((base - reference) / (spread * d)).min(-1).max(1) for d in directions])
-    else:
-        start = np.full(value.shape[:2], value.min())
+    return directions
 
-    def gain(chosen: list[int], asked: Index) -> Array:
-        """Estimate what each asked position adds to ``base`` and the chosen ones, (asked,)."""
-        best = start
-        for i in chosen:
-            best = np.where(feasible[:, i], np.maximum(best, value[..., i]), best)
-        new = value[..., asked]
-        more = np.maximum(new, 0) ** m - np.maximum(best, 0)[..., None] ** m
-        # Below the reference nothing counts; there the distance to it decides.
-        more = np.where(best[..., None] < 0, new - best[..., None] + more, more)
-        return np.asarray((np.maximum(more, 0) * feasible[:, asked]).mean((0, 1)))
 
-    return gain
+def _scalarised(above: Array, scales: Array) -> Array:
+    """(directions, s, n) the scalarised values of points (s, n, m), given less the reference."""
+    return np.stack([(above / scale).min(-1) for scale in scales])

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,15 +99,24 @@ class SurrogateFactory:
         Returns:
             The predictor.
         """
-        known = [] if noise is None else [noise]
-        data = hashlib.blake2b(
-            np.column_stack([table, y, *known]).tobytes() + f"{seed} {kind} {schema.log}".encode()
-        ).digest()
+        columns = [table, y]
+        if noise is not None:
+            columns.append(noise)
+        options = f"{seed} {kind} {schema.log}".encode()
+        digest = hashlib.blake2b(np.column_stack(columns).tobytes() + options).digest()
         place = (schema.target, "auto" if kind == "auto" else "fixed")
-        if place not in self.kept or self.kept[place][0] != data:
+        if place not in self.kept or self.kept[place][0] != digest:
             prior = self.priors.get(schema.target)
-            model = predictors.fit(table, y, schema, kind, seed=seed, mean=prior, noise=noise)
-            self.kept[place] = (data, model)
+            model = predictors.fit(
+                table,
+                y,
+                schema,
+                kind,
+                seed=seed,
+                mean=prior,
+                noise=noise,
+            )
+            self.kept[place] = (digest, model)
         return self.kept[place][1]
 
 
@@ -167,37 +176,39 @@ def fit(
     Returns:
         A surrogate by name of the metric; analytic metrics are their own.
     """
-    known_noise = noise or {}
-    inputs = Inputs(problem.space, rows)
-    goals = _goals(problem)
-    scores = problem.scores(metrics)
-    measured: dict[str, Array] = {}
-    for metric in dict.fromkeys(name for m in metrics for name in m):
-        if all(metric in m for m in metrics):
-            measured[metric] = np.array([m[metric] for m in metrics], float)
-
-    @cache
-    def learned(metric: str) -> Surrogate:
-        """Fit one metric by itself, or take it as it is computed."""
-        y = measured[metric]
-        log = logarithmic(y, goals.get(metric))
-        if metric in factory.analytic:
-            return AnalyticMetric(metric, factory.analytic[metric], log)
-        if not log:
-            y = compression(problem, metric, y)(y)
-        noise_of = known_noise.get(metric)
-        return _learn(
-            inputs, y, factory, metric=metric, log=log, seed=seed, scores=scores, noise=noise_of
-        )
-
+    learner = _Learner(
+        problem=problem,
+        factory=factory,
+        inputs=Inputs(problem.space, rows),
+        measured=_measured_of_all(metrics),
+        scores=problem.scores(metrics),
+        noise=noise or {},
+        seed=seed,
+    )
     fitted: dict[str, Surrogate] = {}
     for metric in targets(problem):
         by_parts = None
         if is_learned_by_parts(problem, factory, metric):
-            log = logarithmic(measured[metric], goals.get(metric))
-            by_parts = learned_parts(metric, problem.derived, inputs, measured, learned, log=log)
-        fitted[metric] = by_parts or learned(metric)
+            by_parts = learned_parts(
+                metric,
+                problem.derived,
+                learner.inputs,
+                learner.measured,
+                learner.learned,
+                log=learner.is_logarithmic(metric),
+            )
+        fitted[metric] = by_parts or learner.learned(metric)
     return fitted
+
+
+def _measured_of_all(metrics: Sequence[Mapping[str, float]]) -> dict[str, Array]:
+    """(n,) each metric that was measured of every design."""
+    names = dict.fromkeys(chain.from_iterable(metrics))
+    found: dict[str, Array] = {}
+    for name in names:
+        if all(name in measured for measured in metrics):
+            found[name] = np.array([measured[name] for measured in metrics], float)
+    return found
 
 
 def compression(problem: Problem, metric: str, y: Array) -> Compression:
@@ -230,7 +241,11 @@ def _goals(problem: Problem) -> dict[str, str]:
     return goals
 
 
-def is_learned_by_parts(problem: Problem, factory: SurrogateFactory, metric: str) -> bool:
+def is_learned_by_parts(
+    problem: Problem,
+    factory: SurrogateFactory,
+    metric: str,
+) -> bool:
     """Tell whether a metric's parts are learned rather than the metric.
 
     Args:
@@ -265,61 +280,116 @@ def training_subset(scores: Array) -> NDArray[np.intp]:
     n = len(scores)
     if n <= MAX_TRAINING_ROWS:
         return np.arange(n)
-    best = np.argsort(ranks(scores, 2 * MAX_TRAINING_ROWS // 3), kind="stable")[
-        : 2 * MAX_TRAINING_ROWS // 3
-    ]
+    n_best = 2 * MAX_TRAINING_ROWS // 3
+    by_front = np.argsort(ranks(scores, n_best), kind="stable")
+    best = by_front[:n_best]
     rest = np.setdiff1d(np.arange(n), best)
-    return np.sort(
-        np.concatenate(
-            [best, rest[np.linspace(0, len(rest) - 1, MAX_TRAINING_ROWS - len(best)).astype(int)]]
+    evenly = np.linspace(0, len(rest) - 1, MAX_TRAINING_ROWS - n_best).astype(int)
+    return np.sort(np.concatenate([best, rest[evenly]]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    """What the surrogates of all metrics are learned from.
+
+    ``measured``: metrics (n,) of every design. ``scores`` (n, m): which of many designs are learned from. ``noise``: standard
+    deviations (n,) of repeated measurements.
+    """
+
+    problem: Problem
+    factory: SurrogateFactory
+    inputs: Inputs
+    measured: Mapping[str, Array]
+    scores: Array
+    noise: Mapping[str, Array]
+    seed: int
+    _known: dict[str, Surrogate] = field(default_factory=dict)
+
+    def is_logarithmic(self, metric: str) -> bool:
+        """Whether a metric is modelled as its logarithm."""
+        return logarithmic(self.measured[metric], _goals(self.problem).get(metric))
+
+    def learned(self, metric: str) -> Surrogate:
+        """A metric fitted by itself, or as it is computed; once."""
+        if metric not in self._known:
+            if metric in self.factory.analytic:
+                compute = self.factory.analytic[metric]
+                self._known[metric] = AnalyticMetric(metric, compute, self.is_logarithmic(metric))
+            else:
+                self._known[metric] = self._fitted(metric)
+        return self._known[metric]
+
+    def _fitted(self, metric: str) -> FittedSurrogate:
+        """A predictor of a metric.
+
+        Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
+        more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
+        """
+        data = self._data(metric)
+        n = refit_size(len(data.y), REFIT_GROWTH)
+        if data.noise is not None:  # a later measurement of an early design changes what all say
+            n = len(data.y)
+        rows = training_subset(self.scores[:n])
+        model = self._model(data, rows, n)
+        spread = float(modelled(data.y[rows], log=data.schema.log).std())
+        if n < len(data.y):
+            rows = np.concatenate([rows, np.arange(n, len(data.y))])
+            model = predictors.extend(model, data.table[rows], data.y[rows], seed=self.seed)
+        # In cross-validation no better than the mean: it may not steer the search alone.
+        is_trusted = spread == 0 or float(model.metadata["error"]) < spread
+        return FittedSurrogate(model, data.view, trusted=is_trusted)
+
+    def _data(self, metric: str) -> _MetricData:
+        view = self.factory.views.get(metric, View())
+        log = self.is_logarithmic(metric)
+        y = self.measured[metric]
+        if log:
+            y = np.exp(modelled(y, log=True))
+        else:
+            drawn_in = compression(self.problem, metric, y)(y)
+            y = modelled(drawn_in, log=False)
+        return _MetricData(
+            view=view,
+            schema=view.schema(self.inputs.space, metric, log=log),
+            table=self.inputs.table(view),
+            y=y,
+            noise=self.noise.get(metric),
         )
-    )
+
+    def _model(
+        self,
+        data: _MetricData,
+        rows: NDArray[np.intp],
+        n: int,
+    ) -> predictors.Model:
+        """A predictor fitted to ``rows``, which are chosen from the first ``n`` observations."""
+        if self.factory.kind != "auto":
+            return self._fit(data, rows, self.factory.kind)
+        first = refit_size(len(data.y), RESELECTION_GROWTH)
+        chosen = self._fit(data, training_subset(self.scores[:first]), "auto")
+        if first == n:
+            return chosen
+        return self._fit(data, rows, chosen.kind)
+
+    def _fit(
+        self, data: _MetricData, rows: NDArray[np.intp], kind: str | predictors.SurrogateKind
+    ) -> predictors.Model:
+        noise = None
+        if data.noise is not None:
+            noise = data.noise[rows]
+        table, y = data.table[rows], data.y[rows]
+        return self.factory.fit(table, y, data.schema, kind, seed=self.seed, noise=noise)
 
 
-def _learn(
-    inputs: Inputs,
-    y: Array,
-    factory: SurrogateFactory,
-    *,
-    metric: str,
-    log: bool,
-    seed: int,
-    scores: Array,
-    noise: Array | None,
-) -> FittedSurrogate:
-    view = factory.views.get(metric, View())
-    schema = view.schema(inputs.space, metric, log=log)
-    if log:
-        y = np.exp(modelled(y, log=True))
-    else:
-        y = modelled(y, log=False)
+@dataclass(frozen=True, eq=False)
+class _MetricData:
+    """What one metric is learned from: its ``table`` (n, genes + features), ``y`` (n,) without outliers, and ``noise`` (n,)."""
 
-    def fitted(kind: str | predictors.SurrogateKind, rows: NDArray[np.intp]) -> predictors.Model:
-        """Fit a predictor of a kind to some of the observations."""
-        known = None if noise is None else noise[rows]
-        return factory.fit(inputs.table(view)[rows], y[rows], schema, kind, seed=seed, noise=known)
-
-    # Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
-    # more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
-    first, n = refit_size(len(y), RESELECTION_GROWTH), refit_size(len(y), REFIT_GROWTH)
-    if noise is not None:  # a later measurement of an early design changes what all of them say
-        n = len(y)
-    rows = training_subset(scores[:n])
-    chosen = None
-    if factory.kind == "auto":
-        chosen = fitted("auto", training_subset(scores[:first]))
-    if chosen and first == n:
-        model = chosen
-    else:
-        model = fitted(chosen.kind if chosen else factory.kind, rows)
-    spread = float(modelled(y[rows], log=log).std())
-    if n < len(y):
-        rows = np.concatenate([rows, np.arange(n, len(y))])
-        model = predictors.extend(model, inputs.table(view)[rows], y[rows], seed=seed)
-    # In cross-validation no better than the mean: it may not steer the search alone.
-    return FittedSurrogate(
-        model, view, trusted=spread == 0 or float(model.metadata["error"]) < spread
-    )
+    view: View
+    schema: predictors.Schema
+    table: Array
+    y: Array
+    noise: Array | None
 
 
 def refit_size(n: int, growth: float) -> int:

@@ -11,7 +11,7 @@ import predictors
 from cimbo.errors import BadInput
 from cimbo.optimizer.surrogates import Inputs, View
 from cimbo.optimizer.threads import one_thread
-from cimbo.problem.space import Params, SearchSpace
+from cimbo.problem.space import Choice, Params, SearchSpace
 from cimbo.storage import Record
 
 MIN_OLD_EVALUATIONS = 10  # evaluations below which nothing is learned from another study
@@ -53,27 +53,41 @@ def priors(
         A predictor by name of the metric. A metric measured fewer than MIN_OLD_EVALUATIONS times,
         or that shares no gene, gets none.
     """
-    shared = frozenset(c.name for c in old.choices if _same_kind(space, c.name, ordered=c.ordered))
+    shared = frozenset(choice.name for choice in old.choices if _has_same_kind(space, choice))
     found = {}
     for metric, view in views.items():
         known = [r for r in records if r.status == "done" and metric in r.metrics]
-        if view.genes is None:
-            genes = shared
-        else:
+        genes = shared
+        if view.genes is not None:
             genes = shared & view.genes
-        view = replace(view, genes=genes)
-        if len(known) >= MIN_OLD_EVALUATIONS and view.genes:
-            y = np.array([r.metrics[metric] for r in known])
-            log = bool((y > 0).all()) and y.max() > 10 * y.min()
-            table = Inputs(old, old.rows([r.params for r in known])).table(view)
-            schema = view.schema(old, metric, log=log)
-            with one_thread():
-                found[metric] = predictors.fit(table, y, schema, "auto", seed=seed)
+        if len(known) >= MIN_OLD_EVALUATIONS and genes:
+            seen = replace(view, genes=genes)
+            found[metric] = _prior(old, known, metric, seen, seed)
     return found
 
 
-def _same_kind(space: SearchSpace, gene: str, *, ordered: bool) -> bool:
-    return gene in space.column and space.choices[space.column[gene]].ordered == ordered
+def _prior(
+    old: SearchSpace,
+    records: Sequence[Record],
+    metric: str,
+    view: View,
+    seed: int,
+) -> predictors.Model:
+    """A predictor of a metric, fitted to evaluations that have it."""
+    y = np.array([record.metrics[metric] for record in records])
+    log = bool((y > 0).all()) and y.max() > 10 * y.min()
+    rows = old.rows([record.params for record in records])
+    table = Inputs(old, rows).table(view)
+    schema = view.schema(old, metric, log=log)
+    with one_thread():
+        return predictors.fit(table, y, schema, "auto", seed=seed)
+
+
+def _has_same_kind(space: SearchSpace, gene: Choice) -> bool:
+    """Whether a space has a gene of this name that is ordered, or unordered, too."""
+    if gene.name not in space.column:
+        return False
+    return space.choices[space.column[gene.name]].ordered == gene.ordered
 
 
 def _holds(space: SearchSpace, design: Params) -> bool:

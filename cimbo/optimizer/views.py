@@ -54,7 +54,11 @@ class RowsFunction(Protocol[Answer_co]):
         ...
 
 
-def of_rows(function: Callable[[list[Params]], Answer], space: SearchSpace, rows: Rows) -> Answer:
+def of_rows(
+    function: Callable[[list[Params]], Answer],
+    space: SearchSpace,
+    rows: Rows,
+) -> Answer:
     """Call a function for rows: as rows where it takes them, else as designs.
 
     Args:
@@ -96,13 +100,17 @@ class View:
         Returns:
             Indices of the columns, rising.
         """
-        columns = []
-        for i, name in enumerate(space.names):
-            if self.genes is None or name in self.genes:
-                columns.append(i)
-        return columns
+        if self.genes is None:
+            return list(range(len(space.names)))
+        return [i for i, name in enumerate(space.names) if name in self.genes]
 
-    def schema(self, space: SearchSpace, metric: str, *, log: bool) -> predictors.Schema:
+    def schema(
+        self,
+        space: SearchSpace,
+        metric: str,
+        *,
+        log: bool,
+    ) -> predictors.Schema:
         """Describe a table (n, genes + features) and its target to the predictors.
 
         Args:
@@ -114,10 +122,14 @@ class View:
             The description: genes in the space's order, then the derived features.
         """
         groups = group_names(space.architecture, space.hardware)
-        choices = [space.choices[i] for i in self.columns(space)]
-        genes = [_feature(c, groups[c.name]) for c in choices]
-        derived = [predictors.Feature(name, "numeric") for name in self._feature_names(space)]
-        return predictors.Schema((*genes, *derived), metric, name_and_unit(metric)[1], log)
+        features = []
+        for column in self.columns(space):
+            choice = space.choices[column]
+            features.append(_feature(choice, groups[choice.name]))
+        for name in self._feature_names(space):
+            features.append(predictors.Feature(name, "numeric"))
+        _, unit = name_and_unit(metric)
+        return predictors.Schema(tuple(features), metric, unit, log)
 
     def _feature_names(self, space: SearchSpace) -> list[str]:
         """The derived features' names, as the first design of the space has them."""
@@ -139,7 +151,8 @@ def _codes(n: int, ordered: bool) -> Array:
         active = np.arange(1.0, n + 1.0)[:, None] / n
     else:
         active = np.eye(n)
-    return np.concatenate([active, np.zeros((1, active.shape[1]))])
+    inactive = np.zeros((1, active.shape[1]))
+    return np.concatenate([active, inactive])
 
 
 @dataclass(frozen=True)
@@ -195,7 +208,12 @@ class Inputs:
             The encoded table, (n, k).
         """
         if view not in self._encoded:
-            choices = [(i, self.space.choices[i]) for i in view.columns(self.space)]
-            genes = [_codes(len(c.values), c.ordered)[self.rows[:, i]] for i, c in choices]
-            self._encoded[view] = np.column_stack([*genes, *map(np.nan_to_num, self.derived(view))])
+            genes = [self._gene_columns(column) for column in view.columns(self.space)]
+            derived = map(np.nan_to_num, self.derived(view))
+            self._encoded[view] = np.column_stack([*genes, *derived])
         return self._encoded[view]
+
+    def _gene_columns(self, column: int) -> Array:
+        """(n, width) a gene as the predictors encode it."""
+        choice = self.space.choices[column]
+        return _codes(len(choice.values), choice.ordered)[self.rows[:, column]]
