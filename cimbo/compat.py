@@ -26,6 +26,9 @@ def load_with_code(data: bytes) -> Any:
     """The value behind bytes from `dump_with_code`.
 
     Only for what this process, or the one that started it, has dumped.
+
+    Returns:
+        The value.
     """
     return loads(data)
 
@@ -62,7 +65,8 @@ def children_allowed() -> Iterator[None]:
 def adopt_orphans() -> bool:
     """Makes this process the parent of what its descendants leave behind (Linux).
 
-    Returns whether it could.
+    Returns:
+        True where it could.
     """
     if sys.platform != "linux":
         return False
@@ -73,6 +77,9 @@ def disable_compiled_kernels(logei: ModuleType) -> None:
     """Keeps BoTorch's ``logei`` from compiling a C++ kernel when it is first used.
 
     That takes a minute and a compiler, and gains nothing on finite pools.
+
+    Raises:
+        AttributeError: When BoTorch has renamed what is replaced here.
     """
     if not hasattr(logei, "_load_attempted"):
         raise AttributeError(f"{logei.__name__} no longer says whether it has tried to compile")

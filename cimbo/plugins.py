@@ -43,7 +43,11 @@ def find(
 ) -> T:
     """The plug-in ``name``: one of ``built_in``, or of the entry points ``cimbo.<group>``, called with ``options``.
 
-    Raises BadInput when there is none of that name, or it takes no such options.
+    Returns:
+        What the plug-in makes of the options.
+
+    Raises:
+        BadInput: When there is none of that name, or it takes no such options.
     """
     return _made(f"{group} {name!r}", maker(group, name, built_in), options or {})
 
@@ -88,6 +92,9 @@ def python_object(where: str, name: str) -> Any:
     Args:
         where: what messages call it.
         name: of the object.
+
+    Returns:
+        The object.
 
     Raises:
         BadInput: there is no such module, or nothing of that name in it.

@@ -60,6 +60,9 @@ def start_time(pid: int) -> str:
 
     A pid that was given to another process has another start. Without /proc all that is told is
     whether there is one.
+
+    Returns:
+        The time as text; '' for no such process.
     """
     if not (PROC_FOLDER / "self").exists():
         return _exists(pid)
@@ -261,7 +264,9 @@ def run_program(
 def _wait(process: subprocess.Popen[bytes], outputs: Sequence[BinaryIO], timeout_s: float) -> None:
     """Waits until the program ends.
 
-    Raises as `run_program` does, with the program still running.
+    Raises:
+        TimeoutExpired: As `run_program`, with the program still running.
+        OutputTooLarge: As `run_program`, with the program still running.
     """
     deadline = time.monotonic() + timeout_s
     pause_s = SHORTEST_PAUSE_S

@@ -120,8 +120,8 @@ class Task:
         Args:
             k: How many folds; a fold a row where there are fewer rows.
 
-        Yields:
-            Row numbers to train on, and to test on, each in ascending order.
+        Returns:
+            For each fold the row numbers to train on, and to test on, each in ascending order.
         """
         return folds(len(self), k, self.seed)
 

@@ -163,6 +163,9 @@ def _fit(
     """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves.
 
     ``plain``: the process fitted to the same task, where it is there already.
+
+    Returns:
+        The model of the kind with the smallest held-out error.
     """
     standardised = _Standardised.of(data, base)
     fits = _fits(standardised.task, kind, plain)
@@ -226,6 +229,9 @@ def _candidates(task: Task) -> dict[str, Fitted]:
 
     A kind that cannot be fitted to these targets (its equations have no solution in floating point, as those of a
     posynomial for targets that hardly vary) loses the selection.
+
+    Returns:
+        Fits by name of their kind, that of the plain process first.
     """
     plain = gp.fit(task)
     found = {"gp": plain}

@@ -139,6 +139,9 @@ def _searched_genes(table: HardwareTable) -> dict[str, Choice]:
 def _choices_of(space: str) -> Sequence[Choice]:
     """The genes of a space: of a shipped one, or of a plug-in under the entry points ``cimbo.chip_spaces``.
 
+    Returns:
+        The genes, in the order of their columns.
+
     Raises:
         BadInput: There is no such space, or it is no list of genes.
     """

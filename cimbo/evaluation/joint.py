@@ -88,9 +88,12 @@ class JointEvaluator(MeasuredAccuracy):
         self.race = race if self.stages else None
 
     def check(self) -> None:
-        """Raises BadInput when the network, the accuracy or the simulator is unknown or set up wrongly.
+        """Refuse an evaluation that is set up wrongly.
 
         An accuracy or a simulator that has a method ``check`` is asked: weights, classes, images, programs.
+
+        Raises:
+            BadInput: When the network, the accuracy or the simulator is unknown or set up wrongly.
         """
         family = self._family
         if self.simulator != "cimbo" and family.workload(family.largest()).loop is not None:

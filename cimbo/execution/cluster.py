@@ -192,6 +192,9 @@ def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[
     """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back.
 
     Whoever stops early leaves nothing running there.
+
+    Yields:
+        One outcome a candidate, in the order in which they finish.
     """
     waiting, running = list(reversed(candidates)), dict[Any, Keyed]()
     try:

@@ -271,6 +271,9 @@ def _datapath_effort(table: ChipTable) -> Floats:
     """How much larger and hungrier synthesised logic is for the clock that it has to meet, 1 for a slow one.
 
     Gates are sized up and pipelined as the clock nears what node and supply allow.
+
+    Returns:
+        (n,) the factor.
     """
     ease = scale("delay", table.node_nm) * slowdown(table.supply_v, table.node_nm)
     relative = table.clock_ghz / constant("digital.clock") * ease
@@ -325,6 +328,9 @@ def _buffer_laws(megabytes: Floats) -> Floats:
     """Area (mm2), read and write energy (pJ a bit) of buffers at 28 nm, shape (3, n).
 
     Piecewise linear in logarithms between the sizes of the constants file, the end slopes kept beyond its ends.
+
+    Returns:
+        (3, n) area, read energy and write energy.
     """
     sizes, values, slope = _log_buffer()
     at = np.log(megabytes * 1024)
@@ -376,6 +382,9 @@ def _held_mw(table: ChipTable, bits: Floats) -> Floats:
     """mW at 28 nm that so many cells leak, or are rewritten with, (n,).
 
     A cell that keeps its state for a while is rewritten at the end of it.
+
+    Returns:
+        (n,) mW.
     """
     usual = np.full(table.size, constant("sram_cell.leakage"))
     milliwatts = table.of_cell("leakage", usual) * bits * 1e-9

@@ -160,6 +160,9 @@ def _spills(tiling: Tiling, cycles: Columns) -> tuple[Floats, Floats]:
     """Bits of activations over the DRAM, and loads of the weights: inputs again for every pass of columns, or weights again.
 
     Where partial sums wait and do not fit beside the inputs, they go out and back, or weights come again for each part.
+
+    Returns:
+        Bits, and loads, each (n,).
     """
     layers, chip, buffer_bits = tiling.layers, tiling.chip, tiling.chip.buffer_bits
     steady = np.max([cycles[name] for name in ("array", "buffer", "noc", "vector")], axis=0)

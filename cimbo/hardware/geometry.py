@@ -170,6 +170,9 @@ def _column_layout(
 
     Where a converter is wider than the columns that it serves, either converters are stacked, which takes wires past them,
     or columns are spread. So wider cells never give a smaller macro: what they allow, spreading allows too.
+
+    Returns:
+        Rows of converters, and um, each (n,).
     """
     width = WIDTH_OF_HEIGHT * cell_height
     scaled = node_power(table.node_nm, "converter_area_exponent")

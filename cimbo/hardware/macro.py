@@ -194,6 +194,9 @@ def _line_ns(table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]
     A word line crosses the cells, as wide as they are: what spreads columns for their converters lies
     beside them. An input line of a digital array crosses the trees between the cells too, where the
     array is not folded, which makes it twice as long as the side of its area at most.
+
+    Returns:
+        (n,) ns.
     """
     cells = table.cols * WIDTH_OF_HEIGHT * geometry.cell_height_um
     summing = areas["adders"] + areas["accumulators"]
@@ -250,6 +253,9 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
 
     An activation drives one word-line pulse into a macro, a conversion reads one slice's sum, a drive is one input on one
     word line (its cells of all columns included), a shift is one weight column's sum accumulated.
+
+    Returns:
+        Event to pJ, each (n,).
     """
     volts2 = table.supply_v**2 * FJ_TO_PJ
     gates = volts2 * scale("energy", table.node_nm)

@@ -78,6 +78,9 @@ def _fullest_macro(tiling: Tiling, copies: Floats, grid: Grid) -> Floats:
     """Cycles that the first macro computes for one inference when tiles are dealt longest first, (pairs,).
 
     Where the vectors of a layer are no multiple of its copies, the first copies have one vector more than the others.
+
+    Returns:
+        (pairs,) cycles.
     """
     layers = tiling.layers
     static = ~layers.is_dynamic

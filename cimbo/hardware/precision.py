@@ -74,6 +74,9 @@ def _with_ones(operands: Precision, layers: LayerRows, chip: ChipRows) -> Precis
 
     A step is left out, where the chip does that, when the bits of all rows that are on at once are zero: with independent
     bits that is the chance (1 - ones)^rows.
+
+    Returns:
+        The operands with these shares.
     """
     known = (layers.input_ones > 0) | (layers.weight_ones > 0)
     ones = np.where(layers.input_ones > 0, layers.input_ones, RANDOM_ONES)

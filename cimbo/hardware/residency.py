@@ -94,6 +94,9 @@ def _share_kept(tiling: Tiling, network: Indices) -> Floats:
     """Share of each row's layers that are kept.
 
     Those of fewest positions come first, as long as their tiles fit all planes of their chip but one.
+
+    Returns:
+        (n,) shares, 0 to 1.
     """
     layers, chip = tiling.layers, tiling.chip
     share = np.zeros(network.shape)

@@ -276,6 +276,9 @@ def _sums_spilled(
 
     Either every sum that waits goes to the DRAM and comes back, and inputs are fetched for each column pass; or inputs are
     cut into parts small enough to fit half the buffer with their sums, and weights are loaded for every part.
+
+    Returns:
+        The faster schedule of each pair.
     """
     low, passed = on_arrays
     load_once, fixed = cycles

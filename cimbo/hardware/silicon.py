@@ -192,6 +192,9 @@ def _digital_array(row: Mapping[str, str], size: tuple[float, float, int]) -> di
     """Rows that trees of adders sum up at once, so that there are as many products as the chip has in an invocation.
 
     Where the table does not say how many there are, two rows are read at a time and combined bit by bit.
+
+    Returns:
+        Gene to value.
     """
     rows, cols, weight_bits = size
     outputs = max(1.0, cols // weight_bits)
@@ -227,6 +230,9 @@ def _turned(row: Mapping[str, str]) -> Mapping[str, str]:
 
     That is one whose converters have a group of rows each and sum up all of its columns, where the rows of a group are the
     bits of one weight. Cells and lines are as many either way, and the laws know no other difference.
+
+    Returns:
+        The row of the table with its sides exchanged; of another chip, as it is.
     """
     group, converters = number(row, "R_C"), number(row, "N_ADC")
     rows, cols = number(row, "N_row"), number(row, "N_col")

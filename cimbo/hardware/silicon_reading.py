@@ -126,6 +126,9 @@ def _has_decimal_commas(words: Sequence[str]) -> bool:
 
     So it is where one is followed by other than three digits, or follows a nought alone, and no figure of the column has a
     point or several commas.
+
+    Returns:
+        True where it can.
     """
     if any(re.search(r"\d\.\d|\d,\d+,\d", word) for word in words):
         return False

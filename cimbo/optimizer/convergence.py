@@ -150,6 +150,9 @@ def _most_of_none(volumes: Sequence[float], n: int, more: int) -> float:
     """The most that may be gained where none of the last ``n`` evaluations gained anything.
 
     By the rule of three, of what did not happen in n trials at most 3 happen in n more; each gain is as those before.
+
+    Returns:
+        The gain in hypervolume.
     """
     n_gains = int((np.diff(volumes, prepend=0.0) > 0).sum())
     size = volumes[-1] / max(n_gains, 1)

@@ -78,6 +78,9 @@ class _Pool:
 
         ``bound`` (p,) is what gains were before, infinite at first: they only fall while points are chosen. It is lowered to
         what is counted, for the candidates at the top alone.
+
+        Returns:
+            Its position in the pool.
         """
         is_stale = bound > -np.inf
         while True:

@@ -260,6 +260,9 @@ def _natural(surrogate: Surrogate, inputs: Inputs) -> tuple[float, float]:
     """Mean and standard deviation of a measurement of one design, in natural units.
 
     Of a metric modelled as a logarithm they are the median and the standard deviation to first order.
+
+    Returns:
+        Mean and standard deviation.
     """
     means, stds = surrogate.mean_and_std(inputs)
     mean = float(means[0])

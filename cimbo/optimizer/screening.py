@@ -86,6 +86,9 @@ def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
 
     Gains only fall while points are chosen, so that the gain of an earlier round is a bound. Only the points at the top are
     counted anew, and their bounds lowered, until the first ``n`` are all of this round: most of the pool needs no other look.
+
+    Returns:
+        At most ``n`` positions.
     """
     is_stale = bound > 0
     while True:
@@ -124,6 +127,9 @@ def _on_staircase(points: Array) -> Mask:
     """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one).
 
     From the right to the left, a point is on the staircase where it is higher than all before it.
+
+    Returns:
+        (s, n) True for those on it.
     """
     x, y = points[..., 0], points[..., 1]
     from_right = np.lexsort((-y, -x), axis=1)

@@ -324,6 +324,9 @@ class _Learner:
 
         Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
         more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
+
+        Returns:
+            The predictor of all observations, and whether it may be trusted.
         """
         data = self._data(metric)
         n = refit_size(len(data.y), REFIT_GROWTH)

@@ -120,7 +120,11 @@ class Choice:
 def _listed(where: str, values: object) -> tuple[Value, ...]:
     """The values of a gene as Python's own.
 
-    Raises BadInput for what is no list of finite numbers, or of strings.
+    Raises:
+        BadInput: For what is no list of finite numbers, or of strings.
+
+    Returns:
+        The values, as they were listed.
     """
     entries = _entries(where, values)
     texts = [entry for entry in entries if isinstance(entry, str)]
@@ -159,6 +163,9 @@ def _number(value: object) -> int | float | None:
     """A finite number, as an integer where it is whole; None for anything else.
 
     So [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
+
+    Returns:
+        The number, or None.
     """
     if isinstance(value, str):
         return None

@@ -105,6 +105,9 @@ def _bottoms(y: Array, reaches_in: Mask, reference_y: float) -> Array:
 
     That is the largest y of the points further right that reach into the slab; the first strip has none, and lies on the
     reference.
+
+    Returns:
+        (s, strip, slab) heights in y.
     """
     of_points = np.where(reaches_in, y, reference_y)
     highest = np.maximum.accumulate(of_points, axis=1)

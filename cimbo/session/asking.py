@@ -70,6 +70,9 @@ def ask(
         lease_s: Seconds until they count as lost.
         budget: Evaluations in the study, in all; what is being evaluated counts.
 
+    Returns:
+        At most ``n`` designs, with who took them and when.
+
     Raises:
         BadInput: For numbers below 1, and for an impossible lease.
     """
@@ -123,6 +126,9 @@ def tell(
         by: Who tells; by default the job of a queue, or user and machine.
         source: What measured, in words, such as a program and its version; kept as provenance.
         accept_changed: Take rows of another source than before.
+
+    Returns:
+        How many rows were new or known, and why others were refused.
 
     Raises:
         BadInput: When the text is no JSON; StudyError for another source than before.

@@ -64,6 +64,9 @@ def attribute(contexts: Sequence[StudyContext], settings: AttributionSettings) -
             bootstrap interval.
         settings: What is asked of each.
 
+    Returns:
+        The speed-ups by either side alone and by both, with their intervals.
+
     Raises:
         BadInput: When the studies are of different problems, or one is given twice.
     """

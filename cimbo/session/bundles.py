@@ -216,6 +216,9 @@ def inspect_bundle(
         context: A study; SHAP values over its evaluations are told too.
         picture: Draw the importances into this SVG file.
 
+    Returns:
+        What the bundle says of itself, and the share of each feature.
+
     Raises:
         BadInput: When the study is of another space.
         PredictorError: For a file that is no bundle.
@@ -246,6 +249,9 @@ def compare_bundles(
         files: The bundles.
         context: A study; the errors on those of its evaluations that each bundle was not fitted to are told too.
         picture: Draw their importances into this SVG file.
+
+    Returns:
+        What each bundle says of itself, and its errors where there is a study.
 
     Raises:
         BadInput: When the study is of another space.

@@ -156,6 +156,9 @@ def compare(
         records: Evaluations that predictors can be fitted to.
         settings: What is compared.
 
+    Returns:
+        The curve of each method.
+
     Raises:
         BadInput: For an unknown method, an objective without a reference, or too few records to replay.
     """

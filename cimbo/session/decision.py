@@ -94,6 +94,9 @@ def robustness(
         draws: How often to be wrong.
         seed: Of the draws.
 
+    Returns:
+        The designs with their chances, the most robust one first.
+
     Raises:
         BadInput: When the study holds no verified design.
     """
@@ -183,6 +186,9 @@ def noise_sweep(context: StudyContext, levels: Sequence[float]) -> NoiseSweep:
     Args:
         context: The study.
         levels: Standard deviations of a reading, in steps of the converter as built.
+
+    Returns:
+        The accuracy of each design at each noise.
 
     Raises:
         BadInput: Without levels, for a negative one, or where the accuracy knows no converters.
@@ -308,6 +314,10 @@ def portfolio(workloads: Mapping[str, Workload], settings: PortfolioSettings) ->
         workloads: The networks by name, see `portfolio_workload`.
         settings: Limits of the chip.
 
+    Returns:
+        The chips that are best in the worst case, on the weighted mean, in regret, and for each
+        network alone.
+
     Raises:
         BadInput: When no chip is within the area, or weights are not one positive number a network.
     """
@@ -337,6 +347,9 @@ def portfolio_workload(
             design of ``study``.
         genes: Genes of a sub-network of a family; by default its largest.
         study: The file that a key is looked up in.
+
+    Returns:
+        The network's layers.
 
     Raises:
         BadInput: For what is neither.

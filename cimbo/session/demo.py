@@ -60,6 +60,9 @@ def demo(study: str | Path = "demo.db", *, command: str = "") -> Demo:
         study: The file to write.
         command: The command line to keep with it, where one started it.
 
+    Returns:
+        Both files, what the search found, and how the hypervolumes compare.
+
     Raises:
         BadInput: When one of the files exists.
     """

@@ -121,6 +121,9 @@ def explain(context: StudyContext, key: str, *, accuracy: bool = False) -> Expla
         accuracy: Also measure what its accuracy loses to which cause and in which layer; takes a
             minute or two.
 
+    Returns:
+        Its costs by layer and part, its bottleneck, prices and neighbours.
+
     Raises:
         BadInput: When no design has this key, or several; or the causes are asked for and the
             accuracy knows none.

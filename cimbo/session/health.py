@@ -110,6 +110,9 @@ def doctor(
         budget: Evaluations to estimate the time of.
         jobs: Evaluations at a time; None for one a core, at most 8.
 
+    Returns:
+        The checks, each with what to do where it warns or fails.
+
     Raises:
         BadInput: For a budget or jobs below 1.
     """
@@ -138,6 +141,9 @@ def check_plugin(name: str, options: Mapping[str, Any] | None = None) -> Health:
     Args:
         name: A network, a simulator, a source of accuracy or a surrogate.
         options: What sets a simulator up.
+
+    Returns:
+        The checks, each with what to do where it fails.
 
     Raises:
         BadInput: When nothing has this name.
@@ -247,6 +253,9 @@ def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> tuple[Metrics, 
     """What the last of some random designs measured, and the seconds that each of them took.
 
     The first also loads weights and images. No further one is begun after `TIMED_S`.
+
+    Returns:
+        The metrics, and the seconds of each evaluation.
     """
     rows = space.random_rows(MOST_TIMED, np.random.default_rng(0))
     taken: list[float] = []

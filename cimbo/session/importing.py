@@ -69,6 +69,9 @@ def import_evaluations(
         names: What a column is, a gene or a metric, where it is not called so.
         hardware: For networks without a chip: genes of one, or "baseline". Costs are then simulated, not read.
 
+    Returns:
+        How many evaluations the file holds, how many were new, and what was left out.
+
     Raises:
         BadInput: For a file, a row or a chip that does not fit the study.
     """

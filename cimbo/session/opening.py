@@ -162,6 +162,9 @@ def open_to_ask(
         seed: Seed of a new study (0 unless given); an existing one must have been started with it.
         command: The command line to keep with a new study.
 
+    Returns:
+        The session, to be closed after use.
+
     Raises:
         BadInput: For a description that is wrong, and for a file that is no study or another one.
     """
@@ -288,6 +291,9 @@ def _described_as(file: Path, described: Config | None, accept_changed: bool) ->
     """The study in ``file``, if ``described`` describes it.
 
     A bound may follow from what evaluates, so that what evaluates is compared first.
+
+    Returns:
+        The open study.
     """
     if described is None:
         return Study.open(file)

@@ -124,6 +124,9 @@ def optimize(
         workers: Where evaluations run.
         listener: Told of every proposal and evaluation.
 
+    Returns:
+        The verified front, and how the search went.
+
     Raises:
         BadInput: For impossible settings, before anything is evaluated.
     """
@@ -234,6 +237,9 @@ def optimizer_options(
         context: The study; it is told what ``settings.warm_from`` measured for it.
         settings: How to search; by default as when nothing special is asked for.
         priors: Older predictors by metric, used as mean functions.
+
+    Returns:
+        The options of the search.
     """
     settings = settings or SearchSettings()
     study, config, evaluator = context.study, context.config, context.evaluator

@@ -175,6 +175,9 @@ def fit_predictors(
         workers: Where evaluations run.
         listener: Told of every evaluation.
 
+    Returns:
+        Scores and verdict by objective, and the bundles that were written.
+
     Raises:
         BadInput: When fewer than 10 evaluations succeeded.
     """

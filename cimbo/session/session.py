@@ -81,6 +81,9 @@ class Session(StudyContext):
             workers: Where evaluations run, by default on this machine.
             listener: Told of every proposal and evaluation.
 
+        Returns:
+            The verified front, and how the search went.
+
         Raises:
             BadInput: For impossible settings, and for a study that does not say what it evaluates.
         """
@@ -118,6 +121,9 @@ class Session(StudyContext):
             workers: Where evaluations run, by default on this machine.
             listener: Told of every evaluation.
 
+        Returns:
+            Scores and verdict by objective, and the bundles that were written.
+
         Raises:
             BadInput: When fewer than 10 evaluations succeeded.
         """
@@ -147,6 +153,9 @@ class Session(StudyContext):
             lease_s: Seconds until they count as lost and are given out again.
             budget: Evaluations in the study, in all; what is being evaluated counts.
 
+        Returns:
+            At most ``n`` designs, with who took them and when.
+
         Raises:
             BadInput: For numbers below 1, and for an impossible lease.
         """
@@ -167,6 +176,9 @@ class Session(StudyContext):
             by: Who tells.
             source: What measured, such as a program and its version; kept as provenance.
             accept_changed: Take rows of another source than before.
+
+        Returns:
+            How many rows were new or known, and why others were refused.
 
         Raises:
             BadInput: When the text is no JSON; StudyError for another source than before.
@@ -275,6 +287,9 @@ class Session(StudyContext):
         Args:
             levels: Standard deviations of a reading, in steps of the converter as built.
 
+        Returns:
+            The accuracy of each design at each noise.
+
         Raises:
             BadInput: Without levels, for a negative one, or where the accuracy knows no converters.
         """
@@ -327,6 +342,9 @@ class Session(StudyContext):
             evaluate: "real"; "replay" for predictors of the study's evaluations; "auto" for these where it has 30.
             jobs: Real evaluations at a time.
 
+        Returns:
+            The curve of each method.
+
         Raises:
             BadInput: For an unknown method, or an objective without a reference.
         """
@@ -344,13 +362,16 @@ class Session(StudyContext):
         following: int = reporting.DEFAULT_NEXT,
         lite: bool = False,
     ) -> Path:
-        """Write the study as one HTML file that needs no network; returns the file.
+        """Write the study as one HTML file that needs no network.
 
         Args:
             path: The file to write.
             baselines: Other studies of the same problem, such as a random search.
             following: Also show so many designs that the search would verify next, as predicted.
             lite: Leave out the layers of each design.
+
+        Returns:
+            The file.
 
         Raises:
             BadInput: When the file cannot be written, or a baseline is a study of something else.
@@ -365,7 +386,7 @@ class Session(StudyContext):
         baselines: Sequence[str | Path] = (),
         following: int = 0,
     ) -> Path:
-        """Write a figure for a paper; returns the file.
+        """Write a figure for a paper.
 
         Args:
             path: The file to write; its ending says the format: pdf, png or svg.
@@ -373,17 +394,23 @@ class Session(StudyContext):
             baselines: Other studies of the same problem.
             following: Also show so many designs that the search would verify next.
 
+        Returns:
+            The file.
+
         Raises:
             BadInput: For another format or figure, and where matplotlib is not installed.
         """
         return reporting.plot(self, path, what=what, baselines=baselines, following=following)
 
     def export(self, path: str | Path, *, to: str = "csv") -> Path:
-        """Write every evaluation; returns the file.
+        """Write every evaluation.
 
         Args:
             path: The file to write.
             to: "csv", "json", "parquet", "optuna" or "study" (a backup of one in use).
+
+        Returns:
+            The file.
 
         Raises:
             BadInput: For another format, and where the file cannot be written.
@@ -393,13 +420,16 @@ class Session(StudyContext):
     def export_design(
         self, key: str, path: str | Path, *, to: str, nearest: bool = False
     ) -> list[Path]:
-        """Write a design's network as ONNX or its chip for another simulator; returns the files.
+        """Write a design's network as ONNX or its chip for another simulator.
 
         Args:
             key: The design's key, which may be shortened.
             path: The file, or the folder of YAML files, to write.
             to: "onnx", "zigzag" or "accelforge".
             nearest: Where a tool cannot express the chip, write the nearest one that it can.
+
+        Returns:
+            The files.
 
         Raises:
             BadInput: For another format, and for a chip that the tool cannot express.
@@ -419,6 +449,9 @@ class Session(StudyContext):
             source: The file.
             names: What a column is, a gene or a metric, where it is not called so.
             hardware: For networks without a chip: genes of one, or "baseline". Costs are then simulated, not read.
+
+        Returns:
+            How many evaluations the file holds, how many were new, and what was left out.
 
         Raises:
             BadInput: For a file, a row or a chip that does not fit the study.

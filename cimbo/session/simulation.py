@@ -114,6 +114,9 @@ def simulate(
         simulator: cimbo, zigzag, accelforge, command, table, or a plug-in's name.
         options: What sets the simulator up.
 
+    Returns:
+        Costs, and what the simulator says of each layer.
+
     Raises:
         BadInput: For what is no chip, and a simulator that is unknown.
         RuntimeError: When the simulator cannot simulate this chip or network.
@@ -162,6 +165,9 @@ def workload(
         activity: Shares of ones by layer: a file, or ``measured``; or ``stored``, those of the
             integer weights of an ONNX file. By default as the chip has it.
         copies: Copies of layers by pattern of their names, for chips whose ``duplication`` is ``given``.
+
+    Returns:
+        The network's layers.
 
     Raises:
         BadInput: For an unknown family or gene, for genes or lengths beside an ONNX file, for sizes beside a family, and for

@@ -106,7 +106,8 @@ class StudyFiles:
     def _wait_for_folding(self) -> None:
         """Shares the log with other writers.
 
-        Raises BadInput when somebody folds it in for longer than SQLite would wait.
+        Raises:
+            BadInput: When somebody folds it in for longer than SQLite would wait.
         """
         end = time.monotonic() + schema.BUSY_LIMIT_S
         while True:

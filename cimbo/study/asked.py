@@ -96,6 +96,9 @@ class AskedDesigns:
             options: What the optimizer knows.
             by: Who is going to evaluate them.
             lease_s: Seconds until they count as lost.
+
+        Returns:
+            At most ``n`` designs, with who took them and when.
         """
         with handed_out.one_asks(self._store):
             waiting = [asked for asked in self.lost() if asked.times < MAX_TIMES_ASKED]
@@ -241,6 +244,9 @@ class AskedDesigns:
         Args:
             keys: Keys, which may be shortened.
             by: Who holds them, as ``cimbo status`` shows it, and has ended or was stopped.
+
+        Returns:
+            The designs that may be asked anew.
 
         Raises:
             BadInput: For a key that nothing or several things have, and for a design that is measured.

@@ -127,6 +127,9 @@ class Study(AskTellStudy):
         """The study in an open file, which is closed again when that holds none.
 
         Genes are those of the file, not those that the caller wrote: 2 and 2.0 are equal, their keys are not.
+
+        Returns:
+            The study.
         """
         try:
             with naming(store.path):

@@ -261,6 +261,9 @@ class BitAccurateMVM:
         """Reads sums (groups, samples, outputs * slices), in steps as built from the curve's centre; in place.
 
         ``spare``: room for as many numbers, where the curve is bent.
+
+        Returns:
+            The readings, in the same place.
         """
         self._disturbed_sums(sums, step, spare)
         lowest: float | Tensor = 0.0

@@ -109,6 +109,9 @@ def _gain(delivered: Tensor, around: Tensor, plain: Tensor) -> Tensor:
     """Slope of ``delivered`` over ``around``, the plain product less its mean, (groups, 1, outputs).
 
     An output that is the same for all inputs has none: what it delivers is an offset.
+
+    Returns:
+        (groups, 1, outputs) slopes; 0 where there is none.
     """
     energy = around.square().sum(1, keepdim=True)
     varies = energy > ROUNDING_ENERGY * plain.square().sum(1, keepdim=True)

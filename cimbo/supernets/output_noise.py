@@ -67,6 +67,9 @@ def _deviation(product: Tensor) -> Tensor:
     """Standard deviation of a product.
 
     In half precision it is that of an evenly spaced sample: all of it would take longer than the product.
+
+    Returns:
+        The deviation, a tensor without dimensions.
     """
     if product.dtype != torch.bfloat16:
         return product.std()

@@ -11,6 +11,9 @@ def bert_base() -> Transformer:
     """Elastic BERT-base (uncased) on 128 tokens, hidden size 768, heads of 64, pooler and two classes.
 
     Space: DyNAS-T 1.6. Full size: 110M parameters (Devlin et al., 2019).
+
+    Returns:
+        The family of its sub-networks.
     """
     return Transformer(
         "bert-base",
@@ -38,6 +41,9 @@ def reviews_minilm() -> Transformer:
 
     Full size: 10.6M parameters in the layers (Wang et al., arXiv 2002.10957) and 5.2M in the table of the 13,441 words that
     occur in its sentences. 64 tokens is the longest sentence that is measured: a chip that runs one shape runs this one.
+
+    Returns:
+        The family of its sub-networks.
     """
     return Transformer(
         "reviews-minilm",

@@ -182,6 +182,9 @@ def attention_over_cache(
         block: its sizes.
         span: the tokens. Where none is appended, the cache holds all there are (cross-attention).
         appended: whether keys and values of the new tokens join the cache.
+
+    Yields:
+        Scores, then context, for each length of the cache.
     """
     keys = block.kv_heads * block.head_size
     vectors = span.tokens * block.heads // block.kv_heads
@@ -231,6 +234,9 @@ def with_cache_size(
         token_elements: keys and values of one token in all blocks.
         span: the tokens of the run.
         always: elements that the cache holds besides, however many tokens there are.
+
+    Returns:
+        The layers in their order.
     """
     largest = always + token_elements * span.most_tokens
     found = []

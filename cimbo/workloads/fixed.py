@@ -60,6 +60,9 @@ def onnx_network(file: str, sizes: Mapping[str, int]) -> FixedNetwork:
         file: its path.
         sizes: its free sizes, by name.
 
+    Returns:
+        The network, which has no genes.
+
     Raises:
         BadInput: as `cimbo.workloads.onnx.from_onnx` does.
     """

@@ -57,7 +57,13 @@ def _vector_ops() -> dict[str, int]:
 def vector_work(**elements: int) -> int:
     """Operations of the vector unit for so many elements of each function (``gelu=..., softmax=...``).
 
-    Operations an element come from constants.toml, section vector_ops. Raises KeyError on an unknown function.
+    Operations an element come from constants.toml, section vector_ops.
+
+    Returns:
+        How many operations.
+
+    Raises:
+        KeyError: On an unknown function.
     """
     return sum(_vector_ops()[name] * count for name, count in elements.items())
 

@@ -13,6 +13,9 @@ def vit_b() -> Transformer:
     """Elastic ViT-B/16: 224 x 224 images, 197 tokens with the class token, hidden size 768, heads of 64.
 
     Space: DyNAS-T 1.6 (layers, heads, feed-forward widths). Full size: 86.57M parameters (Dosovitskiy et al., 2021).
+
+    Returns:
+        The family of its sub-networks.
     """
     return Transformer(
         "vit-b",

@@ -73,6 +73,9 @@ def encoder_layers() -> Iterator[Layer]:
     """Two convolutions over time, four blocks of full attention and a norm, whose work the last layer carries.
 
     The convolutions have no square window, so that they say none.
+
+    Yields:
+        The layers in their order.
     """
     elements = FRAMES * EMBED
     yield Layer(

@@ -154,6 +154,9 @@ class ConditionedModel(_JointModel):
 
         The joint belief about the rows that are asked about, first, and those that were observed is
         split into its blocks, and conditioned (Rasmussen & Williams, 2006, eq. 2.22 to 2.24).
+
+        Returns:
+            Mean (f, ..., q) and covariance (..., q, q).
         """
         q = encoded.shape[-2]
         mean, covariance = model.joint(_joined(encoded, self._encoded))

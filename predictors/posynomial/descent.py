@@ -102,6 +102,9 @@ def _step(problem: _Problem, state: _State) -> Array:
     """(m, parameters) what each member's parameters are lowered by.
 
     It solves (J' W J + D) step = gradient, as the module says.
+
+    Returns:
+        (m, parameters) the step.
     """
     jacobian = slopes(problem.design, state.sums.products)
     curvature = _damped_curvature(problem, state, jacobian)
@@ -167,6 +170,9 @@ def _next_sigma(target: Target, state: _State) -> Array:
     """(m,) the residual to aim at next.
 
     It falls to what was reached, but not faster than ``RESIDUAL_DECAY`` a step, and never rises.
+
+    Returns:
+        (m,) in units of the target.
     """
     lowest = RESIDUAL_DECAY * state.sigma
     aim = np.minimum(state.sigma, np.maximum(_reached(target, state), lowest))

@@ -67,6 +67,9 @@ def parse(where: str, text: str, told: str = "") -> Answer:
         text: What it printed to stdout, or wrote to its output file.
         told: What it printed besides.
 
+    Returns:
+        The answer.
+
     Raises:
         ProgramFailed: When there is no such line.
     """

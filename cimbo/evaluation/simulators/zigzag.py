@@ -117,6 +117,9 @@ def _stages() -> list[Any]:
     """ZigZag's stages for chips that compute in memory, latency first, as its interface strings them together.
 
     Its drawings and dumps are left out: nobody reads them here, and they fail where a layer needs no loop in time.
+
+    Returns:
+        The stages, the outermost first.
     """
     names = (
         "parser.workload_parser.WorkloadParserStage",

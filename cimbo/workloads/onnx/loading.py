@@ -153,6 +153,9 @@ def _batch_names(inputs: list[Any]) -> set[str]:
     """The names that stand for the batch: those that say so, else that of the first free leading size.
 
     One that an input has twice is another size: of a square, say.
+
+    Returns:
+        The names, none where no size is free.
     """
     free = []
     for v in inputs:

@@ -329,6 +329,9 @@ class GraphWalker:
         """Elements of a constant's stored tensors that nothing claimed before.
 
         One that a node makes of no stored tensor, such as ConstantOfShape, is its own.
+
+        Returns:
+            How many elements.
         """
         if tensor.sources:
             return self.parameters.claim(tensor.sources)

@@ -36,6 +36,9 @@ def find_stages(module: torch.nn.Module, sizes: Sizes) -> list[Stage]:
     Args:
         module: that was traced.
         sizes: of what goes into each part and comes out.
+
+    Returns:
+        The lists, the first one first.
     """
     return list(_stages(module, "", sizes))
 
@@ -106,6 +109,9 @@ def parts_of(layers: Sequence[Layer]) -> BlockParts | None:
 
     Args:
         layers: of the block, in order.
+
+    Returns:
+        The parts, or None.
     """
     products = [place for place, layer in enumerate(layers) if layer.dynamic]
     if len(products) != 2 or products[1] != products[0] + 1:
@@ -136,6 +142,9 @@ def _heads(scores: Layer, entry: Sequence[Layer]) -> int | None:
     Args:
         scores: queries x keys; its groups are heads, of several windows of the image or with keys repeated perhaps.
         entry: the layers before.
+
+    Returns:
+        How many heads, or None.
     """
     made, rest = divmod(sum(layer.columns for layer in entry), scores.reduction)
     queries, more = divmod(scores.px * scores.groups, entry[0].px)  # heads that a token has

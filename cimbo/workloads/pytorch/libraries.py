@@ -47,6 +47,9 @@ def library_network(name: str, sizes: Mapping[str, int]) -> SlicedFamily | Fixed
         name: timm:NAME, hf:NAME or hf:FOLDER/config.json.
         sizes: what it is given: ``image``, the side of an image, or ``tokens`` (128 by default).
 
+    Returns:
+        The family of its sub-networks; the network alone where nothing is elastic.
+
     Raises:
         BadInput: the library is not installed, or there is no such network or size.
     """

@@ -162,6 +162,9 @@ def matrix_product(left: str, right: str, bias: str = "") -> Rule:
         left: its argument (..., rows, reduction), or a vector.
         right: its argument (..., reduction, columns), or a vector.
         bias: what it adds, where it does.
+
+    Returns:
+        The rule.
     """
 
     def rule(call: Call) -> list[Product]:

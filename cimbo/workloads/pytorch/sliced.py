@@ -148,6 +148,9 @@ def sliced_family(name: str, module: torch.nn.Module, found: TracedModule) -> Sl
         name: what reports call the family.
         module: the network.
         found: its layers, and the sizes between its parts.
+
+    Returns:
+        The family of its sub-networks.
     """
     stages = []
     for stage in find_stages(module, found.sizes_through):
