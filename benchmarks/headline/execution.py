@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from cimbo import hardware
-from cimbo.analysis.attribution import ROUNDING_TOLERANCE, baselines
+from cimbo.analysis.attribution import ROUNDING_TOLERANCE
+from cimbo.analysis.baseline_chips import baselines
 from cimbo.config.study_config import Config, preset
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network

@@ -31,6 +31,7 @@ HELD_CONDITIONS: dict[str, tuple[str, ...]] = {
 }
 ROUNDING_TOLERANCE = 1e-9  # relative; a chip compared with itself keeps its own bound
 N_RESAMPLES = 1000
+LARGEST_LOG = 700.0  # whose exponential is still a float
 BASELINE_NUMBER = -1  # the source of what no evaluation found
 
 
@@ -133,17 +134,15 @@ def pool(
     """
     sides = {}
     for side in SPEED_UP_SIDES:
-        found = []
+        found: list[Record] = []
         for name in dict.fromkeys(("joint", side)):
-            for r in records.get(name, ()):
-                if _usable(r):
-                    found.append(r)
+            found += filter(_usable, records.get(name, ()))
         points = _points(space, evaluator, baseline, found)
-        sides[side] = sorted(_of_side(space, side, baseline, points), key=lambda p: p.latency_ms)
+        of_side = _of_side(space, side, baseline, points)
+        sides[side] = sorted(of_side, key=lambda point: point.latency_ms)
     if all(len(points) < 2 for points in sides.values()):
-        raise BadInput(
-            "study", "has no verified design besides the baseline", "run cimbo optimize first"
-        )
+        wrong = "has no verified design besides the baseline"
+        raise BadInput("study", wrong, "run cimbo optimize first")
     return Pool(baseline, sides)
 
 
@@ -166,12 +165,15 @@ def gains(pool: Pool, rules: Rules) -> list[Gain]:
 
 
 def _gain(pool: Pool, rules: Rules, held: str, side: str) -> Gain:
-    kept = []
-    for p in pool.sides[side]:
-        if keeps(p, pool.baseline, rules, HELD_CONDITIONS[held]):
-            kept.append(p)
-    winner = next((p for p in kept if rules.confirm(p)), pool.baseline)
+    kept = _kept(pool, pool.sides[side], rules, held)
+    winner = next(filter(rules.confirm, kept), pool.baseline)
     return Gain(held, side, pool.baseline.latency_ms / winner.latency_ms, winner, len(kept))
+
+
+def _kept(pool: Pool, points: Iterable[Point], rules: Rules, held: str) -> list[Point]:
+    """The points that keep what a condition holds, in their order."""
+    metrics = HELD_CONDITIONS[held]
+    return [point for point in points if keeps(point, pool.baseline, rules, metrics)]
 
 
 def keeps(point: Point, baseline: Point, rules: Rules, held: Iterable[str]) -> bool:
@@ -190,14 +192,19 @@ def keeps(point: Point, baseline: Point, rules: Rules, held: Iterable[str]) -> b
     """
     if point is baseline:
         return True
-    return (
-        point.accuracy >= baseline.accuracy - rules.within
-        and all(c.holds(point.costs) for c in rules.constraints if c.metric in point.costs)
-        and all(
-            m in point.costs and point.costs[m] <= baseline.costs[m] * (1 + ROUNDING_TOLERANCE)
-            for m in held
-        )
-    )
+    if not point.accuracy >= baseline.accuracy - rules.within:
+        return False
+    for constraint in rules.constraints:
+        if constraint.metric in point.costs and not constraint.holds(point.costs):
+            return False
+    return all(_has_no_more(point, baseline, metric) for metric in held)
+
+
+def _has_no_more(point: Point, baseline: Point, metric: str) -> bool:
+    """Whether a point has a metric, and no more of it than the baseline but for rounding."""
+    if metric not in point.costs:
+        return False
+    return point.costs[metric] <= baseline.costs[metric] * (1 + ROUNDING_TOLERANCE)
 
 
 # ---- points ---------------------------------------------------------------------------------------------------------
@@ -212,13 +219,25 @@ def _of_side(
 ) -> Iterator[Point]:
     """The points that leave the other side as the baseline has it."""
     untouched = {"architecture": space.hardware, "hardware": space.architecture, "joint": ()}[side]
-    genes = [c.name for c in untouched]
+    genes = [choice.name for choice in untouched]
     yield baseline
-    for p in points:
-        if p.params != baseline.params and all(
-            p.params.get(g) == baseline.params.get(g) for g in genes
-        ):
-            yield p
+    for point in points:
+        if point.params != baseline.params and agree(point.params, baseline.params, genes):
+            yield point
+
+
+def agree(one: Params, other: Params, genes: Iterable[str]) -> bool:
+    """Tell whether two designs, or chips, have some genes alike.
+
+    Args:
+        one: Genes of the one.
+        other: Genes of the other.
+        genes: Names that are looked at.
+
+    Returns:
+        Whether each is the same; one that neither has is the same, too.
+    """
+    return all(one.get(gene) == other.get(gene) for gene in genes)
 
 
 def _points(
@@ -230,37 +249,78 @@ def _points(
         for r in records:
             points.append(Point(r.params, r.metrics["accuracy"], r.metrics, (r.number, r.number)))
         return points
-    shaping, hardware = evaluator.accuracy_genes(), [c.name for c in space.hardware]
-    measured: dict[tuple[Any, ...], tuple[Params, float, int]] = {}
-    chips: dict[tuple[Any, ...], tuple[Params, int]] = {}
-    first = (baseline.params, baseline.accuracy, BASELINE_NUMBER)
-    for params, accuracy, number in [
-        first,
-        *((r.params, r.metrics["accuracy"], r.number) for r in records),
-    ]:
-        chip = {name: params[name] for name in hardware if name in params}
-        chips.setdefault(tuple(chip.items()), (chip, number))
-        measured.setdefault(
-            tuple(item for item in sorted(params.items()) if item[0] in shaping),
-            (params, accuracy, number),
-        )
+    shaping = evaluator.accuracy_genes()
+    hardware = [choice.name for choice in space.hardware]
+    parts = _Parts.of(baseline, records, shaping, hardware)
     pairs = []
-    for params, accuracy, number in measured.values():
-        network = {k: v for k, v in params.items() if k not in hardware}
-        for chip, origin in chips.values():
-            if all(chip.get(g) == params.get(g) for g in hardware if g in shaping):
-                pairs.append(({**network, **chip}, accuracy, (number, origin)))
+    for network in parts.networks:
+        for chip in parts.chips:
+            if agree(chip.genes, network.genes, [gene for gene in hardware if gene in shaping]):
+                pairs.append(_pair(network, chip, hardware))
     return _simulated(evaluator, pairs)
 
 
-def _simulated(
-    evaluator: Evaluator, pairs: Sequence[tuple[Params, float, tuple[int, int]]]
-) -> list[Point]:
-    costs = evaluator.costs([params for params, _, _ in pairs])
+@dataclass(frozen=True)
+class _Part:
+    """A measured network, by all genes of the design, or a chip; ``number`` of the evaluation that it comes from."""
+
+    genes: Params
+    number: int
+    accuracy: float = math.nan
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The different networks whose accuracy was measured, and the different chips, each as it was met first."""
+
+    networks: list[_Part]
+    chips: list[_Part]
+
+    @classmethod
+    def of(
+        cls,
+        baseline: Point,
+        records: Sequence[Record],
+        shaping: frozenset[str],
+        hardware: Sequence[str],
+    ) -> _Parts:
+        """Take designs apart; ``shaping`` genes decide the accuracy, ``hardware`` ones are the chip's."""
+        designs = [_Part(baseline.params, BASELINE_NUMBER, baseline.accuracy)]
+        for record in records:
+            designs.append(_Part(record.params, record.number, record.metrics["accuracy"]))
+        networks: dict[tuple[Any, ...], _Part] = {}
+        chips: dict[tuple[Any, ...], _Part] = {}
+        for design in designs:
+            genes = sorted(design.genes.items())
+            networks.setdefault(tuple(item for item in genes if item[0] in shaping), design)
+            chip = {name: design.genes[name] for name in hardware if name in design.genes}
+            chips.setdefault(tuple(chip.items()), _Part(chip, design.number))
+        return cls(list(networks.values()), list(chips.values()))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A design whose accuracy is known; ``sources`` as in `Point`."""
+
+    params: Params
+    accuracy: float
+    sources: tuple[int, int]
+
+
+def _pair(network: _Part, chip: _Part, hardware: Sequence[str]) -> _Pair:
+    """A network on a chip."""
+    params = {name: value for name, value in network.genes.items() if name not in hardware}
+    return _Pair({**params, **chip.genes}, network.accuracy, (network.number, chip.number))
+
+
+def _simulated(evaluator: Evaluator, pairs: Sequence[_Pair]) -> list[Point]:
+    """The points of designs whose accuracy is known, with their costs."""
+    costs = evaluator.costs([pair.params for pair in pairs])
     rows = zip(*(values.tolist() for values in costs.values()), strict=True)
     simulated = []
-    for (params, accuracy, sources), row in zip(pairs, rows, strict=True):
-        simulated.append(Point(params, accuracy, dict(zip(costs, row, strict=True)), sources))
+    for pair, row in zip(pairs, rows, strict=True):
+        by_metric = dict(zip(costs, row, strict=True))
+        simulated.append(Point(pair.params, pair.accuracy, by_metric, pair.sources))
     return simulated
 
 
@@ -289,12 +349,13 @@ def over_seeds(speedups: Sequence[float]) -> Interval:
     from scipy.stats import t
 
     logs = np.log(speedups)
-    centre, n = float(logs.mean()), len(logs)
+    mean = float(logs.mean())
+    n = len(logs)
+    half = math.inf
     if n > 1:
         half = float(t.ppf(0.975, n - 1) * logs.std(ddof=1) / math.sqrt(n))
-    else:
-        half = math.inf
-    return Interval(math.exp(centre), math.exp(centre - half), math.exp(min(centre + half, 700.0)))
+    highest = min(mean + half, LARGEST_LOG)
+    return Interval(math.exp(mean), math.exp(mean - half), math.exp(highest))
 
 
 def bootstrap(pool: Pool, rules: Rules, gain: Gain, *, seed: int = 0) -> Interval:
@@ -314,79 +375,25 @@ def bootstrap(pool: Pool, rules: Rules, gain: Gain, *, seed: int = 0) -> Interva
     Returns:
         The gain's own speed-up, with the 2.5 % and 97.5 % quantiles of what the draws found.
     """
-    slower = []
-    for p in pool.sides[gain.side]:
-        if p.latency_ms >= gain.point.latency_ms:
-            slower.append(p)
-    kept = []
-    for p in slower:
-        if keeps(p, pool.baseline, rules, HELD_CONDITIONS[gain.held]):
-            kept.append(p)
-    sources = np.array([p.sources for p in kept])
+    side = pool.sides[gain.side]
+    slower = [point for point in side if point.latency_ms >= gain.point.latency_ms]
+    kept = _kept(pool, slower, rules, gain.held)
+    rng = np.random.default_rng(seed)
+    speedups = []
+    for survives in _resampled(np.array([point.sources for point in kept]), rng):
+        fastest = kept[int(np.argmax(survives))]
+        speedups.append(pool.baseline.latency_ms / fastest.latency_ms)
+    low, high = np.quantile(speedups, (0.025, 0.975))
+    return Interval(gain.speedup, float(low), float(high))
+
+
+def _resampled(sources: NDArray[np.intp], rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+    """Whether each point survives, (n,), in each of N_RESAMPLES draws of the evaluations that it has as sources (n, 2)."""
     numbers = np.unique(sources[sources != BASELINE_NUMBER])
-    ranks = np.where(sources == BASELINE_NUMBER, len(numbers), np.searchsorted(numbers, sources))
-    rng, found = np.random.default_rng(seed), []
+    is_baseline = sources == BASELINE_NUMBER
+    positions = np.where(is_baseline, len(numbers), np.searchsorted(numbers, sources))
     for _ in range(N_RESAMPLES):
-        drawn = np.zeros(len(numbers) + 1, bool)
-        drawn[rng.integers(0, max(len(numbers), 1), len(numbers))] = True
-        drawn[-1] = True  # the baseline is always there
-        found.append(
-            pool.baseline.latency_ms / kept[int(np.argmax(drawn[ranks].all(1)))].latency_ms
-        )
-    return Interval(gain.speedup, *(float(q) for q in np.quantile(found, (0.025, 0.975))))
-
-
-# ---- baselines ------------------------------------------------------------------------------------------------------
-
-
-def baselines(
-    space: SearchSpace, evaluator: Evaluator, network: Params, drawn: Params, *, seed: int = 0
-) -> dict[str, Params]:
-    """Find chips that an architect might start from instead of the drawn one.
-
-    All but the one with more converter bits keep the genes that shape the accuracy, and none but
-    that one is larger than the drawn chip.
-
-    Args:
-        space: The space of the study.
-        evaluator: Computes costs, and knows which genes shape the accuracy.
-        network: Genes of the network that runs on the chips.
-        drawn: Genes of the chip that was drawn by hand.
-        seed: Seed of the 4000 random chips.
-
-    Returns:
-        Chips by name: the drawn one; the fastest of those with at most one gene at another value;
-        the median in latency of the random chips that have 80 to 100 % of its area, where there are
-        any; and the drawn one with the most converter bits listed, where it has converters. The
-        drawn one alone where costs cannot be computed.
-    """
-    if not evaluator.analytic_costs():
-        return {"drawn": drawn}
-    fixed = evaluator.accuracy_genes()
-    chips = SearchSpace((), space.hardware)
-    tuned = []
-    for n in chips.neighbours(drawn):
-        if all(n.get(g) == drawn.get(g) for g in fixed):
-            tuned.append(n)
-    kept = {gene: drawn[gene] for gene in fixed if gene in drawn}
-    random = [chips.canonical({**chip, **kept}) for chip in chips.sobol(4000, seed)]
-    found = {"drawn": drawn}
-    area = _costs(evaluator, network, [drawn])["area_mm2"][0] * (1 + ROUNDING_TOLERANCE)
-    costs = _costs(evaluator, network, [drawn, *tuned])
-    best = np.argmin(np.where(costs["area_mm2"] <= area, costs["latency_ms"], np.inf))
-    found["drawn, its best single knob turned"] = [drawn, *tuned][best]
-    costs = _costs(evaluator, network, random)
-    alike = np.flatnonzero((costs["area_mm2"] <= area) & (costs["area_mm2"] >= 0.8 * area))
-    if len(alike):
-        order = alike[np.argsort(costs["latency_ms"][alike])]
-        found["median of random chips of its area"] = random[order[len(order) // 2]]
-    if "adc_bits" in drawn:
-        most = chips.choices[chips.column["adc_bits"]].values[-1]
-        found[f"drawn with {most}-bit converters (larger)"] = {**drawn, "adc_bits": most}
-    return found
-
-
-def _costs(
-    evaluator: Evaluator, network: Params, chips: Sequence[Params]
-) -> Mapping[str, NDArray[np.float64]]:
-    return evaluator.costs([{**network, **chip} for chip in chips])
+        is_drawn = np.zeros(len(numbers) + 1, bool)
+        is_drawn[rng.integers(0, max(len(numbers), 1), len(numbers))] = True
+        is_drawn[-1] = True  # the baseline is always there
+        yield np.asarray(is_drawn[positions].all(1))

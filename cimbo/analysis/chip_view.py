@@ -76,27 +76,33 @@ def chip_view(workload: Workload, chip: Mapping[str, Any]) -> ChipView:
     """
     result = hardware.simulate(workload, chip)
     dram_uj = result["energy_parts_uj"].get("dram", 0.0)
+    bytes_per_uj = 0.0
     if dram_uj > 0:
         bytes_per_uj = result["dram_bytes"] / dram_uj
-    else:
-        bytes_per_uj = 0.0
-    layers = []
-    for layer in result["layers"]:
-        tops = layer.get("utilisation", 0.0) * result["peak_tops"]
-        layers.append(
-            LayerView(
-                name=str(layer["name"]),
-                bound=layer["bound"],
-                latency_ms=layer["cycles"] * result["clock_ns"] * 1e-6,
-                energy_uj=sum(layer["energy_uj"].values()),
-                tops=tops if tops > 0 else None,
-                dram_bytes=layer["energy_uj"].get("dram", 0.0) * bytes_per_uj,
-            )
-        )
     return ChipView(
-        tuple(layers),
-        result["peak_tops"],
-        float(dram_gb_s(chip_table([chip]))[0]),
-        {part: value for part, value in result["energy_parts_uj"].items() if value > 0},
-        {part: value for part, value in result["area_parts_mm2"].items() if value > 0},
+        layers=tuple(_layer_view(layer, result, bytes_per_uj) for layer in result["layers"]),
+        peak_tops=result["peak_tops"],
+        dram_gb_s=float(dram_gb_s(chip_table([chip]))[0]),
+        energy_by_part_uj=_positive(result["energy_parts_uj"]),
+        area_by_part_mm2=_positive(result["area_parts_mm2"]),
     )
+
+
+def _layer_view(
+    layer: Mapping[str, Any], result: Mapping[str, Any], bytes_per_uj: float
+) -> LayerView:
+    """A layer as `hardware.simulate` tells of it, and of the whole run."""
+    tops = layer.get("utilisation", 0.0) * result["peak_tops"]
+    return LayerView(
+        name=str(layer["name"]),
+        bound=layer["bound"],
+        latency_ms=layer["cycles"] * result["clock_ns"] * 1e-6,
+        energy_uj=sum(layer["energy_uj"].values()),
+        tops=tops if tops > 0 else None,
+        dram_bytes=layer["energy_uj"].get("dram", 0.0) * bytes_per_uj,
+    )
+
+
+def _positive(by_part: Mapping[str, float]) -> dict[str, float]:
+    """The parts that take anything."""
+    return {part: value for part, value in by_part.items() if value > 0}

@@ -67,20 +67,40 @@ def importance(
         SHAP values at the designs that the trees were fitted to, at most MOST_DESIGNS of them, evenly over the search. None
         for fewer than LEAST_DESIGNS, or where all measured the same.
     """
-    having = [r for r in records if objective.name in r.metrics]
-    y = np.array([r.metrics[objective.name] for r in having], float)
-    if len(having) < LEAST_DESIGNS or np.ptp(y) == 0:
+    having = [record for record in records if objective.name in record.metrics]
+    measured = np.array([record.metrics[objective.name] for record in having], float)
+    if len(having) < LEAST_DESIGNS or np.ptp(measured) == 0:
         return None
-    log = logarithmic(y, objective.goal)
-    kept = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_DESIGNS)).astype(int))
-    y = modelled(y, log=log)[kept]
+    log = logarithmic(measured, objective.goal)
+    n_kept = min(len(having), MOST_DESIGNS)
+    kept = np.unique(np.linspace(0, len(having) - 1, n_kept).astype(int))
+    y = modelled(measured, log=log)[kept]
     if np.ptp(y) == 0:
         return None
     rows = space.rows(having[i].params for i in kept)
-    schema = View().schema(space, objective.name, log=log)
-    target = np.exp(y) if log else y
     table = space.encode(rows)
-    model = predictors.fit(table, target, schema, SURROGATE_KIND, seed=seed)
-    explained = 1.0 - float(model.metadata["error"]) ** 2 / float(y.var())
-    values = predictors.contributions(model, table)
-    return GeneImportance(objective.name, log, space.names, rows.astype(np.intp), values, explained)
+    model = _trees(space, objective.name, table, y, log=log, seed=seed)
+    return GeneImportance(
+        metric=objective.name,
+        log=log,
+        names=space.names,
+        levels=rows.astype(np.intp),
+        values=predictors.contributions(model, table),
+        explained=1.0 - float(model.metadata["error"]) ** 2 / float(y.var()),
+    )
+
+
+def _trees(
+    space: SearchSpace,
+    metric: str,
+    table: Array,
+    y: Array,
+    *,
+    log: bool,
+    seed: int,
+) -> predictors.Model:
+    """Boosted trees fitted to a metric ``y`` (n,) in modelled units of designs ``table`` (n, d)."""
+    schema = View().schema(space, metric, log=log)
+    if log:
+        y = np.exp(y)
+    return predictors.fit(table, y, schema, SURROGATE_KIND, seed=seed)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import dominated_by, hypervolume
 from cimbo.storage import Record
 
+Array = NDArray[np.float64]
 LARGEST_SCORE = 1e100  # products of three still fit a float
 
 
@@ -44,23 +46,30 @@ def hypervolume_history(
     Returns:
         One hypervolume for each of ``records``.
     """
-    counted = [r for r in records if feasible(problem, r)]
-    scores = np.clip(problem.scores([r.metrics for r in counted]), -LARGEST_SCORE, LARGEST_SCORE)
+    counted = [record for record in records if feasible(problem, record)]
+    scores = problem.scores([record.metrics for record in counted])
+    scores = np.clip(scores, -LARGEST_SCORE, LARGEST_SCORE)
     if not len(scores):
         return [0.0] * len(records)
     reference = problem.reference()
     if reference is None:
         reference = scores.min(0)
-    by_number = {r.number: score for r, score in zip(counted, scores, strict=True)}
-    front, value = scores[:0], 0.0
+    by_number = {record.number: score for record, score in zip(counted, scores, strict=True)}
+    front = scores[:0]
+    value = 0.0
     history: list[float] = []
     for record in records:
         score = by_number.get(record.number)
         if score is not None and keep(record) and not dominated_by(score[None], front).any():
-            # What only this design dominates: its box, less what the front dominates of it. Far cheaper than all anew.
-            value += hypervolume(score[None], reference) - hypervolume(
-                np.minimum(front, score), reference
-            )
-            front = np.vstack([front[~dominated_by(front, score[None]).any(1)], score])
+            value += _added(score, front, reference)
+            is_beaten = dominated_by(front, score[None]).any(1)
+            front = np.vstack([front[~is_beaten], score])
         history.append(value)
     return history
+
+
+def _added(score: Array, front: Array, reference: Array) -> float:
+    """What a design alone dominates: its box, less what the front does of it. Far cheaper than all anew."""
+    box = hypervolume(score[None], reference)
+    covered = hypervolume(np.minimum(front, score), reference)
+    return box - covered

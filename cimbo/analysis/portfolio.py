@@ -89,30 +89,43 @@ def serve(asked: Portfolio, *, samples: int = N_CHIP_SAMPLES, seed: int = 0) -> 
     if not free:
         return [_the_only_chip(asked)]
     space = SearchSpace(hardware=free)
-    chips = space.sobol(samples, seed)
-    costs = asked.costs(chips)
-    _check_fits(asked, costs)
-    every: list[Criterion] = [partial(_one, k=k) for k in range(len(costs))]
+    sampled = _Priced.of(asked, space.sobol(samples, seed))
+    _check_fits(asked, sampled.costs)
     weights = asked.weights[:, None] / asked.weights.sum()
-    criteria: dict[str, Criterion] = {
-        "worst case": _worst,
-        "weighted mean": lambda c: (weights * c).sum(0),
-    }
-    pool = []
-    for criterion in (*every, *criteria.values()):
-        pool.extend(_descents(asked, space, (chips, costs), criterion))
-    best = asked.costs(pool).min(1)
-    criteria["regret"] = lambda c: (c / best[:, None]).max(0)
-    pool += _descents(asked, space, (pool, asked.costs(pool)), criteria["regret"])
-    # A chip found for one purpose may serve another better than the one its own search ended at.
-    costs = asked.costs(pool)
-    criteria |= {
-        f"specialist of {w.name}": only for w, only in zip(asked.workloads, every, strict=True)
-    }
-    chosen = {}
+    specialists: dict[str, Criterion] = {}
+    for k, workload in enumerate(asked.workloads):
+        specialists[f"specialist of {workload.name}"] = partial(_one, k=k)
+    shared: dict[str, Criterion] = {"worst case": _worst, "weighted mean": partial(_mean, weights)}
+    pool: list[Params] = []
+    for criterion in (*specialists.values(), *shared.values()):
+        pool += _descents(asked, space, sampled, criterion)
+    found = _Priced.of(asked, pool)
+    shared["regret"] = partial(_largest_ratio, found.costs.min(1))
+    pool += _descents(asked, space, found, shared["regret"])
+    return _best_of(asked, _Priced.of(asked, pool), shared | specialists)
+
+
+def _best_of(asked: Portfolio, found: _Priced, criteria: Mapping[str, Criterion]) -> list[Served]:
+    """The best chip by each criterion: one found for another may be better than where its own search ended."""
+    cheapest = found.costs.min(1)
+    served = []
     for name, criterion in criteria.items():
-        chosen[name] = pool[int(np.argmin(criterion(costs)))]
-    return [_served(asked, name, chip, costs.min(1)) for name, chip in chosen.items()]
+        best = int(np.argmin(criterion(found.costs)))
+        served.append(_served(asked, name, found.chips[best], cheapest))
+    return served
+
+
+@dataclass(frozen=True)
+class _Priced:
+    """Chips, and what each network costs on each, (networks, chips)."""
+
+    chips: Sequence[Params]
+    costs: Array
+
+    @classmethod
+    def of(cls, asked: Portfolio, chips: Sequence[Params]) -> _Priced:
+        """Compute the costs of chips."""
+        return cls(list(chips), asked.costs(chips))
 
 
 def _check_fits(asked: Portfolio, costs: Array) -> None:
@@ -149,30 +162,54 @@ def _worst(costs: Array) -> Array:
     return np.asarray(costs.max(0))
 
 
+def _mean(weights: Array, costs: Array) -> Array:
+    """By weights (networks, 1) that sum to 1."""
+    return np.asarray((weights * costs).sum(0))
+
+
+def _largest_ratio(best: Array, costs: Array) -> Array:
+    """Over the best that each network can have (networks,)."""
+    return np.asarray((costs / best[:, None]).max(0))
+
+
 def _descents(
-    asked: Portfolio, space: SearchSpace, sampled: tuple[list[Params], Array], criterion: Criterion
+    asked: Portfolio, space: SearchSpace, sampled: _Priced, criterion: Criterion
 ) -> list[Params]:
     """From each of the best sampled chips to one that no change of a single gene improves."""
-    chips, values = sampled[0], criterion(sampled[1])
-    starts = np.argsort(values, kind="stable")[:_STARTS]
-    return [_descend(asked, space, (chips[i], float(values[i])), criterion) for i in starts]
+    values = criterion(sampled.costs)
+    found = []
+    for i in np.argsort(values, kind="stable")[:_STARTS]:
+        start = sampled.chips[int(i)]
+        found.append(_descend(asked, space, criterion, start, value=float(values[i])))
+    return found
 
 
 def _descend(
-    asked: Portfolio, space: SearchSpace, start: tuple[Params, float], criterion: Criterion
+    asked: Portfolio,
+    space: SearchSpace,
+    criterion: Criterion,
+    start: Params,
+    *,
+    value: float,
 ) -> Params:
-    best, value = start
+    """The chip that is reached by the best single change, again and again while one helps; ``value``: of the start."""
+    best = start
     for _ in range(_ROUNDS):
-        steps = []
-        for c in space.choices:
-            for v in c.values:
-                if v != best[c.name]:
-                    steps.append({**best, c.name: v})
-        around = criterion(asked.costs(steps))
-        if not around.min() < value:
+        steps = list(_steps(space, best))
+        values = criterion(asked.costs(steps))
+        if not values.min() < value:
             break
-        best, value = steps[int(np.argmin(around))], float(around.min())
+        best = steps[int(np.argmin(values))]
+        value = float(values.min())
     return best
+
+
+def _steps(space: SearchSpace, chip: Params) -> Iterator[Params]:
+    """A chip with each gene at each other value."""
+    for choice in space.choices:
+        for value in choice.values:
+            if value != chip[choice.name]:
+                yield {**chip, choice.name: value}
 
 
 def _served(asked: Portfolio, name: str, chip: Params, best: Array) -> Served:

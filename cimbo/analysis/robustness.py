@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 
 import numpy as np
@@ -72,27 +73,47 @@ def chances(
     rng = np.random.default_rng(seed)
     sharing = _sharing(problem, records, placed)
     base = _simulated(placed, np.ones(3), 1.0)
-    families = [str(p.full["array"]) for p in placed]
     kept = np.zeros(len(records))
     for _ in range(draws):
-        widths, adc = (
-            np.exp(rng.normal(0, errors.bandwidth, 3)),
-            float(np.exp(rng.normal(0, errors.adc_energy))),
-        )
-        wrong = 1 + rng.normal(0, errors.accuracy, sharing.max() + 1)[sharing]
-        drawn = _NOT_OFF
-        if errors.silicon:
-            drawn = draw_factors(families, rng)
-        off = {name: factor**errors.silicon for name, factor in drawn.items()}
-        now = _simulated(placed, widths, adc, off)
+        widths = np.exp(rng.normal(0, errors.bandwidth, 3))
+        adc = float(np.exp(rng.normal(0, errors.adc_energy)))
+        accuracy = _accuracy_factors(sharing, errors, rng)
+        now = _simulated(placed, widths, adc, _array_factors(placed, errors, rng))
+        factors = {name: now[name] / base[name] for name in base}
+        factors[ACCURACY_METRIC] = accuracy
         metrics = []
-        for i, r in enumerate(records):
-            drawn_metrics = {}
-            for name, value in r.metrics.items():
-                drawn_metrics[name] = value * _factor(name, i, (base, now), wrong)
-            metrics.append(_derived_anew(problem, r.metrics, drawn_metrics))
+        for i, record in enumerate(records):
+            off = {name: float(factor[i]) for name, factor in factors.items()}
+            metrics.append(_multiplied(problem, record.metrics, off))
         kept += _on_front(problem, metrics)
     return kept / draws
+
+
+def _accuracy_factors(sharing: NDArray[np.intp], errors: Errors, rng: np.random.Generator) -> Array:
+    """(n,) by what accuracies are off: one factor for each measurement, whose number is in ``sharing`` (n,)."""
+    of_measurements = rng.normal(0, errors.accuracy, sharing.max() + 1)
+    return np.asarray(1 + of_measurements[sharing])
+
+
+def _array_factors(
+    placed: Sequence[Placed], errors: Errors, rng: np.random.Generator
+) -> Mapping[str, Array]:
+    """By what the arrays' area, cycle, energy and leakage are off, (n,) each."""
+    if not errors.silicon:
+        return _NOT_OFF
+    families = [str(each.full["array"]) for each in placed]
+    drawn = draw_factors(families, rng)
+    return {name: factor**errors.silicon for name, factor in drawn.items()}
+
+
+def _multiplied(
+    problem: Problem, measured: Mapping[str, float], factors: Mapping[str, float]
+) -> dict[str, float]:
+    """Metrics times their factors, those without one as they are, and those that follow from others anew."""
+    drawn = {}
+    for name, value in measured.items():
+        drawn[name] = value * factors.get(name, 1.0)
+    return _derived_anew(problem, measured, drawn)
 
 
 def chances_by_metrics(
@@ -121,22 +142,19 @@ def chances_by_metrics(
         (n,) share of the draws, 0 to 1, in which a design is feasible and no other dominates it.
     """
     rng = np.random.default_rng(seed)
-    genes = {c.name for c in problem.space.architecture} or None
-    keys = [problem.space.key(r.params, genes) for r in records]
+    genes = {choice.name for choice in problem.space.architecture} or None
+    keys = [problem.space.key(record.params, genes) for record in records]
     sharing = np.unique(keys, return_inverse=True)[1]
-    names = sorted({name for r in records for name in r.metrics})
+    names = sorted(set(chain.from_iterable(record.metrics for record in records)))
     kept = np.zeros(len(records))
     for _ in range(draws):
-        wrong = 1 + rng.normal(0, errors.accuracy, sharing.max() + 1)[sharing]
-        factors = np.exp(rng.normal(0, errors.metrics, (len(records), len(names))))
+        of_accuracy = _accuracy_factors(sharing, errors, rng)
+        of_metrics = np.exp(rng.normal(0, errors.metrics, (len(records), len(names))))
         metrics = []
-        for i, r in enumerate(records):
-            found = {}
-            for name, factor in zip(names, factors[i].tolist(), strict=True):
-                if name in r.metrics:
-                    off = float(wrong[i]) if name == accuracy else factor
-                    found[name] = r.metrics[name] * off
-            metrics.append(_derived_anew(problem, r.metrics, found))
+        for i, record in enumerate(records):
+            off = dict(zip(names, of_metrics[i].tolist(), strict=True))
+            off[accuracy] = float(of_accuracy[i])
+            metrics.append(_multiplied(problem, record.metrics, off))
         kept += _on_front(problem, metrics)
     return kept / draws
 
@@ -160,10 +178,10 @@ def _sharing(
     problem: Problem, records: Sequence[Record], placed: Sequence[Placed]
 ) -> NDArray[np.intp]:
     """(n,) number of the accuracy measurement that each design stands on."""
-    genes = {c.name for c in problem.space.architecture}
+    genes = {choice.name for choice in problem.space.architecture}
     keys = []
-    for r, p in zip(records, placed, strict=True):
-        keys.append(problem.space.key(r.params, genes | p.kept))
+    for record, design in zip(records, placed, strict=True):
+        keys.append(problem.space.key(record.params, genes | design.kept))
     return np.unique(keys, return_inverse=True)[1]
 
 
@@ -178,29 +196,19 @@ def _simulated(
             chip[gene] = exact[index][gene] = float(factors[index])
         for gene, factor in zip(BANDWIDTH_GENES, widths, strict=True):
             chip[gene] = chip[gene] * factor
-    answer = hardware.simulate_batch([p.workload for p in placed], chips)
-    return {name: np.asarray(answer[name]) for name in COST_METRICS} | {
-        "energy_uj": answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"],
-        # What bandwidth costs in area is drawn, and does not change because it delivers less.
-        "area_mm2": np.asarray(hardware.area_mm2(exact)),
-    }
-
-
-def _factor(
-    metric: str, i: int, costs: tuple[dict[str, Array], dict[str, Array]], wrong: Array
-) -> float:
-    if metric == ACCURACY_METRIC:
-        return float(wrong[i])
-    base, now = costs
-    if metric in base:
-        return float(now[metric][i] / base[metric][i])
-    return 1.0
+    answer = hardware.simulate_batch([design.workload for design in placed], chips)
+    costs = {name: np.asarray(answer[name]) for name in COST_METRICS}
+    costs["energy_uj"] = answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"]
+    # What bandwidth costs in area is drawn, and does not change because it delivers less.
+    costs["area_mm2"] = np.asarray(hardware.area_mm2(exact))
+    return costs
 
 
 def _on_front(problem: Problem, metrics: Sequence[dict[str, float]]) -> NDArray[np.bool_]:
-    feasible = np.array([problem.feasible(m) for m in metrics])
-    front = np.zeros(len(metrics), bool)
-    where = np.flatnonzero(feasible)
-    if len(where):
-        front[where] = non_dominated(problem.scores([metrics[i] for i in where.tolist()]))
-    return front
+    """(n,) whether each design is feasible and non-dominated."""
+    is_on_front = np.zeros(len(metrics), bool)
+    feasible = [i for i, measured in enumerate(metrics) if problem.feasible(measured)]
+    if feasible:
+        scores = problem.scores([metrics[i] for i in feasible])
+        is_on_front[feasible] = non_dominated(scores)
+    return is_on_front

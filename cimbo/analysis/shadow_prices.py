@@ -112,14 +112,12 @@ def _area(placed: Placed) -> list[Price]:
 
 
 def _next(choices: Sequence[Choice], gene: str, now: Any, otherwise: Any) -> tuple[Any, bool]:
-    listed = []
-    for c in choices:
-        if c.name == gene:
-            for v in c.values:
-                if v > now:
-                    listed.append(v)
-    if listed:
-        return listed[0], False
+    """The next listed value of a gene, or ``otherwise``; and whether it is beyond the list."""
+    for choice in choices:
+        if choice.name == gene:
+            larger = [value for value in choice.values if value > now]
+            if larger:
+                return larger[0], False
     return otherwise, True
 
 
@@ -157,11 +155,7 @@ def bottleneck(
     bound, milliseconds = max(explained["time_by_bound_ms"].items(), key=lambda item: item[1])
     name, genes = GENES_OF_BOUND[bound]
     if bound == "weight load":
-        dram = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULT_GENES["dram"]))
-        if dram <= chip["buffer_gb_s"]:
-            genes = ("dram_channels",)
-        else:
-            genes = ("buffer_gb_s",)
+        genes = (_narrower_of_weights(chip),)
     return {
         "layer": layer["name"],
         "layer_share": layer["time_share"],
@@ -173,13 +167,23 @@ def bottleneck(
     }
 
 
+def _narrower_of_weights(chip: Mapping[str, Any]) -> str:
+    """The gene of the narrower of the two interfaces that weights come through."""
+    dram_gb_s = chip["dram_channels"] * channel_gb_s(chip.get("dram", DEFAULT_GENES["dram"]))
+    if dram_gb_s <= chip["buffer_gb_s"]:
+        return "dram_channels"
+    return "buffer_gb_s"
+
+
 def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> bool:
     """Whether ``gene`` may still go where it widens: up, but for the columns that share a converter."""
     values: list[Any] = []
-    for c in choices:
-        if c.name == gene:
-            values.extend(c.values)
-    return any(v < chip[gene] if gene == "columns_per_adc" else v > chip[gene] for v in values)
+    for choice in choices:
+        if choice.name == gene:
+            values.extend(choice.values)
+    if gene == "columns_per_adc":
+        return any(value < chip[gene] for value in values)
+    return any(value > chip[gene] for value in values)
 
 
 GENES_OF_BOUND: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -50,18 +50,21 @@ def genes_at_an_end(
     """
     found = []
     for choice in choices:
-        values = []
-        for design in designs:
-            if choice.name in design:
-                values.append(design[choice.name])
-        if not choice.ordered or len(choice.values) < 2 or len(values) < FEWEST_DESIGNS:
-            continue
-        for end, value in (("smallest", choice.values[0]), ("largest", choice.values[-1])):
-            share = values.count(value) / len(values)
-            if share > MOST_AT_AN_END:
-                reason = range_reason(choice.name, end, value)
-                found.append(GeneAtAnEnd(choice.name, value, end, share, reason))
+        values = [design[choice.name] for design in designs if choice.name in design]
+        if choice.ordered and len(choice.values) > 1 and len(values) >= FEWEST_DESIGNS:
+            found += _at_an_end(choice, values)
     return tuple(found)
+
+
+def _at_an_end(choice: Choice, values: Sequence[Any]) -> list[GeneAtAnEnd]:
+    """A gene for each end of its range at which most of some values lie."""
+    found = []
+    for end, value in (("smallest", choice.values[0]), ("largest", choice.values[-1])):
+        share = values.count(value) / len(values)
+        if share > MOST_AT_AN_END:
+            reason = range_reason(choice.name, end, value)
+            found.append(GeneAtAnEnd(choice.name, value, end, share, reason))
+    return found
 
 
 def ends_told(genes: Sequence[GeneAtAnEnd]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,7 @@ class _Block:
     start: int
 
     def of(self, values: Array) -> Array:
+        """Those of all values (n,) that are of its rows."""
         return values[self.start : self.start + len(self.rows)]
 
 
@@ -93,70 +94,99 @@ def views(
     Returns:
         Curves and surfaces in each metric's natural unit. Genes that a change makes active take their first value.
     """
-    around = [_Around(space, design, paired) for design in designs]
-    every = [rows for a in around for rows in (*a.lines.values(), *a.planes.values())]
-    if not every:
+    stack = _Stack()
+    around = [_Around.of(space, design, paired, stack) for design in designs]
+    if not stack.blocks:
         return SurrogateViews([], frozenset(), frozenset())
-    starts = np.cumsum([0, *map(len, every)])
-    stacked = space.canonical_rows(np.concatenate(every))
-    allowed = space.allowed_rows(stacked)
+    rows = space.canonical_rows(np.concatenate([block.rows for block in stack.blocks]))
+    allowed = space.allowed_rows(rows)
     predicted = {}
     for metric, surrogate in surrogates.items():
-        predicted[metric] = _natural(surrogate, Inputs(space, stacked), allowed)
-    found, place = [], iter(starts.tolist())
-    for a in around:
-        lines = {gene: _Block(rows, next(place)) for gene, rows in a.lines.items()}
-        planes = {pair: _Block(rows, next(place)) for pair, rows in a.planes.items()}
-        curves = {}
-        for m, p in predicted.items():
-            curves[m] = {g: _curve(b, p) for g, b in lines.items()}
-        surfaces = {}
-        for m, p in predicted.items():
-            surfaces[m] = [_surface(space, pair, b, p) for pair, b in planes.items()]
-        found.append(AroundDesign(a.design, curves, surfaces))
-    computed = set()
-    for m, s in surrogates.items():
-        if isinstance(s, AnalyticMetric):
-            computed.add(m)
-    doubted = {m for m, s in surrogates.items() if not s.trusted}
+        predicted[metric] = _natural(surrogate, Inputs(space, rows), allowed)
+    computed = [name for name, each in surrogates.items() if isinstance(each, AnalyticMetric)]
+    doubted = [name for name, each in surrogates.items() if not each.trusted]
+    found = [each.seen(space, predicted) for each in around]
     return SurrogateViews(found, frozenset(computed), frozenset(doubted))
 
 
+@dataclass(frozen=True)
+class _Stack:
+    """All rows that surrogates are asked about, at once: blocks of them, one after another."""
+
+    blocks: list[_Block] = field(default_factory=list)
+
+    def add(self, rows: Rows) -> _Block:
+        """Add rows at the end."""
+        start = 0
+        if self.blocks:
+            last = self.blocks[-1]
+            start = last.start + len(last.rows)
+        block = _Block(rows, start)
+        self.blocks.append(block)
+        return block
+
+
+@dataclass(frozen=True)
 class _Around:
     """The rows that lie along each active gene of a design, and over each pair of ``paired`` ones."""
 
-    def __init__(self, space: SearchSpace, design: Params, paired: Sequence[str]) -> None:
-        self.design = design
+    design: Params
+    lines: Mapping[str, _Block]
+    planes: Mapping[tuple[str, str], _Block]
+
+    @classmethod
+    def of(
+        cls, space: SearchSpace, design: Params, paired: Sequence[str], stack: _Stack
+    ) -> _Around:
+        """Find the rows, and add them to a stack."""
         row = space.rows([design])[0]
-        active = []
-        for i, c in enumerate(space.choices):
-            if row[i] != INACTIVE_INDEX:
-                active.append(c)
-        self.lines: dict[str, Rows] = {}
-        for choice in active:
-            rows = np.repeat(row[None], len(choice.values), axis=0)
-            rows[:, space.column[choice.name]] = np.arange(len(choice.values))
-            self.lines[choice.name] = rows
-        self.planes: dict[tuple[str, str], Rows] = {}
-        names = {c.name for c in active}
-        for across, down in itertools.combinations([g for g in paired if g in names], 2):
-            self.planes[across, down] = _plane(space, row, across, down)
+        lines = {}
+        for choice, index in zip(space.choices, row, strict=True):
+            if index != INACTIVE_INDEX:
+                lines[choice.name] = stack.add(_line(space, row, choice.name))
+        planes = {}
+        for across, down in itertools.combinations([g for g in paired if g in lines], 2):
+            planes[across, down] = stack.add(_plane(space, row, across, down))
+        return cls(design, lines, planes)
+
+    def seen(self, space: SearchSpace, predicted: Mapping[str, Array]) -> AroundDesign:
+        """The curves and surfaces in predictions (3, n) of all rows, by metric."""
+        curves = {}
+        surfaces = {}
+        for metric, ends in predicted.items():
+            curves[metric] = {gene: _curve(block, ends) for gene, block in self.lines.items()}
+            surfaces[metric] = [
+                _surface(space, pair, block, ends) for pair, block in self.planes.items()
+            ]
+        return AroundDesign(self.design, curves, surfaces)
+
+
+def _line(space: SearchSpace, row: Rows, gene: str) -> Rows:
+    """A row for each value of a gene."""
+    column = space.column[gene]
+    n = len(space.choices[column].values)
+    rows = np.repeat(row[None], n, axis=0)
+    rows[:, column] = np.arange(n)
+    return rows
 
 
 def _plane(space: SearchSpace, row: Rows, across: str, down: str) -> Rows:
     """A row for each pair of values, those of ``across`` changing fastest."""
-    i, j = space.column[across], space.column[down]
-    wide, high = len(space.choices[i].values), len(space.choices[j].values)
-    rows = np.repeat(row[None], wide * high, axis=0)
-    rows[:, i] = np.tile(np.arange(wide), high)
-    rows[:, j] = np.repeat(np.arange(high), wide)
+    i = space.column[across]
+    j = space.column[down]
+    width = len(space.choices[i].values)
+    height = len(space.choices[j].values)
+    rows = np.repeat(row[None], width * height, axis=0)
+    rows[:, i] = np.tile(np.arange(width), height)
+    rows[:, j] = np.repeat(np.arange(height), width)
     return rows
 
 
 def _natural(surrogate: Surrogate, inputs: Inputs, allowed: NDArray[np.bool_]) -> Array:
     """Mean, lower and upper end of every row (3, n) in the natural unit; NaN for rows that the space does not allow."""
     mean, std = surrogate.mean_and_std(inputs)
-    ends = np.stack([mean, mean - NORMAL_QUANTILE_95 * std, mean + NORMAL_QUANTILE_95 * std])
+    reach = NORMAL_QUANTILE_95 * std
+    ends = np.stack([mean, mean - reach, mean + reach])
     if surrogate.log:
         with np.errstate(over="ignore"):
             ends = np.exp(ends)

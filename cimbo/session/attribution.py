@@ -10,6 +10,7 @@ from typing import Any
 
 from cimbo.analysis import attribution
 from cimbo.analysis.attribution import SPEED_UP_SIDES, Gain, Point, Pool, Rules
+from cimbo.analysis.baseline_chips import baselines
 from cimbo.errors import BadInput
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.space import Params
@@ -286,7 +287,7 @@ def _other_baselines(
     largest = {k: v for k, v in baseline.params.items() if k not in drawn}
     unconfirmed = replace(rules, confirm=lambda point: True)
     found = []
-    for name, chip in attribution.baselines(space, evaluator, largest, drawn).items():
+    for name, chip in baselines(space, evaluator, largest, drawn).items():
         if chip == drawn:
             point = baseline
         else:

@@ -11,12 +11,12 @@ from cimbo.analysis.attribution import (
     HELD_CONDITIONS,
     Point,
     Rules,
-    baselines,
     bootstrap,
     gains,
     over_seeds,
     pool,
 )
+from cimbo.analysis.baseline_chips import baselines
 from cimbo.cli import run
 from cimbo.session.attribution import HeldOutAccuracies
 from cimbo.storage import Record
