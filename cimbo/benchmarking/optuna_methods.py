@@ -104,6 +104,9 @@ def _active(trial: Any, space: SearchSpace, choice: Choice) -> bool:
 
     This may ask the trial for a gate before or after `_design` does: within one trial Optuna gives
     the same value each time.
+
+    Returns:
+        True where it is.
     """
     gates = []
     for name, values in choice.active_if.items():

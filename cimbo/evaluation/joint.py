@@ -70,6 +70,9 @@ class JointEvaluator(MeasuredAccuracy):
 
         An accuracy that is known already is not measured again. With ``stages`` and a ``race``,
         measuring stops at the first stage at which the design can no longer beat the front.
+
+        Returns:
+            The metrics by name.
         """
         value = self.known.get(self._accuracy_key(design))
         if value is None and self.stages and self.race is not None:

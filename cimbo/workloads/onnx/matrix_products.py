@@ -174,6 +174,9 @@ def _broadcast(op: Operation, first: Sequence[int | None], second: Sequence[int 
     """Number of matrix products in a batch: the leading sizes of both operands, broadcast as NumPy does.
 
     Shorter ones are filled up with ones from the left. An unknown size is None and counts as 0.
+
+    Returns:
+        The number; 0 where a size is unknown.
     """
     length = max(len(first), len(second))
     padded = []
