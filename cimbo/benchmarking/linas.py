@@ -64,9 +64,9 @@ class Linas:
             measured: The metrics of each; None where the evaluation failed.
         """
         self._seen |= {r.tobytes() for r in self._space.rows(designs)}
-        self._known += [
-            (d, dict(m)) for d, m in zip(designs, measured, strict=True) if m is not None
-        ]
+        for design, metrics in zip(designs, measured, strict=True):
+            if metrics is not None:
+                self._known.append((design, dict(metrics)))
 
     def _score(self, known: Rows) -> evolution.Score:
         """Fit a predictor a metric, and make the function that the search maximises.
@@ -77,14 +77,14 @@ class Linas:
         Returns:
             From rows to predicted objectives, to be maximised, and constraint violations.
         """
-        problem, view = self._task.problem, View()
+        problem = self._task.problem
+        view = View()
         table = Inputs(self._space, known).table(view)
         models = {}
         for metric in targets(problem):
-            y = np.array([m[metric] for _, m in self._known])
-            models[metric] = predictors.fit(
-                table, y, view.schema(self._space, metric, log=False), "xgboost"
-            )
+            y = np.array([metrics[metric] for _, metrics in self._known])
+            schema = view.schema(self._space, metric, log=False)
+            models[metric] = predictors.fit(table, y, schema, "xgboost")
 
         def score(rows: Rows) -> tuple[Array, Array]:
             """Predict what designs are worth.
@@ -98,9 +98,9 @@ class Linas:
             """
             inputs = Inputs(self._space, rows).table(view)
             mean = {metric: model.predict(inputs).mean for metric, model in models.items()}
-            broken = [np.maximum(c.violation(mean[c.metric]), 0) for c in problem.constraints]
-            return np.stack([o.sign * mean[o.name] for o in problem.objectives], 1), np.sum(
-                [np.zeros(len(rows)), *broken], 0
-            )
+            violation = np.zeros(len(rows))
+            for constraint in problem.constraints:
+                violation += np.maximum(constraint.violation(mean[constraint.metric]), 0)
+            return np.stack([o.sign * mean[o.name] for o in problem.objectives], 1), violation
 
         return score

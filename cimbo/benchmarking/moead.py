@@ -40,15 +40,19 @@ class Moead(PymooMethod):
         """
         objectives = self._task.problem.objectives
         losses = np.full((len(answers), len(objectives)), np.nan)
-        broken = np.zeros(len(answers))
+        n_broken = np.zeros(len(answers))
         for i, metrics in enumerate(answers):
             if metrics is not None:
                 losses[i] = [-o.sign * metrics[o.name] for o in objectives]
-                broken[i] = sum(v > 0 for v in self._task.violations(metrics))
-        succeeded = losses[~np.isnan(losses).any(1)]
+                n_broken[i] = sum(v > 0 for v in self._task.violations(metrics))
+        self._settle_unit(losses[~np.isnan(losses).any(1)])
+        if self._unit is not None:
+            losses = losses / self._unit
+        scaled = losses + BROKEN_PENALTY * n_broken[:, None]
+        return {"F": np.nan_to_num(scaled, nan=FAILED_SCORE)}
+
+    def _settle_unit(self, succeeded: Array) -> None:
+        """Take the spread of the first losses (n, objectives) of which two can be compared as unit."""
         if self._unit is None and len(succeeded) > 1:
             spread = succeeded.std(0)
             self._unit = np.where(spread > 0, np.maximum(spread, LEAST_SPREAD), 1.0)
-        unit = 1.0 if self._unit is None else self._unit
-        scaled = losses / unit + BROKEN_PENALTY * broken[:, None]
-        return {"F": np.nan_to_num(scaled, nan=FAILED_SCORE)}

@@ -32,13 +32,17 @@ class Nsga2(PymooMethod):
             "F", (n, objectives), what is minimised, and where there are constraints "G",
             (n, constraints), by how much they are broken.
         """
-        objectives, task = self._task.problem.objectives, self._task
-        f, g = [], []
-        for m in answers:
-            if m:
-                f.append([-o.sign * m[o.name] for o in objectives])
-                g.append(task.violations(m))
+        problem = self._task.problem
+        losses = []
+        violations = []
+        for metrics in answers:
+            if metrics:
+                losses.append([-o.sign * metrics[o.name] for o in problem.objectives])
+                violations.append(self._task.violations(metrics))
             else:
-                f.append([FAILED_SCORE] * len(objectives))
-                g.append([FAILED_SCORE] * len(task.problem.constraints))
-        return {"F": np.array(f)} | ({"G": np.array(g)} if task.problem.constraints else {})
+                losses.append([FAILED_SCORE] * len(problem.objectives))
+                violations.append([FAILED_SCORE] * len(problem.constraints))
+        told = {"F": np.array(losses)}
+        if problem.constraints:
+            told["G"] = np.array(violations)
+        return told

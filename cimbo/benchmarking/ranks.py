@@ -67,21 +67,21 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
     table = np.array([results[name] for name in names], float).T
     ranks = np.stack([rankdata(-row) for row in table]).mean(0)
     order = np.argsort(ranks, kind="stable")
-    sorted_names = tuple(names[i] for i in order)
-    sorted_ranks = tuple(float(ranks[i]) for i in order)
     n, k = table.shape
-    if n < MIN_PROBLEMS or k < MIN_PROBLEMS:
-        if n >= MIN_PROBLEMS:
-            worse = _worse(table[:, order])
-        else:
-            worse = (None,) * k
-        return Ranking(sorted_names, sorted_ranks, None, None, worse)
+    friedman_p = None
+    critical_difference = None
+    worse_p: tuple[float | None, ...] = (None,) * k
+    if n >= MIN_PROBLEMS:
+        worse_p = _worse(table[:, order])
+    if n >= MIN_PROBLEMS and k >= MIN_PROBLEMS:
+        friedman_p = _friedman(table)
+        critical_difference = _critical_difference(n, k)
     return Ranking(
-        sorted_names,
-        sorted_ranks,
-        _friedman(table),
-        _critical_difference(n, k),
-        _worse(table[:, order]),
+        methods=tuple(names[i] for i in order),
+        mean_rank=tuple(float(ranks[i]) for i in order),
+        friedman_p=friedman_p,
+        critical_difference=critical_difference,
+        worse_p=worse_p,
     )
 
 
@@ -113,9 +113,15 @@ def _worse(table: Array) -> tuple[float | None, ...]:
             chances.append(float(wilcoxon(gap, alternative="greater").pvalue))
         else:
             chances.append(1.0)
-    corrected = np.ones(len(chances))
+    return (None, *_holm(chances))
+
+
+def _holm(chances: Sequence[float]) -> list[float]:
+    """Chances corrected for being several (Holm 1979): the smallest times their number, the next times one less, ..."""
+    corrected = [1.0] * len(chances)
     reached = 0.0
     for place, i in enumerate(np.argsort(chances)):
-        reached = max(reached, min(chances[i] * (len(chances) - place), 1.0))
+        multiplied = min(chances[i] * (len(chances) - place), 1.0)
+        reached = max(reached, multiplied)
         corrected[i] = reached
-    return (None, *(float(p) for p in corrected))
+    return corrected

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.benchmarking.runner import Measure
 from cimbo.errors import BadInput
 from cimbo.optimizer import surrogates
-from cimbo.optimizer.surrogates import AnalyticFunction, Inputs, SurrogateFactory, View
+from cimbo.optimizer.surrogates import (
+    AnalyticFunction,
+    Inputs,
+    Surrogate,
+    SurrogateFactory,
+    View,
+)
 from cimbo.problem.objectives import Problem
 from cimbo.problem.space import Params
 from cimbo.storage import Record
@@ -41,19 +48,14 @@ def replay(
         BadInput: For fewer than 30 successful evaluations.
     """
     needed = surrogates.targets(problem)
-    known = []
-    for r in records:
-        if r.status == "done" and all(m in r.metrics for m in needed):
-            known.append(r)
+    known = [record for record in records if _has_all(record, needed)]
     if len(known) < LEAST_RECORDS:
-        raise BadInput(
-            "replay",
-            f"{len(known)} evaluations are too few",
-            f"record {LEAST_RECORDS}, or evaluate for real",
-        )
+        todo = f"record {LEAST_RECORDS}, or evaluate for real"
+        raise BadInput("replay", f"{len(known)} evaluations are too few", todo)
     factory = SurrogateFactory(problem.space, "xgboost", views, exact)
-    rows = problem.space.rows([r.params for r in known])
-    fitted = surrogates.fit(problem, rows, [r.metrics for r in known], factory, seed=0)
+    rows = problem.space.rows([record.params for record in known])
+    metrics = [record.metrics for record in known]
+    fitted = surrogates.fit(problem, rows, metrics, factory, seed=0)
 
     def measure(designs: list[Params]) -> list[Mapping[str, float]]:
         """Predict or compute the metrics of designs.
@@ -65,11 +67,23 @@ def replay(
             The metrics of each, in natural units.
         """
         inputs = Inputs(problem.space, problem.space.rows(designs))
-        values = {m: s.mean_and_std(inputs)[0] for m, s in fitted.items()}
-        natural = {m: np.exp(v) if fitted[m].log else v for m, v in values.items()}
+        natural = {metric: _natural(each, inputs) for metric, each in fitted.items()}
         found: list[Mapping[str, float]] = []
         for i in range(len(designs)):
-            found.append({m: float(v[i]) for m, v in natural.items()})
+            found.append({metric: float(values[i]) for metric, values in natural.items()})
         return found
 
     return measure
+
+
+def _has_all(record: Record, metrics: Sequence[str]) -> bool:
+    """Whether an evaluation succeeded and measured all of some metrics."""
+    return record.status == "done" and all(metric in record.metrics for metric in metrics)
+
+
+def _natural(surrogate: Surrogate, inputs: Inputs) -> NDArray[np.float64]:
+    """(n,) what is predicted of designs, in natural units."""
+    mean, _ = surrogate.mean_and_std(inputs)
+    if surrogate.log:
+        return np.exp(mean)
+    return mean

@@ -141,8 +141,8 @@ class GeneratedProblem:
         if not self.log:
             return scores
         columns = []
-        for o, column in zip(self.objectives, scores.T, strict=True):
-            if o.goal == "max":
+        for objective, column in zip(self.objectives, scores.T, strict=True):
+            if objective.goal == "max":
                 columns.append(column)
             else:
                 columns.append(-np.log(-column))
@@ -199,11 +199,12 @@ def names(which: str = "") -> list[str]:
     Returns:
         The names, in order.
     """
-    sets = [which] if which else list(PROBLEM_SETS)
+    sets = list(PROBLEM_SETS)
+    if which:
+        sets = [which]
     names = []
-    for s in sets:
-        for i in range(N_PER_SET):
-            names.append(f"{s}-{i:02}")
+    for each in sets:
+        names += [f"{each}-{number:02}" for number in range(N_PER_SET)]
     return names
 
 
@@ -292,10 +293,11 @@ def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple
         if (scores > corner).all(1).mean() > share:
             break
     corner = np.quantile(scores, min(level + 0.01, 0.95), axis=0)
-    return tuple(
-        replace(o, reference=float(f"{o.sign * c:.4g}"))
-        for o, c in zip(found.objectives, corner, strict=True)
-    )
+    objectives = []
+    for objective, score in zip(found.objectives, corner, strict=True):
+        rounded = float(f"{objective.sign * score:.4g}")
+        objectives.append(replace(objective, reference=rounded))
+    return tuple(objectives)
 
 
 @cache

@@ -119,21 +119,27 @@ def _loss(
     law: AccuracyLaw, blueprint: Blueprint, values: Mapping[str, Array], ranks: Rows
 ) -> Array:
     """(n,) what is lost, in no unit."""
-    weak, there = _weakness(law, blueprint, values)
+    weak, is_there = _weakness(law, blueprint, values)
     lost = np.einsum("gnl,gl->n", weak, law.importance)
-    lost = lost + ABSENT_LAYER_LOSS * ((~there) * law.importance.sum(0)).sum(1)
+    lost = lost + ABSENT_LAYER_LOSS * ((~is_there) * law.importance.sum(0)).sum(1)
     if law.form == "interacting":
-        layer = weak.mean(0)
-        lost = lost + law.within * (weak[0] * weak[1:].max(0) * law.importance[0]).sum(1)
-        lost = lost + (layer[:, 1:] * layer[:, :-1]) @ law.beside
-        for (first, second), table in zip(law.pairs, law.tables, strict=True):
-            lost = lost + table[ranks[:, first] % 8, ranks[:, second] % 8]
+        lost = _with_interactions(law, lost, weak, ranks)
     if "resolution" in values:
         lost = lost + 8.0 * np.exp(-values["resolution"] / 12.0) * np.sqrt(blueprint.layers)
     if law.converter and "adc_bits" in values and "rows" in values:
-        coarse = 0.5 * np.log2(values["rows"]) + 1.5 - values["adc_bits"]
-        lost = lost + law.converter * np.log1p(np.exp(coarse)) ** 1.5
+        missing_bits = 0.5 * np.log2(values["rows"]) + 1.5 - values["adc_bits"]
+        lost = lost + law.converter * np.log1p(np.exp(missing_bits)) ** 1.5
     return np.asarray(lost)
+
+
+def _with_interactions(law: AccuracyLaw, lost: Array, weak: Array, ranks: Rows) -> Array:
+    """What is lost (n,), and what weak genes lose together: within a layer, in layers side by side, and in pairs."""
+    of_layer = weak.mean(0)
+    lost = lost + law.within * (weak[0] * weak[1:].max(0) * law.importance[0]).sum(1)
+    lost = lost + (of_layer[:, 1:] * of_layer[:, :-1]) @ law.beside
+    for (first, second), table in zip(law.pairs, law.tables, strict=True):
+        lost = lost + table[ranks[:, first] % 8, ranks[:, second] % 8]
+    return lost
 
 
 def _weakness(
@@ -149,11 +155,15 @@ def _weakness(
             gene = f"{name}{layer}"
             if gene not in values:
                 continue
-            low, high = float(limits[gene][0]), float(limits[gene][-1])
+            low = float(limits[gene][0])
+            high = float(limits[gene][-1])
             share = np.log(values[gene] / low) / np.log(high / low)
             there[:, layer] &= ~np.isnan(share)
-            shape = (np.exp(-law.bend[g] * share) - np.exp(-law.bend[g])) / (
-                1.0 - np.exp(-law.bend[g])
-            )
-            weak[g, :, layer] = np.nan_to_num(shape)
+            weak[g, :, layer] = np.nan_to_num(_bent(share, law.bend[g]))
     return weak, there
+
+
+def _bent(share: Array, bend: float) -> Array:
+    """A curve from 1 at a share of 0 to 0 at a share of 1, the more bent the larger ``bend`` is."""
+    end = np.exp(-bend)
+    return np.asarray((np.exp(-bend * share) - end) / (1.0 - end))

@@ -109,23 +109,24 @@ def layers_of(blueprint: Blueprint, values: Mapping[str, Array]) -> Layers:
     """
     n = len(next(iter(values.values())))
     resolution = values.get("resolution", np.full(n, 32.0))
-    columns: dict[str, list[Array]] = {name: [] for name in LAYER_GENES}
-    for layer in range(blueprint.layers):
-        for name in LAYER_GENES:
-            default = np.full(n, FIXED_LAYER.get(name, 0.0))
-            columns[name].append(values.get(f"{name}{layer}", default))
-    table = {name: np.stack(found, 1) for name, found in columns.items()}
-    there = ~np.isnan(table["width"])
-    filled = {name: np.where(there, column, 0.0) for name, column in table.items()}
-    before = np.concatenate([np.full((n, 1), 3.0), filled["width"][:, :-1]], axis=1)
-    pixels = np.ceil(blueprint.pixels * (resolution[:, None] / 32.0) ** 2)
+    genes = {name: _of_layers(name, blueprint, values, n) for name in LAYER_GENES}
+    is_there = ~np.isnan(genes["width"])
+    filled = {name: np.where(is_there, table, 0.0) for name, table in genes.items()}
+    of_image = np.full((n, 1), 3.0)
+    channels = np.concatenate([of_image, filled["width"][:, :-1]], axis=1)
     return Layers(
-        pixels,
-        before * filled["kernel"] ** 2,
-        filled["width"] * filled["expand"],
-        filled["weight_bits"],
-        filled["input_bits"],
+        pixels=np.ceil(blueprint.pixels * (resolution[:, None] / 32.0) ** 2),
+        inputs=channels * filled["kernel"] ** 2,
+        outputs=filled["width"] * filled["expand"],
+        weight_bits=filled["weight_bits"],
+        input_bits=filled["input_bits"],
     )
+
+
+def _of_layers(name: str, blueprint: Blueprint, values: Mapping[str, Array], n: int) -> Array:
+    """(n, layers) the values of what each layer has a gene for, or is fixed; NaN where inactive."""
+    fixed = np.full(n, FIXED_LAYER.get(name, 0.0))
+    return np.stack([values.get(f"{name}{layer}", fixed) for layer in range(blueprint.layers)], 1)
 
 
 def costs(law: CostLaw, blueprint: Blueprint, values: Mapping[str, Array]) -> Costs:
@@ -141,32 +142,78 @@ def costs(law: CostLaw, blueprint: Blueprint, values: Mapping[str, Array]) -> Co
     """
     layers = layers_of(blueprint, values)
     chip = {}
-    for name, v in FIXED_CHIP.items():
-        chip[name] = values.get(name, np.full(len(layers.pixels), v))
+    for name, fixed in FIXED_CHIP.items():
+        chip[name] = values.get(name, np.full(len(layers.pixels), fixed))
     macro_area = _macro_area(chip)
     macros = _macros(values, macro_area)
-    there = layers.outputs > 0
     tiles = np.ceil(layers.inputs / chip["rows"][:, None])
     tiles = tiles * np.ceil(layers.outputs * layers.weight_bits / chip["cols"][:, None])
-    resident = _resident(law, tiles, macros)
+    traffic = _Traffic.of(law, layers, chip, _resident(law, tiles, macros))
+    compute_s = _compute_s(law, layers, chip, tiles, macros)
+    bounded = _bounded(law, compute_s, traffic.dram_s(chip), traffic.buffer_s(chip))
+    seconds = np.where(layers.outputs > 0, bounded, 0.0)
+    latency = _scheduled(law, seconds) * _overloaded(law, tiles, macros)
+    area = macros * macro_area + BUFFER_MM2_PER_KB * chip["buffer_kb"] + 0.01 * chip["dram_bw"]
+    picojoules = _conversion_pj(layers, chip, tiles)
+    picojoules += traffic.picojoules()
+    return _scaled(law, latency, picojoules * 1e-12, area)
+
+
+@dataclass(frozen=True)
+class _Traffic:
+    """Bytes of each layer (n, layers): through the memory outside, and through the buffer."""
+
+    outside: Array
+    buffer: Array
+
+    @classmethod
+    def of(
+        cls,
+        law: CostLaw,
+        layers: Layers,
+        chip: Mapping[str, Array],
+        resident: Array,
+    ) -> _Traffic:
+        """Count them; ``resident`` (n, layers): share of the weights that need not be loaded."""
+        weight_bytes = layers.inputs * layers.outputs * layers.weight_bits / 8.0
+        loaded = weight_bytes * (1.0 - resident)
+        spilled = _spilled(law, layers, chip["buffer_kb"])
+        moved = layers.pixels * (layers.inputs + layers.outputs) * layers.input_bits / 8.0
+        return cls(loaded + spilled, moved)
+
+    def dram_s(self, chip: Mapping[str, Array]) -> Array:
+        """(n, layers) seconds of the memory outside."""
+        return self.outside / (chip["dram_bw"] * 1e9)[:, None]
+
+    def buffer_s(self, chip: Mapping[str, Array]) -> Array:
+        """(n, layers) seconds of the buffer, which moves bytes a cycle: it gains from the clock."""
+        return self.buffer / (chip["buffer_bw"] * chip["clock_mhz"] * 1e6)[:, None]
+
+    def picojoules(self) -> Array:
+        """(n,) energy of all layers."""
+        return np.asarray((self.outside * 20.0 + self.buffer * 0.5).sum(1))
+
+
+def _compute_s(
+    law: CostLaw,
+    layers: Layers,
+    chip: Mapping[str, Array],
+    tiles: Array,
+    macros: Array,
+) -> Array:
+    """(n, layers) seconds of the arrays."""
     copies = _copies(law, tiles, macros, layers)
     turns = np.ceil(layers.pixels / copies) * np.maximum(tiles / macros[:, None], 1.0)
     cycles = turns * layers.input_bits * chip["columns_per_adc"][:, None]
-    compute_s = cycles / _clock(law, chip)[:, None]
-    weight_bytes = layers.inputs * layers.outputs * layers.weight_bits / 8.0
-    loaded = weight_bytes * (1.0 - resident)
-    spilled = _spilled(law, layers, chip["buffer_kb"])
-    dram_s = (loaded + spilled) / (chip["dram_bw"] * 1e9)[:, None]
-    moved = layers.pixels * (layers.inputs + layers.outputs) * layers.input_bits / 8.0
-    # The buffer moves bytes a cycle: it gains from the clock, while the memory outside does not.
-    move_s = moved / (chip["buffer_bw"] * chip["clock_mhz"] * 1e6)[:, None]
-    seconds = np.where(there, _bounded(law, compute_s, dram_s, move_s), 0.0)
-    latency = _scheduled(law, seconds) * _overloaded(law, tiles, macros)
-    area = macros * macro_area + BUFFER_MM2_PER_KB * chip["buffer_kb"] + 0.01 * chip["dram_bw"]
+    return np.asarray(cycles / _clock(law, chip)[:, None])
+
+
+def _conversion_pj(layers: Layers, chip: Mapping[str, Array], tiles: Array) -> Array:
+    """(n,) energy of the converters."""
+    is_there = layers.outputs > 0
     conversions = layers.pixels * tiles * layers.input_bits * chip["cols"][:, None]
-    picojoules = (conversions * (2.0 ** chip["adc_bits"] * 2e-3)[:, None] * there).sum(1)
-    picojoules += ((loaded + spilled) * 20.0 + moved * 0.5).sum(1)
-    return _scaled(law, latency, picojoules * 1e-12, area)
+    each_pj = 2.0 ** chip["adc_bits"] * 2e-3
+    return np.asarray((conversions * each_pj[:, None] * is_there).sum(1))
 
 
 def _macro_area(chip: Mapping[str, Array]) -> Array:

@@ -176,7 +176,7 @@ def _broadcast(op: Operation, first: Sequence[int | None], second: Sequence[int 
     Shorter ones are filled up with ones from the left. An unknown size is None and counts as 0.
 
     Returns:
-        The number; 0 where a size is unknown.
+        How many there are.
     """
     length = max(len(first), len(second))
     padded = []
