@@ -128,7 +128,7 @@ def _plain(document: Document) -> Document:
 @click.option("--read-only", is_flag=True, help="Without ask and tell, which write to the study.")
 @study_option
 def mcp(*, file: str, read_only: bool) -> None:
-    """Answer an agent about a study, over stdin and stdout, by the Model Context Protocol.
+    """Let an AI agent use a study, by the Model Context Protocol over stdin and stdout.
 
     Tools: status, front, what_if, show, explain, simulate, ask and tell. Each answers what the command of the name prints
     with --format json. It needs pip install 'cimbo[mcp]'.

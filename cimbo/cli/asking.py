@@ -110,7 +110,7 @@ def tell(
 @study_option
 @format_option
 def retry(*, keys: tuple[str, ...], by: str | None, file: str, style: str) -> None:
-    """Let designs be asked anew: those of KEY..., those that --by holds, or all that failed or are lost.
+    """Hand designs out again: those of KEY..., those that --by has, or all that failed or were lost.
 
     The next cimbo ask gives them out before any new one. Keys may be shortened.
 
@@ -129,7 +129,7 @@ def retry(*, keys: tuple[str, ...], by: str | None, file: str, style: str) -> No
 @study_option
 @format_option
 def renew(*, keys: tuple[str, ...], by: str | None, lease: str, file: str, style: str) -> None:
-    """Let leases last longer: those of KEY..., or all that --by holds, end --lease from now.
+    """Extend leases, to --lease from now: those of KEY..., or all that --by has.
 
     Example: cimbo renew --by slurm-123 --lease 12h --study asked.db
     """

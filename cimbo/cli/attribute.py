@@ -56,7 +56,7 @@ SHOWN_METRICS = ("accuracy_test", "latency_ms", "energy_uj", "area_mm2")
 def attribute(
     *, files: tuple[str, ...], within: float, complete: int, measure: bool, jobs: int, style: str
 ) -> None:
-    """Speed-up over the baseline at its accuracy: architecture only, hardware only, joint.
+    """Tell how much of the speed-up over the baseline, at its accuracy, comes from the network, from the chip, and from both.
 
     The baseline is the largest network on the chip that the preset draws. Several studies of one problem (seeds) give
     an interval over them; one study gives a bootstrap interval. Default: cimbo.db.

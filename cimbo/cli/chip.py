@@ -65,7 +65,7 @@ def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "pairs",
             multiple=True,
             metavar="NAME=SIZE",
-            help="A free size of an ONNX file; may be given several times.",
+            help="A size that an ONNX file leaves open; may be given several times.",
         ),
     )
     for option in reversed(options):
@@ -102,7 +102,7 @@ def _shown(rows: Sequence[dict[str, Any]], style: str) -> list[dict[str, Any]]:
 @command()
 @format_option
 def presets(style: str) -> None:
-    """The shipped studies.
+    """List the shipped studies.
 
     Example: cimbo presets --format json
     """
@@ -133,7 +133,7 @@ def simulate(
     style: str,
     **counted: Any,
 ) -> int:
-    """One network on one chip: latency, energy, area, and what bounds each layer.
+    """Simulate one network on one chip: latency, energy, area, and what each layer waits for.
 
     Example: cimbo simulate --network llama-3-8b --prompt 512 --tokens 128 --hardware @chip.json
     """
@@ -168,7 +168,7 @@ def simulate(
 @_count_options
 @format_option
 def workload(*, name: str, style: str, **counted: Any) -> None:
-    """What a network multiplies, holds and moves, layer by layer, without a chip.
+    """List what a network multiplies, stores and moves, layer by layer, without a chip.
 
     Example: cimbo workload vit-b --batch 8
     """

@@ -38,7 +38,7 @@ from cimbo.session.text import write_text
     "--methods",
     default=",".join(QUICK_METHODS),
     show_default=True,
-    help=f"Some of {', '.join(METHOD_MODULES)}, with commas.",
+    help=f"Methods to compare, of {', '.join(METHOD_MODULES)}, with commas.",
 )
 @click.option(
     "--problem",
@@ -52,14 +52,14 @@ from cimbo.session.text import write_text
     default=comparison.COMPARED_BATCH,
     show_default=True,
     callback=at_least_one,
-    help="Designs asked for at a time.",
+    help="Designs that a method proposes at a time.",
 )
 @click.option(
     "--evaluate",
     type=click.Choice(comparison.EVALUATION_MODES),
     default="auto",
     show_default=True,
-    help="For real, or by predictors of the study's own evaluations [auto: by those, where it has 30].",
+    help="Evaluate for real, or replay: ask predictors fitted to the study's evaluations. auto: replay if there are 30.",
 )
 @click.option(
     "--plot",
@@ -86,7 +86,7 @@ def compare(
     style: str,
     **numbers: Any,
 ) -> None:
-    """Random search, NSGA-II, TPE, LINAS-like, cimbo and others at equal budget over several seeds; nothing is stored.
+    """Compare random search, NSGA-II, TPE, LINAS-like, cimbo and others at equal budget; nothing is stored.
 
     Example: cimbo compare --budget 100 --seeds 5 --plot curves.svg
     """

@@ -11,7 +11,7 @@ from cimbo.cli.grouped import command
 @command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Shell completion: eval "$(cimbo completion bash)", or in a start-up file; zsh and fish alike.
+    """Set up shell completion: eval "$(cimbo completion bash)", or in a start-up file; zsh and fish alike.
 
     Example: cimbo completion fish
     """

@@ -83,7 +83,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
 def robust(
     *, draws: int, seed: int, noise_lsb: str | None, file: str, style: str, **errors: float
 ) -> None:
-    """Each front design's chance to stay non-dominated when bandwidths, ADC energy and accuracy are off.
+    """Estimate the chance of each design to stay on the front if bandwidths, ADC energy and accuracies are off.
 
     Every verified design is simulated again with the wrong figures; nothing is measured. With --noise-lsb the front is
     measured on images again, its converters' readings varying by so many of their steps.
@@ -158,7 +158,7 @@ def portfolio(
     style: str,
     **limits: Any,
 ) -> None:
-    """One chip for several networks: best in the worst case, on the weighted mean, and in regret against specialists.
+    """Find one chip for several networks: best in the worst case, in the weighted mean, and in regret.
 
     NETWORKS are families (their largest network), NAME={GENES as JSON or @FILE}, ONNX files, timm:NAME or hf:NAME, or keys
     of a study's designs. Accuracy is

@@ -18,7 +18,7 @@ from cimbo.session.demo import demo as recorded_demo
 )
 @format_option
 def demo(file: str, style: str) -> None:
-    """A recorded search, replayed in seconds: the front it found, and a study to try every other command on.
+    """Replay a recorded search in seconds: print the front it found, and leave a study to try every other command on.
 
     Beside the study stands one of random designs, NAME-random.db, to compare it with.
 

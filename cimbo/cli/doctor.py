@@ -25,7 +25,12 @@ VERDICTS_IN_WORDS = {
 @click.option(
     "--preset", "preset_name", default=None, help=f"A shipped study [default: {DEFAULT_PRESET}]."
 )
-@click.option("--config", type=click.Path(path_type=Path), default=None, help="A study.toml.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A study.toml that describes the study.",
+)
 @click.option(
     "--study", "file", default=None, help="A study file: do its genes stand at ends of ranges?"
 )
@@ -57,7 +62,7 @@ def doctor(
     simulator_options: str,
     style: str,
 ) -> int:
-    """What is installed, how large the space is, how long a search takes; with NAME, whether a plug-in conforms.
+    """Check what is installed, how large the space is and how long a search takes; with NAME, whether that plug-in works.
 
     NAME is a network, a simulator, a source of accuracy or a surrogate, shipped or installed. The exit code is 1 where a
     check fails.

@@ -36,7 +36,7 @@ NO_TEXT = {
 )
 @study_option
 def export(*, key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:
-    """Every evaluation, a row each; or, with KEY, a design's network as ONNX or its chip for another simulator.
+    """Write every evaluation as a row; or, with KEY, a design's network as ONNX or its chip for another simulator.
 
     Example: cimbo export --to csv -o evaluations.csv --study demo.db
     """

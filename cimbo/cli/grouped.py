@@ -50,18 +50,18 @@ def talk_options() -> list[click.Parameter]:
     """
     return [
         click.Option(
-            ["-q", "--quiet"], is_flag=True, help="Say nothing but warnings and errors on stderr."
+            ["-q", "--quiet"], is_flag=True, help="Print only warnings and errors on stderr."
         ),
         click.Option(
             ["-v", "--verbose"],
             is_flag=True,
-            help="Say every evaluation and proposal, a line each.",
+            help="Print a line for every evaluation and proposal.",
         ),
         click.Option(
             ["--log-file"],
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Append all that is said to FILE, with the time, whatever stderr shows.",
+            help="Append all messages to FILE, with the time, also those that stderr does not show.",
         ),
     ]
 

@@ -36,7 +36,7 @@ from cimbo.session.importing import BASELINE_CHIP
 def import_(
     *, source: Path, mapped: Sequence[str], chip: str | None, style: str, asked: AskedStudy
 ) -> None:
-    """Tell a study the evaluations of FILE, a CSV file or an Optuna storage. One wrong row, and nothing is written.
+    """Add the evaluations of FILE, a CSV file or an Optuna storage, to a study. One wrong row, and nothing is written.
 
     A column, or a parameter or value of a trial, is a gene or a metric by its name, or by the name that --map gives it.
     Accuracies measured on networks alone, such as the results of DyNAS-T, teach a joint search what they know once --hardware

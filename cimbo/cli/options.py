@@ -41,7 +41,7 @@ simulator_option = click.option(
 simulator_options_option = click.option(
     "--simulator-options",
     default="{}",
-    help='Its options as JSON, or @FILE, such as {"command": ["./simulate"]}.',
+    help='Options of the simulator as JSON, or @FILE, such as {"command": ["./simulate"]}.',
 )
 
 
@@ -83,26 +83,29 @@ def new_study_options(command: F) -> F:
             "--data",
             type=click.Path(path_type=Path),
             default=None,
-            help="Images for --weights: val/ and train/ with a folder a class, or images.npy and labels.npy.",
+            help="Images for --weights: val/ and train/ with a folder for each class, or images.npy and labels.npy.",
         ),
         simulator_options_option,
         simulator_option,
         click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
         click.option(
-            "--config", type=click.Path(path_type=Path), default=None, help="A study.toml."
+            "--config",
+            type=click.Path(path_type=Path),
+            default=None,
+            help="A study.toml that describes the study.",
         ),
         click.option(
             "--set",
             "pairs",
             multiple=True,
             metavar="NAME=SIZE",
-            help="A free size of the ONNX file; may be given several times.",
+            help="A size that the ONNX file leaves open; may be given several times.",
         ),
         click.option(
             "--network",
             multiple=True,
             metavar="FILE.onnx|NAME",
-            help="Find chips for this network instead of a described study: costs alone. Several: chips for all.",
+            help="Search chips for this network, by costs alone. Given several times: chips for all of them.",
         ),
         click.option(
             "--preset",
@@ -140,7 +143,7 @@ def evaluation_options(command: F) -> F:
         click.option(
             "--accept-changed",
             is_flag=True,
-            help="Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.",
+            help="Go on although the evaluator, or a file that it reads, has changed; the study then mixes both results.",
         ),
         click.option(
             "--scheduler",
@@ -158,28 +161,28 @@ def evaluation_options(command: F) -> F:
             "--memory-mb",
             type=int,
             default=None,
-            help="Most private memory of a worker process, in MiB (Linux).",
+            help="Limit on the private memory of a worker process, in MiB (Linux).",
         ),
         click.option(
             "--retries",
             type=int,
             default=0,
             show_default=True,
-            help="Further attempts after a failure.",
+            help="How often a failed evaluation is tried again.",
         ),
         click.option(
             "--timeout",
             "timeout_s",
             type=float,
             default=None,
-            help="Most seconds that one attempt may take.",
+            help="Seconds after which an attempt is ended.",
         ),
         click.option(
             "--jobs",
             type=int,
             default=None,
             callback=one_or_all,
-            help="Evaluations at a time [default: one a core, at most 8; on a cluster all it gives].",
+            help="Evaluations at a time [default: one per core, at most 8; on a cluster as many as it allows].",
         ),
     ):
         decorated = option(decorated)

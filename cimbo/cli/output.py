@@ -22,7 +22,7 @@ format_option = click.option(
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="How to print.",
+    help="Format of the output.",
 )
 
 

@@ -19,7 +19,7 @@ baseline_option = click.option(
     "baselines",
     multiple=True,
     metavar="FILE",
-    help="Another study of the same problem, such as a random search; may be repeated.",
+    help="Another study of the same problem, such as a random search; may be given several times.",
 )
 
 
@@ -39,7 +39,7 @@ def next_option(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         default=n,
         show_default=True,
         metavar="N",
-        help="Also show N designs that the search would verify next, as predicted.",
+        help="Also show N designs that the search would evaluate next, with predictions.",
     )
 
 
@@ -51,23 +51,23 @@ def next_option(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @click.option(
     "--lite",
     is_flag=True,
-    help="A smaller file: without layers, and what surrogates say around designs.",
+    help="Write a smaller file, without layers and without predictions around designs.",
 )
 @click.option(
     "--serve",
     "is_served",
     is_flag=True,
-    help="Write nothing; show the running study on a page that follows it, to this machine alone.",
+    help="Write no file; serve a page that follows the running study, to this machine alone.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
-    help="Where --serve listens; 0 for any free port.",
+    help="Port of --serve; 0: any free one.",
 )
 def report(*, file: str, out: Path, is_served: bool, port: int, **shown: Any) -> None:
-    """One HTML file: front, next candidates, hypervolume, predicted against verified, layers. It needs no network.
+    """Write a study as one HTML file: front, next candidates, hypervolume, predictions, layers. It opens offline.
 
     Example: cimbo report --study demo.db --baseline demo-random.db -o demo.html
     """
@@ -91,7 +91,7 @@ def report(*, file: str, out: Path, is_served: bool, port: int, **shown: Any) ->
 @baseline_option
 @next_option(0)
 def plot(*, file: str, out: Path, **shown: Any) -> None:
-    """A figure for a paper: the front, hypervolume over evaluations, or predicted against verified.
+    """Draw a figure for a paper: the front, hypervolume over evaluations, or predicted against measured.
 
     Example: cimbo plot --study demo.db --what hypervolume -o curve.svg
     """

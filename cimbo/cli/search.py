@@ -28,7 +28,7 @@ from cimbo.session.workers import Workers
     default=DEFAULT_BUDGET,
     show_default=True,
     callback=at_least_one,
-    help="Evaluations in the study, in all; those that it holds count.",
+    help="Total number of evaluations in the study; those that it already holds count.",
 )
 @click.option(
     "--predictors",
@@ -41,7 +41,7 @@ from cimbo.session.workers import Workers
     type=int,
     default=None,
     callback=at_least_one,
-    help="Accuracies that may be measured, in all; then only new chips for measured networks, while they add to the front.",
+    help="Total number of accuracies to measure; after that only new chips for measured networks are tried.",
 )
 @click.option(
     "--until-converged",
@@ -50,13 +50,13 @@ from cimbo.session.workers import Workers
     flag_value=1.0,
     default=None,
     metavar="[PERCENT]",
-    help="Stop when 50 more evaluations are expected to add less than so many percent of hypervolume [1].",
+    help="Stop when 50 more evaluations are expected to add less than PERCENT of hypervolume [1].",
 )
 @click.option(
     "--async",
     "asynchronous",
     is_flag=True,
-    help="No batches: a worker that is free gets a candidate at once, chosen knowing what the others evaluate.",
+    help="No batches: each free worker gets a new candidate at once, chosen with regard to those under evaluation.",
 )
 @click.option("--warm-from", metavar="OTHER.db", default=None, help="Another study to start from.")
 @click.option(
@@ -64,28 +64,28 @@ from cimbo.session.workers import Workers
     type=click.Choice(COST_MODELS),
     default="auto",
     show_default=True,
-    help="Compute costs while searching, or learn them, as a slow simulator requires.",
+    help="Compute costs exactly while searching (analytic), or predict them (surrogate), as a slow simulator requires.",
 )
 @click.option(
     "--bit-accurate-images",
     type=int,
     default=DEFAULT_BIT_ACCURATE_IMAGES,
     show_default=True,
-    help="Verify the front on bit-accurate arrays, on at most so many test images, and rank it anew; 0: do not.",
+    help="At the end simulate the arrays of the front bit by bit, on at most so many test images, and rank it anew; 0: do not.",
 )
 @click.option(
     "--zigzag/--no-zigzag",
     "simulates_bounds",
     default=True,
-    help="Designs of the front whose costs are bounds are simulated by ZigZag, where it is installed.",
+    help="If ZigZag is installed, let it simulate designs of the front whose costs cimbo can only bound.",
 )
-@click.option("--retry-failed", is_flag=True, help="First evaluate again what has failed.")
+@click.option("--retry-failed", is_flag=True, help="First evaluate failed designs again.")
 @click.option(
     "--listener",
     "listeners",
     multiple=True,
     metavar="NAME[=TEXT]",
-    help="Also tell a plug-in what happens, such as one for TensorBoard; several may be given.",
+    help="Report progress to a plug-in too, such as one for TensorBoard; may be given several times.",
 )
 @what_if_options
 @evaluation_options
@@ -102,7 +102,7 @@ def optimize(
     style: str,
     **settings: Any,
 ) -> int:
-    """Search, verify every candidate, print the verified front. The same command resumes.
+    """Search for the best networks and chips, evaluate every candidate, and print the front. The same command resumes.
 
     Example: cimbo optimize --preset fmnist-vit --budget 200 --study vit.db
     """
@@ -141,11 +141,11 @@ def no_forecast(found: Optimization) -> str:
     default=100,
     show_default=True,
     callback=at_least_one,
-    help="Sampled designs to fit on, in all.",
+    help="Total number of sampled designs to fit to.",
 )
 @output_option("Folder for the bundles.", "bundles")
 @click.option(
-    "--licence", default="", help="Terms under which the bundles may be used; kept in them."
+    "--licence", default="", help="Terms under which the bundles may be used; stored in them."
 )
 @evaluation_options
 @new_study_options
@@ -153,7 +153,7 @@ def no_forecast(found: Optimization) -> str:
 def fit_predictors(
     *, samples: int, asked: AskedStudy, workers: Workers, style: str, **options: Any
 ) -> None:
-    """Sample the joint space, evaluate the samples for real, fit and judge surrogates, write bundles.
+    """Evaluate a sample of designs, fit surrogates to them, judge how well these predict, and write them to files.
 
     Example: cimbo fit-predictors --samples 100 --out bundles
     """

@@ -20,7 +20,7 @@ from cimbo.cli.output import emit, format_option, say
 )
 @format_option
 def silicon(*, table: Path, style: str) -> None:
-    """Compare published chips with the chip model: area, cycle and energy, modelled over reported.
+    """Compare published chips with the chip model: modelled over reported area, cycle and energy.
 
     Example: cimbo silicon --table chips.csv --format json
     """

@@ -33,7 +33,7 @@ from cimbo.session.text import genes_text
 def pareto(
     file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...], prefer: str | None
 ) -> None:
-    """The verified, feasible, non-dominated designs; with --fix and --limit those of a what-if question.
+    """Print the front: the evaluated, feasible designs that no other beats; with --fix and --limit, of a part of the study.
 
     Example: cimbo pareto --limit area_mm2=3 --prefer accuracy=2,latency_ms=1
     """
@@ -102,7 +102,7 @@ def _row(design: Design) -> dict[str, Any]:
 @study_option
 @format_option
 def show(key: str | None, bit_accurate: bool, file: str, style: str) -> None:
-    """One evaluated design; KEY may be shortened, and without it the knee of the front is shown.
+    """Show one evaluated design; KEY may be shortened, and without it the knee of the front is shown.
 
     Example: cimbo show fad64b39 --study demo.db
     """
@@ -142,7 +142,7 @@ def _facts(document: dict[str, Any], style: str) -> list[dict[str, Any]]:
 @study_option
 @format_option
 def status(file: str, style: str, every_s: float | None) -> None:
-    """How far a study is, and what it is about.
+    """Show how far a study is, and what it searches.
 
     Example: cimbo status --study demo.db
     """

@@ -38,14 +38,14 @@ def what_if_options(command: F) -> F:
             "limits",
             multiple=True,
             metavar="METRIC=BOUND",
-            help="Bound a metric, in place of the study's bound on it (METRIC<=BOUND and METRIC>=BOUND too).",
+            help="Limit a metric, instead of the study's own limit on it; also METRIC<=BOUND or METRIC>=BOUND.",
         ),
         click.option(
             "--fix",
             "fixes",
             multiple=True,
             metavar="GENE=VALUE|@FILE",
-            help="Keep a gene at a value, or the chip of a design in a file (@FILE#KEY: one of several).",
+            help="Keep a gene at a value, or all genes that a JSON file gives (@FILE#KEY: one design of several in it).",
         ),
     ):
         command = option(command)

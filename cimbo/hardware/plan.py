@@ -332,16 +332,19 @@ def _mean_schedule(run: Schedule, choice: _Choice) -> Schedule:
 
 
 def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
-    """Work out what every row of one pair runs.
+    """Get the schedule and the events of each layer of one network on one chip.
+
+    A row stands for layers of equal sizes. Where some of them run in another way than the others,
+    the row has their average.
 
     Args:
-        plan: The plan of a single pair.
+        plan: The plan of a single pair of network and chip.
 
     Returns:
-        The schedule of every row, on average over its layers, and its events in the order of
-        EVENT_FIELDS, (fields, rows).
+        The schedule of every row, and its events in the order of EVENT_FIELDS, (fields, rows).
     """
     run, counts = plan.reloaded.schedules.high, plan.reloaded.high[1:].copy()
+    # A later choice takes precedence.
     for choice in reversed(plan.choices):
         if choice.chosen.all():
             where, share = choice.where, choice.share

@@ -12,47 +12,67 @@ LEAST_CELL_WIDTH, MOST_CELL_WIDTH, CELL_HEIGHT = 80, 150, 20  # pixels
 MOST_LEFT = 420  # pixels for the names of features; longer ones are cut with an ellipsis
 HEAD_LINE = 15  # pixels of a line of a column's name
 SIDE_MARGIN = 10  # pixels around everything
+NAME_GAP = 6  # pixels between names and cells
+HEAD_PADDING = 12  # pixels by which a cell is wider than its column's name
+BASELINE_IN_CELL = 14  # pixels from the top of a cell to the base line of its text
+# Red and green of the darkest cell, and how much lighter the lightest is; blue is always 255.
 DARKEST_TONE, TONES = 80, 175
 
 
 def heat_map(columns: Mapping[str, Mapping[str, float]]) -> str:
-    """Draws shares by feature, features down and one column a name across; darker matters more.
+    """Draw a table of shares: a row for each feature, and a darker cell where it matters more.
 
     Args:
-        columns: By column (objectives, measures of one model, or models) the share of each feature, in 0 to 1.
+        columns: For each column (an objective, a measure of one model, or a model) the share of each feature, 0 to 1.
 
     Returns:
-        An SVG document. Features come by their largest share, those that matter most first.
+        An SVG document. Features are sorted by their largest share, those that matter most first.
     """
-    features = list(dict.fromkeys(f for column in columns.values() for f in column))
-    features.sort(key=lambda f: -max(column.get(f, 0.0) for column in columns.values()))
+    features = _sorted_features(columns)
     names = [shortened(feature, MOST_LEFT) for feature in features]
-    left = SIDE_MARGIN + max((text_width(name) for name in names), default=0.0) + 6
-    widest = max((text_width(name) + 12 for name in columns), default=0.0)
-    across_cell = min(max(widest, LEAST_CELL_WIDTH), MOST_CELL_WIDTH)
-    heads = [wrapped(name, across_cell - 12) for name in columns]
-    top = SIDE_MARGIN + HEAD_LINE * max((len(head) for head in heads), default=1) + 6
+    left = SIDE_MARGIN + max((text_width(name) for name in names), default=0.0) + NAME_GAP
+    widest = max((text_width(name) + HEAD_PADDING for name in columns), default=0.0)
+    cell_width = min(max(widest, LEAST_CELL_WIDTH), MOST_CELL_WIDTH)
+    heads = [wrapped(name, cell_width - HEAD_PADDING) for name in columns]
+    top = SIDE_MARGIN + HEAD_LINE * max((len(head) for head in heads), default=1) + NAME_GAP
     drawn = []
-    for j, name in enumerate(names):
-        drawn.append(label((left - 6, top + CELL_HEIGHT * j + 14), name, text_anchor="end"))
-    for i, (head, column) in enumerate(zip(heads, columns.values(), strict=True)):
-        across = left + across_cell * i
-        drawn += _head(head, (across + across_cell / 2, top - 8))
-        largest = max(column.values(), default=0.0) or 1.0
-        for j, feature in enumerate(features):
-            place = (across, top + CELL_HEIGHT * j)
-            size = (across_cell, CELL_HEIGHT)
-            drawn.append(box(place, size, _tone(column.get(feature, 0.0), largest), stroke="white"))
-            share = f"{column.get(feature, 0.0):.1%}"
-            middle = (across + across_cell / 2, place[1] + 14)
-            drawn.append(label(middle, share, text_anchor="middle"))
-    width = left + across_cell * len(columns) + SIDE_MARGIN
+    for row, name in enumerate(names):
+        baseline = top + CELL_HEIGHT * row + BASELINE_IN_CELL
+        drawn.append(label((left - NAME_GAP, baseline), name, text_anchor="end"))
+    for number, (head, column) in enumerate(zip(heads, columns.values(), strict=True)):
+        across = left + cell_width * number
+        drawn += _head(head, (across + cell_width / 2, top - 8))
+        shares = [column.get(feature, 0.0) for feature in features]
+        drawn += _cells(shares, (across, top), cell_width)
+    width = left + cell_width * len(columns) + SIDE_MARGIN
     height = top + CELL_HEIGHT * len(features) + SIDE_MARGIN
     return picture(width, height, *drawn, title="Which genes matter")
 
 
+def _sorted_features(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """All features, that with the largest share in some column first."""
+    largest: dict[str, float] = {}
+    for column in columns.values():
+        for feature, share in column.items():
+            largest[feature] = max(share, largest.get(feature, 0.0))
+    return sorted(largest, key=lambda feature: -largest[feature])
+
+
+def _cells(shares: Sequence[float], place: tuple[float, float], width: float) -> list[Markup]:
+    """One column of the table, with its upper left corner at ``place``."""
+    across, top = place
+    largest = max(shares, default=0.0) or 1.0
+    drawn = []
+    for row, share in enumerate(shares):
+        corner = (across, top + CELL_HEIGHT * row)
+        drawn.append(box(corner, (width, CELL_HEIGHT), _tone(share, largest), stroke="white"))
+        middle = (across + width / 2, corner[1] + BASELINE_IN_CELL)
+        drawn.append(label(middle, f"{share:.1%}", text_anchor="middle"))
+    return drawn
+
+
 def _head(lines: Sequence[str], place: tuple[float, float]) -> list[Markup]:
-    """A column's name in lines, the last one at ``place``."""
+    """The name of a column, in lines of which the last is at ``place``."""
     across, bottom = place
     drawn = []
     for i, line in enumerate(reversed(lines)):

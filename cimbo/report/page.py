@@ -39,10 +39,10 @@ from cimbo.report.facts import Facts, gather
 if TYPE_CHECKING:
     from cimbo.study.study import Study
 
-#: A comment that takes whole lines; one behind code stays
+#: A comment that takes whole lines of a script or style; these are left out of the page.
 COMMENT = re.compile(r"^[ ]*(//.*|/\*(?s:.*?)\*/)[ ]*$", re.MULTILINE)
 STYLE_FILES = ("style/page.css", "style/charts.css", "style/print.css")
-#: In this order: each uses names of those before it
+#: The order matters: each script uses names that the scripts before it define.
 SCRIPT_FILES = tuple(
     f"scripts/{name}.js"
     for name in (
@@ -84,16 +84,18 @@ def html(
         about: Lines of provenance in order, as they shall be shown (command, versions, date):
             nothing is taken from the clock.
         extra_rows: By a design's key, lines for its details.
-        predicted: Designs that a model thinks well of and nobody verified; they are drawn and
-            listed as such.
-        baselines: Name -> hypervolume after evaluation 1, 2, ... of another search over the same
-            problem.
-        chips: By a design's key, the design on its chip.
-        importances: SHAP values of trees, one an objective.
-        around: What the search's surrogates say around designs of the study.
-        error_bars: By a design's key, least and most of each cost by what published chips say, in
-            the cost's unit.
-        lite: Leave out what a small page can do without: predictions of what was measured since.
+        predicted: Designs that the search would evaluate next, with predicted metrics. They are
+            drawn and listed as predictions.
+        baselines: For other searches over the same problem, by name: the hypervolume after
+            evaluation 1, 2, ...
+        chips: By a design's key, how its network runs on its chip, layer by layer.
+        importances: How much each gene matters to the predictions of trees (SHAP values), for each
+            objective.
+        around: What the search's surrogates predict for designs near some designs of the study.
+        error_bars: By a design's key, for each cost the lower and the upper end of its error bar
+            from published chips, in the cost's unit.
+        lite: Make a smaller page: fewer digits, and no predictions for designs that were measured
+            later.
 
     Returns:
         The page.

@@ -232,6 +232,9 @@ def has_log(path: Path) -> bool:
 def check_header(path: Path) -> None:
     """Refuse a file that does not start like a study file. Reads 100 bytes and writes nothing.
 
+    Offsets in the header are those of the SQLite file format: page size at 16, number of pages at
+    28, user version (here: of the schema) at 60.
+
     Args:
         path: A file that exists.
 
@@ -241,8 +244,8 @@ def check_header(path: Path) -> None:
     """
     with path.open("rb") as file:
         head = file.read(HEADER_BYTES)
-        # In this order: a checkpoint that another process has just finished must not look like a
-        # torn file.
+        # First the log, then the size. In the other order a sound file could look torn: between the
+        # two another process may move pages from its log into the file and delete the log.
         logged = has_log(path)
         size = os.fstat(file.fileno()).st_size
     _check_kind(path, head)

@@ -1,9 +1,10 @@
-"""The chips under whose errors the shipped super-networks are trained: a mixture, so that one training serves a search.
+"""The chips whose errors the shipped super-networks are trained with.
 
-Which converter a chip gets is what a search decides, so a network that is trained for one of them is wrong for the
-others. Each sub-network of a training step therefore meets a chip drawn from ``REFERENCE_CHIPS``, and each of its layers
-operands of 4 to 8 bits. The chips are arrays of 64 to 256 rows behind converters of 5 to 10 bits with .3 to 1 LSB of
-noise, the range of published macros (see ``data/constants.toml``, converters).
+The search decides which converter a chip gets, so a network that was trained for only one of them would do badly on the
+others. One training has to serve all. Each sub-network of a training step therefore meets a chip drawn from
+`reference_chips`, and each of its layers meets operands of 4 to 8 bits. The chips are arrays of 64 to 256 rows behind
+converters of 5 to 10 bits with .3 to 1 LSB of noise, the range of published macros (see ``data/constants.toml``,
+converters).
 """
 
 from __future__ import annotations
@@ -18,26 +19,33 @@ from cimbo.hardware.array_description import ArrayDescription, describe_array
 from cimbo.supernets.output_noise import OutputNoise, relative_error
 from cimbo.supernets.quantisation import straight_through_activation, straight_through_weight
 
-CALIBRATED_BITS, FIXED_BITS = (
-    (5, 6, 7),
-    (7, 8, 9),
-)  # with a range a layer, and with one range for all
+CALIBRATED_BITS = (5, 6, 7)  # of converters that have a range for each layer
+FIXED_BITS = (7, 8, 9)  # of converters that have one range for all layers, which takes more bits
 REFERENCE_ENCODINGS = ("twos_complement", "differential")
 ROW_COUNTS = (64, 128, 256)
 CONVERTER_NOISE_LSB = (0.3, 0.5, 1.0)
 OPERAND_BITS = (4, 5, 6, 8)
-LARGEST_RELATIVE_ERROR = 0.4  # of a layer's product; beyond, hardly anything is left to learn from
-QUIET_SHARE = 0.25  # of the sub-networks that meet no analog errors, as on digital arrays
-TYPICAL_ROWS = 192  # of a layer, by which chips are sorted by the error they make
+LARGEST_RELATIVE_ERROR = (
+    0.4  # of a layer's product; with larger errors the noise hides what could be learned
+)
+QUIET_SHARE = (
+    0.25  # share of the sub-networks that are trained without analog errors, as on digital arrays
+)
+TYPICAL_ROWS = 192  # rows of the layer for which a chip's error is computed when chips are compared
 
 
 def reference_chips() -> tuple[ArrayDescription, ...]:
-    """The mixture's chips, those of the least error first."""
-    kinds = [(bits, "layer") for bits in CALIBRATED_BITS] + [(bits, "fixed") for bits in FIXED_BITS]
+    """Make the chips that training draws from.
+
+    Returns:
+        All combinations of the constants above whose error is small enough, the least error first.
+    """
+    converters = [(bits, "layer") for bits in CALIBRATED_BITS]
+    converters += [(bits, "fixed") for bits in FIXED_BITS]
     usable = []
-    settings = itertools.product(kinds, REFERENCE_ENCODINGS, ROW_COUNTS, CONVERTER_NOISE_LSB)
-    for (bits, policy), encoding, rows, noise in settings:
-        genes = {"rows": rows, "adc_bits": bits, "adc_range": policy, "encoding": encoding}
+    settings = itertools.product(converters, REFERENCE_ENCODINGS, ROW_COUNTS, CONVERTER_NOISE_LSB)
+    for (bits, adc_range), encoding, rows, noise in settings:
+        genes = {"rows": rows, "adc_bits": bits, "adc_range": adc_range, "encoding": encoding}
         chip = replace(describe_array(genes), noise_lsb=noise)
         if relative_error(chip, TYPICAL_ROWS) <= LARGEST_RELATIVE_ERROR:
             usable.append(chip)
@@ -46,7 +54,9 @@ def reference_chips() -> tuple[ArrayDescription, ...]:
 
 @dataclass
 class ReferenceChipEffect:
-    """An ``ArrayNonideality`` that is another chip for every sub-network, and other bits for every layer.
+    """The errors that training meets: another chip for every sub-network, other operand bits for every layer.
+
+    It is an ``ArrayNonideality``.
 
     Attributes:
         rng: draws chips and bits.
@@ -65,8 +75,10 @@ class ReferenceChipEffect:
             teacher: Whether this sub-network teaches the others; it has 8 bits and a chip of the
                 best third.
         """
-        few = max(1, len(self.chips) // 3)
-        number = int(self.rng.integers(few if teacher else len(self.chips)))
+        candidates = len(self.chips)
+        if teacher:
+            candidates = max(1, candidates // 3)
+        number = int(self.rng.integers(candidates))
         quiet = self.rng.random() < QUIET_SHARE
         self._noise = None
         if not quiet:

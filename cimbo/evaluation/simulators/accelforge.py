@@ -255,7 +255,7 @@ def published_latency_s(macro: str, size: tuple[int, int, int]) -> float:
 
 
 def _mapped(spec: Any) -> Any:
-    """What its mapper finds. It draws that into the working directory, so it gets one of its own."""
+    """Run AccelForge's mapper in a folder of its own: it writes drawings into the working directory."""
     with TemporaryDirectory() as folder, chdir(folder):
         return spec.map_workload_to_arch(print_progress=False)
 
@@ -267,7 +267,17 @@ def _macros(accelforge: Any) -> Path:
 def _run(
     size: dict[str, int], array: tuple[int, int, int], settings: dict[str, Any], cell: str
 ) -> tuple[float, float]:
-    """Joules and seconds of one product (M vectors of K, N columns) on an ``array`` of (rows, columns, macros)."""
+    """Simulate one product of M vectors of K elements with N columns.
+
+    Args:
+        size: M, K and N by name.
+        array: Rows and columns of an array, and how many macros there are.
+        settings: The macro's variables, as `variables` computes them.
+        cell: File of the memory cell, in AccelForge's folder of cells.
+
+    Returns:
+        Energy in joules, time in seconds.
+    """
     accelforge = import_module("accelforge")
     accelforge.set_n_parallel_jobs(1)
     folder = _macros(accelforge)
@@ -275,10 +285,14 @@ def _run(
         MACRO_ARCHITECTURE, add_dummy_main_memory=True, n_macros=array[2]
     )
     for name, value in settings.items():
-        (spec.arch.variables if name in spec.arch.variables else spec.variables)[name] = value
-    spec.variables["cell_config"] = accelforge.LiteralString(
-        folder / "memory_cells" / cell
-    )  # no expression
+        # A variable of the architecture hides one of the same name outside of it.
+        if name in spec.arch.variables:
+            spec.arch.variables[name] = value
+        else:
+            spec.variables[name] = value
+    # A plain string would be evaluated as an expression.
+    cell_path = accelforge.LiteralString(folder / "memory_cells" / cell)
+    spec.variables["cell_config"] = cell_path
     for node in spec.arch.nodes:
         for spatial in getattr(node, "spatial", ()):
             for suffix, fanout in zip(("ARRAY_ROWS", "ARRAY_COLUMNS"), array, strict=False):

@@ -102,6 +102,7 @@ class Table:
 
 
 def _read(path: Path) -> Iterable[Mapping[str, Any]]:
+    """The rows of a CSV or Parquet file: each column's name to its value."""
     try:
         if path.suffix == ".parquet":
             return _read_parquet(path)
@@ -109,7 +110,8 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(path, f"cannot be read ({error})", "give a CSV or Parquet file") from None
-    for number, row in enumerate(rows, 2):
+    for number, row in enumerate(rows, 2):  # line 1 is the header
+        # DictReader puts surplus cells under the key None, and None in the place of missing ones.
         if None in row or None in row.values():
             raise BadInput(
                 f"{path} line {number}",

@@ -75,7 +75,12 @@ def from_onnx(
 
 
 def _at_batch(workload: Workload, found: InputSizes, batch: int | None) -> Workload:
-    """A file of one fixed inference, counted for a batch; one whose fixed leading size is the batch stays."""
+    """The workload of ``batch`` inferences at once.
+
+    A file with a free batch size was read at that size already. One whose inputs all begin with 1
+    is one inference, and is repeated. One whose inputs begin with another fixed size is a batch as
+    it stands.
+    """
     if found.free_batch or not batch:
         return workload
     leading = {shape[0] for shape in found.shapes.values() if shape}
@@ -85,21 +90,23 @@ def _at_batch(workload: Workload, found: InputSizes, batch: int | None) -> Workl
 
 
 def _inputs(file: Path, graph: Any, found: InputSizes) -> Scope:
+    """The inputs of a network as tensors by name.
+
+    An input that is a whole number, such as a length, has a value if the user gave it one with
+    ``--set``. All others have a shape only.
+    """
     scope: Scope = ChainMap()
     for value in graph.input:
         if value.name not in found.shapes:
             continue
-        shape, kind = found.shapes[value.name], value.type.tensor_type.elem_type
+        shape = found.shapes[value.name]
+        kind = value.type.tensor_type.elem_type
         check_sizes(str(file), value.name, shape)
-        if is_number(value):
-            number = found.named.get(value.name)
-        else:
-            number = None
-        width = np.int32 if kind == INT32_TYPE else np.int64
-        known = None
-        if number is not None:
-            known = np.full(shape or (), number, dtype=width)
-        scope[value.name] = Tensor(value.name, shape, kind, value=known, bits=bits_of(kind))
+        content = None
+        if is_number(value) and value.name in found.named:
+            dtype = np.int32 if kind == INT32_TYPE else np.int64
+            content = np.full(shape or (), found.named[value.name], dtype=dtype)
+        scope[value.name] = Tensor(value.name, shape, kind, value=content, bits=bits_of(kind))
     return scope
 
 

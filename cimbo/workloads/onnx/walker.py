@@ -287,12 +287,18 @@ class GraphWalker:
         return claimed
 
     def _layer(self, name: str, product: Product) -> Layer:
+        """The layer that computes a product.
+
+        Stored numbers that several nodes share are counted for the first layer that reads them.
+        """
         held = product.stationary
-        dynamic = not held.constant
-        if dynamic:
-            weights = 0
-        else:
+        dynamic = not held.constant  # both operands are activations, as in attention
+        weights = 0
+        weight_ones = 0.0
+        if not dynamic:
             weights = self._claimed_weights(product)
+            if self._ones is not None:
+                weight_ones = self._ones.share(held.sources)
         biases = sum(self._claimed(bias) for bias in product.biases if bias.constant)
         work = vector_work(requantise=product.produced, softmax=product.softmax)
         return Layer(
@@ -313,7 +319,7 @@ class GraphWalker:
             weights=weights,
             weight_bits=product.weight_bits or held.bits,
             activation_bits=product.moving.bits,
-            weight_ones=0.0 if dynamic or self._ones is None else self._ones.share(held.sources),
+            weight_ones=weight_ones,
         )
 
     def _claimed_weights(self, product: Product) -> int:
