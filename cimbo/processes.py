@@ -30,8 +30,8 @@ MARK_VARIABLE = "CIMBO_PROCESS_MARK"
 LARGEST_OUTPUT = 64 << 20  # bytes that a program may print to stdout, and to stderr
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1  # between two looks at how much it has printed
 GUARDIAN_PAUSE_S = 0.5  # between two looks at whether the guarded process still lives
-CLOSING_S = 1.0  # for a guardian to end by itself
-KILL_ROUNDS = 20  # of 5 ms each; a process that forks while it is being killed needs a second
+CLOSING_S = 1.0  # how long a guardian may take to end by itself
+KILL_ROUNDS = 20  # rounds of 5 ms; a process that forks while it is being killed needs a second one
 
 
 class OutputTooLarge(RuntimeError):

@@ -94,7 +94,7 @@ def one_step(problem: Problem, of: Record, placed: Placed) -> list[Neighbour]:
     costs = placed.costs([{gene: to} for gene, _, to in steps])
     measured = dict(of.metrics)
     for name in problem.derived.expressions:
-        measured.pop(name, None)  # of the neighbour it follows anew
+        measured.pop(name, None)  # it is computed again for the neighbour
     found = []
     for i, (gene, _, to) in enumerate(steps):
         params = {**of.params, gene: to}

@@ -22,7 +22,7 @@ from cimbo.compat import disable_compiled_kernels
 from cimbo.problem.space import Params
 
 N_INITIAL_DESIGNS = 20  # Sobol designs
-RESTARTS, RAW = 4, 128  # of 20 and 1,024, which take minutes a proposal
+RESTARTS, RAW = 4, 128  # BoTorch's examples use 20 and 1,024, which take minutes a proposal
 disable_compiled_kernels(logei)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 SIGNIFICANCE_LEVEL = 0.05
-MIN_PROBLEMS = 3  # of which ranks are tested
+MIN_PROBLEMS = 3  # a test of ranks needs at least so many problems
 
 
 @dataclass(frozen=True)

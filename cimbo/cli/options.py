@@ -26,7 +26,7 @@ from cimbo.session.workers import Workers
 
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_PATH_LETTERS = 255
-MOST_DIGITS = 12  # of a size on the command line
+MOST_DIGITS = 12  # most digits of a size on the command line
 
 study_option = click.option(
     "--study", "file", default="cimbo.db", show_default=True, help="The study file."

@@ -129,7 +129,7 @@ def _handler(served: dict[str, Answer]) -> type[BaseHTTPRequestHandler]:
             self.send_header("X-Content-Type-Options", "nosniff")
             self.send_header("Referrer-Policy", "no-referrer")
             self.send_header("Cross-Origin-Resource-Policy", "same-origin")
-            if self.path != "/report.html":  # which brings a policy of its own
+            if self.path != "/report.html":  # the report has a content policy of its own
                 self.send_header("Content-Security-Policy", CONTENT_POLICY)
             self.end_headers()
             if with_body:

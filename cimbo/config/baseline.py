@@ -43,7 +43,7 @@ def complete_chip(given: Mapping[str, Scalar], choices: Iterable[Choice]) -> dic
 
 
 def _usual_value(choice: Choice) -> Any:
-    if choice.name == "rows_active":  # its default, 0, stands for all rows
+    if choice.name == "rows_active":  # the default, 0, means all rows
         return choice.values[-1]
     return hardware.DEFAULT_GENES.get(choice.name)
 

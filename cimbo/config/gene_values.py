@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from cimbo.config.tables import Gene, GeneTable, Scalar
 from cimbo.errors import BadInput
 
-MOST_VALUES = 100_000  # of one gene
+MOST_VALUES = 100_000  # most values of one gene
 ROUNDED_DIGITS = 12  # significant ones of the numbers of a range
-RANGE_ENDS = 1 + 1e-9  # by how much rounding may carry the last number beyond the end
+# the last number of a range may lie beyond its end by this factor, because of rounding
+RANGE_ENDS = 1 + 1e-9
 RANGE_KEYS = ("low", "high", "step", "count")
 
 

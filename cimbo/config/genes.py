@@ -259,7 +259,7 @@ def _check_values(choice: Choice) -> None:
         if choice.name == "cell":
             chip["array"] = _family_of_cell(str(value), usual["array"])
         chips.append(chip)
-    hardware.area_mm2(chips)  # which looks at every gene
+    hardware.area_mm2(chips)  # computing the area checks every gene
 
 
 def _family_of_cell(name: str, usual: Scalar) -> Scalar:
@@ -297,5 +297,6 @@ def _possible_conditions(
         if gate in genes:
             found[gate] = [value for value in values if value in genes[gate].values]
         else:
-            found[gate] = list(values)  # of the other side; the space checks it
+            # a gene of the network or of the user; the space checks it later
+            found[gate] = list(values)
     return found

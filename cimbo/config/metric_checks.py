@@ -63,7 +63,7 @@ def _measured_metrics(accuracy: str) -> list[str]:
     """What an evaluation returns with this source of accuracy."""
     measured = list(JOINT_METRICS)
     quality = published.metric_of(accuracy)
-    if quality not in measured:  # of a language model: it stands in the place of an accuracy
+    if quality not in measured:  # a language model has this metric instead of an accuracy
         measured[measured.index("accuracy")] = quality
     if accuracy == NO_ACCURACY:
         measured.remove("accuracy")

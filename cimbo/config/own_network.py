@@ -38,7 +38,7 @@ def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
     about: dict[str, Any] = {"name": _found(name), "accuracy": NO_ACCURACY}
     if sizes:
         about["sizes"] = dict(sizes)
-    network(about["name"], sizes)  # which refuses a name that is none
+    network(about["name"], sizes)  # raises BadInput for an unknown name
     data = read_toml(COSTS_ALONE_FILE)
     data["network"] = about
     data["title"] = f"Chips for {_called(name)} ({data['title']})"

@@ -105,7 +105,7 @@ class JointEvaluator(MeasuredAccuracy):
         self._check_stage_bits()
         parts: list[Any] = [self._simulator]
         if self.has_accuracy:
-            parts.append(self._accuracy)  # which may load a learning library
+            parts.append(self._accuracy)  # asked for only here: it may load a learning library
             if self.stages:
                 counted(self._accuracy, self.accuracy)
             if DIE_ACCURACY in self.more_costs and not hasattr(self._accuracy, DIE_ACCURACY):

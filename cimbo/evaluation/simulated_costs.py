@@ -31,7 +31,8 @@ from cimbo.workloads.precision import with_stage_bits
 COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 RATE_METRICS = ("inferences_per_s", "energy_per_inference_uj")
 """Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
-SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")  # of cimbo's own simulator
+# metrics that only cimbo's own simulator gives
+SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")
 MORE_COSTS = (*RATE_METRICS, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
 """Costs that are kept of a design where the study asks for them."""
 MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory

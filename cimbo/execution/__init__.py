@@ -29,7 +29,7 @@ __all__ = ["Evaluate", "ExecutionOptions", "Outcome", "check", "close", "connect
 
 LONGEST_TIMEOUT_S = 2e6  # 23 days; the system waits for at most 2**31 ms
 MOST_WORKERS = 1024
-MOST_MEMORY_MB = 1 << 40  # what a limit of the system can say
+MOST_MEMORY_MB = 1 << 40  # the largest limit that the system can express
 
 
 class ExecutionOptions(TypedDict, total=False):

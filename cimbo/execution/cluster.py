@@ -64,7 +64,8 @@ def dask(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome
         yield from parallel(tasks)
     except (BadInput, GeneratorExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # of Dask or of asyncio, whose cancellations are no Exception
+    # BaseException, because cancellations of Dask and asyncio are no Exception
+    except BaseException as error:
         raise BadInput(
             "dask",
             f"the cluster was lost ({one_line(f'{type(error).__name__}: {error}')[:100]})",

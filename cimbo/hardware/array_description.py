@@ -206,7 +206,7 @@ def describe_array(
     Raises:
         BadInput: Where a gene has a value that no array can have, naming the gene.
     """
-    from cimbo.hardware.chip import DEFAULT_GENES  # which checks a chip's genes by the names above
+    from cimbo.hardware.chip import DEFAULT_GENES  # imported here: that module uses the names above
 
     full = {**DEFAULT_GENES, **{name: value for name, value in chip.items() if value is not None}}
     family = FAMILY_ALIASES.get(full["array"], full["array"])
@@ -260,7 +260,7 @@ def _sum_noise(family: str, rows_active: int, cell_bits: int, columns: int) -> f
 
 def _levels(conditions: ArrayConditions, family: str, word: str) -> tuple[CellLevel, ...]:
     """What cells hold; those of a named cell spread by its own figure, if it has one and the user gave no table."""
-    from cimbo.hardware.cells import cell  # which checks a cell's family by the names above
+    from cimbo.hardware.cells import cell  # imported here: that module uses the names above
 
     named = cell(word)
     if named is None or "spread" not in named.figures or conditions.noise_table is not None:

@@ -164,7 +164,7 @@ def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTa
     table = columns(chips)
     for name, known in GENE_WORDS.items():
         place = {word: index for index, word in enumerate(known)}
-        if name == "cell":  # of which a user may have further ones
+        if name == "cell":  # a user may have cells of their own
             place = {word: cell_index(word) for word in set(table[name].tolist())}
         table[name] = np.array([place[word] for word in table[name].tolist()])
     return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})

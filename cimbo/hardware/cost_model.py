@@ -25,7 +25,8 @@ from cimbo.hardware.plan_scores import PlanInputs
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.workloads.layers import Workload
 
-PAIRS_IN_FLIGHT = 4_000  # whose chips' circuits are worked out at once; memory grows with this and the results only
+# pairs that are computed at once, which bounds the memory besides that of the results
+PAIRS_IN_FLIGHT = 4_000
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 

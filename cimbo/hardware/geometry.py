@@ -19,7 +19,7 @@ from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.technology import constant, node_power
 
 TINY_UM2 = 1e-9
-WIDTH_OF_HEIGHT = 2.0  # of a cell, as of six transistors
+WIDTH_OF_HEIGHT = 2.0  # width over height of a cell, as in cells of six transistors
 DIFFERENTIAL_INDEX = WEIGHT_ENCODINGS.index("differential")
 
 

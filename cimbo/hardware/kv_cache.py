@@ -13,7 +13,7 @@ import numpy as np
 from cimbo.hardware.rows import ChipRows, Floats, LayerRows
 
 CACHE_PLACES = ("dram", "buffer", "edram")
-BUFFER_SHARE = 0.5  # of the buffer, at most, that a cache takes; activations have the rest
+BUFFER_SHARE = 0.5  # a cache takes at most this share of the buffer; activations have the rest
 
 
 @dataclass(frozen=True)

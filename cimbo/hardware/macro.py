@@ -34,7 +34,8 @@ from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
 FJ_TO_PJ = 1e-3  # fF V^2 -> pJ
-SRAM_SETTLINGS = 2.0  # of a column, in a precharge and in an evaluation
+# a column of SRAM settles twice: when it is precharged and when it is evaluated
+SRAM_SETTLINGS = 2.0
 
 MACRO_AREA_PARTS = (
     "cells",
@@ -283,14 +284,14 @@ def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
     )
     write = table.of_cell("write_energy", write)
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
-    half = 0.5  # of a full adder's capacitance, where one operand is idle
+    half = 0.5  # an adder with one idle operand switches half of its capacitance
     return {
         "conversion_energy": np.where(is_digital, 0, converted + held + weighed),
         "bitline_energy": bit_line,
         "drive_energy": np.where(is_digital, 0, dac),
         "row_energy": (word_line + cell_energy) * table.cols,
-        "word_line_energy": word_line * table.cols,  # of which
-        "cell_energy": cell_energy * table.cols,  # and which
+        "word_line_energy": word_line * table.cols,  # part of row_energy
+        "cell_energy": cell_energy * table.cols,  # the rest of row_energy
         "array_energy": control,
         "adder_energy": adder * switched,
         "half_adder_energy": half * adder * switched,

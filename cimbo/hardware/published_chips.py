@@ -32,7 +32,7 @@ _PART_OF_AREA = {
     "accumulators": "other",
     "control": "other",
 }
-IDLE_ACTIVITY = 1e-9  # of inputs that are all zero
+IDLE_ACTIVITY = 1e-9  # activity that stands for inputs that are all zero
 
 
 def published_chips() -> dict[str, dict[str, Any]]:

@@ -38,10 +38,9 @@ from cimbo.hardware.technology import constant
 COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"sram": "sram", "digital": "digital", "envm": "envm", "eflash": "envm"}
-MOST_CELLS = 2.0**30  # of one array: a thousand times the largest that was published
-LARGEST_RATIO = (
-    1e9  # of modelled over reported, or its inverse: further apart, a figure is a slip of the table
-)
+MOST_CELLS = 2.0**30  # most cells of one array: a thousand times the largest that was published
+# if modelled and reported differ by more than this factor, the table has a typing error
+LARGEST_RATIO = 1e9
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 UNUSED_GENES = {
     "pes": 1,

@@ -40,11 +40,11 @@ DYNAST_NAMES = {
     "MACs": "macs",
     "Model Parameters": "parameters",
 }
-# Columns that tell such a file.
+# A file with all columns of one of these sets is a result file of DyNAS-T.
 DYNAST_HAS = ({"d", "ks", "e"}, {"num_layers", "num_attention_heads"})
-# Columns of cimbo's own export.
+# Columns of files that `cimbo export` wrote, besides genes and metrics.
 OWN_COLUMNS = (*records_table.RECORD_COLUMNS, records_table.TEST_COLUMN)
-OWN_PREFIX = "predicted_"  # of further columns of that export
+OWN_PREFIX = "predicted_"  # such files have further columns that begin so
 EMPTY_CELLS = (None, "")
 POSITIVE_SUFFIXES = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
 
@@ -285,7 +285,8 @@ def tell(study: Study, rows: Sequence[Row]) -> Told:
         if contradiction is not None:
             contradictions.append(contradiction)
         if row.reason is None:
-            # A row that stands several times in the file is as many measurements, once and for all.
+            # Equal rows are several measurements of one design. They are numbered, so that a second
+            # import of the same file adds nothing.
             content = (known.key, tuple(sorted(row.metrics.items())))
             counts[content] += 1
             replicates += study.keep_replicates(known, row.metrics, counts[content])

@@ -23,7 +23,7 @@ from cimbo.supernets.recipes import SUPERNET_CLASSES
 
 OPSET_VERSION = 18
 TRAINED_SIZE = 28  # pixels of a side of the shipped images
-INPUT_NAMES = {"reviews-minilm": "words"}  # of super-networks that do not read images
+INPUT_NAMES = {"reviews-minilm": "words"}  # inputs of super-networks that do not read images
 
 
 class SubNetwork(nn.Module):

@@ -38,7 +38,7 @@ def is_database(file: Path) -> bool:
         with file.open("rb") as stream:
             return stream.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     except OSError:
-        return False  # told when it is read
+        return False  # the error is reported when the file is read
 
 
 def trials(file: Path, objectives: Sequence[str]) -> Iterator[Line]:
@@ -87,7 +87,7 @@ def _optuna(file: Path) -> Any:
     except ImportError:
         what = "is a database, and Optuna is not installed"
         raise BadInput(file, what, "pip install 'cimbo[optuna]'") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a file, we say
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # errors of a file are reported by cimbo
     return optuna
 
 

@@ -8,8 +8,8 @@ take no more than is said here.
 from __future__ import annotations
 
 DEFAULT_SIZE = 12.0  # pixels: of the letters of a picture
-LINE_HEIGHT = 1.25  # of a line, in letter sizes
-BOLD_FACTOR = 1.12  # by which bold letters are wider
+LINE_HEIGHT = 1.25  # distance of two lines, as a multiple of the letter size
+BOLD_FACTOR = 1.12  # bold letters are wider than others by this factor
 ELLIPSIS_MARK = "…"
 #: Width in letter sizes of letters that are not LETTER_WIDTH wide.
 WIDTH_GROUPS = {
@@ -18,7 +18,8 @@ WIDTH_GROUPS = {
     "mwMWOQ@%—…": 0.99,
     "→←≤≥×+<>=~^": 0.84,
 }
-CAPITAL_WIDTH, LETTER_WIDTH, WIDE_SCRIPT_WIDTH = 0.76, 0.64, 1.05  # in letter sizes
+# widths as multiples of the letter size
+CAPITAL_WIDTH, LETTER_WIDTH, WIDE_SCRIPT_WIDTH = 0.76, 0.64, 1.05
 FIRST_WIDE_LETTER = "\u1100"  # Hangul, Han and the like are as wide as high
 _LETTER_WIDTHS = {letter: width for letters, width in WIDTH_GROUPS.items() for letter in letters}
 

@@ -18,7 +18,8 @@ from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 
 Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
-FIDELITY_SUFFIX = "_fidelity"  # of the name under which an evaluator states a metric's fidelity
+# an evaluator gives a metric's fidelity under the metric's name with this suffix
+FIDELITY_SUFFIX = "_fidelity"
 
 
 def _check_name(kind: str, name: object) -> None:

@@ -9,7 +9,7 @@ from numbers import Real
 
 from cimbo.errors import BadInput
 
-SHOWN_CHARACTERS = 60  # of a value that is refused
+SHOWN_CHARACTERS = 60  # how much of a refused value a message shows
 
 
 def shown(value: object) -> str:

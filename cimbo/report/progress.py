@@ -13,7 +13,7 @@ from cimbo.report.facts import RANDOM_ORIGINS, Facts, finite
 from cimbo.storage import Record
 
 LEAST_DESIGNS = 3  # below, a distribution says nothing
-MOST_STEPS = 300  # of a curve; a step then is a third of a per cent of the designs
+MOST_STEPS = 300  # steps of a curve; with more designs, a step stands for several
 PERCENT = Axis("share of the designs that are no better (%)", 0.0, 100.0)
 
 

@@ -11,7 +11,8 @@ from cimbo.plots.quantity import label, number, spoken
 from cimbo.report.facts import Facts
 
 MOST_GENES = 12
-MOST_POINTS, LITE_POINTS = 250, 60  # of a gene; evenly over the search where there are more
+# points drawn for a gene; if there are more, some are taken evenly over the search
+MOST_POINTS, LITE_POINTS = 250, 60
 N_SHADES = 5
 ROW_HEIGHT = 26  # pixels
 PILE_BINS = 60  # places across within which points are piled on one another

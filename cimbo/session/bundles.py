@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from predictors import Model
 
 SCORE_NAMES = ("n", "rmse", "mape", "r2", "kendall_tau", "coverage_90", "sharpness")
-MOST_GENES_NAMED = 4  # of those that a study lacks
+MOST_GENES_NAMED = 4  # most genes that are named of those that a study lacks
 
 logger = logging.getLogger("cimbo")
 

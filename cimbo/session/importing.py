@@ -16,7 +16,7 @@ from cimbo.problem.objectives import Problem
 from cimbo.session.context import StudyContext
 
 BASELINE_CHIP = "baseline"
-NAMED_CONTRADICTIONS = 3  # the others are counted
+NAMED_CONTRADICTIONS = 3  # so many contradictions are named, the others counted
 
 logger = logging.getLogger("cimbo")
 

@@ -18,9 +18,8 @@ from cimbo.errors import BadInput
 from cimbo.storage import schema
 
 LOCKS_FILES = fcntl is not None
-FOLD_PATIENCE_S = (
-    0.25  # for another process that is folding the log in, or still reads an old state
-)
+# how long to wait for a process that moves the log into the file, or reads an old state
+FOLD_PATIENCE_S = 0.25
 
 
 @dataclass(frozen=True)

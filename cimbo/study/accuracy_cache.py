@@ -21,7 +21,7 @@ from cimbo.storage import Record
 
 Array = NDArray[np.float64]
 Network = tuple[tuple[str, object], ...]
-LEAST_GROWTH = 1 + 1e-9  # of a hypervolume, for a change that is more than rounding
+LEAST_GROWTH = 1 + 1e-9  # a hypervolume that grows by a smaller factor has grown by rounding only
 
 
 def network(design: Params, parameters: Iterable[str] | None) -> Network:
@@ -194,7 +194,7 @@ class Known:
     def projected_columns(self) -> list[int]:
         """The same columns and those of the genes on which it depends whether they are active."""
         names = list(self.parameters or self.space.names)
-        for name in names:  # which grows, as gates may have gates
+        for name in names:  # the list grows meanwhile: a gate may depend on another gene
             gates = self.space.choices[self.space.column[name]].active_if or {}
             names += [gate for gate in gates if gate not in names]
         return [self.space.column[name] for name in names]

@@ -37,10 +37,10 @@ __all__ = [
     "ToldRow",
     "is_asked_design",
 ]
-ASKED_NAME = "asked"  # of the designs that are handed out, in the study file
+ASKED_NAME = "asked"  # name under which a study file keeps the designs that are handed out
 MAX_TIMES_ASKED = 3  # a design that was lost so often is given out again only by `retry`
 DEFAULT_LEASE_S = 24 * 3600.0
-TELLER_NAME = "told_by"  # of who told a row, in its ``extra``
+TELLER_NAME = "told_by"  # field of a row's ``extra``: who reported it
 
 
 class AskedDesigns:

@@ -24,7 +24,7 @@ from cimbo.study import accuracy_cache, replicates, stored_values
 from cimbo.study.events import Proposed
 from cimbo.study.log import StudyLog
 
-PLAN_NAME = "plan"  # of the written plan in the study file
+PLAN_NAME = "plan"  # name under which a study file keeps the plan
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,15 @@ from cimbo.evaluation import accuracy
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import is_mapping, mapping_of, read
 
-# Of the fingerprints in the study file: identifier -> fingerprint, the first one first.
+# Name under which a study file keeps its fingerprints, by identifier; the oldest comes first.
 FINGERPRINTS_NAME = "fingerprints"
-# Under which a row keeps its identifier, in ``extra``.
+# Field of a row's ``extra``: the identifier of the fingerprint that it was measured under.
 FINGERPRINT_REFERENCE = "fingerprint"
-TOLD_PART = "told"  # in the fingerprint of what was measured outside and told
+TOLD_PART = "told"  # field of the fingerprint of measurements that were made elsewhere and reported
 IDENTIFIER_LENGTH = 12  # hexadecimal digits
-RESULTS_VERSIONS_NAME = "results_versions"  # in a study's definition: those it was started with
-FIRST_RESULTS_VERSION = 1  # of everything that was recorded before fingerprints were
+# field of a study's definition: the versions that it was started with
+RESULTS_VERSIONS_NAME = "results_versions"
+FIRST_RESULTS_VERSION = 1  # version of all results that are older than fingerprints
 SHOWN_DIFFERENCES = 3
 
 VERSIONED_PACKAGES = (
@@ -186,7 +187,7 @@ def admit_told(store: Store, source: str | None, *, accept_changed: bool = False
         """Add the new fingerprint to those of the file."""
         first = {}
         if store.count():
-            # The first one stands for the rows that refer to none, and there are some already.
+            # The file has rows without a reference. They belong to the fingerprint that comes first.
             first = _of_the_first_rows(store)
         return {**(known or first), name: fingerprint}
 
@@ -291,7 +292,8 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
     """By its identifier, the fingerprint of the configuration that the study was started with; empty without one."""
     try:
         configured = from_definition(store.path, store.definition).evaluator().fingerprint()
-    except BadInput:  # made in Python, or its configuration is of a plug-in that is gone
+    # the study was made in Python, or needs a plug-in that is not installed any more
+    except BadInput:
         return {}
     if store.count():
         _set_results_versions(configured, store.definition.get(RESULTS_VERSIONS_NAME, {}))

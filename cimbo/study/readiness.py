@@ -11,7 +11,7 @@ from cimbo.study.log import StudyLog
 
 # Designs that may fail before a search is refused: of some simulators every twentieth does.
 N_TRIED_FIRST = 3
-LOGS_SUFFIX = "-logs"  # of the folder beside a study's file
+LOGS_SUFFIX = "-logs"  # the folder of logs has the name of the study file and this suffix
 
 
 def logs_folder(log: StudyLog) -> str | None:
@@ -115,7 +115,8 @@ def _first_designs(log: StudyLog) -> list[Params]:
     space = log.problem.space
     seed = int(log.metadata.get("seed", 0))
     rows = space.sobol_rows(N_TRIED_FIRST, seed)
-    for name, value in log.fixed.items():  # which may make genes active that these designs lack
+    # fixing a gene may activate genes that these designs lack
+    for name, value in log.fixed.items():
         column = space.column[name]
         rows[:, column] = space.choices[column].index(value)
     return space.designs(space.canonical_rows(rows))

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, list_of, mapping_of
 
-REPLICATES_PREFIX = "replicates/"  # of the names, one a key, under which a study file keeps them
-REPLICATES_FIELD = "replicates"  # in a record's extra: every measurement of the design, in order
+# a study file keeps the replicates of a design under this prefix and its key
+REPLICATES_PREFIX = "replicates/"
+# the field of a record's ``extra`` that lists all measurements of the design, in order
+REPLICATES_FIELD = "replicates"
 
 Metrics = Mapping[str, float]
 

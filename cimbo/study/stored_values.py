@@ -14,7 +14,7 @@ from cimbo.errors import BadInput
 from cimbo.storage import Record, Store
 
 Check = Callable[[Any], bool]
-GENE_TYPES = {str, int, float, bool}  # of a value of a gene, as JSON gives it
+GENE_TYPES = {str, int, float, bool}  # types that a gene's value can have in JSON
 
 
 def read(store: Store, name: str, check: Check) -> Any:

@@ -33,7 +33,7 @@ from cimbo.study.readiness import get_ready
 from cimbo.study.runner import Runner
 
 __all__ = ["LARGEST_METRIC", "LARGEST_SEED", "Study"]
-LARGEST_SEED = 2**63 - 1  # what every generator of random numbers takes
+LARGEST_SEED = 2**63 - 1  # every generator of random numbers accepts it
 # Kept for one release.
 FORMER_NAMES = {
     "forget_asked": "clear_pending",
@@ -288,7 +288,7 @@ class Study(AskTellStudy):
                 same_provenance.append(r)
         return same_provenance
 
-    if not TYPE_CHECKING:  # what is misspelt stays an error for a type checker
+    if not TYPE_CHECKING:  # hidden from type checkers, so that they still report misspelt names
 
         def __getattr__(self, name: str) -> Any:
             """The method that was called ``name`` in the last release."""

@@ -17,7 +17,7 @@ from cimbo.hardware.cell_errors import ArrayConditions
 from cimbo.workloads.precision import is_precision_gene
 
 N_DIES = 4  # chips over which errors that are fixed once a chip is made are averaged
-DEFAULT_ROWS = 128  # of a chip that does not say
+DEFAULT_ROWS = 128  # rows of a chip that does not say
 #: The genes of a chip that decide the accuracy on it.
 ACCURACY_GENES = tuple(sorted(ARRAY_GENES))
 

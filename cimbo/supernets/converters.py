@@ -17,9 +17,12 @@ from torch import Tensor
 from cimbo.hardware.array_description import ArrayDescription
 from cimbo.supernets.cell_contents import is_differential
 
-RANGE_DEVIATIONS = 4.0  # of a partial sum, from its mean to the end of a calibrated range
-FINEST_STEP = 0.25  # of a cell; a converter that is finer gets a wider range instead
-SAFE_DEVIATIONS = 5.0  # of a converter's random errors, which a sum read as it is must withstand
+# a calibrated range ends this many standard deviations from the mean partial sum
+RANGE_DEVIATIONS = 4.0
+# the smallest step, in units of one cell; a converter with more levels gets a wider range
+FINEST_STEP = 0.25
+# a sum counts as read exactly if random errors this many deviations large do not change it
+SAFE_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True)

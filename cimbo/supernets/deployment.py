@@ -123,7 +123,7 @@ class ArrayLinear:
             return _Offsets(unchanged(self.bias), die)
         some = x[die.error_sample(len(x), self.error_inputs)]
         found = equivalent_noise(self.product, self._inputs(some))
-        del self.product  # its cells take many times the memory of the weights
+        del self.product  # free it now: its cells take many times the memory of the weights
         self.weight = self.weight * found.gain
         if found.slope is not None:
             self.weight += found.slope.flatten(0, 1).t()
@@ -289,7 +289,8 @@ class ArrayConv:
         return images.unfold(2, kernel, stride).unfold(3, kernel, stride)
 
 
-SAFE_SCORE = 80.0  # of either sign, whose exponential a 32-bit float holds
+# scores are limited to plus and minus this: a 32-bit float can hold its exponential
+SAFE_SCORE = 80.0
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

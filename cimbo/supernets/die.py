@@ -20,12 +20,13 @@ from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.quantisation import InputRange, input_range, quantise_weight
 from cimbo.workloads.precision import OperandBits, stage_bits
 
-N_CALIBRATION_INPUTS = 256  # of a layer, to set converters by, over all dies together
+N_CALIBRATION_INPUTS = 256  # inputs of a layer by which converters are set, over all dies together
 # To measure errors by, likewise: the rare large errors of a high slice decide, so that there are many. Fewer of a convolution
 # on images, whose layers are many.
 N_ERROR_INPUTS = 1024
 N_IMAGE_ERROR_INPUTS = 512
-INPUTS_PER_IMAGE = 8  # of these of one image, where what they share counts
+# so many of these are of the same image, where errors that they have in common matter
+INPUTS_PER_IMAGE = 8
 
 
 class Rounding(Protocol):

@@ -22,7 +22,8 @@ from torch import Tensor
 from cimbo.supernets.die import Product
 from cimbo.supernets.linear_errors import linear_errors
 
-ROUNDING_ENERGY = 1e-10  # of a product's, below which its variation is that of float arithmetic
+# a variation below this share of a product's energy is rounding of float arithmetic
+ROUNDING_ENERGY = 1e-10
 
 
 @dataclass(frozen=True)

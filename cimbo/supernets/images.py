@@ -19,7 +19,7 @@ from cimbo.errors import BadInput
 VALIDATION_IMAGES = 5_000
 CALIBRATION_IMAGES = 1_000
 SPLIT_SEED = 20_240_218
-MEAN, STD = 0.2860, 0.3530  # of the 60,000 training images, scaled to [0, 1]
+MEAN, STD = 0.2860, 0.3530  # over all pixels of the 60,000 training images, scaled to [0, 1]
 
 
 @dataclass(frozen=True)

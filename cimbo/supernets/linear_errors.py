@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RIDGE_SHARES = (3e-2, 3e-1)  # of the inputs' mean variance
-FEWEST_SAMPLES = 8  # of a half, below which nothing is regressed
-MOST_ROWS = 64  # of a layer, beyond which a sample says too little of each weight
-LEAST_GAIN = 0.02  # of the errors' variance in the half that was not fitted, below which a slope does not pay
+# strengths of the ridge that are tried, as shares of the inputs' mean variance
+RIDGE_SHARES = (3e-2, 3e-1)
+FEWEST_SAMPLES = 8  # no regression if a half of the data has fewer samples
+# no regression for layers of more rows: the samples would say too little of each weight
+MOST_ROWS = 64
+# the slope is kept if it explains at least this share of the variance in the held-out half
+LEAST_GAIN = 0.02
 
 
 @dataclass(frozen=True)

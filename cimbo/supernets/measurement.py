@@ -13,7 +13,7 @@ from cimbo.supernets.die import Die
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
 from cimbo.supernets.output_noise import OutputNoise
 
-BATCH_SIZE = 16  # what a layer delivers for so many images stays in a core's cache
+BATCH_SIZE = 16  # few enough images that a layer's outputs stay in a core's cache
 
 RANGE_IMAGES = 100  # enough to set a converter's range by; statistics of batch norms need all of the calibration
 

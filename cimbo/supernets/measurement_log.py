@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cimbo.errors import BadInput
 
-NORMAL_QUANTILE_975 = 1.959963984540054  # of the normal distribution: 95 % two-sided
+# quantile of the standard normal distribution, for two-sided 95 % intervals
+NORMAL_QUANTILE_975 = 1.959963984540054
 
 
 @dataclass(frozen=True)

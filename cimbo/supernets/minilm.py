@@ -26,11 +26,13 @@ from cimbo.supernets.rounded_attention import attention_at
 HEAD_SIZE = 32
 EMBED = 384
 POSITIONS = 64  # words of a sentence at most, start and end among them
-N_WORDS = 13_441  # of the shipped vocabulary, the padding among them
-MASKED_SCORE = -1e9  # of padding, whose weight is zero then
+N_WORDS = 13_441  # size of the shipped vocabulary, including the padding
+MASKED_SCORE = -1e9  # attention score of padding: its weight becomes zero
 PADDING = 0  # number of the word that fills a row up
-ERROR_INPUTS = 128  # of a layer, to measure its errors by: ten million weights take long enough
-TOKENS_A_BATCH = 512  # of a measurement: what a layer delivers for them stays in a core's cache
+# inputs by which a layer's errors are measured; few, because it has so many weights
+ERROR_INPUTS = 128
+# tokens computed together: few enough that a layer's outputs stay in a core's cache
+TOKENS_A_BATCH = 512
 
 
 class MiniLMLayer(nn.Module):

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 FULL_PRECISION_BITS = 16  # operands of so many bits and more are left as they are
-CLIP_FRACTIONS = tuple(k / 20 for k in range(4, 21))  # of the largest magnitude, tried as clips
+# clips that are tried, as fractions of the largest magnitude
+CLIP_FRACTIONS = tuple(k / 20 for k in range(4, 21))
 N_RANGE_SAMPLES = 4096  # activations by which a clip is chosen
-N_EXTREMES = 64  # of the largest magnitude, which a sample would miss
+# the values of largest magnitude are always in a sample: drawn at random it would miss them
+N_EXTREMES = 64
 EXTREMES_BLOCK = 64  # values side by side, of which only the two ends count as extremes
 
 

@@ -59,7 +59,8 @@ TRAINED_MARGIN = {
     "fmnist-mobilenet": ("resolution", 16),
     "reviews-minilm": ("depth", 2),
 }
-RANKED_SENTENCES = 1024  # of the training set, by which heads and hidden units are put in order
+# training sentences on which heads and hidden units are ranked by importance
+RANKED_SENTENCES = 1024
 
 
 def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:

@@ -13,7 +13,7 @@ from typing import Any
 from cimbo.errors import BadInput
 from cimbo.workloads.layers import Layer, linear, vector_work
 
-MOST_LENGTHS = 4  # of the cache, that stand for all steps
+MOST_LENGTHS = 4  # lengths of the cache that stand for all steps
 LONGEST_SEQUENCE = 10_000_000  # tokens of a prompt or of an answer
 NORM_PARAMETERS = {"layernorm": 2, "rmsnorm": 1}  # for each element of a token's vector
 

@@ -95,7 +95,8 @@ def workload_digest(workload: Workload) -> str:
     for layer in workload.layers:
         counts = asdict(layer)
         counts.pop("name")
-        for share in SAID_FIELDS:  # said by whoever asks, and newer than many a stored digest
+        # stored digests of older releases lack these fields, so zeros are left out
+        for share in SAID_FIELDS:
             if not counts[share]:
                 counts.pop(share)
         shapes.append(counts)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STAGE_BITS = (4, 5, 6, 8)  # what the shipped super-networks are trained for
 MOST_STAGE_BITS = 16
-REFERENCE_BITS = 8  # of a layer that says nothing, where no chip is at hand
+REFERENCE_BITS = 8  # bits of a layer that names none, where there is no chip either
 AS_THE_CHIP = 64  # wider than any chip's operands, and so rounded to those
 PRECISION_FEATURES = ("log_bit_macs", "log_parameter_bits", "log_rounding")
 GENE_NAMES = ("weight_bits", "act_bits")

@@ -15,8 +15,8 @@ from predictors.schema import Array
 
 VERDICTS = ("OK", "WEAK", "UNUSABLE")  # the best first
 GOOD_TAU, USABLE_TAU = 0.9, 0.7
-LEAST_COVERAGE = 0.75  # of 90 % intervals that may still be trusted
-LEAST_MAGNITUDE = 1e-12  # what a relative error is divided by where a measurement is 0
+LEAST_COVERAGE = 0.75  # 90 % intervals are trusted if they cover at least this share
+LEAST_MAGNITUDE = 1e-12  # divides the error where a measurement is 0
 
 
 @dataclass(frozen=True)

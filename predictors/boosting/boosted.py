@@ -15,8 +15,9 @@ from predictors.storage import checks
 
 ENSEMBLE_SIZE = 8
 BOOSTING_ROUNDS = 80
-UNEXPLAINED_VARIANCE = 0.05  # of a row without noise, standardised: no weight is infinite
-LEAST_NOISE_SHARE = 0.05  # of the held-out squared error
+# added to each row's noise variance, so that the weight of a row without noise is finite
+UNEXPLAINED_VARIANCE = 0.05
+LEAST_NOISE_SHARE = 0.05  # noise is at least this share of the held-out squared error
 LEAST_NOISE = 1e-6
 LEAST_SQUARED_ERROR = 1e-12
 _XGBOOST_SETTINGS: dict[str, Any] = {

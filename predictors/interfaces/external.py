@@ -20,7 +20,8 @@ from predictors.errors import PredictorError
 from predictors.schema import Array
 
 FitFunction = Callable[[Array, Array], Any]
-_MIN_NOISE_SHARE = 0.05  # of the held-out error: what a deviation that is too large still leaves
+# noise is at least this share of the held-out error, even if the deviations explain all of it
+_MIN_NOISE_SHARE = 0.05
 _MIN_NOISE = 1e-6
 _MIN_VARIANCE = 1e-12
 _MAX_DISTANCE_ROWS = 300

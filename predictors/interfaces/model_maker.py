@@ -207,7 +207,8 @@ class ModelMaker:
         own = new.state_dict()
         hyper = {}
         for name, value in model.state_dict().items():
-            if "transform" in name:  # what training rows were standardised by
+            # the means and scales that training rows were standardised with
+            if "transform" in name:
                 continue
             if name not in own or own[name].shape != value.shape:
                 return self.fitted(inputs, task)

@@ -20,7 +20,7 @@ MAX_STEPS = 40
 # Residual below which a fit need not go, as a share of the target's deviation
 MIN_RELATIVE_RESIDUAL = 0.03
 START_RELATIVE_RESIDUAL = 0.3
-RESIDUAL_DECAY = 0.7  # by how much the residual aimed at falls a step, at most
+RESIDUAL_DECAY = 0.7  # in one step the target residual falls at most to this share of itself
 START_DAMPING = 1e-2
 DAMPING_BOUNDS = (1e-4, 1e4)
 DAMPING_FALL, DAMPING_RISE = 4.0, 6.0

@@ -16,9 +16,9 @@ from predictors.gp.inputs import shared
 from predictors.posynomial import FeatureLayout, parameter_count
 from predictors.schema import Array, Schema
 
-MAX_TABLE_ENTRIES = 20_000_000  # of a table that a schema makes necessary: 160 MB
+MAX_TABLE_ENTRIES = 20_000_000  # largest table that a schema may need: 160 MB
 MAX_BOOSTERS = 32
-MAX_BOOSTER_BYTES = 32 * 2**20  # in all
+MAX_BOOSTER_BYTES = 32 * 2**20  # all boosters of a file together
 MAX_LOG_HYPERPARAMETER = 30.0  # the search for them stays within -11 and 7
 MAX_ENSEMBLE_SIZE = 64
 MAX_POSYNOMIAL_PARAMETER = 1e3

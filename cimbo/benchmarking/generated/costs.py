@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cimbo.benchmarking.generated.spaces import FIXED_CHIP, FIXED_LAYER, Blueprint
 
 Array = NDArray[np.float64]
-CLIPPED_MS = 1000.0  # what a clipped latency is at most
+CLIPPED_MS = 1000.0  # latencies are clipped to this
 CLIPPED_SHARE = 0.9  # quantile of random designs that lies just below the clip
 TYPICAL_MS, TYPICAL_UJ = 5.0, 50.0  # medians of random designs
 MACRO_PERIPHERY_MM2 = 0.004

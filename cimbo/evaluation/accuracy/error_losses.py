@@ -27,9 +27,9 @@ from cimbo.supernets.error_causes import (
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.workloads.layers import Workload
 
-LOSS_IMAGES = 400  # of the validation images, shared out among the dies
+LOSS_IMAGES = 400  # validation images, divided among the dies
 LOSS_DIES = 2  # chips that are looked at where chips differ
-CALIBRATION_IMAGES = 50  # of each die
+CALIBRATION_IMAGES = 50  # calibration images for each die
 WORST_LAYERS = 3  # that are looked at cause by cause
 OPERANDS = "operand bits"
 

@@ -28,7 +28,7 @@ CONVERTER_MODELS = ("ideal", "described")
 MOST_DIES = {
     "reviews-minilm": 1
 }  # where writing a die's ten million cells takes as long as the sentences
-N_SAMPLED_DIES = 8  # of one design, where their distribution is asked for
+N_SAMPLED_DIES = 8  # dies of one design that are measured to tell how accuracy differs between dies
 IMAGES_PER_DIE = 1000  # that each of these is measured on
 Z_95 = 1.645  # standard deviations below the mean that 95 % of a normal distribution exceed
 EXACT_CALIBRATION_IMAGES = (
@@ -230,7 +230,7 @@ class ShippedAccuracy:
             BadInput: Nothing is known of a chip.
         """
         from cimbo.evaluation.accuracy.error_losses import (
-            error_losses,  # which measures by this class
+            error_losses,  # imported here, because that module imports this one
         )
 
         return error_losses(self, design, workload).to_json()

@@ -30,7 +30,7 @@ from cimbo.evaluation.programs.answers import (
 )
 from cimbo.processes import LARGEST_OUTPUT, ProcessMark, end_family, guarded
 
-CLOSING_S = 1.0  # for a server to end by itself when its stdin closes
+CLOSING_S = 1.0  # how long a server may take to end by itself after its stdin was closed
 READ_SIZE_BYTES = 1 << 16
 
 
@@ -67,7 +67,7 @@ class Server:
             try:
                 return self._exchange(f"{request}\n".encode(), timeout_s)
             except BaseException:
-                self._end()  # what it was doing belongs to a request that nobody waits for
+                self._end()  # its answer would be taken for that to the next request
                 raise
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ def try_until_one_works(
             if not error.is_about_design:
                 raise
             reason = str(error)
-        except Exception as error:  # of whatever the user has given
+        except Exception as error:  # it comes from code of the user, so it may be of any kind
             reason = str(error) or type(error).__name__
     if designs:
         told = f"fails on each of the {len(designs)} designs that were tried ({reason})"

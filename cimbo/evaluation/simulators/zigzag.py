@@ -272,7 +272,7 @@ def _describe(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-MOST_RESULT_BITS = 8  # of what a layer writes for the next one
+MOST_RESULT_BITS = 8  # most bits of the results that a layer passes to the next one
 DEFAULT_MAPPING = [
     {
         "name": "default",

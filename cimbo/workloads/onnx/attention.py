@@ -177,7 +177,7 @@ def multi_head_attention(op: Operation) -> list[Product]:
     given = op.shape(1)
     if len(given) == 5:  # keys and values packed: batch, tokens, heads, 2, size
         keys, value, value_size = given[1], key, given[4]
-    elif len(given) == 4:  # of a cross attention's cache: batch, heads, tokens, size
+    elif len(given) == 4:  # the cache of a cross attention: batch, heads, tokens, size
         keys, value_size = given[2], op.shape(2)[3]
     else:
         keys, value_size = given[1], op.shape(2)[2] // heads

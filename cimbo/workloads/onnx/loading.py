@@ -10,13 +10,13 @@ from typing import Any
 
 from cimbo.errors import BadInput
 
-# How exporters call the free size that counts inferences.
+# Names that exporters give to the batch size, where the file leaves it open.
 _BATCH_NAME = re.compile(r"(?i)^(b|n|bs|batch|.*batch.*)$")
-# And sizes that seldom do, even where they lead: the user is told.
+# Names of sizes that are seldom a batch, even if they come first: then the user is warned.
 _LENGTH_NAME = re.compile(
     r"(?i)seq|length|time|token|frame|height|width|channel|num_(?!samples)|^[thwsl]$"
 )
-# Words that some exporters write for every size that they do not know: no names, since each may be another size.
+# Words that some exporters write for any unknown size. They are no names: two sizes called so may differ.
 _NO_NAMES = frozenset({"", "none", "unk", "unknown", "dynamic", "dyn"})
 SIGN_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -68,7 +68,7 @@ def load_model(file: Path) -> Any:
         model = onnx.load(str(file), load_external_data=False, format="protobuf")
         if model.functions:
             model = inliner.inline_local_functions(model)
-    except Exception as error:  # its parsers raise their own kinds
+    except Exception as error:  # onnx's parsers raise exceptions of kinds of their own
         what = f"cannot be read as ONNX ({type(error).__name__})"
         raise BadInput(file, what, "give a valid .onnx file") from None
     if not _all_text(model.graph):

@@ -75,11 +75,14 @@ def from_onnx(
 
 
 def _at_batch(workload: Workload, found: InputSizes, batch: int | None) -> Workload:
-    """The workload of ``batch`` inferences at once.
+    """Count a file for ``batch`` inferences at once.
 
     A file with a free batch size was read at that size already. One whose inputs all begin with 1
     is one inference, and is repeated. One whose inputs begin with another fixed size is a batch as
     it stands.
+
+    Returns:
+        The workload of the batch.
     """
     if found.free_batch or not batch:
         return workload
@@ -90,10 +93,13 @@ def _at_batch(workload: Workload, found: InputSizes, batch: int | None) -> Workl
 
 
 def _inputs(file: Path, graph: Any, found: InputSizes) -> Scope:
-    """The inputs of a network as tensors by name.
+    """Make tensors of the inputs of a network.
 
     An input that is a whole number, such as a length, has a value if the user gave it one with
     ``--set``. All others have a shape only.
+
+    Returns:
+        The tensors by name.
     """
     scope: Scope = ChainMap()
     for value in graph.input:

@@ -12,7 +12,8 @@ from cimbo.workloads.onnx.contrib_shapes import CONTRIB_SHAPES, FUNCTION_SHAPES
 from cimbo.workloads.onnx.tensors import FLOAT_TYPE, INTEGER_TYPES, Made, Tensor, is_small, names
 
 MOST_EVALUATED = 4096  # elements of a tensor whose values are followed
-MOST_FLOATS = 64  # of one of floats, which only scales of Resize and the like need
+# values are kept of float tensors up to this size: only scales, as of Resize, are needed
+MOST_FLOATS = 64
 # Operators on shapes and indices whose values are followed; none is a network's own arithmetic on large tensors.
 EVALUATED_OPERATORS = names(
     "Abs Add And ArgMax Cast CastLike Ceil Clip Concat ConstantOfShape CumSum Div Equal Expand Flatten Floor Gather "
@@ -105,7 +106,7 @@ class NodeInference:
         version = self._opsets.get(domain, self._opsets.get(node.domain, 1))
         try:
             return self._onnx.defs.get_schema(node.op_type, version, domain)
-        except Exception:  # its own kind, when there is none of that name
+        except Exception:  # onnx raises a kind of its own where no operator has that name
             return None
 
     def _by_rule(
@@ -136,7 +137,7 @@ class NodeInference:
             found = self._onnx.shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
             )
-        except Exception:  # what it finds wrong with the node
+        except Exception:  # onnx raises several kinds for what is wrong with a node
             return None
         return [_read(found.get(name)) for name in node.output]
 

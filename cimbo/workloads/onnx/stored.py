@@ -36,7 +36,8 @@ KIND_KEY = "pkg.torch.export.graph_signature.InputSpec.kind"
 _FOLDED_FROM = "pkg.onnxscript.optimizer.folded_from"
 # What torch.export says of a graph's inputs, a line each: "p_conv_weight: PARAMETER target='conv.weight'".
 SIGNATURE_KEY = "pkg.torch.export.ExportedProgram.graph_signature"
-_LOOKED_UP = re.compile(r"index(_\d+)?")  # its name for a result of table[indices]
+# the name that the exporter gives to a result of table[indices]
+_LOOKED_UP = re.compile(r"index(_\d+)?")
 _SIGNATURE_LINE = re.compile(r"\w+: (?P<kind>[A-Z_]+) target='(?P<name>[^']+)'")
 
 
@@ -173,7 +174,8 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray[Any] | None:
         return None
     try:
         array: NDArray[Any] = onnx.numpy_helper.to_array(proto, str(folder))
-    except Exception:  # of several kinds, as the bytes are missing, too few, or outside the folder
+    # the kind depends on whether bytes are missing, too few, or outside the folder
+    except Exception:
         return None
     return array
 

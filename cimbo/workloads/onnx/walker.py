@@ -287,9 +287,12 @@ class GraphWalker:
         return claimed
 
     def _layer(self, name: str, product: Product) -> Layer:
-        """The layer that computes a product.
+        """Make the layer that computes a product.
 
         Stored numbers that several nodes share are counted for the first layer that reads them.
+
+        Returns:
+            The layer, with its parameters.
         """
         held = product.stationary
         dynamic = not held.constant  # both operands are activations, as in attention

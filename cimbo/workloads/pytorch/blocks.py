@@ -14,7 +14,7 @@ import torch
 from cimbo.workloads.layers import Layer
 
 Sizes = Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
-FEWEST_BLOCKS = 2  # of one stage
+FEWEST_BLOCKS = 2  # fewer equal blocks in a row make no stage
 
 
 @dataclass(frozen=True)
