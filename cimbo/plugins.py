@@ -79,6 +79,11 @@ def maker(group: str, name: str, built_in: Mapping[str, Callable[..., T]]) -> Ca
     raise BadInput(f"{group} {name!r}", "is unknown", todo)
 
 
+def has_entry_point(group: str, name: str) -> bool:
+    """Whether an installed package brings a plug-in of that name under ``cimbo.<group>``."""
+    return any(point.name == name for point in entry_points(group=f"cimbo.{group}"))
+
+
 def is_python_name(name: str) -> bool:
     """Whether ``name`` is of something in a Python module: "package.module:object"."""
     module, _, inner = name.partition(":")

@@ -151,7 +151,10 @@ def simulate(
         say(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design")
         return 1
     emit(style, _shown(found.rows(), style), found.to_json())
-    say(", ".join(found.told(name) for name in COSTS_TOLD if name in found.costs))
+    told = [name for name in COSTS_TOLD if name in found.costs]
+    if simulator not in (None, "cimbo"):  # whose metrics may have any names
+        told += [name for name in found.numbers() if name not in told]
+    say(", ".join(found.told(name) for name in told))
     for line in (
         *found.bounds_told(),
         *found.merits_told(),

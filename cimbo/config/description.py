@@ -16,6 +16,7 @@ from cimbo.config.network_settings import check_bits, stage_bits
 from cimbo.config.tables import ConstraintTable, NetworkTable, StudyTable
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.evaluation.accuracy import published
+from cimbo.evaluation.accuracy.sources import is_source
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.evaluation.whole import MissingEvaluator, StudyEvaluator
 from cimbo.problem.derived import DerivedMetrics
@@ -119,13 +120,21 @@ class Config:
     @property
     def accuracy(self) -> str:
         """Name of the source of accuracy; "none" where costs alone are measured, "" without a network."""
-        if self.tables.network is None:
+        about = self.tables.network
+        if about is None:
             return ""
-        if is_family_name(self.network):
-            usual = self.network
-        else:
-            usual = NO_ACCURACY
-        return self.tables.network.accuracy or usual
+        if about.accuracy:
+            return about.accuracy
+        has_usual = is_family_name(about.name) and (is_source(about.name) or self._seeks_accuracy())
+        if has_usual:
+            return about.name
+        return NO_ACCURACY
+
+    def _seeks_accuracy(self) -> bool:
+        """Whether an objective, a constraint or an expression names an accuracy."""
+        tables = self.tables
+        names = [o.name for o in tables.objectives] + [c.metric for c in tables.constraints]
+        return any("accuracy" in text for text in (*names, *tables.metrics.values()))
 
     def accuracy_provenance(self) -> dict[str, Any]:
         """Say what the accuracies of this study are worth.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
+from cimbo.optimizer.failures import FailureModel
 from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, compression, modelled
 from cimbo.problem.objectives import (
     Candidate,
@@ -36,6 +37,7 @@ class ScoreModel:
     rows: Rows
     measured: Sequence[Mapping[str, float]]
     about: Mapping[str, float] = field(default_factory=dict)
+    failures: FailureModel | None = None
 
     def observed(self) -> tuple[Array, Array]:
         """Gather what was measured, as the search sees it.
@@ -98,12 +100,14 @@ class ScoreModel:
         return score
 
     def _expected_violation(self, rows: Rows) -> Array:
-        """(n,) by how much the means at rows break constraints, in all."""
+        """(n,) by how much the means at rows break constraints, and how likely they fail, in all."""
         inputs = Inputs(self.problem.space, rows)
         total = np.zeros(len(rows))
         for constraint in self.problem.constraints:
             mean = self.fitted[constraint.metric].mean(inputs)
             total += np.maximum(self._violation(constraint, mean), 0)
+        if self.failures is not None:
+            total += self.failures.violation(rows)
         return total
 
     def best(self, n: int) -> NDArray[np.intp]:

@@ -4,7 +4,8 @@ In: the log of evaluations, as rows of the space with what they measured, and th
 Everything is a function of these two. Step by step:
 
 1. While fewer than ``Search.initial`` designs are known: the next designs of a scrambled Sobol sequence.
-2. A surrogate for each metric that is not analytic, fitted to the log (:mod:`cimbo.optimizer.surrogates`).
+2. A surrogate for each metric that is not analytic, fitted to the log (:mod:`cimbo.optimizer.surrogates`), and, where designs
+   failed, the chance that one succeeds (:mod:`cimbo.optimizer.failures`), which counts as one more constraint.
 3. A pool of unseen candidates: an evolutionary search over the posterior mean and one over an upper confidence bound, both
    started from mutants of the evaluated front; those mutants; and a few random designs (:mod:`cimbo.optimizer.evolution`).
 4. Joint samples of the posterior, drawn once over the best evaluated designs, those under way, and the pool.
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution, surrogates
+from cimbo.optimizer.failures import FailureModel
 from cimbo.optimizer.posterior import ScoreModel
 from cimbo.optimizer.screening import prune_baseline, screen
 from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory
@@ -185,7 +187,11 @@ def recommend(
         return Proposal(_sobol(search, state, n, seed))
     with one_thread():
         fitted = fit_surrogates(search, state, seed=seed)
-        model = ScoreModel(search.problem, fitted, complete.rows, complete.metrics, search.about)
+        failed = state.rows[[metrics is None for metrics in state.metrics]]
+        failures = FailureModel.of(search.problem.space, failed, complete.rows)
+        model = ScoreModel(
+            search.problem, fitted, complete.rows, complete.metrics, search.about, failures
+        )
         return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
 
 
@@ -389,6 +395,10 @@ class _Drawn:
         _, measured = model.observed()
         violations = np.array(violations)
         violations[:, : len(best)] = measured[best]
+        if model.failures is not None:
+            fails = model.failures.draw(points, n_samples, seed)
+            fails[:, : len(best)] = -1.0  # these did not
+            violations = np.concatenate([violations, fails[..., None]], -1)
         return cls(evaluated, scores, violations, len(best) + len(pending))
 
     def is_feasible(self) -> NDArray[np.bool_]:

@@ -54,6 +54,10 @@ class Simulation:
         bar = self.costs.get("error_bars", {}).get(metric)
         return f"{metric} {self.costs[metric]:.5g}{_between(bar)}"
 
+    def numbers(self) -> list[str]:
+        """Names of what the simulator gave a number for, in its order."""
+        return [name for name, cost in self.costs.items() if isinstance(cost, int | float)]
+
     def merits_told(self) -> list[str]:
         """Say power and efficiencies in one sentence; none where the simulator gives none."""
         figures = self.costs.get("figures_of_merit")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from cimbo.errors import BadInput
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -58,6 +60,8 @@ def guarded(check: str, examine: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     """
     try:
         yield from examine()
+    except BadInput as error:
+        yield Finding(check, "FAIL", f"{error.where}: {error.what}", error.todo)
     except Exception as error:
         yield Finding(
             check,
@@ -78,8 +82,6 @@ def refuses(check: str, act: Callable[[], object], todo: str) -> Finding:
     Returns:
         PASS when ``act`` raises BadInput; FAIL for another error and for none.
     """
-    from cimbo.errors import BadInput
-
     try:
         act()
     except BadInput as error:

@@ -152,6 +152,13 @@ def test_fit_predictors_writes_bundles_another_process_and_study_can_use(searche
         assert predictors.load(tmp_path / "b" / f"{name}.cimpred").schema.target == name
         assert predictors.load(tmp_path / "b" / f"{name}.xgboost.cimpred").kind == "xgboost"
         assert predictors.load(tmp_path / "b" / f"{name}.gp.cimpred").kind == "gp"
+        assert f"{name}: {scores['kind']}" in done.stderr
+    listed = cimbo("predictors", "list", tmp_path / "b", folder=folder)
+    assert listed.returncode == 0, listed.stderr
+    head, *lines = listed.stdout.splitlines()
+    assert head.split()[:3] == ["file", "target", "unit"]
+    assert len(lines) == len(list((tmp_path / "b").glob("*.cimpred")))
+    assert all(line.split()[0].endswith(".cimpred") for line in lines)
     other = cimbo(
         "optimize",
         "--budget",
@@ -172,6 +179,14 @@ def test_fit_predictors_writes_bundles_another_process_and_study_can_use(searche
     )
     assert other.returncode == 0, other.stderr
     assert json.loads(other.stdout)["evaluations"] == 21
+    for name, scores in answer["objectives"].items():
+        used = (
+            f"bundle of {name}: used as a first guess ({scores['kind']}, fitted on 24 evaluations"
+        )
+        assert used in other.stderr
+    refused = cimbo("optimize", "--predictors", tmp_path / "none", "--study", "x.db", folder=folder)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert len(refused.stderr.splitlines()) == 1
 
 
 def test_an_interrupted_search_keeps_everything_and_says_how_to_go_on(tmp_path):

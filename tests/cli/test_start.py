@@ -151,6 +151,38 @@ def test_a_command_of_ten_lines_conforms_as_a_simulator(tmp_path, capsys):
     assert rows["simulator: layers"] == "WARN"
 
 
+OWN_METRICS = """
+[network]
+name = "vit-b"
+[hardware]
+simulator = "command"
+options = { command = ["python", "mine.py"] }
+[hardware.genes]
+tiles = [1, 2]
+[[objectives]]
+name = "NAME"
+goal = "min"
+"""
+
+
+@pytest.mark.parametrize(("name", "source"), [("delay_us", "none"), ("accuracy", "vit-b")])
+def test_a_network_without_an_accuracy_is_searched_for_costs_unless_one_is_sought(
+    name, source, tmp_path
+):
+    file = tmp_path / "own.toml"
+    file.write_text(OWN_METRICS.replace("NAME", name))
+    assert load(file).accuracy == source
+
+
+def test_simulate_tells_metrics_of_any_name(tmp_path, capsys):
+    program = tmp_path / "mine.py"
+    program.write_text('print(\'{"delay_us": 3.5, "power_w": 2}\')')
+    options = json.dumps({"command": [sys.executable, str(program)]})
+    words = ["--network", "vit-b", "--hardware", '{"tiles": 4}', "--simulator", "command"]
+    assert run(["simulate", *words, "--simulator-options", options]) == 0
+    assert "delay_us 3.5, power_w 2" in capsys.readouterr().err
+
+
 def test_an_unknown_plug_in_is_one_line_that_lists_the_known(capsys):
     assert run(["doctor", "nope"]) == 2
     said = capsys.readouterr().err

@@ -12,10 +12,15 @@ from cimbo.evaluation.accuracy.command import CommandAccuracy
 from cimbo.evaluation.accuracy.function import FunctionAccuracy
 from cimbo.evaluation.accuracy.published_table import PublishedTable
 from cimbo.hardware.cell_errors import DEFAULT_AGE, ArrayConditions
-from cimbo.plugins import Accuracy, find, is_python_name
+from cimbo.plugins import Accuracy, find, has_entry_point, is_python_name
 
 #: Super-networks whose weights come with cimbo, with what their accuracy is measured on.
 SHIPPED_SUPERNETS = ("fmnist-vit", "fmnist-mobilenet", "reviews-minilm")
+
+
+def is_source(name: str) -> bool:
+    """Whether a family of networks has an accuracy of its own: a shipped one, a published one, or a plug-in's."""
+    return name in (*SHIPPED_SUPERNETS, *published.names()) or has_entry_point("accuracy", name)
 
 
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:

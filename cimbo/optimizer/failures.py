@@ -1,0 +1,109 @@
+"""Which designs are likely to fail, from those that did.
+
+A simulator that does not converge, or refuses a combination, fails for the same few values of its genes again and again, and
+no surrogate of a metric can tell, for a failed design has none. So the share of successes is counted for each value of a gene
+and each pair of values of two, smoothed towards the share of all. The worst of a design's pairs is its chance of success. Pairs
+that failed less than twice say nothing: failures that come by chance, such as a machine that died, change little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cimbo.problem.space import Rows, SearchSpace
+
+Array = NDArray[np.float64]
+LEAST_FAILURES = 2  # of a pair of values, before it counts
+PRIOR_WEIGHT = 1.0  # evaluations that the share of all counts as
+
+
+@dataclass(frozen=True)
+class FailureModel:
+    """Chances of success by pairs of genes' values.
+
+    Attributes:
+        usual: Share of all evaluations that succeeded, smoothed.
+        tables: For two columns of rows, equal ones for a single gene, the chance of success for
+            each pair of their levels, (levels + 1, levels + 1), the first of a gene that is not
+            active; only of columns with a pair that fails.
+    """
+
+    usual: float
+    tables: dict[tuple[int, int], Array]
+
+    @classmethod
+    def of(cls, space: SearchSpace, failed: Rows, succeeded: Rows) -> FailureModel | None:
+        """Count successes and failures.
+
+        Args:
+            space: The space of the rows.
+            failed: Canonical rows of designs that failed, (f, d).
+            succeeded: Canonical rows of the others, (s, d).
+
+        Returns:
+            The model; None where no pair failed often enough.
+        """
+        if len(failed) < LEAST_FAILURES:
+            return None
+        usual = (len(succeeded) + 1) / (len(succeeded) + len(failed) + 2)
+        levels = [len(choice.values) + 1 for choice in space.choices]
+        tables = {}
+        for i in range(len(levels)):
+            for j in range(i, len(levels)):
+                lost = _counted(failed, i, j, levels)
+                if lost.max() < LEAST_FAILURES:
+                    continue
+                kept = _counted(succeeded, i, j, levels)
+                chance = (kept + PRIOR_WEIGHT * usual) / (kept + lost + PRIOR_WEIGHT)
+                tables[i, j] = np.where(lost >= LEAST_FAILURES, chance, 1.0)
+        return cls(usual, tables) if tables else None
+
+    def chance(self, rows: Rows) -> Array:
+        """Estimate whether designs would succeed.
+
+        Args:
+            rows: Canonical rows, (n, d).
+
+        Returns:
+            Probability of success, (n,).
+        """
+        found = np.full(len(rows), self.usual)
+        for (i, j), table in self.tables.items():
+            np.minimum(found, table[rows[:, i] + 1, rows[:, j] + 1], out=found)
+        return found
+
+    def violation(self, rows: Rows) -> Array:
+        """Measure by how much designs fail more often than others.
+
+        Args:
+            rows: Canonical rows, (n, d).
+
+        Returns:
+            0 where the chance of success is at least half the usual one, else up to 0.5, (n,).
+        """
+        return np.maximum(0.5 - self.chance(rows) / self.usual, 0.0)
+
+    def draw(self, rows: Rows, n: int, seed: int) -> Array:
+        """Draw whether designs fail, as samples of one more constraint.
+
+        Args:
+            rows: Canonical rows, (k, d).
+            n: Number of samples.
+            seed: Of the draws.
+
+        Returns:
+            1 where a design fails in a sample, -1 where it succeeds, (n, k).
+        """
+        drawn = np.random.default_rng(seed).random((n, len(rows)))
+        return np.where(drawn > self.chance(rows), 1.0, -1.0)
+
+
+def _counted(rows: Rows, i: int, j: int, levels: list[int]) -> Array:
+    """How many rows have each pair of levels in columns i and j, (levels of i, levels of j)."""
+    shifted = rows[:, [i, j]].astype(np.intp) + 1  # a gene that is not active is -1
+    codes = shifted[:, 0] * levels[j] + shifted[:, 1]
+    counts = np.bincount(codes, minlength=levels[i] * levels[j])
+    return counts.reshape(levels[i], levels[j]).astype(float)
