@@ -104,8 +104,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c in "\r\n\t" else ascii(c)[1:-1] for c in text)
 
 
+MOST_LISTED_NAMES = 60  # of the known ones in a message; a library has a thousand models
+
+
 def choose_from(name: object, known: Iterable[object], phrase: str = "use one of") -> str:
-    """What to do about a name that is unknown: the nearest known ones, if any is near, then all of them.
+    """What to do about a name that is unknown: the nearest known ones, if any is near, then a list.
 
     Args:
         name: What was typed.
@@ -122,7 +125,10 @@ def choose_from(name: object, known: Iterable[object], phrase: str = "use one of
     question = ""
     if nearest:
         question = f"did you mean {' or '.join(nearest)}? "
-    return f"{question}{phrase} {', '.join(names)}"
+    listed = ", ".join(names[:MOST_LISTED_NAMES])
+    if len(names) > MOST_LISTED_NAMES:
+        listed += f" and {len(names) - MOST_LISTED_NAMES} more"
+    return f"{question}{phrase} {listed}"
 
 
 @contextmanager

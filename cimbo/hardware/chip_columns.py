@@ -141,10 +141,14 @@ def _check_names(given: Mapping[str, Any]) -> None:
         needed = REQUIRED_GENES
     else:
         needed = (*REQUIRED_GENES, "adc_bits")
-    for name in needed:
-        if name not in given:
-            usual = CORE_GENES[name][len(CORE_GENES[name]) // 2]
-            raise BadInput(f"chip.{name}", "is missing", f"give a value such as {usual}")
+    missing = [name for name in needed if name not in given]
+    if missing:
+        usual = {name: CORE_GENES[name][len(CORE_GENES[name]) // 2] for name in missing}
+        todo = f"give a value such as {usual.pop(missing[0])}"
+        if usual:
+            others = ", ".join(f"{name} (such as {value})" for name, value in usual.items())
+            todo += f"; also missing: {others}"
+        raise BadInput(f"chip.{missing[0]}", "is missing", todo)
 
 
 def _are_digital(arrays: Any) -> bool:

@@ -22,6 +22,7 @@ from cimbo import cli
 from cimbo.cli import run
 from cimbo.cli.progress import fitting
 from cimbo.config.study_config import PRESETS_FOLDER, load, preset, presets
+from cimbo.errors import choose_from
 from cimbo.session import health
 from cimbo.testing import kits
 
@@ -172,6 +173,22 @@ def test_a_network_without_an_accuracy_is_searched_for_costs_unless_one_is_sough
     file = tmp_path / "own.toml"
     file.write_text(OWN_METRICS.replace("NAME", name))
     assert load(file).accuracy == source
+
+
+def test_a_chip_that_lacks_genes_is_told_all_of_them_in_one_line(capsys):
+    chip = '{"rows": 128, "cols": 128, "array": "digital_sram"}'
+    assert run(["simulate", "--network", "vit-b", "--hardware", chip]) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "chip.macros_per_pe: is missing; give a value such as 8; also missing: pes (" in said
+    assert "adc_bits" not in said
+
+
+def test_of_a_thousand_names_a_message_lists_some():
+    names = [f"model_{i}" for i in range(1000)]
+    told = choose_from("model_7x", names)
+    assert told.startswith("did you mean model_7")
+    assert told.endswith("model_59 and 940 more")
 
 
 def test_simulate_tells_metrics_of_any_name(tmp_path, capsys):
