@@ -10,10 +10,12 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from cimbo import cli
 from cimbo.cli import COMMAND_MODULES, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +109,33 @@ def test_links_lead_somewhere_and_commands_exist(document):
         assert is_known or (document.parent / target).exists(), target
     named = set(re.findall(r"`cimbo ([a-z][a-z-]*)", text))
     assert named <= set(COMMAND_MODULES), named - set(COMMAND_MODULES)
+
+
+def options_of(command):
+    """Every option that a command and its own commands take."""
+    parameters = list(command.params)
+    for inner in getattr(command, "commands", {}).values():
+        parameters += inner.params
+    found = {"-h", "--help"}
+    for parameter in parameters:
+        found.update((*parameter.opts, *parameter.secondary_opts))
+    return found
+
+
+@pytest.mark.parametrize(
+    "document",
+    [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))],
+    ids=lambda d: str(d.relative_to(ROOT)),
+)
+def test_every_option_that_a_sentence_or_a_marked_line_names_exists(document):
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"`cimbo ([a-z][^`]*)`", text)
+    named += [line.partition(" # ")[0].removeprefix("cimbo ") for line in lines(document)]
+    for command, *words in (each.split() for each in named if each.split()[0] in COMMAND_MODULES):
+        module = import_module(f"cimbo.cli.{COMMAND_MODULES[command]}")
+        known = options_of(getattr(module, cli._function(command)))
+        options = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
+        assert options <= known, f"cimbo {command} has no {options - known}"
 
 
 def test_the_citation_names_this_version():
