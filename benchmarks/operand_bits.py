@@ -34,12 +34,12 @@ def accuracies(name: str, images: int) -> dict[str, Any]:
         hits = source.hits({**subnet, **genes}, "test", images=images)
         differ = int((hits != plain).sum())
         accuracy = 100 * hits.double().mean().item()
-        found[f"{bits} bits"] = {
+        found[f"{bits}_bits"] = {
             "accuracy": round(accuracy, 2),
             "difference": round(accuracy - found["float"], 2),
             "standard_error": round(100 * differ**0.5 / len(hits), 2),
         }
-        print(name, bits, found[f"{bits} bits"], flush=True)
+        print(name, bits, found[f"{bits}_bits"], flush=True)
     return found
 
 

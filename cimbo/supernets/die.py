@@ -197,10 +197,9 @@ class Die:
         share = N_IMAGE_ERROR_INPUTS // self.chip.n_dies
         each = min(INPUTS_PER_IMAGE, positions)
         some = min(images, share // each)
-        starts = (i * images // some * positions for i in range(some))
-        return torch.tensor(
-            [s + p for s in starts for p in self._places.sample(range(positions), each)]
-        ), each
+        starts = torch.arange(some) * images // some * positions
+        places = torch.rand(some, positions, generator=self._draws).topk(each).indices
+        return (starts[:, None] + places).flatten(), each
 
     def numbers(self, most: int, count: int) -> Tensor:
         """Draws whole numbers with repetition.

@@ -154,6 +154,25 @@ def array_training() -> str:
     return markdown(["arrays", *(f"{name}, largest, %" for name in data)], rows)
 
 
+def precision_fronts() -> str:
+    """Fronts of bits by stage on fixed chips: energy gained over 8 bits, and accuracy on test images."""
+    rows = []
+    for name, network in benchmark("precision.json").items():
+        for chip, found in network["chips"].items():
+            for point in [found["eight_bits"], *found["front"]]:
+                words = []
+                for gene in ("weight_bits", "act_bits"):
+                    bits = [str(v) for k, v in point["bits"].items() if k.startswith(gene)]
+                    words.append(" ".join(bits))
+                chosen = " (chosen)" if point == found["chosen"] else ""
+                energy = f"{point['energy_uj']:.2f}"
+                gain = f"{point['gain']:.2f}{chosen}"
+                accuracies = (f"{point['validation']:.2f}", f"{point['test']:.2f}")
+                rows.append([name, chip, energy, gain, *accuracies, " / ".join(words)])
+    head = ["network", "chip", "uJ", "gain", "validation, %", "test, %", "bits of weights / inputs"]
+    return markdown(head, rows)
+
+
 METHOD_WORDS = {
     "random": "random",
     "nsga2": "NSGA-II",
@@ -302,6 +321,7 @@ def more_of_predictors() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "ablations": ablations,
     "array-training": array_training,
+    "precision-fronts": precision_fronts,
     "constants": constants,
     "decode": decode,
     "forecasts": forecasts,
