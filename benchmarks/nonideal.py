@@ -340,7 +340,10 @@ def on_test(net: torch.nn.Module, subnet: dict, chip: dict, images: int) -> floa
     pixels, labels = (part[:images] for part in source.examples(TRAINED, "test"))
     with torch.inference_mode():
         ready = deployed(
-            net, subnet, source._images("calibration")[0], Die(setting) if setting else None
+            net,
+            subnet,
+            source.examples(TRAINED, "calibration")[0],
+            Die(setting) if setting else None,
         )
         return round(100 * (logits(ready, pixels).argmax(1) == labels).double().mean().item(), 2)
 

@@ -43,6 +43,7 @@ MOST_IMAGES = 5000
 CALIBRATION_IMAGES = 100  # a die
 IMAGES_AT_ONCE = 200  # between two savings
 DIE_SEED = 1
+KNOWING = 70.0  # accuracy in percent from which a pair is of use to anybody
 ALLOWED_POINTS = (0.5, 1.5)  # that the two forms may differ by: nearly always, and always
 CONFIDENCE_ERRORS = 1.96  # standard errors to either side of a 95 % interval
 
@@ -220,6 +221,19 @@ def verdicts(found: list[Mapping[str, Any]]) -> dict[str, Any]:
         told[f"within_{points}"] = int((off <= points).sum())
         told[f"surely_within_{points}"] = int((off + margin <= points).sum())
         told[f"surely_beyond_{points}"] = int((off - margin > points).sum())
+    told["known_classes"] = by_network(found)
+    return told
+
+
+def by_network(found: list[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Of the pairs that know their classes (KNOWING percent): mean difference, weighted by what is known of each."""
+    told = {}
+    for name in sorted({pair["network"] for pair in found}):
+        own = [p for p in found if p["network"] == name and p["exact"] >= KNOWING]
+        weights = np.array([p["standard_error"] ** -2.0 for p in own])
+        mean = float((weights * [p["difference"] for p in own]).sum() / weights.sum())
+        error = float(weights.sum() ** -0.5)
+        told[name] = {"pairs": len(own), "mean": round(mean, 3), "standard_error": round(error, 3)}
     return told
 
 

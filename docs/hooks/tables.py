@@ -159,7 +159,8 @@ def precision_fronts() -> str:
     rows = []
     for name, network in benchmark("precision.json").items():
         for chip, found in network["chips"].items():
-            for point in [found["eight_bits"], *found["front"]]:
+            whole = found["eight_bits"]
+            for point in [whole, *(p for p in found["front"] if p["bits"] != whole["bits"])]:
                 words = []
                 for gene in ("weight_bits", "act_bits"):
                     bits = [str(v) for k, v in point["bits"].items() if k.startswith(gene)]
