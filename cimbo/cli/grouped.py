@@ -26,6 +26,16 @@ OPTION_GROUPS = {
         "--weights",
         "--images",
     ),
+    "Accuracies of your own": (
+        "--table",
+        "--expect",
+        "--normalise",
+        "--crop",
+        "--test-images",
+        "--image-batch",
+        "--device",
+        "--precision",
+    ),
     "A part of the space": ("--fix", "--limit"),
     "Who evaluates": ("--by", "--lease"),
     "Evaluations": (

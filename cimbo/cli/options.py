@@ -20,6 +20,7 @@ from cimbo.session.opening import (
     open_session,
     open_to_ask,
     with_checkpoint,
+    with_table,
 )
 from cimbo.session.session import Session
 from cimbo.session.workers import Workers
@@ -67,6 +68,7 @@ def new_study_options(command: F) -> F:
 
     decorated: Any = collected
     for option in (
+        *_accuracy_options(),
         click.option(
             "--images",
             type=int,
@@ -117,6 +119,52 @@ def new_study_options(command: F) -> F:
     ):
         decorated = option(decorated)
     return cast(F, decorated)
+
+
+def _accuracy_options() -> list[Callable[[F], F]]:
+    """What a user may say of weights and images of their own, and of published accuracies."""
+    return [
+        click.option(
+            "--table",
+            type=click.Path(path_type=Path),
+            default=None,
+            help="A file of accuracies that others measured, for a preset that models them.",
+        ),
+        click.option(
+            "--expect",
+            type=float,
+            default=None,
+            help="Accuracy in percent that --weights must have; the largest network is measured first.",
+        ),
+        click.option(
+            "--normalise",
+            default=None,
+            metavar="NAME|M,M,M/D,D,D",
+            help="Mean and deviation of pixels: imagenet, half, clip or numbers [default: as beside --weights].",
+        ),
+        click.option(
+            "--crop",
+            type=float,
+            default=None,
+            help="Share of an image's short side that --weights see [default: as beside them, or 0.875].",
+        ),
+        click.option(
+            "--test-images",
+            type=int,
+            default=None,
+            help="Images of --data for the final front [default: 10000].",
+        ),
+        click.option(
+            "--image-batch",
+            type=int,
+            default=None,
+            help="Images that --weights see at a time [default: 16].",
+        ),
+        click.option("--device", default=None, help="Where --weights run: cpu or cuda."),
+        click.option(
+            "--precision", default=None, help="Of --weights while they run: float32 or bfloat16."
+        ),
+    ]
 
 
 def evaluation_options(command: F) -> F:
@@ -204,6 +252,31 @@ class AskedStudy:
     images: int | None
     network: tuple[str, ...]
     pairs: tuple[str, ...]
+    table: Path | None
+    expect: float | None
+    normalise: str | None
+    crop: float | None
+    test_images: int | None
+    image_batch: int | None
+    device: str | None
+    precision: str | None
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Gather what is said of the user's weights besides which they are.
+
+        Returns:
+            Options of the source of accuracy "checkpoint", those that were given.
+        """
+        said = {
+            "expect": self.expect,
+            "normalise": self.normalise,
+            "crop": self.crop,
+            "test_images": self.test_images,
+            "batch": self.image_batch,
+            "device": self.device,
+            "precision": self.precision,
+        }
+        return {name: value for name, value in said.items() if value is not None}
 
     def source(self) -> Path | str | None:
         """Choose the named preset or study.toml.
@@ -232,7 +305,10 @@ class AskedStudy:
                 that is wrong.
         """
         named = described_by(self.source(), self.network or None, sizes(self.pairs))
-        return with_checkpoint(named, self.weights, self.data, self.images)
+        settings = self.checkpoint()
+        if self.images is not None:
+            settings["images"] = self.images
+        return with_table(with_checkpoint(named, self.weights, self.data, settings), self.table)
 
     def open_to_ask(self) -> Session:
         """Open the study in the file, or start a new one, whatever evaluates it.
@@ -277,6 +353,8 @@ class AskedStudy:
             weights=self.weights,
             data=self.data,
             images=self.images,
+            checkpoint=self.checkpoint(),
+            table=self.table,
             accept_changed=accept_changed,
             command=command_line(),
         )

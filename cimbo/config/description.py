@@ -178,6 +178,31 @@ class Config:
         about["options"] = {"network": self.network, **options}
         return Config(self.name, {**self.data, "network": about})
 
+    def with_table(self, table: str) -> Config:
+        """Describe the same study with accuracies looked up in a user's file.
+
+        Args:
+            table: The file.
+
+        Returns:
+            A new description; it is checked when it is used.
+
+        Raises:
+            BadInput: Where the study's accuracies are in no such file.
+        """
+        if self.accuracy not in published.names():
+            looked_up = None
+        else:
+            looked_up = published.description(self.accuracy).get("looked_up")
+        if looked_up is None:
+            what = f"holds no accuracies of {self.network or self.name}"
+            raise BadInput("--table", what, "leave it out")
+        about = dict(self.data["network"])
+        about["accuracy"] = looked_up
+        about["accuracy_kind"] = "measured by others"
+        about["options"] = {"table": table}
+        return Config(self.name, {**self.data, "network": about})
+
     def with_function(self, function: str) -> Config:
         """Describe the same study evaluated by a function.
 

@@ -38,6 +38,8 @@ def open_session(
     weights: str | Path | None = None,
     data: str | Path | None = None,
     images: int | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
+    table: str | Path | None = None,
     readonly: bool = False,
     accept_changed: bool = False,
     command: str = "",
@@ -57,6 +59,9 @@ def open_session(
         weights: A checkpoint (OFA, timm, Hugging Face) of the user's: accuracy is measured on it, not modelled.
         data: Images for ``weights``: val/ and train/ with a folder a class, or images.npy and labels.npy.
         images: Images of ``data`` that the search uses (2000 unless given).
+        checkpoint: Further settings of ``weights``: normalise, crop, interpolation, expect, device, precision, batch,
+            test_images, calibration.
+        table: A user's file of accuracies that others measured, which the described study otherwise models.
         readonly: Open an existing file to look at it only.
         accept_changed: Open an existing file although what evaluates is not what it was.
         command: The command line to keep with a new study, where one started it.
@@ -84,7 +89,11 @@ def open_session(
         if file is None:
             raise BadInput("study", "has no file to read", "name it with study=")
         return open_existing(file)
-    described = with_checkpoint(described_by(source, network, sizes), weights, data, images)
+    settings = dict(checkpoint or {})
+    if images is not None:
+        settings["images"] = images
+    described = with_checkpoint(described_by(source, network, sizes), weights, data, settings)
+    described = with_table(described, table)
     if file is not None and file.exists():
         if simulator is not None:
             todo = "name another study (--study) for another simulator"
@@ -218,7 +227,7 @@ def with_checkpoint(
     described: Config | None,
     weights: str | Path | None,
     data: str | Path | None,
-    images: int | None,
+    settings: Mapping[str, Any],
 ) -> Config | None:
     """Let a description measure its accuracy on a user's checkpoint and images.
 
@@ -226,27 +235,49 @@ def with_checkpoint(
         described: The description; None where none is named.
         weights: The checkpoint's file.
         data: The folder of images.
-        images: How many of the images the search uses; None for the default.
+        settings: What the user says besides, by name of an option of the source "checkpoint".
 
     Returns:
         The changed description; ``described`` itself where neither checkpoint nor images are given.
 
     Raises:
         BadInput: One of ``weights``, ``data`` and ``described`` is given without the others, or
-            ``images`` without them.
+            ``settings`` without them.
     """
-    if data is None and weights is None and images is None:
+    if data is None and weights is None and not settings:
         return described
     if data is None or weights is None or described is None:
         what = "belong together, with a --preset or --config"
+        if data is None and weights is None:
+            what = f"are missing, and {', '.join(settings)} is about them"
         raise BadInput("--data and --weights", what, "give all of them")
     options: dict[str, Any] = {
         "weights": str(Path(weights).resolve()),
         "data": str(Path(data).resolve()),
+        **settings,
     }
-    if images is not None:
-        options["images"] = images
     return described.with_checkpoint(options)
+
+
+def with_table(described: Config | None, table: str | Path | None) -> Config | None:
+    """Let a description look up its accuracies in a user's file of published ones.
+
+    Args:
+        described: The description; None where none is named.
+        table: The file; None where none is given.
+
+    Returns:
+        The changed description; ``described`` itself without a file.
+
+    Raises:
+        BadInput: Where no study is described, or its accuracies are in no such file.
+    """
+    if table is None:
+        return described
+    if described is None:
+        todo = "name it with --preset, such as nasbench201-analog"
+        raise BadInput("--table", "is given without a study", todo)
+    return described.with_table(str(Path(table).resolve()))
 
 
 def _is_study_file(source: str | Path) -> bool:

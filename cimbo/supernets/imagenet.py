@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cimbo.errors import BadInput, printable
+from cimbo.supernets.preprocessing import Preprocessing
 
 RESIZED_SIDE = (
     256  # every image is brought to this square; 224 of it are then the usual centre crop
@@ -54,10 +55,6 @@ ARRAY_ERRORS = (
     tokenize.TokenError,
 )
 IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp"}
-PIXEL_NORMALISATIONS = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5,) * 3, (0.5,) * 3),
-}
 
 
 class UnreadableImage(BadInput):
@@ -86,6 +83,20 @@ class Source(Protocol):
         """
         ...
 
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Gives an image as it is.
+
+        Args:
+            index: Number of the image, from 0.
+
+        Returns:
+            (height, width, 3) pixels from 0 to 255.
+
+        Raises:
+            UnreadableImage: Where this image cannot be decoded; the others can still be used.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -108,6 +119,31 @@ class Folder:
             UnreadableImage: When the file is no image, or too long for its width.
             BadInput: When Pillow is missing.
         """
+        image = self._decoded(index)
+        scale = RESIZED_SIDE / min(image.size)
+        width, height = (max(RESIZED_SIDE, round(length * scale)) for length in image.size)
+        bilinear = 2  # as Pillow counts
+        image = image.resize((width, height), bilinear)
+        left, top = (width - RESIZED_SIDE) // 2, (height - RESIZED_SIDE) // 2
+        return np.asarray(image.crop((left, top, left + RESIZED_SIDE, top + RESIZED_SIDE)))
+
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Decodes an image.
+
+        Args:
+            index: Number of the image, from 0.
+
+        Returns:
+            (height, width, 3) pixels from 0 to 255, red, green and blue.
+
+        Raises:
+            UnreadableImage: When the file is no image, or too long for its width.
+            BadInput: When Pillow is missing.
+        """
+        return np.asarray(self._decoded(index))
+
+    def _decoded(self, index: int) -> Any:
+        """The image, as Pillow has it. Raises as `pixels` does."""
         try:
             from PIL import Image
         except ImportError:
@@ -116,23 +152,14 @@ class Folder:
                 "needs Pillow to decode images",
                 "pip install 'cimbo[imagenet]', or give arrays",
             ) from None
+        file = self.files[index]
         try:
-            with Image.open(self.files[index]) as image:
-                _check_shape(self.files[index], image.size)
-                image = image.convert("RGB")
-                scale = RESIZED_SIDE / min(image.size)
-                width, height = (max(RESIZED_SIDE, round(length * scale)) for length in image.size)
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-                left, top = (width - RESIZED_SIDE) // 2, (height - RESIZED_SIDE) // 2
-                return np.asarray(image.crop((left, top, left + RESIZED_SIDE, top + RESIZED_SIDE)))
-        except DECODING_ERRORS as error:
-            raise UnreadableImage(
-                self.files[index], f"is not a readable image ({error})", "replace it"
-            ) from None
-        except Image.DecompressionBombError as error:
-            raise UnreadableImage(
-                self.files[index], f"is not a readable image ({error})", "replace it"
-            ) from None
+            with Image.open(file) as image:
+                _check_shape(file, image.size)
+                return image.convert("RGB")
+        except (*DECODING_ERRORS, Image.DecompressionBombError) as error:
+            what = f"is not a readable image ({error})"
+            raise UnreadableImage(file, what, "replace it") from None
 
 
 def _check_shape(file: object, size: Sequence[int]) -> None:
@@ -211,6 +238,22 @@ class Arrays:
         )
         return pixels.permute(1, 2, 0).to(torch.uint8).numpy()
 
+    def pixels(self, index: int) -> NDArray[np.uint8]:
+        """Gives an image as it is.
+
+        Args:
+            index: Number of the image, from 0.
+
+        Returns:
+            (height, width, 3) pixels from 0 to 255.
+
+        Raises:
+            UnreadableImage: When the image is too long for its width.
+        """
+        image = np.array(self.images[index])
+        _check_shape("images.npy", image.shape[:2])
+        return image
+
 
 def source(folder: Path, classes: int) -> Folder | Arrays:
     """Opens the images of a folder.
@@ -287,7 +330,45 @@ def _arrays(folder: Path, classes: int) -> Arrays:
     return Arrays(images, np.array(labels, dtype=np.int64), classes)
 
 
-def prepared(images: Source, index: Sequence[int], resolution: int, normalise: str) -> Tensor:
+def prepared_as(images: Source, index: Sequence[int], way: Preprocessing) -> Tensor:
+    """Makes network inputs of images, as a checkpoint wants them.
+
+    Args:
+        images: Where the images come from.
+        index: Numbers of the images.
+        way: How they are resized, cropped and normalised.
+
+    Returns:
+        (len(index), 3, way.side, way.side) float32.
+
+    Raises:
+        BadInput: Where an image cannot be decoded.
+    """
+    inputs = torch.stack([_cropped(images.pixels(number), way) for number in index])
+    mean, deviation = (torch.tensor(v)[:, None, None] for v in (way.mean, way.deviation))
+    return (inputs - mean) / deviation
+
+
+def _cropped(image: NDArray[np.uint8], way: Preprocessing) -> Tensor:
+    """(3, side, side) from 0 to 1, in whole steps of 1 / 255 as libraries of images have them."""
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
+    height, width = pixels.shape[2:]
+    short = min(height, width)
+    size = [way.resized, way.resized]
+    if way.keeps_aspect:
+        size = [int(way.resized * length / short) for length in (height, width)]
+    if size != [height, width]:
+        pixels = F.interpolate(
+            pixels, size=size, mode=way.interpolation, antialias=True, align_corners=False
+        )
+    top, left = (round((length - way.side) / 2) for length in size)
+    cropped = pixels[0, :, top : top + way.side, left : left + way.side]
+    return cropped.round().clamp(0, 255) / 255
+
+
+def prepared(
+    images: Source, index: Sequence[int], resolution: int, normalise: tuple[Sequence[float], ...]
+) -> Tensor:
     """Makes network inputs of images: resized, centre-cropped and normalised.
 
     Images start from the square of RESIZED_SIDE pixels, are brought to a side of resolution /
@@ -297,7 +378,7 @@ def prepared(images: Source, index: Sequence[int], resolution: int, normalise: s
         images: Where the images come from.
         index: Numbers of the images.
         resolution: Side of the inputs in pixels.
-        normalise: A key of PIXEL_NORMALISATIONS, which has mean and deviation of each channel.
+        normalise: Mean and deviation of each channel.
 
     Returns:
         (len(index), 3, resolution, resolution) float32.
@@ -318,5 +399,5 @@ def prepared(images: Source, index: Sequence[int], resolution: int, normalise: s
         )
     margin = (size - resolution) // 2
     pixels = pixels[:, :, margin : margin + resolution, margin : margin + resolution]
-    mean, std = (torch.tensor(v)[:, None, None] for v in PIXEL_NORMALISATIONS[normalise])
+    mean, std = (torch.tensor(v)[:, None, None] for v in normalise)
     return (pixels - mean) / std

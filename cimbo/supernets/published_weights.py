@@ -1,4 +1,4 @@
-"""Published checkpoints as elastic super-networks: Once-for-All, and ViT-B / DeiT-B of timm or Hugging Face.
+"""Published checkpoints as elastic super-networks: Once-for-All, AutoFormer, and ViT-B / DeiT-B of timm or Hugging Face.
 
 A file is read as safetensors, or by ``torch.load(weights_only=True)``, which runs no code of the file.
 """
@@ -16,20 +16,24 @@ import torch
 from torch import Tensor, nn
 
 from cimbo.errors import BadInput
+from cimbo.supernets.autoformer import SUPER_SIZES, ElasticAutoFormer
 from cimbo.supernets.ofa_mobilenet import OfaMobileNet
 from cimbo.supernets.ofa_resnet import OfaResNet
-from cimbo.supernets.vit_b import ElasticViTB
+from cimbo.supernets.vit_b import VIT_SIZES, ElasticViT, size_of
 
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a checkpoint becomes a super-network: its tensors renamed, the tensor whose rows are classes, the module."""
+    """How a checkpoint becomes a super-network: its tensors renamed, the tensor whose rows are classes, the module.
+
+    ``build`` gets the number of classes, the renamed tensors and those of the file.
+    """
 
     rename: Callable[[State], State]
     head: str
-    build: Callable[..., nn.Module]
+    build: Callable[[int, State, State], nn.Module]
 
 
 def elastic(network: str, path: Path) -> nn.Module:
@@ -37,7 +41,7 @@ def elastic(network: str, path: Path) -> nn.Module:
 
     Args:
         network: A key of CHECKPOINT_FORMATS.
-        path: The checkpoint.
+        path: The checkpoint, or a folder of the Hub that holds it.
 
     Returns:
         The super-network in evaluation mode, without gradients; it has as many classes as the
@@ -54,15 +58,39 @@ def elastic(network: str, path: Path) -> nn.Module:
             f"use a network among {', '.join(CHECKPOINT_FORMATS)}",
         )
     form = CHECKPOINT_FORMATS[network]
-    raw = read(path)
+    raw = read(weights_file(path))
     state = form.rename(raw)
     if form.head not in state:
         raise BadInput(path, f"has no tensor {form.head}", f"name a whole checkpoint of {network}")
     with torch.device("meta"):
-        module = form.build(classes=len(state[form.head]), **_epsilon(network, raw))
+        module = form.build(len(state[form.head]), state, raw)
     _check(path, network, module, state)
     module.load_state_dict(state, assign=True)
     return module.requires_grad_(False).eval()
+
+
+def weights_file(path: Path) -> Path:
+    """Finds the file of weights in a folder as the Hub has it.
+
+    Args:
+        path: A file, or a folder.
+
+    Returns:
+        The file; ``path`` itself where it is no folder.
+
+    Raises:
+        BadInput: Where the folder holds no weights, or several files of them.
+    """
+    if not path.is_dir():
+        return path
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (path / name).is_file():
+            return path / name
+    found = [file for file in sorted(path.iterdir()) if file.suffix in (".safetensors", ".pth")]
+    if len(found) != 1:
+        what = f"holds {len(found)} files of weights, and no model.safetensors"
+        raise BadInput(path, what, "name the file with --weights")
+    return found[0]
 
 
 def read(path: Path) -> State:
@@ -161,6 +189,10 @@ _HUGGING_FACE = [
     (r"^encoder\.layer\.(\d+)\.", r"blocks.\1."),
     (r"\.layernorm_before\.", ".norm1."),
     (r"\.layernorm_after\.", ".norm2."),
+    (r"^embeddings\.distillation_token", "dist_token"),
+    (r"^layers\.(\d+)\.", r"blocks.\1."),  # as transformers 5 names them, with the next
+    (r"\.attention\.([qkv])_proj\.", r".attn.\1."),
+    (r"\.attention\.o_proj\.", ".attn.proj."),
     (r"\.attention\.attention\.query\.", ".attn.q."),
     (r"\.attention\.attention\.key\.", ".attn.k."),
     (r"\.attention\.attention\.value\.", ".attn.v."),
@@ -168,17 +200,17 @@ _HUGGING_FACE = [
     (r"\.intermediate\.dense\.", ".mlp.fc1."),
     (r"\.output\.dense\.", ".mlp.fc2."),
     (r"^layernorm\.", "norm."),
-    (r"^classifier\.", "head."),
+    (r"^(cls_)?classifier\.", "head."),
+    (r"^distillation_classifier\.", "head_dist."),
 ]
 
 
-def _vision_transformer(state: State) -> State:
-    if any("dist_token" in k or "distillation" in k for k in state):
-        raise BadInput(
-            "--weights",
-            "are of a distilled DeiT, which has a token more",
-            "name DeiT-B or ViT-B without it",
-        )
+def _vision_transformer(distilled: bool, state: State) -> State:
+    """Names of timm; a distilled DeiT, which has a token more, is told from others."""
+    has_token = any("dist_token" in name or "distillation" in name for name in state)
+    if has_token and not distilled:
+        what = "are of a distilled DeiT, which has a token more"
+        raise BadInput("--weights", what, "use the network deit-b-distilled, or other weights")
     return dict(_split(state))
 
 
@@ -194,18 +226,35 @@ def _split(state: State) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor
 
 
-def _epsilon(network: str, raw: State) -> dict[str, float]:
+def _vit(name: str, classes: int, state: State, raw: State) -> nn.Module:
     """Hugging Face's layer norms add 1e-12, timm's 1e-6."""
-    if network == "vit-b":
-        return {"eps": 1e-12 if any("layernorm_before" in k for k in raw) else 1e-6}
-    return {}
+    eps = 1e-6
+    if any("layernorm_before" in tensor for tensor in raw):
+        eps = 1e-12
+    return ElasticViT(size_of(name, state), classes, eps)
 
 
-CHECKPOINT_FORMATS: dict[str, Format] = {
-    "ofa-mobilenetv3": Format(_once_for_all, "classifier.linear.weight", OfaMobileNet),
-    "ofa-mobilenetv3-w1.2": Format(
-        _once_for_all, "classifier.linear.weight", partial(OfaMobileNet, 1.2)
-    ),
-    "ofa-resnet50": Format(_once_for_all, "classifier.linear.weight", OfaResNet),
-    "vit-b": Format(_vision_transformer, "head.weight", ElasticViTB),
-}
+def _sized_by_classes(build: Callable[..., nn.Module]) -> Callable[[int, State, State], nn.Module]:
+    """Builds a module that its number of classes says all of."""
+    return lambda classes, state, raw: build(classes=classes)
+
+
+def _formats() -> dict[str, Format]:
+    head = "classifier.linear.weight"
+    wide = partial(OfaMobileNet, 1.2)
+    found = {
+        "ofa-mobilenetv3": Format(_once_for_all, head, _sized_by_classes(OfaMobileNet)),
+        "ofa-mobilenetv3-w1.2": Format(_once_for_all, head, _sized_by_classes(wide)),
+        "ofa-resnet50": Format(_once_for_all, head, _sized_by_classes(OfaResNet)),
+    }
+    for name, size in VIT_SIZES.items():
+        rename = partial(_vision_transformer, size.prefix == 2)
+        found[name] = Format(rename, "head.weight", partial(_vit, name))
+    for name in SUPER_SIZES:
+        build = _sized_by_classes(partial(ElasticAutoFormer, name))
+        found[name] = Format(dict, "head.weight", build)
+    return found
+
+
+CHECKPOINT_FORMATS = _formats()
+"""By network family."""

@@ -1,9 +1,13 @@
-"""Elastic ViT-B/16 on ImageNet, under the names of timm's checkpoints. Genes as in the network family ``vit-b``.
+"""Elastic vision transformers of patches of 16, under the names of timm's checkpoints: ViT, DeiT and DeiT-3.
 
-A sub-network uses the first ``depth`` layers, and in each the first ``heads_i`` heads of 64 and ``ffn_i`` hidden units.
+A sub-network uses the first ``depth`` layers, and in each the first ``heads_i`` heads of 64 and ``ffn_i`` hidden units. Genes
+as in the network families of the same names.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -11,18 +15,72 @@ from torch import Tensor, nn
 
 from cimbo.supernets.elastic import Elastic, ElasticLinear, SubNetwork
 
-EMBED, HEAD, HEADS, FFN, DEPTH, PATCH, TOKENS = 768, 64, 12, 3072, 12, 16, 197
+HEAD_SIZE, PATCH_SIDE = 64, 16
+
+
+@dataclass(frozen=True)
+class VitSize:
+    """Sizes of a vision transformer, and what its training added.
+
+    Attributes:
+        embed: Width of a token.
+        heads: Heads of a layer.
+        depth: Layers.
+        hidden: Hidden units of a layer's MLP.
+        patches: Patches of an image.
+        prefix: Tokens before the patches: the class token, and of a distilled one a second.
+        scales_layers: Whether what a layer adds is scaled channel by channel (DeiT-3).
+        prefix_has_positions: Whether these tokens have positions, too; not those of DeiT-3.
+    """
+
+    embed: int = 768
+    heads: int = 12
+    depth: int = 12
+    hidden: int = 3072
+    patches: int = 196
+    prefix: int = 1
+    scales_layers: bool = False
+    prefix_has_positions: bool = True
+
+    @property
+    def image_side(self) -> int:
+        """Side of an image in pixels."""
+        return PATCH_SIDE * round(self.patches**0.5)
+
+
+VIT_SIZES: dict[str, VitSize] = {
+    "vit-b": VitSize(),
+    "vit-s": VitSize(384, 6, 12, 1536),
+    "vit-l": VitSize(1024, 16, 24, 4096),
+    "vit-b-384": VitSize(patches=576),
+    "deit-b-distilled": VitSize(prefix=2),
+}
+"""Of the full networks, by family."""
+
+
+def size_of(name: str, state: Mapping[str, Tensor]) -> VitSize:
+    """Finds what a checkpoint's training added to the network of a family.
+
+    Args:
+        name: The family.
+        state: The checkpoint's tensors under timm's names.
+
+    Returns:
+        The family's size, with scales and positions as the checkpoint has them.
+    """
+    size = VIT_SIZES[name]
+    positions = state.get("pos_embed")
+    bare = positions is not None and positions.shape[1] == size.patches
+    return replace(size, scales_layers="blocks.0.ls1.gamma" in state, prefix_has_positions=not bare)
 
 
 class _Patches(Elastic):
     """Non-overlapping patches, each projected to a token."""
 
-    def __init__(self) -> None:
+    def __init__(self, embed: int) -> None:
         super().__init__()
-        self.weight, self.bias = (
-            nn.Parameter(torch.empty(EMBED, 3, PATCH, PATCH)),
-            nn.Parameter(torch.empty(EMBED)),
-        )
+        self.weight = nn.Parameter(torch.empty(embed, 3, PATCH_SIDE, PATCH_SIDE))
+        self.bias = nn.Parameter(torch.empty(embed))
 
     def forward(self, images: Tensor) -> Tensor:
         """Cuts images into patches and projects each to a token.
@@ -31,87 +89,121 @@ class _Patches(Elastic):
             images: (n, 3, h, w).
 
         Returns:
-            Tokens, (n, patches, EMBED), row by row of the image.
+            Tokens, (n, patches, embed), row by row of the image.
         """
-        product = self.convolved(images, self.weight, stride=PATCH)
+        product = self.convolved(images, self.weight, stride=PATCH_SIDE)
         return product.flatten(2).transpose(1, 2) + self.bias
 
 
 class _Attention(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, size: VitSize) -> None:
         super().__init__()
-        self.q, self.k, self.v = (ElasticLinear(EMBED, HEADS * HEAD) for _ in range(3))
-        self.proj = ElasticLinear(HEADS * HEAD, EMBED)
+        width = size.heads * HEAD_SIZE
+        self.q, self.k, self.v = (ElasticLinear(size.embed, width) for _ in range(3))
+        self.proj = ElasticLinear(width, size.embed)
 
     def forward(self, x: Tensor, heads: int) -> Tensor:
         """Computes attention with the leading heads.
 
         Args:
-            x: Tokens, (n, tokens, EMBED).
+            x: Tokens, (n, tokens, embed).
             heads: How many heads compute.
 
         Returns:
             Tokens of the same shape.
         """
         query, key, value = (
-            proj(x, heads * HEAD).unflatten(-1, (heads, HEAD)).transpose(1, 2)
+            proj(x, heads * HEAD_SIZE).unflatten(-1, (heads, HEAD_SIZE)).transpose(1, 2)
             for proj in (self.q, self.k, self.v)
         )
         attended = F.scaled_dot_product_attention(query, key, value)
-        result: Tensor = self.proj(attended.transpose(1, 2).flatten(2), EMBED)
+        result: Tensor = self.proj(attended.transpose(1, 2).flatten(2), x.shape[-1])
         return result
 
 
-class _Layer(nn.Module):
-    def __init__(self, eps: float) -> None:
+class _LayerScale(nn.Module):
+    """A factor for each channel, learned."""
+
+    def __init__(self, embed: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(EMBED, eps), nn.LayerNorm(EMBED, eps)
-        self.attn, self.mlp = _Attention(), nn.Module()
-        self.mlp.fc1, self.mlp.fc2 = ElasticLinear(EMBED, FFN), ElasticLinear(FFN, EMBED)
+        self.gamma = nn.Parameter(torch.empty(embed))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scales the channels of ``x``, (..., embed)."""
+        return x * self.gamma
+
+
+class _Layer(nn.Module):
+    def __init__(self, size: VitSize, eps: float) -> None:
+        super().__init__()
+        embed, hidden = size.embed, size.hidden
+        self.norm1, self.norm2 = nn.LayerNorm(embed, eps), nn.LayerNorm(embed, eps)
+        self.attn, self.mlp = _Attention(size), nn.Module()
+        self.mlp.fc1, self.mlp.fc2 = ElasticLinear(embed, hidden), ElasticLinear(hidden, embed)
+        self.ls1: nn.Module = nn.Identity()
+        self.ls2: nn.Module = nn.Identity()
+        if size.scales_layers:
+            self.ls1, self.ls2 = _LayerScale(embed), _LayerScale(embed)
 
     def forward(self, x: Tensor, heads: int, hidden: int) -> Tensor:
         """Runs the layer with some of its heads and hidden units.
 
         Args:
-            x: Tokens, (n, tokens, EMBED).
+            x: Tokens, (n, tokens, embed).
             heads: How many leading heads compute.
             hidden: How many leading units of the MLP compute.
 
         Returns:
             Tokens of the same shape.
         """
-        x = x + self.attn(self.norm1(x), heads)
-        result: Tensor = x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x), hidden)), EMBED)  # type: ignore[operator]
+        x = x + self.ls1(self.attn(self.norm1(x), heads))
+        activated = F.gelu(self.mlp.fc1(self.norm2(x), hidden))  # type: ignore[operator]
+        result: Tensor = x + self.ls2(self.mlp.fc2(activated, x.shape[-1]))  # type: ignore[operator]
         return result
 
 
-class ElasticViTB(nn.Module):
-    """The super-network: images (n, 3, 224, 224) -> logits (n, classes). ``eps``: of the layer norms; timm has 1e-6."""
+class ElasticViT(nn.Module):
+    """A super-network: images (n, 3, side, side) -> logits (n, classes). ``eps``: of the layer norms; timm has 1e-6."""
 
-    def __init__(self, classes: int = 1000, eps: float = 1e-6) -> None:
+    def __init__(self, size: VitSize, classes: int = 1000, eps: float = 1e-6) -> None:
         super().__init__()
-        self.cls_token, self.pos_embed = (
-            nn.Parameter(torch.empty(1, 1, EMBED)),
-            nn.Parameter(torch.empty(1, TOKENS, EMBED)),
-        )
+        embed = size.embed
+        self.size = size
+        self.cls_token = nn.Parameter(torch.empty(1, 1, embed))
+        positions = size.patches + size.prefix * size.prefix_has_positions
+        self.pos_embed = nn.Parameter(torch.empty(1, positions, embed))
         self.patch_embed = nn.Module()
-        self.patch_embed.proj = _Patches()
-        self.blocks = nn.ModuleList(_Layer(eps) for _ in range(DEPTH))
-        self.norm, self.head = nn.LayerNorm(EMBED, eps), ElasticLinear(EMBED, classes)
+        self.patch_embed.proj = _Patches(embed)
+        self.blocks = nn.ModuleList(_Layer(size, eps) for _ in range(size.depth))
+        self.norm, self.head = nn.LayerNorm(embed, eps), ElasticLinear(embed, classes)
+        if size.prefix == 2:
+            self.dist_token = nn.Parameter(torch.empty(1, 1, embed))
+            self.head_dist = ElasticLinear(embed, classes)
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
         """Computes the logits of images as one sub-network does.
 
         Args:
-            images: Normalised images, (n, 3, 224, 224).
+            images: Normalised images, (n, 3, side, side).
             subnet: Genes of the sub-network.
 
         Returns:
-            Logits, (n, classes).
+            Logits, (n, classes); of a distilled network the mean of its two heads'.
         """
-        patches = self.patch_embed.proj(images)  # type: ignore[operator]
-        x = torch.cat([self.cls_token.expand(len(images), -1, -1), patches], 1) + self.pos_embed
+        x = self._tokens(images)
         for i, layer in enumerate(self.blocks[: subnet["depth"]], 1):
             x = layer(x, subnet[f"heads_{i}"], subnet[f"ffn_{i}"])
-        result: Tensor = self.head(self.norm(x)[:, 0], len(self.head.bias))
+        x = self.norm(x[:, : self.size.prefix])
+        result: Tensor = self.head(x[:, 0], len(self.head.bias))
+        if self.size.prefix == 2:
+            result = (result + self.head_dist(x[:, 1], len(self.head_dist.bias))) / 2
         return result
+
+    def _tokens(self, images: Tensor) -> Tensor:
+        patches = self.patch_embed.proj(images)  # type: ignore[operator]
+        prefix = [self.cls_token.expand(len(images), -1, -1)]
+        if self.size.prefix == 2:
+            prefix.append(self.dist_token.expand(len(images), -1, -1))
+        if self.size.prefix_has_positions:
+            return torch.cat([*prefix, patches], 1) + self.pos_embed
+        return torch.cat([*prefix, patches + self.pos_embed], 1)

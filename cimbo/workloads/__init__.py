@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from cimbo.errors import BadInput, choose_from
 from cimbo.plugins import is_python_name, python_object
 from cimbo.problem.space import Choice
-from cimbo.workloads import bert, language, mobilenet, nasbench, resnet, vit, whisper
+from cimbo.workloads import autoformer, bert, language, mobilenet, nasbench, resnet, vit, whisper
 from cimbo.workloads.fixed import onnx_network
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.summary import is_onnx
@@ -16,7 +16,11 @@ from cimbo.workloads.summary import is_onnx
 LIBRARY_PREFIXES = ("timm:", "hf:")
 
 _BUILT_IN: dict[str, Callable[[], "Network"]] = {
+    "autoformer-b": autoformer.base,
+    "autoformer-s": autoformer.small,
+    "autoformer-t": autoformer.tiny,
     "bert-base": bert.bert_base,
+    "deit-b-distilled": vit.deit_b_distilled,
     "fmnist-mobilenet": mobilenet.fmnist_mobilenet,
     "fmnist-vit": vit.fmnist_vit,
     "gpt2-m": language.gpt2_medium,
@@ -31,6 +35,9 @@ _BUILT_IN: dict[str, Callable[[], "Network"]] = {
     "ofa-resnet50": resnet.ofa_resnet50,
     "reviews-minilm": bert.reviews_minilm,
     "vit-b": vit.vit_b,
+    "vit-b-384": vit.vit_b_384,
+    "vit-l": vit.vit_l,
+    "vit-s": vit.vit_s,
     "whisper-tiny": whisper.whisper_tiny,
     "whisper-tiny-encoder": whisper.whisper_tiny_encoder,
 }

@@ -1,11 +1,11 @@
-"""Elastic vision transformers: ViT-B/16 on ImageNet, and a small one on Fashion-MNIST."""
+"""Elastic vision transformers: ViT and DeiT on ImageNet, and a small one on Fashion-MNIST."""
 
 from dataclasses import replace
 
 from cimbo.workloads.layers import Layer, conv, linear, vector_work
 from cimbo.workloads.transformer import Transformer
 
-_PATCHES, _CLASSES = 14 * 14, 1000
+HEAD_SIZE, _CLASSES = 64, 1000
 _SMALL_TOKENS, _SMALL_STEM, _SMALL_CLASSES = 7 * 7, 16, 10
 
 
@@ -17,28 +17,69 @@ def vit_b() -> Transformer:
     Returns:
         The family of its sub-networks.
     """
-    return Transformer(
-        "vit-b",
-        _PATCHES + 1,
-        (10, 11, 12),
-        (768,),
-        (6, 8, 10, 12),
-        64,
-        (1024, 2048, 3072),
-        front=_patches,
-        back=_class_head,
-        table=lambda embed: (_PATCHES + 2) * embed,  # positions and the class token
+    return _patched("vit-b", 768, (10, 11, 12), (6, 8, 10, 12), (1024, 2048, 3072))
+
+
+def vit_s() -> Transformer:
+    """Elastic ViT-S/16, as DeiT-S: hidden size 384. Full size: 22.05M parameters (Touvron et al., 2021)."""
+    return _patched("vit-s", 384, (10, 11, 12), (3, 4, 5, 6), (512, 1024, 1536))
+
+
+def vit_l() -> Transformer:
+    """Elastic ViT-L/16: hidden size 1024, 24 layers. Full size: 304.33M parameters (Dosovitskiy et al., 2021)."""
+    return _patched("vit-l", 1024, (20, 22, 24), (8, 10, 12, 14, 16), (2048, 3072, 4096))
+
+
+def vit_b_384() -> Transformer:
+    """Elastic ViT-B/16 on 384 x 384 images. Full size: 86.86M parameters."""
+    return _patched("vit-b-384", 768, (10, 11, 12), (6, 8, 10, 12), (1024, 2048, 3072), side=24)
+
+
+def deit_b_distilled() -> Transformer:
+    """Elastic DeiT-B/16 with a distillation token and its head. Full size: 87.34M parameters (Touvron et al., 2021)."""
+    return _patched(
+        "deit-b-distilled", 768, (10, 11, 12), (6, 8, 10, 12), (1024, 2048, 3072), prefix=2
     )
 
 
-def _patches(embed: int) -> list[Layer]:
-    layer = conv("patches", 14 * 16, (3, embed), 16, stride=16, parameters=embed)
-    return [replace(layer, vector_ops=layer.vector_ops + vector_work(add=(_PATCHES + 1) * embed))]
+def _patched(
+    name: str,
+    embed: int,
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    ffn: tuple[int, ...],
+    *,
+    side: int = 14,
+    prefix: int = 1,
+) -> Transformer:
+    """Transformer on ``side`` x ``side`` patches, with ``prefix`` tokens that are classified."""
+    patches = side * side
+    return Transformer(
+        name,
+        patches + prefix,
+        depths,
+        (embed,),
+        heads,
+        HEAD_SIZE,
+        ffn,
+        front=lambda width: _patches(width, side, prefix),
+        back=lambda width: _class_heads(width, patches, prefix),
+        table=lambda width: (patches + 2 * prefix) * width,  # positions, and tokens of the prefix
+    )
 
 
-def _class_head(embed: int) -> list[Layer]:
-    norm = vector_work(layernorm=(_PATCHES + 1) * embed)
-    return [linear("head", 1, (embed, _CLASSES), work=norm, norm=2 * embed)]
+def _patches(embed: int, side: int, prefix: int) -> list[Layer]:
+    layer = conv("patches", side * 16, (3, embed), 16, stride=16, parameters=embed)
+    work = vector_work(add=(side * side + prefix) * embed)
+    return [replace(layer, vector_ops=layer.vector_ops + work)]
+
+
+def _class_heads(embed: int, patches: int, prefix: int) -> list[Layer]:
+    norm = vector_work(layernorm=(patches + prefix) * embed)
+    heads = [linear("head", 1, (embed, _CLASSES), work=norm, norm=2 * embed)]
+    if prefix == 2:
+        heads.append(linear("head_distilled", 1, (embed, _CLASSES), work=vector_work(add=_CLASSES)))
+    return heads
 
 
 def fmnist_vit() -> Transformer:

@@ -89,7 +89,7 @@ def read_images(_: FuzzInput) -> None:
     found = imagenet.source(Path("val"), 3)
     kept = imagenet.readable(found, range(len(found.labels)))
     if kept:
-        imagenet.prepared(found, kept[:2], 32, "half")
+        imagenet.prepared(found, kept[:2], 32, ((0.5,) * 3, (0.5,) * 3))
 
 
 def read_bundle(given: FuzzInput) -> None:

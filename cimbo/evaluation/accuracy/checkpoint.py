@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,31 @@ from cimbo.evaluation import content
 from cimbo.supernets import imagenet
 from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
 from cimbo.supernets.elastic import ArrayNonideality, set_effect
-from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared
+from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared, prepared_as
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.output_noise import OutputNoise
+from cimbo.supernets.preprocessing import NORMALISATIONS, USUAL_SIDE, Preprocessing, chosen
 from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
+from cimbo.supernets.vit_b import VIT_SIZES
+from cimbo.workloads import network
 
 #: What the genes of these networks begin with; all others are of the chip.
-SUBNET_GENE_PREFIXES = ("resolution", "depth", "width", "kernel", "expand", "heads", "ffn")
+SUBNET_GENE_PREFIXES = (
+    "resolution",
+    "depth",
+    "embed",
+    "width",
+    "kernel",
+    "expand",
+    "heads",
+    "ffn",
+    "mlp",
+)
+
+
+PRECISIONS, DEVICES = ("float32", "bfloat16"), ("cpu", "cuda")
+TOLERATED_MISS = 0.5  # points that decoders and orders of summation may make
 
 
 @dataclass(frozen=True)
@@ -36,7 +55,10 @@ class CheckpointAccuracy:
 
     ``images`` of them, drawn once with ``seed``, serve the search ("validation"), ``test_images`` others the end ("test").
     Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
-    ``normalise``: "imagenet" or "half" (mean and deviation 0.5, as ViT-B of Google wants). Batches already answered are
+    Images are prepared as the files beside the weights say (:mod:`cimbo.supernets.preprocessing`); ``normalise``, ``crop`` and
+    ``interpolation`` overrule them. Where ``expect`` is given, `check` measures the largest network, and refuses weights that
+    miss it by more than TOLERATED_MISS points and the interval of the images. ``precision`` is "float32" or "bfloat16",
+    ``device`` "cpu" or "cuda". Batches already answered are
     read from ``cache``, a file that several processes share. Of the chip, the arrays act on the
     accuracy, as noise of the size that they cause (:class:`cimbo.supernets.output_noise.OutputNoise`).
     Raises BadInput for options that cannot be used.
@@ -50,7 +72,12 @@ class CheckpointAccuracy:
     calibration: int = 256
     batch: int = 16
     seed: int = 0
-    normalise: str = "imagenet"
+    normalise: str = ""
+    crop: float | None = None
+    interpolation: str = ""
+    expect: float | None = None
+    precision: str = "float32"
+    device: str = "cpu"
     cache: str = "imagenet-cache.jsonl"
     genes: tuple[str, ...] = ACCURACY_GENES
 
@@ -62,22 +89,25 @@ class CheckpointAccuracy:
                     f"is {getattr(self, name)}",
                     "give a number of at least 1",
                 )
-        if self.normalise not in imagenet.PIXEL_NORMALISATIONS:
-            raise BadInput(
-                "network.options.normalise",
-                f"is {self.normalise!r}",
-                f"use {' or '.join(imagenet.PIXEL_NORMALISATIONS)}",
-            )
+        choices = (("precision", PRECISIONS), ("device", DEVICES))
+        for name, known in choices:
+            value = getattr(self, name)
+            if value not in known:
+                todo = f"use {' or '.join(known)}"
+                raise BadInput(f"network.options.{name}", f"is {value!r}", todo)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise BadInput("--device", "cuda is not there", "use cpu")
         if self.network not in CHECKPOINT_FORMATS:
             raise BadInput(
                 "--weights",
                 f"{self.network} has no loader",
                 f"use a network among {', '.join(CHECKPOINT_FORMATS)}",
             )
-        if not Path(self.weights).is_file():
+        if not Path(self.weights).exists():
             raise BadInput(self.weights, "is no file", "name the checkpoint with --weights")
         if not Path(self.data).is_dir():
             raise BadInput(self.data, "is no folder", "name the images with --data")
+        _ = self.preprocessing
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Measures the accuracy of a design; an interrupted one goes on from its last batch.
@@ -120,6 +150,45 @@ class CheckpointAccuracy:
         _ = self._module, self.parts
         imagenet.readable(self._source, self.parts["validation"][:1].tolist())  # needs a decoder
         _ = self._calibration
+        if self.expect is not None:
+            self._check_expected(self.expect)
+
+    def _check_expected(self, expected: float) -> None:
+        """Measures the largest network, says what was found, and raises BadInput where that is not what was expected."""
+        largest = network(self.network).largest()
+        self._say_seconds(largest)
+        found = self.measure(largest)
+        low, high = self.interval(found)
+        told = f"{found:.2f} % ({low:.2f} to {high:.2f}, {len(self.parts['validation'])} images)"
+        print(f"largest {self.network}: {told}, expected {expected:g}", file=sys.stderr)
+        if low - TOLERATED_MISS <= expected <= high + TOLERATED_MISS:
+            return
+        what = f"the largest network classifies {told}; images are prepared as {self.preprocessing.label}"
+        todo = "see --normalise, --crop and the order of the class folders, or leave it out"
+        raise BadInput(f"--expect {expected:g}", what, todo)
+
+    def _say_seconds(self, design: Mapping[str, Any]) -> None:
+        """Says on stderr how long a measurement of the largest network takes, by one batch."""
+        index = self.parts["validation"]
+        some = index[: self.batch]
+        self._calibrate(design)
+        start = time.perf_counter()
+        self._right(design, some, "timed")
+        seconds = (time.perf_counter() - start) * len(index) / len(some)
+        told = f"a measurement of the largest network takes about {seconds:.0f} s"
+        print(f"{told}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared. Raises BadInput for a wrong setting, or a wrong file beside the weights."""
+        side = USUAL_SIDE
+        if self.network in VIT_SIZES:
+            side = VIT_SIZES[self.network].image_side
+        found = chosen(Path(self.weights), self.normalise, self.crop, self.interpolation, side=side)
+        if self.network in VIT_SIZES and found.side != side:
+            what = f"are of images of {found.side} pixels, {self.network} is of {side}"
+            raise BadInput("--weights", what, f"use a network among {', '.join(VIT_SIZES)}")
+        return found
 
     def interval(self, accuracy: float, part: str = "validation") -> tuple[float, float]:
         """Computes the 95 % confidence interval of a measured accuracy (Wilson's score interval).
@@ -158,7 +227,7 @@ class CheckpointAccuracy:
 
     @property
     def _module(self) -> nn.Module:
-        return _loaded(self.network, self.weights, content.digest(self.weights))
+        return _loaded(self.network, self.weights, self.device, content.digest(self.weights))
 
     @cached_property
     def _source(self) -> Folder | Arrays:
@@ -201,13 +270,23 @@ class CheckpointAccuracy:
         """How many of the images are told right; the chip's noise depends on which they are, not on what was run before."""
         seed = int.from_bytes(hashlib.blake2b(about.encode(), digest_size=4).digest(), "big")
         set_effect(self._module, converters(design, seed))
-        logits = self._module(self._pixels(self._source, index, design), design)
-        return int((logits.argmax(1).numpy() == self._source.labels[index]).sum())
+        pixels = self._pixels(self._source, index, design)
+        rounded = self.precision == "bfloat16"
+        with torch.autocast(self.device, torch.bfloat16, enabled=rounded):
+            logits = self._module(pixels, design)
+        return int((logits.argmax(1).cpu().numpy() == self._source.labels[index]).sum())
 
     def _pixels(
         self, images: Folder | Arrays, index: NDArray[np.int64], design: Mapping[str, Any]
     ) -> Tensor:
-        return prepared(images, index.tolist(), int(design.get("resolution", 224)), self.normalise)
+        way, resolution = self.preprocessing, design.get("resolution")
+        usual = Preprocessing(way.mean, way.deviation, source=way.source)
+        if resolution is None and way != usual:
+            return prepared_as(images, index.tolist(), way).to(self.device)
+        # Elastic resolutions are cropped from one square.
+        side = int(resolution or USUAL_SIDE)
+        found = prepared(images, index.tolist(), side, (way.mean, way.deviation))
+        return found.to(self.device)
 
     def _key(self, design: Mapping[str, Any], part: str) -> str:
         """Everything that decides the answers."""
@@ -225,16 +304,27 @@ class CheckpointAccuracy:
             self.test_images,
             self.calibration,
             self.batch,
-            self.normalise,
+            self._preparation_key(),
             sorted(chip.items()),
             sorted(subnet.items()),
         ]
         return hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()
 
+    def _preparation_key(self) -> str:
+        """What was written into the log of answers before images could be prepared otherwise, where they are not."""
+        way = self.preprocessing
+        found = repr(replace(way, source=""))
+        for name, colours in NORMALISATIONS.items():
+            if replace(way, source="") == Preprocessing(*colours, source=""):
+                found = name
+        if self.precision != "float32":
+            found = f"{found}, {self.precision}"
+        return found
+
     def __getstate__(self) -> dict[str, Any]:
         state = {}
         for k, v in self.__dict__.items():
-            if not k.startswith("_") and k != "parts":
+            if not k.startswith("_") and k not in ("parts", "preprocessing"):
                 state[k] = v
         return state
 
@@ -259,9 +349,9 @@ def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
 
 
 @cache
-def _loaded(network: str, weights: str, digest: str) -> nn.Module:
+def _loaded(network: str, weights: str, device: str, digest: str) -> nn.Module:
     """Once a process, and again when the file's ``digest`` is another; workers stay alive between evaluations."""
-    return elastic(network, Path(weights))
+    return elastic(network, Path(weights)).to(device)
 
 
 def _classes(module: nn.Module) -> int:
