@@ -1,10 +1,13 @@
 """NAS-Bench-201 on phase-change memory: exact workloads, modelled accuracies, and those of a user's file."""
 
+import itertools
+import json
 import math
 from pathlib import Path
 
 import pytest
 
+from cimbo.cli import run
 from cimbo.config import preset
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.published_table import PublishedTable, measured_cells
@@ -121,3 +124,23 @@ def test_the_preset_searches_phase_change_memory():
     design = cell("skip", *OPERATIONS) | study.baseline()
     metrics = study.evaluator()(design)
     assert {"accuracy", "latency_ms", "energy_uj", "area_mm2"} <= metrics.keys()
+
+
+def test_a_search_looks_up_what_the_table_holds(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for first in ("skip", "avgpool3x3"):
+        for others in itertools.product(OPERATIONS, repeat=5):
+            rows.append(f"{first},{','.join(others)},91,{70 + others.count('conv3x3')}.5+-0.3\n")
+    Path("table.csv").write_text(HEADER + "".join(rows))
+    asked = ["optimize", "--preset", "nasbench201-analog", "--budget", "3", "--jobs", "1"]
+    assert run([*asked, "--table", "table.csv", "--format", "json"]) == 0
+    front = json.loads(capsys.readouterr().out)["pareto"]
+    for design in front:
+        convolutions = [design["architecture"][f"edge_{i}"] for i in range(2, 7)].count("conv3x3")
+        assert design["metrics"]["accuracy"] == 70.5 + convolutions
+        assert design["accuracy_is"] == "measured by others"
+    assert (
+        run(["optimize", "--preset", "fmnist-vit", "--table", "table.csv", "--study", "b.db"]) == 2
+    )
+    assert "--table: holds no accuracies of fmnist-vit" in capsys.readouterr().err

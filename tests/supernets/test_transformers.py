@@ -11,6 +11,7 @@ from plain_networks import Weights, linear
 from safetensors.torch import save_file
 
 from cimbo import BadInput
+from cimbo.cli import run
 from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy
 from cimbo.supernets import imagenet
 from cimbo.supernets.preprocessing import Preprocessing, chosen
@@ -358,3 +359,21 @@ def test_an_expected_accuracy_is_checked_before_a_search(tmp_path, capsys):
             network("vit-s").largest()
         )
     )
+
+
+def test_a_search_does_not_start_where_the_weights_miss_what_was_expected(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": dict(random_autoformer(256, 4, 14))}, "supernet-tiny.pth")
+    rng = np.random.default_rng(0)
+    np.save("images.npy", rng.integers(0, 256, (6, 256, 256, 3), dtype=np.uint8))
+    np.save("labels.npy", np.zeros(6, np.int64))
+    asked = ["optimize", "--preset", "autoformer-t-imagenet", "--budget", "1", "--images", "2"]
+    asked += ["--weights", "supernet-tiny.pth", "--data", ".", "--test-images", "2"]
+    assert run([*asked, "--image-batch", "2", "--expect", "99"]) == 2
+    told = capsys.readouterr().err
+    assert "expected 99" in told
+    assert "--expect 99" in told
+    assert run(["optimize", "--preset", "autoformer-t-imagenet", "--expect", "99"]) == 2
+    assert "expect is about them" in capsys.readouterr().err
