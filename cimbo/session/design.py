@@ -101,6 +101,9 @@ def find(context: StudyContext, key: str) -> Record:
     raise BadInput(f"KEY {key}", what, todo)
 
 
+MEASURED_BY_OTHERS = "measured by others"
+
+
 def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
     """Say what the accuracy of an evaluation is, where a study's accuracies are modelled.
 
@@ -117,6 +120,8 @@ def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
         return None
     if origin == "imported":
         return "imported"
+    if standing.get("kind") == MEASURED_BY_OTHERS:
+        return MEASURED_BY_OTHERS
     return f"{standing['kind']} ± {standing['error_points']:g}"
 
 
