@@ -116,12 +116,12 @@ def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
         "imported" for one that was measured elsewhere, else the kind of the model with its error in
         points; None where all are measured.
     """
+    if standing.get("kind") == MEASURED_BY_OTHERS and origin != "imported":
+        return MEASURED_BY_OTHERS
     if "error_points" not in standing:
         return None
     if origin == "imported":
         return "imported"
-    if standing.get("kind") == MEASURED_BY_OTHERS:
-        return MEASURED_BY_OTHERS
     return f"{standing['kind']} ± {standing['error_points']:g}"
 
 
