@@ -121,7 +121,7 @@ def new_study_options(command: F) -> F:
     return cast(F, decorated)
 
 
-def _accuracy_options() -> list[Callable[[F], F]]:
+def _accuracy_options() -> list[Callable[..., Any]]:
     """What a user may say of weights and images of their own, and of published accuracies."""
     return [
         click.option(

@@ -190,9 +190,8 @@ class Config:
         Raises:
             BadInput: Where the study's accuracies are in no such file.
         """
-        if self.accuracy not in published.names():
-            looked_up = None
-        else:
+        looked_up = None
+        if self.accuracy in published.names():
             looked_up = published.description(self.accuracy).get("looked_up")
         if looked_up is None:
             what = f"holds no accuracies of {self.network or self.name}"

@@ -284,11 +284,12 @@ def features(family: str, design: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         BadInput: For a wrong or missing gene.
     """
-    workload = network(family).workload(design)
-    names = [c.name for c in network(family).choices()]
+    found = network(family)
+    workload = found.workload(design)
+    names = [c.name for c in found.choices()]
     described = {}
-    if isinstance(network(family), Described):
-        described = network(family).descriptors(design)
+    if isinstance(found, Described):
+        described = found.descriptors(design)
     sizes = {"log_macs": math.log(workload.macs), "log_parameters": math.log(workload.parameters)}
     return {n: design[n] for n in names if n in design and n != "resolution"} | sizes | described
 
