@@ -6,6 +6,7 @@ as in the network families of the same names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -45,7 +46,7 @@ class VitSize:
     @property
     def image_side(self) -> int:
         """Side of an image in pixels."""
-        return PATCH_SIDE * round(self.patches**0.5)
+        return PATCH_SIDE * math.isqrt(self.patches)
 
 
 VIT_SIZES: dict[str, VitSize] = {
