@@ -121,11 +121,29 @@ def python_object(where: str, name: str) -> Any:
     return found
 
 
+def check_options(where: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Check that something can be set up with options.
+
+    Args:
+        where: What messages call it.
+        make: Its class, or a function that makes it.
+        options: Names and values that it would be called with.
+
+    Raises:
+        BadInput: It has no such option, or lacks one.
+    """
+    taken = signature(make).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return
+    for name in options:
+        if name not in taken:
+            todo = choose_from(name, taken) if taken else "leave it out"
+            raise BadInput(f"{where}, options.{name}", "is no option of it", todo)
+    for name, parameter in taken.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise BadInput(f"{where}, options.{name}", "is missing", "give it")
+
+
 def _made(where: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:
-    try:
-        signature(make).bind(**options)
-    except TypeError as error:
-        raise BadInput(
-            where, f"cannot take these options ({error})", "correct [network.options]"
-        ) from None
+    check_options(where, make, options)
     return make(**options)

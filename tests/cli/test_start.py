@@ -184,6 +184,15 @@ def test_a_chip_that_lacks_genes_is_told_all_of_them_in_one_line(capsys):
     assert "adc_bits" not in said
 
 
+def test_an_option_that_a_simulator_does_not_take_is_told_with_those_that_it_takes(capsys):
+    words = ["--network", "vit-b", "--hardware", '{"tiles": 4}', "--simulator", "table"]
+    assert run(["simulate", *words, "--simulator-options", '{"fils": "a.csv"}']) == 2
+    said = capsys.readouterr().err
+    assert "simulator table, options.fils: is no option of it; " in said
+    assert "use one of" in said
+    assert "__init__" not in said
+
+
 def test_of_a_thousand_names_a_message_lists_some():
     names = [f"model_{i}" for i in range(1000)]
     told = choose_from("model_7x", names)

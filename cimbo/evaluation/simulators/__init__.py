@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cimbo import hardware
 from cimbo.errors import BadInput
-from cimbo.plugins import find
+from cimbo.plugins import check_options, find
 from cimbo.problem.scalars import shown
 from cimbo.workloads.layers import Workload
 
@@ -97,24 +97,28 @@ def _zigzag(options: Mapping[str, Any]) -> Simulator:
     from cimbo.evaluation.simulators.zigzag import ZigZag, check_installed
 
     check_installed()  # before a search, not once an evaluation
+    check_options("simulator zigzag", ZigZag, options)
     return ZigZag(**options)
 
 
 def _accelforge(options: Mapping[str, Any]) -> Simulator:
     from cimbo.evaluation.simulators.accelforge import AccelForge
 
+    check_options("simulator accelforge", AccelForge, options)
     return AccelForge(**options)
 
 
 def _command(options: Mapping[str, Any]) -> Simulator:
     from cimbo.evaluation.simulators.command import Command
 
+    check_options("simulator command", Command, options)
     return Command(**options)
 
 
 def _table(options: Mapping[str, Any]) -> Simulator:
     from cimbo.evaluation.simulators.table import Table
 
+    check_options("simulator table", Table, options)
     return Table(**options)
 
 
