@@ -27,7 +27,7 @@ def test_ours_is_the_performance_model():
 def test_unknown_simulator_and_options():
     with pytest.raises(BadInput, match="cimbo, command, table, zigzag"):
         simulator("gem5")
-    with pytest.raises(BadInput, match="options.file: is no option of it; use one of path"):
+    with pytest.raises(BadInput, match=r"options\.file: is no option of it; use one of path"):
         simulator("table", file="x.csv")
 
 
