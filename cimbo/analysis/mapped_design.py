@@ -58,9 +58,10 @@ class Placed:
         for choice in self.choices:
             if choice.ordered and choice.name not in self.kept:
                 now = self.full[choice.name]
-                below = [v for v in choice.values if v < now]
-                above = [v for v in choice.values if v > now]
-                yield from ((choice.name, now, value) for value in below[-1:] + above[:1])
+                below = [value for value in choice.values if value < now]
+                above = [value for value in choice.values if value > now]
+                for value in (*below[-1:], *above[:1]):
+                    yield choice.name, now, value
 
 
 def place(

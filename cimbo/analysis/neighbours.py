@@ -146,10 +146,12 @@ def compared(
 def _verdict(problem: Problem, metrics: Mapping[str, float], margins: Sequence[float]) -> str:
     if not problem.feasible(metrics):
         return INFEASIBLE
-    if all(m == 0 for m in margins):
+    least = min(margins, default=0.0)
+    most = max(margins, default=0.0)
+    if least == most == 0:
         return EQUAL
-    if all(m >= 0 for m in margins):
+    if least >= 0:
         return BEATEN
-    if all(m <= 0 for m in margins):
+    if most <= 0:
         return BETTER
     return TRADE

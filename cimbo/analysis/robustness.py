@@ -189,13 +189,16 @@ def _simulated(
     placed: Sequence[Placed], widths: Array, adc: float, off: Mapping[str, Array] = _NOT_OFF
 ) -> dict[str, Array]:
     """Costs (n,) with every bandwidth times its factor, conversions times ``adc``, and arrays ``off`` by their factors (n,)."""
-    chips = [p.full for p in placed]
-    exact = [dict(chip) for chip in chips]
-    for index, chip in enumerate(chips):
+    chips = []
+    exact = []
+    for index, design in enumerate(placed):
+        chip = dict(design.full)
         for gene, factors in off.items():
-            chip[gene] = exact[index][gene] = float(factors[index])
+            chip[gene] = float(factors[index])
+        exact.append(dict(chip))
         for gene, factor in zip(BANDWIDTH_GENES, widths, strict=True):
             chip[gene] = chip[gene] * factor
+        chips.append(chip)
     answer = hardware.simulate_batch([design.workload for design in placed], chips)
     costs = {name: np.asarray(answer[name]) for name in COST_METRICS}
     costs["energy_uj"] = answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"]

@@ -181,9 +181,11 @@ def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> boo
     for choice in choices:
         if choice.name == gene:
             values.extend(choice.values)
+    if not values:
+        return False
     if gene == "columns_per_adc":
-        return any(value < chip[gene] for value in values)
-    return any(value > chip[gene] for value in values)
+        return bool(min(values) < chip[gene])
+    return bool(max(values) > chip[gene])
 
 
 GENES_OF_BOUND: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from botorch.acquisition.multi_objective import logei
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
@@ -47,26 +48,32 @@ class MixedAlternating:
         """
         if self._start or len(self._y) < 3:
             first, self._start = self._start[:n], self._start[n:]
-            return (
-                first
-                or self._space.sobol(N_INITIAL_DESIGNS + len(self._y) + n, self._task.seed)[-n:]
-            )
+            if first:
+                return first
+            n_sobol = N_INITIAL_DESIGNS + len(self._y) + n
+            return self._space.sobol(n_sobol, self._task.seed)[-n:]
         top = torch.tensor(self._space.cardinalities - 1, dtype=torch.double)
-        levels = {}
-        for i, c in enumerate(self._space.cardinalities):
-            levels[i] = [float(v) for v in range(c)]
+        discrete: dict[int, list[float]] = {}
+        categorical: dict[int, list[float]] = {}
+        fixed: dict[int, float] = {}
+        for i, (size, ordered) in enumerate(
+            zip(self._space.cardinalities, self._space.ordered, strict=True)
+        ):
+            levels = np.arange(size, dtype=float).tolist()
+            if size == 1:
+                fixed[i] = 0.0
+            elif ordered:
+                discrete[i] = levels
+            else:
+                categorical[i] = levels
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             best, _ = optimize_acqf_mixed_alternating(
                 self._acquisition(top),
                 torch.stack([torch.zeros_like(top), top]),
-                discrete_dims={
-                    i: v for i, v in levels.items() if self._space.ordered[i] and len(v) > 1
-                },
-                cat_dims={
-                    i: v for i, v in levels.items() if not self._space.ordered[i] and len(v) > 1
-                },
-                fixed_features={i: 0.0 for i, v in levels.items() if len(v) == 1} or None,
+                discrete_dims=discrete,
+                cat_dims=categorical,
+                fixed_features=fixed or None,
                 q=n,
                 raw_samples=RAW,
                 num_restarts=RESTARTS,
@@ -82,8 +89,8 @@ class MixedAlternating:
         """
         for row, metrics in zip(self._space.rows(designs), measured, strict=True):
             if metrics is not None:
-                scores = [o.sign * metrics[o.name] for o in self._task.problem.objectives]
-                self._x.append([float(max(i, 0)) for i in row])
+                scores = self._task.problem.scores([metrics])[0].tolist()
+                self._x.append(np.maximum(row, 0.0).tolist())
                 self._y.append(scores + self._task.violations(metrics))
 
     def _acquisition(self, top: Tensor) -> qLogNoisyExpectedHypervolumeImprovement:

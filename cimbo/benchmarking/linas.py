@@ -101,6 +101,6 @@ class Linas:
             violation = np.zeros(len(rows))
             for constraint in problem.constraints:
                 violation += np.maximum(constraint.violation(mean[constraint.metric]), 0)
-            return np.stack([o.sign * mean[o.name] for o in problem.objectives], 1), violation
+            return problem.scores_of(mean), violation
 
         return score

@@ -38,12 +38,12 @@ class Moead(PymooMethod):
         Returns:
             "F", (n, objectives), what is minimised.
         """
-        objectives = self._task.problem.objectives
-        losses = np.full((len(answers), len(objectives)), np.nan)
+        problem = self._task.problem
+        losses = np.full((len(answers), len(problem.objectives)), np.nan)
         n_broken = np.zeros(len(answers))
         for i, metrics in enumerate(answers):
             if metrics is not None:
-                losses[i] = [-o.sign * metrics[o.name] for o in objectives]
+                losses[i] = -problem.scores([metrics])[0]
                 n_broken[i] = sum(v > 0 for v in self._task.violations(metrics))
         self._settle_unit(losses[~np.isnan(losses).any(1)])
         if self._unit is not None:

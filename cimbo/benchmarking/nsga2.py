@@ -37,7 +37,7 @@ class Nsga2(PymooMethod):
         violations = []
         for metrics in answers:
             if metrics:
-                losses.append([-o.sign * metrics[o.name] for o in problem.objectives])
+                losses.append((-problem.scores([metrics])[0]).tolist())
                 violations.append(self._task.violations(metrics))
             else:
                 losses.append([FAILED_SCORE] * len(problem.objectives))

@@ -78,7 +78,7 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
         critical_difference = _critical_difference(n, k)
     return Ranking(
         methods=tuple(names[i] for i in order),
-        mean_rank=tuple(float(ranks[i]) for i in order),
+        mean_rank=tuple(ranks[order].tolist()),
         friedman_p=friedman_p,
         critical_difference=critical_difference,
         worse_p=worse_p,

@@ -171,7 +171,7 @@ class ScoreModel:
         drawn = {}
         for i, (name, surrogate) in enumerate(self.fitted.items()):
             drawn[name] = surrogate.samples(inputs, n, seed + i)
-        scores = np.stack([o.sign * drawn[o.name] for o in self.problem.objectives], -1)
+        scores = self.problem.scores_of(drawn)
         violations = np.zeros((*scores.shape[:2], len(self.problem.constraints)))
         for i, constraint in enumerate(self.problem.constraints):
             violations[..., i] = self._violation(constraint, drawn[constraint.metric])

@@ -208,7 +208,7 @@ class Inputs:
             The encoded table, (n, k).
         """
         if view not in self._encoded:
-            genes = [self._gene_columns(column) for column in view.columns(self.space)]
+            genes = map(self._gene_columns, view.columns(self.space))
             derived = map(np.nan_to_num, self.derived(view))
             self._encoded[view] = np.column_stack([*genes, *derived])
         return self._encoded[view]

@@ -333,6 +333,17 @@ class Problem:
             row[:] = [o.sign * measured[o.name] for o in self.objectives]
         return scores
 
+    def scores_of(self, values: Mapping[str, Array]) -> Array:
+        """Turns arrays of the objectives into numbers to be maximised.
+
+        Args:
+            values: Objective to an array; all are of one shape.
+
+        Returns:
+            (..., m) the m objectives in their own units; those to be minimised are negated.
+        """
+        return np.stack([o.sign * values[o.name] for o in self.objectives], -1)
+
     def feasible(self, metrics: Metrics) -> bool:
         """Tells whether a design counts as a solution.
 

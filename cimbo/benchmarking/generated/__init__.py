@@ -104,7 +104,7 @@ class GeneratedProblem:
         found = self.true_metrics(rows)
         measured = []
         for i, row in enumerate(rows):
-            rng = np.random.default_rng([self.seed, *(int(v) + 1 for v in row)])
+            rng = np.random.default_rng([self.seed, *(row + 1).tolist()])
             measured.append(self._noisy({name: float(v[i]) for name, v in found.items()}, rng))
         return measured
 
@@ -167,7 +167,7 @@ class GeneratedProblem:
         if not designs:
             return 0.0
         found = self.true_metrics(self.blueprint.space.rows(designs))
-        natural = np.stack([o.sign * found[o.name] for o in self.objectives], 1)
+        natural = self.problem.scores_of(found)
         return hypervolume(self.scaled(natural), self.reference)
 
     @property
@@ -285,8 +285,7 @@ def _to_scale(
 
 def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple[Objective, ...]:
     """The objectives with the reference furthest in that a ``share`` of the designs (n, d) still reaches."""
-    metrics = found.true_metrics(rows)
-    scores = np.stack([o.sign * metrics[o.name] for o in found.objectives], 1)
+    scores = found.problem.scores_of(found.true_metrics(rows))
     level = 0.0
     for level in np.linspace(0.95, 0.05, 91):
         corner = np.quantile(scores, level, axis=0)

@@ -122,11 +122,16 @@ def draw_blueprint(rng: np.random.Generator, *, gated: bool) -> Blueprint:
     genes = _layer_genes(rng, options, layers, base_width, gated=gated)
     genes += _chip_genes(rng)
     named = _named(rng, genes)
-    space = SearchSpace(
-        [choice for choice, gene in named if not gene.hardware],
-        [choice for choice, gene in named if gene.hardware],
-    )
-    meaning = {choice.name: gene.meaning for choice, gene in named}
+    architecture = []
+    hardware = []
+    meaning = {}
+    for choice, gene in named:
+        meaning[choice.name] = gene.meaning
+        if gene.hardware:
+            hardware.append(choice)
+        else:
+            architecture.append(choice)
+    space = SearchSpace(architecture, hardware)
     return Blueprint(space, layers, meaning, base_width, pixels)
 
 
