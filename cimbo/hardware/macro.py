@@ -13,7 +13,6 @@ import numpy as np
 from cimbo.hardware.chip_table import ChipTable
 from cimbo.hardware.elements import (
     adc_area,
-    adc_capacitance,
     adc_steps,
     adder_delay,
     line_delay,
@@ -28,12 +27,11 @@ from cimbo.hardware.geometry import (
     ArrayGeometry,
     array_geometry,
     built_tree_bits,
-    cell_constants,
 )
+from cimbo.hardware.macro_energy import event_energies
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
-FJ_TO_PJ = 1e-3  # fF V^2 -> pJ
 # a column of SRAM settles twice: when it is precharged and when it is evaluated
 SRAM_SETTLINGS = 2.0
 
@@ -102,7 +100,7 @@ def macro_circuit(table: ChipTable) -> MacroCircuit:
         areas=areas,
         energies={
             name: energy * table.energy_factor
-            for name, energy in _energies(table, geometry).items()
+            for name, energy in event_energies(table, geometry).items()
         },
         settle_ns=settle,
         conversion_ns=conversion,
@@ -247,55 +245,3 @@ def _times(
         np.where(geometry.is_digital, line, settle * analog + line),
         np.where(geometry.is_digital, tree * gates, conversion * analog),
     )
-
-
-def _energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Floats]:
-    """pJ of each event that arrays take part in.
-
-    An activation drives one word-line pulse into a macro, a conversion reads one slice's sum, a drive is one input on one
-    word line (its cells of all columns included), a shift is one weight column's sum accumulated.
-
-    Returns:
-        Event to pJ, each (n,).
-    """
-    volts2 = table.supply_v**2 * FJ_TO_PJ
-    gates = volts2 * scale("energy", table.node_nm)
-    analog = volts2 * node_power(table.node_nm, "capacitance_exponent")
-    switched = gates * table.activity
-    adder, flipflop = (constant(f"logic.{name}_capacitance") for name in ("adder", "flipflop"))
-    is_digital = geometry.is_digital
-    cell = table.of_cell("read", table.by_family(cell_constants("capacitance")))
-    cell = cell * np.where(is_digital, table.dac_bits, 1)
-    cell = cell * np.where(geometry.is_rram, 1, table.cell_bits)
-    # Inputs of any width have to fit the swing of a column, so what a cell draws does not grow with their bits.
-    cell_energy = cell * table.activity * np.where(is_digital, gates, analog)
-    word_line = constant("array.word_line_capacitance") * table.dac_bits * analog
-    columns = table.columns_summed * np.where(table.encoding == DIFFERENTIAL_INDEX, 2, 1)
-    bit_line = constant("array.bit_line_capacitance") * table.rows * geometry.plane_load
-    bit_line = np.where(geometry.is_current, bit_line * columns * analog, 0)
-    converted = adc_capacitance(table.adc_bits, table.converter) * analog
-    held = np.where(geometry.share > 1, constant("column.sample_capacitance"), 0) * analog
-    units = weighing_units(table.columns_summed, table.cell_bits, table.weight_bits)
-    weighed = constant("column.ratio_capacitance") * units * analog
-    dac = np.where(table.dac_bits > 1, constant("dac.energy") * table.dac_bits, 0) * analog
-    control = constant("control.capacitance") * (table.rows + table.cols) * gates
-    write = np.where(
-        geometry.is_rram, constant("rram_cell.write_energy"), constant("sram_cell.write_energy")
-    )
-    write = table.of_cell("write_energy", write)
-    relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
-    half = 0.5  # an adder with one idle operand switches half of its capacitance
-    return {
-        "conversion_energy": np.where(is_digital, 0, converted + held + weighed),
-        "bitline_energy": bit_line,
-        "drive_energy": np.where(is_digital, 0, dac),
-        "row_energy": (word_line + cell_energy) * table.cols,
-        "word_line_energy": word_line * table.cols,  # part of row_energy
-        "cell_energy": cell_energy * table.cols,  # the rest of row_energy
-        "array_energy": control,
-        "adder_energy": adder * switched,
-        "half_adder_energy": half * adder * switched,
-        "shift_energy": adder * switched * geometry.weighing_work,
-        "accumulator_energy": (adder + flipflop) * switched * geometry.accumulator_bits,
-        "write_energy": write * relative,
-    }

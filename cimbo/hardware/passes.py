@@ -2,7 +2,7 @@
 
 A pass fills the macros with the next tiles. The last row tile of a strip may lack rows, the last strip of a group columns.
 Passes differ, and each waits for its own slowest resource, so costs are taken pass by pass: of the three kinds there are
-for one group, or one by one where strips of several groups follow each other.
+for one group, or listed where strips of several groups follow each other (:mod:`cimbo.hardware.single_passes`).
 """
 
 from __future__ import annotations
@@ -13,43 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cimbo.hardware.rows import Bools, Floats, Indices, select
+from cimbo.hardware.single_passes import ListedPasses, Pass, list_passes
 from cimbo.hardware.tiling import Tiling
 
 LISTED_AT_ONCE = 100_000  # passes; long sequences on few macros have thousands each
-
-
-@dataclass(frozen=True)
-class Pass:
-    """Passes of one kind, each column of shape (rows,), or one pass of each element of a list.
-
-    Attributes:
-        number: How many of them there are.
-        rows: Weight rows in each.
-        inputs: Share of all inputs that it reads.
-        results: Share of all results that it completes.
-        weights: Share of all weights that it holds.
-    """
-
-    number: Floats | int
-    rows: Floats
-    inputs: Floats
-    results: Floats
-    weights: Floats
-
-
-@dataclass(frozen=True)
-class ListedPasses:
-    """Passes of some rows, one by one.
-
-    Attributes:
-        rows: Rows whose passes are listed, (listed rows,).
-        row_of: For each pass the index into ``rows``, (passes,).
-        each: The passes, columns of shape (passes,).
-    """
-
-    rows: Indices
-    row_of: Indices
-    each: Pass
 
 
 @dataclass(frozen=True)
@@ -96,7 +63,7 @@ class Passes:
 
     Attributes:
         kinds: The kinds of passes of every row: those with fewer completed strips, those with one more, the last.
-        listed: Rows whose passes are counted one by one instead, in blocks.
+        listed: Rows whose passes are listed instead, in blocks.
         input_reads: How often the inputs are read, (rows,).
         round_trips: How often a partial sum waits in the buffer, on average, (rows,).
     """
@@ -143,10 +110,10 @@ def passes(tiling: Tiling, macros: Floats, number: Floats, needs_list: Bools) ->
     several = (tiling.layers.groups > 1) & (tiling.column_tiles > 1) & (number > 1)
     listed = []
     for rows in _blocks(number, np.flatnonzero(several & needs_list)):
-        block, cut = _one_by_one(tiling, (macros, number), rows)
+        block = list_passes(tiling, macros, number, rows)
         input_reads[rows] = np.bincount(block.row_of, block.each.inputs)
         all_cut = macros[rows] < tiling.row_tiles[rows]
-        by_strip = 2 * np.bincount(block.row_of, cut)
+        by_strip = 2 * np.bincount(block.row_of, block.cut)
         trips[rows] = np.where(all_cut, trips[rows], by_strip)
         listed.append(block)
     return Passes(kinds, tuple(listed), input_reads, trips)
@@ -212,95 +179,3 @@ def round_trips(tiling: Tiling, macros: Floats, number: Floats) -> Floats:
     strips = (cut * width - last * (width - tiling.ragged_width[rows])) / tiling.layers.groups[rows]
     trips[rows] = np.where(own < height, 1 + cut * height / tiling.tiles[rows], 2 * strips)
     return trips
-
-
-def _one_by_one(
-    tiling: Tiling, at_work: tuple[Floats, Floats], rows: Indices
-) -> tuple[ListedPasses, Floats]:
-    """Every pass of the given rows, each from its first tile to the one after its last.
-
-    Args:
-        tiling: The tiles, columns of shape (all rows,).
-        at_work: Macros and number of passes of each row, (all rows,).
-        rows: The rows to list, (rows,).
-
-    Returns:
-        The passes, and the share of all results in the strip that each leaves to the next pass, (passes,).
-    """
-    number = at_work[1][rows].astype(int)
-    row_of = np.repeat(np.arange(rows.size), number)
-    at = rows[row_of]
-    macros, height = at_work[0][at], tiling.row_tiles[at]
-    span = _Span.of(tiling, at, _counted_up(number), macros)
-    # Tiles read: of the group that the pass enters, of whole groups, of the one it leaves; or within one group.
-    entered, left = np.minimum(span.group - span.into, height), np.minimum(span.out, height)
-    across = entered + (span.groups - 1) * height + left
-    read = np.where(span.groups > 0, across, np.minimum(span.end - span.first, height))
-    short_read = np.where(
-        span.groups > 0, span.groups + (span.out >= height), np.minimum(span.strips, 1)
-    )
-    # Tiles of ragged strips, the last of each group
-    past, before = (np.maximum(each - span.group + height, 0) for each in (span.out, span.into))
-    ragged = span.groups * height + past - before
-    tile_rows, short = tiling.tile_rows[at], tiling.short_rows[at]
-    all_rows, width = tiling.all_rows[at], tiling.strip_width[at]
-    less = width - tiling.ragged_width[at]
-    all_groups = tiling.layers.groups[at]
-    held = (span.end - span.first) * tile_rows - span.strips * short
-    each = Pass(
-        number=1,
-        rows=held,
-        inputs=(read * tile_rows - short_read * short) / all_rows,
-        results=(span.strips * width - span.groups * less) / all_groups,
-        weights=(held * width - (ragged * tile_rows - span.groups * short) * less) / all_rows,
-    )
-    ends_within = np.floor(span.end / height) * height < span.end
-    cut = ends_within * (width - (span.out > span.group - height) * less) / all_groups
-    return ListedPasses(rows, row_of, each), cut
-
-
-def _counted_up(number: Indices) -> Indices:
-    """0, 1, ... of each row's ``number`` of passes, one row after the other."""
-    before = np.cumsum(number) - number
-    return np.arange(number.sum()) - np.repeat(before, number)
-
-
-@dataclass(frozen=True)
-class _Span:
-    """The tiles of single passes, in the order of strips and groups; columns of shape (passes,).
-
-    Attributes:
-        group: Tiles of a group.
-        first: The first tile.
-        end: The tile after the last.
-        groups: How many groups end in the pass.
-        into: How far into its group the pass begins.
-        out: How far into its group it ends.
-        strips: How many strips end in the pass.
-    """
-
-    group: Floats
-    first: Floats
-    end: Floats
-    groups: Floats
-    into: Floats
-    out: Floats
-    strips: Floats
-
-    @classmethod
-    def of(cls, tiling: Tiling, at: Indices, index: Indices, macros: Floats) -> _Span:
-        """Find the tiles of the ``index``-th passes of rows ``at``, each of as many tiles as there are ``macros``."""
-        height = tiling.row_tiles[at]
-        group = height * tiling.column_tiles[at]
-        first = index * macros
-        end = np.minimum(first + macros, tiling.tiles[at])
-        before, after = np.floor(first / group), np.floor(end / group)
-        return cls(
-            group,
-            first,
-            end,
-            groups=after - before,
-            into=first - before * group,
-            out=end - after * group,
-            strips=np.floor(end / height) - np.floor(first / height),
-        )
