@@ -8,7 +8,7 @@ import pytest
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.elements import adc_area, adc_capacitance, adc_steps, tree_adders
 from cimbo.hardware.macro import macro_circuit
-from cimbo.hardware.technology import CONVERTER_KINDS, constant
+from cimbo.hardware.technology import CONVERTER_KINDS, constant, slowdown
 from cimbo.optimizer.screening import _staircase
 from cimbo.problem.pareto import hypervolume
 from predictors import Feature, Schema, gp
@@ -75,6 +75,16 @@ def test_converters_and_trees():
     assert tree_adders(np.array([64.0]), np.array([8.0])) == pytest.approx(64 * 9 - (8 + 6 + 1))
 
 
+def _word_line_ns(cols: float, cell_height_um: float, slow: float) -> float:
+    """At 28 nm: Elmore's delay of a driven line, or that of one with repeaters; kOhm x fF are ps."""
+    length = cols * 2 * cell_height_um
+    load = constant("wire.capacitance") * length + constant("word_line.gate") * cols
+    wire_kohm = constant("wire.resistance") * length / 1e3
+    driven = (0.69 * constant("word_line.driver") * slow + 0.38 * wire_kohm) * load / 1e3
+    repeated = 2.5 * (constant("wire.repeater") * slow * wire_kohm * load / 1e3) ** 0.5
+    return min(driven, repeated)
+
+
 @pytest.mark.parametrize("family", ["charge_sram", "current_sram"])
 def test_time_of_an_activation(family):
     chip = {**CHIP, "array": family, "rows": 128, "rows_active": 64, "planes": 4}
@@ -88,6 +98,8 @@ def test_time_of_an_activation(family):
     settle = start + 2 * constant("array.row_settle") * rows * planes * stack
     convert = float(table.adc_bits[0]) * constant("adc.step")
     share = float(geometry.share[0])
-    ratio = (convert + settle / share) / convert
+    slow = float(slowdown(table.supply_v, table.node_nm)[0])
+    line = _word_line_ns(float(table.cols[0]), float(geometry.cell_height_um[0]), slow)
+    ratio = (convert + (settle + line / slow) / share) / convert
     assert macro.cycle_ns[0] / macro.conversion_ns[0] == pytest.approx(ratio)
     assert macro.settle_ns[0] / macro.conversion_ns[0] == pytest.approx(settle / convert)
