@@ -102,4 +102,6 @@ def test_time_of_an_activation(family):
     line = _word_line_ns(float(table.cols[0]), float(geometry.cell_height_um[0]), slow)
     ratio = (convert + (settle + line / slow) / share) / convert
     assert macro.cycle_ns[0] / macro.conversion_ns[0] == pytest.approx(ratio)
-    assert macro.settle_ns[0] / macro.conversion_ns[0] == pytest.approx(settle / convert)
+    assert macro.settle_ns[0] / macro.conversion_ns[0] == pytest.approx(
+        (settle + line / slow) / convert
+    )

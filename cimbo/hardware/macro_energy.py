@@ -112,6 +112,9 @@ def _cell_capacitance(table: ChipTable, geometry: ArrayGeometry) -> Floats:
 
     A digital cell has a gate for each bit of an input. Inputs of any width have to fit the swing of an analog column, so what
     its cells draw does not grow with their bits. A two-bit SRAM cell is two cells; a resistive one is one device.
+
+    Returns:
+        fF at 28 nm, (n,).
     """
     capacitance = table.of_cell("read", table.by_family(cell_constants("capacitance")))
     capacitance = capacitance * np.where(geometry.is_digital, table.dac_bits, 1)

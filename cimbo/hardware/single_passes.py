@@ -193,6 +193,9 @@ def _ragged_tiles(span: _Span, tiles: _Tiles) -> Floats:
     """Tiles of ragged strips in each pass: of the last strip of each group.
 
     Those of all groups up to its end, less those up to its beginning.
+
+    Returns:
+        Tiles, (passes,).
     """
     until_end = np.maximum(span.out - tiles.group + tiles.height, 0)
     until_begin = np.maximum(span.into - tiles.group + tiles.height, 0)
