@@ -9,7 +9,7 @@ from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.elements import adc_area, adc_capacitance, adc_steps, tree_adders
 from cimbo.hardware.macro import macro_circuit
 from cimbo.hardware.technology import CONVERTER_KINDS, constant, slowdown
-from cimbo.optimizer.screening import _staircase
+from cimbo.optimizer.screening import _AreaGain
 from cimbo.problem.pareto import hypervolume
 from predictors import Feature, Schema, gp
 from predictors.core import calibrated_std_scale
@@ -50,7 +50,7 @@ def test_what_a_point_adds_under_a_staircase():
     rng = np.random.default_rng(0)
     base, pool = rng.random((4, 6, 2)), rng.random((4, 5, 2))
     reference = np.array([0.1, 0.2])
-    gain = _staircase(base, pool, np.ones((4, 5), bool), reference)([], np.arange(5))
+    gain = _AreaGain(base, pool, np.ones((4, 5), bool), reference)([], np.arange(5))
     for point in range(5):
         added = [
             hypervolume(np.vstack([front, new[point]]), reference) - hypervolume(front, reference)
