@@ -141,7 +141,7 @@ def unknown_levels(feature: Feature, values: list[Any]) -> None:
     """
     shown = _joined(dict.fromkeys(values))
     wrong = f"{shown} is none of {_joined(feature.values)}; it counts as inactive"
-    # The level is that of who called Model.predict.
+    # The stack level makes the warning point at the caller of Model.predict.
     warnings.warn(f"feature {feature.name!r}: {wrong}", OutsideWarning, stacklevel=7)
 
 

@@ -19,8 +19,9 @@ from predictors.model import Base, Model
 from predictors.schema import Array, Schema, fingerprint
 
 _ERROR_TO_REPLACE_GP = 0.97  # another kind must beat the process by 3 % to replace it
-# Held-out rows lie among the others, where a search has been. Where it goes, a sum of products over layers that share genes is
-# two to three times as close as a process of the same held-out error.
+# Held-out rows are from where a search has been. Where it goes next, a posynomial over layers
+# that share genes is two to three times as close as a Gaussian process of the same held-out
+# error.
 _POSYNOMIAL_ALLOWANCE = 1.6
 _ROWS_PULLING_TO_ONE = 4.0  # how many rows the expectation of a slope of 1 counts as
 _BUILDS_ON_GP = ("gp", "hybrid", "posynomial")  # kinds that fit the plain process too

@@ -202,7 +202,8 @@ def _simulated(
     answer = hardware.simulate_batch([design.workload for design in placed], chips)
     costs = {name: np.asarray(answer[name]) for name in COST_METRICS}
     costs["energy_uj"] = answer["energy_uj"] + (adc - 1) * answer["energy_uj.adc"]
-    # What bandwidth costs in area is drawn, and does not change because it delivers less.
+    # The area is that of the bandwidth as designed, even where a draw delivers less
+    # bandwidth.
     costs["area_mm2"] = np.asarray(hardware.area_mm2(exact))
     return costs
 

@@ -13,7 +13,8 @@ from cimbo.benchmarking.pymoo_method import FAILED_SCORE, PymooMethod, integer_o
 
 N_DIRECTIONS = 20
 N_NEIGHBOURS = 6
-# It knows no constraints: a design that breaks one is this much worse in every objective, in units of the objective's spread
+# MOEA/D knows no constraints: a design that breaks one is made worse in every objective by so
+# many times the objective's spread.
 BROKEN_PENALTY = 10.0
 LEAST_SPREAD = 1e-9
 

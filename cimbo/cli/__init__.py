@@ -234,7 +234,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             click.echo(printable(line), err=True)
         return 2
     except BrokenPipeError:
-        # The reader of our stdout has gone; there is nobody to tell.
+        # Whatever read our stdout has closed it: there is nowhere to print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # the system's answer to a path, an address, a full disk

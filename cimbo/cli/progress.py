@@ -33,7 +33,7 @@ class Progress:
 
     def __init__(self, already: int = 0) -> None:
         self._start, self._already, self._last = time.monotonic(), already, already
-        # A line that is written over needs a terminal that can; nothing here has a colour.
+        # Overwriting a line needs a terminal that can move the cursor.
         self._talk = talk()
         rewritable = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._live = rewritable and not (self._talk.is_quiet or self._talk.is_verbose)
@@ -46,7 +46,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if threading.current_thread() is threading.main_thread():
-            # What a shell lets a background job ignore stays ignored.
+            # A shell makes background jobs ignore some signals: these stay ignored.
             heard = []
             for s in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(s) != signal.SIG_IGN:
@@ -163,7 +163,8 @@ class Progress:
         """Write over the line that is there, as many ``parts`` as fit."""
         columns = max(_columns() - 1, 0)
         text = fitting(parts, columns)
-        # The terminal may have become narrower: what does not fit was wrapped, and stays.
+        # If the terminal has become narrower, the old line was wrapped; the part that was
+        # wrapped stays on the screen.
         click.echo("\r" + text.ljust(min(self._width, columns)), nl=False, err=True)
         self._width = len(text)
 

@@ -138,7 +138,8 @@ def _handler(served: dict[str, Answer]) -> type[BaseHTTPRequestHandler]:
         def _found(self) -> tuple[HTTPStatus, str, bytes]:
             plain = "text/plain; charset=utf-8"
             port = cast(ThreadingHTTPServer, self.server).server_port
-            # A page of somebody else's whose name was made to mean this machine asks by its own name.
+            # Protects against DNS rebinding: a foreign page whose host name was made
+            # to resolve to this machine still sends its own name as Host.
             if self.headers.get("Host") not in (f"{LOOPBACK_ADDRESS}:{port}", f"localhost:{port}"):
                 return HTTPStatus.FORBIDDEN, plain, b"ask by the address that cimbo printed\n"
             answer = served.get(self.path.partition("?")[0])

@@ -10,7 +10,7 @@ from cimbo.errors import BadInput
 
 MOST_VALUES = 100_000  # most values of one gene
 ROUNDED_DIGITS = 12  # significant ones of the numbers of a range
-# the last number of a range may lie beyond its end by this factor, because of rounding
+# The last number of a range may lie beyond its end by this factor, because of rounding
 RANGE_ENDS = 1 + 1e-9
 RANGE_KEYS = ("low", "high", "step", "count")
 

@@ -297,6 +297,6 @@ def _possible_conditions(
         if gate in genes:
             found[gate] = [value for value in values if value in genes[gate].values]
         else:
-            # a gene of the network or of the user; the space checks it later
+            # A gene of the network or of the user; the space checks it later
             found[gate] = list(values)
     return found

@@ -16,7 +16,7 @@ from cimbo.errors import BadInput
 from cimbo.hardware.array_description import ArrayDescription, describe_array
 from cimbo.workloads.layers import Workload
 
-# time of the bit-accurate form on one core, measured on both shipped networks
+# Time of the bit-accurate form on one core, measured on both shipped networks
 SECONDS_PER_READING = 8e-9
 CALIBRATION_IMAGES = (
     400  # that a bit-accurate measurement computes besides those that it is asked for, at most

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-# Of more than this, only names and sizes count: a training set of ImageNet is 140 GB, and is read last.
+# Of larger files and folders only names and sizes are hashed: reading a training set of ImageNet,
+# 140 GB, would take too long.
 READ_AT_MOST_BYTES = 8 * 2**30
 DIGEST_LENGTH = 16  # hexadecimal digits, 64 bits
 READ_LAST = "train"  # the folder of images that no accuracy is measured on

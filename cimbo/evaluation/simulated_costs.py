@@ -31,7 +31,7 @@ from cimbo.workloads.precision import with_stage_bits
 COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 RATE_METRICS = ("inferences_per_s", "energy_per_inference_uj")
 """Costs of one inference in a batch, which follow from those of the run whatever the simulator."""
-# metrics that only cimbo's own simulator gives
+# Metrics that only cimbo's own simulator gives
 SIMULATED_METRICS = ("cycles", "clock_ns", "utilisation", "leakage_mw")
 MORE_COSTS = (*RATE_METRICS, "dram_bytes", *GENERATION_METRICS, *NETWORK_SIZES, *SIMULATED_METRICS)
 """Costs that are kept of a design where the study asks for them."""
@@ -72,7 +72,8 @@ class SimulatedCosts:
         workload, chip = self.workload_of(design), self.chip_of(design)
         said = dict(self._simulator.simulate(workload, chip))
         answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
-        # A property of the chip alone; ours where the simulator gives none.
+        # Area is a property of the chip alone. If the simulator does not give it, it is
+        # that of cimbo's model.
         if "area_mm2" not in answer and hardware.is_chip(chip):
             answer["area_mm2"] = hardware.area_mm2([chip])[0]
         answer = with_rates(answer, self.inference.batch)

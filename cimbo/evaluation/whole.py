@@ -326,7 +326,8 @@ class ProgramEvaluator(WholeEvaluator):
         self.prepared.clear()
         for start in range(0, len(designs), self.batch):
             part = designs[start : start + self.batch]
-            # What fails is asked for once more by itself, so that one design spoils no other and has a log of its own.
+            # Designs of a batch that failed are evaluated once more one by one, so
+            # that one bad design does not fail the others and each has its own log.
             with contextlib.suppress(ProgramFailed):
                 requests = [self._request(design) for design in part]
                 answers = self.program.ask_all(requests, self.batch)

@@ -144,7 +144,8 @@ def flow(
     try:
         while True:
             while len(running) < n_workers and (c := following()) is not None:
-                # Packed anew each time, with what the evaluator has learned to remember since.
+                # Serialised anew each time, so that workers get the accuracies
+                # that the evaluator has cached since.
                 job = Job(
                     _packed(evaluate),
                     conditions.get("timeout_s"),

@@ -185,7 +185,7 @@ class WorkerProcess:
         if not self.alive:
             return
         self.alive = False
-        # Once it has ended, its pid may be another's.
+        # Once the process has ended, its pid may belong to another one.
         running = self._process.exitcode is None
         end_family(self._process.pid if running else None, self._mark.own)
 
@@ -237,7 +237,8 @@ def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> N
 
 def _loaded(code: bytes) -> tuple[Evaluate | None, str | None]:
     try:
-        # From our own master process, through a pipe that nobody else holds.
+        # Loading code is safe here: it comes from our own master process, through a pipe
+        # that nobody else can write to.
         return load_with_code(code), None
     except (Exception, SystemExit) as error:
         return None, f"the evaluator cannot be loaded in a worker: {_told(error)}"
@@ -254,8 +255,8 @@ def _measured(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
 def _settle(memory_mb: int | None, master: int, mark: str) -> None:
     """Makes this process a good worker: no terminal, a guardian, one group with its children, a memory limit."""
     _start_guardian(master, mark)
-    # So that a Ctrl-C at the terminal reaches the master only, and that children are found by their
-    # group too.
+    # A process group of its own: Ctrl-C at the terminal reaches the master only, and children
+    # can be found by the group.
     os.setpgid(0, 0)
     adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -264,7 +265,8 @@ def _settle(memory_mb: int | None, master: int, mark: str) -> None:
     if memory_mb is not None and sys.platform == "linux":
         import resource
 
-        # Private data, not address space: torch reserves much of the latter and never touches it.
+        # The limit is on private data, not on address space: torch reserves much address
+        # space that it never uses.
         resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
 
 

@@ -12,8 +12,8 @@ from cimbo.hardware.features import features
 from cimbo.hardware.figures_of_merit import figures_of_merit
 from cimbo.hardware.one_run import simulate
 
-# Of cimbo's own cost model. Whoever changes a number that it gives adds one: studies refuse to mix costs of two
-# versions, see cimbo/evaluation/fingerprint.py.
+# Version of cimbo's own cost model. Add one with every change that alters one of its numbers:
+# studies refuse to mix costs of two versions, see cimbo/evaluation/fingerprint.py.
 RESULTS_VERSION = 6
 
 __all__ = [

@@ -52,8 +52,9 @@ DEFAULT_GENES: dict[str, Any] = {
     "packing": 1,  # 1: several groups share a macro block-diagonally, 0: one group a macro
     "rows_written": 1,  # rows a macro writes at once
     "whole_kernels": 1,  # 1: macros hold whole kernel sides of an even share of channels each, 0: windows are cut anywhere
-    # 1: as ZigZag counts: windows are read whole each time, the buffer reads and writes at once, weights load past the buffer
-    # and one vector early.
+    # 1: count as ZigZag does. Every window of a convolution is read whole, the buffer reads
+    # and writes at the same time, and weights are loaded past the buffer and one vector
+    # early.
     "zigzag_counting": 0,
     # How an array holds weights and reads sums; see array_description.
     "rows_active": 0,  # word lines on at once; 0: all of them
@@ -70,7 +71,7 @@ DEFAULT_GENES: dict[str, Any] = {
     "execution": "layer_by_layer",  # or pipelined, where all weights stay on the chip
     "duplication": "latency",  # what spare macros hold copies of
     "schedule": "edp",  # what a schedule is chosen by: latency, energy, or their product
-    # What the model may be off by, as factors of what it says: drawn for error bars, 1 everywhere else.
+    # Factors by which the model may be off. Error bars draw them; everywhere else they are 1.
     "area_factor": 1.0,
     "cycle_factor": 1.0,
     "energy_factor": 1.0,
@@ -141,7 +142,7 @@ GENE_WORDS: dict[str, tuple[str, ...]] = {
     "duplication": DUPLICATION_GOALS,
 }
 NUMBER_GENES = tuple(dict.fromkeys(n for n in (*CORE_GENES, *DEFAULT_GENES) if n not in GENE_WORDS))
-# A fraction of a DRAM channel is one at a lower data rate.
+# A fraction of a channel stands for a channel at a lower data rate.
 FRACTION_GENES = (
     *ERROR_FACTORS,
     "dram_channels",

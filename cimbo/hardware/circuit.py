@@ -132,7 +132,8 @@ def circuit(table: ChipTable) -> Circuit:
         macros=macros,
         clock_ns=macro.cycle_ns,
         peak_macs=peak,
-        # Several planes multiply the cells but not the logic; a plane is written while another one computes.
+        # More planes mean more cells, but not more logic: a plane is written while
+        # another one computes.
         capacity_tiles=macros * table.planes,
         area_parts=area_parts,
         area_mm2=area,
@@ -309,7 +310,7 @@ def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, F
     parts["edram"] = gates * constant("edram.area") * _edram_mb(table)
     parts["noc"] = gates * router * table.pes * effort * UM2_TO_MM2
     parts["vector"] = gates * lanes * effort * UM2_TO_MM2
-    # Clock tree and control of the digital side, as a share of what they serve.
+    # Clock tree and control of the digital circuits, as a share of the area that they serve.
     served = parts["buffer"] + parts["noc"] + parts["vector"] + parts["partial_sums"]
     parts["clock"] = constant("digital.control_share") * served
     parts["dram_interface"] = _interface_mm2(table)

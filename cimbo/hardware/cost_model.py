@@ -25,7 +25,7 @@ from cimbo.hardware.plan_scores import PlanInputs
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.workloads.layers import Workload
 
-# pairs that are computed at once, which bounds the memory besides that of the results
+# Pairs that are computed at once, which bounds the memory besides that of the results
 PAIRS_IN_FLIGHT = 4_000
 Chips = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 

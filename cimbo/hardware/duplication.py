@@ -8,7 +8,7 @@ from cimbo.hardware.grid import Grid
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.tiling import Tiling
 
-# halvings of the logarithm of a time: the result is within about 1e-4 of the best
+# Halvings of the logarithm of a time: the result is within about 1e-4 of the best
 BISECTION_STEPS = 18
 
 

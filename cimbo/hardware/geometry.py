@@ -116,7 +116,8 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
         pitch_stack=np.ceil(misfit),
         converter_stack=stack,
         accumulator_bits=bits + table.act_bits + table.weight_bits,
-        # The slices of a weight stand before several converters: each has its share of the adders. So do its trees.
+        # The slices (or trees) of a weight may belong to several converters: each has its
+        # share of the adders.
         weighing=np.where(is_digital, weighing + joining / weight.trees, weighing / weight.slices),
         weighing_work=weighing_work(array, weight),
     )
@@ -179,7 +180,8 @@ def _column_layout(
     converter = adc_area(table.adc_bits, table.converter) * scaled * converters
     wiring = constant("adc.stack_wiring") * converter
     cells = table.rows * cell_height * table.cols * width
-    # The area cells max(misfit / stack, 1) + wiring (stack - 1) is convex: the best whole number is beside the best.
+    # The area, cells * max(misfit / stack, 1) + wiring * (stack - 1), is convex in the stack,
+    # so the best whole number is next to the best real one.
     best = np.minimum(np.sqrt(cells * misfit / np.maximum(wiring, TINY_UM2)), misfit)
     fewer, more = np.maximum(np.floor(best), 1), np.maximum(np.ceil(best), 1)
     fewer_area = cells * np.maximum(misfit / fewer, 1) + wiring * fewer

@@ -141,7 +141,7 @@ def _kinds(tiling: Tiling, macros: Floats, number: Floats) -> tuple[Pass, Pass, 
     rows_last = tiling.all_rows * tiling.column_tiles - fewer * rows - more * rows_more
     inputs = [np.minimum(held / tiling.all_rows, 1) for held in (rows, rows_more, rows_last)]
     strip = tiling.strip_width * tiling.packed / tiling.layers.groups
-    # The ragged strip is all that the last pass holds, or one strip of it.
+    # The last pass holds the ragged strip alone, or it among others.
     alone = tiling.tiles - done * tiling.row_tiles <= tiling.row_tiles
     missing_width = tiling.strip_width - tiling.ragged_width
     missing = np.where(alone, rows_last, tiling.all_rows) * missing_width

@@ -223,7 +223,8 @@ def select(table: TableT, where: slice | Indices | Bools) -> TableT:
     for field in fields(table):
         value = getattr(table, field.name)
         if isinstance(value, np.ndarray):
-            # Much faster than an index in brackets, which is what slices and masks need.
+            # np.take is much faster than indexing in brackets, which only slices and
+            # masks need.
             if indices is None:
                 value = value[..., where]
             else:

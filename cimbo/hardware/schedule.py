@@ -127,7 +127,8 @@ def _traffic(tiling: Tiling, passed: Passes) -> _Traffic:
     other_pes = np.ceil(tiling.row_tiles / chip.macros_per_pe) - 1
     sent = tiling.output_bits + sums * constant("noc.partial_sum") * other_pes
     waiting = sums * constant("buffer.partial_sum") * passed.round_trips
-    # Where inputs and waiting sums do not fit, a schedule has to spill sums or to load weights again.
+    # If inputs and partial sums do not fit the buffer, a schedule has to move sums to the
+    # DRAM or load weights again.
     held = tiling.input_bits + sums * constant("buffer.partial_sum")
     moved = read + sent
     summing = (read + waiting) / chip.buffer_bw
@@ -246,7 +247,7 @@ def _spilled(
     if tiling.cache is not None:
         io_bits = io_bits + tiling.cache.dram_read * loads
         edram_bits = tiling.cache.edram_read * loads + tiling.cache.edram_written
-    # The buffer adds up waiting sums on its own, beside whatever the arrays do, loading included.
+    # The buffer adds up partial sums by itself, while the arrays compute or load.
     total = np.maximum(np.minimum(columns_first, chunks_first), traffic.summing)
     return Schedule(
         cycles=total,

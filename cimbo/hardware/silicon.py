@@ -39,7 +39,7 @@ COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"sram": "sram", "digital": "digital", "envm": "envm", "eflash": "envm"}
 MOST_CELLS = 2.0**30  # most cells of one array: a thousand times the largest that was published
-# if modelled and reported differ by more than this factor, the table has a typing error
+# If modelled and reported differ by more than this factor, the table has a typing error
 LARGEST_RATIO = 1e9
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 UNUSED_GENES = {
@@ -49,7 +49,8 @@ UNUSED_GENES = {
     "buffer_mb": 1,
     "buffer_gb_s": 1,
     "dram_channels": 1,
-    # Conditions are not in the table: half of the cells' inputs toggle, as with random data.
+    # The table does not say at which data energies were measured: half of the input bits are
+    # taken to be one, as of random data.
     "activity": 0.5,
 }
 

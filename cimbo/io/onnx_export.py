@@ -115,7 +115,8 @@ def _export(module: nn.Module, inputs: Tensor, path: Path, name: str) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        # The older exporter: 2 seconds where the newer takes 40, and one package fewer.
+        # The older exporter takes 2 seconds where the newer takes 40, and needs one
+        # package fewer.
         torch.onnx.export(
             module,
             (inputs,),

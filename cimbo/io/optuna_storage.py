@@ -105,7 +105,8 @@ def _ended_trials(optuna: Any, file: Path) -> _EndedTrials:
 
 
 def _loaded(optuna: Any, file: Path) -> _EndedTrials:
-    # No path in the address: a "?" in a file's name would begin options, and another file be made.
+    # The path is no part of the address: a "?" in it would begin options, and SQLite would
+    # make another file.
     options = {"creator": lambda: _open(file)}
     storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=options)
     try:

@@ -29,7 +29,8 @@ from cimbo.optimizer.counted_improvement import choose_counted
 from cimbo.problem.nondominated_boxes import boxes
 
 Array = NDArray[np.float64]
-# With more objectives improvements are counted sample by sample, without BoTorch's smoothing.
+# With more objectives, improvements are computed exactly for each sample, without BoTorch's
+# smoothing.
 MAX_DECOMPOSED_OBJECTIVES = 3
 
 disable_compiled_kernels(logei)
@@ -65,7 +66,8 @@ def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
     objectives = np.asarray(table.objectives, float)
     reference = np.asarray(reference, float)
     if len(reference) == 1:
-        # BoTorch asks for two: of a second one that is 1 above its reference, the volume is the gain.
+        # BoTorch needs two objectives. The second one is always 1 above its reference, so
+        # the volume equals the gain in the first.
         objectives = np.concatenate([objectives, np.ones_like(objectives)], -1)
         reference = np.append(reference, 0.0)
     if len(reference) > MAX_DECOMPOSED_OBJECTIVES:

@@ -172,7 +172,8 @@ class _Decays:
         decays = np.linspace(SLOWEST_DECAY, FASTEST_DECAY, N_DECAYS)
         mean_log_t = float(np.log(t).mean())
         losses = np.array([math.log(np.mean(gains * t**b)) - b * mean_log_t for b in decays])
-        # Evaluations that gained nothing say little of the decay: the gains count.
+        # Evaluations that gained nothing say little about the decay: the number of gains
+        # decides.
         n_gains = float((gains > 0).sum())
         prior = 0.5 * DECAY_PRIOR_WEIGHT * (decays - 1.0) ** 2
         loss = losses * n_gains + prior

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from cimbo.problem.pareto import crowding, ranks
 from cimbo.problem.space import INACTIVE_INDEX, Rows, SearchSpace
 
-# How many genes of a row are changed on average, beside the one that always is: one of these
+# How many genes of a row are changed on average, besides the one that always changes; one of
+# these is drawn.
 MEAN_MUTATIONS = (1.0, 2.0, 4.0)
 STEP_PROBABILITY = 0.7  # that an ordered gene moves by a step
 #: rows (n, d) -> scores (n, m) to be maximised, violations (n,), 0 where every constraint is predicted to hold
@@ -186,7 +187,8 @@ def vary(
         Canonical rows of the children, (n, d).
     """
     mixed = np.where(rng.random(first.shape) < 0.5, first, second)
-    # A gene inactive in the parent that was taken may be active in the child: take the other parent's value then.
+    # A gene that is inactive in the parent it was taken from may be active in the child. Then
+    # it has the other parent's value.
     active_in_either = np.maximum(first, second)
     mixed = np.where(mixed == INACTIVE_INDEX, active_in_either, mixed)
     return mutate(space, mixed, rng)

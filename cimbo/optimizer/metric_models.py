@@ -15,11 +15,13 @@ from cimbo.optimizer.views import AnalyticFunction, Inputs, View, of_rows
 from cimbo.problem.space import Rows, SearchSpace
 
 Array = NDArray[np.float64]
-# Median absolute deviations from the median: beyond, a value is no measurement of the same thing.
+# Values further from the median, in median absolute deviations, are not modelled: they are no
+# measurements of the same thing.
 OUTLIER_DEVIATIONS = 1e3
 # A metric to be maximised is modelled as its logarithm where its largest value is more than so many times the smallest.
 LOGARITHMIC_RANGE = 30
-# Likewise, on the bad side: beyond, a value says that a design failed, and no more how badly.
+# The same on the bad side: values further away are drawn in to this distance. They say that a
+# design failed; how badly does not matter.
 COLLAPSE_DEVIATIONS = 5.0
 
 

@@ -23,7 +23,8 @@ from cimbo.problem.pareto import non_dominated
 from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
-# How far of the way to the point that a front is wanted near the reference is moved: a box around the point is left.
+# The reference moves by this share of the way to the point near which the user wants the front,
+# so that a box around the point is left.
 ABOUT_SHARE = 0.6
 LEAST_SPREAD = 1e-12
 
@@ -90,7 +91,8 @@ class ScoreModel:
             """Score rows (n, d): scores (n, m) and violations (n,)."""
             scores = np.zeros((len(rows), len(self.problem.objectives)))
             violation = self._expected_violation(rows)
-            # Nobody asks for the objectives of the others, and a simulator may stand behind them.
+            # The objectives of the other designs are not needed, and computing them
+            # may need a simulator.
             kept = violation <= 0
             if kept.any():
                 scores[kept] = self._upper_bound(Inputs(self.problem.space, rows[kept]), beta)

@@ -36,9 +36,11 @@ from cimbo.problem.space import Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
 N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
-# Of the search for candidates, by the number of objectives; 250 beyond, where fronts are surfaces
+# Population of the evolutionary search, by the number of objectives; 250 for more, where fronts
+# are surfaces.
 POPULATION_SIZE = {1: 100, 2: 100}
-# Candidates that reach the acquisition, for each of twice as many as it shall choose
+# The screening has two rounds for each design of a batch; so many candidates of each round reach
+# the acquisition.
 N_PER_ROUND = 4
 N_BASELINE = 200  # evaluated designs whose posterior is drawn
 N_MUTANTS = 100
@@ -280,7 +282,8 @@ def _sobol(
 ) -> list[Candidate]:
     """The next ``n`` designs of the study's Sobol sequence, first those that keep the constraints that can be computed."""
     space = search.problem.space
-    # The sequence is read further until there are enough that keep them.
+    # The Sobol sequence is read until enough designs keep the constraints that can be
+    # computed.
     for n_drawn in SOBOL_DRAWS:
         fresh = _unseen(search, state, search.pin(space.sobol_rows(n_drawn, seed)))
         kept = _keeps_analytic(search, fresh)

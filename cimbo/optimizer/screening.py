@@ -20,7 +20,8 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
 N_DIRECTIONS = 32
-# Of a pool: where fewer points than this share have a gain, scalarised values tell more.
+# If a smaller share of the pool has a gain, points are ranked by scalarised values, which tell
+# more then.
 LEAST_SHARE_ABOVE = 0.1
 LEAST_SPREAD = 1e-9
 #: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
@@ -161,7 +162,8 @@ class _Staircase:
         from_right = np.argsort(-above[..., 0], axis=1)
         x = np.take_along_axis(above[..., 0], from_right, 1)
         y = np.take_along_axis(above[..., 1], from_right, 1)
-        # The staircase left of a point is as high as the highest of it and all points right of it.
+        # Left of a point the staircase is as high as the highest of this point and all
+        # points to its right.
         height = np.maximum.accumulate(y, axis=1)
         return cls(
             left=np.pad(x, ((0, 0), (0, 1)), constant_values=reference[0]),
@@ -243,7 +245,8 @@ class _ScalarisedGain:
         best = self._best_with(chosen)[..., None]
         new = self.value[..., asked]
         volume = np.maximum(new, 0) ** self.dimension - np.maximum(best, 0) ** self.dimension
-        # Below the reference nothing counts; there the distance to it decides.
+        # A point below the reference gains nothing; such points are ranked by their
+        # distance to it.
         more = np.where(best < 0, new - best + volume, volume)
         return np.asarray((np.maximum(more, 0) * self.feasible[:, asked]).mean((0, 1)))
 

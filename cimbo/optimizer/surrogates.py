@@ -338,7 +338,8 @@ class _Learner:
         if n < len(data.y):
             rows = np.concatenate([rows, np.arange(n, len(data.y))])
             model = predictors.extend(model, data.table[rows], data.y[rows], seed=self.seed)
-        # In cross-validation no better than the mean: it may not steer the search alone.
+        # In cross-validation it is no better than the mean, so part of each batch is
+        # chosen without it.
         is_trusted = spread == 0 or float(model.metadata["error"]) < spread
         return FittedSurrogate(model, data.view, trusted=is_trusted)
 

@@ -18,7 +18,7 @@ WIDTH_GROUPS = {
     "mwMWOQ@%—…": 0.99,
     "→←≤≥×+<>=~^": 0.84,
 }
-# widths as multiples of the letter size
+# Widths as multiples of the letter size
 CAPITAL_WIDTH, LETTER_WIDTH, WIDE_SCRIPT_WIDTH = 0.76, 0.64, 1.05
 FIRST_WIDE_LETTER = "\u1100"  # Hangul, Han and the like are as wide as high
 _LETTER_WIDTHS = {letter: width for letters, width in WIDTH_GROUPS.items() for letter in letters}

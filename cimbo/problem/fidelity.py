@@ -20,11 +20,12 @@ from cimbo.problem.pareto import hypervolume
 from cimbo.problem.scalars import finite
 
 DEVIATION_SUFFIX = "_std"
-# A measurement goes on while the metric at its mean and half a deviation would add this share of the hypervolume:
-# docs/design/fidelities.md says what other choices gave.
+# A measurement goes on while a metric of its mean plus so many deviations would add at least the
+# share LEAST_GAIN of the hypervolume. docs/design/fidelities.md says what other choices gave.
 OPTIMISM_DEVIATIONS = 0.5
 LEAST_GAIN = 5e-4
-# Surrogates' stated deviations hold what they say among designs already met; the search leaves those.
+# Predicted deviations are multiplied by this. They are right for designs like those already met,
+# and too small for others, where the search goes.
 PREDICTION_WIDENING = 1.3
 
 __all__ = ["Race", "at_target_fidelity", "deviations"]

@@ -18,7 +18,7 @@ from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 
 Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
-# an evaluator gives a metric's fidelity under the metric's name with this suffix
+# An evaluator gives a metric's fidelity under the metric's name with this suffix
 FIDELITY_SUFFIX = "_fidelity"
 
 

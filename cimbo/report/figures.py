@@ -33,7 +33,7 @@ LABEL_SPACE = (
 KEY_SPACE = 220.0  # points of a line of the legend
 CURVE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 CURVE_STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-# the legend has this many columns if no key has more letters than that
+# The legend has this many columns if no key has more letters than that
 LEGEND_COLUMNS, LONGEST_SHORT_KEY = 2, 24
 LEGEND_LINE_INCHES = 0.15
 
@@ -114,7 +114,7 @@ def _front(axes: Any, facts: Facts) -> None:
             label="front as predicted",
         )
     front = sorted(facts.front, key=lambda r: r.metrics[x])
-    # nothing is known of the values in between
+    # Nothing is known of the values in between
     if facts.problem.objectives[1].goal == "min":
         steps = "steps-post"
     else:

@@ -11,7 +11,7 @@ from cimbo.plots.quantity import label, number, spoken
 from cimbo.report.facts import Facts
 
 MOST_GENES = 12
-# points drawn for a gene; if there are more, some are taken evenly over the search
+# Points drawn for a gene; if there are more, some are taken evenly over the search
 MOST_POINTS, LITE_POINTS = 250, 60
 N_SHADES = 5
 ROW_HEIGHT = 26  # pixels

@@ -18,7 +18,7 @@ from cimbo.errors import BadInput
 from cimbo.storage import schema
 
 LOCKS_FILES = fcntl is not None
-# how long to wait for a process that moves the log into the file, or reads an old state
+# How long to wait for a process that moves the log into the file, or reads an old state
 FOLD_PATIENCE_S = 0.25
 
 

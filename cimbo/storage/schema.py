@@ -108,7 +108,7 @@ def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         target, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False, uri=uri
     )
-    # sqlite3's own decoder hides what went wrong
+    # Sqlite3's own decoder hides what went wrong
     connection.text_factory = lambda raw: raw.decode()
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")

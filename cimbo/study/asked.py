@@ -172,7 +172,8 @@ class AskedDesigns:
                 told.append(asked.candidate.key)
             except BadInput as error:
                 outcomes.append(ToldOutcome("refused", error))
-        # After the records: a design that is told and still noted is not lost, see `lost`.
+        # After the records are written: a design that was reported but is still listed
+        # here is not lost, see `lost`.
         self._note([], gone=told)
         return outcomes
 
@@ -254,7 +255,8 @@ class AskedDesigns:
         failed = self._failed()
         known = {**failed, **self.all()}
         if by is not None:
-            # Lost once more, not asked for anew by a person: what kills every job that takes it is given up one day.
+            # Counts as lost once more, as nobody asked for it again: a design that
+            # kills every job that takes it must be given up in the end.
             again = [known[key] for key in self._held(by) if key in known]
         elif keys:
             again = [_afresh(self._named(key, known)) for key in keys]

@@ -9,7 +9,7 @@ from cimbo.storage import Record
 
 ALIKE_AT_START = 10  # failures in a row, while nothing has succeeded yet
 ALIKE_LATER = 20  # failures in a row, when something has
-# What differs between two reasons that are alike: addresses, hashes and numbers.
+# Parts in which two messages of the same failure differ: addresses, hashes and numbers.
 VARYING_PATTERN = re.compile(r"0x[0-9a-f]+|[0-9a-f]{6,}|\d+(\.\d+)?")
 
 

@@ -56,8 +56,8 @@ class StudyLog(KeptValues):
         self.problem = problem
         self.fixed = dict(fixed)
         self._records = self._completed(stored.records(store))
-        # What follows from the log so far, and from how many of its evaluations it follows, so that only new ones are
-        # looked at.
+        # Results computed from the log, with the number of evaluations that they cover,
+        # so that only new ones are looked at.
         self._feasible: list[Record] = []
         self._n_examined = 0
         self._front: GrowingFront | None = None

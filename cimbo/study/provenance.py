@@ -24,7 +24,7 @@ FINGERPRINTS_NAME = "fingerprints"
 FINGERPRINT_REFERENCE = "fingerprint"
 TOLD_PART = "told"  # field of the fingerprint of measurements that were made elsewhere and reported
 IDENTIFIER_LENGTH = 12  # hexadecimal digits
-# field of a study's definition: the versions that it was started with
+# Field of a study's definition: the versions that it was started with
 RESULTS_VERSIONS_NAME = "results_versions"
 FIRST_RESULTS_VERSION = 1  # version of all results that are older than fingerprints
 SHOWN_DIFFERENCES = 3
@@ -292,7 +292,7 @@ def _of_the_first_rows(store: Store) -> dict[str, Any]:
     """By its identifier, the fingerprint of the configuration that the study was started with; empty without one."""
     try:
         configured = from_definition(store.path, store.definition).evaluator().fingerprint()
-    # the study was made in Python, or needs a plug-in that is not installed any more
+    # The study was made in Python, or needs a plug-in that is not installed any more
     except BadInput:
         return {}
     if store.count():

@@ -9,7 +9,8 @@ from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
 from cimbo.study.log import StudyLog
 
-# Designs that may fail before a search is refused: of some simulators every twentieth does.
+# So many designs are tried before a search is refused: with some simulators every twentieth
+# design fails.
 N_TRIED_FIRST = 3
 LOGS_SUFFIX = "-logs"  # the folder of logs has the name of the study file and this suffix
 
@@ -115,7 +116,7 @@ def _first_designs(log: StudyLog) -> list[Params]:
     space = log.problem.space
     seed = int(log.metadata.get("seed", 0))
     rows = space.sobol_rows(N_TRIED_FIRST, seed)
-    # fixing a gene may activate genes that these designs lack
+    # Fixing a gene may activate genes that these designs lack
     for name, value in log.fixed.items():
         column = space.column[name]
         rows[:, column] = space.choices[column].index(value)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, list_of, mapping_of
 
-# a study file keeps the replicates of a design under this prefix and its key
+# A study file keeps the replicates of a design under this prefix and its key
 REPLICATES_PREFIX = "replicates/"
-# the field of a record's ``extra`` that lists all measurements of the design, in order
+# The field of a record's ``extra`` that lists all measurements of the design, in order
 REPLICATES_FIELD = "replicates"
 
 Metrics = Mapping[str, float]

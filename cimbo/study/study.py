@@ -34,7 +34,7 @@ from cimbo.study.runner import Runner
 
 __all__ = ["LARGEST_METRIC", "LARGEST_SEED", "Study"]
 LARGEST_SEED = 2**63 - 1  # every generator of random numbers accepts it
-# Kept for one release.
+# Former names of methods, kept for one release.
 FORMER_NAMES = {
     "forget_asked": "clear_pending",
     "exact": "bit_accurate_differences",
@@ -248,7 +248,8 @@ class Study(AskTellStudy):
         options = with_analytic(guidance, cheap)
         execution.check(n_jobs, **conditions)
         get_ready(self, evaluate, is_here=conditions.get("backend", "loky") == "loky")
-        # After the check: what cannot evaluate leaves no trace in the study.
+        # Only after the check, so that an evaluator that cannot run leaves no trace in
+        # the study.
         self.record_evaluator(evaluate)
         self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         self.record_expensive(options)

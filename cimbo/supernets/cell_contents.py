@@ -168,7 +168,8 @@ def digits(whole: Tensor, bits: int, each: int) -> Iterator[Tensor]:
     Yields:
         Digits, the lowest first, each with the sign of its number.
     """
-    # Of magnitudes, as rounding down is many times as fast as rounding towards zero.
+    # Computed on magnitudes, because rounding down is many times as fast as rounding towards
+    # zero.
     if whole.numel() and float(whole.min()) < 0:
         sign = whole.sign()
     else:

@@ -17,11 +17,11 @@ from torch import Tensor
 from cimbo.hardware.array_description import ArrayDescription
 from cimbo.supernets.cell_contents import is_differential
 
-# a calibrated range ends this many standard deviations from the mean partial sum
+# A calibrated range ends this many standard deviations from the mean partial sum
 RANGE_DEVIATIONS = 4.0
-# the smallest step, in units of one cell; a converter with more levels gets a wider range
+# The smallest step, in units of one cell; a converter with more levels gets a wider range
 FINEST_STEP = 0.25
-# a sum counts as read exactly if random errors this many deviations large do not change it
+# A sum counts as read exactly if random errors this many deviations large do not change it
 SAFE_DEVIATIONS = 5.0
 
 

@@ -214,7 +214,7 @@ class ArrayConv:
         return y
 
     def _offset(self, y: Tensor, offsets: _Offsets) -> Tensor:
-        # The many images of a calibration need not all have drawings of their own.
+        # A calibration has many images; they need not all have errors of their own.
         for some in y.split(LOOKED_AT) if len(y) > LOOKED_AT else (y,):
             n, c, h, w = some.shape
             if self.norm is None:
@@ -289,7 +289,7 @@ class ArrayConv:
         return images.unfold(2, kernel, stride).unfold(3, kernel, stride)
 
 
-# scores are limited to plus and minus this: a 32-bit float can hold its exponential
+# Scores are limited to plus and minus this: a 32-bit float can hold its exponential
 SAFE_SCORE = 80.0
 
 

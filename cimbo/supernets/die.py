@@ -21,11 +21,11 @@ from cimbo.supernets.quantisation import InputRange, input_range, quantise_weigh
 from cimbo.workloads.precision import OperandBits, stage_bits
 
 N_CALIBRATION_INPUTS = 256  # inputs of a layer by which converters are set, over all dies together
-# To measure errors by, likewise: the rare large errors of a high slice decide, so that there are many. Fewer of a convolution
-# on images, whose layers are many.
+# Inputs by which errors are measured, over all dies together. Many, because rare large errors of
+# a high slice decide; fewer for networks on images, which have many convolutions.
 N_ERROR_INPUTS = 1024
 N_IMAGE_ERROR_INPUTS = 512
-# so many of these are of the same image, where errors that they have in common matter
+# So many of these are of the same image, where errors that they have in common matter
 INPUTS_PER_IMAGE = 8
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from cimbo.supernets.die import Product
 from cimbo.supernets.linear_errors import linear_errors
 
-# a variation below this share of a product's energy is rounding of float arithmetic
+# A variation below this share of a product's energy is rounding of float arithmetic
 ROUNDING_ENERGY = 1e-10
 
 

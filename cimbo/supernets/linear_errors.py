@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# strengths of the ridge that are tried, as shares of the inputs' mean variance
+# Strengths of the ridge that are tried, as shares of the inputs' mean variance
 RIDGE_SHARES = (3e-2, 3e-1)
 FEWEST_SAMPLES = 8  # no regression if a half of the data has fewer samples
-# no regression for layers of more rows: the samples would say too little of each weight
+# No regression for layers of more rows: the samples would say too little of each weight
 MOST_ROWS = 64
-# the slope is kept if it explains at least this share of the variance in the held-out half
+# The slope is kept if it explains at least this share of the variance in the held-out half
 LEAST_GAIN = 0.02
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cimbo.errors import BadInput
 
-# quantile of the standard normal distribution, for two-sided 95 % intervals
+# Quantile of the standard normal distribution, for two-sided 95 % intervals
 NORMAL_QUANTILE_975 = 1.959963984540054
 
 

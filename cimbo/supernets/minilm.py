@@ -29,9 +29,9 @@ POSITIONS = 64  # words of a sentence at most, start and end among them
 N_WORDS = 13_441  # size of the shipped vocabulary, including the padding
 MASKED_SCORE = -1e9  # attention score of padding: its weight becomes zero
 PADDING = 0  # number of the word that fills a row up
-# inputs by which a layer's errors are measured; few, because it has so many weights
+# Inputs by which a layer's errors are measured; few, because it has so many weights
 ERROR_INPUTS = 128
-# tokens computed together: few enough that a layer's outputs stay in a core's cache
+# Tokens computed together: few enough that a layer's outputs stay in a core's cache
 TOKENS_A_BATCH = 512
 
 

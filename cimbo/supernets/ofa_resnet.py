@@ -52,7 +52,8 @@ class _Bottleneck(nn.Module):
         self.conv1 = ConvNorm(Conv(inputs, most), F.relu)
         self.conv2 = ConvNorm(Conv(most, most, 3, stride=stride), F.relu)
         self.conv3 = ConvNorm(Conv(most, outputs))
-        # The first block of a stage always projects: its inputs and outputs are widened apart.
+        # The first block of a stage always has a projection, because its inputs and
+        # outputs can have different widths.
         self.downsample = None
         if first:
             self.downsample = _Shortcut(inputs, outputs, stride)

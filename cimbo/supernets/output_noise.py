@@ -14,7 +14,7 @@ from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.die import N_CALIBRATION_INPUTS
 from cimbo.supernets.noise_bank import stretch
 
-# samples of a product from which its deviation is estimated, in half precision
+# Samples of a product from which its deviation is estimated, in half precision
 N_DEVIATION_SAMPLES = 4096
 
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 FULL_PRECISION_BITS = 16  # operands of so many bits and more are left as they are
-# clips that are tried, as fractions of the largest magnitude
+# Clips that are tried, as fractions of the largest magnitude
 CLIP_FRACTIONS = tuple(k / 20 for k in range(4, 21))
 N_RANGE_SAMPLES = 4096  # activations by which a clip is chosen
-# the values of largest magnitude are always in a sample: drawn at random it would miss them
+# The values of largest magnitude are always in a sample: drawn at random it would miss them
 N_EXTREMES = 64
 EXTREMES_BLOCK = 64  # values side by side, of which only the two ends count as extremes
 
@@ -93,7 +93,8 @@ def input_range(
     ranges = []
     for fraction in CLIP_FRACTIONS:
         ranges.append(_range(fraction * lowest, fraction * highest, bits, (signed, sign_apart)))
-    # The sample stands for all, and the few that a clip would hit count for themselves: it hardly has any of them.
+    # The sample stands for all values, except for the few largest, which a clip would change:
+    # a sample hardly contains any of them, so they are counted themselves.
     weight = len(flat) / len(sample)
     errors = weight * _squared_errors(ranges, sample) + _squared_errors(ranges, extremes.largest)
     return ranges[int(errors.argmin())]

@@ -59,7 +59,7 @@ TRAINED_MARGIN = {
     "fmnist-mobilenet": ("resolution", 16),
     "reviews-minilm": ("depth", 2),
 }
-# training sentences on which heads and hidden units are ranked by importance
+# Training sentences on which heads and hidden units are ranked by importance
 RANKED_SENTENCES = 1024
 
 

@@ -95,7 +95,7 @@ def workload_digest(workload: Workload) -> str:
     for layer in workload.layers:
         counts = asdict(layer)
         counts.pop("name")
-        # stored digests of older releases lack these fields, so zeros are left out
+        # Stored digests of older releases lack these fields, so zeros are left out
         for share in SAID_FIELDS:
             if not counts[share]:
                 counts.pop(share)

@@ -19,11 +19,11 @@ COUNT_FIELDS = (
     "copies",
 )
 SHARE_FIELDS = ("input_ones", "weight_ones")
-# What a user says of layers beside the network itself; older digests of workloads lack them.
+# Fields that a user sets beside the network itself. Digests of older releases lack them.
 SAID_FIELDS = (*SHARE_FIELDS, "copies")
-# What several inferences at once have several times, besides positions or groups.
+# Fields that grow with the number of inferences, besides positions or groups.
 BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
-# What says nothing of a layer's cost on a chip.
+# Fields without influence on the cost of a layer.
 DESCRIPTION_FIELDS = ("name", "weights", "frequency")
 
 
@@ -142,7 +142,7 @@ class Layer:
         return replace(self, **{name: times * count for name, count in counts.items()})
 
 
-# What of a layer decides its cost, as a tuple: layers that agree in it cost the same.
+# The fields that decide a layer's cost, as a tuple: layers that agree in it cost the same.
 shape_of = attrgetter(*(f.name for f in fields(Layer) if f.name not in DESCRIPTION_FIELDS))
 LAYER_COLUMNS = (
     "px",

@@ -29,7 +29,7 @@ TASK_TOKENS, USUAL_ANSWER = (
 )  # start, language, task and no timestamps; words and marks of 30 s of speech
 DEPTH, EMBED = 4, 384
 DECODER_BLOCK = Block(EMBED, 6, 6, 64, 1536, False, False, "layernorm", True)
-# biases of queries and values (keys have none), and the norm before them
+# Biases of queries and values (keys have none), and the norm before them
 BIASES_BUT_OF_KEYS = 2 * EMBED + 2 * EMBED
 
 

@@ -17,7 +17,8 @@ from predictors.measurements import settled_schema
 from predictors.model import Model, Prediction
 from predictors.schema import Array, Schema
 
-# A process costs the cube of its rows, and is judged on a dozen fits: of more rows a fit sees so many, chosen at random.
+# The time of a Gaussian process grows with the cube of its rows, and an assessment fits a dozen.
+# If there are more rows, each fit gets so many, chosen at random.
 MAX_JUDGED_ROWS = 500
 
 

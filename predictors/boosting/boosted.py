@@ -15,7 +15,7 @@ from predictors.storage import checks
 
 ENSEMBLE_SIZE = 8
 BOOSTING_ROUNDS = 80
-# added to each row's noise variance, so that the weight of a row without noise is finite
+# Added to each row's noise variance, so that the weight of a row without noise is finite
 UNEXPLAINED_VARIANCE = 0.05
 LEAST_NOISE_SHARE = 0.05  # noise is at least this share of the held-out squared error
 LEAST_NOISE = 1e-6

@@ -14,7 +14,7 @@ import numpy as np
 from predictors.gp.inputs import Index, Sizes
 from predictors.schema import Array
 
-# What is expected of the logarithm of the fine Matern part's variance, and of the coarse one's
+# Prior means of the logarithms of the variances: of the fine Matern part, and of the coarse one
 MATERN_LOG_VARIANCES = np.array([-1.0, 0.0])
 # and of those of the linear parts: ranks, levels, numerics, totals, counts; and of a basis.
 LINEAR_LOG_VARIANCES = np.array([0.0, 0.0, 0.0, 0.0, -1.5])

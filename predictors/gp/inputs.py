@@ -24,11 +24,11 @@ from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
 
 Index = NDArray[np.intp]
-# Features of one name that are learned each for itself, without their total.
+# Up to so many features of one name have no coarse part with their total.
 MAX_UNPOOLED_FEATURES = 3
 # What standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1].
 COARSE_DIVISOR = 2.0
-# What the share of layers at a level is multiplied by: it hardly strays from its mean.
+# The share of layers at a level is multiplied by this, because it varies little about its mean.
 LEVEL_SHARE_SCALE = 2.0
 LINEAR_PARTS = 3  # ranks, levels, numerics
 LINEAR_PARTS_OF_SHARED = 2  # totals, counts

@@ -20,7 +20,7 @@ from predictors.errors import PredictorError
 from predictors.schema import Array
 
 FitFunction = Callable[[Array, Array], Any]
-# noise is at least this share of the held-out error, even if the deviations explain all of it
+# Noise is at least this share of the held-out error, even if the deviations explain all of it
 _MIN_NOISE_SHARE = 0.05
 _MIN_NOISE = 1e-6
 _MIN_VARIANCE = 1e-12

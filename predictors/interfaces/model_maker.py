@@ -207,7 +207,7 @@ class ModelMaker:
         own = new.state_dict()
         hyper = {}
         for name, value in model.state_dict().items():
-            # the means and scales that training rows were standardised with
+            # The means and scales that training rows were standardised with
             if "transform" in name:
                 continue
             if name not in own or own[name].shape != value.shape:

@@ -17,7 +17,7 @@ from predictors.posynomial.sums import LogSums, log_sums, slopes
 from predictors.schema import Array
 
 MAX_STEPS = 40
-# Residual below which a fit need not go, as a share of the target's deviation
+# A fit stops when its residual is below this share of the target's standard deviation.
 MIN_RELATIVE_RESIDUAL = 0.03
 START_RELATIVE_RESIDUAL = 0.3
 RESIDUAL_DECAY = 0.7  # in one step the target residual falls at most to this share of itself

@@ -13,7 +13,8 @@ from predictors.schema import Array, Feature, Schema
 
 MIN_LAYERS = 3  # layers of which a group must have more
 TERMS_PER_LAYER = 4  # products a layer
-# Stretches of layers with a b of their own: in a network of hundreds neighbours share it.
+# Most stretches of layers that have a b of their own: in a network of hundreds of layers
+# neighbours share one.
 MAX_SEGMENTS = 12
 
 

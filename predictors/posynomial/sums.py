@@ -101,7 +101,8 @@ def _totals(products: Array) -> Array:
     members = width // TERMS_PER_LAYER
     of_terms = products.sum(1, keepdims=True)
     total = of_terms.reshape(n, 1, members, TERMS_PER_LAYER).sum(3)
-    # A step that went far astray can leave a member nothing beside a row's largest product.
+    # After a step in a bad direction the products of a member can all vanish beside a row's
+    # largest one.
     return np.asarray(np.maximum(total, LEAST_TOTAL))
 
 

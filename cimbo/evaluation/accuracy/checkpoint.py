@@ -245,7 +245,8 @@ class CheckpointAccuracy:
             images, first = imagenet.source(train, _classes(self._module)), 0
         order = np.random.default_rng(self.seed).permutation(len(images.labels))
         spare = order[first:]
-        # Few images: those of the test then set the statistics as well, never those of the search.
+        # With few images the statistics come from the test images too, but never from
+        # those of the search.
         if len(spare) < min(self.calibration, 32):
             spare = order[self.images :]
         chosen = spare[: self.calibration]

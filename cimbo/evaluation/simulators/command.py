@@ -21,7 +21,7 @@ from cimbo.problem.scalars import integer
 from cimbo.workloads.layers import Workload
 
 MAX_KEPT_LAYERS = 100_000  # answers of layers kept in memory
-# What tells two layers of one shape apart, and no simulator's costs depend on.
+# Fields in which layers of equal shape may differ, and which no simulator's costs depend on.
 NAMES_OF_A_LAYER = ("name", "after", "shape", "frequency", "weights")
 
 _known_layers: dict[str, dict[str, Any]] = {}  # answers by digest of request, in this process

@@ -79,7 +79,7 @@ class ZigZag:
         if key not in self.known:
             self.known[key] = self._run(description, chip)
         cycles, picojoules = self.known[key]
-        # Attention's heads are layers of their own, with their own operands.
+        # Each head of an attention is a layer of its own, with its own operands.
         if layer.dynamic:
             times = layer.groups
         else:
@@ -92,7 +92,8 @@ class ZigZag:
         from zigzag.stages.main import MainStage  # type: ignore[import-not-found, unused-ignore]
 
         with TemporaryDirectory() as folder, _quiet():
-            # JSON is YAML; it reads these two only from files that are called so.
+            # JSON is valid YAML, and ZigZag reads these two only from files with YAML
+            # names.
             paths = {}
             for name in ("accelerator", "mapping"):
                 paths[name] = Path(folder) / f"{name}.yaml"
@@ -298,7 +299,7 @@ def accelerator(chip: Mapping[str, Any]) -> dict[str, Any]:
     macros = int(part.macros[0])
     dimensions = ["D1", "D2", "D3"][: 3 if macros > 1 else 2]
     everything = {"served_dimensions": dimensions}
-    # Bits a cycle of the arrays, for ZigZag knows one clock.
+    # Bits in each cycle of the arrays, because ZigZag knows only one clock.
     buffer_bw, dram_bw = (max(1, round(float(b[0]))) for b in (sizes.buffer_bw, sizes.dram_bw))
     bits = int(chip["weight_bits"])
     analog = chip["array"] != "digital_sram"

@@ -7,7 +7,7 @@ from cimbo.workloads.onnx.matrix_products import MATRIX_PRODUCTS
 from cimbo.workloads.onnx.quantised import rescales
 from cimbo.workloads.onnx.tensors import Tensor
 
-# What a sum may pass between its product and the addition of its bias.
+# Operators that may stand between a product and the addition of its bias.
 _CONVERSION_OPERATORS = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})
 _ADDED_INPUTS = {"Add": (0, 1), "QLinearAdd": (0, 3)}
 

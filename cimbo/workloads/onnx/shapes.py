@@ -12,7 +12,7 @@ from cimbo.workloads.onnx.contrib_shapes import CONTRIB_SHAPES, FUNCTION_SHAPES
 from cimbo.workloads.onnx.tensors import FLOAT_TYPE, INTEGER_TYPES, Made, Tensor, is_small, names
 
 MOST_EVALUATED = 4096  # elements of a tensor whose values are followed
-# values are kept of float tensors up to this size: only scales, as of Resize, are needed
+# Values are kept of float tensors up to this size: only scales, as of Resize, are needed
 MOST_FLOATS = 64
 # Operators on shapes and indices whose values are followed; none is a network's own arithmetic on large tensors.
 EVALUATED_OPERATORS = names(
@@ -21,7 +21,7 @@ EVALUATED_OPERATORS = names(
     "Or Pow Range Reciprocal ReduceMax ReduceMin ReduceProd ReduceSum Reshape Round ScatterElements ScatterND Sign "
     "Slice Split Sqrt Squeeze Sub Sum Tile TopK Transpose Trilu Unsqueeze Where Xor"
 )
-# Of these, the ones that keep the elements in their order.
+# Those of EVALUATED_OPERATORS that keep the elements in their order.
 RESHAPING_OPERATORS = names("Flatten Identity Reshape Squeeze Unsqueeze")
 # Operators of com.microsoft whose shapes are those of a standard one on so many of their inputs.
 _AS_STANDARD = {

@@ -36,7 +36,7 @@ KIND_KEY = "pkg.torch.export.graph_signature.InputSpec.kind"
 _FOLDED_FROM = "pkg.onnxscript.optimizer.folded_from"
 # What torch.export says of a graph's inputs, a line each: "p_conv_weight: PARAMETER target='conv.weight'".
 SIGNATURE_KEY = "pkg.torch.export.ExportedProgram.graph_signature"
-# the name that the exporter gives to a result of table[indices]
+# The name that the exporter gives to a result of table[indices]
 _LOOKED_UP = re.compile(r"index(_\d+)?")
 _SIGNATURE_LINE = re.compile(r"\w+: (?P<kind>[A-Z_]+) target='(?P<name>[^']+)'")
 
@@ -174,7 +174,7 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray[Any] | None:
         return None
     try:
         array: NDArray[Any] = onnx.numpy_helper.to_array(proto, str(folder))
-    # the kind depends on whether bytes are missing, too few, or outside the folder
+    # The kind depends on whether bytes are missing, too few, or outside the folder
     except Exception:
         return None
     return array

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from cimbo.workloads.onnx.tensors import Tensor
 
-# elements of each matrix that are compared, on a diagonal through all rows and columns
+# Elements of each matrix that are compared, on a diagonal through all rows and columns
 COMPARED_ELEMENTS = 61
-# two quantised copies correlate by more; 61 elements of unrelated matrices stay below 0.6
+# Two quantised copies correlate by more; 61 elements of unrelated matrices stay below 0.6
 SAME_CORRELATION = 0.98
 # Bit patterns of an element by its type: float, uint8, int8, float16, double, bfloat16.
 BIT_PATTERNS = {1: "<u4", 2: "u1", 3: "i1", 10: "<u2", 11: "<u8", 16: "<u2"}

@@ -26,7 +26,8 @@ OPERATOR_NAMES = {
 VECTOR_FUNCTIONS = {
     name: function for function, listed in OPERATOR_NAMES.items() for name in names(listed)
 }
-# Moved, looked up, compared or converted, not calculated with: costs the vector unit nothing.
+# Operators that move, look up, compare or convert, and calculate nothing: they cost the vector
+# unit nothing.
 VIEW_OPERATORS = names(
     "Reshape Flatten Transpose Identity Dropout Squeeze Unsqueeze Concat Split Slice Gather GatherElements GatherND "
     "Shape Size Constant Cast CastLike Expand ConstantOfShape Pad Where Equal Greater GreaterOrEqual Less LessOrEqual "

@@ -34,7 +34,8 @@ OPERATOR_NAMES = {
 VECTOR_FUNCTIONS = {
     name: function for function, listed in OPERATOR_NAMES.items() for name in names(listed)
 }
-# Moved, looked up, compared or made, not calculated with: costs the vector unit nothing, as do all views.
+# Operators that move, look up, compare or make values, and calculate nothing: like all views they
+# cost the vector unit nothing.
 FREE_OPERATORS = names(
     "clone contiguous _to_copy copy cat stack constant_pad_nd reflection_pad2d replication_pad2d roll "
     "flip repeat index index_select gather embedding scatter slice_scatter select_scatter index_put "
