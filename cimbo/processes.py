@@ -134,7 +134,7 @@ class Guardian:
         self.owner = os.getpid()
 
     def tell(self, line: str) -> None:
-        """Give it a line of what it guards, see `guard`; one that is gone hears nothing."""
+        """Send the guardian a line, in the form that `guard` reads; a guardian that has ended gets none."""
         assert self._process.stdin is not None
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._process.stdin.write(f"{line}\n".encode())
@@ -171,7 +171,10 @@ def _guardian() -> Guardian | None:
 
 @contextlib.contextmanager
 def guarded(mark: ProcessMark) -> Iterator[Callable[[int], None]]:
-    """While the block lasts, whatever bears ``mark`` ends when this process does, even by SIGKILL.
+    """Make sure that started programs do not outlive this process, even if it is killed.
+
+    While the block lasts, a guardian process watches. When this process is gone, it ends all
+    processes that bear ``mark``.
 
     Yields:
         A function to be called with the process id of what was started.
@@ -180,6 +183,7 @@ def guarded(mark: ProcessMark) -> Iterator[Callable[[int], None]]:
     if guardian is None:
         yield lambda pid: None
         return
+    # The lines that `guard` reads: the mark, and its process id; 0 is not known yet, "-" has ended.
     guardian.tell(f"{mark.own} 0")
     try:
         yield lambda pid: guardian.tell(f"{mark.own} {pid}")

@@ -123,7 +123,8 @@ class Progress:
             self._line(", ".join(told))
 
     def _recorded(self, event: Recorded) -> None:
-        if event.count < self._last:  # another study's turn
+        # `cimbo attribute` measures in several studies: a smaller count is that of the next one.
+        if event.count < self._last:
             self._start, self._already = time.monotonic(), event.count - 1
         self._last = event.count
         r = event.record

@@ -70,10 +70,11 @@ def precision(layers: LayerRows, chip: ChipRows) -> Precision:
 
 
 def _with_ones(operands: Precision, layers: LayerRows, chip: ChipRows) -> Precision:
-    """What known shares of ones change: how much switches at a step, and how many steps there are.
+    """Adapt operands to the shares of their bits that are one, where these are known.
 
-    A step is left out, where the chip does that, when the bits of all rows that are on at once are zero: with independent
-    bits that is the chance (1 - ones)^rows.
+    They change how much switches in a step. On a chip that skips zeros they also change the number of steps: a step is
+    left out if the input bits of all rows that are on at once are zero. With independent bits that has the probability
+    (1 - ones)^rows. The ones are all in the steps that are left, so more switches in each of these.
 
     Returns:
         The operands with these shares.

@@ -45,7 +45,7 @@ class FinalFront:
 
 
 def is_verified(difference: Difference | None) -> bool:
-    """Tells whether a stored difference says how exact it is.
+    """Tells whether a difference was stored with its sampling error.
 
     Args:
         difference: What a study holds of one design; None for nothing.
@@ -116,7 +116,7 @@ def unverified_finalists(log: StudyLog) -> list[Record]:
 
 @dataclass(frozen=True)
 class _Finalist:
-    """A feasible design as the search measured it, and by what is known of it in the bit-accurate form."""
+    """A feasible design, as the search measured it and with its bit-accurate accuracy where that is known."""
 
     searched: Record
     exact: Record
@@ -174,7 +174,7 @@ def final_front(log: StudyLog) -> FinalFront | None:
 
 
 def _verified_differences(log: StudyLog) -> dict[str, Difference]:
-    """The differences that say how exact they are, by the key of the design."""
+    """The differences that were stored with their sampling errors, by the key of the design."""
     found: dict[str, Difference] = {}
     for key, difference in log.bit_accurate_differences().items():
         if is_verified(difference):

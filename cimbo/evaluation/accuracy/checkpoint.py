@@ -268,7 +268,17 @@ class CheckpointAccuracy:
 
     @torch.inference_mode()
     def _right(self, design: Mapping[str, Any], index: NDArray[np.int64], about: str) -> int:
-        """How many of the images are told right; the chip's noise depends on which they are, not on what was run before."""
+        """Count the images that are classified correctly.
+
+        Args:
+            design: Genes of the sub-network and the chip.
+            index: Numbers of the images.
+            about: Names this part of the images. The seed of the chip's noise is made of it, so that
+                a measurement that was interrupted gives the same result as one that was not.
+
+        Returns:
+            How many are correct.
+        """
         seed = int.from_bytes(hashlib.blake2b(about.encode(), digest_size=4).digest(), "big")
         set_effect(self._module, converters(design, seed))
         pixels = self._pixels(self._source, index, design)
