@@ -1,4 +1,4 @@
-"""What a study wants and what it may propose: objectives, constraints, candidates."""
+"""What a study wants: objectives and constraints."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.candidates import Candidate as Candidate
+from cimbo.problem.candidates import candidate as candidate
+from cimbo.problem.candidates import candidate_of_row as candidate_of_row
 from cimbo.problem.derived import DerivedMetrics
 from cimbo.problem.scalars import finite, shown
-from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
+from cimbo.problem.space import SearchSpace
 
 Metrics = Mapping[str, float]
 Array = NDArray[np.float64]
@@ -134,70 +137,6 @@ def _check_kind(where: str, entries: Iterable[object], kind: type) -> None:
     for entry in entries:
         if not isinstance(entry, kind):
             raise BadInput(where, f"hold {shown(entry)}", f"give a list of {kind.__name__}")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A design to evaluate. ``predicted``: metric -> (mean, standard deviation) before it was measured, if a model did.
-
-    Examples:
-        >>> from cimbo import Choice, Objective, SearchSpace, Study
-        >>> space = SearchSpace([Choice("depth", [2, 4])], [Choice("rows", [64, 128])])
-        >>> study = Study.open(None, space, Objective("latency_ms", "min"))
-        >>> candidate = study.ask(1)[0]
-        >>> sorted(candidate.params), sorted(candidate.hardware), candidate.origin
-        (['depth', 'rows'], ['rows'], 'sobol')
-    """
-
-    params: Params
-    architecture: Params
-    hardware: Params
-    key: str
-    origin: str = "asked"
-    predicted: Mapping[str, tuple[float, float]] | None = None
-
-
-def candidate(space: SearchSpace, params: Mapping[str, Any], **about: Any) -> Candidate:
-    """Makes the candidate of a design.
-
-    Args:
-        space: The space that the design belongs to.
-        params: Gene to value; inactive genes are left out of the candidate.
-        **about: Further fields of `Candidate`, such as ``origin``.
-
-    Returns:
-        The candidate, in its canonical form.
-
-    Raises:
-        BadInput: For an unknown gene, a missing active gene or a wrong value.
-    """
-    return _candidate(space, space.canonical(params), **about)
-
-
-def candidate_of_row(space: SearchSpace, row: Rows, **about: Any) -> Candidate:
-    """Makes the candidate of a row.
-
-    Args:
-        space: The space that the row belongs to.
-        row: (d,) canonical row.
-        **about: Further fields of `Candidate`, such as ``origin``.
-
-    Returns:
-        The candidate, in its canonical form.
-    """
-    return _candidate(space, space.designs(row[None])[0], **about)
-
-
-def _candidate(space: SearchSpace, canonical: Params, **about: Any) -> Candidate:
-    of_architecture = {choice.name for choice in space.architecture}
-    architecture: Params = {}
-    hardware: Params = {}
-    for name, value in canonical.items():
-        if name in of_architecture:
-            architecture[name] = value
-        else:
-            hardware[name] = value
-    return Candidate(canonical, architecture, hardware, canonical_key(canonical), **about)
 
 
 @dataclass(frozen=True)
