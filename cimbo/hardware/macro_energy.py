@@ -141,4 +141,5 @@ def _write(table: ChipTable, geometry: ArrayGeometry) -> Floats:
     sram, rram = constant("sram_cell.write_energy"), constant("rram_cell.write_energy")
     energy = table.of_cell("write_energy", np.where(geometry.is_rram, rram, sram))
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
-    return energy * relative
+    written: Floats = energy * relative
+    return written

@@ -12,10 +12,11 @@ from functools import partial
 import numpy as np
 
 from cimbo.hardware.kv_cache import CacheTraffic
-from cimbo.hardware.passes import Pass, PassCost, Passes, PassInputs, passes
+from cimbo.hardware.passes import PassCost, Passes, PassInputs, passes
 from cimbo.hardware.residency import Residency
 from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.schedule_table import Interval, Schedule
+from cimbo.hardware.single_passes import Pass
 from cimbo.hardware.technology import constant
 from cimbo.hardware.tiling import Tiling
 from cimbo.hardware.vector_unit import vector_unit_work, with_vector_unit
