@@ -62,9 +62,9 @@ COMMAND_GROUPS = {
         "train-supernet": "train",
     },
 }
-COMMAND_MODULES = {
-    name: module for group in COMMAND_GROUPS.values() for name, module in group.items()
-}
+COMMAND_MODULES: dict[str, str] = {}
+for _group in COMMAND_GROUPS.values():
+    COMMAND_MODULES |= _group
 
 
 class _Lazy(click.Group):
@@ -119,10 +119,7 @@ class _Lazy(click.Group):
 
             args = [args[0], *in_todays_words(args[0], args[1:])]
         elif args and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMAND_MODULES, 2)
-            ctx.fail(
-                f"No such command '{args[0]}'" + (f", perhaps {' or '.join(near)}" if near else "")
-            )
+            ctx.fail(_no_command(args[0]))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -137,6 +134,15 @@ class _Lazy(click.Group):
                 formatter.write_dl([(name, summary(name)) for name in group])
 
 
+def _no_command(name: str) -> str:
+    """That there is no such command, with the nearest ones."""
+    told = f"No such command '{name}'"
+    near = get_close_matches(name, COMMAND_MODULES, 2)
+    if near:
+        told += f", perhaps {' or '.join(near)}"
+    return told
+
+
 def summary(name: str) -> str:
     """Find the first sentence of a command's docstring without importing its module.
 
@@ -149,12 +155,17 @@ def summary(name: str) -> str:
     Raises:
         KeyError: There is no such command.
     """
-    tree = _tree(COMMAND_MODULES[name])
-    function = next(
-        n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == _function(name)
-    )
-    text = " ".join((ast.get_docstring(function) or "").split("\n\n")[0].split())
-    return text.split(". ")[0].rstrip(".") + "."
+    paragraph = _docstring(COMMAND_MODULES[name], _function(name)).split("\n\n")[0]
+    sentence = " ".join(paragraph.split()).split(". ")[0]
+    return sentence.rstrip(".") + "."
+
+
+def _docstring(module: str, function: str) -> str:
+    """The docstring of a function, read from the source of a module."""
+    for node in _tree(module).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return ast.get_docstring(node) or ""
+    raise KeyError(function)
 
 
 def _function(name: str) -> str:
@@ -164,9 +175,8 @@ def _function(name: str) -> str:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(
-        resources.files("cimbo.cli").joinpath(f"{module}.py").read_text(encoding="utf-8")
-    )
+    source = resources.files("cimbo.cli").joinpath(f"{module}.py")
+    return ast.parse(source.read_text(encoding="utf-8"))
 
 
 @click.group(
@@ -199,39 +209,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     else:
         words = list(arguments)
     try:
-        with messages_on_stderr():
-            result = cimbo.main(
-                args=words,
-                prog_name="cimbo",
-                standalone_mode=False,
-                obj=shlex.join(["cimbo", *words]),
-            )
-        return result if isinstance(result, int) else 0
+        return _exit_code(words)
     except (KeyboardInterrupt, click.Abort) as error:
-        click.echo(printable(str(error) or "interrupted"), err=True)
+        _say(str(error) or "interrupted")
         return 130
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)  # help: ours
-        return 2
-    except click.UsageError as error:
-        if error.ctx:
-            command = error.ctx.command_path
-        else:
-            command = "cimbo"
-        message = error.format_message().rstrip(".").replace("\n", " ")
-        click.echo(printable(f"{command}: {message}; see {command} --help"), err=True)
-        return 2
     except click.ClickException as error:
-        click.echo(
-            printable(f"cimbo: {error.format_message()}; correct it and try again"),
-            err=True,
-        )
+        _say_usage(error)
         return 2
     except ValueError as error:
         if not _is_bad_input(error):
             raise
         for line in str(error).splitlines():
-            click.echo(printable(line), err=True)
+            _say(line)
         return 2
     except BrokenPipeError:
         # Whatever read our stdout has closed it: there is nowhere to print an error.
@@ -241,9 +230,37 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if _is_of_cimbo(error):
             raise
         where = str(error.filename or "cimbo")
-        told = f"{where:.80}: {error.strerror or error}; check it and try again"
-        click.echo(printable(told), err=True)
+        _say(f"{where:.80}: {error.strerror or error}; check it and try again")
         return 2
+
+
+def _exit_code(words: list[str]) -> int:
+    """Run the command; what it returns, or 0."""
+    line = shlex.join(["cimbo", *words])
+    with messages_on_stderr():
+        result = cimbo.main(args=words, prog_name="cimbo", standalone_mode=False, obj=line)
+    if isinstance(result, int):
+        return result
+    return 0
+
+
+def _say_usage(error: click.ClickException) -> None:
+    """Tell on stderr what is wrong with a command line."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)  # help: ours
+        return
+    if not isinstance(error, click.UsageError):
+        _say(f"cimbo: {error.format_message()}; correct it and try again")
+        return
+    command = "cimbo"
+    if error.ctx:
+        command = error.ctx.command_path
+    message = error.format_message().rstrip(".").replace("\n", " ")
+    _say(f"{command}: {message}; see {command} --help")
+
+
+def _say(line: str) -> None:
+    click.echo(printable(line), err=True)
 
 
 def _is_bad_input(error: ValueError) -> bool:
@@ -257,8 +274,9 @@ def _is_of_cimbo(error: OSError) -> bool:
         return True
     if not isinstance(error.filename, str):
         return False
-    own = [Path(__file__).resolve().parents[1], Path(sys.prefix).resolve()]
-    return any(Path(error.filename).resolve().is_relative_to(folder) for folder in own)
+    file = Path(error.filename).resolve()
+    package = Path(__file__).resolve().parents[1]
+    return file.is_relative_to(package) or file.is_relative_to(Path(sys.prefix).resolve())
 
 
 def main() -> None:

@@ -88,20 +88,27 @@ def tell(
 
     Example: cimbo tell measured.json --study asked.db
     """
-    stdin = sys.stdin.read() if rows_file == "-" else None
+    stdin = None
+    if rows_file == "-":
+        stdin = sys.stdin.read()
     text = asking.read_text(rows_file, stdin)
     with open_to_tell(file) as session:
         try:
             told = session.tell(text, by=by, source=source, accept_changed=accept_changed)
         except BadInput as error:
-            if error.where.startswith("line ") or error.where == "the rows":
-                raise BadInput(f"{rows_file}, {error.where}", error.what, error.todo) from None
-            raise
+            raise _of_file(error, rows_file) from None
     document = told.to_json()
     emit(style, [document | {"refused": len(told.refused)}], document)
     for line in told.refused:
         say(f"{rows_file}, {line}")
     return 2 if told.refused else 0
+
+
+def _of_file(error: BadInput, file: str) -> BadInput:
+    """The error with the name of the file, where it is about a line of it."""
+    if error.where.startswith("line ") or error.where == "the rows":
+        return BadInput(f"{file}, {error.where}", error.what, error.todo)
+    return error
 
 
 @command()

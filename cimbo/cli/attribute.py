@@ -64,10 +64,11 @@ def attribute(
     Example: cimbo attribute seed0.db seed1.db --within 0.3
     """
     with ExitStack() as stack, Progress(0) as progress:
-        settings = attribution.AttributionSettings(
-            within, complete, measure, Workers(jobs=jobs), progress
-        )
-        studies = [stack.enter_context(_open(f, measure)) for f in files or ("cimbo.db",)]
+        workers = Workers(jobs=jobs)
+        settings = attribution.AttributionSettings(within, complete, measure, workers, progress)
+        studies = []
+        for file in files or ("cimbo.db",):
+            studies.append(stack.enter_context(_open(file, measure)))
         found = attribution.attribute(studies, settings)
     emit(style, [_row(found, speedup, style) for speedup in found.speedups], found.to_json())
     if style == "table":
@@ -88,7 +89,7 @@ def _open(file: str, measure: bool) -> Session:
 
 def _row(found: Attribution, speedup: Speedup, style: str) -> dict[str, Any]:
     """A line a condition and side; of several studies, the design of the best one."""
-    best = speedup.points[max(range(len(speedup.each)), key=lambda i: speedup.each[i])]
+    best = speedup.points[speedup.each.index(max(speedup.each))]
     row: dict[str, Any] = {
         "held": speedup.held,
         "side": speedup.side,
@@ -97,22 +98,30 @@ def _row(found: Attribution, speedup: Speedup, style: str) -> dict[str, Any]:
         "high": speedup.high,
         "accuracy": best.metrics["accuracy"],
     }
-    row |= {name: value for name, value in best.metrics.items() if name in SHOWN_METRICS}
+    for name, value in best.metrics.items():
+        if name in SHOWN_METRICS:
+            row[name] = value
     if style == "csv":
         row["accuracy_is"] = found.accuracy["kind"]
-    return row | {"candidates": min(speedup.candidates), "hardware": genes_text(best.hardware)}
+    row["candidates"] = min(speedup.candidates)
+    row["hardware"] = genes_text(best.hardware)
+    return row
 
 
 def _remarks(found: Attribution) -> list[str]:
     metrics = ", ".join(f"{k} {v:.5g}" for k, v in found.baseline.metrics.items())
     chip = genes_text(found.baseline.hardware)
-    checked = "winners were not all checked on test images (--test)"
-    if found.all_tested:
-        checked = "every winner was checked on test images"
-    if found.accuracy["kind"] != "measured":
-        checked = found.accuracy["label"]
     return [
         f"baseline: largest network on the chip of {found.drawn_by}: {chip}; {metrics}",
         f"a design counts within {found.within:g} points of its accuracy; interval: {found.interval}",
-        checked,
+        _checked(found),
     ]
+
+
+def _checked(found: Attribution) -> str:
+    """How far the accuracies of the winners were measured on images that no search saw."""
+    if found.accuracy["kind"] != "measured":
+        return str(found.accuracy["label"])
+    if found.all_tested:
+        return "every winner was checked on test images"
+    return "winners were not all checked on test images (--test)"

@@ -20,55 +20,63 @@ from cimbo.cli.tables import fold_alike
 from cimbo.errors import naming, printable
 
 if TYPE_CHECKING:
+    from cimbo.session.simulation import Simulation
     from cimbo.workloads.layers import Workload
 
 COSTS_TOLD = (
-    *("latency_ms", "energy_uj", "area_mm2", "inferences_per_s"),
-    *("time_to_first_token_ms", "tokens_per_s", "energy_per_token_uj", "dram_bytes_per_token"),
+    "latency_ms",
+    "energy_uj",
+    "area_mm2",
+    "inferences_per_s",
+    "time_to_first_token_ms",
+    "tokens_per_s",
+    "energy_per_token_uj",
+    "dram_bytes_per_token",
+)
+
+
+# Which network is counted, and for how much; in the order of --help.
+COUNT_OPTIONS = (
+    click.option(
+        "--subnet",
+        default=None,
+        help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
+    ),
+    click.option("--batch", type=int, default=None, help="Inferences at once [default: 1]."),
+    click.option(
+        "--prompt",
+        type=int,
+        default=None,
+        help="Tokens of a language model's prompt [default: 128].",
+    ),
+    click.option("--tokens", type=int, default=None, help="Tokens of its answer [default: 128]."),
+    click.option(
+        "--activity",
+        default=None,
+        metavar="FILE|measured|stored",
+        help="Shares of the bits of inputs and weights that are one, by layer: TOML or JSON; or "
+        "measured, of a shipped network; or stored, of an ONNX file's integer weights [default: the chip's activity].",
+    ),
+    click.option(
+        "--copies",
+        multiple=True,
+        metavar="LAYER=NUMBER",
+        help="Copies of the layers of that name or pattern, on a chip whose duplication is given; may be "
+        "given several times.",
+    ),
+    click.option(
+        "--set",
+        "pairs",
+        multiple=True,
+        metavar="NAME=SIZE",
+        help="A size that an ONNX file leaves open; may be given several times.",
+    ),
 )
 
 
 def _count_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that say which network is counted, and for how much."""
-    options = (
-        click.option(
-            "--subnet",
-            default=None,
-            help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
-        ),
-        click.option("--batch", type=int, default=None, help="Inferences at once [default: 1]."),
-        click.option(
-            "--prompt",
-            type=int,
-            default=None,
-            help="Tokens of a language model's prompt [default: 128].",
-        ),
-        click.option(
-            "--tokens", type=int, default=None, help="Tokens of its answer [default: 128]."
-        ),
-        click.option(
-            "--activity",
-            default=None,
-            metavar="FILE|measured|stored",
-            help="Shares of the bits of inputs and weights that are one, by layer: TOML or JSON; or "
-            "measured, of a shipped network; or stored, of an ONNX file's integer weights [default: the chip's activity].",
-        ),
-        click.option(
-            "--copies",
-            multiple=True,
-            metavar="LAYER=NUMBER",
-            help="Copies of the layers of that name or pattern, on a chip whose duplication is given; may be "
-            "given several times.",
-        ),
-        click.option(
-            "--set",
-            "pairs",
-            multiple=True,
-            metavar="NAME=SIZE",
-            help="A size that an ONNX file leaves open; may be given several times.",
-        ),
-    )
-    for option in reversed(options):
+    """Give a command COUNT_OPTIONS."""
+    for option in reversed(COUNT_OPTIONS):
         function = option(function)
     return function
 
@@ -84,9 +92,11 @@ def _counted(
     """The network that the options name; ``settings``: batch, and lengths of prompt and answer, activity."""
     from cimbo.session import simulation
 
-    genes, where = None, ""
+    genes = None
+    where = ""
     if subnet is not None:
-        genes, where = json_object("--subnet", subnet), origin("--subnet", subnet)
+        genes = json_object("--subnet", subnet)
+        where = origin("--subnet", subnet)
     given = sizes(pairs)
     settings["copies"] = sizes(copies, "--copies")
     return simulation.workload(name, genes, where=where, sizes=given, **settings)
@@ -142,28 +152,30 @@ def simulate(
     network = _counted(name, **counted)
     options = json_object("--simulator-options", simulator_options)
     chip = json_object("--hardware", hardware)
+    chosen = simulator or "cimbo"
     try:
         with naming(origin("--hardware", hardware)):
-            found = simulation.simulate(
-                network, chip, simulator=simulator or "cimbo", options=options
-            )
+            found = simulation.simulate(network, chip, simulator=chosen, options=options)
     except RuntimeError as error:  # how simulators say that they cannot
-        say(f"{simulator or 'cimbo'}: {printable(str(error))}; try another design")
+        say(f"{chosen}: {printable(str(error))}; try another design")
         return 1
     emit(style, _shown(found.rows(), style), found.to_json())
+    _talk(found, chosen)
+    return 0
+
+
+def _talk(found: Simulation, simulator: str) -> None:
+    """Say the costs of a network on a chip, their bounds, and what should be known of them."""
+    from cimbo.session.simulation import pipeline_told
+
     told = [name for name in COSTS_TOLD if name in found.costs]
-    if simulator not in (None, "cimbo"):  # whose metrics may have any names
+    if simulator != "cimbo":  # whose metrics may have any names
         told += [name for name in found.numbers() if name not in told]
     say(", ".join(found.told(name) for name in told))
-    for line in (
-        *found.bounds_told(),
-        *found.merits_told(),
-        *simulation.pipeline_told(found.costs),
-    ):
+    for line in (*found.bounds_told(), *found.merits_told(), *pipeline_told(found.costs)):
         say(line)
     for warning in found.warnings:
         say(f"warning: {warning}")
-    return 0
 
 
 @command()
@@ -180,11 +192,9 @@ def workload(*, name: str, style: str, **counted: Any) -> None:
     found = _counted(name, **counted)
     layers = [each.row() for each in summaries(found)]
     whole = totals(found)
-    last = {column: whole.get(column) for column in layers[0]} | {"name": "TOTAL"}
-    emit(
-        style,
-        _shown([*layers, last], style),
-        whole | {"layers": layers, "warnings": list(found.warnings)},
-    )
+    last: dict[str, Any] = {column: whole.get(column) for column in layers[0]}
+    last["name"] = "TOTAL"
+    document = {**whole, "layers": layers, "warnings": list(found.warnings)}
+    emit(style, _shown([*layers, last], style), document)
     for warning in found.warnings:
         say(f"warning: {warning}")

@@ -113,11 +113,15 @@ def _on_problems(
     for compared in found.comparisons:
         rows += [{"problem": compared.title, **_row(curve)} for curve in compared.curves]
     for evaluations, ranked in found.rankings.items():
-        pairs = zip(ranked.methods, ranked.mean_rank, strict=True)
-        told = ", ".join(f"{method} {rank:.2f}" for method, rank in pairs)
-        text = f"mean rank after {evaluations}: {told}{_significance(ranked)}"
-        click.echo(text, err=True)
+        click.echo(f"mean rank after {evaluations}: {_ranks(ranked)}", err=True)
     emit(style, rows, found.to_json())
+
+
+def _ranks(ranked: Ranking) -> str:
+    """The mean rank of each method, and whether the methods differ."""
+    pairs = zip(ranked.methods, ranked.mean_rank, strict=True)
+    told = ", ".join(f"{method} {rank:.2f}" for method, rank in pairs)
+    return told + _significance(ranked)
 
 
 def _significance(ranked: Ranking) -> str:
@@ -134,9 +138,8 @@ def _row(curve: comparison.MethodCurve) -> dict[str, Any]:
     for share in (0.25, 0.5, 1.0):
         evaluations, hypervolume = curve.median_at(share)
         row[f"after_{evaluations}"] = hypervolume
-    return row | {
-        "least": curve.least[-1],
-        "most": curve.most[-1],
-        "feasible": round(statistics.median(curve.feasible)),
-        "overhead_s": curve.overhead_s,
-    }
+    row["least"] = curve.least[-1]
+    row["most"] = curve.most[-1]
+    row["feasible"] = round(statistics.median(curve.feasible))
+    row["overhead_s"] = curve.overhead_s
+    return row

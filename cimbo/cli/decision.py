@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -168,13 +169,14 @@ def portfolio(
     """
     from cimbo.session import decision
 
-    settings = decision.PortfolioSettings(
-        weights=_weights(weights, len(networks)), fixed=_fixed(fixes or ("adc_bits=6",)), **limits
-    )
+    shares = _weights(weights, len(networks))
+    fixed = _fixed(fixes or ("adc_bits=6",))
+    settings = decision.PortfolioSettings(weights=shares, fixed=fixed, **limits)
     if len(set(networks)) < len(networks):
         todo = "give it a larger weight instead: --weights 2,1"
         raise BadInput("NETWORKS", "name one twice", todo)
-    found = decision.portfolio({name: _workload(name, file) for name in networks}, settings)
+    workloads = {name: _workload(name, file) for name in networks}
+    found = decision.portfolio(workloads, settings)
     emit(style, [chip.row() for chip in found.chips], found.to_json())
     if found.sharing_costs_nothing:
         told = "one chip is the best for each network alone too: sharing it costs nothing"
@@ -185,20 +187,21 @@ def _workload(label: str, file: str) -> Any:
     from cimbo.session import decision
 
     name, _, text = label.partition("=")
-    genes = json_object(name, text) if text else None
-    return decision.named_workload(
-        label, decision.portfolio_workload(name, genes=genes, study=file)
-    )
+    genes = None
+    if text:
+        genes = json_object(name, text)
+    found = decision.portfolio_workload(name, genes=genes, study=file)
+    return decision.named_workload(label, found)
 
 
 def _weights(text: str | None, n: int) -> list[float]:
     if text is None:
         return []
     try:
-        weights = [float(w) for w in text.split(",")]
+        weights = [float(word) for word in text.split(",")]
     except ValueError:
         weights = []
-    if len(weights) != n or not all(0 < w < float("inf") for w in weights):
+    if len(weights) != n or not all(0 < weight < math.inf for weight in weights):
         what = f"{text!r} is not {n} positive numbers"
         raise BadInput("--weights", what, "give one for each network, as 3,1")
     return weights

@@ -80,8 +80,8 @@ def doctor(
         found = health.doctor(described_by(config or preset_name), budget=budget, jobs=jobs)
     emit(style, found.to_json(), found.to_json())
     counts = []
-    for v, said in VERDICTS_IN_WORDS.items():
-        if found.counts[v]:
-            counts.append(f"{found.counts[v]} {said}")
+    for verdict, said in VERDICTS_IN_WORDS.items():
+        if found.counts[verdict]:
+            counts.append(f"{found.counts[verdict]} {said}")
     say(", ".join(counts))
     return 0 if found.is_healthy else 1

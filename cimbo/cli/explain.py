@@ -77,11 +77,9 @@ def explain(*, key: str | None, picture: Path | None, which: str, file: str, sty
 
 def _summary(found: Explanation, which: str) -> str:
     """The text that goes to stderr beside the rows that were asked for."""
-    b = found.bottleneck
     lines = [
         _costs(found.breakdown),
-        f"bottleneck: {b['layer']} takes {100 * b['layer_share']:.0f} % of the time (bound by {b['layer_bound']}); "
-        f"{100 * b['share']:.0f} % of all time waits for: {b['interface']} ({_remedy(b['genes'])})",
+        _bottleneck(found.bottleneck),
         *pipeline_told(found.breakdown),
         _bars("time by bound, ms", found.breakdown["time_by_bound_ms"]),
         _bars("energy by part, uJ", found.breakdown["energy_by_part_uj"]),
@@ -93,6 +91,13 @@ def _summary(found: Explanation, which: str) -> str:
         lines.append("neighbours, and by how much this design is better")
         lines.append(as_table(_written(_closest(found.neighbour_rows()))))
     return "\n".join(lines)
+
+
+def _bottleneck(b: Mapping[str, Any]) -> str:
+    """Which layer takes most of the time, and what most of the time waits for."""
+    layer = f"{b['layer']} takes {100 * b['layer_share']:.0f} % of the time"
+    waits = f"{100 * b['share']:.0f} % of all time waits for: {b['interface']}"
+    return f"bottleneck: {layer} (bound by {b['layer_bound']}); {waits} ({_remedy(b['genes'])})"
 
 
 def _accuracy_summary(accuracy: Mapping[str, Any]) -> str:
@@ -135,7 +140,10 @@ def _written(rows: Rows) -> Rows:
     """Rows with every list in one cell, cut where it is long."""
     written = []
     for row in rows:
-        cells = {name: _cell(v) if isinstance(v, list) else v for name, v in row.items()}
+        cells = dict(row)
+        for name, value in row.items():
+            if isinstance(value, list):
+                cells[name] = _cell(value)
         written.append(cells)
     return written
 
@@ -151,8 +159,11 @@ def _cell(changes: list[str]) -> str:
 def _bars(title: str, values: Mapping[str, float]) -> str:
     """A bar of signs for each value above 0, the largest first."""
     total = sum(values.values()) or 1.0
+    largest_first = sorted(((value, name) for name, value in values.items()), reverse=True)
     lines = [title]
-    for value, name in sorted(((v, k) for k, v in values.items() if v > 0), reverse=True):
+    for value, name in largest_first:
+        if value <= 0:
+            break
         bar = "#" * round(BAR_WIDTH * value / total)
         lines.append(f"  {name:13} {value:10.4g} {100 * value / total:5.1f} %  {bar}".rstrip())
     return "\n".join(lines)

@@ -40,31 +40,29 @@ def fixed_genes(fixes: Iterable[str]) -> Iterator[FixedGene]:
             one.
     """
     for text in fixes:
-        if not text.startswith("@"):
-            name, sign, value = text.partition("=")
-            if not sign:
-                todo = "write GENE=VALUE or @FILE"
-                if Path(text).is_file():
-                    todo = f"write @{text}"
-                raise BadInput(f"--fix {text}", "gives no value", todo)
-            yield FixedGene(f"--fix {text}", name, value)
-            continue
-        for name, value in _chip_of(text).items():
-            yield FixedGene(f"--fix {text}, {name}", name, str(value))
+        if text.startswith("@"):
+            for name, value in _chip_of(text).items():
+                yield FixedGene(f"--fix {text}, {name}", name, str(value))
+        else:
+            yield _one_gene(text)
+
+
+def _one_gene(text: str) -> FixedGene:
+    """What GENE=VALUE says. Raises BadInput where the text is none."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        todo = "write GENE=VALUE or @FILE"
+        if Path(text).is_file():
+            todo = f"write @{text}"
+        raise BadInput(f"--fix {text}", "gives no value", todo)
+    return FixedGene(f"--fix {text}", name, value)
 
 
 def _chip_of(text: str) -> Mapping[str, Any]:
-    """The genes of the chip in a file."""
+    """The genes of the chip in a file, as @FILE or @FILE#KEY names it."""
     where = f"--fix {text}"
     file, sign, key = text[1:].partition("#")
-    try:
-        written = Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise BadInput(where, what, "name a readable file") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(where, f"is not JSON ({error})", FORM_OF_A_CHIP) from None
-    document = parse_json(where, written, FORM_OF_A_CHIP)
+    document = _document(where, Path(file))
     design = _design(where, document, key if sign else None)
     for table in CHIP_TABLES:
         if isinstance(design.get(table), Mapping):
@@ -72,6 +70,18 @@ def _chip_of(text: str) -> Mapping[str, Any]:
     if not design or not all(isinstance(v, int | float | str) for v in design.values()):
         raise BadInput(where, "holds no chip", FORM_OF_A_CHIP)
     return design
+
+
+def _document(where: str, file: Path) -> Any:
+    """The JSON in a file."""
+    try:
+        written = file.read_text(encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise BadInput(where, what, "name a readable file") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(where, f"is not JSON ({error})", FORM_OF_A_CHIP) from None
+    return parse_json(where, written, FORM_OF_A_CHIP)
 
 
 def _design(where: str, document: Any, key: str | None) -> Mapping[str, Any]:
@@ -87,11 +97,13 @@ def _design(where: str, document: Any, key: str | None) -> Mapping[str, Any]:
 
 
 def _one_of(where: str, designs: Sequence[Mapping[str, Any]], key: str | None) -> Mapping[str, Any]:
+    """The design that ``key`` begins the key of; without one the only design."""
     keys = [str(design.get("key", design.get("for", ""))) for design in designs]
     if key is None and len(designs) == 1:
         return designs[0]
     if key is None:
-        todo = f"name one, as {where.removeprefix('--fix ')}#{keys[0] if keys else 'KEY'}"
+        example = keys[0] if keys else "KEY"
+        todo = f"name one, as {where.removeprefix('--fix ')}#{example}"
         raise BadInput(where, f"holds {len(designs)} designs", todo)
     found = []
     for design, own in zip(designs, keys, strict=True):

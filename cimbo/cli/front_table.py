@@ -52,10 +52,10 @@ class FrontTable:
             word = f" {name} {cell_text(value)}"
             if width is not None and len(lines[-1]) + len(word) + 1 > width:
                 lines.append(" ")
-            separator = ""
-            if not lines[-1].endswith((":", " ")):
-                separator = ","
-            lines[-1] += separator + word
+            is_first = lines[-1].endswith((":", " "))
+            if not is_first:
+                lines[-1] += ","
+            lines[-1] += word
         return lines
 
 
@@ -76,13 +76,22 @@ def front_table(designs: Sequence[Design]) -> FrontTable:
     varying = [name for name in column_names(genes) if name not in shared]
     rows = []
     for design, values in zip(designs, genes, strict=True):
-        row: dict[str, Any] = {"key": design.key, **design.metrics}
-        if design.accuracy_is is not None:
-            row["accuracy_is"] = design.accuracy_is
-        row |= {name: v for name, v in design.zigzag_columns().items() if name != ZIGZAG_REASON}
-        row |= {name: values.get(name) for name in varying}
+        row = _measured(design)
+        for name in varying:
+            row[name] = values.get(name)
         rows.append(row)
     return FrontTable(tuple(rows), shared)
+
+
+def _measured(design: Design) -> dict[str, Any]:
+    """The columns of a design that are no genes."""
+    row: dict[str, Any] = {"key": design.key, **design.metrics}
+    if design.accuracy_is is not None:
+        row["accuracy_is"] = design.accuracy_is
+    for name, value in design.zigzag_columns().items():
+        if name != ZIGZAG_REASON:
+            row[name] = value
+    return row
 
 
 def _with_short_keys(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

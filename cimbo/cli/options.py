@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from cimbo.cli.strict_json import parse_json
+from cimbo.cli.values import at_least_one, json_object, one_or_all, origin, positive, sizes
 from cimbo.config.study_config import DEFAULT_PRESET, Config
 from cimbo.errors import BadInput
 from cimbo.session.opening import (
@@ -25,15 +25,26 @@ from cimbo.session.opening import (
 from cimbo.session.session import Session
 from cimbo.session.workers import Workers
 
+__all__ = [
+    "AskedStudy",
+    "at_least_one",
+    "command_line",
+    "evaluation_options",
+    "existing",
+    "json_object",
+    "new_study_options",
+    "one_or_all",
+    "origin",
+    "positive",
+    "simulator_option",
+    "simulator_options_option",
+    "sizes",
+    "study_option",
+]
 F = TypeVar("F", bound=Callable[..., Any])
-MOST_PATH_LETTERS = 255
-MOST_DIGITS = 12  # most digits of a size on the command line
-
 study_option = click.option(
     "--study", "file", default="cimbo.db", show_default=True, help="The study file."
 )
-
-
 simulator_option = click.option(
     "--simulator",
     default=None,
@@ -44,81 +55,6 @@ simulator_options_option = click.option(
     default="{}",
     help='Options of the simulator as JSON, or @FILE, such as {"command": ["./simulate"]}.',
 )
-
-
-def new_study_options(command: F) -> F:
-    """Give a command the options that say which study it is about.
-
-    They are --study, --preset, --network, --set, --config, --seed, the simulator and a user's own
-    super-network.
-
-    Args:
-        command: The function to decorate. It is called with ``asked``, an ``AskedStudy``, in place
-            of these options.
-
-    Returns:
-        The decorated function.
-    """
-    names = [field.name for field in fields(AskedStudy)]
-
-    @wraps(command)
-    def collected(**given: Any) -> Any:
-        """Call the command with its options gathered in ``asked``."""
-        return command(asked=AskedStudy(**{name: given.pop(name) for name in names}), **given)
-
-    decorated: Any = collected
-    for option in (
-        *_accuracy_options(),
-        click.option(
-            "--images",
-            type=int,
-            default=None,
-            help="Images of --data that the search uses [default: 2000].",
-        ),
-        click.option(
-            "--weights",
-            type=click.Path(path_type=Path),
-            default=None,
-            help="A checkpoint (OFA, timm, Hugging Face): accuracy is measured, not modelled.",
-        ),
-        click.option(
-            "--data",
-            type=click.Path(path_type=Path),
-            default=None,
-            help="Images for --weights: val/ and train/ with a folder for each class, or images.npy and labels.npy.",
-        ),
-        simulator_options_option,
-        simulator_option,
-        click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
-        click.option(
-            "--config",
-            type=click.Path(path_type=Path),
-            default=None,
-            help="A study.toml that describes the study.",
-        ),
-        click.option(
-            "--set",
-            "pairs",
-            multiple=True,
-            metavar="NAME=SIZE",
-            help="A size that the ONNX file leaves open; may be given several times.",
-        ),
-        click.option(
-            "--network",
-            multiple=True,
-            metavar="FILE.onnx|NAME",
-            help="Search chips for this network, by costs alone. Given several times: chips for all of them.",
-        ),
-        click.option(
-            "--preset",
-            "preset_name",
-            default=None,
-            help=f"A shipped study [default: {DEFAULT_PRESET}].",
-        ),
-        study_option,
-    ):
-        decorated = option(decorated)
-    return cast(F, decorated)
 
 
 def _accuracy_options() -> list[Callable[..., Any]]:
@@ -167,6 +103,121 @@ def _accuracy_options() -> list[Callable[..., Any]]:
     ]
 
 
+# In the order of --help.
+NEW_STUDY_OPTIONS = (
+    study_option,
+    click.option(
+        "--preset",
+        "preset_name",
+        default=None,
+        help=f"A shipped study [default: {DEFAULT_PRESET}].",
+    ),
+    click.option(
+        "--network",
+        multiple=True,
+        metavar="FILE.onnx|NAME",
+        help="Search chips for this network, by costs alone. Given several times: chips for all of them.",
+    ),
+    click.option(
+        "--set",
+        "pairs",
+        multiple=True,
+        metavar="NAME=SIZE",
+        help="A size that the ONNX file leaves open; may be given several times.",
+    ),
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="A study.toml that describes the study.",
+    ),
+    click.option("--seed", type=int, default=None, help="Seed of a new study [default: 0]."),
+    simulator_option,
+    simulator_options_option,
+    click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Images for --weights: val/ and train/ with a folder for each class, or images.npy and labels.npy.",
+    ),
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="A checkpoint (OFA, timm, Hugging Face): accuracy is measured, not modelled.",
+    ),
+    click.option(
+        "--images",
+        type=int,
+        default=None,
+        help="Images of --data that the search uses [default: 2000].",
+    ),
+    *reversed(_accuracy_options()),
+)
+WORKERS_OPTIONS = (
+    click.option(
+        "--jobs",
+        type=int,
+        default=None,
+        callback=one_or_all,
+        help="Evaluations at a time [default: one per core, at most 8; on a cluster as many as it allows].",
+    ),
+    click.option(
+        "--timeout",
+        "timeout_s",
+        type=float,
+        default=None,
+        help="Seconds after which an attempt is ended.",
+    ),
+    click.option(
+        "--retries",
+        type=int,
+        default=0,
+        show_default=True,
+        help="How often a failed evaluation is tried again.",
+    ),
+    click.option(
+        "--memory-mb",
+        type=int,
+        default=None,
+        help="Limit on the private memory of a worker process, in MiB (Linux).",
+    ),
+    click.option(
+        "--backend",
+        default="loky",
+        show_default=True,
+        help="loky (this machine), dask, ray or slurm.",
+    ),
+    click.option(
+        "--scheduler",
+        default=None,
+        metavar="ADDRESS",
+        help="A running Dask or Ray cluster [default: one here].",
+    ),
+    click.option(
+        "--accept-changed",
+        is_flag=True,
+        help="Go on although the evaluator, or a file that it reads, has changed; the study then mixes both results.",
+    ),
+)
+
+
+def new_study_options(command: F) -> F:
+    """Give a command the options that say which study it is about.
+
+    They are --study, --preset, --network, --set, --config, --seed, the simulator and a user's own
+    super-network.
+
+    Args:
+        command: The function to decorate. It is called with ``asked``, an ``AskedStudy``, in place
+            of these options.
+
+    Returns:
+        The decorated function.
+    """
+    return _with_options(_gathered(command, "asked", AskedStudy), NEW_STUDY_OPTIONS)
+
+
 def evaluation_options(command: F) -> F:
     """Give a command the options of its evaluations.
 
@@ -179,62 +230,27 @@ def evaluation_options(command: F) -> F:
     Returns:
         The decorated function.
     """
-    names = [field.name for field in fields(Workers)]
+    return _with_options(_gathered(command, "workers", Workers), WORKERS_OPTIONS)
+
+
+def _gathered(command: F, argument: str, kind: type[AskedStudy] | type[Workers]) -> F:
+    """A command whose options that are fields of ``kind`` come as one ``argument``."""
+    names = [field.name for field in fields(kind)]
 
     @wraps(command)
     def collected(**given: Any) -> Any:
-        """Call the command with its options gathered in ``workers``."""
-        return command(workers=Workers(**{name: given.pop(name) for name in names}), **given)
+        """Call the command with these options in one record."""
+        values = {name: given.pop(name) for name in names}
+        return command(**{argument: kind(**values)}, **given)
 
-    decorated: Any = collected
-    for option in (
-        click.option(
-            "--accept-changed",
-            is_flag=True,
-            help="Go on although the evaluator, or a file that it reads, has changed; the study then mixes both results.",
-        ),
-        click.option(
-            "--scheduler",
-            default=None,
-            metavar="ADDRESS",
-            help="A running Dask or Ray cluster [default: one here].",
-        ),
-        click.option(
-            "--backend",
-            default="loky",
-            show_default=True,
-            help="loky (this machine), dask, ray or slurm.",
-        ),
-        click.option(
-            "--memory-mb",
-            type=int,
-            default=None,
-            help="Limit on the private memory of a worker process, in MiB (Linux).",
-        ),
-        click.option(
-            "--retries",
-            type=int,
-            default=0,
-            show_default=True,
-            help="How often a failed evaluation is tried again.",
-        ),
-        click.option(
-            "--timeout",
-            "timeout_s",
-            type=float,
-            default=None,
-            help="Seconds after which an attempt is ended.",
-        ),
-        click.option(
-            "--jobs",
-            type=int,
-            default=None,
-            callback=one_or_all,
-            help="Evaluations at a time [default: one per core, at most 8; on a cluster as many as it allows].",
-        ),
-    ):
-        decorated = option(decorated)
-    return cast(F, decorated)
+    return cast(F, collected)
+
+
+def _with_options(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    """A command with options, which ``--help`` lists in their order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @dataclass(frozen=True)
@@ -342,10 +358,11 @@ class AskedStudy:
         options = {}
         if self.simulator is not None:
             options = json_object("--simulator-options", self.simulator_options)
+        sizes_of_file = sizes(self.pairs)
         return open_session(
             self.source(),
             network=self.network or None,
-            sizes=sizes(self.pairs),
+            sizes=sizes_of_file,
             study=self.file,
             seed=self.seed,
             simulator=self.simulator,
@@ -372,44 +389,6 @@ def command_line() -> str:
     return ""
 
 
-def at_least_one(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """Check the value of an option, as click's callback.
-
-    Args:
-        ctx: Not looked at.
-        param: The option.
-        value: What was given; None where the option was not.
-
-    Returns:
-        ``value`` as it is.
-
-    Raises:
-        BadInput: Where the value is less than 1.
-    """
-    if value is None:
-        return None
-    return positive(param.opts[0], value)
-
-
-def one_or_all(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
-    """Check the value of --jobs, as click's callback.
-
-    Args:
-        ctx: Not looked at.
-        param: The option.
-        value: What was given: -1 for all that there are, or None where the option was not.
-
-    Returns:
-        ``value`` as it is.
-
-    Raises:
-        BadInput: Where the value is less than 1 and not -1.
-    """
-    if value == -1:
-        return value
-    return at_least_one(ctx, param, value)
-
-
 def existing(file: str) -> Session:
     """Open a study to look at it.
 
@@ -425,94 +404,3 @@ def existing(file: str) -> Session:
     session = open_existing(file)
     gc.freeze()  # a long log lives as long as the command: no collection needs to look through it
     return session
-
-
-def positive(name: str, value: int) -> int:
-    """Check that a number is at least 1.
-
-    Args:
-        name: What it is called in the message.
-        value: The number.
-
-    Returns:
-        ``value`` as it is.
-
-    Raises:
-        BadInput: Where it is less than 1.
-    """
-    if value < 1:
-        raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
-    return value
-
-
-def json_object(name: str, text: str) -> dict[str, Any]:
-    """Read a JSON object given on the command line, or in a file named after an @.
-
-    Args:
-        name: The option, for messages.
-        text: What was given: the object, or @FILE.
-
-    Returns:
-        The object.
-
-    Raises:
-        BadInput: Where the file cannot be read, or the text is no JSON object.
-    """
-    try:
-        if text.startswith("@"):
-            source = Path(text[1:]).read_text(encoding="utf-8")
-        else:
-            source = text
-    except OSError as error:
-        raise BadInput(
-            origin(name, text), f"cannot be read ({error.strerror})", "name a readable file"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise BadInput(origin(name, text), f"is not JSON ({error})", "give a text file") from None
-    todo = 'give an object such as {"rows": 128}, or @FILE'
-    if not text.startswith("@") and Path(text[:MOST_PATH_LETTERS]).is_file():
-        todo = f"it is a file: write @{text}"
-    value = parse_json(origin(name, text), source, todo)
-    if not isinstance(value, dict):
-        raise BadInput(
-            origin(name, text), "is no JSON object", 'give an object such as {"rows": 128}'
-        )
-    return value
-
-
-def sizes(pairs: Sequence[str], option: str = "--set") -> dict[str, int]:
-    """Read the free sizes of an ONNX file, as ``--set`` gives them, or other numbers by name.
-
-    Args:
-        pairs: NAME=SIZE each; of two sizes of one name the last one counts.
-        option: What messages call the option.
-
-    Returns:
-        Sizes by name.
-
-    Raises:
-        BadInput: For a text that is no name and whole number, or a number of more than MOST_DIGITS
-            digits.
-    """
-    found = {}
-    for pair in pairs:
-        name, sign, size = pair.rpartition("=")
-        if not sign or not name or not size.isdecimal() or len(size) > MOST_DIGITS:
-            raise BadInput(f"{option} {pair}", "is no size", "give NAME=SIZE, such as sequence=128")
-        found[name] = int(size)
-    return found
-
-
-def origin(name: str, text: str) -> str:
-    """Name where an option's value comes from.
-
-    Args:
-        name: The option.
-        text: What was given, perhaps @FILE.
-
-    Returns:
-        The option, and the file where there is one.
-    """
-    if text.startswith("@"):
-        return f"{name} {text[1:]}"
-    return name

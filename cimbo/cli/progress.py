@@ -18,6 +18,7 @@ import click
 from cimbo.cli.messages import talk
 from cimbo.errors import printable
 from cimbo.session.text import duration
+from cimbo.storage import Record
 from cimbo.study.events import Ahead, Checked, Event, Phase, Proposed, Recorded, Step, Stopped
 from cimbo.study.study import Study
 
@@ -32,7 +33,9 @@ class Progress:
     """
 
     def __init__(self, already: int = 0) -> None:
-        self._start, self._already, self._last = time.monotonic(), already, already
+        self._start = time.monotonic()
+        self._already = already
+        self._last = already
         # Overwriting a line needs a terminal that can move the cursor.
         self._talk = talk()
         rewritable = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -46,12 +49,10 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if threading.current_thread() is threading.main_thread():
-            # A shell makes background jobs ignore some signals: these stay ignored.
-            heard = []
-            for s in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(s) != signal.SIG_IGN:
-                    heard.append(s)
-            self._handlers = {s: signal.signal(s, self._interrupt) for s in heard}
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # A shell makes background jobs ignore some signals: these stay ignored.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._handlers[number] = signal.signal(number, self._interrupt)
         return self
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -72,7 +73,7 @@ class Progress:
             raise KeyboardInterrupt
 
     def __call__(self, event: Event) -> None:
-        """Shows an event, and stops the study where somebody interrupted it."""
+        """Show an event, and stop the study where somebody interrupted it."""
         if self._interrupted:
             raise KeyboardInterrupt
         if isinstance(event, Stopped):
@@ -125,21 +126,28 @@ class Progress:
     def _recorded(self, event: Recorded) -> None:
         # `cimbo attribute` measures in several studies: a smaller count is that of the next one.
         if event.count < self._last:
-            self._start, self._already = time.monotonic(), event.count - 1
+            self._start = time.monotonic()
+            self._already = event.count - 1
         self._last = event.count
-        r = event.record
-        if r.status == "failed":
-            self._line(f"{r.key} failed: {r.reason}", logging.WARNING)
         done = event.count - self._already
         self._seconds_each = (time.monotonic() - self._start) / max(done, 1)
+        if event.record.status == "failed":
+            self._line(f"{event.record.key} failed: {event.record.reason}", logging.WARNING)
+        self._show(self._reached(event), event.record)
+
+    def _reached(self, event: Recorded) -> list[str]:
+        """How far the search is, how good, and what is left."""
         told = [f"{event.count}/{event.budget} evaluations"]
         if event.hypervolume is not None:
             told.append(f"hypervolume {event.hypervolume:.6g}")
-        told += self._left(event)
-        measured = " ".join(f"{k}={v:.4g}" for k, v in r.metrics.items())
-        line = f"{', '.join(told)} | {r.key} {r.origin} {measured}".rstrip()
+        return told + self._left(event)
+
+    def _show(self, reached: list[str], record: Record) -> None:
+        """Show how far the search is; in a pipe with what was measured."""
+        measured = " ".join(f"{name}={value:.4g}" for name, value in record.metrics.items())
+        line = f"{', '.join(reached)} | {record.key} {record.origin} {measured}".rstrip()
         if self._live:
-            self._over(told)
+            self._over(reached)
             self._talk.note(line)
         else:
             self._line(line)
@@ -208,7 +216,8 @@ def watched(study: Study) -> Iterator[Progress]:
         with Progress(len(study.evaluations())) as progress:
             yield progress
     except KeyboardInterrupt:
-        kept, command = len(study.evaluations()), click.get_current_context().obj
+        kept = len(study.evaluations())
+        command = click.get_current_context().obj
         told = f"interrupted; all {kept} evaluations are in {study.path}; to go on: {command}"
         raise Interrupted(told) from None
 

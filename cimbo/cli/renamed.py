@@ -43,25 +43,36 @@ def in_todays_words(command: str, words: Sequence[str]) -> list[str]:
 
 
 def _replaced(renamed: Renamed, words: list[str]) -> list[str]:
-    found = []
-    for i, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if renamed.option is None and option == renamed.old:
-            found.append(renamed.new + equals + value)
-            _tell(renamed.old, renamed.new)
-        elif renamed.option is not None and equals and (option, value) == _pair(renamed):
-            found.append(f"{option}={renamed.new}")
-            _tell(f"{option} {value}", renamed.new)
-        elif renamed.option is not None and i and (words[i - 1], word) == _pair(renamed):
-            found.append(renamed.new)
-            _tell(f"{renamed.option} {word}", renamed.new)
+    """The words with one renaming applied."""
+    if renamed.option is None:
+        return [_current_option(renamed, word) for word in words]
+    return _with_current_values(renamed, renamed.option, words)
+
+
+def _current_option(renamed: Renamed, word: str) -> str:
+    """An option, perhaps with its value behind an equals sign, by the name that it has now."""
+    option, equals, value = word.partition("=")
+    if option != renamed.old:
+        return word
+    _tell(renamed.old, renamed.new)
+    return renamed.new + equals + value
+
+
+def _with_current_values(renamed: Renamed, option: str, words: list[str]) -> list[str]:
+    """The words, in which an option has today's value, be it OPTION=VALUE or two words."""
+    current = []
+    before = ""
+    for word in words:
+        if word == f"{option}={renamed.old}":
+            current.append(f"{option}={renamed.new}")
+            _tell(f"{option} {renamed.old}", renamed.new)
+        elif before == option and word == renamed.old:
+            current.append(renamed.new)
+            _tell(f"{option} {word}", renamed.new)
         else:
-            found.append(word)
-    return found
-
-
-def _pair(renamed: Renamed) -> tuple[str | None, str]:
-    return renamed.option, renamed.old
+            current.append(word)
+        before = word
+    return current
 
 
 def _tell(old: str, new: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
-from typing import cast
 
 import click
 
@@ -23,6 +22,10 @@ CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+PLAIN_TEXT = "text/plain; charset=utf-8"
+HTML_TEXT = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,10 @@ def live_server(study: LiveStudy, port: int) -> ThreadingHTTPServer:
         BadInput: The port is taken.
     """
     try:
-        server = ThreadingHTTPServer((LOOPBACK_ADDRESS, port), _handler(answers(study)))
+        return _LiveServer((LOOPBACK_ADDRESS, port), answers(study))
     except OSError as error:
         what = f"cannot be listened on ({error.strerror})"
         raise BadInput(f"--port {port}", what, "give another one, or 0 for any") from None
-    server.daemon_threads = True
-    return server
 
 
 def answers(study: LiveStudy) -> dict[str, Answer]:
@@ -85,18 +86,23 @@ def answers(study: LiveStudy) -> dict[str, Answer]:
     Returns:
         Answers by path.
     """
-    html = "text/html; charset=utf-8"
+
+    def page_html() -> bytes:
+        return page(study.state()).encode()
+
+    def fragment_html() -> bytes:
+        return fragment(study.state()).encode()
 
     def live_json() -> bytes:
         return as_json(study.state().to_json()).encode()
 
     return {
-        "/": Answer(html, lambda: page(study.state()).encode()),
-        "/fragment": Answer(html, lambda: fragment(study.state()).encode()),
+        "/": Answer(HTML_TEXT, page_html),
+        "/fragment": Answer(HTML_TEXT, fragment_html),
         "/live.json": Answer("application/json", live_json),
         "/live.css": Answer("text/css; charset=utf-8", lambda: _asset("live.css")),
         "/live.js": Answer("text/javascript; charset=utf-8", lambda: _asset("live.js")),
-        "/report.html": Answer(html, study.report),
+        "/report.html": Answer(HTML_TEXT, study.report),
     }
 
 
@@ -104,53 +110,79 @@ def _asset(name: str) -> bytes:
     return resources.files("cimbo.session").joinpath(name).read_bytes()
 
 
-def _handler(served: dict[str, Answer]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Answers GET and HEAD of the paths in ``served``, asked for by this machine's name."""
+class _LiveServer(ThreadingHTTPServer):
+    """A server of ``answers``, by path."""
 
-        server_version = "cimbo"
-        sys_version = ""
-        timeout = REQUEST_LIMIT_S
+    daemon_threads = True
 
-        def do_GET(self) -> None:
-            """Answer with head and body."""
-            self._answer(with_body=True)
+    def __init__(self, address: tuple[str, int], answers: dict[str, Answer]) -> None:
+        super().__init__(address, _Handler)
+        self.answers = answers
 
-        def do_HEAD(self) -> None:
-            """Answer with the head alone."""
-            self._answer(with_body=False)
 
-        def _answer(self, *, with_body: bool) -> None:
-            status, media_type, body = self._found()
-            self.send_response(status)
-            self.send_header("Content-Type", media_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Referrer-Policy", "no-referrer")
-            self.send_header("Cross-Origin-Resource-Policy", "same-origin")
-            if self.path != "/report.html":  # the report has a content policy of its own
-                self.send_header("Content-Security-Policy", CONTENT_POLICY)
-            self.end_headers()
-            if with_body:
-                self.wfile.write(body)
+@dataclass(frozen=True)
+class _Response:
+    """What is sent: a status, a media type, and the body."""
 
-        def _found(self) -> tuple[HTTPStatus, str, bytes]:
-            plain = "text/plain; charset=utf-8"
-            port = cast(ThreadingHTTPServer, self.server).server_port
-            # Protects against DNS rebinding: a foreign page whose host name was made
-            # to resolve to this machine still sends its own name as Host.
-            if self.headers.get("Host") not in (f"{LOOPBACK_ADDRESS}:{port}", f"localhost:{port}"):
-                return HTTPStatus.FORBIDDEN, plain, b"ask by the address that cimbo printed\n"
-            answer = served.get(self.path.partition("?")[0])
-            if answer is None:
-                return HTTPStatus.NOT_FOUND, plain, b"nothing is here\n"
-            try:
-                return HTTPStatus.OK, answer.media_type, answer.body()
-            except BadInput as error:
-                return HTTPStatus.SERVICE_UNAVAILABLE, plain, f"{error}\n".encode()
+    status: HTTPStatus
+    media_type: str
+    body: bytes
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing: a page asks every two seconds."""
 
-    return Handler
+class _Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD of the server's paths, asked for by this machine's name."""
+
+    server: _LiveServer
+    server_version = "cimbo"
+    sys_version = ""
+    timeout = REQUEST_LIMIT_S
+
+    def do_GET(self) -> None:
+        """Answer with head and body."""
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        """Answer with the head alone."""
+        self._answer(with_body=False)
+
+    def _answer(self, *, with_body: bool) -> None:
+        response = self._response()
+        self.send_response(response.status)
+        self._send_headers(response)
+        if with_body:
+            self.wfile.write(response.body)
+
+    def _send_headers(self, response: _Response) -> None:
+        self.send_header("Content-Type", response.media_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        if self.path != "/report.html":  # the report has a content policy of its own
+            self.send_header("Content-Security-Policy", CONTENT_POLICY)
+        self.end_headers()
+
+    def _response(self) -> _Response:
+        """What is answered to the request."""
+        if not self._is_asked_by_own_name():
+            told = b"ask by the address that cimbo printed\n"
+            return _Response(HTTPStatus.FORBIDDEN, PLAIN_TEXT, told)
+        answer = self.server.answers.get(self.path.partition("?")[0])
+        if answer is None:
+            return _Response(HTTPStatus.NOT_FOUND, PLAIN_TEXT, b"nothing is here\n")
+        try:
+            return _Response(HTTPStatus.OK, answer.media_type, answer.body())
+        except BadInput as error:
+            told = f"{error}\n".encode()
+            return _Response(HTTPStatus.SERVICE_UNAVAILABLE, PLAIN_TEXT, told)
+
+    def _is_asked_by_own_name(self) -> bool:
+        """Whether the request names this machine as its host."""
+        # Protects against DNS rebinding: a foreign page whose host name was made
+        # to resolve to this machine still sends its own name as Host.
+        port = self.server.server_port
+        return self.headers.get("Host") in (f"{LOOPBACK_ADDRESS}:{port}", f"localhost:{port}")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: a page asks every two seconds."""

@@ -47,12 +47,12 @@ def fold_alike(rows: Sequence[Row], name: str = "name") -> list[dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
-        numbers = repr([(k, v) for k, v in row.items() if k != name])
+        others = {column: value for column, value in row.items() if column != name}
+        numbers = repr(others)
         if numbers in found:
             found[numbers]["alike"] += 1
         else:
-            first = {name: row.get(name), "alike": 1}
-            found[numbers] = first | {k: v for k, v in row.items() if k != name}
+            found[numbers] = {name: row.get(name), "alike": 1, **others}
     if len(rows) <= MOST_ROWS_UNFOLDED or len(found) > len(rows) / 2:
         return [dict(row) for row in rows]
     return list(found.values())
@@ -130,7 +130,8 @@ def folded(name: str, width: int) -> list[str]:
 
 def _blocks(columns: list[_Column], width: int | None) -> list[list[_Column]]:
     """The columns cut into blocks that are no wider than ``width``; the first one stands in each."""
-    first, others = columns[0], columns[1:]
+    first = columns[0]
+    others = columns[1:]
     if width is None or not others:
         return [columns]
     blocks = [[first]]
@@ -147,8 +148,12 @@ def _blocks(columns: list[_Column], width: int | None) -> list[list[_Column]]:
 
 def _block(columns: list[_Column], width: int | None) -> str:
     heading_lines = max(len(column.heading) for column in columns)
-    lines = zip(*(column.lines(heading_lines) for column in columns), strict=True)
-    return "\n".join(shortened((" " * COLUMN_GAP).join(line).rstrip(), width) for line in lines)
+    written = [column.lines(heading_lines) for column in columns]
+    lines = []
+    for texts in zip(*written, strict=True):
+        line = (" " * COLUMN_GAP).join(texts).rstrip()
+        lines.append(shortened(line, width))
+    return "\n".join(lines)
 
 
 def shortened(line: str, width: int | None) -> str:
@@ -183,8 +188,13 @@ def cell_text(value: Any) -> str:
         return ", ".join(f"{k} {v}" for k, v in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(cell_text, value))
-    if not isinstance(value, float):
-        return str(value)
+    if isinstance(value, float):
+        return _number_text(value)
+    return str(value)
+
+
+def _number_text(value: float) -> str:
+    """Four digits of a number; all before the point of a large one."""
     if 1e5 <= abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value + 0.0:.4g}"  # no minus before a zero

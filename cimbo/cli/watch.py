@@ -65,19 +65,7 @@ def watched_lines(seen: Snapshot, first: Snapshot) -> list[str]:
     Returns:
         The lines, from the top.
     """
-    if seen.budget is None:
-        total = ""
-    else:
-        total = f" of {seen.budget}"
-    far = [f"{seen.evaluations}{total} evaluations"]
-    if seen.hypervolume is not None:
-        far.append(f"hypervolume {seen.hypervolume:.6g}")
-    each, left = seen.seconds_per_evaluation(first), seen.seconds_left(first)
-    if each is not None:
-        far.append(f"{60 / each:.3g} a minute")
-    if left:
-        far.append(f"about {duration(left)} left")
-    lines = [", ".join(far)]
+    lines = [_progress_line(seen, first)]
     if seen.last is not None:
         told = " ".join(f"{name}={value:.4g}" for name, value in seen.last.metrics.items())
         lines.append(f"last: {seen.last.key} {seen.last.status} {told}".rstrip())
@@ -89,3 +77,20 @@ def watched_lines(seen: Snapshot, first: Snapshot) -> list[str]:
     if more > 0:
         lines.append(f"at work: {more} more")
     return lines
+
+
+def _progress_line(seen: Snapshot, first: Snapshot) -> str:
+    """How far the study is, how good, how fast, and when it will be done."""
+    evaluations = f"{seen.evaluations} evaluations"
+    if seen.budget is not None:
+        evaluations = f"{seen.evaluations} of {seen.budget} evaluations"
+    parts = [evaluations]
+    if seen.hypervolume is not None:
+        parts.append(f"hypervolume {seen.hypervolume:.6g}")
+    each_s = seen.seconds_per_evaluation(first)
+    if each_s is not None:
+        parts.append(f"{60 / each_s:.3g} a minute")
+    left_s = seen.seconds_left(first)
+    if left_s:
+        parts.append(f"about {duration(left_s)} left")
+    return ", ".join(parts)

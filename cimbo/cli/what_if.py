@@ -19,6 +19,7 @@ from cimbo.session.session import Session
 from cimbo.study.study import Study
 
 F = TypeVar("F", bound=Callable[..., Any])
+LIMIT_FORM = "write METRIC=BOUND, such as area_mm2=120"
 LIMIT_PATTERN = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
 
 
@@ -69,7 +70,12 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
     """
     if not fixes and not limits:
         return session
-    study = session.study
+    fixed = _fixed(session.study, fixes)
+    return session.what_if(fixed, _bounds(session.study, limits))
+
+
+def _fixed(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
+    """The genes that are kept, by name. Raises BadInput for a gene that is to be kept at two values."""
     fixed: dict[str, Any] = {}
     for gene in fixed_genes(fixes):
         value = _pin(study, gene)
@@ -77,15 +83,19 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
             what = f"{gene.name} is fixed at {fixed[gene.name]} too"
             raise BadInput(gene.asked, what, "fix a gene once")
         fixed[gene.name] = value
+    return fixed
+
+
+def _bounds(study: Study, limits: Sequence[str]) -> list[Constraint]:
+    """The constraints that are asked for. Raises BadInput for a metric that has two limits on one side."""
     bounds: dict[tuple[str, str], Constraint] = {}
     for text in limits:
         c = _limit(study, text)
         if bounds.get((c.metric, c.relation), c) != c:
-            raise BadInput(
-                f"--limit {text}", f"{c.metric} has another limit too", "limit a metric once"
-            )
+            what = f"{c.metric} has another limit too"
+            raise BadInput(f"--limit {text}", what, "limit a metric once")
         bounds[c.metric, c.relation] = c
-    return session.what_if(fixed, list(bounds.values()))
+    return list(bounds.values())
 
 
 def _pin(study: Study, gene: FixedGene) -> Any:
@@ -99,14 +109,11 @@ def _pin(study: Study, gene: FixedGene) -> Any:
     asked = gene.value
     if gene.name == "array" and asked not in choice.values:
         asked = FAMILY_ALIASES.get(asked, asked)
-    matches = []
-    for v in choice.values:
-        if str(v) == asked or _equal(v, asked):
-            matches.append(v)
-    if not matches:
-        todo = f"choose one of {list(choice.values)}"
-        raise BadInput(gene.asked, f"{gene.name} cannot be {gene.value!r}", todo)
-    return matches[0]
+    for value in choice.values:
+        if str(value) == asked or _equal(value, asked):
+            return value
+    todo = f"choose one of {list(choice.values)}"
+    raise BadInput(gene.asked, f"{gene.name} cannot be {gene.value!r}", todo)
 
 
 def _equal(value: Any, text: str) -> bool:
@@ -121,25 +128,33 @@ def _limit(study: Study, text: str) -> Constraint:
     """``area_mm2=120``: at most, but at least for what is maximised."""
     found = LIMIT_PATTERN.fullmatch(text)
     if not found:
-        raise BadInput(f"--limit {text}", "is no bound", "write METRIC=BOUND, such as area_mm2=120")
+        raise BadInput(f"--limit {text}", "is no bound", LIMIT_FORM)
     metric, relation, bound = found.groups()
     known = dict.fromkeys(_measured(study))
     if metric not in known:
-        raise BadInput(f"--limit {text}", f"{metric!r} is not measured", choose_from(metric, known))
+        todo = choose_from(metric, known)
+        raise BadInput(f"--limit {text}", f"{metric!r} is not measured", todo)
+    if not math.isfinite(_number(bound)):
+        raise BadInput(f"--limit {text}", f"{bound!r} is no finite number", LIMIT_FORM)
+    if relation == "=":
+        relation = _usual_relation(study, metric)
+    return Constraint(metric, relation, _number(bound))
+
+
+def _number(text: str) -> float:
+    """What a text writes; not a number where that is none."""
     try:
-        value = float(bound)
+        return float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise BadInput(
-            f"--limit {text}",
-            f"{bound!r} is no finite number",
-            "write METRIC=BOUND, such as area_mm2=120",
-        )
-    maximised = {o.name for o in study.problem.objectives if o.goal == "max"}
-    return Constraint(
-        metric, (">=" if metric in maximised else "<=") if relation == "=" else relation, value
-    )
+        return math.nan
+
+
+def _usual_relation(study: Study, metric: str) -> str:
+    """At least for what is maximised, at most for all else."""
+    for objective in study.problem.objectives:
+        if objective.name == metric and objective.goal == "max":
+            return ">="
+    return "<="
 
 
 def _measured(study: Study) -> Iterable[str]:
