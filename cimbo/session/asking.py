@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from cimbo.session.optimize import SearchSettings, optimizer_options
 from cimbo.study.asked import DEFAULT_LEASE_S, AskedDesign, AskedDesigns, Teller, ToldRow
 from cimbo.study.provenance import admit_told
 
+ROW_FORM = 'give {"key": "...", "metrics": {...}}'
 TELL_AGAIN = (
     ", and tell the row again: nothing of it is recorded, and who asked for the design has it still"
 )
@@ -147,22 +149,24 @@ def tell(
     for place, outcome in zip(rows, outcomes, strict=True):
         if outcome.error is not None:
             refused[place] = outcome.error
-    counts = {}
-    for what in ("new", "again", "known"):
-        counts[what] = sum(o.what == what for o in outcomes)
-    lines = tuple(_refusal(place, entries, error) for place, error in sorted(refused.items()))
-    return Told(**counts, refused=lines, evaluations=len(study.evaluations()))
+    lines = [_refusal(place, entries[place - 1], refused[place]) for place in sorted(refused)]
+    counts = Counter(outcome.what for outcome in outcomes)
+    return Told(
+        new=counts["new"],
+        again=counts["again"],
+        known=counts["known"],
+        refused=tuple(lines),
+        evaluations=len(study.evaluations()),
+    )
 
 
-def _refusal(place: int, entries: list[Any], error: BadInput) -> str:
-    entry = entries[place - 1]
+def _refusal(place: int, entry: Any, error: BadInput) -> str:
+    """What is wrong with a row, and what to do about it."""
+    key = None
     if isinstance(entry, Mapping):
         key = entry.get("key")
-    else:
-        key = None
-    if key is None or str(key) in error.where:
-        where = f"row {place}"
-    else:
+    where = f"row {place}"
+    if key is not None and str(key) not in error.where:
         where = f"row {place} ({key})"
     todo = error.todo
     if key is not None and not todo.endswith(TELL_AGAIN):
@@ -213,7 +217,8 @@ def renew(
     check_lease(lease_s)
     if not keys and by is None:
         raise BadInput("renew", "names no design", "give keys, or who holds them (--by)")
-    return [lease_of(r) for r in AskedDesigns(context.study).renew(keys, by, lease_s=lease_s)]
+    renewed = AskedDesigns(context.study).renew(keys, by, lease_s=lease_s)
+    return [lease_of(record) for record in renewed]
 
 
 # ---- what is read --------------------------------------------------------------------------------------------------
@@ -264,17 +269,13 @@ def row_of(entry: Any) -> ToldRow:
         BadInput: A field is missing, unknown or wrong; it is named.
     """
     if not isinstance(entry, dict):
-        raise BadInput("it", f"is {shown(entry)}", 'give {"key": "...", "metrics": {...}}')
+        raise BadInput("it", f"is {shown(entry)}", ROW_FORM)
     for name in entry:
         if name not in ROW_FIELDS:
             raise BadInput(name, "is no field of a row", choose_from(name, ROW_FIELDS))
-    key, params = entry.get("key"), entry.get("params")
-    if key is None and params is None:
-        raise BadInput("key", "is missing", "give that of a design which cimbo ask printed")
-    if key is not None and not isinstance(key, str):
-        raise BadInput("key", f"is {shown(key)}", "give it as text, as cimbo ask printed it")
-    if params is not None and not isinstance(params, dict):
-        raise BadInput("params", f"are {shown(params)}", "give an object of genes")
+    key = entry.get("key")
+    params = entry.get("params")
+    _check_design(key, params)
     seconds = finite(entry.get("seconds", 0.0))
     if seconds is None or seconds < 0:
         raise BadInput("seconds", f"are {shown(entry['seconds'])}", "give a number of at least 0")
@@ -282,9 +283,20 @@ def row_of(entry: Any) -> ToldRow:
     return ToldRow(key, metrics, failed, params, seconds)
 
 
+def _check_design(key: Any, params: Any) -> None:
+    """Raises BadInput unless a row says which design it is about."""
+    if key is None and params is None:
+        raise BadInput("key", "is missing", "give that of a design which cimbo ask printed")
+    if key is not None and not isinstance(key, str):
+        raise BadInput("key", f"is {shown(key)}", "give it as text, as cimbo ask printed it")
+    if params is not None and not isinstance(params, dict):
+        raise BadInput("params", f"are {shown(params)}", "give an object of genes")
+
+
 def _result(entry: dict[str, Any]) -> tuple[dict[str, float], str | None]:
     """Metrics, and why there are none."""
-    metrics, failed = entry.get("metrics"), entry.get("failed")
+    metrics = entry.get("metrics")
+    failed = entry.get("failed")
     if (metrics is None) == (failed is None):
         what = "are both missing"
         if failed is not None:
@@ -303,10 +315,8 @@ def _numbers(metrics: dict[str, Any]) -> tuple[dict[str, float], str | None]:
     """The metrics as numbers. One that is no number is a slip of who tells; NaN or infinity is a failed evaluation."""
     found = {}
     for name, value in metrics.items():
-        measured = None
-        if not isinstance(value, bool):
-            measured = number(value)
-        if measured is None:
+        measured = number(value)
+        if measured is None or isinstance(value, bool):
             raise BadInput(f"metrics.{name}", f"is {shown(value)}", "give a number")
         found[name] = measured
     bad = [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]

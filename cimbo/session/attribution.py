@@ -77,6 +77,7 @@ def attribute(contexts: Sequence[StudyContext], settings: AttributionSettings) -
     interval = "95 %, bootstrap of one study"
     if len(cases) > 1:
         interval = f"95 %, Student's t over {len(cases)} studies"
+    speedups = [_speedup(cases, index) for index in range(len(first.gains))]
     return Attribution(
         tuple(case.context.path for case in cases),
         tuple(case.evaluations for case in cases),
@@ -85,7 +86,7 @@ def attribute(contexts: Sequence[StudyContext], settings: AttributionSettings) -
         interval,
         first.shown(first.pool.baseline),
         first.context.config.name,
-        tuple(_speedup(cases, index) for index in range(len(first.gains))),
+        tuple(speedups),
         _over_studies([case.others for case in cases]),
     )
 
@@ -115,8 +116,9 @@ class HeldOutAccuracies:
         """
         key = self._key(params)
         if key not in self.known and self.measure and self.evaluator.has_test():
-            self.known[key] = self.evaluator.on_test(params)
-            self.study.record_test_accuracy(self.study.problem.space.key(params), self.known[key])
+            accuracy = self.evaluator.on_test(params)
+            self.known[key] = accuracy
+            self.study.record_test_accuracy(self.study.problem.space.key(params), accuracy)
         return self.known.get(key)
 
     def load(self) -> None:
@@ -163,20 +165,24 @@ class _Case:
             The design with its genes split into network and chip, its accuracy and costs, and its
             test accuracy where that is known.
         """
-        names = {c.name for c in self.context.study.problem.space.architecture}
-        metrics = {"accuracy": point.accuracy} | dict(point.costs)
-        metrics["accuracy"] = point.accuracy
+        names = {choice.name for choice in self.context.study.problem.space.architecture}
+        architecture = {}
+        hardware = {}
+        for name, value in point.params.items():
+            if name in names:
+                architecture[name] = value
+            else:
+                hardware[name] = value
+        metrics = {"accuracy": point.accuracy, **point.costs}
+        metrics["accuracy"] = point.accuracy  # whatever accuracy the costs bring
         tested = self.tests.stored(point.params)
         if tested is not None:
             metrics["accuracy_test"] = tested
-        return AttributedDesign(
-            {name: value for name, value in point.params.items() if name in names},
-            {name: value for name, value in point.params.items() if name not in names},
-            metrics,
-        )
+        return AttributedDesign(architecture, hardware, metrics)
 
 
 def _case(context: StudyContext, settings: AttributionSettings) -> _Case:
+    """A study with its baseline, the searches of one side that were asked for, and its gains."""
     study, evaluator = context.study, context.evaluator
     for record in study.evaluations():
         evaluator.remember(record.params, record.metrics)
@@ -192,10 +198,10 @@ def _case(context: StudyContext, settings: AttributionSettings) -> _Case:
         context,
         pool,
         rules,
-        attribution.gains(pool, rules),
-        {side: len(found) for side, found in records.items()},
-        tests,
-        _other_baselines(context, baseline, records, rules),
+        gains=attribution.gains(pool, rules),
+        evaluations={side: len(found) for side, found in records.items()},
+        tests=tests,
+        others=_other_baselines(context, baseline, records, rules),
     )
 
 
@@ -216,7 +222,8 @@ def _confirmation(
         """Tell whether a point keeps the baseline's test accuracy."""
         if point is baseline:
             return True
-        wanted, found = tests.of(baseline.params), tests.of(point.params)
+        wanted = tests.of(baseline.params)
+        found = tests.of(point.params)
         return wanted is None or found is None or found >= wanted - within
 
     return confirm
@@ -229,14 +236,11 @@ def _restricted(
     if not settings.complete:
         return {}
     space = context.study.problem.space
-    return {
-        "architecture": _restricted_search(
-            context, "architecture", _values(baseline, space.hardware), settings
-        ),
-        "hardware": _restricted_search(
-            context, "hardware", _values(baseline, space.architecture), settings
-        ),
-    }
+    fixed = {"architecture": space.hardware, "hardware": space.architecture}
+    found = {}
+    for side, genes in fixed.items():
+        found[side] = _restricted_search(context, side, _values(baseline, genes), settings)
+    return found
 
 
 def _values(point: Point, genes: Sequence[Any]) -> dict[str, Any]:
@@ -251,28 +255,23 @@ def _restricted_search(
     context: StudyContext, side: str, fixed: Mapping[str, Any], settings: AttributionSettings
 ) -> list[Record]:
     """Evaluations of one such search, brought to ``settings.complete``."""
-    problem = context.study.problem
+    study = context.study
+    problem = study.problem
     path = Path(context.path).with_suffix(f".{side}-only.db")
     kept = {}
-    for k in ("config", "versions"):
-        if k in context.metadata:
-            kept[k] = context.metadata[k]
-    seed = context.study.seed
+    for name in ("config", "versions"):
+        if name in context.metadata:
+            kept[name] = context.metadata[name]
     with Study.open(
-        path, problem.space, problem.objectives, problem.constraints, seed, metadata=kept
+        path, problem.space, problem.objectives, problem.constraints, study.seed, metadata=kept
     ) as whole:
-        restricted = StudyContext(
-            whole.with_constraints(fixed=fixed), context.config, shared_evaluator=context.evaluator
-        )
+        narrowed = whole.with_constraints(fixed=fixed)
+        restricted = StudyContext(narrowed, context.config, shared_evaluator=context.evaluator)
+        options = optimizer_options(restricted)
         logger.info(f"{side} only: {settings.complete} evaluations in {path}")
-        search(
-            restricted,
-            settings.complete,
-            optimizer_options(restricted),
-            settings.workers,
-            listener=settings.listener,
-        )
-        found = restricted.study.evaluations()
+        listener = settings.listener
+        search(restricted, settings.complete, options, settings.workers, listener=listener)
+        found = narrowed.evaluations()
     for record in found:
         context.evaluator.remember(record.params, record.metrics)
     return found
@@ -284,7 +283,7 @@ def _other_baselines(
     """Speed-ups with other chips as the baseline, at the accuracy and area of each."""
     space, evaluator = context.study.problem.space, context.evaluator
     drawn = _values(baseline, space.hardware)
-    largest = {k: v for k, v in baseline.params.items() if k not in drawn}
+    largest = {name: value for name, value in baseline.params.items() if name not in drawn}
     unconfirmed = replace(rules, confirm=lambda point: True)
     found = []
     for name, chip in baselines(space, evaluator, largest, drawn).items():
@@ -293,11 +292,7 @@ def _other_baselines(
         else:
             point = _point(context, {**largest, **chip})
         pool = attribution.pool(space, evaluator, point, records)
-        gains = attribution.gains(pool, unconfirmed)
-        speedups = {}
-        for gain in gains:
-            if gain.held == EQUAL_AREA:
-                speedups[gain.side] = gain.speedup
+        speedups = _equal_area_speedups(attribution.gains(pool, unconfirmed))
         area_mm2 = point.costs.get("area_mm2")
         found.append(
             OtherBaseline(name, point.latency_ms, area_mm2, point.accuracy, speedups, chip)
@@ -305,17 +300,29 @@ def _other_baselines(
     return found
 
 
+def _equal_area_speedups(gains: Sequence[Gain]) -> dict[str, float]:
+    """By side, how much faster a design of the baseline's accuracy and area is."""
+    speedups = {}
+    for gain in gains:
+        if gain.held == EQUAL_AREA:
+            speedups[gain.side] = gain.speedup
+    return speedups
+
+
 # ---- over studies ---------------------------------------------------------------------------------------------------
 
 
 def _check_same_problem(cases: Sequence[_Case]) -> None:
-    first = cases[0].context
-    for context in (case.context for case in cases):
+    """Raises BadInput unless the studies are different ones of one problem."""
+    contexts = [case.context for case in cases]
+    first = contexts[0]
+    for context in contexts:
         same = context.study.problem.to_json() == first.study.problem.to_json()
         if not same or context.config.network != first.config.network:
             what = f"is about another problem than {first.path}"
             raise BadInput(context.path, what, "give studies that differ in their seed")
-    if len({case.context.path for case in cases}) < len(cases):
+    paths = {context.path for context in contexts}
+    if len(paths) < len(contexts):
         raise BadInput("attribute", "one study is given twice", "name each once")
 
 
@@ -325,6 +332,7 @@ def _speedup(cases: Sequence[_Case], index: int) -> Speedup:
         interval = attribution.over_seeds([gain.speedup for gain in gains])
     else:
         interval = attribution.bootstrap(cases[0].pool, cases[0].rules, gains[0])
+    points = [case.shown(gain.point) for case, gain in zip(cases, gains, strict=True)]
     return Speedup(
         gains[0].held,
         gains[0].side,
@@ -333,7 +341,7 @@ def _speedup(cases: Sequence[_Case], index: int) -> Speedup:
         interval.high,
         tuple(gain.speedup for gain in gains),
         tuple(gain.candidates for gain in gains),
-        tuple(case.shown(gain.point) for case, gain in zip(cases, gains, strict=True)),
+        tuple(points),
     )
 
 

@@ -13,7 +13,7 @@ from cimbo.benchmarking import problem_sets, runner, start
 from cimbo.benchmarking.method import Task
 from cimbo.benchmarking.problem_sets import BenchmarkProblem
 from cimbo.benchmarking.ranks import Ranking, ranking
-from cimbo.benchmarking.runner import Band, Run
+from cimbo.benchmarking.runner import Run
 from cimbo.errors import BadInput
 from cimbo.session.comparison import Comparison, ComparisonSettings, method_curves, reached_in_words
 
@@ -39,10 +39,7 @@ class ProblemsComparison:
 
         panels = []
         for compared in self.comparisons:
-            bands = []
-            for c in compared.curves:
-                numbers = (c.evaluations, c.median, c.least, c.most)
-                bands.append(Band(c.method, *map(np.array, numbers)))
+            bands = [curve.band() for curve in compared.curves]
             panels.append(curves.Panel(compared.title, compared.evaluated, bands))
         return curves.svg(panels)
 
@@ -81,18 +78,24 @@ def compare_problems(asked: str, settings: ComparisonSettings) -> ProblemsCompar
 
 
 def _compare(subject: BenchmarkProblem, settings: ComparisonSettings) -> Comparison:
+    """Run every method with every seed on one problem."""
     runs = []
     for method in settings.methods:
         for seed in range(settings.seeds):
-            peer = start(method, Task(subject.problem, seed))
-            measured, spent = runner.race(peer, subject.measure, settings.budget, settings.batch)
-            run = Run(method, seed, measured, spent)
+            run = _run(subject, method, seed, settings)
             runs.append(run)
             last = runner.anytime(run, subject.problem, subject.volume, [settings.budget])[0]
             told = f"{subject.unit} {last:.4g}{reached_in_words(run, subject.problem, last)}"
             logger.info(f"{subject.name}, {method}, seed {seed}: {told}")
     curves = method_curves(runs, subject.problem, subject.volume, settings.budget)
     return Comparison(subject.name, curves, settings.budget, subject.unit)
+
+
+def _run(subject: BenchmarkProblem, method: str, seed: int, settings: ComparisonSettings) -> Run:
+    """One run of a method."""
+    started = start(method, Task(subject.problem, seed))
+    measured, spent = runner.race(started, subject.measure, settings.budget, settings.batch)
+    return Run(method, seed, measured, spent)
 
 
 def _reached(comparisons: Sequence[Comparison], after: int) -> dict[str, list[float]]:

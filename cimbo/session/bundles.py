@@ -64,13 +64,8 @@ class BundleSummary:
         Returns:
             The summary.
         """
-        model, schema = manifest["model"], manifest["model"]["schema"]
-        scale = "linear"
-        if schema["log"]:
-            scale = "log"
-        older_model = "no"
-        if "base" in model:
-            older_model = "yes"
+        model = manifest["model"]
+        schema = model["schema"]
         return BundleSummary(
             schema["target"],
             schema["unit"],
@@ -78,8 +73,8 @@ class BundleSummary:
             features=len(schema["features"]),
             rows=model["facts"].get("rows"),
             held_out_error=model["facts"].get("error"),
-            scale=scale,
-            older_model=older_model,
+            scale="log" if schema["log"] else "linear",
+            older_model="yes" if "base" in model else "no",
             licence=manifest["licence"],
         )
 
@@ -226,14 +221,14 @@ def inspect_bundle(
     from predictors import importances, inspect, load
 
     file = Path(file)
-    manifest, model = inspect(file), load(file)
+    manifest = inspect(file)
+    model = load(file)
     designs = None
     if context is not None:
-        designs = _Measured.of(context).rows(file, model)[0]
+        designs, _ = _Measured.of(context).rows(file, model)
     shares = importances(model, designs)
     if picture is not None:
-        write_text(Path(picture), heat_map(shares))
-        logger.info(f"drawn: {picture}")
+        _draw(shares, picture)
     return BundleInspection(file, manifest, _facts(file, manifest, model), shares)
 
 
@@ -266,9 +261,8 @@ def compare_bundles(
     first = next(iter(models.values())).schema
     rows = []
     for name, model in models.items():
-        if measured is None:
-            scores = {}
-        else:
+        scores = {}
+        if measured is not None:
             scores = measured.scores(name, model)
         summary = BundleSummary.of(inspect(Path(name)))
         rows.append(ComparedBundle(name, summary, scores, first.difference(model.schema)))
@@ -276,9 +270,14 @@ def compare_bundles(
         shares = {}
         for name, model in models.items():
             shares[Path(name).stem] = next(iter(importances(model).values()))
-        write_text(Path(picture), heat_map(shares))
-        logger.info(f"drawn: {picture}")
+        _draw(shares, picture)
     return BundleComparison(tuple(rows))
+
+
+def _draw(shares: Mapping[str, Mapping[str, float]], picture: str | Path) -> None:
+    """Draw which features matter into an SVG file."""
+    write_text(Path(picture), heat_map(shares))
+    logger.info(f"drawn: {picture}")
 
 
 def _facts(file: Path, manifest: Mapping[str, Any], model: Model) -> dict[str, Any]:
@@ -335,22 +334,28 @@ class _Measured:
             BadInput: The target was not measured, or the model takes features that the study lacks.
         """
         target = model.schema.target
-        measured = [r for r in self.records if target in r.metrics]
+        measured = [record for record in self.records if target in record.metrics]
         if not measured:
             what = f"predicts {target!r}, which {self.file} has not measured"
             raise BadInput(where, what, "name another study")
-        designs = [r.params for r in measured]
-        features = self.views.get(target, View()).features
-        derived = features(designs) if features else {}
+        designs = [record.params for record in measured]
+        derived = self._derived(target, designs)
         self._check_features(where, model, derived)
-        inactive: dict[str, Any] = dict.fromkeys(self.genes)
         rows = []
         for i, design in enumerate(designs):
-            row = inactive | design
+            row: dict[str, Any] = dict.fromkeys(self.genes)  # None where a gene is inactive
+            row |= design
             for name, column in derived.items():
                 row[name] = column[i]
             rows.append(row)
-        return rows, np.array([r.metrics[target] for r in measured])
+        return rows, np.array([record.metrics[target] for record in measured])
+
+    def _derived(self, target: str, designs: list[Params]) -> Mapping[str, Any]:
+        """Columns (n,) of the features that help to learn a metric, by name; none where there are none."""
+        features = self.views.get(target, View()).features
+        if features is None:
+            return {}
+        return features(designs)
 
     def _check_features(self, where: Path | str, model: Model, derived: Mapping[str, Any]) -> None:
         """Raises BadInput where the study lacks what the model takes."""
@@ -383,15 +388,12 @@ class _Measured:
         from predictors import score
 
         rows, y = self.rows(where, model)
-        seen = int(model.metadata.get("rows", 0))
-        first = 0
-        if seen <= len(y) and model.fitted_on(rows[:seen], y[:seen]):
-            first = seen
-        if first == len(y):
-            told = (
-                f"was fitted to all {first} evaluations of {self.file}: nothing is left to test it"
-            )
-            logger.info(f"{where} {told}")
-            return dict.fromkeys(SCORE_NAMES, math.nan) | {"n": 0}
-        found = vars(score(y[first:], model.predict(rows[first:])))
+        n_fitted = int(model.metadata.get("rows", 0))
+        if n_fitted > len(y) or not model.fitted_on(rows[:n_fitted], y[:n_fitted]):
+            n_fitted = 0
+        if n_fitted == len(y):
+            told = f"was fitted to all {n_fitted} evaluations of {self.file}"
+            logger.info(f"{where} {told}: nothing is left to test it")
+            return {**dict.fromkeys(SCORE_NAMES, math.nan), "n": 0}
+        found = vars(score(y[n_fitted:], model.predict(rows[n_fitted:])))
         return {name: found[name] for name in SCORE_NAMES}

@@ -18,7 +18,7 @@ from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.problem.objectives import Problem, candidate
+from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import Params
 from cimbo.session.context import StudyContext
 from cimbo.session.optimize import optimizer_options
@@ -100,6 +100,16 @@ class MethodCurve:
         place = int(np.searchsorted(self.evaluations, self.evaluations[-1] * share))
         return round(self.evaluations[place]), self.median[place]
 
+    def band(self) -> Band:
+        """Return the curve as arrays, to be drawn."""
+        return Band(
+            self.method,
+            np.array(self.evaluations),
+            np.array(self.median),
+            np.array(self.least),
+            np.array(self.most),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The curve as ``cimbo compare --format json`` lists it."""
         return {
@@ -128,9 +138,7 @@ class Comparison:
         """The curves as a picture."""
         from cimbo.plots import curves
 
-        bands = []
-        for c in self.curves:
-            bands.append(Band(c.method, *map(np.array, (c.evaluations, c.median, c.least, c.most))))
+        bands = [curve.band() for curve in self.curves]
         return curves.svg([curves.Panel(self.title, "hypervolume", bands)])
 
     def to_json(self) -> dict[str, Any]:
@@ -199,7 +207,8 @@ class _Race:
         Returns:
             A curve for each method, in the order asked for.
         """
-        volume, runs = runner.natural(self.problem), []
+        volume = runner.natural(self.problem)
+        runs = []
         for name in self.settings.methods:
             for seed in range(self.settings.seeds):
                 run = self._run(name, seed, measure)
@@ -291,20 +300,29 @@ class _RealEvaluations:
     """The evaluator in worker processes; what a method asks for again, or another asks for too, is measured once."""
 
     def __init__(self, problem: Problem, evaluator: StudyEvaluator, jobs: int) -> None:
-        self._space, self._evaluator, self._jobs = problem.space, evaluator, jobs
+        self._space = problem.space
+        self._evaluator = evaluator
+        self._jobs = jobs
         self._known: dict[str, Measured] = {}
 
     def __call__(self, designs: list[Params]) -> Sequence[Measured]:
         wanted = [candidate(self._space, design) for design in designs]
-        fresh = {c.key: c for c in wanted if c.key not in self._known}
+        fresh = {}
+        for c in wanted:
+            if c.key not in self._known:
+                fresh[c.key] = c
         for outcome in execution.run(list(fresh.values()), self._evaluator, n_jobs=self._jobs):
-            measured: Mapping[str, float] | None = None
-            if outcome.status == "done":
-                measured = dict(outcome.metrics)
-                # Another chip's accuracy need not be measured again.
-                self._evaluator.remember(fresh[outcome.key].params, outcome.metrics)
-            self._known[outcome.key] = measured
+            self._keep(fresh[outcome.key], outcome)
         return [self._known[c.key] for c in wanted]
+
+    def _keep(self, c: Candidate, outcome: execution.Outcome) -> None:
+        """Remember what was measured of a design; None of one that failed."""
+        measured: Mapping[str, float] | None = None
+        if outcome.status == "done":
+            measured = dict(outcome.metrics)
+            # Another chip's accuracy need not be measured again.
+            self._evaluator.remember(c.params, outcome.metrics)
+        self._known[c.key] = measured
 
 
 def subject(file: str | Path, described: Config | None) -> tuple[Config, Problem, list[Record]]:

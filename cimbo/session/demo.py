@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,16 +73,22 @@ def demo(study: str | Path = "demo.db", *, command: str = "") -> Demo:
     for path in (file, random_file):
         if path.exists():
             raise BadInput(path, "exists already", "name another file with --study, or remove it")
-    with (
-        replay("random", random_file, command=command) as other,
-        replay("search", file, command=command) as searched,
-    ):
+    with replay("random", random_file, command=command) as other:
+        random = facts.volumes(facts.gather(other.study))
+    with replay("search", file, command=command) as searched:
         found = front(searched)
         ours = facts.volumes(facts.gather(searched.study))
-        random = facts.volumes(facts.gather(other.study))
     n = min(len(ours), len(random))
-    passed = next((i for i, volume in enumerate(ours, 1) if volume > random[n - 1]), None)
-    return Demo(found, file, random_file, n, ours[n - 1], random[n - 1], passed)
+    passed_after = _first_above(ours, random[n - 1])
+    return Demo(found, file, random_file, n, ours[n - 1], random[n - 1], passed_after)
+
+
+def _first_above(volumes: Sequence[float], level: float) -> int | None:
+    """After how many evaluations the hypervolume was above a level; None for never."""
+    for count, volume in enumerate(volumes, 1):
+        if volume > level:
+            return count
+    return None
 
 
 def replay(which: str, file: str | Path, *, command: str = "") -> Session:
@@ -99,7 +105,7 @@ def replay(which: str, file: str | Path, *, command: str = "") -> Session:
         A session of the study; close it, or use it as a context manager.
     """
     config = preset(DEMO_PRESET)
-    problem, evaluator = config.problem, config.evaluator()
+    problem = config.problem
     metadata = {
         "config": {"name": config.name, "data": dict(config.data)},
         "recorded": RECORDED_NOTE,
@@ -109,7 +115,7 @@ def replay(which: str, file: str | Path, *, command: str = "") -> Session:
         file, problem.space, problem.objectives, problem.constraints, metadata=metadata
     )
     rows = list(records_table.read(_data.path(f"demo/{which}.csv"), problem.space))
-    costs = evaluator.costs([candidate.params for candidate, _, _ in rows])
+    costs = config.evaluator().costs([candidate.params for candidate, _, _ in rows])
     for i, (candidate, metrics, told) in enumerate(rows):
         tested = metrics.pop(records_table.TEST_COLUMN, None)
         simulated = {name: float(values[i]) for name, values in costs.items()}

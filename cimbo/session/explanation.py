@@ -128,13 +128,13 @@ def explain(context: StudyContext, key: str, *, accuracy: bool = False) -> Expla
         BadInput: When no design has this key, or several; or the causes are asked for and the
             accuracy knows none.
     """
-    found = _explained(context, find(context, key))
+    record = find(context, key)
+    found = _explained(context, record)
     if not accuracy:
         return found
     if not isinstance(context.evaluator, JointEvaluator):
         todo = "ask it of a study that measures a shipped super-network"
         raise BadInput("--rows accuracy", "needs an accuracy that knows arrays", todo)
-    record = find(context, key)
     logger.info("measuring with each cause and each layer switched off takes a minute or two")
     return replace(found, accuracy=context.evaluator.error_losses(record.params))
 
@@ -148,11 +148,7 @@ def _explained(context: StudyContext, record: Record) -> Explanation:
         note = "this study's costs are another simulator's; cimbo's own chip model explains them"
         logger.info(f"note: {note}")
     here = _placed(context, [record])[0]
-    breakdown = hardware.explain(here.workload, here.chip)
-    bars = hardware.error_bars(here.workload, here.chip)
-    breakdown["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
-    if breakdown["is_bound"]:
-        breakdown |= _by_zigzag(context, record.key, here)
+    breakdown = _breakdown(context, record.key, here)
     neighbours = list(beaten(study.problem, record, study.evaluations()))
     if own_simulator:  # costs of two simulators do not compare
         neighbours += one_step(study.problem, record, here)
@@ -164,6 +160,16 @@ def _explained(context: StudyContext, record: Record) -> Explanation:
         _priced_front(context),
         tuple(neighbours),
     )
+
+
+def _breakdown(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:
+    """Costs of a design in parts and layers, with error bars, and by ZigZag where ours are bounds."""
+    breakdown = hardware.explain(here.workload, here.chip)
+    bars = hardware.error_bars(here.workload, here.chip)
+    breakdown["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
+    if breakdown["is_bound"]:
+        breakdown |= _by_zigzag(context, key, here)
+    return breakdown
 
 
 def _by_zigzag(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:
@@ -192,9 +198,9 @@ def _without_chip_model(context: StudyContext, record: Record) -> Explanation:
     problem = context.study.problem
     neighbours = beaten(problem, record, context.study.evaluations())
     listed = {neighbour.key for neighbour in neighbours}
-    neighbours += [
-        step for step in predicted_steps(context, record) if step.key not in listed or not step.key
-    ]
+    for step in predicted_steps(context, record):
+        if not step.key or step.key not in listed:
+            neighbours.append(step)
     breakdown: dict[str, Any] = {"layers": [], "time_by_bound_ms": {}, "energy_by_part_uj": {}}
     return Explanation(record.key, breakdown, {}, (), (), tuple(neighbours))
 
@@ -232,14 +238,20 @@ def _neighbour_row(neighbour: Neighbour) -> dict[str, Any]:
         "key": neighbour.key,
         "verdict": neighbour.verdict,
     }
-    row |= {f"{name} better by": margin for name, margin in neighbour.margins.items()}
-    row["changes"] = [
-        f"{gene} {_value(here)}->{_value(there)}"
-        for gene, (here, there) in neighbour.changes.items()
-    ]
+    for name, margin in neighbour.margins.items():
+        row[f"{name} better by"] = margin
+    row["changes"] = _changes(neighbour)
     if neighbour.broken:
         row["breaks"] = [_broken(each, neighbour.metrics) for each in neighbour.broken]
     return row
+
+
+def _changes(neighbour: Neighbour) -> list[str]:
+    """Each gene in which a neighbour differs, with both values."""
+    changes = []
+    for gene, (here, there) in neighbour.changes.items():
+        changes.append(f"{gene} {_value(here)}->{_value(there)}")
+    return changes
 
 
 def _broken(constraint: Constraint, metrics: Mapping[str, float]) -> str:

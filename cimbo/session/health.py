@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -86,18 +86,16 @@ class Health:
 
     def to_json(self) -> list[dict[str, Any]]:
         """The lines of ``cimbo doctor``."""
-        rows = [asdict(finding) for finding in self.findings]
-        found = []
-        for r in rows:
-            found.append(
-                {
-                    "check": r["check"],
-                    "verdict": r["verdict"],
-                    "found": r["detail"],
-                    "next": r["todo"],
-                }
-            )
-        return found
+        rows = []
+        for finding in self.findings:
+            row = {
+                "check": finding.check,
+                "verdict": finding.verdict,
+                "found": finding.detail,
+                "next": finding.todo,
+            }
+            rows.append(row)
+        return rows
 
 
 def doctor(
@@ -175,13 +173,8 @@ def _installed() -> Iterator[Finding]:
     yield judged("Python", sys.version_info >= OLDEST_PYTHON, version, "use Python 3.11 or newer")
     for name in CORE_PACKAGES:
         yield _package(name)
-    boosted = any(_version(name) for name in ("xgboost", "xgboost-cpu"))
-    yield judged(
-        "xgboost",
-        boosted,
-        _version("xgboost") or _version("xgboost-cpu") or "",
-        "pip install cimbo again",
-    )
+    boosted = _version("xgboost") or _version("xgboost-cpu") or ""
+    yield judged("xgboost", bool(boosted), boosted, "pip install cimbo again")
     for extra, (module, purpose) in EXTRA_PACKAGES.items():
         yield _extra(extra, module, purpose)
     yield passed("cores", str(os.cpu_count() or 1))
@@ -194,12 +187,8 @@ def _package(name: str) -> Finding:
 
 def _extra(extra: str, module: str, purpose: str) -> Finding:
     if importlib.util.find_spec(module) is None:
-        return Finding(
-            f"extra {extra}",
-            "SKIP",
-            f"not installed: {purpose}",
-            f"if you need it: pip install 'cimbo[{extra}]'",
-        )
+        todo = f"if you need it: pip install 'cimbo[{extra}]'"
+        return Finding(f"extra {extra}", "SKIP", f"not installed: {purpose}", todo)
     return passed(f"extra {extra}", purpose)
 
 
@@ -227,9 +216,14 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
     logger.info("evaluating a design for real, to see how long it takes")
     with one_thread():  # as a worker has it
         metrics, taken = _evaluated(evaluator, about.problem.space)
-    seconds = statistics.median(taken[1:] or taken)
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
+    yield _search_time(taken, budget, jobs)
+
+
+def _search_time(taken: list[float], budget: int, jobs: int) -> Finding:
+    """How long a search takes whose evaluations take as long as these, in seconds; the first also loads data."""
+    seconds = statistics.median(taken[1:] or taken)
     hours = seconds * budget / jobs / 3600
     if hours >= 2:
         spoken = f"{hours:.1f} h"
@@ -244,9 +238,8 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
         f"about {spoken} and cimbo's own overhead"
     )
     if hours > LONG_SEARCH_H:
-        yield Finding("time", "WARN", total, "lower --budget, or add workers")
-    else:
-        yield passed("time", total)
+        return Finding("time", "WARN", total, "lower --budget, or add workers")
+    return passed("time", total)
 
 
 def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> tuple[Metrics, list[float]]:

@@ -75,12 +75,14 @@ def import_evaluations(
     Raises:
         BadInput: For a file, a row or a chip that does not fit the study.
     """
-    study, source = context.study, Path(source)
+    study = context.study
+    source = Path(source)
     given = None
+    simulated: tuple[str, ...] = ()
     if hardware is not None:
         given = _chip(context, hardware)
-    simulated = () if given is None else COST_METRICS
-    table = importers.read(source, study.problem, dict(names or {}), given=given, unread=simulated)
+        simulated = COST_METRICS
+    table = importers.read(source, study.problem, names, given=given, unread=simulated)
     rows = table.rows
     if given is not None:
         rows = [_simulated(row, context.evaluator) for row in rows]
@@ -94,8 +96,14 @@ def import_evaluations(
         logger.info(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study")
     if told.contradictions:
         logger.warning(f"{source}: {_contradictions(told)}")
-    ignored, contradictions = tuple(table.ignored), tuple(told.contradictions)
-    return Imported(len(rows), after - before, after, ignored, told.replicates, contradictions)
+    return Imported(
+        rows=len(rows),
+        new=after - before,
+        evaluations=after,
+        ignored=tuple(table.ignored),
+        replicates=told.replicates,
+        contradictions=tuple(told.contradictions),
+    )
 
 
 def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -117,9 +125,10 @@ def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str,
 def _contradictions(told: importers.Told) -> str:
     named = ", ".join(told.contradictions[:NAMED_CONTRADICTIONS])
     more = len(told.contradictions) - NAMED_CONTRADICTIONS
-    rest = f" and {more} more" if more > 0 else ""
+    if more > 0:
+        named += f" and {more} more"
     return (
-        f"{len(told.contradictions)} rows say another thing of a design than was known ({named}{rest}); "
+        f"{len(told.contradictions)} rows say another thing of a design than was known ({named}); "
         f"{told.replicates} are kept as further measurements, and the search uses the means"
     )
 
@@ -127,9 +136,9 @@ def _contradictions(told: importers.Told) -> str:
 def _taken(evaluator: StudyEvaluator, problem: Problem) -> str:
     """What became of the accuracies and costs of a file whose networks were put on a chip."""
     shaping = []
-    for c in problem.space.hardware:
-        if c.name in evaluator.accuracy_genes():
-            shaping.append(c.name)
+    for choice in problem.space.hardware:
+        if choice.name in evaluator.accuracy_genes():
+            shaping.append(choice.name)
     doubt = ""
     if shaping:
         doubt = f"; they are taken to hold for its {', '.join(shaping)}"

@@ -92,12 +92,7 @@ def listener_of(named: str) -> events.Listener:
     """
     name, _, text = named.partition("=")
     where = f"--listener {name}"
-    if ":" in name:
-        if not is_python_name(name):
-            raise BadInput(where, "is no name of Python", "write package.module:object")
-        make: Callable[..., events.Listener] = python_object(where, name)
-    else:
-        make = maker("listeners", name, {})
+    make = _maker(where, name)
     try:
         made = make(text) if text else make()
     except Exception as error:
@@ -107,3 +102,14 @@ def listener_of(named: str) -> events.Listener:
     if not callable(made):
         raise BadInput(where, "makes nothing that can be called", "see docs/plugins.md")
     return made
+
+
+def _maker(where: str, name: str) -> Callable[..., events.Listener]:
+    """What makes the listener of a name."""
+    if ":" not in name:
+        found: Callable[..., events.Listener] = maker("listeners", name, {})
+        return found
+    if not is_python_name(name):
+        raise BadInput(where, "is no name of Python", "write package.module:object")
+    found = python_object(where, name)
+    return found

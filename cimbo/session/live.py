@@ -48,13 +48,6 @@ class LiveState:
     def to_json(self) -> dict[str, Any]:
         """The state as ``/live.json`` serves it."""
         seen = self.seen
-        last = None
-        if seen.last is not None:
-            last = {
-                "key": seen.last.key,
-                "status": seen.last.status,
-                "metrics": dict(seen.last.metrics),
-            }
         return {
             "title": self.title,
             "evaluations": seen.evaluations,
@@ -62,11 +55,19 @@ class LiveState:
             "hypervolume": seen.hypervolume,
             "seconds_each": self.seconds_each,
             "seconds_left": self.seconds_left,
-            "last": last,
+            "last": _last(seen),
             "failures": dict(seen.failures),
             "at_work": [lease.to_json() for lease in seen.at_work],
             "front": self.front.to_json(),
         }
+
+
+def _last(seen: Snapshot) -> dict[str, Any] | None:
+    """The newest evaluation; None where there is none."""
+    record = seen.last
+    if record is None:
+        return None
+    return {"key": record.key, "status": record.status, "metrics": dict(record.metrics)}
 
 
 class LiveStudy:
@@ -108,14 +109,17 @@ class LiveStudy:
 
     def _read(self, session: Session) -> LiveState:
         seen = snapshot(session)
-        first = self._first = self._first or seen
+        if self._first is None:
+            self._first = seen
+        first = self._first
         before = self._state
         if before is not None and before.seen.evaluations == seen.evaluations:
             front, curve = before.front, before.curve
         else:
             front = session.pareto()
             (curve,) = hypervolume_curves(session, [self._file]).values()
-        each, left = seen.seconds_per_evaluation(first), seen.seconds_left(first)
+        each = seen.seconds_per_evaluation(first)
+        left = seen.seconds_left(first)
         return LiveState(session.title, seen, each, left, front, curve)
 
     def report(self) -> bytes:
@@ -132,7 +136,8 @@ class LiveStudy:
             open_existing(self._file) as session,
             tempfile.TemporaryDirectory() as folder,
         ):
-            return session.report(Path(folder) / "report.html", following=0, lite=True).read_bytes()
+            written = session.report(Path(folder) / "report.html", following=0, lite=True)
+            return written.read_bytes()
 
 
 def page(state: LiveState) -> str:
@@ -227,22 +232,20 @@ def _curve(curve: Sequence[float]) -> Markup:
     largest = max(curve, default=0.0)
     if largest <= 0:
         return tag("p", "No hypervolume yet.")
+    line = tag("polyline", points=" ".join(_points(curve, largest)))
+    told = f"Hypervolume over {len(curve)} evaluations, from 0 to {number(largest)}"
+    box = f"-2 -4 {CURVE_WIDTH + 4} {CURVE_HEIGHT + 8}"
+    picture = tag("svg", line, viewBox=box, role="img", aria_label=told)
+    return tag("figure", picture, tag("figcaption", told))
+
+
+def _points(curve: Sequence[float], largest: float) -> Iterable[str]:
+    """Coordinates of some points of a curve, the last one among them."""
     step = max(1, len(curve) // MOST_CURVE_POINTS)
-    places = []
     for i in [*range(0, len(curve), step), len(curve) - 1]:
         x = CURVE_WIDTH * i / max(len(curve) - 1, 1)
         y = CURVE_HEIGHT * (1 - curve[i] / largest)
-        places.append(f"{x:.1f},{y:.1f}")
-    line = tag("polyline", points=" ".join(places))
-    told = f"Hypervolume over {len(curve)} evaluations, from 0 to {number(largest)}"
-    picture = tag(
-        "svg",
-        line,
-        viewBox=f"-2 -4 {CURVE_WIDTH + 4} {CURVE_HEIGHT + 8}",
-        role="img",
-        aria_label=told,
-    )
-    return tag("figure", picture, tag("figcaption", told))
+        yield f"{x:.1f},{y:.1f}"
 
 
 def _front(front: Front) -> Markup:
@@ -250,10 +253,13 @@ def _front(front: Front) -> Markup:
     if not front.designs:
         return tag("p", "No feasible design yet.")
     metrics = list(front.designs[0].metrics)
-    heads = [tag("th", name, scope="col") for name in ("design", *map(label, metrics))]
+    names = ["design", *map(label, metrics)]
+    heads = [tag("th", name, scope="col") for name in names]
     rows = [tag("tr", *heads)]
     for design in front.designs[:MOST_DESIGNS_SHOWN]:
-        cells = [tag("td", number(design.metrics.get(metric))) for metric in metrics]
-        rows.append(tag("tr", tag("th", design.key, scope="row"), *cells))
+        cells = [tag("th", design.key, scope="row")]
+        for metric in metrics:
+            cells.append(tag("td", number(design.metrics.get(metric))))
+        rows.append(tag("tr", *cells))
     caption = tag("caption", f"Front: {len(front.designs)} designs")
     return tag("div", tag("table", caption, *rows), class_="wide", tabindex="0")

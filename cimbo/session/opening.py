@@ -136,10 +136,13 @@ def near_files(file: str | Path) -> str:
     if not path.parent.is_dir():
         return ""
     names = [each.name for each in path.parent.glob(f"*{path.suffix or '.db'}")]
-    near = get_close_matches(path.name, names, 2) or names[: 1 if len(names) == 1 else 0]
+    near = get_close_matches(path.name, names, 2)
+    if not near and len(names) == 1:
+        near = names
     if not near:
         return ""
-    return f"did you mean {' or '.join(str(path.parent / name) for name in near)}? "
+    files = [str(path.parent / name) for name in near]
+    return f"did you mean {' or '.join(files)}? "
 
 
 def open_to_tell(file: str | Path) -> Session:
@@ -205,15 +208,7 @@ def described_by(
         if source is not None:
             what = "both a network and a described study are given"
             raise BadInput("network", what, "give one of them")
-        if isinstance(network, str | Path):
-            names = [str(network)]
-        else:
-            names = list(network)
-        if len(names) == 1:
-            return of_network(names[0], sizes)
-        if sizes:
-            raise BadInput("--set", "is of one network", "export the files with fixed sizes")
-        return of_networks(names)
+        return _of_networks(network, sizes)
     if sizes:
         raise BadInput("--set", "is of an ONNX file, and none is named", "name it with --network")
     if source is None or isinstance(source, Config):
@@ -221,6 +216,18 @@ def described_by(
     if isinstance(source, Path) or source.endswith(".toml"):
         return load(Path(source))
     return preset(source)
+
+
+def _of_networks(network: str | Path | Sequence[str], sizes: Mapping[str, int] | None) -> Config:
+    """The study of chips for one network, or for several."""
+    if isinstance(network, str | Path):
+        return of_network(str(network), sizes)
+    names = list(network)
+    if len(names) == 1:
+        return of_network(names[0], sizes)
+    if sizes:
+        raise BadInput("--set", "is of one network", "export the files with fixed sizes")
+    return of_networks(names)
 
 
 def with_checkpoint(

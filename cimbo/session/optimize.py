@@ -30,8 +30,9 @@ from cimbo.study.study import Study
 
 COST_MODELS = ("auto", "surrogate", "analytic")
 SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
+N_TIMED_DESIGNS = 4  # that are simulated to see how long one takes
 DEFAULT_BUDGET = 200
-DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate, likewise
+DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate
 
 logger = logging.getLogger("cimbo")
 
@@ -130,7 +131,8 @@ def optimize(
     Raises:
         BadInput: For impossible settings, before anything is evaluated.
     """
-    settings, workers = settings or SearchSettings(), workers or Workers()
+    settings = settings or SearchSettings()
+    workers = workers or Workers()
     priors = bundles(settings.predictors)
     study = context.study
     stored = len(study.evaluations())
@@ -148,27 +150,39 @@ def optimize(
         told = announcing(context, images, listener, simulates_bounds=settings.simulates_bounds)
         search(context, budget, options, workers, listener=told, settings=settings)
         if stored <= budget:
-            measure_front_on_test_images(context, workers, listener)
-            verify_finalists(context, images, workers, listener)
-            measure_front_on_test_images(context, workers, listener)  # what came to the front there
-            if settings.simulates_bounds:
-                simulate_bounds(context, workers, listener)
+            _check_front(context, settings, workers, listener)
     for metric, reason in study.selection_reasons().items():
         if metric in priors:
             logger.info(f"in the end, {metric} was predicted by {reason}")
-    succeeded = sum(record.status == "done" for record in study.evaluations())
+    return _outcome(context)
+
+
+def _check_front(
+    context: StudyContext, settings: SearchSettings, workers: Workers, listener: events.Listener
+) -> None:
+    """Measure the front on test images and on bit-accurate arrays, and simulate those of its costs that are bounds."""
+    measure_front_on_test_images(context, workers, listener)
+    verify_finalists(context, settings.bit_accurate_images, workers, listener)
+    measure_front_on_test_images(context, workers, listener)  # what came to the front there
+    if settings.simulates_bounds:
+        simulate_bounds(context, workers, listener)
+
+
+def _outcome(context: StudyContext) -> Optimization:
+    """What the study has come to."""
+    study = context.study
+    records = study.evaluations()
+    succeeded = sum(record.status == "done" for record in records)
+    nearest = None
     if succeeded:
         nearest = study.nearest_to_feasible()
-    else:
-        nearest = None
-    proposed = sum(record.origin == "proposed" for record in study.evaluations())
     return Optimization(
         front(context),
         study.forecast(),
         succeeded,
         nearest,
         study.problem.reference() is not None,
-        proposed,
+        proposed=sum(record.origin == "proposed" for record in records),
     )
 
 
@@ -242,23 +256,26 @@ def optimizer_options(
         The options of the search.
     """
     settings = settings or SearchSettings()
-    study, config, evaluator = context.study, context.config, context.evaluator
-    cheap = with_computed(study.problem, analytic_costs(study, evaluator, settings.cost_model))
-    learned = from_study(study, config, settings.warm_from, cheap)
-    converged = settings.until_converged
+    study, config = context.study, context.config
+    costs = analytic_costs(study, context.evaluator, settings.cost_model)
+    analytic = with_computed(study.problem, costs)
+    learned = from_study(study, config, settings.warm_from, analytic)
     expensive = config.tables.expensive
     budget = settings.accuracy_budget
     if budget is None and expensive is not None:
         budget = expensive.budget
+    converged = None
+    if settings.until_converged is not None:
+        converged = settings.until_converged / 100
     return OptimizerOptions(
-        cheap,
+        analytic,
         views=known_views(context),
         kind=config.tables.search.surrogate,
-        priors=learned | dict(priors or {}),
+        priors={**learned, **(priors or {})},
         initial=config.tables.search.initial or DEFAULT_INITIAL,
         expensive=None if expensive is None else expensive.metric,
         expensive_budget=budget,
-        converged=None if converged is None else converged / 100,
+        converged=converged,
     )
 
 
@@ -280,28 +297,29 @@ def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> 
         BadInput: ``cost_model`` is "analytic", but the simulator cannot be called in batches.
     """
     computed = evaluator.analytic_costs()
-    sizes = {}
-    for name, cost in computed.items():
-        if name in NETWORK_SIZES:
-            sizes[name] = cost
     if cost_model == "analytic" and not computed:
         what = "this simulator cannot be called in batches"
         raise BadInput("--cost-model", what, "use auto or surrogate")
-    # The chip's area follows from its genes alone: it is never modelled.
-    area = {name: cost for name, cost in computed.items() if name == "area_mm2"} | sizes
+    sizes = [name for name in computed if name in NETWORK_SIZES]
+    never_modelled = {}
+    for name in ("area_mm2", *sizes):
+        if name in computed:
+            never_modelled[name] = computed[name]
     if cost_model == "surrogate" or not computed:
-        return area
+        return never_modelled
     if cost_model == "analytic":
         return computed
-    seconds = evaluator.seconds_a_design(study.problem.space.sobol(4, 0))
+    seconds = evaluator.seconds_a_design(study.problem.space.sobol(N_TIMED_DESIGNS, 0))
     if seconds > SLOW_SIMULATOR_S:
-        return area
+        return never_modelled
     return computed
 
 
 def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> None:
-    study, space = context.study, context.study.problem.space
-    objectives = {o.name for o in study.problem.objectives}
+    """Say what is searched, how far it is, and what needs no model."""
+    study = context.study
+    space = study.problem.space
+    objectives = {objective.name for objective in study.problem.objectives}
     computed = [name for name in options.analytic if name in objectives]
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     logger.info(

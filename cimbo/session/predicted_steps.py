@@ -5,7 +5,7 @@ For chips that cimbo's model does not know, nothing else says what a gene is wor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,34 +33,52 @@ def predicted_steps(context: StudyContext, record: Record) -> list[Neighbour]:
         where enough was measured to predict from.
     """
     problem = context.study.problem
-    measured = []
-    for r in context.study.evaluations():
-        if r.status == "done" and all(name in r.metrics for name in problem.targets):
-            measured.append(r)
-    known = {problem.space.key(r.params): r for r in measured}
-    found, steps = [], []
+    measured = _measured(context)
+    known = {problem.space.key(each.params): each for each in measured}
+    found = []
+    unseen = []
     for params in _steps(problem.space, record.params):
         seen = known.get(problem.space.key(params))
         if seen is None:
-            steps.append(params)
+            unseen.append(params)
         elif seen.key != record.key:
             found.append(compared(problem, record, params, seen.metrics, key=seen.key))
-    if len(measured) < LEAST_EVALUATIONS or not steps:
-        return found
-    factory = SurrogateFactory(problem.space, SURROGATE_KIND, known_views(context))
-    rows = problem.space.rows([r.params for r in measured])
-    fitted = surrogates.fit(problem, rows, [r.metrics for r in measured], factory, seed=0)
-    changes = {name: _changes(s, problem.space, record, steps) for name, s in fitted.items()}
-    for i, params in enumerate(steps):
-        metrics = dict(record.metrics)
-        for name, change in changes.items():
-            was = metrics[name]
-            if fitted[name].log:
-                metrics[name] = was * float(np.exp(change[i]))
-            else:
-                metrics[name] = was + change[i]
-        found.append(compared(problem, record, params, metrics, computed_by="predicted"))
+    if unseen and len(measured) >= LEAST_EVALUATIONS:
+        found += _predicted(context, record, measured, unseen)
     return found
+
+
+def _measured(context: StudyContext) -> list[Record]:
+    """The evaluations that have every objective and every constrained metric."""
+    found = []
+    for record in context.study.evaluations():
+        targets = context.study.problem.targets
+        if record.status == "done" and all(name in record.metrics for name in targets):
+            found.append(record)
+    return found
+
+
+def _predicted(
+    context: StudyContext, record: Record, measured: Sequence[Record], steps: list[Params]
+) -> list[Neighbour]:
+    """Neighbours whose metrics are those of the design, changed as surrogates of ``measured`` predict it."""
+    problem = context.study.problem
+    factory = SurrogateFactory(problem.space, SURROGATE_KIND, known_views(context))
+    rows = problem.space.rows([each.params for each in measured])
+    fitted = surrogates.fit(problem, rows, [each.metrics for each in measured], factory, seed=0)
+    metrics = [dict(record.metrics) for _ in steps]
+    for name, surrogate in fitted.items():
+        changes = _changes(surrogate, problem.space, record, steps)
+        for changed, change in zip(metrics, changes, strict=True):
+            if surrogate.log:
+                changed[name] = changed[name] * float(np.exp(change))
+            else:
+                changed[name] = changed[name] + change
+    neighbours = []
+    for params, changed in zip(steps, metrics, strict=True):
+        neighbour = compared(problem, record, params, changed, computed_by="predicted")
+        neighbours.append(neighbour)
+    return neighbours
 
 
 def _changes(
@@ -82,10 +100,10 @@ def _steps(space: SearchSpace, params: Params) -> Iterator[Params]:
 
 def _next_values(choice: Choice, params: Params) -> list[Value]:
     values = list(choice.values)
-    here = values.index(params[choice.name])
     if not choice.ordered:
         return [value for value in values if value != params[choice.name]]
-    return [values[i] for i in (here - 1, here + 1) if 0 <= i < len(values)]
+    here = values.index(params[choice.name])
+    return [*values[:here][-1:], *values[here + 1 :][:1]]
 
 
 def _all_genes(space: SearchSpace, params: Params) -> Params:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
@@ -25,13 +26,13 @@ from cimbo.storage import Record
 from cimbo.study import events
 
 if TYPE_CHECKING:
-    from predictors import Model
+    from predictors import Model, Schema
 
 DEFAULT_SAMPLES = 100
 LEAST_SAMPLES = 10  # cross-validation of fewer says nothing
 MOST_BATCHES = 25  # a batch of many samples costs about as much to draw as one of few
 ROUNDS_A_BATCH = 4  # nothing is learned between samples: as many as keep all workers busy
-
+USUAL_KINDS = ("xgboost", "gp", "hybrid")
 
 logger = logging.getLogger("cimbo")
 
@@ -80,7 +81,8 @@ class Scores:
         for name in Scores.__dataclass_fields__:
             if name != "scale":
                 known[name] = getattr(report, name)
-        return Scores(**known, scale="log" if report.log else "linear")
+        scale = "log" if report.log else "linear"
+        return Scores(**known, scale=scale)
 
     def to_json(self) -> dict[str, Any]:
         """The scores by name."""
@@ -107,8 +109,9 @@ class ObjectivePredictors:
     def reason(self) -> str:
         """Say in a line why the kind was chosen."""
         best = self.best
-        unit = " in log units" if best.scale == "log" else ""
-        told = f"{self.kind}: {best.verdict}, held-out error {best.error:.3g}{unit}"
+        told = f"{self.kind}: {best.verdict}, held-out error {best.error:.3g}"
+        if best.scale == "log":
+            told += " in log units"
         others = []
         for name, scores in self.kinds.items():
             if name != self.kind:
@@ -145,10 +148,8 @@ class FittedPredictors:
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``cimbo fit-predictors --format json``."""
-        document: dict[str, Any] = {
-            "objectives": {name: each.to_json() for name, each in self.objectives.items()},
-            "bundles": list(self.bundles),
-        }
+        objectives = {name: each.to_json() for name, each in self.objectives.items()}
+        document: dict[str, Any] = {"objectives": objectives, "bundles": list(self.bundles)}
         if self.accuracy:
             document["accuracy"] = dict(self.accuracy)
         return document
@@ -182,11 +183,10 @@ def fit_predictors(
         BadInput: When fewer than 10 evaluations succeeded.
     """
     workers = workers or Workers()
-    area = analytic_costs(context.study, context.evaluator, "surrogate")
+    batch = samples
     if workers.n_jobs > 0:
         batch = ROUNDS_A_BATCH * workers.n_jobs
-    else:
-        batch = samples
+    area = analytic_costs(context.study, context.evaluator, "surrogate")
     with workers.connected():
         context.study.optimize(
             context.evaluator,
@@ -198,7 +198,14 @@ def fit_predictors(
             accept_changed=accept_changed,
             **workers.conditions,
         )
-    fitting = _Fitting.of(context, Path(out), licence, listener)
+    return _fitted(context, Path(out), licence, listener)
+
+
+def _fitted(
+    context: StudyContext, out: Path, licence: str, listener: events.Listener
+) -> FittedPredictors:
+    """Predictors of every objective, fitted to what the study holds."""
+    fitting = _Fitting.of(context, out, licence, listener)
     objectives = {}
     with one_thread():  # so that the seed decides what is fitted
         for objective in context.study.problem.objectives:
@@ -260,33 +267,41 @@ class _Fitting:
         import predictors
         from predictors.fitting import fit_kinds
 
-        problem, seed = self.context.study.problem, self.context.study.seed
-        y = np.array([r.metrics[objective.name] for r in self.records])
+        seed = self.context.study.seed
+        y = np.array([record.metrics[objective.name] for record in self.records])
         view = self.known.get(objective.name, View())
         table = self.inputs.table(view)
-        log = logarithmic(y, objective.goal)
-        schema = view.schema(problem.space, objective.name, log=log)
-        kinds = ["xgboost", "gp", "hybrid"]
+        schema = self._schema(objective, view, y)
+        kinds = list(USUAL_KINDS)
         if schema.log:
             kinds.append("posynomial")
         logger.info(f"{objective.name}: judging {', '.join(kinds)} on {len(y)} evaluations")
-        told = f"parts of judging the predictors of {objective.name}"
-        self.listener(events.Step(told, 0, 1))
-        reports = predictors.validate(
-            table,
-            y,
-            kinds,
-            schema,
-            seed=seed,
-            progress=lambda count, total: self.listener(events.Step(told, count, total)),
-        )
+        progress = self._judging(objective)
+        reports = predictors.validate(table, y, kinds, schema, seed=seed, progress=progress)
         best = predictors.choose(reports)
         for kind, model in fit_kinds(table, y, schema, kinds, seed=seed).items():
             self._save(model, f"{objective.name}.{kind}")
             if kind == best:
                 self._save(model, objective.name)
                 self.chosen[objective.name] = model
-        return ObjectivePredictors(best, {kind: Scores.of(r) for kind, r in reports.items()})
+        scores = {kind: Scores.of(report) for kind, report in reports.items()}
+        return ObjectivePredictors(best, scores)
+
+    def _schema(self, objective: Objective, view: View, y: NDArray[np.float64]) -> Schema:
+        """What the predictors of an objective are told of their features, and whether they model its logarithm."""
+        log = logarithmic(y, objective.goal)
+        return view.schema(self.context.study.problem.space, objective.name, log=log)
+
+    def _judging(self, objective: Objective) -> Callable[[int, int], None]:
+        """What tells the listener how many parts of the judging are done."""
+        what = f"parts of judging the predictors of {objective.name}"
+
+        def progress(count: int, total: int) -> None:
+            """Tell of one more part."""
+            self.listener(events.Step(what, count, total))
+
+        progress(0, 1)
+        return progress
 
     def draw(self) -> Path:
         """Draw which genes matter to the chosen predictors."""

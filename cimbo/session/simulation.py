@@ -13,7 +13,7 @@ from cimbo import hardware as hardware_model
 from cimbo.errors import BadInput, choose_from, naming
 from cimbo.evaluation import simulators
 from cimbo.session.chip_warnings import chip_warnings
-from cimbo.workloads import network
+from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
@@ -63,10 +63,10 @@ class Simulation:
         figures = self.costs.get("figures_of_merit")
         if figures is None:
             return []
-        bars = self.costs["merit_bars"]
-        return [
-            ", ".join(f"{name} {figures[name]:.4g}{_between(bar)}" for name, bar in bars.items())
-        ]
+        told = []
+        for name, bar in self.costs["merit_bars"].items():
+            told.append(f"{name} {figures[name]:.4g}{_between(bar)}")
+        return [", ".join(told)]
 
     def bounds_told(self) -> list[str]:
         """Say between what latency and energy lie where a formula only bounds them; none elsewhere."""
@@ -128,20 +128,32 @@ def simulate(
     if workload.loop is not None and simulator != "cimbo":
         what = "counts single runs, and this network generates tokens"
         raise BadInput(f"simulator {simulator}", what, "use cimbo")
-    answer = dict(simulators.simulator(simulator, **(options or {})).simulate(workload, hardware))
+    options = options or {}
+    answer = dict(simulators.simulator(simulator, **options).simulate(workload, hardware))
     layers = with_counts(workload, answer.pop("layers", ()))
     if simulator == "cimbo":
-        chip = {**(options or {}).get("fixed", {}), **hardware}
-        bars = hardware_model.error_bars(workload, chip)
-        answer["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
-        figures = hardware_model.figures_of_merit(workload, chip).to_json()
-        answer["figures_of_merit"] = figures
-        answer["merit_bars"] = {
-            name: list(bar) for name, bar in hardware_model.merit_bars(workload, chip).items()
-        }
-        warned = chip_warnings(chip, answer, figures, workload.batch)
-        answer["warnings"] = [*answer["warnings"], *warned]
+        chip = {**options.get("fixed", {}), **hardware}
+        answer |= _further_figures(workload, chip, answer)
     return Simulation(answer, layers, totals(workload), workload.warnings)
+
+
+def _further_figures(
+    workload: Workload, chip: Mapping[str, Any], answer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What cimbo's model says of a chip besides costs: error bars, figures of merit, and warnings."""
+    figures = hardware_model.figures_of_merit(workload, chip).to_json()
+    warned = chip_warnings(chip, answer, figures, workload.batch)
+    return {
+        "error_bars": _as_lists(hardware_model.error_bars(workload, chip)),
+        "figures_of_merit": figures,
+        "merit_bars": _as_lists(hardware_model.merit_bars(workload, chip)),
+        "warnings": [*answer["warnings"], *warned],
+    }
+
+
+def _as_lists(bars: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Error bars as JSON has them."""
+    return {metric: list(bar) for metric, bar in bars.items()}
 
 
 def workload(
@@ -178,30 +190,49 @@ def workload(
             lengths beside a family that generates no tokens.
     """
     if is_onnx(str(name)):
-        if subnet is not None:
-            what = f"chooses within a family, but {name} is one network"
-            raise BadInput("--subnet", what, "leave it out")
-        if prompt is not None or tokens is not None:
-            what = f"are of a family that generates tokens, and {name} is one network"
-            raise BadInput("--prompt and --tokens", what, "set its sizes with --set")
-        from cimbo.workloads.onnx.reader import from_onnx
-
-        is_stored = activity == STORED
-        found = from_onnx(str(name), batch=batch, sizes=sizes, read_weights=is_stored)
-        if activity and not is_stored:
-            shares = read_shares(activity, found.name)
-        else:
-            shares = ()
+        _check_single_network(name, subnet, prompt, tokens)
+        found = _of_file(str(name), batch, sizes, activity)
         _check_copies(found, copies)
-        return at_copies(at_shares(found, shares), read_copies(copies or {}))
-    settings = InferenceSettings(
-        1 if batch is None else batch, prompt, tokens, activity or (), copies or {}
-    )
+        return at_copies(found, read_copies(copies or {}))
+    if batch is None:
+        batch = 1
+    settings = InferenceSettings(batch, prompt, tokens, activity or (), copies or {})
     family = with_settings(network(str(name), sizes), settings)
     if subnet is None:
         found = family.workload(family.largest())
-        _check_copies(found, copies)
-        return found
+    else:
+        found = _sub_network(family, subnet, where)
+    _check_copies(found, copies)
+    return found
+
+
+def _check_single_network(
+    name: str | Path, subnet: Mapping[str, Any] | None, prompt: int | None, tokens: int | None
+) -> None:
+    """Raises BadInput for options of a family beside an ONNX file."""
+    if subnet is not None:
+        what = f"chooses within a family, but {name} is one network"
+        raise BadInput("--subnet", what, "leave it out")
+    if prompt is not None or tokens is not None:
+        what = f"are of a family that generates tokens, and {name} is one network"
+        raise BadInput("--prompt and --tokens", what, "set its sizes with --set")
+
+
+def _of_file(
+    name: str, batch: int | None, sizes: Mapping[str, int] | None, activity: str | None
+) -> Workload:
+    """The network of an ONNX file, with shares of ones by layer where they are asked for."""
+    from cimbo.workloads.onnx.reader import from_onnx
+
+    is_stored = activity == STORED
+    found = from_onnx(name, batch=batch, sizes=sizes, read_weights=is_stored)
+    if activity and not is_stored:
+        return at_shares(found, read_shares(activity, found.name))
+    return at_shares(found, ())
+
+
+def _sub_network(family: Network, subnet: Mapping[str, Any], where: str) -> Workload:
+    """A sub-network by its genes, which messages call ``where``."""
     if any(is_precision_gene(gene) for gene in subnet):
         family = with_stage_bits(family, range(1, MOST_STAGE_BITS + 1))
     genes = [choice.name for choice in family.choices()]
@@ -210,9 +241,7 @@ def workload(
             todo = choose_from(gene, genes, "the genes are")
             raise BadInput(f"--subnet, {gene}", "is no gene of this network", todo)
     with naming(where) if where else nullcontext():
-        found = family.workload(dict(subnet))
-    _check_copies(found, copies)
-    return found
+        return family.workload(dict(subnet))
 
 
 def _check_copies(found: Workload, copies: Mapping[str, int] | None) -> None:

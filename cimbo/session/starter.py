@@ -80,9 +80,8 @@ def write_study_toml(path: str | Path = "study.toml", *, name: str = DEFAULT_PRE
     path = Path(path)
     if path.exists():
         raise BadInput(path, "exists already", "name another file, or remove it")
-    write_text(
-        path.parent / SCHEMA_FILE, (PRESETS_FOLDER / SCHEMA_FILE).read_text(encoding="utf-8")
-    )
+    schema = (PRESETS_FOLDER / SCHEMA_FILE).read_text(encoding="utf-8")
+    write_text(path.parent / SCHEMA_FILE, schema)
     shipped = (PRESETS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     write_text(path, f"#:schema ./{SCHEMA_FILE}\n{_with_comments(shipped)}")
     load(path)
@@ -91,18 +90,29 @@ def write_study_toml(path: str | Path = "study.toml", *, name: str = DEFAULT_PRE
 
 def _with_comments(shipped: str) -> str:
     """A study.toml with what is optional commented out, each below the last table of its kind."""
-    blocks: list[list[str]] = [[]]
-    for line in shipped.splitlines():
-        if line.startswith("["):
-            blocks.append([])
-        blocks[-1].append(line)
-    names = [block[0].strip("[]").split("]")[0] if block else "" for block in blocks]
+    blocks = _blocks(shipped)
     for name, comment in COMMENTED_OPTIONS.items():
-        place = len(blocks) - 1
-        if name in names:
-            place = len(names) - 1 - names[::-1].index(name)
-        block = blocks[place]
+        block = _last_of(name, blocks)
         while block and not block[-1].strip():
             block.pop()
         block += [*comment.splitlines(), ""]
-    return "\n".join(line for block in blocks for line in block).rstrip() + "\n"
+    lines = [line for block in blocks for line in block]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _blocks(text: str) -> list[list[str]]:
+    """The lines of a TOML file, a list for what stands before the first table and one for each table."""
+    blocks: list[list[str]] = [[]]
+    for line in text.splitlines():
+        if line.startswith("["):
+            blocks.append([])
+        blocks[-1].append(line)
+    return blocks
+
+
+def _last_of(name: str, blocks: list[list[str]]) -> list[str]:
+    """The last table of a name, be it [name] or [[name]]; the last of all where there is none."""
+    for block in reversed(blocks):
+        if block and block[0].strip("[]").split("]")[0] == name:
+            return block
+    return blocks[-1]

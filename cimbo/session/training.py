@@ -62,9 +62,8 @@ def train_supernet(
         todo = choose_from(name, TRAINING_RECIPES)
         raise BadInput(f"super-network {name!r}", "is unknown", todo)
     changed = changed_recipe(TRAINING_RECIPES[name], recipe or {}, noise or {})
-    for option, value in (("--threads", threads), ("--stop-after", stop_after)):
-        if value is not None and value < 1:
-            raise BadInput(option, f"{value} is not positive", "give a number of at least 1")
+    _check_positive("--threads", threads)
+    _check_positive("--stop-after", stop_after)
     torch.set_num_threads(threads)
     target = Path(out or f"{name}.safetensors")
     model = trained(name, network(name).choices())
@@ -78,6 +77,12 @@ def train_supernet(
     )
     build(name, run, say=logger.info)
     return target
+
+
+def _check_positive(option: str, value: int | None) -> None:
+    """Raises BadInput for a number below 1."""
+    if value is not None and value < 1:
+        raise BadInput(option, f"{value} is not positive", "give a number of at least 1")
 
 
 def changed_recipe(
@@ -100,7 +105,9 @@ def changed_recipe(
         if name not in ARRAY_NOISE:
             todo = choose_from(name, ARRAY_NOISE)
             raise BadInput(f"--noise {name}={value}", "is no noise of an array", todo)
-    found = {name: _changed(recipe, name, value) for name, value in {**changes, **noise}.items()}
+    found = {}
+    for name, value in {**changes, **noise}.items():
+        found[name] = _changed(recipe, name, value)
     return replace(recipe, **found)
 
 

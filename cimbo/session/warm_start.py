@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from cimbo.io.importers import Row, tell
 from cimbo.optimizer.derived_metrics import with_views_of_parts
 from cimbo.optimizer.surrogates import View, targets
 from cimbo.session.context import StudyContext
+from cimbo.storage import Record
 from cimbo.study.study import Study
 
 logger = logging.getLogger("cimbo")
@@ -42,12 +43,15 @@ def bundles(folder: str | Path | None) -> dict[str, Any]:
         return {}
     import predictors
 
-    files = sorted(f for f in Path(folder).glob("*.cimpred") if "." not in f.stem)
-    if not files:
-        raise BadInput(
-            folder, "holds no bundles (*.cimpred)", "name a folder that cimbo fit-predictors wrote"
-        )
-    return {model.schema.target: model for model in map(predictors.load, files)}
+    models = {}
+    for file in sorted(Path(folder).glob("*.cimpred")):
+        if "." not in file.stem:
+            model = predictors.load(file)
+            models[model.schema.target] = model
+    if not models:
+        todo = "name a folder that cimbo fit-predictors wrote"
+        raise BadInput(folder, "holds no bundles (*.cimpred)", todo)
+    return models
 
 
 def bundles_told(
@@ -71,13 +75,18 @@ def bundles_told(
         elif metric in computed:
             lines.append(f"{what}: not used, {metric} is computed exactly")
         else:
-            unit = " in log units" if model.schema.log else ""
-            error, rows = model.metadata.get("error"), model.metadata.get("rows")
-            known = ""
-            if error is not None and rows is not None:
-                known = f", fitted on {rows} evaluations, held-out error {error:.3g}{unit}"
-            lines.append(f"{what}: used as a first guess ({model.kind}{known})")
+            lines.append(f"{what}: used as a first guess ({model.kind}{_trust(model)})")
     return lines
+
+
+def _trust(model: Any) -> str:
+    """On how much a model was fitted, and how far it was off; nothing where it does not say."""
+    rows = model.metadata.get("rows")
+    error = model.metadata.get("error")
+    if error is None or rows is None:
+        return ""
+    unit = " in log units" if model.schema.log else ""
+    return f", fitted on {rows} evaluations, held-out error {error:.3g}{unit}"
 
 
 def views(evaluator: StudyEvaluator) -> dict[str, View]:
@@ -91,11 +100,11 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
     """
     if not isinstance(evaluator, JointEvaluator):
         return {}
+    found = {evaluator.quality_metric: View(evaluator.accuracy_genes(), evaluator.sizes)}
     costs = View(features=evaluator.features)
-    return {
-        evaluator.quality_metric: View(evaluator.accuracy_genes(), evaluator.sizes),
-        **dict.fromkeys(COST_METRICS, costs),
-    }
+    for metric in COST_METRICS:
+        found[metric] = costs
+    return found
 
 
 def known_views(context: StudyContext) -> dict[str, View]:
@@ -114,7 +123,8 @@ def known_views(context: StudyContext) -> dict[str, View]:
         BadInput: The expensive metric is one that the study does not seek, or depends on a gene
             that it does not have.
     """
-    expensive, problem = context.config.tables.expensive, context.study.problem
+    expensive = context.config.tables.expensive
+    problem = context.study.problem
     found = with_views_of_parts(problem, views(context.evaluator))
     if expensive is None:
         return found
@@ -152,30 +162,32 @@ def from_study(
     from cimbo.optimizer import transfer
 
     with Study.open(file, readonly=True) as other:
-        old, records = from_definition(str(file), other.metadata), other.evaluations()
+        old = from_definition(str(file), other.metadata)
+        records = other.evaluations()
         space = other.problem.space
     wanted = targets(study.problem)
     alike = []
     if old.evaluator().fingerprint() == config.evaluator().fingerprint():
-        alike = transfer.fitting(study.problem.space, records)
-    alike = [r for r in alike if r.status == "done" and all(m in r.metrics for m in wanted)]
-    tell(study, [Row(r.params, r.metrics) for r in alike])
-    others = [r for r in records if r.status == "done"]
+        alike = _complete(transfer.fitting(study.problem.space, records), wanted)
+    tell(study, [Row(record.params, record.metrics) for record in alike])
+    others = _complete(records, ())
+    learned = []
     if len(alike) < len(others):
-        wanted = [m for m in wanted if m not in cheap]
-    else:
-        wanted = []
+        learned = [metric for metric in wanted if metric not in cheap]
     known = views(old.evaluator())
-    priors = transfer.priors(
-        study.problem.space,
-        space,
-        others,
-        {m: known.get(m, View()) for m in wanted},
-        seed=study.seed,
-    )
+    needed = {metric: known.get(metric, View()) for metric in learned}
+    priors = transfer.priors(study.problem.space, space, others, needed, seed=study.seed)
+    told = f"{file}: took over {len(alike)} of {len(records)} evaluations"
     if priors:
-        learned = f"; learned {', '.join(priors)} from {len(others)}"
-    else:
-        learned = ""
-    logger.info(f"{file}: took over {len(alike)} of {len(records)} evaluations{learned}")
+        told += f"; learned {', '.join(priors)} from {len(others)}"
+    logger.info(told)
     return priors
+
+
+def _complete(records: Iterable[Record], metrics: Sequence[str]) -> list[Record]:
+    """The successful ones that measured all of these metrics."""
+    found = []
+    for record in records:
+        if record.status == "done" and all(metric in record.metrics for metric in metrics):
+            found.append(record)
+    return found
