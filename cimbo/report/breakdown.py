@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cimbo.plots import svg
@@ -24,6 +25,20 @@ BOUND_COLOURS = {
 }
 
 
+OTHER_COLOUR = "#98a2ac"  # of a layer that something else bounds
+PART_COLOUR = "#2258c9"
+FIRST_TOP = 60  # pixels above the first bar
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """A bar with its name."""
+
+    name: str
+    value: float
+    colour: str
+
+
 def picture(explained: Mapping[str, Any]) -> str:
     """Draw what a design costs: the time of each layer by what bounds it, and energy by part.
 
@@ -33,49 +48,43 @@ def picture(explained: Mapping[str, Any]) -> str:
     Returns:
         One SVG file as text. Times are in µs where the latency is below 0.1 ms, else in ms.
     """
-    layers, total = explained["layers"], explained["latency_ms"]
-    if total < _SHORT_MS:
+    layers = explained["layers"]
+    metric, factor = "latency_ms", 1.0
+    if explained["latency_ms"] < _SHORT_MS:
         metric, factor = "latency_us", 1e3
-    else:
-        metric, factor = "latency_ms", 1.0
     times = []
     for layer in layers:
-        times.append(
-            (
-                layer["name"],
-                factor * layer["latency_ms"],
-                BOUND_COLOURS.get(layer["bound"], "#98a2ac"),
-            )
-        )
+        colour = BOUND_COLOURS.get(layer["bound"], OTHER_COLOUR)
+        times.append(_Bar(layer["name"], factor * layer["latency_ms"], colour))
     parts = []
     for name, value in explained["energy_by_part_uj"].items():
         if value > 0:
-            parts.append((name, value, "#2258c9"))
-    legend = _legend([b for b in BOUND_COLOURS if any(layer["bound"] == b for layer in layers)])
-    first = _bars(f"Time by layer, {amount(metric, factor * total)} in all", metric, times, 60)
-    second_top = 60 + (len(times) + 4) * ROW
-    second = _bars(
-        f"Energy by part, {amount('energy_uj', explained['energy_uj'])} in all",
-        "energy_uj",
-        parts,
-        second_top,
-    )
+            parts.append(_Bar(name, value, PART_COLOUR))
+    total = amount(metric, factor * explained["latency_ms"])
+    first = _bars(f"Time by layer, {total} in all", metric, times, FIRST_TOP)
+    second_top = FIRST_TOP + (len(times) + 4) * ROW
+    total = amount("energy_uj", explained["energy_uj"])
+    second = _bars(f"Energy by part, {total} in all", "energy_uj", parts, second_top)
     height = second_top + (len(parts) + 2) * ROW
+    bounds = {layer["bound"] for layer in layers}
+    legend = _legend([bound for bound in BOUND_COLOURS if bound in bounds])
     return svg.picture(WIDTH, height, legend, first, second)
 
 
-def _bars(title: str, metric: str, bars: Sequence[tuple[str, float, str]], top: int) -> Markup:
-    names = [shortened(name, MOST_LEFT) for name, _, _ in bars]
-    values = [amount(metric, value) for _, value, _ in bars]
+def _bars(title: str, metric: str, bars: Sequence[_Bar], top: int) -> Markup:
+    """Bars below one another, with names before and values behind them."""
+    names = [shortened(bar.name, MOST_LEFT) for bar in bars]
+    values = [amount(metric, bar.value) for bar in bars]
     left = 20 + max(map(text_width, names), default=0.0)
     room = WIDTH - left - 2 * VALUE_GAP - max(map(text_width, values), default=0.0)
-    longest = max((value for _, value, _ in bars), default=1.0) or 1.0
+    longest = max((bar.value for bar in bars), default=1.0) or 1.0
     drawn = [svg.label((12, top - 10), title, font_weight="bold", font_size=14)]
-    for i, (name, written, (_, value, colour)) in enumerate(zip(names, values, bars, strict=True)):
+    for i, (name, written, bar) in enumerate(zip(names, values, bars, strict=True)):
         y = top + i * ROW
+        length = bar.value / longest * room
         drawn.append(svg.label((left - 8, y + 13), name, text_anchor="end"))
-        drawn.append(svg.box((left, y + 3), (value / longest * room, ROW - 6), colour))
-        end = (left + value / longest * room + VALUE_GAP, y + 13)
+        drawn.append(svg.box((left, y + 3), (length, ROW - 6), bar.colour))
+        end = (left + length + VALUE_GAP, y + 13)
         drawn.append(svg.label(end, written, fill="#5d6873"))
     return join(drawn)
 

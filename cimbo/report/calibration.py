@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.plots import svg
-from cimbo.plots.axes import axis
+from cimbo.plots.axes import Axis, axis
 from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, number, rough, spoken
 from cimbo.report import facts as facts_
@@ -42,15 +42,18 @@ def checked(facts: Facts) -> list[Checked]:
     """
     found = []
     for metric in facts.metrics:
-        pairs = [
-            (r, p)
-            for r in facts.records
-            if metric in r.metrics and (p := facts_.prediction(r, metric))
-        ]
-        if pairs:
-            mean, std = np.array([[p.mean, p.std] for _, p in pairs]).T
-            measured = np.array([r.metrics[metric] for r, _ in pairs])
-            found.append(Checked(metric, tuple(r.number for r, _ in pairs), mean, std, measured))
+        numbers = []
+        predicted = []
+        measured = []
+        for record in facts.records:
+            said = facts_.prediction(record, metric)
+            if said is not None and metric in record.metrics:
+                numbers.append(record.number)
+                predicted.append([said.mean, said.std])
+                measured.append(record.metrics[metric])
+        if numbers:
+            mean, std = np.array(predicted).T
+            found.append(Checked(metric, tuple(numbers), mean, std, np.array(measured)))
     return found
 
 
@@ -66,19 +69,20 @@ def section(facts: Facts) -> Markup:
     """
     metrics = checked(facts)
     if not metrics:
-        return tag(
-            "p",
-            "No evaluation carries a prediction: nothing was proposed by a model yet.",
-            class_="empty",
-        )
-    learned = [c for c in metrics if not _exact(c)]
+        told = "No evaluation carries a prediction: nothing was proposed by a model yet."
+        return tag("p", told, class_="empty")
+    learned = []
     computed = []
     for c in metrics:
         if _exact(c):
             computed.append(f"{spoken(c.metric)} ({len(c.mean)} times)")
+        else:
+            learned.append(_metric(c))
+    plotted = tag("div", *learned, class_="grid")
+    if not computed:
+        return plotted
     note = f"Computed beforehand, and measured to be just that: {', '.join(computed)}."
-    plotted = tag("div", *map(_metric, learned), class_="grid")
-    return join([plotted, tag("p", note, class_="fine") if computed else Markup()])
+    return join([plotted, tag("p", note, class_="fine")])
 
 
 def _exact(c: Checked) -> bool:
@@ -87,31 +91,35 @@ def _exact(c: Checked) -> bool:
 
 
 def _metric(c: Checked) -> Markup:
-    figure = tag(
-        "figure", tag("figcaption", spoken(c.metric).capitalize()), _picture(c), _measures(c)
-    )
+    caption = tag("figcaption", spoken(c.metric).capitalize())
+    figure = tag("figure", caption, _picture(c), _measures(c))
     return tag("div", figure, class_="cell")
 
 
 def _picture(c: Checked) -> Markup:
     both = [*c.mean, *c.measured]
-    x, y = axis(f"verified {label(c.metric)}", both), axis(f"predicted {label(c.metric)}", both)
+    x = axis(f"verified {label(c.metric)}", both)
+    y = axis(f"predicted {label(c.metric)}", both)
+    diagonal = svg.line([(0, 100), (100, 0)], "diagonal")
+    spans = svg.bars(_spans(c, x, y), "interval")
+    about = f"predicted against verified {c.metric}"
+    places = [(x.at(m), y.down(p)) for m, p in zip(c.measured, c.mean, strict=True)]
+    if len(places) > MOST_TOLD:
+        drawn = svg.layer(diagonal, spans, svg.points(places, "checked"))
+        return svg.frame(x, y, drawn, about=about, class_="square")
+    dots = [svg.dot(place, tip) for place, tip in zip(places, _tips(c), strict=True)]
+    lines = svg.layer(diagonal, spans)
+    return svg.frame(x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square")
+
+
+def _spans(c: Checked, x: Axis, y: Axis) -> list[tuple[float, float, float]]:
+    """The predicted 90 % intervals as bars; none of what was computed."""
     half = statistics.NORMAL_QUANTILE_95 * c.std
     spans = []
     for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True):
         if high > low:
             spans.append((x.at(m), y.down(high), y.down(low)))
-    diagonal = svg.line([(0, 100), (100, 0)], "diagonal")
-    about = f"predicted against verified {c.metric}"
-    if len(c.mean) > MOST_TOLD:
-        places = [(x.at(m), y.down(p)) for m, p in zip(c.measured, c.mean, strict=True)]
-        drawn = [diagonal, svg.bars(spans, "interval"), svg.points(places, "checked")]
-        return svg.frame(x, y, svg.layer(*drawn), about=about, class_="square")
-    dots = []
-    for m, p, tip in zip(c.measured, c.mean, _tips(c), strict=True):
-        dots.append(svg.dot((x.at(m), y.down(p)), tip))
-    lines = svg.layer(diagonal, svg.bars(spans, "interval"))
-    return svg.frame(x, y, lines, tag("g", *dots, class_="checked"), about=about, class_="square")
+    return spans
 
 
 def _tips(c: Checked) -> Sequence[str]:
@@ -124,16 +132,24 @@ def _tips(c: Checked) -> Sequence[str]:
 
 
 def _measures(c: Checked) -> Markup:
-    held = statistics.coverage(c.mean, c.std, c.measured)
-    tau = statistics.kendall(c.mean, c.measured)
-    entries = [
-        ("n", str(len(c.measured))),
-        ("RMSE", amount(c.metric, statistics.rmse(c.mean, c.measured))),
-        ("Kendall τ", "–" if tau is None else f"{tau:.2f}".replace("-", "−")),
-        ("90 % interval held", "none given" if held is None else f"{100 * held:.0f} %"),
-    ]
-    return tag(
-        "dl",
-        *(join([tag("dt", name), tag("dd", value)]) for name, value in entries),
-        class_="measures",
-    )
+    entries = {
+        "n": str(len(c.measured)),
+        "RMSE": amount(c.metric, statistics.rmse(c.mean, c.measured)),
+        "Kendall τ": _correlation(statistics.kendall(c.mean, c.measured)),
+        "90 % interval held": _percent(statistics.coverage(c.mean, c.std, c.measured)),
+    }
+    lines = [join([tag("dt", name), tag("dd", value)]) for name, value in entries.items()]
+    return tag("dl", *lines, class_="measures")
+
+
+def _correlation(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _percent(share: float | None) -> str:
+    """How many of the intervals held, in percent."""
+    if share is None:
+        return "none given"
+    return f"{100 * share:.0f} %"

@@ -17,27 +17,37 @@ def section(facts: Facts) -> Markup:
     Returns:
         A curve for each design of the front that was measured so, with a dot for each measurement.
     """
-    curves = {}
-    for record in facts.front:
-        if record.key in facts.by_noise:
-            found = facts.by_noise[record.key]
-            curves[record.key] = sorted((float(noise), value) for noise, value in found.items())
-    noises = [noise for curve in curves.values() for noise, _ in curve]
-    accuracies = [value for curve in curves.values() for _, value in curve]
+    curves = _curves(facts)
+    every = [point for curve in curves.values() for point in curve]
+    noises = [noise for noise, _ in every]
     x = axis("noise of a reading, in steps of the converter", noises, zero=True)
-    y = axis("accuracy in %", accuracies)
-    dots, every = [], []
+    y = axis("accuracy in %", [accuracy for _, accuracy in every])
+    dots = []
+    lines = []
     for key, curve in curves.items():
-        places = [(x.at(noise), y.down(value)) for noise, value in curve]
-        every.append(places)
-        for place, (noise, value) in zip(places, curve, strict=True):
-            dots.append(svg.dot(place, f"{key}: {value:.2f} % at {noise:g} steps"))
+        places = []
+        for noise, accuracy in curve:
+            place = (x.at(noise), y.down(accuracy))
+            places.append(place)
+            dots.append(svg.dot(place, f"{key}: {accuracy:.2f} % at {noise:g} steps"))
+        lines.append(places)
     picture = svg.frame(
         x,
         y,
-        svg.layer(svg.lines(every, "ours")),
+        svg.layer(svg.lines(lines, "ours")),
         *dots,
         about="accuracy of the front over the noise of its converters",
     )
     note = "Measured on validation images, the rest of the chip as it is; one line is one design."
     return join([picture, tag("p", note, class_="fine")])
+
+
+def _curves(facts: Facts) -> dict[str, list[tuple[float, float]]]:
+    """Noise and accuracy of each design of the front that was measured so, the least noise first."""
+    curves = {}
+    for record in facts.front:
+        by_noise = facts.by_noise.get(record.key)
+        if by_noise is not None:
+            points = [(float(noise), accuracy) for noise, accuracy in by_noise.items()]
+            curves[record.key] = sorted(points)
+    return curves

@@ -21,7 +21,8 @@ from cimbo.problem.space import Choice
 from cimbo.report.facts import Facts, Prediction, prediction, predictions
 from cimbo.storage import Record
 
-DIGITS, LITE_DIGITS = 6, 5  # significant, of a number in the page
+DIGITS = 6  # significant, of a number in the page
+LITE_DIGITS = 5  # likewise, in a small page
 SPARSE_SHARE = 0.25  # a column with less of its rows known holds these alone
 #: A letter for each level of a gene, in order; genes of more levels have a list of numbers
 LEVEL_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -58,39 +59,78 @@ def document(facts: Facts) -> dict[str, Any]:
         Columns by metric and gene; what else is known of a row stands under its index.
     """
     rows: list[Record | Candidate] = [*facts.records, *facts.predicted]
-    place = {r.key: i for i, r in enumerate(rows)}
+    place = {row.key: i for i, row in enumerate(rows)}
+    origins = [row.origin for row in rows]
     return {
-        "objectives": [_objective(o) for o in facts.problem.objectives],
+        "objectives": [_objective(objective) for objective in facts.problem.objectives],
         "metrics": [_metric(facts, name, rows) for name in _metric_names(facts)],
         "genes": _genes(facts, rows),
         "letters": LEVEL_LETTERS,
-        "key": [r.key[:LITE_KEY_LENGTH] if facts.lite else r.key for r in rows],
+        "key": _keys(rows, lite=facts.lite),
         "status": "".join(_statuses(facts)),
-        "origins": list(dict.fromkeys(r.origin for r in rows)),
-        "origin": _indices([r.origin for r in rows]),
-        "seconds": _numbers((getattr(r, "seconds", None) for r in rows), digits=3),
-        "reasons": {i: r.reason for i, r in enumerate(facts.records) if r.reason},
+        "origins": list(dict.fromkeys(origins)),
+        "origin": _indices(origins),
+        "seconds": _numbers([getattr(row, "seconds", None) for row in rows], digits=3),
+        "reasons": _reasons(facts),
         "knees": [place[key] for key in facts.knees],
         "tested": _by_row(place, facts.tested),
         "exact": _by_row(place, facts.exact),
-        "bars": {
-            place[key]: {name: _numbers(ends) for name, ends in bars.items()}
-            for key, bars in facts.error_bars.items()
-            if key in place
-        },
-        "notes": {
-            place[key]: [[name, value] for name, value in lines.items()]
-            for key, lines in facts.extra_rows.items()
-        },
-        "chips": {place[key]: _chip(view) for key, view in facts.chips.items() if key in place},
+        "bars": _bars(facts, place),
+        "notes": _notes(facts, place),
+        "chips": _chips(facts, place),
         "around": _around(facts, place),
     }
 
 
+def _keys(rows: Sequence[Record | Candidate], *, lite: bool) -> list[str]:
+    """The key of each row; in a small page as much of it as commands need."""
+    if lite:
+        return [row.key[:LITE_KEY_LENGTH] for row in rows]
+    return [row.key for row in rows]
+
+
+def _reasons(facts: Facts) -> dict[int, str]:
+    """Why evaluations failed, by row."""
+    reasons = {}
+    for i, record in enumerate(facts.records):
+        if record.reason:
+            reasons[i] = record.reason
+    return reasons
+
+
+def _bars(facts: Facts, place: Mapping[str, int]) -> dict[int, dict[str, list[float | None]]]:
+    """Error bars of costs, by row."""
+    found = {}
+    for key, bars in facts.error_bars.items():
+        if key in place:
+            found[place[key]] = {name: _numbers(ends) for name, ends in bars.items()}
+    return found
+
+
+def _notes(facts: Facts, place: Mapping[str, int]) -> dict[int, list[list[str]]]:
+    """Further lines for the details of a design, by row."""
+    notes = {}
+    for key, lines in facts.extra_rows.items():
+        notes[place[key]] = [[name, value] for name, value in lines.items()]
+    return notes
+
+
+def _chips(facts: Facts, place: Mapping[str, int]) -> dict[int, dict[str, Any]]:
+    """Designs on their chips, by row."""
+    chips = {}
+    for key, view in facts.chips.items():
+        if key in place:
+            chips[place[key]] = _chip(view)
+    return chips
+
+
 def _metric_names(facts: Facts) -> list[str]:
     """Every metric that was measured or predicted."""
-    said = (name for c in facts.predicted for name in predictions(c))
-    return list(dict.fromkeys([*(o.name for o in facts.problem.objectives), *facts.metrics, *said]))
+    names = [objective.name for objective in facts.problem.objectives]
+    names += facts.metrics
+    for c in facts.predicted:
+        names += predictions(c)
+    return list(dict.fromkeys(names))
 
 
 def _objective(o: Any) -> dict[str, Any]:
@@ -99,10 +139,17 @@ def _objective(o: Any) -> dict[str, Any]:
 
 def _metric(facts: Facts, name: str, rows: Sequence[Record | Candidate]) -> dict[str, Any]:
     """A metric's column; what was predicted of it stands beside, unless the page shall be small."""
-    measured = [r.metrics.get(name) if isinstance(r, Record) else None for r in rows]
-    said = [_said(r, name) for r in rows]
-    if facts.lite:  # only where nothing was measured: a row has no other place
-        said = [p if m is None else None for p, m in zip(said, measured, strict=True)]
+    measured: list[float | None] = []
+    means: list[float | None] = []
+    stds: list[float | None] = []
+    for row in rows:
+        value = row.metrics.get(name) if isinstance(row, Record) else None
+        said = _said(row, name)
+        if facts.lite and value is not None:
+            said = None  # a small page has predictions only of what was not measured
+        measured.append(value)
+        means.append(None if said is None else said.mean)
+        stds.append(None if said is None else said.std)
     digits = LITE_DIGITS if facts.lite else DIGITS
     column: dict[str, Any] = {
         "name": name,
@@ -111,15 +158,18 @@ def _metric(facts: Facts, name: str, rows: Sequence[Record | Candidate]) -> dict
         "unit": unit(name),
         "values": _numbers(measured, digits=digits),
     }
-    if any(said):
-        column["mean"] = _sparse(_numbers([p.mean if p else None for p in said], digits=digits))
-        column["std"] = _sparse(_numbers([p.std if p else None for p in said], digits=3))
+    if any(mean is not None for mean in means):
+        column["mean"] = _sparse(_numbers(means, digits=digits))
+        column["std"] = _sparse(_numbers(stds, digits=3))
     return column
 
 
 def _sparse(column: Sequence[float | None]) -> Sequence[float | None] | dict[int, float]:
     """A column; of one that is mostly empty, only the rows that have a value."""
-    known = {i: value for i, value in enumerate(column) if value is not None}
+    known = {}
+    for i, value in enumerate(column):
+        if value is not None:
+            known[i] = value
     if len(known) < SPARSE_SHARE * len(column):
         return known
     return column
@@ -133,18 +183,26 @@ def _said(r: Record | Candidate, name: str) -> Prediction | None:
 
 def _genes(facts: Facts, rows: Sequence[Record | Candidate]) -> list[dict[str, Any]]:
     space = facts.problem.space
-    sides = {c.name: "architecture" for c in space.architecture}
-    return [_gene(c, sides.get(c.name, "hardware"), rows) for c in space.choices]
+    of_networks = {choice.name for choice in space.architecture}
+    genes = []
+    for choice in space.choices:
+        side = "architecture" if choice.name in of_networks else "hardware"
+        genes.append(_gene(choice, side, rows))
+    return genes
 
 
 def _gene(choice: Choice, side: str, rows: Sequence[Record | Candidate]) -> dict[str, Any]:
     places = {value: i for i, value in enumerate(choice.values)}
+    levels = []
+    for row in rows:
+        value = row.params.get(choice.name)
+        levels.append(-1 if value is None else places.get(value, -1))
     return {
         "name": choice.name,
         "side": side,
         "ordered": choice.ordered,
         "values": [str(value) for value in choice.values],
-        "index": _levels([places.get(r.params.get(choice.name), -1) for r in rows]),  # type: ignore[arg-type]
+        "index": _levels(levels),
     }
 
 
@@ -189,8 +247,8 @@ def _chip(view: ChipView) -> dict[str, Any]:
     return {
         "peak": _number(view.peak_tops),
         "dram": _number(view.dram_gb_s),
-        "energy": {part: _number(value) for part, value in view.energy_by_part_uj.items()},
-        "area": {part: _number(value) for part, value in view.area_by_part_mm2.items()},
+        "energy": _rounded(view.energy_by_part_uj),
+        "area": _rounded(view.area_by_part_mm2),
         "name": [layer.name for layer in layers],
         "bound": [layer.bound for layer in layers],
         "time": _numbers(layer.latency_ms for layer in layers),
@@ -198,6 +256,10 @@ def _chip(view: ChipView) -> dict[str, Any]:
         "tops": _numbers(layer.tops for layer in layers),
         "intensity": _numbers(layer.operations_per_byte for layer in layers),
     }
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _around(facts: Facts, place: Mapping[str, int]) -> dict[str, Any] | None:
@@ -221,21 +283,21 @@ def _around(facts: Facts, place: Mapping[str, int]) -> dict[str, Any] | None:
 
 
 def _views(found: SurrogateViews, around: AroundDesign) -> dict[str, Any]:
-    curves = {}
+    curves: dict[str, dict[str, Any]] = {}
     for metric, by_gene in around.curves.items():
-        curves[metric] = {
-            gene: [_numbers(c.mean)]
-            if metric in found.computed
-            else [_numbers(c.mean), _numbers(c.low), _numbers(c.high)]
-            for gene, c in by_gene.items()
-        }
-    surfaces = {
-        metric: [
-            {"across": s.across, "down": s.down, "mean": [_numbers(line) for line in s.mean]}
-            for s in every
-        ]
-        for metric, every in around.surfaces.items()
-    }
+        curves[metric] = {}
+        for gene, curve in by_gene.items():
+            lines = [_numbers(curve.mean)]
+            if metric not in found.computed:  # which have no doubt
+                lines += [_numbers(curve.low), _numbers(curve.high)]
+            curves[metric][gene] = lines
+    surfaces: dict[str, list[dict[str, Any]]] = {}
+    for metric, every in around.surfaces.items():
+        surfaces[metric] = []
+        for surface in every:
+            mean = [_numbers(line) for line in surface.mean]
+            entry = {"across": surface.across, "down": surface.down, "mean": mean}
+            surfaces[metric].append(entry)
     return {"curves": curves, "surfaces": surfaces}
 
 

@@ -22,6 +22,8 @@ from cimbo.storage import Record
 if TYPE_CHECKING:
     from cimbo.study.study import Study
 
+# What a study was started with that has a place of its own on the page.
+SHOWN_ELSEWHERE = ("space", "objectives", "constraints", "seed", "command")
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
 
 
@@ -100,11 +102,7 @@ class Facts:
     @cached_property
     def verified(self) -> tuple[Record, ...]:
         """Measured in every objective, and within every constraint."""
-        verified = []
-        for r in self.records:
-            if feasible(self.problem, r):
-                verified.append(r)
-        return tuple(verified)
+        return tuple(record for record in self.records if feasible(self.problem, record))
 
     @cached_property
     def infeasible(self) -> tuple[Record, ...]:
@@ -119,17 +117,13 @@ class Facts:
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """Every metric that was measured: objectives first, then constraints, then the others by name."""
-        first = [o.name for o in self.problem.objectives] + [
-            c.metric for c in self.problem.constraints
-        ]
         measured: set[str] = set()
-        for r in self.records:
-            measured.update(r.metrics)
-        metrics = []
-        for name in dict.fromkeys([*first, *sorted(measured)]):
-            if name in measured:
-                metrics.append(name)
-        return tuple(metrics)
+        for record in self.records:
+            measured.update(record.metrics)
+        names = [objective.name for objective in self.problem.objectives]
+        names += [constraint.metric for constraint in self.problem.constraints]
+        names += sorted(measured)
+        return tuple(name for name in dict.fromkeys(names) if name in measured)
 
     def named(self, metric: str) -> str:
         """Write the label of a metric.
@@ -168,25 +162,16 @@ def gather(study: Study, **known: Any) -> Facts:
     Returns:
         The facts, all of the same evaluations.
     """
-    while True:
-        records = tuple(study.evaluations())
-        final = study.final_front()
-        if final is None:
-            front = tuple(study.pareto())
-        else:
-            front = final.records
-        volume = study.hypervolume()
-        if len(study.evaluations()) == len(records):
-            break
-    shown = {
-        "space",
-        "objectives",
-        "constraints",
-        "seed",
-        "command",
-    }  # these have places of their own
-    started_as = {k: v for k, v in study.metadata.items() if k not in shown}
+    records, front, volume = _still(study)
+    started_as = {}
+    for name, value in study.metadata.items():
+        if name not in SHOWN_ELSEWHERE:
+            started_as[name] = value
     exact = {key: found["points"] for key, found in study.bit_accurate_differences().items()}
+    simulated = {}
+    for key, costs in study.zigzag_costs().items():
+        if "reason" not in costs:
+            simulated[key] = costs
     return Facts(
         study.problem,
         study.seed,
@@ -197,9 +182,23 @@ def gather(study: Study, **known: Any) -> Facts:
         study.test_accuracies(),
         exact,
         by_noise=study.noise_accuracies(),
-        zigzag={k: v for k, v in study.zigzag_costs().items() if "reason" not in v},
+        zigzag=simulated,
         **known,
     )
+
+
+def _still(study: Study) -> tuple[tuple[Record, ...], tuple[Record, ...], float | None]:
+    """Evaluations, front and hypervolume at a moment at which nobody writes."""
+    while True:
+        records = tuple(study.evaluations())
+        final = study.final_front()
+        if final is None:
+            front = tuple(study.pareto())
+        else:
+            front = final.records
+        volume = study.hypervolume()
+        if len(study.evaluations()) == len(records):
+            return records, front, volume
 
 
 def sign(c: Constraint) -> str:
@@ -236,7 +235,12 @@ def predictions(c: Candidate) -> dict[str, Prediction]:
     Returns:
         Predictions by metric; those that cannot be read are left out.
     """
-    return {name: p for name, pair in (c.predicted or {}).items() if (p := as_prediction(pair))}
+    found = {}
+    for name, pair in (c.predicted or {}).items():
+        said = as_prediction(pair)
+        if said is not None:
+            found[name] = said
+    return found
 
 
 def as_prediction(pair: object) -> Prediction | None:
@@ -249,10 +253,9 @@ def as_prediction(pair: object) -> Prediction | None:
         The prediction; None unless both are finite numbers and the standard deviation is not
         negative.
     """
-    if isinstance(pair, list | tuple) and len(pair) == 2:
-        mean, std = map(finite, pair)
-    else:
-        mean, std = None, None
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return None
+    mean, std = map(finite, pair)
     if mean is None or std is None or std < 0:
         return None
     return Prediction(mean, std)
@@ -267,11 +270,10 @@ def finite(value: object) -> float | None:
     Returns:
         The number as a float; None where ``value`` is no number or not finite.
     """
+    if not isinstance(value, int | float):
+        return None
     try:
-        if isinstance(value, int | float):
-            number = float(value)
-        else:
-            number = math.nan
+        number = float(value)
     except OverflowError:
         return None
     if math.isfinite(number):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,15 @@ import numpy as np
 from cimbo.errors import BadInput
 from cimbo.plots.text_size import wrapped
 from cimbo.report import calibration, statistics
-from cimbo.report.facts import RANDOM_ORIGINS, Facts, prediction, predictions, volumes
+from cimbo.report.facts import (
+    RANDOM_ORIGINS,
+    Facts,
+    Prediction,
+    prediction,
+    predictions,
+    volumes,
+)
+from cimbo.storage import Record
 
 COLUMN_INCHES = (3.4, 2.6)  # inches
 FIGURE_STYLE: dict[str, Any] = {
@@ -26,10 +34,7 @@ FIGURE_STYLE: dict[str, Any] = {
     "svg.hashsalt": "cimbo",
 }
 
-LABEL_SPACE = (
-    190.0,
-    150.0,
-)  # points that a line of words may take beside the axes: across, and upwards
+LABEL_SPACE = (190.0, 150.0)  # points of a line of words beside the axes: across, and upwards
 KEY_SPACE = 220.0  # points of a line of the legend
 CURVE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 CURVE_STYLES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
@@ -72,119 +77,108 @@ def write(path: Path, what: str, facts: Facts) -> None:
         try:
             figure.savefig(path, metadata=UNDATED_METADATA.get(path.suffix))
         except OSError as error:
-            raise BadInput(
-                path, f"cannot be written ({error.strerror})", "choose another place"
-            ) from None
+            what = f"cannot be written ({error.strerror})"
+            raise BadInput(path, what, "choose another place") from None
 
 
 def _front(axes: Any, facts: Facts) -> None:
     """The first objective against the second: verified designs, the front, where it was predicted, and what comes next."""
     if not facts.front or len(facts.problem.objectives) < 2:
-        raise BadInput(
-            "plot front", "needs a front of two objectives", "search first, or plot the hypervolume"
-        )
-    y, x = (o.name for o in facts.problem.objectives[:2])
-    others = [r for r in facts.verified if r.number not in facts.on_front]
+        todo = "search first, or plot the hypervolume"
+        raise BadInput("plot front", "needs a front of two objectives", todo)
+    y, x = (objective.name for objective in facts.problem.objectives[:2])
+    others = [record for record in facts.verified if record.number not in facts.on_front]
     axes.plot(*_columns(others, x, y), "o", ms=2.5, color="0.7", label="verified, dominated")
-    following = [
-        (p.mean, q.mean)
-        for c in map(predictions, facts.predicted)
-        if (p := c.get(x)) and (q := c.get(y))
-    ]
+    following = _means(map(predictions, facts.predicted), x, y)
     if following:
-        axes.plot(
-            *zip(*following, strict=True),
-            "s",
-            ms=3,
-            color="tab:purple",
-            label="next, not verified",
-            gid="next",
-        )
-    guesses = [
-        (p.mean, q.mean) for r in facts.front if (p := prediction(r, x)) and (q := prediction(r, y))
-    ]
+        style = {"ms": 3, "color": "tab:purple", "gid": "next"}
+        axes.plot(*zip(*following, strict=True), "s", label="next, not verified", **style)
+    guesses = _means(map(_predicted, facts.front), x, y)
     if guesses:
-        axes.plot(
-            *zip(*guesses, strict=True),
-            "D",
-            ms=3,
-            mfc="none",
-            mew=0.7,
-            color="tab:orange",
-            label="front as predicted",
-        )
-    front = sorted(facts.front, key=lambda r: r.metrics[x])
-    # Nothing is known of the values in between
-    if facts.problem.objectives[1].goal == "min":
-        steps = "steps-post"
-    else:
-        steps = "steps-pre"
-    line = "o"
-    if len(facts.problem.objectives) == 2:
-        line = "o-"
-    axes.plot(
-        *_columns(front, x, y),
-        line,
-        ms=3.5,
-        lw=0.8,
-        ds=steps,
-        color="tab:blue",
-        label="verified front",
-    )
-    spread = [r.metrics[x] for r in facts.verified]
+        style = {"ms": 3, "mfc": "none", "mew": 0.7, "color": "tab:orange"}
+        axes.plot(*zip(*guesses, strict=True), "D", label="front as predicted", **style)
+    _draw_front(axes, facts, x, y)
+    spread = [record.metrics[x] for record in facts.verified]
     if min(spread) > 0 and max(spread) > 10 * min(spread):
         axes.set_xscale("log")
     axes.set(xlabel=facts.named(x), ylabel=facts.named(y))
 
 
+def _draw_front(axes: Any, facts: Facts, x: str, y: str) -> None:
+    """The front as points; with steps between them where there are two objectives, for what lies there is not known."""
+    front = sorted(facts.front, key=lambda record: record.metrics[x])
+    steps = "steps-pre"
+    if facts.problem.objectives[1].goal == "min":
+        steps = "steps-post"
+    line = "o"
+    if len(facts.problem.objectives) == 2:
+        line = "o-"
+    style = {"ms": 3.5, "lw": 0.8, "ds": steps, "color": "tab:blue"}
+    axes.plot(*_columns(front, x, y), line, label="verified front", **style)
+
+
+def _predicted(record: Record) -> dict[str, Prediction]:
+    """What was predicted of a design before it was measured, by metric."""
+    found = {}
+    for metric in record.metrics:
+        said = prediction(record, metric)
+        if said is not None:
+            found[metric] = said
+    return found
+
+
+def _means(every: Iterable[Mapping[str, Prediction]], x: str, y: str) -> list[tuple[float, float]]:
+    """Where designs were predicted to lie, of those that both metrics were predicted of."""
+    places = []
+    for said in every:
+        if x in said and y in said:
+            places.append((said[x].mean, said[y].mean))
+    return places
+
+
 def _hypervolume(axes: Any, facts: Facts) -> None:
-    curves = {"this search": volumes(facts)} | {
-        name: list(v) for name, v in facts.baselines.items()
-    }
     if not facts.records:
         raise BadInput("plot hypervolume", "needs evaluations", "search first")
-    if any(r.origin in RANDOM_ORIGINS for r in facts.records) and not facts.baselines:
-        curves["its random designs alone"] = volumes(facts, lambda r: r.origin in RANDOM_ORIGINS)
+    curves = {"this search": volumes(facts)}
+    for name, baseline in facts.baselines.items():
+        curves[name] = list(baseline)
+    if any(map(_is_random, facts.records)) and not facts.baselines:
+        curves["its random designs alone"] = volumes(facts, _is_random)
     for i, (name, values) in enumerate(curves.items()):
         # Colours and dashes have no common divisor: thirty curves differ, in grey by their dashes.
-        style = {"ls": CURVE_STYLES[i % 5], "color": CURVE_COLOURS[i % 6], "lw": 1.2}
+        colour = CURVE_COLOURS[i % len(CURVE_COLOURS)]
+        dashes = CURVE_STYLES[i % len(CURVE_STYLES)]
         places = range(1, len(values) + 1)
-        axes.step(places, values, where="post", label=f"{name}", **style)
+        axes.step(places, values, where="post", label=name, ls=dashes, color=colour, lw=1.2)
         if len(values) == 1:  # a curve of one point is no line
-            axes.plot(places, values, "o", ms=3, color=style["color"])
+            axes.plot(places, values, "o", ms=3, color=colour)
     axes.set_ylim(bottom=0)
     axes.set(xlabel="evaluations", ylabel="hypervolume")
+
+
+def _is_random(record: Record) -> bool:
+    return record.origin in RANDOM_ORIGINS
 
 
 def _calibration(axes: Any, facts: Facts) -> None:
     """The first metric that was guessed, not computed: each prediction with its 90 % interval."""
     learned = [c for c in calibration.checked(facts) if (c.std > 0).any()]
     if not learned:
-        raise BadInput(
-            "plot calibration",
-            "no prediction was verified yet",
-            "search beyond the initial designs",
-        )
+        what = "no prediction was verified yet"
+        raise BadInput("plot calibration", what, "search beyond the initial designs")
     c = learned[0]
-    axes.errorbar(
-        c.measured,
-        c.mean,
-        statistics.NORMAL_QUANTILE_95 * c.std,
-        fmt="o",
-        ms=2.5,
-        lw=0.5,
-        color="tab:blue",
-        ecolor="0.7",
-    )
+    reach = statistics.NORMAL_QUANTILE_95 * c.std
+    style = {"fmt": "o", "ms": 2.5, "lw": 0.5, "color": "tab:blue", "ecolor": "0.7"}
+    axes.errorbar(c.measured, c.mean, reach, **style)
     ends = [min(c.measured.min(), c.mean.min()), max(c.measured.max(), c.mean.max())]
     axes.plot(ends, ends, lw=0.8, color="0.4")
-    axes.set(
-        xlabel=f"verified {facts.named(c.metric)}", ylabel=f"predicted {facts.named(c.metric)}"
-    )
+    name = facts.named(c.metric)
+    axes.set(xlabel=f"verified {name}", ylabel=f"predicted {name}")
 
 
 def _columns(records: Any, x: str, y: str) -> Any:
-    return np.array([[r.metrics[x], r.metrics[y]] for r in records], float).reshape(-1, 2).T
+    pairs = [[record.metrics[x], record.metrics[y]] for record in records]
+    return np.array(pairs, float).reshape(-1, 2).T
 
 
 def _finish(axes: Any) -> None:
@@ -194,15 +188,17 @@ def _finish(axes: Any) -> None:
     axes.set_ylabel(_lines(axes.get_ylabel() + _power_of(axes.yaxis), LABEL_SPACE[1]))
     handles, names = axes.get_legend_handles_labels()
     if handles:
-        keys = [_lines(name, KEY_SPACE) for name in names]
-        if max(map(len, keys)) <= LONGEST_SHORT_KEY:
-            columns = LEGEND_COLUMNS
-        else:
-            columns = 1
-        lines = sum(key.count("\n") + 1 for key in keys) / columns
-        figure = axes.figure
-        figure.set_size_inches(COLUMN_INCHES[0], COLUMN_INCHES[1] + LEGEND_LINE_INCHES * lines)
-        figure.legend(handles, keys, ncols=columns, fontsize=7, loc="outside lower center")
+        _draw_legend(axes.figure, handles, [_lines(name, KEY_SPACE) for name in names])
+
+
+def _draw_legend(figure: Any, handles: Sequence[Any], keys: Sequence[str]) -> None:
+    """The legend below the axes, in a figure that is higher by its lines."""
+    columns = 1
+    if max(map(len, keys)) <= LONGEST_SHORT_KEY:
+        columns = LEGEND_COLUMNS
+    lines = sum(key.count("\n") + 1 for key in keys) / columns
+    figure.set_size_inches(COLUMN_INCHES[0], COLUMN_INCHES[1] + LEGEND_LINE_INCHES * lines)
+    figure.legend(handles, keys, ncols=columns, fontsize=7, loc="outside lower center")
 
 
 def _lines(words: str, width: float) -> str:

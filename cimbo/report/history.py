@@ -26,35 +26,50 @@ def section(facts: Facts) -> Markup:
     """
     if not facts.records:
         return tag("p", "Nothing was evaluated yet.", class_="empty")
-    study, alone = volumes(facts), volumes(facts, _random)
-    every = [*study, *(v for values in facts.baselines.values() for v in values)]
-    longest = max(len(study), *(len(v) for v in facts.baselines.values()), 1)
-    x, y = counts("evaluation", longest), axis("hypervolume", every, zero=True)
-    others = []
-    for i, values in enumerate(facts.baselines.values()):
-        others.append(svg.steps(values, x, y, f"other o{i % 4}"))
+    study = volumes(facts)
+    alone = volumes(facts, _random)
+    x, y = _axes(facts, study)
     drawn = sum(map(_random, facts.records))
-    curves = svg.layer(
-        _start(facts, x),
-        *others,
-        svg.steps(alone, x, y, "random") if drawn else Markup(),
-        svg.steps(study, x, y, "ours"),
-    )
-    # The rug stands on the axis: one tick for each design that no model chose.
-    rug = [
-        svg.bars([(x.at(i), 100, 98) for i, r in enumerate(facts.records, 1) if _random(r)], "rug")
-    ]
+    curves = [_start(facts, x)]
+    for i, values in enumerate(facts.baselines.values()):
+        curves.append(svg.steps(values, x, y, _other_kind(i)))
+    if drawn:
+        curves.append(svg.steps(alone, x, y, "random"))
+    curves.append(svg.steps(study, x, y, "ours"))
     picture = svg.frame(
         x,
         y,
-        curves,
-        svg.layer(*rug),
+        svg.layer(*curves),
+        svg.layer(_rug(facts, x)),
         _dots(study, x, y),
         about="hypervolume over evaluations",
     )
-    return join(
-        [picture, _legend(facts, drawn), tag("p", _reading(facts, study, alone), class_="fine")]
-    )
+    reading = tag("p", _reading(facts, study, alone), class_="fine")
+    return join([picture, _legend(facts, drawn), reading])
+
+
+def _axes(facts: Facts, study: Sequence[float]) -> tuple[Axis, Axis]:
+    """Axes around all curves: evaluations, and hypervolume."""
+    longest = max(len(study), 1)
+    every = list(study)
+    for values in facts.baselines.values():
+        longest = max(longest, len(values))
+        every += values
+    return counts("evaluation", longest), axis("hypervolume", every, zero=True)
+
+
+def _other_kind(i: int) -> str:
+    """The style class of a baseline's curve."""
+    return f"other o{i % 4}"
+
+
+def _rug(facts: Facts, x: Axis) -> Markup:
+    """One tick on the axis for each design that no model chose."""
+    ticks = []
+    for i, record in enumerate(facts.records, 1):
+        if _random(record):
+            ticks.append((x.at(i), 100.0, 98.0))
+    return svg.bars(ticks, "rug")
 
 
 def _random(record: Record) -> bool:
@@ -69,17 +84,19 @@ def _start(facts: Facts, x: Axis) -> Markup:
 
 def _dots(study: Sequence[float], x: Axis, y: Axis) -> Markup:
     """A mark with a tooltip wherever the front grew."""
-    grown = []
+    dots = []
     for i in np.flatnonzero(np.diff(study, prepend=0.0) > 0).tolist():
-        grown.append((i + 1, study[i]))
-    dots = [svg.dot((x.at(i), y.down(v)), f"after {i}: {number(v)}") for i, v in grown]
+        place = (x.at(i + 1), y.down(study[i]))
+        dots.append(svg.dot(place, f"after {i + 1}: {number(study[i])}"))
     return tag("g", *dots, class_="grown")
 
 
 def _legend(facts: Facts, drawn: int) -> Markup:
     entries = [svg.key("ours", "this study")]
-    entries += [svg.key("random", f"its {drawn} random designs alone")] if drawn else []
-    entries += [svg.key(f"other o{i % 4}", name) for i, name in enumerate(facts.baselines)]
+    if drawn:
+        entries.append(svg.key("random", f"its {drawn} random designs alone"))
+    for i, name in enumerate(facts.baselines):
+        entries.append(svg.key(_other_kind(i), name))
     return tag("div", *entries, class_="legend")
 
 
@@ -89,7 +106,7 @@ def _reading(facts: Facts, study: Sequence[float], alone: Sequence[float]) -> Ma
         lines.append(
             "No reference was given for every objective, so this is measured above the worst verified values."
         )
-    drawn = sum(_random(r) for r in facts.records)
+    drawn = sum(map(_random, facts.records))
     if drawn:
         lines.append(
             f"{drawn} designs were drawn without a model (ticks on the axis; the first {facts.initial} are shaded)."

@@ -50,29 +50,32 @@ def influence(choice: Choice, objective: Objective, records: Sequence[Record]) -
         None where fewer than LEAST_DESIGNS designs are left, or all have the same value of the gene
         or of the objective.
     """
-    having = []
-    for r in records:
-        if choice.name in r.params and objective.name in r.metrics:
-            having.append(r)
-    groups = np.array([choice.index(r.params[choice.name]) for r in having], np.intp)
-    y = np.array([r.metrics[objective.name] for r in having], float)
+    indices = []
+    values = []
+    for record in records:
+        if choice.name in record.params and objective.name in record.metrics:
+            indices.append(choice.index(record.params[choice.name]))
+            values.append(record.metrics[objective.name])
+    groups = np.array(indices, np.intp)
+    y = np.array(values, float)
+    n = len(y)
     levels = len(np.unique(groups))
-    if len(having) < LEAST_DESIGNS or levels < 2:
-        return Influence(None, 1.0, len(having), choice.ordered)
+    if n < LEAST_DESIGNS or levels < 2:
+        return Influence(None, 1.0, n, choice.ordered)
     if choice.ordered:
         value = statistics.rank_correlation(groups.astype(float), y)
-        return Influence(value, statistics.chance(len(y)), len(y), True)
+        return Influence(value, statistics.chance(n), n, True)
     value = statistics.correlation_ratio(groups, y)
-    return Influence(
-        value, statistics.chance(len(y), levels), len(y), False, _gap(choice, groups, y)
-    )
+    return Influence(value, statistics.chance(n, levels), n, False, _gap(choice, groups, y))
 
 
 def _gap(choice: Choice, groups: np.ndarray, y: np.ndarray) -> str:
     """The difference of means between the two extreme values of an unordered gene."""
     means = {g: float(y[groups == g].mean()) for g in np.unique(groups)}
-    low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-    return f"{choice.values[high]} above {choice.values[low]} by {number(means[high] - means[low])} on average"
+    low = min(means, key=means.__getitem__)
+    high = max(means, key=means.__getitem__)
+    gap = number(means[high] - means[low])
+    return f"{choice.values[high]} above {choice.values[low]} by {gap} on average"
 
 
 def section(facts: Facts) -> Markup:
@@ -85,30 +88,29 @@ def section(facts: Facts) -> Markup:
         A row a gene, strongest first, those after the first MOST_SHOWN folded; a line where too
         little was measured.
     """
-    records = [r for r in facts.records if r.status == "done"]
     objectives = facts.problem.objectives
-    rows = []
-    for c in facts.problem.space.choices:
-        rows.append((c, [influence(c, o, records) for o in objectives]))
-    rows.sort(key=lambda row: -max(i.strength for i in row[1]))
-    known = []
-    for row in rows:
-        if any(i.value is not None for i in row[1]):
-            known.append(row)
+    known = _known(facts)
     if not known:
-        return tag(
-            "p",
-            f"Too little to tell: a gene needs {LEAST_DESIGNS} measured designs with different values.",
-            class_="empty",
-        )
+        told = f"Too little to tell: a gene needs {LEAST_DESIGNS} measured designs with different values."
+        return tag("p", told, class_="empty")
     rest = known[MOST_SHOWN:]
+    folded = Markup()
     if rest:
-        folded = tag(
-            "details", tag("summary", f"{len(rest)} weaker genes"), _table(objectives, rest)
-        )
-    else:
-        folded = Markup()
+        summary = tag("summary", f"{len(rest)} weaker genes")
+        folded = tag("details", summary, _table(objectives, rest))
     return join([_table(objectives, known[:MOST_SHOWN]), folded, _note()])
+
+
+def _known(facts: Facts) -> list[tuple[Choice, list[Influence]]]:
+    """The genes of which anything is known, each with its influence on every objective; the strongest first."""
+    done = [record for record in facts.records if record.status == "done"]
+    rows = []
+    for choice in facts.problem.space.choices:
+        found = [influence(choice, o, done) for o in facts.problem.objectives]
+        if any(i.value is not None for i in found):
+            rows.append((choice, found))
+    rows.sort(key=lambda row: -max(i.strength for i in row[1]))
+    return rows
 
 
 def _note() -> Markup:
@@ -125,45 +127,40 @@ def _note() -> Markup:
 def _table(
     objectives: Sequence[Objective], rows: Sequence[tuple[Choice, list[Influence]]]
 ) -> Markup:
-    head = tag(
-        "tr",
-        tag("th", "Gene", scope="col"),
-        *(tag("th", spoken(o.name), scope="col") for o in objectives),
-    )
+    head = [tag("th", "Gene", scope="col")]
+    for objective in objectives:
+        head.append(tag("th", spoken(objective.name), scope="col"))
     body = []
-    for c, found in rows:
-        body.append(
-            tag(
-                "tr",
-                tag("th", c.name, scope="row"),
-                *(tag("td", _bar(i, o)) for i, o in zip(found, objectives, strict=True)),
-            )
-        )
-    return tag("table", tag("thead", head), tag("tbody", *body), class_="influence")
+    for choice, found in rows:
+        cells = [tag("th", choice.name, scope="row")]
+        for i, objective in zip(found, objectives, strict=True):
+            cells.append(tag("td", _bar(i, objective)))
+        body.append(tag("tr", *cells))
+    table_head = tag("thead", tag("tr", *head))
+    return tag("table", table_head, tag("tbody", *body), class_="influence")
 
 
 def _bar(i: Influence, objective: Objective) -> Markup:
     """From the middle to the right where both grow; blue where more of the gene is better, amber where it is worse."""
     if i.value is None:
         return tag("span", "–", class_="fine")
-    if not i.ordered:
-        good = "neutral"
-    elif i.value * objective.sign > 0:
-        good = "good"
-    else:
-        good = "bad"
-    pale = " pale" if i.strength <= i.noise else ""
-    start, width = min(50.0, 50 + 50 * i.value), abs(50 * i.value)
-    tip = f"{'ρ' if i.ordered else 'η'} {i.value:.2f} over {i.n} designs; chance gives up to {i.noise:.2f}"
-    bar = tag(
-        "rect", x=f"{start:.1f}%", width=f"{width:.1f}%", y="3", height="10", class_=good + pale
-    )
+    kind = _kind(i.value, i.ordered, objective)
+    if i.strength <= i.noise:
+        kind += " pale"
+    start = min(50.0, 50 + 50 * i.value)
+    width = abs(50 * i.value)
+    bar = tag("rect", x=f"{start:.1f}%", width=f"{width:.1f}%", y="3", height="10", class_=kind)
+    symbol = "ρ" if i.ordered else "η"
+    tip = f"{symbol} {i.value:.2f} over {i.n} designs; chance gives up to {i.noise:.2f}"
     picture = tag("svg", tag("title", f"{tip}\n{i.gap}".strip()), bar, class_="bar")
-    return join(
-        [
-            picture,
-            tag(
-                "small", (f"{i.value:+.2f}" if i.ordered else f"η {i.value:.2f}").replace("-", "−")
-            ),
-        ]
-    )
+    written = f"{i.value:+.2f}" if i.ordered else f"η {i.value:.2f}"
+    return join([picture, tag("small", written.replace("-", "−"))])
+
+
+def _kind(value: float, ordered: bool, objective: Objective) -> str:
+    """The style class of a bar: whether more of the gene is better."""
+    if not ordered:
+        return "neutral"
+    if value * objective.sign > 0:
+        return "good"
+    return "bad"

@@ -38,20 +38,13 @@ def _failures(failed: Sequence[Record]) -> Markup:
     common = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     rows = []
     for reason, records in islice(common, MOST_REASONS):
-        rows.append(
-            tag(
-                "tr",
-                tag("td", len(records)),
-                tag("td", reason, class_="reason"),
-                tag("td", _numbers(records)),
-            )
-        )
+        why = tag("td", reason, class_="reason")
+        rows.append(tag("tr", tag("td", len(records)), why, tag("td", _numbers(records))))
+    table = _table(("Failed", "Reason", "Evaluations"), rows)
     left = len(common) - len(rows)
-    if left > 0:
-        more = tag("p", f"{left} rarer reasons are not listed.", class_="fine")
-    else:
-        more = Markup()
-    return join([_table(("Failed", "Reason", "Evaluations"), rows), more])
+    if left <= 0:
+        return table
+    return join([table, tag("p", f"{left} rarer reasons are not listed.", class_="fine")])
 
 
 def _limits(facts: Facts) -> Markup:
@@ -61,8 +54,8 @@ def _limits(facts: Facts) -> Markup:
     for o in facts.problem.objectives:
         missing = [r for r in facts.infeasible if o.name not in r.metrics]
         if missing:
-            cells = (len(missing), f"{o.name} was not measured", _numbers(missing))
-            rows.append(tag("tr", *(tag("td", cell) for cell in cells)))
+            what = tag("td", f"{o.name} was not measured")
+            rows.append(tag("tr", tag("td", len(missing)), what, tag("td", _numbers(missing))))
     return _table(("Infeasible", "Limit", "Furthest beyond"), rows)
 
 
@@ -85,17 +78,14 @@ def _limit(c: Constraint, infeasible: Sequence[Record]) -> Markup:
 
 
 def _numbers(records: Sequence[Record]) -> str:
-    listed = ", ".join(f"#{r.number}" for r in records[:_MOST_NUMBERS])
-    return listed + (
-        f" and {len(records) - _MOST_NUMBERS} more" if len(records) > _MOST_NUMBERS else ""
-    )
+    listed = ", ".join(f"#{record.number}" for record in records[:_MOST_NUMBERS])
+    more = len(records) - _MOST_NUMBERS
+    if more > 0:
+        return f"{listed} and {more} more"
+    return listed
 
 
 def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:
-    head = tag("tr", *(tag("th", h, scope="col") for h in heads))
-    return tag(
-        "div",
-        tag("table", tag("thead", head), tag("tbody", *rows), class_="losses"),
-        class_="scroll",
-        tabindex="0",
-    )
+    head = tag("tr", *[tag("th", heading, scope="col") for heading in heads])
+    table = tag("table", tag("thead", head), tag("tbody", *rows), class_="losses")
+    return tag("div", table, class_="scroll", tabindex="0")

@@ -18,7 +18,7 @@ from cimbo.errors import BadInput
 from cimbo.plots import svg
 from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, number, spoken
-from cimbo.problem.objectives import Candidate
+from cimbo.problem.objectives import Candidate, Objective
 from cimbo.report import (
     calibration,
     converter_noise,
@@ -41,22 +41,24 @@ if TYPE_CHECKING:
 
 #: A comment that takes whole lines of a script or style; these are left out of the page.
 COMMENT = re.compile(r"^[ ]*(//.*|/\*(?s:.*?)\*/)[ ]*$", re.MULTILINE)
+SPREAD = "Further towards the better end sooner is better."
+PREDICTIONS = (
+    "Each prediction was made before its design was measured; bars span the predicted 90 %. "
+    "Tooltips: predicted → verified."
+)
 STYLE_FILES = ("style/page.css", "style/charts.css", "style/print.css")
 #: The order matters: each script uses names that the scripts before it define.
-SCRIPT_FILES = tuple(
-    f"scripts/{name}.js"
-    for name in (
-        "base",
-        "state",
-        "plot",
-        "front",
-        "panel",
-        "threads",
-        "chip",
-        "surrogate",
-        "tables",
-        "start",
-    )
+SCRIPT_FILES = (
+    "scripts/base.js",
+    "scripts/state.js",
+    "scripts/plot.js",
+    "scripts/front.js",
+    "scripts/panel.js",
+    "scripts/threads.js",
+    "scripts/chip.js",
+    "scripts/surrogate.js",
+    "scripts/tables.js",
+    "scripts/start.js",
 )
 
 
@@ -127,23 +129,15 @@ def _check(
 ) -> None:
     if not title.strip():
         raise BadInput("report title", "is empty", "give the report a name")
-    if extra_rows:
-        unknown = set(extra_rows) - {r.key for r in study.evaluations()}
-    else:
-        unknown = set()
+    known = {record.key for record in study.evaluations()} if extra_rows else set()
+    unknown = set(extra_rows) - known
     if unknown:
-        raise BadInput(
-            f"report row {min(unknown)!r}",
-            "belongs to no evaluation of the study",
-            "use keys of evaluations",
-        )
+        what = "belongs to no evaluation of the study"
+        raise BadInput(f"report row {min(unknown)!r}", what, "use keys of evaluations")
     for name, values in baselines.items():
-        if not all(math.isfinite(v) and v >= 0 for v in values):
-            raise BadInput(
-                f"baseline {name!r}",
-                "holds a hypervolume below 0 or not finite",
-                "give finite numbers",
-            )
+        if not all(math.isfinite(value) and value >= 0 for value in values):
+            what = "holds a hypervolume below 0 or not finite"
+            raise BadInput(f"baseline {name!r}", what, "give finite numbers")
 
 
 def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
@@ -157,7 +151,8 @@ def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
     Returns:
         The page as HTML.
     """
-    style, script = Markup(_assets(STYLE_FILES)), Markup(_script())
+    style = Markup(_assets(STYLE_FILES))
+    script = Markup(_script())
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -178,10 +173,10 @@ def document(facts: Facts, title: str, about: Mapping[str, str]) -> str:
 def _assets(names: Sequence[str]) -> str:
     """Files of this room, one after another, without their comments and indentation: a third of their size."""
     room = resources.files("cimbo.report")
-    kept = []
+    kept: list[str] = []
     for name in names:
         code = COMMENT.sub("", room.joinpath(name).read_text(encoding="utf-8"))
-        kept += [line.strip() for line in code.splitlines() if line.strip()]
+        kept += filter(None, map(str.strip, code.splitlines()))
     return "\n".join(kept)
 
 
@@ -192,119 +187,111 @@ def _script() -> str:
 
 def _policy(style: str, script: str) -> str:
     """Only this very style sheet and script run; nothing is fetched, sent or framed."""
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"style-src '{_digest(style)}'",
-            f"script-src '{_digest(script)}'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
+    rules = (
+        "default-src 'none'",
+        f"style-src '{_digest(style)}'",
+        f"script-src '{_digest(script)}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
     )
+    return "; ".join(rules)
 
 
 def _digest(content: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    digest = hashlib.sha256(content.encode()).digest()
+    return "sha256-" + base64.b64encode(digest).decode()
 
 
 def _header(facts: Facts, title: str, about: Mapping[str, str]) -> Markup:
-    subtitle = " · ".join([*([about["date"]] if "date" in about else []), f"seed {facts.seed}"])
-    tiles = [_tile(*entry) for entry in _headlines(facts)]
-    remark = []
+    subtitle = f"seed {facts.seed}"
+    if "date" in about:
+        subtitle = f"{about['date']} · {subtitle}"
+    parts = [tag("h1", title), tag("p", subtitle, class_="fine")]
     if "accuracy" in about:
-        remark = [tag("p", about["accuracy"][:1].upper() + about["accuracy"][1:])]
-    return tag(
-        "header",
-        tag("h1", title),
-        tag("p", subtitle, class_="fine"),
-        *remark,
-        tag("div", *tiles, class_="tiles"),
-    )
+        remark = about["accuracy"]
+        parts.append(tag("p", remark[:1].upper() + remark[1:]))
+    tiles = [_tile(*entry) for entry in (*_counts(facts), *_best_values(facts))]
+    return tag("header", *parts, tag("div", *tiles, class_="tiles"))
 
 
-def _headlines(facts: Facts) -> list[tuple[str, float | None, str, str]]:
-    """(name, exact value, as shown, remark)."""
-    n, volume = len(facts.records), facts.hypervolume
-    fitting = f"{len(facts.verified)} feasible"
-    without = "above the references"
-    if volume is None:
-        without = "needs a reference for every objective"
-    counts = [
-        ("evaluations", float(n), f"{n:,}", fitting),
-        (
-            "failed",
-            float(len(facts.failed)),
-            f"{len(facts.failed):,}",
-            f"{len(facts.infeasible)} infeasible",
-        ),
-        (
-            "on the front",
-            float(len(facts.front)),
-            f"{len(facts.front):,}",
-            "verified, not dominated",
-        ),
-        ("hypervolume", volume, number(volume), without),
+Tile = tuple[str, float | None, str, str]
+"""A name, the exact value, the value as it is shown, and a remark."""
+
+
+def _counts(facts: Facts) -> list[Tile]:
+    """How many designs there are of each kind, and the hypervolume."""
+    remark = "above the references"
+    if facts.hypervolume is None:
+        remark = "needs a reference for every objective"
+    return [
+        _count("evaluations", len(facts.records), f"{len(facts.verified)} feasible"),
+        _count("failed", len(facts.failed), f"{len(facts.infeasible)} infeasible"),
+        _count("on the front", len(facts.front), "verified, not dominated"),
+        ("hypervolume", facts.hypervolume, number(facts.hypervolume), remark),
     ]
-    best = []
-    for o in facts.problem.objectives if facts.front else ():
-        record = max(facts.front, key=lambda r, o=o: o.sign * r.metrics[o.name])  # type: ignore[misc]
-        value = record.metrics[o.name]
-        name = f"{'highest' if o.goal == 'max' else 'lowest'} {facts.named(o.name).replace(label(o.name), spoken(o.name))}"
-        best.append((name, value, amount(o.name, value), f"evaluation {record.number}"))
-    return [*counts, *best]
+
+
+def _count(name: str, n: int, remark: str) -> Tile:
+    return (name, float(n), f"{n:,}", remark)
+
+
+def _best_values(facts: Facts) -> list[Tile]:
+    """The best value of each objective on the front."""
+    if not facts.front:
+        return []
+    return [_best_value(facts, objective) for objective in facts.problem.objectives]
+
+
+def _best_value(facts: Facts, objective: Objective) -> Tile:
+    metric = objective.name
+    record = max(facts.front, key=lambda each: objective.sign * each.metrics[metric])
+    value = record.metrics[metric]
+    extreme = "highest" if objective.goal == "max" else "lowest"
+    # The unit stands behind the value, so that the name goes without it.
+    name = facts.named(metric).replace(label(metric), spoken(metric))
+    return (f"{extreme} {name}", value, amount(metric, value), f"evaluation {record.number}")
 
 
 def _tile(name: str, value: float | None, shown: str, remark: str) -> Markup:
     digits, _, unit = shown.partition("\u00a0")
-    figure = tag(
-        "data",
-        digits,
-        tag("i", f"\u00a0{unit}") if unit else "",
-        value="" if value is None else repr(value),
-    )
+    exact = "" if value is None else repr(value)
+    after = tag("i", f"\u00a0{unit}") if unit else ""
+    figure = tag("data", digits, after, value=exact)
     return tag("div", tag("span", name), figure, tag("small", remark), class_="tile")
 
 
 def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
-    goals = " and ".join(
-        f"{facts.named(o.name)} {'up' if o.goal == 'max' else 'down'}"
-        for o in facts.problem.objectives
-    )
+    """The sections of the page, in their order."""
+    lead = f"{_points(facts)} Better is {_goals(facts)}."
+    genes = join([shap.section(facts), influence.section(facts)])
     return [
-        _section(
-            "front", "The verified front", f"{_points(facts)} Better is {goals}.", _front(facts)
-        ),
+        _section("front", "The verified front", lead, _front(facts)),
         _section("threads-all", "All designs, all variables", _ends(facts), threads.section(facts)),
         _section("designs", "Designs of the front", _about_designs(facts), table.section(facts)),
         *_chip(facts),
         *_next(facts),
         _section("history", "Hypervolume over evaluations", "", history.section(facts)),
-        _section(
-            "spread",
-            "How designs are distributed",
-            "Further towards the better end sooner is better.",
-            progress.distributions(facts),
-        ),
+        _section("spread", "How designs are distributed", SPREAD, progress.distributions(facts)),
         _section("timeline", "What evaluations took", "", progress.timeline(facts)),
         _section(
-            "prediction",
-            "Predicted against verified",
-            "Each prediction was made before its design was measured; bars span the predicted 90 %. "
-            "Tooltips: predicted → verified.",
-            calibration.section(facts),
+            "prediction", "Predicted against verified", PREDICTIONS, calibration.section(facts)
         ),
-        _section(
-            "influence",
-            "Which genes matter",
-            "",
-            join([shap.section(facts), influence.section(facts)]),
-        ),
+        _section("influence", "Which genes matter", "", genes),
         *_surrogate(facts),
         *_converter_noise(facts),
         _section("losses", "What did not count", "", losses.section(facts)),
         _section("provenance", "Provenance", "", provenance.section(facts, about)),
     ]
+
+
+def _goals(facts: Facts) -> str:
+    """Where better designs lie, for each objective."""
+    goals = []
+    for objective in facts.problem.objectives:
+        direction = "up" if objective.goal == "max" else "down"
+        goals.append(f"{facts.named(objective.name)} {direction}")
+    return " and ".join(goals)
 
 
 def _about_designs(facts: Facts) -> str:
@@ -332,11 +319,8 @@ def _next(facts: Facts) -> list[Markup]:
 def _chip(facts: Facts) -> list[Markup]:
     if not facts.chips:
         return []
-    return [
-        _section(
-            "chip", "The chosen design on its chip", "", tag("div", _unscripted(), id="chip-view")
-        )
-    ]
+    place = tag("div", _unscripted(), id="chip-view")
+    return [_section("chip", "The chosen design on its chip", "", place)]
 
 
 def _surrogate(facts: Facts) -> list[Markup]:
@@ -359,21 +343,19 @@ def _converter_noise(facts: Facts) -> list[Markup]:
 
 
 def _points(facts: Facts) -> str:
-    modelled = facts.named("accuracy") != label("accuracy")
-    verified = f"Every point was {'simulated, its accuracy modelled' if modelled else 'measured'}"
+    verified = "Every point was measured"
+    if facts.named("accuracy") != label("accuracy"):
+        verified = "Every point was simulated, its accuracy modelled"
     if facts.predicted:
         return f"{verified}, but for squares: those are the next candidates, predicted."
     return f"{verified}."
 
 
 def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:
-    return tag(
-        "section",
-        tag("h2", heading),
-        tag("p", lead, class_="lead") if lead else Markup(),
-        content,
-        id=name,
-    )
+    parts = [tag("h2", heading)]
+    if lead:
+        parts.append(tag("p", lead, class_="lead"))
+    return tag("section", *parts, content, id=name)
 
 
 def _front(facts: Facts) -> Markup:
@@ -383,12 +365,7 @@ def _front(facts: Facts) -> Markup:
     hint = "There is no front yet."
     if facts.front:
         hint = "Choose a design in the picture or in the table."
-    panel = tag(
-        "aside",
-        tag("p", hint, class_="fine"),
-        id="chosen",
-        tabindex="0",
-        aria_label="the chosen design",
-    )
+    words = tag("p", hint, class_="fine")
+    panel = tag("aside", words, id="chosen", tabindex="0", aria_label="the chosen design")
     picture = tag("div", scatter.section(facts), id="front-plot")
     return tag("div", picture, panel, class_="split")

@@ -14,6 +14,7 @@ from cimbo.storage import Record
 
 LEAST_DESIGNS = 3  # below, a distribution says nothing
 MOST_STEPS = 300  # steps of a curve; with more designs, a step stands for several
+TIMES_IN_WORDS = {"took": "evaluated", "broke": "failed", "chose": "chosen by the search"}
 PERCENT = Axis("share of the designs that are no better (%)", 0.0, 100.0)
 
 
@@ -29,11 +30,10 @@ def distributions(facts: Facts) -> Markup:
     """
     if len(facts.verified) + len(facts.infeasible) < LEAST_DESIGNS:
         return tag("p", "Too few designs were measured.", class_="empty")
-    done = [*facts.verified, *facts.infeasible]
-    groups = {
-        "random": [r for r in done if r.origin in RANDOM_ORIGINS],
-        "ours": [r for r in done if r.origin not in RANDOM_ORIGINS],
-    }
+    groups: dict[str, list[Record]] = {"random": [], "ours": []}
+    for record in (*facts.verified, *facts.infeasible):
+        kind = "random" if record.origin in RANDOM_ORIGINS else "ours"
+        groups[kind].append(record)
     plots = [_distribution(facts, o, groups) for o in facts.problem.objectives]
     names = {"ours": "chosen by a model, or told", "random": "drawn without a model"}
     keys = []
@@ -50,7 +50,8 @@ def _distribution(
     values = {}
     for kind, records in groups.items():
         values[kind] = [r.metrics[name] for r in records if name in r.metrics]
-    x = axis(facts.named(name), [v for group in values.values() for v in group])
+    every = [*values["random"], *values["ours"]]
+    x = axis(facts.named(name), every)
     curves = []
     for kind, group in values.items():
         if group:
@@ -82,31 +83,33 @@ def timeline(facts: Facts) -> Markup:
     Returns:
         The plot, with totals; a line where no time was recorded.
     """
-    took = {r.number: r.seconds for r in facts.records if r.seconds > 0}
-    if not took:
+    kinds = _seconds(facts)
+    if not kinds["took"] and not kinds["broke"]:
         return tag("p", "No evaluation says how long it took.", class_="empty")
-    chosen = {
-        r.number: seconds
-        for r in facts.records
-        if (seconds := finite(r.extra.get("overhead_s"))) and seconds > 0
-    }
     x = counts("evaluation", len(facts.records))
-    y = axis("seconds", [*took.values(), *chosen.values()])
-    failed = {r.number for r in facts.failed}
-    kinds = {
-        "took": [(n, s) for n, s in took.items() if n not in failed],
-        "broke": [(n, s) for n, s in took.items() if n in failed],
-        "chose": list(chosen.items()),
-    }
-    words = {"took": "evaluated", "broke": "failed", "chose": "chosen by the search"}
-    marks = [
-        svg.points([(x.at(n), y.down(s)) for n, s in found], kind) for kind, found in kinds.items()
-    ]
+    y = axis("seconds", [seconds for found in kinds.values() for seconds in found.values()])
+    marks = []
+    for kind, found in kinds.items():
+        places = [(x.at(n), y.down(seconds)) for n, seconds in found.items()]
+        marks.append(svg.points(places, kind))
     picture = svg.frame(x, y, svg.layer(*marks), about="seconds of each evaluation", class_="low")
     keys = []
     for kind, found in kinds.items():
-        total = number(sum(s for _, s in found))
-        entry = f"{words[kind]}: {len(found)} in {total} s"
         if found:
+            total = number(sum(found.values()))
+            entry = f"{TIMES_IN_WORDS[kind]}: {len(found)} in {total} s"
             keys.append(tag("span", tag("i", class_=f"mark-dot {kind}"), entry, class_="entry"))
     return join([picture, tag("div", *keys, class_="legend")])
+
+
+def _seconds(facts: Facts) -> dict[str, dict[int, float]]:
+    """By kind and number of the evaluation: what it took, what it took until it failed, what choosing it took."""
+    kinds: dict[str, dict[int, float]] = {"took": {}, "broke": {}, "chose": {}}
+    for record in facts.records:
+        if record.seconds > 0:
+            kind = "took" if record.status == "done" else "broke"
+            kinds[kind][record.number] = record.seconds
+        overhead = finite(record.extra.get("overhead_s"))
+        if overhead is not None and overhead > 0:
+            kinds["chose"][record.number] = overhead
+    return kinds

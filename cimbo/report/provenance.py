@@ -27,52 +27,53 @@ def section(facts: Facts, about: Mapping[str, str]) -> Markup:
         The list, then what the study was started with, folded.
     """
     plain = {}
-    for k, v in facts.started_as.items():
-        if isinstance(v, str | int | float | None):
-            plain[k] = v
-    entries = [*about.items(), *_known(facts), *plain.items()]
-    shown = []
-    for name, value in entries:
-        shown.append((name, _command(str(value)) if name == "command" else value))
-    lines = [join([tag("dt", name), tag("dd", value)]) for name, value in shown]
-    nested = []
+    nested = {}
     for name, value in facts.started_as.items():
-        if name not in plain:
-            nested.append(_stored(name, value))
-    return join([tag("dl", *lines, class_="provenance"), *nested])
+        if isinstance(value, str | int | float | None):
+            plain[name] = value
+        else:
+            nested[name] = value
+    lines = []
+    for name, value in (*about.items(), *_known(facts).items(), *plain.items()):
+        shown = _command(str(value)) if name == "command" else value
+        lines.append(join([tag("dt", name), tag("dd", shown)]))
+    stored = [_stored(name, value) for name, value in nested.items()]
+    return join([tag("dl", *lines, class_="provenance"), *stored])
 
 
 def _command(value: str) -> Markup:
     """A command whose options no browser breaks after their hyphens."""
-    return tag("code", join([tag("span", word, class_="word") for word in value.split()], " "))
+    words = [tag("span", word, class_="word") for word in value.split()]
+    return tag("code", join(words, " "))
 
 
-def _known(facts: Facts) -> list[tuple[str, str]]:
+def _known(facts: Facts) -> dict[str, str]:
+    """What is searched, how, and what that took."""
     problem = facts.problem
-    origins = Counter(r.origin for r in facts.records)
-    seconds = sum(r.seconds for r in facts.records)
     space = problem.space
     limits = []
     for c in problem.constraints:
         limits.append(f"{spoken(c.metric)} {sign(c)} {amount(c.metric, c.bound)}")
-    entries = [
-        ("seed", str(facts.seed)),
-        ("objectives", "; ".join(map(_objective, problem.objectives))),
-        ("constraints", "; ".join(limits) or "none"),
-        (
-            "genes",
-            f"{len(space.architecture)} of the architecture, {len(space.hardware)} of the hardware",
-        ),
-        ("different designs", _size(space.size)),
-        (
-            "evaluations by origin",
-            ", ".join(f"{n} {origin}" for origin, n in origins.most_common()) or "none",
-        ),
-        ("cimbo that wrote this report", __version__),
-    ]
+    n_hardware = f"{len(space.hardware)} of the hardware"
+    entries = {
+        "seed": str(facts.seed),
+        "objectives": "; ".join(map(_objective, problem.objectives)),
+        "constraints": "; ".join(limits) or "none",
+        "genes": f"{len(space.architecture)} of the architecture, {n_hardware}",
+        "different designs": _size(space.size),
+        "evaluations by origin": _origins(facts) or "none",
+        "cimbo that wrote this report": __version__,
+    }
+    seconds = sum(record.seconds for record in facts.records)
     if seconds:
-        return [*entries, ("time spent evaluating", f"{number(seconds)} s")]
+        entries["time spent evaluating"] = f"{number(seconds)} s"
     return entries
+
+
+def _origins(facts: Facts) -> str:
+    """How many evaluations came from where, the most first."""
+    origins = Counter(record.origin for record in facts.records)
+    return ", ".join(f"{n} {origin}" for origin, n in origins.most_common())
 
 
 def _objective(o: Objective) -> str:

@@ -17,6 +17,12 @@ from cimbo.report import facts as facts_
 from cimbo.report.facts import Facts
 from cimbo.storage import Record
 
+KINDS_IN_WORDS = {
+    "verified": "verified, dominated",
+    "infeasible": "infeasible",
+    "best": "front",
+}
+
 
 @dataclass(frozen=True)
 class View:
@@ -58,17 +64,24 @@ def view(facts: Facts, y: Objective, x: Objective | None) -> View:
 
     def axis_of(objective: Objective) -> Axis:
         """Make an axis around what was measured and predicted of an objective."""
-        name = objective.name
-        shown = [r.metrics[name] for r in facts.records if name in r.metrics]
-        shown += [p.mean for c in facts.predicted if (p := facts_.predictions(c).get(name))]
         arrow = "↑" if objective.goal == "max" else "↓"
-        return axis(f"{facts.named(name)} {arrow}", shown)
+        return axis(f"{facts.named(objective.name)} {arrow}", _values(facts, objective.name))
 
     if x:
         across = axis_of(x)
     else:
         across = counts("evaluation", len(facts.records))
     return View(facts, y, x, across, axis_of(y))
+
+
+def _values(facts: Facts, metric: str) -> list[float]:
+    """What was measured of a metric, and what is predicted of it."""
+    values = [record.metrics[metric] for record in facts.records if metric in record.metrics]
+    for c in facts.predicted:
+        said = facts_.predictions(c).get(metric)
+        if said is not None:
+            values.append(said.mean)
+    return values
 
 
 def section(facts: Facts) -> Markup:
@@ -98,122 +111,114 @@ def section(facts: Facts) -> Markup:
         tag("g", *_references(seen)),
         about=f"{seen.y_axis.label} against {seen.x_axis.label}",
     )
-    words = {"verified": "verified, dominated", "infeasible": "infeasible", "best": "front"}
-    keys = []
-    for kind, records in kinds.items():
-        if records:
-            keys.append(
-                tag(
-                    "span",
-                    tag("i", class_=f"mark-dot {kind}"),
-                    f"{words[kind]} {len(records)}",
-                    class_="entry",
-                )
-            )
+    keys = [_key(kind, len(records)) for kind, records in kinds.items() if records]
     return join([picture, tag("div", *keys, class_="legend")])
 
 
+def _key(kind: str, n: int) -> Markup:
+    """An entry of the legend."""
+    dot = tag("i", class_=f"mark-dot {kind}")
+    return tag("span", dot, f"{KINDS_IN_WORDS[kind]} {n}", class_="entry")
+
+
 def _places(seen: View, records: Sequence[Record]) -> list[svg.Place]:
-    places = (seen.place(r.number, r.metrics) for r in records)
-    return [place for place in places if place]
+    places = []
+    for record in records:
+        place = seen.place(record.number, record.metrics)
+        if place:
+            places.append(place)
+    return places
 
 
 def _area(view: View) -> Iterator[Markup]:
     """The staircase of what is non-dominated in these two objectives, and what it dominates above the references."""
-    records = [r for r in view.facts.verified if view.x]
-    if not view.x or not records:
+    if view.x is None or not view.facts.verified:
         return
-    signs = np.array([view.x.sign, view.y.sign])
-    values = np.array([[r.metrics[view.x.name], r.metrics[view.y.name]] for r in records])
-    best = values[non_dominated(values * signs)]
-    best = best[
-        np.argsort(-best[:, 0] * signs[0], kind="stable")
-    ]  # from the best in x to the worst
-    places = [(view.x_axis.at(x), view.y_axis.down(y)) for x, y in best]
-    floor, wall = _corner(view)
+    places = _stairs(view, view.x)
+    floor, wall = _corner(view, view.x)
+    steps = "".join(f"H{x:g}V{y:g}" for x, y in places)
     # A front that lies beyond a reference is not tied back to it.
-    if (floor - places[0][1]) * signs[1] > 0:
-        start = floor
-    else:
-        start = places[0][1]
-    if (wall - places[-1][0]) * signs[0] < 0:
-        end = wall
-    else:
-        end = places[-1][0]
-    path = (
-        f"M{places[0][0]:g} {start:g}" + "".join(f"H{x:g}V{y:g}" for x, y in places) + f"H{end:g}"
-    )
-    if (
-        view.x.reference is not None
-        and view.y.reference is not None
-        and len(view.facts.problem.objectives) == 2
-    ):
+    start = floor if _is_below(view.y, floor, places[0][1]) else places[0][1]
+    end = wall if _is_left(view.x, wall, places[-1][0]) else places[-1][0]
+    two = len(view.facts.problem.objectives) == 2
+    if two and view.x.reference is not None and view.y.reference is not None:
         inside = []
         for x, y in places:
-            if (wall - x) * signs[0] < 0 and (floor - y) * signs[1] > 0:
-                inside.append((x, y))
-        area = f"M{wall:g} {floor:g}" + "".join(f"H{x:g}V{y:g}" for x, y in inside) + f"H{wall:g}Z"
+            if _is_left(view.x, wall, x) and _is_below(view.y, floor, y):
+                inside.append(f"H{x:g}V{y:g}")
+        area = f"M{wall:g} {floor:g}{''.join(inside)}H{wall:g}Z"
         yield tag("path", d=area, class_="dominated")
-    yield tag("path", d=path, class_="stairs")
+    yield tag("path", d=f"M{places[0][0]:g} {start:g}{steps}H{end:g}", class_="stairs")
 
 
-def _corner(view: View) -> svg.Place:
+def _stairs(view: View, across: Objective) -> list[svg.Place]:
+    """Places of what is non-dominated in these two objectives, from the best across to the worst."""
+    signs = np.array([across.sign, view.y.sign])
+    pairs = [[r.metrics[across.name], r.metrics[view.y.name]] for r in view.facts.verified]
+    values = np.array(pairs)
+    best = values[non_dominated(values * signs)]
+    order = np.argsort(-best[:, 0] * signs[0], kind="stable")
+    return [(view.x_axis.at(x), view.y_axis.down(y)) for x, y in best[order]]
+
+
+def _is_below(objective: Objective, place: float, other: float) -> bool:
+    """Whether a place is on the worse side of another, upwards; places are counted from the top."""
+    return (place - other) * objective.sign > 0
+
+
+def _is_left(objective: Objective, place: float, other: float) -> bool:
+    """Whether a place is on the worse side of another, across."""
+    return (place - other) * objective.sign < 0
+
+
+def _corner(view: View, across: Objective) -> svg.Place:
     """(y, x) where the staircase ends: at the references, else at the plot's worst corner."""
-    assert view.x is not None
-    if view.y.goal == "max":
-        worst_y = view.y_axis.low
-    else:
-        worst_y = view.y_axis.high
-    if view.x.goal == "max":
-        worst_x = view.x_axis.low
-    else:
-        worst_x = view.x_axis.high
-    if view.y.reference is not None:
-        y = view.y.reference
-    else:
-        y = worst_y
-    if view.x.reference is not None:
-        x = view.x.reference
-    else:
-        x = worst_x
-    return view.y_axis.down(y), view.x_axis.at(x)
+    worst_y = _worst(view.y, view.y_axis)
+    worst_x = _worst(across, view.x_axis)
+    return view.y_axis.down(worst_y), view.x_axis.at(worst_x)
+
+
+def _worst(objective: Objective, axis: Axis) -> float:
+    """The reference of an objective, or else the worse end of its axis."""
+    if objective.reference is not None:
+        return objective.reference
+    if objective.goal == "max":
+        return axis.low
+    return axis.high
 
 
 def _references(view: View) -> Iterator[Markup]:
     """The references as lines; one beyond the picture is named at the side where it lies."""
     if view.y.reference is not None:
-        name, at = (
-            f"reference {amount(view.y.name, view.y.reference)}",
-            f"{view.y_axis.down(view.y.reference):g}%",
-        )
-        beyond = view.y_axis.beyond(view.y.reference)
-        if beyond == 0:
-            yield tag("line", x1="0", x2="100%", y1=at, y2=at, class_="reference")
-        dy = "12" if beyond > 0 else "-5"
-        yield tag(
-            "text",
-            {0: "", 1: "↑ ", -1: "↓ "}[beyond] + name,
-            x="100%",
-            y=at,
-            dx="-4",
-            dy=dy,
-            class_="note end",
-        )
-    if view.x and view.x.reference is not None:
-        name, at = (
-            f"reference {amount(view.x.name, view.x.reference)}",
-            f"{view.x_axis.at(view.x.reference):g}%",
-        )
-        beyond, right = view.x_axis.beyond(view.x.reference), view.x_axis.at(view.x.reference) > 50
-        if beyond == 0:
-            yield tag("line", x1=at, x2=at, y1="0", y2="100%", class_="reference")
-        name = {0: name, 1: f"{name} →", -1: f"← {name}"}[beyond]
-        yield tag(
-            "text",
-            name,
-            x=at,
-            y="0",
-            dx="-6" if right else "6",
-            dy="12",
-            class_="note end" if right else "note",
-        )
+        yield from _reference_line(view.y, view.y.reference, view.y_axis)
+    if view.x is not None and view.x.reference is not None:
+        yield from _reference_column(view.x, view.x.reference, view.x_axis)
+
+
+def _reference_line(objective: Objective, reference: float, axis: Axis) -> Iterator[Markup]:
+    """The reference of what goes upwards."""
+    at = f"{axis.down(reference):g}%"
+    beyond = axis.beyond(reference)
+    if beyond == 0:
+        yield tag("line", x1="0", x2="100%", y1=at, y2=at, class_="reference")
+    arrow = {0: "", 1: "↑ ", -1: "↓ "}[beyond]
+    name = f"{arrow}reference {amount(objective.name, reference)}"
+    dy = "12" if beyond > 0 else "-5"
+    yield tag("text", name, x="100%", y=at, dx="-4", dy=dy, class_="note end")
+
+
+def _reference_column(objective: Objective, reference: float, axis: Axis) -> Iterator[Markup]:
+    """The reference of what goes to the right."""
+    at = f"{axis.at(reference):g}%"
+    beyond = axis.beyond(reference)
+    if beyond == 0:
+        yield tag("line", x1=at, x2=at, y1="0", y2="100%", class_="reference")
+    name = f"reference {amount(objective.name, reference)}"
+    if beyond > 0:
+        name = f"{name} →"
+    elif beyond < 0:
+        name = f"← {name}"
+    if axis.at(reference) > 50:
+        yield tag("text", name, x=at, y="0", dx="-6", dy="12", class_="note end")
+    else:
+        yield tag("text", name, x=at, y="0", dx="6", dy="12", class_="note")

@@ -11,8 +11,9 @@ from cimbo.plots.quantity import label, number, spoken
 from cimbo.report.facts import Facts
 
 MOST_GENES = 12
-# Points drawn for a gene; if there are more, some are taken evenly over the search
-MOST_POINTS, LITE_POINTS = 250, 60
+# Points drawn for a gene; if there are more, some are taken evenly over the search.
+MOST_POINTS = 250
+LITE_POINTS = 60  # the same on a small page
 N_SHADES = 5
 ROW_HEIGHT = 26  # pixels
 PILE_BINS = 60  # places across within which points are piled on one another
@@ -32,7 +33,8 @@ def section(facts: Facts) -> Markup:
         return Markup()
     most = LITE_POINTS if facts.lite else MOST_POINTS
     swarms = [_swarm(found, most) for found in facts.importances]
-    shades = tag("span", *(tag("i", class_=f"s{i}") for i in range(N_SHADES)), class_="shades")
+    samples = [tag("i", class_=f"s{i}") for i in range(N_SHADES)]
+    shades = tag("span", *samples, class_="shades")
     note = tag(
         "p",
         "A point is an evaluated design: to the right where the gene's value raises the prediction of boosted trees "
@@ -47,38 +49,37 @@ def section(facts: Facts) -> Markup:
 def _swarm(found: GeneImportance, most: int) -> Markup:
     order = found.order[:MOST_GENES]
     order = order[found.strength[order] > 0]
+    reach = 1.0
     if len(order):
         reach = float(np.abs(found.values[:, order]).max())
-    else:
-        reach = 1.0
-    kept = np.unique(
-        np.linspace(0, len(found.values) - 1, min(len(found.values), most)).astype(int)
-    )
+    n = len(found.values)
+    kept = np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
     rows = []
     for i in order.tolist():
         points = _gene(found.values[kept, i] / reach, found.levels[kept, i])
-        strength = _effect(found, float(found.strength[i]))
-        picture = tag(
-            "svg",
-            tag("line", x1="50%", x2="50%", y1="0", y2="100%", class_="middle"),
-            tag(
-                "svg",
-                *points,
-                viewBox="-100 -50 200 100",
-                preserveAspectRatio="none",
-                width="100%",
-                height="100%",
-            ),
-            class_="swarm",
-            role="img",
-            aria_label=f"{found.names[i]}: mean effect {strength}",
-        )
-        name = tag("th", short(found.names[i], LONGEST_NAME), scope="row", title=found.names[i])
-        rows.append(tag("tr", name, tag("td", picture), tag("td", strength, class_="n")))
+        rows.append(_row(found, i, points))
     trust = f"{100 * max(found.explained, 0.0):.0f} %"
     words = f"{spoken(found.metric).capitalize()}: the trees explain {trust} of designs that they were not fitted to"
     table = tag("table", tag("tbody", *rows), class_="swarms")
     return tag("figure", tag("figcaption", words), table, class_="cell")
+
+
+def _row(found: GeneImportance, i: int, points: list[Markup]) -> Markup:
+    """A gene: its name, its points, and the mean size of its effect."""
+    strength = _effect(found, float(found.strength[i]))
+    swarm = tag(
+        "svg",
+        *points,
+        viewBox="-100 -50 200 100",
+        preserveAspectRatio="none",
+        width="100%",
+        height="100%",
+    )
+    middle = tag("line", x1="50%", x2="50%", y1="0", y2="100%", class_="middle")
+    about = f"{found.names[i]}: mean effect {strength}"
+    picture = tag("svg", middle, swarm, class_="swarm", role="img", aria_label=about)
+    name = tag("th", short(found.names[i], LONGEST_NAME), scope="row", title=found.names[i])
+    return tag("tr", name, tag("td", picture), tag("td", strength, class_="n"))
 
 
 def _effect(found: GeneImportance, strength: float) -> str:
@@ -90,16 +91,8 @@ def _effect(found: GeneImportance, strength: float) -> str:
 
 def _gene(places: NDArray[np.float64], levels: NDArray[np.intp]) -> list[Markup]:
     """One path a shade; points at one place are piled around the middle."""
-    bins = np.round((places + 1) * PILE_BINS / 2).astype(int)
-    heights = np.zeros(len(places))
-    for bin_ in np.unique(bins):
-        here = np.flatnonzero(bins == bin_)
-        rank = np.arange(len(here)) - (len(here) - 1) / 2
-        heights[here] = rank * min(12.0, 80.0 / max(len(here), 1))
-    top = max(int(levels.max()), 1)
-    shades = np.where(
-        levels < 0, N_SHADES, np.minimum(levels * N_SHADES // (top + 1), N_SHADES - 1)
-    )
+    heights = _piled(places)
+    shades = _shades(levels)
     drawn = []
     for shade in range(N_SHADES + 1):
         here = np.flatnonzero(shades == shade)
@@ -107,3 +100,21 @@ def _gene(places: NDArray[np.float64], levels: NDArray[np.intp]) -> list[Markup]
         if path:
             drawn.append(tag("path", d=path, class_=f"points s{shade}"))
     return drawn
+
+
+def _piled(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How high each point lies, so that points at one place are piled around the middle."""
+    bins = np.round((places + 1) * PILE_BINS / 2).astype(int)
+    heights = np.zeros(len(places))
+    for bin_ in np.unique(bins):
+        here = np.flatnonzero(bins == bin_)
+        rank = np.arange(len(here)) - (len(here) - 1) / 2
+        heights[here] = rank * min(12.0, 80.0 / max(len(here), 1))
+    return heights
+
+
+def _shades(levels: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The shade of each point by the level of its gene; the last one where the gene is inactive."""
+    top = max(int(levels.max()), 1)
+    shades = np.minimum(levels * N_SHADES // (top + 1), N_SHADES - 1)
+    return np.where(levels < 0, N_SHADES, shades)

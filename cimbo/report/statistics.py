@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
-NORMAL_QUANTILE_95 = float(
-    stats.norm.ppf(0.95)
-)  # half-width of the central 90 % interval of a normal distribution
+# Half-width of the central 90 % interval of a normal distribution, in standard deviations.
+NORMAL_QUANTILE_95 = float(stats.norm.ppf(0.95))
 
 
 def rank_correlation(x: Array, y: Array) -> float | None:
@@ -44,7 +43,8 @@ def correlation_ratio(groups: NDArray[np.intp], y: Array) -> float | None:
     members = [ranks[groups == g] for g in np.unique(groups)]
     if total <= 0 or len(members) < 2:
         return None
-    return math.sqrt(sum(len(m) * float(m.mean()) ** 2 for m in members) / total)
+    between = sum(len(group) * float(group.mean()) ** 2 for group in members)
+    return math.sqrt(between / total)
 
 
 def chance(n: int, groups: int = 2) -> float:
@@ -105,6 +105,5 @@ def coverage(predicted: Array, std: Array, measured: Array) -> float | None:
     if not (std > 0).any():
         return None
     # A value that was computed (std 0) counts as held although a logarithm and back moved its last digit.
-    return float(
-        np.mean(np.abs(measured - predicted) <= NORMAL_QUANTILE_95 * std + 1e-9 * np.abs(measured))
-    )
+    reach = NORMAL_QUANTILE_95 * std + 1e-9 * np.abs(measured)
+    return float(np.mean(np.abs(measured - predicted) <= reach))

@@ -40,34 +40,33 @@ def columns(facts: Facts) -> list[Column]:
         where they are known; then all else that was measured. Each has a value for every design of
         the front, None where it was not measured.
     """
-    goals = {o.name: o.goal for o in facts.problem.objectives}
+    goals = {objective.name: objective.goal for objective in facts.problem.objectives}
     measured = []
     for name in facts.metrics:
-        measured.append(
-            Column(
-                facts.named(name),
-                tuple(r.metrics.get(name) for r in facts.front),
-                goals.get(name, ""),
-            )
-        )
-    after = {"accuracy, test set": facts.tested, "exact form, points": facts.exact}
-    for metric in ("latency_ms", "energy_uj"):
-        heading = f"{facts.named(metric)}, by ZigZag"
-        after[heading] = {key: costs[metric] for key, costs in facts.zigzag.items()}
-    found = {}
-    for heading, known in after.items():
-        found[heading] = tuple(known.get(r.key) for r in facts.front)
-    extra = []
-    for heading, values in found.items():
-        if any(v is not None for v in values):
-            extra.append(Column(heading, values))
+        values = tuple(record.metrics.get(name) for record in facts.front)
+        measured.append(Column(facts.named(name), values, goals.get(name, "")))
+    numbers = tuple(float(record.number) for record in facts.front)
     at = len(goals)
     return [
-        Column("#", tuple(float(r.number) for r in facts.front), counting=True),
+        Column("#", numbers, counting=True),
         *measured[:at],
-        *extra,
+        *_measured_later(facts),
         *measured[at:],
     ]
+
+
+def _measured_later(facts: Facts) -> list[Column]:
+    """What was measured of the front after the search, where it was."""
+    known = {"accuracy, test set": facts.tested, "exact form, points": facts.exact}
+    for metric in ("latency_ms", "energy_uj"):
+        heading = f"{facts.named(metric)}, by ZigZag"
+        known[heading] = {key: costs[metric] for key, costs in facts.zigzag.items()}
+    found = []
+    for heading, by_key in known.items():
+        if any(record.key in by_key for record in facts.front):
+            values = tuple(by_key.get(record.key) for record in facts.front)
+            found.append(Column(heading, values))
+    return found
 
 
 def section(facts: Facts) -> Markup:
@@ -80,23 +79,16 @@ def section(facts: Facts) -> Markup:
         The table, or a line that says why there is none.
     """
     if not facts.front:
-        return tag(
-            "p",
-            "No evaluation has measured every objective within every constraint yet.",
-            class_="empty",
-        )
+        told = "No evaluation has measured every objective within every constraint yet."
+        return tag("p", told, class_="empty")
     shown = columns(facts)
-    names = {"max": " ↑", "min": " ↓", "": ""}
+    arrows = {"max": " ↑", "min": " ↓", "": ""}
     head = []
     for c in shown:
-        head.append(tag("th", c.heading + names[c.best], scope="col", data_best=c.best or None))
+        head.append(tag("th", c.heading + arrows[c.best], scope="col", data_best=c.best or None))
+    head.append(tag("th", "Design", scope="col"))
     rows = [_design(facts, record, shown, i) for i, record in enumerate(facts.front)]
-    table = tag(
-        "table",
-        tag("thead", tag("tr", *head, tag("th", "Design", scope="col"))),
-        *rows,
-        class_="sortable",
-    )
+    table = tag("table", tag("thead", tag("tr", *head)), *rows, class_="sortable")
     note = tag("p", class_="fine", id="brushed-rows")
     return join([scrolled(table, "designs of the front"), note])
 
@@ -115,17 +107,19 @@ def scrolled(table: Markup, about: str) -> Markup:
 
 
 def _design(facts: Facts, record: Record, shown: Sequence[Column], i: int) -> Markup:
-    cells = []
-    for c in shown[1:]:
-        value = c.values[i]
-        written = "" if value is None else f"{value:.10g}"
-        cells.append(
-            tag("td", c.shown[i], data_v=written, class_="top" if _is_best(c, i) else None)
-        )
+    cells = [_cell(column, i) for column in shown[1:]]
     name = tag("td", shown[0].shown[i], data_v=record.number, class_="key-cell")
     key = tag("td", tag("code", record.key), _knee(facts, record), class_="key")
     row = tag("tr", name, *cells, key)
     return tag("tbody", row, id=f"d{record.number}", data_row=facts.row_of[record.number])
+
+
+def _cell(column: Column, i: int) -> Markup:
+    """A value, with the number by which the page's script sorts; the best of its column stands out."""
+    value = column.values[i]
+    written = "" if value is None else f"{value:.10g}"
+    kind = "top" if _is_best(column, i) else None
+    return tag("td", column.shown[i], data_v=written, class_=kind)
 
 
 def _knee(facts: Facts, record: Record) -> Markup:
@@ -135,9 +129,9 @@ def _knee(facts: Facts, record: Record) -> Markup:
 
 
 def _is_best(column: Column, i: int) -> bool:
-    known = [v for v in column.values if v is not None]
-    return (
-        bool(column.best)
-        and len(known) > 1
-        and column.values[i] == (max if column.best == "max" else min)(known)
-    )
+    known = [value for value in column.values if value is not None]
+    if not column.best or len(known) < 2:
+        return False
+    if column.best == "max":
+        return column.values[i] == max(known)
+    return column.values[i] == min(known)

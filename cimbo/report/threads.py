@@ -23,10 +23,9 @@ def section(facts: Facts) -> Markup:
     """
     if not facts.records:
         return tag("p", "Nothing was evaluated yet.", class_="empty")
+    agreed = Markup()
     if facts.front:
         agreed = _agreed(facts.problem.space.choices, facts.front)
-    else:
-        agreed = Markup()
     return join([tag("div", id="threads"), agreed])
 
 

@@ -6,7 +6,7 @@ from cimbo.plots.markup import Markup, tag
 from cimbo.plots.quantity import aligned, rough
 from cimbo.problem.objectives import Candidate
 from cimbo.report import table
-from cimbo.report.facts import Facts, predictions
+from cimbo.report.facts import Facts, Prediction, predictions
 
 
 def section(facts: Facts) -> Markup:
@@ -18,19 +18,18 @@ def section(facts: Facts) -> Markup:
     Returns:
         A row a design with what is predicted of every metric,
     """
-    columns = {}
-    for name in dict.fromkeys(m for c in facts.predicted for m in predictions(c)):
-        columns[name] = _column(facts, name)
-    head = [tag("th", facts.named(name), scope="col") for name in columns]
+    names: dict[str, None] = {}
+    for c in facts.predicted:
+        names |= dict.fromkeys(predictions(c))
+    head = [tag("th", "design", scope="col")]
+    columns = []
+    for name in names:
+        head.append(tag("th", facts.named(name), scope="col"))
+        columns.append(_column(facts, name))
     rows = []
     for i, c in enumerate(facts.predicted):
-        rows.append(_design(facts, c, [column[i] for column in columns.values()], i))
-    whole = tag(
-        "table",
-        tag("thead", tag("tr", tag("th", "design", scope="col"), *head)),
-        *rows,
-        class_="sortable",
-    )
+        rows.append(_design(facts, c, [column[i] for column in columns], i))
+    whole = tag("table", tag("thead", tag("tr", *head)), *rows, class_="sortable")
     return table.scrolled(whole, "next candidates")
 
 
@@ -38,17 +37,17 @@ def _column(facts: Facts, metric: str) -> list[Markup]:
     """A cell a design: "88.4 ± 0.7", the latter half the interval that holds 90 %; what was computed stands alone."""
     said = [predictions(c).get(metric) for c in facts.predicted]
     means = aligned([p.mean if p else None for p in said])
-    column = []
-    for p, mean in zip(said, means, strict=True):
-        column.append(
-            tag(
-                "td",
-                mean,
-                f" ± {rough(p.half)}" if p and p.std > 0 else "",
-                data_v=f"{p.mean:.10g}" if p else "",
-            )
-        )
-    return column
+    return [_cell(p, mean) for p, mean in zip(said, means, strict=True)]
+
+
+def _cell(predicted: Prediction | None, mean: str) -> Markup:
+    """A prediction, with the number by which the page's script sorts."""
+    if predicted is None:
+        return tag("td", mean, "", data_v="")
+    doubt = ""
+    if predicted.std > 0:
+        doubt = f" ± {rough(predicted.half)}"
+    return tag("td", mean, doubt, data_v=f"{predicted.mean:.10g}")
 
 
 def _design(facts: Facts, c: Candidate, cells: list[Markup], i: int) -> Markup:
