@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from cimbo.plots.quantity import number
 
-_LARGEST, _SMALLEST = 1e100, 1e-100  # beyond these, sums and quotients of floats overflow or vanish
+_LARGEST = 1e100  # beyond it, sums of floats overflow
+_SMALLEST = 1e-100  # below it, quotients of floats vanish
 AXIS_PADDING = 0.05
+MOST_LINEAR_TICKS = 12
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Axis:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Finds the place of a value on the axis.
+        """Find the place of a value on the axis.
 
         Args:
             value: In natural units.
@@ -31,13 +33,14 @@ class Axis:
             Percent of the way from low to high, kept within 0 and 100.
         """
         if self.log:
-            value, low, high = (math.log10(max(v, _SMALLEST)) for v in (value, self.low, self.high))
+            low, high, place = _logarithm(self.low), _logarithm(self.high), _logarithm(value)
         else:
-            value, low, high = min(max(value, -_LARGEST), _LARGEST), self.low, self.high
-        return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
+            low, high, place = self.low, self.high, _bounded(value)
+        percent = 100 * (place - low) / (high - low)
+        return round(min(max(percent, 0.0), 100.0), 2)
 
     def down(self, value: float) -> float:
-        """Finds the place of a value measured from the top, as SVG counts.
+        """Find the place of a value measured from the top, as SVG counts.
 
         Args:
             value: In natural units.
@@ -48,7 +51,7 @@ class Axis:
         return round(100 - self.at(value), 2)
 
     def beyond(self, value: float) -> int:
-        """Says whether a value lies beyond the axis.
+        """Tell whether a value lies beyond the axis.
 
         Args:
             value: In natural units.
@@ -59,14 +62,14 @@ class Axis:
         return int(value > self.high) - int(value < self.low)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Places worth a label, with the label."""
+        """List places worth a label, with the label."""
         if self.log:
             return _log_ticks(self.low, self.high)
         return _linear_ticks(self.low, self.high)
 
 
 def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
-    """Makes an axis around values.
+    """Make an axis around values.
 
     It is logarithmic where they are positive and span more than a factor of ten.
 
@@ -78,18 +81,12 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     Returns:
         An axis with some room at its ends; 0 to about 1 for no value at all.
     """
-    finite = []
-    for v in values:
-        if math.isfinite(v):
-            finite.append(min(max(v, -_LARGEST), _LARGEST))
-    if finite:
-        low, high = min(finite), max(finite)
-    else:
-        low, high = 0.0, 1.0
+    finite = [_bounded(value) for value in values if math.isfinite(value)]
+    if not finite:
+        finite = [0.0, 1.0]
+    low, high = min(finite), max(finite)
     if zero:
-        top = high * (1 + AXIS_PADDING) if high > 0 else 0.0
-        bottom = low * (1 + AXIS_PADDING) if low < 0 else 0.0
-        return Axis(label, bottom, top if top > bottom else 1.0)
+        return _axis_with_zero(label, low, high)
     if low > _SMALLEST and high > 10 * low:
         room = (high / low) ** AXIS_PADDING
         return Axis(label, low / room, high * room, log=True)
@@ -99,8 +96,23 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     return Axis(label, low - AXIS_PADDING * span, high + AXIS_PADDING * span)
 
 
+def _logarithm(value: float) -> float:
+    return math.log10(max(value, _SMALLEST))
+
+
+def _bounded(value: float) -> float:
+    return min(max(value, -_LARGEST), _LARGEST)
+
+
+def _axis_with_zero(label: str, low: float, high: float) -> Axis:
+    """A linear axis from ``low`` to ``high`` and 0, with some room at the ends that are not 0."""
+    top = high * (1 + AXIS_PADDING) if high > 0 else 0.0
+    bottom = low * (1 + AXIS_PADDING) if low < 0 else 0.0
+    return Axis(label, bottom, top if top > bottom else 1.0)
+
+
 def counts(label: str, n: int) -> Axis:
-    """Makes the axis of evaluation numbers.
+    """Make the axis of evaluation numbers.
 
     Args:
         label: What stands beside the axis.
@@ -113,35 +125,47 @@ def counts(label: str, n: int) -> Axis:
 
 
 def _linear_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(m for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    step = _linear_step(low, high)
     first = math.ceil(low / step - 1e-9)
-    values = []
-    for i in range(12):
-        if (first + i) * step <= high * (1 + 1e-12) + 1e-9 * step:
-            values.append((first + i) * step)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     plain = step >= 1e-4 and max(abs(low), abs(high)) < 1e6
-    linear_ticks = []
-    for v in values:
-        linear_ticks.append((v, f"{v:,.{decimals}f}".replace("-", "−") if plain else number(v)))
-    return linear_ticks
+    ticks = []
+    for i in range(MOST_LINEAR_TICKS):
+        value = (first + i) * step
+        if value > high * (1 + 1e-12) + 1e-9 * step:
+            continue
+        name = number(value)
+        if plain:
+            name = f"{value:,.{decimals}f}".replace("-", "−")
+        ticks.append((value, name))
+    return ticks
+
+
+def _linear_step(low: float, high: float) -> float:
+    """One, two or five times a power of ten, so that there are about five steps."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    for multiple in (1, 2, 5):
+        if multiple * power >= rough * 0.999:
+            return multiple * power
+    return 10 * power
 
 
 def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    wide = math.log10(high / low)
-    if wide < 1.9:
-        steps = [1, 2, 5]
-    elif wide < 3:
-        steps = [1, 3]
-    else:
-        steps = [1]
     every = max(1, len(decades) // 6)
     values = []
-    for d in decades:
-        if d % every == 0:
-            for m in steps:
-                values.append(m * 10.0**d)
-    return [(v, number(v)) for v in values if low <= v <= high]
+    for decade in decades:
+        if decade % every == 0:
+            for multiple in _multiples(math.log10(high / low)):
+                values.append(multiple * 10.0**decade)
+    return [(value, number(value)) for value in values if low <= value <= high]
+
+
+def _multiples(n_decades: float) -> tuple[int, ...]:
+    """The multiples of powers of ten that have room on an axis of so many decades."""
+    if n_decades < 1.9:
+        return (1, 2, 5)
+    if n_decades < 3:
+        return (1, 3)
+    return (1,)

@@ -13,10 +13,7 @@ from cimbo.plots.svg import label, picture, rule
 from cimbo.plots.text_size import shortened, text_width, wrapped
 
 WIDTH, HEIGHT, GAP = 300, 200, 34  # pixels of a panel, and below it
-LEAST_LEFT, RIGHT = (
-    56,
-    12,
-)  # pixels beside a panel: for the values of its ticks, and to the next one
+LEAST_LEFT, RIGHT = 56, 12  # pixels beside a panel: for the values of its ticks, to the next one
 TITLE_LINE = 15  # pixels of a line of a panel's title
 TICK_GAP = 5  # pixels between a tick's value and the panel
 KEY_HEIGHT = 16  # pixels of a line of the legend
@@ -86,18 +83,21 @@ class PanelAxes:
 
 
 def _axes(panel: Panel) -> PanelAxes:
-    x = counts("evaluations", int(max((b.at[-1] for b in panel.bands), default=1)))
     values = []
-    for b in panel.bands:
-        for v in (*b.low, *b.high):
-            values.append(float(v))
-    y = axis(panel.unit, values, zero=True)
-    title, unit = wrapped(panel.title, WIDTH, bold=True), wrapped(panel.unit, WIDTH)
-    return PanelAxes(x, y, title, unit)
+    last = 1.0
+    for band in panel.bands:
+        last = max(last, float(band.at[-1]))
+        values += [float(value) for value in (*band.low, *band.high)]
+    return PanelAxes(
+        x=counts("evaluations", int(last)),
+        y=axis(panel.unit, values, zero=True),
+        title=wrapped(panel.title, WIDTH, bold=True),
+        unit=wrapped(panel.unit, WIDTH),
+    )
 
 
 def svg(panels: Sequence[Panel], columns: int = 2) -> str:
-    """Draws the panels in rows, with a legend below.
+    """Draw the panels in rows, with a legend below.
 
     Args:
         panels: What is drawn, one at least.
@@ -108,34 +108,54 @@ def svg(panels: Sequence[Panel], columns: int = 2) -> str:
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    scales = [_axes(p) for p in panels]
-    left, top = max(a.left for a in scales), max(a.above for a in scales)
-    across, down = WIDTH + left + RIGHT, HEIGHT + top + GAP
-    methods = list(dict.fromkeys(b.method for p in panels for b in p.bands))
-    strokes = _strokes(methods)
+    scales = [_axes(panel) for panel in panels]
+    left = max(scale.left for scale in scales)
+    top = max(scale.above for scale in scales)
+    across = WIDTH + left + RIGHT
+    down = HEIGHT + top + GAP
+    strokes = _strokes(_methods(panels))
     drawn = []
     for i, (panel, scale) in enumerate(zip(panels, scales, strict=True)):
         corner = (left + across * (i % columns), top + down * (i // columns))
         place = f"translate({corner[0]:g} {corner[1]:g})"
         drawn.append(tag("g", _panel(panel, scale, strokes), transform=place))
-    width = across * columns - RIGHT
-    names = {m: shortened(m, width - left - KEY_STROKE) for m in methods}
-    places = _key_places(names, (left, width))
-    keys = [_key(names[m], strokes[m], places[m]) for m in methods]
+    keys, legend_height = _legend(panels, strokes, (left, across * columns - RIGHT))
+    legend = tag("g", *keys, transform=f"translate(0 {rows * down + 12:g})")
+    height = rows * down + 20 + legend_height
+    return picture(across * columns, height, *drawn, legend)
+
+
+def _methods(panels: Sequence[Panel]) -> list[str]:
+    """All methods, in the order in which they first appear."""
+    methods: dict[str, None] = {}
+    for panel in panels:
+        for band in panel.bands:
+            methods[band.method] = None
+    return list(methods)
+
+
+def _legend(
+    panels: Sequence[Panel], strokes: Mapping[str, Stroke], ends: tuple[float, float]
+) -> tuple[list[Markup], float]:
+    """A key for each method and the words about the bands, between ``ends``; and their height in pixels."""
+    left, width = ends
+    names = {}
+    for method in strokes:
+        names[method] = shortened(method, width - left - KEY_STROKE)
+    places = _key_places(names, ends)
+    drawn = [_key(name, strokes[method], places[method]) for method, name in names.items()]
     below = max((line for _, line in places.values()), default=0) + KEY_HEIGHT
     notes = wrapped(_about_bands(panels), width - left)
     for i, line in enumerate(notes):
-        keys.append(label((left, below + KEY_HEIGHT * i), line, fill="#555"))
-    legend = tag("g", *keys, transform=f"translate(0 {rows * down + 12:g})")
-    height = rows * down + 20 + below + KEY_HEIGHT * len(notes)
-    return picture(across * columns, height, *drawn, legend)
+        drawn.append(label((left, below + KEY_HEIGHT * i), line, fill="#555"))
+    return drawn, below + KEY_HEIGHT * len(notes)
 
 
 def _about_bands(panels: Sequence[Panel]) -> str:
     """What is shaded, and where it is left out."""
-    if max(len(p.bands) for p in panels) <= MAX_BANDS:
+    if max(len(panel.bands) for panel in panels) <= MAX_BANDS:
         return "line: median of the seeds; band: least to most"
-    if any(b.method == "cimbo" for p in panels for b in p.bands):
+    if "cimbo" in _methods(panels):
         kept = f"cimbo's only where there are more than {MAX_BANDS} methods"
     else:
         kept = f"left out where there are more than {MAX_BANDS} methods"
@@ -145,7 +165,11 @@ def _about_bands(panels: Sequence[Panel]) -> str:
 def _strokes(methods: Sequence[str]) -> dict[str, Stroke]:
     """A stroke for each method, none of them twice while there are enough."""
     others = cycle(OTHER_STROKES)
-    return {m: METHOD_STROKES[m] if m in METHOD_STROKES else next(others) for m in methods}
+    strokes = {}
+    for method in methods:
+        own = METHOD_STROKES.get(method)
+        strokes[method] = next(others) if own is None else own
+    return strokes
 
 
 def _key_places(
@@ -153,11 +177,13 @@ def _key_places(
 ) -> dict[str, tuple[float, float]]:
     """Left and top of each method's key in pixels: as many in a line as there is room for between ``ends``."""
     found: dict[str, tuple[float, float]] = {}
-    left, top = ends[0], 0.0
+    first, last = ends
+    left, top = first, 0.0
     for method, name in names.items():
         taken = KEY_STROKE + text_width(name) + KEY_GAP
-        if left > ends[0] and left + taken - KEY_GAP > ends[1]:
-            left, top = ends[0], top + KEY_HEIGHT
+        if left > first and left + taken - KEY_GAP > last:
+            left = first
+            top += KEY_HEIGHT
         found[method] = (left, top)
         left += taken
     return found
@@ -171,6 +197,12 @@ def _panel(panel: Panel, axes: PanelAxes, strokes: Mapping[str, Stroke]) -> Mark
             drawn.append(_area(band, strokes[band.method], x, y))
     for band in reversed(panel.bands):  # the first one lies on top
         drawn.append(_line(band, strokes[band.method], x, y))
+    return tag("g", *_grid(x, y), *drawn, *_words(axes))
+
+
+def _words(axes: PanelAxes) -> list[Markup]:
+    """The title and the unit above a panel, written from the lowest line upwards."""
+    drawn = []
     baseline = -6.0
     for line in reversed(axes.unit):
         drawn.append(label((0, baseline), line, fill="#555"))
@@ -178,15 +210,16 @@ def _panel(panel: Panel, axes: PanelAxes, strokes: Mapping[str, Stroke]) -> Mark
     for line in reversed(axes.title):
         drawn.append(label((0, baseline), line, font_weight="bold"))
         baseline -= TITLE_LINE
-    return tag("g", *_grid(x, y), *drawn)
+    return drawn
 
 
 def _places(band: Band, values: Iterable[float], x: Axis, y: Axis) -> list[str]:
     """Pixels of a curve's points."""
-    pairs = zip(band.at, values, strict=True)
     places = []
-    for a, v in pairs:
-        places.append(f"{WIDTH * x.at(a) / 100:.1f},{HEIGHT * y.down(float(v)) / 100:.1f}")
+    for evaluations, value in zip(band.at, values, strict=True):
+        across = WIDTH * x.at(evaluations) / 100
+        down = HEIGHT * y.down(float(value)) / 100
+        places.append(f"{across:.1f},{down:.1f}")
     return places
 
 

@@ -21,7 +21,7 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    r"""Escapes a value for HTML; characters that nobody can see are written out (``\u0000``).
+    r"""Escape a value for HTML; characters that nobody can see are written out (``\u0000``).
 
     Args:
         value: Anything; ``Markup`` stays as it is.
@@ -36,7 +36,7 @@ def text(value: object) -> Markup:
 
 
 def join(parts: Iterable[object], separator: str = "") -> Markup:
-    """Puts parts one after another.
+    """Put parts one after another.
 
     Args:
         parts: What is joined; parts that are not ``Markup`` are escaped.
@@ -49,7 +49,7 @@ def join(parts: Iterable[object], separator: str = "") -> Markup:
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """Makes an element.
+    """Make an element.
 
     Args:
         name: Of the element.
@@ -60,14 +60,13 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     Returns:
         The element as HTML.
     """
-    pairs = [(key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items()]
-    bare = []
-    for key, value in pairs:
+    opening = f"<{name}"
+    for key, value in attributes.items():
+        written = key.rstrip("_").replace("_", "-")
         if value is True:
-            bare.append(f" {key}")
+            opening += f" {written}"
         elif value is not None and value is not False:
-            bare.append(f' {key}="{text(value)}"')
-    opening = f"<{name}{''.join(bare)}"
+            opening += f' {written}="{text(value)}"'
     if name in VOID_TAGS:
         return Markup(f"{opening}>")
     if name in SHAPE_TAGS and not children:
@@ -76,7 +75,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def short(value: object, length: int) -> Markup:
-    """Cuts a value to a length with an ellipsis, for places that cannot grow.
+    """Cut a value to a length with an ellipsis, for places that cannot grow.
 
     Args:
         value: What is cut.

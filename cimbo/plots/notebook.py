@@ -10,6 +10,7 @@ They need Plotly: ``pip install 'cimbo[plots]'``. What is drawn is what ``cimbo 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from cimbo.errors import BadInput, choose_from
 from cimbo.plots.quantity import amount, label, spoken
 from cimbo.problem.objectives import Objective
 from cimbo.problem.preferences import knees
+from cimbo.problem.space import Choice
 from cimbo.storage import Record
 
 if TYPE_CHECKING:
@@ -61,9 +63,8 @@ def finish(figure: Any, title: str, x: str, y: str) -> Any:
     Returns:
         The figure.
     """
-    figure.update_layout(
-        title=title, template="plotly_white", legend={"orientation": "h", "y": -0.2}
-    )
+    below = {"orientation": "h", "y": -0.2}
+    figure.update_layout(title=title, template="plotly_white", legend=below)
     figure.update_xaxes(title=x)
     figure.update_yaxes(title=y)
     return figure
@@ -90,50 +91,61 @@ def front(study: Study, x: str | None = None, y: str | None = None, z: str | Non
     y = _known(study, y or objectives[0])
     if x is not None or len(objectives) > 1:
         x = _known(study, x or objectives[1])
-    names = [n for n in (x, y) if n] + ([_known(study, z)] if z else [])
+    if z is not None:
+        z = _known(study, z)
+    axes = (x, y, z)
+    names = [name for name in axes if name]
     groups = {kind: _having(records, names) for kind, records in _groups(study).items()}
-    best = groups["front"]
-    sharpest = []
-    for i in knees(study.problem, [r.metrics for r in best]):
-        sharpest.append(best[i])
     figure = go.Figure()
     for kind in ("dominated", "infeasible", "front"):
         if groups[kind]:
-            figure.add_trace(_marks(go, study, kind, groups[kind], (x, y, z)))
+            figure.add_trace(_marks(go, study, kind, groups[kind], axes))
+    sharpest = _knees(study, groups["front"])
     if sharpest:
-        figure.add_trace(_marks(go, study, "knee", sharpest, (x, y, z)))
+        figure.add_trace(_marks(go, study, "knee", sharpest, axes))
     across = label(x) if x else "evaluation"
     if z:
-        axes = {
+        scene = {
             "xaxis": {"title": across},
             "yaxis": {"title": label(y)},
             "zaxis": {"title": label(z)},
         }
-        return figure.update_layout(scene=axes, title="The verified front", template="plotly_white")
+        title = "The verified front"
+        return figure.update_layout(scene=scene, title=title, template="plotly_white")
     finish(figure, "The verified front", across, label(y))
-    shown = []
-    for records in groups.values():
-        shown.extend(records)
+    shown = _together(groups)
     if x:
         figure.update_xaxes(type=_axis_type(shown, x))
     return figure.update_yaxes(type=_axis_type(shown, y))
+
+
+def _knees(study: Study, records: Sequence[Record]) -> list[Record]:
+    """Those from where every objective gets dear, the sharpest first."""
+    found = knees(study.problem, [record.metrics for record in records])
+    return [records[i] for i in found]
+
+
+def _together(groups: Mapping[str, Sequence[Record]]) -> list[Record]:
+    """The records of all groups."""
+    together: list[Record] = []
+    for records in groups.values():
+        together.extend(records)
+    return together
 
 
 def _marks(
     go: Any, study: Study, kind: str, records: Sequence[Record], axes: Sequence[str | None]
 ) -> Any:
     x, y, z = axes
-    places: dict[str, Any] = {"x": [r.metrics[x] if x else r.number for r in records]}
-    places["y"] = [r.metrics[y] for r in records if y]
+    places = {"x": _values(records, x), "y": _values(records, y)}
     trace = go.Scatter
-    if z:
-        trace = go.Scatter3d
-        places["z"] = [r.metrics[z] for r in records]
-    colour = COLOURS[kind]
     size: float = SIZES.get(kind, 14)
     if z:
+        trace = go.Scatter3d
         size = size / 2
-    marker = {"color": colour, "symbol": SYMBOLS.get(kind, "circle-open"), "size": size}
+        places["z"] = _values(records, z)
+    symbol = SYMBOLS.get(kind, "circle-open")
+    marker = {"color": COLOURS[kind], "symbol": symbol, "size": size}
     return trace(
         **places,
         mode="markers",
@@ -144,14 +156,23 @@ def _marks(
     )
 
 
+def _values(records: Sequence[Record], metric: str | None) -> list[float]:
+    """What was measured of a metric; without one the numbers of the evaluations."""
+    if metric is None:
+        return [record.number for record in records]
+    return [record.metrics[metric] for record in records]
+
+
 def _told(study: Study, record: Record) -> str:
     """What a tooltip says of a design; Plotly reads a few tags in it, so signs of tags are written out."""
     lines = [f"#{record.number} {record.key}"]
     for o in study.problem.objectives:
         if o.name in record.metrics:
             lines.append(f"{spoken(o.name)} {amount(o.name, record.metrics[o.name])}")
-    lines += [f"{gene} {value}" for gene, value in record.params.items()]
-    return "<br>".join(line.replace("&", "&amp;").replace("<", "&lt;") for line in lines)
+    for gene, value in record.params.items():
+        lines.append(f"{gene} {value}")
+    escaped = [line.replace("&", "&amp;").replace("<", "&lt;") for line in lines]
+    return "<br>".join(escaped)
 
 
 def _groups(study: Study) -> dict[str, list[Record]]:
@@ -177,16 +198,21 @@ def _having(records: Sequence[Record], metrics: Sequence[str]) -> list[Record]:
 
 
 def _known(study: Study, metric: str) -> str:
-    measured = sorted({name for r in study.evaluations() for name in r.metrics})
+    """The metric itself. Raises BadInput where others were measured and it was not."""
+    measured: set[str] = set()
+    for record in study.evaluations():
+        measured |= record.metrics.keys()
     if measured and metric not in measured:
-        raise BadInput("plots", f"{metric!r} was not measured", choose_from(metric, measured))
+        todo = choose_from(metric, sorted(measured))
+        raise BadInput("plots", f"{metric!r} was not measured", todo)
     return metric
 
 
 def _axis_type(records: Sequence[Record], metric: str) -> str:
-    values = [r.metrics[metric] for r in records]
-    is_wide = bool(values) and min(values) > 0 and max(values) > LOG_SPAN * min(values)
-    return "log" if is_wide else "linear"
+    values = _values(records, metric)
+    if values and min(values) > 0 and max(values) > LOG_SPAN * min(values):
+        return "log"
+    return "linear"
 
 
 def hypervolume(study: Study, baselines: Mapping[str, Study] | None = None) -> Any:
@@ -201,9 +227,9 @@ def hypervolume(study: Study, baselines: Mapping[str, Study] | None = None) -> A
     """
     go = plotly()
     records = study.evaluations()
-    alone = hypervolume_history(study.problem, records, lambda r: r.origin in RANDOM_ORIGINS)
     curves = {"this study": hypervolume_history(study.problem, records)}
-    if any(r.origin in RANDOM_ORIGINS for r in records):
+    if any(map(_is_random, records)):
+        alone = hypervolume_history(study.problem, records, _is_random)
         curves["its random designs alone"] = alone
     for name, other in (baselines or {}).items():
         curves[name] = hypervolume_history(study.problem, other.evaluations())
@@ -213,6 +239,11 @@ def hypervolume(study: Study, baselines: Mapping[str, Study] | None = None) -> A
         places = list(range(1, len(values) + 1))
         figure.add_trace(go.Scatter(x=places, y=values, name=name, mode="lines", line=steps))
     return finish(figure, "Hypervolume over evaluations", "evaluation", "hypervolume")
+
+
+def _is_random(record: Record) -> bool:
+    """Whether no model was asked for a design."""
+    return record.origin in RANDOM_ORIGINS
 
 
 def parallel(study: Study, *, front_only: bool = False) -> Any:
@@ -227,38 +258,37 @@ def parallel(study: Study, *, front_only: bool = False) -> Any:
     """
     go = plotly()
     groups = _groups(study)
-    if front_only:
-        records = groups["front"]
-    else:
-        records = []
-        for group in groups.values():
-            records.extend(group)
-    names = [o.name for o in study.problem.objectives]
+    records = groups["front"] if front_only else _together(groups)
+    names = [objective.name for objective in study.problem.objectives]
     records = _having(records, names)
-    axes = []
-    for n in names:
-        axes.append({"label": label(n), "values": [r.metrics[n] for r in records]})
+    axes = [{"label": label(name), "values": _values(records, name)} for name in names]
     for choice in study.problem.space.choices:
-        levels = []
-        for record in records:
-            value = record.params.get(choice.name)
-            if value is None:
-                levels.append(-1)
-            else:
-                levels.append(choice.index(value))
-        if len(set(levels)) < 2:
-            continue
-        first = min(levels)
-        ticks = list(range(first, len(choice.values)))
-        words = ["off" if i < 0 else str(choice.values[i]) for i in ticks]
-        axes.append({"label": choice.name, "values": levels, "tickvals": ticks, "ticktext": words})
+        levels = _levels(choice, records)
+        if len(set(levels)) > 1:
+            axes.append(_gene_axis(choice, levels))
     shade = {
-        "color": [r.metrics[names[0]] for r in records],
+        "color": _values(records, names[0]),
         "colorscale": "Viridis",
         "showscale": True,
     }
     figure = go.Figure(go.Parcoords(dimensions=axes, line=shade))
     return figure.update_layout(title="Designs by objectives and genes", template="plotly_white")
+
+
+def _levels(choice: Choice, records: Sequence[Record]) -> list[int]:
+    """The place of each design's value among those of a gene; -1 where the design lacks the gene."""
+    levels = []
+    for record in records:
+        value = record.params.get(choice.name)
+        levels.append(-1 if value is None else choice.index(value))
+    return levels
+
+
+def _gene_axis(choice: Choice, levels: list[int]) -> dict[str, Any]:
+    """The axis of a gene, with its values as ticks."""
+    ticks = list(range(min(levels), len(choice.values)))
+    words = ["off" if i < 0 else str(choice.values[i]) for i in ticks]
+    return {"label": choice.name, "values": levels, "tickvals": ticks, "ticktext": words}
 
 
 def predictions(study: Study, metric: str | None = None) -> Any:
@@ -275,36 +305,49 @@ def predictions(study: Study, metric: str | None = None) -> Any:
         BadInput: No prediction of the metric was verified yet.
     """
     go = plotly()
-    found: dict[str, list[tuple[Record, float, float]]] = {}
-    for record in study.evaluations():
-        for name, pair in (record.extra.get("predicted") or {}).items():
-            if name in record.metrics and pair[1] > 0:
-                found.setdefault(name, []).append((record, pair[0], pair[1]))
+    found = _verified_predictions(study)
     metric = metric or next(iter(found), None)
     if metric is None or metric not in found:
         todo = "search beyond the initial designs"
         raise BadInput("plots", f"no prediction of {metric or 'anything'} was verified yet", todo)
-    rows = found[metric]
-    measured = [r.metrics[metric] for r, _, _ in rows]
-    reach = [NORMAL_QUANTILE_95 * std for _, _, std in rows]
-    figure = go.Figure(
-        go.Scatter(
-            x=measured,
-            y=[mean for _, mean, _ in rows],
-            error_y={"array": reach, "thickness": 0.8, "width": 0},
-            mode="markers",
-            name=f"{len(rows)} predictions",
-            text=[_told(study, r) for r, _, _ in rows],
-        )
+    verified = found[metric]
+    measured = _values(verified.records, metric)
+    reach = [NORMAL_QUANTILE_95 * std for std in verified.stds]
+    dots = go.Scatter(
+        x=measured,
+        y=verified.means,
+        error_y={"array": reach, "thickness": 0.8, "width": 0},
+        mode="markers",
+        name=f"{len(measured)} predictions",
+        text=[_told(study, record) for record in verified.records],
     )
+    figure = go.Figure(dots)
     ends = [min(measured), max(measured)]
     figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="as measured"))
-    return finish(
-        figure,
-        "Predicted against verified",
-        f"verified {label(metric)}",
-        f"predicted {label(metric)}",
-    )
+    across, upwards = f"verified {label(metric)}", f"predicted {label(metric)}"
+    return finish(figure, "Predicted against verified", across, upwards)
+
+
+@dataclass
+class _Verified:
+    """Designs that were measured after a metric of them was predicted, with the predictions."""
+
+    records: list[Record] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
+    stds: list[float] = field(default_factory=list)
+
+
+def _verified_predictions(study: Study) -> dict[str, _Verified]:
+    """By metric, the designs of which it was predicted with a doubt."""
+    found: dict[str, _Verified] = {}
+    for record in study.evaluations():
+        for metric, (mean, std) in (record.extra.get("predicted") or {}).items():
+            if metric in record.metrics and std > 0:
+                verified = found.setdefault(metric, _Verified())
+                verified.records.append(record)
+                verified.means.append(mean)
+                verified.stds.append(std)
+    return found
 
 
 def distribution(study: Study, metric: str | None = None) -> Any:
@@ -323,13 +366,16 @@ def distribution(study: Study, metric: str | None = None) -> Any:
     go = plotly()
     objective = _objective(study, metric)
     done = [r for r in study.evaluations() if objective.name in r.metrics]
-    groups = {
-        "drawn without a model": [r for r in done if r.origin in RANDOM_ORIGINS],
-        "chosen by a model, or told": [r for r in done if r.origin not in RANDOM_ORIGINS],
+    groups: dict[str, list[float]] = {
+        "drawn without a model": [],
+        "chosen by a model, or told": [],
     }
+    for record in done:
+        name = "drawn without a model" if _is_random(record) else "chosen by a model, or told"
+        groups[name].append(objective.sign * record.metrics[objective.name])
     figure = go.Figure()
-    for name, records in groups.items():
-        values = np.sort([objective.sign * r.metrics[objective.name] for r in records])
+    for name, found in groups.items():
+        values = np.sort(found)
         shares = 100 * np.arange(1, len(values) + 1) / max(len(values), 1)
         line = {"shape": "hv"}
         places = objective.sign * values
@@ -359,12 +405,13 @@ def timeline(study: Study) -> Any:
     go = plotly()
     figure = go.Figure()
     for status, colour in (("done", COLOURS["front"]), ("failed", "#c23b3b")):
-        records = []
-        for r in study.evaluations():
-            if r.status == status and r.seconds > 0:
-                records.append(r)
-        numbers, seconds = [r.number for r in records], [r.seconds for r in records]
+        numbers = []
+        seconds = []
+        for record in study.evaluations():
+            if record.status == status and record.seconds > 0:
+                numbers.append(record.number)
+                seconds.append(record.seconds)
         mark = {"color": colour, "size": 6}
-        name = f"{status}: {len(records)} in {sum(seconds):.4g} s"
+        name = f"{status}: {len(seconds)} in {sum(seconds):.4g} s"
         figure.add_trace(go.Scatter(x=numbers, y=seconds, mode="markers", name=name, marker=mark))
     return finish(figure, "What evaluations took", "evaluation", "seconds")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cimbo.analysis.chip_view import ChipView
-from cimbo.analysis.gene_importance import importance
+from cimbo.analysis.chip_view import ChipView, LayerView
+from cimbo.analysis.gene_importance import GeneImportance, importance
 from cimbo.analysis.surrogate_views import AroundDesign, views
 from cimbo.errors import BadInput, choose_from
 from cimbo.plots.notebook import finish, plotly
@@ -33,20 +34,30 @@ def gene_importances(study: Study) -> Any:
         BadInput: Too few designs were measured.
     """
     go = plotly()
-    done = [r for r in study.evaluations() if r.status == "done"]
-    every = [importance(study.problem.space, o, done) for o in study.problem.objectives]
-    found = [i for i in every if i is not None]
+    found = _importances(study)
     if not found:
         raise BadInput("plots", "too few designs were measured", "evaluate 20 or more")
-    shares = {i.metric: i.strength / max(i.strength.sum(), 1e-300) for i in found}
-    order = np.argsort(np.max(list(shares.values()), axis=0), kind="stable")
+    shares = {each.metric: each.strength / max(each.strength.sum(), 1e-300) for each in found}
+    largest = np.max(list(shares.values()), axis=0)
+    order = np.argsort(largest, kind="stable")
     figure = go.Figure()
     for each in found:
         name = f"{each.metric} (trees explain {max(each.explained, 0):.0%})"
         bars = shares[each.metric][order]
-        genes = [each.names[k] for k in order]
+        genes = [each.names[i] for i in order]
         figure.add_trace(go.Bar(x=bars, y=genes, orientation="h", name=name))
     return finish(figure, "Which genes matter", "share of all effects (mean |SHAP|)", "gene")
+
+
+def _importances(study: Study) -> list[GeneImportance]:
+    """The effects of genes on each objective of which enough was measured."""
+    done = [record for record in study.evaluations() if record.status == "done"]
+    found = []
+    for objective in study.problem.objectives:
+        effects = importance(study.problem.space, objective, done)
+        if effects is not None:
+            found.append(effects)
+    return found
 
 
 def slices(
@@ -82,9 +93,8 @@ def slices(
         places = np.linspace(0, 1, len(values))
         trace = {"name": gene, "text": words, "hovertemplate": "%{text}<extra></extra>"}
         figure.add_trace(go.Scatter(x=places, y=curve.mean, mode="lines+markers", **trace))
-    return finish(
-        figure, "What one gene changes", "first value of the gene to its last", label(metric)
-    )
+    across = "first value of the gene to its last"
+    return finish(figure, "What one gene changes", across, label(metric))
 
 
 def contour(
@@ -118,17 +128,18 @@ def contour(
         active = list(around.curves[metric])
         wrong = across if across not in active else down
         raise BadInput("plots", f"gene {wrong!r} is not active there", choose_from(wrong, active))
-    space, surface = study.problem.space, surfaces[0]
-    words = {}
-    for g in (across, down):
-        words[g] = [str(v) for v in space.choices[space.column[g]].values]
-    figure = go.Figure(
-        go.Heatmap(x=words[across], y=words[down], z=surface.mean, colorscale="Viridis")
-    )
-    ticks = {"type": "category"}
-    figure.update_xaxes(**ticks)
-    figure.update_yaxes(**ticks)
+    columns = _values_in_words(study, across)
+    rows = _values_in_words(study, down)
+    mean = surfaces[0].mean
+    figure = go.Figure(go.Heatmap(x=columns, y=rows, z=mean, colorscale="Viridis"))
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(type="category")
     return finish(figure, f"{label(metric)} over two genes", across, down)
+
+
+def _values_in_words(study: Study, gene: str) -> list[str]:
+    space = study.problem.space
+    return list(map(str, space.choices[space.column[gene]].values))
 
 
 def _around(
@@ -138,15 +149,15 @@ def _around(
     guidance: OptimizerOptions | None,
     paired: tuple[str, ...] = (),
 ) -> tuple[str, AroundDesign]:
+    """The metric that is drawn, and what its surrogate says around a design."""
     surrogates = study.surrogates(guidance)
     front = list(study.pareto())
     if not surrogates or not (front or design):
         raise BadInput("plots", "too few designs are measured for a surrogate", "evaluate more")
     name = metric or study.problem.objectives[0].name
     if name not in surrogates:
-        raise BadInput(
-            "plots", f"no surrogate predicts {name!r}", choose_from(name, list(surrogates))
-        )
+        todo = choose_from(name, list(surrogates))
+        raise BadInput("plots", f"no surrogate predicts {name!r}", todo)
     if design is None:
         sharpest = knees(study.problem, [r.metrics for r in front])
         design = front[sharpest[0] if sharpest else 0].params
@@ -165,33 +176,44 @@ def roofline(view: ChipView) -> Any:
         move nothing over the DRAM stand at the right edge.
     """
     go = plotly()
-    ridge = view.peak_tops * 1e3 / view.dram_gb_s  # operations a byte at which both roofs meet
     placed = [layer for layer in view.layers if layer.tops is not None]
-    known = [i for layer in placed if (i := layer.operations_per_byte) is not None]
-    low, high = min([*known, ridge / 4]), 2 * max([*known, ridge * 4])
-    slowest = max((layer.latency_ms for layer in placed), default=1.0)
+    ridge, low, high = _reach(view, placed)
     figure = go.Figure()
-    roofs = {
-        "x": [low, ridge, high],
-        "y": [low * view.dram_gb_s / 1e3, view.peak_tops, view.peak_tops],
-    }
-    figure.add_trace(go.Scatter(**roofs, mode="lines", name="roofs of DRAM and arrays"))
+    x = [low, ridge, high]
+    y = [low * view.dram_gb_s / 1e3, view.peak_tops, view.peak_tops]
+    figure.add_trace(go.Scatter(x=x, y=y, mode="lines", name="roofs of DRAM and arrays"))
+    slowest = max((layer.latency_ms for layer in placed), default=1.0)
     for bound in dict.fromkeys(layer.bound for layer in placed):
         here = [layer for layer in placed if layer.bound == bound]
-        sizes = [6 + 18 * (layer.latency_ms / slowest) ** 0.5 for layer in here]
-        figure.add_trace(
-            go.Scatter(
-                x=[layer.operations_per_byte or high for layer in here],
-                y=[layer.tops for layer in here],
-                mode="markers",
-                name=bound,
-                marker={"size": sizes, "opacity": 0.75},
-                text=[f"{layer.name}: {layer.latency_ms:.4g} ms" for layer in here],
-            )
-        )
+        figure.add_trace(_layers(go, bound, here, high, slowest))
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
     return finish(figure, "Roofline by layer", "operations a byte of DRAM", "attained (TOPS)")
+
+
+def _reach(view: ChipView, layers: Sequence[LayerView]) -> tuple[float, float, float]:
+    """Operations a byte of DRAM at which both roofs meet, and at both ends of the picture."""
+    ridge = view.peak_tops * 1e3 / view.dram_gb_s
+    known = []
+    for layer in layers:
+        if layer.operations_per_byte is not None:
+            known.append(layer.operations_per_byte)
+    return ridge, min([*known, ridge / 4]), 2 * max([*known, ridge * 4])
+
+
+def _layers(go: Any, bound: str, layers: Sequence[LayerView], edge: float, slowest: float) -> Any:
+    """The layers that one thing bounds, as dots; those that move nothing over the DRAM at the ``edge``."""
+    x = []
+    y = []
+    sizes = []
+    words = []
+    for layer in layers:
+        x.append(layer.operations_per_byte or edge)
+        y.append(layer.tops)
+        sizes.append(6 + 18 * (layer.latency_ms / slowest) ** 0.5)
+        words.append(f"{layer.name}: {layer.latency_ms:.4g} ms")
+    marker = {"size": sizes, "opacity": 0.75}
+    return go.Scatter(x=x, y=y, mode="markers", name=bound, marker=marker, text=words)
 
 
 def parts(view: ChipView) -> Any:

@@ -10,7 +10,7 @@ from cimbo.problem.units import name_and_unit
 
 
 def unit(metric: str) -> str:
-    """Reads the unit at the end of a metric's name.
+    """Read the unit at the end of a metric's name.
 
     Args:
         metric: A metric, such as ``latency_ms``.
@@ -22,7 +22,7 @@ def unit(metric: str) -> str:
 
 
 def spoken(metric: str) -> str:
-    """Reads a metric's name without its unit: "latency" of ``latency_ms``.
+    """Read a metric's name without its unit: "latency" of ``latency_ms``.
 
     Args:
         metric: A metric.
@@ -34,7 +34,7 @@ def spoken(metric: str) -> str:
 
 
 def label(metric: str) -> str:
-    """Writes a metric for a label: "latency (ms)" of ``latency_ms``.
+    """Write a metric for a label: "latency (ms)" of ``latency_ms``.
 
     Args:
         metric: A metric.
@@ -48,7 +48,7 @@ def label(metric: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Writes a number for people to read.
+    """Write a number for people to read.
 
     Args:
         value: The number; None where there is none.
@@ -72,37 +72,44 @@ def number(value: float | None) -> str:
 
 
 def aligned(values: Sequence[float | None]) -> list[str]:
-    """Writes a column of numbers with the same decimals.
+    """Write a column of numbers with the same decimals.
 
     Args:
         values: The numbers; None where there is none.
 
     Returns:
-        Four digits of the largest and three of the smallest. As :func:`number` writes each where
+        Four digits of the largest and three of the smallest. As `number` writes each where
         they span more than four decades, or are all very large or small.
     """
     sizes = [abs(v) for v in values if v]
     if not sizes or max(sizes) > 1e4 * min(sizes) or not 1e-5 < max(sizes) < 1e7:
         return [number(v) for v in values]
-    most, least = (math.floor(math.log10(size)) for size in (max(sizes), min(sizes)))
+    most = math.floor(math.log10(max(sizes)))
+    least = math.floor(math.log10(min(sizes)))
     decimals = max(3 - most, 2 - least, 0)
-    return ["–" if v is None else f"{v:,.{decimals}f}".replace("-", "−") for v in values]
+    return [_with_decimals(value, decimals) for value in values]
+
+
+def _with_decimals(value: float | None, decimals: int) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.{decimals}f}".replace("-", "−")
 
 
 def rough(value: float) -> str:
-    """Writes two significant digits: enough for an uncertainty.
+    """Write two significant digits: enough for an uncertainty.
 
     Args:
         value: The number.
 
     Returns:
-        The rounded number, as :func:`number` writes it.
+        The rounded number, as `number` writes it.
     """
     return number(float(f"{value:.2g}"))
 
 
 def amount(metric: str, value: float | None) -> str:
-    """Writes a number with its unit: "0.612 ms".
+    """Write a number with its unit: "0.612 ms".
 
     Args:
         metric: A metric, whose name carries the unit.
