@@ -69,7 +69,7 @@ class Span:
 
 
 def steps(prompt: int, tokens: int) -> Span:
-    """Makes the mean step that generates one token of an answer.
+    """Make the mean step that generates one token of an answer.
 
     The cache grows from ``prompt`` to ``prompt + tokens - 1`` tokens. A few lengths stand for as
     many steps around each of them, an odd number, so that they are whole and their mean is that of
@@ -109,7 +109,7 @@ def _lengths(prompt: int, tokens: int) -> tuple[tuple[int, float], ...]:
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
 def block_layers(name: str, block: Block, span: Span) -> tuple[Layer, ...]:
-    """Makes the layers of one block.
+    """Make the layers of one block.
 
     Args:
         name: Of the block; layers are called name.qkv and so on.
@@ -129,16 +129,15 @@ def _layers(name: str, block: Block, span: Span) -> Iterator[Layer]:
     residual = vector_work(add=tokens * embed)
     queries = block.heads * block.head_size
     keys = block.kv_heads * block.head_size
+    work = norm
     if block.rotary:
-        rotated = vector_work(rotary=tokens * (queries + keys))
-    else:
-        rotated = 0
+        work += vector_work(rotary=tokens * (queries + keys))
     yield linear(
         f"{name}.qkv",
         tokens,
         (embed, queries + 2 * keys),
         bias=block.bias,
-        work=norm + rotated,
+        work=work,
         norm=norm_parameters,
     )
     yield from attention_over_cache(f"{name}.attention", block, span)
@@ -149,24 +148,29 @@ def _layers(name: str, block: Block, span: Span) -> Iterator[Layer]:
 
 def _mlp(name: str, block: Block, tokens: int, norm: tuple[int, int]) -> Iterator[Layer]:
     """``norm``: operations and parameters of the norm before it."""
-    wide = (block.embed, block.hidden)
-    elements = tokens * block.hidden
-    work, parameters = norm
     if block.gated:
-        silu, product = vector_work(silu=elements), vector_work(scale=elements)
-        yield linear(
-            f"{name}.gate", tokens, wide, bias=block.bias, work=work + silu, norm=parameters
-        )
-        yield linear(f"{name}.up", tokens, wide, bias=block.bias, work=product)
+        yield from _gated_inputs(name, block, tokens, norm)
+        last = "down"
     else:
-        gelu = vector_work(gelu=elements)
-        yield linear(
-            f"{name}.ffn_in", tokens, wide, bias=block.bias, work=work + gelu, norm=parameters
-        )
-    last = "down" if block.gated else "ffn_out"
+        work, parameters = norm
+        work += vector_work(gelu=tokens * block.hidden)
+        wide = (block.embed, block.hidden)
+        yield linear(f"{name}.ffn_in", tokens, wide, bias=block.bias, work=work, norm=parameters)
+        last = "ffn_out"
     residual = vector_work(add=tokens * block.embed)
     narrow = (block.hidden, block.embed)
     yield linear(f"{name}.{last}", tokens, narrow, bias=block.bias, work=residual)
+
+
+def _gated_inputs(name: str, block: Block, tokens: int, norm: tuple[int, int]) -> Iterator[Layer]:
+    """The first layer of an MLP and its gate, whose results are multiplied."""
+    work, parameters = norm
+    wide = (block.embed, block.hidden)
+    elements = tokens * block.hidden
+    work += vector_work(silu=elements)
+    yield linear(f"{name}.gate", tokens, wide, bias=block.bias, work=work, norm=parameters)
+    product = vector_work(scale=elements)
+    yield linear(f"{name}.up", tokens, wide, bias=block.bias, work=product)
 
 
 def attention_over_cache(
@@ -238,15 +242,10 @@ def with_cache_size(
     Returns:
         The layers in their order.
     """
-    largest = always + token_elements * span.most_tokens
     found = []
     for layer in layers:
-        size = largest
+        held = span.most_tokens
         if layer.dynamic and layer.frequency < 1:
-            if layer.name.endswith("scores"):
-                held = layer.columns
-            else:
-                held = layer.reduction
-            size = always + token_elements * held
-        found.append(replace(layer, cache_size=size))
+            held = layer.columns if layer.name.endswith("scores") else layer.reduction
+        found.append(replace(layer, cache_size=always + token_elements * held))
     return tuple(found)

@@ -54,15 +54,12 @@ class InferenceSettings:
             object.__setattr__(self, "activity", read_shares(self.activity))
         if isinstance(self.copies, Mapping):
             object.__setattr__(self, "copies", read_copies(self.copies))
-        most = {"batch": LARGEST_BATCH, "prompt": LONGEST_SEQUENCE, "tokens": LONGEST_SEQUENCE}
-        for name, limit in most.items():
-            value = getattr(self, name)
-            is_count = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and not (is_count and 1 <= value <= limit):
-                raise BadInput(name, f"is {value!r}", f"give an integer from 1 to {limit}")
+        _check_count("batch", self.batch, LARGEST_BATCH)
+        _check_count("prompt", self.prompt, LONGEST_SEQUENCE)
+        _check_count("tokens", self.tokens, LONGEST_SEQUENCE)
 
     def shares(self, network: str) -> Shares:
-        """Finds the shares of ones of a network's layers.
+        """Find the shares of ones of a network's layers.
 
         Args:
             network: Its name.
@@ -79,13 +76,13 @@ class InferenceSettings:
 
     def to_json(self) -> dict[str, Any]:
         """What is said, by name; nothing where one input is asked at a time and nothing else said."""
-        numbers = {"batch": self.batch, "prompt": self.prompt, "tokens": self.tokens}
         said: dict[str, Any] = {}
-        for name, value in numbers.items():
-            if value is not None:
-                said[name] = value
-        if self.batch == 1:
-            said.pop("batch")
+        if self.batch != 1:
+            said["batch"] = self.batch
+        if self.prompt is not None:
+            said["prompt"] = self.prompt
+        if self.tokens is not None:
+            said["tokens"] = self.tokens
         if isinstance(self.activity, tuple) and self.activity:
             said["activity"] = shares_to_json(self.activity)
         elif self.activity:
@@ -93,6 +90,15 @@ class InferenceSettings:
         if self.copies:
             said["copies"] = dict(self.copies)
         return said
+
+
+def _check_count(name: str, value: Any, most: int) -> None:
+    """Raises BadInput for what is said and is no integer from 1 to ``most``."""
+    if value is None:
+        return
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if not is_count or not 1 <= value <= most:
+        raise BadInput(name, f"is {value!r}", f"give an integer from 1 to {most}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class BatchedNetwork:
         return self.family.choices()
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes the layers of one sub-network, for the whole batch.
+        """Make the layers of one sub-network, for the whole batch.
 
         Args:
             subnet: Each active gene to its value.
@@ -138,7 +144,7 @@ class BatchedNetwork:
 
 
 def with_settings(family: Network, settings: InferenceSettings) -> Network:
-    """Makes the family whose workloads are of what is asked for.
+    """Make the family whose workloads are of what is asked for.
 
     Args:
         family: The networks.
@@ -151,16 +157,22 @@ def with_settings(family: Network, settings: InferenceSettings) -> Network:
     Raises:
         BadInput: When tokens are asked of a family that generates none.
     """
-    asked = {"prompt": settings.prompt, "tokens": settings.tokens}
-    named = [name for name, value in asked.items() if value is not None]
-    if named:
-        generating = getattr(family, "generating", None)
-        if generating is None:
-            what = f"is asked, but {family.name} generates no tokens"
-            raise BadInput(named[0], what, "leave it out, or name a language model such as gpt2-s")
-        family = generating(**asked)
+    family = _at_lengths(family, settings)
     shares = settings.shares(family.name)
     copies = read_copies(dict(settings.copies))
     if settings.batch == 1 and not shares and not copies:
         return family
     return BatchedNetwork(family, settings.batch, shares, copies)
+
+
+def _at_lengths(family: Network, settings: InferenceSettings) -> Network:
+    """The family for prompts and answers of the lengths that are asked for."""
+    if settings.prompt is None and settings.tokens is None:
+        return family
+    generating = getattr(family, "generating", None)
+    if generating is None:
+        asked = "tokens" if settings.prompt is None else "prompt"
+        what = f"is asked, but {family.name} generates no tokens"
+        raise BadInput(asked, what, "leave it out, or name a language model such as gpt2-s")
+    changed: Network = generating(prompt=settings.prompt, tokens=settings.tokens)
+    return changed

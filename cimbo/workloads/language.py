@@ -5,12 +5,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from cimbo.problem.space import Choice
-from cimbo.workloads.decoder import Block, Span, block_layers, steps, with_cache_size
+from cimbo.workloads.decoder import (
+    NORM_PARAMETERS,
+    Block,
+    Span,
+    block_layers,
+    steps,
+    with_cache_size,
+)
 from cimbo.workloads.elastic import Family, block_choices
 from cimbo.workloads.layers import Layer, TokenLoop, Workload, linear, vector_work
 
-DEFAULT_PROMPT, DEFAULT_TOKENS = 128, 128
-GPT2_VOCABULARY, GPT2_POSITIONS = 50257, 1024
+DEFAULT_PROMPT = 128  # tokens
+DEFAULT_TOKENS = 128
+GPT2_VOCABULARY = 50257
+GPT2_POSITIONS = 1024
+GPT2_HEAD_SIZE = 64
 LLAMA_VOCABULARY = 128256
 
 
@@ -29,7 +39,7 @@ class GeneratingFamily(Family):
     tokens: int = field(default=DEFAULT_TOKENS, kw_only=True)
 
     def generating(self, prompt: int | None = None, tokens: int | None = None) -> Self:
-        """Makes the family for prompts or answers of other lengths.
+        """Make the family for prompts or answers of other lengths.
 
         Args:
             prompt: Tokens of a prompt; None: as it is.
@@ -64,7 +74,7 @@ class Decoder:
     tied: bool
 
     def request(self, name: str, prompt: int, tokens: int) -> Workload:
-        """Makes the run over a prompt, followed by a loop over the tokens of the answer.
+        """Make the run over a prompt, followed by a loop over the tokens of the answer.
 
         Args:
             name: What reports call the workload.
@@ -81,26 +91,30 @@ class Decoder:
         return replace(whole, loop=TokenLoop(self._run(name, steps(prompt, tokens)), tokens))
 
     def _run(self, name: str, span: Span) -> Workload:
-        embed = self.blocks[0].embed
+        """One run over the tokens of a span."""
         layers: list[Layer] = []
         for number, block in enumerate(self.blocks, 1):
             layers += block_layers(f"block_{number}", block, span)
         layers.append(self._head(span))
         cached = sum(block.cache_elements for block in self.blocks)
-        table = self.vocabulary * embed * (not self.tied) + self.positions * embed
-        return Workload(name, with_cache_size(layers, cached, span), table)
+        return Workload(name, with_cache_size(layers, cached, span), self._table_parameters())
+
+    def _table_parameters(self) -> int:
+        """Parameters that are looked up: vectors of positions, and of words where the head has its own."""
+        vectors = self.positions
+        if not self.tied:
+            vectors += self.vocabulary
+        return vectors * self.blocks[0].embed
 
     def _head(self, span: Span) -> Layer:
         """Only the last token of a sequence is asked for its successor."""
         last = self.blocks[-1]
-        norm = vector_work(**{last.norm: last.embed})
-        parameters = last.embed * (2 if last.norm == "layernorm" else 1)
-        if self.positions:
-            embedding = vector_work(add=span.tokens * last.embed)
-        else:
-            embedding = 0
+        work = vector_work(**{last.norm: last.embed})
+        if self.positions:  # which are added to the embeddings, before the first block
+            work += vector_work(add=span.tokens * last.embed)
+        parameters = NORM_PARAMETERS[last.norm] * last.embed
         shape = (last.embed, self.vocabulary)
-        return linear("head", 1, shape, bias=False, work=norm + embedding, norm=parameters)
+        return linear("head", 1, shape, bias=False, work=work, norm=parameters)
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ class Gpt2(GeneratingFamily):
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes a request to one sub-network.
+        """Make a request to one sub-network.
 
         Args:
             subnet: Each active gene to its value.
@@ -138,13 +152,28 @@ class Gpt2(GeneratingFamily):
             BadInput: On a missing active gene or a value outside its list.
         """
         gene = self.reader(subnet)
-        embed, bias = gene("embed"), bool(gene("bias"))
+        embed = gene("embed")
         blocks = []
         for number in range(1, gene("depth") + 1):
-            heads, hidden = gene(f"heads_{number}"), embed * gene(f"mlp_{number}")
-            blocks.append(Block(embed, heads, heads, 64, hidden, False, False, "layernorm", bias))
+            heads = gene(f"heads_{number}")
+            hidden = embed * gene(f"mlp_{number}")
+            blocks.append(_gpt2_block(embed, heads, hidden, bias=bool(gene("bias"))))
         decoder = Decoder(tuple(blocks), GPT2_VOCABULARY, GPT2_POSITIONS, tied=True)
         return decoder.request(self.name, self.prompt, self.tokens)
+
+
+def _gpt2_block(embed: int, heads: int, hidden: int, *, bias: bool) -> Block:
+    return Block(
+        embed,
+        heads,
+        kv_heads=heads,
+        head_size=GPT2_HEAD_SIZE,
+        hidden=hidden,
+        gated=False,
+        rotary=False,
+        norm="layernorm",
+        bias=bias,
+    )
 
 
 @dataclass(frozen=True)
@@ -158,7 +187,7 @@ class FixedDecoder(GeneratingFamily):
         return []
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes a request to the model.
+        """Make a request to the model.
 
         Args:
             subnet: Ignored: there are no genes.

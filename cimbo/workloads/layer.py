@@ -85,11 +85,8 @@ class Layer:
 
     def __post_init__(self) -> None:
         if self.kind not in LAYER_KINDS:
-            raise BadInput(
-                f"layer {self.name}",
-                f"kind {self.kind!r} is unknown",
-                f"use one of {', '.join(LAYER_KINDS)}",
-            )
+            todo = f"use one of {', '.join(LAYER_KINDS)}"
+            raise BadInput(f"layer {self.name}", f"kind {self.kind!r} is unknown", todo)
         for name in COUNT_FIELDS:
             value, least = getattr(self, name), int(name in POSITIVE_FIELDS)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
@@ -119,14 +116,14 @@ class Layer:
     @property
     def parameters(self) -> int:
         """Trained numbers: weights (none for attention's products), biases and norms."""
+        if self.dynamic:
+            return self.extra_parameters
         if self.weights is None:
-            held = self.stationary
-        else:
-            held = self.weights
-        return (0 if self.dynamic else held) + self.extra_parameters
+            return self.stationary + self.extra_parameters
+        return self.weights + self.extra_parameters
 
     def batched(self, times: int) -> "Layer":
-        """Makes the layer for several times as many inferences at once.
+        """Make the layer for several times as many inferences at once.
 
         More positions meet the same weights. The stationary operand of attention belongs to one
         inference, so there it is the groups that multiply.

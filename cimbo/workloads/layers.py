@@ -26,7 +26,7 @@ __all__ = [
 
 
 def pick(where: str, given: Mapping[str, object], name: str, values: Iterable[object]) -> object:
-    """Reads a gene and checks its value.
+    """Read a gene and checks its value.
 
     Args:
         where: What the genes are of, for the error.
@@ -77,7 +77,7 @@ def linear(
     work: int = 0,
     norm: int = 0,
 ) -> Layer:
-    """Makes a linear layer.
+    """Make a linear layer.
 
     Args:
         name: Of the layer.
@@ -106,7 +106,7 @@ def linear(
 
 
 def attention(name: str, tokens: int, heads: int, size: int) -> tuple[Layer, Layer]:
-    """Makes the two products of attention over all tokens.
+    """Make the two products of attention over all tokens.
 
     Args:
         name: Of the attention; the layers are called name.scores and name.context.
@@ -156,7 +156,7 @@ def conv(
     parameters: int | None = None,
     work: Callable[[int], int] | None = None,
 ) -> Layer:
-    """Makes a square convolution, padded so that a side has ceil(size / stride) outputs.
+    """Make a square convolution, padded so that a side has ceil(size / stride) outputs.
 
     Args:
         name: Of the layer.
@@ -176,6 +176,11 @@ def conv(
     side = -(-size // stride)
     elements = side * side * outputs
     kind = "depthwise" if groups == inputs > 1 else "conv"
+    vector_ops = vector_work(requantise=elements)
+    if work is not None:
+        vector_ops += work(elements)
+    if parameters is None:
+        parameters = 2 * outputs
     return Layer(
         name,
         kind,
@@ -185,8 +190,8 @@ def conv(
         groups,
         inputs=size * size * inputs,
         outputs=elements,
-        vector_ops=vector_work(requantise=elements) + (work(elements) if work else 0),
-        extra_parameters=2 * outputs if parameters is None else parameters,
+        vector_ops=vector_ops,
+        extra_parameters=parameters,
         kernel=kernel,
         stride=stride,
         width=side,

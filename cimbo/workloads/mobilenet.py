@@ -1,6 +1,6 @@
 """Elastic MobileNetV3: Once-for-All's on ImageNet (width 1.0 and 1.2), and a small one on Fashion-MNIST."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -66,7 +66,7 @@ class MobileNet(Family):
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes the layers of one sub-network.
+        """Make the layers of one sub-network.
 
         Args:
             subnet: Each active gene to its value.
@@ -79,28 +79,28 @@ class MobileNet(Family):
         """
         gene = self.reader(subnet)
         layers = self.stem(gene("resolution"))
-        size, width = -(-gene("resolution") // self.stem_stride), self.stem_width
+        size = -(-gene("resolution") // self.stem_stride)
+        width = self.stem_width
         for number, stage in enumerate(self.stages, 1):
-            for block in range(1, gene(f"depth_{number}") + 1):
-                kernel, expand = gene(f"kernel_{number}_{block}"), gene(f"expand_{number}_{block}")
-                stride = stage.stride if block == 1 else 1
-                spec = Block(
+            for place in range(1, gene(f"depth_{number}") + 1):
+                block = Block(
                     size,
-                    (width, stage.width),
-                    kernel,
-                    expand,
-                    stride,
-                    stage.activation,
-                    stage.squeeze,
+                    channels=(width, stage.width),
+                    kernel=gene(f"kernel_{number}_{place}"),
+                    expand=gene(f"expand_{number}_{place}"),
+                    stride=stage.stride if place == 1 else 1,
+                    activation=stage.activation,
+                    squeeze=stage.squeeze,
                 )
-                layers += bottleneck(f"stage_{number}.block_{block}", spec)
-                size, width = -(-size // stride), stage.width
+                layers += bottleneck(f"stage_{number}.block_{place}", block)
+                size = -(-size // block.stride)
+                width = stage.width
         return Workload(self.name, tuple(layers + self.back(size, width)))
 
 
 @lru_cache(maxsize=4096)
 def bottleneck(name: str, block: Block) -> tuple[Layer, ...]:
-    """Makes the layers of one inverted bottleneck.
+    """Make the layers of one inverted bottleneck.
 
     Args:
         name: Of the block; layers are called name.expand and so on.
@@ -114,28 +114,35 @@ def bottleneck(name: str, block: Block) -> tuple[Layer, ...]:
 
 def _bottleneck_layers(name: str, block: Block) -> Iterator[Layer]:
     inputs, outputs = block.channels
-    hidden, size = inputs * block.expand, -(-block.size // block.stride)
+    hidden = inputs * block.expand
+    size = -(-block.size // block.stride)
     act = _activation(block.activation)
     if block.expand != 1:
         yield conv(f"{name}.expand", block.size, (inputs, hidden), work=act)
-    yield conv(
-        f"{name}.depthwise",
-        block.size,
-        (hidden, hidden),
-        block.kernel,
-        stride=block.stride,
-        groups=hidden,
-        work=act,
-    )
+    yield _depthwise(name, block, hidden)
     if block.squeeze:
         yield from _squeeze_excite(name, hidden, size * size)
-    residual = block.stride == 1 and inputs == outputs
-    add = _activation("add") if residual else None
+    add = None
+    if block.stride == 1 and inputs == outputs:  # a residual
+        add = _activation("add")
     yield conv(f"{name}.project", size, (hidden, outputs), work=add)
 
 
+def _depthwise(name: str, block: Block, channels: int) -> Layer:
+    return conv(
+        f"{name}.depthwise",
+        block.size,
+        (channels, channels),
+        block.kernel,
+        stride=block.stride,
+        groups=channels,
+        work=_activation(block.activation),
+    )
+
+
 def _squeeze_excite(name: str, channels: int, positions: int) -> list[Layer]:
-    reduced, elements = divisible(channels // 4), channels * positions
+    reduced = divisible(channels // 4)
+    elements = channels * positions
     pool = vector_work(pool=elements, relu=reduced)
     scale = vector_work(hsigmoid=channels, scale=elements)
     return [
@@ -185,16 +192,11 @@ def ofa_mobilenet_v3_wide() -> MobileNet:
 
 
 def _ofa(name: str, multiplier: float) -> MobileNet:
-    stem, first, *widths, final, last = (
-        divisible(n * multiplier) for n in (16, 16, 24, 40, 80, 112, 160, 960, 1280)
-    )
-    strides, squeezes = (2, 2, 2, 1, 2), (False, True, False, True, True)
-    activations = ("relu", "relu", "hswish", "hswish", "hswish")
-    stages = tuple(map(Stage, widths, strides, activations, squeezes))
+    stem, first, *widths, final, last = _scaled_widths(multiplier)
     return MobileNet(
         name,
         tuple(range(128, 225, 16)),
-        stages,
+        _ofa_stages(widths),
         (2, 3, 4),
         (3, 5, 7),
         (3, 4, 6),
@@ -203,6 +205,19 @@ def _ofa(name: str, multiplier: float) -> MobileNet:
         stem_width=first,
         back=lambda size, channels: _ofa_head(size, (channels, final, last)),
     )
+
+
+def _scaled_widths(multiplier: float) -> list[int]:
+    """Channels of the stem, the first block, the five stages, and the two last layers."""
+    widths = (16, 16, 24, 40, 80, 112, 160, 960, 1280)
+    return [divisible(width * multiplier) for width in widths]
+
+
+def _ofa_stages(widths: Sequence[int]) -> tuple[Stage, ...]:
+    strides = (2, 2, 2, 1, 2)
+    activations = ("relu", "relu", "hswish", "hswish", "hswish")
+    squeezes = (False, True, False, True, True)
+    return tuple(map(Stage, widths, strides, activations, squeezes))
 
 
 def _ofa_stem(size: int, stem: int, first: int) -> list[Layer]:
@@ -214,7 +229,6 @@ def _ofa_stem(size: int, stem: int, first: int) -> list[Layer]:
 def _ofa_head(size: int, channels: tuple[int, int, int]) -> list[Layer]:
     inputs, final, last = channels
     expand = conv("final", size, (inputs, final), work=_activation("hswish"))
-    mix = linear(
-        "mix", 1, (final, last), bias=False, work=vector_work(pool=expand.outputs, hswish=last)
-    )
+    work = vector_work(pool=expand.outputs, hswish=last)
+    mix = linear("mix", 1, (final, last), bias=False, work=work)
     return [expand, mix, linear("head", 1, (last, 1000))]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class OperandBits:
 
 
 def stage_bits(design: Mapping[str, Any], stage: int) -> OperandBits:
-    """Reads the bits of a stage or block from a design.
+    """Read the bits of a stage or block from a design.
 
     Args:
         design: Gene to value.
@@ -56,7 +56,7 @@ def stage_bits(design: Mapping[str, Any], stage: int) -> OperandBits:
 
 
 def is_precision_gene(name: str) -> bool:
-    """Tells whether a gene is the precision of a stage.
+    """Tell whether a gene is the precision of a stage.
 
     Args:
         name: The gene's name.
@@ -85,11 +85,8 @@ class MixedPrecision:
 
     def __post_init__(self) -> None:
         if not self.stages:
-            raise BadInput(
-                f"network {self.name}",
-                "has no stages or blocks (layers called stage_1.NAME, genes called NAME_1)",
-                "leave out precision",
-            )
+            what = "has no stages or blocks (layers called stage_1.NAME, genes called NAME_1)"
+            raise BadInput(f"network {self.name}", what, "leave out precision")
 
     @property
     def name(self) -> str:
@@ -136,7 +133,7 @@ class MixedPrecision:
         return chosen
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes the layers of one sub-network, each with its bits.
+        """Make the layers of one sub-network, each with its bits.
 
         A stage of which the genes say nothing has the chip's bits.
 
@@ -158,7 +155,7 @@ class MixedPrecision:
 
 
 def with_stage_bits(family: Network, bits: Sequence[int]) -> Network:
-    """Adds to a family genes for the bits of its stages.
+    """Add to a family genes for the bits of its stages.
 
     Args:
         family: The networks.
@@ -176,7 +173,7 @@ def with_stage_bits(family: Network, bits: Sequence[int]) -> Network:
 
 
 def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Workload:
-    """Gives the layers of each stage their bits.
+    """Give the layers of each stage their bits.
 
     A layer's results are written at the bits of the activations of the layer that comes next.
 
@@ -187,26 +184,25 @@ def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Worklo
     Returns:
         The same layers with their bits, the token loop's included.
     """
-    chips = OperandBits()
-    own = [bits.get(stage_of(layer), chips) for layer in workload.layers]
-    layers = []
-    for layer, each, after in zip(workload.layers, own, [*own[1:], own[-1]], strict=True):
-        layers.append(_at_bits(layer, each, after.act_bits or AS_THE_CHIP))
     loop = workload.loop
     if loop is not None:
         loop = replace(loop, step=at_stage_bits(loop.step, bits))
-    return replace(workload, layers=tuple(layers), loop=loop)
+    return replace(workload, layers=tuple(_layers_at_bits(workload.layers, bits)), loop=loop)
+
+
+def _layers_at_bits(layers: Sequence[Layer], bits: Mapping[int, OperandBits]) -> Iterator[Layer]:
+    chips = OperandBits()
+    own = [bits.get(stage_of(layer), chips) for layer in layers]
+    following = [*own[1:], own[-1]]
+    for layer, each, after in zip(layers, own, following, strict=True):
+        yield _at_bits(layer, each, after.act_bits or AS_THE_CHIP)
 
 
 @lru_cache(maxsize=1 << 16)  # a search meets the same few blocks over and over
 def _at_bits(layer: Layer, bits: OperandBits, output_bits: int) -> Layer:
-    if layer.dynamic:
-        weight_bits = bits.act_bits
-    else:
-        weight_bits = bits.weight_bits
     return replace(
         layer,
-        weight_bits=weight_bits,
+        weight_bits=bits.act_bits if layer.dynamic else bits.weight_bits,
         activation_bits=bits.act_bits,
         output_bits=output_bits,
     )
@@ -219,7 +215,7 @@ def _stage_of(name: str) -> int:
 
 
 def stage_of(layer: Layer) -> int:
-    """Finds the stage or block that a layer belongs to, by its name.
+    """Find the stage or block that a layer belongs to, by its name.
 
     Args:
         layer: The layer.
@@ -231,7 +227,7 @@ def stage_of(layer: Layer) -> int:
 
 
 def precision_features(workload: Workload) -> dict[str, float]:
-    """Computes what a surrogate need not learn about bits, on a log scale.
+    """Compute what a surrogate need not learn about bits, on a log scale.
 
     A layer that says no bits counts with REFERENCE_BITS.
 

@@ -9,13 +9,11 @@ from cimbo.problem.space import Choice
 from cimbo.workloads.elastic import Family, block_choices, divisible
 from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
 
-STAGE_SHAPES = (
-    (256, 2, 1),
-    (512, 2, 2),
-    (1024, 4, 2),
-    (2048, 2, 2),
-)  # channels, blocks at the least, stride
-_STEM, _CLASSES, _RESOLUTION = 64, 1000, 224
+# Channels, blocks at the least, and stride of each stage.
+STAGE_SHAPES = ((256, 2, 1), (512, 2, 2), (1024, 4, 2), (2048, 2, 2))
+_STEM = 64  # channels
+_CLASSES = 1000
+_RESOLUTION = 224  # pixels of a side
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,12 @@ class ResNet50(Family):
             depth = Choice(f"depth_{stage}", list(self.depths))
             genes += [Choice(f"width_{stage}", widths), depth]
             for block in range(1, base + max(self.depths) + 1):
-                genes += block_choices(
-                    depth, block - base, {f"expand_{stage}_{block}": self.expands}
-                )
+                values = {f"expand_{stage}_{block}": self.expands}
+                genes += block_choices(depth, block - base, values)
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes the layers of one sub-network.
+        """Make the layers of one sub-network.
 
         Args:
             subnet: Each active gene to its value.
@@ -63,17 +60,19 @@ class ResNet50(Family):
         gene = self.reader(subnet)
         middle = divisible(divisible(_STEM * gene("width_stem_mid")) // 2)
         width = divisible(_STEM * gene("width_stem_out"))
-        layers, size = _stem(middle, width, gene("depth_stem")), -(-_RESOLUTION // 4)
+        layers = _stem(middle, width, gene("depth_stem"))
+        size = -(-_RESOLUTION // 4)
         for number, (channels, base, stride) in enumerate(STAGE_SHAPES, 1):
             outputs = divisible(channels * gene(f"width_{number}"))
             for block in range(1, base + gene(f"depth_{number}") + 1):
                 hidden = divisible(round(outputs * gene(f"expand_{number}_{block}")))
                 step = stride if block == 1 else 1
-                layers += _bottleneck(
-                    f"stage_{number}.block_{block}", size, (width, hidden, outputs), step
-                )
-                size, width = -(-size // step), outputs
-        head = linear("head", 1, (width, _CLASSES), work=vector_work(pool=size * size * width))
+                name = f"stage_{number}.block_{block}"
+                layers += _bottleneck(name, size, (width, hidden, outputs), step)
+                size = -(-size // step)
+                width = outputs
+        pool = vector_work(pool=size * size * width)
+        head = linear("head", 1, (width, _CLASSES), work=pool)
         return Workload(self.name, (*layers, head))
 
 
@@ -86,17 +85,14 @@ def _add_relu(elements: int) -> int:
 
 
 def _stem(middle: int, width: int, depth: int) -> list[Layer]:
+    """Two convolutions and a residual one between them, where the stem is deep; then 3 x 3 max pooling of stride 2."""
     half = -(-_RESOLUTION // 2)
-    first = conv("stem_1", _RESOLUTION, (3, middle), 3, stride=2, work=_relu)
-    residual = []
+    pool = vector_work(pool=9 * (half // 2) ** 2 * width)
+    layers = [conv("stem_1", _RESOLUTION, (3, middle), 3, stride=2, work=_relu)]
     if depth:
-        residual = [conv("stem_2", half, (middle, middle), 3, work=_add_relu)]
-    pool = vector_work(pool=9 * (half // 2) ** 2 * width)  # 3 x 3 max pooling, stride 2
-    return [
-        first,
-        *residual,
-        conv("stem_3", half, (middle, width), 3, work=lambda n: _relu(n) + pool),
-    ]
+        layers.append(conv("stem_2", half, (middle, middle), 3, work=_add_relu))
+    layers.append(conv("stem_3", half, (middle, width), 3, work=lambda n: _relu(n) + pool))
+    return layers
 
 
 @lru_cache(maxsize=4096)
@@ -115,9 +111,9 @@ def _bottleneck_layers(
     yield conv(f"{name}.spatial", size, (hidden, hidden), 3, stride=stride, work=_relu)
     yield conv(f"{name}.expand", small, (hidden, outputs), work=_add_relu)
     if stride > 1 or inputs != outputs:
-        pool = vector_work(
-            pool=size * size * inputs if stride > 1 else 0
-        )  # ResNet-D averages before it projects
+        pool = 0
+        if stride > 1:  # ResNet-D averages before it projects
+            pool = vector_work(pool=size * size * inputs)
         yield conv(f"{name}.shortcut", small, (inputs, outputs), work=lambda elements: pool)
 
 

@@ -46,7 +46,7 @@ Shares = tuple[BitShares, ...]
 
 
 def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
-    """Reads shares of ones.
+    """Read shares of ones.
 
     Args:
         given: A file, TOML or JSON; a mapping of the same form; or ``measured``, what was measured on
@@ -75,7 +75,7 @@ def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
 
 
 def read_file(file: Path) -> Shares:
-    """Reads shares of ones from a file.
+    """Read shares of ones from a file.
 
     Args:
         file: TOML or JSON.
@@ -108,16 +108,20 @@ def _checked(where: str, values: Mapping[str, Any]) -> Shares:
         for name, share in shares.items():
             if name not in SHARE_NAMES:
                 raise BadInput(f"{place}.{name}", "is unknown", "give inputs and weights")
-            is_number = isinstance(share, int | float) and not isinstance(share, bool)
-            if not is_number or not 0 < share <= 1:
-                what = f"is {share!r}"
-                raise BadInput(f"{place}.{name}", what, "give a share above 0, at most 1")
+            _check_share(f"{place}.{name}", share)
         found.append(BitShares(pattern, shares.get("inputs"), shares.get("weights")))
     return tuple(found)
 
 
+def _check_share(where: str, share: Any) -> None:
+    """Raises BadInput for what is no number above 0 and at most 1."""
+    is_number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not is_number or not 0 < share <= 1:
+        raise BadInput(where, f"is {share!r}", "give a share above 0, at most 1")
+
+
 def shares_to_json(shares: Shares) -> dict[str, dict[str, float]]:
-    """Writes shares in the form of a file.
+    """Write shares in the form of a file.
 
     Args:
         shares: By pattern.
@@ -127,8 +131,12 @@ def shares_to_json(shares: Shares) -> dict[str, dict[str, float]]:
     """
     answer: dict[str, dict[str, float]] = {}
     for each in shares:
-        said = {"inputs": each.inputs, "weights": each.weights}
-        answer[each.pattern] = {name: share for name, share in said.items() if share is not None}
+        said = {}
+        if each.inputs is not None:
+            said["inputs"] = each.inputs
+        if each.weights is not None:
+            said["weights"] = each.weights
+        answer[each.pattern] = said
     return answer
 
 
@@ -136,7 +144,7 @@ Copies = tuple[tuple[str, int], ...]
 
 
 def read_copies(given: Mapping[str, Any]) -> Copies:
-    """Reads how many copies of layers there are.
+    """Read how many copies of layers there are.
 
     Args:
         given: Pattern of layers' names to a number of copies, the layer itself included.
@@ -154,7 +162,7 @@ def read_copies(given: Mapping[str, Any]) -> Copies:
 
 
 def at_copies(workload: Workload, copies: Copies) -> Workload:
-    """Gives the layers of a workload their copies.
+    """Give the layers of a workload their copies.
 
     Args:
         workload: The layers.
@@ -177,7 +185,7 @@ def _with_copies(layer: Layer, copies: Copies) -> Layer:
 
 
 def at_shares(workload: Workload, shares: Shares) -> Workload:
-    """Gives the layers of a workload their shares of ones.
+    """Give the layers of a workload their shares of ones.
 
     Args:
         workload: The layers.
@@ -205,7 +213,8 @@ def _with_shares(layer: Layer, shares: Shares) -> Layer:
     inputs, weights = layer.input_ones, layer.weight_ones
     for each in shares:
         if fnmatchcase(layer.name, each.pattern):
-            inputs = inputs if each.inputs is None else each.inputs
+            if each.inputs is not None:
+                inputs = each.inputs
             if each.weights is not None:
                 weights = each.weights
     return replace(layer, input_ones=inputs, weight_ones=weights)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cimbo.workloads.layers import Layer, Workload
+from cimbo.workloads.layers import Layer, TokenLoop, Workload
 
 _COUNT_COLUMNS = ("kind", "macs", "parameters", "activations", "weight_bits", "activation_bits")
 
@@ -47,7 +47,7 @@ class LayerSummary:
 
 
 def summarise(layer: Layer) -> LayerSummary:
-    """Takes one layer's counts.
+    """Take one layer's counts.
 
     Args:
         layer: The layer.
@@ -72,7 +72,7 @@ def summarise(layer: Layer) -> LayerSummary:
 
 
 def summaries(workload: Workload) -> list[LayerSummary]:
-    """Takes every layer's counts, in order.
+    """Take every layer's counts, in order.
 
     Of a network that generates tokens, the layers of the prompt's run ("prompt.NAME"), then those
     of all steps together ("token.NAME"), whose weights are the prompt's.
@@ -85,23 +85,30 @@ def summaries(workload: Workload) -> list[LayerSummary]:
     """
     if workload.loop is None:
         return [summarise(layer) for layer in workload.layers]
-    found = [summarise(replace(x, name=f"prompt.{x.name}")) for x in workload.layers]
-    steps: dict[str, LayerSummary] = {}
-    for layer in workload.loop.step.layers:
+    found = []
+    for layer in workload.layers:
+        found.append(summarise(replace(layer, name=f"prompt.{layer.name}")))
+    return found + _of_steps(workload.loop)
+
+
+def _of_steps(loop: TokenLoop) -> list[LayerSummary]:
+    """Counts of all steps together; a layer that runs at several lengths of the cache is one."""
+    found: dict[str, LayerSummary] = {}
+    for layer in loop.step.layers:
         own = summarise(replace(layer, name=f"token.{layer.name}"))
-        times = layer.frequency * workload.loop.tokens
-        before = steps.get(own.name, replace(own, macs=0, activations=0))
-        steps[own.name] = replace(
+        times = layer.frequency * loop.tokens
+        before = found.get(own.name, replace(own, macs=0, activations=0))
+        found[own.name] = replace(
             own,
             parameters=0,
             macs=before.macs + round(own.macs * times),
             activations=before.activations + round(own.activations * times),
         )
-    return found + list(steps.values())
+    return list(found.values())
 
 
 def totals(workload: Workload) -> dict[str, int]:
-    """Sums a whole workload's counts.
+    """Sum a whole workload's counts.
 
     Args:
         workload: The network.
@@ -118,7 +125,7 @@ def totals(workload: Workload) -> dict[str, int]:
 
 
 def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Picks the columns that count a network's work and size.
+    """Pick the columns that count a network's work and size.
 
     Args:
         row: A layer's row, or `totals`.
@@ -132,7 +139,7 @@ def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
 def with_counts(
     workload: Workload, layers: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], ...]:
-    """Joins what a simulator says of each layer with the layer's counts.
+    """Join what a simulator says of each layer with the layer's counts.
 
     A simulator that answers as many layers as there are answers them in order; of any other, layers
     are found by name.
@@ -150,15 +157,14 @@ def with_counts(
     in_order = len(layers) == len(counted)
     rows = []
     for index, said in enumerate(layers):
-        own = by_name.get(str(said.get("name")))
-        if in_order:
-            own = counted[index]
-        rows.append({**({} if own is None else own.row()), **said})
+        own = counted[index] if in_order else by_name.get(str(said.get("name")))
+        counts = {} if own is None else own.row()
+        rows.append({**counts, **said})
     return tuple(rows)
 
 
 def is_onnx(name: str) -> bool:
-    """Tells whether a network's name is that of an ONNX file and not of a family.
+    """Tell whether a network's name is that of an ONNX file and not of a family.
 
     Args:
         name: The name.

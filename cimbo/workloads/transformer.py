@@ -49,7 +49,7 @@ class Transformer(Family):
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes the layers of one sub-network.
+        """Make the layers of one sub-network.
 
         Args:
             subnet: Each active gene to its value.
@@ -62,13 +62,13 @@ class Transformer(Family):
             BadInput: On a missing active gene or a value outside its list.
         """
         gene = self.reader(subnet)
+        embed = self.embeds[0]
         if len(self.embeds) > 1:
             embed = gene("embed")
-        else:
-            embed = self.embeds[0]
+        unit = embed if self.relative_ffn else 1
         layers = self.front(embed)
         for block in range(1, gene("depth") + 1):
-            hidden = gene(f"{self.ffn_gene}_{block}") * (embed if self.relative_ffn else 1)
+            hidden = unit * gene(f"{self.ffn_gene}_{block}")
             size = (embed, gene(f"heads_{block}"), self.head_size, hidden)
             layers += _block(f"block_{block}", self.tokens, size)
         return Workload(self.name, tuple(layers + self.back(embed)), self.table(embed))
@@ -82,8 +82,9 @@ def _block(name: str, tokens: int, size: tuple[int, int, int, int]) -> tuple[Lay
 def _block_layers(name: str, tokens: int, size: tuple[int, int, int, int]) -> Iterator[Layer]:
     """One block; each of its two norms runs before (pre-norm) or after (post-norm) at the same cost."""
     embed, heads, head_size, hidden = size
-    width, elements = heads * head_size, tokens * embed
-    norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
+    width = heads * head_size
+    norm = vector_work(layernorm=tokens * embed)
+    residual = vector_work(add=tokens * embed)
     yield linear(f"{name}.qkv", tokens, (embed, 3 * width), work=norm, norm=2 * embed)
     yield from attention(f"{name}.attention", tokens, heads, head_size)
     yield linear(f"{name}.projection", tokens, (width, embed), work=residual)

@@ -17,17 +17,15 @@ from cimbo.workloads.fixed import FixedNetwork
 from cimbo.workloads.language import GeneratingFamily
 from cimbo.workloads.layers import Layer, TokenLoop, Workload, linear, vector_work
 
-MEL_BANDS, FRAMES, HEARD = (
-    80,
-    3000,
-    1500,
-)  # of a spectrogram; HEARD: vectors that the encoder makes of it
-VOCABULARY, POSITIONS = 51865, 448
-TASK_TOKENS, USUAL_ANSWER = (
-    4,
-    100,
-)  # start, language, task and no timestamps; words and marks of 30 s of speech
-DEPTH, EMBED = 4, 384
+MEL_BANDS = 80  # of a spectrogram of 30 seconds
+FRAMES = 3000  # of the spectrogram
+HEARD = 1500  # vectors that the encoder makes of it
+VOCABULARY = 51865
+POSITIONS = 448
+TASK_TOKENS = 4  # start, language, task and no timestamps
+USUAL_ANSWER = 100  # words and marks of 30 s of speech
+DEPTH = 4
+EMBED = 384
 DECODER_BLOCK = Block(EMBED, 6, 6, 64, 1536, False, False, "layernorm", True)
 # Biases of queries and values (keys have none), and the norm before them
 BIASES_BUT_OF_KEYS = 2 * EMBED + 2 * EMBED
@@ -46,7 +44,7 @@ class WhisperTiny(GeneratingFamily):
         return []
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
-        """Makes the encoder's layers and the decoder's.
+        """Make the encoder's layers and the decoder's.
 
         Args:
             subnet: Ignored: there are no genes.
@@ -57,17 +55,15 @@ class WhisperTiny(GeneratingFamily):
         span = Span(self.prompt)
         heard = [*encoder_layers(), *_heard_keys(), *_decoder(span)]
         step_span = steps(self.prompt, self.tokens)
-        loop = TokenLoop(_run(self.name, list(_decoder(step_span)), step_span), self.tokens)
+        step = _run(self.name, list(_decoder(step_span)), step_span)
+        loop = TokenLoop(step, self.tokens)
         return replace(_run(self.name, heard, span), loop=loop)
 
 
 def _run(name: str, layers: list[Layer], span: Span) -> Workload:
-    token, heard = (
-        DEPTH * DECODER_BLOCK.cache_elements,
-        DEPTH * DECODER_BLOCK.cache_elements * HEARD,
-    )
+    token = DEPTH * DECODER_BLOCK.cache_elements
     tables = (HEARD + POSITIONS) * EMBED
-    return Workload(name, with_cache_size(layers, token, span, always=heard), tables)
+    return Workload(name, with_cache_size(layers, token, span, always=token * HEARD), tables)
 
 
 def encoder_layers() -> Iterator[Layer]:
@@ -78,6 +74,19 @@ def encoder_layers() -> Iterator[Layer]:
     Yields:
         The layers in their order.
     """
+    yield from _convolutions()
+    for number in range(1, DEPTH + 1):
+        name = f"encoder.block_{number}"
+        for layer in block_layers(name, DECODER_BLOCK, Span(HEARD)):
+            own = replace(layer, appended=0)
+            if layer.name.endswith("qkv"):
+                own = replace(own, extra_parameters=BIASES_BUT_OF_KEYS)
+            if number == DEPTH and layer.name.endswith("ffn_out"):
+                own = _with_last_norm(own)
+            yield own
+
+
+def _convolutions() -> Iterator[Layer]:
     elements = FRAMES * EMBED
     yield Layer(
         "encoder.conv_1",
@@ -104,16 +113,15 @@ def encoder_layers() -> Iterator[Layer]:
         extra_parameters=EMBED,
         width=HEARD,
     )
-    for number in range(1, DEPTH + 1):
-        for layer in block_layers(f"encoder.block_{number}", DECODER_BLOCK, Span(HEARD)):
-            own = replace(layer, appended=0)
-            if layer.name.endswith("qkv"):
-                own = replace(own, extra_parameters=BIASES_BUT_OF_KEYS)
-            if layer.name == f"encoder.block_{DEPTH}.ffn_out":
-                norm = vector_work(layernorm=halved)
-                parameters = own.extra_parameters + 2 * EMBED
-                own = replace(own, vector_ops=own.vector_ops + norm, extra_parameters=parameters)
-            yield own
+
+
+def _with_last_norm(layer: Layer) -> Layer:
+    """The last layer of the encoder, with the norm that follows it."""
+    return replace(
+        layer,
+        vector_ops=layer.vector_ops + vector_work(layernorm=HEARD * EMBED),
+        extra_parameters=layer.extra_parameters + 2 * EMBED,
+    )
 
 
 def _heard_keys() -> Iterator[Layer]:
@@ -126,26 +134,28 @@ def _heard_keys() -> Iterator[Layer]:
 
 def _decoder(span: Span) -> Iterator[Layer]:
     """Blocks that attend to the text so far and to what was heard, and the head."""
-    tokens = span.tokens
-    elements = tokens * EMBED
-    norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
     for number in range(1, DEPTH + 1):
         name = f"decoder.block_{number}"
         for layer in block_layers(name, DECODER_BLOCK, span):
-            own = layer
             if layer.name.endswith("qkv"):
-                own = replace(layer, extra_parameters=BIASES_BUT_OF_KEYS)
-            yield own
+                yield replace(layer, extra_parameters=BIASES_BUT_OF_KEYS)
+            else:
+                yield layer
             if layer.name.endswith("projection"):
-                square = (EMBED, EMBED)
-                yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED)
-                all_heard = Span(tokens, ((HEARD, 1.0),))
-                yield from attention_over_cache(
-                    f"{name}.cross", DECODER_BLOCK, all_heard, appended=False
-                )
-                yield linear(f"{name}.cross.projection", tokens, square, work=residual)
+                yield from _cross_attention(name, span.tokens)
     last = vector_work(layernorm=EMBED)
     yield linear("head", 1, (EMBED, VOCABULARY), bias=False, work=last, norm=2 * EMBED)
+
+
+def _cross_attention(name: str, tokens: int) -> Iterator[Layer]:
+    """Attention of new tokens to what was heard."""
+    norm = vector_work(layernorm=tokens * EMBED)
+    residual = vector_work(add=tokens * EMBED)
+    square = (EMBED, EMBED)
+    heard = Span(tokens, ((HEARD, 1.0),))
+    yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED)
+    yield from attention_over_cache(f"{name}.cross", DECODER_BLOCK, heard, appended=False)
+    yield linear(f"{name}.cross.projection", tokens, square, work=residual)
 
 
 def whisper_tiny() -> WhisperTiny:

@@ -55,7 +55,7 @@ class Workload:
             raise BadInput(f"workload {self.name}", "has no layers", "give at least one")
 
     def batched(self, times: int) -> "Workload":
-        """Makes the workload of several times as many inferences at once.
+        """Make the workload of several times as many inferences at once.
 
         Args:
             times: How many times as many.
@@ -72,7 +72,7 @@ class Workload:
         return replace(self, layers=layers, batch=self.batch * times, loop=loop)
 
     def with_batch(self, batch: int) -> "Workload":
-        """Says that the same layers are those of another number of inferences.
+        """Say that the same layers are those of another number of inferences.
 
         Args:
             batch: Inferences that the layers count.
@@ -88,12 +88,10 @@ class Workload:
     @cached_property
     def macs(self) -> int:
         """Multiply-accumulates of the whole batch, attention's products and all tokens of an answer included."""
-        every = [layer.macs * layer.frequency for layer in self.layers]
-        if self.loop is None:
-            after = 0
-        else:
-            after = self.loop.tokens * self.loop.step.macs
-        return round(math.fsum(every)) + after
+        macs = round(math.fsum(layer.macs * layer.frequency for layer in self.layers))
+        if self.loop is not None:
+            macs += self.loop.tokens * self.loop.step.macs
+        return macs
 
     @cached_property
     def parameters(self) -> int:
@@ -107,16 +105,18 @@ class Workload:
         ``count`` says how often a shape occurs; cost models evaluate each shape once.
         """
         index: dict[tuple[object, ...], int] = {}
-        where = tuple(index.setdefault(shape_of(layer), len(index)) for layer in self.layers)
-        firsts = {
-            shape: layer
-            for layer, shape in zip(reversed(self.layers), reversed(where), strict=True)
-        }
-        counts = [0.0] * len(index)
-        for layer, shape in zip(self.layers, where, strict=True):
+        firsts: list[Layer] = []
+        counts: list[float] = []
+        where = []
+        for layer in self.layers:
+            shape = index.setdefault(shape_of(layer), len(index))
+            if shape == len(firsts):
+                firsts.append(layer)
+                counts.append(0.0)
             counts[shape] += layer.frequency
-        rows = [_row(firsts[shape], count) for shape, count in enumerate(counts)]
-        return np.array(rows, dtype=np.float64).T.copy(), where
+            where.append(shape)
+        rows = [_row(layer, count) for layer, count in zip(firsts, counts, strict=True)]
+        return np.array(rows, dtype=np.float64).T.copy(), tuple(where)
 
     def features(self) -> dict[str, float]:
         """Cheap descriptors for surrogates: logarithms of the work and sizes that costs scale with."""
