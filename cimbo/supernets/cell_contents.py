@@ -116,9 +116,12 @@ def cell_contents(array: ArrayDescription, cells: Tensor, random: torch.Generato
     """
     full = 2 ** min(array.cell_bits, array.magnitude_bits) - 1
     if not is_differential(array):
-        return _held(array, cells, full, random) * full
-    positive, negative = (_held(array, sign.clamp_min(0), full, random) for sign in (cells, -cells))
-    return (positive - negative) * full
+        levels: Tensor = _held(array, cells, full, random) * full
+        return levels
+    positive = _held(array, cells.clamp_min(0), full, random)
+    negative = _held(array, (-cells).clamp_min(0), full, random)
+    difference: Tensor = (positive - negative) * full
+    return difference
 
 
 def _held(array: ArrayDescription, written: Tensor, full: int, random: torch.Generator) -> Tensor:

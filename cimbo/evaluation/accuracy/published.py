@@ -207,7 +207,7 @@ def of_array(design: Mapping[str, Any], known: Mapping[str, str]) -> str:
         BadInput: Where nothing is known of that family.
     """
     array = design.get("array")
-    if array not in known:
+    if not isinstance(array, str) or array not in known:
         what = f"is {array!r}, of which no accuracies were published"
         raise BadInput("chip.array", what, f"use one of {', '.join(known)}")
     return known[array]
