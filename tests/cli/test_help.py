@@ -59,14 +59,14 @@ def test_without_a_key_the_knee_is_shown_and_explained(demo, capsys):
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("show", "92668bbb"), "did you mean 92668bba"),
+        (("show", "92668bbb"), "did you mean def2d9ad"),
         (("pareto", "--fix", "row=64"), "did you mean rows"),
         (("pareto", "--fix", "rows"), "write GENE=VALUE or @FILE"),
         (("pareto", "--limit", "area_mm=64"), "did you mean area_mm2"),
         (("pareto", "--prefer", "acuracy=2"), "did you mean accuracy"),
         (("export", "--to", "jsom"), "did you mean json"),
         (("export", "--to", "onnx"), "cimbo export KEY --to onnx -o PATH"),
-        (("export", "92668bba", "--to", "csv"), "leave out KEY, or give one of --to onnx"),
+        (("export", "def2d9ad", "--to", "csv"), "leave out KEY, or give one of --to onnx"),
         (("plot", "--wat", "front"), "--what"),
         (("statsu",), "perhaps status"),
     ],
