@@ -23,6 +23,8 @@ LOGARITHMIC_RANGE = 30
 # The same on the bad side: values further away are drawn in to this distance. They say that a
 # design failed; how badly does not matter.
 COLLAPSE_DEVIATIONS = 5.0
+# Deviations below this share of the values are rounding: values drawn in on such a scale would meet the edge.
+LEAST_DEVIATION = 1e-9
 
 
 class Surrogate(Protocol):
@@ -144,7 +146,7 @@ class Compression:
         scores = sign * values
         middle = float(np.median(scores))
         scale = float(np.median(np.abs(scores - middle)))
-        if goal is None or scale == 0:
+        if goal is None or scale <= LEAST_DEVIATION * float(np.abs(values).max()):
             return cls(sign, -math.inf, 1.0)
         edge = middle - COLLAPSE_DEVIATIONS * scale
         return cls(sign, min([edge, *(sign * limit for limit in limits)]), scale)

@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -62,6 +62,7 @@ def test_a_metric_with_a_lower_bound_alone_is_modelled_as_if_it_were_maximised()
 MEASURED = arrays(float, st.integers(1, 30), elements=st.floats(-1e6, 1e6, width=32))
 
 
+@example(np.array([1e-45, 0.0, 0.0, 0.0, -1.0, -1.0]), "max", [0.0])
 @given(MEASURED, st.sampled_from(["max", "min"]), st.lists(st.floats(-1e6, 1e6), max_size=3))
 def test_drawing_in_keeps_the_order_and_the_side_of_every_limit(values, goal, limits):
     drawn = Compression.of(values, goal, limits)(values)

@@ -124,7 +124,7 @@ def test_a_network_from_python(tmp_path):
     ("words", "told"),
     [
         (["--network", "nix.onnx"], "is no file"),
-        (["--network", "vit-c"], "did you mean vit-b"),
+        (["--network", "vit-bb"], "did you mean vit-b"),
         (["--network", "own.onnx", "--preset", "vit-b-imagenet"], "give one of them"),
         (["--set", "a=3"], "name it with --network"),
         (["--network", "own.onnx", "--set", "a=3"], "no free size a"),
