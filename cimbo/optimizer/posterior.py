@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
 from cimbo.optimizer.failures import FailureModel
-from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, compression, modelled
+from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, in_modelled_units
 from cimbo.problem.objectives import (
     Candidate,
     Constraint,
@@ -56,9 +57,13 @@ class ScoreModel:
     def _modelled(self, metric: str) -> Array:
         """(n,) what was measured of a metric, in modelled units."""
         values = np.array([measured[metric] for measured in self.measured], float)
-        if not self.fitted[metric].log:
-            values = compression(self.problem, metric, values)(values)
-        return modelled(values, log=self.fitted[metric].log)
+        return in_modelled_units(self.problem, metric, values, log=self.fitted[metric].log)
+
+    @cached_property
+    def _spreads(self) -> dict[str, float]:
+        """Standard deviation of what was measured of each constrained metric, in modelled units; 1 where there is none."""
+        names = [constraint.metric for constraint in self.problem.constraints]
+        return {name: float(self._modelled(name).std()) or 1.0 for name in names}
 
     def _violation(self, constraint: Constraint, values: Array) -> Array:
         """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""
@@ -68,8 +73,7 @@ class ScoreModel:
         excess = values - bound
         if constraint.relation != "<=":
             excess = -1.0 * excess
-        spread = self._modelled(constraint.metric).std() or 1.0
-        return np.asarray(excess / spread)
+        return np.asarray(excess / self._spreads[constraint.metric])
 
     def score(self, beta: float) -> evolution.Score:
         """Build the score that the search for candidates maximises.

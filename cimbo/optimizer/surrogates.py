@@ -44,6 +44,7 @@ __all__ = [
     "View",
     "checked_kind",
     "fit",
+    "in_modelled_units",
     "is_learned_by_parts",
     "logarithmic",
     "modelled",
@@ -211,24 +212,30 @@ def _measured_of_all(metrics: Sequence[Mapping[str, float]]) -> dict[str, Array]
     return found
 
 
-def compression(problem: Problem, metric: str, y: Array) -> Compression:
-    """Find how far a metric's bad values are drawn in before it is modelled.
+def in_modelled_units(problem: Problem, metric: str, y: Array, *, log: bool) -> Array:
+    """Bring measurements of a target into modelled units, bad values drawn in.
+
+    How far is, as the kind of a surrogate, a function of the first so many observations and found
+    anew when there are half more, so that fits can be looked up.
 
     Args:
         problem: What the study searches.
         metric: One of its targets.
         y: Its measurements in natural units, in the order in which they were made, (n,).
+        log: Whether modelled units are logarithms, in which nothing is drawn in.
 
     Returns:
-        The compression. As the kind of a surrogate, it is a function of the first so many
-        observations and found anew when there are half more, so that fits can be looked up.
+        Values in modelled units, (n,).
     """
+    if log:
+        return modelled(y, log=True)
     limits = [c.bound for c in problem.constraints if c.metric == metric]
     for objective in problem.objectives:
         if objective.name == metric and objective.reference is not None:
             limits.append(objective.reference)
     first = refit_size(len(y), RESELECTION_GROWTH)
-    return Compression.of(y[:first], _goals(problem).get(metric), limits)
+    drawn_in = Compression.of(y[:first], _goals(problem).get(metric), limits)
+    return modelled(drawn_in(y), log=False)
 
 
 def _goals(problem: Problem) -> dict[str, str]:
@@ -346,12 +353,9 @@ class _Learner:
     def _data(self, metric: str) -> _MetricData:
         view = self.factory.views.get(metric, View())
         log = self.is_logarithmic(metric)
-        y = self.measured[metric]
+        y = in_modelled_units(self.problem, metric, self.measured[metric], log=log)
         if log:
-            y = np.exp(modelled(y, log=True))
-        else:
-            drawn_in = compression(self.problem, metric, y)(y)
-            y = modelled(drawn_in, log=False)
+            y = np.exp(y)
         return _MetricData(
             view=view,
             schema=view.schema(self.inputs.space, metric, log=log),
