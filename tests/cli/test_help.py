@@ -59,14 +59,12 @@ def test_without_a_key_the_knee_is_shown_and_explained(demo, capsys):
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("show", "92668bbb"), "did you mean def2d9ad"),
         (("pareto", "--fix", "row=64"), "did you mean rows"),
         (("pareto", "--fix", "rows"), "write GENE=VALUE or @FILE"),
         (("pareto", "--limit", "area_mm=64"), "did you mean area_mm2"),
         (("pareto", "--prefer", "acuracy=2"), "did you mean accuracy"),
         (("export", "--to", "jsom"), "did you mean json"),
         (("export", "--to", "onnx"), "cimbo export KEY --to onnx -o PATH"),
-        (("export", "def2d9ad", "--to", "csv"), "leave out KEY, or give one of --to onnx"),
         (("plot", "--wat", "front"), "--what"),
         (("statsu",), "perhaps status"),
     ],
@@ -77,6 +75,19 @@ def test_the_nearest_name_is_told(demo, words, hint, capsys):
     assert code == 2
     assert hint in answer.err
     assert len(answer.err.splitlines()) == 1
+
+
+def test_a_mistyped_key_is_told_the_nearest_one(demo, capsys):
+    # The key is read from the study: another recording of the demo has other keys.
+    code, answer = said(capsys, "pareto", "--study", demo, "--format", "json")
+    knee = json.loads(answer.out)["knees"][0]
+    another = "0" if knee[-1] != "0" else "1"
+    code, answer = said(capsys, "show", knee[:-1] + another, "--study", demo)
+    assert code == 2
+    assert f"did you mean {knee}" in answer.err
+    code, answer = said(capsys, "export", knee, "--to", "csv", "--study", demo)
+    assert code == 2
+    assert "leave out KEY, or give one of --to onnx" in answer.err
 
 
 @pytest.mark.parametrize(
