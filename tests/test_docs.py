@@ -138,6 +138,39 @@ def test_every_option_that_a_sentence_or_a_marked_line_names_exists(document):
         assert options <= known, f"cimbo {command} has no {options - known}"
 
 
+OTHER_DOCUMENTS = [
+    ROOT / "data" / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks" / "report_browser" / "README.md",
+]
+"""Their commands train for hours or set up a machine: they are parsed here, not run."""
+
+
+@pytest.mark.parametrize("document", OTHER_DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_commands_that_take_too_long_to_run_are_understood(document):
+    text = "\n".join(lines(document)).replace("\\\n", " ")
+    found = 0
+    for line in re.split(r"\n|&&", text):
+        program, *words = shlex.split(line.strip().removeprefix("time "), comments=True)
+        if program == "cimbo":
+            module = import_module(f"cimbo.cli.{COMMAND_MODULES[words[0]]}")
+            function = getattr(module, cli._function(words[0]))
+            function.make_context(words[0], words[1:], resilient_parsing=False)
+        elif program == "python":
+            assert (ROOT / words[0]).exists(), line
+        elif program == ".venv/bin/pip":
+            extras = re.findall(r"\.\[([a-z,]+)\]", line)
+            assert_extras_exist(extras)
+        found += 1
+    assert found
+
+
+def assert_extras_exist(named):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extras in named:
+        assert set(extras.split(",")) <= set(project["optional-dependencies"])
+
+
 def test_the_citation_names_this_version():
     import cimbo
 

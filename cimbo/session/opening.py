@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,13 @@ Examples:
     ...     session.study.problem.objectives[0].name
     'accuracy'
 """
+
+
+DEFAULT_STUDY_FILE = "cimbo.db"
+"""Where commands keep a study that is not named."""
+
+MISTYPED_SIMILARITY = 0.8
+"""Two names of files more alike than this (difflib's ratio) may be one name, mistyped."""
 
 
 def open_session(
@@ -99,6 +107,8 @@ def open_session(
             todo = "name another study (--study) for another simulator"
             raise BadInput("--simulator", f"{file} has its simulator already", todo)
         return _resume(file, described, seed, accept_changed)
+    if described is None and file is not None:
+        _check_not_mistyped(file)
     config = described or preset(DEFAULT_PRESET)
     if simulator is not None:
         config = config.with_simulator(simulator, simulator_options or {})
@@ -121,6 +131,27 @@ def open_existing(file: str | Path) -> Session:
         todo = "name a study with --study, or start one: cimbo optimize, or cimbo demo"
         raise BadInput(file, "does not exist", near_files(file) + todo)
     return Session(Study.open(file, readonly=True), file=str(file))
+
+
+def _check_not_mistyped(file: Path) -> None:
+    """Raises BadInput where a file is missing, nearly has another's name, and nothing says what to search."""
+    names = []
+    for each in file.parent.glob(f"*{file.suffix}"):
+        if _without_digits(each.name) != _without_digits(
+            file.name
+        ):  # vit2.db beside vit1.db is meant
+            names.append(each.name)
+    near = get_close_matches(file.name, names, 1, MISTYPED_SIMILARITY)
+    if near and file.name != DEFAULT_STUDY_FILE:
+        todo = (
+            f"did you mean {file.parent / near[0]}? To start a new study of this name say what it "
+            f"searches, such as --preset {DEFAULT_PRESET}"
+        )
+        raise BadInput(file, "does not exist", todo)
+
+
+def _without_digits(name: str) -> str:
+    return re.sub(r"\d", "", name)
 
 
 def near_files(file: str | Path) -> str:

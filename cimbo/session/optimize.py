@@ -12,6 +12,7 @@ from typing import Any
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, choose_from
 from cimbo.evaluation.batched import NETWORK_SIZES
+from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
@@ -32,6 +33,7 @@ COST_MODELS = ("auto", "surrogate", "analytic")
 SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
 N_TIMED_DESIGNS = 4  # that are simulated to see how long one takes
 DEFAULT_BUDGET = 200
+SHOWN_GENES = 3  # that a warning names
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate
 
 logger = logging.getLogger("cimbo")
@@ -315,6 +317,26 @@ def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> 
     return computed
 
 
+def _warn_of_unjudged_genes(context: StudyContext) -> None:
+    """Warn that a network is searched of which costs alone are measured: the cheapest one wins."""
+    tables = context.config.tables
+    if tables.network is None or tables.evaluator is not None:
+        return
+    if context.config.accuracy != NO_ACCURACY:
+        return
+    study = context.study
+    free = []
+    for gene in study.problem.space.architecture:
+        if len(gene.values) > 1 and gene.name not in study.fixed:
+            free.append(gene.name)
+    if free:
+        logger.warning(
+            f"no accuracy is measured, so the cheapest network wins: {len(free)} genes of "
+            f"{tables.network.name} are searched ({', '.join(free[:SHOWN_GENES])}, ...); to search the "
+            f"chip alone give [network.genes] one value each, or --fix {free[0]}=VALUE"
+        )
+
+
 def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> None:
     """Say what is searched, how far it is, and what needs no model."""
     study = context.study
@@ -327,6 +349,7 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
         f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
         f"computed exactly: {', '.join(computed) or 'nothing'}"
     )
+    _warn_of_unjudged_genes(context)
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])

@@ -94,6 +94,8 @@ def test_a_mistyped_key_is_told_the_nearest_one(demo, capsys):
     ("words", "hint"),
     [
         (("pareto", "--study", "demmo.db"), "did you mean demo.db?"),
+        (("optimize", "--study", "demmo.db"), "did you mean demo.db?"),
+        (("fit-predictors", "--study", "demmo.db"), "did you mean demo.db?"),
         (("status", "--study", "demo"), "did you mean demo.db?"),
         (("optimize", "--preset", "fmnist-vitt"), "did you mean fmnist-vit"),
         (("simulate", "--network", "fmnist-vt", "--hardware", "{}"), "did you mean fmnist-vit"),

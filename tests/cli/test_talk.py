@@ -99,3 +99,32 @@ def test_parts_of_a_computation_are_counted(capsys):
     for count in range(3):
         progress(Step("predictors judged", count, 2))
     assert capsys.readouterr().err == "2/2 predictors judged\n"
+
+
+COSTS_ALONE = """
+[network]
+name = "fmnist-vit"
+accuracy = "none"
+{genes}
+[hardware]
+space = "core"
+simulator = "cimbo"
+[[objectives]]
+name = "latency_ms"
+goal = "min"
+"""
+
+
+def test_a_network_searched_by_costs_alone_is_warned_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "free.toml").write_text(COSTS_ALONE.format(genes=""))
+    search = ["optimize", "--budget", "1", "--jobs", "1"]
+    assert run([*search, "--config", "free.toml", "--study", "free.db"]) == 0
+    assert "the cheapest network wins: 14 genes of fmnist-vit" in capsys.readouterr().err
+    values = ["depth = [2]", "embed = [32]"]
+    for layer in range(1, 7):
+        values += [f"heads_{layer} = [1]", f"mlp_{layer} = [1]"]
+    genes = "\n".join(["[network.genes]", *values])
+    (tmp_path / "one.toml").write_text(COSTS_ALONE.format(genes=genes))
+    assert run([*search, "--config", "one.toml", "--study", "one.db"]) == 0
+    assert "the cheapest network wins" not in capsys.readouterr().err
