@@ -73,7 +73,7 @@ function layersOf(chip) {
   const [slowest, hungriest] = [Math.max(...chip.time), Math.max(...chip.joules)];
   const bar = (share, kind) => element("td", { class: "bar-cell" }, element("i", { class: `bar-fill ${kind}`, "data-share": share }));
   const rows = chip.name.map((name, i) => element("tr", {},
-    element("th", { scope: "row", title: name }, name),
+    element("th", { scope: "row", title: name }, ...breakable(name)),
     element("td", {}, element("span", { class: `bound ${boundClass(chip.bound[i])}` }, chip.bound[i])),
     bar(chip.time[i] / slowest, boundClass(chip.bound[i])), element("td", { class: "n" }, time(chip.time[i])),
     bar(chip.joules[i] / hungriest, "energy"), element("td", { class: "n" }, amount(chip.joules[i], "µJ")),
@@ -83,6 +83,12 @@ function layersOf(chip) {
   const table = element("table", { class: "layers" }, element("thead", {}, head), element("tbody", {}, ...rows));
   for (const fill of all(".bar-fill", table)) fill.style.width = `${100 * fill.dataset.share}%`;
   return element("div", { class: "scroll inner", tabindex: 0, role: "region", "aria-label": "layers of the chosen design" }, table);
+}
+
+/** A layer's name in pieces, between which a line may end. */
+function breakable(name) {
+  const pieces = name.split(/(?<=[._/])/);
+  return pieces.flatMap((piece, i) => (i ? [element("wbr"), piece] : [piece]));
 }
 
 const time = (ms) => (ms < 0.1 ? amount(1000 * ms, "µs") : amount(ms, "ms"));

@@ -13,6 +13,8 @@ const MORE_A_FRAME = 1; // further designs after a frame in time; after a late o
 const LATE_FRAME = 22; // milliseconds after the frame before: one of sixty a second was missed
 const PAUSE = 400; // milliseconds; nothing was drawn in between
 const LEAST_DRAG = 4; // pixels; less is a click
+const NAMES_WIDTH = 150; // pixels, left of the axes; where there is no room for them names stand above their axes
+const ROOM_FOR_NAMES = 600; // pixels
 
 function drawThreads() {
   const host = document.getElementById("threads");
@@ -25,6 +27,7 @@ function drawThreads() {
   let rows = [];
   let places = new Float32Array(0);
   let width = 0;
+  let left = 0; // where axes begin
   let focused = 0;
   let drawing = 0;
   let allowance = FIRST_ALLOWANCE;
@@ -72,11 +75,15 @@ function drawThreads() {
     return found;
   }
 
+  /** The place of a share of an axis, in pixels from the left. */
+  const across = (share) => left + share * (width - left);
+
   /** The middle of an axis' row, in pixels from the top. */
   const level = (axis) => (axis + 0.5) * ROW_HEIGHT + 6;
 
   function arrange() {
     width = area.clientWidth;
+    left = width < ROOM_FOR_NAMES ? 0 : NAMES_WIDTH;
     places = new Float32Array(rows.length * axes.length);
     const order = rows.map((_, i) => i).sort((a, b) => objectives[0].shown[rows[a]] - objectives[0].shown[rows[b]]);
     const shift = new Float32Array(rows.length);
@@ -84,7 +91,7 @@ function drawThreads() {
     axes.forEach((variable, a) => {
       const scale = scales[a];
       const gap = variable.gene ? 0.6 / scale.levels : 0;
-      rows.forEach((row, i) => { places[i * axes.length + a] = (scale.at(variable.values[row]) + gap * shift[i]) * width; });
+      rows.forEach((row, i) => { places[i * axes.length + a] = across(scale.at(variable.values[row]) + gap * shift[i]); });
     });
   }
 
@@ -175,15 +182,16 @@ function drawThreads() {
     axes.forEach((variable, a) => {
       const y = level(a);
       const better = variable.metric?.goal === "max" ? " →" : variable.metric?.goal === "min" ? " ←" : "";
-      parts.push(element("line", { x1: 0, x2: width, y1: y, y2: y, class: a === focused ? "axis focused" : "axis" }));
-      parts.push(element("text", { x: 0, y: y - 12, class: "axis-name" }, cut(variable.label, Math.floor(width / 9)) + better));
+      parts.push(element("line", { x1: left, x2: width, y1: y, y2: y, class: a === focused ? "axis focused" : "axis" }));
+      parts.push(element("text", { x: 0, y: left ? y + 4 : y - 12, class: "axis-name" }, cut(variable.label, Math.floor((left || width) / 9)) + better));
+      const letters = Math.max(9, Math.floor((width - left) / (scales[a].levels ?? Infinity) / 8)); // that fit into a level's share
       let free = -Infinity;
-      for (const [value, name] of scales[a].ticks(Math.max(3, Math.floor(width / 70)))) {
-        const x = scales[a].at(value) * width;
-        const half = 3.3 * Math.min(name.length, 9);
-        if (x - half < free || x - half < -14 || x + half > width + 14) continue;
+      for (const [value, name] of scales[a].ticks(Math.max(3, Math.floor((width - left) / 70)))) {
+        const x = across(scales[a].at(value));
+        const half = 3.3 * Math.min(name.length, letters);
+        if (x - half < free || x - half < left - 14 || x + half > width + 14) continue;
         free = x + half + 5;
-        parts.push(element("text", { x, y: y + 4, class: "plate" }, cut(name, 9)));
+        parts.push(element("text", { x, y: y + 4, class: "plate" }, cut(name, letters)));
       }
     });
     svg.replaceChildren(marked, ...parts);
@@ -193,7 +201,7 @@ function drawThreads() {
   function paintBrushes() {
     marked.replaceChildren(...axes.flatMap((variable, a) => {
       const held = brushes.get(variable.id);
-      return held ? [element("rect", { x: held[0] * width, width: Math.max((held[1] - held[0]) * width, 2), y: level(a) - 9, height: 18, rx: 4, class: "brush" })] : [];
+      return held ? [element("rect", { x: across(held[0]), width: Math.max((held[1] - held[0]) * (width - left), 2), y: level(a) - 9, height: 18, rx: 4, class: "brush" })] : [];
     }));
   }
 
@@ -234,7 +242,7 @@ function drawThreads() {
   const axisAt = (event) => Math.min(Math.max(Math.floor((event.clientY - area.getBoundingClientRect().top) / ROW_HEIGHT), 0), axes.length - 1);
   const shareAt = (event) => {
     const box = area.getBoundingClientRect();
-    return Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+    return Math.min(Math.max((event.clientX - box.left - left) / (box.width - left), 0), 1);
   };
 
   function nearest(event, reach = 12) {
@@ -267,7 +275,7 @@ function drawThreads() {
       return;
     }
     const to = shareAt(event);
-    dragged.moved ||= Math.abs(to - dragged.from) * width > LEAST_DRAG;
+    dragged.moved ||= Math.abs(to - dragged.from) * (width - left) > LEAST_DRAG;
     if (dragged.moved) brush(dragged.axis, Math.min(dragged.from, to), Math.max(dragged.from, to));
   });
   area.addEventListener("pointerup", (event) => {
