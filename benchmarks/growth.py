@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from cimbo import Choice, Objective, SearchSpace
+from cimbo.optimizer.modelled_units import REFIT_GROWTH, refit_size
 from cimbo.optimizer.recommend import Search, State, recommend
-from cimbo.optimizer.surrogates import REFIT_GROWTH, SurrogateFactory, refit_size
+from cimbo.optimizer.surrogates import SurrogateFactory
 from cimbo.problem.objectives import Problem
 
 POINTS = ((200, 60, 2), (2000, 60, 2), (2000, 200, 2), (200, 60, 3), (500, 60, 2), (1000, 60, 2))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import predictors
-from cimbo.optimizer.surrogates import View, logarithmic, modelled
+from cimbo.optimizer.modelled_units import logarithmic, modelled
+from cimbo.optimizer.surrogates import View
 from cimbo.problem.objectives import Objective
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution
 from cimbo.optimizer.failures import FailureModel
-from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate, in_modelled_units
+from cimbo.optimizer.modelled_units import in_modelled_units
+from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate
 from cimbo.problem.objectives import (
     Candidate,
     Constraint,

@@ -1,13 +1,12 @@
 """What stands in for metrics while candidates are chosen: how the surrogates of a study are fitted.
 
-All of them answer in *modelled units*: the logarithm for positive costs, the natural unit otherwise. Latency spans orders of
-magnitude, and both the predictors and the hypervolume that is improved are better behaved on its logarithm.
+All of them answer in *modelled units*: the logarithm for positive costs, the natural unit otherwise
+(:mod:`cimbo.optimizer.modelled_units`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -20,11 +19,17 @@ from cimbo.errors import BadInput
 from cimbo.optimizer.expression_surrogate import learned_parts
 from cimbo.optimizer.metric_models import (
     AnalyticMetric,
-    Compression,
     FittedSurrogate,
     Surrogate,
+)
+from cimbo.optimizer.modelled_units import (
+    REFIT_GROWTH,
+    RESELECTION_GROWTH,
+    in_modelled_units,
     logarithmic,
     modelled,
+    refit_size,
+    wanted_goals,
 )
 from cimbo.optimizer.views import AnalyticFunction, Features, Inputs, RowsFunction, View, of_rows
 from cimbo.problem.objectives import Problem
@@ -32,7 +37,6 @@ from cimbo.problem.pareto import ranks
 from cimbo.problem.space import Rows, SearchSpace
 
 __all__ = [
-    "REFIT_GROWTH",
     "AnalyticFunction",
     "AnalyticMetric",
     "Features",
@@ -44,19 +48,13 @@ __all__ = [
     "View",
     "checked_kind",
     "fit",
-    "in_modelled_units",
     "is_learned_by_parts",
-    "logarithmic",
-    "modelled",
     "of_rows",
-    "refit_size",
     "targets",
     "training_subset",
 ]
 
 Array = NDArray[np.float64]
-RESELECTION_GROWTH = 1.5  # how much more data makes the kind be chosen anew
-REFIT_GROWTH = 1.1  # how much more makes the hyper-parameters be found anew
 MAX_TRAINING_ROWS = 500  # rows that a model is fitted to
 
 
@@ -212,42 +210,6 @@ def _measured_of_all(metrics: Sequence[Mapping[str, float]]) -> dict[str, Array]
     return found
 
 
-def in_modelled_units(problem: Problem, metric: str, y: Array, *, log: bool) -> Array:
-    """Bring measurements of a target into modelled units, bad values drawn in.
-
-    How far is, as the kind of a surrogate, a function of the first so many observations and found
-    anew when there are half more, so that fits can be looked up.
-
-    Args:
-        problem: What the study searches.
-        metric: One of its targets.
-        y: Its measurements in natural units, in the order in which they were made, (n,).
-        log: Whether modelled units are logarithms, in which nothing is drawn in.
-
-    Returns:
-        Values in modelled units, (n,).
-    """
-    if log:
-        return modelled(y, log=True)
-    limits = [c.bound for c in problem.constraints if c.metric == metric]
-    for objective in problem.objectives:
-        if objective.name == metric and objective.reference is not None:
-            limits.append(objective.reference)
-    first = refit_size(len(y), RESELECTION_GROWTH)
-    drawn_in = Compression.of(y[:first], _goals(problem).get(metric), limits)
-    return modelled(drawn_in(y), log=False)
-
-
-def _goals(problem: Problem) -> dict[str, str]:
-    """Which way each target is wanted: as an objective says, else as a constraint bounds it."""
-    goals = {}
-    for constraint in problem.constraints:
-        goals[constraint.metric] = "max" if constraint.relation == ">=" else "min"
-    for objective in problem.objectives:
-        goals[objective.name] = objective.goal
-    return goals
-
-
 def is_learned_by_parts(
     problem: Problem,
     factory: SurrogateFactory,
@@ -314,7 +276,7 @@ class _Learner:
 
     def is_logarithmic(self, metric: str) -> bool:
         """Whether a metric is modelled as its logarithm."""
-        return logarithmic(self.measured[metric], _goals(self.problem).get(metric))
+        return logarithmic(self.measured[metric], wanted_goals(self.problem).get(metric))
 
     def learned(self, metric: str) -> Surrogate:
         """A metric fitted by itself, or as it is computed; once."""
@@ -398,21 +360,3 @@ class _MetricData:
     table: Array
     y: Array
     noise: Array | None
-
-
-def refit_size(n: int, growth: float) -> int:
-    """Find the number of observations that hyper-parameters are fitted to.
-
-    Sizes are 5, 5 ``growth``, 5 ``growth``^2, ..., each rounded up before the next is formed.
-
-    Args:
-        n: Observations there are.
-        growth: Factor from one size to the next, above 1.
-
-    Returns:
-        The largest such size that ``n`` reaches; ``n`` itself below 5.
-    """
-    reached = 5
-    while (following := math.ceil(reached * growth)) <= n:
-        reached = following
-    return min(reached, n)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.optimizer.modelled_units import logarithmic
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.surrogates import Inputs, View, logarithmic
+from cimbo.optimizer.surrogates import Inputs, View
 from cimbo.optimizer.threads import one_thread
 from cimbo.plots.importances import heat_map
 from cimbo.problem.objectives import Objective

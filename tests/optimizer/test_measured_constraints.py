@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from cimbo import Choice, Constraint, Objective, SearchSpace, Study
 from cimbo.optimizer import surrogates
-from cimbo.optimizer.metric_models import Compression
+from cimbo.optimizer.modelled_units import Compression
 from cimbo.optimizer.surrogates import SurrogateFactory
 from cimbo.problem.objectives import Problem
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Choice, Constraint, Objective, SearchSpace
-from cimbo.optimizer import surrogates
+from cimbo.optimizer import modelled_units, surrogates
 from cimbo.optimizer.evolution import Effort
 from cimbo.optimizer.recommend import Proposal, Search, State, recommend
 from cimbo.optimizer.surrogates import Inputs, SurrogateFactory, View
@@ -296,9 +296,9 @@ def test_long_logs_are_learned_from_in_part_and_the_front_is_in_it(monkeypatch):
     np.testing.assert_array_equal(surrogates.training_subset(scores[:60]), np.arange(60))
     state = log(78, seed=3)
     found = recommend(searching(), state, 4, seed=0)
-    assert found.surrogates["accuracy"].model.metadata["rows"] == 60 + 78 - surrogates.refit_size(
-        78, surrogates.REFIT_GROWTH
-    )
+    assert found.surrogates["accuracy"].model.metadata[
+        "rows"
+    ] == 60 + 78 - modelled_units.refit_size(78, modelled_units.REFIT_GROWTH)
     ratios = [
         c.predicted["latency_ms"][0] / measure(c.params)["latency_ms"] for c in found.candidates
     ]
