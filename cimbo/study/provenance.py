@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from cimbo import hardware
+from cimbo._data import __version__
 from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput, StudyError
 from cimbo.evaluation import accuracy
@@ -30,7 +31,6 @@ FIRST_RESULTS_VERSION = 1  # version of all results that are older than fingerpr
 SHOWN_DIFFERENCES = 3
 
 VERSIONED_PACKAGES = (
-    "cimbo",
     "torch",
     "botorch",
     "numpy",
@@ -48,7 +48,9 @@ def results_versions() -> dict[str, int]:
 
 def versions() -> dict[str, str]:
     """Versions of what decides the course of a study; what is not installed is left out."""
-    found = {}
+    found = {
+        "cimbo": __version__
+    }  # of the code that runs: what is installed may be older than a clone
     for name in VERSIONED_PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
