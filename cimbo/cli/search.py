@@ -64,7 +64,8 @@ from cimbo.session.workers import Workers
     type=click.Choice(COST_MODELS),
     default="auto",
     show_default=True,
-    help="Compute costs exactly while searching (analytic), or predict them (surrogate), as a slow simulator requires.",
+    help="Compute costs exactly while searching (analytic), or predict them (surrogate). auto: computed by "
+    "cimbo's own chip model, predicted for any other simulator.",
 )
 @click.option(
     "--bit-accurate-images",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -145,22 +144,6 @@ class SimulatedCosts:
         return {name: AnalyticCost(self, name) for name in self.costs_kept}
 
     exact = analytic_costs  # its name until 0.2
-
-    def seconds_a_design(self, designs: list[Params]) -> float:
-        """Measures how long the simulator takes for a design.
-
-        Args:
-            designs: What is simulated, at least one.
-
-        Returns:
-            Seconds of the quickest, as other programs may be running.
-        """
-        seconds = []
-        for design in designs:
-            start = time.perf_counter()
-            self._simulator.simulate(self.workload_of(design), self.chip_of(design))
-            seconds.append(time.perf_counter() - start)
-        return min(seconds)
 
     def costs(self, designs: list[Params]) -> dict[str, Array]:
         """Computes the costs of designs by cimbo's own simulator, in one batch.

@@ -179,17 +179,6 @@ class WholeEvaluator(ABC):
         """
         raise self._lacking("costs without the rest")
 
-    def seconds_a_design(self, designs: list[Params]) -> NoReturn:
-        """Refuses to measure the time of a simulation.
-
-        Args:
-            designs: Ignored.
-
-        Raises:
-            BadInput: Always: there is no simulator.
-        """
-        raise self._lacking("costs without the rest")
-
     def costs(self, designs: list[Params]) -> NoReturn:
         """Refuses to compute costs by cimbo's own model.
 

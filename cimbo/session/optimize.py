@@ -27,11 +27,8 @@ from cimbo.session.warm_start import bundles, bundles_told, from_study, known_vi
 from cimbo.session.workers import Workers
 from cimbo.study import events
 from cimbo.study.events import DEFAULT_BATCH_SIZE
-from cimbo.study.study import Study
 
 COST_MODELS = ("auto", "surrogate", "analytic")
-SLOW_SIMULATOR_S = 0.02  # a simulator slower than this gets a surrogate, unless asked otherwise
-N_TIMED_DESIGNS = 4  # that are simulated to see how long one takes
 DEFAULT_BUDGET = 200
 SHOWN_GENES = 3  # that a warning names
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate
@@ -45,7 +42,7 @@ class SearchSettings:
 
     Attributes:
         cost_model: ``analytic`` computes costs while searching, ``surrogate`` models them as a slow simulator needs
-            it, ``auto`` decides by the time the simulator takes.
+            it, ``auto`` computes those of cimbo's own chip model and models those of any other simulator.
         predictors: Folder of bundles to start from.
         warm_from: Another study to start from.
         accuracy_budget: Accuracies to measure in all; then new chips for measured networks, while they add to the
@@ -259,7 +256,7 @@ def optimizer_options(
     """
     settings = settings or SearchSettings()
     study, config = context.study, context.config
-    costs = analytic_costs(study, context.evaluator, settings.cost_model)
+    costs = analytic_costs(context.evaluator, settings.cost_model)
     analytic = with_computed(study.problem, costs)
     learned = from_study(study, config, settings.warm_from, analytic)
     expensive = config.tables.expensive
@@ -281,40 +278,35 @@ def optimizer_options(
     )
 
 
-def analytic_costs(study: Study, evaluator: StudyEvaluator, cost_model: str) -> dict[str, Any]:
+def analytic_costs(evaluator: StudyEvaluator, cost_model: str) -> dict[str, Any]:
     """Choose which costs are computed while searching; the others are modelled.
 
-    The area of a chip and the sizes of a network are computed whenever they can be.
+    What is chosen follows from the evaluator alone and from no measurement of time, so that a seed
+    gives the same designs on a busy machine. The area of a chip and the sizes of a network are
+    computed whenever they can be.
 
     Args:
-        study: The study; a few designs of its space are simulated to see how long that takes.
-        evaluator: What evaluates it.
-        cost_model: One of COST_MODELS: "analytic" computes all that can be, "surrogate" models
-            them, "auto" models them where the simulator takes more than SLOW_SIMULATOR_S a design.
+        evaluator: What evaluates the study.
+        cost_model: One of COST_MODELS: "auto" and "analytic" compute all costs of cimbo's own chip
+            model, "surrogate" models them. Those of another simulator are modelled.
 
     Returns:
         Functions by metric, each computing one cost of designs.
 
     Raises:
-        BadInput: ``cost_model`` is "analytic", but the simulator cannot be called in batches.
+        BadInput: ``cost_model`` is "analytic", but the simulator is not cimbo's.
     """
     computed = evaluator.analytic_costs()
     if cost_model == "analytic" and not computed:
         what = "this simulator cannot be called in batches"
         raise BadInput("--cost-model", what, "use auto or surrogate")
-    sizes = [name for name in computed if name in NETWORK_SIZES]
+    if cost_model != "surrogate":
+        return computed
     never_modelled = {}
-    for name in ("area_mm2", *sizes):
+    for name in ("area_mm2", *NETWORK_SIZES):
         if name in computed:
             never_modelled[name] = computed[name]
-    if cost_model == "surrogate" or not computed:
-        return never_modelled
-    if cost_model == "analytic":
-        return computed
-    seconds = evaluator.seconds_a_design(study.problem.space.sobol(N_TIMED_DESIGNS, 0))
-    if seconds > SLOW_SIMULATOR_S:
-        return never_modelled
-    return computed
+    return never_modelled
 
 
 def _warn_of_unjudged_genes(context: StudyContext) -> None:
@@ -343,11 +335,13 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
     space = study.problem.space
     objectives = {objective.name for objective in study.problem.objectives}
     computed = [name for name in options.analytic if name in objectives]
+    learned = [name for name in targets(study.problem) if name not in options.analytic]
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     logger.info(
         f"{context.config.title}: {len(space.choices)} genes, {Decimal(space.size):.1e} designs, "
         f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
-        f"computed exactly: {', '.join(computed) or 'nothing'}"
+        f"computed exactly: {', '.join(computed) or 'nothing'}; "
+        f"learned: {', '.join(learned) or 'nothing'}"
     )
     _warn_of_unjudged_genes(context)
     standing = context.accuracy_provenance
