@@ -2,6 +2,7 @@
 
     python benchmarks/cim_nas_bench.py measure LINES      measures what LINES lacks, and appends it; may be killed any time
     python benchmarks/cim_nas_bench.py list               prints how many measurements there are, of each network and part
+    python benchmarks/cim_nas_bench.py pack LINES         writes data/cim-nas-bench from LINES
 
 A measurement is a sub-network of a shipped super-network on one die of one array. It depends on its
 number alone: the same number is the same measurement, whoever makes it and when. Three parts:
@@ -16,58 +17,40 @@ the same images.
 from __future__ import annotations
 
 import argparse
-import itertools
+import hashlib
 import json
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from cimbo.evaluation.accuracy.shipped import examples, supernetwork
-from cimbo.hardware.cell_errors import ArrayConditions
+from cimbo.benchmarking.cim_nas_bench.measurements import (
+    ABOUT_FILE,
+    FOLDER,
+    About,
+    Measurement,
+    write,
+)
+from cimbo.benchmarking.cim_nas_bench.measuring import measure
+from cimbo.benchmarking.cim_nas_bench.spaces import (
+    TABLE_NETWORKS,
+    all_layers,
+    products,
+    table_arrays,
+)
+from cimbo.evaluation.accuracy import RESULTS_VERSION
 from cimbo.problem.space import SearchSpace
-from cimbo.supernets.array_errors import Die, arrays
-from cimbo.supernets.measurement import deployed, logits
 from cimbo.workloads import network
 
-TABLE_NETWORKS: dict[str, dict[str, tuple[int, ...]]] = {
-    "fmnist-vit": {"depth": (2, 4, 6), "embed": (32, 48, 64), "heads": (1, 4), "mlp": (1, 3)},
-    "fmnist-mobilenet": {
-        "resolution": (20, 24, 28),
-        "depth": (1, 2, 3),
-        "kernel": (3, 5),
-        "expand": (2, 4),
-    },
-    "reviews-minilm": {"depth": (3, 6), "heads": (4, 12), "mlp": (384, 1536)},
-}
-"""The small spaces of sub-networks; a gene stands for those of all layers or stages."""
-
-TABLE_ARRAYS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "fmnist-vit": {
-        "array": ("charge_sram", "rram"),
-        "rows": (32, 64, 128),
-        "adc_bits": (6, 8),
-    },
-    "fmnist-mobilenet": {
-        "array": ("charge_sram", "rram"),
-        "rows": (32, 64, 128),
-        "adc_bits": (5, 7),
-    },
-    "reviews-minilm": {"array": ("charge_sram",), "rows": (32, 64), "adc_bits": (7, 9)},
-}
-"""The small spaces of arrays with converters; beside them digital arrays with weights of 4 and of 8 bits."""
-
-DIGITAL_WEIGHT_BITS = (4, 8)
+DATA_FOLDER = Path(__file__).parents[1] / "data" / FOLDER
 RANDOM_COUNTS = {"fmnist-vit": 1880, "fmnist-mobilenet": 1880, "reviews-minilm": 60}
 EXACT_COUNTS = {"fmnist-vit": 40, "fmnist-mobilenet": 40}
 N_IMAGES = 500
 N_EXACT_IMAGES = 300
-N_CALIBRATION_IMAGES = 250
 N_DIES = 4  # that the random part draws from
 SEEDS = {"fmnist-vit": 11, "fmnist-mobilenet": 12, "reviews-minilm": 13}
 
@@ -88,65 +71,6 @@ RANDOM_NOISE: dict[str, tuple[Any, ...]] = {
     "noise_lsb": (None, 0.0, 0.25, 0.5, 1.0),
 }
 """What else changes: age of written cells, share of stuck ones, noise of converters; None: as the constants have it."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One measurement to be made.
-
-    Attributes:
-        number: Its number; lines of the file are told apart by it.
-        network: The super-network.
-        part: "table", "random" or "exact".
-        subnet: Genes of the sub-network, of every layer that it has.
-        array: Genes of the array; empty: without a chip.
-        noise: Settings of `ArrayConditions` that are not as usual.
-        die: Number of the die.
-        images: How many test images, from the first.
-        form: "equivalent" or "exact".
-    """
-
-    number: int
-    network: str
-    part: str
-    subnet: Mapping[str, Any]
-    array: Mapping[str, Any]
-    noise: Mapping[str, Any] = field(default_factory=dict)
-    die: int = 0
-    images: int = N_IMAGES
-    form: str = "equivalent"
-
-
-def all_layers(name: str, small: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives the genes of every layer from those of a small space.
-
-    Args:
-        name: The super-network.
-        small: Genes of its small space.
-
-    Returns:
-        Each active gene of the super-network's space to its value.
-    """
-    full = {}
-    for choice in network(name).choices():
-        word = choice.name.split("_")[0]
-        full[choice.name] = small[word]
-    space = SearchSpace(network(name).choices())
-    return dict(space.designs(space.rows([full]))[0])
-
-
-def products(values: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Goes over all combinations of values, the last gene fastest."""
-    for found in itertools.product(*values.values()):
-        yield dict(zip(values, found, strict=True))
-
-
-def table_arrays(name: str) -> list[dict[str, Any]]:
-    """Lists the arrays of a super-network's table: those with converters, then digital ones."""
-    found = list(products(TABLE_ARRAYS[name]))
-    for bits in DIGITAL_WEIGHT_BITS:
-        found.append({"array": "digital_sram", "weight_bits": bits})
-    return found
 
 
 def draw(rng: np.random.Generator, values: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
@@ -204,30 +128,6 @@ def in_turn(all_of_them: list[Measurement]) -> list[Measurement]:
     return [all_of_them[number] for number in order]
 
 
-def measure(asked: Measurement) -> tuple[int, float]:
-    """Makes a measurement.
-
-    Args:
-        asked: What is measured.
-
-    Returns:
-        How many images are classified rightly, and the CPU seconds that took.
-    """
-    start = time.process_time()
-    conditions = ArrayConditions(**asked.noise)
-    genes = {**asked.subnet, **asked.array}
-    chip = arrays(genes, seed=0, ideal=False, conditions=conditions)
-    images, labels = (tensor[: asked.images] for tensor in examples(asked.network, "test"))
-    calibration = examples(asked.network, "calibration")[0][:N_CALIBRATION_IMAGES]
-    die = None
-    if chip is not None:
-        die = Die(chip, asked.die, exact=asked.form == "exact")
-    with torch.inference_mode():
-        ready = deployed(supernetwork(asked.network), genes, calibration, die)
-        right = int((logits(ready, images).argmax(1) == labels).sum())
-    return right, time.process_time() - start
-
-
 def numbers_in(file: Path) -> set[int]:
     """Reads which measurements a file has; a last line that was cut off is cut away."""
     if not file.exists():
@@ -252,15 +152,60 @@ def run(file: Path) -> None:
             out.write(json.dumps(line) + "\n")
 
 
+def pack(file: Path, accuracy_version: int) -> None:
+    """Writes what was measured as the files that are shipped.
+
+    Args:
+        file: Lines of `run`.
+        accuracy_version: `cimbo.evaluation.accuracy.RESULTS_VERSION` of the code that measured.
+
+    Raises:
+        ValueError: A line is of another measurement than its number says.
+    """
+    asked, found = measurements(), []
+    for line in file.read_text().splitlines():
+        measured = Measurement(**json.loads(line))
+        same = asked[measured.number]
+        if replace(measured, right=same.right, cpu_seconds=same.cpu_seconds) != same:
+            raise ValueError(f"line of number {measured.number} is not what that number asks for")
+        found.append(measured)
+    DATA_FOLDER.mkdir(exist_ok=True)
+    hashes = {}
+    for name in TABLE_NETWORKS:
+        packed = DATA_FOLDER / f"{name}.csv"
+        write(name, [each for each in found if each.network == name], packed)
+        hashes[packed.name] = hashlib.sha256(packed.read_bytes()).hexdigest()
+    about = About(
+        accuracy_results_version=accuracy_version,
+        measurements=len(found),
+        asked=len(asked),
+        cpu_seconds=round(sum(each.cpu_seconds for each in found)),
+        sha256=hashes,
+    )
+    text = json.dumps(asdict(about), indent=1) + "\n"
+    (DATA_FOLDER / ABOUT_FILE).write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """Runs a command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("measure").add_argument("lines", type=Path)
     commands.add_parser("list")
+    packing = commands.add_parser("pack")
+    packing.add_argument("lines", type=Path)
+    packing.add_argument(
+        "--accuracy-version",
+        type=int,
+        default=RESULTS_VERSION,
+        help="of the code that measured, where it was another",
+    )
     asked = parser.parse_args()
     if asked.command == "measure":
         run(asked.lines)
+        return
+    if asked.command == "pack":
+        pack(asked.lines, asked.accuracy_version)
         return
     counts = Counter((m.network, m.part) for m in measurements())
     for (name, part), count in counts.items():

@@ -1,4 +1,4 @@
-"""Problems by name for ``cimbo compare``: the generated ones, and public test problems on a grid.
+"""Problems by name for ``cimbo compare``: generated ones, the tables of CIM-NAS-Bench, and public test problems on a grid.
 
 The public ones are multi-objective test functions that any optimiser's papers report: ZDT1 (Zitzler, Deb and Thiele 2000),
 DTLZ2 and DTLZ7 (Deb, Thiele, Laumanns and Zitzler 2005), each variable on eleven levels, with the reference point 1.1
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.benchmarking import generated
+from cimbo.benchmarking.cim_nas_bench.problem import problem_names, tabular_problem
 from cimbo.benchmarking.method import Measured
 from cimbo.benchmarking.runner import Measure, Volume, natural
 from cimbo.errors import BadInput, choose_from
@@ -84,9 +85,9 @@ def known_names() -> list[str]:
     """List the names of all problems.
 
     Returns:
-        The public ones, then the generated ones.
+        The public ones, those of CIM-NAS-Bench, then the generated ones.
     """
-    return [*PUBLIC_PROBLEMS, *generated.names()]
+    return [*PUBLIC_PROBLEMS, *problem_names(), *generated.names()]
 
 
 def find(asked: str) -> list[BenchmarkProblem]:
@@ -109,7 +110,15 @@ def find(asked: str) -> list[BenchmarkProblem]:
             what = f"problem {pattern!r}"
             raise BadInput(what, "is unknown", choose_from(pattern, known))
         found |= dict.fromkeys(matching)
-    return [_public(n) if n in PUBLIC_PROBLEMS else _generated(n) for n in found]
+    return [_problem(name) for name in found]
+
+
+def _problem(name: str) -> BenchmarkProblem:
+    if name in PUBLIC_PROBLEMS:
+        return _public(name)
+    if name in problem_names():
+        return _tabular(name)
+    return _generated(name)
 
 
 def _public(name: str) -> BenchmarkProblem:
@@ -136,6 +145,12 @@ def _public(name: str) -> BenchmarkProblem:
         return found
 
     return BenchmarkProblem(name, problem, measure, natural(problem), "hypervolume")
+
+
+def _tabular(name: str) -> BenchmarkProblem:
+    found = tabular_problem(name)
+    unit = "share of the true front's hypervolume"
+    return BenchmarkProblem(name, found.problem, found.measure, found.share, unit)
 
 
 def _generated(name: str) -> BenchmarkProblem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from cimbo.errors import BadInput
 from cimbo.session.text import write_text
 
 SCHEMA_FILE = "study.schema.json"
+EFFORT_FILE = PRESETS_FOLDER / "budget_30.json"
+"""CPU seconds and memory of 30 evaluations of each preset, as benchmarks/presets.py measured them."""
 #: What a new study.toml shows commented out, below the table that each belongs to.
 COMMENTED_OPTIONS = {
     "hardware": """\
@@ -42,12 +45,23 @@ COMMENTED_OPTIONS = {
 
 @dataclass(frozen=True)
 class ShippedPreset:
-    """A study that cimbo ships; ``accuracy`` says whether its accuracies are measured."""
+    """A study that cimbo ships.
+
+    Attributes:
+        preset: Its name.
+        title: What it is about.
+        default: Whether it is taken where none is named.
+        accuracy: Whether its accuracies are measured or modelled.
+        cpu_s_budget_30: CPU seconds that 30 evaluations took on one core of ours.
+        memory_mb: What they took at most; both None where that was not measured.
+    """
 
     preset: str
     title: str
     default: bool
     accuracy: str
+    cpu_s_budget_30: int | None = None
+    memory_mb: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A line of ``cimbo presets``."""
@@ -57,9 +71,19 @@ class ShippedPreset:
 def shipped_presets() -> list[ShippedPreset]:
     """The shipped studies, by name."""
     found = []
+    efforts = json.loads(EFFORT_FILE.read_text(encoding="utf-8"))
     for name, title in presets().items():
         accuracy = str(preset(name).accuracy_provenance()["kind"])
-        found.append(ShippedPreset(name, title, name == DEFAULT_PRESET, accuracy))
+        effort = efforts.get(name, {})
+        shipped = ShippedPreset(
+            name,
+            title,
+            default=name == DEFAULT_PRESET,
+            accuracy=accuracy,
+            cpu_s_budget_30=effort.get("cpu_s"),
+            memory_mb=effort.get("memory_mb"),
+        )
+        found.append(shipped)
     return found
 
 
