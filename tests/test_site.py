@@ -23,8 +23,8 @@ sys.path.append(str(DOCS / "hooks"))
 import cli_reference  # noqa: E402
 import figures  # noqa: E402
 import study_reference  # noqa: E402
+import write_pages  # noqa: E402
 
-GENERATED = {"commands.md": cli_reference.page, "study-toml.md": study_reference.page}
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -39,9 +39,7 @@ def navigation(entry):
 
 
 def text_of(page):
-    """A page as readers get it: generated, or with its figures; without blocks of code."""
-    if page in GENERATED:
-        return CODE.sub("", GENERATED[page]())
+    """A page as the site has it, without blocks of code."""
     return CODE.sub("", figures.filled((DOCS / page).read_text(encoding="utf-8")))
 
 
@@ -55,7 +53,16 @@ def anchors(page):
     return found
 
 
-ALL_PAGES = [str(page.relative_to(DOCS)) for page in PAGES] + list(GENERATED)
+ALL_PAGES = [str(page.relative_to(DOCS)) for page in PAGES]
+
+
+def test_pages_in_the_clone_have_the_figures_of_today():
+    """Readers of the repository see the files themselves: no page shows a placeholder, or an old figure."""
+    old = []
+    for path, text in write_pages.pages():
+        if path.read_text(encoding="utf-8") != text:
+            old.append(str(path.relative_to(ROOT)))
+    assert not old, f"{old}: run python docs/hooks/write_pages.py"
 
 
 def test_every_page_has_a_place_in_the_navigation():
@@ -73,33 +80,53 @@ def test_links_between_pages_lead_somewhere(page):
         file, _, anchor = target.partition("#")
         other = str(Path(page).parent / file) if file else page
         other = str((DOCS / other).resolve().relative_to(DOCS))
-        assert other in GENERATED or (DOCS / other).exists(), f"{page}: {target}"
+        assert (DOCS / other).exists(), f"{page}: {target}"
         if anchor:
             assert anchor in anchors(other), f"{page}: {target}"
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)
 def test_a_page_names_no_folder_of_a_machine(page):
-    text = GENERATED[page]() if page in GENERATED else (DOCS / page).read_text(encoding="utf-8")
+    text = (DOCS / page).read_text(encoding="utf-8")
     assert not re.search(r"/(work|home|root|Users)/|\.\./shared", text), page
 
 
 def test_a_figure_that_is_not_there_is_named():
     with pytest.raises(figures.FigureError, match="stopped at 'nobody'"):
-        figures.filled("{{ supernets.json/nobody/random | .1f }}")
+        figures.filled("<!-- supernets.json/nobody/random as .1f -->")
     with pytest.raises(figures.FigureError, match="no NOTHING"):
-        figures.filled("{{ code predictors/gp/likelihood.py:NOTHING | d }}")
+        figures.filled("<!-- code predictors/gp/likelihood.py:NOTHING as d -->")
     with pytest.raises(figures.FigureError, match="no table"):
-        figures.filled("<!-- table: nothing -->")
+        figures.filled("<!-- table: nothing -->\n")
 
 
 def test_figures_are_those_of_the_files():
-    told = figures.filled("{{ code predictors/gp/likelihood.py:HYPER_ROWS | d }}")
+    told = figures.filled("<!-- code predictors/gp/likelihood.py:HYPER_ROWS as d -->")
     from predictors import gp
 
     assert int(told) == gp.HYPER_ROWS
     share = figures.figure("supernets.json", "fmnist-vit/random/count")
-    assert figures.filled("{{ supernets.json/fmnist-vit/random/count | d }}") == str(share)
+    assert figures.filled("<!-- supernets.json/fmnist-vit/random/count as d -->") == str(share)
+
+
+@pytest.mark.parametrize(
+    ("old", "style", "before", "after"),
+    [
+        ("12", "d", "(", ")"),
+        ("-3.25", "+.2f", " ", " points"),
+        ("1,234", ",d", "x", ""),
+        ("7", "d", "3-", ""),  # a range: its dash is no sign
+        ("99%", ".0%", "", "."),
+        ("", "d", "first ", " time"),
+    ],
+)
+def test_a_figure_is_written_over_an_older_one_and_nothing_else(old, style, before, after):
+    comment = f"<!-- supernets.json/fmnist-vit/random/count as {style} -->"
+    new = format(figures.figure("supernets.json", "fmnist-vit/random/count"), style)
+    text = before + old + comment + after
+    assert figures.written(text) == before + new + comment + after
+    assert figures.filled(text) == before + new + after
+    assert figures.written(figures.written(text)) == figures.written(text)
 
 
 def test_the_page_on_commands_has_every_command():

@@ -1,8 +1,12 @@
 """Figures of ``benchmarks/*.json`` and constants of the code in the text of a page: no page holds a copy that grows old.
 
-``{{ supernets.json/fmnist-vit/random/median | .1f }}`` is replaced by the number at that path of the file, in the format of
-Python's ``format``. Steps of the path are keys, or positions in a list. ``{{ code predictors/schema.py:NAME | d }}`` is a
-module's constant, which is read and not run. ``<!-- table: NAME -->`` is replaced by a table that a function of TABLES makes.
+A page has the figure, and after it in a comment where it comes from and how it is written. So it reads as it stands, and
+whoever changes a benchmark has all figures written anew by ``python docs/hooks/write_pages.py``:
+
+``17.3<!-- supernets.json/fmnist-vit/random/median as .1f -->`` is the number at that path of the file, in the format of
+Python's ``format``. Steps of the path are keys, or positions in a list. ``8<!-- code predictors/schema.py:NAME as d -->`` is
+a module's constant, which is read and not run. Between ``<!-- table: NAME -->`` and ``<!-- end of table -->`` stands what a
+function of TABLES makes. In a new sentence the figure itself may be left out, and the end of the table.
 """
 
 from __future__ import annotations
@@ -16,9 +20,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-FIGURE = re.compile(r"\{\{ *([\w./-]+?\.json)/([^|{}]*?) *\| *([^{}]*?) *\}\}")
-CONSTANT = re.compile(r"\{\{ *code ([\w/]+\.py):(\w+)((?:/\d+)*) *\| *([^{}]*?) *\}\}")
-TABLE = re.compile(r"<!-- table: ([\w-]+) -->")
+NUMBER = r"(?:(?<![\w\d])[-+])?[\d,]*\.?\d+(?:e[-+]?\d+)?%?"
+WORD = r"\w[\w.-]*(?=<!-- [^>]* as s -->)"  # of the format s
+FIGURE = re.compile(
+    rf"({NUMBER}|{WORD}|)<!-- (?:([\w./-]+?\.json)/(.+?)|code ([\w/]+\.py):(\w+)((?:/\d+)*)) as (\S+) -->"
+)
+TABLE = re.compile(r"<!-- table: ([\w-]+) -->\n(?:.*?<!-- end of table -->\n)?", re.DOTALL)
+END_OF_TABLE = "<!-- end of table -->\n"
 
 
 class FigureError(ValueError):
@@ -100,35 +108,62 @@ def constant(file: str, name: str, path: str) -> Any:
     return found
 
 
-def filled(text: str) -> str:
-    """Put the figures and the tables that a page asks for into its text.
+def written(text: str) -> str:
+    """Write the figures and the tables of a page anew, and leave the comments that say where they come from.
 
     Args:
         text: Markdown of the page.
 
     Returns:
-        The text with them.
+        The text with today's figures.
 
     Raises:
         FigureError: Where a figure or a table is missing.
     """
-    from tables import TABLES
 
     def one_figure(match: re.Match[str]) -> str:
-        name, path, style = match.groups()
-        value = figure(name, path)
-        try:
-            return format(value, style)
-        except (TypeError, ValueError):
-            raise FigureError(f"benchmarks/{name}: {path} is {value!r}, not {style}") from None
-
-    def one_constant(match: re.Match[str]) -> str:
-        file, name, path, style = match.groups()
-        return format(constant(file, name, path), style)
+        comment = match[0].removeprefix(match[1])
+        return _figure_of(match) + comment
 
     def one_table(match: re.Match[str]) -> str:
-        if match[1] not in TABLES:
-            raise FigureError(f"there is no table {match[1]}")
-        return TABLES[match[1]]()
+        table = _table_of(match).strip()
+        spaced = f"\n{table}\n\n" if table else ""
+        return f"<!-- table: {match[1]} -->\n{spaced}{END_OF_TABLE}"
 
-    return TABLE.sub(one_table, CONSTANT.sub(one_constant, FIGURE.sub(one_figure, text)))
+    return TABLE.sub(one_table, FIGURE.sub(one_figure, text))
+
+
+def filled(text: str) -> str:
+    """Write the figures and the tables of a page anew, for the site: without the comments.
+
+    Args:
+        text: Markdown of the page.
+
+    Returns:
+        The text with today's figures.
+
+    Raises:
+        FigureError: Where a figure or a table is missing.
+    """
+    return TABLE.sub(_table_of, FIGURE.sub(_figure_of, text))
+
+
+def _figure_of(match: re.Match[str]) -> str:
+    """What a match of FIGURE stands for."""
+    _, benchmark, path, file, name, positions, style = match.groups()
+    if benchmark is None:
+        return format(constant(file, name, positions), style)
+    value = figure(benchmark, path)
+    try:
+        return format(value, style)
+    except (TypeError, ValueError):
+        raise FigureError(f"benchmarks/{benchmark}: {path} is {value!r}, not {style}") from None
+
+
+def _table_of(match: re.Match[str]) -> str:
+    """What a match of TABLE stands for."""
+    from tables import TABLES
+
+    if match[1] not in TABLES:
+        raise FigureError(f"there is no table {match[1]}")
+    return TABLES[match[1]]()

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: generated pages, figures of benchmarks, formulas.
+"""What MkDocs calls while it builds the site: today's figures of benchmarks, formulas.
 
 Formulas are turned into MathML, which browsers draw by themselves: the site loads nothing from anywhere else.
 """
@@ -13,30 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import Files
 
 HERE = Path(__file__).resolve().parent
-GENERATED_PAGES = {"commands.md": "cli_reference", "study-toml.md": "study_reference"}
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 BLOCK = re.compile(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that are written by the build.
+    """Let the other hooks find the modules beside this one.
 
     MkDocs forgets the folders that a hook adds to ``sys.path`` when it has loaded it, so they are added here.
 
     Args:
         files: Files of the site.
-        config: Configuration of MkDocs.
+        config: Configuration of MkDocs; not looked at.
 
     Returns:
-        The files with these pages.
+        The same files.
     """
     sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-    for name, module in GENERATED_PAGES.items():
-        page = import_module(module).page
-        files.append(File.generated(config, name, content=page()))
     return files
 
 
