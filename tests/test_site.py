@@ -129,6 +129,12 @@ def test_a_figure_is_written_over_an_older_one_and_nothing_else(old, style, befo
     assert figures.written(figures.written(text)) == figures.written(text)
 
 
+def test_a_table_ends_before_the_next_paragraph():
+    text = figures.filled("<!-- table: silicon -->\nNext.\n")
+    assert text.endswith("|\n\nNext.\n")
+    assert figures.filled(figures.written("<!-- table: silicon -->\nNext.\n")) == text
+
+
 def test_the_page_on_commands_has_every_command():
     page = cli_reference.page()
     headings = HEADING.findall(page)

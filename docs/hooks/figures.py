@@ -145,7 +145,11 @@ def filled(text: str) -> str:
     Raises:
         FigureError: Where a figure or a table is missing.
     """
-    return TABLE.sub(_table_of, FIGURE.sub(_figure_of, text))
+
+    def one_table(match: re.Match[str]) -> str:
+        return f"{_table_of(match).strip()}\n\n"  # the line after a table would become a row of it
+
+    return TABLE.sub(one_table, FIGURE.sub(_figure_of, text))
 
 
 def _figure_of(match: re.Match[str]) -> str:
