@@ -6,7 +6,8 @@ costs nothing, the batches stay in the cache. The first images that a deployed n
 statistics of its batch norms and the ranges of its converters, which then stay as they are.
 
 Without a die the layers compute plain products. On a die they compute in the equivalent-noise form of
-:mod:`cimbo.supernets.array_errors`, or where the die says so in the exact one, batch norm's statistics included.
+:mod:`cimbo.supernets.array_errors`, or where the die says so in the exact one, batch norm's statistics included. The last
+layer always computes in the exact one.
 """
 
 from __future__ import annotations
@@ -131,6 +132,37 @@ class ArrayLinear:
 
     def _inputs(self, x: Tensor) -> Tensor:
         return x.expand(self.parts, -1, -1)
+
+
+class Classifier:
+    """A deployed network whose last layer reads one vector an image.
+
+    Attributes:
+        head: The last layer. On analog arrays it is always computed in the bit-accurate form: what it errs by is added
+            to the logits themselves, where nothing averages it out, and it grows with the logits, which errors drawn
+            from a sample do not. One vector an image costs little.
+        head_sees_all: Whether the head is to read the vectors of all images at once, which saves time where it is
+            computed in another form than the other layers are.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, die: Die | None) -> None:
+        self.head_sees_all = die is not None and not (die.is_digital or die.exact)
+        self.head = ArrayLinear(weight, bias, None if die is None else die.bit_accurate())
+
+    def features(self, images: Tensor) -> Tensor:
+        """Computes what the last layer reads.
+
+        Args:
+            images: Normalised images, (n, channels, h, w).
+
+        Returns:
+            (n, rows of the head).
+        """
+        raise NotImplementedError
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Computes the logits of images (n, channels, h, w), (n, classes)."""
+        return self.head(self.features(images))
 
 
 class ArrayConv:

@@ -142,6 +142,16 @@ class Die:
         )
         return die
 
+    def bit_accurate(self) -> Die:
+        """Gives the same die for layers that are computed in the bit-accurate form whatever the others are.
+
+        Returns:
+            A die that draws from the same random sequences as this one.
+        """
+        die = copy.copy(self)
+        die.exact = True
+        return die
+
     def product(self, weight: Tensor, *, common: bool) -> Product:
         """Writes a layer's weights into this die.
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from cimbo.supernets.deployment import Deployable, Deployed
+from cimbo.supernets.deployment import Classifier, Deployable, Deployed
 from cimbo.supernets.die import Die
 from cimbo.supernets.elastic import ElasticBatchNorm, SubNetwork, set_effect
 from cimbo.supernets.output_noise import OutputNoise
@@ -78,8 +78,10 @@ def logits(network: Deployed, images: Tensor) -> Tensor:
     Returns:
         Logits, (n, classes).
     """
-    size = getattr(network, "batch_size", BATCH_SIZE)
-    return torch.cat([network(batch) for batch in images.split(size)])
+    batches = images.split(getattr(network, "batch_size", BATCH_SIZE))
+    if isinstance(network, Classifier) and network.head_sees_all:
+        return network.head(torch.cat([network.features(batch) for batch in batches]))
+    return torch.cat([network(batch) for batch in batches])
 
 
 @torch.no_grad()

@@ -168,7 +168,9 @@ class _DeployedMiniLM:
     def __init__(self, network: ElasticMiniLM, subnet: SubNetwork, die: Die | None) -> None:
         self.network, self.subnet, self.die = network, subnet, die
         self.layers: list[_DeployedLayer] = []
-        self.head = ArrayLinear(network.head.weight, network.head.bias, die)
+        self.head = ArrayLinear(
+            network.head.weight, network.head.bias, None if die is None else die.bit_accurate()
+        )
         self.is_calibrated = die is None
 
     def __call__(self, sentences: Tensor) -> Tensor:

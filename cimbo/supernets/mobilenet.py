@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed
+from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Classifier, Deployed
 from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
 
@@ -207,7 +207,7 @@ class _DeployedBlock:
         return h.add_(x) if self.residual else h
 
 
-class _DeployedMobileNet:
+class _DeployedMobileNet(Classifier):
     def __init__(self, network: ElasticMobileNet, subnet: SubNetwork, die: Die | None) -> None:
         self.resolution = subnet["resolution"]
         self.stem = ArrayConv(network.stem.cut(1, STEM_CHANNELS), network.stem_norm, die, padding=1)
@@ -218,17 +218,18 @@ class _DeployedMobileNet:
                 kernel, expand = subnet[f"kernel_{s}_{b}"], subnet[f"expand_{s}_{b}"]
                 self.blocks.append(_DeployedBlock(block, inputs, kernel, expand, stage_die))
                 inputs = block.outputs
-        self.features = ArrayConv(
+        self.last = ArrayConv(
             network.features.cut(inputs, FEATURE_CHANNELS), network.features_norm, die
         )
-        self.head = ArrayLinear(network.head.weight, network.head.bias, die)
+        super().__init__(network.head.weight, network.head.bias, die)
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """Computes the mean of the last feature maps of each image, (n, FEATURE_CHANNELS)."""
         x = _resize(images, self.resolution).contiguous(memory_format=torch.channels_last)
         x = _hardswish(self.stem(x))
         for block in self.blocks:
             x = block(x)
-        return self.head(_hardswish(self.features(x)).mean((2, 3)))
+        return _hardswish(self.last(x)).mean((2, 3))
 
 
 def _resize(images: Tensor, size: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Deployed, gelu
+from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Classifier, Deployed, gelu
 from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork, stacked
 from cimbo.supernets.rounded_attention import attention_at
@@ -159,7 +159,7 @@ class _DeployedLayer:
         return self.down(gelu(self.up(self.norm2(x)))).add_(x)
 
 
-class _DeployedViT:
+class _DeployedViT(Classifier):
     def __init__(self, network: ElasticViT, subnet: SubNetwork, die: Die | None) -> None:
         embed = self.embed = subnet["embed"]
         stems = ((network.stem1, 1, STEM_CHANNELS), (network.stem2, STEM_CHANNELS, embed))
@@ -179,13 +179,15 @@ class _DeployedViT:
             for i, layer in enumerate(network.layers[: subnet["depth"]], 1)
         ]
         self.norm = network.norm
-        self.head = ArrayLinear(network.head.weight[:, :embed], network.head.bias, die)
+        super().__init__(network.head.weight[:, :embed], network.head.bias, die)
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """Computes the mean token of each image, (n, embed)."""
         x = self.stem2(gelu(self.stem1(images.contiguous(memory_format=torch.channels_last))))
         x = x.permute(0, 2, 3, 1).flatten(1, 2) + self.position
         n, tokens, embed = x.shape
         x = x.view(-1, embed)
         for layer in self.layers:
             x = layer(x, tokens)
-        return self.head(self.norm(x).view(n, tokens, embed).mean(1))
+        result: Tensor = self.norm(x).view(n, tokens, embed).mean(1)
+        return result

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cimbo import BadInput
@@ -355,6 +356,21 @@ def test_networks_on_a_die(name: str):
     assert not torch.equal(off(few), off(few, 1))
     for exact in (False, True):
         assert 0 < off(many, exact=exact).std() < 0.01 * clean.std() < off(few, exact=exact).std()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_last_layer_is_bit_accurate_in_either_form(name: str):
+    torch.manual_seed(0)
+    supernet, images = SUPERNET_CLASSES[name]().eval(), torch.randn(24, 1, 28, 28)
+    die = Die(ArrayInstance(noisy_cells(silent(5, 32), 0.05)), 0)
+    ready = deployed(supernet, network(name).smallest(), images, die)
+    with torch.no_grad():
+        features = ready.features(images[:8])
+        found = ready.head(torch.cat([features, features]))
+    plain = F.linear(features, supernet.head.weight[:, : features.shape[1]], supernet.head.bias)
+    assert (found[:8] - plain).std() > 0.01 * plain.std()
+    # No error of it is drawn: behind converters without noise equal inputs meet equal errors.
+    torch.testing.assert_close(found[:8], found[8:], rtol=0, atol=0)
 
 
 def test_an_accuracy_is_a_function_of_the_genes_that_shape_it():
