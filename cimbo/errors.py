@@ -6,9 +6,10 @@ as asked, ``UnknownOption`` a keyword that a function does not have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 
 class CimboError(Exception):
@@ -129,6 +130,57 @@ def choose_from(name: object, known: Iterable[object], phrase: str = "use one of
     if len(names) > MOST_LISTED_NAMES:
         listed += f" and {len(names) - MOST_LISTED_NAMES} more"
     return f"{question}{phrase} {listed}"
+
+
+def check_known(
+    name: object,
+    known: Collection[Any],
+    where: object,
+    what: str,
+    phrase: str = "use one of",
+) -> None:
+    """Check that a name is one of those that are known.
+
+    Args:
+        name: What was typed.
+        known: The names that would have been right, in the order in which they are listed.
+        where: Where the name stands, for the message.
+        what: What is said of a name that is unknown.
+        phrase: What stands before the list of all.
+
+    Raises:
+        BadInput: It is not; the nearest known names, then all of them, are offered.
+    """
+    if name not in known:
+        raise BadInput(where, what, choose_from(name, known, phrase))
+
+
+def check_positive(where: object, value: float | None) -> None:
+    """Check that a count, where it is given, is at least 1.
+
+    Args:
+        where: Where it stands, for the message.
+        value: The count; None where it is left out.
+
+    Raises:
+        BadInput: It is below 1.
+    """
+    if value is not None and value < 1:
+        raise BadInput(where, f"{value} is not positive", "give a number of at least 1")
+
+
+def unreadable(path: object, error: OSError, todo: str) -> BadInput:
+    """Make the error of a file that cannot be read.
+
+    Args:
+        path: The file, for the message.
+        error: What the system says.
+        todo: What to do about it.
+
+    Returns:
+        The error, to be raised.
+    """
+    return BadInput(path, f"cannot be read ({error.strerror})", todo)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from cimbo.benchmarking.method import Peer, Task
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known
 
 #: name -> (module, class, what the table says of it)
 METHOD_MODULES = {
@@ -52,8 +52,7 @@ def start(name: str, task: Task) -> Peer:
     Raises:
         BadInput: When the method is unknown, or what it needs is not installed.
     """
-    if name not in METHOD_MODULES:
-        raise BadInput(f"method {name!r}", "is unknown", choose_from(name, METHOD_MODULES))
+    check_known(name, METHOD_MODULES, f"method {name!r}", "is unknown")
     module, kind, _ = METHOD_MODULES[name]
     try:
         peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.cli.strict_json import parse_json
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, choose_from, unreadable
 
 CHIP_TABLES = ("hardware", "chip")  # what a design's own table of a chip is called in our JSON
 DESIGN_LISTS = ("pareto", "designs")  # what a list of designs is called there
@@ -77,8 +77,7 @@ def _document(where: str, file: Path) -> Any:
     try:
         written = file.read_text(encoding="utf-8")
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise BadInput(where, what, "name a readable file") from None
+        raise unreadable(where, error, "name a readable file") from None
     except UnicodeDecodeError as error:
         raise BadInput(where, f"is not JSON ({error})", FORM_OF_A_CHIP) from None
     return parse_json(where, written, FORM_OF_A_CHIP)

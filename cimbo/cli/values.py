@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cimbo.cli.strict_json import parse_json
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, check_positive, unreadable
 
 MOST_PATH_LETTERS = 255
 MOST_DIGITS = 12  # most digits of a size on the command line
@@ -67,8 +67,7 @@ def positive(name: str, value: int) -> int:
     Raises:
         BadInput: Where it is less than 1.
     """
-    if value < 1:
-        raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
+    check_positive(name, value)
     return value
 
 
@@ -88,8 +87,7 @@ def json_object(name: str, text: str) -> dict[str, Any]:
     try:
         source = _contents(text)
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise BadInput(origin(name, text), what, "name a readable file") from None
+        raise unreadable(origin(name, text), error, "name a readable file") from None
     except UnicodeDecodeError as error:
         raise BadInput(origin(name, text), f"is not JSON ({error})", "give a text file") from None
     todo = f"{OBJECT_FORM}, or @FILE"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from cimbo.cli.fixed_genes import FixedGene, fixed_genes
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.evaluation.simulated_costs import COST_METRICS
 from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.chip import refuse_replaced_gene
@@ -131,9 +131,7 @@ def _limit(study: Study, text: str) -> Constraint:
         raise BadInput(f"--limit {text}", "is no bound", LIMIT_FORM)
     metric, relation, bound = found.groups()
     known = dict.fromkeys(_measured(study))
-    if metric not in known:
-        todo = choose_from(metric, known)
-        raise BadInput(f"--limit {text}", f"{metric!r} is not measured", todo)
+    check_known(metric, known, f"--limit {text}", f"{metric!r} is not measured")
     if not math.isfinite(_number(bound)):
         raise BadInput(f"--limit {text}", f"{bound!r} is no finite number", LIMIT_FORM)
     if relation == "=":

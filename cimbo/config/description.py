@@ -14,7 +14,7 @@ from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import check_expensive, check_metrics
 from cimbo.config.network_settings import check_bits, stage_bits
 from cimbo.config.tables import ConstraintTable, NetworkTable, StudyTable
-from cimbo.errors import BadInput, choose_from, naming
+from cimbo.errors import BadInput, check_known, naming
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.sources import is_source
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
@@ -314,9 +314,7 @@ class Config:
         """A metric of the baseline. Raises BadInput where it has no such metric."""
         derived = DerivedMetrics(self.tables.metrics, (metric,))
         costs = derived.completed(self.baseline_costs(), self.baseline())
-        if metric not in costs:
-            todo = choose_from(metric, costs)
-            raise BadInput(f"constraints.{metric}", "the baseline has no such metric", todo)
+        check_known(metric, costs, f"constraints.{metric}", "the baseline has no such metric")
         cost: float = costs[metric]
         return cost
 

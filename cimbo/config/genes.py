@@ -8,7 +8,7 @@ from functools import partial
 from cimbo import hardware
 from cimbo.config.gene_values import Condition, read_gene
 from cimbo.config.tables import Gene, HardwareTable, Scalar
-from cimbo.errors import BadInput, choose_from, naming
+from cimbo.errors import BadInput, check_known, choose_from, naming
 from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.cells import cell
 from cimbo.hardware.chip import ERROR_FACTORS, refuse_replaced_gene
@@ -69,8 +69,7 @@ def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene
     found = {choice.name: choice for choice in known}
     for name, gene in genes.items():
         where = f"network.genes.{name}"
-        if name not in found:
-            raise BadInput(where, f"is no gene of {family}", choose_from(name, found))
+        check_known(name, found, where, f"is no gene of {family}")
         found[name] = _narrowed(where, found[name], gene)
     return list(reachable(found))
 

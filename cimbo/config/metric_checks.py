@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cimbo.config.genes import takes_cimbo_chips
 from cimbo.config.tables import ExpensiveTable, NetworkTable, StudyTable
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import JOINT_METRICS
 from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, NO_ACCURACY
@@ -93,9 +93,7 @@ def _check_targets(problem: Problem, measured: list[str]) -> None:
     """Raises BadInput for an objective or a constraint on a metric that there is not."""
     known = dict.fromkeys((*measured, *problem.derived.expressions, *SHIPPED_METRICS))
     for metric in problem.targets:
-        if metric not in known:
-            todo = choose_from(metric, known)
-            raise BadInput(metric, "is measured by no evaluation", todo)
+        check_known(metric, known, metric, "is measured by no evaluation")
 
 
 def _check_generates(problem: Problem, about: NetworkTable | None) -> None:
@@ -122,11 +120,11 @@ def check_expensive(problem: Problem, expensive: ExpensiveTable | None) -> None:
     """
     if expensive is None:
         return
-    if expensive.metric not in problem.targets:
-        what = f"{expensive.metric} is no objective and has no constraint"
-        todo = choose_from(expensive.metric, problem.targets)
-        raise BadInput("expensive.metric", what, todo)
+    check_known(
+        expensive.metric,
+        problem.targets,
+        "expensive.metric",
+        f"{expensive.metric} is no objective and has no constraint",
+    )
     for name in expensive.genes or ():
-        if name not in problem.space.column:
-            todo = choose_from(name, problem.space.names)
-            raise BadInput("expensive.genes", f"{name} is no gene", todo)
+        check_known(name, problem.space.names, "expensive.genes", f"{name} is no gene")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cimbo.errors import BadInput, choose_from, naming
+from cimbo.errors import BadInput, check_known, naming, unreadable
 from cimbo.hardware.cells import FILE_SUFFIX
 from cimbo.problem.scalars import shown
 from cimbo.workloads.sparsity import MEASURED, read_file, shares_to_json
@@ -39,8 +39,7 @@ def read_preset(name: str) -> dict[str, Any]:
         BadInput: For a name that is unknown; it lists the known ones.
     """
     known = preset_names()
-    if name not in known:
-        raise BadInput(f"preset {name!r}", "is unknown", choose_from(name, known))
+    check_known(name, known, f"preset {name!r}", "is unknown")
     data = read_toml(PRESETS_FOLDER / f"{name}.toml")
     return _with_extended(data, PRESETS_FOLDER, depth=1)
 
@@ -106,8 +105,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        todo = "give the path of a study.toml"
-        raise BadInput(path, f"cannot be read ({error.strerror})", todo) from None
+        raise unreadable(path, error, "give the path of a study.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
 
@@ -169,8 +167,7 @@ def _extended(name: str, folder: Path, depth: int) -> dict[str, Any]:
     if name.endswith(".toml"):
         path = folder / name
         return _with_extended(_read_own(path), path.parent, depth=depth + 1)
-    if name not in preset_names():
-        raise BadInput("extends", f"{name!r} is no preset", choose_from(name, preset_names()))
+    check_known(name, preset_names(), "extends", f"{name!r} is no preset")
     return read_preset(name)
 
 

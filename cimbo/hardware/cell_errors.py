@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known
 from cimbo.hardware.technology import constant
 
 SECONDS_AT_AGE: Mapping[str, float] = {
@@ -66,9 +66,7 @@ class ArrayConditions:
     noise_lsb: float | None = None
 
     def __post_init__(self) -> None:
-        if self.age not in SECONDS_AT_AGE:
-            todo = choose_from(str(self.age), tuple(SECONDS_AT_AGE))
-            raise BadInput("network.options.age", f"is {self.age!r}", todo)
+        check_known(self.age, SECONDS_AT_AGE, "network.options.age", f"is {self.age!r}")
         limits = (("stuck_cells", self.stuck_cells, 1.0), ("noise_lsb", self.noise_lsb, math.inf))
         for name, value, most in limits:
             if value is None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from cimbo._data import path as data_path
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.hardware.array_description import CELL_FAMILIES
 from cimbo.hardware.rows import Floats, Indices
 from cimbo.hardware.technology import CONSTANT_FIELDS, KNOWN_STATUSES, constant, scale
@@ -124,8 +124,7 @@ def _read(file: str, modified: int) -> Cell:
 
 def _figure(where: str, name: str, entry: Any) -> float:
     """One figure, at 28 nm."""
-    if name not in QUANTITY_UNITS:
-        raise BadInput(where, "is unknown", choose_from(name, tuple(QUANTITY_UNITS)))
+    check_known(name, QUANTITY_UNITS, where, "is unknown")
     if not isinstance(entry, Mapping):
         todo = f"give a table of {', '.join(CONSTANT_FIELDS)}"
         raise BadInput(where, f"is {entry!r}", todo)

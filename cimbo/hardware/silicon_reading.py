@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, unreadable
 from cimbo.problem.scalars import shown
 
 NEEDED_COLUMNS = (
@@ -103,7 +103,7 @@ def _cells(file: Path) -> list[list[str]]:
         mark = max(",;\t", key=text.partition("\n")[0].count)
         lines = list(csv.reader(text.splitlines(keepends=True), delimiter=mark))
     except OSError as error:
-        raise BadInput(file, f"cannot be read ({error.strerror})", "give a CSV file") from None
+        raise unreadable(file, error, "give a CSV file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(file, f"is no CSV file ({error})", "give a CSV file in UTF-8") from None
     return [cells for cells in lines if cells] or [[]]

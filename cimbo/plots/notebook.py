@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cimbo.analysis.hypervolume_history import feasible, hypervolume_history
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.plots.quantity import amount, label, spoken
 from cimbo.problem.objectives import Objective
 from cimbo.problem.preferences import knees
@@ -388,8 +388,7 @@ def distribution(study: Study, metric: str | None = None) -> Any:
 def _objective(study: Study, metric: str | None) -> Objective:
     objectives = {o.name: o for o in study.problem.objectives}
     name = metric or next(iter(objectives))
-    if name not in objectives:
-        raise BadInput("plots", f"{name!r} is no objective", choose_from(name, list(objectives)))
+    check_known(name, objectives, "plots", f"{name!r} is no objective")
     return objectives[name]
 
 

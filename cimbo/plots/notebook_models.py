@@ -10,7 +10,7 @@ import numpy as np
 from cimbo.analysis.chip_view import ChipView, LayerView
 from cimbo.analysis.gene_importance import GeneImportance, importance
 from cimbo.analysis.surrogate_views import AroundDesign, views
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.plots.notebook import finish, plotly
 from cimbo.plots.quantity import label
 from cimbo.problem.preferences import knees
@@ -155,9 +155,7 @@ def _around(
     if not surrogates or not (front or design):
         raise BadInput("plots", "too few designs are measured for a surrogate", "evaluate more")
     name = metric or study.problem.objectives[0].name
-    if name not in surrogates:
-        todo = choose_from(name, list(surrogates))
-        raise BadInput("plots", f"no surrogate predicts {name!r}", todo)
+    check_known(name, surrogates, "plots", f"no surrogate predicts {name!r}")
     if design is None:
         sharpest = knees(study.problem, [r.metrics for r in front])
         design = front[sharpest[0] if sharpest else 0].params

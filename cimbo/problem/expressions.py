@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 
 Array = NDArray[Any]
 Values = Mapping[str, Any]
@@ -163,8 +163,7 @@ def _check_call(where: str, node: ast.Call) -> None:
     if not isinstance(node.func, ast.Name) or node.keywords:
         raise _not_understood(where, node)
     name = node.func.id
-    if name not in KNOWN_FUNCTIONS:
-        raise BadInput(where, f"{name} is no function", choose_from(name, KNOWN_FUNCTIONS))
+    check_known(name, KNOWN_FUNCTIONS, where, f"{name} is no function")
     count = len(node.args)
     if count == 0 or (name in FUNCTIONS_OF_ONE and count != 1):
         raise BadInput(where, f"{name} has {count} arguments", f"write {name}(x)")

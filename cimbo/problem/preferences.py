@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known
 from cimbo.problem.objectives import Metrics, Problem
 from cimbo.problem.scalars import finite
 
@@ -111,8 +111,7 @@ def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:
     """(m,) the weight of each objective; BadInput for wrong ones, and where all are 0."""
     names = [objective.name for objective in problem.objectives]
     for name, weight in weights.items():
-        if name not in names:
-            raise BadInput(f"weight of {name}", "is of no objective", choose_from(name, names))
+        check_known(name, names, f"weight of {name}", "is of no objective")
         if finite(weight) is None or weight < 0:
             raise BadInput(f"weight of {name}", f"is {weight}", "give a number of at least 0")
     listed = np.array([float(weights.get(name, 0.0)) for name in names])

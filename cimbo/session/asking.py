@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, check_positive, unreadable
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.scalars import finite, number, shown
 from cimbo.session.context import StudyContext
@@ -78,9 +78,8 @@ def ask(
     Raises:
         BadInput: For numbers below 1, and for an impossible lease.
     """
-    for name, value in (("ask", n), ("--budget", budget)):
-        if value is not None and value < 1:
-            raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
+    check_positive("ask", n)
+    check_positive("--budget", budget)
     check_lease(lease_s)
     study = context.study
     if budget is not None:
@@ -271,8 +270,7 @@ def row_of(entry: Any) -> ToldRow:
     if not isinstance(entry, dict):
         raise BadInput("it", f"is {shown(entry)}", ROW_FORM)
     for name in entry:
-        if name not in ROW_FIELDS:
-            raise BadInput(name, "is no field of a row", choose_from(name, ROW_FIELDS))
+        check_known(name, ROW_FIELDS, name, "is no field of a row")
     key = entry.get("key")
     params = entry.get("params")
     _check_design(key, params)
@@ -343,7 +341,6 @@ def read_text(source: str, stdin: str | None) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise BadInput(source, what, "name a readable file, or - for stdin") from None
+        raise unreadable(source, error, "name a readable file, or - for stdin") from None
     except UnicodeDecodeError:
         raise BadInput(source, "is no text", "give JSON in UTF-8") from None

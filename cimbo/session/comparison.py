@@ -15,7 +15,7 @@ from cimbo.benchmarking import QUICK_METHODS, runner, start
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.runner import Band, Measure, Run, Volume
 from cimbo.config.study_config import Config
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Candidate, Problem, candidate
@@ -55,12 +55,8 @@ class ComparisonSettings:
 
     def __post_init__(self) -> None:
         for name in ("budget", "seeds", "batch", "jobs"):
-            value = getattr(self, name)
-            if value < 1:
-                raise BadInput(f"--{name}", f"{value} is not positive", "give at least 1")
-        if self.evaluate not in EVALUATION_MODES:
-            todo = choose_from(self.evaluate, EVALUATION_MODES)
-            raise BadInput("--evaluate", f"{self.evaluate!r} is unknown", todo)
+            check_positive(f"--{name}", getattr(self, name))
+        check_known(self.evaluate, EVALUATION_MODES, "--evaluate", f"{self.evaluate!r} is unknown")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cimbo.analysis import Errors, chances, chances_by_metrics
 from cimbo.analysis.mapped_design import place
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, check_positive
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.session.context import StudyContext
 from cimbo.session.portfolio import (
@@ -120,8 +120,7 @@ def robustness(
     """
     errors = errors or Errors()
     _check_errors(errors)
-    if draws < 1:
-        raise BadInput("--draws", f"{draws} is not positive", "give a number of at least 1")
+    check_positive("--draws", draws)
     records = context.study.feasible_evaluations()
     if not records:
         raise BadInput(context.path, "holds no verified design", "search first: cimbo optimize")

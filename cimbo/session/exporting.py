@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known
 from cimbo.session.context import StudyContext
 from cimbo.session.design import accuracy_label, find
 from cimbo.session.text import as_csv
@@ -67,9 +67,7 @@ def check_table_format(to: str) -> None:
     if to in DESIGN_FORMATS:
         todo = f"give the KEY of one, as cimbo pareto lists it: cimbo export KEY --to {to} -o PATH"
         raise BadInput(f"--to {to}", "is a format of one design", todo)
-    if to not in TABLE_FORMATS:
-        todo = choose_from(to, TABLE_FORMATS)
-        raise BadInput(f"--to {to}", "is no format of a study", todo)
+    check_known(to, TABLE_FORMATS, f"--to {to}", "is no format of a study")
 
 
 def check_design_format(to: str) -> None:
@@ -86,9 +84,7 @@ def check_design_format(to: str) -> None:
             f"leave out KEY, or give one of {', '.join(f'--to {name}' for name in DESIGN_FORMATS)}"
         )
         raise BadInput(f"--to {to}", "is a format of all evaluations", todo)
-    if to not in DESIGN_FORMATS:
-        todo = choose_from(to, DESIGN_FORMATS)
-        raise BadInput(f"--to {to}", "is no format of a design", todo)
+    check_known(to, DESIGN_FORMATS, f"--to {to}", "is no format of a design")
 
 
 def export_study(context: StudyContext, path: str | Path, *, to: str = "csv") -> Path:

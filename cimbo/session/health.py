@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
-from cimbo.errors import BadInput
+from cimbo.errors import check_positive
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Metrics
 from cimbo.problem.space import SearchSpace
@@ -114,9 +114,8 @@ def doctor(
     Raises:
         BadInput: For a budget or jobs below 1.
     """
-    for name, value in (("--budget", budget), ("--jobs", jobs)):
-        if value is not None and value < 1:
-            raise BadInput(name, f"{value} is not positive", "give a number of at least 1")
+    check_positive("--budget", budget)
+    check_positive("--jobs", jobs)
     study = _described(config or preset(DEFAULT_PRESET), budget, Workers(jobs).n_jobs)
     return Health((*_installed(), *study))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cimbo.errors import BadInput, choose_from, naming
+from cimbo.errors import BadInput, check_known, naming
 from cimbo.evaluation.simulated_costs import COST_METRICS
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io import importers
@@ -114,9 +114,9 @@ def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str,
         hardware = context.config.baseline()
     genes = {choice.name: choice for choice in context.study.problem.space.hardware}
     for name, value in hardware.items():
-        if name not in genes:
-            todo = choose_from(name, genes, "the genes are")
-            raise BadInput(f"--hardware {name}", "is no gene of the study's chips", todo)
+        check_known(
+            name, genes, f"--hardware {name}", "is no gene of the study's chips", "the genes are"
+        )
         with naming("--hardware"):
             genes[name].index(value)
     return dict(hardware)

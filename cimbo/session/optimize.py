@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.config.study_config import Config
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.evaluation.batched import NETWORK_SIZES
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.evaluation.whole import StudyEvaluator
@@ -68,15 +68,11 @@ class SearchSettings:
     simulates_bounds: bool = True
 
     def __post_init__(self) -> None:
-        if self.cost_model not in COST_MODELS:
-            todo = choose_from(self.cost_model, COST_MODELS)
-            raise BadInput("cost model", f"{self.cost_model!r} is unknown", todo)
+        check_known(self.cost_model, COST_MODELS, "cost model", f"{self.cost_model!r} is unknown")
         if self.bit_accurate_images < 0:
             what = f"{self.bit_accurate_images} is below 0"
             raise BadInput("--bit-accurate-images", what, "give a number of test images, or 0")
-        if self.accuracy_budget is not None and self.accuracy_budget < 1:
-            what = f"{self.accuracy_budget} is not positive"
-            raise BadInput("--accuracy-budget", what, "give a number of at least 1")
+        check_positive("--accuracy-budget", self.accuracy_budget)
         if self.until_converged is not None and not self.until_converged > 0:
             what = f"{self.until_converged:g} is not above 0"
             raise BadInput("--until-converged", what, "give a percentage, such as 1")

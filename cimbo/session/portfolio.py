@@ -12,7 +12,7 @@ import numpy as np
 
 from cimbo.analysis import Portfolio, serve
 from cimbo.analysis.portfolio import Served
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.hardware import DEFAULT_GENES, chip_choices
 from cimbo.session.design import find
 from cimbo.session.text import genes_text
@@ -103,17 +103,12 @@ class PortfolioSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.metric not in PORTFOLIO_METRICS:
-            todo = choose_from(self.metric, PORTFOLIO_METRICS)
-            raise BadInput("metric", f"{self.metric!r} is unknown", todo)
-        if self.samples < 1:
-            raise BadInput("--samples", f"{self.samples} is not positive", "give at least 1")
+        check_known(self.metric, PORTFOLIO_METRICS, "metric", f"{self.metric!r} is unknown")
+        check_positive("--samples", self.samples)
         searched = {choice.name: choice for choice in chip_choices()}
         genes = {**searched, **DEFAULT_GENES}
         for name in self.fixed:
-            if name not in genes:
-                todo = choose_from(name, genes, "the genes are")
-                raise BadInput(f"--fix {name}", "is no gene of a chip", todo)
+            check_known(name, genes, f"--fix {name}", "is no gene of a chip", "the genes are")
 
 
 def portfolio(workloads: Mapping[str, Workload], settings: PortfolioSettings) -> ChipPortfolio:

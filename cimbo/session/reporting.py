@@ -9,7 +9,7 @@ from pathlib import Path
 from cimbo.analysis.chip_view import ChipView, chip_view
 from cimbo.analysis.gene_importance import GeneImportance, importance
 from cimbo.analysis.surrogate_views import SurrogateViews, views
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Candidate
 from cimbo.problem.preferences import knees
@@ -103,8 +103,7 @@ def plot(
     path = Path(path)
     if path.suffix not in FIGURE_FORMATS:
         raise BadInput(path, "is no format of a figure", "end it in .pdf, .png or .svg")
-    if what not in FIGURE_NAMES:
-        raise BadInput("what", f"{what!r} is no figure", choose_from(what, FIGURE_NAMES))
+    check_known(what, FIGURE_NAMES, "what", f"{what!r} is no figure")
     from cimbo.report import facts, figures
 
     figures.available()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo import hardware as hardware_model
-from cimbo.errors import BadInput, choose_from, naming
+from cimbo.errors import BadInput, check_known, choose_from, naming
 from cimbo.evaluation import simulators
 from cimbo.session.chip_warnings import chip_warnings
 from cimbo.workloads import Network, network
@@ -237,9 +237,7 @@ def _sub_network(family: Network, subnet: Mapping[str, Any], where: str) -> Work
         family = with_stage_bits(family, range(1, MOST_STAGE_BITS + 1))
     genes = [choice.name for choice in family.choices()]
     for gene in subnet:
-        if gene not in genes:
-            todo = choose_from(gene, genes, "the genes are")
-            raise BadInput(f"--subnet, {gene}", "is no gene of this network", todo)
+        check_known(gene, genes, f"--subnet, {gene}", "is no gene of this network", "the genes are")
     with naming(where) if where else nullcontext():
         return family.workload(dict(subnet))
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, check_positive
 
 if TYPE_CHECKING:
     from cimbo.supernets.training import Recipe
@@ -58,12 +58,10 @@ def train_supernet(
     from cimbo.supernets.recipes import TRAINING_RECIPES, Run, build, trained
     from cimbo.workloads import network
 
-    if name not in TRAINING_RECIPES:
-        todo = choose_from(name, TRAINING_RECIPES)
-        raise BadInput(f"super-network {name!r}", "is unknown", todo)
+    check_known(name, TRAINING_RECIPES, f"super-network {name!r}", "is unknown")
     changed = changed_recipe(TRAINING_RECIPES[name], recipe or {}, noise or {})
-    _check_positive("--threads", threads)
-    _check_positive("--stop-after", stop_after)
+    check_positive("--threads", threads)
+    check_positive("--stop-after", stop_after)
     torch.set_num_threads(threads)
     target = Path(out or f"{name}.safetensors")
     model = trained(name, network(name).choices())
@@ -77,12 +75,6 @@ def train_supernet(
     )
     build(name, run, say=logger.info)
     return target
-
-
-def _check_positive(option: str, value: int | None) -> None:
-    """Raises BadInput for a number below 1."""
-    if value is not None and value < 1:
-        raise BadInput(option, f"{value} is not positive", "give a number of at least 1")
 
 
 def changed_recipe(
@@ -102,9 +94,7 @@ def changed_recipe(
         BadInput: A name is no part of a recipe or no noise of an array, or a value does not fit.
     """
     for name, value in noise.items():
-        if name not in ARRAY_NOISE:
-            todo = choose_from(name, ARRAY_NOISE)
-            raise BadInput(f"--noise {name}={value}", "is no noise of an array", todo)
+        check_known(name, ARRAY_NOISE, f"--noise {name}={value}", "is no noise of an array")
     found = {}
     for name, value in {**changes, **noise}.items():
         found[name] = _changed(recipe, name, value)
@@ -115,8 +105,7 @@ def _changed(recipe: Recipe, name: str, value: float | str) -> Any:
     """A part of the recipe with ``value`` in the part's own type. Raises BadInput."""
     kinds = {field.name: type(getattr(recipe, field.name)) for field in fields(recipe)}
     where = f"--set {name}={value}"
-    if name not in kinds:
-        raise BadInput(where, f"{name!r} is no part of a recipe", choose_from(name, kinds))
+    check_known(name, kinds, where, f"{name!r} is no part of a recipe")
     if kinds[name] is bool:
         return _switch(where, value)
     try:

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, unreadable
 from cimbo.storage import location, schema
 from cimbo.storage.files import LOCKS_FILES, OPEN_HERE, FileIdentity, StudyFiles
 from cimbo.storage.values import first_difference, to_json
@@ -144,8 +144,7 @@ def _check_header(file: Path) -> None:
     try:
         schema.check_header(file)
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        raise BadInput(file, what, "check the path and its permissions") from error
+        raise unreadable(file, error, "check the path and its permissions") from error
 
 
 def _address(file: Path, *, readonly: bool) -> str:

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
-from cimbo.errors import BadInput, choose_from, naming, unknown_option
+from cimbo.errors import BadInput, check_known, naming, unknown_option
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import AnalyticFunction
 from cimbo.problem.objectives import Constraint, Objective, Problem
@@ -169,9 +169,7 @@ class Study(AskTellStudy):
         """Raises BadInput for a gene that is unknown, or a value that it cannot take."""
         space = self.problem.space
         for name, value in fixed.items():
-            if name not in space.column:
-                todo = choose_from(name, space.names, "the genes are")
-                raise BadInput(f"fixed gene {name}", "is no gene", todo)
+            check_known(name, space.names, f"fixed gene {name}", "is no gene", "the genes are")
             space.choices[space.column[name]].index(value)
 
     def frame(self) -> Any:

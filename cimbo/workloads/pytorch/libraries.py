@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.workloads.fixed import FixedNetwork
 from cimbo.workloads.pytorch.sliced import SlicedFamily, sliced_family
 from cimbo.workloads.pytorch.tracing import traced
@@ -157,6 +157,4 @@ def _config(name: str, model: str, library: Any) -> Any:
 
 def _check_sizes(name: str, sizes: Mapping[str, int], known: tuple[str, ...]) -> None:
     for size in sizes:
-        if size not in known:
-            todo = choose_from(size, known)
-            raise BadInput(f"network {name!r}, {size}", "is no size of it", todo)
+        check_known(size, known, f"network {name!r}, {size}", "is no size of it")
