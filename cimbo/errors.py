@@ -126,10 +126,24 @@ def choose_from(name: object, known: Iterable[object], phrase: str = "use one of
     question = ""
     if nearest:
         question = f"did you mean {' or '.join(nearest)}? "
-    listed = ", ".join(names[:MOST_LISTED_NAMES])
-    if len(names) > MOST_LISTED_NAMES:
-        listed += f" and {len(names) - MOST_LISTED_NAMES} more"
-    return f"{question}{phrase} {listed}"
+    return f"{question}{phrase} {cut_list(names, MOST_LISTED_NAMES)}"
+
+
+def cut_list(words: Sequence[str], most: int) -> str:
+    """List words with commas, no more than so many of them.
+
+    Args:
+        words: The words.
+        most: How many are listed at most.
+
+    Returns:
+        A text such as "a, b and 3 more".
+    """
+    listed = ", ".join(words[:most])
+    left_out = len(words) - most
+    if left_out > 0:
+        return f"{listed} and {left_out} more"
+    return listed
 
 
 def check_known(

@@ -58,9 +58,7 @@ class Placed:
         for choice in self.choices:
             if choice.ordered and choice.name not in self.kept:
                 now = self.full[choice.name]
-                below = [value for value in choice.values if value < now]
-                above = [value for value in choice.values if value > now]
-                for value in (*below[-1:], *above[:1]):
+                for value in choice.values_beside(now):
                     yield choice.name, now, value
 
 

@@ -142,7 +142,7 @@ def chances_by_metrics(
         (n,) share of the draws, 0 to 1, in which a design is feasible and no other dominates it.
     """
     rng = np.random.default_rng(seed)
-    genes = {choice.name for choice in problem.space.architecture} or None
+    genes = problem.space.architecture_names or None
     keys = [problem.space.key(record.params, genes) for record in records]
     sharing = np.unique(keys, return_inverse=True)[1]
     names = sorted(set(chain.from_iterable(record.metrics for record in records)))
@@ -178,7 +178,7 @@ def _sharing(
     problem: Problem, records: Sequence[Record], placed: Sequence[Placed]
 ) -> NDArray[np.intp]:
     """(n,) number of the accuracy measurement that each design stands on."""
-    genes = {choice.name for choice in problem.space.architecture}
+    genes = problem.space.architecture_names
     keys = []
     for record, design in zip(records, placed, strict=True):
         keys.append(problem.space.key(record.params, genes | design.kept))

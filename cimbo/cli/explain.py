@@ -12,7 +12,7 @@ from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.tables import as_table
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, cut_list
 from cimbo.session.error_bars import told
 from cimbo.session.explanation import Explanation, Rows
 from cimbo.session.front import key_or_knee
@@ -143,17 +143,9 @@ def _written(rows: Rows) -> Rows:
         cells = dict(row)
         for name, value in row.items():
             if isinstance(value, list):
-                cells[name] = _cell(value)
+                cells[name] = cut_list(value, MOST_CHANGES_SHOWN)
         written.append(cells)
     return written
-
-
-def _cell(changes: list[str]) -> str:
-    shown = ", ".join(changes[:MOST_CHANGES_SHOWN])
-    more = len(changes) - MOST_CHANGES_SHOWN
-    if more > 0:
-        return f"{shown} and {more} more"
-    return shown
 
 
 def _bars(title: str, values: Mapping[str, float]) -> str:

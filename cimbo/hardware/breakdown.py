@@ -51,11 +51,11 @@ def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
 
 def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One entry for each gene and each neighbouring value: what changing only it does to the three metrics."""
+    now = dict(DEFAULT_GENES) | dict(chip)
     moves = []
     for choice in chip_choices(extended=True):
-        for value in _neighbours(choice, chip):
+        for value in choice.values_beside(now[choice.name]):
             moves.append((choice.name, value))
-    now = dict(DEFAULT_GENES) | dict(chip)
     batch = simulate_batch(workload, [now] + [now | {name: value} for name, value in moves])
     metrics = ("latency_ms", "energy_uj", "area_mm2")
     knobs = []
@@ -63,12 +63,3 @@ def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
         factors = {metric: float(batch[metric][index] / batch[metric][0]) for metric in metrics}
         knobs.append({"gene": name, "from": now[name], "to": value} | factors)
     return knobs
-
-
-def _neighbours(choice: Any, chip: Mapping[str, Any]) -> list[Any]:
-    current = chip.get(choice.name, DEFAULT_GENES.get(choice.name))
-    if not choice.ordered:
-        return [value for value in choice.values if value != current]
-    below = [value for value in choice.values if value < current]
-    above = [value for value in choice.values if value > current]
-    return below[-1:] + above[:1]

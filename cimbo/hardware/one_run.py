@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cimbo.errors import cut_list
 from cimbo.hardware.circuit import Circuit
 from cimbo.hardware.cost_model import energy_by_part, one_circuit, pair_costs, throughput
 from cimbo.hardware.generation import loop_layers, request_costs
@@ -107,6 +108,7 @@ def _stages(workload: Workload, where: Sequence[int], plan: Plan, run: Schedule)
     }
 
 
+MOST_LAYERS_NAMED = 4  # in a warning
 SCALAR_RESULTS = (
     "latency_ms",
     "interval_ms",
@@ -162,8 +164,4 @@ def _warnings(workload: Workload, where: Sequence[int], run: Schedule) -> list[s
         "partial sums and activations exceed the buffer; cycles and energy of these layers are those of a schedule "
         "that exists, and lower bounds stand beside the totals: "
     )
-    if len(names) > 4:
-        more = f" and {len(names) - 4} more"
-    else:
-        more = ""
-    return [text + ", ".join(names[:4]) + more]
+    return [text + cut_list(names, MOST_LAYERS_NAMED)]

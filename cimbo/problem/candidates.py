@@ -62,12 +62,10 @@ def candidate_of_row(space: SearchSpace, row: Rows, **about: Any) -> Candidate:
 
 
 def _candidate(space: SearchSpace, canonical: Params, **about: Any) -> Candidate:
-    of_architecture = {choice.name for choice in space.architecture}
-    architecture: Params = {}
-    hardware: Params = {}
-    for name, value in canonical.items():
-        if name in of_architecture:
-            architecture[name] = value
-        else:
-            hardware[name] = value
-    return Candidate(canonical, architecture, hardware, canonical_key(canonical), **about)
+    return Candidate(
+        canonical,
+        space.architecture_of(canonical),
+        space.hardware_of(canonical),
+        canonical_key(canonical),
+        **about,
+    )

@@ -108,6 +108,22 @@ class Choice:
             todo = f"choose one of {list(self.values)}"
             raise BadInput(f"gene {self.name}", f"cannot be {shown(value)}", todo) from None
 
+    def values_beside(self, value: Value) -> list[Value]:
+        """Lists the values that are one step from a value.
+
+        Args:
+            value: Where the step starts; of an ordered gene it may be any number.
+
+        Returns:
+            Of an ordered gene the next below and the next above, as far as there are any; of
+            another one all other values.
+        """
+        if not self.ordered:
+            return [other for other in self.values if other != value]
+        below: list[Any] = [other for other in self.values if other < value]  # type: ignore[operator]
+        above: list[Any] = [other for other in self.values if other > value]  # type: ignore[operator]
+        return below[-1:] + above[:1]
+
     def to_json(self) -> dict[str, Any]:
         """Describes the gene for a study file: name, values and, if any, conditions."""
         described: dict[str, Any] = {"name": self.name, "values": list(self.values)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
-from cimbo.problem.choice import Choice
+from cimbo.problem.choice import Choice, Value
 
 Rows = NDArray[np.signedinteger[Any]]
 Mask = NDArray[np.bool_]
@@ -93,6 +93,33 @@ class GeneColumns:
         return {name: i for i, name in enumerate(self.names)}
 
     @cached_property
+    def architecture_names(self) -> frozenset[str]:
+        """The names of the network's genes."""
+        return frozenset(choice.name for choice in self.architecture)
+
+    def architecture_of(self, design: Mapping[str, Value]) -> dict[str, Value]:
+        """Takes the network's genes from a design.
+
+        Args:
+            design: Gene to value.
+
+        Returns:
+            Its genes of the architecture, in the order of ``design``.
+        """
+        return {name: v for name, v in design.items() if name in self.architecture_names}
+
+    def hardware_of(self, design: Mapping[str, Value]) -> dict[str, Value]:
+        """Takes the chip's genes from a design.
+
+        Args:
+            design: Gene to value.
+
+        Returns:
+            All but its genes of the architecture, in the order of ``design``.
+        """
+        return {name: v for name, v in design.items() if name not in self.architecture_names}
+
+    @cached_property
     def row_type(self) -> type[np.signedinteger[Any]]:
         """The integers that rows are made of: of 16 bits, unless a gene has more values than they count."""
         most = max(len(choice.values) for choice in self.choices)
@@ -120,6 +147,27 @@ class GeneColumns:
             gated.append(GatedGene(column, gates))
         return tuple(gated)
 
+    @cached_property
+    def _numbers(self) -> tuple[NDArray[np.float64], ...]:
+        """For each gene the number that stands for each index.
+
+        The last one, which INACTIVE_INDEX (-1) selects, is NaN.
+        """
+        return tuple(map(_numbers_of, self.choices))
+
+    def encode(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Writes rows as numbers.
+
+        Args:
+            rows: (n, d) canonical rows.
+
+        Returns:
+            (n, d) the value of an ordered gene, the index of an unordered one's; NaN where
+            inactive.
+        """
+        columns = [lookup[rows[:, i]] for i, lookup in enumerate(self._numbers)]
+        return np.stack(columns, axis=1)
+
     def _gate(self, name: str, values: Sequence[object]) -> Gate:
         """The gene of a name as a gate that is open with some of its values."""
         column = self.column[name]
@@ -142,3 +190,11 @@ class GeneColumns:
     def _gates_are_none_of(self, column: int, pending: Sequence[int]) -> bool:
         gates = self.choices[column].active_if
         return not any(self.column[gate] in pending for gate in gates)
+
+
+def _numbers_of(choice: Choice) -> NDArray[np.float64]:
+    """(values + 1,) the values of an ordered gene, the positions of an unordered one's; then NaN."""
+    numbers: Iterable[Any] = choice.values
+    if not choice.ordered:
+        numbers = range(len(choice.values))
+    return np.array([*numbers, np.nan], float)

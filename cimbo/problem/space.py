@@ -106,13 +106,15 @@ class SearchSpace(GeneColumns):
         """Every gate is a gene of this space and has the values that are asked of it."""
         for choice in self.choices:
             for gate, values in choice.active_if.items():
-                if gate not in self.column:
-                    wrong = f"depends on unknown gene {gate}"
-                    todo = f"use one of {list(self.names)}"
-                    raise BadInput(f"gene {choice.name}", wrong, todo)
-                for value in values:
-                    self.choices[self.column[gate]].index(value)
+                self._check_gate(choice, gate, values)
         _ = self.gated_genes  # refuses a cycle
+
+    def _check_gate(self, choice: Choice, gate: str, values: Iterable[Value]) -> None:
+        if gate not in self.column:
+            wrong = f"depends on unknown gene {gate}"
+            raise BadInput(f"gene {choice.name}", wrong, f"use one of {list(self.names)}")
+        for value in values:
+            self.choices[self.column[gate]].index(value)
 
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 
@@ -216,33 +218,6 @@ class SearchSpace(GeneColumns):
             BadInput: As `rows` does.
         """
         return self.designs(self.rows([design]))[0]
-
-    def encode(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Writes rows as numbers.
-
-        Args:
-            rows: (n, d) canonical rows.
-
-        Returns:
-            (n, d) the value of an ordered gene, the index of an unordered one's; NaN where
-            inactive.
-        """
-        columns = [lookup[rows[:, i]] for i, lookup in enumerate(self._numbers)]
-        return np.stack(columns, axis=1)
-
-    @cached_property
-    def _numbers(self) -> tuple[NDArray[np.float64], ...]:
-        """For each gene the number that stands for each index.
-
-        The last one, which INACTIVE_INDEX (-1) selects, is NaN.
-        """
-        numbers = []
-        for choice in self.choices:
-            of_values: Iterable[Any] = choice.values
-            if not choice.ordered:
-                of_values = range(len(choice.values))
-            numbers.append(np.array([*of_values, np.nan], float))
-        return tuple(numbers)
 
     # ---- what a search needs ----------------------------------------------------------------------------------------
 

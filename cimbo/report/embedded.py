@@ -183,12 +183,8 @@ def _said(r: Record | Candidate, name: str) -> Prediction | None:
 
 def _genes(facts: Facts, rows: Sequence[Record | Candidate]) -> list[dict[str, Any]]:
     space = facts.problem.space
-    of_networks = {choice.name for choice in space.architecture}
-    genes = []
-    for choice in space.choices:
-        side = "architecture" if choice.name in of_networks else "hardware"
-        genes.append(_gene(choice, side, rows))
-    return genes
+    genes = [_gene(choice, "architecture", rows) for choice in space.architecture]
+    return genes + [_gene(choice, "hardware", rows) for choice in space.hardware]
 
 
 def _gene(choice: Choice, side: str, rows: Sequence[Record | Candidate]) -> dict[str, Any]:

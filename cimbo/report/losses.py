@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from cimbo.errors import cut_list
 from cimbo.plots.markup import Markup, join, tag
 from cimbo.plots.quantity import amount, label, spoken
 from cimbo.problem.objectives import Constraint
@@ -78,11 +79,7 @@ def _limit(c: Constraint, infeasible: Sequence[Record]) -> Markup:
 
 
 def _numbers(records: Sequence[Record]) -> str:
-    listed = ", ".join(f"#{record.number}" for record in records[:_MOST_NUMBERS])
-    more = len(records) - _MOST_NUMBERS
-    if more > 0:
-        return f"{listed} and {more} more"
-    return listed
+    return cut_list([f"#{record.number}" for record in records], _MOST_NUMBERS)
 
 
 def _table(heads: Iterable[str], rows: Iterable[Markup]) -> Markup:

@@ -165,20 +165,14 @@ class _Case:
             The design with its genes split into network and chip, its accuracy and costs, and its
             test accuracy where that is known.
         """
-        names = {choice.name for choice in self.context.study.problem.space.architecture}
-        architecture = {}
-        hardware = {}
-        for name, value in point.params.items():
-            if name in names:
-                architecture[name] = value
-            else:
-                hardware[name] = value
+        space = self.context.study.problem.space
         metrics = {"accuracy": point.accuracy, **point.costs}
         metrics["accuracy"] = point.accuracy  # whatever accuracy the costs bring
         tested = self.tests.stored(point.params)
         if tested is not None:
             metrics["accuracy_test"] = tested
-        return AttributedDesign(architecture, hardware, metrics)
+        architecture = space.architecture_of(point.params)
+        return AttributedDesign(architecture, space.hardware_of(point.params), metrics)
 
 
 def _case(context: StudyContext, settings: AttributionSettings) -> _Case:

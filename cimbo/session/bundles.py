@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, cut_list
 from cimbo.optimizer.surrogates import View
 from cimbo.plots.importances import heat_map
 from cimbo.problem.space import Params
@@ -365,9 +365,7 @@ class _Measured:
                 missing.append(name)
         if not missing:
             return
-        names = ", ".join(missing[:MOST_GENES_NAMED])
-        if len(missing) > MOST_GENES_NAMED:
-            names += f" and {len(missing) - MOST_GENES_NAMED} more"
+        names = cut_list(missing, MOST_GENES_NAMED)
         what = f"belongs to another space: {self.file} has no {names}"
         raise BadInput(where, what, "name another study")
 

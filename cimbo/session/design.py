@@ -59,11 +59,11 @@ def design(context: StudyContext, record: Record) -> Design:
         The design with its genes split into network and chip, and all that was measured of it, test
         accuracy and bit-accurate difference included where they are known.
     """
-    first = {c.name for c in context.study.problem.space.architecture}
+    space = context.study.problem.space
     return Design(
         record.key,
-        {name: value for name, value in record.params.items() if name in first},
-        {name: value for name, value in record.params.items() if name not in first},
+        space.architecture_of(record.params),
+        space.hardware_of(record.params),
         _metrics(context, record),
         accuracy_label(context.accuracy_provenance, record.origin),
         context.study.zigzag_costs().get(record.key),

@@ -165,9 +165,8 @@ def _write_optuna(context: StudyContext, path: Path) -> None:
 def _write_onnx(context: StudyContext, key: str, path: Path) -> Path:
     from cimbo.io import onnx_export
 
-    names = {choice.name for choice in context.study.problem.space.architecture}
-    params = find(context, key).params
-    architecture = {name: value for name, value in params.items() if name in names}
+    space = context.study.problem.space
+    architecture = space.architecture_of(find(context, key).params)
     onnx_export.write(path, context.evaluator.accuracy, architecture)
     return path
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cimbo.errors import BadInput, check_known, naming
+from cimbo.errors import BadInput, check_known, cut_list, naming
 from cimbo.evaluation.simulated_costs import COST_METRICS
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io import importers
@@ -123,10 +123,7 @@ def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str,
 
 
 def _contradictions(told: importers.Told) -> str:
-    named = ", ".join(told.contradictions[:NAMED_CONTRADICTIONS])
-    more = len(told.contradictions) - NAMED_CONTRADICTIONS
-    if more > 0:
-        named += f" and {more} more"
+    named = cut_list(told.contradictions, NAMED_CONTRADICTIONS)
     return (
         f"{len(told.contradictions)} rows say another thing of a design than was known ({named}); "
         f"{told.replicates} are kept as further measurements, and the search uses the means"

@@ -12,7 +12,7 @@ import numpy as np
 from cimbo.analysis.neighbours import Neighbour, compared
 from cimbo.optimizer import surrogates
 from cimbo.optimizer.surrogates import Inputs, Surrogate, SurrogateFactory
-from cimbo.problem.space import Choice, Params, SearchSpace, Value
+from cimbo.problem.space import Params, SearchSpace
 from cimbo.session.context import StudyContext
 from cimbo.session.warm_start import known_views
 from cimbo.storage import Record
@@ -94,16 +94,8 @@ def _steps(space: SearchSpace, params: Params) -> Iterator[Params]:
     for choice in space.hardware or space.architecture:
         if choice.name not in params:
             continue
-        for value in _next_values(choice, params):
+        for value in choice.values_beside(params[choice.name]):
             yield space.canonical({**_all_genes(space, params), choice.name: value})
-
-
-def _next_values(choice: Choice, params: Params) -> list[Value]:
-    values = list(choice.values)
-    if not choice.ordered:
-        return [value for value in values if value != params[choice.name]]
-    here = values.index(params[choice.name])
-    return [*values[:here][-1:], *values[here + 1 :][:1]]
 
 
 def _all_genes(space: SearchSpace, params: Params) -> Params:
