@@ -166,14 +166,18 @@ def random_sum_noise(family: str, rows_active: int, cell_bits: int) -> float:
         Standard deviation of the sum, in cells at one input step.
     """
     if family == "charge_sram":
-        volts_squared = float(constant("physics.thermal_energy")) / (
-            rows_active * float(constant("charge_cell.capacitance"))
-        )
-        return rows_active * math.sqrt(volts_squared) / float(constant("logic.supply"))
+        return _thermal_noise(rows_active)
     if family == "rram":
         full_scale = 2.0**cell_bits - 1
         return float(constant("rram_cell.read_noise")) * full_scale * math.sqrt(rows_active / 2.0)
     return 0.0
+
+
+def _thermal_noise(rows_active: int) -> float:
+    """Standard deviation of the charge that the capacitors of a column share, in cells."""
+    capacitance = rows_active * float(constant("charge_cell.capacitance"))
+    volts = math.sqrt(float(constant("physics.thermal_energy")) / capacitance)
+    return rows_active * volts / float(constant("logic.supply"))
 
 
 @cache
@@ -214,13 +218,16 @@ def read_noise_table(path: str) -> tuple[CellLevel, ...]:
 
 def _table_line(where: str, words: list[str]) -> CellLevel:
     try:
-        level, mean, deviation = (float(word) for word in words)
-    except ValueError:
+        line = CellLevel(*(float(word) for word in words))
+    except (ValueError, TypeError):
         raise BadInput(where, "is no level, mean and deviation", "give three numbers") from None
-    if not all(math.isfinite(value) for value in (level, mean, deviation)):
+    _check_level(where, line)
+    return line
+
+
+def _check_level(where: str, line: CellLevel) -> None:
+    if not all(map(math.isfinite, (line.level, line.mean, line.deviation))):
         raise BadInput(where, "has a number that is not finite", "give three finite numbers")
-    if not 0 <= level <= 1 or deviation < 0:
-        raise BadInput(
-            where, "is out of range", "give a level from 0 to 1, and a deviation of 0 or more"
-        )
-    return CellLevel(level, mean, deviation)
+    if not 0 <= line.level <= 1 or line.deviation < 0:
+        todo = "give a level from 0 to 1, and a deviation of 0 or more"
+        raise BadInput(where, "is out of range", todo)

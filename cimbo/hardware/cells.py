@@ -91,14 +91,19 @@ def cell(word: str) -> Cell | None:
     if word == OWN_CELL:
         return None
     if word.endswith(FILE_SUFFIX):
-        file = Path(word)
-        if not file.is_file():
-            raise BadInput("chip.cell", f"{word} is no file", "give the path of a cell's file")
-        return _read(str(file), file.stat().st_mtime_ns)
+        return _cell_of_file(word)
     if word not in CELL_WORDS:
         todo = f"{choose_from(word, CELL_WORDS)}; or a file NAME.toml"
         raise BadInput("chip.cell", f"{word} is unknown", todo)
     return _read(str(data_path("cells") / f"{word}{FILE_SUFFIX}"), 0)
+
+
+def _cell_of_file(path: str) -> Cell:
+    """The cell in a user's file, read anew when the file has changed."""
+    file = Path(path)
+    if not file.is_file():
+        raise BadInput("chip.cell", f"{path} is no file", "give the path of a cell's file")
+    return _read(str(file), file.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=256)

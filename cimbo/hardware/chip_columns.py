@@ -185,9 +185,16 @@ def _fill(row: Floats, name: str, value: Any) -> None:
         raise BadInput(f"chip.{name}", f"is {shown(value)}", todo) from None
 
 
+def _are_good(numbers: Floats) -> NDArray[np.bool_]:
+    """Which numbers are of the sign, size and kind that their gene (row) may have, (genes, n)."""
+    good: NDArray[np.bool_] = (numbers > 0) | (MAY_BE_ZERO & (numbers == 0))
+    good &= numbers <= LARGEST_NUMBER
+    good &= ~IS_WHOLE | (numbers == np.floor(numbers))
+    return good
+
+
 def _check_numbers(numbers: Floats) -> None:
-    good = (numbers > 0) | (MAY_BE_ZERO & (numbers == 0))
-    good &= (numbers <= LARGEST_NUMBER) & (~IS_WHOLE | (numbers == np.floor(numbers)))
+    good = _are_good(numbers)
     if not good.all():
         row, chip = np.argwhere(~good)[0]
         kind = "a positive number"

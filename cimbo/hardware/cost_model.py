@@ -22,7 +22,7 @@ from cimbo.hardware.generation import request_costs
 from cimbo.hardware.grid import Grid, spans
 from cimbo.hardware.plan import PlanSums, plan_pairs
 from cimbo.hardware.plan_scores import PlanInputs
-from cimbo.hardware.rows import Bools, Floats
+from cimbo.hardware.rows import Bools, Floats, joined_columns
 from cimbo.workloads.layers import Workload
 
 # Pairs that are computed at once, which bounds the memory besides that of the results
@@ -153,11 +153,8 @@ def _follow_first(workload: Workload, part: Circuit) -> dict[str, NDArray[Any]]:
 def _simulated(workloads: Sequence[Workload], chips: Chips) -> dict[str, NDArray[Any]]:
     """Costs of single runs, whatever loop may follow them."""
     _keep_heap()
-    solved = [_solve(part, grids).to_columns() for part, grids in _blocks(workloads, chips)]
-    simulated = {}
-    for name in solved[0]:
-        simulated[name] = np.concatenate([each[name] for each in solved])
-    return simulated
+    blocks = _blocks(workloads, chips)
+    return joined_columns([_solve(part, grids).to_columns() for part, grids in blocks])
 
 
 def throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> dict[str, Any]:

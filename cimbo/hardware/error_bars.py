@@ -94,17 +94,21 @@ def merit_bars(workload: Workload, chip: Mapping[str, Any]) -> dict[str, tuple[f
     Raises:
         BadInput: Where the chip is none, naming the gene.
     """
-    costs = _varied_costs(workload, chip)
+    figures = _merits(_varied_costs(workload, chip), workload.macs)
+    return {name: _between(values) for name, values in figures.items()}
+
+
+def _merits(costs: Mapping[str, Any], macs: int) -> dict[str, Floats]:
+    """Figures of merit (n,) of ``n`` costs, in their order."""
     watts = costs["energy_uj"] * 1e-3 / costs["interval_ms"]
-    tera_operations = 2e-12 * workload.macs
+    tera_operations = 2e-12 * macs
     area = costs["area_mm2"]
-    figures = {
+    return {
         "power_w": watts,
         "w_per_mm2": watts / area,
         "tops_per_w": 1e6 * tera_operations / costs["energy_uj"],
         "tops_per_mm2": 1e3 * tera_operations / costs["interval_ms"] / area,
     }
-    return {name: _between(values) for name, values in figures.items()}
 
 
 def _varied_costs(workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from cimbo.hardware.grid import Grid
 from cimbo.hardware.passes import round_trips
 from cimbo.hardware.plan import tile_grid
 from cimbo.hardware.residency import partly
-from cimbo.hardware.rows import Bools, Floats
+from cimbo.hardware.rows import Bools, Floats, joined_columns
 from cimbo.hardware.technology import constant
 from cimbo.hardware.tiling import Tiling
 from cimbo.workloads.layers import Workload
@@ -43,11 +43,8 @@ def features(workloads: Workload | Sequence[Workload], chips: Chips) -> Columns:
     Raises:
         BadInput: As ``simulate_batch`` does.
     """
-    found = [_features(part, grid) for part, grid in pair_up(workloads, chips)]
-    features = {}
-    for name in found[0]:
-        features[name] = np.concatenate([each[name] for each in found])
-    return features
+    pairs = pair_up(workloads, chips)
+    return joined_columns([_features(part, grid) for part, grid in pairs])
 
 
 def _features(part: Circuit, grid: Grid) -> Columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,15 @@ from cimbo.hardware.technology import constant, scale, slowdown
 
 ERROR_TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}
 RESULT_KEYS = {"area": "area_mm2", "delay": "cycle_ns", "energy": "tops_per_watt"}
+NEEDED_ENTRIES = (
+    "citation",
+    "node_nm",
+    "source",
+    "conditions",
+    "chip",
+    "reported",
+    "not_comparable",
+)
 REPORTED_PARTS = ("adc", "dac", "array", "other")
 _PART_OF_AREA = {
     "adc": "adc",
@@ -46,20 +55,17 @@ def published_chips() -> dict[str, dict[str, Any]]:
     """
     found = {}
     for file in sorted(Path(path("silicon")).glob("*.toml")):
-        entry = tomllib.loads(file.read_text(encoding="utf-8"))
-        for name in (
-            "citation",
-            "node_nm",
-            "source",
-            "conditions",
-            "chip",
-            "reported",
-            "not_comparable",
-        ):
-            if name not in entry:
-                raise BadInput(file.name, f"has no {name}", "see the other files in data/silicon")
-        found[file.stem] = entry
+        found[file.stem] = _read_chip(file)
     return found
+
+
+def _read_chip(file: Path) -> dict[str, Any]:
+    """What the file of one chip says. Raises BadInput where it lacks something."""
+    entry = tomllib.loads(file.read_text(encoding="utf-8"))
+    for name in NEEDED_ENTRIES:
+        if name not in entry:
+            raise BadInput(file.name, f"has no {name}", "see the other files in data/silicon")
+    return entry
 
 
 def macro_figures(entry: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
@@ -164,18 +170,17 @@ def part_shares() -> list[dict[str, Any]]:
     rows = []
     for name, entry in published_chips().items():
         for quantity in ("area", "energy"):
-            for part, said in entry.get(f"{quantity}_shares", {}).items():
-                ours = macro_figures(entry)[f"{quantity}_shares"][part]
-                rows.append(
-                    {
-                        "chip": name,
-                        "quantity": quantity,
-                        "part": part,
-                        "modelled": ours,
-                        "reported": said,
-                    }
-                )
+            for row in _shares_of(entry, quantity):
+                rows.append({"chip": name, "quantity": quantity} | row)
     return rows
+
+
+def _shares_of(entry: Mapping[str, Any], quantity: str) -> Iterator[dict[str, Any]]:
+    """Of each part whose share a paper reports: its name, our share and theirs."""
+    shares = f"{quantity}_shares"
+    for part, reported in entry.get(shares, {}).items():
+        modelled = macro_figures(entry)[shares][part]
+        yield {"part": part, "modelled": modelled, "reported": reported}
 
 
 def activity_curve() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ together, so that sums over a network are sums over a run of rows (:class:`cimbo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -233,6 +233,21 @@ def select(table: TableT, where: slice | Indices | Bools) -> TableT:
             value = select(value, where)
         chosen[field.name] = value
     return type(table)(**chosen)
+
+
+def joined_columns(tables: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Put tables of columns below one another.
+
+    Args:
+        tables: Tables with the same names, whose columns are of shape (n_i,).
+
+    Returns:
+        One table, its columns of shape (sum of n_i,).
+    """
+    joined = {}
+    for name in tables[0]:
+        joined[name] = np.concatenate([table[name] for table in tables])
+    return joined
 
 
 def overwrite(table: TableT, rows: Indices, values: TableT, names: Sequence[str] = ()) -> None:

@@ -131,6 +131,10 @@ def _check(genes: Mapping[str, Any]) -> None:
         raise NotExpressibleError(f"{error.where} {error.what}") from None
     if table.rows[0] * table.cols[0] > MOST_CELLS:
         raise NotExpressibleError("its array is larger than any that was built")
+    _check_figures(table)
+
+
+def _check_figures(table: ChipTable) -> None:
     circuit = macro_circuit(table)
     figures = [circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values()]
     if not np.isfinite(figures).all():

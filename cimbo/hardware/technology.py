@@ -87,13 +87,14 @@ def check(entries: Mapping[str, Mapping[str, Any]], where: str = CONSTANTS_FILE)
 @cache
 def _values() -> dict[str, Any]:
     values = check(tomllib.loads(path(CONSTANTS_FILE).read_text(encoding="utf-8")))
-    found = {}
-    for name, value in values.items():
-        if isinstance(value, list):
-            found[name] = np.array(value, float)
-        else:
-            found[name] = value
-    return found
+    return {name: _number_or_array(value) for name, value in values.items()}
+
+
+def _number_or_array(value: Any) -> Any:
+    """A constant as it stands in the file, a list of numbers as an array."""
+    if isinstance(value, list):
+        return np.array(value, float)
+    return value
 
 
 def constant(name: str) -> Any:

@@ -49,13 +49,9 @@ class DerivedMetrics:
 
     def __post_init__(self) -> None:
         for name, text in self.declared.items():
-            if not isinstance(name, str) or not isinstance(text, str):
-                todo = 'give names and texts, such as edp = "energy_uj * latency_ms"'
-                raise BadInput(f"metrics.{shown(name)}", f"is {shown(text)}", todo)
+            _check_text(name, text)
         for expression in self.expressions.values():
-            if expression.is_condition:
-                wrong = "is true or false, not a number"
-                raise BadInput(expression.where, wrong, "write an expression that is a number")
+            _check_number(expression)
 
     @cached_property
     def expressions(self) -> dict[str, Expression]:
@@ -161,3 +157,15 @@ class DerivedMetrics:
         """
         known = frozenset(metrics)
         return tuple(part for part in self.parts(name) if part not in known)
+
+
+def _check_text(name: object, text: object) -> None:
+    if not isinstance(name, str) or not isinstance(text, str):
+        todo = 'give names and texts, such as edp = "energy_uj * latency_ms"'
+        raise BadInput(f"metrics.{shown(name)}", f"is {shown(text)}", todo)
+
+
+def _check_number(expression: Expression) -> None:
+    if expression.is_condition:
+        wrong = "is true or false, not a number"
+        raise BadInput(expression.where, wrong, "write an expression that is a number")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.problem.objectives import Metrics, Problem, at_target_fidelity
-from cimbo.problem.pareto import hypervolume
+from cimbo.problem.pareto import Array, hypervolume
 from cimbo.problem.scalars import finite
 
 DEVIATION_SUFFIX = "_std"
@@ -107,9 +107,7 @@ class Race:
         if reference is None:
             as_good = (front >= scores).all(1)
             return not as_good.any()
-        before = hypervolume(front, reference)
-        after = hypervolume(np.concatenate([front, scores]), reference)
-        return after - before > LEAST_GAIN * before
+        return _grows(front, scores, reference)
 
     def _favourable(self, metric: str) -> float:
         """Deviations towards the better end: up for what is maximised or has a lower bound."""
@@ -120,6 +118,13 @@ class Race:
             if constraint.metric == metric and constraint.relation == "<=":
                 return -OPTIMISM_DEVIATIONS
         return OPTIMISM_DEVIATIONS
+
+
+def _grows(front: Array, scores: Array, reference: Array) -> bool:
+    """Whether points add more than next to nothing to the hypervolume of a front."""
+    before = hypervolume(front, reference)
+    after = hypervolume(np.concatenate([front, scores]), reference)
+    return after - before > LEAST_GAIN * before
 
 
 def share_deviation(right: float, seen: int, total: int) -> float:

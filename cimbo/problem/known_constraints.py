@@ -79,10 +79,14 @@ class KnownConstraints:
     def __post_init__(self) -> None:
         for expression in self.expressions:
             self._check(expression)
-        for number, group in enumerate(self.groups):
-            if not len(self.table(number)):
-                told = " and ".join(repr(each.text) for each in group.expressions)
-                raise BadInput("constraints", f"no design keeps {told}", "widen the genes' values")
+        for number in range(len(self.groups)):
+            self._check_allows(number)
+
+    def _check_allows(self, number: int) -> None:
+        """Refuse a group of constraints that no design keeps."""
+        if not len(self.table(number)):
+            told = " and ".join(repr(each.text) for each in self.groups[number].expressions)
+            raise BadInput("constraints", f"no design keeps {told}", "widen the genes' values")
 
     def _check(self, expression: Expression) -> None:
         """Refuse what is no condition, or names what is no gene."""

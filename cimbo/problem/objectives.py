@@ -30,6 +30,14 @@ def _check_name(kind: str, name: object) -> None:
         raise BadInput(f"{kind} {shown(name)}", "names no metric", "give it a non-empty string")
 
 
+def _finite(where: str, name: str, value: object, todo: str) -> float:
+    """A field as a finite number. Raises BadInput where it is none."""
+    number = finite(value)
+    if number is None:
+        raise BadInput(where, f"has the {name} {shown(value)}", todo)
+    return number
+
+
 @dataclass(frozen=True)
 class Objective:
     """A measured metric to maximise or minimise. ``reference``: the worst value that still counts for the hypervolume.
@@ -48,14 +56,11 @@ class Objective:
 
     def __post_init__(self) -> None:
         _check_name("objective", self.name)
+        where = f"objective {self.name}"
         if not isinstance(self.goal, str) or self.goal not in ("max", "min"):
-            told = f"has the goal {shown(self.goal)}"
-            raise BadInput(f"objective {self.name}", told, "use 'max' or 'min'")
+            raise BadInput(where, f"has the goal {shown(self.goal)}", "use 'max' or 'min'")
         if self.reference is not None:
-            reference = finite(self.reference)
-            if reference is None:
-                told = f"has the reference {shown(self.reference)}"
-                raise BadInput(f"objective {self.name}", told, "give a finite number or none")
+            reference = _finite(where, "reference", self.reference, "give a finite number or none")
             object.__setattr__(self, "reference", reference)
 
     @property
@@ -82,13 +87,10 @@ class Constraint:
 
     def __post_init__(self) -> None:
         _check_name("constraint", self.metric)
+        where = f"constraint on {self.metric}"
         if not isinstance(self.relation, str) or self.relation not in ("<=", ">="):
-            told = f"has the relation {shown(self.relation)}"
-            raise BadInput(f"constraint on {self.metric}", told, "use '<=' or '>='")
-        bound = finite(self.bound)
-        if bound is None:
-            told = f"has the bound {shown(self.bound)}"
-            raise BadInput(f"constraint on {self.metric}", told, "give a finite number")
+            raise BadInput(where, f"has the relation {shown(self.relation)}", "use '<=' or '>='")
+        bound = _finite(where, "bound", self.bound, "give a finite number")
         object.__setattr__(self, "bound", bound)
 
     def violation(self, values: Array) -> Array:
