@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -97,16 +97,26 @@ def robust(
     with existing(file) as session:
         found = session.robustness(**errors, draws=draws, seed=seed)
     emit(style, [design.to_json() for design in found.designs], found.to_json())
-    stated = ", ".join(f"{name.replace('_', ' ')} {errors[name]:.2g}" for name in found.drawn)
+    stated = _deviations(found.drawn, errors)
     say(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}")
 
 
-def _noise_sweep(levels: str, file: str, style: str) -> None:
+def _deviations(drawn: Iterable[str], errors: Mapping[str, float]) -> str:
+    """The errors that were drawn, in words."""
+    return ", ".join(f"{name.replace('_', ' ')} {errors[name]:.2g}" for name in drawn)
+
+
+def _noise_levels(text: str) -> list[float]:
+    """The numbers of a list with commas. Raises BadInput where it is none."""
     try:
-        asked = [float(level) for level in levels.split(",")]
+        return [float(level) for level in text.split(",")]
     except ValueError:
         todo = "give numbers with commas between them, such as 0,0.5,1,2"
-        raise BadInput("--noise-lsb", f"is {levels}", todo) from None
+        raise BadInput("--noise-lsb", f"is {text}", todo) from None
+
+
+def _noise_sweep(levels: str, file: str, style: str) -> None:
+    asked = _noise_levels(levels)
     with existing(file) as session:
         found = session.noise_sweep(asked)
     emit(style, found.rows(), found.to_json())

@@ -43,14 +43,19 @@ def _comparison(found: Demo) -> str:
 
 
 def _next_steps(found: Demo) -> str:
+    steps = _commands_to_try(found)
+    width = max(map(len, steps))
+    lines = [f"  {command.ljust(width)}  {why}" for command, why in steps.items()]
+    return "\n".join(["Next:", *lines])
+
+
+def _commands_to_try(found: Demo) -> dict[str, str]:
+    """Commands that lead on from the demo, and what each of them tells."""
     designs = found.front.designs
     key = designs[len(designs) // 2].key[:8]
-    steps = {
+    return {
         f"cimbo explain {key} --study {found.file}": "why this chip, and what to change",
         f"cimbo report --study {found.file} --baseline {found.random_file}": "everything, as one HTML file",
         "cimbo doctor": "what a search of your own would take",
         "cimbo optimize --budget 200": "measure for yourself",
     }
-    width = max(map(len, steps))
-    lines = [f"  {command.ljust(width)}  {why}" for command, why in steps.items()]
-    return "\n".join(["Next:", *lines])

@@ -154,8 +154,12 @@ def _bars(title: str, values: Mapping[str, float]) -> str:
     largest_first = sorted(((value, name) for name, value in values.items()), reverse=True)
     lines = [title]
     for value, name in largest_first:
-        if value <= 0:
-            break
-        bar = "#" * round(BAR_WIDTH * value / total)
-        lines.append(f"  {name:13} {value:10.4g} {100 * value / total:5.1f} %  {bar}".rstrip())
+        if value > 0:
+            lines.append(_bar(name, value, total))
     return "\n".join(lines)
+
+
+def _bar(name: str, value: float, total: float) -> str:
+    """A line with the value, its share of the total, and a bar of that length."""
+    signs = "#" * round(BAR_WIDTH * value / total)
+    return f"  {name:13} {value:10.4g} {100 * value / total:5.1f} %  {signs}".rstrip()

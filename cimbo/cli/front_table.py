@@ -85,9 +85,7 @@ def front_table(designs: Sequence[Design]) -> FrontTable:
 
 def _measured(design: Design) -> dict[str, Any]:
     """The columns of a design that are no genes."""
-    row: dict[str, Any] = {"key": design.key, **design.metrics}
-    if design.accuracy_is is not None:
-        row["accuracy_is"] = design.accuracy_is
+    row = design.measured_columns()
     for name, value in design.zigzag_columns().items():
         if name != ZIGZAG_REASON:
             row[name] = value

@@ -82,14 +82,11 @@ def print_front(front: Front, style: str) -> None:
 
 
 def _row(design: Design) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": design.key, **design.metrics}
-    if design.accuracy_is is not None:
-        row["accuracy_is"] = design.accuracy_is
-    row |= design.zigzag_columns()
-    return row | {
+    genes = {
         "architecture": genes_text(design.architecture),
         "hardware": genes_text(design.hardware),
     }
+    return design.measured_columns() | design.zigzag_columns() | genes
 
 
 @command()

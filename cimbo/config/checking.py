@@ -49,15 +49,18 @@ def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
     Raises:
         BadInput: Naming each place that is wrong, one line a fault.
     """
-    faults = []
-    for fault in _faults(_study_type(), data, ""):
-        where = ", ".join(filter(None, (name, fault.where)))
-        faults.append(BadInput(where, fault.what, fault.todo))
+    faults = [_named(name, fault) for fault in _faults(_study_type(), data, "")]
     if len(faults) > 1:
         raise SeveralFaults(faults)
     if faults:
         raise faults[0]
     return msgspec.convert(data, StudyTable)
+
+
+def _named(name: str, fault: BadInput) -> BadInput:
+    """The fault with the name of the file or preset before its place."""
+    where = ", ".join(filter(None, (name, fault.where)))
+    return BadInput(where, fault.what, fault.todo)
 
 
 @cache

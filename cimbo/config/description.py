@@ -296,19 +296,18 @@ class Config:
         return chip_genes(tables.hardware)
 
     def _constraint(self, entry: ConstraintTable) -> Constraint:
-        where = f"constraints.{entry.metric}"
         if (entry.bound is None) == (entry.baseline is None):
-            raise BadInput(
-                where,
-                "needs either bound or baseline",
-                "give a bound in the metric's unit, or a factor of the baseline's",
-            )
+            where = f"constraints.{entry.metric}"
+            todo = "give a bound in the metric's unit, or a factor of the baseline's"
+            raise BadInput(where, "needs either bound or baseline", todo)
+        return Constraint(entry.metric, entry.relation, self._bound(entry))
+
+    def _bound(self, entry: ConstraintTable) -> float:
+        """The bound of a constraint in the metric's unit."""
         if entry.bound is not None:
-            bound = entry.bound
-        else:
-            assert entry.baseline is not None
-            bound = entry.baseline * self._cost_of_baseline(entry.metric)
-        return Constraint(entry.metric, entry.relation, bound)
+            return entry.bound
+        assert entry.baseline is not None
+        return entry.baseline * self._cost_of_baseline(entry.metric)
 
     def _cost_of_baseline(self, metric: str) -> float:
         """A metric of the baseline. Raises BadInput where it has no such metric."""

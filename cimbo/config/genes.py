@@ -123,16 +123,19 @@ def _known_genes() -> dict[str, Choice]:
 def _searched_genes(table: HardwareTable) -> dict[str, Choice]:
     """The genes of the study's space that the study does not fix, by name."""
     space = chip_space(table)
-    known = _known_genes()
     found = {}
     for choice in _choices_of(space):
-        if choice.name in table.fixed:
-            continue
-        conditions = choice.active_if
-        if space in SHIPPED_SPACES:  # the conditions of the extended genes know every kind of array
-            conditions = known[choice.name].active_if
-        found[choice.name] = Choice(choice.name, choice.values, conditions)
+        if choice.name not in table.fixed:
+            conditions = _conditions_in(space, choice)
+            found[choice.name] = Choice(choice.name, choice.values, conditions)
     return found
+
+
+def _conditions_in(space: str, choice: Choice) -> Mapping[str, Sequence[Scalar]]:
+    """The conditions of a gene; in a shipped space those of the extended genes, which know every kind of array."""
+    if space in SHIPPED_SPACES:
+        return _known_genes()[choice.name].active_if
+    return choice.active_if
 
 
 def _choices_of(space: str) -> Sequence[Choice]:

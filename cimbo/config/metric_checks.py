@@ -102,10 +102,14 @@ def _check_generates(problem: Problem, about: NetworkTable | None) -> None:
     asked = [name for name in GENERATION_METRICS if name in kept]
     if not asked or about is None:
         return
-    family = network(about.name, about.sizes)
-    if family.workload(family.largest()).loop is None:
+    if not _generates_tokens(about):
         what = f"is of a language model, and {about.name} generates no tokens"
         raise BadInput(asked[0], what, "leave it out, or name one such as gpt2-s")
+
+
+def _generates_tokens(about: NetworkTable) -> bool:
+    family = network(about.name, about.sizes)
+    return family.workload(family.largest()).loop is not None
 
 
 def check_expensive(problem: Problem, expensive: ExpensiveTable | None) -> None:

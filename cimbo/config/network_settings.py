@@ -60,9 +60,13 @@ def check_bits(accuracy: str, network: NetworkTable, hardware: HardwareTable) ->
     if network.precision == "stage":
         raise published.unknown_bits(accuracy, "network.precision", network.precision)
     for gene in GENE_NAMES:
-        for value in _listed_values(gene, hardware):
-            if value not in published.KNOWN_BITS:
-                raise published.unknown_bits(accuracy, f"hardware, {gene}", value)
+        _check_gene_bits(accuracy, gene, hardware)
+
+
+def _check_gene_bits(accuracy: str, gene: str, hardware: HardwareTable) -> None:
+    for value in _listed_values(gene, hardware):
+        if value not in published.KNOWN_BITS:
+            raise published.unknown_bits(accuracy, f"hardware, {gene}", value)
 
 
 def _listed_values(gene: str, hardware: HardwareTable) -> list[Scalar]:

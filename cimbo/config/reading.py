@@ -152,18 +152,17 @@ def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[st
     """``data`` over what its key ``extends`` names: a shipped study, or a file in ``folder``."""
     if "extends" not in data:
         return data
-    name = data["extends"]
+    own = dict(data)
+    name = own.pop("extends")
     if not isinstance(name, str):
         raise BadInput("extends", f"is {shown(name)}", "name a preset, or a study.toml")
-    if depth >= MOST_EXTENDED:
-        raise BadInput("extends", f"leads on from {name} without end", "name another study")
-    own = dict(data)
-    del own["extends"]
     return merged(_extended(name, folder, depth), own)
 
 
 def _extended(name: str, folder: Path, depth: int) -> dict[str, Any]:
     """The study that another one extends, with all that it extends itself."""
+    if depth >= MOST_EXTENDED:
+        raise BadInput("extends", f"leads on from {name} without end", "name another study")
     if name.endswith(".toml"):
         path = folder / name
         return _with_extended(_read_own(path), path.parent, depth=depth + 1)

@@ -164,12 +164,17 @@ def _refusal(place: int, entry: Any, error: BadInput) -> str:
     key = None
     if isinstance(entry, Mapping):
         key = entry.get("key")
+    if key is None:
+        return str(BadInput(f"row {place}, {error.where}", error.what, error.todo))
+    return _refusal_of_design(place, str(key), error)
+
+
+def _refusal_of_design(place: int, key: str, error: BadInput) -> str:
+    """The same of a row that names its design, which may be told again."""
     where = f"row {place}"
-    if key is not None and str(key) not in error.where:
+    if key not in error.where:
         where = f"row {place} ({key})"
-    todo = error.todo
-    if key is not None and not todo.endswith(TELL_AGAIN):
-        todo += TELL_AGAIN
+    todo = error.todo.removesuffix(TELL_AGAIN) + TELL_AGAIN
     return str(BadInput(f"{where}, {error.where}", error.what, todo))
 
 
@@ -311,16 +316,19 @@ def _result(entry: dict[str, Any]) -> tuple[dict[str, float], str | None]:
 
 def _numbers(metrics: dict[str, Any]) -> tuple[dict[str, float], str | None]:
     """The metrics as numbers. One that is no number is a slip of who tells; NaN or infinity is a failed evaluation."""
-    found = {}
-    for name, value in metrics.items():
-        measured = number(value)
-        if measured is None or isinstance(value, bool):
-            raise BadInput(f"metrics.{name}", f"is {shown(value)}", "give a number")
-        found[name] = measured
+    found = {name: _number(name, value) for name, value in metrics.items()}
     bad = [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]
     if bad:
         return {}, ", ".join(bad)
     return found, None
+
+
+def _number(metric: str, value: Any) -> float:
+    """The value of a metric. Raises BadInput where it is no number."""
+    measured = number(value)
+    if measured is None or isinstance(value, bool):
+        raise BadInput(f"metrics.{metric}", f"is {shown(value)}", "give a number")
+    return measured
 
 
 def read_text(source: str, stdin: str | None) -> str:

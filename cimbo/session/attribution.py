@@ -343,8 +343,13 @@ def _over_studies(tables: Sequence[Sequence[OtherBaseline]]) -> tuple[OtherBasel
     """The table of other baselines; speed-ups are geometric means over the studies."""
     found = []
     for same in zip(*tables, strict=True):
-        means = {}
-        for side in SPEED_UP_SIDES:
-            means[side] = attribution.over_seeds([each.speedups[side] for each in same]).mean
-        found.append(replace(same[0], speedups=means))
+        found.append(replace(same[0], speedups=_mean_speedups(same)))
     return tuple(found)
+
+
+def _mean_speedups(same: Sequence[OtherBaseline]) -> dict[str, float]:
+    """Geometric means, by side, of the speed-ups over one baseline in several studies."""
+    means = {}
+    for side in SPEED_UP_SIDES:
+        means[side] = attribution.over_seeds([each.speedups[side] for each in same]).mean
+    return means

@@ -15,7 +15,13 @@ from cimbo.benchmarking.problem_sets import BenchmarkProblem
 from cimbo.benchmarking.ranks import Ranking, ranking
 from cimbo.benchmarking.runner import Run
 from cimbo.errors import BadInput
-from cimbo.session.comparison import Comparison, ComparisonSettings, method_curves, reached_in_words
+from cimbo.session.comparison import (
+    Comparison,
+    ComparisonSettings,
+    MethodCurve,
+    method_curves,
+    reached_in_words,
+)
 
 logger = logging.getLogger("cimbo")
 RANKED_SHARES = (0.25, 0.5, 1.0)  # of the budget, after which methods are ranked
@@ -103,6 +109,11 @@ def _reached(comparisons: Sequence[Comparison], after: int) -> dict[str, list[fl
     found: dict[str, list[float]] = {}
     for compared in comparisons:
         for curve in compared.curves:
-            place = min(int(np.searchsorted(curve.evaluations, after)), len(curve.median) - 1)
-            found.setdefault(curve.method, []).append(curve.median[place])
+            found.setdefault(curve.method, []).append(_median_after(curve, after))
     return found
+
+
+def _median_after(curve: MethodCurve, after: int) -> float:
+    """The median at the first entry of a curve with so many evaluations, or at its end."""
+    place = int(np.searchsorted(curve.evaluations, after))
+    return curve.median[min(place, len(curve.median) - 1)]

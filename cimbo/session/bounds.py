@@ -113,15 +113,20 @@ class BoundDesigns:
     def refuse_inexpressible(self) -> None:
         """Keep in the study, of each design that ZigZag cannot express, why that is so."""
         for record in self.unsimulated():
-            workload, chip = self.context.evaluator.placed(record.params)
-            try:
-                checked_chip(chip)
-            except BadInput as error:
-                self.context.study.record_zigzag_costs(record.key, {"reason": str(error)})
-                continue
-            if workload.loop is not None:
-                reason = "ZigZag counts one run of a network, and not the tokens that it generates"
+            reason = self._refusal(record)
+            if reason is not None:
                 self.context.study.record_zigzag_costs(record.key, {"reason": reason})
+
+    def _refusal(self, record: Record) -> str | None:
+        """Why ZigZag cannot express a design; None where it can."""
+        workload, chip = self.context.evaluator.placed(record.params)
+        try:
+            checked_chip(chip)
+        except BadInput as error:
+            return str(error)
+        if workload.loop is not None:
+            return "ZigZag counts one run of a network, and not the tokens that it generates"
+        return None
 
     def _is_bound(self, record: Record) -> bool:
         if record.key not in self.known:

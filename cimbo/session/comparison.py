@@ -270,12 +270,19 @@ def reached_in_words(run: Run, problem: Problem, reached: float) -> str:
     if failed:
         told += f"; {failed} of {made} failed"
     if feasible < made - failed:
-        bounds = [f"{c.metric} {c.relation} {c.bound:.4g}" for c in problem.constraints]
-        told += f"; {feasible} of {made} keep the constraints ({', '.join(bounds)})"
+        told += f"; {feasible} of {made} keep the constraints ({_bounds(problem)})"
     if reached == 0 and feasible:
-        beaten = ", ".join(f"{o.name} {o.reference}" for o in problem.objectives)
+        beaten = _references(problem)
         told += f"; none of these is better than the reference in every objective ({beaten})"
     return told
+
+
+def _bounds(problem: Problem) -> str:
+    return ", ".join(f"{c.metric} {c.relation} {c.bound:.4g}" for c in problem.constraints)
+
+
+def _references(problem: Problem) -> str:
+    return ", ".join(f"{o.name} {o.reference}" for o in problem.objectives)
 
 
 def _measure(

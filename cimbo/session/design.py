@@ -35,6 +35,13 @@ class Design:
     accuracy_is: str | None = None
     zigzag: Mapping[str, Any] | None = None
 
+    def measured_columns(self) -> dict[str, Any]:
+        """Name what was measured as columns of a table: the key, the metrics, and what the accuracy is if modelled."""
+        columns: dict[str, Any] = {"key": self.key, **self.metrics}
+        if self.accuracy_is is not None:
+            columns["accuracy_is"] = self.accuracy_is
+        return columns
+
     def zigzag_columns(self) -> dict[str, Any]:
         """Name what ZigZag says as columns of a table.
 

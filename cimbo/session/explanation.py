@@ -130,13 +130,18 @@ def explain(context: StudyContext, key: str, *, accuracy: bool = False) -> Expla
     """
     record = find(context, key)
     found = _explained(context, record)
-    if not accuracy:
-        return found
+    if accuracy:
+        return replace(found, accuracy=_error_losses(context, record))
+    return found
+
+
+def _error_losses(context: StudyContext, record: Record) -> Mapping[str, Any]:
+    """What a design's accuracy loses to which cause and in which layer. Raises BadInput where nobody knows."""
     if not isinstance(context.evaluator, JointEvaluator):
         todo = "ask it of a study that measures a shipped super-network"
         raise BadInput("--rows accuracy", "needs an accuracy that knows arrays", todo)
     logger.info("measuring with each cause and each layer switched off takes a minute or two")
-    return replace(found, accuracy=context.evaluator.error_losses(record.params))
+    return context.evaluator.error_losses(record.params)
 
 
 def _explained(context: StudyContext, record: Record) -> Explanation:

@@ -224,21 +224,26 @@ def _search_time(taken: list[float], budget: int, jobs: int) -> Finding:
     """How long a search takes whose evaluations take as long as these, in seconds; the first also loads data."""
     seconds = statistics.median(taken[1:] or taken)
     hours = seconds * budget / jobs / 3600
-    if hours >= 2:
-        spoken = f"{hours:.1f} h"
-    else:
-        spoken = f"{60 * hours:.0f} min"
-    if len(taken) == 1:
-        basis = "the first, which loads weights and images"
-    else:
-        basis = f"median of {len(taken) - 1}"
     total = (
-        f"{seconds:.2g} s an evaluation ({basis}); {budget} of them, {jobs} at a time: "
-        f"about {spoken} and cimbo's own overhead"
+        f"{seconds:.2g} s an evaluation ({_basis(taken)}); {budget} of them, {jobs} at a time: "
+        f"about {_in_words(hours)} and cimbo's own overhead"
     )
     if hours > LONG_SEARCH_H:
         return Finding("time", "WARN", total, "lower --budget, or add workers")
     return passed("time", total)
+
+
+def _in_words(hours: float) -> str:
+    if hours >= 2:
+        return f"{hours:.1f} h"
+    return f"{60 * hours:.0f} min"
+
+
+def _basis(taken: list[float]) -> str:
+    """Which evaluations the seconds of one are those of."""
+    if len(taken) == 1:
+        return "the first, which loads weights and images"
+    return f"median of {len(taken) - 1}"
 
 
 def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> tuple[Metrics, list[float]]:

@@ -137,10 +137,14 @@ def whoever() -> str:
             index = os.environ.get(task, "")
             number_of = f"_{index}" if index.isdigit() else ""
             return f"{queue}-{os.environ[job]}{number_of}"
+    return f"{_user()}@{socket.gethostname()}"
+
+
+def _user() -> str:
+    """The user's name; the account's number where it has no name, as in a container."""
     try:
-        user = getuser()
-    except (OSError, KeyError):  # an account without a name, in a container
-        user = "somebody"
+        return getuser()
+    except (OSError, KeyError):
         if hasattr(os, "getuid"):
-            user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+            return str(os.getuid())
+    return "somebody"

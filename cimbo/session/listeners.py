@@ -92,16 +92,19 @@ def listener_of(named: str) -> events.Listener:
     """
     name, _, text = named.partition("=")
     where = f"--listener {name}"
-    make = _maker(where, name)
-    try:
-        made = make(text) if text else make()
-    except Exception as error:
-        what = f"cannot be made ({type(error).__name__}: {error})"
-        todo = "correct it, or what follows the ="
-        raise BadInput(where, what, todo) from None
+    made = _made(where, _maker(where, name), text)
     if not callable(made):
         raise BadInput(where, "makes nothing that can be called", "see docs/plugins.md")
     return made
+
+
+def _made(where: str, make: Callable[..., events.Listener], text: str) -> events.Listener:
+    """What a maker makes, of a text where there is one. Raises BadInput where it fails."""
+    try:
+        return make(text) if text else make()
+    except Exception as error:
+        what = f"cannot be made ({type(error).__name__}: {error})"
+        raise BadInput(where, what, "correct it, or what follows the =") from None
 
 
 def _maker(where: str, name: str) -> Callable[..., events.Listener]:

@@ -104,12 +104,16 @@ def write_study_toml(path: str | Path = "study.toml", *, name: str = DEFAULT_PRE
     path = Path(path)
     if path.exists():
         raise BadInput(path, "exists already", "name another file, or remove it")
-    schema = (PRESETS_FOLDER / SCHEMA_FILE).read_text(encoding="utf-8")
-    write_text(path.parent / SCHEMA_FILE, schema)
-    shipped = (PRESETS_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
-    write_text(path, f"#:schema ./{SCHEMA_FILE}\n{_with_comments(shipped)}")
+    write_text(path.parent / SCHEMA_FILE, _shipped(SCHEMA_FILE))
+    written = _with_comments(_shipped(f"{name}.toml"))
+    write_text(path, f"#:schema ./{SCHEMA_FILE}\n{written}")
     load(path)
     return path
+
+
+def _shipped(file: str) -> str:
+    """The text of a file beside the presets."""
+    return (PRESETS_FOLDER / file).read_text(encoding="utf-8")
 
 
 def _with_comments(shipped: str) -> str:

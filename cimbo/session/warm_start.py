@@ -41,16 +41,22 @@ def bundles(folder: str | Path | None) -> dict[str, Any]:
     """
     if folder is None:
         return {}
-    import predictors
-
-    models = {}
-    for file in sorted(Path(folder).glob("*.cimpred")):
-        if "." not in file.stem:
-            model = predictors.load(file)
-            models[model.schema.target] = model
+    models = _models_in(Path(folder))
     if not models:
         todo = "name a folder that cimbo fit-predictors wrote"
         raise BadInput(folder, "holds no bundles (*.cimpred)", todo)
+    return models
+
+
+def _models_in(folder: Path) -> dict[str, Any]:
+    """The best model of each metric, by the metric."""
+    import predictors
+
+    models = {}
+    for file in sorted(folder.glob("*.cimpred")):
+        if "." not in file.stem:
+            model = predictors.load(file)
+            models[model.schema.target] = model
     return models
 
 
