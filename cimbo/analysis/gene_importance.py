@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import predictors
 from cimbo.optimizer.modelled_units import logarithmic, modelled
 from cimbo.optimizer.surrogates import View
-from cimbo.problem.objectives import Objective
+from cimbo.problem.objectives import Objective, Problem
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record
 
@@ -51,6 +51,21 @@ class GeneImportance:
     def order(self) -> NDArray[np.intp]:
         """(d,) indices of the genes, the strongest first."""
         return np.argsort(-self.strength, kind="stable")
+
+
+def importances(problem: Problem, records: Sequence[Record]) -> list[GeneImportance]:
+    """Find the effects of genes on each objective.
+
+    Args:
+        problem: Space and objectives.
+        records: Evaluations of its designs; failed ones are left out.
+
+    Returns:
+        The effects by objective, without those of which too little was measured.
+    """
+    done = [record for record in records if record.status == "done"]
+    found = [importance(problem.space, objective, done) for objective in problem.objectives]
+    return [effects for effects in found if effects is not None]
 
 
 def importance(

@@ -6,7 +6,7 @@ under the same limits, less one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -143,15 +143,16 @@ def _the_only_chip(asked: Portfolio) -> Served:
 def _free(choices: Sequence[Choice], fixed: Mapping[str, Any]) -> Iterator[Choice]:
     """The genes that are left, without those that the fixed ones switch off."""
     for choice in choices:
-        if choice.name in fixed:
-            continue
-        conditions = dict(choice.active_if)
-        met = []
-        for gate in choice.active_if:
-            if gate in fixed:
-                met.append(fixed[gate] in conditions.pop(gate))
-        if all(met):
-            yield Choice(choice.name, choice.values, conditions)
+        settled = [gate for gate in choice.active_if if gate in fixed]
+        is_possible = all(fixed[gate] in choice.active_if[gate] for gate in settled)
+        if choice.name not in fixed and is_possible:
+            yield _without_gates(choice, settled)
+
+
+def _without_gates(choice: Choice, gates: Collection[str]) -> Choice:
+    """The gene without its conditions on some others."""
+    conditions = {gate: v for gate, v in choice.active_if.items() if gate not in gates}
+    return Choice(choice.name, choice.values, conditions)
 
 
 def _one(costs: Array, *, k: int) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 from cimbo.cli.messages import talk
 from cimbo.cli.tables import as_table
 from cimbo.errors import printable
+from cimbo.problem.scalars import finite_json
 from cimbo.session.text import as_csv
 
 format_option = click.option(
@@ -51,7 +51,7 @@ def as_json(document: Any) -> str:
     Returns:
         The text, indented.
     """
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False)
+    return json.dumps(finite_json(document), indent=2, ensure_ascii=False)
 
 
 def show(text: str) -> None:
@@ -81,14 +81,3 @@ def terminal_width() -> int | None:
     if sys.stdout.isatty():
         return shutil.get_terminal_size().columns
     return None
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities as null: they are no JSON."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value

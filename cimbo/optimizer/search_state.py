@@ -103,11 +103,7 @@ class Search:
             Canonical rows, (n, d).
         """
         space = self.problem.space
-        rows = np.array(self.project(rows), space.row_type)
-        for name, value in self.fixed.items():
-            column = space.column[name]
-            rows[:, column] = space.choices[column].index(value)
-        rows = space.canonical_rows(rows)
+        rows = space.with_values(self.project(rows), self.fixed)
         if not space.constraints:
             return rows
         held = [space.column[name] for name in self.fixed]

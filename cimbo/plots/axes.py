@@ -32,12 +32,15 @@ class Axis:
         Returns:
             Percent of the way from low to high, kept within 0 and 100.
         """
-        if self.log:
-            low, high, place = _logarithm(self.low), _logarithm(self.high), _logarithm(value)
-        else:
-            low, high, place = self.low, self.high, _bounded(value)
-        percent = 100 * (place - low) / (high - low)
+        low, high = self._position(self.low), self._position(self.high)
+        percent = 100 * (self._position(value) - low) / (high - low)
         return round(min(max(percent, 0.0), 100.0), 2)
+
+    def _position(self, value: float) -> float:
+        """A value, or its logarithm where the scale is logarithmic."""
+        if self.log:
+            return _logarithm(value)
+        return _bounded(value)
 
     def down(self, value: float) -> float:
         """Find the place of a value measured from the top, as SVG counts.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -14,6 +14,7 @@ from cimbo.plots.text_size import shortened, text_width, wrapped
 
 WIDTH, HEIGHT, GAP = 300, 200, 34  # pixels of a panel, and below it
 LEAST_LEFT, RIGHT = 56, 12  # pixels beside a panel: for the values of its ticks, to the next one
+WORDS_BASELINE = -6.0  # of the lowest line above a panel, in pixels from its top
 TITLE_LINE = 15  # pixels of a line of a panel's title
 TICK_GAP = 5  # pixels between a tick's value and the panel
 KEY_HEIGHT = 16  # pixels of a line of the legend
@@ -202,15 +203,15 @@ def _panel(panel: Panel, axes: PanelAxes, strokes: Mapping[str, Stroke]) -> Mark
 
 def _words(axes: PanelAxes) -> list[Markup]:
     """The title and the unit above a panel, written from the lowest line upwards."""
-    drawn = []
-    baseline = -6.0
-    for line in reversed(axes.unit):
-        drawn.append(label((0, baseline), line, fill="#555"))
-        baseline -= TITLE_LINE
-    for line in reversed(axes.title):
-        drawn.append(label((0, baseline), line, font_weight="bold"))
-        baseline -= TITLE_LINE
-    return drawn
+    above_unit = WORDS_BASELINE - TITLE_LINE * len(axes.unit)
+    unit = _lines_above(WORDS_BASELINE, axes.unit, fill="#555")
+    return [*unit, *_lines_above(above_unit, axes.title, font_weight="bold")]
+
+
+def _lines_above(baseline: float, lines: Sequence[str], **style: str) -> Iterator[Markup]:
+    """Lines of text of which the last stands on a baseline, in pixels from the panel's top, and the others above it."""
+    for number, line in enumerate(reversed(lines)):
+        yield label((0, baseline - number * TITLE_LINE), line, **style)
 
 
 def _places(band: Band, values: Iterable[float], x: Axis, y: Axis) -> list[str]:

@@ -60,13 +60,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     Returns:
         The element as HTML.
     """
-    opening = f"<{name}"
-    for key, value in attributes.items():
-        written = key.rstrip("_").replace("_", "-")
-        if value is True:
-            opening += f" {written}"
-        elif value is not None and value is not False:
-            opening += f' {written}="{text(value)}"'
+    opening = f"<{name}{''.join(map(_attribute, attributes, attributes.values()))}"
     if name in VOID_TAGS:
         return Markup(f"{opening}>")
     if name in SHAPE_TAGS and not children:
@@ -86,3 +80,13 @@ def short(value: object, length: int) -> Markup:
     """
     full = str(value)
     return text(full if len(full) <= length else f"{full[: length - 1]}…")
+
+
+def _attribute(key: str, value: object) -> str:
+    """An attribute with the space before it; nothing where it is left out."""
+    written = key.rstrip("_").replace("_", "-")
+    if value is True:
+        return f" {written}"
+    if value is None or value is False:
+        return ""
+    return f' {written}="{text(value)}"'

@@ -171,8 +171,12 @@ def _told(study: Study, record: Record) -> str:
             lines.append(f"{spoken(o.name)} {amount(o.name, record.metrics[o.name])}")
     for gene, value in record.params.items():
         lines.append(f"{gene} {value}")
-    escaped = [line.replace("&", "&amp;").replace("<", "&lt;") for line in lines]
-    return "<br>".join(escaped)
+    return "<br>".join(map(_without_tags, lines))
+
+
+def _without_tags(line: str) -> str:
+    """A line whose signs are no tags to Plotly."""
+    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _groups(study: Study) -> dict[str, list[Record]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cimbo.analysis.chip_view import ChipView, LayerView
-from cimbo.analysis.gene_importance import GeneImportance, importance
+from cimbo.analysis.gene_importance import importances
 from cimbo.analysis.surrogate_views import AroundDesign, views
 from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.plots.notebook import finish, plotly
@@ -34,7 +34,7 @@ def gene_importances(study: Study) -> Any:
         BadInput: Too few designs were measured.
     """
     go = plotly()
-    found = _importances(study)
+    found = importances(study.problem, study.evaluations())
     if not found:
         raise BadInput("plots", "too few designs were measured", "evaluate 20 or more")
     shares = {each.metric: each.strength / max(each.strength.sum(), 1e-300) for each in found}
@@ -47,17 +47,6 @@ def gene_importances(study: Study) -> Any:
         genes = [each.names[i] for i in order]
         figure.add_trace(go.Bar(x=bars, y=genes, orientation="h", name=name))
     return finish(figure, "Which genes matter", "share of all effects (mean |SHAP|)", "gene")
-
-
-def _importances(study: Study) -> list[GeneImportance]:
-    """The effects of genes on each objective of which enough was measured."""
-    done = [record for record in study.evaluations() if record.status == "done"]
-    found = []
-    for objective in study.problem.objectives:
-        effects = importance(study.problem.space, objective, done)
-        if effects is not None:
-            found.append(effects)
-    return found
 
 
 def slices(

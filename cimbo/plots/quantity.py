@@ -58,17 +58,21 @@ def number(value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return "–"
-    size = abs(value)
+    if value < 0:
+        return f"−{_digits(-value)}"
+    return _digits(value)
+
+
+def _digits(size: float) -> str:
+    """A number that is not negative, with four significant digits."""
     if math.isinf(size):
-        written = "∞"
-    elif size >= 1e7 or 0 < size < 1e-3:
+        return "∞"
+    if size >= 1e7 or 0 < size < 1e-3:
         digits, _, power = f"{size:.3e}".partition("e")
-        written = f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
-    elif size >= 1000:
-        written = f"{size:,.0f}"
-    else:
-        written = f"{size:.4g}"
-    return f"−{written}" if value < 0 else written
+        return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
+    if size >= 1000:
+        return f"{size:,.0f}"
+    return f"{size:.4g}"
 
 
 def aligned(values: Sequence[float | None]) -> list[str]:

@@ -204,6 +204,14 @@ def shapes() -> Markup:
     )
 
 
+MARK_SHAPES = {
+    "infeasible": "triangle",
+    "failed": "cross",
+    "predicted": "diamond",
+    "upcoming": "square",
+}
+
+
 def swatch(kind: str) -> Markup:
     """Draws a mark as it stands in a legend.
 
@@ -214,14 +222,8 @@ def swatch(kind: str) -> Markup:
     Returns:
         An SVG element.
     """
-    shape = {
-        "infeasible": "triangle",
-        "failed": "cross",
-        "predicted": "diamond",
-        "upcoming": "square",
-    }.get(kind)
-    if shape:
-        inside = tag("use", href=f"#{shape}")
+    if kind in MARK_SHAPES:
+        inside = tag("use", href=f"#{MARK_SHAPES[kind]}")
     else:
         inside = tag("circle")
     return tag(

@@ -168,6 +168,40 @@ class GeneColumns:
         columns = [lookup[rows[:, i]] for i, lookup in enumerate(self._numbers)]
         return np.stack(columns, axis=1)
 
+    def canonical_rows(self, rows: NDArray[Any]) -> Rows:
+        """Brings rows into their canonical form.
+
+        Args:
+            rows: (n, d) indices of values, or one row (d,); a negative index counts as 0.
+
+        Returns:
+            (n, d) the rows with every inactive gene set to INACTIVE_INDEX; a gene that is active but was
+            INACTIVE_INDEX gets its first value.
+        """
+        rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
+        for gene in self.gated_genes:
+            rows[~gene.exists(rows), gene.column] = INACTIVE_INDEX
+        return rows
+
+    def with_values(self, rows: Rows, fixed: Mapping[str, Value]) -> Rows:
+        """Gives genes the same values in all rows.
+
+        Args:
+            rows: (n, d) rows; they are not changed.
+            fixed: Gene to value.
+
+        Returns:
+            (n, d) canonical rows; a gene that a value makes active takes its first one.
+
+        Raises:
+            BadInput: A gene cannot take its value.
+        """
+        rows = np.array(rows, self.row_type)
+        for name, value in fixed.items():
+            column = self.column[name]
+            rows[:, column] = self.choices[column].index(value)
+        return self.canonical_rows(rows)
+
     def _gate(self, name: str, values: Sequence[object]) -> Gate:
         """The gene of a name as a gate that is open with some of its values."""
         column = self.column[name]

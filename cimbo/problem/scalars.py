@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Real
+from typing import Any
 
 from cimbo.errors import BadInput
 
@@ -150,3 +151,21 @@ def _asked(least: int | None, most: int | None) -> str:
     if bounds:
         return f"give an integer of {' and '.join(bounds)}"
     return "give an integer"
+
+
+def finite_json(value: object) -> Any:
+    """Replaces the numbers that JSON cannot say.
+
+    Args:
+        value: Numbers, texts, lists, tuples and tables of these.
+
+    Returns:
+        The same with None in the place of NaN and infinities, and lists in that of tuples.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: finite_json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(inner) for inner in value]
+    return value

@@ -118,21 +118,6 @@ class SearchSpace(GeneColumns):
 
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 
-    def canonical_rows(self, rows: NDArray[Any]) -> Rows:
-        """Brings rows into their canonical form.
-
-        Args:
-            rows: (n, d) indices of values, or one row (d,); a negative index counts as 0.
-
-        Returns:
-            (n, d) the rows with every inactive gene set to INACTIVE_INDEX; a gene that is active but was
-            INACTIVE_INDEX gets its first value.
-        """
-        rows = np.maximum(np.array(rows, dtype=self.row_type, ndmin=2), 0)
-        for gene in self.gated_genes:
-            rows[~gene.exists(rows), gene.column] = INACTIVE_INDEX
-        return rows
-
     def rows(self, designs: Iterable[Mapping[str, Value]]) -> Rows:
         """Turns dicts into canonical rows.
 

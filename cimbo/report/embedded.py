@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from cimbo.analysis.chip_view import ChipView
@@ -43,10 +43,14 @@ def element(facts: Facts) -> Markup:
     written = json.dumps(
         document(facts), ensure_ascii=False, allow_nan=False, separators=(",", ":")
     )
+    return tag("script", Markup(_escaped(written)), type="application/json", id="study")
+
+
+def _escaped(written: str) -> str:
+    """JSON without signs of HTML and characters that cannot be printed, which it can write as numbers."""
     for letter in "<>&":
         written = written.replace(letter, f"\\u{ord(letter):04x}")
-    visible = UNPRINTABLE_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", written)
-    return tag("script", Markup(visible), type="application/json", id="study")
+    return UNPRINTABLE_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", written)
 
 
 def document(facts: Facts) -> dict[str, Any]:
@@ -212,16 +216,19 @@ def _levels(levels: Sequence[int]) -> str | list[int]:
 def _statuses(facts: Facts) -> Iterable[str]:
     infeasible = {r.number for r in facts.infeasible}
     for record in facts.records:
-        if record.number in facts.on_front:
-            yield STATUS_LETTERS["front"]
-        elif record.number in infeasible:
-            yield STATUS_LETTERS["infeasible"]
-        elif record.status == "done":
-            yield STATUS_LETTERS["dominated"]
-        else:
-            yield STATUS_LETTERS["failed"]
+        yield STATUS_LETTERS[_status(facts, record, infeasible)]
     for _ in facts.predicted:
         yield STATUS_LETTERS["next"]
+
+
+def _status(facts: Facts, record: Record, infeasible: Container[int]) -> str:
+    if record.number in facts.on_front:
+        return "front"
+    if record.number in infeasible:
+        return "infeasible"
+    if record.status == "done":
+        return "dominated"
+    return "failed"
 
 
 def _indices(values: Sequence[str]) -> list[int]:

@@ -187,15 +187,19 @@ def gather(study: Study, **known: Any) -> Facts:
     )
 
 
+def _front(study: Study) -> tuple[Record, ...]:
+    """The final front where there is one, else that of the search."""
+    final = study.final_front()
+    if final is None:
+        return tuple(study.pareto())
+    return final.records
+
+
 def _still(study: Study) -> tuple[tuple[Record, ...], tuple[Record, ...], float | None]:
     """Evaluations, front and hypervolume at a moment at which nobody writes."""
     while True:
         records = tuple(study.evaluations())
-        final = study.final_front()
-        if final is None:
-            front = tuple(study.pareto())
-        else:
-            front = final.records
+        front = _front(study)
         volume = study.hypervolume()
         if len(study.evaluations()) == len(records):
             return records, front, volume

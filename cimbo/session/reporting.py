@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cimbo.analysis.chip_view import ChipView, chip_view
-from cimbo.analysis.gene_importance import GeneImportance, importance
+from cimbo.analysis.gene_importance import GeneImportance, importances
 from cimbo.analysis.surrogate_views import SurrogateViews, views
 from cimbo.errors import BadInput, check_known
 from cimbo.optimizer.options import OptimizerOptions
@@ -60,15 +60,15 @@ def report(
     predicted = next_designs(context, following)
     front = context.study.pareto()
     shown: list[Record | Candidate] = [*_evenly(front), *predicted]
-    importances = _importances(context)
+    effects = importances(context.study.problem, context.study.evaluations())
     text = pages.html(
         context.study,
         title=context.title,
         about=_provenance(context),
         baselines=hypervolume_curves(context, baselines),
         chips={} if lite else _chips(context, shown),
-        importances=importances,
-        around=None if lite else _around(context, front, _paired(importances)),
+        importances=effects,
+        around=None if lite else _around(context, front, _paired(effects)),
         error_bars=of_designs(context, _evenly(front)),
         predicted=predicted,
         lite=lite,
@@ -198,13 +198,6 @@ def _chips(context: StudyContext, designs: Sequence[Record | Candidate]) -> dict
     for design in designs:
         chips[design.key] = chip_view(*context.evaluator.placed(design.params))
     return chips
-
-
-def _importances(context: StudyContext) -> list[GeneImportance]:
-    study = context.study
-    done = [r for r in study.evaluations() if r.status == "done"]
-    every = (importance(study.problem.space, o, done) for o in study.problem.objectives)
-    return [found for found in every if found is not None]
 
 
 def _around(

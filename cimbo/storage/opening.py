@@ -111,11 +111,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def _migrate_beside(file: Path) -> None:
     """Brings the tables of an older cimbo up to date for somebody who only reads, where the file may be written."""
-    if not (os.access(file, os.W_OK) and _is_shareable(file)):
+    if not _is_writable(file):
         todo = "copy it to where you may write, and open the copy"
         what = "was written by an older cimbo, and cannot be brought up to date"
         raise BadInput(file, what, todo)
-    with closing(schema.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+    with _writing(file) as connection:
         _migrate(connection)
 
 
@@ -125,14 +125,23 @@ def _fold_what_was_left(file: Path) -> None:
     Only after it was found whole, and only where it may be written; elsewhere the log goes on
     holding it.
     """
-    if not (os.access(file, os.W_OK) and _is_shareable(file)):
+    if not _is_writable(file):
         return
-    with closing(schema.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+    with _writing(file) as connection:
         files = StudyFiles.of(str(file))
         try:
             files.fold(connection)
         finally:
             files.close()
+
+
+def _writing(file: Path) -> closing[sqlite3.Connection]:
+    """A connection that may write, for the length of a block."""
+    return closing(schema.connect(f"{file.as_uri()}?mode=rw", uri=True))
+
+
+def _is_writable(file: Path) -> bool:
+    return os.access(file, os.W_OK) and _is_shareable(file)
 
 
 def _is_shareable(file: Path) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.problem.scalars import number, shown
+from cimbo.problem.scalars import finite_json, number, shown
 from cimbo.storage.markup import html_table
 
 ROWS_PARSED_AT_ONCE = 500
@@ -76,7 +76,7 @@ def to_json(value: object, where: str) -> str:
         BadInput: ``value`` cannot be stored as JSON.
     """
     try:
-        return json.dumps(_finite(value), allow_nan=False, default=_plain)
+        return json.dumps(finite_json(value), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         what = f"cannot be stored as JSON ({error})"
         raise BadInput(where, what, "use numbers, strings, lists and dicts") from error
@@ -265,17 +265,6 @@ def _difference_of_lists(stored: list[Any], asked: list[Any], path: str) -> str 
     return None
 
 
-def _finite(value: object) -> object:
-    """A value without the numbers that JSON cannot say; None stands in their places."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value
-
-
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -288,4 +277,4 @@ def _plain(value: object) -> object:
     tolist = getattr(value, "tolist", None)
     if tolist is None:
         raise TypeError(f"{type(value).__name__} {value!r:.60}")
-    return _finite(tolist())
+    return finite_json(tolist())

@@ -116,8 +116,4 @@ def _first_designs(log: StudyLog) -> list[Params]:
     space = log.problem.space
     seed = int(log.metadata.get("seed", 0))
     rows = space.sobol_rows(N_TRIED_FIRST, seed)
-    # Fixing a gene may activate genes that these designs lack
-    for name, value in log.fixed.items():
-        column = space.column[name]
-        rows[:, column] = space.choices[column].index(value)
-    return space.designs(space.canonical_rows(rows))
+    return space.designs(space.with_values(rows, log.fixed))

@@ -10,7 +10,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.problem.space import Choice
-from cimbo.workloads.layer import SAID_FIELDS
+from cimbo.workloads.layer import SAID_FIELDS, Layer
 from cimbo.workloads.layers import Workload
 
 MOST_KEPT_FILES = 32  # workloads of files kept in memory
@@ -91,14 +91,16 @@ def workload_digest(workload: Workload) -> str:
     Returns:
         "sha256:" and the first hexadecimal digits of the hash.
     """
-    shapes = []
-    for layer in workload.layers:
-        counts = asdict(layer)
-        counts.pop("name")
-        # Stored digests of older releases lack these fields, so zeros are left out
-        for share in SAID_FIELDS:
-            if not counts[share]:
-                counts.pop(share)
-        shapes.append(counts)
+    shapes = list(map(_counts, workload.layers))
     text = json.dumps([shapes, workload.other_parameters, workload.batch], sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]}"
+
+
+def _counts(layer: Layer) -> dict[str, Any]:
+    """What a layer costs. Stored digests of older releases lack some fields, so zeros of these are left out."""
+    counts = asdict(layer)
+    counts.pop("name")
+    for share in SAID_FIELDS:
+        if not counts[share]:
+            counts.pop(share)
+    return counts

@@ -73,13 +73,11 @@ def evaluation(
     Returns:
         The request.
     """
-    genes, chip = {}, {}
-    for name, value in design.items():
-        if name in architecture:
-            genes[name] = value
-        else:
-            chip[name] = value
-    asked = {"design": dict(design), "architecture": genes, "hardware": chip}
+    asked = {
+        "design": dict(design),
+        "architecture": {name: v for name, v in design.items() if name in architecture},
+        "hardware": {name: v for name, v in design.items() if name not in architecture},
+    }
     if workload is not None:
         asked["workload"] = network(workload)
     return _request("evaluate", weights) | asked

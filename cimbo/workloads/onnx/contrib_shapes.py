@@ -81,12 +81,10 @@ def product_shape(left: Sizes, right: Sizes) -> Sizes:
         TypeError: When a leading size is unknown.
         ValueError: When the leading sizes do not fit.
     """
-    if len(right) > 1:
-        rows, columns = left[-2:-1], right[-1:]
-    else:
-        rows, columns = left[-2:-1], ()
     batch = np.broadcast_shapes(_numbers(left[:-2]), _numbers(right[:-2]))
-    return (*batch, *rows, *columns)
+    if len(right) > 1:
+        return (*batch, *left[-2:-1], right[-1])
+    return (*batch, *left[-2:-1])
 
 
 def _numbers(sizes: Sizes) -> tuple[int, ...]:

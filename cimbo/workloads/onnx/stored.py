@@ -166,11 +166,7 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray[Any] | None:
     """The elements of a small tensor; None of a large one, or where its bytes are missing or wrong."""
     import onnx
 
-    if proto.data_type in INTEGER_TYPES:
-        most = MOST_EVALUATED
-    else:
-        most = MOST_FLOATS
-    if size > most or proto.data_type == onnx.TensorProto.STRING:
+    if size > _most_elements(proto) or proto.data_type == onnx.TensorProto.STRING:
         return None
     try:
         array: NDArray[Any] = onnx.numpy_helper.to_array(proto, str(folder))
@@ -178,6 +174,13 @@ def _value(proto: Any, folder: Path, size: int) -> NDArray[Any] | None:
     except Exception:
         return None
     return array
+
+
+def _most_elements(proto: Any) -> int:
+    """How many elements of a tensor are read at most."""
+    if proto.data_type in INTEGER_TYPES:
+        return MOST_EVALUATED
+    return MOST_FLOATS
 
 
 def constant(node: Any, prefix: str, parameters: ParameterCount) -> Tensor:

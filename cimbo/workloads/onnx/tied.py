@@ -65,12 +65,10 @@ class TiedTables:
             return sources
         (source,) = sources
         weight = self._stored.get(source)
+        if weight is None:
+            return sources
         for table in self._tables:
-            if (
-                weight is not None
-                and table != source
-                and self._is_copy(weight, self._stored[table])
-            ):
+            if table != source and self._is_copy(weight, self._stored[table]):
                 return frozenset({table})
         return sources
 

@@ -73,15 +73,17 @@ class TorchFamily(Family):
     def _traced(self, genes: dict[str, Any]) -> Workload:
         with torch.device("meta"):
             module = self.build(dict(genes))
-            if callable(self.example):
-                example = self.example(dict(genes))
-            else:
-                example = self.example
+            arguments = self._arguments(genes)
+        return trace(module, *arguments, batch=self.batch, name=self.name)
+
+    def _arguments(self, genes: dict[str, Any]) -> tuple[Any, ...]:
+        """What the module is called with."""
+        example = self.example
+        if callable(example):
+            example = example(dict(genes))
         if isinstance(example, tuple):
-            given = example
-        else:
-            given = (example,)
-        return trace(module, *given, batch=self.batch, name=self.name)
+            return example
+        return (example,)
 
 
 def torch_family(
