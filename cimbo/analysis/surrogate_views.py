@@ -117,11 +117,7 @@ class _Stack:
 
     def add(self, rows: Rows) -> _Block:
         """Add rows at the end."""
-        start = 0
-        if self.blocks:
-            last = self.blocks[-1]
-            start = last.start + len(last.rows)
-        block = _Block(rows, start)
+        block = _Block(rows, sum(len(before.rows) for before in self.blocks))
         self.blocks.append(block)
         return block
 

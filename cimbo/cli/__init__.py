@@ -252,11 +252,15 @@ def _say_usage(error: click.ClickException) -> None:
     if not isinstance(error, click.UsageError):
         _say(f"cimbo: {error.format_message()}; correct it and try again")
         return
+    _say(_usage_line(error))
+
+
+def _usage_line(error: click.UsageError) -> str:
     command = "cimbo"
     if error.ctx:
         command = error.ctx.command_path
     message = error.format_message().rstrip(".").replace("\n", " ")
-    _say(f"{command}: {message}; see {command} --help")
+    return f"{command}: {message}; see {command} --help"
 
 
 def _say(line: str) -> None:

@@ -21,7 +21,7 @@ from cimbo.session.opening import open_to_tell
 from cimbo.workloads import is_family_name, known
 
 Document = dict[str, Any]
-INSTRUCTIONS = (
+AGENT_INSTRUCTIONS = (
     "One cimbo study: a joint search over neural networks and compute-in-memory chips. Numbers are measured or "
     "simulated; take them as they are, with the unit that ends each name (latency_ms, energy_uj, area_mm2; "
     "accuracy is in percent). Keys name designs and may be shortened. status says what the study is about."
@@ -153,15 +153,22 @@ def server(tools: StudyTools, *, read_only: bool) -> Any:
     Raises:
         BadInput: The package mcp is not installed, or an older one.
     """
+    made = _server_class()(
+        "cimbo", instructions=AGENT_INSTRUCTIONS, version=__version__, log_level="WARNING"
+    )
+    for tool in tools.offered(read_only=read_only):
+        made.tool()(_answering(tool))
+    return made
+
+
+def _server_class() -> Any:
+    """The server of the package mcp. Raises BadInput where it is not there."""
     try:
         from mcp.server.mcpserver import MCPServer
     except ImportError:
         todo = "pip install 'cimbo[mcp]'"
         raise BadInput("mcp", "is not installed, or older than 2", todo) from None
-    made = MCPServer("cimbo", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING")
-    for tool in tools.offered(read_only=read_only):
-        made.tool()(_answering(tool))
-    return made
+    return MCPServer
 
 
 def _answering(tool: Callable[..., Document]) -> Callable[..., Document]:

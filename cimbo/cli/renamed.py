@@ -63,15 +63,13 @@ def _with_current_values(renamed: Renamed, option: str, words: list[str]) -> lis
     current = []
     before = ""
     for word in words:
-        if word == f"{option}={renamed.old}":
-            current.append(f"{option}={renamed.new}")
-            _tell(f"{option} {renamed.old}", renamed.new)
-        elif before == option and word == renamed.old:
-            current.append(renamed.new)
-            _tell(f"{option} {word}", renamed.new)
-        else:
-            current.append(word)
+        in_one_word = word == f"{option}={renamed.old}"
+        in_two_words = before == option and word == renamed.old
         before = word
+        if in_one_word or in_two_words:
+            _tell(f"{option} {renamed.old}", renamed.new)
+            word = word.removesuffix(renamed.old) + renamed.new
+        current.append(word)
     return current
 
 

@@ -17,7 +17,7 @@ from cimbo.optimizer.convergence import MIN_GAINS
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES
 from cimbo.session.listeners import hearing
 from cimbo.session.optimize import COST_MODELS, DEFAULT_BUDGET, Optimization
-from cimbo.session.predictors import FittedPredictors
+from cimbo.session.predictors import FittedPredictors, Scores
 from cimbo.session.workers import Workers
 
 
@@ -173,13 +173,15 @@ def _rows(fitted: FittedPredictors) -> list[dict[str, Any]]:
     rows = []
     for metric, objective in fitted.objectives.items():
         for kind, scores in objective.kinds.items():
-            row = {
-                "objective": metric,
-                "kind": kind,
-                "chosen": "*" if kind == objective.kind else "",
-            }
-            numbers = scores.to_json()
-            for name in ("next_step", "curve"):
-                numbers.pop(name)
-            rows.append(row | numbers)
+            chosen = "*" if kind == objective.kind else ""
+            row = {"objective": metric, "kind": kind, "chosen": chosen}
+            rows.append(row | _numbers(scores))
     return rows
+
+
+def _numbers(scores: Scores) -> dict[str, Any]:
+    """Scores without what is no number."""
+    numbers = scores.to_json()
+    for name in ("next_step", "curve"):
+        numbers.pop(name)
+    return numbers

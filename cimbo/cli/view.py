@@ -109,13 +109,18 @@ def show(key: str | None, bit_accurate: bool, file: str, style: str) -> None:
 
 
 def _flat(details: DesignDetails) -> dict[str, Any]:
-    design = details.design
+    genes = {**details.design.architecture, **details.design.hardware}
+    return {**details.about(), **genes, **_metrics_with_bars(details)}
+
+
+def _metrics_with_bars(details: DesignDetails) -> dict[str, Any]:
+    """The metrics, each followed by how far it may be off where that is known."""
     metrics: dict[str, Any] = {}
-    for name, value in design.metrics.items():
+    for name, value in details.design.metrics.items():
         metrics[name] = value
         if name in details.error_bars:
             metrics[f"{name} may be"] = told(details.error_bars, name)
-    return {**details.about(), **design.architecture, **design.hardware, **metrics}
+    return metrics
 
 
 def _facts(document: dict[str, Any], style: str) -> list[dict[str, Any]]:

@@ -136,10 +136,7 @@ def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
     """The nearest key of this table; where none is near and the key belongs to another table, that one."""
     if get_close_matches(str(key), fields, 1):
         return choose_from(key, sorted(fields))
-    elsewhere = []
-    for table, keys in _keys_of_tables().items():
-        if key in keys:
-            elsewhere.append(f"[{table}]")
+    elsewhere = [f"[{table}]" for table, keys in _keys_of_tables().items() if key in keys]
     if elsewhere:
         return f"it stands in {' or '.join(elsewhere)}"
     return choose_from(key, sorted(fields))

@@ -210,14 +210,16 @@ class WorkerProcess:
         self.kill()
         if code is None or code >= 0:
             return f"the worker process ended itself (exit code {code})"
-        if -code in set(signal.Signals):
-            name = signal.Signals(-code).name
-        else:
-            name = f"signal {-code}"
-        hint = ""
+        name = _signal_name(-code)
         if name == "SIGKILL":
-            hint = ", perhaps for lack of memory"
-        return f"the worker process was killed by {name}{hint}"
+            name += ", perhaps for lack of memory"
+        return f"the worker process was killed by {name}"
+
+
+def _signal_name(number: int) -> str:
+    if number in set(signal.Signals):
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> None:

@@ -30,7 +30,7 @@ from cimbo.hardware.chip import (
     refuse_replaced_gene,
 )
 from cimbo.hardware.chip_ranges import CORE_GENES
-from cimbo.hardware.rows import Floats
+from cimbo.hardware.rows import Bools, Floats
 from cimbo.hardware.technology import constant
 from cimbo.problem.scalars import shown
 
@@ -185,9 +185,9 @@ def _fill(row: Floats, name: str, value: Any) -> None:
         raise BadInput(f"chip.{name}", f"is {shown(value)}", todo) from None
 
 
-def _are_good(numbers: Floats) -> NDArray[np.bool_]:
+def _are_good(numbers: Floats) -> Bools:
     """Which numbers are of the sign, size and kind that their gene (row) may have, (genes, n)."""
-    good: NDArray[np.bool_] = (numbers > 0) | (MAY_BE_ZERO & (numbers == 0))
+    good: Bools = (numbers > 0) | (MAY_BE_ZERO & (numbers == 0))
     good &= numbers <= LARGEST_NUMBER
     good &= ~IS_WHOLE | (numbers == np.floor(numbers))
     return good

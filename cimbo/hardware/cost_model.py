@@ -242,11 +242,15 @@ def _solve(part: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
     """Costs of a block: its rows are summed chunk by chunk, what is the same for a whole chip enters at the end."""
     whole = PlanInputs.of(part)
     chunks = [plan_pairs(whole.select(span), grid).sums for span, grid in grids]
-    names = [field.name for field in fields(PlanSums)]
+    return pair_costs(part, _joined_sums(chunks))
+
+
+def _joined_sums(chunks: Sequence[PlanSums]) -> PlanSums:
+    """The sums of all pairs, from those of chunks of pairs."""
     joined = {}
-    for n in names:
-        joined[n] = np.concatenate([getattr(each, n) for each in chunks], axis=-1)
-    return pair_costs(part, PlanSums(**joined))
+    for name in (field.name for field in fields(PlanSums)):
+        joined[name] = np.concatenate([getattr(each, name) for each in chunks], axis=-1)
+    return PlanSums(**joined)
 
 
 def pair_costs(part: Circuit, sums: PlanSums) -> CostResult:

@@ -8,7 +8,7 @@ arrays - buffer, network, vector unit, DRAM - has no such comparison, and is not
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,13 +114,15 @@ def _merits(costs: Mapping[str, Any], macs: int) -> dict[str, Floats]:
 def _varied_costs(workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
     """Costs of the chip as modelled, of it with each factor least, and of it with each most, (1 + 2 * causes,)."""
     own = {**DEFAULT_GENES, **chip}
-    spread = spread_of(own["array"])
-    chips = [own]
-    for sign in (-1, 1):
-        for name in VARIED_CAUSES:
-            factor = f"{name}_factor"
-            chips.append({**own, factor: own[factor] * getattr(spread, name) ** sign})
-    return same_schedule_costs(workload, chips)
+    return same_schedule_costs(workload, [own, *_varied(own, -1), *_varied(own, 1)])
+
+
+def _varied(chip: Mapping[str, Any], sign: int) -> Iterator[dict[str, Any]]:
+    """The chip with one factor after another by a standard deviation lower (-1) or higher (+1)."""
+    spread = spread_of(chip["array"])
+    for name in VARIED_CAUSES:
+        factor = f"{name}_factor"
+        yield {**chip, factor: chip[factor] * getattr(spread, name) ** sign}
 
 
 def _between(values: Floats) -> tuple[float, float]:

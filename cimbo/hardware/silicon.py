@@ -136,8 +136,8 @@ def _check(genes: Mapping[str, Any]) -> None:
 
 def _check_figures(table: ChipTable) -> None:
     circuit = macro_circuit(table)
-    figures = [circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values()]
-    if not np.isfinite(figures).all():
+    figures = (circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values())
+    if not all(map(np.isfinite, figures)):
         raise NotExpressibleError("the model has no finite figures of such an array")
 
 

@@ -178,7 +178,7 @@ def wanted_goals(problem: Problem) -> dict[str, str]:
     """
     goals = {}
     for constraint in problem.constraints:
-        goals[constraint.metric] = "max" if constraint.relation == ">=" else "min"
+        goals[constraint.metric] = constraint.goal
     for objective in problem.objectives:
         goals[objective.name] = objective.goal
     return goals

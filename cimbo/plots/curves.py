@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
 from cimbo.benchmarking.runner import Band
 from cimbo.plots.axes import Axis, axis, counts
 from cimbo.plots.markup import Markup, tag
-from cimbo.plots.svg import label, picture, rule
+from cimbo.plots.svg import label, lines_above, picture, rule
 from cimbo.plots.text_size import shortened, text_width, wrapped
 
 WIDTH, HEIGHT, GAP = 300, 200, 34  # pixels of a panel, and below it
@@ -203,15 +203,9 @@ def _panel(panel: Panel, axes: PanelAxes, strokes: Mapping[str, Stroke]) -> Mark
 
 def _words(axes: PanelAxes) -> list[Markup]:
     """The title and the unit above a panel, written from the lowest line upwards."""
-    above_unit = WORDS_BASELINE - TITLE_LINE * len(axes.unit)
-    unit = _lines_above(WORDS_BASELINE, axes.unit, fill="#555")
-    return [*unit, *_lines_above(above_unit, axes.title, font_weight="bold")]
-
-
-def _lines_above(baseline: float, lines: Sequence[str], **style: str) -> Iterator[Markup]:
-    """Lines of text of which the last stands on a baseline, in pixels from the panel's top, and the others above it."""
-    for number, line in enumerate(reversed(lines)):
-        yield label((0, baseline - number * TITLE_LINE), line, **style)
+    unit = lines_above((0, WORDS_BASELINE), axes.unit, TITLE_LINE, fill="#555")
+    above_unit = (0, WORDS_BASELINE - TITLE_LINE * len(axes.unit))
+    return [*unit, *lines_above(above_unit, axes.title, TITLE_LINE, font_weight="bold")]
 
 
 def _places(band: Band, values: Iterable[float], x: Axis, y: Axis) -> list[str]:

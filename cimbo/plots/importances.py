@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cimbo.plots.markup import Markup
-from cimbo.plots.svg import box, label, picture
+from cimbo.plots.svg import box, label, lines_above, picture
 from cimbo.plots.text_size import shortened, text_width, wrapped
 
 LEAST_CELL_WIDTH, MOST_CELL_WIDTH, CELL_HEIGHT = 80, 150, 20  # pixels
@@ -73,11 +73,7 @@ def _cells(shares: Sequence[float], place: tuple[float, float], width: float) ->
 
 def _head(lines: Sequence[str], place: tuple[float, float]) -> list[Markup]:
     """The name of a column, in lines of which the last is at ``place``."""
-    across, bottom = place
-    drawn = []
-    for i, line in enumerate(reversed(lines)):
-        drawn.append(label((across, bottom - HEAD_LINE * i), line, text_anchor="middle"))
-    return drawn
+    return list(lines_above(place, lines, HEAD_LINE, text_anchor="middle"))
 
 
 def _tone(share: float, largest: float) -> str:

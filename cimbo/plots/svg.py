@@ -7,7 +7,7 @@ that is stretched over the plot. A picture in a file (`picture`, `box`, `label`,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cimbo.plots.axes import Axis
 from cimbo.plots.markup import Markup, join, tag
@@ -202,6 +202,25 @@ def shapes() -> Markup:
         class_="hidden",
         aria_hidden="true",
     )
+
+
+def lines_above(
+    place: tuple[float, float], lines: Sequence[str], height: float, **style: str
+) -> Iterator[Markup]:
+    """Writes lines of text, the last of them at a place and the others above it.
+
+    Args:
+        place: Of the last line, in pixels.
+        lines: The lines, from top to bottom.
+        height: Of a line, in pixels.
+        **style: Attributes of each.
+
+    Yields:
+        The lines, the last one first.
+    """
+    across, bottom = place
+    for number, line in enumerate(reversed(lines)):
+        yield label((across, bottom - height * number), line, **style)
 
 
 MARK_SHAPES = {

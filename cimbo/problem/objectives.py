@@ -93,6 +93,13 @@ class Constraint:
         bound = _finite(where, "bound", self.bound, "give a finite number")
         object.__setattr__(self, "bound", bound)
 
+    @property
+    def goal(self) -> str:
+        """Which way the metric is wanted: "max" for a lower bound, "min" for an upper one."""
+        if self.relation == ">=":
+            return "max"
+        return "min"
+
     def violation(self, values: Array) -> Array:
         """Tells how far values lie beyond the bound.
 

@@ -61,17 +61,17 @@ def view(facts: Facts, y: Objective, x: Objective | None) -> View:
     Returns:
         The picture, with axes around all designs that it shows; a reference may lie beyond.
     """
-
-    def axis_of(objective: Objective) -> Axis:
-        """Make an axis around what was measured and predicted of an objective."""
-        arrow = "↑" if objective.goal == "max" else "↓"
-        return axis(f"{facts.named(objective.name)} {arrow}", _values(facts, objective.name))
-
     if x:
-        across = axis_of(x)
+        across = _axis_of(facts, x)
     else:
         across = counts("evaluation", len(facts.records))
-    return View(facts, y, x, across, axis_of(y))
+    return View(facts, y, x, across, _axis_of(facts, y))
+
+
+def _axis_of(facts: Facts, objective: Objective) -> Axis:
+    """An axis around what was measured and predicted of an objective."""
+    arrow = "↑" if objective.goal == "max" else "↓"
+    return axis(f"{facts.named(objective.name)} {arrow}", _values(facts, objective.name))
 
 
 def _values(facts: Facts, metric: str) -> list[float]:

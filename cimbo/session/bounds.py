@@ -93,11 +93,7 @@ class BoundDesigns:
         """
         if self.context.evaluator.simulator != "cimbo":
             return []
-        found = []
-        for r in front_records(self.context.study):
-            if self._is_bound(r):
-                found.append(r)
-        return found
+        return [record for record in front_records(self.context.study) if self._is_bound(record)]
 
     def unsimulated(self) -> list[Record]:
         """List those that ZigZag has neither simulated nor refused.

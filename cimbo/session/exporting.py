@@ -165,8 +165,8 @@ def _write_optuna(context: StudyContext, path: Path) -> None:
 def _write_onnx(context: StudyContext, key: str, path: Path) -> Path:
     from cimbo.io import onnx_export
 
-    space = context.study.problem.space
-    architecture = space.architecture_of(find(context, key).params)
+    params = find(context, key).params
+    architecture = context.study.problem.space.architecture_of(params)
     onnx_export.write(path, context.evaluator.accuracy, architecture)
     return path
 

@@ -88,14 +88,17 @@ class Health:
         """The lines of ``cimbo doctor``."""
         rows = []
         for finding in self.findings:
-            row = {
-                "check": finding.check,
-                "verdict": finding.verdict,
-                "found": finding.detail,
-                "next": finding.todo,
-            }
-            rows.append(row)
+            rows.append(_line(finding))
         return rows
+
+
+def _line(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "verdict": finding.verdict,
+        "found": finding.detail,
+        "next": finding.todo,
+    }
 
 
 def doctor(

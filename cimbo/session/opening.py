@@ -166,14 +166,19 @@ def near_files(file: str | Path) -> str:
     path = Path(file)
     if not path.parent.is_dir():
         return ""
-    names = [each.name for each in path.parent.glob(f"*{path.suffix or '.db'}")]
-    near = get_close_matches(path.name, names, 2)
-    if not near and len(names) == 1:
-        near = names
+    near = _near_names(path)
     if not near:
         return ""
     files = [str(path.parent / name) for name in near]
     return f"did you mean {' or '.join(files)}? "
+
+
+def _near_names(path: Path) -> list[str]:
+    """Names beside ``path`` that are nearly its own; the only one of its ending is near enough."""
+    names = [each.name for each in path.parent.glob(f"*{path.suffix or '.db'}")]
+    if len(names) == 1:
+        return names
+    return get_close_matches(path.name, names, 2)
 
 
 def open_to_tell(file: str | Path) -> Session:

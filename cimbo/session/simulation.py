@@ -244,13 +244,19 @@ def _sub_network(family: Network, subnet: Mapping[str, Any], where: str) -> Work
 
 def _check_copies(found: Workload, copies: Mapping[str, int] | None) -> None:
     """Raise BadInput for a pattern that is the name of no layer."""
-    names = [layer.name for layer in found.layers]
-    if found.loop is not None:
-        names += [layer.name for layer in found.loop.step.layers]
+    names = _layer_names(found)
     for pattern in copies or {}:
         if not any(fnmatchcase(name, pattern) for name in names):
             todo = choose_from(pattern, dict.fromkeys(names), "the layers are")
             raise BadInput(f"copies: {pattern}", "is no layer of this network", todo)
+
+
+def _layer_names(found: Workload) -> list[str]:
+    """Names of all layers, those of the steps that generate tokens included."""
+    names = [layer.name for layer in found.layers]
+    if found.loop is not None:
+        names += [layer.name for layer in found.loop.step.layers]
+    return names
 
 
 def pipeline_told(costs: Mapping[str, Any]) -> list[str]:

@@ -25,11 +25,7 @@ def check_place(file: Path) -> None:
         BadInput: The name cannot be used, the folder does not exist, ``file`` is a folder, the file
             system is not known to be local, or file or folder are read-only.
     """
-    try:
-        file.exists()
-    except OSError as error:  # a name that is too long, for instance
-        what = f"cannot be opened ({error.strerror})"
-        raise BadInput(f"{file.name:.40}", what, "choose another name") from None
+    _check_name(file)
     if not file.parent.is_dir():
         todo = "create the folder, or choose another place"
         raise BadInput(file, "its folder does not exist", todo)
@@ -37,6 +33,15 @@ def check_place(file: Path) -> None:
         raise BadInput(file, "is a folder", "give the path of a file")
     location.refuse_network(file)
     location.refuse_read_only(file)
+
+
+def _check_name(file: Path) -> None:
+    """Refuse a name that the system cannot look for: one that is too long, for instance."""
+    try:
+        file.exists()
+    except OSError as error:
+        what = f"cannot be opened ({error.strerror})"
+        raise BadInput(f"{file.name:.40}", what, "choose another name") from None
 
 
 def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:

@@ -284,14 +284,21 @@ def check_whole(connection: sqlite3.Connection, path: object) -> None:
         BadInput: A page is damaged, or there is a table, index, trigger or view more, less or other
             than ours.
     """
+    _check_pages(connection, path)
+    _check_tables(connection, path)
+
+
+def _check_pages(connection: sqlite3.Connection, path: object) -> None:
     complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if complaint != "ok":
         what = f"is a damaged study file ({complaint.splitlines()[-1]:.80})"
         raise BadInput(path, what, "restore it from a copy")
+
+
+def _check_tables(connection: sqlite3.Connection, path: object) -> None:
+    """Accept nothing but our own tables: a foreign trigger or view would run when we write."""
     shape = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
     with closing(newborn("{}")) as fresh:
-        # A foreign trigger or view would run when we write; so nothing but our own tables is
-        # accepted.
         if connection.execute(shape).fetchall() != fresh.execute(shape).fetchall():
             raise BadInput(path, "does not have the tables of a study", "restore it from a copy")
 

@@ -114,6 +114,5 @@ def _check_metrics(log: StudyLog, evaluate: object, designs: list[Params]) -> No
 def _first_designs(log: StudyLog) -> list[Params]:
     """Designs of the Sobol sequence, with the fixed genes at their values."""
     space = log.problem.space
-    seed = int(log.metadata.get("seed", 0))
-    rows = space.sobol_rows(N_TRIED_FIRST, seed)
+    rows = space.sobol_rows(N_TRIED_FIRST, int(log.metadata.get("seed", 0)))
     return space.designs(space.with_values(rows, log.fixed))
