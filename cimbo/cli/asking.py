@@ -11,6 +11,7 @@ from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, new_study_options, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput
+from cimbo.problem.candidates import Candidate
 from cimbo.session import asking, leases
 from cimbo.session.opening import open_to_tell
 from cimbo.session.text import genes_text
@@ -148,13 +149,13 @@ def renew(*, keys: tuple[str, ...], by: str | None, lease: str, file: str, style
 
 
 def _print(designs: list[AskedDesign], style: str) -> None:
-    document: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    for asked in designs:
-        chosen = asked.candidate
-        document.append({"key": chosen.key, "params": dict(chosen.params)})
-        if style == "table":
-            rows.append({"key": chosen.key, "genes": genes_text(chosen.params)})
-        else:
-            rows.append({"key": chosen.key, **chosen.params})
-    emit(style, rows, document)
+    chosen = [asked.candidate for asked in designs]
+    document = [{"key": each.key, "params": dict(each.params)} for each in chosen]
+    emit(style, [_row(each, style) for each in chosen], document)
+
+
+def _row(chosen: Candidate, style: str) -> dict[str, Any]:
+    """A line of a table, with all genes in one cell, or of another format with a cell for each."""
+    if style == "table":
+        return {"key": chosen.key, "genes": genes_text(chosen.params)}
+    return {"key": chosen.key, **chosen.params}

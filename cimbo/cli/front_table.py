@@ -76,10 +76,7 @@ def front_table(designs: Sequence[Design]) -> FrontTable:
     varying = [name for name in column_names(genes) if name not in shared]
     rows = []
     for design, values in zip(designs, genes, strict=True):
-        row = _measured(design)
-        for name in varying:
-            row[name] = values.get(name)
-        rows.append(row)
+        rows.append(_measured(design) | {name: values.get(name) for name in varying})
     return FrontTable(tuple(rows), shared)
 
 

@@ -18,6 +18,7 @@ from cimbo.session.design import Design
 from cimbo.session.design_details import DesignDetails
 from cimbo.session.error_bars import told
 from cimbo.session.front import Front, key_or_knee
+from cimbo.session.leases import Lease
 from cimbo.session.text import genes_text
 
 
@@ -153,15 +154,15 @@ def status(file: str, style: str, every_s: float | None) -> None:
         return
     with existing(file) as session:
         found = session.status()
-    document = found.to_json()
-    facts = {}
-    for name, value in document.items():
-        if name != "leases":
-            facts[name] = value
+    facts = found.to_json()
+    facts.pop("leases", None)
     for lease in found.leases:
-        if lease.until:
-            until = f"until {lease.until}"
-        else:
-            until = "while it runs"
-        facts[f"lease {lease.key}"] = f"{lease.by}, {until}"
-    emit(style, _facts(facts, style), document)
+        facts[f"lease {lease.key}"] = _in_words(lease)
+    emit(style, _facts(facts, style), found.to_json())
+
+
+def _in_words(lease: Lease) -> str:
+    """Who has a design, and for how long."""
+    if lease.until:
+        return f"{lease.by}, until {lease.until}"
+    return f"{lease.by}, while it runs"

@@ -13,7 +13,7 @@ from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import check_expensive, check_metrics
 from cimbo.config.network_settings import check_bits, stage_bits
-from cimbo.config.tables import ConstraintTable, NetworkTable, StudyTable
+from cimbo.config.tables import ConstraintTable, NetworkTable, ObjectiveTable, StudyTable
 from cimbo.errors import BadInput, check_known, naming
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.sources import is_source
@@ -67,13 +67,9 @@ class Config:
         tables = self.tables
         with naming(self.name):
             space = self._space()
-            objectives = []
-            for table in tables.objectives:
-                objectives.append(Objective(table.name, table.goal, table.reference))
-            constraints = []
-            for constraint in tables.constraints:
-                constraints.append(self._constraint(constraint))
-            problem = Problem(space, tuple(objectives), tuple(constraints), tables.metrics)
+            objectives = tuple(map(_objective, tables.objectives))
+            constraints = tuple(map(self._constraint, tables.constraints))
+            problem = Problem(space, objectives, constraints, tables.metrics)
             check_metrics(problem, tables, self.accuracy)
             check_expensive(problem, tables.expensive)
             return problem
@@ -190,17 +186,21 @@ class Config:
         Raises:
             BadInput: Where the study's accuracies are in no such file.
         """
-        looked_up = None
+        about = dict(self.data["network"])
+        about["accuracy"] = self._source_of_table()
+        about["accuracy_kind"] = "measured by others"
+        about["options"] = {"table": table}
+        return Config(self.name, {**self.data, "network": about})
+
+    def _source_of_table(self) -> str:
+        """What looks the accuracies up in a table. Raises BadInput where nothing does."""
+        looked_up: str | None = None
         if self.accuracy in published.names():
             looked_up = published.description(self.accuracy).get("looked_up")
         if looked_up is None:
             what = f"holds no accuracies of {self.network or self.name}"
             raise BadInput("--table", what, "leave it out")
-        about = dict(self.data["network"])
-        about["accuracy"] = looked_up
-        about["accuracy_kind"] = "measured by others"
-        about["options"] = {"table": table}
-        return Config(self.name, {**self.data, "network": about})
+        return looked_up
 
     def with_function(self, function: str) -> Config:
         """Describe the same study evaluated by a function.
@@ -316,6 +316,10 @@ class Config:
         check_known(metric, costs, f"constraints.{metric}", "the baseline has no such metric")
         cost: float = costs[metric]
         return cost
+
+
+def _objective(table: ObjectiveTable) -> Objective:
+    return Objective(table.name, table.goal, table.reference)
 
 
 def _published_provenance(accuracy: str) -> dict[str, Any]:

@@ -58,14 +58,17 @@ def _numbers_of_range(where: str, gene: GeneTable) -> list[Scalar]:
     if gene.low is None or gene.high is None:
         missing = "low" if gene.low is None else "high"
         raise BadInput(where, f"has no values and no {missing}", "give values, or low and high")
-    low, high = float(gene.low), float(gene.high)
-    _check_range(where, gene, low, high)
-    if gene.log:
-        numbers = _spaced_by_factor(where, gene, low, high)
-    else:
-        numbers = _spaced_evenly(where, gene, low, high)
+    numbers = _spaced(where, gene, float(gene.low), float(gene.high))
     different = dict.fromkeys(_rounded(number) for number in numbers)
     return list(different)
+
+
+def _spaced(where: str, gene: GeneTable, low: float, high: float) -> list[float]:
+    """The numbers between two ends, spaced as the range says."""
+    _check_range(where, gene, low, high)
+    if gene.log:
+        return _spaced_by_factor(where, gene, low, high)
+    return _spaced_evenly(where, gene, low, high)
 
 
 def _check_range(where: str, gene: GeneTable, low: float, high: float) -> None:

@@ -154,11 +154,15 @@ def _choices_of(space: str) -> Sequence[Choice]:
     }
     with naming("hardware.space"):
         found = list(find("chip_spaces", space, shipped))
+    _check_genes(space, found)
+    return found
+
+
+def _check_genes(space: str, found: Sequence[object]) -> None:
     for choice in found:
         if not isinstance(choice, Choice):
             what = f"holds {shown(choice)}"
             raise BadInput(f"chip space {space}", what, "let it return a list of cimbo.Choice")
-    return found
 
 
 def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Sequence[str]) -> bool:
@@ -253,15 +257,17 @@ def _conditions_on(names: Sequence[str], choice: Choice) -> dict[str, Sequence[S
 
 def _check_values(choice: Choice) -> None:
     """Raises BadInput for a value that no chip can have."""
-    usual = {other.name: other.values[-1] for other in hardware.chip_choices()}
-    usual["array"] = hardware.DEFAULT_GENES["array"]
-    chips = []
-    for value in choice.values:
-        chip = {**usual, choice.name: value}
-        if choice.name == "cell":
-            chip["array"] = _family_of_cell(str(value), usual["array"])
-        chips.append(chip)
+    chips = [_usual_chip_with(choice.name, value) for value in choice.values]
     hardware.area_mm2(chips)  # computing the area checks every gene
+
+
+def _usual_chip_with(gene: str, value: Scalar) -> dict[str, Any]:
+    """The largest chip of the core genes, but for one gene, and for the family of arrays where that is a cell."""
+    chip: dict[str, Any] = {other.name: other.values[-1] for other in hardware.chip_choices()}
+    chip["array"] = hardware.DEFAULT_GENES["array"]
+    if gene == "cell":
+        chip["array"] = _family_of_cell(str(value), chip["array"])
+    return {**chip, gene: value}
 
 
 def _family_of_cell(name: str, usual: Scalar) -> Scalar:

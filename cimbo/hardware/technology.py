@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -72,16 +72,24 @@ def check(entries: Mapping[str, Mapping[str, Any]], where: str = CONSTANTS_FILE)
     for section, names in entries.items():
         for name, entry in names.items():
             place = f"{where}: {section}.{name}"
-            for field in CONSTANT_FIELDS:
-                if field not in entry:
-                    todo = f"every constant needs {', '.join(CONSTANT_FIELDS[:-1])} and source"
-                    raise BadInput(place, f"has no {field}", todo)
-            for field, known in (("unit", KNOWN_UNITS), ("status", KNOWN_STATUSES)):
-                if entry[field] not in known:
-                    todo = f"use one of {', '.join(sorted(known))}"
-                    raise BadInput(place, f"{field} {entry[field]!r} is unknown", todo)
+            _check_fields(place, entry)
+            _check_word(place, entry, "unit", KNOWN_UNITS)
+            _check_word(place, entry, "status", KNOWN_STATUSES)
             values[f"{section}.{name}"] = entry["value"]
     return values
+
+
+def _check_fields(place: str, entry: Mapping[str, Any]) -> None:
+    for field in CONSTANT_FIELDS:
+        if field not in entry:
+            todo = f"every constant needs {', '.join(CONSTANT_FIELDS[:-1])} and source"
+            raise BadInput(place, f"has no {field}", todo)
+
+
+def _check_word(place: str, entry: Mapping[str, Any], field: str, known: Collection[str]) -> None:
+    if entry[field] not in known:
+        todo = f"use one of {', '.join(sorted(known))}"
+        raise BadInput(place, f"{field} {entry[field]!r} is unknown", todo)
 
 
 @cache

@@ -199,18 +199,23 @@ def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]
 
 def _params(where: str, cells: Mapping[str, Any], space: SearchSpace) -> Params:
     """The genes in a line. Raises BadInput where one is missing, or is what it cannot be."""
-    genes = {}
-    for choice in space.choices:
-        cell = cells.get(choice.name)
-        if cell not in EMPTY_CELLS:
-            genes[choice.name] = _value(f"{where}, {choice.name}", choice, cell)
     try:
-        return space.canonical(genes)
+        return space.canonical(_given_genes(where, cells, space))
     except BadInput as error:
         todo = "add a column, or --map one"
         if any(f" {choice.name} " in error.what for choice in space.hardware):
             todo = "add a column, --map one, or name a chip with --hardware"
         raise BadInput(where, error.what, todo) from None
+
+
+def _given_genes(where: str, cells: Mapping[str, Any], space: SearchSpace) -> Params:
+    """The values in the cells of genes that are not empty."""
+    genes = {}
+    for choice in space.choices:
+        cell = cells.get(choice.name)
+        if cell not in EMPTY_CELLS:
+            genes[choice.name] = _value(f"{where}, {choice.name}", choice, cell)
+    return genes
 
 
 def _value(where: str, choice: Choice, given: Any) -> Value:
