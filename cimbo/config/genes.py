@@ -261,9 +261,9 @@ def _check_values(choice: Choice) -> None:
     hardware.area_mm2(chips)  # computing the area checks every gene
 
 
-def _usual_chip_with(gene: str, value: Scalar) -> dict[str, Any]:
+def _usual_chip_with(gene: str, value: Scalar) -> dict[str, Scalar]:
     """The largest chip of the core genes, but for one gene, and for the family of arrays where that is a cell."""
-    chip: dict[str, Any] = {other.name: other.values[-1] for other in hardware.chip_choices()}
+    chip: dict[str, Scalar] = {other.name: other.values[-1] for other in hardware.chip_choices()}
     chip["array"] = hardware.DEFAULT_GENES["array"]
     if gene == "cell":
         chip["array"] = _family_of_cell(str(value), chip["array"])
