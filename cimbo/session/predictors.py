@@ -187,7 +187,7 @@ def fit_predictors(
     batch = samples
     if workers.n_jobs > 0:
         batch = ROUNDS_A_BATCH * workers.n_jobs
-    area = analytic_costs(context.study, context.evaluator, "surrogate")
+    area = analytic_costs(context.evaluator, "surrogate")
     with workers.connected():
         context.study.optimize(
             context.evaluator,
