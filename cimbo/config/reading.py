@@ -10,7 +10,7 @@ from typing import Any
 from cimbo.errors import BadInput, check_known, naming, unreadable
 from cimbo.hardware.cells import FILE_SUFFIX
 from cimbo.problem.scalars import shown
-from cimbo.workloads.sparsity import MEASURED, read_file, shares_to_json
+from cimbo.workloads.sparsity import MEASURED_ACTIVITY, read_file, shares_to_json
 from cimbo.workloads.summary import is_onnx
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
@@ -79,7 +79,7 @@ def _find_files_of_network(about: dict[str, Any], folder: Path) -> None:
     if isinstance(name, str):
         about["name"] = _onnx_beside(folder, name)
     activity = about.get("activity")
-    if isinstance(activity, str) and activity != MEASURED:
+    if isinstance(activity, str) and activity != MEASURED_ACTIVITY:
         about["activity"] = shares_to_json(read_file(folder / activity))
 
 

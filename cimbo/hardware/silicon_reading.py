@@ -27,15 +27,15 @@ EXTRA_CELLS = ""  # the name under which a row that is longer than its header ha
 BLANK_WORDS = frozenset(("-", "--", "\u2013", "\u2014", "n/a", "na", "n.a.", "nan", "none"))
 LEAST_SUPPLY_V, MOST_SUPPLY_V = 0.2, 2.0
 MOST_WORD_BITS = 32
-_SUPPLY = "Supply V(V)"
-_PROCESS = r"(?:finfet|gaafet|cmos|bulk|fd-?soi|soi|lp|hp|hpc\+?|hpm|ull|ulp|logic|process)"
-_REMARKS = {
-    "Tech (nm)": rf"(?:nm)?(?:[\s-]*{_PROCESS})*",
-    _SUPPLY: r"m?v",
+_SUPPLY_COLUMN = "Supply V(V)"
+_PROCESS_WORDS = r"(?:finfet|gaafet|cmos|bulk|fd-?soi|soi|lp|hp|hpc\+?|hpm|ull|ulp|logic|process)"
+_COLUMN_REMARKS = {
+    "Tech (nm)": rf"(?:nm)?(?:[\s-]*{_PROCESS_WORDS})*",
+    _SUPPLY_COLUMN: r"m?v",
     **dict.fromkeys(("B_x", "B_w", "B_ADC"), r"-?\s?b(?:its?)?"),
 }
-_FIGURE = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)$", re.DOTALL)
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+_FIGURE_PATTERN = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)$", re.DOTALL)
+_THOUSANDS_PATTERN = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 _DECIMAL_COMMA = re.compile(r"[-+]?(?:0+,\d+|\d+,(?:\d{1,2}|\d{4,}))(?![\d,.])")
 
 
@@ -147,10 +147,10 @@ def number(row: Mapping[str, str], name: str) -> float:
         unit stands behind it, or the other end of a range.
     """
     text = row.get(name, "")
-    grouped = _THOUSANDS.match(text)  # 1,024 is a thousand and more
+    grouped = _THOUSANDS_PATTERN.match(text)  # 1,024 is a thousand and more
     if grouped:
         text = grouped.group().replace(",", "") + text[grouped.end() :]
-    found = _FIGURE.match(text)
+    found = _FIGURE_PATTERN.match(text)
     if not found:
         return math.nan
     value, rest = float(found.group(1)), found.group(2).lower()
@@ -165,8 +165,8 @@ def number(row: Mapping[str, str], name: str) -> float:
 def _remark(name: str) -> str:
     """What may follow a figure of a column and leaves it as it is, as a pattern: often the unit that the name has."""
     own_unit = re.search(r"\(([^()]+)\)$", name)
-    if name in _REMARKS or own_unit is None:
-        return _REMARKS.get(name, "")
+    if name in _COLUMN_REMARKS or own_unit is None:
+        return _COLUMN_REMARKS.get(name, "")
     return re.escape(own_unit.group(1).lower())
 
 
@@ -240,11 +240,11 @@ def supply_v(row: Mapping[str, str]) -> float:
     Raises:
         NotExpressibleError: Where something else stands.
     """
-    found, text = gene_number(row, _SUPPLY), row.get(_SUPPLY, "")
+    found, text = gene_number(row, _SUPPLY_COLUMN), row.get(_SUPPLY_COLUMN, "")
     says_unit = re.search(r"\d\s*m?v", text, re.IGNORECASE)
     if not says_unit and 1000 * LEAST_SUPPLY_V <= found <= 1000 * MOST_SUPPLY_V:
         found /= 1000
     if found < LEAST_SUPPLY_V or found > MOST_SUPPLY_V:
         limits = f"{LEAST_SUPPLY_V:g} to {MOST_SUPPLY_V:g} V"
-        raise NotExpressibleError(f"{_SUPPLY} is {shown(text)}, where {limits} can be")
+        raise NotExpressibleError(f"{_SUPPLY_COLUMN} is {shown(text)}, where {limits} can be")
     return found

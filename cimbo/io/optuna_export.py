@@ -15,7 +15,7 @@ from cimbo.storage import Record
 
 # The system attribute in which Optuna's samplers and its dashboard look for violations.
 CONSTRAINTS_ATTRIBUTE = "constraints"
-DIRECTIONS = {"max": "maximize", "min": "minimize"}
+OPTUNA_DIRECTIONS = {"max": "maximize", "min": "minimize"}
 
 
 def write(
@@ -41,7 +41,7 @@ def write(
     if path.exists():
         raise BadInput(path, "exists already", "name another file, or remove it")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [DIRECTIONS[objective.goal] for objective in problem.objectives]
+    directions = [OPTUNA_DIRECTIONS[objective.goal] for objective in problem.objectives]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # metric names are called experimental
         study = optuna.create_study(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from cimbo.plots.quantity import number
 
-_LARGEST = 1e100  # beyond it, sums of floats overflow
-_SMALLEST = 1e-100  # below it, quotients of floats vanish
+_LARGEST_PLACED = 1e100  # beyond it, sums of floats overflow
+_SMALLEST_PLACED = 1e-100  # below it, quotients of floats vanish
 AXIS_PADDING = 0.05
 MOST_LINEAR_TICKS = 12
 
@@ -90,21 +90,21 @@ def axis(label: str, values: Iterable[float], *, zero: bool = False) -> Axis:
     low, high = min(finite), max(finite)
     if zero:
         return _axis_with_zero(label, low, high)
-    if low > _SMALLEST and high > 10 * low:
+    if low > _SMALLEST_PLACED and high > 10 * low:
         room = (high / low) ** AXIS_PADDING
         return Axis(label, low / room, high * room, log=True)
     span = high - low
-    if span <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST):  # one value, or all the same
-        span = abs(low) if abs(low) > _SMALLEST else 1.0
+    if span <= max(1e-9 * max(abs(low), abs(high)), _SMALLEST_PLACED):  # one value, or all the same
+        span = abs(low) if abs(low) > _SMALLEST_PLACED else 1.0
     return Axis(label, low - AXIS_PADDING * span, high + AXIS_PADDING * span)
 
 
 def _logarithm(value: float) -> float:
-    return math.log10(max(value, _SMALLEST))
+    return math.log10(max(value, _SMALLEST_PLACED))
 
 
 def _bounded(value: float) -> float:
-    return min(max(value, -_LARGEST), _LARGEST)
+    return min(max(value, -_LARGEST_PLACED), _LARGEST_PLACED)
 
 
 def _axis_with_zero(label: str, low: float, high: float) -> Axis:

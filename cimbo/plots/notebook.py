@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
 LOG_SPAN = 10.0  # a positive metric over more than this factor gets a logarithmic axis
 NORMAL_QUANTILE_95 = 1.6448536269514722
-COLOURS = {"front": "#2258c9", "dominated": "#8fa3bd", "infeasible": "#a85a12", "knee": "#1d2329"}
-SYMBOLS = {"front": "circle", "dominated": "circle", "infeasible": "diamond-open"}
-SIZES = {"front": 9, "dominated": 6, "infeasible": 8}
+MARK_COLOURS = {
+    "front": "#2258c9",
+    "dominated": "#8fa3bd",
+    "infeasible": "#a85a12",
+    "knee": "#1d2329",
+}
+MARK_SYMBOLS = {"front": "circle", "dominated": "circle", "infeasible": "diamond-open"}
+MARK_SIZES = {"front": 9, "dominated": 6, "infeasible": 8}
 
 
 def plotly() -> Any:
@@ -139,13 +144,13 @@ def _marks(
     x, y, z = axes
     places = {"x": _values(records, x), "y": _values(records, y)}
     trace = go.Scatter
-    size: float = SIZES.get(kind, 14)
+    size: float = MARK_SIZES.get(kind, 14)
     if z:
         trace = go.Scatter3d
         size = size / 2
         places["z"] = _values(records, z)
-    symbol = SYMBOLS.get(kind, "circle-open")
-    marker = {"color": COLOURS[kind], "symbol": symbol, "size": size}
+    symbol = MARK_SYMBOLS.get(kind, "circle-open")
+    marker = {"color": MARK_COLOURS[kind], "symbol": symbol, "size": size}
     return trace(
         **places,
         mode="markers",
@@ -407,7 +412,7 @@ def timeline(study: Study) -> Any:
     """
     go = plotly()
     figure = go.Figure()
-    for status, colour in (("done", COLOURS["front"]), ("failed", "#c23b3b")):
+    for status, colour in (("done", MARK_COLOURS["front"]), ("failed", "#c23b3b")):
         numbers = []
         seconds = []
         for record in study.evaluations():

@@ -2,7 +2,7 @@
 
 The script draws from it whatever a reader asks for. It is data, never run: a script element of type application/json, in
 which ``<``, ``>`` and ``&`` are written as escapes, so that no name can end it. Rows are the evaluations in order, then the
-designs that the search would verify next. Numbers have DIGITS significant digits, an absent one is null.
+designs that the search would verify next. Numbers have SIGNIFICANT_DIGITS digits, an absent one is null.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cimbo.problem.space import Choice
 from cimbo.report.facts import Facts, Prediction, prediction, predictions
 from cimbo.storage import Record
 
-DIGITS = 6  # significant, of a number in the page
+SIGNIFICANT_DIGITS = 6  # significant, of a number in the page
 LITE_DIGITS = 5  # likewise, in a small page
 SPARSE_SHARE = 0.25  # a column with less of its rows known holds these alone
 #: A letter for each level of a gene, in order; genes of more levels have a list of numbers
@@ -154,7 +154,7 @@ def _metric(facts: Facts, name: str, rows: Sequence[Record | Candidate]) -> dict
         measured.append(value)
         means.append(None if said is None else said.mean)
         stds.append(None if said is None else said.std)
-    digits = LITE_DIGITS if facts.lite else DIGITS
+    digits = LITE_DIGITS if facts.lite else SIGNIFICANT_DIGITS
     column: dict[str, Any] = {
         "name": name,
         "label": facts.named(name),
@@ -304,13 +304,13 @@ def _views(found: SurrogateViews, around: AroundDesign) -> dict[str, Any]:
     return {"curves": curves, "surfaces": surfaces}
 
 
-def _number(value: Any, digits: int = DIGITS) -> float | None:
+def _number(value: Any, digits: int = SIGNIFICANT_DIGITS) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.{digits}g}")
 
 
-def _numbers(values: Iterable[Any], *, digits: int = DIGITS) -> list[float | None]:
+def _numbers(values: Iterable[Any], *, digits: int = SIGNIFICANT_DIGITS) -> list[float | None]:
     """Rounded numbers, whole ones without a point."""
     found: list[float | None] = []
     for value in values:

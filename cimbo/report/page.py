@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from cimbo.study.study import Study
 
 #: A comment that takes whole lines of a script or style; these are left out of the page.
-COMMENT = re.compile(r"^[ ]*(//.*|/\*(?s:.*?)\*/)[ ]*$", re.MULTILINE)
-SPREAD = "Further towards the better end sooner is better."
-PREDICTIONS = (
+COMMENT_LINE = re.compile(r"^[ ]*(//.*|/\*(?s:.*?)\*/)[ ]*$", re.MULTILINE)
+PROGRESS_NOTE = "Further towards the better end sooner is better."
+PREDICTIONS_NOTE = (
     "Each prediction was made before its design was measured; bars span the predicted 90 %. "
     "Tooltips: predicted → verified."
 )
@@ -175,7 +175,7 @@ def _assets(names: Sequence[str]) -> str:
     room = resources.files("cimbo.report")
     kept: list[str] = []
     for name in names:
-        code = COMMENT.sub("", room.joinpath(name).read_text(encoding="utf-8"))
+        code = COMMENT_LINE.sub("", room.joinpath(name).read_text(encoding="utf-8"))
         kept += filter(None, map(str.strip, code.splitlines()))
     return "\n".join(kept)
 
@@ -272,10 +272,12 @@ def _sections(facts: Facts, about: Mapping[str, str]) -> list[Markup]:
         *_chip(facts),
         *_next(facts),
         _section("history", "Hypervolume over evaluations", "", history.section(facts)),
-        _section("spread", "How designs are distributed", SPREAD, progress.distributions(facts)),
+        _section(
+            "spread", "How designs are distributed", PROGRESS_NOTE, progress.distributions(facts)
+        ),
         _section("timeline", "What evaluations took", "", progress.timeline(facts)),
         _section(
-            "prediction", "Predicted against verified", PREDICTIONS, calibration.section(facts)
+            "prediction", "Predicted against verified", PREDICTIONS_NOTE, calibration.section(facts)
         ),
         _section("influence", "Which genes matter", "", genes),
         *_surrogate(facts),

@@ -15,7 +15,7 @@ from cimbo.storage import Record
 LEAST_DESIGNS = 3  # below, a distribution says nothing
 MOST_STEPS = 300  # steps of a curve; with more designs, a step stands for several
 TIMES_IN_WORDS = {"took": "evaluated", "broke": "failed", "chose": "chosen by the search"}
-PERCENT = Axis("share of the designs that are no better (%)", 0.0, 100.0)
+PERCENT_AXIS = Axis("share of the designs that are no better (%)", 0.0, 100.0)
 
 
 def distributions(facts: Facts) -> Markup:
@@ -57,7 +57,7 @@ def _distribution(
         if group:
             curves.append(_steps(group, objective, x, kind))
     about = f"distribution of {name} over the designs of the search"
-    picture = svg.frame(x, PERCENT, svg.layer(*curves), about=about, class_="square")
+    picture = svg.frame(x, PERCENT_AXIS, svg.layer(*curves), about=about, class_="square")
     figure = tag("figure", tag("figcaption", spoken(name).capitalize()), picture)
     return tag("div", figure, class_="cell")
 
@@ -69,7 +69,7 @@ def _steps(values: Sequence[float], objective: Objective, x: Axis, kind: str) ->
     steps = min(len(ordered), MOST_STEPS)
     for k in range(1, steps + 1):
         i = round(k * len(ordered) / steps)
-        share = PERCENT.down(100.0 * i / len(ordered))
+        share = PERCENT_AXIS.down(100.0 * i / len(ordered))
         places.append(f"H{x.at(ordered[i - 1]):.4g}V{share:.4g}")
     return tag("path", d="".join(places), class_=kind)
 

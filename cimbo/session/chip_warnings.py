@@ -12,7 +12,7 @@ from cimbo.hardware.cost_model import one_circuit
 from cimbo.hardware.error_bars import spread_of
 from cimbo.hardware.figures_of_merit import DENSEST_W_MM2
 
-RESISTIVE = "rram"
+RESISTIVE_FAMILY = "rram"
 """The family of arrays whose cells keep their state without a supply, and wear out by being written."""
 
 
@@ -38,9 +38,9 @@ def chip_warnings(
         density = f"{figures['w_per_mm2']:.2g} W/mm2 need more than air"
         found.append(f"{density}: the limit taken is {DENSEST_W_MM2} W/mm2")
     part = one_circuit(chip)
-    if CELL_FAMILIES[int(part.table.array[0])] != RESISTIVE:
+    if CELL_FAMILIES[int(part.table.array[0])] != RESISTIVE_FAMILY:
         return found
-    spread = f"published chips spread x{spread_of(RESISTIVE).energy:.2g} around its energies"
+    spread = f"published chips spread x{spread_of(RESISTIVE_FAMILY).energy:.2g} around its energies"
     found.append(f"the model of resistive arrays is unvalidated: {spread}")
     named = _resistive_cell(chip)
     bits = costs["energy_parts_uj"]["weight_write"] * 1e6 / float(part.energies["write_energy"][0])
@@ -59,6 +59,6 @@ def chip_warnings(
 def _resistive_cell(chip: Mapping[str, Any]) -> Cell:
     """The chip's cell, or that of the family."""
     word = chip.get("cell", DEFAULT_GENES["cell"])
-    named = cell(RESISTIVE if word == OWN_CELL else word)
+    named = cell(RESISTIVE_FAMILY if word == OWN_CELL else word)
     assert named is not None
     return named

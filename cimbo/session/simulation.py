@@ -17,7 +17,7 @@ from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
-from cimbo.workloads.sparsity import STORED, at_copies, at_shares, read_copies, read_shares
+from cimbo.workloads.sparsity import STORED_ACTIVITY, at_copies, at_shares, read_copies, read_shares
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
 
@@ -224,7 +224,7 @@ def _of_file(
     """The network of an ONNX file, with shares of ones by layer where they are asked for."""
     from cimbo.workloads.onnx.reader import from_onnx
 
-    is_stored = activity == STORED
+    is_stored = activity == STORED_ACTIVITY
     found = from_onnx(name, batch=batch, sizes=sizes, read_weights=is_stored)
     if activity and not is_stored:
         return at_shares(found, read_shares(activity, found.name))

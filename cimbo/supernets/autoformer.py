@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork
 
 HEAD_SIZE, PATCH_SIDE, SIDE_PATCHES, MOST_DISTANCE = 64, 16, 14, 14
-DISTANCES = 2 * MOST_DISTANCE + 2  # the first is the class token's
+RELATIVE_DISTANCES = 2 * MOST_DISTANCE + 2  # the first is the class token's
 LARGEST_RATIO = 4.0
 
 
@@ -91,8 +91,8 @@ class _RelativePositions(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embeddings_table_v = nn.Parameter(torch.empty(DISTANCES, HEAD_SIZE))
-        self.embeddings_table_h = nn.Parameter(torch.empty(DISTANCES, HEAD_SIZE))
+        self.embeddings_table_v = nn.Parameter(torch.empty(RELATIVE_DISTANCES, HEAD_SIZE))
+        self.embeddings_table_h = nn.Parameter(torch.empty(RELATIVE_DISTANCES, HEAD_SIZE))
 
     def forward(self, vertical: Tensor, horizontal: Tensor) -> Tensor:
         """Looks up what stands for the distances of all pairs of tokens.

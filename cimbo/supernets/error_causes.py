@@ -37,7 +37,7 @@ def _unchanged(array: ArrayDescription) -> ArrayDescription:
     return array
 
 
-WITHOUT: Mapping[str, Callable[[ArrayDescription], ArrayDescription]] = {
+WITHOUT_CAUSE: Mapping[str, Callable[[ArrayDescription], ArrayDescription]] = {
     "noise": _without_noise,
     "offset and non-linearity": _without_curve,
     "cells": _without_cell_errors,
@@ -53,12 +53,12 @@ def causes_of(array: ArrayDescription) -> tuple[str, ...]:
         array: The array.
 
     Returns:
-        Names in WITHOUT; none where sums are digital.
+        Names in WITHOUT_CAUSE; none where sums are digital.
     """
     if array.is_digital:
         return ()
     found = []
-    for name, without in WITHOUT.items():
+    for name, without in WITHOUT_CAUSE.items():
         if without(array) != array:
             found.append(name)
     return (*found, STEPS_AND_RANGE)
@@ -121,7 +121,7 @@ class SwitchedOff:
     """What of a die's errors does not happen.
 
     Attributes:
-        cause: A name in WITHOUT, or EVERYTHING: the layer computes in float.
+        cause: A name in WITHOUT_CAUSE, or EVERYTHING: the layer computes in float.
         layer: Number of the one layer where it does not, counted from 0 in the order of the network; None: in all.
     """
 
@@ -173,7 +173,7 @@ class TrialDie(Die):
             return BitAccurateMVM(array, weight, random, shared_range=common)
         if off.cause == STEPS_AND_RANGE:
             return UnroundedMVM(array, weight, random, shared_range=common)
-        return BitAccurateMVM(WITHOUT[off.cause](array), weight, random, shared_range=common)
+        return BitAccurateMVM(WITHOUT_CAUSE[off.cause](array), weight, random, shared_range=common)
 
 
 def adding_exactly(array: ArrayDescription) -> ArrayDescription:

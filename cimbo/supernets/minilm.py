@@ -5,7 +5,7 @@ Genes as in the network family ``reviews-minilm``: ``depth``, ``heads_i``, ``mlp
 order before training. Layers are those of BERT: each of the two norms comes after its sum. All-MiniLM-L6-v2 has 6 layers of
 384, 12 heads of 32 and 1,536 hidden units (Wang et al., arXiv 2002.10957).
 
-A sentence is a row of numbers of words, padded with PADDING at its end. Padding is never looked at: in training it is
+A sentence is a row of numbers of words, padded with PADDING_WORD at its end. Padding is never looked at: in training it is
 masked, and a deployed sub-network computes sentences of one length together, without any.
 """
 
@@ -24,11 +24,11 @@ from cimbo.supernets.elastic import ElasticLayerNorm, ElasticLinear, SubNetwork,
 from cimbo.supernets.rounded_attention import attention_at
 
 HEAD_SIZE = 32
-EMBED = 384
-POSITIONS = 64  # words of a sentence at most, start and end among them
+EMBED_SIZE = 384
+SENTENCE_POSITIONS = 64  # words of a sentence at most, start and end among them
 N_WORDS = 13_441  # size of the shipped vocabulary, including the padding
 MASKED_SCORE = -1e9  # attention score of padding: its weight becomes zero
-PADDING = 0  # number of the word that fills a row up
+PADDING_WORD = 0  # number of the word that fills a row up
 # Inputs by which a layer's errors are measured; few, because it has so many weights
 ERROR_INPUTS = 128
 # Tokens computed together: few enough that a layer's outputs stay in a core's cache
@@ -80,14 +80,14 @@ class ElasticMiniLM(nn.Module):
         self,
         n_words: int = N_WORDS,
         depth: int = 6,
-        embed: int = EMBED,
+        embed: int = EMBED_SIZE,
         heads: int = 12,
         hidden: int = 1536,
         classes: int = 2,
     ) -> None:
         super().__init__()
         self.words = nn.Embedding(n_words, embed)
-        self.position = nn.Parameter(torch.randn(POSITIONS, embed) * 0.02)
+        self.position = nn.Parameter(torch.randn(SENTENCE_POSITIONS, embed) * 0.02)
         self.norm = ElasticLayerNorm(embed)
         self.layers = nn.ModuleList(MiniLMLayer(embed, heads, hidden) for _ in range(depth))
         self.head = ElasticLinear(embed, classes)
@@ -97,14 +97,14 @@ class ElasticMiniLM(nn.Module):
         """Computes the logits of sentences as one sub-network does.
 
         Args:
-            sentences: Numbers of words, (n, tokens), rows filled up with PADDING; at most POSITIONS
+            sentences: Numbers of words, (n, tokens), rows filled up with PADDING_WORD; at most SENTENCE_POSITIONS
                 tokens.
             subnet: Genes of the sub-network.
 
         Returns:
             Logits, (n, classes).
         """
-        is_word = sentences != PADDING
+        is_word = sentences != PADDING_WORD
         mask = is_word[:, None, None, :]
         x = self.norm(self.words(sentences) + self.position[: sentences.shape[1]])
         for i in range(subnet["depth"]):
@@ -174,7 +174,7 @@ class _DeployedMiniLM:
         self.is_calibrated = die is None
 
     def __call__(self, sentences: Tensor) -> Tensor:
-        lengths = (sentences != PADDING).sum(1)
+        lengths = (sentences != PADDING_WORD).sum(1)
         order = lengths.argsort(stable=True, descending=True)
         if not self.is_calibrated:
             self.is_calibrated = True
@@ -188,7 +188,7 @@ class _DeployedMiniLM:
 
     def _logits(self, sentences: Tensor, lengths: list[int]) -> Tensor:
         network = self.network
-        rows, places = (sentences != PADDING).nonzero(as_tuple=True)
+        rows, places = (sentences != PADDING_WORD).nonzero(as_tuple=True)
         x = network.norm(network.words(sentences[rows, places]) + network.position[places])
         for i in range(self.subnet["depth"]):
             if i == len(self.layers):

@@ -15,12 +15,12 @@ from typing import Any
 
 from cimbo.errors import BadInput, choose_from
 
-NORMALISATIONS = {
+NAMED_NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5,) * 3, (0.5,) * 3),
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
 }
-INTERPOLATIONS = ("bilinear", "bicubic")
+RESIZE_METHODS = ("bilinear", "bicubic")
 RESAMPLE_NUMBERS = {2: "bilinear", 3: "bicubic"}  # as Pillow counts them, and so transformers
 USUAL_SIDE, USUAL_CROP = 224, 0.875
 Colours = tuple[float, ...]
@@ -41,8 +41,8 @@ class Preprocessing:
         source: Where this comes from.
     """
 
-    mean: Colours = NORMALISATIONS["imagenet"][0]
-    deviation: Colours = NORMALISATIONS["imagenet"][1]
+    mean: Colours = NAMED_NORMALISATIONS["imagenet"][0]
+    deviation: Colours = NAMED_NORMALISATIONS["imagenet"][1]
     side: int = USUAL_SIDE
     resized: int = round(USUAL_SIDE / USUAL_CROP)
     interpolation: str = "bilinear"
@@ -97,10 +97,10 @@ def chosen(
 
     Args:
         weights: A file of weights, or a folder as the Hub has it.
-        normalise: A key of NORMALISATIONS, or six numbers "m,m,m/d,d,d"; "" where the user says
+        normalise: A key of NAMED_NORMALISATIONS, or six numbers "m,m,m/d,d,d"; "" where the user says
             nothing.
         crop: Share of the resized side that the centre crop keeps.
-        interpolation: One of INTERPOLATIONS; "" where the user says nothing.
+        interpolation: One of RESIZE_METHODS; "" where the user says nothing.
         side: Of the input in pixels, where no file says it.
 
     Returns:
@@ -133,7 +133,7 @@ def read_normalisation(text: str) -> tuple[Colours, Colours]:
     """Reads mean and deviation of each channel.
 
     Args:
-        text: A key of NORMALISATIONS, or six numbers "m,m,m/d,d,d".
+        text: A key of NAMED_NORMALISATIONS, or six numbers "m,m,m/d,d,d".
 
     Returns:
         Mean and deviation, three numbers each.
@@ -141,14 +141,16 @@ def read_normalisation(text: str) -> tuple[Colours, Colours]:
     Raises:
         BadInput: For anything else.
     """
-    if text in NORMALISATIONS:
-        return NORMALISATIONS[text]
+    if text in NAMED_NORMALISATIONS:
+        return NAMED_NORMALISATIONS[text]
     try:
         mean, deviation = (tuple(float(n) for n in part.split(",")) for part in text.split("/"))
     except ValueError:
         mean, deviation = (), ()
     if len(mean) != 3 or len(deviation) != 3 or not all(d > 0 for d in deviation):
-        todo = f"{choose_from(text, tuple(NORMALISATIONS))}; or give six numbers as m,m,m/d,d,d"
+        todo = (
+            f"{choose_from(text, tuple(NAMED_NORMALISATIONS))}; or give six numbers as m,m,m/d,d,d"
+        )
         raise BadInput("--normalise", f"is {text!r}", todo)
     return mean, deviation
 
@@ -204,7 +206,7 @@ def _of_timm(file: Path, settings: Mapping[str, Any]) -> Preprocessing:
 
 def _colours(file: Path, settings: Mapping[str, Any], name: str, usual: str) -> Colours:
     place = 0 if name in ("image_mean", "mean") else 1
-    found = settings.get(name, list(NORMALISATIONS[usual][place]))
+    found = settings.get(name, list(NAMED_NORMALISATIONS[usual][place]))
     numbers = isinstance(found, list) and all(isinstance(value, int | float) for value in found)
     if not numbers or len(found) != 3:
         raise BadInput(file, f"{name} is {found!r}", "repair it, or give --normalise")
@@ -224,5 +226,5 @@ def _side(file: Path, size: Any) -> int:
 
 
 def _check_interpolation(where: str, word: str) -> None:
-    if word not in INTERPOLATIONS:
-        raise BadInput(where, f"is {word!r}", f"use {' or '.join(INTERPOLATIONS)}")
+    if word not in RESIZE_METHODS:
+        raise BadInput(where, f"is {word!r}", f"use {' or '.join(RESIZE_METHODS)}")

@@ -190,7 +190,7 @@ def _reviews(name: str, folder: Path) -> Material:
     return Material(made.training, made.validation, made.calibration, made.network)
 
 
-MATERIAL: dict[str, Callable[[str, Path], Material]] = {
+TRAINING_MATERIAL: dict[str, Callable[[str, Path], Material]] = {
     "fmnist-vit": _images,
     "fmnist-mobilenet": _images,
     "reviews-minilm": _reviews,
@@ -212,7 +212,7 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
             fit.
     """
     torch.manual_seed(run.recipe.seed)
-    material = MATERIAL[name](name, run.folder)
+    material = TRAINING_MATERIAL[name](name, run.folder)
     before: list[object] = []
     if run.start:
         material = replace(material, network=load(name, run.start))

@@ -16,7 +16,13 @@ from torch import Tensor
 from cimbo import _data
 from cimbo.errors import BadInput
 from cimbo.supernets import review_packages
-from cimbo.supernets.minilm import HEAD_SIZE, N_WORDS, PADDING, POSITIONS, ElasticMiniLM
+from cimbo.supernets.minilm import (
+    HEAD_SIZE,
+    N_WORDS,
+    PADDING_WORD,
+    SENTENCE_POSITIONS,
+    ElasticMiniLM,
+)
 from cimbo.supernets.review_packages import RatedSentence
 from cimbo.supernets.wordpiece import WordPiece
 
@@ -52,9 +58,9 @@ class Sentences:
         return len(self.labels)
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """Numbers of words (n, POSITIONS) int64, rows filled up with PADDING, and labels (n,) int64."""
-        rows = np.full((len(self), POSITIONS), PADDING, np.int64)
-        rows[np.arange(POSITIONS) < self.lengths[:, None].astype(int)] = self.words
+        """Numbers of words (n, SENTENCE_POSITIONS) int64, rows filled up with PADDING_WORD, and labels (n,) int64."""
+        rows = np.full((len(self), SENTENCE_POSITIONS), PADDING_WORD, np.int64)
+        rows[np.arange(SENTENCE_POSITIONS) < self.lengths[:, None].astype(int)] = self.words
         return torch.from_numpy(rows), torch.from_numpy(self.labels.astype(np.int64))
 
     def take(self, chosen: NDArray[np.int64]) -> Sentences:
@@ -81,7 +87,7 @@ class Sentences:
             rng: Draws the order.
 
         Yields:
-            Numbers of words (size, longest), rows filled up with PADDING, and labels (size,).
+            Numbers of words (size, longest), rows filled up with PADDING_WORD, and labels (size,).
         """
         rows, labels = self.tensors()
         order = rng.permutation(len(self))
@@ -140,11 +146,11 @@ def _fault(found: Sentences, n_words: int) -> str | None:
         return f"holds arrays of {', '.join(kinds)}, not lists of uint16, uint8, uint8"
     if len(found.lengths) != len(found.labels) or not len(found.labels):
         return f"holds {len(found.lengths)} lengths and {len(found.labels)} labels"
-    if found.lengths.min() < SHORTEST_SENTENCE or found.lengths.max() > POSITIONS:
-        return f"holds a sentence of fewer than {SHORTEST_SENTENCE} or more than {POSITIONS} words"
+    if found.lengths.min() < SHORTEST_SENTENCE or found.lengths.max() > SENTENCE_POSITIONS:
+        return f"holds a sentence of fewer than {SHORTEST_SENTENCE} or more than {SENTENCE_POSITIONS} words"
     if int(found.lengths.sum()) != len(found.words):
         return f"holds {len(found.words)} words where lengths add up to {found.lengths.sum()}"
-    if found.words.min() <= PADDING or found.words.max() >= n_words:
+    if found.words.min() <= PADDING_WORD or found.words.max() >= n_words:
         return f"holds the number of a word outside 1 to {n_words - 1}"
     if found.labels.max() > 1:
         return "holds a label that is neither 0 nor 1"
@@ -224,9 +230,9 @@ def encoded(sentences: Sequence[RatedSentence], pieces: WordPiece) -> Reviews:
         if abs(sentence.rating) > LEAST_RATING:
             ids.append(number)
             kept.append(sentence)
-    encoded_texts = [pieces.encode(sentence.text, POSITIONS) for sentence in kept]
+    encoded_texts = [pieces.encode(sentence.text, SENTENCE_POSITIONS) for sentence in kept]
     all_words = list(itertools.chain.from_iterable(encoded_texts))
-    vocabulary = Vocabulary(np.array(sorted({PADDING, *all_words}), np.int64))
+    vocabulary = Vocabulary(np.array(sorted({PADDING_WORD, *all_words}), np.int64))
     everything = Sentences(
         vocabulary.numbers(all_words),
         np.array([len(text) for text in encoded_texts], np.uint8),
@@ -299,7 +305,7 @@ def pretrained(tensors: dict[str, Tensor], vocabulary: Vocabulary) -> ElasticMin
     hidden = len(tensors["encoder.layer.0.intermediate.dense.bias"])
     network = ElasticMiniLM(len(vocabulary.kept), depth, embed, embed // HEAD_SIZE, hidden)
     segment = tensors["embeddings.token_type_embeddings.weight"][0]
-    position = tensors["embeddings.position_embeddings.weight"][:POSITIONS]
+    position = tensors["embeddings.position_embeddings.weight"][:SENTENCE_POSITIONS]
     state = network.state_dict()
     state["words.weight"] = words[torch.from_numpy(vocabulary.kept)]
     state["position"] = position + segment

@@ -12,12 +12,12 @@ from cimbo.workloads.elastic import Family, block_choices
 from cimbo.workloads.layers import Layer, Workload, attention, conv, linear, vector_work
 
 HEAD_SIZE, PATCH_SIDE, PATCHES, N_CLASSES = 64, 16, 14 * 14, 1000
-TOKENS = PATCHES + 1
+IMAGE_TOKENS = PATCHES + 1
 MOST_DISTANCE = 14  # patches; positions that are further apart share an entry of the tables
-DISTANCES = 2 * MOST_DISTANCE + 2
+RELATIVE_DISTANCES = 2 * MOST_DISTANCE + 2
 """Entries of a table of relative positions: distances of either sign and zero, and one for the class token."""
 
-TABLE_ROWS = 2 * DISTANCES  # of the vertical and the horizontal table together
+TABLE_ROWS = 2 * RELATIVE_DISTANCES  # of the vertical and the horizontal table together
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ class AutoFormer(Family):
         for block in range(1, gene("depth") + 1):
             hidden = int(embed * gene(f"mlp_{block}"))
             layers += _block(f"block_{block}", embed, gene(f"heads_{block}"), hidden)
-        elements = TOKENS * embed
+        elements = IMAGE_TOKENS * embed
         work = vector_work(layernorm=elements, pool=elements)  # the patches' mean is classified
         head = linear("head", 1, (embed, N_CLASSES), work=work, norm=2 * embed)
-        return Workload(self.name, (*layers, head), (TOKENS + 1) * embed)
+        return Workload(self.name, (*layers, head), (IMAGE_TOKENS + 1) * embed)
 
 
 def _patches(embed: int) -> Layer:
     side = 14 * PATCH_SIDE
     layer = conv("patches", side, (3, embed), PATCH_SIDE, stride=PATCH_SIDE, parameters=embed)
-    return replace(layer, vector_ops=layer.vector_ops + vector_work(add=TOKENS * embed))
+    return replace(layer, vector_ops=layer.vector_ops + vector_work(add=IMAGE_TOKENS * embed))
 
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
@@ -89,25 +89,25 @@ def _block(name: str, embed: int, heads: int, hidden: int) -> tuple[Layer, ...]:
 
 def _block_layers(name: str, embed: int, heads: int, hidden: int) -> Iterator[Layer]:
     """Norm, attention with relative positions, norm and MLP, as they run."""
-    width, elements = heads * HEAD_SIZE, TOKENS * embed
+    width, elements = heads * HEAD_SIZE, IMAGE_TOKENS * embed
     norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
-    yield linear(f"{name}.qkv", TOKENS, (embed, 3 * width), work=norm, norm=2 * embed)
-    scores, context = attention(f"{name}.attention", TOKENS, heads, HEAD_SIZE)
+    yield linear(f"{name}.qkv", IMAGE_TOKENS, (embed, 3 * width), work=norm, norm=2 * embed)
+    scores, context = attention(f"{name}.attention", IMAGE_TOKENS, heads, HEAD_SIZE)
     # Two entries of every score are gathered and added; the softmax's shares are summed by distance along two sides.
-    gathered = vector_work(add=2 * heads * TOKENS * TOKENS)
+    gathered = vector_work(add=2 * heads * IMAGE_TOKENS * IMAGE_TOKENS)
     yield _positions(f"{name}.key_positions", heads, (HEAD_SIZE, TABLE_ROWS), gathered)
     yield scores
     yield context
     yield _positions(f"{name}.value_positions", heads, (TABLE_ROWS, HEAD_SIZE), gathered)
-    yield linear(f"{name}.projection", TOKENS, (width, embed), work=residual)
-    gelu = vector_work(gelu=TOKENS * hidden)
-    yield linear(f"{name}.ffn_in", TOKENS, (embed, hidden), work=norm + gelu, norm=2 * embed)
-    yield linear(f"{name}.ffn_out", TOKENS, (hidden, embed), work=residual)
+    yield linear(f"{name}.projection", IMAGE_TOKENS, (width, embed), work=residual)
+    gelu = vector_work(gelu=IMAGE_TOKENS * hidden)
+    yield linear(f"{name}.ffn_in", IMAGE_TOKENS, (embed, hidden), work=norm + gelu, norm=2 * embed)
+    yield linear(f"{name}.ffn_out", IMAGE_TOKENS, (hidden, embed), work=residual)
 
 
 def _positions(name: str, heads: int, shape: tuple[int, int], work: int) -> Layer:
     """A product with the tables of relative positions, which all heads share."""
-    return linear(name, TOKENS * heads, shape, bias=False, work=work)
+    return linear(name, IMAGE_TOKENS * heads, shape, bias=False, work=work)
 
 
 def tiny() -> AutoFormer:

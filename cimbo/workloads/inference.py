@@ -11,7 +11,7 @@ from cimbo.problem.space import Choice
 from cimbo.workloads.decoder import LONGEST_SEQUENCE
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.sparsity import (
-    MEASURED,
+    MEASURED_ACTIVITY,
     Copies,
     Shares,
     at_copies,
@@ -50,7 +50,7 @@ class InferenceSettings:
     copies: Copies | Mapping[str, int] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.activity, tuple) and self.activity != MEASURED:
+        if not isinstance(self.activity, tuple) and self.activity != MEASURED_ACTIVITY:
             object.__setattr__(self, "activity", read_shares(self.activity))
         if isinstance(self.copies, Mapping):
             object.__setattr__(self, "copies", read_copies(self.copies))

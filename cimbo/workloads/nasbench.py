@@ -13,13 +13,13 @@ from cimbo.workloads.elastic import Family
 from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
 
 NO_EDGE, SKIP, POOLING, CONV_1, CONV_3 = "none", "skip", "avgpool3x3", "conv1x1", "conv3x3"
-OPERATIONS = (NO_EDGE, SKIP, POOLING, CONV_1, CONV_3)
+CELL_OPERATIONS = (NO_EDGE, SKIP, POOLING, CONV_1, CONV_3)
 """What an edge may be, from the least work to the most."""
 
 MEASURED_FIRST_EDGES = (SKIP, POOLING)
 """Those of which AnalogNAS-Bench has nearly all networks, so that a study keeps to them."""
 
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+CELL_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """From which node of a cell to which, in the order in which the published names list them; 0 is the cell's input."""
 
 KERNEL_SIDES = {CONV_1: 1, CONV_3: 3}
@@ -35,17 +35,17 @@ class NasBench201(Family):
 
     Attributes:
         name: Of the family.
-        first_edges: What the first edge may be; the others may be any of ``OPERATIONS``.
+        first_edges: What the first edge may be; the others may be any of ``CELL_OPERATIONS``.
     """
 
     name: str = "nasbench201"
-    first_edges: tuple[str, ...] = OPERATIONS
+    first_edges: tuple[str, ...] = CELL_OPERATIONS
 
     def choices(self) -> list[Choice]:
-        """``edge_1`` to ``edge_6``, in the order of ``EDGES``."""
+        """``edge_1`` to ``edge_6``, in the order of ``CELL_EDGES``."""
         found = [Choice("edge_1", list(self.first_edges))]
-        for number in range(2, len(EDGES) + 1):
-            found.append(Choice(f"edge_{number}", list(OPERATIONS)))
+        for number in range(2, len(CELL_EDGES) + 1):
+            found.append(Choice(f"edge_{number}", list(CELL_OPERATIONS)))
         return found
 
     def largest(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class NasBench201(Family):
 
     def _cell_of(self, subnet: Mapping[str, Any]) -> tuple[str, ...]:
         gene = self.reader(subnet)
-        return tuple(gene(f"edge_{number}") for number in range(1, len(EDGES) + 1))
+        return tuple(gene(f"edge_{number}") for number in range(1, len(CELL_EDGES) + 1))
 
     def descriptors(self, subnet: Mapping[str, Any]) -> dict[str, float]:
         """Describes how a cell is connected, which its accuracy depends on more than on its size.
@@ -137,7 +137,7 @@ def _of_live_edges(cell: tuple[str, ...]) -> dict[str, float]:
         if all(cell[edge] != NO_EDGE for edge in path):
             live |= set(path)
     used = Counter(cell[edge] for edge in live)
-    return {f"live_{operation}": float(used[operation]) for operation in OPERATIONS[1:]}
+    return {f"live_{operation}": float(used[operation]) for operation in CELL_OPERATIONS[1:]}
 
 
 def _mean(counts: list[int]) -> float:
@@ -148,18 +148,18 @@ def _mean(counts: list[int]) -> float:
 
 def _paths_from(node: int) -> list[tuple[int, ...]]:
     """Numbers of the edges of every path from a node to the last one."""
-    last = max(target for _, target in EDGES)
+    last = max(target for _, target in CELL_EDGES)
     if node == last:
         return [()]
     found = []
-    for edge, (source, target) in enumerate(EDGES):
+    for edge, (source, target) in enumerate(CELL_EDGES):
         if source == node:
             found += [(edge, *rest) for rest in _paths_from(target)]
     return found
 
 
 CELL_PATHS = tuple(_paths_from(0))
-"""From a cell's input to its output, as places in ``EDGES``."""
+"""From a cell's input to its output, as places in ``CELL_EDGES``."""
 
 
 @lru_cache(maxsize=4096)
@@ -194,7 +194,9 @@ def _work_beside(cell: tuple[str, ...], elements: int) -> int:
 def _sums(cell: tuple[str, ...]) -> int:
     """How many sums of two tensors a cell's nodes take."""
     arriving = Counter(
-        target for (_, target), operation in zip(EDGES, cell, strict=True) if operation != NO_EDGE
+        target
+        for (_, target), operation in zip(CELL_EDGES, cell, strict=True)
+        if operation != NO_EDGE
     )
     return sum(count - 1 for count in arriving.values())
 

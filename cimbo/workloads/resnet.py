@@ -11,8 +11,8 @@ from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
 
 # Channels, blocks at the least, and stride of each stage.
 STAGE_SHAPES = ((256, 2, 1), (512, 2, 2), (1024, 4, 2), (2048, 2, 2))
-_STEM = 64  # channels
-_CLASSES = 1000
+_STEM_CHANNELS = 64  # channels
+_IMAGENET_CLASSES = 1000
 _RESOLUTION = 224  # pixels of a side
 
 
@@ -58,8 +58,8 @@ class ResNet50(Family):
             BadInput: On a missing active gene or a value outside its list.
         """
         gene = self.reader(subnet)
-        middle = divisible(divisible(_STEM * gene("width_stem_mid")) // 2)
-        width = divisible(_STEM * gene("width_stem_out"))
+        middle = divisible(divisible(_STEM_CHANNELS * gene("width_stem_mid")) // 2)
+        width = divisible(_STEM_CHANNELS * gene("width_stem_out"))
         layers = _stem(middle, width, gene("depth_stem"))
         size = -(-_RESOLUTION // 4)
         for number, (channels, base, stride) in enumerate(STAGE_SHAPES, 1):
@@ -72,7 +72,7 @@ class ResNet50(Family):
                 size = -(-size // step)
                 width = outputs
         pool = vector_work(pool=size * size * width)
-        head = linear("head", 1, (width, _CLASSES), work=pool)
+        head = linear("head", 1, (width, _IMAGENET_CLASSES), work=pool)
         return Workload(self.name, (*layers, head))
 
 

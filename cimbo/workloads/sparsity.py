@@ -28,8 +28,8 @@ from cimbo.errors import BadInput
 from cimbo.workloads.layers import Layer, Workload
 
 FILE_SUFFIXES = (".toml", ".json")
-MEASURED = "measured"
-STORED = "stored"
+MEASURED_ACTIVITY = "measured"
+STORED_ACTIVITY = "stored"
 SHARE_NAMES = ("inputs", "weights")
 
 
@@ -62,10 +62,10 @@ def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
     """
     if isinstance(given, Mapping):
         return _checked("activity", given)
-    if given == STORED:
+    if given == STORED_ACTIVITY:
         what = "are those of the integer weights of an ONNX file"
-        raise BadInput(f"activity {STORED}", what, "name one, in simulate or workload")
-    if given == MEASURED:
+        raise BadInput(f"activity {STORED_ACTIVITY}", what, "name one, in simulate or workload")
+    if given == MEASURED_ACTIVITY:
         file = data_path("activity") / f"{network}.toml"
         if not file.is_file():
             todo = "give a file of shares"

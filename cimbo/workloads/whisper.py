@@ -18,17 +18,17 @@ from cimbo.workloads.language import GeneratingFamily
 from cimbo.workloads.layers import Layer, TokenLoop, Workload, linear, vector_work
 
 MEL_BANDS = 80  # of a spectrogram of 30 seconds
-FRAMES = 3000  # of the spectrogram
-HEARD = 1500  # vectors that the encoder makes of it
-VOCABULARY = 51865
-POSITIONS = 448
+SPECTROGRAM_FRAMES = 3000  # of the spectrogram
+HEARD_VECTORS = 1500  # vectors that the encoder makes of it
+VOCABULARY_SIZE = 51865
+TEXT_POSITIONS = 448
 TASK_TOKENS = 4  # start, language, task and no timestamps
 USUAL_ANSWER = 100  # words and marks of 30 s of speech
-DEPTH = 4
-EMBED = 384
-DECODER_BLOCK = Block(EMBED, 6, 6, 64, 1536, False, False, "layernorm", True)
+BLOCK_COUNT = 4
+EMBED_SIZE = 384
+DECODER_BLOCK = Block(EMBED_SIZE, 6, 6, 64, 1536, False, False, "layernorm", True)
 # Biases of queries and values (keys have none), and the norm before them
-BIASES_BUT_OF_KEYS = 2 * EMBED + 2 * EMBED
+BIASES_BUT_OF_KEYS = 2 * EMBED_SIZE + 2 * EMBED_SIZE
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,11 @@ class WhisperTiny(GeneratingFamily):
 
 
 def _run(name: str, layers: list[Layer], span: Span) -> Workload:
-    token = DEPTH * DECODER_BLOCK.cache_elements
-    tables = (HEARD + POSITIONS) * EMBED
-    return Workload(name, with_cache_size(layers, token, span, always=token * HEARD), tables)
+    token = BLOCK_COUNT * DECODER_BLOCK.cache_elements
+    tables = (HEARD_VECTORS + TEXT_POSITIONS) * EMBED_SIZE
+    return Workload(
+        name, with_cache_size(layers, token, span, always=token * HEARD_VECTORS), tables
+    )
 
 
 def encoder_layers() -> Iterator[Layer]:
@@ -75,43 +77,43 @@ def encoder_layers() -> Iterator[Layer]:
         The layers in their order.
     """
     yield from _convolutions()
-    for number in range(1, DEPTH + 1):
+    for number in range(1, BLOCK_COUNT + 1):
         name = f"encoder.block_{number}"
-        for layer in block_layers(name, DECODER_BLOCK, Span(HEARD)):
+        for layer in block_layers(name, DECODER_BLOCK, Span(HEARD_VECTORS)):
             own = replace(layer, appended=0)
             if layer.name.endswith("qkv"):
                 own = replace(own, extra_parameters=BIASES_BUT_OF_KEYS)
-            if number == DEPTH and layer.name.endswith("ffn_out"):
+            if number == BLOCK_COUNT and layer.name.endswith("ffn_out"):
                 own = _with_last_norm(own)
             yield own
 
 
 def _convolutions() -> Iterator[Layer]:
-    elements = FRAMES * EMBED
+    elements = SPECTROGRAM_FRAMES * EMBED_SIZE
     yield Layer(
         "encoder.conv_1",
         "conv",
-        FRAMES,
+        SPECTROGRAM_FRAMES,
         3 * MEL_BANDS,
-        EMBED,
-        inputs=FRAMES * MEL_BANDS,
+        EMBED_SIZE,
+        inputs=SPECTROGRAM_FRAMES * MEL_BANDS,
         outputs=elements,
         vector_ops=vector_work(gelu=elements, requantise=elements),
-        extra_parameters=EMBED,
-        width=FRAMES,
+        extra_parameters=EMBED_SIZE,
+        width=SPECTROGRAM_FRAMES,
     )
-    halved = HEARD * EMBED
+    halved = HEARD_VECTORS * EMBED_SIZE
     yield Layer(
         "encoder.conv_2",
         "conv",
-        HEARD,
-        3 * EMBED,
-        EMBED,
+        HEARD_VECTORS,
+        3 * EMBED_SIZE,
+        EMBED_SIZE,
         inputs=elements,
         outputs=halved,
         vector_ops=vector_work(gelu=halved, add=halved, requantise=halved),
-        extra_parameters=EMBED,
-        width=HEARD,
+        extra_parameters=EMBED_SIZE,
+        width=HEARD_VECTORS,
     )
 
 
@@ -119,22 +121,22 @@ def _with_last_norm(layer: Layer) -> Layer:
     """The last layer of the encoder, with the norm that follows it."""
     return replace(
         layer,
-        vector_ops=layer.vector_ops + vector_work(layernorm=HEARD * EMBED),
-        extra_parameters=layer.extra_parameters + 2 * EMBED,
+        vector_ops=layer.vector_ops + vector_work(layernorm=HEARD_VECTORS * EMBED_SIZE),
+        extra_parameters=layer.extra_parameters + 2 * EMBED_SIZE,
     )
 
 
 def _heard_keys() -> Iterator[Layer]:
     """Keys and values of what was heard, for each block of the decoder; they stay in the cache."""
-    for number in range(1, DEPTH + 1):
-        layer = linear(f"decoder.block_{number}.heard", HEARD, (EMBED, 2 * EMBED))
-        kept = HEARD * DECODER_BLOCK.cache_elements
-        yield replace(layer, extra_parameters=EMBED, appended=kept)
+    for number in range(1, BLOCK_COUNT + 1):
+        layer = linear(f"decoder.block_{number}.heard", HEARD_VECTORS, (EMBED_SIZE, 2 * EMBED_SIZE))
+        kept = HEARD_VECTORS * DECODER_BLOCK.cache_elements
+        yield replace(layer, extra_parameters=EMBED_SIZE, appended=kept)
 
 
 def _decoder(span: Span) -> Iterator[Layer]:
     """Blocks that attend to the text so far and to what was heard, and the head."""
-    for number in range(1, DEPTH + 1):
+    for number in range(1, BLOCK_COUNT + 1):
         name = f"decoder.block_{number}"
         for layer in block_layers(name, DECODER_BLOCK, span):
             if layer.name.endswith("qkv"):
@@ -143,17 +145,19 @@ def _decoder(span: Span) -> Iterator[Layer]:
                 yield layer
             if layer.name.endswith("projection"):
                 yield from _cross_attention(name, span.tokens)
-    last = vector_work(layernorm=EMBED)
-    yield linear("head", 1, (EMBED, VOCABULARY), bias=False, work=last, norm=2 * EMBED)
+    last = vector_work(layernorm=EMBED_SIZE)
+    yield linear(
+        "head", 1, (EMBED_SIZE, VOCABULARY_SIZE), bias=False, work=last, norm=2 * EMBED_SIZE
+    )
 
 
 def _cross_attention(name: str, tokens: int) -> Iterator[Layer]:
     """Attention of new tokens to what was heard."""
-    norm = vector_work(layernorm=tokens * EMBED)
-    residual = vector_work(add=tokens * EMBED)
-    square = (EMBED, EMBED)
-    heard = Span(tokens, ((HEARD, 1.0),))
-    yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED)
+    norm = vector_work(layernorm=tokens * EMBED_SIZE)
+    residual = vector_work(add=tokens * EMBED_SIZE)
+    square = (EMBED_SIZE, EMBED_SIZE)
+    heard = Span(tokens, ((HEARD_VECTORS, 1.0),))
+    yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED_SIZE)
     yield from attention_over_cache(f"{name}.cross", DECODER_BLOCK, heard, appended=False)
     yield linear(f"{name}.cross.projection", tokens, square, work=residual)
 
@@ -166,4 +170,4 @@ def whisper_tiny() -> WhisperTiny:
 def whisper_tiny_encoder() -> FixedNetwork:
     """The encoder alone."""
     name = "whisper-tiny-encoder"
-    return FixedNetwork(name, Workload(name, tuple(encoder_layers()), HEARD * EMBED))
+    return FixedNetwork(name, Workload(name, tuple(encoder_layers()), HEARD_VECTORS * EMBED_SIZE))

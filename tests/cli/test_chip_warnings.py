@@ -7,7 +7,7 @@ from cimbo.hardware.cells import cell
 from cimbo.session import simulation
 
 NETWORK = simulation.workload("fmnist-vit")
-RESISTIVE = BASELINE_CHIP | {"array": "rram", "planes": 1, "pes": 4}
+RESISTIVE_FAMILY = BASELINE_CHIP | {"array": "rram", "planes": 1, "pes": 4}
 
 
 def warned(chip: dict) -> str:
@@ -26,7 +26,7 @@ def test_heat_is_warned_of():
 
 @pytest.mark.parametrize("name", ["rram", "pcm", "fefet", "mram"])
 def test_cells_that_are_written_again_and_again_wear_out(name):
-    lines = warned(RESISTIVE | {"cell": name})
+    lines = warned(RESISTIVE_FAMILY | {"cell": name})
     assert "unvalidated" in lines
     assert (
         f"the {cell(name).figures['endurance']:.0e} writes that {name} is assumed to endure last"
@@ -35,7 +35,7 @@ def test_cells_that_are_written_again_and_again_wear_out(name):
 
 
 def test_cells_that_keep_their_weights_do_not_wear_out():
-    lines = warned(RESISTIVE | {"pes": 64, "macros_per_pe": 8, "planes": 8})
+    lines = warned(RESISTIVE_FAMILY | {"pes": 64, "macros_per_pe": 8, "planes": 8})
     assert "unvalidated" in lines
     assert "endures" not in lines
 

@@ -13,7 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.published_table import PublishedTable, measured_cells
 from cimbo.evaluation.accuracy.sources import accuracy_source
 from cimbo.workloads import network
-from cimbo.workloads.nasbench import CELL_PATHS, OPERATIONS
+from cimbo.workloads.nasbench import CELL_OPERATIONS, CELL_PATHS
 
 PUBLISHED_FILE = Path(__file__).resolve().parents[3] / "shared/data/analognasbench_cifar10.csv"
 PCM = {"array": "rram"}
@@ -121,7 +121,7 @@ def test_the_preset_searches_phase_change_memory():
     assert "AnalogNAS-Bench" in told["label"]
     baseline = study.baseline_costs()
     assert baseline["area_mm2"] <= 20
-    design = cell("skip", *OPERATIONS) | study.baseline()
+    design = cell("skip", *CELL_OPERATIONS) | study.baseline()
     metrics = study.evaluator()(design)
     assert {"accuracy", "latency_ms", "energy_uj", "area_mm2"} <= metrics.keys()
 
@@ -130,7 +130,7 @@ def test_a_search_looks_up_what_the_table_holds(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rows = []
     for first in ("skip", "avgpool3x3"):
-        for others in itertools.product(OPERATIONS, repeat=5):
+        for others in itertools.product(CELL_OPERATIONS, repeat=5):
             rows.append(f"{first},{','.join(others)},91,{70 + others.count('conv3x3')}.5+-0.3\n")
     Path("table.csv").write_text(HEADER + "".join(rows))
     asked = ["optimize", "--preset", "nasbench201-analog", "--budget", "3", "--jobs", "1"]

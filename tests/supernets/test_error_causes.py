@@ -15,7 +15,7 @@ from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.error_causes import (
     EVERYTHING,
     STEPS_AND_RANGE,
-    WITHOUT,
+    WITHOUT_CAUSE,
     SwitchedOff,
     TrialDie,
     UnroundedMVM,
@@ -30,7 +30,7 @@ SMALLEST = network("fmnist-vit").smallest()
 
 def test_an_array_has_the_causes_that_change_it():
     described = describe_array(ANALOG)
-    assert causes_of(described) == tuple(WITHOUT)
+    assert causes_of(described) == tuple(WITHOUT_CAUSE)
     whole = replace(described, cell_levels=(), cell_noise=0.0)
     assert causes_of(whole) == ("noise", "offset and non-linearity", STEPS_AND_RANGE)
     assert causes_of(describe_array({"array": "digital_sram", "rows": 64})) == ()
@@ -90,14 +90,14 @@ def test_what_a_design_loses_is_told_by_cause_and_by_layer():
     )
     assert found.images == 40
     by_cause = {loss.cause: loss for loss in found.losses if loss.layer == "all"}
-    assert list(by_cause) == ["operand bits", *WITHOUT]
+    assert list(by_cause) == ["operand bits", *WITHOUT_CAUSE]
     by_layer = [loss.layer for loss in found.losses if loss.cause == EVERYTHING]
     assert sorted(by_layer) == sorted(layers)
     assert found.in_float > found.as_described + 10
     assert max(loss.points for loss in by_cause.values()) > 0
     assert abs(by_cause["operand bits"].points) <= 5
     worst = [loss for loss in found.losses if loss.layer != "all" and loss.cause != EVERYTHING]
-    assert len(worst) == 3 * len(WITHOUT)
+    assert len(worst) == 3 * len(WITHOUT_CAUSE)
 
 
 def test_digital_arrays_lose_by_the_bits_of_their_operands_alone():

@@ -16,7 +16,7 @@ from cimbo.supernets.array_instance import ArrayInstance
 from cimbo.supernets.die import Die
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.supernets.minilm import (
-    POSITIONS,
+    SENTENCE_POSITIONS,
     ElasticMiniLM,
     batches_of_words,
     runs,
@@ -27,7 +27,7 @@ from cimbo.supernets.reviews import Sentences, Vocabulary, encoded, pretrained, 
 from cimbo.supernets.wordpiece import WordPiece, words
 from cimbo.workloads import network
 
-N_WORDS, EMBED, HEADS, HIDDEN = 50, 64, 2, 24
+N_WORDS, EMBED_SIZE, HEADS, HIDDEN = 50, 64, 2, 24
 LARGEST = {"depth": 2, "heads_1": 2, "mlp_1": 24, "heads_2": 2, "mlp_2": 24}
 SMALLER = {"depth": 2, "heads_1": 1, "mlp_1": 8, "heads_2": 2, "mlp_2": 16}
 SHALLOW = {"depth": 1, "heads_1": 1, "mlp_1": 24}
@@ -35,7 +35,7 @@ SHALLOW = {"depth": 1, "heads_1": 1, "mlp_1": 24}
 
 def tiny(seed: int = 0) -> ElasticMiniLM:
     torch.manual_seed(seed)
-    network = ElasticMiniLM(N_WORDS, 2, EMBED, HEADS, HIDDEN)
+    network = ElasticMiniLM(N_WORDS, 2, EMBED_SIZE, HEADS, HIDDEN)
     for parameter in network.parameters():  # also biases and norms, which begin at zero and one
         parameter.data += 0.1 * torch.randn(parameter.shape)
     return network.eval().requires_grad_(False)
@@ -43,9 +43,9 @@ def tiny(seed: int = 0) -> ElasticMiniLM:
 
 def sentences(n: int, seed: int = 0, longest: int = 20) -> Tensor:
     draw = torch.Generator().manual_seed(seed)
-    rows = torch.randint(1, N_WORDS, (n, POSITIONS), generator=draw)
+    rows = torch.randint(1, N_WORDS, (n, SENTENCE_POSITIONS), generator=draw)
     lengths = torch.randint(2, longest + 1, (n, 1), generator=draw)
-    return rows.where(torch.arange(POSITIONS) < lengths, 0)
+    return rows.where(torch.arange(SENTENCE_POSITIONS) < lengths, 0)
 
 
 def reference(network: ElasticMiniLM, rows: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def reference(network: ElasticMiniLM, rows: Tensor) -> Tensor:
     x = network.norm(network.words(rows) + network.position[: rows.shape[1]])
     for ours in network.layers:
         layer = nn.TransformerEncoderLayer(
-            EMBED,
+            EMBED_SIZE,
             HEADS,
             HIDDEN,
             0.0,
@@ -62,7 +62,7 @@ def reference(network: ElasticMiniLM, rows: Tensor) -> Tensor:
             batch_first=True,
         ).eval()
         state = layer.state_dict()
-        assert width == EMBED
+        assert width == EMBED_SIZE
         for kind in ("weight", "bias"):
             each = [getattr(part, kind) for part in (ours.query, ours.key, ours.value)]
             state[f"self_attn.in_proj_{kind}"] = torch.cat(each)
@@ -148,14 +148,19 @@ def test_sorting_by_importance_keeps_the_largest_and_puts_what_matters_first():
 def bert_tensors() -> dict[str, Tensor]:
     torch.manual_seed(3)
     found = {
-        "embeddings.word_embeddings.weight": torch.randn(N_WORDS, EMBED),
-        "embeddings.position_embeddings.weight": torch.randn(POSITIONS + 8, EMBED),
-        "embeddings.token_type_embeddings.weight": torch.randn(2, EMBED),
+        "embeddings.word_embeddings.weight": torch.randn(N_WORDS, EMBED_SIZE),
+        "embeddings.position_embeddings.weight": torch.randn(SENTENCE_POSITIONS + 8, EMBED_SIZE),
+        "embeddings.token_type_embeddings.weight": torch.randn(2, EMBED_SIZE),
     }
-    shapes = dict.fromkeys(("query", "key", "value", "project"), (EMBED, EMBED))
-    shapes |= {"up": (HIDDEN, EMBED), "down": (EMBED, HIDDEN), "norm1": (EMBED,), "norm2": (EMBED,)}
+    shapes = dict.fromkeys(("query", "key", "value", "project"), (EMBED_SIZE, EMBED_SIZE))
+    shapes |= {
+        "up": (HIDDEN, EMBED_SIZE),
+        "down": (EMBED_SIZE, HIDDEN),
+        "norm1": (EMBED_SIZE,),
+        "norm2": (EMBED_SIZE,),
+    }
     for kind in ("weight", "bias"):
-        found[f"embeddings.LayerNorm.{kind}"] = torch.randn(EMBED)
+        found[f"embeddings.LayerNorm.{kind}"] = torch.randn(EMBED_SIZE)
         for ours, theirs in reviews.BERT_NAMES.items():
             shape = shapes[ours] if kind == "weight" else shapes[ours][:1]
             found[f"encoder.layer.0.{theirs}.{kind}"] = torch.randn(shape)

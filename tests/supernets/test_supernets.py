@@ -58,7 +58,7 @@ def random_inputs(name: str, n: int, seed: int = 0) -> Tensor:
     if name != "reviews-minilm":
         return noise_images(n, seed)
     draw = torch.Generator().manual_seed(seed)
-    return torch.randint(1, minilm.N_WORDS, (n, minilm.POSITIONS), generator=draw)
+    return torch.randint(1, minilm.N_WORDS, (n, minilm.SENTENCE_POSITIONS), generator=draw)
 
 
 def noise_images(n: int, seed: int = 0) -> Tensor:

@@ -13,7 +13,7 @@ from cimbo.problem.space import Choice
 from cimbo.workloads import Network, known, network
 from cimbo.workloads.elastic import divisible
 
-MEASURED = Path(__file__).resolve().parents[3] / "shared/data/ofa_mbv3_imagenet_linas.csv"
+MEASURED_ACTIVITY = Path(__file__).resolve().parents[3] / "shared/data/ofa_mbv3_imagenet_linas.csv"
 FAMILIES = known()
 CONDITIONAL = [name for name in FAMILIES if any(c.active_if for c in network(name).choices())]
 
@@ -91,10 +91,10 @@ def test_resnet50_d_inside_the_elastic_space():
     assert workload.macs / 1e9 == pytest.approx(4.35, rel=0.01)
 
 
-@pytest.mark.skipif(not MEASURED.exists(), reason="needs the shared measurements")
+@pytest.mark.skipif(not MEASURED_ACTIVITY.exists(), reason="needs the shared measurements")
 def test_ofa_mobilenet_v3_equals_what_dynas_t_counted():
     family = network("ofa-mobilenetv3")
-    with MEASURED.open(newline="") as file:
+    with MEASURED_ACTIVITY.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         workload = family.workload(from_dynas_t(ast.literal_eval(row["Sub-network"])))

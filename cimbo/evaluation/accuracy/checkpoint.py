@@ -26,7 +26,7 @@ from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared, 
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.output_noise import OutputNoise
-from cimbo.supernets.preprocessing import NORMALISATIONS, USUAL_SIDE, Preprocessing, chosen
+from cimbo.supernets.preprocessing import NAMED_NORMALISATIONS, USUAL_SIDE, Preprocessing, chosen
 from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
 from cimbo.supernets.vit_b import VIT_SIZES
 from cimbo.workloads import network
@@ -325,7 +325,7 @@ class CheckpointAccuracy:
         """What was written into the log of answers before images could be prepared otherwise, where they are not."""
         way = self.preprocessing
         found = repr(replace(way, source=""))
-        for name, colours in NORMALISATIONS.items():
+        for name, colours in NAMED_NORMALISATIONS.items():
             if replace(way, source="") == Preprocessing(*colours, source=""):
                 found = name
         if self.precision != "float32":

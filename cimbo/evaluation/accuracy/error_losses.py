@@ -31,7 +31,7 @@ LOSS_IMAGES = 400  # validation images, divided among the dies
 LOSS_DIES = 2  # chips that are looked at where chips differ
 CALIBRATION_IMAGES = 50  # calibration images for each die
 WORST_LAYERS = 3  # that are looked at cause by cause
-OPERANDS = "operand bits"
+OPERAND_BITS_CAUSE = "operand bits"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def error_losses(
 def _operand_loss(trials: _Trials, in_float: Tensor) -> Loss:
     """What few bits of operands take by themselves, on arrays that add without error."""
     rounded = replace(trials.chip, array=adding_exactly(trials.chip.array))
-    return _loss("all", OPERANDS, in_float, trials.hits(None, rounded))
+    return _loss("all", OPERAND_BITS_CAUSE, in_float, trials.hits(None, rounded))
 
 
 def _loss(layer: str, cause: str, without: Tensor, with_all: Tensor) -> Loss:

@@ -13,12 +13,12 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.published import KNOWN_BITS, of_array, unknown_bits
-from cimbo.workloads.nasbench import EDGES
+from cimbo.workloads.nasbench import CELL_EDGES
 from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
 ANALOG_NAS_BENCH = "analog-nas-bench"
-EDGE_COLUMNS = tuple(f"edge{number}" for number in range(len(EDGES)))
-FILE_EDGES = tuple(sorted(EDGES))
+EDGE_COLUMNS = tuple(f"edge{number}" for number in range(len(CELL_EDGES)))
+FILE_EDGES = tuple(sorted(CELL_EDGES))
 """Edges in the order of the file's columns: by the node that they leave. In this order alone are all 57 cells of the file
 without a path from input to output those that classify at chance."""
 
@@ -66,7 +66,7 @@ class PublishedTable:
         for name, value in design.items():
             if (name in GENE_NAMES or is_precision_gene(name)) and value not in KNOWN_BITS:
                 raise unknown_bits("nasbench201-analog", name, value)
-        cell = tuple(design[f"edge_{EDGES.index(edge) + 1}"] for edge in FILE_EDGES)
+        cell = tuple(design[f"edge_{CELL_EDGES.index(edge) + 1}"] for edge in FILE_EDGES)
         found = _rows(self.table, _modified(self.table)).get(cell, {}).get(column)
         if not found:
             what = f"has no {column} of {'|'.join(cell)}"
@@ -119,6 +119,6 @@ def measured_cells(table: str | Path, column: str) -> list[dict[str, str]]:
     for cell, entries in _rows(str(table), _modified(str(table))).items():
         if column in entries:
             operations = dict(zip(FILE_EDGES, cell, strict=True))
-            genes = {f"edge_{i}": operations[edge] for i, edge in enumerate(EDGES, 1)}
+            genes = {f"edge_{i}": operations[edge] for i, edge in enumerate(CELL_EDGES, 1)}
             found.append(genes)
     return found

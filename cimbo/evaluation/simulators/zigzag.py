@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # In modules of ``zigzag.stages``, in the order in which they run.
-STAGES = (
+ZIGZAG_STAGES = (
     "parser.workload_parser.WorkloadParserStage",
     "parser.accelerator_parser.AcceleratorParserStage",
     "results.reduce_stages.SumStage",
@@ -149,7 +149,7 @@ def _stages() -> list[Any]:
         The stages, the outermost first.
     """
     stages = []
-    for name in STAGES:
+    for name in ZIGZAG_STAGES:
         module, stage = name.rsplit(".", 1)
         stages.append(getattr(import_module(f"zigzag.stages.{module}"), stage))
     return stages

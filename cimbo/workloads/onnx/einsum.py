@@ -9,7 +9,7 @@ from cimbo.workloads.onnx import attributes
 from cimbo.workloads.onnx.products import Operation, Places, Product
 from cimbo.workloads.onnx.tensors import Tensor
 
-ELLIPSIS = "..."
+ELLIPSIS_LABEL = "..."
 GREEK_LETTERS = [chr(code) for code in range(ord("α"), ord("ω"))]
 """Labels for the dimensions that an ellipsis stands for: equations are written in Latin letters."""
 
@@ -132,9 +132,9 @@ def _equation(op: Operation) -> tuple[list[str], str]:
     hidden_counts = []  # how many dimensions the ellipsis of each operand stands for
     fits = True
     for rank, term in zip(ranks, terms, strict=True):
-        hidden = rank - len(term.replace(ELLIPSIS, ""))
+        hidden = rank - len(term.replace(ELLIPSIS_LABEL, ""))
         hidden_counts.append(hidden)
-        if hidden < 0 or (hidden > 0 and ELLIPSIS not in term):
+        if hidden < 0 or (hidden > 0 and ELLIPSIS_LABEL not in term):
             fits = False
     most = max(hidden_counts)
     if not fits or most > len(unused):
@@ -143,13 +143,13 @@ def _equation(op: Operation) -> tuple[list[str], str]:
     spelled = []
     for term, hidden in zip(terms, hidden_counts, strict=True):
         # Shapes are broadcast from the right, so a shorter ellipsis gets the last labels.
-        spelled.append(term.replace(ELLIPSIS, labels[most - hidden :]))
-    return spelled, result.replace(ELLIPSIS, labels)
+        spelled.append(term.replace(ELLIPSIS_LABEL, labels[most - hidden :]))
+    return spelled, result.replace(ELLIPSIS_LABEL, labels)
 
 
 def _implied_result(left: str) -> str:
     """The result of an equation without an arrow: labels that occur once, in alphabetical order."""
     counts = Counter(label for label in left if label.isalpha())
     once = sorted(label for label, count in counts.items() if count == 1)
-    prefix = ELLIPSIS if ELLIPSIS in left else ""
+    prefix = ELLIPSIS_LABEL if ELLIPSIS_LABEL in left else ""
     return prefix + "".join(once)
