@@ -116,7 +116,7 @@ NEW_STUDY_OPTIONS = (
         "--network",
         multiple=True,
         metavar="FILE.onnx|NAME",
-        help="Search chips for this network, by costs alone. Given several times: chips for all of them.",
+        help="Search chips for this network at its largest, by costs alone. Given several times: chips for all.",
     ),
     click.option(
         "--set",

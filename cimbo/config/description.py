@@ -13,7 +13,7 @@ from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import check_expensive, check_metrics
 from cimbo.config.network_settings import check_bits, stage_bits
-from cimbo.config.tables import ConstraintTable, NetworkTable, ObjectiveTable, StudyTable
+from cimbo.config.tables import ConstraintTable, Gene, NetworkTable, ObjectiveTable, StudyTable
 from cimbo.errors import BadInput, check_known, naming
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.sources import is_source
@@ -269,7 +269,8 @@ class Config:
         tables = self.tables
         genes: list[Choice] = []
         if tables.network is not None:
-            genes += network_genes(self.network, self.family.choices(), tables.network.genes)
+            known = self.family.choices()
+            genes += network_genes(self.network, known, self._searched_network_genes())
             check_bits(self.accuracy, tables.network, tables.hardware)
         if tables.architecture is not None:
             if tables.evaluator is None:
@@ -279,6 +280,16 @@ class Config:
         if not genes and tables.evaluator is None:
             self._network_table()
         return genes
+
+    def _searched_network_genes(self) -> dict[str, Gene]:
+        """What the study says of genes of its network; genes of the one sub-network that it keeps have one value."""
+        about = self._network_table()
+        kept: dict[str, Gene] = {}
+        if about.subnetwork is not None:
+            family = network(about.name, about.sizes)
+            values = family.largest() if about.subnetwork == "largest" else family.smallest()
+            kept = {name: [value] for name, value in values.items()}
+        return kept | about.genes
 
     @property
     def family(self) -> Network:

@@ -26,7 +26,7 @@ def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
     costs that count for the hypervolume are those of a middling chip, four times.
 
     Args:
-        name: A file NAME.onnx, or a family, whose genes are searched too.
+        name: A file NAME.onnx, or a family, which stays at its largest sub-network.
         sizes: Free sizes of an ONNX file, by name.
 
     Returns:
@@ -35,7 +35,7 @@ def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
     Raises:
         BadInput: For an unknown network.
     """
-    about: dict[str, Any] = {"name": _found(name), "accuracy": NO_ACCURACY}
+    about: dict[str, Any] = {"name": _found(name), "accuracy": NO_ACCURACY, "subnetwork": "largest"}
     if sizes:
         about["sizes"] = dict(sizes)
     network(about["name"], sizes)  # raises BadInput for an unknown name

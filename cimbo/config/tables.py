@@ -102,6 +102,13 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(description="measured, or what else is shown: modelled, illustration."),
     ] = None
     genes: Annotated[Genes, Meta(description="Narrows genes of the network: NAME = [values].")] = {}
+    subnetwork: Annotated[
+        Literal["largest", "smallest"] | None,
+        Meta(
+            description="Keeps the network at one sub-network: genes that the table genes does not name "
+            "are not searched."
+        ),
+    ] = None
     options: Annotated[dict[str, Any], Meta(description="Set up the source of accuracy.")] = {}
     precision: Annotated[
         Literal["chip", "stage"],

@@ -321,7 +321,7 @@ def _warn_of_unjudged_genes(context: StudyContext) -> None:
         logger.warning(
             f"no accuracy is measured, so the cheapest network wins: {len(free)} genes of "
             f"{tables.network.name} are searched ({', '.join(free[:SHOWN_GENES])}, ...); to search the "
-            f"chip alone give [network.genes] one value each, or --fix {free[0]}=VALUE"
+            'chip alone write [network] subnetwork = "largest"'
         )
 
 

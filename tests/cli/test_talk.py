@@ -1,6 +1,7 @@
 """How much a command says: one line on a terminal, little with --quiet, everything in a log file."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import termios
 
+import numpy as np
 import pytest
 import quick_accuracy
 
@@ -121,10 +123,33 @@ def test_a_network_searched_by_costs_alone_is_warned_of(tmp_path, monkeypatch, c
     search = ["optimize", "--budget", "1", "--jobs", "1"]
     assert run([*search, "--config", "free.toml", "--study", "free.db"]) == 0
     assert "the cheapest network wins: 14 genes of fmnist-vit" in capsys.readouterr().err
-    values = ["depth = [2]", "embed = [32]"]
-    for layer in range(1, 7):
-        values += [f"heads_{layer} = [1]", f"mlp_{layer} = [1]"]
-    genes = "\n".join(["[network.genes]", *values])
-    (tmp_path / "one.toml").write_text(COSTS_ALONE.format(genes=genes))
+    (tmp_path / "one.toml").write_text(COSTS_ALONE.format(genes='subnetwork = "largest"'))
     assert run([*search, "--config", "one.toml", "--study", "one.db"]) == 0
     assert "the cheapest network wins" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kept", "depth"), [("largest", 6), ("smallest", 2)])
+def test_a_network_may_be_kept_at_one_of_its_subnetworks(kept, depth, tmp_path):
+    from cimbo.config.study_config import load
+
+    file = tmp_path / "study.toml"
+    file.write_text(COSTS_ALONE.format(genes=f'subnetwork = "{kept}"'))
+    space = load(file).problem.space
+    [design] = space.designs(space.random_rows(1, np.random.default_rng(0)))
+    assert design["depth"] == depth
+    assert all(len(gene.values) == 1 for gene in space.architecture)
+    assert f"mlp_{depth}" in design
+    assert f"mlp_{depth + 1}" not in design
+    file.write_text(COSTS_ALONE.format(genes='subnetwork = "largest"\ngenes = {embed = [32, 64]}'))
+    free = [gene.name for gene in load(file).problem.space.architecture if len(gene.values) > 1]
+    assert free == ["embed"]
+
+
+def test_chips_for_a_family_are_chips_for_its_largest_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--network", "fmnist-vit", "--budget", "2", "--jobs", "1", "--study", "a.db"]
+    assert run(["optimize", *words, "--format", "json"]) == 0
+    answer = capsys.readouterr()
+    assert "the cheapest network wins" not in answer.err
+    for row in json.loads(answer.out)["pareto"]:
+        assert row["params"]["depth"] == 6
