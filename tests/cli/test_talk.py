@@ -152,4 +152,4 @@ def test_chips_for_a_family_are_chips_for_its_largest_network(tmp_path, monkeypa
     answer = capsys.readouterr()
     assert "the cheapest network wins" not in answer.err
     for row in json.loads(answer.out)["pareto"]:
-        assert row["params"]["depth"] == 6
+        assert row["architecture"]["depth"] == 6
