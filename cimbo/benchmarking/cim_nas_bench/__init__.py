@@ -230,7 +230,7 @@ def table_array(chip: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadInput: It has a gene that changes the accuracy and is not as in the table.
     """
-    kept = ("array", "rows", "adc_bits")
+    kept: tuple[str, ...] = ("array", "rows", "adc_bits")
     if chip.get("array") == DIGITAL_ARRAY:
         kept = ("array", "weight_bits")
     ignored = ("rows", "adc_bits", "dac_bits", "cell_bits", "adc_range", "rows_active")

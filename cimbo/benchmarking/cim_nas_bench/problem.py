@@ -154,7 +154,7 @@ class TabularProblem:
     def _reference(self) -> Array:
         natural = self.problem.reference()
         assert natural is not None
-        return self._scaled(natural[None])[0]
+        return np.asarray(self._scaled(natural[None])[0])
 
     def share(self, metrics: Sequence[Mapping[str, float]]) -> float:
         """Computes how much of the true front's hypervolume designs have.
@@ -198,7 +198,7 @@ def tabular_problem(name: str) -> TabularProblem:
         raise BadInput(f"problem {name!r}", "is unknown", choose_from(name, problem_names()))
     table, question = name.removeprefix(PREFIX).rsplit("-", 1)
     space, rows, values = _all_designs(table)
-    metrics = ("latency_ms",)
+    metrics: tuple[str, ...] = ("latency_ms",)
     constraints: tuple[Constraint, ...] = ()
     if question == ALL_COSTS_QUESTION:
         metrics = COSTS
