@@ -14,7 +14,9 @@ class Cimbo:
 
     def __init__(self, task: Task) -> None:
         p = task.problem
-        self._study = Study.open(None, p.space, p.objectives, p.constraints, seed=task.seed)
+        self._study = Study.open(
+            None, p.space, p.objectives, p.constraints, seed=task.seed, metrics=p.metrics
+        )
         self._guidance = task.guidance
 
     def ask(self, n: int) -> list[Params]:

@@ -15,7 +15,7 @@ from cimbo.config.tables import HardwareTable, NetworkTable, Scalar
 from cimbo.errors import printable
 from cimbo.evaluation.batched import NETWORK_SIZES
 from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS, with_rates
-from cimbo.evaluation.simulators import simulator
+from cimbo.evaluation.simulators import ask, simulator
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Choice
 from cimbo.workloads import network
@@ -120,7 +120,7 @@ def _simulated(question: _Question, workload: Workload) -> dict[str, Any]:
     """What the study's simulator says, or cimbo's own model where that one cannot."""
     chosen = simulator(question.simulator, **question.options)
     try:
-        return dict(chosen.simulate(workload, question.chip))
+        return dict(ask(chosen, workload, question.chip))
     except RuntimeError as error:  # how simulators say that they cannot
         told = f"baseline: {question.simulator} cannot simulate it ({error}); its limits are by cimbo's own model"
         print(printable(told), file=sys.stderr)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from cimbo.config.baseline import complete_chip, largest_network_costs
 from cimbo.config.checking import checked
+from cimbo.config.conditions import check_conditions
 from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import check_expensive, check_metrics
@@ -33,6 +34,7 @@ class Config:
     Attributes:
         name: The file or preset that it stands in.
         data: What stands there, with all that it extends.
+        is_stored: Whether it comes from a study file, which an older release may have written.
 
     Examples:
         >>> from cimbo.config import preset
@@ -43,6 +45,7 @@ class Config:
 
     name: str
     data: Mapping[str, Any]
+    is_stored: bool = False
 
     @cached_property
     def tables(self) -> StudyTable:
@@ -76,6 +79,8 @@ class Config:
 
     def _space(self) -> SearchSpace:
         """The genes of both sides, and what every design keeps."""
+        if not self.is_stored:  # earlier releases dropped a gene with a condition that never holds
+            check_conditions(self.tables, self._family_genes())
         known = list(self.tables.hardware.constraints)
         if self.tables.architecture is not None:
             known += self.tables.architecture.constraints
@@ -172,7 +177,7 @@ class Config:
         about["accuracy"] = "checkpoint"
         about["accuracy_kind"] = "measured"
         about["options"] = {"network": self.network, **options}
-        return Config(self.name, {**self.data, "network": about})
+        return replace(self, data={**self.data, "network": about})
 
     def with_table(self, table: str) -> Config:
         """Describe the same study with accuracies looked up in a user's file.
@@ -190,7 +195,7 @@ class Config:
         about["accuracy"] = self._source_of_table()
         about["accuracy_kind"] = "measured by others"
         about["options"] = {"table": table}
-        return Config(self.name, {**self.data, "network": about})
+        return replace(self, data={**self.data, "network": about})
 
     def _source_of_table(self) -> str:
         """What looks the accuracies up in a table. Raises BadInput where nothing does."""
@@ -211,7 +216,7 @@ class Config:
         Returns:
             A new description; it is checked when it is used.
         """
-        return Config(self.name, {**self.data, "evaluator": {"python": function}})
+        return replace(self, data={**self.data, "evaluator": {"python": function}})
 
     def with_simulator(self, name: str, options: Mapping[str, Any]) -> Config:
         """Describe the same study with another simulator.
@@ -226,7 +231,7 @@ class Config:
         chip = dict(self.data.get("hardware", {}))
         chip["simulator"] = name
         chip["options"] = dict(options)
-        return Config(self.name, {**self.data, "hardware": chip})
+        return replace(self, data={**self.data, "hardware": chip})
 
     def baseline(self) -> dict[str, Any]:
         """Draw the chip that stands before any search.
@@ -296,6 +301,12 @@ class Config:
         """The network family with the genes that the study gives it. Raises BadInput where the study names none."""
         about = self._network_table()
         return with_stage_bits(network(about.name, about.sizes), stage_bits(about))
+
+    def _family_genes(self) -> list[Choice]:
+        """The genes of the network as its family has them; none without a network."""
+        if self.tables.network is None:
+            return []
+        return list(self.family.choices())
 
     def _chips(self) -> list[Choice]:
         """The genes of the chips."""

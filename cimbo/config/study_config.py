@@ -70,9 +70,9 @@ def load(path: Path) -> Config:
     return _checked(str(path), reading.read_study(path))
 
 
-def _checked(name: str, data: dict[str, Any]) -> Config:
+def _checked(name: str, data: dict[str, Any], *, is_stored: bool = False) -> Config:
     """The description in ``data``. Raises BadInput naming every place that is wrong."""
-    config = Config(name, data)
+    config = Config(name, data, is_stored)
     _ = config.tables  # a cached property: reading it for the first time checks the data
     return config
 
@@ -94,8 +94,8 @@ def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
     """
     stored = definition.get("config") or {}
     if "data" not in stored:
-        return _checked(where, _described(definition))
-    return _checked(str(stored.get("name", where)), stored["data"])
+        return _checked(where, _described(definition), is_stored=True)
+    return _checked(str(stored.get("name", where)), stored["data"], is_stored=True)
 
 
 def _described(definition: Mapping[str, Any]) -> dict[str, Any]:

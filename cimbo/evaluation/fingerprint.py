@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Fingerprint = dict[str, Any]  # JSON
 
+TOLD_BITS = "those that the chip computes with"  # of layers, as programs are told them
 NO_PART_OF_THE_RESULT = frozenset({"cache", "timeout_s"})  # options that change no number
 SIMULATOR_PACKAGES = {"zigzag": "zigzag-dse", "accelforge": "accelforge"}
 
@@ -42,6 +43,9 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
         OSError: When a file that it names cannot be read.
         BadInput: When its network or its accuracy function cannot be found.
     """
+    told_bits = {}
+    if evaluator.tells_chip_bits:
+        told_bits["bits"] = TOLD_BITS  # earlier releases told those of the file
     return {
         "network": {
             **_network(evaluator),
@@ -55,6 +59,7 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
             "fixed": dict(evaluator.fixed),
             "results_version": _version("simulators", evaluator.simulator)
             or hardware.RESULTS_VERSION,
+            **told_bits,
         },
     }
 

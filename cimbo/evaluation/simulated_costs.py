@@ -18,7 +18,13 @@ from cimbo.evaluation.batched import (
 )
 from cimbo.evaluation.encoded import DesignParts
 from cimbo.evaluation.programs.trying import try_until_one_works
-from cimbo.evaluation.simulators import Simulator, simulator
+from cimbo.evaluation.simulators import (
+    SHIPPED_SIMULATORS,
+    Simulator,
+    ask,
+    is_told_chip_bits,
+    simulator,
+)
 from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params, SearchSpace, canonical_key
@@ -69,7 +75,7 @@ class SimulatedCosts:
     def _simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, simulated now."""
         workload, chip = self.workload_of(design), self.chip_of(design)
-        said = dict(self._simulator.simulate(workload, chip))
+        said = dict(ask(self._simulator, workload, chip))
         answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
         # Area is a property of the chip alone. If the simulator does not give it, it is
         # that of cimbo's model.
@@ -103,7 +109,8 @@ class SimulatedCosts:
         Raises:
             BadInput: When all of them fail.
         """
-        if getattr(self._simulator, "is_tried_first", False):
+        is_foreign = self.simulator not in SHIPPED_SIMULATORS
+        if getattr(self._simulator, "is_tried_first", is_foreign):
             where = f"simulator {self.simulator}"
             try_until_one_works(self._simulated, designs, where, self.prepared)
 
@@ -131,6 +138,12 @@ class SimulatedCosts:
             BadInput: When a gene of the network is missing or wrong.
         """
         return self.workload_of(design), self.chip_of(design)
+
+    @property
+    def tells_chip_bits(self) -> bool:
+        """Whether the simulator is told layers at other bits than they say themselves."""
+        largest = self._family.workload(self._family.largest())
+        return is_told_chip_bits(self.simulator, largest)
 
     @property
     def features(self) -> CostFeatures:

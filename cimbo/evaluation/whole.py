@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
-from cimbo.evaluation.fingerprint import by_content, digested_command
+from cimbo.evaluation.fingerprint import TOLD_BITS, by_content, digested_command
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.programs import logs, protocol
 from cimbo.evaluation.programs.answers import Answer, ProgramFailed
@@ -26,6 +26,7 @@ from cimbo.plugins import python_object
 from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
+from cimbo.workloads.precision import at_chip_bits, states_bits
 
 Fingerprint = dict[str, Any]  # JSON
 
@@ -298,6 +299,10 @@ class ProgramEvaluator(WholeEvaluator):
         told: dict[str, Any] = {"command": digested_command(self.program.command)}
         if self.network:
             told["network"] = self.network
+            if self._family is not None and states_bits(
+                self._family.workload(self._family.largest())
+            ):
+                told["bits"] = TOLD_BITS  # earlier releases told those of the file
         if self.weights is not None:
             told["weights"] = content.digest(self.weights)
         return {"evaluator": told}
@@ -328,10 +333,10 @@ class ProgramEvaluator(WholeEvaluator):
             self.prepared[canonical_key(design)] = answer.metrics(self.program.name)
 
     def _request(self, design: Params) -> protocol.Request:
-        if self._family is None:
-            workload = None
-        else:
-            workload = self._family.workload(design)
+        workload = None
+        if self._family is not None:
+            chip = {gene: v for gene, v in design.items() if gene not in self.architecture}
+            workload = at_chip_bits(self._family.workload(design), chip)
         weights = weights_path(self.program.where, self.weights)
         return protocol.evaluation(design, self.architecture, workload, weights)
 

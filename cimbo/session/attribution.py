@@ -257,7 +257,13 @@ def _restricted_search(
         if name in context.metadata:
             kept[name] = context.metadata[name]
     with Study.open(
-        path, problem.space, problem.objectives, problem.constraints, study.seed, metadata=kept
+        path,
+        problem.space,
+        problem.objectives,
+        problem.constraints,
+        study.seed,
+        metrics=problem.metrics,
+        metadata=kept,
     ) as whole:
         narrowed = whole.with_constraints(fixed=fixed)
         restricted = StudyContext(narrowed, context.config, shared_evaluator=context.evaluator)

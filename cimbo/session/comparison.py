@@ -170,7 +170,9 @@ def compare(
     if problem.reference() is None:
         todo = "give each objective one, to measure a hypervolume"
         raise BadInput("compare", "an objective has no reference", todo)
-    with Study.open(None, problem.space, problem.objectives, problem.constraints) as study:
+    with Study.open(
+        None, problem.space, problem.objectives, problem.constraints, metrics=problem.metrics
+    ) as study:
         context = StudyContext(study, config)
         race = _Race(problem, optimizer_options(context), settings)
         evaluator = context.evaluator

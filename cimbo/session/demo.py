@@ -112,7 +112,12 @@ def replay(which: str, file: str | Path, *, command: str = "") -> Session:
         "command": command,
     }
     study = Study.open(
-        file, problem.space, problem.objectives, problem.constraints, metadata=metadata
+        file,
+        problem.space,
+        problem.objectives,
+        problem.constraints,
+        metrics=problem.metrics,
+        metadata=metadata,
     )
     rows = list(records_table.read(_data.path(f"demo/{which}.csv"), problem.space))
     costs = config.evaluator().costs([candidate.params for candidate, _, _ in rows])

@@ -21,10 +21,11 @@ from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
 from cimbo.errors import check_positive
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Metrics
-from cimbo.problem.space import SearchSpace
+from cimbo.problem.space import Params, SearchSpace
 from cimbo.session.front import Front
 from cimbo.session.optimize import DEFAULT_BUDGET
 from cimbo.session.workers import Workers
+from cimbo.study.readiness import check_measured
 from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
 
@@ -217,7 +218,9 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
     evaluator.check()
     logger.info("evaluating a design for real, to see how long it takes")
     with one_thread():  # as a worker has it
-        metrics, taken = _evaluated(evaluator, about.problem.space)
+        design, metrics, taken = _evaluated(evaluator, about.problem.space)
+    metrics = about.problem.completed(metrics, design)
+    check_measured(about.problem, metrics, design)
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
     yield _search_time(taken, budget, jobs)
@@ -249,13 +252,15 @@ def _basis(taken: list[float]) -> str:
     return f"median of {len(taken) - 1}"
 
 
-def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> tuple[Metrics, list[float]]:
-    """What the last of some random designs measured, and the seconds that each of them took.
+def _evaluated(
+    evaluator: StudyEvaluator, space: SearchSpace
+) -> tuple[Params, Metrics, list[float]]:
+    """The last of some random designs, what it measured, and the seconds that each of them took.
 
     The first also loads weights and images. No further one is begun after `TIMED_S`.
 
     Returns:
-        The metrics, and the seconds of each evaluation.
+        The design, its metrics, and the seconds of each evaluation.
     """
     rows = space.random_rows(MOST_TIMED, np.random.default_rng(0))
     taken: list[float] = []
@@ -265,4 +270,4 @@ def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> tuple[Metrics, 
         taken.append(time.perf_counter() - start)
         if sum(taken) > TIMED_S:
             break
-    return metrics, taken
+    return design, metrics, taken

@@ -340,7 +340,13 @@ def _start(
             config.evaluator().check()
     metadata = {"config": {"name": config.name, "data": dict(config.data)}, "command": command}
     study = Study.open(
-        file, problem.space, problem.objectives, problem.constraints, seed=seed, metadata=metadata
+        file,
+        problem.space,
+        problem.objectives,
+        problem.constraints,
+        seed=seed,
+        metrics=problem.metrics,
+        metadata=metadata,
     )
     return Session(study, config, is_new=file is not None, file=None if file is None else str(file))
 
@@ -378,4 +384,4 @@ def _described_as(file: Path, described: Config | None, accept_changed: bool) ->
             constraints = stored.problem.constraints
         else:
             stored.refuse_changed(described.evaluator())
-    return Study.open(file, problem.space, problem.objectives, constraints)
+    return Study.open(file, problem.space, problem.objectives, constraints, metrics=problem.metrics)

@@ -16,7 +16,12 @@ from cimbo.session.chip_warnings import chip_warnings
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
-from cimbo.workloads.precision import MOST_STAGE_BITS, is_precision_gene, with_stage_bits
+from cimbo.workloads.precision import (
+    MOST_STAGE_BITS,
+    at_chip_bits,
+    is_precision_gene,
+    with_stage_bits,
+)
 from cimbo.workloads.sparsity import STORED_ACTIVITY, at_copies, at_shares, read_copies, read_shares
 from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
 
@@ -27,7 +32,8 @@ class Simulation:
 
     Attributes:
         costs: latency_ms, energy_uj, area_mm2, cycles and whatever else the simulator gives.
-        layers: What it says of each layer, beside the layer's own counts.
+        layers: What it says of each layer, beside the layer's own counts at the bits that the chip
+            computes with.
         counts: Multiplications, parameters and activations of the whole network, for its batch.
         network_warnings: What whoever counted the network could not be sure of.
     """
@@ -129,10 +135,11 @@ def simulate(
         what = "counts single runs, and this network generates tokens"
         raise BadInput(f"simulator {simulator}", what, "use cimbo")
     options = options or {}
-    answer = dict(simulators.simulator(simulator, **options).simulate(workload, hardware))
-    layers = with_counts(workload, answer.pop("layers", ()))
+    chosen = simulators.simulator(simulator, **options)
+    answer = dict(simulators.ask(chosen, workload, hardware))
+    chip = {**options.get("fixed", {}), **hardware}
+    layers = with_counts(at_chip_bits(workload, chip), answer.pop("layers", ()))
     if simulator == "cimbo":
-        chip = {**options.get("fixed", {}), **hardware}
         answer |= _further_figures(workload, chip, answer)
     return Simulation(answer, layers, totals(workload), workload.warnings)
 

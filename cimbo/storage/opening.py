@@ -174,6 +174,25 @@ def _address(file: Path, *, readonly: bool) -> str:
     return f"{file.as_uri()}?mode={mode}"
 
 
+def with_declared_metrics(definition: dict[str, Any]) -> dict[str, Any]:
+    """Complete a definition with the metrics that its study declares.
+
+    Args:
+        definition: As a study file has it. Those that commands of older releases started have these
+            metrics in their configuration only.
+
+    Returns:
+        The definition, with ``metrics`` where any are declared.
+    """
+    if definition.get("metrics"):
+        return definition
+    data = (definition.get("config") or {}).get("data") or {}
+    declared = data.get("metrics")
+    if not declared:
+        return definition
+    return {**definition, "metrics": declared}
+
+
 def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
     """Refuse a file that holds another study than the one asked for.
 
@@ -190,6 +209,7 @@ def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) 
     """
     if asked is None:
         return
+    stored = with_declared_metrics(stored)
     for name in COMPARED_PARTS:
         difference = first_difference(stored.get(name), asked.get(name), name)
         if difference:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
+from cimbo.problem.objectives import Metrics, Problem
 from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
 from cimbo.study.log import StudyLog
@@ -96,19 +98,43 @@ def _check_metrics(log: StudyLog, evaluate: object, designs: list[Params]) -> No
         designs: The designs that were tried.
 
     Raises:
-        BadInput: For an objective or a constraint on a metric that it does not say.
+        BadInput: As `check_measured` does.
     """
     prepared = getattr(evaluate, "prepared", {})
-    later = dict.fromkeys(getattr(evaluate, "measured_later", ()), 1.0)
+    later = getattr(evaluate, "measured_later", ())
     for design in designs:
         metrics = prepared.get(canonical_key(design))
-        if metrics is None:
-            continue
-        told = log.problem.unmeasured({**metrics, **later}, design)
-        if told is not None:
-            measured = ", ".join([*later, *metrics])
-            todo = f"name a metric that it measures ({measured}), or one that follows from these"
-            raise BadInput("objectives and constraints", f"what evaluates {told}", todo)
+        if metrics is not None:
+            check_measured(log.problem, metrics, design, later)
+
+
+def check_measured(
+    problem: Problem, metrics: Metrics, design: Params, later: Iterable[str] = ()
+) -> None:
+    """Check that an evaluation says every metric that the study needs or derives others from.
+
+    Args:
+        problem: What is searched.
+        metrics: What was measured of a design.
+        design: Its genes.
+        later: Names of what is measured of a design only in a search.
+
+    Raises:
+        BadInput: For an expression of a name that is neither measured nor a gene, and for an
+            objective or a constraint on a metric that is not measured.
+    """
+    known = [*dict.fromkeys((*later, *metrics))]
+    for name in problem.metrics:
+        lacking = problem.derived.missing(name, [*known, *problem.space.names])
+        if lacking:
+            what = f"{lacking[0]} is neither measured nor a gene"
+            raise BadInput(f"metrics.{name}", what, choose_from(lacking[0], known))
+    told = problem.unmeasured({**metrics, **dict.fromkeys(later, 1.0)}, design)
+    if told is not None:
+        todo = (
+            f"name a metric that it measures ({', '.join(known)}), or one that follows from these"
+        )
+        raise BadInput("objectives and constraints", f"what evaluates {told}", todo)
 
 
 def _first_designs(log: StudyLog) -> list[Params]:

@@ -16,6 +16,7 @@ from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.scalars import integer, shown
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.storage import Record, Store
+from cimbo.storage.opening import with_declared_metrics
 from cimbo.study import events, records_table
 from cimbo.study.ask_tell import LARGEST_METRIC, AskTellStudy, with_analytic
 from cimbo.study.front import Front
@@ -134,7 +135,7 @@ class Study(AskTellStudy):
         try:
             with naming(store.path):
                 check_definition(store.definition)
-                problem = Problem.from_json(store.definition)
+                problem = Problem.from_json(with_declared_metrics(store.definition))
                 return Study(store, problem, store.definition.get("seed", 0))
         except BaseException:
             store.close()

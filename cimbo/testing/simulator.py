@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cimbo.evaluation.simulators import Simulator
+from cimbo.evaluation.simulators import Simulator, ask
 from cimbo.hardware import BASELINE_CHIP
 from cimbo.testing.finding import Finding, guarded, judged, passed
 from cimbo.workloads import network
@@ -46,7 +46,7 @@ def _examine(simulator: Simulator, workload: Workload, chip: dict[str, Any]) -> 
         "name it",
     )
     before, start = dict(chip), time.perf_counter()
-    answer = simulator.simulate(workload, chip)
+    answer = ask(simulator, workload, chip)
     seconds = time.perf_counter() - start
     yield judged(
         "the chip is left as it was",
@@ -56,7 +56,7 @@ def _examine(simulator: Simulator, workload: Workload, chip: dict[str, Any]) -> 
     )
     for metric in COST_METRICS:
         yield from _metric(answer, metric)
-    again = simulator.simulate(workload, chip)
+    again = ask(simulator, workload, chip)
     same = all(math.isclose(answer[m], again[m], rel_tol=1e-9) for m in COST_METRICS if m in answer)
     yield judged(
         "the same chip, the same costs", same, "asked twice", "seed whatever it draws at random"

@@ -226,6 +226,64 @@ def stage_of(layer: Layer) -> int:
     return _stage_of(layer.name)
 
 
+def states_bits(workload: Workload) -> bool:
+    """Tell whether a network's layers say bits of their own.
+
+    Args:
+        workload: The network.
+
+    Returns:
+        True where any does: traced and read networks, and those whose stages have bits as genes.
+    """
+    layers = list(workload.layers)
+    if workload.loop is not None:
+        layers += workload.loop.step.layers
+    return any(each.weight_bits or each.activation_bits or each.output_bits for each in layers)
+
+
+def at_chip_bits(workload: Workload, chip: Mapping[str, Any]) -> Workload:
+    """Give every layer the bits that its chip computes with.
+
+    That is at most what the chip is built for (`cimbo.hardware.precision` counts so): a network that is
+    stored in 32 bits is computed in 8 on a chip of 8. The stationary operand of attention is an
+    activation, and so has the bits of one where those are fewer.
+
+    Args:
+        workload: The layers, each of any bits; 0 stands for the chip's.
+        chip: Genes and fixed properties of the chip; one without whole numbers ``weight_bits`` and
+            ``act_bits`` has REFERENCE_BITS.
+
+    Returns:
+        The same layers, the token loop's included; no field of bits is 0.
+    """
+    weight_bits, act_bits = (_bits_of_chip(chip, name) for name in GENE_NAMES)
+    loop = workload.loop
+    if loop is not None:
+        loop = replace(loop, step=at_chip_bits(loop.step, chip))
+    layers = []
+    for layer in workload.layers:
+        layers.append(_computed_with(layer, weight_bits, act_bits))
+    return replace(workload, layers=tuple(layers), loop=loop)
+
+
+def _bits_of_chip(chip: Mapping[str, Any], name: str) -> int:
+    given = chip.get(name)
+    if isinstance(given, bool) or not isinstance(given, int | float) or given < 1 or given % 1:
+        return REFERENCE_BITS
+    return int(given)
+
+
+@lru_cache(maxsize=1 << 16)
+def _computed_with(layer: Layer, weight_bits: int, act_bits: int) -> Layer:
+    """A layer at the bits that it is computed with on a chip of such bits."""
+    activation = min(layer.activation_bits or act_bits, act_bits)
+    weight = min(layer.weight_bits or weight_bits, weight_bits)
+    if layer.dynamic:
+        weight = min(weight, activation)
+    output = min(layer.output_bits or activation, act_bits)
+    return replace(layer, weight_bits=weight, activation_bits=activation, output_bits=output)
+
+
 def precision_features(workload: Workload) -> dict[str, float]:
     """Compute what a surrogate need not learn about bits, on a log scale.
 

@@ -20,7 +20,8 @@ class LayerSummary:
         parameters: trained numbers: weights that no earlier layer holds, biases and norms.
         weights: elements of the stationary operand; in attention these are activations.
         activations: elements that go in and come out.
-        weight_bits: bits of a weight as the file stores it; None where nothing says so.
+        weight_bits: bits of a weight as the layer says them: without a chip, those of the file; None
+            where nothing says so.
         activation_bits: bits of an activation likewise.
         positions: vectors that meet each group's stationary operand (M of the matrix product).
         reduction: elements of a vector (K).

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,68 @@ def test_an_own_simulator_from_a_description_to_what_the_commands_say(folder, ca
     capsys.readouterr()
     assert run(["attribute", "s.db"]) == 2
     assert "baseline: is missing" in capsys.readouterr().err
+
+
+REPORTED = """[metrics]
+edp_js = "energy_uj * latency_ms * 1e-9"
+rows_per_pj = "1e-6 * rows / energy_uj"
+"""
+
+
+def write_study(folder, metrics, sought="edp"):
+    """The study of costs alone, which nothing measures for long, with other metrics."""
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    first = text.partition("[metrics]")[0]
+    goals = f'[[objectives]]\nname = "{sought}"\ngoal = "min"\n'
+    goals += '[[objectives]]\nname = "snr_db"\ngoal = "max"\n'
+    (folder / "study.toml").write_text(first + metrics + goals, encoding="utf-8")
+
+
+def test_metrics_that_are_only_reported_are_computed_everywhere(folder, capsys):
+    write_study(folder, REPORTED)
+    assert run(["optimize", "--config", "study.toml", "--budget", "6", *SEARCH]) == 0
+    assert "edp_js=" in capsys.readouterr().err
+    for design in json_of(capsys, "pareto")["pareto"]:
+        metrics = design["metrics"]
+        product = metrics["energy_uj"] * metrics["latency_ms"]
+        assert metrics["edp_js"] == pytest.approx(1e-9 * product)
+        rows = design["hardware"]["rows"]
+        assert metrics["rows_per_pj"] == pytest.approx(1e-6 * rows / metrics["energy_uj"])
+        assert "edp_js" in json_of(capsys, "show", design["key"])["metrics"]
+    assert run(["export", "--to", "csv", "-o", "x.csv", "--study", "s.db"]) == 0
+    assert "edp_js" in (folder / "x.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert run(["report", "-o", "r.html", "--next", "0", "--study", "s.db"]) == 0
+    assert "edp_js" in (folder / "r.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    # A file of an older release holds the metrics in its configuration only
+    with closing(sqlite3.connect("s.db")) as file:
+        (text,) = file.execute("select value from meta where name = 'definition'").fetchone()
+        definition = json.loads(text)
+        del definition["metrics"]
+        file.execute(
+            "update meta set value = ? where name = 'definition'", [json.dumps(definition)]
+        )
+        file.commit()
+    assert "edp_js" in json_of(capsys, "pareto")["pareto"][0]["metrics"]
+    assert run(["optimize", "--config", "study.toml", "--budget", "7", *SEARCH]) == 0
+    write_study(folder, '[metrics]\nedp_js = "2 * energy_uj"\n')
+    assert run(["optimize", "--config", "study.toml", "--budget", "8", *SEARCH]) == 2
+    assert "is another study: metrics" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sought", ["edp_js", "energy_uj"])
+def test_a_misspelt_name_in_a_metric_is_refused_before_the_search(folder, capsys, sought):
+    write_study(folder, '[metrics]\nedp_js = "energy_uJ * latency_ms"\n', sought)
+    told = "metrics.edp_js: energy_uJ is neither measured nor a gene"
+    assert run(["optimize", "--config", "study.toml", "--budget", "6", *SEARCH]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(told)
+    assert "did you mean energy_uj?" in said
+    assert not (folder / "s.db").exists()
+    assert run(["doctor", "--config", "study.toml"]) == 1
+    found = capsys.readouterr().out
+    assert told in found
+    assert "did you mean energy_uj?" in found
 
 
 def test_the_program_asks_and_takes_what_is_told(folder, capsys):

@@ -6,22 +6,28 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
-from cimbo import Choice, Objective, SearchSpace, Study
+from cimbo import Choice, Objective, SearchSpace, Study, hardware
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.command import CommandAccuracy
+from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.programs import logs, protocol
 from cimbo.evaluation.programs.answers import ProgramFailed, parse
 from cimbo.evaluation.programs.program import Program
 from cimbo.evaluation.programs.server import close_servers, server_of
+from cimbo.evaluation.simulators import ask
 from cimbo.evaluation.simulators.command import Command
 from cimbo.evaluation.whole import FunctionEvaluator, ProgramEvaluator
+from cimbo.hardware import BASELINE_CHIP
 from cimbo.problem.space import canonical_key
 from cimbo.processes import PROC_FOLDER, start_time
 from cimbo.workloads import network
+from cimbo.workloads.layer import BITS_FIELDS
 from cimbo.workloads.layers import Workload, linear
+from cimbo.workloads.precision import at_chip_bits, with_stage_bits
 
 WORKLOAD = Workload("w", (linear("a", 197, (768, 768)), linear("b", 197, (768, 768))))
 
@@ -354,3 +360,64 @@ def test_a_function_is_known_by_its_file(tmp_path, monkeypatch):
     before = evaluator.fingerprint()
     module.write_text(module.read_text() + "# changed\n")
     assert evaluator.fingerprint() != before
+
+
+# ---- bits ----------------------------------------------------------------------------------------------------------
+
+ECHO = "import json,sys;a=json.load(sys.stdin);print(json.dumps({'latency_ms':1,'layers':a['workload']['layers']}))"
+BITS_TOLD = [  # genes of the chip, bits that the file says (weights, inputs), bits told
+    ({}, (32, 32), (8, 8, 8)),
+    ({}, (0, 0), (8, 8, 8)),
+    ({}, (4, 0), (4, 8, 8)),
+    ({"weight_bits": 4, "act_bits": 6}, (32, 32), (4, 6, 6)),
+    ({"weight_bits": 4, "act_bits": 6}, (2, 5), (2, 5, 5)),
+    ({"weight_bits": "int4"}, (16, 16), (8, 8, 8)),
+]
+
+
+def stored_in(weight_bits, act_bits):
+    stored = {"weight_bits": weight_bits, "activation_bits": act_bits}
+    layers = tuple(replace(layer, **stored) for layer in WORKLOAD.layers)
+    return replace(WORKLOAD, layers=layers)
+
+
+@pytest.mark.parametrize(("chip", "stored", "told"), BITS_TOLD)
+def test_programs_are_told_the_bits_that_the_chip_computes_with(chip, stored, told):
+    found = ask(Command(program(ECHO)), stored_in(*stored), chip)
+    for layer in found["layers"]:
+        assert tuple(layer[name] for name in BITS_FIELDS) == told
+
+
+def test_stages_of_few_bits_are_told_with_what_is_written_for_the_next_one():
+    family = with_stage_bits(network("fmnist-mobilenet"), (4, 8))
+    genes = {**family.largest(), "weight_bits_1": 4, "act_bits_1": 4}
+    found = ask(Command(program(ECHO)), family.workload(genes), {})
+    of_stages = {layer["name"]: layer for layer in found["layers"]}
+    first = [layer for name, layer in of_stages.items() if name.startswith("stage_1.")]
+    assert {(layer["weight_bits"], layer["activation_bits"]) for layer in first} == {(4, 4)}
+    assert first[-1]["output_bits"] == 8  # what the second stage reads
+    assert {layer["output_bits"] for layer in of_stages.values()} == {4, 8}
+
+
+@pytest.mark.parametrize("name", ["fmnist-vit", "fmnist-mobilenet", "ofa-resnet50"])
+@pytest.mark.parametrize("bits", [(8, 8), (4, 6), (6, 4)])
+def test_the_bits_told_are_those_that_the_chip_model_counts(name, bits):
+    """A simulator from outside sees the network that cimbo's own model sees."""
+    family = network(name)
+    workload = family.workload(family.smallest())
+    layers = tuple(replace(each, weight_bits=32, activation_bits=32) for each in workload.layers)
+    stored = replace(workload, layers=layers)
+    chip = BASELINE_CHIP | {"weight_bits": bits[0], "act_bits": bits[1]}
+    told = hardware.simulate(at_chip_bits(stored, chip), chip)
+    costs = hardware.simulate(stored, chip)
+    assert told["energy_uj"] == costs["energy_uj"]
+    assert told["cycles"] == costs["cycles"]
+
+
+def test_a_study_says_that_programs_were_told_other_bits_than_the_files():
+    of_family = JointEvaluator("fmnist-vit", "none", "command", {"command": program(ECHO)})
+    assert "bits" not in of_family.fingerprint()["hardware"]
+    in_stages = replace(of_family, stage_bits=(4, 8))
+    assert "bits" in in_stages.fingerprint()["hardware"]
+    own = replace(in_stages, simulator="cimbo", options={})
+    assert "bits" not in own.fingerprint()["hardware"]

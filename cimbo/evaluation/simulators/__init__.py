@@ -12,6 +12,10 @@ from cimbo.errors import BadInput
 from cimbo.plugins import check_options, find
 from cimbo.problem.scalars import shown
 from cimbo.workloads.layers import Workload
+from cimbo.workloads.precision import at_chip_bits, states_bits
+
+# Those that know cimbo's chips: they compare the bits of layers with those of the chip themselves
+SHIPPED_SIMULATORS = ("accelforge", "cimbo", "table", "zigzag")
 
 
 class Simulator(Protocol):
@@ -26,7 +30,8 @@ class Simulator(Protocol):
         """Computes what a network costs on a chip.
 
         Args:
-            workload: The network, with counts of the whole batch.
+            workload: The network, with counts of the whole batch. Its layers say the bits that the
+                chip computes with.
             chip: Genes and fixed properties of the chip.
 
         Returns:
@@ -67,6 +72,42 @@ class ClosedForm:
             BadInput: As `cimbo.hardware.simulate` does.
         """
         return hardware.simulate(workload, {**self.fixed, **chip})
+
+
+def ask(asked: Simulator, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Asks any simulator what a network costs on a chip.
+
+    A simulator from outside is told layers at the bits that the chip computes with, and not at those
+    that a file stores.
+
+    Args:
+        asked: The simulator.
+        workload: The network, with counts of the whole batch.
+        chip: Genes and fixed properties of the chip.
+
+    Returns:
+        What the simulator answers.
+
+    Raises:
+        BadInput: When it cannot express the chip or the network.
+        RuntimeError: When it fails.
+    """
+    if getattr(asked, "name", "") in SHIPPED_SIMULATORS:
+        return asked.simulate(workload, chip)
+    return asked.simulate(at_chip_bits(workload, chip), chip)
+
+
+def is_told_chip_bits(name: str, workload: Workload) -> bool:
+    """Tells whether a simulator is told other bits than a network's layers say.
+
+    Args:
+        name: The simulator's.
+        workload: The network.
+
+    Returns:
+        True for one from outside and a network whose layers say bits of their own.
+    """
+    return name not in SHIPPED_SIMULATORS and states_bits(workload)
 
 
 def simulator(name: str, /, **options: Any) -> Simulator:
