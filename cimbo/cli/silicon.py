@@ -16,7 +16,7 @@ from cimbo.cli.output import emit, format_option, say
     "--table",
     required=True,
     type=click.Path(path_type=Path),
-    help="Published chips: a CSV file with the columns of UIUC-IMC-Benchmarking.",
+    help="Chips with reported figures: a CSV with columns array, rows, ... area_mm2, or those of UIUC-IMC-Benchmarking.",
 )
 @format_option
 def silicon(*, table: Path, style: str) -> None:
@@ -34,6 +34,8 @@ def silicon(*, table: Path, style: str) -> None:
     for row in found["rows"]:
         for reason in row["left_out"].values():
             say(f"line {row['line']}: left out, {reason}")
+    for row in found["not_expressible"]:
+        say(f"line {row['line']}: no chip of the space, {row['reason']}")
     say(f"{len(found['not_expressible'])} rows are no chip of the space")
 
 

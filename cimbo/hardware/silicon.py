@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from cimbo.hardware.agreement import Agreement
 from cimbo.hardware.chip import MOST_ADC_BITS
 from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
+from cimbo.hardware.published_point import UNUSED_GENES, PublishedPoint
+from cimbo.hardware.silicon_genes import has_genes, read_described
 from cimbo.hardware.silicon_reading import (
     ANALOG_COLUMNS,
     EXTRA_CELLS,
@@ -38,53 +39,18 @@ from cimbo.hardware.technology import constant
 COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"sram": "sram", "digital": "digital", "envm": "envm", "eflash": "envm"}
+KNOWN_ARCHITECTURES = ("SRAM", "Digital", "eNVM", "eFlash")
 MOST_CELLS = 2.0**30  # most cells of one array: a thousand times the largest that was published
 # If modelled and reported differ by more than this factor, the table has a typing error
 LARGEST_RATIO = 1e9
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
-UNUSED_GENES = {
-    "pes": 1,
-    "macros_per_pe": 1,
-    "planes": 1,
-    "buffer_mb": 1,
-    "buffer_gb_s": 1,
-    "dram_channels": 1,
-    # The table does not say at which data energies were measured: half of the input bits are
-    # taken to be one, as of random data.
-    "activity": 0.5,
-}
-
-
-@dataclass(frozen=True)
-class PublishedPoint:
-    """One operating point of a published chip.
-
-    Attributes:
-        line: Line of the table, the header being the first.
-        index: The chip's number in the table; operating points of one chip share it.
-        title: Of the paper.
-        group: sram, digital or envm.
-        genes: The chip as genes of the space; empty where it is not expressible.
-        reason: Why it is not expressible, else None.
-        is_processor: Whether area and energy include more than macros.
-        reported: Reported area (mm2 of one macro), cycle (ns) and energy (pJ), of one invocation; those stated.
-    """
-
-    line: int
-    index: str
-    title: str
-    group: str | None
-    genes: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    is_processor: bool = False
-    reported: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_table(file: Path) -> list[PublishedPoint]:
     """Reads a table of published chips.
 
     Args:
-        file: A CSV file with the columns of UIUC-IMC-Benchmarking.
+        file: A CSV file with the columns of UIUC-IMC-Benchmarking, or of genes.
 
     Returns:
         Its rows, in order.
@@ -92,6 +58,8 @@ def read_table(file: Path) -> list[PublishedPoint]:
     Raises:
         BadInput: Where the file cannot be read or lacks a column, naming it.
     """
+    if has_genes(file):
+        return read_described(file)
     rows = read_rows(file)
     if any(_is_analog(row) for row in rows):
         require_columns(file, rows[0], ANALOG_COLUMNS)
@@ -147,7 +115,8 @@ def _genes(row: Mapping[str, str], group: str | None) -> dict[str, Any]:
         raise NotExpressibleError("its line has more cells than the header")
     if group is None:
         cells = row.get("Architecture", "")[:40] or "unknown cells"
-        raise NotExpressibleError(f"no arrays of {cells}")
+        known = ", ".join(KNOWN_ARCHITECTURES)
+        raise NotExpressibleError(f"no arrays of {cells}; Architecture is one of {known}")
     if group == "digital" and not row.get("N_row", ""):
         raise NotExpressibleError("an accelerator whose multipliers stand apart from its memory")
     for name in ("R_C", "C_C", "N_ADC", "N_1b", "N_core"):
@@ -257,7 +226,8 @@ def _family(row: Mapping[str, str], group: str) -> str:
         return "charge_sram"
     if model in _CURRENT:
         return "current_sram"
-    raise NotExpressibleError("the table does not say how its cells are summed")
+    known = ", ".join((*_CHARGE, *_CURRENT, "DIMC"))
+    raise NotExpressibleError(f"does not say how cells are summed; Compute Model is one of {known}")
 
 
 def _transistors(row: Mapping[str, str], family: str) -> int:
@@ -356,7 +326,7 @@ def compare_table(file: Path) -> dict[str, Any]:
     """Maps a table of published chips and compares what the model says with what they report.
 
     Args:
-        file: A CSV file with the columns of UIUC-IMC-Benchmarking.
+        file: A CSV file with the columns of UIUC-IMC-Benchmarking, or of genes; see `read_table`.
 
     Returns:
         By group (sram, digital, envm) and quantity (area, cycle, energy) the agreement of the ratios modelled/reported;

@@ -226,3 +226,47 @@ def test_a_table_of_no_rows(tmp_path, capsys):
     file.write_text("")
     with pytest.raises(BadInput, match="has no column 'Index'"):
         read_table(file)
+
+
+GENES_HEADER = "chip,array,rows,cols,columns_per_adc,adc_bits,node_nm,supply_v,area_mm2,energy_pj\n"
+
+
+def test_chips_may_be_described_by_genes(tmp_path, capsys):
+    file = tmp_path / "own.csv"
+    lines = [
+        "# ours",
+        GENES_HEADER.strip(),
+        "A,charge_sram,256,64,1,8,28,0.9,0.05,",
+        "B,rram,0,64,1,8,28,0.9,,3",
+    ]
+    file.write_text("\n".join(lines))
+    found = compare_table(file)
+    [row] = found["rows"]
+    assert row["genes"]["rows"] == 256
+    assert set(row["ratio"]) == {"area"}
+    assert found["sram"]["area"]["n"] == 1
+    code, _, said = command(capsys, file)
+    assert code == 0
+    assert "line 4: no chip of the space, rows is 0" in said
+
+
+def test_the_shipped_table_of_chips_is_one_that_a_user_may_give(capsys):
+    from cimbo._data import path
+    from cimbo.hardware.published_table import TABLE_FILE, read_published
+
+    code, out, _ = command(capsys, path(TABLE_FILE), "json")
+    assert code == 0
+    assert len(json.loads(out)["rows"]) == len(read_published())
+
+
+def test_an_unknown_column_beside_genes_is_named(tmp_path, capsys):
+    file = tmp_path / "own.csv"
+    file.write_text(GENES_HEADER.replace("area_mm2", "Area (mm2)"))
+    code, _, said = command(capsys, file)
+    assert code == 2
+    assert "unknown column 'Area (mm2)'" in said
+
+
+def test_a_word_of_the_table_that_is_unknown_is_told_with_the_known_ones(tmp_path):
+    [refused] = compare_table(table(tmp_path, {"Architecture": "Analog SRAM"}))["not_expressible"]
+    assert "Architecture is one of SRAM, Digital, eNVM, eFlash" in refused["reason"]

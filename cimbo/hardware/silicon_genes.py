@@ -1,0 +1,132 @@
+"""Published chips described by genes of the space: a CSV with a column a gene, and one for each reported figure."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cimbo.errors import BadInput, unreadable
+from cimbo.hardware.chip import GENE_WORDS, NUMBER_GENES
+from cimbo.hardware.chip_table import chip_table
+from cimbo.hardware.published_point import UNUSED_GENES, PublishedPoint
+
+COMMENT_MARK = "#"
+ARRAY_GENE = "array"
+FIRST_CHIP = "chip 0."  # how `chip_table` calls the only chip of a table
+REPORTED_COLUMNS = {"area": "area_mm2", "cycle": "cycle_ns", "energy": "energy_pj"}
+OTHER_COLUMNS = ("chip", "citation", "group", "is_processor")
+_GROUP_OF_ARRAY = {
+    "charge_sram": "sram",
+    "current_sram": "sram",
+    "digital_sram": "digital",
+    "rram": "envm",
+}
+
+
+def has_genes(file: Path) -> bool:
+    """Tell whether a table describes chips by genes.
+
+    Args:
+        file: A CSV file.
+
+    Returns:
+        Whether its header names the gene ``array``; False for what cannot be read.
+    """
+    try:
+        header = _lines(file)[0].text
+    except (OSError, UnicodeDecodeError, ValueError):
+        return False
+    return ARRAY_GENE in next(csv.reader([header]), [])
+
+
+def read_described(file: Path) -> list[PublishedPoint]:
+    """Read chips that are described by genes.
+
+    Args:
+        file: A CSV file. Lines that begin with # are left out. Columns: any gene of a chip (``array``, ``rows``,
+            ``cols``, ``adc_bits``, ...), the reported ``area_mm2`` of one macro, ``cycle_ns`` and ``energy_pj`` of one
+            invocation of it, and, if wanted, ``chip`` (its name), ``citation``, ``group`` and ``is_processor`` (1
+            where area and energy are of more than macros). An empty cell says nothing.
+
+    Returns:
+        Its rows, in order; one whose genes make no chip says why.
+
+    Raises:
+        BadInput: Where the file cannot be read or has an unknown column, naming it.
+    """
+    try:
+        lines = _lines(file)
+    except OSError as error:
+        raise unreadable(file, error, "give a CSV file") from None
+    rows = csv.DictReader([line.text for line in lines])
+    known = {*GENE_WORDS, *NUMBER_GENES, *OTHER_COLUMNS, *REPORTED_COLUMNS.values()}
+    for name in rows.fieldnames or ():
+        if name not in known:
+            todo = "give genes of a chip, chip, citation, area_mm2, cycle_ns or energy_pj"
+            raise BadInput(file, f"has an unknown column {name!r}", todo)
+    return [_point(line.number, row) for line, row in zip(lines[1:], rows, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Line:
+    number: int  # of the file's first line: 1
+    text: str
+
+
+def _lines(file: Path) -> list[_Line]:
+    """The lines of a file that are no comments. Raises ValueError where there is none."""
+    lines = []
+    for number, text in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if text.strip() and not text.startswith(COMMENT_MARK):
+            lines.append(_Line(number, text))
+    if not lines:
+        raise ValueError("no lines")
+    return lines
+
+
+def _point(line: int, row: Mapping[str, str | None]) -> PublishedPoint:
+    """A row as a chip, or with the reason why it is none."""
+    words = {name: (word or "").strip() for name, word in row.items() if name is not None}
+    index = words.get("chip") or f"line {line}"
+    title = words.get("citation", "")
+    group = words.get("group") or _GROUP_OF_ARRAY.get(words.get(ARRAY_GENE, ""))
+    genes: dict[str, Any] = dict(UNUSED_GENES)
+    reported = {}
+    try:
+        for name, word in words.items():
+            if word and name in GENE_WORDS:
+                genes[name] = word
+            elif word and name in NUMBER_GENES:
+                genes[name] = _number(name, word)
+        chip_table(genes)
+        for quantity, column in REPORTED_COLUMNS.items():
+            if words.get(column):
+                reported[quantity] = _figure(column, words[column])
+    except BadInput as error:
+        reason = f"{error.where.removeprefix(FIRST_CHIP)} {error.what}"
+        return PublishedPoint(line, index, title, group, reason=reason)
+    is_processor = words.get("is_processor") == "1"
+    return PublishedPoint(line, index, title, group, genes, None, is_processor, reported)
+
+
+def _number(name: str, word: str) -> float:
+    """A number gene, whole where it is written as a whole number. Raises BadInput for a word."""
+    number = _figure(name, word)
+    if number.is_integer() and "." not in word:
+        return int(number)
+    return number
+
+
+def _figure(name: str, word: str) -> float:
+    """A finite number. Raises BadInput for anything else."""
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadInput(name, f"is {word[:40]!r}, no number", "give a number")
+    return number
