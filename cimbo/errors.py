@@ -76,6 +76,17 @@ class StudyError(BadInput):
     """
 
 
+class WrongAnswer(CimboError, ValueError):
+    """Code of a user's returned what cannot be used. The message names that code, so no line of cimbo's is added to it.
+
+    Examples:
+        >>> from cimbo import CimboError
+        >>> from cimbo.errors import WrongAnswer
+        >>> issubclass(WrongAnswer, CimboError)
+        True
+    """
+
+
 class UnknownOption(BadInput, TypeError):
     """A keyword argument that a function does not have; names the nearest one.
 

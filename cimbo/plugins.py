@@ -26,8 +26,8 @@ class Accuracy(Protocol):
     """
 
     @property
-    def genes(self) -> Iterable[str]:
-        """The hardware genes that change the accuracy, besides every architecture gene."""
+    def genes(self) -> Iterable[str] | None:
+        """The hardware genes that change the accuracy, besides every architecture gene; None where nobody knows which."""
         ...
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:

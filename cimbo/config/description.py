@@ -109,6 +109,7 @@ class Config:
             accuracy=self.accuracy,
             problem=self.problem,
             fidelities=tables.fidelity,
+            expensive=tables.expensive,
         )
 
     def _network_table(self) -> NetworkTable:

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 from cimbo.config.metric_checks import kept_costs
 from cimbo.config.network_settings import inference_settings, stage_bits
-from cimbo.config.tables import EvaluatorTable, FidelityTable, HardwareTable, NetworkTable
+from cimbo.config.tables import (
+    EvaluatorTable,
+    ExpensiveTable,
+    FidelityTable,
+    HardwareTable,
+    NetworkTable,
+)
 from cimbo.errors import BadInput
+from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program
 from cimbo.evaluation.whole import FunctionEvaluator, ProgramEvaluator, WholeEvaluator
@@ -22,6 +29,7 @@ def joint_evaluator(
     accuracy: str,
     problem: Problem,
     fidelities: Sequence[FidelityTable],
+    expensive: ExpensiveTable | None = None,
 ) -> JointEvaluator:
     """Set up the evaluation of networks on simulated chips.
 
@@ -31,10 +39,14 @@ def joint_evaluator(
         accuracy: Name of the source of accuracy.
         problem: What the study searches for; costs that it needs are kept.
         fidelities: The cheaper measurements that come before the full one.
+        expensive: What the study says of its expensive metric.
 
     Returns:
         The evaluator.
     """
+    told_genes = None
+    if expensive is not None and expensive.metric == published.metric_of(accuracy):
+        told_genes = expensive.genes
     images = {fidelity.images for fidelity in fidelities}
     return JointEvaluator(
         network.name,
@@ -48,6 +60,8 @@ def joint_evaluator(
         more_costs=kept_costs(problem),
         stage_bits=stage_bits(network),
         stages=tuple(sorted(images)),
+        chip_genes=tuple(choice.name for choice in problem.space.hardware),
+        told_genes=None if told_genes is None else tuple(told_genes),
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cimbo import hardware
 from cimbo.evaluation import accuracy, content
+from cimbo.evaluation.accuracy.function import declared_genes
 from cimbo.plugins import is_python_name, python_object
 from cimbo.workloads import is_family_name, network
 from cimbo.workloads.fixed import workload_digest
@@ -50,6 +51,7 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
         "network": {
             **_network(evaluator),
             **_accuracy(evaluator.accuracy),
+            **_reuse(evaluator),
             "options": by_content(evaluator.accuracy_options),
             "results_version": _version("accuracy", evaluator.accuracy) or accuracy.RESULTS_VERSION,
         },
@@ -91,6 +93,33 @@ def _accuracy(name: str) -> dict[str, Any]:
     module = inspect.getmodule(python_object(f"accuracy {name}", name))
     file = getattr(module, "__file__", None)
     return {"accuracy": name, "accuracy_file": content.digest(file) if file else None}
+
+
+def _reuse(evaluator: JointEvaluator) -> dict[str, Any]:
+    """Say how far one answer of a user's function or program serves other chips.
+
+    Where nothing is declared, versions before 0.2 reused the first answer for a network on every chip. Studies of these
+    have no such entry, so that their accuracies are never mixed with others.
+
+    Args:
+        evaluator: The evaluator.
+
+    Returns:
+        The entry; empty where genes are declared, and of what is no function and no program.
+    """
+    name = evaluator.accuracy
+    if is_python_name(name):
+        where = f"accuracy {name}"
+        is_declared = declared_genes(where, python_object(where, name)) is not None
+    elif name == "command":
+        is_declared = evaluator.accuracy_options.get("genes") is not None
+    else:
+        return {}
+    if is_declared:
+        return {}
+    if evaluator.told_genes is not None:
+        return {"accuracy_reuse": sorted(evaluator.told_genes)}
+    return {"accuracy_reuse": "by the genes that were looked up"}
 
 
 def by_content(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.evaluation.accuracy.answers import warn_of_a_share
 from cimbo.evaluation.batched import NETWORK_SIZES, NetworkSizes
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
+from cimbo.evaluation.gene_notes import GeneNotes
+from cimbo.evaluation.known_accuracies import KnownAccuracies
 from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, MeasuredAccuracy
 from cimbo.evaluation.programs import logs
+from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.evaluation.racing import counted, raced
 from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS, RATE_METRICS
 from cimbo.problem.fidelity import Race
-from cimbo.problem.space import Params
+from cimbo.problem.noted_metrics import NotedMetrics
+from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads.inference import InferenceSettings
 
 BLIND_TO_STAGE_BITS = ("accelforge",)  # simulators that count every layer at the bits of the chip
@@ -26,6 +31,8 @@ class JointEvaluator(MeasuredAccuracy):
     """accuracy ⊕ simulator: a flat dict of genes -> accuracy, latency_ms, energy_uj, area_mm2.
 
     An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
+    Which these are the source of accuracy says, or ``told_genes`` does; else those count that it was seen to look up
+    (``notes``), and every one of ``chip_genes`` while that is not known.
     ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
     ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
     ``stage_bits``: what the bits of a stage or block may be where they are genes.
@@ -42,7 +49,7 @@ class JointEvaluator(MeasuredAccuracy):
     simulator: str = "cimbo"
     options: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    known: dict[str, float] = field(default_factory=dict)
+    known: KnownAccuracies = field(default_factory=KnownAccuracies)
     accuracy_options: Mapping[str, Any] = field(default_factory=dict)
     sizes_of_file: Mapping[str, int] = field(default_factory=dict)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
@@ -52,7 +59,9 @@ class JointEvaluator(MeasuredAccuracy):
     stage_bits: tuple[int, ...] = ()
     stages: tuple[int, ...] = ()
     race: Race | None = None
-    known_of_dies: dict[str, float] = field(default_factory=dict)
+    notes: GeneNotes = field(default_factory=GeneNotes)
+    chip_genes: tuple[str, ...] = ()
+    told_genes: tuple[str, ...] | None = None
 
     def __call__(self, design: Params) -> dict[str, float]:
         """Measures a design: what the study asks of its network on its chip."""
@@ -63,9 +72,10 @@ class JointEvaluator(MeasuredAccuracy):
         costs = self.simulated(design)  # first: it is quick, and may fail
         if not self.has_accuracy:
             return costs
-        return {**self._measured_accuracy(design, costs), **self._of_dies(design), **costs}
+        quality = self._measured_accuracy(design, costs)
+        return NotedMetrics({**quality, **self._of_dies(design), **costs}, quality.about)
 
-    def _measured_accuracy(self, design: Params, costs: Mapping[str, float]) -> dict[str, float]:
+    def _measured_accuracy(self, design: Params, costs: Mapping[str, float]) -> NotedMetrics:
         """The accuracy, or other quality of the network, and what is known of its error.
 
         An accuracy that is known already is not measured again. With ``stages`` and a ``race``,
@@ -74,13 +84,13 @@ class JointEvaluator(MeasuredAccuracy):
         Returns:
             The metrics by name.
         """
-        value = self.known.get(self._accuracy_key(design))
-        if value is None and self.stages and self.race is not None:
+        is_known = self.known.find(design, self.quality_metric) is not None
+        if not is_known and self.stages and self.race is not None:
             source = counted(self._accuracy, self.accuracy)
-            return raced(source, design, self.fixed, self.stages, self.race, costs)
-        if value is None:
-            value = self._accuracy.measure({**self.fixed, **design})
-        return {self.quality_metric: value, **self._interval(value)}
+            return NotedMetrics(raced(source, design, self.fixed, self.stages, self.race, costs))
+        found = self._known_or_measured(design)
+        interval = self._interval(found.metrics[self.quality_metric])
+        return NotedMetrics({**found.metrics, **interval}, self._about(found))
 
     def race_against(self, race: Race) -> None:
         """Takes in what a measurement has to beat from now on.
@@ -108,7 +118,7 @@ class JointEvaluator(MeasuredAccuracy):
             parts.append(self._accuracy)  # asked for only here: it may load a learning library
             if self.stages:
                 counted(self._accuracy, self.accuracy)
-            if DIE_ACCURACY in self.more_costs and not hasattr(self._accuracy, DIE_ACCURACY):
+            if DIE_ACCURACY in self.more_costs and not self._may_give(DIE_ACCURACY):
                 todo = "leave it out, or measure a shipped super-network"
                 raise BadInput(DIE_ACCURACY, f"is not measured by {self.accuracy}", todo)
         for part in parts:
@@ -124,11 +134,48 @@ class JointEvaluator(MeasuredAccuracy):
         """
         self.log_folder = folder
 
+    def _may_give(self, metric: str) -> bool:
+        """Whether the source of accuracy has a method for a metric, or is a function, which says it when it is called."""
+        return hasattr(self._accuracy, metric) or hasattr(self._accuracy, "answer")
+
+    def try_first(self, designs: Sequence[Params]) -> None:
+        """Simulates designs until one succeeds, and lets a user's own accuracy function show that it works.
+
+        Nothing happens where neither is somebody else's code. What was measured is not measured again.
+
+        Args:
+            designs: What is tried, in order; of an accuracy first what has most genes of a chip.
+
+        Raises:
+            BadInput: When all of them fail.
+        """
+        super().try_first(designs)
+        if self.has_accuracy and getattr(self._accuracy, "is_tried_first", False):
+            ordered = sorted(designs, key=len, reverse=True)
+            self._try_accuracy(ordered)
+
+    def _try_accuracy(self, designs: Sequence[Params]) -> None:
+        """Measures the accuracy of designs until one succeeds."""
+        for design in designs:
+            if self.known.find(design, self.quality_metric) is not None:
+                return
+        where = f"accuracy {self.accuracy}"
+        tried: dict[str, Mapping[str, float]] = {}
+        try_until_one_works(
+            lambda design: self._known_or_measured(design).metrics, designs, where, tried
+        )
+        for metrics in tried.values():
+            warn_of_a_share(where, metrics[self.quality_metric])
+        if self.simulator == "cimbo":
+            for design in designs:
+                if canonical_key(design) in tried:
+                    self.prepared[canonical_key(design)] = self._simulated(design)
+
     @property
     def measured_later(self) -> tuple[str, ...]:
         """Metrics that a search measures or computes besides what is tried before it."""
         if self.has_accuracy:
-            return (self.quality_metric, DIE_ACCURACY, *RATE_METRICS, *NETWORK_SIZES)
+            return (*self.quality_metrics, *RATE_METRICS, *NETWORK_SIZES)
         return (*RATE_METRICS, *NETWORK_SIZES)
 
     def _check_stage_bits(self) -> None:
@@ -155,7 +202,7 @@ class JointEvaluator(MeasuredAccuracy):
             A new evaluator, which knows none of this one's accuracies.
         """
         options = {**self.accuracy_options, "converters": "described", "noise_lsb": noise_lsb}
-        return replace(self, accuracy_options=options, known={}, known_of_dies={})
+        return replace(self, accuracy_options=options, known=KnownAccuracies())
 
     @property
     def sizes(self) -> NetworkSizes:

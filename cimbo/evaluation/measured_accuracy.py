@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.evaluation import array_forms
 from cimbo.evaluation.accuracy import published
-from cimbo.evaluation.accuracy.sources import accuracy_source
+from cimbo.evaluation.accuracy.sources import accuracy_source, is_own
 from cimbo.evaluation.array_forms import FormDifference
+from cimbo.evaluation.gene_notes import ABOUT_ACCURACY, GeneNotes, notes_in
+from cimbo.evaluation.known_accuracies import Finding, KnownAccuracies
 from cimbo.evaluation.simulated_costs import SimulatedCosts
-from cimbo.plugins import Accuracy
+from cimbo.hardware.chip import DEFAULT_GENES, REQUIRED_GENES
+from cimbo.plugins import Accuracy, is_python_name
+from cimbo.problem.noted_metrics import about
 from cimbo.problem.objectives import at_target_fidelity
 from cimbo.problem.space import Params
 
@@ -27,8 +30,10 @@ class MeasuredAccuracy(SimulatedCosts):
 
     accuracy: str
     accuracy_options: Mapping[str, Any]
-    known: dict[str, float]
-    known_of_dies: dict[str, float]
+    known: KnownAccuracies
+    notes: GeneNotes
+    chip_genes: tuple[str, ...]
+    told_genes: tuple[str, ...] | None
 
     @property
     def has_accuracy(self) -> bool:
@@ -47,15 +52,57 @@ class MeasuredAccuracy(SimulatedCosts):
             return dict(zip(("accuracy_low", "accuracy_high"), interval(accuracy), strict=True))
         return {}
 
-    def _of_dies(self, design: Params) -> dict[str, float]:
-        """The accuracy that 95 % of dies reach, where the study asks for it."""
-        if DIE_ACCURACY not in self.more_costs:
+    def _known_or_measured(self, design: Params) -> Finding:
+        """What the source of accuracy says of a design, measured now where it is not known."""
+        found = self.known.find(design, self.quality_metric)
+        if found is None:
+            found = self._measured(design)
+            self._keep(design, found)
+        return found
+
+    def _measured(self, design: Params) -> Finding:
+        """What the source of accuracy says of a design, measured now."""
+        whole = {**self.fixed, **design}
+        depends_on = self._declared_genes()
+        ask = getattr(self._accuracy, "answer", None)
+        if ask is None:
+            return Finding({self.quality_metric: self._accuracy.measure(whole)}, depends_on)
+        hidden: frozenset[str] = frozenset()
+        if depends_on is not None:
+            hidden = frozenset({*self._chip_names, *design}) - depends_on - self.fixed.keys()
+        declared_by = "its attribute genes"
+        if self.told_genes is not None:
+            declared_by = "[expensive] genes"
+        answer = ask(whole, hidden, declared_by, costs=self.costs_kept)
+        if depends_on is None and answer.looked_up is not None:
+            depends_on = frozenset({*self._architecture, *answer.looked_up})
+        return Finding(dict(answer.metrics), depends_on)
+
+    def _keep(self, design: Mapping[str, Any], found: Finding) -> None:
+        """Lets what was measured serve the designs that agree in all that it depended on."""
+        self.known.add(design, found.genes, found.metrics)
+        self.notes.learn(found.genes, found.metrics)
+
+    def _about(self, found: Finding) -> dict[str, Any]:
+        """What is kept beside the metrics of a source that notes which genes it looks up."""
+        if not getattr(self._accuracy, "notes_genes", False):
             return {}
-        key = self._accuracy_key(design)
-        if key not in self.known_of_dies:
-            measure: Callable[..., float] = getattr(self._accuracy, DIE_ACCURACY)
-            self.known_of_dies[key] = measure({**self.fixed, **design})
-        return {DIE_ACCURACY: self.known_of_dies[key]}
+        genes = None
+        if found.genes is not None:
+            genes = sorted(found.genes - self._architecture.keys())
+        return {ABOUT_ACCURACY: {"genes": genes, "metrics": sorted(found.metrics)}}
+
+    def _of_dies(self, design: Params) -> dict[str, float]:
+        """The accuracy that 95 % of dies reach, where the study asks for it and the source measures it by itself."""
+        measure: Callable[..., float] | None = getattr(self._accuracy, DIE_ACCURACY, None)
+        if DIE_ACCURACY not in self.more_costs or measure is None:
+            return {}
+        found = self.known.find(design, DIE_ACCURACY)
+        if found is None:
+            value = measure({**self.fixed, **design})
+            found = Finding({DIE_ACCURACY: value}, self._declared_genes())
+            self.known.add(design, found.genes, found.metrics)
+        return {DIE_ACCURACY: found.metrics[DIE_ACCURACY]}
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Takes in accuracies that were measured before, by whichever process.
@@ -63,12 +110,36 @@ class MeasuredAccuracy(SimulatedCosts):
         Args:
             design: Each active gene to its value.
             metrics: What was measured of it; an accuracy counts only where it was measured in full.
+                A `cimbo.problem.noted_metrics.NotedMetrics` may say which genes it depended on.
         """
         quality = self.quality_metric
-        if quality in metrics and at_target_fidelity(metrics, quality):
-            self.known[self._accuracy_key(design)] = metrics[quality]
-        if DIE_ACCURACY in metrics:
-            self.known_of_dies[self._accuracy_key(design)] = metrics[DIE_ACCURACY]
+        noted = notes_in(about(metrics))
+        names = [quality, DIE_ACCURACY]
+        if noted is not None:
+            names += noted.metrics
+        kept = {name: metrics[name] for name in names if name in metrics}
+        if not at_target_fidelity(metrics, quality):
+            kept.pop(quality, None)
+        if not kept:
+            return
+        genes = self._declared_genes()
+        if genes is None and noted is not None and noted.genes is not None:
+            genes = frozenset({*self._architecture, *noted.genes})
+        self._keep(design, Finding(kept, genes))
+
+    def learn_notes(self, extra: Mapping[str, Any]) -> None:
+        """Takes in which genes a function's accuracy depended on, without the accuracy itself.
+
+        Args:
+            extra: What is kept beside the metrics of an evaluation.
+        """
+        if not is_python_name(self.accuracy):
+            return
+        noted = notes_in(extra)
+        if noted is None:
+            self.notes.learn(None, ())
+        else:
+            self.notes.learn(noted.genes, noted.metrics)
 
     def has_test(self) -> bool:
         """Whether there are images that the search never sees."""
@@ -198,13 +269,51 @@ class MeasuredAccuracy(SimulatedCosts):
 
     def accuracy_genes(self) -> frozenset[str]:
         """The genes that the accuracy depends on; those of the network where none is measured."""
+        architecture = frozenset(self._architecture)
         if not self.has_accuracy:
-            return frozenset(self._architecture)
-        return frozenset({*self._architecture, *self._accuracy.genes})
+            return architecture
+        declared = self._declared_genes()
+        if declared is not None:
+            return declared
+        # Undeclared: those that were looked up so far, and every gene while that is not known
+        if self.notes.genes is None:
+            return architecture | self._chip_names
+        return architecture | (self.notes.genes & self._chip_names)
 
-    def _accuracy_key(self, design: Mapping[str, Any]) -> str:
-        shaping = self.accuracy_genes()
-        return json.dumps({k: v for k, v in design.items() if k in shaping}, sort_keys=True)
+    def is_blind_to_chip(self) -> bool:
+        """Whether the accuracy is a user's own and known to be the same on every chip."""
+        if not self.has_accuracy or not is_own(self.accuracy):
+            return False
+        looked_at = self._declared_genes()
+        if looked_at is None:
+            looked_at = self.notes.genes
+        if looked_at is None:
+            return False
+        return not looked_at & {*self._chip_names, *self.fixed}
+
+    @property
+    def quality_metrics(self) -> tuple[str, ...]:
+        """What the source of accuracy gives, as far as that is known: the quality, and what comes with it."""
+        named = dict.fromkeys((self.quality_metric, *sorted(self.notes.metrics)))
+        if DIE_ACCURACY in self.more_costs and hasattr(self._accuracy, DIE_ACCURACY):
+            named[DIE_ACCURACY] = None
+        return tuple(named)
+
+    def _declared_genes(self) -> frozenset[str] | None:
+        """The genes that the accuracy is said to depend on, those of the network among them; None where nobody says it."""
+        declared: Iterable[str] | None = self._accuracy.genes
+        if declared is None:
+            if self.told_genes is None:
+                return None
+            declared = ()
+        return frozenset({*self._architecture, *declared, *(self.told_genes or ())})
+
+    @cached_property
+    def _chip_names(self) -> frozenset[str]:
+        """Names of the genes of the chips; of all that cimbo knows where nobody said which are searched."""
+        if self.chip_genes:
+            return frozenset(self.chip_genes)
+        return frozenset({*REQUIRED_GENES, *DEFAULT_GENES})
 
     @cached_property
     def _accuracy(self) -> Accuracy:

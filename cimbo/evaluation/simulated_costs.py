@@ -96,7 +96,7 @@ class SimulatedCosts:
     @property
     def costs_kept(self) -> tuple[str, ...]:
         """Names of the costs that are kept of each design."""
-        return (*COST_METRICS, *self.more_costs)
+        return (*COST_METRICS, *(name for name in self.more_costs if name in MORE_COSTS))
 
     def try_first(self, designs: Sequence[Params]) -> None:
         """Simulates designs until one succeeds, so that a program that always fails is found out.

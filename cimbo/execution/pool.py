@@ -29,8 +29,8 @@ class Keyed(Protocol):
 class Outcome:
     """What became of one candidate: ``done`` with finite metrics, or ``failed`` with a reason of one line.
 
-    ``seconds`` is the wall time of the last attempt; ``extra`` holds ``attempts`` when there were
-    several.
+    ``seconds`` is the wall time of the last attempt; ``extra`` holds what the evaluator says beside
+    its metrics (`cimbo.problem.noted_metrics`), and ``attempts`` when there were several.
     """
 
     key: str
@@ -66,7 +66,9 @@ def attempts(
     if answer.bad_input is not None:
         raise answer.bad_input
     status = "done" if answer.reason is None else "failed"
-    extra = {"attempts": number} if number > 1 else {}
+    extra = dict(answer.about)
+    if number > 1:
+        extra["attempts"] = number
     return Outcome(key, params, answer.metrics, status, answer.reason, answer.seconds, extra)
 
 

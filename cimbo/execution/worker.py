@@ -9,7 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from cimbo.compat import (
     make_pipe,
     make_process,
 )
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, WrongAnswer
+from cimbo.problem.noted_metrics import about
 from cimbo.processes import ProcessMark, end_family, start_time
 from cimbo.storage.values import finite_metrics, one_line
 
@@ -58,6 +59,7 @@ class AttemptResult:
     reason: str | None
     seconds: float
     bad_input: BadInput | None = None  # the set-up is wrong: no design could be evaluated
+    about: Mapping[str, Any] = field(default_factory=dict)  # JSON that is kept with the metrics
 
 
 def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
@@ -75,9 +77,11 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
         KeyboardInterrupt: It came while the evaluator ran.
     """
     start = time.perf_counter()
+    kept: dict[str, Any] = {}
     try:
         result = evaluate(dict(params))
         if isinstance(result, Mapping) and result:
+            kept = about(result)
             metrics, reason = finite_metrics(result)
         else:
             metrics, reason = {}, one_line(f"returned {result!r:.60} instead of a dict of metrics")
@@ -88,10 +92,12 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
         return AttemptResult({}, _told(error), time.perf_counter() - start, setup)
     except BaseException as error:
         metrics, reason = {}, _told(error)
-    return AttemptResult(metrics, reason, time.perf_counter() - start)
+    return AttemptResult(metrics, reason, time.perf_counter() - start, about=kept)
 
 
 def _told(error: BaseException) -> str:
+    if isinstance(error, WrongAnswer):
+        return one_line(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = ""
     if frames:

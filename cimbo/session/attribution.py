@@ -13,6 +13,7 @@ from cimbo.analysis.attribution import SPEED_UP_SIDES, Gain, Point, Pool, Rules
 from cimbo.analysis.baseline_chips import baselines
 from cimbo.errors import BadInput
 from cimbo.evaluation.whole import StudyEvaluator
+from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.space import Params
 from cimbo.session.attribution_result import (
     AttributedDesign,
@@ -179,7 +180,7 @@ def _case(context: StudyContext, settings: AttributionSettings) -> _Case:
     """A study with its baseline, the searches of one side that were asked for, and its gains."""
     study, evaluator = context.study, context.evaluator
     for record in study.evaluations():
-        evaluator.remember(record.params, record.metrics)
+        evaluator.remember(record.params, NotedMetrics(record.metrics, record.extra))
     largest = context.config.family.largest()
     baseline = _point(context, {**largest, **context.config.baseline()})
     tests = HeldOutAccuracies(study, evaluator, settings.measure)
@@ -273,7 +274,7 @@ def _restricted_search(
         search(restricted, settings.complete, options, settings.workers, listener=listener)
         found = narrowed.evaluations()
     for record in found:
-        context.evaluator.remember(record.params, record.metrics)
+        context.evaluator.remember(record.params, NotedMetrics(record.metrics, record.extra))
     return found
 
 

@@ -18,6 +18,7 @@ from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.options import OptimizerOptions
+from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import Params
 from cimbo.session.context import StudyContext
@@ -326,7 +327,7 @@ class _RealEvaluations:
         if outcome.status == "done":
             measured = dict(outcome.metrics)
             # Another chip's accuracy need not be measured again.
-            self._evaluator.remember(c.params, outcome.metrics)
+            self._evaluator.remember(c.params, NotedMetrics(outcome.metrics, outcome.extra))
         self._known[c.key] = measured
 
 

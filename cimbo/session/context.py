@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from cimbo.config.study_config import Config, from_definition
 from cimbo.errors import BadInput
+from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Constraint
 from cimbo.study.study import Study
@@ -58,7 +59,12 @@ class StudyContext:
     @cached_property
     def evaluator(self) -> StudyEvaluator:
         """Accuracy and simulator of the study. Raises BadInput as `config` does."""
-        return self.shared_evaluator or self.config.evaluator()
+        evaluator = self.shared_evaluator or self.config.evaluator()
+        if isinstance(evaluator, JointEvaluator):
+            for record in self.study.evaluations():
+                if record.status == "done":
+                    evaluator.learn_notes(record.extra)
+        return evaluator
 
     def is_placed(self, params: Mapping[str, Any]) -> bool:
         """Tell whether cimbo's chip model understands a design.

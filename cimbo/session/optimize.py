@@ -27,6 +27,7 @@ from cimbo.session.warm_start import bundles, bundles_told, from_study, known_vi
 from cimbo.session.workers import Workers
 from cimbo.study import events
 from cimbo.study.events import DEFAULT_BATCH_SIZE
+from cimbo.study.readiness import get_ready
 
 COST_MODELS = ("auto", "surrogate", "analytic")
 DEFAULT_BUDGET = 200
@@ -137,6 +138,8 @@ def optimize(
             "nothing is evaluated; give a larger --budget to go on"
         )
     with workers.connected():
+        # Before the options: which genes an accuracy depends on may be known only when it was called.
+        get_ready(study, context.evaluator, is_here=workers.backend == "loky")
         options = optimizer_options(context, settings, priors)
         _announce(context, options, budget)
         for line in bundles_told(priors, targets(study.problem), options.analytic):

@@ -106,7 +106,8 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
     """
     if not isinstance(evaluator, JointEvaluator):
         return {}
-    found = {evaluator.quality_metric: View(evaluator.accuracy_genes(), evaluator.sizes)}
+    quality = View(evaluator.accuracy_genes(), evaluator.sizes)
+    found = dict.fromkeys(evaluator.quality_metrics, quality)
     costs = View(features=evaluator.features)
     for metric in COST_METRICS:
         found[metric] = costs

@@ -10,6 +10,7 @@ from cimbo import execution
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.fidelity import Race
+from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record
@@ -210,7 +211,7 @@ class Runner:
         remember = getattr(self.evaluate, "remember", None)
         if remember is not None:
             for record in self.study.same_provenance():
-                remember(record.params, record.metrics)
+                remember(record.params, NotedMetrics(record.metrics, record.extra))
 
     def _race(self, candidates: Sequence[Candidate]) -> Race:
         """The front that ``candidates`` have to beat, and what is predicted of them."""

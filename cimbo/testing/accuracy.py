@@ -50,10 +50,15 @@ def check_shipped(name: str, source: Accuracy) -> list[Finding]:
 
 def _examine(source: Accuracy, design: dict[str, Any]) -> Iterator[Finding]:
     genes = {c.name for c in chip_choices(extended=True)} | set(DEFAULT_GENES)
-    strange = sorted(set(source.genes) - genes)
-    detail = (
-        f"{', '.join(sorted(source.genes)) or 'none'}{f'; unknown: {strange}' if strange else ''}"
-    )
+    declared = source.genes
+    strange: list[str] = []
+    if declared is None:
+        detail = "not said: a gene that it looks up, or may look up, counts"
+    else:
+        strange = sorted(set(declared) - genes)
+        detail = ", ".join(sorted(declared)) or "none"
+    if strange:
+        detail += f"; unknown: {strange}"
     yield judged(
         "hardware genes that change it", not strange, detail, "list genes of a chip only, in .genes"
     )

@@ -22,7 +22,8 @@ class CommandAccuracy:
         timeout_s: Seconds that one answer may take.
         server: Whether it stays alive and answers a request a line.
         weights: File or folder of trained weights, whose path it is told.
-        genes: Genes of the chip that change the accuracy, besides every gene of the network.
+        genes: Genes of the chip that change the accuracy, besides every gene of the network. One answer serves every design
+            that agrees in these; without them the program is asked anew for every design.
         parts: Parts of the images that it knows: "validation" for the search, "test" for the end.
 
     Raises:
@@ -38,12 +39,12 @@ class CommandAccuracy:
         *,
         server: bool = False,
         weights: str | None = None,
-        genes: Sequence[str] = (),
+        genes: Sequence[str] | None = None,
         parts: Sequence[str] = ("validation",),
     ) -> None:
         self.program = Program("accuracy command", command, timeout_s, server)
         self.weights = weights
-        for name, words in (("genes", genes), ("parts", parts)):
+        for name, words in (("genes", genes or ()), ("parts", parts)):
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):
                 what = f"are {shown(words)}"
                 raise BadInput(f"accuracy command, {name}", what, "give a list of names")
@@ -51,7 +52,7 @@ class CommandAccuracy:
         if unknown or "validation" not in parts:
             what = f"are {shown(list(parts))}"
             raise BadInput("accuracy command, parts", what, 'give "validation", and "test" or not')
-        self.genes = tuple(genes)
+        self.genes = None if genes is None else tuple(genes)
         self.parts = tuple(parts)
 
     def check(self) -> None:

@@ -6,14 +6,21 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, CimboError
+from cimbo.evaluation.accuracy.answers import ACCURACY, Answer, check_callable, checked
+from cimbo.evaluation.accuracy.watched_design import WatchedDesign, refusal
 from cimbo.plugins import python_object
+
+# Raised by what needs a plain dictionary and is handed another mapping
+NEEDS_A_DICT = (TypeError, AttributeError)
 
 
 class FunctionAccuracy:
-    """Asks ``function(design)`` for an accuracy in percent; the design is a dictionary of all active genes.
+    """Asks ``function(design)`` for an accuracy in percent; the design is a mapping of all active genes.
 
-    A function whose accuracy depends on genes of the chip too lists them in an attribute ``genes``.
+    An answer serves every design that agrees in the genes of the network and in the genes of the chip that the function
+    looked up. A function may declare the latter in an attribute ``genes``; it is then handed no others. It may return a
+    dictionary of ``accuracy`` and further metrics.
 
     Args:
         name: Where the function is, as "package:function".
@@ -25,24 +32,24 @@ class FunctionAccuracy:
 
     parts = ("validation",)
     rounds_stages = True  # or so it is taken to: it is told the bits of every stage
+    is_tried_first = True
+    notes_genes = True
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        where = f"accuracy {name}"
-        function = python_object(where, name)
-        if not callable(function):
-            raise BadInput(where, "is no function", 'write it as "package:function"')
+        self.where = f"accuracy {name}"
+        function = python_object(self.where, name)
+        check_callable(self.where, function)
         try:
             inspect.signature(function).bind({}, **options)
         except TypeError as error:
             what = f"cannot be called with a design and these options ({error})"
-            raise BadInput(where, what, "correct [network.options]") from None
-        self._function: Callable[..., float] = function
+            raise BadInput(self.where, what, "correct [network.options]") from None
+        except ValueError:  # a function of C, which does not say what it takes
+            pass
+        self._function: Callable[..., object] = function
         self._options = dict(options)
-
-    @property
-    def genes(self) -> Iterable[str]:
-        """The hardware genes that change the accuracy."""
-        return tuple(getattr(self._function, "genes", ()))
+        self._has_read_a_mapping = False
+        self.genes = declared_genes(self.where, function)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Calls the function for the accuracy of a design.
@@ -53,5 +60,75 @@ class FunctionAccuracy:
 
         Returns:
             Percent, as the function returns.
+
+        Raises:
+            WrongAnswer: The function returns no accuracy in percent.
         """
-        return float(self._function(dict(design), **self._options))
+        return self.answer(design).metrics[ACCURACY]
+
+    def answer(
+        self,
+        design: Mapping[str, Any],
+        hidden: Iterable[str] = (),
+        declared_by: str = "its attribute genes",
+        *,
+        costs: Iterable[str] = (),
+    ) -> Answer:
+        """Calls the function, and notes which genes it looks up.
+
+        Where it needs a plain dictionary it gets one; it may then have read every gene.
+
+        Args:
+            design: Genes of a network and of a chip.
+            hidden: Genes that it was declared not to depend on: it is not handed these.
+            declared_by: What declared that, for the error.
+            costs: Names that its further metrics may not have.
+
+        Returns:
+            What it measured, and the names that it looked up.
+
+        Raises:
+            WrongAnswer: It returns no accuracy in percent.
+            BadInput: It looks up a gene that it was declared not to depend on.
+        """
+        watched = WatchedDesign(design, hidden, refusal(self.where, declared_by))
+        looked_up: frozenset[str] | None
+        try:
+            returned = self._function(watched, **self._options)
+            looked_up = frozenset(watched.looked_up)
+            self._has_read_a_mapping = True
+        except CimboError:
+            raise
+        except Exception as error:  # of the user's code, which may raise anything
+            if self._has_read_a_mapping and not isinstance(error, NEEDS_A_DICT):
+                raise
+            plain = {name: v for name, v in design.items() if name not in frozenset(hidden)}
+            returned = self._function(plain, **self._options)
+            looked_up = None
+        return Answer(checked(self.where, returned, tuple(costs)), looked_up)
+
+
+def declared_genes(where: str, source: object) -> tuple[str, ...] | None:
+    """Read which genes of the chip an accuracy declares to depend on.
+
+    Args:
+        where: What errors call it.
+        source: A function, a method or an object, with an attribute ``genes`` or not; a method may leave it to its object.
+
+    Returns:
+        Names of genes; None where nothing is declared.
+
+    Raises:
+        BadInput: ``genes`` is no list of names.
+    """
+    genes = getattr(source, "genes", None)
+    if genes is None:
+        genes = getattr(getattr(source, "__self__", None), "genes", None)
+    if genes is None:
+        return None
+    if isinstance(genes, str) or not isinstance(genes, Iterable):
+        raise BadInput(f"{where}, genes", f"is {genes!r:.40}", "give a list of names of genes")
+    found = tuple(genes)
+    if not all(isinstance(name, str) for name in found):
+        raise BadInput(f"{where}, genes", "lists what is no name", "give a list of names of genes")
+    return found

@@ -23,6 +23,11 @@ def is_source(name: str) -> bool:
     return name in (*SHIPPED_SUPERNETS, *published.names()) or has_entry_point("accuracy", name)
 
 
+def is_own(name: str) -> bool:
+    """Whether an accuracy is a user's own: a function, a program, or a plug-in."""
+    return is_python_name(name) or name == "command" or has_entry_point("accuracy", name)
+
+
 def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accuracy:
     """Makes a source of accuracy.
 

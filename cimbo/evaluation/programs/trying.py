@@ -18,7 +18,7 @@ def try_until_one_works(
 
     Args:
         evaluate: Gives the metrics of a design.
-        designs: What is tried, in order; of none, nothing happens.
+        designs: What is tried, in order; of none, or where ``prepared`` has one, nothing happens.
         where: What evaluates, for the error.
         prepared: Takes the metrics of the design that succeeded, by its key.
 
@@ -26,6 +26,8 @@ def try_until_one_works(
         BadInput: When all of them fail, with the last reason; at once for one that is not about the
             design.
     """
+    if any(canonical_key(design) in prepared for design in designs):
+        return
     reason = ""
     for design in designs:
         try:

@@ -1,0 +1,107 @@
+"""What an accuracy function of a user's returns, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cimbo.errors import BadInput, WrongAnswer
+from cimbo.problem.scalars import finite, plain, shown
+
+ACCURACY = "accuracy"
+MOST_PERCENT = 100.0
+
+logger = logging.getLogger("cimbo")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was measured of a design.
+
+    Attributes:
+        metrics: The accuracy in percent, and what the function returns besides.
+        looked_up: Names that the function looked up; None where it was handed a plain dictionary,
+            of which it may have read anything.
+    """
+
+    metrics: Mapping[str, float]
+    looked_up: frozenset[str] | None
+
+
+def check_callable(where: str, found: object) -> None:
+    """Check that an object can be asked for accuracies.
+
+    Args:
+        where: What errors call it.
+        found: What the user named.
+
+    Raises:
+        BadInput: It is a class, or cannot be called.
+    """
+    if inspect.isclass(found):
+        what = f"{found.__name__} is a class, and a function is asked"
+        raise BadInput(where, what, "name a function or an instance that can be called")
+    if callable(found):
+        return
+    if callable(getattr(found, "measure", None)):
+        raise BadInput(where, "is no function", 'name its method: "package:instance.measure"')
+    raise BadInput(where, "is no function", 'write it as "package:function"')
+
+
+def checked(where: str, returned: object, costs: Sequence[str]) -> dict[str, float]:
+    """Check what a function returned of one design.
+
+    Args:
+        where: The function, for errors.
+        returned: The accuracy in percent, or a dictionary with ``accuracy`` and further metrics.
+        costs: Names that further metrics may not have, because the simulator gives them.
+
+    Returns:
+        Metrics by name, ``accuracy`` among them.
+
+    Raises:
+        WrongAnswer: It is no accuracy in percent, or a further metric is no finite number.
+    """
+    if not isinstance(returned, Mapping):
+        return {ACCURACY: _percent(where, returned)}
+    if ACCURACY not in returned:
+        told = ", ".join(str(name) for name in returned) or "nothing"
+        raise WrongAnswer(f'{where}: returned {told} and no "accuracy"; {_TODO}')
+    metrics = {ACCURACY: _percent(where, returned[ACCURACY])}
+    for name, value in returned.items():
+        number = finite(value)
+        if not isinstance(name, str) or number is None or isinstance(plain(value), bool):
+            raise WrongAnswer(f"{where}: returned {shown(value)} as {name}; return a finite number")
+        if name in costs:
+            raise WrongAnswer(f"{where}: returned {name}, which the simulator gives; leave it out")
+        metrics.setdefault(name, number)
+    return metrics
+
+
+def warn_of_a_share(where: str, accuracy: float) -> None:
+    """Warn of an accuracy that looks like a share rather than percent.
+
+    Args:
+        where: What gave it.
+        accuracy: What it gave.
+    """
+    if 0 < accuracy <= 1:
+        logger.warning(
+            f"{where}: returned {accuracy:g}; is {accuracy:g} percent meant? For a share of "
+            f"{accuracy:g} return {100 * accuracy:g}"
+        )
+
+
+_TODO = "return percent, such as 91.5, or a dictionary of numbers with it under accuracy"
+
+
+def _percent(where: str, value: object) -> float:
+    """An accuracy in percent. Raises WrongAnswer for anything else."""
+    number = finite(value)
+    if number is None or isinstance(plain(value), bool):
+        raise WrongAnswer(f"{where}: returned {shown(value)}; {_TODO}")
+    if not 0 <= number <= MOST_PERCENT:
+        raise WrongAnswer(f"{where}: returned {shown(value)}, which is no percentage; {_TODO}")
+    return number
