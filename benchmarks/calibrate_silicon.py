@@ -23,11 +23,11 @@ from scipy.optimize import least_squares
 from cimbo._data import path
 from cimbo.hardware.agreement import Agreement
 from cimbo.hardware.array_description import CELL_FAMILIES
+from cimbo.hardware.published_point import PublishedPoint
 from cimbo.hardware.published_table import read_published
-from cimbo.hardware.silicon import (
+from cimbo.hardware.silicon_comparison import (
     CHIP_GROUPS,
     COMPARED_QUANTITIES,
-    PublishedPoint,
     modelled,
 )
 from cimbo.hardware.technology import overridden

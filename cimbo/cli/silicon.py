@@ -24,7 +24,7 @@ def silicon(*, table: Path, style: str) -> None:
 
     Example: cimbo silicon --table chips.csv --format json
     """
-    from cimbo.hardware.silicon import CHIP_GROUPS, COMPARED_QUANTITIES, compare_table
+    from cimbo.hardware.silicon_comparison import CHIP_GROUPS, COMPARED_QUANTITIES, compare_table
 
     found = compare_table(table)
     emit(style, [_line(row) for row in found["rows"]], found)

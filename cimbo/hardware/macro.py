@@ -1,6 +1,6 @@
 """One macro: an array of cells with its drivers, converters or adders, registers and control.
 
-The same laws serve a search and the comparison with published chips (:mod:`cimbo.hardware.silicon`). Areas are in um2,
+The same laws serve a search and :mod:`cimbo.hardware.silicon_comparison` with published chips. Areas are in um2,
 energies in pJ an event, times in ns; every array has shape (n,), one element a chip. Constants stand in data/constants.toml.
 """
 

@@ -15,7 +15,7 @@ from cimbo.hardware.chip_table import ChipTable, chip_table
 from cimbo.hardware.circuit import UM2_TO_MM2
 from cimbo.hardware.geometry import built_tree_bits
 from cimbo.hardware.macro import MacroCircuit, invocation_pj, macro_circuit
-from cimbo.hardware.silicon import UNUSED_GENES
+from cimbo.hardware.published_point import UNUSED_GENES
 from cimbo.hardware.technology import constant, scale, slowdown
 
 ERROR_TARGETS = {"area": 0.20, "delay": 0.20, "energy": 0.30}

@@ -1,25 +1,24 @@
-"""Published chips as chips of the space, and what the performance model says of them.
+"""Published chips as chips of the space.
 
-A table of published macros (the columns of UIUC-IMC-Benchmarking) is read row by row into genes, and evaluated by
-:mod:`cimbo.hardware.macro`, the functions that a search calls: area, time and energy of one invocation of one macro.
-Ratios are modelled over reported. Their spread over chips that no constant was fitted on is the model's error bar.
+A table of published macros is read row by row into genes, and into what was reported of area, time and energy. It has the
+columns of UIUC-IMC-Benchmarking, or genes (:mod:`cimbo.hardware.silicon_genes`). What the model makes of the chips says
+:mod:`cimbo.hardware.silicon_comparison`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cimbo.errors import BadInput
-from cimbo.hardware.agreement import Agreement
 from cimbo.hardware.chip import MOST_ADC_BITS
 from cimbo.hardware.chip_table import ChipTable, chip_table
-from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
+from cimbo.hardware.macro import invocation_pj, macro_circuit
 from cimbo.hardware.published_point import UNUSED_GENES, PublishedPoint
 from cimbo.hardware.silicon_genes import has_genes, read_described
 from cimbo.hardware.silicon_reading import (
@@ -34,15 +33,10 @@ from cimbo.hardware.silicon_reading import (
     require_columns,
     supply_v,
 )
-from cimbo.hardware.technology import constant
 
-COMPARED_QUANTITIES = ("area", "cycle", "energy")
-CHIP_GROUPS = ("sram", "digital", "envm")
 _GROUP_OF = {"sram": "sram", "digital": "digital", "envm": "envm", "eflash": "envm"}
 KNOWN_ARCHITECTURES = ("SRAM", "Digital", "eNVM", "eFlash")
 MOST_CELLS = 2.0**30  # most cells of one array: a thousand times the largest that was published
-# If modelled and reported differ by more than this factor, the table has a typing error
-LARGEST_RATIO = 1e9
 _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 
 
@@ -281,98 +275,3 @@ def _reported(row: Mapping[str, str], genes: Mapping[str, Any]) -> dict[str, flo
         if math.isfinite(value) and value > 0:
             reported[name] = value
     return reported
-
-
-def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
-    """Work out what the model says of one invocation of one macro of each published chip.
-
-    Args:
-        points: The chips, all of them expressible in genes.
-
-    Returns:
-        By name, (n,) each: ``area`` in mm2, ``cycle`` in ns, ``energy`` in pJ; with what else the
-        reported figures include.
-
-    Raises:
-        BadInput: Where a point's genes describe no chip.
-    """
-    table = _table([point.genes for point in points])
-    circuit = macro_circuit(table)
-    area = np.sum([circuit.areas[part] for part in MACRO_AREA_PARTS], axis=0) * 1e-6
-    more = {}
-    for name in ("area", "energy"):
-        more[name] = np.array([_more(point, name) for point in points])
-    return {
-        "area": area * more["area"],
-        "cycle": circuit.cycle_ns,
-        "energy": invocation_pj(circuit, table) * more["energy"],
-    }
-
-
-def _more(point: PublishedPoint, quantity: str) -> float:
-    """What a reported figure includes besides macros, as a factor: the rest of a processor, or of a digital chip."""
-    if point.group == "digital":
-        return float(constant(f"published.digital_{quantity}"))
-    if point.is_processor:
-        return float(constant(f"published.processor_{quantity}"))
-    return 1.0
-
-
-def _table(genes: Iterable[Mapping[str, Any]]) -> ChipTable:
-    return chip_table(list(genes))
-
-
-def compare_table(file: Path) -> dict[str, Any]:
-    """Maps a table of published chips and compares what the model says with what they report.
-
-    Args:
-        file: A CSV file with the columns of UIUC-IMC-Benchmarking, or of genes; see `read_table`.
-
-    Returns:
-        By group (sram, digital, envm) and quantity (area, cycle, energy) the agreement of the ratios modelled/reported;
-        ``not_expressible``: rows and why; ``rows``: every other row with its genes, figures and ratios, and why a figure is
-        left out (``left_out``). Every number is finite; what there is none of is None.
-
-    Raises:
-        BadInput: Where the file is no such table, or lacks a column that its chips need.
-    """
-    points = read_table(file)
-    expressible = [point for point in points if point.reason is None]
-    figures = modelled(expressible) if expressible else {}
-    rows = [_row(point, figures, at) for at, point in enumerate(expressible)]
-    answer: dict[str, Any] = {}
-    for group in CHIP_GROUPS:
-        answer[group] = {}
-        for quantity in COMPARED_QUANTITIES:
-            own = [row["ratio"] for row in rows if row["group"] == group]
-            ratios = [ratio[quantity] for ratio in own if quantity in ratio]
-            answer[group][quantity] = Agreement.of(ratios).to_json()
-    answer["not_expressible"] = [
-        {"line": point.line, "index": point.index, "title": point.title, "reason": point.reason}
-        for point in points
-        if point.reason is not None
-    ]
-    return answer | {"rows": rows}
-
-
-def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> dict[str, Any]:
-    ours = {name: float(values[at]) for name, values in figures.items()}
-    ratios, left_out = {}, {}
-    for name, said in point.reported.items():
-        ratio = ours[name] / said
-        if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
-            ratios[name] = ratio
-        else:
-            left_out[name] = f"{said:g} is no {name} that a macro has"
-    return {
-        "line": point.line,
-        "index": point.index,
-        "title": point.title,
-        "group": point.group,
-        "is_processor": point.is_processor,
-        "genes": dict(point.genes),
-        "modelled": ours,
-        "reported": dict(point.reported),
-        "ratio": ratios,
-        "left_out": left_out,
-    }

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from cimbo.plots.notebook import front as front
     from cimbo.plots.notebook import hypervolume as hypervolume
     from cimbo.plots.notebook import parallel as parallel
-    from cimbo.plots.notebook import predictions as predictions
     from cimbo.plots.notebook import timeline as timeline
     from cimbo.plots.notebook_models import contour as contour
     from cimbo.plots.notebook_models import gene_importances as gene_importances
     from cimbo.plots.notebook_models import parts as parts
     from cimbo.plots.notebook_models import roofline as roofline
     from cimbo.plots.notebook_models import slices as slices
+    from cimbo.plots.notebook_predictions import predictions as predictions
 
 #: Name of each figure to the module that draws it; loaded when it is asked for, since it loads more than drawing needs
 NOTEBOOK_FIGURES = {
     "front": "notebook",
     "hypervolume": "notebook",
     "parallel": "notebook",
-    "predictions": "notebook",
+    "predictions": "notebook_predictions",
     "distribution": "notebook",
     "timeline": "notebook",
     "gene_importances": "notebook_models",

@@ -10,15 +10,14 @@ They need Plotly: ``pip install 'cimbo[plots]'``. What is drawn is what ``cimbo 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cimbo.analysis.hypervolume_history import feasible, hypervolume_history
 from cimbo.errors import BadInput, check_known, choose_from
-from cimbo.plots.quantity import amount, label, spoken
+from cimbo.plots.notebook_figures import finish, plotly, told
+from cimbo.plots.quantity import label
 from cimbo.problem.objectives import Objective
 from cimbo.problem.preferences import knees
 from cimbo.problem.space import Choice
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
 LOG_SPAN = 10.0  # a positive metric over more than this factor gets a logarithmic axis
-NORMAL_QUANTILE_95 = 1.6448536269514722
 MARK_COLOURS = {
     "front": "#2258c9",
     "dominated": "#8fa3bd",
@@ -38,41 +36,6 @@ MARK_COLOURS = {
 }
 MARK_SYMBOLS = {"front": "circle", "dominated": "circle", "infeasible": "diamond-open"}
 MARK_SIZES = {"front": 9, "dominated": 6, "infeasible": 8}
-
-
-def plotly() -> Any:
-    """Load Plotly's figures.
-
-    Returns:
-        The module ``plotly.graph_objects``.
-
-    Raises:
-        BadInput: Plotly is not installed.
-    """
-    if find_spec("plotly") is None:
-        raise BadInput("plots", "plotly is not installed", "pip install 'cimbo[plots]'")
-    import plotly.graph_objects
-
-    return plotly.graph_objects
-
-
-def finish(figure: Any, title: str, x: str, y: str) -> Any:
-    """Give a figure its words.
-
-    Args:
-        figure: A Plotly figure.
-        title: Above it.
-        x: Beside the axis across.
-        y: Beside the axis upwards.
-
-    Returns:
-        The figure.
-    """
-    below = {"orientation": "h", "y": -0.2}
-    figure.update_layout(title=title, template="plotly_white", legend=below)
-    figure.update_xaxes(title=x)
-    figure.update_yaxes(title=y)
-    return figure
 
 
 def front(study: Study, x: str | None = None, y: str | None = None, z: str | None = None) -> Any:
@@ -156,7 +119,7 @@ def _marks(
         mode="markers",
         name=f"{kind} ({len(records)})",
         marker=marker,
-        text=[_told(study, r) for r in records],
+        text=[told(study, r) for r in records],
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -166,22 +129,6 @@ def _values(records: Sequence[Record], metric: str | None) -> list[float]:
     if metric is None:
         return [record.number for record in records]
     return [record.metrics[metric] for record in records]
-
-
-def _told(study: Study, record: Record) -> str:
-    """What a tooltip says of a design; Plotly reads a few tags in it, so signs of tags are written out."""
-    lines = [f"#{record.number} {record.key}"]
-    for o in study.problem.objectives:
-        if o.name in record.metrics:
-            lines.append(f"{spoken(o.name)} {amount(o.name, record.metrics[o.name])}")
-    for gene, value in record.params.items():
-        lines.append(f"{gene} {value}")
-    return "<br>".join(map(_without_tags, lines))
-
-
-def _without_tags(line: str) -> str:
-    """A line whose signs are no tags to Plotly."""
-    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _groups(study: Study) -> dict[str, list[Record]]:
@@ -298,65 +245,6 @@ def _gene_axis(choice: Choice, levels: list[int]) -> dict[str, Any]:
     ticks = list(range(min(levels), len(choice.values)))
     words = ["off" if i < 0 else str(choice.values[i]) for i in ticks]
     return {"label": choice.name, "values": levels, "tickvals": ticks, "ticktext": words}
-
-
-def predictions(study: Study, metric: str | None = None) -> Any:
-    """Draw what was predicted of designs before they were measured, against what was measured.
-
-    Args:
-        study: The study.
-        metric: The metric; by default the first that was predicted with a doubt.
-
-    Returns:
-        A Plotly figure; bars hold 90 %.
-
-    Raises:
-        BadInput: No prediction of the metric was verified yet.
-    """
-    go = plotly()
-    found = _verified_predictions(study)
-    metric = metric or next(iter(found), None)
-    if metric is None or metric not in found:
-        todo = "search beyond the initial designs"
-        raise BadInput("plots", f"no prediction of {metric or 'anything'} was verified yet", todo)
-    verified = found[metric]
-    measured = _values(verified.records, metric)
-    reach = [NORMAL_QUANTILE_95 * std for std in verified.stds]
-    dots = go.Scatter(
-        x=measured,
-        y=verified.means,
-        error_y={"array": reach, "thickness": 0.8, "width": 0},
-        mode="markers",
-        name=f"{len(measured)} predictions",
-        text=[_told(study, record) for record in verified.records],
-    )
-    figure = go.Figure(dots)
-    ends = [min(measured), max(measured)]
-    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="as measured"))
-    across, upwards = f"verified {label(metric)}", f"predicted {label(metric)}"
-    return finish(figure, "Predicted against verified", across, upwards)
-
-
-@dataclass
-class _Verified:
-    """Designs that were measured after a metric of them was predicted, with the predictions."""
-
-    records: list[Record] = field(default_factory=list)
-    means: list[float] = field(default_factory=list)
-    stds: list[float] = field(default_factory=list)
-
-
-def _verified_predictions(study: Study) -> dict[str, _Verified]:
-    """By metric, the designs of which it was predicted with a doubt."""
-    found: dict[str, _Verified] = {}
-    for record in study.evaluations():
-        for metric, (mean, std) in (record.extra.get("predicted") or {}).items():
-            if metric in record.metrics and std > 0:
-                verified = found.setdefault(metric, _Verified())
-                verified.records.append(record)
-                verified.means.append(mean)
-                verified.stds.append(std)
-    return found
 
 
 def distribution(study: Study, metric: str | None = None) -> Any:

@@ -11,7 +11,7 @@ from cimbo.analysis.chip_view import ChipView, LayerView
 from cimbo.analysis.gene_importance import importances
 from cimbo.analysis.surrogate_views import AroundDesign, views
 from cimbo.errors import BadInput, check_known, choose_from
-from cimbo.plots.notebook import finish, plotly
+from cimbo.plots.notebook_figures import finish, plotly
 from cimbo.plots.quantity import label
 from cimbo.problem.preferences import knees
 from cimbo.problem.space import Params

@@ -20,12 +20,12 @@ from cimbo.hardware.published_chips import (
     part_shares,
     published_chips,
 )
+from cimbo.hardware.published_point import UNUSED_GENES
 from cimbo.hardware.published_table import read_published
-from cimbo.hardware.silicon import (
+from cimbo.hardware.silicon import read_table
+from cimbo.hardware.silicon_comparison import (
     COMPARED_QUANTITIES,
-    UNUSED_GENES,
     compare_table,
-    read_table,
 )
 from cimbo.hardware.technology import constant
 

@@ -12,6 +12,7 @@ from cimbo.workloads.ledger import Ledger
 from cimbo.workloads.onnx import control, stored
 from cimbo.workloads.onnx.attention import ATTENTION_PRODUCTS
 from cimbo.workloads.onnx.biases import adds_bias, is_weighted_sum
+from cimbo.workloads.onnx.constant_sources import sources_of
 from cimbo.workloads.onnx.loading import evaluate_size
 from cimbo.workloads.onnx.matrix_products import MATRIX_PRODUCTS
 from cimbo.workloads.onnx.ones import StoredOnes
@@ -25,11 +26,10 @@ from cimbo.workloads.onnx.quantised import (
     not_parameters,
     rescales,
     stored_bits,
-    stored_scales,
 )
 from cimbo.workloads.onnx.recurrent import RECURRENT_PRODUCTS
 from cimbo.workloads.onnx.shapes import NodeInference
-from cimbo.workloads.onnx.tensors import INT64_TYPE, Made, Tensor, check_sizes, names
+from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes
 from cimbo.workloads.onnx.tied import TiedTables
 from cimbo.workloads.onnx.vector import VECTOR_FUNCTIONS, VIEW_OPERATORS, is_known, work_of
 
@@ -186,7 +186,7 @@ class GraphWalker:
         given = [tensor for tensor in inputs if tensor is not None]
         constant = all(tensor.constant for tensor in given)
         if constant:
-            sources = _sources(node, inputs)
+            sources = sources_of(node, inputs)
         else:
             sources = frozenset[str]()
         outputs = []
@@ -347,36 +347,6 @@ class GraphWalker:
         source = f"{tensor.name} (made)"
         self.parameters.made(source, tensor.elements or 0)
         return self.parameters.claim({source})
-
-
-# Operators whose first input alone gives the elements of what they make, and those of which none does.
-_OF_FIRST = names(
-    "DequantizeLinear Reshape Expand Slice Pad Tile Squeeze Unsqueeze Split Gather GatherElements GatherND"
-)
-_OF_SHAPES = names("ConstantOfShape Shape Size Range EyeLike RandomNormalLike RandomUniformLike")
-
-
-def _sources(node: Any, inputs: tuple[Tensor | None, ...]) -> frozenset[str]:
-    """Stored tensors that a constant is made of: of what is quantised its integers, not their scales."""
-    if node.op_type in _OF_SHAPES:
-        return frozenset()
-    if node.op_type in _OF_FIRST:
-        read = inputs[:1]
-    else:
-        read = inputs
-    others = stored_scales(node, inputs)
-    found: frozenset[str] = frozenset()
-    for index, tensor in enumerate(read):
-        if tensor is None or index in others or (index and _is_index(tensor, read[0])):
-            continue
-        found |= tensor.sources
-    return found
-
-
-def _is_index(tensor: Tensor, first: Tensor | None) -> bool:
-    """Tells whether an input beside the first one is a list of axes or indices."""
-    of_another_type = first is None or first.element_type != INT64_TYPE
-    return tensor.element_type == INT64_TYPE and of_another_type
 
 
 def _completed(made: Made, stated: Made | None) -> Made:
