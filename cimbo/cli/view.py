@@ -48,15 +48,17 @@ def pareto(
 
 def _weights(text: str) -> dict[str, float]:
     """Objectives' weights of ``name=number`` with commas."""
-    found = {}
-    for part in text.split(","):
-        name, _, value = part.partition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            todo = "write accuracy=2,latency_ms=1"
-            raise BadInput("--prefer", f"{part!r} is no objective=number", todo) from None
-    return found
+    return dict(map(_weight, text.split(",")))
+
+
+def _weight(part: str) -> tuple[str, float]:
+    """An objective and how much it matters. Raises BadInput where ``part`` says neither."""
+    name, _, value = part.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        todo = "write accuracy=2,latency_ms=1"
+        raise BadInput("--prefer", f"{part!r} is no objective=number", todo) from None
 
 
 def print_front(front: Front, style: str) -> None:

@@ -156,8 +156,7 @@ def _usual_relation(study: Study, metric: str) -> str:
 
 
 def _measured(study: Study) -> Iterable[str]:
-    yield from (o.name for o in study.problem.objectives)
-    yield from (c.metric for c in study.problem.constraints)
+    yield from study.problem.targets
     for record in study.evaluations():
         yield from record.metrics
     if "config" in study.metadata:  # evaluated by a simulator of chips

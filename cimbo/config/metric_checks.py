@@ -26,14 +26,16 @@ def kept_costs(problem: Problem) -> tuple[str, ...]:
     Returns:
         Metrics beyond those that every evaluation returns.
     """
-    named = list(problem.targets)
+    named = _named_metrics(problem)
+    return tuple(name for name in (*MORE_COSTS, DIE_ACCURACY) if name in named)
+
+
+def _named_metrics(problem: Problem) -> set[str]:
+    """Targets, and all that derived metrics are made of."""
+    named = set(problem.targets)
     for expression in problem.derived.expressions.values():
-        named += expression.names
-    kept = []
-    for name in (*MORE_COSTS, DIE_ACCURACY):
-        if name in named:
-            kept.append(name)
-    return tuple(kept)
+        named.update(expression.names)
+    return named
 
 
 def check_metrics(problem: Problem, tables: StudyTable, accuracy: str) -> None:

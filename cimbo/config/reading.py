@@ -123,13 +123,18 @@ def _find_networks(data: Mapping[str, Any], folder: Path) -> None:
 
 def _find_cells(data: Mapping[str, Any], folder: Path) -> None:
     """Name the files of cells from where the study's file lies."""
+    for table in _tables_of_chips(data):
+        if isinstance(table, dict) and "cell" in table:
+            table["cell"] = _cells_beside(folder, table["cell"])
+
+
+def _tables_of_chips(data: Mapping[str, Any]) -> list[Any]:
+    """What a description says of chips: the baseline, fixed genes and genes that are searched."""
     tables = [data.get("baseline")]
     hardware = data.get("hardware")
     if isinstance(hardware, dict):
         tables += [hardware.get("fixed"), hardware.get("genes")]
-    for table in tables:
-        if isinstance(table, dict) and "cell" in table:
-            table["cell"] = _cells_beside(folder, table["cell"])
+    return tables
 
 
 def _cells_beside(folder: Path, given: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,16 @@ def _taken_apart(where: str, cells: Mapping[str, str]) -> dict[str, Any]:
 def _entries(where: str, text: str) -> dict[str, Any]:
     """The entries of a dict that are no null. Raises BadInput where the text is no dict."""
     for parse in (json.loads, ast.literal_eval):
-        try:
-            value = parse(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
+        value = _parsed(parse, text)
         if isinstance(value, dict):
             return {name: entry for name, entry in value.items() if entry is not None}
     todo = 'write JSON, such as {"depth": [2, 3], "resolution": 224}'
     raise BadInput(where, "is no dict of genes", todo)
+
+
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
+    """What a parser makes of a text; None where it cannot read it."""
+    try:
+        return parse(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None

@@ -105,7 +105,7 @@ def read(
     _check_columns(file, lines, names or {})
     header = list(lines[0].cells)
     names = _all_names(header, names or {})
-    known = {*problem.space.names, *_needed_metrics(problem), *names.values()} - set(unread)
+    known = {*problem.space.names, *problem.targets, *names.values()} - set(unread)
     rows = []
     for line in lines:
         cells = _with_given(_named(line.cells, names, problem.space), given or {})
@@ -146,14 +146,17 @@ def _named(
     """Cells under the names of genes and metrics; a list spread over the genes of its stem."""
     found: dict[str, Any] = {}
     for column, value in cells.items():
-        name = names.get(column, column)
-        if not isinstance(value, list):
-            found[name] = value
-        elif name in space.column and len(value) == 1:
-            found[name] = value[0]
-        else:
-            found |= _spread(name, value, space)
+        found |= _under_name(names.get(column, column), value, space)
     return found
+
+
+def _under_name(name: str, value: Any, space: SearchSpace) -> dict[str, Any]:
+    """A cell under its name; a list under those of the genes that its entries are of."""
+    if not isinstance(value, list):
+        return {name: value}
+    if name in space.column and len(value) == 1:
+        return {name: value[0]}
+    return _spread(name, value, space)
 
 
 def _spread(name: str, values: list[Any], space: SearchSpace) -> dict[str, Any]:
@@ -185,7 +188,7 @@ def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]
     if cells.get("status") == "failed":
         return Row(params, {}, str(cells.get("reason") or "failed where it was measured"))
     metrics = {}
-    for name in _needed_metrics(problem):
+    for name in problem.targets:
         if name in known:
             metrics[name] = _number(f"{where}, {name}", name, cells.get(name))
     for name, cell in cells.items():
@@ -227,13 +230,6 @@ def _value(where: str, choice: Choice, given: Any) -> Value:
         if str(value) == str(given) or (number is not None and value == number):
             return value
     raise BadInput(where, f"cannot be {given!r}", f"the space has {list(choice.values)}")
-
-
-def _needed_metrics(problem: Problem) -> list[str]:
-    """The metrics of objectives and constraints, each once."""
-    names = [objective.name for objective in problem.objectives]
-    names += [constraint.metric for constraint in problem.constraints]
-    return list(dict.fromkeys(names))
 
 
 def _number(where: str, metric: str, given: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cimbo.errors import BadInput
-from cimbo.problem.objectives import Problem
+from cimbo.problem.objectives import Constraint, Problem
 from cimbo.storage import Record
 
 # The system attribute in which Optuna's samplers and its dashboard look for violations.
@@ -119,12 +119,12 @@ def _user_attributes(record: Record) -> dict[str, Any]:
 
 def _system_attributes(problem: Problem, record: Record) -> dict[str, Any]:
     """Violations of the constraints, as Optuna looks for them, where all of them were measured."""
-    violations = []
-    for constraint in problem.constraints:
-        if constraint.metric not in record.metrics:
-            return {}
-        measured = np.array([record.metrics[constraint.metric]], float)
-        violations.append(float(constraint.violation(measured)[0]))
-    if not violations:
+    constraints = problem.constraints
+    if not constraints or any(c.metric not in record.metrics for c in constraints):
         return {}
+    violations = [_violation(c, record.metrics[c.metric]) for c in constraints]
     return {CONSTRAINTS_ATTRIBUTE: violations}
+
+
+def _violation(constraint: Constraint, measured: float) -> float:
+    return float(constraint.violation(np.array([measured], float))[0])

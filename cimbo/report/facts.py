@@ -120,10 +120,8 @@ class Facts:
         measured: set[str] = set()
         for record in self.records:
             measured.update(record.metrics)
-        names = [objective.name for objective in self.problem.objectives]
-        names += [constraint.metric for constraint in self.problem.constraints]
-        names += sorted(measured)
-        return tuple(name for name in dict.fromkeys(names) if name in measured)
+        targets = [metric for metric in self.problem.targets if metric in measured]
+        return tuple(dict.fromkeys([*targets, *sorted(measured)]))
 
     def named(self, metric: str) -> str:
         """Write the label of a metric.

@@ -95,11 +95,17 @@ def _gene(places: NDArray[np.float64], levels: NDArray[np.intp]) -> list[Markup]
     shades = _shades(levels)
     drawn = []
     for shade in range(N_SHADES + 1):
-        here = np.flatnonzero(shades == shade)
-        path = "".join(f"M{98 * places[i]:.1f} {heights[i]:.0f}h.1" for i in here)
-        if path:
+        here = shades == shade
+        if here.any():
+            path = _points(places[here], heights[here])
             drawn.append(tag("path", d=path, class_=f"points s{shade}"))
     return drawn
+
+
+def _points(across: NDArray[np.float64], heights: NDArray[np.float64]) -> str:
+    """A path of points."""
+    places = zip(across, heights, strict=True)
+    return "".join(f"M{98 * x:.1f} {height:.0f}h.1" for x, height in places)
 
 
 def _piled(places: NDArray[np.float64]) -> NDArray[np.float64]:

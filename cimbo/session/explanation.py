@@ -83,13 +83,7 @@ class Explanation:
 
     def accuracy_rows(self) -> Rows:
         """A line for each cause, each layer, and each cause in the worst layers."""
-        found = []
-        for loss in self.accuracy.get("losses", ()):
-            row = {"layer": loss["layer"], "cause": loss["cause"]}
-            row["loses, points"] = round(loss["points"], 2)
-            row["sampling error"] = round(loss["error"], 2)
-            found.append(row)
-        return found
+        return list(map(_loss_row, self.accuracy.get("losses", ())))
 
     def picture(self) -> str:
         """Time by layer and energy by part, as SVG."""
@@ -110,6 +104,15 @@ class Explanation:
         if self.accuracy:
             document["accuracy_losses"] = dict(self.accuracy)
         return document
+
+
+def _loss_row(loss: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "layer": loss["layer"],
+        "cause": loss["cause"],
+        "loses, points": round(loss["points"], 2),
+        "sampling error": round(loss["error"], 2),
+    }
 
 
 def explain(context: StudyContext, key: str, *, accuracy: bool = False) -> Explanation:

@@ -94,6 +94,14 @@ def is_given_up(asked: AskedDesign) -> bool:
     return asked.times >= MAX_TIMES_ASKED
 
 
+def _parts_of_duration(text: str) -> list[tuple[str, str]]:
+    """Amounts and units; none where the text holds something else too."""
+    parts = DURATION_PATTERN.findall(text)
+    if "".join(amount + unit for amount, unit in parts) != text:
+        return []
+    return parts
+
+
 def duration(where: str, text: str) -> float:
     """Read the duration of a lease.
 
@@ -108,8 +116,8 @@ def duration(where: str, text: str) -> float:
     Raises:
         BadInput: The text is no duration, or not above 0 and at most a year.
     """
-    parts = DURATION_PATTERN.findall(text.strip())
-    if not parts or "".join(amount + unit for amount, unit in parts) != text.strip():
+    parts = _parts_of_duration(text.strip())
+    if not parts:
         raise BadInput(where, f"is {shown(text)}", "give a duration such as 30m, 24h or 2d")
     seconds = sum(float(amount) * SECONDS_PER_UNIT[unit or "s"] for amount, unit in parts)
     with naming(where):

@@ -113,13 +113,18 @@ class ObjectivePredictors:
         told = f"{self.kind}: {best.verdict}, held-out error {best.error:.3g}"
         if best.scale == "log":
             told += " in log units"
+        others = self._others()
+        if others:
+            return f"{told}; against {', '.join(others)}"
+        return told
+
+    def _others(self) -> list[str]:
+        """Verdicts and errors of the kinds that were not chosen."""
         others = []
         for name, scores in self.kinds.items():
             if name != self.kind:
                 others.append(f"{name} {scores.verdict} {scores.error:.3g}")
-        if others:
-            return f"{told}; against {', '.join(others)}"
-        return told
+        return others
 
     def learning(self) -> str:
         """Say in a line how Kendall's tau grew with the evaluations."""

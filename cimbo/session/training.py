@@ -93,12 +93,16 @@ def changed_recipe(
     Raises:
         BadInput: A name is no part of a recipe or no noise of an array, or a value does not fit.
     """
-    for name, value in noise.items():
-        check_known(name, ARRAY_NOISE, f"--noise {name}={value}", "is no noise of an array")
+    _check_noise(noise)
     found = {}
     for name, value in {**changes, **noise}.items():
         found[name] = _changed(recipe, name, value)
     return replace(recipe, **found)
+
+
+def _check_noise(noise: Mapping[str, float | str]) -> None:
+    for name, value in noise.items():
+        check_known(name, ARRAY_NOISE, f"--noise {name}={value}", "is no noise of an array")
 
 
 def _changed(recipe: Recipe, name: str, value: float | str) -> Any:

@@ -174,13 +174,8 @@ class StudyFiles:
         Raises:
             BadInput: One of the two is not the file that it was.
         """
-        known = {self._path: self._file_identity, self._log_path: self._log_identity}
-        for path, identity in known.items():
-            found = FileIdentity.of(path)
-            if found is None:
-                raise _lost(path, "was deleted")
-            if found != identity:
-                raise _lost(path, "was replaced by another file")
+        _check_same(self._path, self._file_identity)
+        _check_same(self._log_path, self._log_identity)
 
     def close(self) -> None:
         """Close what was opened here.
@@ -188,6 +183,15 @@ class StudyFiles:
         SQLite keeps no lock on the log itself, so none is lost by that.
         """
         os.close(self._log)
+
+
+def _check_same(path: str, known: FileIdentity | None) -> None:
+    """Raises BadInput where the file at ``path`` is not the one that it was."""
+    found = FileIdentity.of(path)
+    if found is None:
+        raise _lost(path, "was deleted")
+    if found != known:
+        raise _lost(path, "was replaced by another file")
 
 
 def _lost(path: str, how: str) -> BadInput:

@@ -26,9 +26,7 @@ from torch import Tensor
 from cimbo.errors import BadInput, printable
 from cimbo.supernets.preprocessing import Preprocessing
 
-RESIZED_SIDE = (
-    256  # every image is brought to this square; 224 of it are then the usual centre crop
-)
+RESIZED_SIDE = 256  # pixels of the square that images are brought to; 224 are the usual crop
 CROP_SHARE = 0.875  # the share of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
 LONGEST_SHAPE = 20  # times that an image may be longer than wide
 LEFT_OUT: set[str] = set()  # files that could not be decoded, by this process
@@ -222,8 +220,7 @@ class Arrays:
         Raises:
             UnreadableImage: When the image is too long for its width.
         """
-        image = np.array(self.images[index])
-        _check_shape("images.npy", image.shape[:2])
+        image = self.pixels(index)
         if image.shape[:2] == (RESIZED_SIDE, RESIZED_SIDE):
             return image
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()

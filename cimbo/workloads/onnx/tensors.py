@@ -108,16 +108,14 @@ class Tensor:
         """
         known = self.known_shape
         if known is None or any(size <= 0 for size in known):
-            if self.shape is None:
-                given = "unknown"
-            else:
-                given = _printed(self.shape)
-            raise BadInput(
-                where,
-                f"the shape of {self.name} is {given}",
-                "set the free sizes (--set NAME=SIZE) or export the file with static shapes",
-            )
+            todo = "set the free sizes (--set NAME=SIZE) or export the file with static shapes"
+            raise BadInput(where, f"the shape of {self.name} is {self._shape_in_words()}", todo)
         return known
+
+    def _shape_in_words(self) -> str:
+        if self.shape is None:
+            return "unknown"
+        return _printed(self.shape)
 
     def integers(self) -> list[int] | None:
         """The elements as integers, where they are known."""
