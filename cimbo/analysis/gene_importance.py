@@ -64,8 +64,8 @@ def importances(problem: Problem, records: Sequence[Record]) -> list[GeneImporta
         The effects by objective, without those of which too little was measured.
     """
     done = [record for record in records if record.status == "done"]
-    found = [importance(problem.space, objective, done) for objective in problem.objectives]
-    return [effects for effects in found if effects is not None]
+    found = (importance(problem.space, objective, done) for objective in problem.objectives)
+    return list(filter(None, found))
 
 
 def importance(

@@ -177,15 +177,21 @@ def _narrower_of_weights(chip: Mapping[str, Any]) -> str:
 
 def _wider(gene: str, chip: Mapping[str, Any], choices: Sequence[Choice]) -> bool:
     """Whether ``gene`` may still go where it widens: up, but for the columns that share a converter."""
-    values: list[Any] = []
-    for choice in choices:
-        if choice.name == gene:
-            values.extend(choice.values)
+    values = _values_of(gene, choices)
     if not values:
         return False
     if gene == "columns_per_adc":
         return bool(min(values) < chip[gene])
     return bool(max(values) > chip[gene])
+
+
+def _values_of(gene: str, choices: Sequence[Choice]) -> list[Any]:
+    """What a gene may be; nothing where no choice has its name."""
+    values: list[Any] = []
+    for choice in choices:
+        if choice.name == gene:
+            values.extend(choice.values)
+    return values
 
 
 GENES_OF_BOUND: dict[str, tuple[str, tuple[str, ...]]] = {

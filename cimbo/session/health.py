@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -153,9 +153,7 @@ def check_plugin(name: str, options: Mapping[str, Any] | None = None) -> Health:
 
     findings = []
     for kind, kit in kits(name, dict(options or {})).items():
-        for found in kit():
-            check = f"{kind}: {found.check}"
-            findings.append(Finding(check, found.verdict, found.detail, found.todo))
+        findings += [replace(found, check=f"{kind}: {found.check}") for found in kit()]
     return Health(tuple(findings))
 
 

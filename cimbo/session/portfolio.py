@@ -31,6 +31,17 @@ class ServedNetwork:
     cost: float
     regret: float
 
+    def to_json(self, metric: str) -> dict[str, Any]:
+        """List the network in an entry of ``cimbo portfolio --format json``.
+
+        Args:
+            metric: Name of the cost.
+
+        Returns:
+            Name, cost and regret.
+        """
+        return {"network": self.network, metric: self.cost, "regret": self.regret}
+
 
 @dataclass(frozen=True)
 class SharedChip:
@@ -54,15 +65,11 @@ class SharedChip:
 
     def to_json(self) -> dict[str, Any]:
         """An entry of ``cimbo portfolio --format json``."""
-        networks = []
-        for each in self.networks:
-            entry = {"network": each.network, self.metric: each.cost, "regret": each.regret}
-            networks.append(entry)
         return {
             "for": self.criterion,
             "chip": dict(self.chip),
             "area_mm2": self.area_mm2,
-            "networks": networks,
+            "networks": [each.to_json(self.metric) for each in self.networks],
         }
 
 
