@@ -9,7 +9,8 @@ import pytest
 
 from cimbo.cli import run
 from cimbo.errors import BadInput
-from cimbo.hardware.silicon import compare_table, read_table
+from cimbo.hardware.silicon import read_table
+from cimbo.hardware.silicon_comparison import compare_table
 
 CHARGE = {
     "Index": "1",
