@@ -202,8 +202,9 @@ def _row(where: str, cells: Mapping[str, Any], problem: Problem, known: set[str]
 
 def _params(where: str, cells: Mapping[str, Any], space: SearchSpace) -> Params:
     """The genes in a line. Raises BadInput where one is missing, or is what it cannot be."""
+    genes = _given_genes(where, cells, space)
     try:
-        return space.canonical(_given_genes(where, cells, space))
+        return space.canonical(genes)
     except BadInput as error:
         todo = "add a column, or --map one"
         if any(f" {choice.name} " in error.what for choice in space.hardware):
