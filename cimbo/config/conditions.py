@@ -8,7 +8,7 @@ from typing import Any
 from cimbo import hardware
 from cimbo.config.gene_values import read_gene
 from cimbo.config.tables import Gene, StudyTable
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import check_known
 from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.chip import GENE_WORDS
 from cimbo.problem.scalars import shown
@@ -35,17 +35,18 @@ def check_conditions(tables: StudyTable, family: Iterable[Choice]) -> None:
     if tables.network is not None:
         listed["network"] = tables.network.genes
     possible = _values_of_known_genes(family)
-    _add_values(possible, tables.hardware.genes)
+    _add_values(possible, "hardware", tables.hardware.genes)
     if tables.architecture is not None:
-        _add_values(possible, tables.architecture.genes)
+        _add_values(possible, "architecture", tables.architecture.genes)
     for table, genes in listed.items():
         _check_table(table, genes, possible)
 
 
-def _add_values(possible: dict[str, Values], genes: Mapping[str, Gene]) -> None:
-    """Add what a study says that its genes can be."""
+def _add_values(possible: dict[str, Values], table: str, genes: Mapping[str, Gene]) -> None:
+    """Add what a table of a study says that its genes can be."""
     for name, gene in genes.items():
-        possible.setdefault(name, []).extend(read_gene(name, gene).values)
+        read = read_gene(f"{table}.genes.{name}", gene)
+        possible.setdefault(name, []).extend(read.values)
 
 
 def _values_of_known_genes(family: Iterable[Choice]) -> dict[str, Values]:
@@ -61,10 +62,15 @@ def _values_of_known_genes(family: Iterable[Choice]) -> dict[str, Values]:
 
 def _check_table(table: str, genes: Mapping[str, Gene], possible: Mapping[str, Values]) -> None:
     for name, gene in genes.items():
-        wanted = read_gene(name, gene).active_if or {}
+        where = f"{table}.genes.{name}"
+        wanted = read_gene(where, gene).active_if or {}
         for gate, values in wanted.items():
-            for value in values:
-                if gate in possible and value not in possible[gate]:
-                    what = f"is {shown(value)}, which {gate} never is"
-                    todo = choose_from(value, dict.fromkeys(possible[gate]))
-                    raise BadInput(f"{table}.genes.{name}.active_if.{gate}", what, todo)
+            if gate in possible:
+                _check_values(f"{where}.active_if.{gate}", gate, values, possible[gate])
+
+
+def _check_values(where: str, gate: str, values: Iterable[Any], possible: Values) -> None:
+    """Raises BadInput for a value that a gene never has."""
+    for value in values:
+        what = f"is {shown(value)}, which {gate} never is"
+        check_known(value, dict.fromkeys(possible), where, what)
