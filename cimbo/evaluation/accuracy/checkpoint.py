@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
+from cimbo.evaluation.accuracy.published import of_largest
 from cimbo.supernets import imagenet
 from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
 from cimbo.supernets.elastic import ArrayNonideality, set_effect
@@ -152,14 +153,31 @@ class CheckpointAccuracy:
         _ = self._calibration
         if self.expect is not None:
             self._check_expected(self.expect)
+        else:
+            self._compare_published()
 
-    def _check_expected(self, expected: float) -> None:
-        """Measures the largest network, says what was found, and raises BadInput where that is not what was expected."""
+    def _compare_published(self) -> None:
+        """Measures the largest network and says on stderr what was published of it, where that is known."""
+        published = of_largest(self.network)
+        if published is None:
+            return
+        told, _, _ = self._largest_measured()
+        beside = f"published of {published.name}: {published.accuracy:g} %"
+        todo = f"--expect {published.accuracy:g} refuses weights that miss it"
+        print(f"largest {self.network}: {told}; {beside}; {todo}", file=sys.stderr)
+
+    def _largest_measured(self) -> tuple[str, float, float]:
+        """The accuracy of the largest network in words, and both ends of its interval in percent."""
         largest = network(self.network).largest()
         self._say_seconds(largest)
         found = self.measure(largest)
         low, high = self.interval(found)
         told = f"{found:.2f} % ({low:.2f} to {high:.2f}, {len(self.parts['validation'])} images)"
+        return told, low, high
+
+    def _check_expected(self, expected: float) -> None:
+        """Measures the largest network, says what was found, and raises BadInput where that is not what was expected."""
+        told, low, high = self._largest_measured()
         print(f"largest {self.network}: {told}, expected {expected:g}", file=sys.stderr)
         if low - TOLERATED_MISS <= expected <= high + TOLERATED_MISS:
             return

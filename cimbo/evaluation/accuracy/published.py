@@ -22,6 +22,7 @@ from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
 ACCURACY_METRIC = "accuracy"
 CHIP_GENES: tuple[str, ...] = ()  # published accuracies know no chip
+LARGEST_MATCH = 0.01  # share by which counts of the same network may differ between papers
 KNOWN_BITS = (8, 16, 32)
 """Of operands at which published accuracies hold: they are of floating point, which rounding to 8 bits hardly changes."""
 
@@ -268,6 +269,36 @@ class Curve:
         """
         x, y = zip(*sorted(self.anchors), strict=True)
         return float(np.interp(math.log(gmacs), np.log(x), y))
+
+
+@dataclass(frozen=True)
+class PublishedLargest:
+    """What was published of the largest network of a family: as which network, and percent."""
+
+    name: str
+    accuracy: float
+
+
+def of_largest(family: str) -> PublishedLargest | None:
+    """Finds what was published of the largest network of a family.
+
+    Args:
+        family: Name of the network family.
+
+    Returns:
+        The anchor that has as many multiply-accumulates as the largest network, to LARGEST_MATCH;
+        None where there is none.
+    """
+    found = network(family)
+    gmacs = found.workload(found.largest()).macs / 1e9
+    for name in names():
+        about = description(name)
+        if about.get("network") != family:
+            continue
+        for anchor in about.get("anchors", ()):
+            if abs(anchor["gmacs"] / gmacs - 1.0) < LARGEST_MATCH:
+                return PublishedLargest(anchor["name"], float(anchor["accuracy"]))
+    return None
 
 
 def features(family: str, design: Mapping[str, Any]) -> dict[str, float]:
