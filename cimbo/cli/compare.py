@@ -44,7 +44,7 @@ from cimbo.session.text import write_text
     "--problem",
     "problems",
     default=None,
-    help="Instead of the study: public and generated problems, with commas and *: zdt1,test-0*.",
+    help="Instead of the study: public and generated problems, and CIM-NAS-Bench, with commas and *: zdt1,cim-nas-bench-*.",
 )
 @click.option(
     "--batch",
