@@ -105,17 +105,29 @@ def test_a_file_that_was_changed_is_refused(tmp_path):
         cim_nas_bench.load("resnet", folder)
 
 
-def test_measurements_made_again_count_the_same():
-    """Two of each part and network; only where the code still measures what it did."""
+def measures_the_same(each: cim_nas_bench.Measurement) -> bool:
+    """Whether the code measures what it did when the file was made; version 6 changed analog arrays' noise form alone."""
     version = read_about().accuracy_results_version
-    if version != accuracy.RESULTS_VERSION:
-        pytest.skip(f"measured with version {version} of accuracies under the arrays' errors")
+    if version == accuracy.RESULTS_VERSION:
+        return True
+    untouched = each.array["array"] == "digital_sram" or each.form == "exact"
+    return (version, accuracy.RESULTS_VERSION) == (5, 6) and untouched
+
+
+def test_measurements_made_again_count_the_same():
+    """The quickest and a middling one of each part and network, of those that the code still measures as it did."""
+    compared = 0
     for name in ("fmnist-vit", "fmnist-mobilenet"):
         bench = cim_nas_bench.load(name)
-        for part in ("table", "random"):
-            rows = sorted(bench.part(part), key=lambda each: each.cpu_seconds)
-            for each in (rows[0], rows[len(rows) // 2]):
+        for part in cim_nas_bench.PARTS:
+            rows = [each for each in bench.part(part) if measures_the_same(each)]
+            rows.sort(key=lambda each: each.cpu_seconds)
+            for each in rows[: len(rows) // 2 + 1 : max(len(rows) // 2, 1)]:
                 assert measure(each)[0] == each.right, each
+                compared += 1
+    if not compared:
+        version = read_about().accuracy_results_version
+        pytest.skip(f"measured with version {version} of accuracies under the arrays' errors")
 
 
 @pytest.mark.parametrize("name", [problem_names()[0], problem_names()[3]])
