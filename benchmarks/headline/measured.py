@@ -3,7 +3,7 @@ r"""The headline with chips that err and digital arrays: speed-up at the baselin
     python benchmarks/headline/measured.py fmnist-vit [--budgets 24,40,60] [--minutes 40]
     python benchmarks/headline/measured.py fmnist-mobilenet
     python benchmarks/headline/measured.py reviews-minilm --within 0.5 --margin 0.25 --seeds 3 --budgets 12,24 \
-        --sides joint,hardware,architecture,precision
+        --sides joint,hardware,architecture,precision --digital
 
 Three groups of genes: the network's, the chip's, and the bits of every block or stage (4, 5, 6 or 8; 8 where they are not
 searched). Five searches a seed, of equal budget: each group alone, network and chip, all three. Converters err as described
@@ -59,6 +59,7 @@ SIDES = {
     "architecture": ("architecture",),
     "precision": ("precision",),
 }
+DIGITAL_ARRAY = "digital_sram"
 NARROW_SIDES = ("architecture", "hardware", "precision")
 WIDER = {
     "joint with precision": (),
@@ -149,6 +150,7 @@ class Case:
     baseline: dict[str, Any]
     metrics: Mapping[str, float]
     work: Path
+    digital: bool = False  # whether chips with converters are left out
 
     @property
     def aim(self) -> float:
@@ -163,7 +165,10 @@ class Case:
 
     def fixed(self, side: str) -> dict[str, Any]:
         """The genes that a search of this side leaves as the baseline has them."""
-        return {k: v for k, v in self.baseline.items() if self.group(k) not in SIDES[side]}
+        fixed = {k: v for k, v in self.baseline.items() if self.group(k) not in SIDES[side]}
+        if self.digital:
+            fixed["array"] = DIGITAL_ARRAY
+        return fixed
 
     def study(self, seed: int, side: str) -> Study:
         p = self.problem
@@ -351,7 +356,7 @@ def write(asked: argparse.Namespace, case: Case, budget: int, rows: list[dict[st
     document = {
         "command": f"python benchmarks/headline/measured.py {asked.preset} --seeds {asked.seeds} "
         f"--budgets {asked.budgets} --within {asked.within:g} --margin {asked.margin:g} "
-        f"--sides '{asked.sides}'",
+        f"--sides '{asked.sides}'{' --digital' * asked.digital}",
         "accuracy": {"kind": "measured, exact form on test images"},
         "converters": "described",
         "budget_of_each_search": budget,
@@ -392,12 +397,16 @@ def main() -> None:
     parser.add_argument(
         "--sides", default=",".join(SIDES), help="what is searched, with commas [%(default)s]"
     )
+    parser.add_argument(
+        "--digital", action="store_true", help="leave chips with converters out of all searches"
+    )
     asked = parser.parse_args()
     sides = asked.sides.split(",")
     until = time.monotonic() + 60 * asked.minutes
     started = case(
         asked.preset, asked.work or Path(f"measured-{asked.preset}"), asked.within, asked.margin
     )
+    started = replace(started, digital=asked.digital)
     for budget in map(int, asked.budgets.split(",")):
         for seed in range(asked.seeds):
             for side in sides:
