@@ -7,7 +7,7 @@ whose costs are computed exactly and whose accuracy is the same, since genes tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from cimbo.problem.objectives import Constraint, Problem
 from cimbo.storage import Record
 
 BEATEN, BETTER, TRADE, EQUAL, INFEASIBLE = "beaten", "better", "trade-off", "equal", "infeasible"
+UNDECIDED = "too close to say"
 Change = tuple[Any, Any]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Neighbour:
         broken: Constraints that it does not keep.
         verdict: Beaten, infeasible, better or a trade.
         computed_by: Where the metrics come from that were not measured.
+        intervals: Objective -> the least and the most that the margin may be with 90 %, where metrics are predicted.
     """
 
     key: str
@@ -41,6 +44,7 @@ class Neighbour:
     verdict: str
     broken: Sequence[Constraint] = ()
     computed_by: str = "computed"
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def how(self) -> str:
@@ -141,6 +145,71 @@ def compared(
     broken = [c for c in problem.constraints if not c.holds(metrics)]
     verdict = _verdict(problem, metrics, list(margins.values()))
     return Neighbour(key, changes, metrics, margins, verdict, broken, computed_by)
+
+
+def predicted(
+    problem: Problem,
+    of: Record,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+) -> Neighbour:
+    """Compare a design whose metrics are predicted with a measured one.
+
+    Args:
+        problem: Objectives and constraints.
+        of: The measured design that is looked at.
+        params: Genes of the other design.
+        metrics: Metrics of the other design as predicted, each in its own unit.
+        intervals: Metric to the least and the most that it may be with 90 %; others are known.
+
+    Returns:
+        The other design as a neighbour. Its verdict holds for every value of the intervals; where
+        none does it is UNDECIDED.
+    """
+    found = compared(problem, of, params, metrics, computed_by="predicted")
+    margins = {}
+    for o in problem.objectives:
+        if o.name in found.margins:
+            low, high = intervals.get(o.name, (metrics[o.name], metrics[o.name]))
+            ends = sorted(o.sign * (of.metrics[o.name] - end) for end in (low, high))
+            margins[o.name] = (ends[0], ends[1])
+    verdict = _verdict_of_intervals(margins, _constraints_kept(problem, metrics, intervals))
+    return replace(found, verdict=verdict, intervals=margins)
+
+
+def _constraints_kept(
+    problem: Problem, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
+) -> bool | None:
+    """Whether the constraints hold for every value of the intervals; None where for some only."""
+    kept: bool | None = True
+    for constraint in problem.constraints:
+        name = constraint.metric
+        if name not in metrics:
+            return False
+        ends = intervals.get(name, (metrics[name], metrics[name]))
+        holds = [constraint.holds({name: end}) for end in ends]
+        if not any(holds):
+            return False
+        if not all(holds):
+            kept = None
+    return kept
+
+
+def _verdict_of_intervals(margins: Mapping[str, Interval], is_feasible: bool | None) -> str:
+    if is_feasible is False:
+        return INFEASIBLE
+    least = [low for low, _ in margins.values()]
+    most = [high for _, high in margins.values()]
+    if min(least, default=0.0) >= 0 < max(least, default=0.0):
+        return BEATEN  # whether or not it keeps the constraints
+    if is_feasible is None:
+        return UNDECIDED
+    if max(most, default=0.0) <= 0 > min(most, default=0.0):
+        return BETTER
+    if max(least, default=0.0) > 0 > min(most, default=0.0):
+        return TRADE
+    return UNDECIDED
 
 
 def _verdict(problem: Problem, metrics: Mapping[str, float], margins: Sequence[float]) -> str:

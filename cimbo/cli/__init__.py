@@ -31,6 +31,7 @@ COMMAND_GROUPS = {
     },
     "Search": {
         "optimize": "search",
+        "evaluate": "evaluate",
         "fit-predictors": "search",
         "status": "view",
         "import": "intake",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cimbo.analysis.neighbours import Neighbour
 from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.tables import as_table
 from cimbo.errors import BadInput, cut_list
 from cimbo.session.error_bars import told
-from cimbo.session.explanation import Explanation, Rows
+from cimbo.session.explanation import INTERVAL_ENDING, Explanation, Rows
 from cimbo.session.front import key_or_knee
 from cimbo.session.simulation import pipeline_told
 from cimbo.session.text import write_text
@@ -22,11 +24,12 @@ from cimbo.session.text import write_text
 MOST_CHANGES_SHOWN = 4  # changed genes in a cell
 BAR_WIDTH = 40
 ACCURACY_ROWS = "accuracy"
+NEIGHBOUR_ROWS = "neighbours"
 PRINTED_ROWS = {
     "layers": Explanation.layer_rows,
     "prices": Explanation.price_rows,
     "front": Explanation.front_rows,
-    "neighbours": Explanation.neighbour_rows,
+    NEIGHBOUR_ROWS: Explanation.neighbour_rows,
     ACCURACY_ROWS: Explanation.accuracy_rows,
 }
 
@@ -64,15 +67,33 @@ def explain(*, key: str | None, picture: Path | None, which: str, file: str, sty
         if picture is not None:
             what = "is a picture of layers, and cimbo's model does not know this design's"
             raise BadInput("--picture", what, "leave it out")
-        if which != ACCURACY_ROWS:
-            which = "neighbours"
+        if which in found.lacking:
+            say(f"--rows {which}: {found.lacking[which]}; neighbours instead")
+            which = NEIGHBOUR_ROWS
     emit(style, _written(PRINTED_ROWS[which](found)), found.to_json())
     if which == ACCURACY_ROWS:
         say(_accuracy_summary(found.accuracy))
     elif found.bottleneck:
         say(_summary(found, which))
+    elif which != NEIGHBOUR_ROWS:
+        say("neighbours, and by how much this design is better")
+        say(as_table(_written(_closest(found.neighbour_rows()))))
+    step = found.step_to_evaluate()
+    if step is not None:
+        say(
+            f"predicted is not measured; to have such a step evaluated: {_evaluation(found.key, step, file)}"
+        )
     if picture is not None:
         write_text(picture, found.picture())
+
+
+def _evaluation(key: str, step: Neighbour, file: str) -> str:
+    """The command that evaluates a step from a design."""
+    words = ["cimbo", "evaluate", key]
+    for gene, (_, value) in step.changes.items():
+        if value is not None:
+            words += ["--fix", f"{gene}={value}"]
+    return shlex.join([*words, "--study", file])
 
 
 def _summary(found: Explanation, which: str) -> str:
@@ -122,7 +143,7 @@ def _costs(breakdown: Mapping[str, Any]) -> str:
 
 def _closest(rows: Rows) -> Rows:
     """The measured neighbours, and of the computed ones those that are not beaten."""
-    undecided = ("better", "trade-off")
+    undecided = ("better", "trade-off", "too close to say")
     closest = []
     for row in rows:
         if row["how"] == "measured" or row["verdict"] in undecided:
@@ -142,7 +163,9 @@ def _written(rows: Rows) -> Rows:
     for row in rows:
         cells = dict(row)
         for name, value in row.items():
-            if isinstance(value, list):
+            if name.endswith(INTERVAL_ENDING):
+                cells[name] = f"{value[0]:.3g} to {value[1]:.3g}"
+            elif isinstance(value, list):
                 cells[name] = cut_list(value, MOST_CHANGES_SHOWN)
         written.append(cells)
     return written

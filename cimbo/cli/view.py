@@ -108,7 +108,20 @@ def show(key: str | None, bit_accurate: bool, file: str, style: str) -> None:
     """
     with existing(file) as session:
         details = session.show(key_or_knee(session, key), bit_accurate=bit_accurate)
-    emit(style, _facts(_flat(details), style), details.to_json())
+    emit(style, design_rows(details, style), details.to_json())
+
+
+def design_rows(details: DesignDetails, style: str) -> list[dict[str, Any]]:
+    """Write one design as rows.
+
+    Args:
+        details: What is known of it.
+        style: How rows are printed: "table" has a line a fact.
+
+    Returns:
+        The rows.
+    """
+    return _facts(_flat(details), style)
 
 
 def _flat(details: DesignDetails) -> dict[str, Any]:

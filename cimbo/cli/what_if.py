@@ -70,12 +70,23 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
     """
     if not fixes and not limits:
         return session
-    fixed = _fixed(session.study, fixes)
+    fixed = fixed_values(session.study, fixes)
     return session.what_if(fixed, _bounds(session.study, limits))
 
 
-def _fixed(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
-    """The genes that are kept, by name. Raises BadInput for a gene that is to be kept at two values."""
+def fixed_values(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
+    """Read the genes that ``--fix`` gives.
+
+    Args:
+        study: What has the genes.
+        fixes: GENE=VALUE, @FILE or @FILE#KEY.
+
+    Returns:
+        Values by name of the gene.
+
+    Raises:
+        BadInput: For no gene of the study, a value that it cannot take, and a gene with two values.
+    """
     fixed: dict[str, Any] = {}
     for gene in fixed_genes(fixes):
         value = _pin(study, gene)

@@ -74,9 +74,32 @@ class SimulatedCosts:
 
     def _simulated(self, design: Params) -> dict[str, float]:
         """The costs of ``design``, simulated now."""
+        return self._costs_said(design, self._said(design))
+
+    def with_layers(self, design: Params) -> tuple[dict[str, float], list[Any]]:
+        """Simulates a design now, whatever is known of it.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The costs as `simulated` gives them, and what the simulator says of each layer; an empty
+            list where it says nothing.
+        """
+        said = self._said(design)
+        layers = said.get("layers")
+        if not isinstance(layers, list | tuple):
+            layers = ()
+        return self._costs_said(design, said), list(layers)
+
+    def _said(self, design: Params) -> dict[str, Any]:
+        """What the simulator answers."""
+        return dict(ask(self._simulator, self.workload_of(design), self.chip_of(design)))
+
+    def _costs_said(self, design: Params, said: Mapping[str, Any]) -> dict[str, float]:
+        """The costs that are kept of what the simulator said."""
         workload, chip = self.workload_of(design), self.chip_of(design)
-        said = dict(ask(self._simulator, workload, chip))
-        answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | said
+        answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | dict(said)
         # Area is a property of the chip alone. If the simulator does not give it, it is
         # that of cimbo's model.
         if "area_mm2" not in answer and hardware.is_chip(chip):

@@ -288,6 +288,22 @@ class ProgramEvaluator(WholeEvaluator):
     def _evaluate(self, design: Params) -> Mapping[str, float]:
         return self.program.ask(self._request(design)).metrics(self.program.name)
 
+    def with_layers(self, design: Params) -> tuple[dict[str, float], list[Any]]:
+        """Evaluates a design now, whatever is known of it.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            The metrics, and what the program says of each layer; an empty list where it says
+            nothing.
+        """
+        answer = self.program.ask(self._request(design))
+        layers = answer.document.get("layers")
+        if not isinstance(layers, list):
+            layers = []
+        return answer.metrics(self.program.name), layers
+
     def check(self) -> None:
         """Raises BadInput when there is no such program, no such weights, or no such network."""
         self.program.check()

@@ -10,6 +10,7 @@ from typing import Any
 from cimbo import hardware
 from cimbo.analysis import Neighbour, Price, beaten, bottleneck, one_step, prices
 from cimbo.analysis.mapped_design import Placed, place
+from cimbo.analysis.neighbours import BETTER, TRADE, UNDECIDED
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.simulators.zigzag import is_installed
@@ -18,10 +19,13 @@ from cimbo.session.bounds import zigzag_costs
 from cimbo.session.context import StudyContext
 from cimbo.session.design import find
 from cimbo.session.predicted_steps import predicted_steps
-from cimbo.session.simulation import layer_row
+from cimbo.session.simulated_layers import simulated_layers
+from cimbo.session.simulation import layer_row, layer_rows_said
 from cimbo.storage import Record
 
 Rows = list[dict[str, Any]]
+
+INTERVAL_ENDING = ", 90 %"  # of the column that says between what a margin lies
 
 logger = logging.getLogger("cimbo")
 
@@ -54,6 +58,7 @@ class Explanation:
         prices: What one more unit of each resource changes.
         front: The same for each design of the front.
         neighbours: Designs next to it in genes, and by how much it is better.
+        lacking: Why there are no rows, where there are none: for layers, prices and front.
         accuracy: What its accuracy loses to which cause, and in which layer, where that was asked for; else empty.
     """
 
@@ -64,9 +69,12 @@ class Explanation:
     front: tuple[PricedDesign, ...]
     neighbours: tuple[Neighbour, ...]
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
     def layer_rows(self) -> Rows:
         """A line a layer."""
+        if not self.bottleneck:
+            return layer_rows_said(self.breakdown["layers"])
         return [layer_row(layer) for layer in self.breakdown["layers"]]
 
     def price_rows(self) -> Rows:
@@ -80,6 +88,15 @@ class Explanation:
     def neighbour_rows(self) -> Rows:
         """A line a neighbour."""
         return [_neighbour_row(neighbour) for neighbour in self.neighbours]
+
+    def step_to_evaluate(self) -> Neighbour | None:
+        """The predicted neighbour that is most worth to be measured; None where none is predicted."""
+        steps = [neighbour for neighbour in self.neighbours if neighbour.how == "predicted"]
+        for verdict in (BETTER, UNDECIDED, TRADE):
+            for step in steps:
+                if step.verdict == verdict:
+                    return step
+        return next(iter(steps), None)
 
     def accuracy_rows(self) -> Rows:
         """A line for each cause, each layer, and each cause in the worst layers."""
@@ -201,16 +218,22 @@ def _by_zigzag(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:
 
 def _without_chip_model(context: StudyContext, record: Record) -> Explanation:
     """What the study's own evaluations say of a design whose chip or layers cimbo's model does not know."""
-    note = "cimbo's chip model does not know this design's layers or chip: no layers and prices; neighbours instead"
-    logger.info(f"note: {note}")
     problem = context.study.problem
     neighbours = beaten(problem, record, context.study.evaluations())
     listed = {neighbour.key for neighbour in neighbours}
     for step in predicted_steps(context, record):
         if not step.key or step.key not in listed:
             neighbours.append(step)
-    breakdown: dict[str, Any] = {"layers": [], "time_by_bound_ms": {}, "energy_by_part_uj": {}}
-    return Explanation(record.key, breakdown, {}, (), (), tuple(neighbours))
+    found = simulated_layers(context, record)
+    layers = [dict(layer) for layer in found.layers]
+    breakdown: dict[str, Any] = {"layers": layers, "time_by_bound_ms": {}, "energy_by_part_uj": {}}
+    unknown = (
+        "cimbo's chip model does not know this design's chip or layers, and prices are its own"
+    )
+    lacking = {"prices": unknown, "front": unknown}
+    if found.lacking:
+        lacking["layers"] = found.lacking
+    return Explanation(record.key, breakdown, {}, (), (), tuple(neighbours), lacking=lacking)
 
 
 def _placed(context: StudyContext, records: Sequence[Record]) -> Sequence[Placed]:
@@ -248,6 +271,8 @@ def _neighbour_row(neighbour: Neighbour) -> dict[str, Any]:
     }
     for name, margin in neighbour.margins.items():
         row[f"{name} better by"] = margin
+        if name in neighbour.intervals:
+            row[f"{name}{INTERVAL_ENDING}"] = list(neighbour.intervals[name])
     row["changes"] = _changes(neighbour)
     if neighbour.broken:
         row["breaks"] = [_broken(each, neighbour.metrics) for each in neighbour.broken]

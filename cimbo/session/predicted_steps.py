@@ -5,11 +5,12 @@ For chips that cimbo's model does not know, nothing else says what a gene is wor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cimbo.analysis.neighbours import Neighbour, compared
+from cimbo.analysis.neighbours import Interval, Neighbour, compared, predicted
 from cimbo.optimizer import surrogates
 from cimbo.optimizer.surrogates import Inputs, Surrogate, SurrogateFactory
 from cimbo.problem.space import Params, SearchSpace
@@ -18,6 +19,7 @@ from cimbo.session.warm_start import known_views
 from cimbo.storage import Record
 
 LEAST_EVALUATIONS = 10  # to predict from
+NORMAL_90 = 1.6449  # standard deviations that hold 90 % of a normal distribution
 SURROGATE_KIND = "gp"  # quick, and smooth between neighbours
 
 
@@ -67,26 +69,42 @@ def _predicted(
     rows = problem.space.rows([each.params for each in measured])
     fitted = surrogates.fit(problem, rows, [each.metrics for each in measured], factory, seed=0)
     metrics = [dict(record.metrics) for _ in steps]
+    intervals: list[dict[str, Interval]] = [{} for _ in steps]
     for name, surrogate in fitted.items():
         changes = _changes(surrogate, problem.space, record, steps)
-        for changed, change in zip(metrics, changes, strict=True):
-            if surrogate.log:
-                changed[name] = changed[name] * float(np.exp(change))
-            else:
-                changed[name] = changed[name] + change
+        here = record.metrics[name]
+        for i, (change, reach) in enumerate(changes):
+            metrics[i][name] = _moved(here, change, log=surrogate.log)
+            low = _moved(here, change - reach, log=surrogate.log)
+            high = _moved(here, change + reach, log=surrogate.log)
+            intervals[i][name] = (low, high)
     neighbours = []
-    for params, changed in zip(steps, metrics, strict=True):
-        neighbour = compared(problem, record, params, changed, computed_by="predicted")
-        neighbours.append(neighbour)
+    for i, params in enumerate(steps):
+        neighbours.append(predicted(problem, record, params, metrics[i], intervals[i]))
     return neighbours
+
+
+def _moved(value: float, change: float, *, log: bool) -> float:
+    """A metric that changes by so much in modelled units."""
+    if log:
+        return value * math.exp(change)
+    return value + change
 
 
 def _changes(
     surrogate: Surrogate, space: SearchSpace, record: Record, steps: list[Params]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """By how much a metric changes with each step (n,), in modelled units."""
-    means = surrogate.mean(Inputs(space, space.rows([record.params, *steps])))
-    return np.asarray(means[1:] - means[0])
+) -> list[tuple[float, float]]:
+    """By how much a metric changes with each step, and how far that may be off with 90 %, in modelled units.
+
+    The design itself is measured, so that the error is that of the step's own prediction.
+
+    Returns:
+        A pair a step.
+    """
+    inputs = Inputs(space, space.rows([record.params, *steps]))
+    means, deviations = surrogate.mean_and_std(inputs)
+    reach = NORMAL_90 * np.hypot(deviations[1:], surrogate.noise)
+    return list(zip((means[1:] - means[0]).tolist(), reach.tolist(), strict=True))
 
 
 def _steps(space: SearchSpace, params: Params) -> Iterator[Params]:

@@ -23,7 +23,7 @@ from cimbo.workloads.precision import (
     with_stage_bits,
 )
 from cimbo.workloads.sparsity import STORED_ACTIVITY, at_copies, at_shares, read_copies, read_shares
-from cimbo.workloads.summary import counts_of, is_onnx, totals, with_counts
+from cimbo.workloads.summary import COUNTED_FIELDS, counts_of, is_onnx, totals, with_counts
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,19 @@ class Simulation:
             "bound": "",
             "energy_uj": self.costs.get("energy_uj"),
         }
+        if self.layers and not any("bound" in layer for layer in self.layers):
+            return self._rows_said()
         rows = [layer_row(layer) | counts_of(layer) for layer in self.layers]
+        return [*rows, total | counts_of(self.counts)]
+
+    def _rows_said(self) -> list[dict[str, Any]]:
+        """A line a layer of a simulator from outside, and their sum, in the columns that it gives."""
+        rows = layer_rows_said(self.layers)
+        total: dict[str, Any] = {"layer": "TOTAL"}
+        for name in rows[0]:
+            if name != "layer":
+                total[name] = self.costs.get(name)
+        rows = [row | counts_of(layer) for row, layer in zip(rows, self.layers, strict=True)]
         return [*rows, total | counts_of(self.counts)]
 
     def to_json(self) -> dict[str, Any]:
@@ -301,3 +313,27 @@ def layer_row(layer: Mapping[str, Any]) -> dict[str, Any]:
         "bound": layer.get("bound", ""),
         "energy_uj": energy_uj,
     }
+
+
+def layer_rows_said(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Shorten what a simulator from outside says of layers to a line each.
+
+    Args:
+        layers: What it said, beside counts of the layers.
+
+    Returns:
+        A row a layer: its name, and every number and text of the simulator's own. All rows have the
+        same columns; None for what the simulator does not give of a layer.
+    """
+    names: dict[str, None] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            if isinstance(value, int | float | str) and name not in COUNTED_FIELDS:
+                names[name] = None
+    rows = []
+    for layer in layers:
+        row: dict[str, Any] = {"layer": layer.get("name")}
+        for name in names:
+            row[name] = layer.get(name)
+        rows.append(row)
+    return rows

@@ -18,12 +18,16 @@ from cimbo.study import events
 from cimbo.study.failures import FailureWatch
 from cimbo.study.planner import PlannedDesign
 
+SHORT_KEY = 8  # letters of a key in a message
+SHOWN_KEYS = 3  # of the designs that another process evaluates
+
 
 class RecordingStudy(Protocol):
     """What the loop needs of a study: to read how far it is, and to record.
 
     ``evaluations()`` returns every recorded evaluation, those of other processes included, and
-    ``problem`` what is searched. ``pareto()`` returns the front. ``same_provenance()`` returns the
+    ``problem`` what is searched with the genes of ``fixed`` kept. ``running()`` returns what others
+    evaluate now. ``pareto()`` returns the front. ``same_provenance()`` returns the
     evaluations by what evaluates now. ``hypervolume()`` is None without references, and
     ``forecast()`` None where nothing can be said yet. ``record()`` writes the evaluation of one
     candidate, with ``status``, ``reason``, ``seconds`` and ``extra`` as in
@@ -35,8 +39,17 @@ class RecordingStudy(Protocol):
         ...
 
     @property
+    def fixed(self) -> Mapping[str, Any]:
+        """Return the genes that are kept at a value."""
+        ...
+
+    @property
     def problem(self) -> Problem:
         """Return what is searched."""
+        ...
+
+    def running(self) -> list[Record]:
+        """Return the designs that some process is evaluating now."""
         ...
 
     def pareto(self) -> Sequence[Record]:
@@ -92,6 +105,7 @@ class Runner:
     options: OptimizerOptions
     listener: events.Listener = events.ignore
     failures: FailureWatch = field(default_factory=FailureWatch)
+    told: list[str] = field(default_factory=list)  # what the planner said of its plans
 
     def in_batches(self, size: int, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run batches of ``size``, the next one chosen when all of the last are evaluated.
@@ -113,7 +127,8 @@ class Runner:
                 break
             batch = self.planner.claim_planned() or self._plan(min(size, left))
             if not batch:
-                break  # nothing left to propose, or others are evaluating all that was
+                self._tell_why_not_more()
+                break
             if not self._run(batch[:left], n_jobs, conditions):
                 break
 
@@ -168,7 +183,10 @@ class Runner:
         outcomes = execution.flow(
             lambda: self._following(flight), self.evaluate, n_jobs=n_jobs, **conditions
         )
-        self._record_all(outcomes, flight)
+        may_go_on = self._record_all(outcomes, flight)
+        is_spent = len(self.study.evaluations()) >= self.budget
+        if may_go_on and not is_spent and not self._converged():
+            self._tell_why_not_more()
 
     def _following(self, flight: dict[str, PlannedDesign]) -> Candidate | None:
         """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
@@ -197,8 +215,26 @@ class Runner:
         return expected is not None and expected.share < self.options.converged
 
     def _plan(self, n: int) -> list[PlannedDesign]:
-        self.listener(self.planner.plan(n, self.options))
+        proposed = self.planner.plan(n, self.options)
+        self.listener(proposed)
+        self.told.extend(proposed.notes)
         return self.planner.claim_planned()
+
+    def _tell_why_not_more(self) -> None:
+        """Tell the listener why a search ends before its budget: others evaluate the rest, or there is none."""
+        running = self.study.running()
+        count = len(self.study.evaluations())
+        reason = f"ended at {count} of {self.budget} evaluations: "
+        if running:
+            reason += (
+                f"{_at_work(running)}; this front is not final, the same command goes on later"
+            )
+        elif self.told:
+            return  # the planner has said it
+        else:
+            part = " with these genes fixed" if self.study.fixed else ""
+            reason += f"every design{part} is evaluated"
+        self.listener(events.Stopped(reason))
 
     def _recall(self, candidates: Sequence[Candidate] = ()) -> None:
         """Tell an evaluator what was measured, by whichever process, and what ``candidates`` have to beat.
@@ -262,3 +298,16 @@ class Runner:
             seconds=outcome.seconds,
             extra={**planned.extra, **outcome.extra},
         )
+
+
+def _at_work(running: Sequence[Record]) -> str:
+    """Who is evaluating which designs, in words."""
+    by: dict[str, list[str]] = {}
+    for record in running:
+        by.setdefault(str(record.extra.get("owner", "another process")), []).append(record.key)
+    parts = []
+    for owner, keys in by.items():
+        shown = ", ".join(key[:SHORT_KEY] for key in keys[:SHOWN_KEYS])
+        more = "" if len(keys) <= SHOWN_KEYS else " and others"
+        parts.append(f"{owner} is evaluating {len(keys)} designs ({shown}{more})")
+    return ", ".join(parts)

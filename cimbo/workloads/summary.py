@@ -1,7 +1,7 @@
 """A workload as a table that anyone can check: what each layer multiplies, holds and moves, and in how many bits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from cimbo.workloads.layers import Layer, TokenLoop, Workload
@@ -45,6 +45,9 @@ class LayerSummary:
     def row(self) -> dict[str, Any]:
         """The counts by name."""
         return asdict(self)
+
+
+COUNTED_FIELDS = frozenset(field.name for field in fields(LayerSummary))
 
 
 def summarise(layer: Layer) -> LayerSummary:
