@@ -365,8 +365,10 @@ def test_a_wrong_study_toml(capsys, tmp_path, text, word):
 
 def test_presets_are_listed(capsys):
     assert run(["presets", "--format", "json"]) == 0
-    names = {row["preset"] for row in json.loads(capsys.readouterr().out)}
-    assert {"fmnist-vit", "fmnist-mobilenet"} <= names
+    rows = {row["preset"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"fmnist-vit", "fmnist-mobilenet"} <= set(rows)
+    assert rows["reviews-minilm"]["cpu_s_budget_30"] > 0
+    assert rows["reviews-minilm"]["memory_mb"] > 0
 
 
 def test_help_starts_without_torch():

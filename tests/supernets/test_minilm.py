@@ -329,6 +329,13 @@ def test_a_package_of_another_content_is_not_opened(tmp_path):
         review_packages.model_file(tmp_path / "empty", "vocab.txt")
 
 
+def test_of_what_pip_says_the_first_error_is_told():
+    said = ["WARNING: old pip", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "    Got  1234"]
+    assert review_packages._reason(said) == "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES"
+    assert review_packages._reason(["no route to host "]) == "no route to host"
+    assert review_packages._reason([]) == "no word"
+
+
 def test_only_a_plain_file_of_an_archive_is_read(tmp_path):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
