@@ -51,7 +51,10 @@ def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
 @click.option(
     "--silicon",
     type=float,
+    is_flag=False,
+    flag_value=1.0,
     default=1.0,
+    metavar="[DEVIATIONS]",
     show_default=True,
     callback=_share,
     help="How far area, cycle, energy and leakage are off, in standard deviations of published chips.",

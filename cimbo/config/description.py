@@ -12,7 +12,7 @@ from cimbo.config.checking import checked
 from cimbo.config.conditions import check_conditions
 from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
-from cimbo.config.metric_checks import check_expensive, check_metrics
+from cimbo.config.metric_checks import check_expensive, check_metrics, needed_metrics
 from cimbo.config.network_settings import check_bits, stage_bits
 from cimbo.config.tables import ConstraintTable, Gene, NetworkTable, ObjectiveTable, StudyTable
 from cimbo.errors import BadInput, check_known, naming
@@ -100,7 +100,9 @@ class Config:
         if tables.evaluator is not None:
             with naming(self.name):
                 names = [choice.name for choice in self._architecture()]
-                return whole_evaluator(tables.evaluator, names, tables.network)
+                evaluator = whole_evaluator(tables.evaluator, names, tables.network)
+            evaluator.wanted = needed_metrics(self.problem)
+            return evaluator
         if tables.network is None:
             return MissingEvaluator(self.name)
         return joint_evaluator(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cimbo.config.metric_checks import kept_costs
+from cimbo.config.metric_checks import kept_costs, needed_metrics
 from cimbo.config.network_settings import inference_settings, stage_bits
 from cimbo.config.tables import (
     EvaluatorTable,
@@ -58,6 +58,7 @@ def joint_evaluator(
         sizes_of_file=network.sizes,
         inference=inference_settings(network),
         more_costs=kept_costs(problem),
+        wanted=needed_metrics(problem),
         stage_bits=stage_bits(network),
         stages=tuple(sorted(images)),
         chip_genes=tuple(choice.name for choice in problem.space.hardware),

@@ -38,6 +38,24 @@ def _named_metrics(problem: Problem) -> set[str]:
     return named
 
 
+def needed_metrics(problem: Problem) -> tuple[str, ...]:
+    """List what evaluations have to give as a number.
+
+    Args:
+        problem: What the study searches for.
+
+    Returns:
+        Objectives, constrained and declared metrics, and the metrics that these follow from; no
+        genes.
+    """
+    needed: dict[str, None] = {}
+    for name in (*problem.targets, *problem.metrics):
+        for part in (name, *problem.derived.parts(name)):
+            if part not in problem.space.column:
+                needed[part] = None
+    return tuple(needed)
+
+
 def check_metrics(problem: Problem, tables: StudyTable, accuracy: str) -> None:
     """Check that evaluations return every metric that the study names.
 

@@ -38,8 +38,8 @@ class JointEvaluator(MeasuredAccuracy):
     ``stage_bits``: what the bits of a stage or block may be where they are genes.
     ``inference`` is what a run is asked for, ``more_costs`` are kept of each design besides ``COSTS``.
     Of another simulator than cimbo's every number is kept.
-    ``prepared`` are costs of designs that were simulated ahead of their turn, by key; what programs print is kept in
-    ``log_folder``.
+    ``prepared`` are costs of designs that were simulated ahead of their turn, by key, ``prepared_seconds`` what that took;
+    what programs print is kept in ``log_folder``. ``wanted`` are metrics that the study needs.
     ``stages`` are numbers of images after which the measurement of an accuracy that is not worth it is stopped, see
     `cimbo.evaluation.racing`; ``race`` says what it is worth, and comes from the study.
     """
@@ -55,6 +55,8 @@ class JointEvaluator(MeasuredAccuracy):
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     more_costs: tuple[str, ...] = ()
     prepared: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    prepared_seconds: dict[str, float] = field(default_factory=dict)
+    wanted: tuple[str, ...] = ()
     log_folder: str | None = None
     stage_bits: tuple[int, ...] = ()
     stages: tuple[int, ...] = ()
@@ -162,7 +164,11 @@ class JointEvaluator(MeasuredAccuracy):
         where = f"accuracy {self.accuracy}"
         tried: dict[str, Mapping[str, float]] = {}
         try_until_one_works(
-            lambda design: self._known_or_measured(design).metrics, designs, where, tried
+            lambda design: self._known_or_measured(design).metrics,
+            designs,
+            where,
+            tried,
+            self.prepared_seconds,
         )
         for metrics in tried.values():
             warn_of_a_share(where, metrics[self.quality_metric])

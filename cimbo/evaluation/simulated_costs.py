@@ -17,6 +17,7 @@ from cimbo.evaluation.batched import (
     simulated_costs,
 )
 from cimbo.evaluation.encoded import DesignParts
+from cimbo.evaluation.programs.answers import refuse_texts
 from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.evaluation.simulators import (
     SHIPPED_SIMULATORS,
@@ -54,6 +55,8 @@ class SimulatedCosts:
     inference: InferenceSettings
     more_costs: tuple[str, ...]
     prepared: dict[str, Mapping[str, float]]
+    prepared_seconds: dict[str, float]
+    wanted: tuple[str, ...]
     stage_bits: tuple[int, ...]
 
     def simulated(self, design: Params) -> dict[str, float]:
@@ -98,6 +101,7 @@ class SimulatedCosts:
 
     def _costs_said(self, design: Params, said: Mapping[str, Any]) -> dict[str, float]:
         """The costs that are kept of what the simulator said."""
+        refuse_texts(said, (*self.costs_kept, *self.wanted), f"simulator {self.simulator}")
         workload, chip = self.workload_of(design), self.chip_of(design)
         answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | dict(said)
         # Area is a property of the chip alone. If the simulator does not give it, it is
@@ -135,7 +139,9 @@ class SimulatedCosts:
         is_foreign = self.simulator not in SHIPPED_SIMULATORS
         if getattr(self._simulator, "is_tried_first", is_foreign):
             where = f"simulator {self.simulator}"
-            try_until_one_works(self._simulated, designs, where, self.prepared)
+            try_until_one_works(
+                self._simulated, designs, where, self.prepared, self.prepared_seconds
+            )
 
     def is_placed(self, design: Mapping[str, Any]) -> bool:
         """Tells whether cimbo's chip model understands a design's chip.

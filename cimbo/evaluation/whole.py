@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, WrongAnswer
 from cimbo.evaluation import content
 from cimbo.evaluation.fingerprint import TOLD_BITS, by_content, digested_command
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.programs import logs, protocol
-from cimbo.evaluation.programs.answers import Answer, ProgramFailed
+from cimbo.evaluation.programs.answers import Answer, ProgramFailed, refuse_texts
 from cimbo.evaluation.programs.program import Program, weights_path
 from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.plugins import python_object
@@ -36,6 +37,8 @@ class WholeEvaluator(ABC):
 
     Attributes:
         prepared: Metrics of designs that were evaluated ahead of their turn, by key.
+        prepared_seconds: What these evaluations took, by key.
+        wanted: Metrics that the study needs.
         log_folder: Where what programs print is kept; None for nowhere.
     """
 
@@ -45,6 +48,8 @@ class WholeEvaluator(ABC):
 
     def __init__(self) -> None:
         self.prepared: dict[str, Mapping[str, float]] = {}
+        self.prepared_seconds: dict[str, float] = {}
+        self.wanted: tuple[str, ...] = ()
         self.log_folder: str | None = None
 
     def __call__(self, design: Params) -> Mapping[str, float]:
@@ -84,7 +89,7 @@ class WholeEvaluator(ABC):
         Raises:
             BadInput: When all of them fail.
         """
-        try_until_one_works(self, designs, "evaluator", self.prepared)
+        try_until_one_works(self, designs, "evaluator", self.prepared, self.prepared_seconds)
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:  # noqa: B027  most need not
         """Does nothing: no measurement serves another design.
@@ -286,7 +291,7 @@ class ProgramEvaluator(WholeEvaluator):
         self.batch = batch
 
     def _evaluate(self, design: Params) -> Mapping[str, float]:
-        return self.program.ask(self._request(design)).metrics(self.program.name)
+        return self._metrics_of(self.program.ask(self._request(design)))
 
     def with_layers(self, design: Params) -> tuple[dict[str, float], list[Any]]:
         """Evaluates a design now, whatever is known of it.
@@ -334,19 +339,29 @@ class ProgramEvaluator(WholeEvaluator):
         if self.batch <= 1:
             return
         self.prepared.clear()
+        self.prepared_seconds.clear()
         for start in range(0, len(designs), self.batch):
             part = designs[start : start + self.batch]
             # Designs of a batch that failed are evaluated once more one by one, so
             # that one bad design does not fail the others and each has its own log.
             with contextlib.suppress(ProgramFailed):
                 requests = [self._request(design) for design in part]
+                before = time.perf_counter()
                 answers = self.program.ask_all(requests, self.batch)
+                each_s = (time.perf_counter() - before) / len(part)
                 for design, answer in zip(part, answers, strict=True):
-                    self._keep(design, answer)
+                    self._keep(design, answer, each_s)
 
-    def _keep(self, design: Params, answer: Answer) -> None:
-        with contextlib.suppress(ProgramFailed):
-            self.prepared[canonical_key(design)] = answer.metrics(self.program.name)
+    def _keep(self, design: Params, answer: Answer, seconds: float) -> None:
+        key = canonical_key(design)
+        with contextlib.suppress(ProgramFailed, WrongAnswer):
+            self.prepared[key] = self._metrics_of(answer)
+            self.prepared_seconds[key] = seconds
+
+    def _metrics_of(self, answer: Answer) -> dict[str, float]:
+        """The numbers of an answer. Raises an error where it gives none, or a text for one."""
+        refuse_texts(answer.document, self.wanted, self.program.where)
+        return answer.metrics(self.program.name)
 
     def _request(self, design: Params) -> protocol.Request:
         workload = None

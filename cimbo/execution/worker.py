@@ -23,6 +23,7 @@ from cimbo.compat import (
 )
 from cimbo.errors import BadInput, WrongAnswer
 from cimbo.problem.noted_metrics import about
+from cimbo.problem.space import canonical_key
 from cimbo.processes import ProcessMark, end_family, start_time
 from cimbo.storage.values import finite_metrics, one_line
 
@@ -71,12 +72,12 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
 
     Returns:
         The metrics that are finite numbers, why the attempt failed (if it did), and the wall time
-        in seconds. A BadInput that is not about this design stands in ``bad_input``.
+        in seconds, with what was spent on it before its turn. A BadInput that is not about this design stands in ``bad_input``.
 
     Raises:
         KeyboardInterrupt: It came while the evaluator ran.
     """
-    start = time.perf_counter()
+    start = time.perf_counter() - _seconds_ahead(evaluate, params)
     kept: dict[str, Any] = {}
     try:
         result = evaluate(dict(params))
@@ -93,6 +94,14 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
     except BaseException as error:
         metrics, reason = {}, _told(error)
     return AttemptResult(metrics, reason, time.perf_counter() - start, about=kept)
+
+
+def _seconds_ahead(evaluate: Evaluate, params: dict[str, Any]) -> float:
+    """What was spent on a design before its turn, as when a program is tried before a search."""
+    known = getattr(evaluate, "prepared_seconds", None)
+    if not known:
+        return 0.0
+    return float(known.get(canonical_key(params), 0.0))
 
 
 def _told(error: BaseException) -> str:

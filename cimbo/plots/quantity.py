@@ -18,7 +18,8 @@ def unit(metric: str) -> str:
     Returns:
         The unit as people write it ("ms", "µJ", "mm²"); "" where the name carries none.
     """
-    return re.sub(r"^u(?=[sJWm])", "µ", name_and_unit(metric)[1]).replace("m2", "m²")
+    written = re.sub(r"^u(?=[sJWmAV])", "µ", name_and_unit(metric)[1])
+    return written.replace("m2", "m²").replace("ohm", "Ω")
 
 
 def spoken(metric: str) -> str:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 #: A comment that takes whole lines of a script or style; these are left out of the page.
 COMMENT_LINE = re.compile(r"^[ ]*(//.*|/\*(?s:.*?)\*/)[ ]*$", re.MULTILINE)
-PROGRESS_NOTE = "Further towards the better end sooner is better."
+PROGRESS_NOTE = "The sooner a curve comes close to its better end, the better."
 PREDICTIONS_NOTE = (
     "Each prediction was made before its design was measured; bars span the predicted 90 %. "
     "Tooltips: predicted → verified."

@@ -65,6 +65,7 @@ CORE_PACKAGES = (
 )
 OLDEST_PYTHON = (3, 11)
 LONG_SEARCH_H = 24.0
+SHOWN_IN_SECONDS = 120.0  # shorter searches are told in seconds
 MOST_TIMED = 6  # designs that are evaluated to see how long one takes
 TIMED_S = 2.0  # no further one is evaluated after so many seconds
 
@@ -240,6 +241,8 @@ def _search_time(taken: list[float], budget: int, jobs: int) -> Finding:
 def _in_words(hours: float) -> str:
     if hours >= 2:
         return f"{hours:.1f} h"
+    if hours * 3600 < SHOWN_IN_SECONDS:
+        return f"{hours * 3600:.0f} s"
     return f"{60 * hours:.0f} min"
 
 

@@ -11,6 +11,7 @@ from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import AnalyticFunction, Surrogate
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.scalars import finite, integer, shown
+from cimbo.problem.units import is_amount
 from cimbo.storage import Record, Store
 from cimbo.storage.values import finite_metrics, one_line
 from cimbo.study import replicates
@@ -140,7 +141,7 @@ class AskTellStudy(StudyLog):
         Raises:
             BadInput: The study is read-only or cannot be written.
         """
-        good, complaint = finite_metrics(metrics)
+        good, complaint = finite_metrics(self._without_echo(metrics, row.params))
         if row.status != "done" or complaint or self._complaint(good, row.params):
             return False
         good = self.problem.completed(good, row.params)
@@ -189,7 +190,8 @@ class AskTellStudy(StudyLog):
         """Write one evaluation to the log, with what was predicted of it.
 
         It is a failed one where nothing can be learned from the metrics: one that the study needs
-        is missing, or any is no finite number or above `LARGEST_METRIC` in size.
+        is missing, or any is no finite number or above `LARGEST_METRIC` in size, an amount below 0,
+        or another value under the name of a gene. A gene's own value is no metric, and left out.
 
         Args:
             c: The candidate.
@@ -204,6 +206,7 @@ class AskTellStudy(StudyLog):
             BadInput: The study is read-only or cannot be written, or something is not JSON.
         """
         complaint = None
+        metrics = self._without_echo(metrics, c.params)
         if about.get("status", "done") == "done":
             complaint = self._complaint(metrics, c.params)
             metrics = self.problem.completed(metrics, c.params)
@@ -231,9 +234,25 @@ class AskTellStudy(StudyLog):
             return missing
         for name, value in metrics.items():
             measured = finite(value)  # the store says of which it is none
-            if measured is not None and abs(measured) > LARGEST_METRIC:
+            if measured is None:
+                continue
+            if abs(measured) > LARGEST_METRIC:
                 return f"{name} is {measured:g}: no measurement"
+            if measured < 0 and is_amount(name):
+                return f"{name} is {measured:g}: such an amount is never negative"
+            if name in self.problem.space.column:
+                return f"{name} is a gene, and a metric too: rename the metric"
         return None
+
+    def _without_echo(
+        self, metrics: Mapping[str, float], params: Mapping[str, Any]
+    ) -> Mapping[str, float]:
+        """Metrics without the design's own genes, which many programs print again beside what they measured."""
+        kept = {}
+        for name, value in metrics.items():
+            if name not in params or params[name] != value:
+                kept[name] = value
+        return kept
 
 
 def with_analytic(

@@ -120,9 +120,13 @@ def check_measured(
         later: Names of what is measured of a design only in a search.
 
     Raises:
-        BadInput: For an expression of a name that is neither measured nor a gene, and for an
+        BadInput: For a metric with the name of a gene, an expression of a name that is neither measured nor a gene, and for an
             objective or a constraint on a metric that is not measured.
     """
+    for name, value in metrics.items():
+        if name in problem.space.column and design.get(name) != value:
+            what = f"what evaluates returns {name}, which is a gene, as a metric of another value"
+            raise BadInput(f"metrics.{name}", what, "rename the metric, or the gene")
     known = [*dict.fromkeys((*later, *metrics))]
     for name in problem.metrics:
         lacking = problem.derived.missing(name, [*known, *problem.space.names])

@@ -17,7 +17,7 @@ from cimbo.testing.finding import Finding
 from cimbo.testing.network import check_network
 from cimbo.testing.simulator import check_simulator
 from cimbo.testing.surrogate import check_surrogate
-from cimbo.workloads import known, network
+from cimbo.workloads import is_family_name, known, network
 
 Kit = Callable[[], list[Finding]]
 BUILT_IN_SIMULATORS = ("cimbo", "zigzag", "accelforge", "command", "table")
@@ -66,6 +66,8 @@ def kits(name: str, options: dict[str, Any]) -> dict[str, Kit]:
     for kind, (names, kit) in every.items():
         if name in names:
             found[kind] = kit
+    if not found and not is_family_name(name):  # a file, a library's network, an object of a module
+        found["network"] = every["network"][1]
     if not found:
         listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, (names, _) in every.items())
         every_name = [each for names, _ in every.values() for each in names]

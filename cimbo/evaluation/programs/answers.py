@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cimbo.errors import printable
+from cimbo.errors import WrongAnswer, printable
+from cimbo.problem.scalars import shown
 
 SHOWN_OUTPUT = 80  # characters of an output that is no answer, in a message
 NO_METRICS = frozenset({"protocol", "id"})  # numbers of an answer that are none of its metrics
@@ -34,6 +35,15 @@ class Answer:
     document: Mapping[str, Any]
     log: str = ""
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the program says in words, by name."""
+        found = {}
+        for name, value in self.document.items():
+            if isinstance(value, str):
+                found[name] = value
+        return found
+
     def metrics(self, where: str) -> dict[str, float]:
         """Return every number of the answer.
 
@@ -57,6 +67,23 @@ class Answer:
         if bad:
             raise ProgramFailed(f"{where}: {', '.join(bad)}", self.log)
         return found
+
+
+def refuse_texts(said: Mapping[str, Any], wanted: Iterable[str], where: str) -> None:
+    """Refuse a text where a study needs a number.
+
+    Args:
+        said: What was answered.
+        wanted: Metrics that the study needs.
+        where: What answered, for the message.
+
+    Raises:
+        WrongAnswer: One of them is a text.
+    """
+    for name in wanted:
+        if isinstance(said.get(name), str):
+            what = f"{name} is the text {shown(said[name])}, not a number"
+            raise WrongAnswer(f"{where}: {what}; print it as a JSON number, without quotes or unit")
 
 
 def parse(where: str, text: str, told: str = "") -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from cimbo.errors import BadInput
@@ -13,6 +14,7 @@ def try_until_one_works(
     designs: Sequence[Params],
     where: str,
     prepared: dict[str, Mapping[str, float]],
+    seconds: dict[str, float],
 ) -> None:
     """Evaluates designs until one succeeds.
 
@@ -21,6 +23,7 @@ def try_until_one_works(
         designs: What is tried, in order; of none, or where ``prepared`` has one, nothing happens.
         where: What evaluates, for the error.
         prepared: Takes the metrics of the design that succeeded, by its key.
+        seconds: Takes what that took, by the same key; it is added to what stands there.
 
     Raises:
         BadInput: When all of them fail, with the last reason; at once for one that is not about the
@@ -30,8 +33,11 @@ def try_until_one_works(
         return
     reason = ""
     for design in designs:
+        key = canonical_key(design)
+        start = time.perf_counter()
         try:
-            prepared[canonical_key(design)] = dict(evaluate(design))
+            prepared[key] = dict(evaluate(design))
+            seconds[key] = seconds.get(key, 0.0) + time.perf_counter() - start
             return
         except BadInput as error:
             if not error.is_about_design:

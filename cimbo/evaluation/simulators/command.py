@@ -90,7 +90,7 @@ class Command:
             chip: Genes and fixed properties of the chip.
 
         Returns:
-            Every number that the program answered, and its list of layers where it has one.
+            Every number and text that the program answered, and its list of layers where it has one.
 
         Raises:
             ProgramFailed: When the program fails, or answers with no numbers.
@@ -101,7 +101,7 @@ class Command:
             return self._by_layers(workload, chip)
         weights = weights_path("simulator command", self.weights)
         answer = self.program.ask(protocol.simulation(workload, chip, weights))
-        found: dict[str, Any] = answer.metrics(self.program.name)
+        found: dict[str, Any] = {**answer.texts, **answer.metrics(self.program.name)}
         if isinstance(answer.document.get("layers"), list):
             found["layers"] = answer.document["layers"]
         return found
