@@ -11,6 +11,7 @@ from cimbo.cli.grouped import command, output_option
 from cimbo.cli.options import AskedStudy, at_least_one, evaluation_options, new_study_options
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import watched
+from cimbo.cli.values import numbers_of_objectives
 from cimbo.cli.view import print_front
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.optimizer.convergence import MIN_GAINS
@@ -80,6 +81,11 @@ from cimbo.session.workers import Workers
     default=True,
     help="If ZigZag is installed, let it simulate designs of the front whose costs cimbo can only bound.",
 )
+@click.option(
+    "--near",
+    default=None,
+    help="Search about here on the front: accuracy=90,latency_ms=0.01. What is far from it does not count.",
+)
 @click.option("--retry-failed", is_flag=True, help="First evaluate failed designs again.")
 @click.option(
     "--listener",
@@ -101,12 +107,15 @@ def optimize(
     limits: tuple[str, ...],
     listeners: tuple[str, ...],
     style: str,
+    near: str | None,
     **settings: Any,
 ) -> int:
     """Search for the best networks and chips, evaluate every candidate, and print the front. The same command resumes.
 
     Example: cimbo optimize --preset fmnist-vit --budget 200 --study vit.db
     """
+    if near is not None:
+        settings["near"] = numbers_of_objectives("--near", near, "accuracy=90,latency_ms=0.01")
     with asked.open(accept_changed=settings["accept_changed"]) as whole:
         session = narrowed(whole, fixes, limits)
         with watched(session.study) as progress, hearing(listeners, progress) as listener:

@@ -147,3 +147,30 @@ def origin(name: str, text: str) -> str:
     if text.startswith("@"):
         return f"{name} {text[1:]}"
     return name
+
+
+def numbers_of_objectives(option: str, text: str, example: str) -> dict[str, float]:
+    """Read numbers of objectives, written ``name=number`` with commas.
+
+    Args:
+        option: The option that has them, for messages.
+        text: Its value.
+        example: How it may be written, for messages.
+
+    Returns:
+        Objective to number.
+
+    Raises:
+        BadInput: A part has another form.
+    """
+    return dict(_number_of(option, part, example) for part in text.split(","))
+
+
+def _number_of(option: str, part: str, example: str) -> tuple[str, float]:
+    """An objective and its number. Raises BadInput, with an example, where ``part`` says neither."""
+    name, _, value = part.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        todo = f"write {example}"
+        raise BadInput(option, f"{part!r} is no objective=number", todo) from None

@@ -11,6 +11,7 @@ from cimbo.cli.grouped import command
 from cimbo.cli.options import existing, study_option
 from cimbo.cli.output import emit, format_option, say, terminal_width
 from cimbo.cli.output import show as show_text
+from cimbo.cli.values import numbers_of_objectives
 from cimbo.cli.watch import watch
 from cimbo.cli.what_if import narrowed, what_if_options
 from cimbo.errors import BadInput
@@ -28,37 +29,39 @@ from cimbo.session.text import genes_text
     default=None,
     help="How much each objective matters, the best design first: accuracy=2,latency_ms=1.",
 )
+@click.option(
+    "--near",
+    default=None,
+    help="About where on the front you would like to be, the nearest design first: accuracy=90,latency_ms=0.01.",
+)
 @what_if_options
 @study_option
 @format_option
 def pareto(
-    file: str, style: str, fixes: tuple[str, ...], limits: tuple[str, ...], prefer: str | None
+    *,
+    file: str,
+    style: str,
+    fixes: tuple[str, ...],
+    limits: tuple[str, ...],
+    prefer: str | None,
+    near: str | None,
 ) -> None:
     """Print the front: the evaluated, feasible designs that no other beats; with --fix and --limit, of a part of the study.
 
     Example: cimbo pareto --limit area_mm2=3 --prefer accuracy=2,latency_ms=1
     """
+    if prefer is not None and near is not None:
+        raise BadInput("--near", "is given beside --prefer", "give one of them")
     with existing(file) as session:
         asked = narrowed(session, fixes, limits)
         front = asked.pareto()
         if prefer is not None:
-            front = front.preferring(asked.study.problem, _weights(prefer))
+            weights = numbers_of_objectives("--prefer", prefer, "accuracy=2,latency_ms=1")
+            front = front.preferring(asked.study.problem, weights)
+        if near is not None:
+            target = numbers_of_objectives("--near", near, "accuracy=90,latency_ms=0.01")
+            front = front.nearest_to(asked.study.problem, target)
         print_front(front, style)
-
-
-def _weights(text: str) -> dict[str, float]:
-    """Objectives' weights of ``name=number`` with commas."""
-    return dict(map(_weight, text.split(",")))
-
-
-def _weight(part: str) -> tuple[str, float]:
-    """An objective and how much it matters. Raises BadInput where ``part`` says neither."""
-    name, _, value = part.partition("=")
-    try:
-        return name.strip(), float(value)
-    except ValueError:
-        todo = "write accuracy=2,latency_ms=1"
-        raise BadInput("--prefer", f"{part!r} is no objective=number", todo) from None
 
 
 def print_front(front: Front, style: str) -> None:

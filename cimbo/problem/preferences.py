@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput, check_known
-from cimbo.problem.objectives import Metrics, Problem
+from cimbo.problem.objectives import Metrics, Objective, Problem
 from cimbo.problem.scalars import finite
 
 Array = NDArray[np.float64]
@@ -105,6 +105,51 @@ def by_weights(
     shortfall = (1.0 - unit_scores(problem, front)) * checked
     regret = shortfall.max(1) + SUM_WEIGHT * shortfall.sum(1)
     return [int(i) for i in np.argsort(regret, kind="stable")]
+
+
+def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, float]) -> list[int]:
+    """Order a front by how well each design does what somebody would like to have.
+
+    Args:
+        problem: Its objectives.
+        front: Metrics of non-dominated designs.
+        target: Objective -> the value that is wished for, reachable or not. What is not named does not count.
+
+    Returns:
+        Positions in ``front``, first the design whose worst lack of the target is least, in shares of the front's
+        spans (the achievement function of Wierzbicki 1980).
+
+    Raises:
+        BadInput: A name is no objective, or a value is no finite number.
+    """
+    names = [objective.name for objective in problem.objectives]
+    for name, value in target.items():
+        check_known(name, names, f"target {name}", "is no objective")
+        if finite(value) is None:
+            raise BadInput(f"target {name}", f"is {value}", "give a finite number")
+    if not front:
+        return []
+    wished = dict(front[0]) | dict(target)
+    lacks = []
+    for objective in problem.objectives:
+        if objective.name in target:
+            lacks.append(_lacks(objective, [design[objective.name] for design in (*front, wished)]))
+    lack = np.stack(lacks, 1)
+    regret = lack.max(1) + SUM_WEIGHT * lack.sum(1)
+    return [int(i) for i in np.argsort(regret, kind="stable")]
+
+
+def _lacks(objective: Objective, values: Sequence[float]) -> Array:
+    """(designs,) what each but the last lacks of the last value, in shares of the span of the others; costs as logarithms."""
+    scores = np.array(values, float)
+    if objective.goal == "min" and (scores > 0).all():
+        scores = np.log(scores)
+    if objective.goal == "min":
+        scores = -scores
+    span = np.ptp(scores[:-1])
+    if not span > 0:
+        span = 1.0
+    return (scores[-1] - scores[:-1]) / span
 
 
 def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:

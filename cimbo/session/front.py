@@ -11,7 +11,7 @@ from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
 from cimbo.errors import BadInput
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.problem.objectives import Problem
-from cimbo.problem.preferences import by_weights, knees
+from cimbo.problem.preferences import by_target, by_weights, knees
 from cimbo.session.context import StudyContext
 from cimbo.session.design import Design, design
 from cimbo.storage import Record
@@ -62,6 +62,22 @@ class Front:
             BadInput: A name is no objective, a weight negative or not finite, or all are 0.
         """
         order = by_weights(problem, [d.metrics for d in self.designs], weights)
+        return replace(self, designs=tuple(self.designs[i] for i in order))
+
+    def nearest_to(self, problem: Problem, target: Mapping[str, float]) -> Front:
+        """Order the front by how well each design does what somebody would like to have.
+
+        Args:
+            problem: The study's objectives.
+            target: Objective -> the value that is wished for; what is not named does not count.
+
+        Returns:
+            The same front, the design that lacks least of the target first.
+
+        Raises:
+            BadInput: A name is no objective, or a value is not finite.
+        """
+        order = by_target(problem, [d.metrics for d in self.designs], target)
         return replace(self, designs=tuple(self.designs[i] for i in order))
 
     def ends_told(self) -> str | None:

@@ -54,6 +54,7 @@ class SearchSettings:
             ranked anew; 0: they are not.
         accept_changed: Go on although what evaluates, or a file that it reads, is not what it was: the study mixes both.
         retry_failed: First evaluate again what has failed.
+        near: Objective -> value of a point that the front is wanted near: what is far from it does not count.
         simulates_bounds: Whether ZigZag, where it is installed, simulates the designs of the front whose costs are bounds.
     """
 
@@ -66,6 +67,7 @@ class SearchSettings:
     bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES
     accept_changed: bool = False
     retry_failed: bool = False
+    near: Mapping[str, float] | None = None
     simulates_bounds: bool = True
 
     def __post_init__(self) -> None:
@@ -255,6 +257,9 @@ def optimizer_options(
     """
     settings = settings or SearchSettings()
     study, config = context.study, context.config
+    objectives = [objective.name for objective in study.problem.objectives]
+    for name in settings.near or ():
+        check_known(name, objectives, f"--near {name}", "is no objective")
     costs = analytic_costs(context.evaluator, settings.cost_model)
     analytic = with_computed(study.problem, costs)
     learned = from_study(study, config, settings.warm_from, analytic)
@@ -274,6 +279,7 @@ def optimizer_options(
         expensive=None if expensive is None else expensive.metric,
         expensive_budget=budget,
         converged=converged,
+        about=settings.near,
     )
 
 

@@ -43,6 +43,7 @@ class Session(LookingSession):
         bit_accurate_images: int = DEFAULT_BIT_ACCURATE_IMAGES,
         accept_changed: bool = False,
         retry_failed: bool = False,
+        near: Mapping[str, float] | None = None,
         simulates_bounds: bool = True,
         workers: Workers | None = None,
         listener: events.Listener = events.log_progress,
@@ -61,6 +62,7 @@ class Session(LookingSession):
             asynchronous: Choose one design for each free worker instead of batches.
             bit_accurate_images: Test images on which the front is verified bit-accurately and ranked anew; 0: it is not.
             accept_changed: Go on although what evaluates, or a file that it reads, is not what it was.
+            near: Objective -> value of a point on the front to search about; what is far from it does not count.
             retry_failed: First evaluate again what has failed.
             simulates_bounds: Whether ZigZag, where it is installed, simulates designs of the front whose costs are bounds.
             workers: Where evaluations run, by default on this machine.
@@ -82,6 +84,7 @@ class Session(LookingSession):
             bit_accurate_images,
             accept_changed,
             retry_failed,
+            near,
             simulates_bounds,
         )
         return optimize.optimize(self, budget, settings, workers=workers, listener=listener)

@@ -153,3 +153,17 @@ def test_chips_for_a_family_are_chips_for_its_largest_network(tmp_path, monkeypa
     assert "the cheapest network wins" not in answer.err
     for row in json.loads(answer.out)["pareto"]:
         assert row["architecture"]["depth"] == 6
+
+
+def test_a_search_near_a_point_knows_its_objectives(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--network", "fmnist-vit", "--budget", "2", "--jobs", "1", "--study", "a.db"]
+    assert run(["optimize", *words, "--near", "latency=1"]) == 2
+    assert "did you mean latency_ms" in capsys.readouterr().err
+    assert run(["optimize", *words, "--near", "latency_ms"]) == 2
+    assert "is no objective=number" in capsys.readouterr().err
+    assert run(["optimize", *words, "--near", "latency_ms=0.05"]) == 0
+    assert (
+        run(["pareto", "--study", "a.db", "--near", "area_mm2=20", "--prefer", "area_mm2=1"]) == 2
+    )
+    assert run(["pareto", "--study", "a.db", "--near", "area_mm2=20"]) == 0

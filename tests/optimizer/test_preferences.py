@@ -6,7 +6,7 @@ import pytest
 from cimbo import BadInput, Choice, Objective, SearchSpace
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
-from cimbo.problem.preferences import by_weights, knees
+from cimbo.problem.preferences import by_target, by_weights, knees
 from cimbo.study.study import Study
 
 SPACE = SearchSpace([Choice("a", range(20)), Choice("b", range(20))])
@@ -54,3 +54,16 @@ def test_a_search_about_a_point_spends_its_evaluations_near_it():
             chosen = [r for r in study.evaluations() if r.origin == "proposed"]
             near[about is None] = np.mean([r.metrics["accuracy"] > 65 for r in chosen])
     assert near[False] > near[True] + 0.2
+
+
+def test_the_design_about_where_one_would_like_to_be_comes_first():
+    found = front([(70.0, 0.0), (80.0, 0.5), (90.0, 3.0)])
+    for i in (0, 1, 2):
+        assert by_target(PROBLEM, found, dict(found[i]))[0] == i
+    # Out of reach: what lacks least in shares of the front's spans.
+    assert by_target(PROBLEM, found, {"accuracy": 99.0})[0] == 2
+    assert by_target(PROBLEM, found, {"latency_ms": 1e-6})[0] == 0
+    with pytest.raises(BadInput, match="did you mean accuracy"):
+        by_target(PROBLEM, found, {"acuracy": 99.0})
+    with pytest.raises(BadInput, match="give a finite number"):
+        by_target(PROBLEM, found, {"accuracy": float("nan")})
