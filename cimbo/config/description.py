@@ -14,6 +14,7 @@ from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import check_expensive, check_metrics, needed_metrics
 from cimbo.config.network_settings import check_bits, stage_bits
+from cimbo.config.roles import check_roles
 from cimbo.config.tables import ConstraintTable, Gene, NetworkTable, ObjectiveTable, StudyTable
 from cimbo.errors import BadInput, check_known, naming
 from cimbo.evaluation.accuracy import published
@@ -70,6 +71,7 @@ class Config:
         tables = self.tables
         with naming(self.name):
             space = self._space()
+            check_roles(tables, space)
             objectives = tuple(map(_objective, tables.objectives))
             constraints = tuple(map(self._constraint, tables.constraints))
             problem = Problem(space, objectives, constraints, tables.metrics)

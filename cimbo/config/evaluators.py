@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cimbo.config.metric_checks import kept_costs, needed_metrics
 from cimbo.config.network_settings import inference_settings, stage_bits
+from cimbo.config.roles import chip_roles
 from cimbo.config.tables import (
     EvaluatorTable,
     ExpensiveTable,
@@ -63,6 +64,7 @@ def joint_evaluator(
         stages=tuple(sorted(images)),
         chip_genes=tuple(choice.name for choice in problem.space.hardware),
         told_genes=None if told_genes is None else tuple(told_genes),
+        roles=chip_roles(hardware),
     )
 
 

@@ -28,6 +28,7 @@ class GeneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         count: How many numbers, where no step says it.
         log: Whether the numbers are spaced by a factor instead of a difference.
         active_if: Genes that must have one of the listed values for this one to exist.
+        role: What the gene is on a chip of another simulator than cimbo's.
     """
 
     values: Annotated[
@@ -46,6 +47,10 @@ class GeneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[str, list[Scalar]],
         Meta(description="The gene exists while each named gene has one of the listed values."),
     ] = {}
+    role: Annotated[
+        str | None,
+        Meta(description="What the gene is on another simulator's chip, such as rows or macros."),
+    ] = None
 
 
 Gene = list[Scalar] | GeneTable
@@ -153,6 +158,13 @@ class HardwareTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fixed: Annotated[
         dict[str, Scalar],
         Meta(description="Properties of every chip that are not searched, such as node_nm."),
+    ] = {}
+    roles: Annotated[
+        dict[str, str],
+        Meta(
+            description="What genes and fixed properties are on another simulator's chips, such as "
+            'lanes = "macs_per_cycle": features for the surrogates of costs follow from it.'
+        ),
     ] = {}
     simulator: Annotated[
         str, Meta(description="cimbo, zigzag, accelforge, command, table, or a plug-in.")

@@ -5,7 +5,7 @@ Each is called with designs as dictionaries, or with canonical rows of a space, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo import hardware
+from cimbo.hardware.role_features import role_features
 from cimbo.problem.space import Params, Rows, SearchSpace
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import PRECISION_FEATURES, precision_features
@@ -95,6 +96,42 @@ class CostFeatures:
     def _knows(self, properties: Iterable[str]) -> bool:
         """Whether chips with these properties are cimbo's; its own simulator says itself what is wrong with others."""
         return self.evaluator.simulator == "cimbo" or hardware.is_chip(properties)
+
+
+@dataclass(frozen=True, eq=False)
+class RoleFeatures:
+    """What follows for networks on chips of another simulator whose properties have roles."""
+
+    evaluator: SimulatedCosts
+
+    def __call__(self, designs: list[Params]) -> dict[str, Array]:
+        """Each feature (n,) of n designs; see `cimbo.hardware.role_features`."""
+        workloads = [self.evaluator.workload_of(d) for d in designs]
+        return self._features(workloads, [self.evaluator.chip_of(d) for d in designs])
+
+    def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
+        """Computes the features of rows.
+
+        Args:
+            space: The space of the rows.
+            rows: (n, d) canonical rows.
+
+        Returns:
+            Each feature to an array (n,).
+        """
+        parts = self.evaluator.parts_of(space)
+        return self._features(parts.workloads(rows), parts.chips(rows))
+
+    def _features(
+        self, workloads: list[Workload], chips: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Array]:
+        if not workloads:
+            return {}
+        by_role: dict[str, Array] = {}
+        for name, role in self.evaluator.roles.items():
+            values = np.array([chip[name] for chip in chips], float)
+            by_role[role] = by_role.get(role, np.ones(len(chips))) * values
+        return role_features(workloads, by_role)
 
 
 @dataclass(frozen=True, eq=False)

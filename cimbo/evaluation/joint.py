@@ -42,6 +42,7 @@ class JointEvaluator(MeasuredAccuracy):
     what programs print is kept in ``log_folder``. ``wanted`` are metrics that the study needs.
     ``stages`` are numbers of images after which the measurement of an accuracy that is not worth it is stopped, see
     `cimbo.evaluation.racing`; ``race`` says what it is worth, and comes from the study.
+    ``roles`` say what properties of another simulator's chips are, see `cimbo.hardware.role_features`.
     """
 
     network: str
@@ -64,6 +65,7 @@ class JointEvaluator(MeasuredAccuracy):
     notes: GeneNotes = field(default_factory=GeneNotes)
     chip_genes: tuple[str, ...] = ()
     told_genes: tuple[str, ...] | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, design: Params) -> dict[str, float]:
         """Measures a design: what the study asks of its network on its chip."""

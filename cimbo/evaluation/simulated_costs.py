@@ -14,6 +14,7 @@ from cimbo.evaluation.batched import (
     AnalyticCost,
     Array,
     CostFeatures,
+    RoleFeatures,
     simulated_costs,
 )
 from cimbo.evaluation.encoded import DesignParts
@@ -58,6 +59,7 @@ class SimulatedCosts:
     prepared_seconds: dict[str, float]
     wanted: tuple[str, ...]
     stage_bits: tuple[int, ...]
+    roles: Mapping[str, str]
 
     def simulated(self, design: Params) -> dict[str, float]:
         """Computes the costs of a design by the study's simulator.
@@ -178,6 +180,13 @@ class SimulatedCosts:
     def features(self) -> CostFeatures:
         """What is known of designs' costs without simulating them."""
         return CostFeatures(self)
+
+    @property
+    def role_features(self) -> RoleFeatures | None:
+        """What follows from the roles of the chips' properties; None where they have none."""
+        if not self.roles:
+            return None
+        return RoleFeatures(self)
 
     def analytic_costs(self) -> dict[str, AnalyticCost]:
         """Costs that can be computed rather than modelled; none when another simulator than ours is asked."""

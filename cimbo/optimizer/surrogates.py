@@ -71,7 +71,7 @@ class SurrogateFactory:
     views: Mapping[str, View] = field(default_factory=dict)
     analytic: Mapping[str, AnalyticFunction] = field(default_factory=dict)
     priors: Mapping[str, predictors.Model] = field(default_factory=dict)
-    kept: dict[tuple[str, str], tuple[bytes, predictors.Model]] = field(default_factory=dict)
+    kept: dict[tuple[str, str, int], tuple[bytes, predictors.Model]] = field(default_factory=dict)
 
     def fit(
         self,
@@ -103,7 +103,8 @@ class SurrogateFactory:
             columns.append(noise)
         options = f"{seed} {kind} {schema.log}".encode()
         digest = hashlib.blake2b(np.column_stack(columns).tobytes() + options).digest()
-        place = (schema.target, "auto" if kind == "auto" else "fixed")
+        selects = "auto" if kind == "auto" else "fixed"
+        place = (schema.target, selects, len(schema.features))
         if place not in self.kept or self.kept[place][0] != digest:
             prior = self.priors.get(schema.target)
             model = predictors.fit(
@@ -297,7 +298,7 @@ class _Learner:
         Returns:
             The predictor of all observations, and whether it may be trusted.
         """
-        data = self._data(metric)
+        data = self._data(metric, self._view(metric))
         n = refit_size(len(data.y), REFIT_GROWTH)
         if data.noise is not None:  # a later measurement of an early design changes what all say
             n = len(data.y)
@@ -312,8 +313,29 @@ class _Learner:
         is_trusted = spread == 0 or float(model.metadata["error"]) < spread
         return FittedSurrogate(model, data.view, trusted=is_trusted)
 
-    def _data(self, metric: str) -> _MetricData:
+    def _view(self, metric: str) -> View:
+        """What a metric is learned from: of a view and its plain one the better by held-out error.
+
+        As the kind of a surrogate, it is chosen by the first so many observations and anew when there are half more.
+
+        Returns:
+            The view.
+        """
         view = self.factory.views.get(metric, View())
+        if view.plain is None:
+            return view
+        if self._held_out_error(metric, view.plain) < self._held_out_error(metric, view):
+            return view.plain
+        return view
+
+    def _held_out_error(self, metric: str, view: View) -> float:
+        """The error of the best kind with a view on the first observations, in modelled units."""
+        data = self._data(metric, view)
+        first = refit_size(len(data.y), RESELECTION_GROWTH)
+        model = self._fit(data, training_subset(self.scores[:first]), "auto")
+        return float(model.metadata["error"])
+
+    def _data(self, metric: str, view: View) -> _MetricData:
         log = self.is_logarithmic(metric)
         y = in_modelled_units(self.problem, metric, self.measured[metric], log=log)
         if log:

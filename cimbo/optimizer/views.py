@@ -80,6 +80,7 @@ class View:
     """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
 
     An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
+    ``plain`` is a view without some of the features: of the two the one with the smaller held-out error is learned from.
 
     Examples:
         >>> from cimbo import OptimizerOptions, View
@@ -90,6 +91,7 @@ class View:
 
     genes: frozenset[str] | None = None
     features: Features | None = None
+    plain: View | None = None
 
     def columns(self, space: SearchSpace) -> list[int]:
         """Find the columns of the genes in view.

@@ -109,6 +109,8 @@ def views(evaluator: StudyEvaluator) -> dict[str, View]:
     quality = View(evaluator.accuracy_genes(), evaluator.sizes)
     found = dict.fromkeys(evaluator.quality_metrics, quality)
     costs = View(features=evaluator.features)
+    if evaluator.role_features is not None:
+        costs = View(features=evaluator.role_features, plain=costs)
     for metric in COST_METRICS:
         found[metric] = costs
     return found

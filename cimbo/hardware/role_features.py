@@ -1,0 +1,211 @@
+"""What follows for a network on any chip whose properties have *roles*, so that a surrogate need not learn it.
+
+Another simulator's chips have names of their own. Where a study says which of them are the rows of an array or the
+bandwidth of the memory, quantities that decide every weight-stationary accelerator's costs can be computed: tiles of weight
+matrices, tiles against macros, conversions, bits over bandwidth. They are no simulation. A factor that a simulator sees
+otherwise, or a unit that it counts in, is a constant on a log scale, which surrogates learn from a few measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cimbo.hardware.grid import Grid
+from cimbo.hardware.rows import Floats
+from cimbo.workloads.layers import Workload
+
+#: What a property of a chip may be, and in which unit
+ROLES = {
+    "rows": "word lines of an array, along the length of a product",
+    "columns": "bit lines of an array, along the outputs",
+    "macros": "arrays that the chip has",
+    "cell_bits": "bits of a weight in one cell; a whole weight unless given",
+    "weight_bits": "bits of a weight",
+    "act_bits": "bits of an activation",
+    "dac_bits": "bits of an input that enter at once; one unless given",
+    "columns_per_adc": "columns that share a converter",
+    "adc_bits": "bits of a converter",
+    "macs_per_cycle": "multiply-accumulates a cycle of units that are no arrays",
+    "clock_mhz": "clock, in MHz",
+    "bandwidth_gb_s": "bandwidth of the memory outside, in GB/s",
+    "buffer_kb": "size of the buffer, in KiB",
+    "buffer_gb_s": "bandwidth of the buffer, in GB/s",
+}
+USUAL_BITS = 8.0  # of weights and activations where nothing gives them
+USUAL_CLOCK_MHZ = 1000.0  # of a chip without a clock, whose cycles are then in ns
+BITS_PER_KIB = 8192.0
+LEAST = 1e-12  # what a logarithm is taken of at least
+Columns = dict[str, Floats]
+
+
+def role_features(workloads: Sequence[Workload], chips: Mapping[str, Floats]) -> Columns:
+    """Derive what is known of n networks, each on a chip.
+
+    Args:
+        workloads: n networks.
+        chips: Values (n,) of the chips' properties by role, see ROLES; all above 0.
+
+    Returns:
+        Features (n,), all but ``fits`` natural logarithms. Which there are depends on the roles
+        that are given.
+    """
+    grid = Grid([workload.unique[0] for workload in workloads], len(workloads))
+    sizes = {
+        "macs": np.array([workload.macs for workload in workloads], float),
+        "parameters": np.array([workload.parameters for workload in workloads], float),
+    }
+    return _logarithms(sizes) | grid_features(grid, chips)
+
+
+def grid_features(grid: Grid, chips: Mapping[str, Floats]) -> Columns:
+    """Derive the features of the layers of a grid; see `role_features`.
+
+    Args:
+        grid: The layers of n networks.
+        chips: Values (n,) of the chips' properties by role.
+
+    Returns:
+        Features (n,) beside the sizes of the networks.
+    """
+    properties = _of_rows(grid, chips)
+    layers = _Layers(grid, properties)
+    found: Columns = {}
+    fits = None
+    if {"rows", "columns"} <= properties.keys():
+        tiles = layers.tiles()
+        found |= _logarithms(layers.of_arrays(tiles))
+        if "macros" in properties:
+            fits = grid.sums(tiles * ~grid.layers.is_dynamic) <= chips["macros"]
+            found["fits"] = fits.astype(float)
+    found |= _logarithms(layers.times(fits))
+    return found
+
+
+def _of_rows(grid: Grid, chips: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The properties of each layer's chip, (rows,)."""
+    return {role: grid.rows(np.asarray(values, float)) for role, values in chips.items()}
+
+
+def _logarithms(quantities: Mapping[str, Floats]) -> Columns:
+    """The same on a log scale."""
+    found = {}
+    for name, values in quantities.items():
+        found[f"log_{name}"] = np.log(np.maximum(values, LEAST))
+    return found
+
+
+class _Layers:
+    """Layers on chips, one row a layer shape."""
+
+    def __init__(self, grid: Grid, properties: Mapping[str, Floats]) -> None:
+        self._grid = grid
+        self._layers = grid.layers
+        self._properties = properties
+        self._weight_bits = self._bits(self._layers.weight_bits, "weight_bits")
+        self._act_bits = self._bits(self._layers.activation_bits, "act_bits")
+        self._steps = np.ceil(self._act_bits / properties.get("dac_bits", 1.0))
+
+    def _bits(self, own: Floats, role: str) -> Floats:
+        """Bits of each layer's operand: its own, else the chip's, else the usual ones."""
+        return np.where(own > 0, own, self._properties.get(role, USUAL_BITS))
+
+    def _slices(self) -> Floats | float:
+        """Cells of a weight."""
+        if "cell_bits" in self._properties:
+            return np.ceil(self._weight_bits / self._properties["cell_bits"])
+        return 1.0
+
+    def tiles(self) -> Floats:
+        """(rows,) arrays that a layer's weights fill."""
+        along_rows = np.ceil(self._layers.reduction / self._properties["rows"])
+        outputs = self._layers.outputs_each * self._slices()
+        along_columns = np.ceil(outputs / self._properties["columns"])
+        return np.asarray(self._layers.groups * along_rows * along_columns)
+
+    def of_arrays(self, tiles: Floats) -> Columns:
+        """Counts (pairs,) that follow from tiles (rows,): tiles, passes, conversions, use of cells, array cycles."""
+        layers, properties = self._layers, self._properties
+        passes = layers.positions * tiles * self._steps
+        along_rows = np.ceil(layers.reduction / properties["rows"])
+        results = layers.positions * layers.groups * layers.outputs_each
+        conversions = results * along_rows * self._steps * self._slices()
+        cells = tiles * properties["rows"] * properties["columns"]
+        weights = layers.groups * layers.reduction * layers.outputs_each * self._slices()
+        found = {
+            "tiles": self._grid.sums(tiles),
+            "passes": self._grid.sums(passes),
+            "conversions": self._grid.sums(conversions),
+            "used_cells": self._grid.sums(weights) / self._grid.sums(cells),
+        }
+        if "adc_bits" in properties:
+            levels = np.exp2(properties["adc_bits"])
+            found["converted_levels"] = self._grid.sums(conversions * levels)
+        if "macros" in properties:
+            found["tiles_per_macro"] = self._grid.sums(tiles / properties["macros"])
+        return found
+
+    def _array_ns(self) -> Floats | None:
+        """(rows,) time of a layer's arrays or other units; None where no role tells how much works at once."""
+        properties = self._properties
+        cycle_ns = 1e3 / properties.get("clock_mhz", USUAL_CLOCK_MHZ)
+        if {"rows", "columns", "macros"} <= properties.keys():
+            tiles = self.tiles()
+            copies = np.clip(np.floor(properties["macros"] / tiles), 1.0, self._layers.positions)
+            rounds = np.maximum(tiles / properties["macros"], 1.0)
+            turns = np.ceil(self._layers.positions / copies) * rounds
+            cycles = turns * self._steps * properties.get("columns_per_adc", 1.0)
+            return np.asarray(cycles * cycle_ns)
+        if "macs_per_cycle" in properties:
+            return np.asarray(self._layers.macs / properties["macs_per_cycle"] * cycle_ns)
+        return None
+
+    def times(self, fits: Floats | None) -> Columns:
+        """Compute times of each resource by itself, and of the slowest one of each layer.
+
+        Args:
+            fits: Whether all weights stay in the arrays, (pairs,); None where that is not known.
+
+        Returns:
+            Times (pairs,) in ns.
+        """
+        by_resource = self._resource_times()
+        found = {}
+        for name, values in by_resource.items():
+            found[name] = self._grid.sums(values)
+        if "spill_ns" in found:
+            found["spill_ns"] += 1.0  # which is 0 where the buffer is large enough
+        if len(by_resource) > 1:
+            found["roofline_ns"] = self._roofline(by_resource, None)
+            if fits is not None:
+                found["resident_roofline_ns"] = self._roofline(by_resource, fits)
+        return found
+
+    def _resource_times(self) -> Columns:
+        """Times (rows,) in ns of each resource of which a role says how fast it is."""
+        layers, properties = self._layers, self._properties
+        found: Columns = {}
+        array_ns = self._array_ns()
+        if array_ns is not None:
+            found["array_ns"] = array_ns
+        moved = (layers.inputs + layers.outputs) * self._act_bits
+        if "bandwidth_gb_s" in properties:
+            bits_per_ns = 8.0 * properties["bandwidth_gb_s"]
+            weights = layers.groups * layers.reduction * layers.outputs_each * ~layers.is_dynamic
+            found["load_ns"] = weights * self._weight_bits / bits_per_ns
+            if "buffer_kb" in properties:
+                room = BITS_PER_KIB * properties["buffer_kb"]
+                found["spill_ns"] = np.maximum(moved - room, 0.0) / bits_per_ns
+        if "buffer_gb_s" in properties:
+            found["buffer_ns"] = moved / (8.0 * properties["buffer_gb_s"])
+        return found
+
+    def _roofline(self, by_resource: Mapping[str, Floats], fits: Floats | None) -> Floats:
+        """(pairs,) the slowest resource of each layer, summed; without loads where all weights stay."""
+        columns = []
+        for name, values in by_resource.items():
+            if name == "load_ns" and fits is not None:
+                values = values * ~self._grid.rows(np.asarray(fits))
+            columns.append(values)
+        return self._grid.sums(np.max(columns, axis=0))
