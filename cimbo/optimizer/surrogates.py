@@ -63,7 +63,8 @@ class SurrogateFactory:
     """What surrogates are made from, apart from the observations.
 
     views: metric -> what it depends on; every gene where it is not named. analytic: metrics that are computed. priors: older
-    predictors, used as mean functions. ``kept`` is a memory of fits that are asked for again with the same data.
+    predictors, used as mean functions. ``kept`` is a memory of fits that are asked for again with the same data, by metric,
+    whether the kind was chosen, and number of features; in the order in which they were used last.
     """
 
     space: SearchSpace
@@ -117,6 +118,7 @@ class SurrogateFactory:
                 noise=noise,
             )
             self.kept[place] = (digest, model)
+        self.kept[place] = self.kept.pop(place)  # last what was used last
         return self.kept[place][1]
 
 

@@ -41,7 +41,7 @@ class Planner:
     def __init__(self, log: StudyLog, seed: int) -> None:
         self._log = log
         self._seed = seed
-        self._fits: dict[tuple[str, str], Any] = {}
+        self._fits: dict[tuple[str, str, int], Any] = {}
         self._encoded = RowCache(log.problem.space)
         self.pending: dict[str, Candidate] = {}
         self.worker_id = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -121,7 +121,7 @@ class Planner:
             A line by metric; empty before a proposal by predictors.
         """
         reasons = {}
-        for (metric, _), (_, model) in self._fits.items():
+        for (metric, _, _), (_, model) in self._fits.items():  # in the order of their last use
             reasons[metric] = model.selection_reason
         return reasons
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cimbo import Choice, Objective, SearchSpace, View
+from cimbo import Choice, Objective, OptimizerOptions, SearchSpace, Study, View
 from cimbo.optimizer import surrogates
 from cimbo.optimizer.metric_models import FittedSurrogate
 from cimbo.optimizer.surrogates import SurrogateFactory
@@ -69,6 +69,18 @@ def test_features_that_say_nothing_are_dropped() -> None:
     assert found.view.features is None
     alone = fitted(View(features=misleading))
     assert found.model.metadata["error"] < alone.model.metadata["error"]
+
+
+def test_the_reason_that_is_told_is_that_of_the_view_in_use() -> None:
+    designs = SPACE.sobol(27, 1)
+    options = OptimizerOptions(views={"latency_ms": View(features=telling, plain=View())})
+    objectives = [Objective("latency_ms", "min")]
+    with Study.open(None, space=SPACE, objectives=objectives) as study:
+        for design, latency_ms in zip(designs, tiles(designs), strict=True):
+            study.tell(design, {"latency_ms": float(latency_ms)})
+        study.ask(1, guidance=options)
+        reason = study.selection_reasons()["latency_ms"]
+    assert reason == fitted(View(features=telling)).model.selection_reason
 
 
 def test_the_choice_follows_from_the_log() -> None:
