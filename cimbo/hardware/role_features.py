@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cimbo.hardware.grid import Grid
-from cimbo.hardware.rows import Floats
+from cimbo.hardware.rows import Bools, Floats
 from cimbo.workloads.layers import Workload
 
 #: What a property of a chip may be, and in which unit
@@ -161,7 +161,7 @@ class _Layers:
             return np.asarray(self._layers.macs / properties["macs_per_cycle"] * cycle_ns)
         return None
 
-    def times(self, fits: Floats | None) -> Columns:
+    def times(self, fits: Bools | None) -> Columns:
         """Compute times of each resource by itself, and of the slowest one of each layer.
 
         Args:
@@ -201,11 +201,11 @@ class _Layers:
             found["buffer_ns"] = moved / (8.0 * properties["buffer_gb_s"])
         return found
 
-    def _roofline(self, by_resource: Mapping[str, Floats], fits: Floats | None) -> Floats:
+    def _roofline(self, by_resource: Mapping[str, Floats], fits: Bools | None) -> Floats:
         """(pairs,) the slowest resource of each layer, summed; without loads where all weights stay."""
         columns = []
         for name, values in by_resource.items():
             if name == "load_ns" and fits is not None:
-                values = values * ~self._grid.rows(np.asarray(fits))
+                values = values * ~self._grid.rows(fits)
             columns.append(values)
         return self._grid.sums(np.max(columns, axis=0))

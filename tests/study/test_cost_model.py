@@ -22,6 +22,11 @@ class SlowedDown(Simulator):
     def __init__(self, own: Simulator) -> None:
         self._own = own
 
+    @property
+    def name(self) -> str:
+        """As the simulator that is slowed down."""
+        return self._own.name
+
     def simulate(self, workload: Any, hardware: Mapping[str, Any]) -> Mapping[str, Any]:
         """Wait, then answer."""
         time.sleep(SECONDS_OF_A_BUSY_MACHINE)
