@@ -28,25 +28,23 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from searching import EVALUATOR_FIELDS, RecordedEvaluator, advance, fastest_at, open_study
 
 from cimbo import Study
 from cimbo.analysis import attribution
 from cimbo.config.study_config import Config, load
 from cimbo.evaluation.array_forms import is_exact_as_measured
-from cimbo.evaluation.joint import JointEvaluator
-from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.problem.objectives import Problem
 from cimbo.session.context import StudyContext
-from cimbo.session.optimize import optimizer_options
 from cimbo.storage import Record
 from cimbo.workloads.precision import is_precision_gene
 
 HERE = Path(__file__).parent
-INITIAL = 6  # designs before the first surrogate, the baseline among them
 SEARCH_IMAGES = 2000  # of the 5,000 validation images, that a search looks at
 FIRST_IMAGES = 500
 HOPELESS = 2.5  # points beyond what may be lacking, some three sampling errors of FIRST_IMAGES
@@ -81,36 +79,20 @@ tree_bits = 8
 
 
 @dataclass
-class Shared(JointEvaluator):
-    """Measures as the preset's evaluator does, and writes every accuracy to ``file``, which other seeds and runs read."""
+class Shared(RecordedEvaluator):
+    """Measures every accuracy once for all seeds, searches and runs."""
 
-    file: Path = Path("accuracies.jsonl")
-    found: dict[str, Any] = field(default_factory=dict)
     least: float = 0.0  # accuracy on the first images below which there is no hope
     at_first: float = 0.0  # of the baseline on these
     whole: float = 0.0  # of the baseline on all
 
-    def load(self) -> None:
-        for line in self.file.read_text().splitlines() if self.file.exists() else []:
-            entry = json.loads(line)
-            self.found[entry["key"]] = entry["value"]
-
-    def asked(self, what: str, design: Mapping[str, Any]) -> str:
-        """The key of a measurement; digital chips differ in nothing that it depends on."""
-        genes = {k: v for k, v in design.items() if k in self.accuracy_genes()}
-        if is_exact_as_measured(self.chip_of(design)):
-            inside = ("array", "weight_bits", "act_bits", "signed_inputs")
-            network = set(self._architecture)
-            genes = {k: v for k, v in genes.items() if k in network or k in inside}
-        return f"{what} {json.dumps(genes, sort_keys=True)}"
-
-    def once(self, what: str, design: Mapping[str, Any], measure: Any) -> Any:
-        key = self.asked(what, design)
-        if key not in self.found:
-            self.found[key] = measure()
-            with self.file.open("a") as out:
-                out.write(json.dumps({"key": key, "value": self.found[key]}) + "\n")
-        return self.found[key]
+    def genes_that_count(self, design: Mapping[str, Any]) -> dict[str, Any]:
+        """The genes that a measurement depends on; digital chips differ in nothing that it depends on."""
+        genes = super().genes_that_count(design)
+        if not is_exact_as_measured(self.chip_of(design)):
+            return genes
+        inside = {*self._architecture, "array", "weight_bits", "act_bits", "signed_inputs"}
+        return {k: v for k, v in genes.items() if k in inside}
 
     def accuracy_of(self, design: dict[str, Any]) -> float:
         full = {**self.fixed, **design}
@@ -171,10 +153,8 @@ class Case:
         return fixed
 
     def study(self, seed: int, side: str) -> Study:
-        p = self.problem
-        about = {"config": {"name": self.config.name, "data": dict(self.config.data)}}
         file = self.work / f"{seed}-{side.replace(' ', '-')}.db"
-        return Study.open(file, p.space, p.objectives, p.constraints, seed, metadata=about)
+        return open_study(file, self.problem, self.config, seed)
 
     def of_side(self, side: str, params: Mapping[str, Any]) -> bool:
         """Whether a design leaves the other groups as the baseline has them; blocks that it lacks have no bits."""
@@ -192,16 +172,8 @@ def case(name: str, work: Path, within: float, margin: float) -> Case:
     (work / "study.toml").write_text(STUDY.format(preset=name))
     config = load(work / "study.toml")
     plain: Any = config.evaluator()
-    names = (
-        "network",
-        "accuracy",
-        "simulator",
-        "options",
-        "fixed",
-        "accuracy_options",
-        "stage_bits",
-    )
-    evaluator = Shared(**{n: getattr(plain, n) for n in names}, file=work / "accuracies.jsonl")
+    settings = {name: getattr(plain, name) for name in (*EVALUATOR_FIELDS, "stage_bits")}
+    evaluator = Shared(**settings, file=work / "accuracies.jsonl")
     evaluator.load()
     space = config.problem.space
     params = space.canonical(evaluator._family.largest() | config.baseline())
@@ -212,9 +184,8 @@ def case(name: str, work: Path, within: float, margin: float) -> Case:
     )
     evaluator.whole = metrics["accuracy"]
     evaluator.least = evaluator.at_first - within - HOPELESS
-    aim = Constraint("accuracy", ">=", metrics["accuracy"] - within + margin)
-    fastest = Objective("latency_ms", "min", metrics["latency_ms"])
-    problem = Problem(space, (fastest,), (*config.problem.constraints, aim))
+    aim = metrics["accuracy"] - within + margin
+    problem = fastest_at(config, aim, metrics["latency_ms"])
     return Case(config, problem, evaluator, params, metrics, work)
 
 
@@ -223,17 +194,7 @@ def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
     with case.study(seed, side) as whole:
         study = whole.with_constraints(fixed=case.fixed(side))
         context = StudyContext(study, case.config, shared_evaluator=case.evaluator)
-        guidance = optimizer_options(context)
-        guidance = replace(guidance, initial=min(guidance.initial, INITIAL))
-        if not study.evaluations():
-            study.tell(case.baseline, case.metrics)  # every search starts from what is there
-        while (done := len(study.evaluations())) < budget:
-            if time.monotonic() > until:
-                return False
-            study.optimize(case.evaluator, min(done + 6, budget), 6, guidance=guidance)
-            if len(study.evaluations()) == done:
-                break  # the side has no more designs
-    return True
+        return advance(context, (case.baseline, case.metrics), budget, until)
 
 
 # ---- what a side comes to --------------------------------------------------------------------------------------------

@@ -21,60 +21,36 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from searching import EVALUATOR_FIELDS, RecordedEvaluator, advance, fastest_at, open_study
 
 from cimbo import Study
 from cimbo.analysis import attribution
 from cimbo.analysis.attribution import SPEED_UP_SIDES, Gain, Point, Pool, Rules
 from cimbo.config.study_config import Config, preset
-from cimbo.evaluation.joint import JointEvaluator
-from cimbo.problem.objectives import Constraint, Objective, Problem
+from cimbo.problem.objectives import Problem
 from cimbo.session.context import StudyContext
-from cimbo.session.optimize import optimizer_options
 from cimbo.storage import Record
 from cimbo.workloads import network
 
 HERE = Path(__file__).parent
-INITIAL = 6  # designs before the first surrogate, the baseline among them
 
 
-@dataclass
-class Shared(JointEvaluator):
-    """Measures as the preset's evaluator does, and writes every accuracy to ``file``, which other seeds read."""
-
-    file: Path = Path("accuracies.jsonl")
-    tested: dict[str, float] = field(default_factory=dict)
-
-    def load(self) -> None:
-        for line in self.file.read_text().splitlines() if self.file.exists() else []:
-            entry = json.loads(line)
-            (self.tested if entry["part"] == "test" else self.known)[entry["key"]] = entry[
-                "accuracy"
-            ]
+class Shared(RecordedEvaluator):
+    """Measures each accuracy once for all seeds and searches."""
 
     def __call__(self, design: dict[str, Any]) -> dict[str, float]:
-        key = self._accuracy_key(design)
-        new = key not in self.known
-        metrics = super().__call__(design)
-        if new:
-            self.known[key] = metrics["accuracy"]
-            self._write("validation", key, metrics["accuracy"])
-        return metrics
+        measure = super().__call__
+        accuracy = self.once("validation", design, lambda: measure(design)["accuracy"])
+        return {"accuracy": accuracy, **self.simulated(design)}
 
     def on_test(self, design: Mapping[str, Any]) -> float:
-        key = self._accuracy_key(design)
-        if key not in self.tested:
-            self.tested[key] = super().on_test(design)
-            self._write("test", key, self.tested[key])
-        return self.tested[key]
-
-    def _write(self, part: str, key: str, accuracy: float) -> None:
-        with self.file.open("a") as out:
-            out.write(json.dumps({"part": part, "key": key, "accuracy": accuracy}) + "\n")
+        measure = super().on_test
+        return float(self.once("test", design, lambda: measure(design)))
 
 
 @dataclass(frozen=True)
@@ -88,16 +64,7 @@ class Case:
     work: Path
 
     def study(self, seed: int, side: str) -> Study:
-        p = self.problem
-        about = {"config": {"name": self.config.name, "data": dict(self.config.data)}}
-        return Study.open(
-            self.work / f"{seed}-{side}.db",
-            p.space,
-            p.objectives,
-            p.constraints,
-            seed,
-            metadata=about,
-        )
+        return open_study(self.work / f"{seed}-{side}.db", self.problem, self.config, seed)
 
     def fixed(self, side: str) -> dict[str, Any]:
         """The genes that a search of this side leaves as the baseline has them."""
@@ -117,16 +84,13 @@ def case(name: str, work: Path, within: float, margin: float) -> Case:
     config = preset(name)
     plain = config.evaluator()
     work.mkdir(parents=True, exist_ok=True)
-    names = ("network", "accuracy", "simulator", "options", "fixed", "accuracy_options")
-    evaluator = Shared(**{n: getattr(plain, n) for n in names}, file=work / "accuracies.jsonl")
+    settings = {name: getattr(plain, name) for name in EVALUATOR_FIELDS}
+    evaluator = Shared(**settings, file=work / "accuracies.jsonl")
     evaluator.load()
-    space = config.problem.space
-    params = space.canonical(network(config.network).largest() | config.baseline())
+    params = config.problem.space.canonical(network(config.network).largest() | config.baseline())
     metrics = evaluator(params)
     lacking = within - margin if evaluator.has_test() else within
-    aim = Constraint("accuracy", ">=", metrics["accuracy"] - lacking)
-    fastest = Objective("latency_ms", "min", metrics["latency_ms"])
-    problem = Problem(space, (fastest,), (*config.problem.constraints, aim))
+    problem = fastest_at(config, metrics["accuracy"] - lacking, metrics["latency_ms"])
     return Case(config, problem, evaluator, Point(params, metrics["accuracy"], metrics), work)
 
 
@@ -134,21 +98,9 @@ def search(case: Case, seed: int, side: str, budget: int, until: float) -> bool:
     """Bring one search to ``budget`` evaluations; False when the time is up before."""
     with case.study(seed, side) as whole:
         study = whole.with_constraints(fixed=case.fixed(side))
-        guidance = optimizer_options(
-            StudyContext(study, case.config, shared_evaluator=case.evaluator)
-        )
-        guidance = replace(guidance, initial=min(guidance.initial, INITIAL))
-        if not study.evaluations():
-            study.tell(
-                case.baseline.params, case.baseline.costs
-            )  # every search starts from what is there already
-        while (done := len(study.evaluations())) < budget:
-            if time.monotonic() > until:
-                return False
-            study.optimize(case.evaluator, min(done + 6, budget), 6, guidance=guidance)
-            if len(study.evaluations()) == done:
-                break  # the side has no more designs
-    return True
+        context = StudyContext(study, case.config, shared_evaluator=case.evaluator)
+        baseline = (case.baseline.params, case.baseline.costs)
+        return advance(context, baseline, budget, until)
 
 
 def attributed(case: Case, seed: int, budget: int, within: float) -> tuple[Pool, list[Gain]]:
