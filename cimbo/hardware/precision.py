@@ -224,14 +224,17 @@ class WeightColumns:
 
 
 def columns_of_weight(array: ArraySizes, weight_bits: Floats) -> WeightColumns:
-    """Counts the columns of a weight: the one law of what an array is built for and of what a layer takes of it.
+    """Counts the columns of a weight.
+
+    The same law says what an array is built for, with the chip's ``weight_bits``, and what a weight of a layer takes of
+    it, with the layer's.
 
     Args:
         array: The arrays, (n,).
         weight_bits: Of a weight, (n,).
 
     Returns:
-        Digits, columns and trees of one weight, (n,) each.
+        What one weight takes, (n,) each.
     """
     trees = np.where(array.is_digital, np.ceil(weight_bits / array.tree_bits), 1)
     held = np.where(array.is_digital, trees * array.tree_bits, weight_bits)

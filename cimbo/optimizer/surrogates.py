@@ -356,7 +356,14 @@ class _Learner:
         rows: NDArray[np.intp],
         n: int,
     ) -> predictors.Model:
-        """A predictor fitted to ``rows``, which are chosen from the first ``n`` observations."""
+        """A predictor fitted to ``rows``, which are chosen from the first ``n`` observations.
+
+        With "auto" the kind is the one that was best for the first observations, as many as there were when a kind was last
+        chosen. Where these are the first ``n``, that predictor is the one that is asked for.
+
+        Returns:
+            The predictor.
+        """
         if self.factory.kind != "auto":
             return self._fit(data, rows, self.factory.kind)
         first = refit_size(len(data.y), RESELECTION_GROWTH)

@@ -233,7 +233,20 @@ class KnownConstraints:
         missing: Sequence[int],
         rng: np.random.Generator,
     ) -> Mask:
-        """(n,) whether each constraint holds in some completion: what only grows or falls with a gene is decided so."""
+        """Whether each constraint of a group can still be kept when the missing genes get values.
+
+        Some completions are tried: all missing genes at their least values, all at their greatest, and random ones. The first
+        two decide a constraint that only grows, or only falls, with all of them.
+
+        Args:
+            group: Its constraints.
+            rows: (n, d) rows in which some of its genes have no value yet.
+            missing: Columns of these.
+            rng: Draws the completions at random.
+
+        Returns:
+            (n,) True where every constraint holds in some completion, not all of them in the same one.
+        """
         if not len(rows):
             return np.zeros(0, bool)
         found = np.ones(len(rows), bool)

@@ -43,14 +43,28 @@ class DesignMatrix:
 
 @dataclass(frozen=True)
 class _OrdinalLevels:
-    """Ordinals' encoded ``columns``, how many levels each has, and their logarithms by rank, the ends repeated."""
+    """The levels that ordinal features can have.
+
+    Attributes:
+        columns: Of the features among the encoded ones, (ordinals,).
+        counts: How many levels each has, (ordinals,).
+        table: Logarithm of each level at its rank, which counts from 1, (ordinals, most levels + 2); the first and the last
+            level stand there twice.
+    """
 
     columns: NDArray[np.intp]
     counts: NDArray[np.intp]
     table: Array
 
     def interpolated(self, encoded: Array) -> Array:
-        """Logarithms of encoded ordinals (n, ordinals), linear between levels; 0 where inactive."""
+        """Logarithms of ordinals, linear between levels; 0 where inactive.
+
+        Args:
+            encoded: Rank over number of levels; 0 where the feature is inactive, (n, ordinals).
+
+        Returns:
+            Logarithms, (n, ordinals).
+        """
         rank = encoded * self.counts
         low = np.minimum(rank.astype(np.intp), self.counts)
         share = rank - low

@@ -235,25 +235,32 @@ def _evaluated(tree: ast.expr, named: Mapping[str, int]) -> int:
 
 
 def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> None:
-    free = set()
-    for value in inputs:
-        for _, dim in _dims(value):
-            if _is_free(dim):
-                free.add(_name(dim))
-    words = {word for name in free for word in re.findall(r"[A-Za-z_]\w*", name)}
-    places = set()
-    for v in inputs:
-        for place, dim in _dims(v):
-            if _is_free(dim):
-                places.add(f"{v.name}[{place}]")
-    numbers = {value.name for value in inputs if is_number(value)}
-    known = sorted((free | words | places | numbers) - {""})
+    """Raises BadInput for a size that no input of the file leaves open."""
+    known = _names_of_free_sizes(inputs)
     for name in given:
         if name not in known:
             todo = "all its sizes are fixed"
             if known:
                 todo = f"the free ones are {', '.join(known)}"
             raise BadInput(file, f"has no free size {name}", todo)
+
+
+def _names_of_free_sizes(inputs: list[Any]) -> list[str]:
+    """What the free sizes of a file can be called.
+
+    A size has its own name, which may be an expression of other names, and the name INPUT[PLACE]; an input that is a single
+    integer has the name of the input.
+
+    Returns:
+        The names, sorted.
+    """
+    names = {value.name for value in inputs if is_number(value)}
+    for value in inputs:
+        for place, dim in _dims(value):
+            if _is_free(dim):
+                names |= {_name(dim), f"{value.name}[{place}]"}
+                names.update(re.findall(r"[A-Za-z_]\w*", _name(dim)))
+    return sorted(names - {""})
 
 
 def is_number(value: Any) -> bool:

@@ -129,7 +129,8 @@ def is_running_scale(node: Any, inputs: Sequence[Tensor | None], output: int) ->
         output: Number of the output.
 
     Returns:
-        True for the scale of DynamicQuantizeLinear, and for products of one that are no sums.
+        True for the scale that DynamicQuantizeLinear makes, and for what Mul makes of such a scale, unless
+        that scales a sum of integers.
     """
     if node.op_type == "DynamicQuantizeLinear":
         return output == 1

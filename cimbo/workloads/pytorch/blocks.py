@@ -105,25 +105,26 @@ class BlockParts:
 
 
 def parts_of(layers: Sequence[Layer]) -> BlockParts | None:
-    """Find the parts of a block: attention once, then two or three linear layers. None for anything else.
+    """Find the parts of a transformer block.
+
+    It is linear layers that make queries, keys and values, two products of attention side by side, the projection, and an
+    MLP of two linear layers, or of three where one of them is a gate.
 
     Args:
         layers: of the block, in order.
 
     Returns:
-        The parts, or None.
+        The parts; None for any other block.
     """
     products = [place for place, layer in enumerate(layers) if layer.dynamic]
     if len(products) != 2 or products[1] != products[0] + 1:
         return None
     scores, context = (layers[place] for place in products)
-    linear = []
-    for place, layer in enumerate(layers):
-        if layer.kind == "linear":
-            linear.append(place)
+    linear = [place for place, layer in enumerate(layers) if layer.kind == "linear"]
     before = tuple(place for place in linear if place < products[0])
     after = [place for place in linear if place > products[1]]
-    if len(before) + len(after) + 2 != len(layers) or not before or len(after) not in (3, 4):
+    has_others = len(linear) + len(products) != len(layers)
+    if has_others or not before or len(after) not in (3, 4):
         return None
     heads = _heads(scores, [layers[place] for place in before])
     if scores.groups != context.groups or heads is None:
