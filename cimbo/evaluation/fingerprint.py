@@ -108,18 +108,20 @@ def _reuse(evaluator: JointEvaluator) -> dict[str, Any]:
         The entry; empty where genes are declared, and of what is no function and no program.
     """
     name = evaluator.accuracy
-    if is_python_name(name):
-        where = f"accuracy {name}"
-        is_declared = declared_genes(where, python_object(where, name)) is not None
-    elif name == "command":
-        is_declared = evaluator.accuracy_options.get("genes") is not None
-    else:
-        return {}
-    if is_declared:
+    if not (is_python_name(name) or name == "command") or _is_declared(evaluator):
         return {}
     if evaluator.told_genes is not None:
         return {"accuracy_reuse": sorted(evaluator.told_genes)}
     return {"accuracy_reuse": "by the genes that were looked up"}
+
+
+def _is_declared(evaluator: JointEvaluator) -> bool:
+    """Whether a user's function or program says which genes its answers depend on."""
+    name = evaluator.accuracy
+    if name == "command":
+        return evaluator.accuracy_options.get("genes") is not None
+    where = f"accuracy {name}"
+    return declared_genes(where, python_object(where, name)) is not None
 
 
 def by_content(options: Mapping[str, Any]) -> dict[str, Any]:

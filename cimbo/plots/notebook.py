@@ -263,23 +263,27 @@ def distribution(study: Study, metric: str | None = None) -> Any:
     go = plotly()
     objective = _objective(study, metric)
     done = [r for r in study.evaluations() if objective.name in r.metrics]
-    groups: dict[str, list[float]] = {
-        "drawn without a model": [],
-        "chosen by a model, or told": [],
+    groups = {
+        "drawn without a model": [r for r in done if _is_random(r)],
+        "chosen by a model, or told": [r for r in done if not _is_random(r)],
     }
-    for record in done:
-        name = "drawn without a model" if _is_random(record) else "chosen by a model, or told"
-        groups[name].append(objective.sign * record.metrics[objective.name])
     figure = go.Figure()
-    for name, found in groups.items():
-        values = np.sort(found)
-        shares = 100 * np.arange(1, len(values) + 1) / max(len(values), 1)
+    for name, records in groups.items():
+        values, shares = _shares_no_better(objective, records)
         line = {"shape": "hv"}
-        places = objective.sign * values
-        figure.add_trace(go.Scatter(x=places, y=shares, name=name, mode="lines", line=line))
+        figure.add_trace(go.Scatter(x=values, y=shares, name=name, mode="lines", line=line))
     words = "share of the designs that are no better (%)"
     figure.update_xaxes(type=_axis_type(done, objective.name))
     return finish(figure, "How designs are distributed", label(objective.name), words)
+
+
+def _shares_no_better(
+    objective: Objective, records: Sequence[Record]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """(n,) what designs measured, from the worst to the best, and the percent of them that are no better, (n,)."""
+    scores = np.sort([objective.sign * record.metrics[objective.name] for record in records])
+    shares = 100 * np.arange(1, len(scores) + 1) / max(len(scores), 1)
+    return objective.sign * scores, shares
 
 
 def _objective(study: Study, metric: str | None) -> Objective:

@@ -190,13 +190,18 @@ def readable(images: Source, index: Sequence[int]) -> list[int]:
         try:
             images.resized_square(int(number))
         except UnreadableImage as error:
-            if str(error.where) not in LEFT_OUT:
-                LEFT_OUT.add(error.where)
-                told = f"{error.where}: {error.what}; left out, {len(LEFT_OUT)} so far"
-                print(printable(told), file=sys.stderr)
+            _leave_out(error)
         else:
             kept.append(int(number))
     return kept
+
+
+def _leave_out(error: UnreadableImage) -> None:
+    """Say once on stderr that a file cannot be decoded."""
+    if error.where not in LEFT_OUT:
+        LEFT_OUT.add(error.where)
+        told = f"{error.where}: {error.what}; left out, {len(LEFT_OUT)} so far"
+        print(printable(told), file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -185,14 +185,17 @@ class CheckpointAccuracy:
         todo = "see --normalise, --crop and the order of the class folders, or leave it out"
         raise BadInput(f"--expect {expected:g}", what, todo)
 
+    def _seconds_of_batch(self, design: Mapping[str, Any]) -> float:
+        """What one batch takes, once batch norms are calibrated."""
+        self._calibrate(design)
+        start = time.perf_counter()
+        self._right(design, self.parts["validation"][: self.batch], "timed")
+        return time.perf_counter() - start
+
     def _say_seconds(self, design: Mapping[str, Any]) -> None:
         """Says on stderr how long a measurement of the largest network takes, by one batch."""
         index = self.parts["validation"]
-        some = index[: self.batch]
-        self._calibrate(design)
-        start = time.perf_counter()
-        self._right(design, some, "timed")
-        seconds = (time.perf_counter() - start) * len(index) / len(some)
+        seconds = self._seconds_of_batch(design) * len(index) / len(index[: self.batch])
         told = f"a measurement of the largest network takes about {seconds:.0f} s"
         print(f"{told}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
@@ -98,6 +98,12 @@ def unknown_bits(name: str, where: str, value: Any) -> BadInput:
     return BadInput(where, what, "leave it out, or measure with your own weights (--weights)")
 
 
+def _check_measured(gene: str, value: Any, known: Sequence[Any]) -> None:
+    if value not in known:
+        where = f"modelled accuracy, {gene}"
+        raise BadInput(where, f"is {value!r}", f"only {known} were measured")
+
+
 def _check_bits(design: Mapping[str, Any], of: str) -> None:
     """Raises BadInput for a design with operands of other bits than were measured."""
     for name, value in design.items():
@@ -155,12 +161,7 @@ class Bundle:
         """
         _check_bits(design, self.network)
         for gene, known in self.only.items():
-            if design.get(gene) not in known:
-                raise BadInput(
-                    f"modelled accuracy, {gene}",
-                    f"is {design.get(gene)!r}",
-                    f"only {known} were measured",
-                )
+            _check_measured(gene, design.get(gene), known)
         return float(_predictor(self.file).predict([features(self.network, design)]).mean[0])
 
 

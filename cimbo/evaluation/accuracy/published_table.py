@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -118,7 +118,11 @@ def measured_cells(table: str | Path, column: str) -> list[dict[str, str]]:
     found = []
     for cell, entries in _rows(str(table), _modified(str(table))).items():
         if column in entries:
-            operations = dict(zip(FILE_EDGES, cell, strict=True))
-            genes = {f"edge_{i}": operations[edge] for i, edge in enumerate(CELL_EDGES, 1)}
-            found.append(genes)
+            found.append(_genes_of(cell))
     return found
+
+
+def _genes_of(cell: Sequence[str]) -> dict[str, str]:
+    """The genes of a cell, whose operations are in the order of the file."""
+    operations = dict(zip(FILE_EDGES, cell, strict=True))
+    return {f"edge_{i}": operations[edge] for i, edge in enumerate(CELL_EDGES, 1)}
