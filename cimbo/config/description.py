@@ -20,7 +20,8 @@ from cimbo.errors import BadInput, check_known, naming
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.sources import is_source
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
-from cimbo.evaluation.whole import MissingEvaluator, StudyEvaluator
+from cimbo.evaluation.missing import MissingEvaluator
+from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.derived import DerivedMetrics
 from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.space import Choice, SearchSpace

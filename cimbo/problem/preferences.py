@@ -149,7 +149,8 @@ def _lacks(objective: Objective, values: Sequence[float]) -> Array:
     span = np.ptp(scores[:-1])
     if not span > 0:
         span = 1.0
-    return (scores[-1] - scores[:-1]) / span
+    lacked: Array = (scores[-1] - scores[:-1]) / span
+    return lacked
 
 
 def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:

@@ -84,12 +84,12 @@ def python_values() -> list[Any]:
 
 
 def read_images(_: FuzzInput) -> None:
-    from cimbo.supernets import imagenet  # imports torch
+    from cimbo.supernets import image_inputs, imagenet  # imports torch
 
     found = imagenet.source(Path("val"), 3)
     kept = imagenet.readable(found, range(len(found.labels)))
     if kept:
-        imagenet.prepared(found, kept[:2], 32, ((0.5,) * 3, (0.5,) * 3))
+        image_inputs.prepared(found, kept[:2], 32, ((0.5,) * 3, (0.5,) * 3))
 
 
 def read_bundle(given: FuzzInput) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from cimbo import BadInput
 from cimbo.cli import run
 from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy, converters
-from cimbo.supernets import imagenet
+from cimbo.supernets import image_inputs, imagenet
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.preprocessing import NAMED_NORMALISATIONS
@@ -213,13 +213,13 @@ def test_a_folder_of_classes_and_an_array_give_the_same_pixels(tmp_path):
     same = imagenet.source(tmp_path / "array", 3)
     for resolution in (128, 224):
         one, other = (
-            imagenet.prepared(s, [0, 1, 2, 3], resolution, NAMED_NORMALISATIONS["imagenet"])
+            image_inputs.prepared(s, [0, 1, 2, 3], resolution, NAMED_NORMALISATIONS["imagenet"])
             for s in (found, same)
         )
         assert one.shape == (4, 3, resolution, resolution)
         assert torch.equal(one, other)
     crop = torch.from_numpy(pixels[1][16:240, 16:240]).permute(2, 0, 1) / 255
-    exact = imagenet.prepared(found, [0], 224, NAMED_NORMALISATIONS["half"])[0]
+    exact = image_inputs.prepared(found, [0], 224, NAMED_NORMALISATIONS["half"])[0]
     assert torch.allclose(
         exact, (crop - 0.5) / 0.5, atol=1e-6
     )  # at 224 pixels nothing is resized a second time

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from cimbo import BadInput
 from cimbo.cli import run
 from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy
-from cimbo.supernets import imagenet
+from cimbo.supernets import image_inputs, imagenet
 from cimbo.supernets.preprocessing import Preprocessing, chosen
 from cimbo.supernets.published_weights import elastic
 from cimbo.workloads import network
@@ -324,8 +324,8 @@ def test_a_squashed_image_is_seen_whole_and_a_cropped_one_is_not():
     image[:, :20] = 255  # a stripe at the left end
     shown = imagenet.Arrays(image[None], np.zeros(1, np.int64), 2)
     plain = {"mean": (0.0,) * 3, "deviation": (1.0,) * 3, "side": 50, "resized": 50}
-    whole = imagenet.prepared_as(shown, [0], Preprocessing(**plain, keeps_aspect=False))
-    cropped = imagenet.prepared_as(shown, [0], Preprocessing(**plain))
+    whole = image_inputs.prepared_as(shown, [0], Preprocessing(**plain, keeps_aspect=False))
+    cropped = image_inputs.prepared_as(shown, [0], Preprocessing(**plain))
     assert whole.shape == cropped.shape == (1, 3, 50, 50)
     assert whole[0, 0, :, 0].min() == 1.0
     assert cropped.max() == 0.0

@@ -23,7 +23,8 @@ from cimbo.evaluation.accuracy.published import of_largest
 from cimbo.supernets import imagenet
 from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
 from cimbo.supernets.elastic import ArrayNonideality, set_effect
-from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage, prepared, prepared_as
+from cimbo.supernets.image_inputs import prepared, prepared_as
+from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.output_noise import OutputNoise
