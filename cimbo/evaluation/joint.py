@@ -77,7 +77,7 @@ class JointEvaluator(MeasuredAccuracy):
         if not self.has_accuracy:
             return costs
         quality = self._measured_accuracy(design, costs)
-        return NotedMetrics({**quality, **self._of_dies(design), **costs}, quality.about)
+        return NotedMetrics({**quality, **self._of_dies(design, quality), **costs}, quality.about)
 
     def _measured_accuracy(self, design: Params, costs: Mapping[str, float]) -> NotedMetrics:
         """The accuracy, or other quality of the network, and what is known of its error.

@@ -84,22 +84,25 @@ class MeasuredAccuracy(SimulatedCosts):
         self.notes.learn(found.genes, found.metrics)
 
     def _about(self, found: Finding) -> dict[str, Any]:
-        """What is kept beside the metrics of a source that notes which genes it looks up."""
-        if not getattr(self._accuracy, "notes_genes", False):
+        """What is kept beside the metrics of a user's own source: the genes of the chip that they depend on."""
+        if not is_own(self.accuracy):
             return {}
         genes = None
         if found.genes is not None:
             genes = sorted(found.genes - self._architecture.keys())
         return {ABOUT_ACCURACY: {"genes": genes, "metrics": sorted(found.metrics)}}
 
-    def _of_dies(self, design: Params) -> dict[str, float]:
+    def _of_dies(self, design: Params, quality: Mapping[str, float]) -> dict[str, float]:
         """The accuracy that 95 % of dies reach, where the study asks for it and the source measures it by itself."""
         measure: Callable[..., float] | None = getattr(self._accuracy, DIE_ACCURACY, None)
         if DIE_ACCURACY not in self.more_costs or measure is None:
             return {}
         found = self.known.find(design, DIE_ACCURACY)
         if found is None:
-            value = measure({**self.fixed, **design})
+            mean = None
+            if at_target_fidelity(quality, self.quality_metric):
+                mean = quality[self.quality_metric]
+            value = measure({**self.fixed, **design}, mean=mean)
             found = Finding({DIE_ACCURACY: value}, self._declared_genes())
             self.known.add(design, found.genes, found.metrics)
         return {DIE_ACCURACY: found.metrics[DIE_ACCURACY]}

@@ -13,6 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Constraint
+from cimbo.session import blind_accuracy
 from cimbo.study.study import Study
 from predictors.errors import PredictorError
 
@@ -94,7 +95,7 @@ class StudyContext:
             return f"Recorded: {named}"
         return named
 
-    @cached_property
+    @property
     def accuracy_provenance(self) -> dict[str, Any]:
         """What the study's accuracies are worth, where they are anything else than measured; else empty."""
         if not self.has_description:
@@ -102,7 +103,12 @@ class StudyContext:
         standing = self.config.accuracy_provenance()
         if standing["kind"] != "measured":
             return standing
-        return {}
+        study, tables = self.study, self.config.tables
+        if tables.evaluator is not None:
+            return {}
+        fixed = {**tables.hardware.fixed, **study.fixed}
+        hardware = study.problem.space.hardware
+        return blind_accuracy.standing(self.config.accuracy, study.evaluations(), hardware, fixed)
 
     def what_if(
         self, fixed: Mapping[str, Any] | None = None, limits: Iterable[Constraint] = ()

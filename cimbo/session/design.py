@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from cimbo.errors import BadInput
+from cimbo.session.blind_accuracy import BLIND_KIND, loses
 from cimbo.session.context import StudyContext
 from cimbo.storage import Record
 from cimbo.study.final_front import ACCURACY_METRIC, in_exact_form, is_verified
@@ -72,7 +73,7 @@ def design(context: StudyContext, record: Record) -> Design:
         space.architecture_of(record.params),
         space.hardware_of(record.params),
         _metrics(context, record),
-        accuracy_label(context.accuracy_provenance, record.origin),
+        accuracy_label(context.accuracy_provenance, record.origin, record.params),
         context.study.zigzag_costs().get(record.key),
     )
 
@@ -111,18 +112,23 @@ def find(context: StudyContext, key: str) -> Record:
 MEASURED_BY_OTHERS = "measured by others"
 
 
-def accuracy_label(standing: Mapping[str, Any], origin: str) -> str | None:
-    """Say what the accuracy of an evaluation is, where a study's accuracies are modelled.
+def accuracy_label(
+    standing: Mapping[str, Any], origin: str, params: Mapping[str, Any]
+) -> str | None:
+    """Say what the accuracy of an evaluation is, where a study's accuracies are modelled or do not look at the chip.
 
     Args:
         standing: What the study's accuracies are worth: ``kind`` and, where they are modelled,
             ``error_points``.
         origin: Who wanted the evaluation.
+        params: Its active genes.
 
     Returns:
         "imported" for one that was measured elsewhere, else the kind of the model with its error in
         points; None where all are measured.
     """
+    if standing.get("kind") == BLIND_KIND:
+        return BLIND_KIND if loses(params) else None
     if standing.get("kind") == MEASURED_BY_OTHERS and origin != "imported":
         return MEASURED_BY_OTHERS
     if "error_points" not in standing:

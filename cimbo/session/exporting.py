@@ -33,7 +33,7 @@ def evaluation_rows(context: StudyContext) -> list[dict[str, Any]]:
     study, provenance = context.study, context.accuracy_provenance
     rows = records_table.rows(study.evaluations(), study.test_accuracies())
     for row in rows:
-        label = accuracy_label(provenance, row["origin"])
+        label = accuracy_label(provenance, row["origin"], row)
         if label is not None:
             row["accuracy_is"] = label
     return rows

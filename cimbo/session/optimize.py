@@ -12,12 +12,14 @@ from typing import Any
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.evaluation.batched import NETWORK_SIZES
+from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import targets
+from cimbo.session import blind_accuracy
 from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES, verify_finalists
@@ -349,6 +351,24 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
         f"learned: {', '.join(learned) or 'nothing'}"
     )
     _warn_of_unjudged_genes(context)
+    if _warn_of_blind_accuracy(context):
+        return
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])
+
+
+def _warn_of_blind_accuracy(context: StudyContext) -> bool:
+    """Warn that an accuracy is the same on every chip, where chips are searched that would change it; whether it is."""
+    if not isinstance(context.evaluator, JointEvaluator):
+        return False
+    study = context.study
+    told = blind_accuracy.warning(
+        context.config.accuracy,
+        study.problem.space.hardware,
+        {**context.evaluator.fixed, **study.fixed},
+        is_blind=context.evaluator.is_blind_to_chip(),
+    )
+    if told is not None:
+        logger.warning(told)
+    return told is not None

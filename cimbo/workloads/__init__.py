@@ -1,5 +1,6 @@
 """Families of elastic networks: a search space, and the exact workload of any sub-network in it."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
@@ -129,9 +130,30 @@ def _family(name: str) -> Network:
         if point.name == name:
             return _family_of(point.load())
     if is_python_name(name):
-        return _family_of(python_object(f"network {name!r}", name))
+        return _own_family(name)
     todo = f"{choose_from(name, known())}; or a file NAME.onnx, timm:NAME, hf:NAME, package:object"
     raise BadInput(f"network {name!r}", "is unknown", todo)
+
+
+def _own_family(name: str) -> Network:
+    """The family that stands in a user's module. Raises BadInput for anything else."""
+    where = f"network {name!r}"
+    found = python_object(where, name)
+    if inspect.isclass(found) or not _is_family(found):
+        try:
+            found = _family_of(found)
+        except Exception as error:  # of code of the user's, which may raise anything
+            what = f"is no family, and calling it raised {type(error).__name__}: {error}"
+            raise BadInput(where, what, "name what torch_family returned") from error
+    if not _is_family(found):
+        what = f"is a {type(found).__name__} and no family"
+        raise BadInput(where, what, "name what torch_family returned")
+    family: Network = found
+    return family
+
+
+def _is_family(found: object) -> bool:
+    return all(callable(getattr(found, name, None)) for name in ("choices", "workload"))
 
 
 def _family_of(found: Any) -> Network:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -294,6 +295,43 @@ def test_a_share_is_warned_of_once(study, caplog):
     warned = [r.message for r in caplog.records if "is 0.97 percent meant?" in r.message]
     assert len(warned) == 1
     assert "return 97" in warned[0]
+
+
+def test_an_accuracy_that_is_the_same_on_every_chip_is_warned_of_and_marked(study, caplog, capsys):
+    study("blind", '[hardware.genes]\narray = ["charge_sram", "digital_sram"]\n')
+    with cimbo.open_session("study.toml", study="s.db") as session:
+        session.optimize(budget=8, workers=cimbo.Workers(jobs=1))
+    told = [r.message for r in caplog.records]
+    (warned,) = [line for line in told if "looks at no gene of the chip" in line]
+    assert "adc_bits = [8] and rows of at most 256" in warned
+    Path("own_is_gone").mkdir()
+    for file in Path().glob("own_*.py"):
+        file.unlink()  # what is stored is told without the function
+    assert run(["export", "--study", "s.db", "--to", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    for row in rows["evaluations"] if isinstance(rows, dict) else rows:
+        loses = row.get("adc_bits") is not None and (row["adc_bits"] < 8 or row["rows"] > 256)
+        assert (row.get("accuracy_is") == "blind to the chip") == loses
+    assert any(
+        row.get("accuracy_is") for row in (rows["evaluations"] if isinstance(rows, dict) else rows)
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "more"),
+    [
+        ("blind", '[hardware.genes]\narray = ["digital_sram"]\n'),
+        ("blind", "[hardware.genes]\nadc_bits = [8]\nrows = [64, 256]\n"),
+        ("accuracy", ""),
+        ("declared", ""),
+    ],
+)
+def test_no_warning_where_chips_lose_nothing_or_are_looked_at(study, caplog, function, more):
+    study(function, more)
+    with cimbo.open_session("study.toml", study="s.db") as session:
+        session.optimize(budget=2, workers=cimbo.Workers(jobs=1))
+        assert not session.accuracy_provenance
+    assert not [r for r in caplog.records if "looks at no gene" in r.message]
 
 
 def test_several_metrics_of_one_function(study):

@@ -96,6 +96,60 @@ def test_mistakes_are_one_line(folder, capsys):
         network(f"{folder}:family").workload({"width": 16})
 
 
+FAULTY = """
+import torch
+from cimbo.workloads import torch_family
+
+def net(genes):
+    return torch.nn.Conv2d(1, genes["width"], 3)
+
+GENES = {"depth": [1, 2], "width": [8]}
+x = torch.zeros(1, 1, 8, 8)
+shape = torch_family("shape", GENES, net, torch.zeros(1, 3, 8, 8))
+gene = torch_family("gene", {"depth": [1, 2]}, net, x)
+nothing = torch_family("nothing", GENES, lambda genes: None, x)
+example = torch_family("example", GENES, net, lambda genes: 1 / 0)
+number = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "shape",
+            "network shape, depth=2 width=8: the module, called with the example, raised RuntimeError",
+        ),
+        (
+            "gene",
+            "network gene, depth=2: build raised KeyError: 'width'; the genes of the family are depth",
+        ),
+        (
+            "nothing",
+            "network nothing, depth=2 width=8: build returned None; return a torch.nn.Module",
+        ),
+        ("example", "network example, depth=2 width=8: example raised ZeroDivisionError"),
+        ("number", "is a int and no family; name what torch_family returned"),
+        ("net", "is no family, and calling it raised TypeError"),
+    ],
+)
+def test_mistakes_in_a_family_are_one_line(tmp_path, monkeypatch, capsys, name, told):
+    monkeypatch.chdir(tmp_path)
+    module = f"faulty_{name}"
+    Path(f"{module}.py").write_text(FAULTY)
+    assert run(["workload", f"{module}:{name}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_a_module_that_fails_to_import_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("broken_module.py").write_text("1 / 0")
+    assert run(["workload", "broken_module:family"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "importing broken_module raised ZeroDivisionError" in line
+
+
 class Block(nn.Module):
     """A block of a Transformer, its keys shared by pairs of heads where asked for."""
 

@@ -33,7 +33,6 @@ class FunctionAccuracy:
     parts = ("validation",)
     rounds_stages = True  # or so it is taken to: it is told the bits of every stage
     is_tried_first = True
-    notes_genes = True
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.where = f"accuracy {name}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from cimbo.errors import BadInput
+from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
 from cimbo.workloads.elastic import Family, active
 from cimbo.workloads.layers import Workload
@@ -71,10 +74,37 @@ class TorchFamily(Family):
         return found
 
     def _traced(self, genes: dict[str, Any]) -> Workload:
-        with torch.device("meta"):
+        with torch.device("meta"), self._naming("build", genes):
             module = self.build(dict(genes))
+        if not isinstance(module, torch.nn.Module):
+            what = f"build returned {shown(module)}"
+            raise BadInput(self._where(genes), what, "return a torch.nn.Module")
+        with torch.device("meta"), self._naming("example", genes):
             arguments = self._arguments(genes)
-        return trace(module, *arguments, batch=self.batch, name=self.name)
+        with self._naming("the module, called with the example,", genes):
+            return trace(module, *arguments, batch=self.batch, name=self.name)
+
+    def _where(self, genes: Mapping[str, Any]) -> str:
+        """The family and the genes of a sub-network, for errors."""
+        told = " ".join(f"{name}={value}" for name, value in genes.items())
+        return f"network {self.name}, {told}"
+
+    @contextmanager
+    def _naming(self, what: str, genes: Mapping[str, Any]) -> Iterator[None]:
+        """Raises BadInput for whatever a user's own code raises, with the family and the genes."""
+        try:
+            yield
+        except BadInput:
+            raise
+        except KeyError as error:
+            told = f"{what} raised KeyError: {error}"
+            todo = f"the genes of the family are {', '.join(choice.name for choice in self.genes)}"
+            raise BadInput(self._where(genes), told, todo) from error
+        except Exception as error:  # of code of the user's, which may raise anything
+            lines = str(error).strip().splitlines() or [""]
+            told = f"{what} raised {type(error).__name__}: {lines[0]}"
+            todo = "correct build, or the example that is given to torch_family"
+            raise BadInput(self._where(genes), told, todo) from error
 
     def _arguments(self, genes: dict[str, Any]) -> tuple[Any, ...]:
         """What the module is called with."""
