@@ -11,6 +11,7 @@ from ax.api.client import Client
 from ax.api.configs import ChoiceParameterConfig
 
 from cimbo.benchmarking.method import Measured, Task
+from cimbo.problem.objectives import Objective
 from cimbo.problem.space import Choice, Params
 
 
@@ -23,13 +24,13 @@ class Ax:
         self._task = task
         self._client = Client(random_seed=task.seed)
         self._client.configure_experiment([_parameter(c) for c in task.problem.space.choices])
-        names, limits = [], []
+        names = []
         for o in task.problem.objectives:
             if o.goal == "max":
                 names.append(o.name)
             else:
                 names.append(f"-{o.name}")
-            limits.append(f"{o.name} {'>=' if o.goal == 'max' else '<='} {o.reference}")
+        limits = _thresholds(task.problem.objectives)
         limits += [f"{c.metric} {c.relation} {c.bound}" for c in task.problem.constraints]
         self._client.configure_optimization(", ".join(names), limits)
         self._trials: list[int] = []
@@ -60,6 +61,18 @@ class Ax:
                 self._client.mark_trial_failed(trial)
             else:
                 self._client.complete_trial(trial, raw_data=dict(metrics))
+
+
+def _thresholds(objectives: Sequence[Objective]) -> list[str]:
+    """References as Ax writes them; none for a single objective, on which Ax allows no limit."""
+    found: list[str] = []
+    if len(objectives) == 1:
+        return found
+    for objective in objectives:
+        relation = ">=" if objective.goal == "max" else "<="
+        if objective.reference is not None:
+            found.append(f"{objective.name} {relation} {objective.reference}")
+    return found
 
 
 def _parameter(choice: Choice) -> Any:
