@@ -304,7 +304,7 @@ def _selection_reason(
 ) -> str:
     """Say in one line how the kind was chosen."""
     if asked is not None:
-        return f"{best}: asked for"
+        return f"{best} (no other kind was tried)"
     unit = f" {schema.unit}".rstrip()
     if schema.log:
         unit = " in log units"

@@ -42,6 +42,9 @@ def predictors() -> None:
 def listed(folder: Path, style: str) -> None:
     """The bundles of FOLDER, one a line; of a damaged file, what is wrong with it.
 
+    held_out_error is what the final fit found on rows that it left out. fit-predictors prints another error: it
+    cross-validates whole fits, each on fewer rows.
+
     Example: cimbo predictors list bundles
     """
     found = bundles.list_bundles(folder)

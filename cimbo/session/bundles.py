@@ -39,7 +39,8 @@ class BundleSummary:
         kind: Kind of predictor.
         features: How many features it takes.
         rows: Evaluations it was fitted on.
-        held_out_error: Cross-validated RMSE, of the logarithm where ``scale`` is "log".
+        held_out_error: RMSE that the fit itself found on rows that it left out, of the logarithm where ``scale`` is "log".
+            ``fit-predictors`` prints another figure: it cross-validates whole fits.
         older_model: "yes" where it corrects an older predictor.
         licence: Terms under which it may be used.
     """

@@ -146,6 +146,7 @@ def optimize(
         get_ready(study, context.evaluator, is_here=workers.backend == "loky")
         options = optimizer_options(context, settings, priors)
         _announce(context, options, budget)
+        _tell_of_full_start(context, settings, stored, budget)
         for line in bundles_told(priors, targets(study.problem), options.analytic):
             logger.info(line)
         images = settings.bit_accurate_images
@@ -356,6 +357,19 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])
+
+
+def _tell_of_full_start(
+    context: StudyContext, settings: SearchSettings, stored: int, budget: int
+) -> None:
+    """Warn where evaluations that were taken over from another study use up the budget."""
+    now = len(context.study.evaluations())
+    if settings.warm_from is None or now == stored or now < budget:
+        return
+    logger.warning(
+        f"the {now - stored} evaluations taken over from {settings.warm_from} count, and the budget of "
+        f"{budget} is spent: nothing is searched; give a larger one, such as --budget {now + budget}"
+    )
 
 
 def _warn_of_blind_accuracy(context: StudyContext) -> bool:

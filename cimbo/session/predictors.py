@@ -110,7 +110,7 @@ class ObjectivePredictors:
     def reason(self) -> str:
         """Say in a line why the kind was chosen."""
         best = self.best
-        told = f"{self.kind}: {best.verdict}, held-out error {best.error:.3g}"
+        told = f"{self.kind}: {best.verdict}, cross-validated error {best.error:.3g}"
         if best.scale == "log":
             told += " in log units"
         others = self._others()

@@ -92,7 +92,7 @@ def _trust(model: Any) -> str:
     if error is None or rows is None:
         return ""
     unit = " in log units" if model.schema.log else ""
-    return f", fitted on {rows} evaluations, held-out error {error:.3g}{unit}"
+    return f", fitted on {rows} evaluations, the fit's own held-out error {error:.3g}{unit}"
 
 
 def views(evaluator: StudyEvaluator) -> dict[str, View]:
