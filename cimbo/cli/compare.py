@@ -109,12 +109,20 @@ def _on_problems(
     found = benchmark.compare_problems(problems, settings)
     if plot is not None:
         write_text(plot, found.svg())
+    _say_ranks(found)
+    emit(style, _rows(found), found.to_json())
+
+
+def _rows(found: benchmark.ProblemsComparison) -> list[dict[str, Any]]:
     rows = []
     for compared in found.comparisons:
         rows += [{"problem": compared.title, **_row(curve)} for curve in compared.curves]
+    return rows
+
+
+def _say_ranks(found: benchmark.ProblemsComparison) -> None:
     for evaluations, ranked in found.rankings.items():
         click.echo(f"mean rank after {evaluations}: {_ranks(ranked)}", err=True)
-    emit(style, rows, found.to_json())
 
 
 def _ranks(ranked: Ranking) -> str:

@@ -171,10 +171,14 @@ def fit_predictors(
     with opened as session, watched(session.study) as progress:
         fitted = session.fit_predictors(samples, workers=workers, listener=progress, **options)
     emit(style, _rows(fitted), fitted.to_json())
+    _say_reasons(fitted)
+    say(f"bundles: {', '.join(fitted.bundles)}; which genes matter: {fitted.picture}")
+
+
+def _say_reasons(fitted: FittedPredictors) -> None:
     for metric, objective in fitted.objectives.items():
         say(f"{metric}: {objective.reason()}; {objective.best.next_step}")
         say(f"{metric}: Kendall's tau by evaluations fitted: {objective.learning()}")
-    say(f"bundles: {', '.join(fitted.bundles)}; which genes matter: {fitted.picture}")
 
 
 def _rows(fitted: FittedPredictors) -> list[dict[str, Any]]:

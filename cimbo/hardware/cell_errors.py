@@ -193,14 +193,8 @@ def read_noise_table(path: str) -> tuple[CellLevel, ...]:
     Raises:
         BadInput: Naming the file, the line and what is wrong with it.
     """
-    try:
-        lines = list(csv.reader(Path(path).read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(path, f"cannot be read ({error})", "give a CSV file of text") from None
-    if lines:
-        header = tuple(word.strip() for word in lines[0])
-    else:
-        header = ()
+    lines = _csv_lines(path)
+    header = tuple(word.strip() for word in lines[0])
     if header != TABLE_COLUMNS:
         raise BadInput(path, "has other columns", f"begin it with {','.join(TABLE_COLUMNS)}")
     found: list[CellLevel] = []
@@ -214,6 +208,15 @@ def read_noise_table(path: str) -> tuple[CellLevel, ...]:
     if len(found) < 2:
         raise BadInput(path, f"has {len(found)} levels", "give at least two, from 0 to 1")
     return tuple(found)
+
+
+def _csv_lines(path: str) -> list[list[str]]:
+    """The words of each line of a file, one line at least. Raises BadInput where it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        return list(csv.reader(text.splitlines())) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(path, f"cannot be read ({error})", "give a CSV file of text") from None
 
 
 def _table_line(where: str, words: list[str]) -> CellLevel:

@@ -237,11 +237,9 @@ def is_learned_by_parts(
 def training_subset(scores: Array) -> NDArray[np.intp]:
     """Choose the rows that a model is fitted to.
 
-    All of them up to ``MAX_TRAINING_ROWS``; beyond, the best two thirds by front, the others evenly
-    from the rest.
-
-    What an exact process costs grows with the cube of its rows; where a search has got to needs
-    more of them than where it came from.
+    These are all of them up to ``MAX_TRAINING_ROWS``. Beyond, two thirds of so many are the best ones,
+    front by front, and one third is spread evenly over the rest: what an exact process costs grows with
+    the cube of its rows, and a search goes on where its best designs are.
 
     Args:
         scores: Scores of the evaluated designs, to be maximised, (n, m).

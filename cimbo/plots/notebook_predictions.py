@@ -62,7 +62,7 @@ class _Verified:
 
 
 def _verified_predictions(study: Study) -> dict[str, _Verified]:
-    """By metric, the designs of which it was predicted with a doubt."""
+    """By metric, the designs of which it was measured after it had been predicted, not computed: with a deviation above 0."""
     found: dict[str, _Verified] = {}
     for record in study.evaluations():
         for metric, (mean, std) in (record.extra.get("predicted") or {}).items():

@@ -72,7 +72,8 @@ class LookingSession(StudyContext):
             bandwidth: Relative standard deviation of every bandwidth.
             adc_energy: Of the energy a conversion takes.
             accuracy: Of an accuracy; on 5,000 images a binomial count at 88 % has 0.005.
-            silicon: Standard deviations of area, cycle, energy and leakage that published chips show.
+            silicon: By how many of the standard deviations that published chips show the arrays' area, cycle, energy and
+                leakage are off: 1 as published chips are, 0 not at all.
             metrics: Of each other metric, design by design, where cimbo's chip model does not know the chips.
             draws: How often to be wrong.
             seed: Of the draws.

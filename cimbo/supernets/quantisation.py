@@ -135,7 +135,20 @@ def _squared_errors(ranges: Sequence[InputRange], values: Tensor) -> Tensor:
 
 
 def _range(lowest: float, highest: float, bits: int, kind: tuple[bool, bool]) -> InputRange:
-    """The range from ``lowest`` to ``highest``; ``kind``: signed, and with the sign apart."""
+    """The steps that ``bits`` give from ``lowest`` to ``highest``.
+
+    Signed values have as many steps to either side of zero. Where the sign is kept apart, steps are counted from zero, and the
+    magnitude has one bit less; else they are shifted so that none is negative. Values that are not signed are shifted likewise.
+
+    Args:
+        lowest: The least value.
+        highest: The greatest value; of signed ones the greatest magnitude.
+        bits: Of a value, its sign included.
+        kind: Whether values are signed, and whether their sign is kept apart.
+
+    Returns:
+        The range.
+    """
     signed, sign_apart = kind
     if signed and lowest < 0:
         steps = max(1, 2 ** (bits - 1) - 1)

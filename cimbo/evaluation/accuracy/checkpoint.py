@@ -207,10 +207,15 @@ class CheckpointAccuracy:
         if self.network in VIT_SIZES:
             side = VIT_SIZES[self.network].image_side
         found = chosen(Path(self.weights), self.normalise, self.crop, self.interpolation, side=side)
-        if self.network in VIT_SIZES and found.side != side:
-            what = f"are of images of {found.side} pixels, {self.network} is of {side}"
-            raise BadInput("--weights", what, f"use a network among {', '.join(VIT_SIZES)}")
+        if self.network in VIT_SIZES:
+            self._check_side(found.side, side)
         return found
+
+    def _check_side(self, found: int, side: int) -> None:
+        """Raises BadInput for weights of images of another size than the network's."""
+        if found != side:
+            what = f"are of images of {found} pixels, {self.network} is of {side}"
+            raise BadInput("--weights", what, f"use a network among {', '.join(VIT_SIZES)}")
 
     def interval(self, accuracy: float, part: str = "validation") -> tuple[float, float]:
         """Computes the 95 % confidence interval of a measured accuracy (Wilson's score interval).

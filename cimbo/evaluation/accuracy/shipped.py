@@ -274,6 +274,7 @@ class ShippedAccuracy:
         if chip:
             die = Die(chip, number, exact=exact)
         n_dies = chip.n_dies if chip else 1
+        # Each die is calibrated on images of its own
         calibration = examples(self.supernet, "calibration")[0][number % n_dies :: n_dies]
         if exact and die is not None and not die.is_digital:
             calibration = calibration[:EXACT_CALIBRATION_IMAGES]
