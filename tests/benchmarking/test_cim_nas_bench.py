@@ -92,6 +92,8 @@ def test_rows_to_learn_from_and_rows_to_predict_are_apart(name: str):
     assert {len(values) for values in columns.values()} == {len(bench.part("random"))}
     with pytest.raises(BadInput, match="n_train"):
         bench.split(most + 1)
+    with pytest.raises(BadInput, match="too few for a split"):
+        cim_nas_bench.load("reviews-minilm").split(10)
 
 
 def test_a_file_that_was_changed_is_refused(tmp_path):

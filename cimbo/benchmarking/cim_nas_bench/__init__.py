@@ -115,12 +115,12 @@ class CimNasBench:
         """
         rows = self.part("random")
         most = len(rows) - N_TEST_ROWS
+        if most < 1:
+            what = f"has {len(rows)} random rows, too few for a split"
+            raise BadInput(self.network, what, "use all of them to see what carries over")
         if not 1 <= n_train <= most:
-            raise BadInput(
-                "n_train",
-                f"is {n_train}",
-                f"{self.network} has 1 to {max(most, 0)} rows to learn from",
-            )
+            todo = f"{self.network} has 1 to {most} rows to learn from"
+            raise BadInput("n_train", f"is {n_train}", todo)
         return rows[:n_train], rows[-N_TEST_ROWS:]
 
     def lookup(self, subnet: Mapping[str, Any], array: Mapping[str, Any]) -> Measurement:
