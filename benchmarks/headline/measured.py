@@ -270,13 +270,16 @@ def table(
             best = [winner(case, each, metrics, within) for each in listed]
             gains = [case.metrics["latency_ms"] / b["metrics"]["latency_ms"] for b in best]
             interval = attribution.over_seeds(gains)
+            low, high = interval.low, interval.high
+            if len(gains) < 2:
+                low = high = None  # one seed says nothing of others
             rows.append(
                 {
                     "held": held,
                     "side": side,
                     "speedup": interval.mean,
-                    "low": interval.low,
-                    "high": interval.high,
+                    "low": low,
+                    "high": high,
                     "each": gains,
                     "energy_gain": float(
                         np.exp(
@@ -295,6 +298,11 @@ def table(
     return rows
 
 
+def asked_of_several_seeds(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there are intervals to compare."""
+    return all(row["low"] is not None for row in rows)
+
+
 def verdicts(rows: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
     """What was asked, at the baseline's accuracy and area, of the sides that were searched."""
     row = {r["side"]: r for r in rows if r["held"] == "accuracy, area"}
@@ -306,7 +314,7 @@ def verdicts(rows: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
         found["architecture alone at least 1.7x"] = row["architecture"]["speedup"] >= 1.7
     alone = [row[side]["high"] for side in NARROW_SIDES if side in row]
     widest = "joint with precision" if "joint with precision" in row else "joint"
-    if widest in row and alone:
+    if widest in row and alone and asked_of_several_seeds(rows):
         name = f"{widest} beats any alone, intervals apart"
         found[name] = row[widest]["low"] > max(alone)
     return found
@@ -337,9 +345,15 @@ def write(asked: argparse.Namespace, case: Case, budget: int, rows: list[dict[st
     for r in rows:
         each = ", ".join(f"{v:.2f}" for v in r["each"])
         told = (
-            f"{r['speedup']:6.2f}x [{r['low']:.2f}, {r['high']:.2f}] energy {r['energy_gain']:.2f}x"
+            f"{r['speedup']:6.2f}x [{shown(r['low'])}, {shown(r['high'])}]"
+            f" energy {r['energy_gain']:.2f}x"
         )
         print(f"  {r['held']:24} {r['side']:21} {told}  {each}", flush=True)
+
+
+def shown(end: float | None) -> str:
+    """An end of an interval."""
+    return "-" if end is None else f"{end:.2f}"
 
 
 def main() -> None:
