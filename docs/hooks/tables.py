@@ -229,6 +229,24 @@ def cim_nas_bench_peers() -> str:
     return markdown(head, rows)
 
 
+def generated_test() -> str:
+    """Shares that methods reach on generated test problems, and their mean ranks."""
+    after = benchmark("generated_test.json")["summary_100"]["after"]
+    rows = []
+    for method, found in after["100"]["methods"].items():
+        at_half = after["50"]["methods"][method]
+        chance = ""
+        if found["p_not_worse_than_first"] is not None:
+            chance = f"{found['p_not_worse_than_first']:.2g}"
+        shares = [f"{at_half['median']:.2f}", f"{found['median']:.2f}"]
+        worst = f"{found['worst_decile']:.2f}"
+        ahead = str(found["ahead_of_cimbo"])
+        ranks = [f"{at_half['mean_rank']:.2f}", f"{found['mean_rank']:.2f}"]
+        rows.append([BENCH_METHOD_WORDS[method], *ranks, *shares, worst, ahead, chance])
+    head = ["method", "mean rank after 50", "after 100", "median share after 50", "after 100"]
+    return markdown([*head, "worst decile", "ahead of cimbo", "p"], rows)
+
+
 def cim_nas_bench_predictors() -> str:
     """What predictors of accuracy are worth on the random part of CIM-NAS-Bench."""
     rows = []
@@ -360,6 +378,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cim-nas-bench-predictors": cim_nas_bench_predictors,
     "precision-fronts": precision_fronts,
     "constants": constants,
+    "generated-test": generated_test,
     "decode": decode,
     "forecasts": forecasts,
     "known-chips": known_chips,
