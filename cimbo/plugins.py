@@ -113,7 +113,7 @@ def python_object(where: str, name: str) -> Any:
     except ImportError as error:
         todo = "name a module that Python finds: install it, or set PYTHONPATH"
         raise BadInput(where, f"cannot be imported ({error})", todo) from None
-    except Exception as error:  # of code of the user's, which may raise anything
+    except (Exception, SystemExit) as error:  # of code of the user's, which may raise anything
         what = f"importing {module_name} raised {type(error).__name__}: {error}"
         raise BadInput(where, what, "correct that module") from error
     for part in inner.split("."):

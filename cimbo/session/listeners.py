@@ -32,7 +32,7 @@ class _Hearing:
             return
         try:
             self.listener(event)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.has_failed = True
             reason = f"{type(error).__name__}: {error}"
             logger.warning(f"listener {self.name} failed ({reason}): it hears nothing more")
@@ -44,7 +44,7 @@ class _Hearing:
             return
         try:
             end()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             logger.warning(f"listener {self.name} did not end: {type(error).__name__}: {error}")
 
 
@@ -102,7 +102,7 @@ def _made(where: str, make: Callable[..., events.Listener], text: str) -> events
     """What a maker makes, of a text where there is one. Raises BadInput where it fails."""
     try:
         return make(text) if text else make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"cannot be made ({type(error).__name__}: {error})"
         raise BadInput(where, what, "correct it, or what follows the =") from None
 

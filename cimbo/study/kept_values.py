@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from cimbo.evaluation.function_identity import importable_name
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
 from cimbo.storage import Store
 from cimbo.study import stored_values as stored
+from cimbo.study.provenance import EVALUATOR_NAME
 
 # Names under which the values stand in the file.
 TEST_ACCURACIES = "accuracy_test"
@@ -18,7 +19,6 @@ NOISE_ACCURACIES = "accuracy_by_noise"
 ZIGZAG_COSTS = "costs_by_zigzag"
 ACCURACY_PARAMETERS = "shaping"
 EXPENSIVE_METRIC = "expensive"
-EVALUATOR_NAME = "evaluator"
 
 
 class KeptValues:
@@ -183,30 +183,3 @@ class KeptValues:
             return {**(known or {}), key: value}
 
         self.store.update_meta(name, with_entry)
-
-
-def importable_name(function: object) -> str | None:
-    """Return the name by which another process can import a function.
-
-    Args:
-        function: Any object.
-
-    Returns:
-        "package:function" where that is ``function`` itself; None for all else, such as a lambda, a
-        method of an object, or what is defined in the script that runs.
-    """
-    module = getattr(function, "__module__", None)
-    name = getattr(function, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
-        return None
-    if _importable(module, name) is function:
-        return f"{module}:{name}"
-    return None
-
-
-def _importable(module: str, name: str) -> object:
-    """What a loaded module has under a name with dots; None where that is nothing."""
-    found: object = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cimbo.evaluation.function_identity import importable_name
 from cimbo.optimizer.convergence import Forecast, ahead
 from cimbo.problem.objectives import Constraint, Metrics, Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
@@ -22,14 +23,13 @@ from cimbo.study.front import Front
 from cimbo.study.kept_values import (
     ACCURACY_PARAMETERS,
     BIT_ACCURATE_DIFFERENCES,
-    EVALUATOR_NAME,
     EXPENSIVE_METRIC,
     NOISE_ACCURACIES,
     TEST_ACCURACIES,
     ZIGZAG_COSTS,
     KeptValues,
-    importable_name,
 )
+from cimbo.study.provenance import EVALUATOR_NAME
 
 __all__ = [
     "ACCURACY_PARAMETERS",

@@ -1,8 +1,9 @@
 """Where the numbers of a study come from: versions, and the fingerprints of what evaluated its designs.
 
-Every evaluation by an evaluator that has a ``fingerprint()`` (see `cimbo.evaluation.fingerprint`) says by which it was
-made. The fingerprints stand once each in the study file; a row refers to one by its identifier. A row that refers to none
-was made by the configuration that the study was started with.
+Every evaluation says by which evaluator it was made: by the ``fingerprint()`` that it has (see
+`cimbo.evaluation.fingerprint`), or else by its code (see `cimbo.evaluation.function_identity`). The
+fingerprints stand once each in the study file; a row refers to one by its identifier. A row that
+refers to none was made by the configuration that the study was started with.
 """
 
 import hashlib
@@ -16,9 +17,12 @@ from cimbo._data import __version__
 from cimbo.config.study_config import from_definition
 from cimbo.errors import BadInput, StudyError
 from cimbo.evaluation import accuracy
+from cimbo.evaluation.function_identity import fingerprint_of_callable
 from cimbo.storage import Record, Store
-from cimbo.study.stored_values import is_mapping, mapping_of, read
+from cimbo.study.stored_values import is_mapping, is_text, mapping_of, read, records
 
+# Name under which a study file keeps the function that evaluated last, as "package:function"
+EVALUATOR_NAME = "evaluator"
 # Name under which a study file keeps its fingerprints, by identifier; the oldest comes first.
 FINGERPRINTS_NAME = "fingerprints"
 # Field of a row's ``extra``: the identifier of the fingerprint that it was measured under.
@@ -127,7 +131,7 @@ def differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
         yield f"{where} was {_shown(before)}, is {_shown(now)}"
 
 
-def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> str | None:
+def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> str:
     """Let ``evaluator`` add to the study in ``store``, if it measures what the study's rows measure.
 
     Args:
@@ -136,14 +140,12 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
         accept_changed: Admit another fingerprint too: its rows then share front and surrogates with the others.
 
     Returns:
-        The identifier to record with each evaluation; None for an evaluator that has no fingerprint.
+        The identifier to record with each evaluation.
 
     Raises:
-        BadInput: For another fingerprint, naming what differs.
+        StudyError: For another fingerprint, naming what differs.
     """
     fingerprint = _fingerprint(evaluator)
-    if fingerprint is None:
-        return None
     name = identifier(fingerprint)
     if name in _stored(store):
         return name
@@ -151,9 +153,8 @@ def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> s
     def add(known: dict[str, Any] | None) -> dict[str, Any]:
         """Add the new fingerprint to those of the file, or raise StudyError where it may not be added."""
         known = known or _of_the_first_rows(store)
-        before = _of_evaluators(known)
-        if before and name not in known and not accept_changed:
-            raise _refusal(store.path, before[-1], fingerprint)
+        if not accept_changed:
+            _refuse_unknown(store, known, fingerprint)
         return {**known, name: fingerprint}
 
     store.update_meta(FINGERPRINTS_NAME, add)
@@ -237,18 +238,58 @@ def refuse_changed(store: Store, evaluator: object) -> None:
     Raises:
         StudyError: Its fingerprint is another one than those of the study; it names what differs.
     """
-    fingerprint = _fingerprint(evaluator)
-    known = fingerprints(store)
-    before = _of_evaluators(known)
-    if fingerprint is not None and before and identifier(fingerprint) not in known:
+    _refuse_unknown(store, fingerprints(store), _fingerprint(evaluator))
+
+
+def _refuse_unknown(
+    store: Store, known: Mapping[str, dict[str, Any]], fingerprint: Mapping[str, Any]
+) -> None:
+    """Raises StudyError where other evaluators than that of ``fingerprint`` measured something.
+
+    One by which every evaluation failed binds nobody: most likely it was corrected since.
+    """
+    if identifier(fingerprint) in known:
+        return
+    before = _that_measured(store, known)
+    if not _of_evaluators(known):
+        before = _of_an_older_release(store, fingerprint)
+    if before:
         raise _refusal(store.path, before[-1], fingerprint)
 
 
-def _fingerprint(evaluator: object) -> dict[str, Any] | None:
-    """As it will be read back from the file; None for an evaluator that has none."""
-    if not isinstance(evaluator, Fingerprinted):
-        return None
-    found: dict[str, Any] = json.loads(json.dumps(evaluator.fingerprint()))
+def _that_measured(store: Store, known: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The fingerprints of ``known`` that are an evaluator's and by which an evaluation succeeded."""
+    first = None
+    if "config" in store.definition:  # else rows without a reference were told by a program
+        first = next(iter(known), None)
+    used = set()
+    for record in records(store):
+        if record.status == "done":
+            used.add(record.extra.get(FINGERPRINT_REFERENCE, first))
+    found = []
+    for name, fingerprint in known.items():
+        if name in used and TOLD_PART not in fingerprint:
+            found.append(fingerprint)
+    return found
+
+
+def _of_an_older_release(store: Store, fingerprint: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The function that evaluated, where only its name was kept and it is not that of ``fingerprint``; else nothing."""
+    name = read(store, EVALUATOR_NAME, is_text)
+    if name is None or not store.count():
+        return []
+    if fingerprint.get("evaluator", {}).get("python") == name:
+        return []
+    return [{"evaluator": {"python": name}}]
+
+
+def _fingerprint(evaluator: object) -> dict[str, Any]:
+    """As it will be read back from the file."""
+    if isinstance(evaluator, Fingerprinted):
+        said = evaluator.fingerprint()
+    else:
+        said = fingerprint_of_callable(evaluator)
+    found: dict[str, Any] = json.loads(json.dumps(said))
     return found
 
 

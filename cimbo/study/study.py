@@ -249,11 +249,12 @@ class Study(AskTellStudy):
         get_ready(self, evaluate, is_here=conditions.get("backend", "loky") == "loky")
         # Only after the check, so that an evaluator that cannot run leaves no trace in
         # the study.
+        fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         self.record_evaluator(evaluate)
-        self._fingerprint = admit(self.store, evaluate, accept_changed=accept_changed)
         self.record_expensive(options)
         heard = listener or events.ignore
         runner = Runner(self, self._planner, evaluate, budget, options, listener=heard)
+        self._fingerprint = fingerprint
         try:
             if retry_failed:
                 runner.retry_failed(self.problem.space, n_jobs, conditions)

@@ -70,11 +70,13 @@ def test_what_was_measured_by_another_evaluator_is_not_remembered_for_this_one(s
     assert other.remembered == [study.evaluations()[4].params]
 
 
-def test_functions_without_a_fingerprint_evaluate_as_ever():
+def test_functions_without_a_fingerprint_are_known_by_name_and_file():
     with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS) as study:
         study.optimize(measure, 2, guidance=SAMPLED)
-        assert all(FINGERPRINT_REFERENCE not in r.extra for r in study.evaluations())
-        assert fingerprints(study.store) == {}
+        name, known = next(iter(fingerprints(study.store).items()))
+        assert all(r.extra[FINGERPRINT_REFERENCE] == name for r in study.evaluations())
+        assert known["evaluator"]["python"] == "toy_problem:measure"
+        assert known["evaluator"]["file"].startswith("sha256:")
 
 
 def test_differences_are_named_by_their_place():

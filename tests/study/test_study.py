@@ -192,7 +192,7 @@ opened({str(tmp_path / "s.db")!r}).optimize(measure_or_die, 14, batch_size=4, gu
     )
     with Study.open(tmp_path / "s.db") as study:
         assert len(study.evaluations()) == 8
-        study.optimize(measure, 14, batch_size=4, guidance=QUICK)
+        study.optimize(measure, 14, batch_size=4, guidance=QUICK, accept_changed=True)
         assert told(study) == uninterrupted
 
 

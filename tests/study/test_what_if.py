@@ -91,7 +91,9 @@ def test_what_was_planned_for_another_question_is_not_evaluated(study):
 
     number = len(study.evaluations())
     with pytest.raises(KeyboardInterrupt):
-        study.optimize(interrupted, number + 4, batch_size=4, guidance=GUIDANCE)
+        study.optimize(
+            interrupted, number + 4, batch_size=4, guidance=GUIDANCE, accept_changed=True
+        )
     asked = study.with_constraints(fixed={"rows": 128, "cell": "b"})
     asked.optimize(measure, number + 2, batch_size=4, guidance=GUIDANCE)
     assert all(

@@ -43,6 +43,8 @@ def try_until_one_works(
             if not error.is_about_design:
                 raise
             reason = str(error)
+        except SystemExit as error:  # as a script ends itself; it must not end the search
+            reason = f"SystemExit: {error}"
         except Exception as error:  # it comes from code of the user, so it may be of any kind
             reason = str(error) or type(error).__name__
     if designs:
