@@ -3,7 +3,7 @@
     python benchmarks/nonideal.py pairs [--count 30] [--images 1000]     random sub-network x chip pairs
     python benchmarks/nonideal.py hard [--images 1500]                   the CNN on chips of few bits and many rows
     python benchmarks/nonideal.py fixed [--count 6] [--images 500]       converters of fixed full scale
-    python benchmarks/nonideal.py cost [--images 5000]                   CPU time beside a clean evaluation
+    python benchmarks/nonideal.py cost [--images 5000] [--turns 5]       CPU time beside a clean evaluation
     python benchmarks/nonideal.py aihwkit                                one layer; needs aihwkit (pip install --no-deps)
     python benchmarks/nonideal.py tune FOLDER [--images 8000]            short trainings, quiet and under noise, to FOLDER
     python benchmarks/nonideal.py tuned FOLDER [--images 1000]           what the training under noise wins back
@@ -183,9 +183,13 @@ def seconds(name: str, design: dict, images: int) -> float:
     return time.process_time() - start
 
 
-def cost(images: int) -> None:
-    """CPU time of a measurement on a chip as a multiple of a clean one's; five turns of all, their medians."""
-    figures: dict[str, Any] = {"images": images, "threads": torch.get_num_threads()}
+def cost(images: int, turns: int) -> None:
+    """CPU time of a measurement on a chip as a multiple of a clean one's; medians of some turns of all."""
+    figures: dict[str, Any] = {
+        "images": images,
+        "threads": torch.get_num_threads(),
+        "turns": turns,
+    }
     chips = {
         "clean": {},
         "analog": {"adc_bits": 5, "rows": 128},
@@ -199,7 +203,8 @@ def cost(images: int) -> None:
         }
         for size, subnet in subnets.items():
             taken = [
-                {k: seconds(name, subnet | c, images) for k, c in chips.items()} for _ in range(5)
+                {k: seconds(name, subnet | c, images) for k, c in chips.items()}
+                for _ in range(turns)
             ]
             medians = {k: float(np.median([t[k] for t in taken])) for k in chips}
             ratios = {f"{k}_to_clean": medians[k] / medians["clean"] for k in chips if k != "clean"}
@@ -357,6 +362,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--turns", type=int, default=5, help="of which the medians count")
     given = parser.parse_args()
     torch.set_num_threads(1)
     {
@@ -365,7 +371,7 @@ if __name__ == "__main__":
         "fixed": lambda: run_pairs(
             "fixed_range", random_pairs(given.count, 5, {"adc_range": "fixed"}), given.images
         ),
-        "cost": lambda: cost(given.images),
+        "cost": lambda: cost(given.images, given.turns),
         "aihwkit": aihwkit,
         "tune": lambda: tune(given.folder, given.images, given.data),
         "tuned": lambda: tuned(given.folder, given.images),

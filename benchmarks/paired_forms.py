@@ -212,6 +212,8 @@ def verdicts(found: list[Mapping[str, Any]]) -> dict[str, Any]:
     of_images = float(np.mean([pair["standard_error"] ** 2 for pair in found]))
     told: dict[str, Any] = {
         "pairs": len(found),
+        "fewest_images": min(pair["images"] for pair in found),
+        "most_images": max(pair["images"] for pair in found),
         "mean_signed_difference": round(float(np.mean([p["difference"] for p in found])), 3),
         "rms_difference": round(float((off**2).mean() ** 0.5), 3),
         "rms_of_sampling_alone": round(of_images**0.5, 3),

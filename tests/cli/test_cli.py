@@ -17,7 +17,10 @@ import predictors
 from cimbo import _data
 from cimbo.cli import run
 from cimbo.cli.progress import Progress
+from cimbo.cli.search import optimize
 from cimbo.config.study_config import preset
+from cimbo.session.finalists import FEWEST_IMAGES
+from cimbo.session.optimize import SearchSettings
 from cimbo.storage import Store
 from cimbo.study.events import Proposed
 
@@ -80,6 +83,12 @@ def test_optimize_verifies_for_real_and_prints_the_front(searched):
         assert {r.origin for r in records} == {"sobol", "proposed"}
         proposed = next(r for r in records if r.origin == "proposed")
         assert set(proposed.extra["predicted"]) == {"accuracy", "latency_ms", "area_mm2"}
+
+
+def test_optimize_verifies_its_front_bit_accurately_unless_told_not_to():
+    defaults = {option.name: option.default for option in optimize.params}
+    assert defaults["bit_accurate_images"] >= FEWEST_IMAGES
+    assert SearchSettings().bit_accurate_images == defaults["bit_accurate_images"]
 
 
 def test_the_same_command_resumes_and_adds_nothing_when_the_budget_is_spent(searched):
