@@ -172,6 +172,9 @@ def _talk(found: Simulation, simulator: str) -> None:
     if simulator != "cimbo":  # whose metrics may have any names
         told += [name for name in found.numbers() if name not in told]
     say(", ".join(found.told(name) for name in told))
+    residency = found.residency_told()
+    if residency is not None:
+        say(residency)
     for line in (*found.bounds_told(), *found.merits_told(), *pipeline_told(found.costs)):
         say(line)
     for warning in found.warnings:

@@ -26,7 +26,7 @@ NO_TEXT = {
     "target",
     default="csv",
     show_default=True,
-    help="csv, json, parquet, optuna or study (a backup of one in use); with KEY: onnx, zigzag or accelforge.",
+    help="csv, json, parquet, optuna or study (a backup of one in use); with KEY: json, onnx, zigzag or accelforge.",
 )
 @output_option("The file, or the folder of YAML files, to write [default: stdout, if it is text].")
 @click.option(
@@ -36,7 +36,7 @@ NO_TEXT = {
 )
 @study_option
 def export(*, key: str | None, target: str, out: Path | None, nearest: bool, file: str) -> None:
-    """Write every evaluation as a row; or, with KEY, a design's network as ONNX or its chip for another simulator.
+    """Write every evaluation as a row; or, with KEY, one design: as JSON, its network as ONNX or its chip for a simulator.
 
     Example: cimbo export --to csv -o evaluations.csv --study demo.db
     """
@@ -47,6 +47,9 @@ def export(*, key: str | None, target: str, out: Path | None, nearest: bool, fil
     check(target)
     with existing(file) as session:
         if key is not None:
+            if out is None and target in exporting.DESIGN_TEXT_FORMATS:
+                show(exporting.design_as_json(session, key))
+                return
             if out is None:
                 raise BadInput("export", f"{target} needs a place", "name it with -o")
             for path in session.export_design(key, out, to=target, nearest=nearest):

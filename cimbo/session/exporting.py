@@ -9,13 +9,14 @@ from typing import Any
 
 from cimbo.errors import BadInput, check_known
 from cimbo.session.context import StudyContext
-from cimbo.session.design import accuracy_label, find
+from cimbo.session.design import accuracy_label, design, find
 from cimbo.session.text import as_csv
 from cimbo.study import records_table
 
 TEXT_FORMATS = ("csv", "json")
 TABLE_FORMATS = (*TEXT_FORMATS, "parquet", "optuna", "study")
-DESIGN_FORMATS = ("onnx", "zigzag", "accelforge")
+DESIGN_TEXT_FORMATS = ("json",)
+DESIGN_FORMATS = (*DESIGN_TEXT_FORMATS, "onnx", "zigzag", "accelforge")
 
 logger = logging.getLogger("cimbo")
 
@@ -64,7 +65,7 @@ def check_table_format(to: str) -> None:
     Raises:
         BadInput: It is no format of a whole study.
     """
-    if to in DESIGN_FORMATS:
+    if to in DESIGN_FORMATS and to not in TABLE_FORMATS:
         todo = f"give the KEY of one, as cimbo pareto lists it: cimbo export KEY --to {to} -o PATH"
         raise BadInput(f"--to {to}", "is a format of one design", todo)
     check_known(to, TABLE_FORMATS, f"--to {to}", "is no format of a study")
@@ -79,12 +80,25 @@ def check_design_format(to: str) -> None:
     Raises:
         BadInput: It is no format of one design.
     """
-    if to in TABLE_FORMATS:
+    if to in TABLE_FORMATS and to not in DESIGN_FORMATS:
         todo = (
             f"leave out KEY, or give one of {', '.join(f'--to {name}' for name in DESIGN_FORMATS)}"
         )
         raise BadInput(f"--to {to}", "is a format of all evaluations", todo)
     check_known(to, DESIGN_FORMATS, f"--to {to}", "is no format of a design")
+
+
+def design_as_json(context: StudyContext, key: str) -> str:
+    """Write one design as JSON, as ``cimbo pareto --format json`` lists it.
+
+    Args:
+        context: The study.
+        key: The design's key, which may be shortened.
+
+    Returns:
+        The text.
+    """
+    return json.dumps(design(context, find(context, key)).to_json(), indent=1) + "\n"
 
 
 def export_study(context: StudyContext, path: str | Path, *, to: str = "csv") -> Path:
@@ -125,7 +139,7 @@ def export_design(
         context: The study.
         key: The design's key, which may be shortened.
         path: The file, or the folder of YAML files, to write.
-        to: "onnx", "zigzag" or "accelforge".
+        to: "json", "onnx", "zigzag" or "accelforge".
         nearest: Where a tool cannot express the chip, write the nearest one that it can.
 
     Returns:
@@ -134,8 +148,13 @@ def export_design(
     Raises:
         BadInput: For another format, and for a chip that the tool cannot express.
     """
+    from cimbo.session.text import write_text
+
     check_design_format(to)
     path = Path(path)
+    if to in DESIGN_TEXT_FORMATS:
+        write_text(path, design_as_json(context, key))
+        return [path]
     if to == "onnx":
         return [_write_onnx(context, key, path)]
     return _write_chip(context, key, path, tool=to, nearest=nearest)

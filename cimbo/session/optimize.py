@@ -34,6 +34,10 @@ from cimbo.study.readiness import get_ready
 COST_MODELS = ("auto", "surrogate", "analytic")
 DEFAULT_BUDGET = 200
 SHOWN_GENES = 3  # that a warning names
+INCOMPLETE_COUNTS = (
+    "operators not known",
+    "sizes that depend on data",
+)  # words of warnings of a network's counts
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate
 
 logger = logging.getLogger("cimbo")
@@ -352,11 +356,25 @@ def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> 
         f"learned: {', '.join(learned) or 'nothing'}"
     )
     _warn_of_unjudged_genes(context)
+    _warn_of_incomplete_counts(context)
     if _warn_of_blind_accuracy(context):
         return
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])
+
+
+def _warn_of_incomplete_counts(context: StudyContext) -> None:
+    """Warn of what is not known of the network that is searched: every cost of the study lacks it."""
+    tables = context.config.tables
+    if tables.network is None or tables.evaluator is not None:
+        return
+    family = context.config.family
+    for line in family.workload(family.largest()).warnings:
+        if any(words in line for words in INCOMPLETE_COUNTS):
+            logger.warning(
+                f"{tables.network.name}: {line}; the costs of this study are off by that"
+            )
 
 
 def _tell_of_full_start(

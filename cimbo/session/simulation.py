@@ -60,6 +60,15 @@ class Simulation:
         bar = self.costs.get("error_bars", {}).get(metric)
         return f"{metric} {self.costs[metric]:.5g}{_between(bar)}"
 
+    def residency_told(self) -> str | None:
+        """Say in a sentence where weights are between runs; None where the simulator does not tell."""
+        resident = self.costs.get("resident")
+        if resident is None:
+            return None
+        if resident:
+            return "weights: all of them fit and stay on the chip between runs"
+        return "weights: loaded from DRAM again at each run"
+
     def numbers(self) -> list[str]:
         """Names of what the simulator gave a number for, in its order."""
         return [name for name, cost in self.costs.items() if isinstance(cost, int | float)]

@@ -85,7 +85,10 @@ class MixedPrecision:
 
     def __post_init__(self) -> None:
         if not self.stages:
-            what = "has no stages or blocks (layers called stage_1.NAME, genes called NAME_1)"
+            what = (
+                "has no stages or blocks: it takes layers called stage_1.NAME or block_1.NAME and "
+                "genes called NAME_1"
+            )
             raise BadInput(f"network {self.name}", what, "leave out precision")
 
     @property
