@@ -11,10 +11,19 @@ from cimbo.session.context import StudyContext
 from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.study.provenance import told_sources
+from cimbo.study.replicates import FAILURES_FIELD
 
 LISTED_FIELDS = ("lost", "given_up", "measured_by")
 # Left out of a status where there is nothing to say.
-OPTIONAL_FIELDS = ("preset", "config", "accuracy", "recorded", "leases", *LISTED_FIELDS)
+OPTIONAL_FIELDS = (
+    "preset",
+    "config",
+    "accuracy",
+    "recorded",
+    "leases",
+    "failed_replicates",
+    *LISTED_FIELDS,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,8 @@ class StudyStatus:
 
     ``preset``, or ``config``, a file, describes it. ``accuracies_measured`` is None where it measures none. ``leases`` say
     who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
-    ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named.
+    ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named. ``failed_replicates``
+    counts further measurements of measured designs that failed.
     """
 
     study: str
@@ -48,6 +58,7 @@ class StudyStatus:
     lost: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
     measured_by: tuple[str, ...] = ()
+    failed_replicates: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -101,6 +112,7 @@ def status(context: StudyContext) -> StudyStatus:
         lost=tuple(d.candidate.key for d in waiting if not is_given_up(d)),
         given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
         measured_by=tuple(told_sources(study.store)),
+        failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ class AskTellStudy(StudyLog):
         super().__init__(store, problem, fixed)
         self.seed = seed
         self._planner = Planner(self, seed)
+        self._n_told: Counter[str] = Counter()  # of each message, by this process
         self._fingerprint: str | None = None  # identifier of what evaluates, while `optimize` runs
 
     def selection_reasons(self) -> dict[str, str]:
@@ -86,18 +88,26 @@ class AskTellStudy(StudyLog):
         metrics: Mapping[str, float] | None,
         *,
         reason: str | None = None,
+        replicate: bool = False,
     ) -> Record:
         """Record what was measured.
 
-        A design that is told again with other values keeps its row, which is returned, and the
-        values beside it: `evaluations` and all that is computed from them read the mean, and
-        ``extra["replicates"]`` has every one.
+        A design that is told again keeps its row, which is returned, and the further measurement
+        beside it: `evaluations` and all that is computed from them read the mean, and
+        ``extra["replicates"]`` has every one. Why further measurements failed stands in
+        ``extra["failed_replicates"]``.
+
+        Every call on one open study is a measurement of its own, with equal values too. What an
+        earlier process told already is not added once more by one that tells it again, so that a
+        script may be run twice.
 
         Args:
             asked: A candidate of `ask`, or the genes of a design of one's own by name.
             metrics: What was measured, by name. None, or a value that is no finite number, makes it
                 a failed evaluation; so does a metric that the study needs and is not there.
             reason: Why it failed; kept as one line.
+            replicate: Whether this is a new measurement in any case, also where an earlier process
+                told just these values.
 
         Returns:
             The row that the study holds now.
@@ -113,17 +123,52 @@ class AskTellStudy(StudyLog):
             reason = one_line(reason)
         if not isinstance(metrics, Mapping):
             return self._tell_failed(c, metrics, reason)
+        before = self.store.count()
         row = self.record(c, metrics, reason=reason)
-        self.keep_replicates(row, metrics)
+        times = self._times_told(c.key, sorted(metrics.items(), key=str))
+        if replicate and row.number <= before:
+            times = replicates.count(self.store, row, self._finite(metrics, row.params)) + 1
+        self.keep_replicates(row, metrics, times)
         return row
+
+    def _times_told(self, key: str, what: object) -> int:
+        """How often this process has told just this of a design, this time included."""
+        message = f"{key} {what}"
+        self._n_told[message] += 1
+        return self._n_told[message]
 
     def _tell_failed(self, c: Candidate, told: object, reason: str | None) -> Record:
         """Record that nothing was measured of a design, or something that is no metrics."""
-        if told is None:
-            usual = "no metrics"
-        else:
-            usual = f"told {shown(told)} instead of a dict of metrics"
-        return self.record(c, {}, status="failed", reason=reason or usual)
+        if reason is None and told is None:
+            reason = "no metrics"
+        elif reason is None:
+            reason = f"told {shown(told)} instead of a dict of metrics"
+        row = self.record(c, {}, status="failed", reason=reason)
+        self.keep_failure(row, reason, self._times_told(c.key, reason))
+        return row
+
+    def keep_failure(self, row: Record, reason: str, times: int = 1) -> bool:
+        """Keep beside ``row`` that its design was measured once more, in vain.
+
+        Args:
+            row: The row of the design.
+            reason: Why nothing was measured.
+            times: How often that happened for this reason in all.
+
+        Returns:
+            Whether there was anything to keep: not where the row itself failed.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
+        if row.status != "done":
+            return False
+        return replicates.add_failure(self.store, row.key, one_line(reason), times)
+
+    def _finite(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> dict[str, float]:
+        """The finite metrics with all that follows from them, as a row keeps them."""
+        good, _ = finite_metrics(self._without_echo(metrics, params))
+        return self.problem.completed(good, params)
 
     def keep_replicates(self, row: Record, metrics: Mapping[str, float], times: int = 1) -> bool:
         """Keep ``metrics`` beside ``row``, where they are another measurement of its design.
@@ -135,15 +180,18 @@ class AskTellStudy(StudyLog):
                 included. What is kept as often already is not added.
 
         Returns:
-            Whether there was anything to keep: not for the row's own values told once, nor for a
-            measurement that failed.
+            Whether there was anything to keep: not for the row's own values told once. Of a
+            measurement that failed the reason is kept.
 
         Raises:
             BadInput: The study is read-only or cannot be written.
         """
-        good, complaint = finite_metrics(self._without_echo(metrics, row.params))
-        if row.status != "done" or complaint or self._complaint(good, row.params):
+        if row.status != "done":
             return False
+        good, complaint = finite_metrics(self._without_echo(metrics, row.params))
+        complaint = complaint or self._complaint(good, row.params)
+        if complaint:
+            return self.keep_failure(row, complaint, times)
         good = self.problem.completed(good, row.params)
         if times == 1 and good == row.metrics:
             return False

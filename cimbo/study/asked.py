@@ -7,6 +7,7 @@ until when (the table of leases), and what was known of it when it was chosen (t
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -165,10 +166,13 @@ class AskedDesigns:
         designs = self._known()
         outcomes = []
         told = []
+        counts: Counter[str] = Counter()  # equal rows told together are several measurements
         for row in rows:
             try:
                 asked = self._resolved(row, designs)
-                outcomes.append(ToldOutcome(self._tell(asked, row, teller)))
+                message = f"{asked.candidate.key} {row.failed} {sorted(row.metrics.items())}"
+                counts[message] += 1
+                outcomes.append(ToldOutcome(self._tell(asked, row, teller, counts[message])))
                 told.append(asked.candidate.key)
             except BadInput as error:
                 outcomes.append(ToldOutcome("refused", error))
@@ -197,13 +201,17 @@ class AskedDesigns:
             raise BadInput(f"key {key}", f"is not of its params ({own.key})", "leave one out")
         return designs.get(own.key, AskedDesign(own, {}))
 
-    def _tell(self, asked: AskedDesign, row: ToldRow, teller: Teller) -> str:
-        """Record what a row tells of its design, and say what became of it."""
+    def _tell(self, asked: AskedDesign, row: ToldRow, teller: Teller, times: int) -> str:
+        """Record what a row tells of its design, for the so many-th time, and say what became of it."""
         if row.failed is None:
             self._check_metrics(row.metrics, asked.candidate.params)
         before = self._store.count()
         record = self._record(asked, row, teller)
-        if row.failed is None and self._study.keep_replicates(record, row.metrics):
+        if row.failed is None:
+            is_kept = self._study.keep_replicates(record, row.metrics, times)
+        else:
+            is_kept = self._study.keep_failure(record, row.failed, times)
+        if is_kept:
             return "again"
         if record.number > before:
             return "new"

@@ -62,7 +62,7 @@ class StudyLog(KeptValues):
         self._n_examined = 0
         self._front: GrowingFront | None = None
         self._n_in_front = 0
-        self._further: dict[str, list[replicates.Metrics]] = {}
+        self._further = replicates.Further()
 
     @property
     def path(self) -> str:

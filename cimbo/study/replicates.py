@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.storage import Record, Store
-from cimbo.study.stored_values import demand, is_number, list_of, mapping_of
+from cimbo.study.stored_values import demand, is_number, is_text, list_of, mapping_of
 
 # A study file keeps the replicates of a design under this prefix and its key
 REPLICATES_PREFIX = "replicates/"
 # The field of a record's ``extra`` that lists all measurements of the design, in order
 REPLICATES_FIELD = "replicates"
+# A study file keeps why further measurements of a design failed under this prefix and its key
+FAILURES_PREFIX = "failed_replicates/"
+# The field of a record's ``extra`` that lists these reasons, in order
+FAILURES_FIELD = "failed_replicates"
 
 Metrics = Mapping[str, float]
 
 are_measurements = list_of(mapping_of(is_number))
+are_reasons = list_of(is_text)
+
+
+@dataclass(frozen=True)
+class Further:
+    """What was told of designs beyond their rows.
+
+    Attributes:
+        measured: The metrics of each further measurement, by the key of its design.
+        failed: Why each further measurement that failed did, by the key of its design.
+    """
+
+    measured: Mapping[str, list[Metrics]] = field(default_factory=dict)
+    failed: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
@@ -50,42 +68,92 @@ def add(store: Store, row: Record, metrics: Metrics, times: int = 1) -> bool:
     return counts[-1] > 0
 
 
-def stored(store: Store) -> dict[str, list[Metrics]]:
+def count(store: Store, row: Record, metrics: Metrics) -> int:
+    """Count the measurements of a design that gave just these metrics.
+
+    Args:
+        store: The study's file.
+        row: The design's row.
+        metrics: What was measured.
+
+    Returns:
+        How many are stored, the row's own one included.
+
+    Raises:
+        BadInput: What is stored is damaged.
+    """
+    kept = stored(store).measured.get(row.key, [])
+    return [row.metrics, *kept].count(dict(metrics))
+
+
+def add_failure(store: Store, key: str, reason: str, times: int = 1) -> bool:
+    """Keep that a further measurement of a design failed; its row and its mean stay.
+
+    Args:
+        store: The study's file.
+        key: The key of the design, whose row is done.
+        reason: Why it failed.
+        times: How often it failed for just this reason. What is stored as often already is not added.
+
+    Returns:
+        Whether anything was added.
+    """
+    counts = []
+
+    def extended(known: list[str] | None) -> list[str]:
+        """Append what is missing of ``times`` failures for this reason."""
+        kept = known or []
+        missing = times - kept.count(reason)
+        counts.append(missing)
+        return [*kept, *([reason] * missing)]
+
+    store.update_meta(FAILURES_PREFIX + key, extended)
+    return counts[-1] > 0
+
+
+def stored(store: Store) -> Further:
     """Read all further measurements.
 
     Args:
         store: The study's file.
 
     Returns:
-        The metrics of each further measurement, by the key of its design.
+        Those that succeeded and those that failed.
 
     Raises:
         BadInput: What is stored is damaged.
     """
-    found = store.metas(REPLICATES_PREFIX)
-    for key, measurements in found.items():
+    measured = store.metas(REPLICATES_PREFIX)
+    for key, measurements in measured.items():
         demand(store, REPLICATES_PREFIX + key, measurements, are_measurements)
-    return found
+    failed = store.metas(FAILURES_PREFIX)
+    for key, reasons in failed.items():
+        demand(store, FAILURES_PREFIX + key, reasons, are_reasons)
+    return Further(measured, failed)
 
 
-def merged(rows: list[Record], further: Mapping[str, list[Metrics]]) -> list[Record]:
+def merged(rows: list[Record], further: Further) -> list[Record]:
     """Return the records, each design that was measured several times with the mean of all measurements.
 
     Args:
         rows: Records as the file holds them.
-        further: Further measurements, by the key of their design.
+        further: Further measurements.
 
     Returns:
         A record for each row. One with a mean has every measurement under `REPLICATES_FIELD` in its
-        ``extra``. Failed ones stay as they are.
+        ``extra``, and one that was also measured in vain the reasons under `FAILURES_FIELD`. Failed
+        ones stay as they are.
     """
-    if not further:
+    if not further.measured and not further.failed:
         return list(rows)
     records = []
     for row in rows:
-        again = further.get(row.key)
+        again = further.measured.get(row.key)
         if again and row.status == "done":
             row = _with_mean(row, again)
+        reasons = further.failed.get(row.key)
+        if reasons and row.status == "done":
+            row = replace(row, extra={**row.extra, FAILURES_FIELD: reasons})
         records.append(row)
     return records
 

@@ -94,9 +94,18 @@ def test_telling_twice_changes_nothing_and_another_value_is_kept_beside(study):
     designs = AskedDesigns(study)
     other = row(asked, accuracy=3.0, edp=2.0)
     failed = ToldRow(asked.candidate.key, {}, "no licence")
-    told = [designs.tell([r], ME)[0].what for r in (row(asked), row(asked), other, other, failed)]
-    assert told == ["new", "known", "again", "known", "known"]
+    rows = (row(asked), row(asked), other, other, failed, failed)
+    told = [designs.tell([r], ME)[0].what for r in rows]
+    assert told == ["new", "known", "again", "known", "again", "known"]
     assert study.evaluations()[0].metrics == {"accuracy": 2.0, "edp": 2.0}
+
+
+def test_equal_rows_of_one_file_are_several_measurements_and_telling_it_again_adds_none(study):
+    (asked,) = ask(study, 1)
+    rows = [row(asked, accuracy=value, edp=2.0) for value in (10.0, 20.0, 10.0)]
+    for expected in (["new", "again", "again"], ["known", "known", "known"]):
+        assert [o.what for o in AskedDesigns(study).tell(rows, ME)] == expected
+        assert study.evaluations()[0].metrics["accuracy"] == pytest.approx(40 / 3)
 
 
 def test_a_failed_design_is_asked_anew_and_may_then_succeed(study):

@@ -1,5 +1,7 @@
 """Designs that were measured several times: how much a measurement varies reaches the surrogates."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from cimbo import Choice, Objective, SearchSpace, Study
 from cimbo.optimizer import surrogates
 from cimbo.optimizer.surrogates import Inputs, SurrogateFactory
 from cimbo.problem.objectives import Problem
+from cimbo.session.context import StudyContext
+from cimbo.session.study_status import status
 from cimbo.study import replicates
 
 SPACE = SearchSpace(hardware=[Choice("x", list(range(1, 31)))])
@@ -56,3 +60,33 @@ def test_a_search_goes_on_with_repeated_measurements():
                 y = -abs(candidate.params["x"] - 20) + rng.normal()
                 study.tell(candidate, {"y": float(y)})
         assert len(study.ask(3)) == 3
+
+
+def test_equal_measurements_count_in_the_mean(tmp_path):
+    file = tmp_path / "s.db"
+    for _ in range(2):  # a script that is run again adds nothing
+        with Study.open(file, space=SPACE, objectives=OBJECTIVES) as study:
+            for value in (10.0, 20.0, 10.0):
+                study.tell({"x": 1}, {"y": value})
+            (record,) = study.evaluations()
+            assert record.metrics["y"] == pytest.approx(40 / 3)
+            assert len(record.extra["replicates"]) == 3
+    with Study.open(file) as study:
+        study.tell({"x": 1}, {"y": 10.0}, replicate=True)
+        study.tell({"x": 1}, {"y": 10.0}, replicate=True)
+        assert study.evaluations()[0].metrics["y"] == 12.0
+        study.tell({"x": 2}, {"y": 1.0}, replicate=True)
+        assert "replicates" not in study.evaluations()[1].extra
+
+
+@pytest.mark.parametrize("told", [{"y": math.nan}, {"z": 1.0}, None])
+def test_a_further_measurement_that_failed_is_kept_and_changes_no_mean(told):
+    with Study.open(None, space=SPACE, objectives=OBJECTIVES) as study:
+        study.tell({"x": 1}, {"y": 10.0})
+        study.tell({"x": 1}, told)
+        (record,) = study.evaluations()
+        assert (record.status, record.metrics) == ("done", {"y": 10.0})
+        (reason,) = record.extra["failed_replicates"]
+        assert reason in ("y is nan", "no metrics") or "did not measure y" in reason
+        assert [r.key for r in study.pareto()] == [record.key]
+        assert status(StudyContext(study)).to_json()["failed_replicates"] == 1
