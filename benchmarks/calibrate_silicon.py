@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares
+from scipy.stats import kendalltau
 
 from cimbo._data import path
 from cimbo.hardware.agreement import Agreement
@@ -205,14 +206,20 @@ def supplies(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str, 
 
 
 def agreement(points: Sequence[PublishedPoint], ratios: np.ndarray) -> dict[str, dict]:
-    """By group and quantity."""
+    """By group and quantity, with Kendall's tau between what is modelled and what is reported."""
     found: dict[str, dict] = {}
+    said = reported(points)
     for group in CHIP_GROUPS:
         own = np.array([point.group == group for point in points])
         found[group] = {}
         for row, quantity in enumerate(COMPARED_QUANTITIES):
-            known = ratios[row][own & np.isfinite(ratios[row])]
-            found[group][quantity] = Agreement.of(np.exp(known)).to_json()
+            known = own & np.isfinite(ratios[row])
+            whole = Agreement.of(np.exp(ratios[row][known])).to_json()
+            whole["kendall_tau"] = None
+            if known.sum() > 2:
+                ranks = kendalltau(said[quantity][known], (said[quantity] + ratios[row])[known])
+                whole["kendall_tau"] = round(float(ranks.statistic), 3)
+            found[group][quantity] = whole
     return found
 
 

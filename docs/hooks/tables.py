@@ -84,11 +84,18 @@ def silicon() -> str:
                     f"{found['median']:.2f}",
                     f"{found['within_2x']:.0%}",
                     _spread(found),
-                    f"{ridge['within_2x']:.0%}, {_spread(ridge)}",
+                    _rank_agreement(found),
+                    f"{ridge['within_2x']:.0%}, {_spread(ridge)}, {_rank_agreement(ridge)}",
                 ]
             )
-    head = ["arrays", "figure", "points", "median", "within x2", "spread", "ridge regression"]
+    head = ["arrays", "figure", "points", "median", "within x2", "spread", "tau", "ridge regression"]
     return markdown(head, rows)
+
+
+def _rank_agreement(found: dict[str, Any]) -> str:
+    """Kendall's tau between modelled and reported figures; of fewer than three points there is none."""
+    tau = found["kendall_tau"]
+    return "-" if tau is None else f"{tau:.2f}"
 
 
 def _spread(found: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Writes into ``docs/`` what pages take from elsewhere: figures, tables, the page of commands and that of study.toml.
+"""Writes into ``docs/`` and the README what they take from elsewhere: figures, tables, the page of commands and that of study.toml.
 
 Run it after a change of a benchmark, of a constant, or of the command line: ``python docs/hooks/write_pages.py``. A test
 fails while a page is older than what it shows.
@@ -27,7 +27,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         A page and the text that it should have.
     """
     figures = import_module("figures")
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]:
         if API_PAGES in path.parents:
             continue
         if path.name in GENERATED_PAGES:
