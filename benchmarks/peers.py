@@ -4,7 +4,8 @@
     python benchmarks/peers.py --problems chain-36 --methods cimbo --again
 
 Needs ``pip install 'cimbo[peers]'``. The problems are those of ``problems.py`` (three synthetic joint spaces and a
-replay of OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is ``cimbo compare``. ``cimbo`` models every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's
+replay of OFA-MobileNetV3's ImageNet accuracies); for a study of one's own there is
+``cimbo compare``. ``cimbo`` models every objective; ``cimbo-exact`` computes the costs, as ``cimbo optimize`` does with cimbo's
 own chip model. Methods that take seconds a proposal run fewer evaluations, see ``PLAN``.
 """
 

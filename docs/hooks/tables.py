@@ -88,7 +88,16 @@ def silicon() -> str:
                     f"{ridge['within_2x']:.0%}, {_spread(ridge)}, {_rank_agreement(ridge)}",
                 ]
             )
-    head = ["arrays", "figure", "points", "median", "within x2", "spread", "tau", "ridge regression"]
+    head = [
+        "arrays",
+        "figure",
+        "points",
+        "median",
+        "within x2",
+        "spread",
+        "tau",
+        "ridge regression",
+    ]
     return markdown(head, rows)
 
 

@@ -1,4 +1,4 @@
-"""Writes into ``docs/`` and the README what they take from elsewhere: figures, tables, the page of commands and that of study.toml.
+"""Writes into ``docs/`` and the README what they take from elsewhere: figures, tables, two pages of reference.
 
 Run it after a change of a benchmark, of a constant, or of the command line: ``python docs/hooks/write_pages.py``. A test
 fails while a page is older than what it shows.
