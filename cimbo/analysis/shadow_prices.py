@@ -68,17 +68,18 @@ def prices(placed: Placed) -> list[Price]:
 
 
 def _bandwidths(placed: Placed) -> list[Price]:
+    """Prices of a GB/s of each bandwidth: a step to the next listed value, else to twice as much."""
     found = []
     for gene, resource in BANDWIDTH_UNITS.items():
         now = placed.full[gene]
         to, beyond = _next(placed.choices, gene, now, 2 * now)
         costs = placed.costs([{}, {gene: to}])
-        if gene == "dram_channels":
-            each = channel_gb_s(placed.full["dram"])
+        if gene == "dram_channels":  # counts channels; the other genes are in GB/s themselves
+            gb_s_per_step = channel_gb_s(placed.full["dram"])
         else:
-            each = 1.0
-        amount = (to - now) * each
-        found.append(_price((resource, gene, now, to), amount, costs, beyond=beyond))
+            gb_s_per_step = 1.0
+        added_gb_s = (to - now) * gb_s_per_step
+        found.append(_price((resource, gene, now, to), added_gb_s, costs, beyond=beyond))
     return found
 
 

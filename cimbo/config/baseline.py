@@ -103,7 +103,17 @@ def largest_network_costs(
 
 @lru_cache(maxsize=32)
 def _costs(text: str) -> dict[str, float]:
-    """Answers a `_Question` written as JSON; once a process, as a simulator may take minutes."""
+    """Computes the costs of the largest sub-network on a chip; each answer is kept.
+
+    A simulator may take minutes, so the same question is not simulated twice in a process. The
+    cache needs a hashable argument: therefore the question comes as JSON.
+
+    Args:
+        text: A `_Question` as JSON.
+
+    Returns:
+        Costs by name of the metric; names end in their units.
+    """
     question = _Question(**json.loads(text))
     settings = InferenceSettings(**question.inference)
     family = with_settings(network(question.network, question.sizes), settings)

@@ -156,7 +156,7 @@ def _keys_of_tables() -> dict[str, frozenset[str]]:
 
 
 def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
-    """``kind`` and what it is made of, as far as the entries of a list."""
+    """Each side of a union and the entries of a list, of whatever depth; of another type itself."""
     if isinstance(kind, inspect.Metadata):
         yield from _parts(kind.type)
     elif isinstance(kind, inspect.UnionType):

@@ -274,15 +274,15 @@ class SimulatedCosts:
 
 
 def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
-    """Adds to the costs of a run those of each inference in it, where the simulator says none.
+    """Adds throughput and energy per inference to costs, unless the simulator gave them.
 
     Args:
-        costs: Costs of the run; latency in ms, energy in uJ.
+        costs: Costs of one run, which computes a whole batch; latency in ms, energy in uJ.
         batch: Inferences in a run.
 
     Returns:
-        A new dict with ``inferences_per_s`` and ``energy_per_inference_uj`` where they can be
-        computed.
+        A new dict: the costs, with ``inferences_per_s`` if they have a latency above 0, and with
+        ``energy_per_inference_uj`` if they have an energy.
     """
     found = dict(costs)
     if costs.get("latency_ms"):

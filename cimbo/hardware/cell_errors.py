@@ -87,7 +87,7 @@ class ArrayConditions:
         """Look up what the cells of a family of arrays hold under these conditions.
 
         Args:
-            family: Name of the family, one of ``FAMILIES``.
+            family: Name of the family, one of ``CELL_FAMILIES``.
 
         Returns:
             Levels, rising, each a share of full scale. None at all for digital arrays, whose cells
@@ -106,7 +106,7 @@ class ArrayConditions:
         """Look up the share of a family's cells that are stuck.
 
         Args:
-            family: Name of the family, one of ``FAMILIES``.
+            family: Name of the family, one of ``CELL_FAMILIES``.
 
         Returns:
             A share from 0 to 1; always 0 for digital arrays.
@@ -158,7 +158,7 @@ def random_sum_noise(family: str, rows_active: int, cell_bits: int) -> float:
     from their converters' noise.
 
     Args:
-        family: Name of the family, one of ``FAMILIES``.
+        family: Name of the family, one of ``CELL_FAMILIES``.
         rows_active: Word lines switched on at once.
         cell_bits: Bits of a weight in a cell.
 

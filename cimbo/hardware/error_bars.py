@@ -47,7 +47,7 @@ def spread_of(family: str) -> Spread:
     """Look up how far the model is off for a family of arrays.
 
     Args:
-        family: One of ``FAMILIES``, or an older name of one (``FAMILY_ALIASES``).
+        family: One of ``CELL_FAMILIES``, or an older name of one (``FAMILY_ALIASES``).
 
     Returns:
         Its spreads.

@@ -85,7 +85,7 @@ class Passes:
         """
         fewer, more, last = (each.number * cost(inputs, each) for each in self.kinds)
         result: Floats = fewer + more + last
-        for block in self.listed:
+        for block in self.listed:  # the sums of these rows are replaced
             own = select(inputs, block.rows[block.row_of])
             result[block.rows] = np.bincount(block.row_of, cost(own, block.each))
         return result

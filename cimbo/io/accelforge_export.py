@@ -148,12 +148,20 @@ def _noc(part: Circuit) -> dict[str, Any]:
 
 
 def _converters(part: Circuit) -> dict[str, Any]:
-    """What one sum of a column costs over all pulses: conversions or adders, shift-add, accumulator."""
+    """Make the node of what follows the columns: converters or adder trees, and accumulators.
+
+    Args:
+        part: The chip.
+
+    Returns:
+        The node, in J and m2. Its energy is that of one sum that passes, over all pulses in which an
+        input enters; its area is of one macro.
+    """
     slices = _at(part.macro.geometry.slices)
-    bits = slices * (_pj(part, "conversion_energy") + _pj(part, "bitline_energy"))
-    tree = _pj(part, "adder_energy") * _at(part.macro.tree_adders)
-    adders = tree + _pj(part, "shift_energy") + _pj(part, "accumulator_energy")
-    energy = _at(part.per_cycle.pulses) * (bits + adders)
+    conversions_pj = slices * (_pj(part, "conversion_energy") + _pj(part, "bitline_energy"))
+    tree_pj = _pj(part, "adder_energy") * _at(part.macro.tree_adders)
+    adders_pj = tree_pj + _pj(part, "shift_energy") + _pj(part, "accumulator_energy")
+    energy_pj = _at(part.per_cycle.pulses) * (conversions_pj + adders_pj)
     area = _mm2(part, "adc", "adders", "accumulators", "partial_sums", "columns")
     return {
         "name": "Converters",
@@ -161,7 +169,7 @@ def _converters(part: Circuit) -> dict[str, Any]:
         "leak_power": 0,
         "tensors": {"keep": "output"},
         "direction": "up",
-        "actions": [_action("read", energy, values_per_action={"All": 1})],
+        "actions": [_action("read", energy_pj, values_per_action={"All": 1})],
     }
 
 

@@ -33,7 +33,7 @@ class Group:
     """Genes that are bound to one another.
 
     Attributes:
-        columns: Of the genes in the space.
+        columns: Positions of the genes among the columns of the space, ascending.
         expressions: The constraints among them.
     """
 
@@ -58,7 +58,7 @@ class Group:
             other: Another group.
 
         Returns:
-            The genes of both in the order of columns, and the constraints of both, this group's first.
+            The genes of both, ascending, and the constraints of both, this group's first.
         """
         columns = sorted({*self.columns, *other.columns})
         return Group(tuple(columns), self.expressions + other.expressions)

@@ -59,7 +59,7 @@ def non_dominated(points: Array) -> Mask:
 
 def _sorted_non_dominated(points: Array) -> Mask:
     """(n,) the same by sorting, for many points."""
-    import moocore  # here, so that what compares little starts without it
+    import moocore  # only here: it need not be loaded where fronts are small
 
     if points.shape[1] == 1:
         return np.asarray(points[:, 0] == points[:, 0].max())
@@ -145,7 +145,7 @@ def hypervolume(points: Array, reference: Array) -> float:
     front = np.unique(inside[non_dominated(inside)], axis=0)
     if _is_sliced(front):
         return _volume(front - reference)
-    import moocore  # here, so that what compares little starts without it
+    import moocore  # only here: it need not be loaded where fronts are small
 
     return float(moocore.hypervolume(front, ref=reference, maximise=True))
 

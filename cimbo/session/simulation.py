@@ -196,26 +196,30 @@ def workload(
     activity: str | None = None,
     copies: Mapping[str, int] | None = None,
 ) -> Workload:
-    """A sub-network of a family, or the network of an ONNX file.
+    """Make what a simulator sees of a network: of a family's sub-network, or of an ONNX file.
 
     Args:
         name: A network family, or a file NAME.onnx.
         subnet: Genes of the sub-network; by default the largest.
         where: What messages call ``subnet``.
         batch: Inferences at once; by default one.
-        prompt: Tokens of the prompt of a language model; by default as its family has it.
-        tokens: Tokens of its answer, likewise.
-        sizes: Free sizes of an ONNX file, by name.
-        activity: Shares of ones by layer: a file, or ``measured``; or ``stored``, those of the
-            integer weights of an ONNX file. By default as the chip has it.
-        copies: Copies of layers by pattern of their names, for chips whose ``duplication`` is ``given``.
+        prompt: Tokens in a language model's prompt; by default what its family says.
+        tokens: Tokens in its answer; by default what its family says.
+        sizes: By name, the sizes that an ONNX file leaves open, or those that a network of a library
+            is built for (``image``, ``tokens``).
+        activity: Which shares of the bits of each layer's inputs and weights are one. The path of a
+            file that lists them; ``measured`` for those shipped with cimbo; or ``stored``: counted
+            in the integer weights of an ONNX file. By default the chip's ``activity`` holds.
+        copies: How many copies of a layer the chip holds, by its name or a pattern such as
+            ``block_*``; used by chips whose ``duplication`` is ``given``.
 
     Returns:
         The network's layers.
 
     Raises:
-        BadInput: For an unknown family or gene, for genes or lengths beside an ONNX file, for sizes beside a family, and for
-            lengths beside a family that generates no tokens.
+        BadInput: For an unknown family or gene; for ``subnet``, ``prompt`` or ``tokens`` with an
+            ONNX file; for ``sizes`` with a family; for ``prompt`` or ``tokens`` with a family that
+            generates no tokens; and for a pattern in ``copies`` that fits no layer.
     """
     if is_onnx(str(name)):
         _check_single_network(name, subnet, prompt, tokens)

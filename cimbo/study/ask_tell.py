@@ -306,14 +306,17 @@ class AskTellStudy(StudyLog):
 def with_analytic(
     options: OptimizerOptions | None, analytic: Mapping[str, AnalyticFunction] | None
 ) -> OptimizerOptions:
-    """Put analytic metrics that were given by themselves into the options.
+    """Put the metrics of the argument ``cheap`` into the optimizer's options.
+
+    ``ask`` and ``optimize`` take analytic metrics either within the options or as ``cheap``.
 
     Args:
         options: What the optimizer knows; None for nothing.
-        analytic: Metrics that are exact and cheap, by name; None to leave those of ``options``.
+        analytic: Functions of the metrics that are exact and cheap, by name. They replace all those
+            of ``options``; None leaves these as they are.
 
     Returns:
-        The options.
+        The options with these metrics.
     """
     found = options or OptimizerOptions()
     if analytic is None:

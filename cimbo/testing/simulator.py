@@ -75,9 +75,9 @@ def _metric(answer: Mapping[str, Any], metric: str) -> Iterator[Finding]:
             "cimbo's own area stands in; give area_mm2 where you know better",
         )
         return
-    number = isinstance(value, int | float) and math.isfinite(value) and value > 0
+    is_valid = isinstance(value, int | float) and math.isfinite(value) and value > 0
     yield judged(
-        metric, number, f"{value!r}", "return a finite number above 0, in the unit of the name"
+        metric, is_valid, f"{value!r}", "return a finite number above 0, in the unit of the name"
     )
 
 

@@ -135,19 +135,30 @@ def _heard_keys() -> Iterator[Layer]:
 
 
 def _decoder(span: Span) -> Iterator[Layer]:
-    """Blocks that attend to the text so far and to what was heard, and the head."""
+    """Make the decoder's blocks and its head.
+
+    A block attends to the text so far, and after that to what was heard (the encoder's output). The
+    head reads the last token alone, as only the next word is asked for.
+
+    Args:
+        span: The tokens of text that the run processes.
+
+    Yields:
+        The layers in their order.
+    """
     for number in range(1, BLOCK_COUNT + 1):
         name = f"decoder.block_{number}"
         for layer in block_layers(name, DECODER_BLOCK, span):
             if layer.name.endswith("qkv"):
+                # Whisper's keys have no bias, unlike the queries and values beside them.
                 yield replace(layer, extra_parameters=BIASES_BUT_OF_KEYS)
             else:
                 yield layer
             if layer.name.endswith("projection"):
                 yield from _cross_attention(name, span.tokens)
-    last = vector_work(layernorm=EMBED_SIZE)
+    last_norm = vector_work(layernorm=EMBED_SIZE)
     yield linear(
-        "head", 1, (EMBED_SIZE, VOCABULARY_SIZE), bias=False, work=last, norm=2 * EMBED_SIZE
+        "head", 1, (EMBED_SIZE, VOCABULARY_SIZE), bias=False, work=last_norm, norm=2 * EMBED_SIZE
     )
 
 

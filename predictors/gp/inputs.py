@@ -103,7 +103,13 @@ class _CoarseColumns:
 
 @dataclass(frozen=True)
 class _LevelColumns:
-    """How each level is read from encoded rows: the column, what to multiply it by, and the level's rank, each (levels,)."""
+    """How each level is read from encoded rows; each field is (levels,).
+
+    Attributes:
+        columns: The encoded column.
+        counts: What it is multiplied by, so that an ordinal's becomes a rank: its count of levels.
+        ranks: The level's rank, from 1.
+    """
 
     columns: Index
     counts: Array
@@ -327,9 +333,18 @@ class KernelFeatures:
         return np.asarray(self.schema.column_kinds == kind)
 
     def _levels(self, encoded: Array) -> Array:
-        """One-hot of every ordinal and nominal; between two levels of an ordinal the weight is shared."""
+        """Weigh the levels of all ordinals and nominals: one-hot, as far as rows are at a level.
+
+        Args:
+            encoded: (n, k) encoded rows.
+
+        Returns:
+            (n, levels) 1 at the level that a row has, 0 at the others. A value between two levels of
+            an ordinal shares the 1 among them linearly.
+        """
         levels = self._level_columns
-        # max(0, 1 - |rank - level's rank|), in place: this is a large part of prediction's time.
+        # An ordinal's rank is encoded as rank / count. A weight is max(0, 1 - |rank - level's rank|).
+        # It is computed in place, since this is a large part of prediction's time.
         hats = encoded[:, levels.columns]
         hats *= levels.counts
         hats -= levels.ranks

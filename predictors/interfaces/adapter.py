@@ -81,15 +81,17 @@ class PredictorModel(_JointModel):
         return self.models[output].joint(encoded)
 
     def condition_on_observations(self, X: Tensor, Y: Tensor, **_: Any) -> ConditionedModel:
-        """Tell the predictors of observations, without fitting them again.
+        """Take in observations without fitting the predictors again.
 
         Args:
-            X: (..., q', k) encoded rows.
-            Y: (f, ..., q', m) observations in modelled units, f of each row; (..., q', m) for one.
+            X: (..., q', k) rows that were observed, encoded.
+            Y: (f, ..., q', m) what was observed there, of m outputs, in modelled units (y, or log y
+                for a log target). There may be f alternatives, as for imagined observations; of a
+                single one the shape is (..., q', m).
             **_: Ignored.
 
         Returns:
-            The model given each of the f observations.
+            A model that predicts given the observations, for each alternative by itself.
         """
         return ConditionedModel(self.models, X, Y)
 

@@ -170,7 +170,10 @@ def _what_is_wrong(
 
 
 def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
-    """Fit a plug-in to every row, and once a fold for its held-out error.
+    """Fit a plug-in to every row, and once for each fold to learn its held-out error.
+
+    A plug-in says nothing of the noise of measurements. It is taken to be the mean square of the
+    held-out errors, less the variance that the plug-in itself predicts, but never quite 0.
 
     Args:
         name: The kind's name, for messages.
@@ -179,19 +182,20 @@ def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
         task: The standardised rows.
 
     Returns:
-        The core with its held-out predictions.
+        The model of all rows, its predictions of each row by a fit without the row's fold, and a
+        function that computes the errors of forward splits when it is called.
 
     Raises:
-        PredictorError: When the task has noise variances, which a plug-in cannot be told, or as
-            ``predict``.
+        PredictorError: When the task has noise variances, which a plug-in cannot be told; or when
+            a prediction has a wrong shape, a number that is not finite or a negative deviation.
     """
     if task.noise_variance.any():
         wrong = "cannot be told the noise of measurements"
         raise PredictorError(f"kind {name!r}", wrong, "leave noise out")
     held_out, variance = _held_out(name, fit_function, task)
-    error = float(np.mean((task.y - held_out) ** 2))
-    unexplained = error - float(variance.mean())
-    noise = max(unexplained, _MIN_NOISE_SHARE * error, _MIN_NOISE)
+    square_error = float(np.mean((task.y - held_out) ** 2))
+    unexplained = square_error - float(variance.mean())
+    noise = max(unexplained, _MIN_NOISE_SHARE * square_error, _MIN_NOISE)
     fitted = _fitted(fit_function, task)
     core = ExternalModel(
         name,

@@ -16,18 +16,22 @@ def try_until_one_works(
     prepared: dict[str, Mapping[str, float]],
     seconds: dict[str, float],
 ) -> None:
-    """Evaluates designs until one succeeds.
+    """Evaluates designs, one after another, until one succeeds.
+
+    So a program that always fails is found before the search starts. The result is kept, so that
+    the search need not evaluate that design again.
 
     Args:
         evaluate: Gives the metrics of a design.
-        designs: What is tried, in order; of none, or where ``prepared`` has one, nothing happens.
+        designs: What is tried, in order. If there are none, or ``prepared`` has one of them already,
+            nothing is tried.
         where: What evaluates, for the error.
-        prepared: Takes the metrics of the design that succeeded, by its key.
-        seconds: Takes what that took, by the same key; it is added to what stands there.
+        prepared: The metrics of the design that succeeded are put here, by its key.
+        seconds: The time that it took is added here, under the same key.
 
     Raises:
-        BadInput: When all of them fail, with the last reason; at once for one that is not about the
-            design.
+        BadInput: When all designs fail, with the reason of the last one; and at once when an
+            evaluation raises a BadInput that no other design could avoid.
     """
     if any(canonical_key(design) in prepared for design in designs):
         return

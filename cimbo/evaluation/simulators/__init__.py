@@ -98,14 +98,14 @@ def ask(asked: Simulator, workload: Workload, chip: Mapping[str, Any]) -> Mappin
 
 
 def is_told_chip_bits(name: str, workload: Workload) -> bool:
-    """Tells whether a simulator is told other bits than a network's layers say.
+    """Tells whether `ask` overwrites the bits of a network's layers with those of the chip.
 
     Args:
         name: The simulator's.
         workload: The network.
 
     Returns:
-        True for one from outside and a network whose layers say bits of their own.
+        True if the simulator is not a shipped one and a layer says how many bits its operands have.
     """
     return name not in SHIPPED_SIMULATORS and states_bits(workload)
 

@@ -55,15 +55,19 @@ def inputs(
 
 
 def at_layer_bits(layer: Layer, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the chip with operands of a layer's own bits, which ZigZag counts as a chip of its own, at the same clock.
+    """Make the chip that ZigZag is given for one layer: with the layer's bits, at the chip's clock.
+
+    ZigZag knows only the operand bits of a whole chip. So a layer with fewer bits is run on a copy
+    of the chip that has these bits. By itself such a copy might have another cycle time, although
+    the layer runs on the same silicon; ``cycle_factor`` corrects that.
 
     Args:
-        layer: The layer; its bits count where it says any, and where they are fewer than the
+        layer: The layer. Its bits are used where they are fewer than the chip's; 0 stands for the
             chip's.
         chip: All properties of the chip.
 
     Returns:
-        The properties with these bits.
+        The same properties, but for ``act_bits``, ``weight_bits`` and ``cycle_factor``.
     """
     own_chip = dict(chip)
     stated = {"act_bits": layer.activation_bits, "weight_bits": layer.weight_bits}

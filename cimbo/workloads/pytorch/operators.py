@@ -223,20 +223,21 @@ def linear(call: Call) -> list[Product]:
 
 
 def dot_product_attention(call: Call) -> list[Product]:
-    """Reads attention in one operator.
+    """Reads attention that one operator computes.
 
-    Its arguments are (batch, heads, tokens, size); heads of queries may share those of the keys.
+    Queries, keys and values have the shape (batch, heads, tokens, size). There may be fewer heads of
+    keys and values than of queries; several heads of queries then share one of them.
 
     Args:
         call: The operator and its arguments.
 
     Returns:
-        The products of scores and context.
+        Two products: queries with keys (the scores), and scores with values (the context).
     """
     batch, heads, queries, size = call.shape("query")
-    shared, keys = call.shape("key")[1:3]
+    key_heads, keys = call.shape("key")[1:3]
     value_size = call.shape("value")[3]
-    sizes = Heads(batch, heads, shared, queries, keys, size, value_size)
+    sizes = Heads(batch, heads, key_heads, queries, keys, size, value_size)
     query, key, value = (call.tensor(name) for name in ("query", "key", "value"))
     return attention_products(sizes, query, key, value)
 
