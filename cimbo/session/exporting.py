@@ -16,7 +16,7 @@ from cimbo.study import records_table
 TEXT_FORMATS = ("csv", "json")
 TABLE_FORMATS = (*TEXT_FORMATS, "parquet", "optuna", "study")
 DESIGN_TEXT_FORMATS = ("json",)
-DESIGN_FORMATS = (*DESIGN_TEXT_FORMATS, "onnx", "zigzag", "accelforge")
+DESIGN_FORMATS = ("onnx", "zigzag", "accelforge", *DESIGN_TEXT_FORMATS)
 
 logger = logging.getLogger("cimbo")
 

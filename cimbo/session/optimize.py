@@ -18,7 +18,7 @@ from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.optimizer.surrogates import targets
+from cimbo.optimizer.surrogates import checked_kind, targets
 from cimbo.session import blind_accuracy
 from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
@@ -145,6 +145,7 @@ def optimize(
             f"{context.path or 'the study'} holds {stored} evaluations, more than the budget of {budget}: "
             "nothing is evaluated; give a larger --budget to go on"
         )
+    checked_kind(context.config.tables.search.surrogate)  # before anything is evaluated
     with workers.connected():
         # Before the options: which genes an accuracy depends on may be known only when it was called.
         get_ready(study, context.evaluator, is_here=workers.backend == "loky")
