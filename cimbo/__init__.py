@@ -14,7 +14,7 @@ from cimbo._data import __version__
 
 if TYPE_CHECKING:
     from cimbo.config.study_config import Config
-    from cimbo.errors import BadInput, CimboError, StudyError, UnknownOption
+    from cimbo.errors import BadInput, CimboError, EvaluationsFailed, StudyError, UnknownOption
     from cimbo.execution import ExecutionOptions
     from cimbo.execution.worker import Evaluate
     from cimbo.optimizer.convergence import Forecast
@@ -50,6 +50,7 @@ __all__ = [
     "Config",
     "Constraint",
     "Evaluate",
+    "EvaluationsFailed",
     "Event",
     "ExecutionOptions",
     "Forecast",
@@ -106,6 +107,7 @@ HOME_MODULES = {
     "open_session": "session.opening",
     "Step": "study.events",
     "Stopped": "study.events",
+    "EvaluationsFailed": "errors",
     "StudyError": "errors",
     "UnknownOption": "errors",
     "View": "optimizer.views",

@@ -76,6 +76,20 @@ class StudyError(BadInput):
     """
 
 
+class EvaluationsFailed(CimboError, RuntimeError):
+    """Every evaluation of a search failed, one after the other alike, so that it was ended. They stand in the study.
+
+    Examples:
+        >>> from cimbo import Choice, CimboError, Objective, Study
+        >>> study = Study.open(None, [Choice("depth", list(range(40)))], Objective("accuracy", "max"))
+        >>> try:
+        ...     study.optimize(lambda design: {"error": 1.0}, budget=40, listener=None)
+        ... except CimboError as error:
+        ...     print(len(study.evaluations()), type(error).__name__)
+        10 EvaluationsFailed
+    """
+
+
 class WrongAnswer(CimboError, ValueError):
     """Code of a user's returned what cannot be used. The message names that code, so no line of cimbo's is added to it.
 

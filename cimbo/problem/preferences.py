@@ -58,13 +58,15 @@ def knees(problem: Problem, front: Sequence[Metrics]) -> list[int]:
         front: Metrics of non-dominated designs.
 
     Returns:
-        At most three positions in ``front``, the sharpest first; none for fewer than five designs. A knee lies further beyond
+        At most three positions in ``front``, the sharpest first; none for fewer than five designs
+        that are better than the references. A knee lies further beyond
         the plane through the best of each objective than its neighbours (Das 1999, "On characterizing the knee of the
         Pareto curve").
     """
-    if len(front) < MIN_FRONT or len(problem.objectives) < 2:
+    worth_having = _better_than_references(problem, front)
+    if len(worth_having) < MIN_FRONT or len(problem.objectives) < 2:
         return []
-    scores = unit_scores(problem, front)
+    scores = unit_scores(problem, [front[i] for i in worth_having])
     bulge = scores.sum(1) - 1.0  # in units of the plane's distance, as all ends are 0 and 1
     neighbours = _nearest(scores, NEIGHBOURS_PER_OBJECTIVE * scores.shape[1])
     found = []
@@ -72,8 +74,21 @@ def knees(problem: Problem, front: Sequence[Metrics]) -> list[int]:
         if bulge[i] <= 0 or bulge[i] < LEAST_BULGE * bulge.max():
             break
         if (bulge[i] >= bulge[neighbours[i]]).all():
-            found.append(int(i))
+            found.append(worth_having[i])
     return found[:MAX_KNEES]
+
+
+def _better_than_references(problem: Problem, front: Sequence[Metrics]) -> list[int]:
+    """Positions of the designs that are better than every reference; nobody wants a knee among the others."""
+    found = []
+    for i, metrics in enumerate(front):
+        is_better = True
+        for o in problem.objectives:
+            if o.reference is not None and o.sign * (metrics[o.name] - o.reference) <= 0:
+                is_better = False
+        if is_better:
+            found.append(i)
+    return found
 
 
 def _nearest(scores: Array, n: int) -> NDArray[np.intp]:

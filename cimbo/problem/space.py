@@ -114,7 +114,11 @@ class SearchSpace(GeneColumns):
             wrong = f"depends on unknown gene {gate}"
             raise BadInput(f"gene {choice.name}", wrong, f"use one of {list(self.names)}")
         for value in values:
-            self.choices[self.column[gate]].index(value)
+            try:
+                self.choices[self.column[gate]].index(value)
+            except BadInput as error:
+                where = f"gene {choice.name}, active_if {gate}"
+                raise BadInput(where, error.what, error.todo) from None
 
     # ---- rows: what the optimizer works on --------------------------------------------------------------------------
 

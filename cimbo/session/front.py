@@ -35,6 +35,7 @@ class Front:
         dropped: Keys of designs of the search's front that are beaten by their accuracy on bit-accurate arrays, by
             which this front is ranked; None where it is not, as a design is not verified so.
         hypervolume_exact: Of the front by these accuracies.
+        worse_than_references: Where no design is better than the references, a line that says by how much; else None.
     """
 
     evaluations: int
@@ -46,6 +47,7 @@ class Front:
     knees: tuple[str, ...] = ()
     dropped: tuple[str, ...] | None = None
     hypervolume_exact: float | None = None
+    worse_than_references: str | None = None
 
     def preferring(self, problem: Problem, weights: Mapping[str, float]) -> Front:
         """Order the front by how much each objective matters.
@@ -110,6 +112,8 @@ class Front:
             document["genes_at_an_end"] = [gene.to_json() for gene in self.at_an_end]
         if self.knees:
             document["knees"] = list(self.knees)
+        if self.worse_than_references is not None:
+            document["worse_than_references"] = self.worse_than_references
         return document
 
 
@@ -136,6 +140,7 @@ def front(context: StudyContext) -> Front:
         tuple(records[i].key for i in knees(study.problem, [r.metrics for r in records])),
         dropped=None if final is None else final.dropped,
         hypervolume_exact=None if final is None else final.hypervolume,
+        worse_than_references=study.worse_than_references(),
     )
 
 

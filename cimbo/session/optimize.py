@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cimbo.config.study_config import Config
-from cimbo.errors import BadInput, check_known, check_positive
+from cimbo.errors import BadInput, EvaluationsFailed, check_known, check_positive
 from cimbo.evaluation.batched import NETWORK_SIZES
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
@@ -222,18 +223,20 @@ def search(
         StudyError: What evaluates is not what it was, and that is not accepted.
     """
     settings = settings or SearchSettings()
-    context.study.optimize(
-        context.evaluator,
-        budget,
-        batch_size(context.config),
-        workers.n_jobs,
-        guidance=options,
-        listener=listener,
-        asynchronous=settings.asynchronous,
-        accept_changed=settings.accept_changed,
-        retry_failed=settings.retry_failed,
-        **workers.conditions,
-    )
+    # The listener was told why a search ended; what was found stands in its outcome.
+    with suppress(EvaluationsFailed):
+        context.study.optimize(
+            context.evaluator,
+            budget,
+            batch_size(context.config),
+            workers.n_jobs,
+            guidance=options,
+            listener=listener,
+            asynchronous=settings.asynchronous,
+            accept_changed=settings.accept_changed,
+            retry_failed=settings.retry_failed,
+            **workers.conditions,
+        )
 
 
 def batch_size(config: Config) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, EvaluationsFailed
 from cimbo.optimizer.modelled_units import logarithmic
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import Inputs, View
@@ -193,7 +194,7 @@ def fit_predictors(
     if workers.n_jobs > 0:
         batch = ROUNDS_A_BATCH * workers.n_jobs
     area = analytic_costs(context.evaluator, "surrogate")
-    with workers.connected():
+    with workers.connected(), suppress(EvaluationsFailed):  # too few succeeded, as is said below
         context.study.optimize(
             context.evaluator,
             samples,

@@ -22,6 +22,7 @@ OPTIONAL_FIELDS = (
     "recorded",
     "leases",
     "failed_replicates",
+    "worse_than_references",
     *LISTED_FIELDS,
 )
 
@@ -33,7 +34,7 @@ class StudyStatus:
     ``preset``, or ``config``, a file, describes it. ``accuracies_measured`` is None where it measures none. ``leases`` say
     who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
     ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named. ``failed_replicates``
-    counts further measurements of measured designs that failed.
+    counts further measurements of measured designs that failed. ``worse_than_references`` says where no design is better.
     """
 
     study: str
@@ -59,6 +60,7 @@ class StudyStatus:
     given_up: tuple[str, ...] = ()
     measured_by: tuple[str, ...] = ()
     failed_replicates: int = 0
+    worse_than_references: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -112,6 +114,7 @@ def status(context: StudyContext) -> StudyStatus:
         lost=tuple(d.candidate.key for d in waiting if not is_given_up(d)),
         given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
         measured_by=tuple(told_sources(study.store)),
+        worse_than_references=study.worse_than_references(),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
     )
 

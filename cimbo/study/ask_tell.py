@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from cimbo.study.log import StudyLog
 from cimbo.study.planner import Planner
 from cimbo.study.provenance import FINGERPRINT_REFERENCE
 
+logger = logging.getLogger("cimbo")
 # Larger metrics are an evaluator's way to say that it failed; their squares overflow.
 LARGEST_METRIC = 1e100
 
@@ -119,6 +121,7 @@ class AskTellStudy(StudyLog):
             c = asked
         else:
             c = candidate(self.problem.space, asked, origin="told")
+            warn_of_inactive(asked, c)
         if reason is not None:
             reason = one_line(reason)
         if not isinstance(metrics, Mapping):
@@ -301,6 +304,20 @@ class AskTellStudy(StudyLog):
             if name not in params or params[name] != value:
                 kept[name] = value
         return kept
+
+
+def warn_of_inactive(given: Mapping[str, Any], c: Candidate) -> None:
+    """Log which genes of a design that somebody tells do not exist in it.
+
+    Args:
+        given: Its genes as they were given.
+        c: The design, in its canonical form.
+    """
+    left_out = [name for name in given if name not in c.params]
+    if left_out:
+        logger.warning(
+            f"design {c.key}: {', '.join(left_out)} is inactive in it (active_if) and left out"
+        )
 
 
 def with_analytic(

@@ -18,6 +18,7 @@ from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import candidate
 from cimbo.storage import Record, handed_out
 from cimbo.study import stored_values
+from cimbo.study.ask_tell import warn_of_inactive
 from cimbo.study.handed_out_design import (
     AskedDesign,
     Teller,
@@ -197,6 +198,7 @@ class AskedDesigns:
                 raise _unknown_key(key, designs)
             return designs[key]
         own = candidate(self._study.problem.space, row.params, origin="told")
+        warn_of_inactive(row.params, own)
         if key is not None and key != own.key:
             raise BadInput(f"key {key}", f"is not of its params ({own.key})", "leave one out")
         return designs.get(own.key, AskedDesign(own, {}))

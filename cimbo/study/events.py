@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -186,6 +187,8 @@ def log_progress(event: Event) -> None:
             _tell(logging.INFO, note)
     elif isinstance(event, Stopped):
         _tell(logging.WARNING, event.reason)
+        if not _is_heard() and not _is_on_terminal():
+            warnings.warn(event.reason, RuntimeWarning, stacklevel=2)
     elif isinstance(event, Checked) and event.count == 0:
         _tell(logging.INFO, f"measuring {event.total} designs of the front {event.what}")
 
@@ -205,9 +208,12 @@ def _log_evaluation(event: Recorded) -> None:
 def _tell(level: int, line: str) -> None:
     """Log a line; where no handler would show it to somebody at a terminal, print it there."""
     logger.log(level, line)
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    if on_terminal and not _is_heard():
+    if _is_on_terminal() and not _is_heard():
         print(line, file=sys.stderr)
+
+
+def _is_on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _is_heard() -> bool:

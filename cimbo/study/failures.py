@@ -21,11 +21,13 @@ class FailureWatch:
         any_done: Whether an evaluation has succeeded.
         reason: That of the last failure, without what varies.
         alike: How many failures in a row had it.
+        ended: What ended the search, in a line; "" while nothing has.
     """
 
     any_done: bool = False
     reason: str = ""
     alike: int = 0
+    ended: str = ""
 
     def stops(self, record: Record) -> str | None:
         """Look at one more evaluation, and say whether the search should end with it.
@@ -45,10 +47,12 @@ class FailureWatch:
         self._count(VARYING_PATTERN.sub("#", record.reason or ""))
         if self.alike < self._most_alike():
             return None
-        return (
+        self.ended = (
             f"stopped: {self.alike} evaluations in a row failed alike ({record.reason}); "
-            "correct what evaluates, then run the same command with --retry-failed"
+            "correct what evaluates, then run the same command with --retry-failed "
+            "(retry_failed=True)"
         )
+        return self.ended
 
     def _count(self, reason: str) -> None:
         """Count one more failure, from 1 again where the reason is another one."""

@@ -184,6 +184,33 @@ class StudyLog(KeptValues):
         broken = "; ".join(_broken(nearest.metrics, constraints))
         return f"none of {len(done)} evaluated designs is feasible; of the nearest, {nearest.key}, {broken}"
 
+    def worse_than_references(self) -> str | None:
+        """Say that no feasible design is better than the references, so that the hypervolume is 0.
+
+        Returns:
+            A line with the best value of each objective; None where one design is, where nothing is
+            feasible, and without references.
+        """
+        reference = self.problem.reference()
+        feasible = self.feasible_evaluations()
+        if reference is None or not feasible:
+            return None
+        scores = self.problem.scores([r.metrics for r in feasible])
+        if (scores > reference).all(1).any():
+            return None
+        best = scores.max(0)
+        parts = []
+        for objective, score, least in zip(self.problem.objectives, best, reference, strict=True):
+            part = f"{objective.name} {objective.reference:g} ({objective.goal}; best seen "
+            part += f"{objective.sign * score:.4g}"
+            if score <= least:
+                part += ", never better: is the goal right?"
+            parts.append(part + ")")
+        return (
+            f"hypervolume 0: none of {len(feasible)} feasible designs is better than the reference "
+            f"in every objective: {', '.join(parts)}"
+        )
+
     def final_front(self) -> FinalFront | None:
         """Return the front by the accuracies of bit-accurate arrays, see `cimbo.study.final_front`.
 

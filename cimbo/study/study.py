@@ -9,7 +9,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Unpack
 
 from cimbo import execution
-from cimbo.errors import BadInput, check_known, naming, unknown_option
+from cimbo.errors import BadInput, EvaluationsFailed, check_known, naming, unknown_option
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import AnalyticFunction
 from cimbo.problem.objectives import Constraint, Objective, Problem
@@ -78,7 +78,7 @@ class Study(AskTellStudy):
         space: SearchSpace | None = None,
         objectives: Sequence[Objective] | None = None,
         constraints: Iterable[Constraint] = (),
-        seed: int = 0,
+        seed: int | None = None,
         *,
         metrics: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
@@ -94,7 +94,8 @@ class Study(AskTellStudy):
             space: The genes and their values. A plain list of choices is a space of architectures.
             objectives: What is minimised or maximised. A single one needs no list.
             constraints: Bounds on metrics. A single one needs no list.
-            seed: Seed of all random choices of a new study, from 0 to `LARGEST_SEED`.
+            seed: Seed of all random choices of a new study, from 0 to `LARGEST_SEED` (0 unless
+                given). An existing one must have been started with it.
             metrics: Metrics that are computed from others, as expressions:
                 ``{"edp": "energy_uj * latency_ms"}``.
             metadata: JSON that is stored with a new study, such as its configuration. The versions
@@ -113,18 +114,19 @@ class Study(AskTellStudy):
             if path is None:
                 todo = "give space= and objectives="
                 raise BadInput("study", "has neither a file nor a space", todo)
-            return Study._of(Store.open(path, None, readonly=readonly))
+            return Study._of(Store.open(path, None, readonly=readonly), seed)
         problem = _problem(space, objectives, constraints, metrics)
-        seed = integer("seed", seed, least=0, most=LARGEST_SEED)
+        if seed is not None:
+            seed = integer("seed", seed, least=0, most=LARGEST_SEED)
         # os.path.exists, because Path.exists raises for a file name that is too long.
         is_new = path is None or not os.path.exists(path)  # noqa: PTH110
         if is_new:  # files of older releases may hold names that are refused today
             records_table.check_names(problem)
-        definition = _definition(problem, seed, metadata or about or {})
-        return Study._of(Store.open(path, definition, readonly=readonly))
+        definition = _definition(problem, seed or 0, metadata or about or {})
+        return Study._of(Store.open(path, definition, readonly=readonly), seed)
 
     @staticmethod
-    def _of(store: Store) -> Study:
+    def _of(store: Store, seed: int | None) -> Study:
         """The study in an open file, which is closed again when that holds none.
 
         Genes are those of the file, not those that the caller wrote: 2 and 2.0 are equal, their keys are not.
@@ -136,7 +138,11 @@ class Study(AskTellStudy):
             with naming(store.path):
                 check_definition(store.definition)
                 problem = Problem.from_json(with_declared_metrics(store.definition))
-                return Study(store, problem, store.definition.get("seed", 0))
+                started_with = store.definition.get("seed", 0)
+                if seed is not None and seed != started_with:
+                    what = f"was started with seed {started_with}, not {seed}"
+                    raise BadInput("seed", what, "leave out the seed, or name another study")
+                return Study(store, problem, started_with)
         except BaseException:
             store.close()
             raise
@@ -236,6 +242,8 @@ class Study(AskTellStudy):
                 not recorded.
             StudyError: The evaluator is another one than before, and ``accept_changed`` is not
                 given.
+            EvaluationsFailed: Many equal failures in a row ended the search, and nothing has
+                succeeded. They are recorded.
             UnknownOption: A keyword is none of these.
         """
         budget = integer("budget", budget)
@@ -264,6 +272,8 @@ class Study(AskTellStudy):
                 runner.in_batches(batch_size, n_jobs, conditions)
         finally:
             self._fingerprint = None
+        if runner.failures.ended and not runner.failures.any_done:
+            raise EvaluationsFailed(f"{self.path}: {runner.failures.ended}")
         return self.pareto()
 
     def refuse_changed(self, evaluator: object) -> None:

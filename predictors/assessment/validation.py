@@ -14,6 +14,7 @@ from predictors.assessment.rows import MAX_JUDGED_ROWS, Rows
 from predictors.assessment.scores import Report, Scores, choose, judge, score
 from predictors.core import folds as split
 from predictors.errors import PredictorError
+from predictors.kinds import SurrogateKind
 from predictors.model import Model, Prediction
 from predictors.schema import Array, Schema
 
@@ -37,7 +38,7 @@ Progress = Callable[[int, int], None]
 def validate(
     X: Any,
     y: Any,
-    kinds: Sequence[str] = DEFAULT_KINDS,
+    kinds: Sequence[str | SurrogateKind] = DEFAULT_KINDS,
     schema: Schema | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -51,7 +52,7 @@ def validate(
     Args:
         X: n rows, as for ``predictors.fit``.
         y: (n,) measurements.
-        kinds: Names of the kinds to be judged, as for ``predictors.fit``.
+        kinds: The kinds to be judged, as for ``predictors.fit``. Reports stand under their names.
         schema: The features; inferred from ``X`` when None.
         folds: How many folds, at least 2.
         seed: Of the folds and the fits.
@@ -111,7 +112,7 @@ def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
 
 def _reports(
     data: Rows,
-    kinds: Sequence[str],
+    kinds: Sequence[str | SurrogateKind],
     folds: int,
     seed: int,
     progress: Progress | None,
@@ -130,7 +131,10 @@ def _reports(
                 judged[kind].curve.append((len(train), tau))
         if progress is not None:
             progress(number, len(parts))
-    return {kind: _report(data, held_out, folds) for kind, held_out in judged.items()}
+    reports = {}
+    for kind, held_out in judged.items():
+        reports[getattr(kind, "name", kind)] = _report(data, held_out, folds)
+    return reports
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,19 @@ distance of training rows; without any correlation the best of many candidates w
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from predictors.core import Fitted, State, Task, as_rows, forward_errors
 from predictors.errors import PredictorError
+from predictors.kinds import ENTRY_POINT_GROUP
 from predictors.schema import Array
 
 FitFunction = Callable[[Array, Array], Any]
@@ -105,7 +109,7 @@ class ExternalModel:
         Returns:
             A core of all rows.
         """
-        return replace(self, fitted=self.fit_function(task.encoded, task.y))
+        return replace(self, fitted=_fitted(self.name, self.fit_function, task))
 
     def state(self) -> State:
         """Refuse: what a plug-in fitted could only be stored as code.
@@ -147,12 +151,12 @@ def predict(name: str, fitted: Any, encoded: Array) -> tuple[Array, Array]:
         PredictorError: When their shapes are wrong, or a number is not finite or a deviation
             negative.
     """
-    prediction = fitted.predict(encoded.copy())
+    prediction = _called(name, "predict", fitted.predict, encoded.copy())
     mean = np.asarray(prediction.mean, dtype=np.float64)
     std = np.asarray(prediction.std, dtype=np.float64)
     wrong = _what_is_wrong(mean, std, (len(encoded),))
     if wrong is not None:
-        raise PredictorError(f"kind {name!r}", wrong, "check it with cimbo doctor")
+        raise PredictorError(f"kind {name!r}", wrong, _remedy(name))
     return mean, std
 
 
@@ -196,7 +200,7 @@ def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
     square_error = float(np.mean((task.y - held_out) ** 2))
     unexplained = square_error - float(variance.mean())
     noise = max(unexplained, _MIN_NOISE_SHARE * square_error, _MIN_NOISE)
-    fitted = _fitted(fit_function, task)
+    fitted = _fitted(name, fit_function, task)
     core = ExternalModel(
         name,
         fit_function,
@@ -208,9 +212,29 @@ def fit(name: str, fit_function: FitFunction, task: Task) -> Fitted:
     return Fitted(core, held_out, partial(forward_errors, len(task), errors))
 
 
-def _fitted(fit_function: FitFunction, task: Task) -> Any:
+def _fitted(name: str, fit_function: FitFunction, task: Task) -> Any:
     """What a plug-in fits to a task; it is given copies, which it may change."""
-    return fit_function(task.encoded.copy(), task.y.copy())
+    return _called(name, "fit", fit_function, task.encoded.copy(), task.y.copy())
+
+
+def _called(name: str, what: str, function: Callable[..., Any], *arguments: Array) -> Any:
+    """What a function of a plug-in returns. Raises PredictorError for whatever it raises."""
+    try:
+        return function(*arguments)
+    except PredictorError:
+        raise
+    except (Exception, SystemExit) as error:  # of somebody else's code, which may raise anything
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        wrong = f"{what} raised {type(error).__name__}: {error} ({place})"
+        raise PredictorError(f"kind {name!r}", wrong, _remedy(name)) from error
+
+
+def _remedy(name: str) -> str:
+    """What to do about a kind that does not work: only an installed one has a name that can be checked."""
+    if any(point.name == name for point in entry_points(group=ENTRY_POINT_GROUP)):
+        return f"check it with cimbo doctor {name}"
+    return "correct that function"
 
 
 def _held_out(
@@ -222,7 +246,7 @@ def _held_out(
     held_out = np.empty(len(task))
     variance = np.empty(len(task))
     for train, test in task.folds():
-        fold = _fitted(fit_function, task.part(train))
+        fold = _fitted(name, fit_function, task.part(train))
         mean, std = predict(name, fold, task.encoded[test])
         held_out[test] = mean
         variance[test] = std**2
@@ -236,7 +260,7 @@ def _later_errors(
     rest: slice,
 ) -> Array:
     """Standardised errors of later rows under a fit to earlier rows alone."""
-    fitted = _fitted(core.fit_function, task.part(past))
+    fitted = _fitted(core.name, core.fit_function, task.part(past))
     mean, std = predict(core.name, fitted, task.encoded[rest])
     error = task.y[rest] - mean
     return error / np.sqrt(std**2 + core.noise)

@@ -29,6 +29,14 @@ def test_a_straight_front_and_a_small_one_have_no_knee():
     assert knees(PROBLEM, front(straight[:4])) == []
 
 
+def test_a_knee_is_better_than_the_references():
+    rising = [(80.0 * t, t / 4) for t in np.linspace(0, 1, 6)]
+    flat = [(80.0 + 10.0 * t, 0.25 + 0.75 * t) for t in np.linspace(0.2, 1, 5)]
+    for accuracy, expected in ((60.0, [5]), (81.0, []), (95.0, [])):
+        goals = (Objective("accuracy", "max", accuracy), Objective("latency_ms", "min", 9.0))
+        assert knees(Problem(SPACE, goals), front(rising + flat)) == expected
+
+
 def test_weights_put_first_what_matters():
     found = front([(70.0, 0.0), (80.0, 0.5), (90.0, 3.0)])
     assert by_weights(PROBLEM, found, {"accuracy": 1.0})[0] == 2

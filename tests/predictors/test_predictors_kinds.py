@@ -152,3 +152,31 @@ def test_near_rows_err_alike(rows: list[dict], y: np.ndarray) -> None:
     assert covariance[0, 1] == pytest.approx(covariance[0, 0], rel=1e-6)
     assert covariance[0, 2] < covariance[0, 0]
     assert external.median_distance(encoded[:2]) == 1.0
+
+
+@pytest.mark.parametrize("kind", [RuntimeError("boom"), SystemExit(3)], ids=str)
+@pytest.mark.parametrize("where", ["fit", "predict"])
+def test_a_plugin_that_raises_is_named_in_a_line(
+    rows: list[dict], y: np.ndarray, kind: BaseException, where: str
+) -> None:
+    class Raising:
+        def predict(self, encoded: np.ndarray) -> None:
+            raise kind
+
+    def my_surrogate(encoded: np.ndarray, targets: np.ndarray) -> Raising:
+        if where == "fit":
+            raise kind
+        return Raising()
+
+    told = (
+        rf"^kind 'my_surrogate': {where} raised {type(kind).__name__}: .*\.py:\d+\); correct that"
+    )
+    with pytest.raises(predictors.PredictorError, match=told):
+        predictors.fit(rows[:20], y[:20], space(), predictors.plugin(my_surrogate))
+
+
+def test_reports_of_plugins_stand_under_their_names(rows: list[dict], y: np.ndarray) -> None:
+    reports = predictors.validate(
+        rows[:20], y[:20], schema=space(), kinds=["gp", predictors.plugin(ridge)], folds=2
+    )
+    assert list(reports) == ["gp", "ridge"]

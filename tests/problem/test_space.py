@@ -398,3 +398,11 @@ def test_a_gene_of_more_values_than_16_bits_count_keeps_them_all():
     assert drawn.min() >= 0
     assert (drawn[:, 0] > 32_767).any()
     assert len(space.sobol(80_000)) == 80_000
+
+
+def test_a_condition_on_a_value_that_is_none_names_the_gene_that_has_it():
+    genes = [Choice("b", [1, 2]), Choice("a", [3, 4], active_if={"b": [9]})]
+    with pytest.raises(
+        BadInput, match=r"^gene a, active_if b: cannot be 9; choose one of \[1, 2\]$"
+    ):
+        SearchSpace(genes)

@@ -1,10 +1,15 @@
 """A set-up that is wrong ends the search at once, and nothing of it is recorded as a result."""
 
+import logging
+
 import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
-from cimbo import BadInput, Constraint, Study
+from cimbo import BadInput, Constraint, EvaluationsFailed, Objective, Study
 from cimbo.optimizer.options import OptimizerOptions
+from cimbo.session.context import StudyContext
+from cimbo.session.front import front
+from cimbo.session.study_status import status
 from cimbo.study.events import Stopped
 from cimbo.study.failures import ALIKE_AT_START, ALIKE_LATER
 
@@ -53,13 +58,15 @@ def test_many_equal_failures_at_the_start_end_the_search():
         raise OSError(f"/tmp/run{design['rows']}: no such program")
 
     with opened() as study:
-        study.optimize(broken, 50, guidance=FIRST, listener=events.append)
+        with pytest.raises(EvaluationsFailed, match="10 evaluations in a row failed alike"):
+            study.optimize(broken, 50, guidance=FIRST, listener=events.append)
         assert len(study.evaluations()) == ALIKE_AT_START
         assert isinstance(events[-1], Stopped)
         assert "no such program" in events[-1].reason
 
 
-def test_many_equal_failures_later_end_the_search_too():
+def test_many_equal_failures_later_end_the_search_too(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # a script that has set up no logging
     calls = []
 
     def breaking(design: dict) -> dict[str, float]:
@@ -69,8 +76,27 @@ def test_many_equal_failures_later_end_the_search_too():
         return measure(design)
 
     with opened() as study:
-        study.optimize(breaking, 100, guidance=FIRST)
+        with pytest.warns(RuntimeWarning, match="20 evaluations in a row failed alike"):
+            study.optimize(breaking, 100, guidance=FIRST)
         assert len(study.evaluations()) == 3 + ALIKE_LATER
+
+
+def test_a_wrong_direction_is_told():
+    objectives = [Objective("accuracy", "max", 1e6), Objective("latency_ms", "min", 1e6)]
+    with Study.open(None, SPACE, objectives) as study:
+        assert study.worse_than_references() is None
+        study.optimize(measure, 4, guidance=FIRST)
+        best = max(r.metrics["accuracy"] for r in study.evaluations())
+        told = study.worse_than_references()
+        assert told.startswith("hypervolume 0: none of 4 feasible designs is better")
+        assert f"accuracy 1e+06 (max; best seen {best:.4g}, never better" in told
+        assert "latency_ms 1e+06 (min; best seen" in told
+        shown = front(StudyContext(study))
+        assert shown.worse_than_references == shown.to_json()["worse_than_references"] == told
+        assert status(StudyContext(study)).to_json()["worse_than_references"] == told
+    with opened() as study:
+        study.optimize(measure, 6, guidance=FIRST)
+        assert study.worse_than_references() is None
 
 
 def test_failures_for_several_reasons_do_not():

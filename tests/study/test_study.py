@@ -308,6 +308,15 @@ def test_designs_of_ones_own_can_be_told_in_any_form_that_is_the_same():
                 study.tell(wrong, measure(design))
 
 
+def test_a_gene_that_is_inactive_is_said_to_be_left_out(caplog):
+    design = SPACE.designs(SPACE.rows([{"depth": 1, "w1": 2, "rows": 64, "cell": "a"}]))[0]
+    with opened() as study:
+        study.tell(design, measure(design))
+        assert not caplog.records
+        study.tell(design | {"w3": 4}, measure(design))
+    assert "w3 is inactive in it (active_if) and left out" in caplog.text
+
+
 def test_the_front_is_feasible_non_dominated_and_sorted():
     space = SearchSpace([Choice("g", list(range(8)))])
     rows = [(5, 5, 1), (6, 6, 1), (4, 7, 1), (9, 1, 9), (3, 3, 1), (5, 5, 1), (6, 2, 1)]
@@ -339,7 +348,9 @@ def test_a_file_opens_without_its_space_and_keeps_its_seed(tmp_path: Path):
     with Study.open(tmp_path / "s.db") as study:
         assert study.problem == Problem(SPACE, OBJECTIVES, CONSTRAINTS)
         assert (study.seed, study.evaluations()) == (5, records)
-    with opened(tmp_path / "s.db", seed=8) as study:
+    with pytest.raises(BadInput, match="was started with seed 5, not 8"):
+        opened(tmp_path / "s.db", seed=8)
+    with Study.open(tmp_path / "s.db", SPACE, OBJECTIVES, CONSTRAINTS) as study:
         assert study.seed == 5
     with Study.open(str(tmp_path / "s.db"), readonly=True) as study:
         assert study.pareto()
