@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from cimbo.benchmarking import own_method
 from cimbo.benchmarking.method import Peer, Task
 from cimbo.errors import BadInput, check_known
 
@@ -29,6 +30,7 @@ METHOD_MODULES = {
     "baybe": ("baybe_method", "BayBe", "BayBE's Pareto objective over a list of 1,000 designs"),
     "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
+COMPUTING_METHODS = ("cimbo",)  # those that may compute the costs that a problem lets them
 LARGE_PEERS = ("ax", "smac", "baybe")  # each with an extra of its own
 QUICK_METHODS = (
     "random",
@@ -43,7 +45,7 @@ def start(name: str, task: Task) -> Peer:
     """Make a search method that is ready to be asked.
 
     Args:
-        name: One of ``METHOD_MODULES``.
+        name: One of ``METHOD_MODULES``, or a method of the user's, see `cimbo.benchmarking.own_method`.
         task: The problem and the seed.
 
     Returns:
@@ -52,7 +54,10 @@ def start(name: str, task: Task) -> Peer:
     Raises:
         BadInput: When the method is unknown, or what it needs is not installed.
     """
-    check_known(name, METHOD_MODULES, f"method {name!r}", "is unknown")
+    if name not in METHOD_MODULES and own_method.is_own(name):
+        return own_method.start_own(name, task)
+    known = [*METHOD_MODULES, *own_method.installed_names()]
+    check_known(name, known, f"method {name!r}", "is unknown")
     module, kind, _ = METHOD_MODULES[name]
     try:
         peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)

@@ -9,12 +9,22 @@ from typing import Any
 import click
 
 from cimbo.benchmarking import METHOD_MODULES, QUICK_METHODS
-from cimbo.benchmarking.ranks import Ranking
+from cimbo.benchmarking.problem_sets import known_names
+from cimbo.benchmarking.ranks import MIN_PROBLEMS, Ranking
 from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, at_least_one, new_study_options
 from cimbo.cli.output import emit, format_option
 from cimbo.session import benchmark, comparison
 from cimbo.session.text import write_text
+
+COLUMNS_TOLD = (
+    "overhead_s: CPU seconds of the method itself for each evaluation; costs: computed where a method "
+    "may compute costs while it searches, learned where it sees them in evaluations alone"
+)
+FEW_PROBLEMS = (
+    f"no test of significance: it takes {MIN_PROBLEMS} problems that tell methods apart (and Friedman's "
+    f"{MIN_PROBLEMS} methods), so friedman_p and its like are null"
+)
 
 
 @command()
@@ -38,13 +48,14 @@ from cimbo.session.text import write_text
     "--methods",
     default=",".join(QUICK_METHODS),
     show_default=True,
-    help=f"Methods to compare, of {', '.join(METHOD_MODULES)}, with commas.",
+    help=f"Methods to compare, of {', '.join(METHOD_MODULES)}, with commas; package:object is one of yours.",
 )
 @click.option(
     "--problem",
     "problems",
     default=None,
-    help="Instead of the study: public and generated problems, and CIM-NAS-Bench, with commas and *: zdt1,cim-nas-bench-*.",
+    help="Instead of the study: public and generated problems, and CIM-NAS-Bench, with commas and *: "
+    "zdt1,cim-nas-bench-*. list: print their names.",
 )
 @click.option(
     "--batch",
@@ -92,6 +103,10 @@ def compare(
     """
     names = tuple(name for name in methods.split(",") if name)
     settings = comparison.ComparisonSettings(methods=names, **numbers)
+    if problems == "list":
+        names_known = known_names()
+        emit(style, [{"problem": name} for name in names_known], names_known)
+        return
     if problems is not None:
         _on_problems(problems, settings, plot, style)
         return
@@ -100,6 +115,7 @@ def compare(
     if plot is not None:
         write_text(plot, found.svg())
     emit(style, [_row(curve) for curve in found.curves], found.to_json())
+    click.echo(COLUMNS_TOLD, err=True)
 
 
 def _on_problems(
@@ -109,8 +125,9 @@ def _on_problems(
     found = benchmark.compare_problems(problems, settings)
     if plot is not None:
         write_text(plot, found.svg())
-    _say_ranks(found)
     emit(style, _rows(found), found.to_json())
+    click.echo(COLUMNS_TOLD, err=True)
+    _say_ranks(found)
 
 
 def _rows(found: benchmark.ProblemsComparison) -> list[dict[str, Any]]:
@@ -123,6 +140,8 @@ def _rows(found: benchmark.ProblemsComparison) -> list[dict[str, Any]]:
 def _say_ranks(found: benchmark.ProblemsComparison) -> None:
     for evaluations, ranked in found.rankings.items():
         click.echo(f"mean rank after {evaluations}: {_ranks(ranked)}", err=True)
+    if len(found.comparisons) - len(found.left_out) < MIN_PROBLEMS:
+        click.echo(FEW_PROBLEMS, err=True)
 
 
 def _ranks(ranked: Ranking) -> str:
@@ -136,8 +155,10 @@ def _significance(ranked: Ranking) -> str:
     """What the tests of a ranking say, in words."""
     if ranked.critical_difference is None or ranked.friedman_p is None:
         return ""
-    friedman = f"Friedman p = {ranked.friedman_p:.2g}"
-    return f" ({friedman}; ranks {ranked.critical_difference:.2f} apart differ at 5 %)"
+    friedman = (
+        f"were all methods alike, ranks would differ so much with p = {ranked.friedman_p:.2g}"
+    )
+    return f" ({friedman}, Friedman; ranks {ranked.critical_difference:.2f} apart differ at 5 %)"
 
 
 def _row(curve: comparison.MethodCurve) -> dict[str, Any]:
@@ -150,4 +171,5 @@ def _row(curve: comparison.MethodCurve) -> dict[str, Any]:
     row["most"] = curve.most[-1]
     row["feasible"] = round(statistics.median(curve.feasible))
     row["overhead_s"] = curve.overhead_s
+    row["costs"] = curve.costs
     return row

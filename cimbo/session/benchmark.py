@@ -33,11 +33,14 @@ class ProblemsComparison:
 
     Attributes:
         comparisons: One a problem.
-        rankings: Evaluations -> ranking of the methods by their median over the seeds then.
+        rankings: Evaluations -> ranking of the methods by their median over the seeds then; empty
+            where no problem tells methods apart.
+        left_out: Problems on which every run of every method ended with 0; no ranks are of these.
     """
 
     comparisons: tuple[Comparison, ...]
     rankings: dict[int, Ranking]
+    left_out: tuple[str, ...] = ()
 
     def svg(self) -> str:
         """A panel a problem."""
@@ -53,6 +56,7 @@ class ProblemsComparison:
         """The document of ``cimbo compare --problem ... --format json``."""
         return {
             "problems": {c.title: c.to_json() for c in self.comparisons},
+            "left_out": list(self.left_out),
             "ranks": {str(n): found.to_json() for n, found in self.rankings.items()},
         }
 
@@ -76,11 +80,19 @@ def compare_problems(asked: str, settings: ComparisonSettings) -> ProblemsCompar
     for method in settings.methods:
         start(method, Task(found[0].problem, 0))
     comparisons = tuple(_compare(problem, settings) for problem in found)
+    telling = [c for c in comparisons if any(curve.most[-1] > 0 for curve in c.curves)]
+    left_out = tuple(c.title for c in comparisons if c not in telling)
+    if left_out:
+        logger.warning(
+            f"all methods have 0 on {', '.join(left_out)}: nothing is said of these in the ranks; "
+            "give a larger --budget"
+        )
     rankings = {}
-    for share in RANKED_SHARES:
-        after = max(round(share * settings.budget), 1)
-        rankings[after] = ranking(_reached(comparisons, after))
-    return ProblemsComparison(comparisons, rankings)
+    if telling:
+        for share in RANKED_SHARES:
+            after = max(round(share * settings.budget), 1)
+            rankings[after] = ranking(_reached(telling, after))
+    return ProblemsComparison(comparisons, rankings, left_out)
 
 
 def _compare(subject: BenchmarkProblem, settings: ComparisonSettings) -> Comparison:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cimbo import execution
-from cimbo.benchmarking import QUICK_METHODS, runner, start
+from cimbo.benchmarking import COMPUTING_METHODS, QUICK_METHODS, runner, start
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.runner import Band, Measure, Run, Volume
 from cimbo.config.study_config import Config
@@ -30,6 +30,11 @@ EVALUATION_MODES = ("auto", "real", "replay")
 DEFAULT_COMPARED_BUDGET = 100
 DEFAULT_SEEDS = 5
 COMPARED_BATCH = 5  # designs that each method is asked for at a time
+
+REPLAY_CAUTION = (
+    "replayed by predictors: they know best what the recorded search looked at, so they may favour "
+    "methods that search alike; compare on --problem or with --evaluate real before you conclude"
+)
 
 logger = logging.getLogger("cimbo")
 
@@ -73,6 +78,8 @@ class MethodCurve:
         most: The largest.
         overhead_s: The method's own CPU seconds an evaluation, the median over the seeds.
         feasible: For each seed, how many of its evaluations keep the constraints.
+        costs: "computed" where the method may compute costs exactly while it searches; else
+            "learned", as it sees them in evaluations alone.
     """
 
     method: str
@@ -83,6 +90,7 @@ class MethodCurve:
     most: tuple[float, ...]
     overhead_s: float
     feasible: tuple[int, ...]
+    costs: str = "learned"
 
     def median_at(self, share: float) -> tuple[int, float]:
         """Return how far the method was after a share of its budget.
@@ -119,6 +127,7 @@ class MethodCurve:
             },
             "overhead_s": self.overhead_s,
             "feasible": list(self.feasible),
+            "costs": self.costs,
         }
 
 
@@ -215,7 +224,12 @@ class _Race:
                 reached = runner.anytime(run, self.problem, volume, [self.settings.budget])[0]
                 what = reached_in_words(run, self.problem, reached)
                 logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}{what}")
-        return method_curves(runs, self.problem, volume, self.settings.budget)
+        found = []
+        for curve in method_curves(runs, self.problem, volume, self.settings.budget):
+            if curve.method in COMPUTING_METHODS and self.options.analytic:
+                curve = replace(curve, costs="computed")
+            found.append(curve)
+        return tuple(found)
 
     def _run(self, name: str, seed: int, measure: Measure) -> Run:
         method = start(name, Task(self.problem, seed, self.options))
@@ -298,6 +312,7 @@ def _measure(
     enough = sum(r.status == "done" for r in records) >= LEAST_RECORDS
     if evaluate == "replay" or (evaluate == "auto" and enough):
         measure = replay(race.problem, records, race.options.views, race.options.analytic)
+        logger.warning(REPLAY_CAUTION)
         return measure, f"replayed by predictors of {len(records)} recorded evaluations"
     return _RealEvaluations(race.problem, evaluator, race.settings.jobs), "evaluated for real"
 

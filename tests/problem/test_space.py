@@ -281,7 +281,7 @@ def test_wrong_designs_are_refused(design, complaint):
         (lambda: SearchSpace([Choice("g", [1], {"h": [1]})]), "unknown gene h"),
         (
             lambda: SearchSpace([Choice("g", [1]), Choice("h", [1], {"g": [2]})]),
-            "gene g: cannot be 2",
+            "gene h, active_if g: cannot be 2",
         ),
         (lambda: SearchSpace([Choice("g", [1], {"g": [1]})]), "cycle"),
         (

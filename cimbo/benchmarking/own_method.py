@@ -1,0 +1,106 @@
+"""A search method of a user's own: a class of ``ask`` and ``tell``, named by where it is or by an entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from cimbo.benchmarking.method import Measured, Task
+from cimbo.errors import BadInput, CimboError
+from cimbo.plugins import has_entry_point, is_python_name, maker, python_object
+from cimbo.problem.space import Params, SearchSpace
+
+ENTRY_POINT_GROUP = "methods"  # a package names its methods under cimbo.methods
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a method is none of cimbo's: "package:object", or the name that a package gave it.
+
+    Args:
+        name: What the method was asked for by.
+
+    Returns:
+        Whether `start_own` can make it.
+    """
+    return (":" in name and is_python_name(name)) or has_entry_point(ENTRY_POINT_GROUP, name)
+
+
+def installed_names() -> list[str]:
+    """Return the names of methods that installed packages bring."""
+    return sorted(point.name for point in entry_points(group=f"cimbo.{ENTRY_POINT_GROUP}"))
+
+
+class OwnMethod:
+    """A user's method, whose answers are looked at: what it does wrong is one line that names it."""
+
+    def __init__(self, name: str, method: Any, space: SearchSpace) -> None:
+        self._name = name
+        self._method = method
+        self._space = space
+
+    def ask(self, n: int) -> list[Params]:
+        """Ask the method for designs.
+
+        Args:
+            n: How many at most.
+
+        Returns:
+            Its designs in their canonical form.
+
+        Raises:
+            BadInput: It raises, or returns more designs or what is none.
+        """
+        designs = _called(self._name, "ask", self._method.ask, n)
+        if not isinstance(designs, list | tuple) or len(designs) > n:
+            what = f"ask({n}) returned {designs!r:.60}"
+            raise BadInput(f"method {self._name}", what, f"return a list of at most {n} designs")
+        return [self._space.canonical(design) for design in designs]
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Tell the method what was measured.
+
+        Args:
+            designs: The designs of the last ``ask``.
+            measured: The metrics of each; None where the evaluation failed.
+
+        Raises:
+            BadInput: It raises.
+        """
+        _called(self._name, "tell", self._method.tell, designs, measured)
+
+
+def start_own(name: str, task: Task) -> OwnMethod:
+    """Make a user's method that is ready to be asked.
+
+    Args:
+        name: "package:object", or the name of an entry point of the group ``cimbo.methods``.
+        task: The problem and the seed, which the class or function is called with.
+
+    Returns:
+        The method.
+
+    Raises:
+        BadInput: There is no such object, it cannot be made, or it has no ``ask`` and ``tell``.
+    """
+    where = f"method {name}"
+    if ":" in name:
+        make = python_object(where, name)
+    else:
+        make = maker(ENTRY_POINT_GROUP, name, {})
+    method = _called(name, "it", make, task)
+    for question in ("ask", "tell"):
+        if not callable(getattr(method, question, None)):
+            raise BadInput(where, f"has no {question}", "see docs/researcher.md")
+    return OwnMethod(name, method, task.problem.space)
+
+
+def _called(name: str, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What code of the user's returns. Raises BadInput for whatever it raises."""
+    try:
+        return function(*arguments)
+    except CimboError:
+        raise
+    except (Exception, SystemExit) as error:
+        told = f"{what} raised {type(error).__name__}: {error}"
+        raise BadInput(f"method {name}", told, "correct it") from error
