@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import GrowingFront
+from cimbo.problem.units import is_amount
 from cimbo.storage import Record
 
 Array = NDArray[np.float64]
@@ -29,6 +30,7 @@ N_DECAYS = 81  # values of b that are weighed
 MAX_SIZE_VARIATION = 5.0  # largest squared coefficient of variation of the sizes
 LAW_LOG_STD = 0.7  # that the law is a power: spread of the logarithm of the sum
 N_DRAWS = 4000
+PERCENTAGES = frozenset({"accuracy", "accuracy_test", "accuracy_exact"})  # metrics of at most 100
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def ahead(
 
     Returns:
         The forecast. None without a reference for each objective, while fewer than MIN_GAINS
-        designs came after the sample it began with, and where nothing has a hypervolume yet.
+        designs came after the sample it began with, and where nothing has a hypervolume yet. No
+        more is forecast than accuracies of 100 % and costs of 0 would add.
     """
     if problem.reference() is None:
         return None
@@ -83,7 +86,31 @@ def ahead(
     start = len(records)
     if "proposed" in origins:
         start = origins.index("proposed")
-    return forecast(curve(problem, records), start, more)
+    found = forecast(curve(problem, records), start, more)
+    most = _largest_hypervolume(problem)
+    if found is None or most is None or found.volume > most:
+        return found
+    left = most - found.volume
+    return replace(
+        found,
+        expected=min(found.expected, left),
+        low=min(found.low, left),
+        high=min(found.high, left),
+    )
+
+
+def _largest_hypervolume(problem: Problem) -> float | None:
+    """The volume between the references and values that nothing exceeds; None where an objective has no such value."""
+    volume = 1.0
+    for objective in problem.objectives:
+        assert objective.reference is not None
+        if objective.goal == "min" and is_amount(objective.name):
+            volume *= max(objective.reference, 0.0)
+        elif objective.goal == "max" and objective.name in PERCENTAGES:
+            volume *= max(100.0 - objective.reference, 0.0)
+        else:
+            return None
+    return volume
 
 
 def curve(problem: Problem, records: Sequence[Record]) -> list[float]:

@@ -112,7 +112,7 @@ def compare(models: Mapping[str, Model], X: Any, y: Any) -> dict[str, Scores]:
 
 def _reports(
     data: Rows,
-    kinds: Sequence[str | SurrogateKind],
+    kinds: Sequence[Any],
     folds: int,
     seed: int,
     progress: Progress | None,
@@ -131,7 +131,7 @@ def _reports(
                 judged[kind].curve.append((len(train), tau))
         if progress is not None:
             progress(number, len(parts))
-    reports = {}
+    reports: dict[str, Report] = {}
     for kind, held_out in judged.items():
         reports[getattr(kind, "name", kind)] = _report(data, held_out, folds)
     return reports

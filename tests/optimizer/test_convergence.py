@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
-from cimbo import Study
+from cimbo import Objective, Study
 from cimbo.optimizer.convergence import curve, forecast
 from cimbo.optimizer.options import OptimizerOptions
+from cimbo.problem.objectives import candidate
 
 CHEAP = {"latency_ms": latency, "area_mm2": area}
 
@@ -55,6 +56,22 @@ def test_the_curve_is_the_study_s_own_hypervolume_at_every_evaluation():
             volumes.append(study.hypervolume())
         assert curve(study.problem, study.evaluations()) == pytest.approx(volumes)
         assert study.forecast() is None  # no model chose anything
+
+
+def test_no_more_is_forecast_than_is_possible():
+    objectives = [Objective("accuracy", "max", 90.0), Objective("latency_ms", "min", 2.0)]
+    with Study.open(None, SPACE, objectives) as study:
+        for i, design in enumerate(SPACE.sobol(30, 2)):
+            proposed = candidate(SPACE, design, origin="proposed")
+            study.import_evaluation(
+                proposed, {"accuracy": 90.5 + 0.3 * i, "latency_ms": 1.5 - 0.04 * i}
+            )
+        uncapped = forecast(curve(study.problem, study.evaluations()), 0)
+        found = study.forecast()
+        left = 10.0 * 2.0 - study.hypervolume()
+        assert uncapped.expected > left
+        assert found.low <= found.expected == pytest.approx(left)
+        assert found.high == pytest.approx(left)
 
 
 def test_a_converged_search_ends_before_its_budget():
