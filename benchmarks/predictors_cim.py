@@ -93,7 +93,7 @@ def another(workloads: list[Any], chips: list[dict[str, Any]]) -> dict[str, np.n
     found = simulate_batch(
         workloads, [c | changed | {"dram_channels": 0.6 * c["dram_channels"]} for c in chips]
     )
-    slower = np.array([(c["rows"] / 128) ** 0.3 * (c["adc_bits"] / 6) ** 0.5 for c in chips])
+    slower = np.array([(c["rows"] / 128) ** 0.3 * (c.get("adc_bits", 6) / 6) ** 0.5 for c in chips])
     launches = 5e-4 * np.array([len(w.layers) for w in workloads])
     return {
         "latency_ms": found["latency_ms"] * slower + launches,

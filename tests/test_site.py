@@ -135,6 +135,13 @@ def test_a_table_ends_before_the_next_paragraph():
     assert figures.filled(figures.written("<!-- table: silicon -->\nNext.\n")) == text
 
 
+def test_a_table_without_an_end_does_not_swallow_the_next_one():
+    text = figures.written("<!-- table: silicon -->\nBetween.\n<!-- table: recovery -->\nAfter.\n")
+    assert text.count("<!-- end of table -->") == 2
+    assert "Between." in text
+    assert figures.written(text) == text
+
+
 def test_the_page_on_commands_has_every_command():
     page = cli_reference.page()
     headings = HEADING.findall(page)

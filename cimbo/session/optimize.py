@@ -6,21 +6,18 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, EvaluationsFailed, check_known, check_positive
 from cimbo.evaluation.batched import NETWORK_SIZES
-from cimbo.evaluation.joint import JointEvaluator
-from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import checked_kind, targets
-from cimbo.session import blind_accuracy
+from cimbo.session.announcement import announce, tell_of_full_start
 from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES, verify_finalists
@@ -34,11 +31,6 @@ from cimbo.study.readiness import get_ready
 
 COST_MODELS = ("auto", "surrogate", "analytic")
 DEFAULT_BUDGET = 200
-SHOWN_GENES = 3  # that a warning names
-INCOMPLETE_COUNTS = (
-    "operators not known",
-    "sizes that depend on data",
-)  # words of warnings of a network's counts
 DEFAULT_INITIAL = 10  # Sobol designs before the first surrogate
 
 logger = logging.getLogger("cimbo")
@@ -151,8 +143,8 @@ def optimize(
         # Before the options: which genes an accuracy depends on may be known only when it was called.
         get_ready(study, context.evaluator, is_here=workers.backend == "loky")
         options = optimizer_options(context, settings, priors)
-        _announce(context, options, budget)
-        _tell_of_full_start(context, settings, stored, budget)
+        announce(context, options, budget)
+        tell_of_full_start(context, settings.warm_from, stored, budget)
         for line in bundles_told(priors, targets(study.problem), options.analytic):
             logger.info(line)
         images = settings.bit_accurate_images
@@ -323,88 +315,3 @@ def analytic_costs(evaluator: StudyEvaluator, cost_model: str) -> dict[str, Any]
         if name in computed:
             never_modelled[name] = computed[name]
     return never_modelled
-
-
-def _warn_of_unjudged_genes(context: StudyContext) -> None:
-    """Warn that a network is searched of which costs alone are measured: the cheapest one wins."""
-    tables = context.config.tables
-    if tables.network is None or tables.evaluator is not None:
-        return
-    if context.config.accuracy != NO_ACCURACY:
-        return
-    study = context.study
-    free = []
-    for gene in study.problem.space.architecture:
-        if len(gene.values) > 1 and gene.name not in study.fixed:
-            free.append(gene.name)
-    if free:
-        logger.warning(
-            f"no accuracy is measured, so the cheapest network wins: {len(free)} genes of "
-            f"{tables.network.name} are searched ({', '.join(free[:SHOWN_GENES])}, ...); to search the "
-            'chip alone write [network] subnetwork = "largest"'
-        )
-
-
-def _announce(context: StudyContext, options: OptimizerOptions, budget: int) -> None:
-    """Say what is searched, how far it is, and what needs no model."""
-    study = context.study
-    space = study.problem.space
-    objectives = {objective.name for objective in study.problem.objectives}
-    computed = [name for name in options.analytic if name in objectives]
-    learned = [name for name in targets(study.problem) if name not in options.analytic]
-    kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
-    logger.info(
-        f"{context.config.title}: {len(space.choices)} genes, {Decimal(space.size):.1e} designs, "
-        f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
-        f"computed exactly: {', '.join(computed) or 'nothing'}; "
-        f"learned: {', '.join(learned) or 'nothing'}"
-    )
-    _warn_of_unjudged_genes(context)
-    _warn_of_incomplete_counts(context)
-    if _warn_of_blind_accuracy(context):
-        return
-    standing = context.accuracy_provenance
-    if standing:
-        logger.info(standing["label"])
-
-
-def _warn_of_incomplete_counts(context: StudyContext) -> None:
-    """Warn of what is not known of the network that is searched: every cost of the study lacks it."""
-    tables = context.config.tables
-    if tables.network is None or tables.evaluator is not None:
-        return
-    family = context.config.family
-    for line in family.workload(family.largest()).warnings:
-        if any(words in line for words in INCOMPLETE_COUNTS):
-            logger.warning(
-                f"{tables.network.name}: {line}; the costs of this study are off by that"
-            )
-
-
-def _tell_of_full_start(
-    context: StudyContext, settings: SearchSettings, stored: int, budget: int
-) -> None:
-    """Warn where evaluations that were taken over from another study use up the budget."""
-    now = len(context.study.evaluations())
-    if settings.warm_from is None or now == stored or now < budget:
-        return
-    logger.warning(
-        f"the {now - stored} evaluations taken over from {settings.warm_from} count, and the budget of "
-        f"{budget} is spent: nothing is searched; give a larger one, such as --budget {now + budget}"
-    )
-
-
-def _warn_of_blind_accuracy(context: StudyContext) -> bool:
-    """Warn that an accuracy is the same on every chip, where chips are searched that would change it; whether it is."""
-    if not isinstance(context.evaluator, JointEvaluator):
-        return False
-    study = context.study
-    told = blind_accuracy.warning(
-        context.config.accuracy,
-        study.problem.space.hardware,
-        {**context.evaluator.fixed, **study.fixed},
-        is_blind=context.evaluator.is_blind_to_chip(),
-    )
-    if told is not None:
-        logger.warning(told)
-    return told is not None

@@ -25,7 +25,9 @@ WORD = r"\w[\w.-]*(?=<!-- [^>]* as s -->)"  # of the format s
 FIGURE = re.compile(
     rf"({NUMBER}|{WORD}|)<!-- (?:([\w./-]+?\.json)/(.+?)|code ([\w/]+\.py):(\w+)((?:/\d+)*)) as (\S+) -->"
 )
-TABLE = re.compile(r"<!-- table: ([\w-]+) -->\n(?:.*?<!-- end of table -->\n)?", re.DOTALL)
+TABLE = re.compile(
+    r"<!-- table: ([\w-]+) -->\n(?:(?:(?!<!-- table: ).)*?<!-- end of table -->\n)?", re.DOTALL
+)
 END_OF_TABLE = "<!-- end of table -->\n"
 
 

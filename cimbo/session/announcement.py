@@ -1,0 +1,120 @@
+"""What a search says before it starts: its size, what is computed and what is learned, and what to be wary of."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from pathlib import Path
+
+from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.measured_accuracy import NO_ACCURACY
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.optimizer.surrogates import targets
+from cimbo.session import blind_accuracy
+from cimbo.session.context import StudyContext
+
+SHOWN_GENES = 3  # that a warning names
+INCOMPLETE_COUNTS = (
+    "operators not known",
+    "sizes that depend on data",
+)  # words of warnings of a network's counts
+
+logger = logging.getLogger("cimbo")
+
+
+def _warn_of_unjudged_genes(context: StudyContext) -> None:
+    """Warn that a network is searched of which costs alone are measured: the cheapest one wins."""
+    tables = context.config.tables
+    if tables.network is None or tables.evaluator is not None:
+        return
+    if context.config.accuracy != NO_ACCURACY:
+        return
+    study = context.study
+    free = []
+    for gene in study.problem.space.architecture:
+        if len(gene.values) > 1 and gene.name not in study.fixed:
+            free.append(gene.name)
+    if free:
+        logger.warning(
+            f"no accuracy is measured, so the cheapest network wins: {len(free)} genes of "
+            f"{tables.network.name} are searched ({', '.join(free[:SHOWN_GENES])}, ...); to search the "
+            'chip alone write [network] subnetwork = "largest"'
+        )
+
+
+def announce(context: StudyContext, options: OptimizerOptions, budget: int) -> None:
+    """Say what is searched, how far it is, what needs no model, and what to be wary of.
+
+    Args:
+        context: The study.
+        options: What the search knows and may spend.
+        budget: Evaluations in the study, in all.
+    """
+    study = context.study
+    space = study.problem.space
+    objectives = {objective.name for objective in study.problem.objectives}
+    computed = [name for name in options.analytic if name in objectives]
+    learned = [name for name in targets(study.problem) if name not in options.analytic]
+    kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
+    logger.info(
+        f"{context.config.title}: {len(space.choices)} genes, {Decimal(space.size):.1e} designs, "
+        f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
+        f"computed exactly: {', '.join(computed) or 'nothing'}; "
+        f"learned: {', '.join(learned) or 'nothing'}"
+    )
+    _warn_of_unjudged_genes(context)
+    _warn_of_incomplete_counts(context)
+    if _warn_of_blind_accuracy(context):
+        return
+    standing = context.accuracy_provenance
+    if standing:
+        logger.info(standing["label"])
+
+
+def _warn_of_incomplete_counts(context: StudyContext) -> None:
+    """Warn of what is not known of the network that is searched: every cost of the study lacks it."""
+    tables = context.config.tables
+    if tables.network is None or tables.evaluator is not None:
+        return
+    family = context.config.family
+    for line in family.workload(family.largest()).warnings:
+        if any(words in line for words in INCOMPLETE_COUNTS):
+            logger.warning(
+                f"{tables.network.name}: {line}; the costs of this study are off by that"
+            )
+
+
+def tell_of_full_start(
+    context: StudyContext, warm_from: str | Path | None, stored: int, budget: int
+) -> None:
+    """Warn where evaluations that were taken over from another study use up the budget.
+
+    Args:
+        context: The study.
+        warm_from: The other study; None where there is none.
+        stored: Evaluations before any was taken over.
+        budget: Evaluations in the study, in all.
+    """
+    now = len(context.study.evaluations())
+    if warm_from is None or now == stored or now < budget:
+        return
+    logger.warning(
+        f"the {now - stored} evaluations taken over from {warm_from} count, and the budget of "
+        f"{budget} is spent: nothing is searched; give a larger one, such as --budget {now + budget}"
+    )
+
+
+def _warn_of_blind_accuracy(context: StudyContext) -> bool:
+    """Warn that an accuracy is the same on every chip, where chips are searched that would change it; whether it is."""
+    if not isinstance(context.evaluator, JointEvaluator):
+        return False
+    study = context.study
+    told = blind_accuracy.warning(
+        context.config.accuracy,
+        study.problem.space.hardware,
+        {**context.evaluator.fixed, **study.fixed},
+        is_blind=context.evaluator.is_blind_to_chip(),
+    )
+    if told is not None:
+        logger.warning(told)
+    return told is not None
