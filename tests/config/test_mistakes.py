@@ -163,7 +163,7 @@ MISTAKES = [
     (WHOLE, "<= 128", "= 128", "is no expression", "write one as"),
     (WHOLE, "depth * width <= 128", "depth * width", "not a condition", "rows * cols <= 65536"),
     (WHOLE, "{ depth = [2, 3] }", "{ dept = [2, 3] }", "gene heads", "depth"),
-    (WHOLE, "{ depth = [2, 3] }", "{ depth = [7] }", "gene depth", "choose one of [1, 2, 3]"),
+    (WHOLE, "{ depth = [2, 3] }", "{ depth = [7] }", "gene heads, active_if depth", "choose one of [1, 2, 3]"),
     (WHOLE, "high = 64", "high = 6", "genes.width", "put the lower first"),
     (WHOLE, "step = 16", "steps = 16", "width.steps", "did you mean step?"),
     (WHOLE, '"mine:evaluate"', '"mine:evaluat"', "mine:evaluat", "did you mean evaluate?"),

@@ -374,16 +374,16 @@ def test_a_tampered_storage_is_one_line(tmp_path, capsys, statement):
 def test_a_second_value_of_a_design_is_kept_and_the_mean_is_read(tmp_path):
     with Study.open(tmp_path / "s.db", KNOBS, LOSS) as study:
         first = study.tell({"a": 1}, {"y": 1.0})
-        assert study.tell({"a": 1}, {"y": 1.0}) == first  # nothing new
+        assert study.tell({"a": 1}, {"y": 1.0}) == first  # measured again, with the same value
         assert study.tell({"a": 1}, {"y": 4.0}) == first
-        study.tell({"a": 1}, {"y": math.nan})  # no measurement
+        study.tell({"a": 1}, {"y": math.nan})  # a measurement that failed
         study.tell({"a": 2}, {"y": 3.0})
-        assert study.evaluations()[0].metrics == {"y": 2.5}
+        assert study.evaluations()[0].metrics == {"y": 2.0}
         assert study.store.records()[0] == first  # what was acknowledged is never changed
     with Study.open(tmp_path / "s.db", readonly=True) as study:
-        assert [r.metrics["y"] for r in study.evaluations()] == [2.5, 3.0]
-        assert study.pareto()[0].metrics == {"y": 2.5}
-        assert study.measurement_noise() == {"y": pytest.approx(math.sqrt(4.5))}
+        assert [r.metrics["y"] for r in study.evaluations()] == [2.0, 3.0]
+        assert study.pareto()[0].metrics == {"y": 2.0}
+        assert study.measurement_noise() == {"y": pytest.approx(math.sqrt(3.0))}
 
 
 def test_a_column_cannot_give_orders_to_the_terminal(tmp_path, capsys):
