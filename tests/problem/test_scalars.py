@@ -112,10 +112,15 @@ def test_a_file_whose_genes_are_floats_keeps_its_keys(tmp_path):
         assert study.tell({"a": 1}, {"y": 1.0}).key == key == old.key({"a": 1})
 
 
-@pytest.mark.parametrize("seed", [-1, 2.5, "3", True, None, 2**63], ids=repr)
+@pytest.mark.parametrize("seed", [-1, 2.5, "3", True, 2**63], ids=repr)
 def test_a_seed_is_an_integer(seed):
     with pytest.raises(BadInput, match="seed"):
         Study.open(None, SPACE, GOAL, seed=seed)
+
+
+def test_without_a_seed_a_new_study_has_0():
+    with Study.open(None, SPACE, GOAL, seed=None) as study:
+        assert study.seed == 0
 
 
 @pytest.mark.parametrize("seed", [0, np.int64(3), 2**63 - 1, 2**31], ids=repr)

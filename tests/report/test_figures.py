@@ -112,6 +112,8 @@ def test_every_curve_of_the_hypervolume_is_drawn_and_named(
 def test_no_words_lie_over_others(
     tmp_path: Path, what: str, value: str, names: Sequence[str]
 ) -> None:
+    if value == "negative":
+        names = (names[0], "slack_ns")  # a latency below 0 is a failed evaluation
     known = facts.gather(searched(30, value, names=names))
     assert_apart(word_boxes(drawn(what, known, tmp_path / "f.png")))
 
