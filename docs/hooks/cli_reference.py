@@ -35,7 +35,9 @@ def page() -> str:
 
 
 def _command(command: click.Command, path: str, level: str) -> list[str]:
-    context = click.Context(command, info_name=path)
+    # As commands that are run have it: click remembers the first context that asked for the option of help.
+    words = cimbo.cli.cimbo.context_settings["help_option_names"]
+    context = click.Context(command, info_name=path, help_option_names=words)
     usage = " ".join(command.collect_usage_pieces(context))
     parts = [f"{level} {path}\n", f"```text\n{path} {usage}\n```\n", _prose(command.help or "")]
     rows = []
