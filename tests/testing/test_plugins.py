@@ -1,4 +1,4 @@
-"""Every entry-point group that the documentation names is reachable from ``cimbo optimize``."""
+"""Every entry-point group that the documentation names is reachable from ``cimbo optimize`` or ``cimbo compare``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ GROUPS = {
     "cimbo.chip_spaces": "my-chips",
     "cimbo.listeners": "my-listener",
 }
+COMPARED_GROUP = "cimbo.methods"  # search methods: other than cimbo's, so no part of its search
 ENTRY_POINTS = """
 [cimbo.networks]
 my-network = my_plugins:MyNetwork
@@ -39,6 +40,9 @@ my-chips = my_plugins:chips
 
 [cimbo.listeners]
 my-listener = my_plugins:Listener
+
+[cimbo.methods]
+my-method = my_plugins:FirstDesigns
 """
 PROGRAM = '''
 from pathlib import Path
@@ -145,6 +149,21 @@ class Listener:
 def fit(X, y):
     called("cimbo.surrogates")
     return Ridge(X, y)
+
+
+class FirstDesigns:
+    """A search method: the first designs of a Sobol sequence."""
+
+    def __init__(self, task):
+        called("cimbo.methods")
+        self.designs = task.problem.space.sobol(40)
+        self.told = 0
+
+    def ask(self, n):
+        return self.designs[self.told : self.told + n]
+
+    def tell(self, designs, measured):
+        self.told += len(designs)
 '''
 CONFIG = """
 [network]
@@ -204,11 +223,19 @@ def search(folder: Path, surrogate: str, budget: int) -> subprocess.CompletedPro
 
 def test_every_documented_group_is_reached_by_a_search(folder: Path) -> None:
     documented = set(re.findall(r"^\| `(cimbo\.\w+)` \|", _plugin_section(), re.MULTILINE))
-    assert documented == set(GROUPS)
+    assert documented == {*GROUPS, COMPARED_GROUP}
     done = search(folder, "my-surrogate", budget=9)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["evaluations"] == 9
     assert set((folder / "called.txt").read_text().split()) == set(GROUPS)
+
+
+def test_a_search_method_is_reached_by_a_comparison(folder: Path) -> None:
+    words = ("compare", "--problem", "zdt1", "--methods", "random,my-method", "--budget", "10")
+    done = command(folder, *words, "--seeds", "1", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert set((folder / "called.txt").read_text().split()) == {COMPARED_GROUP}
+    assert "my-method" in done.stdout
 
 
 def test_the_kits_find_them_too(folder: Path) -> None:
