@@ -41,13 +41,24 @@ def unit_scores(problem: Problem, front: Sequence[Metrics]) -> Array:
     """
     columns = []
     for objective, score in zip(problem.objectives, problem.scores(front).T, strict=True):
-        if objective.goal == "min" and (score < 0).all():
-            score = -np.log(-score)
-        span = np.ptp(score)
-        if not span > 0:
-            span = 1.0
-        columns.append((score - score.min()) / span)
+        scaled = _on_its_scale(objective, score)
+        columns.append((scaled - scaled.min()) / _span(scaled))
     return np.stack(columns, 1)
+
+
+def _on_its_scale(objective: Objective, score: Array) -> Array:
+    """Scores to be maximised, those of a positive cost as logarithms."""
+    if objective.goal == "min" and (score < 0).all():
+        return np.asarray(-np.log(-score))
+    return score
+
+
+def _span(score: Array) -> float:
+    """The distance between the best and the worst; 1 where all are equal."""
+    span = float(np.ptp(score))
+    if span > 0:
+        return span
+    return 1.0
 
 
 def knees(problem: Problem, front: Sequence[Metrics]) -> list[int]:
@@ -156,16 +167,8 @@ def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, f
 
 def _lacks(objective: Objective, values: Sequence[float]) -> Array:
     """(designs,) what each but the last lacks of the last value, in shares of the span of the others; costs as logarithms."""
-    scores = np.array(values, float)
-    if objective.goal == "min" and (scores > 0).all():
-        scores = np.log(scores)
-    if objective.goal == "min":
-        scores = -scores
-    span = np.ptp(scores[:-1])
-    if not span > 0:
-        span = 1.0
-    lacked: Array = (scores[-1] - scores[:-1]) / span
-    return lacked
+    scaled = _on_its_scale(objective, objective.sign * np.array(values, float))
+    return np.asarray((scaled[-1] - scaled[:-1]) / _span(scaled[:-1]))
 
 
 def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:

@@ -16,7 +16,7 @@ BLIND_KIND = "blind to the chip"
 # (data/presets/bases/costs-alone.toml)
 ENOUGH_ADC_BITS = 8
 MOST_ROWS = 256
-TODO = (
+WHAT_TO_DO = (
     "search digital arrays alone, or adc_bits = [8] and rows of at most 256 ([hardware.genes]), "
     "or let it read the genes of the chip"
 )
@@ -84,7 +84,7 @@ def warning(
     """
     if not is_blind or not _may_lose(hardware, fixed):
         return None
-    return f"{told(name)}; {TODO}"
+    return f"{told(name)}; {WHAT_TO_DO}"
 
 
 def loses(chip: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ layer always computes in the exact one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
@@ -134,7 +135,7 @@ class ArrayLinear:
         return x.expand(self.parts, -1, -1)
 
 
-class Classifier:
+class Classifier(ABC):
     """A deployed network whose last layer reads one vector an image.
 
     Attributes:
@@ -149,6 +150,7 @@ class Classifier:
         self.head_sees_all = die is not None and not (die.is_digital or die.exact)
         self.head = ArrayLinear(weight, bias, None if die is None else die.bit_accurate())
 
+    @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """Computes what the last layer reads.
 
@@ -158,7 +160,6 @@ class Classifier:
         Returns:
             (n, rows of the head).
         """
-        raise NotImplementedError
 
     def __call__(self, images: Tensor) -> Tensor:
         """Computes the logits of images (n, channels, h, w), (n, classes)."""

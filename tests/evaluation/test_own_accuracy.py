@@ -16,6 +16,17 @@ from cimbo.problem.noted_metrics import NotedMetrics, about
 from cimbo.session.context import StudyContext
 from cimbo.study.study import Study
 
+SHORT_SEARCH = [
+    "optimize",
+    "--config",
+    "study.toml",
+    "--study",
+    "s.db",
+    "--jobs",
+    "1",
+    "--budget",
+    "4",
+]
 OWN = """
 import json
 import torch
@@ -255,22 +266,7 @@ def test_every_way_to_read_a_design_is_noticed():
 )
 def test_what_no_accuracy_is_ends_a_search_before_it_begins(study, capsys, function, told):
     study(function)
-    assert (
-        run(
-            [
-                "optimize",
-                "--config",
-                "study.toml",
-                "--study",
-                "s.db",
-                "--budget",
-                "4",
-                "--jobs",
-                "1",
-            ]
-        )
-        == 2
-    )
+    assert run(SHORT_SEARCH) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert told in line
     assert f":{function}" in line
@@ -347,21 +343,6 @@ def test_several_metrics_of_one_function(study):
 
 def test_a_metric_that_a_function_does_not_return(study, capsys):
     study("accuracy", '[[constraints]]\nmetric = "accuracy_p50"\nrelation = ">="\nbound = 90.0\n')
-    assert (
-        run(
-            [
-                "optimize",
-                "--config",
-                "study.toml",
-                "--study",
-                "s.db",
-                "--budget",
-                "4",
-                "--jobs",
-                "1",
-            ]
-        )
-        == 2
-    )
+    assert run(SHORT_SEARCH) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "accuracy_p50" in line
