@@ -6,6 +6,7 @@ none. Expressions may name measured metrics, other derived ones, and genes that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from cimbo.errors import BadInput
 from cimbo.problem.expressions import Expression
 from cimbo.problem.scalars import finite, shown
 
+FORMULA_TOLERANCE = 0.01  # relative; programs print rounded numbers
 SHIPPED_METRICS: dict[str, str] = {
     "edp": "energy_uj * latency_ms",  # uJ ms
     "edap": "energy_uj * latency_ms * area_mm2",  # uJ ms mm2
@@ -107,6 +109,28 @@ class DerivedMetrics:
                 found[name] = number
                 values[name] = number
         return found
+
+    def contradicted(
+        self, measured: Mapping[str, Any], completed: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        """Name the declared metrics of which an evaluation returns another value.
+
+        Args:
+            measured: What an evaluation returned.
+            completed: What `completed` made of that.
+
+        Returns:
+            Those whose measured and computed values differ by more than `FORMULA_TOLERANCE`.
+        """
+        found = []
+        for name in self.declared:
+            returned = finite(measured.get(name))
+            computed = finite(completed.get(name))
+            if returned is None or computed is None:
+                continue
+            if not math.isclose(returned, computed, rel_tol=FORMULA_TOLERANCE):
+                found.append(name)
+        return tuple(found)
 
     def parts(self, name: str) -> tuple[str, ...]:
         """Names what a metric follows from in the end.

@@ -34,6 +34,7 @@ class AskTellStudy(StudyLog):
         self.seed = seed
         self._planner = Planner(self, seed)
         self._n_told: Counter[str] = Counter()  # of each message, by this process
+        self._contradicted: set[str] = set()  # declared metrics of which this was said
         self._fingerprint: str | None = None  # identifier of what evaluates, while `optimize` runs
 
     def selection_reasons(self) -> dict[str, str]:
@@ -260,7 +261,9 @@ class AskTellStudy(StudyLog):
         metrics = self._without_echo(metrics, c.params)
         if about.get("status", "done") == "done":
             complaint = self._complaint(metrics, c.params)
-            metrics = self.problem.completed(metrics, c.params)
+            completed = self.problem.completed(metrics, c.params)
+            self._warn_of_contradictions(c.key, metrics, completed)
+            metrics = completed
         if complaint is not None:
             about["status"] = "failed"
             about["reason"] = complaint
@@ -270,6 +273,19 @@ class AskTellStudy(StudyLog):
         record = self.store.record(c.key, c.params, metrics=metrics, origin=c.origin, **about)
         self._planner.pending.pop(c.key, None)
         return record
+
+    def _warn_of_contradictions(
+        self, key: str, measured: Mapping[str, float], completed: Mapping[str, float]
+    ) -> None:
+        """Log, once a metric, where an evaluation contradicts the study's own expression."""
+        for name in self.problem.derived.contradicted(measured, completed):
+            if name in self._contradicted:
+                continue
+            self._contradicted.add(name)
+            logger.warning(
+                f"metrics.{name}: of design {key} it gives {completed[name]:.4g}, and the evaluation "
+                f"{measured[name]:.4g}; the expression counts: correct it, or leave it out"
+            )
 
     def _extra_of(self, c: Candidate) -> dict[str, Any]:
         """What is kept beside the evaluation of a candidate: what was predicted of it."""

@@ -113,3 +113,22 @@ def test_a_search_for_a_product_of_cimbo_s_own_costs_computes_it():
         modelled = optimizer_options(session, SearchSettings(cost_model="surrogate"))
         assert "edap" not in modelled.analytic
         assert modelled.views["edap"].features is not None
+
+
+def test_an_evaluation_that_contradicts_an_expression_is_named_once(caplog):
+    metrics = {"edp": "energy_uj * latency_ms"}
+    with opened(metrics=metrics) as study:
+        for rows in (64, 128):
+            design = {"depth": 2, "rows": rows}
+            right = study.tell(design, {**evaluate(design), "edp": 99.0})
+            assert right.metrics["edp"] != 99.0
+    said = [r.message for r in caplog.records if "metrics.edp" in r.message]
+    assert len(said) == 1
+    assert "gives 4, and the evaluation 99; the expression counts" in said[0]
+
+
+def test_a_rounded_value_contradicts_nothing(caplog):
+    with opened(metrics={"edp": "energy_uj * latency_ms"}) as study:
+        design = {"depth": 2, "rows": 64}
+        study.tell(design, {**evaluate(design), "edp": 4.001})
+    assert not [r for r in caplog.records if "metrics.edp" in r.message]
