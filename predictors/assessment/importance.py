@@ -118,15 +118,17 @@ def _relevance(process: GaussianProcess) -> Array:
     features = process.kernel_features
     of_columns = process.slopes**2 * process.train.linear.var(axis=0)
     straight = of_columns @ features.linear_shares
-    curved = _matern_variances(process) @ features.local_shares
+    curved = _matern_variances(process) @ features.lengthscale_shares
     return np.asarray(straight + curved)
 
 
 def _matern_variances(process: GaussianProcess) -> Array:
     """(lengthscales,) s * var(x) / lengthscale^2, summed over the columns that share a lengthscale."""
-    lengths = np.exp(process.hyper.lengthscale)
+    lengths = np.exp(process.hyper.log_lengthscales)
     found = np.zeros(len(lengths))
-    for scale, part in zip(np.exp(process.hyper.scale), process.train.local, strict=True):
+    for scale, part in zip(
+        np.exp(process.hyper.log_matern_variances), process.train.matern, strict=True
+    ):
         of_columns = scale * part.points.var(axis=0) / lengths[part.owners] ** 2
         np.add.at(found, part.owners, of_columns)
     return found

@@ -8,7 +8,7 @@ stationary kernel falls back to the mean, which is where a front grows, and thei
 posterior.
 """
 
-from predictors.gp.covariance import kernel, local, matern, variance
+from predictors.gp.covariance import kernel, matern_covariance, matern_terms, variance
 from predictors.gp.fitting import Basis, fit
 from predictors.gp.hyperparameters import Hyper
 from predictors.gp.likelihood import HYPER_ROWS, learn, objective
@@ -24,8 +24,8 @@ __all__ = [
     "fit",
     "kernel",
     "learn",
-    "local",
-    "matern",
+    "matern_covariance",
+    "matern_terms",
     "objective",
     "restore",
     "targets",

@@ -7,15 +7,15 @@ import math
 import numpy as np
 
 from predictors.gp.hyperparameters import Hyper
-from predictors.gp.inputs import KernelInputs
+from predictors.gp.parts import KernelInputs
 from predictors.schema import Array
 
 
-def matern(a: Array, b: Array) -> tuple[Array, Array]:
-    """Compute what the Matern-5/2 kernel between rows and its derivative are made of.
+def matern_terms(a: Array, b: Array) -> tuple[Array, Array]:
+    """Compute the two matrices from which the Matern-5/2 kernel and its derivative are made.
 
-    The kernel is (1 + r + r^2 / 3) exp(-r); its derivative by the squared distance is -5/6 (1 + r)
-    exp(-r).
+    With r = sqrt(5) * distance the kernel is (1 + r + r^2 / 3) exp(-r), and its derivative by the
+    squared distance is -5/6 (1 + r) exp(-r) (Rasmussen & Williams, 2006, eq. 4.17).
 
     Args:
         a: (..., n, k) rows divided by the lengthscales.
@@ -35,8 +35,8 @@ def matern(a: Array, b: Array) -> tuple[Array, Array]:
     return r, np.exp(-r)
 
 
-def local(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
-    """Compute the Matern parts' covariance between rows.
+def matern_covariance(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
+    """Compute the covariance between rows that the Matern parts contribute.
 
     Args:
         hyper: Log hyper-parameters.
@@ -44,27 +44,30 @@ def local(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
         b: Kernel inputs of m rows.
 
     Returns:
-        (..., n, m) the sum over the parts.
+        (..., n, m) the sum over the Matern parts, each times its variance.
     """
-    found: Array | float = 0.0
-    for scale, p, q in zip(np.exp(hyper.scale), a.local, b.local, strict=True):
-        lengthscales = np.exp(hyper.lengthscale)[p.owners]
-        part = _matern_kernel(p.points / lengthscales, q.points / lengthscales)
-        part *= scale
-        part += found
-        found = part
-    return np.asarray(found)
+    total: Array | float = 0.0
+    variances = np.exp(hyper.log_matern_variances)
+    for matern_variance, part_a, part_b in zip(variances, a.matern, b.matern, strict=True):
+        lengthscales = np.exp(hyper.log_lengthscales)[part_a.owners]
+        part = _matern_kernel(part_a.points / lengthscales, part_b.points / lengthscales)
+        part *= matern_variance
+        part += total
+        total = part
+    return np.asarray(total)
 
 
 def _matern_kernel(a: Array, b: Array) -> Array:
-    """(..., n, m) (1 + r + r^2 / 3) exp(-r), in place: this is where prediction spends its time."""
-    r, decay = matern(a, b)
-    out = r * (1.0 / 3.0)
-    out += 1.0
-    out *= r
-    out += 1.0
-    out *= decay
-    return out
+    """(..., n, m) Matern-5/2 kernel of rows a (..., n, k) and b (..., m, k) divided by the lengthscales."""
+    r, decay = matern_terms(a, b)
+    # (1 + r + r^2 / 3) exp(-r), computed in place as ((r / 3 + 1) r + 1) exp(-r): this is where
+    # prediction spends its time
+    value = r * (1.0 / 3.0)
+    value += 1.0
+    value *= r
+    value += 1.0
+    value *= decay
+    return value
 
 
 def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
@@ -76,17 +79,18 @@ def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
         b: Kernel inputs of m rows.
 
     Returns:
-        (..., n, m) covariance: 1, the Matern parts and the linear parts.
+        (..., n, m) covariance: the Matern parts, the linear parts, and 1 for a constant mean with
+        a standard normal prior.
     """
     weighted = a.linear * hyper.linear_variances(a.group)
-    out = local(hyper, a, b)
-    out += weighted @ np.swapaxes(b.linear, -1, -2)
-    out += 1.0
-    return out
+    covariance = matern_covariance(hyper, a, b)
+    covariance += weighted @ np.swapaxes(b.linear, -1, -2)
+    covariance += 1.0
+    return covariance
 
 
 def variance(hyper: Hyper, a: KernelInputs) -> Array:
-    """Compute the diagonal of ``kernel(hyper, a, a)`` alone.
+    """Compute the prior variance of rows: the diagonal of ``kernel(hyper, a, a)`` alone.
 
     Args:
         hyper: Log hyper-parameters.
@@ -95,6 +99,7 @@ def variance(hyper: Hyper, a: KernelInputs) -> Array:
     Returns:
         (..., n) prior variances.
     """
-    stationary = float(np.exp(hyper.scale).sum())
+    # A Matern kernel is 1 at distance 0: each part counts with its variance
+    stationary = float(np.exp(hyper.log_matern_variances).sum())
     linear = (a.linear**2) @ hyper.linear_variances(a.group)
     return 1.0 + stationary + linear

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,8 @@ from predictors.posynomial import Posynomials
 from predictors.schema import Array
 
 FORWARD_STEPS = 25
-#: rows that a process is fitted to -> columns of one more linear part, or None for no such part
+#: Called with the rows that a process is fitted to; gives the posynomials whose predictions are the columns of one more linear
+#: part, or None for no such part.
 Basis = Callable[[Task], Posynomials | None]
 
 
@@ -43,22 +43,31 @@ def fit(
     kernel_features = _kernel_features(task, basis)
     hyper = learn(kernel_features, task, start)
     core = condition(kernel_features, hyper, task)
+    # Leave-one-out means: y_i - alpha_i / (K^-1)_ii. whiten is L^-1 of K = L L', hence the sums of
+    # its squared columns are the diagonal of K^-1.
     precision = (core.whiten**2).sum(0)
-    left_out = task.y - core.alpha / precision
+    leave_one_out = task.y - core.alpha / precision
     errors = partial(_later_errors, task, basis)
-    return Fitted(core, left_out, partial(forward_errors, len(task), errors))
+    return Fitted(core, leave_one_out, partial(forward_errors, len(task), errors))
 
 
 def _kernel_features(task: Task, basis: Basis | None) -> KernelFeatures:
-    further = None
+    """The map from encoded rows to kernel inputs, with the basis fitted to the task's rows."""
+    posynomials = None
     if basis is not None:
-        further = basis(task)
-    return KernelFeatures.of(task.schema, task.encoded, further)
+        posynomials = basis(task)
+    return KernelFeatures.of(task.schema, task.encoded, posynomials)
 
 
 @dataclass(frozen=True)
 class _Past:
-    """Earlier rows as a task of their own, standardised anew by ``location`` and ``scale``."""
+    """Earlier rows as a task of their own, standardised by their own mean and deviation.
+
+    Attributes:
+        task: The rows, with targets (y - location) / scale.
+        location: Mean of their targets, in the units of the whole task.
+        scale: Standard deviation of their targets; 1 where they are all equal.
+    """
 
     task: Task
     location: float
@@ -81,13 +90,13 @@ class _Past:
 def _later_errors(
     task: Task,
     basis: Basis | None,
-    rows: slice,
-    rest: slice,
+    earlier: slice,
+    later: slice,
 ) -> Array:
-    """Standardised errors of later rows under a process that was fitted to earlier rows alone."""
-    past = _Past.of(task, rows)
+    """(later rows,) errors of a process fitted to the earlier rows alone, over their predicted deviations."""
+    past = _Past.of(task, earlier)
     process = past.fitted(basis)
-    later = task.part(rest).standardised(past.location, past.scale)
-    mean, variance = process.mean_and_variance(later.encoded)
-    total = variance + math.exp(process.hyper.noise) + later.noise_variance
-    return (later.y - mean) / np.sqrt(total)
+    future = task.part(later).standardised(past.location, past.scale)
+    mean, variance = process.mean_and_variance(future.encoded)
+    of_measurement = variance + process.noise + future.noise_variance
+    return (future.y - mean) / np.sqrt(of_measurement)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.gp.inputs import Index, Sizes
+from predictors.gp.parts import Index, Sizes
 from predictors.schema import Array
 
 # Prior means of the logarithms of the variances: of the fine Matern part, and of the coarse one
@@ -36,21 +36,35 @@ NOISE_BOUNDS = (-11.0, 1.0)
 
 @dataclass(frozen=True)
 class Hyper:
-    """Log hyper-parameters: all ``lengthscale``s, ``scale`` of each Matern part, ``linear`` variances, ``noise`` variance."""
+    """Hyper-parameters of the kernel, each as its natural logarithm.
 
-    lengthscale: Array
-    scale: Array
-    linear: Array
-    noise: float
+    Attributes:
+        log_lengthscales: (lengthscales,) of the fine Matern part, then of the coarse one.
+        log_matern_variances: (Matern parts,) the prior variance of each Matern part.
+        log_linear_variances: (linear parts,) the prior variance of each linear part's coefficients.
+        log_noise_variance: The variance of one measurement.
+    """
+
+    log_lengthscales: Array
+    log_matern_variances: Array
+    log_linear_variances: Array
+    log_noise_variance: float
 
     def pack(self) -> Array:
         """Join all log hyper-parameters into one array.
 
         Returns:
-            (p,) lengthscales, scales, linear variances, noise variance, in this order.
+            (p,) log lengthscales, Matern variances, linear variances and the noise variance, in this
+            order.
         """
-        noise = [self.noise]
-        return np.concatenate([self.lengthscale, self.scale, self.linear, noise])
+        return np.concatenate(
+            [
+                self.log_lengthscales,
+                self.log_matern_variances,
+                self.log_linear_variances,
+                [self.log_noise_variance],
+            ]
+        )
 
     def linear_variances(self, group: Index) -> Array:
         """Give the prior variance of every linear column's coefficient.
@@ -61,7 +75,7 @@ class Hyper:
         Returns:
             (l,) variances.
         """
-        return np.exp(self.linear)[group]
+        return np.exp(self.log_linear_variances)[group]
 
     @classmethod
     def unpack(cls, theta: Array, sizes: Sizes) -> Hyper:
@@ -74,8 +88,8 @@ class Hyper:
         Returns:
             The hyper-parameters.
         """
-        lengthscale, scale, linear, noise = np.split(theta, sizes.ends)
-        return cls(lengthscale, scale, linear, float(noise[0]))
+        lengthscales, matern, linear, noise = np.split(theta, sizes.ends)
+        return cls(lengthscales, matern, linear, float(noise[0]))
 
 
 @dataclass(frozen=True)
@@ -87,22 +101,22 @@ class Prior:
 
 
 def linear_log_variances(sizes: Sizes) -> Array:
-    """Give what is expected of the logarithms of the linear parts' variances.
+    """Give the prior means of the logarithms of the linear parts' variances.
 
     Args:
         sizes: How many linear parts there are, and whether there is a basis.
 
     Returns:
-        (linear parts,) logarithms, that of a basis last.
+        (linear parts,) logarithms in the order of the parts, that of a basis last.
     """
-    own = LINEAR_LOG_VARIANCES[: sizes.linear]
-    if sizes.basis:
-        return np.concatenate([own, BASIS_LOG_VARIANCE])
-    return own
+    without_basis = LINEAR_LOG_VARIANCES[: sizes.linear_parts]
+    if sizes.has_basis:
+        return np.concatenate([without_basis, BASIS_LOG_VARIANCE])
+    return without_basis
 
 
 def prior(sizes: Sizes) -> Prior:
-    """Give the prior on the hyper-parameters.
+    """Give the normal prior on the log hyper-parameters.
 
     Args:
         sizes: How many hyper-parameters there are.
@@ -110,14 +124,15 @@ def prior(sizes: Sizes) -> Prior:
     Returns:
         Means and deviations, in the order of ``Hyper.pack``.
     """
+    # In the order in which Hyper.pack joins them
     means = [
         _log_lengthscales(sizes, math.sqrt(2.0)),
-        MATERN_LOG_VARIANCES[: len(sizes.local)],
+        MATERN_LOG_VARIANCES[: len(sizes.lengthscales)],
         linear_log_variances(sizes),
         np.array([NOISE_LOG_VARIANCE]),
     ]
     deviations = [LENGTHSCALE_DEVIATION, MATERN_DEVIATION, LINEAR_DEVIATION, NOISE_DEVIATION]
-    counts = [len(each) for each in means]
+    counts = [len(of_group) for of_group in means]
     return Prior(np.concatenate(means), np.repeat(deviations, counts))
 
 
@@ -128,13 +143,13 @@ def start(sizes: Sizes) -> Hyper:
         sizes: How many hyper-parameters there are.
 
     Returns:
-        The same for any rows.
+        Fixed values near the means of the prior; they do not depend on the rows.
     """
     return Hyper(
-        lengthscale=_log_lengthscales(sizes, 0.2),
-        scale=MATERN_LOG_VARIANCES[: len(sizes.local)],
-        linear=linear_log_variances(sizes) - 0.5,
-        noise=-4.0,
+        log_lengthscales=_log_lengthscales(sizes, 0.2),
+        log_matern_variances=MATERN_LOG_VARIANCES[: len(sizes.lengthscales)],
+        log_linear_variances=linear_log_variances(sizes) - 0.5,
+        log_noise_variance=-4.0,
     )
 
 
@@ -147,15 +162,17 @@ def bounds(sizes: Sizes) -> list[tuple[float, float]]:
     Returns:
         Least and largest value of each packed log hyper-parameter.
     """
-    lengthscales = [LENGTHSCALE_BOUNDS] * sum(sizes.local)
-    scales = [MATERN_BOUNDS] * len(sizes.local)
+    # In the order in which Hyper.pack joins them
+    lengthscales = [LENGTHSCALE_BOUNDS] * sum(sizes.lengthscales)
+    matern = [MATERN_BOUNDS] * len(sizes.lengthscales)
     linear = [LINEAR_BOUNDS] * len(linear_log_variances(sizes))
-    return lengthscales + scales + linear + [NOISE_BOUNDS]
+    return lengthscales + matern + linear + [NOISE_BOUNDS]
 
 
 def _log_lengthscales(sizes: Sizes, offset: float) -> Array:
-    """They grow with the root of the number of dimensions, as distances do."""
+    """(lengthscales,) logarithms: ``offset`` plus log sqrt(dimensions) of the Matern part."""
+    # Distances between points grow with the root of the number of dimensions, lengthscales with them.
     parts = []
-    for dimensions in sizes.local:
+    for dimensions in sizes.lengthscales:
         parts.append(np.full(dimensions, offset + 0.5 * math.log(dimensions)))
     return np.concatenate(parts)

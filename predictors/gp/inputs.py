@@ -14,16 +14,15 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.core import as_rows, column_scales
+from predictors.gp.parts import Index, KernelInputs, MaternInput, Sizes
 from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
 
-Index = NDArray[np.intp]
 # Up to so many features of one name have no coarse part with their total.
 MAX_UNPOOLED_FEATURES = 3
 # What standardised points of the coarse part are divided by, to compare with ranks, which are within (0, 1].
@@ -36,65 +35,12 @@ Group = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class MaternInput:
-    """Points of a Matern part (..., n, k), and which of all lengthscales each column has (k,)."""
-
-    points: Array
-    owners: Index
-
-
-@dataclass(frozen=True)
-class KernelInputs:
-    """Kernel inputs of rows: points of every Matern part; ``linear`` columns (..., n, l), the ``group`` of each (l,)."""
-
-    local: tuple[MaternInput, ...]
-    linear: Array
-    group: Index
-
-    def take(self, rows: Any) -> KernelInputs:
-        """Choose rows.
-
-        Args:
-            rows: Row numbers, or anything else that indexes the first axis.
-
-        Returns:
-            Kernel inputs of these rows.
-        """
-        return KernelInputs(
-            tuple(MaternInput(p.points[rows], p.owners) for p in self.local),
-            self.linear[rows],
-            self.group,
-        )
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many hyper-parameters a kernel has.
+class _CoarseColumns:
+    """How the points of the coarse Matern part are made; they are the groups' totals, then ``columns``.
 
     Attributes:
-        local: Lengthscales of each Matern part.
-        linear: Linear parts.
-        basis: Whether there is one more, of a basis.
-    """
-
-    local: tuple[int, ...]
-    linear: int
-    basis: bool = False
-
-    @property
-    def ends(self) -> list[int]:
-        """Where lengthscales, scales of Matern parts and linear variances end in a packed array."""
-        lengthscales = sum(self.local)
-        scales = lengthscales + len(self.local)
-        linear = scales + self.linear + self.basis
-        return [lengthscales, scales, linear]
-
-
-@dataclass(frozen=True)
-class _CoarseColumns:
-    """Encoded ``columns`` of the features that no group holds, and the lengthscale that each point has, ``owners``.
-
-    Points are the totals of the groups, then those columns.
+        columns: (c,) encoded columns of the features that are in no group.
+        owners: (groups + c,) for each coordinate of a point the index of its lengthscale.
     """
 
     columns: Index
@@ -103,12 +49,13 @@ class _CoarseColumns:
 
 @dataclass(frozen=True)
 class _LevelColumns:
-    """How each level is read from encoded rows; each field is (levels,).
+    """How the levels of all ordinals and nominals are read from encoded rows; each field is (levels,).
 
     Attributes:
-        columns: The encoded column.
-        counts: What it is multiplied by, so that an ordinal's becomes a rank: its count of levels.
-        ranks: The level's rank, from 1.
+        columns: The encoded column that tells of the level.
+        counts: What this column is multiplied by. An ordinal's column holds rank / number of
+            levels: times the number of levels it is a rank. A nominal's is 0 or 1 already.
+        ranks: The value of column * count where a row is exactly at the level: its rank, from 1.
     """
 
     columns: Index
@@ -117,10 +64,10 @@ class _LevelColumns:
 
 
 def shared(schema: Schema) -> tuple[Group, ...]:
-    """Find the features that layers share.
+    """Find the groups of features that are the same gene of different layers, as "bits of layer 3".
 
-    They are the ordinals that have one ``Feature.group`` and as many levels, where there are more
-    than ``MAX_UNPOOLED_FEATURES`` of them.
+    A group is all ordinals with the same ``Feature.group`` and the same number of levels. Groups of
+    at most ``MAX_UNPOOLED_FEATURES`` features are left out.
 
     Args:
         schema: The features.
@@ -128,19 +75,27 @@ def shared(schema: Schema) -> tuple[Group, ...]:
     Returns:
         For each such group the indices of its features, in their order.
     """
-    found: dict[tuple[str, int], list[int]] = {}
+    members: dict[tuple[str, int], list[int]] = {}
     for j, feature in enumerate(schema.features):
         if feature.group and feature.kind == "ordinal":
-            alike = (feature.group, len(feature.values))
-            found.setdefault(alike, []).append(j)
-    return tuple(tuple(group) for group in found.values() if len(group) > MAX_UNPOOLED_FEATURES)
+            name_and_levels = (feature.group, len(feature.values))
+            members.setdefault(name_and_levels, []).append(j)
+    large = []
+    for group in members.values():
+        if len(group) > MAX_UNPOOLED_FEATURES:
+            large.append(tuple(group))
+    return tuple(large)
 
 
 @dataclass(frozen=True)
 class KernelFeatures:
-    """Maps encoded rows (n, k) to the kernel's inputs; numerics and totals are centred and scaled as they were in training.
+    """Maps encoded rows (n, k) to the kernel's inputs, with the centres and scales of the training rows.
 
-    shift, scale: (k + t,), of the encoded columns, then of the totals of t groups.
+    Attributes:
+        schema: The features that the rows are encoded by.
+        shift: (k + t,) what is taken off the k encoded columns, then off the totals of t groups.
+        scale: (k + t,) what they are divided by then.
+        basis: Posynomials whose predictions are one more linear part; none when None.
     """
 
     schema: Schema
@@ -165,13 +120,15 @@ class KernelFeatures:
         Returns:
             The map from encoded rows to kernel inputs.
         """
-        plain = cls(schema, np.zeros(0), np.zeros(0))
-        columns = np.concatenate([encoded, encoded @ plain._summing], axis=1)
-        # Ranks and one-hot columns are within [0, 1] whatever the rows are: they are only centred.
-        all_totals = np.ones(len(plain.shared), bool)
-        free = np.append(plain._are("numeric"), all_totals)
-        shift = np.where(free, columns.mean(axis=0), 0.5)
-        scale = np.where(free, column_scales(columns), 1.0)
+        # Not usable for rows yet, but it knows which columns are of which kind and group.
+        unscaled = cls(schema, np.zeros(0), np.zeros(0))
+        columns = np.concatenate([encoded, encoded @ unscaled._summing], axis=1)
+        # Numerics and totals can be of any size. Ranks and one-hot columns are within [0, 1]
+        # whatever the rows are: they are only centred.
+        all_totals = np.ones(len(unscaled.shared), bool)
+        is_unbounded = np.append(unscaled._are("numeric"), all_totals)
+        shift = np.where(is_unbounded, columns.mean(axis=0), 0.5)
+        scale = np.where(is_unbounded, column_scales(columns), 1.0)
         return cls(schema, shift, scale, basis)
 
     @cached_property
@@ -201,16 +158,16 @@ class KernelFeatures:
         rows = as_rows(encoded)
         shape = encoded.shape[:-1]
         z, totals = self._standardised(rows)
-        local = [MaternInput(z.reshape(*shape, -1), self.schema.owners)]
+        matern = [MaternInput(z.reshape(*shape, -1), self.schema.owners)]
         if self.shared:
             points = self._coarse_points(z, totals)
-            local.append(MaternInput(points.reshape(*shape, -1), self._coarse.owners))
+            matern.append(MaternInput(points.reshape(*shape, -1), self._coarse.owners))
         linear = np.concatenate(self._linear(rows, z, totals), axis=1)
-        return KernelInputs(tuple(local), linear.reshape(*shape, -1), self._groups)
+        return KernelInputs(tuple(matern), linear.reshape(*shape, -1), self._groups)
 
     def _standardised(self, rows: Array) -> tuple[Array, Array]:
-        """Columns (n, k) and the totals of groups (n, t), as they are centred and scaled."""
-        k = rows.shape[1]
+        """Centre and scale the encoded columns (n, k), and the totals of the groups (n, t)."""
+        k = rows.shape[1]  # shift and scale hold k columns first, then the totals
         totals = rows @ self._summing
         columns = (rows - self.shift[:k]) / self.scale[:k]
         standardised_totals = (totals - self.shift[k:]) / self.scale[k:]
@@ -224,7 +181,17 @@ class KernelFeatures:
         return np.concatenate([totals / COARSE_DIVISOR, single], axis=1)
 
     def _linear(self, rows: Array, z: Array, totals: Array) -> list[Array]:
-        """The columns of each linear part, each (n, ...)."""
+        """Compute the columns of every linear part.
+
+        Args:
+            rows: (n, k) encoded rows.
+            z: (n, k) the same, centred and scaled.
+            totals: (n, t) the groups' totals, centred and scaled.
+
+        Returns:
+            For each part its columns, (n, columns of the part). The order is that of
+            ``LINEAR_LOG_VARIANCES``: ranks, levels, numerics, totals, counts, basis.
+        """
         ordinal = z[:, self._are("ordinal")]
         numeric = z[:, self._are("numeric")]
         levels = self._levels(rows)
@@ -239,7 +206,10 @@ class KernelFeatures:
 
     @cached_property
     def _groups(self) -> Index:
-        """(l,) the part that each linear column belongs to."""
+        """(l,) the number of the linear part that each linear column belongs to.
+
+        The widths of the parts are read off by computing the columns of no rows at all.
+        """
         no_rows = np.zeros((0, len(self.schema.owners)))
         no_totals = np.zeros((0, len(self.shared)))
         parts = self._linear(no_rows, no_rows, no_totals)
@@ -248,16 +218,20 @@ class KernelFeatures:
 
     @cached_property
     def linear_shares(self) -> Array:
-        """(l, d) how much of each linear column is each feature's."""
-        one = np.eye(len(self.schema.features))
+        """(l, d) which share of each linear column is due to each of d features; rows sum to 1."""
+        identity = np.eye(len(self.schema.features))
         kinds = np.array([f.kind for f in self.schema.features])
-        numeric = one[kinds == "numeric"]
-        with_bend = [numeric, numeric]
-        blocks = [one[kinds == "ordinal"], one[self._level_owners], *with_bend]
+        numeric = identity[kinds == "numeric"]
+        # In the order of _linear. _curved gives two columns for each number: itself and its bend.
+        blocks = [
+            identity[kinds == "ordinal"],
+            identity[self._level_owners],
+            numeric,
+            numeric,
+        ]
         if self.shared:
-            with_bend = [self._total_shares, self._total_shares]
             of_counts = np.repeat(self._total_shares, self._levels_of_groups, axis=0)
-            blocks += [*with_bend, of_counts]
+            blocks += [self._total_shares, self._total_shares, of_counts]
         if self.basis is not None:
             blocks.append(self.basis.shares)
         return np.concatenate(blocks)
@@ -268,18 +242,18 @@ class KernelFeatures:
         return [len(self.schema.features[group[0]].values) for group in self.shared]
 
     @cached_property
-    def local_shares(self) -> Array:
-        """(lengthscales, d) how much of what a lengthscale stretches is each feature's."""
-        one = np.eye(len(self.schema.features))
+    def lengthscale_shares(self) -> Array:
+        """(lengthscales, d) which share of what a lengthscale divides is due to each of d features."""
+        of_fine = np.eye(len(self.schema.features))
         if not self.shared:
-            return one
-        return np.concatenate([one, self._total_shares, one[self._single]])
+            return of_fine
+        return np.concatenate([of_fine, self._total_shares, of_fine[self._single]])
 
     @cached_property
     def _total_shares(self) -> Array:
-        """(t, d) how much of each group's total is each feature's: the same of every member."""
-        one = np.eye(len(self.schema.features))
-        return np.stack([one[list(group)].mean(0) for group in self.shared])
+        """(t, d) which share of each group's total is due to each feature: equal for all members."""
+        identity = np.eye(len(self.schema.features))
+        return np.stack([identity[list(group)].mean(0) for group in self.shared])
 
     @cached_property
     def _single(self) -> list[int]:
@@ -292,27 +266,32 @@ class KernelFeatures:
         """The columns of the coarse part; its lengthscales come after those of the fine one."""
         owners = self.schema.owners
         columns = np.flatnonzero(np.isin(owners, self._single))
+        # The fine part has one lengthscale a feature, the coarse one then one a total, and one
+        # a feature that is in no group: all columns of such a feature share it.
         first = len(self.schema.features)
         of_totals = first + np.arange(len(self.shared))
-        position = np.searchsorted(self._single, owners[columns])
-        of_single = first + len(self.shared) + position
+        position_of_feature = np.searchsorted(self._single, owners[columns])
+        of_single = first + len(self.shared) + position_of_feature
         return _CoarseColumns(columns, np.concatenate([of_totals, of_single]))
 
     @cached_property
     def _summing(self) -> Array:
-        """(k, t) from encoded columns to totals."""
-        found = np.zeros((len(self.schema.owners), len(self.shared)))
+        """(k, t) matrix of zeros and ones: encoded rows times it are the totals of t groups."""
+        matrix = np.zeros((len(self.schema.owners), len(self.shared)))
         for t, group in enumerate(self.shared):
-            found[np.isin(self.schema.owners, group), t] = 1.0
-        return found
+            matrix[np.isin(self.schema.owners, group), t] = 1.0
+        return matrix
 
     @cached_property
     def _counting(self) -> Array:
-        """(levels, counts) from one-hot columns to the share of a group's features that have each level.
+        """(levels, counts) matrix: one-hot levels times it count how often each group has each level.
 
-        A share is in units of about its own spread, which falls with the root of the levels.
+        A count is divided by the group's number of features and multiplied by
+        ``LEVEL_SHARE_SCALE`` sqrt(levels), so that columns vary alike whatever the number of levels:
+        whether a feature has one of L equally frequent levels has a deviation of about 1 / sqrt(L).
         """
         owners = self._level_owners
+        # An empty block, so that there is something to join where there is no group
         blocks = [np.zeros((len(owners), 0))]
         for group, levels in zip(self.shared, self._levels_of_groups, strict=True):
             weight = LEVEL_SHARE_SCALE * levels**0.5 / len(group)
@@ -324,7 +303,7 @@ class KernelFeatures:
 
     @cached_property
     def _level_owners(self) -> Index:
-        """(levels,) the feature that each level is of, of all ordinals and nominals in order."""
+        """(levels,) for the levels of all ordinals and nominals, in order, the index of the feature."""
         levels = [len(f.values) for f in self.schema.features]
         return np.repeat(np.arange(len(levels)), levels)
 
@@ -333,24 +312,24 @@ class KernelFeatures:
         return np.asarray(self.schema.column_kinds == kind)
 
     def _levels(self, encoded: Array) -> Array:
-        """Weigh the levels of all ordinals and nominals: one-hot, as far as rows are at a level.
+        """Write the levels of all ordinals and nominals as one-hot columns.
 
         Args:
             encoded: (n, k) encoded rows.
 
         Returns:
-            (n, levels) 1 at the level that a row has, 0 at the others. A value between two levels of
-            an ordinal shares the 1 among them linearly.
+            (n, levels) 1 at the level that a row has, 0 at the others. Where a row lies between two
+            levels of an ordinal, these two get weights that sum to 1 (linear interpolation).
         """
         levels = self._level_columns
-        # An ordinal's rank is encoded as rank / count. A weight is max(0, 1 - |rank - level's rank|).
-        # It is computed in place, since this is a large part of prediction's time.
-        hats = encoded[:, levels.columns]
-        hats *= levels.counts
-        hats -= levels.ranks
-        np.abs(hats, out=hats)
-        np.subtract(1.0, hats, out=hats)
-        return np.maximum(hats, 0.0, out=hats)
+        # A weight is max(0, 1 - |row's rank - level's rank|). It is computed in place, since this
+        # is a large part of prediction's time.
+        weights = encoded[:, levels.columns]
+        weights *= levels.counts
+        weights -= levels.ranks
+        np.abs(weights, out=weights)
+        np.subtract(1.0, weights, out=weights)
+        return np.maximum(weights, 0.0, out=weights)
 
     @cached_property
     def _level_columns(self) -> _LevelColumns:
@@ -358,24 +337,26 @@ class KernelFeatures:
         columns: list[int] = []
         counts: list[float] = []
         ranks: list[float] = []
-        first = 0
+        first_column = 0
         for feature in self.schema.features:
-            n = len(feature.values)
-            if feature.kind == "nominal":  # its columns are 0 or 1 already: one rank, 1
-                columns += range(first, first + n)
-                counts += [1.0] * n
-                ranks += [1.0] * n
-            else:
-                columns += [first] * n
-                counts += [n] * n
-                ranks += range(1, n + 1)
-            first += feature.width
+            n_levels = len(feature.values)  # none of a numeric
+            if feature.kind == "nominal":  # one column a level, which is 0 or 1 already
+                columns += range(first_column, first_column + n_levels)
+                counts += [1.0] * n_levels
+                ranks += [1.0] * n_levels
+            else:  # one column for all levels: rank / number of levels
+                columns += [first_column] * n_levels
+                counts += [n_levels] * n_levels
+                ranks += range(1, n_levels + 1)
+            first_column += feature.width
         return _LevelColumns(
             np.array(columns, np.intp), np.array(counts, float), np.array(ranks, float)
         )
 
 
 def _curved(z: Array) -> Array:
-    """Numbers with one bend each: accuracy saturates in the cost, and a straight line overshoots a grown front."""
+    """(n, 2 c) the numbers z (n, c), then 1 - exp(-z / 2) of each: a line, and a curve that saturates."""
+    # Accuracy saturates in the cost: a straight line overshoots where a front has grown. z is clipped
+    # since the exponential would run away below.
     bend = 1.0 - np.exp(-0.5 * np.clip(z, -4.0, 8.0))
     return np.concatenate([z, bend], axis=1)

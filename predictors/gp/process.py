@@ -10,10 +10,11 @@ from functools import cached_property
 import numpy as np
 
 from predictors.core import State, Task
-from predictors.gp.covariance import kernel, local, variance
+from predictors.gp.covariance import kernel, matern_covariance, variance
 from predictors.gp.hyperparameters import Hyper
-from predictors.gp.inputs import KernelFeatures, KernelInputs
+from predictors.gp.inputs import KernelFeatures
 from predictors.gp.likelihood import DIAGONAL_JITTER
+from predictors.gp.parts import KernelInputs
 from predictors.posynomial import Posynomials
 from predictors.schema import Array, Schema
 from predictors.storage import checks
@@ -24,7 +25,19 @@ LEAST_VARIANCE = 1e-12
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """Posterior given ``train`` rows: mean k(x, train) @ ``alpha``, covariance by ``whiten`` (inverse Cholesky)."""
+    """The posterior of a process given n training rows, in standardised target units.
+
+    With the covariance K of the training rows (noise included) and its Cholesky factor L, the latent
+    mean at x is k(x, train) alpha, and its variance k(x, x) - |whiten k(train, x)|^2 (Rasmussen &
+    Williams, 2006, algorithm 2.1).
+
+    Attributes:
+        kernel_features: Maps encoded rows to the kernel's inputs.
+        hyper: Log hyper-parameters.
+        encoded: (n, k) the training rows.
+        alpha: (n,) K^-1 y.
+        whiten: (n, n) L^-1.
+    """
 
     kernel_features: KernelFeatures
     hyper: Hyper
@@ -40,16 +53,19 @@ class GaussianProcess:
     @property
     def noise(self) -> float:
         """Variance of one measurement around the function, in standardised units."""
-        return math.exp(self.hyper.noise)
+        return math.exp(self.hyper.log_noise_variance)
 
     @cached_property
     def slopes(self) -> Array:
-        """(l,) posterior mean of the linear parts' coefficients."""
+        """(l,) posterior mean of the linear columns' coefficients: prior variance times phi' alpha."""
         of_columns = self.alpha @ self.train.linear
         return of_columns * self.hyper.linear_variances(self.train.group)
 
     def mean(self, encoded: Array) -> Array:
-        """Compute the latent mean; only the Matern parts need the training rows one by one.
+        """Compute the latent mean.
+
+        Only the Matern parts need the training rows one by one; the linear parts are a product with
+        ``slopes``, and the kernel's constant 1 contributes the sum of ``alpha``.
 
         Args:
             encoded: (n, k) encoded rows.
@@ -60,8 +76,8 @@ class GaussianProcess:
         mean = np.empty(len(encoded))
         for chunk in _chunks(len(encoded)):
             rows = self.kernel_features.inputs(encoded[chunk])
-            near = local(self.hyper, rows, self.train) @ self.alpha
-            mean[chunk] = near + rows.linear @ self.slopes
+            of_matern = matern_covariance(self.hyper, rows, self.train) @ self.alpha
+            mean[chunk] = of_matern + rows.linear @ self.slopes
         return np.asarray(mean + self.alpha.sum())
 
     def mean_and_variance(self, encoded: Array) -> tuple[Array, Array]:
@@ -76,17 +92,17 @@ class GaussianProcess:
             Mean and variance, each (n,), in standardised units; the variance is at least 1e-12.
         """
         mean = np.empty(len(encoded))
-        left = np.empty(len(encoded))
+        remaining = np.empty(len(encoded))
         for chunk in _chunks(len(encoded)):
             rows = self.kernel_features.inputs(encoded[chunk])
             cross = kernel(self.hyper, rows, self.train)
             mean[chunk] = cross @ self.alpha
             explained = ((cross @ self.whiten.T) ** 2).sum(1)
-            left[chunk] = variance(self.hyper, rows) - explained
-        return mean, np.maximum(left, LEAST_VARIANCE)
+            remaining[chunk] = variance(self.hyper, rows) - explained
+        return mean, np.maximum(remaining, LEAST_VARIANCE)
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Compute the latent joint belief.
+        """Compute the joint normal distribution of the latent function at rows.
 
         Args:
             encoded: (..., q, k) encoded rows.
@@ -96,8 +112,8 @@ class GaussianProcess:
         """
         rows = self.kernel_features.inputs(encoded)
         cross = kernel(self.hyper, rows, self.train)
-        white = cross @ self.whiten.T
-        explained = white @ np.swapaxes(white, -1, -2)
+        whitened = cross @ self.whiten.T
+        explained = whitened @ np.swapaxes(whitened, -1, -2)
         return cross @ self.alpha, kernel(self.hyper, rows, rows) - explained
 
     def state(self) -> State:
@@ -121,7 +137,7 @@ class GaussianProcess:
 
 
 def _chunks(n: int) -> Iterator[slice]:
-    """So few rows at a time that 50,000 need no matrix of 50,000 columns."""
+    """Split n rows into slices of at most ``CHUNK_ROWS``."""
     for first in range(0, n, CHUNK_ROWS):
         yield slice(first, first + CHUNK_ROWS)
 
@@ -136,7 +152,7 @@ def condition(
     Args:
         kernel_features: Maps encoded rows to kernel inputs.
         hyper: Log hyper-parameters.
-        task: The training rows. Their noise variances are given besides that of ``hyper``.
+        task: The training rows. Their given noise variances are added to that of ``hyper``.
 
     Returns:
         The process given these rows.
@@ -165,16 +181,16 @@ def condition(
 
 
 def _noise(hyper: Hyper, noise_variance: Array) -> Array:
-    """(n,) what measurements have on the diagonal of their covariance beside the kernel."""
-    return math.exp(hyper.noise) + noise_variance + DIAGONAL_JITTER
+    """(n,) learned noise + given noise + jitter: what is added to the kernel's diagonal at training rows."""
+    return math.exp(hyper.log_noise_variance) + noise_variance + DIAGONAL_JITTER
 
 
 def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
-    """Compute the posterior for other rows under the hyper-parameters of a process.
+    """Compute the posterior given other training rows, with the hyper-parameters of a process.
 
     Args:
         core: The process.
-        task: All rows that the new process is given.
+        task: All training rows of the new process; those of ``core`` are not added.
 
     Returns:
         The new process.
@@ -186,7 +202,7 @@ def extend(core: GaussianProcess, task: Task) -> GaussianProcess:
 
 
 def targets(core: GaussianProcess, noise_variance: Array) -> Array:
-    """Compute back what a process was conditioned on.
+    """Compute from a process the targets that it was conditioned on: K alpha = y.
 
     Args:
         core: The process.
@@ -195,8 +211,8 @@ def targets(core: GaussianProcess, noise_variance: Array) -> Array:
     Returns:
         (n,) standardised targets of its training rows.
     """
-    latent = kernel(core.hyper, core.train, core.train) @ core.alpha
-    return latent + _noise(core.hyper, noise_variance) * core.alpha
+    without_noise = kernel(core.hyper, core.train, core.train) @ core.alpha
+    return without_noise + _noise(core.hyper, noise_variance) * core.alpha
 
 
 def restore(

@@ -42,13 +42,15 @@ def fit(task: Task) -> Fitted:
     """
     if not task.schema.log or len(task) < _MIN_FIT_ROWS or not _varies(task):
         return task.gp_fit or gp.fit(task)
-    found = gp.fit(task, basis=_members)
-    assert isinstance(found.core, gp.GaussianProcess)
-    return replace(found, held_out=_held_out(task, found.core.hyper))
+    fitted = gp.fit(task, basis=_members)
+    assert isinstance(fitted.core, gp.GaussianProcess)
+    # The members have seen every row, so that the closed form's leave-one-out predictions, which
+    # leave rows out of the process alone, would flatter this kind.
+    return replace(fitted, held_out=_held_out(task, fitted.core.hyper))
 
 
 def _varies(task: Task) -> bool:
-    """Whether the target's deviation is more than rounding."""
+    """Whether the target's standard deviation, in logarithms, is more than rounding."""
     return task.scale * float(task.y.std()) >= _MIN_LOG_DEVIATION
 
 
@@ -60,23 +62,24 @@ def _members(task: Task) -> Posynomials | None:
 
 
 def _held_out(task: Task, hyper: gp.Hyper) -> Array:
-    """(n,) predictions of the training rows, each by a process and a member that did not see it."""
+    """(n,) predictions of the training rows, each by a process and a posynomial that did not see it."""
+    # The hyper-parameters stay those that were learned on all rows
     folds = list(task.folds(HELD_OUT_FOLDS))
     members = _members_of_folds(task, [test for _, test in folds])
-    found = np.empty(len(task))
-    for k, (rows, test) in enumerate(folds):
-        member = members.only(slice(k, k + 1))
+    predicted = np.empty(len(task))
+    for fold, (train, test) in enumerate(folds):
+        member = members.only(slice(fold, fold + 1))
         kernel_features = KernelFeatures.of(task.schema, task.encoded, member)
-        process = gp.condition(kernel_features, hyper, task.part(rows))
-        found[test] = process.mean(task.encoded[test])
-    return found
+        process = gp.condition(kernel_features, hyper, task.part(train))
+        predicted[test] = process.mean(task.encoded[test])
+    return predicted
 
 
 def _members_of_folds(task: Task, tests: list[Rows]) -> Posynomials:
-    """One member a fold, which does not see the fold's test rows."""
+    """Fit an ensemble with one posynomial for each fold, which does not see the fold's test rows."""
     seen = np.ones((len(tests), len(task)))
-    for member, test in zip(seen, tests, strict=True):
-        member[test] = 0.0
+    for fold, test in enumerate(tests):
+        seen[fold, test] = 0.0
     return posynomial.fit(task, seen)
 
 

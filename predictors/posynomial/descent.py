@@ -28,20 +28,32 @@ DAMPING_FALL, DAMPING_RISE = 4.0, 6.0
 
 @dataclass(frozen=True)
 class Target:
-    """Logarithms ``value`` (n,) to fit, of deviation ``spread``; member m sees those with ``seen`` (m, n) 1."""
+    """What the posynomials are fitted to.
+
+    Attributes:
+        value: (n,) logarithms of the measurements.
+        seen: (m, n) 1 where a member is fitted to a row, else 0.
+        spread: Standard deviation of the logarithms.
+    """
 
     value: Array
     seen: Array
     spread: float
 
     def squared_misfits(self, sums: LogSums) -> Array:
-        """(m, n) squares of what members miss the logarithms by."""
+        """(m, n) squared differences between the members' logarithms and the target's."""
         return (sums.value - self.value) ** 2
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """The normal prior's deviations (parameters,) around 0, what the exponents multiply, and what the sums should be."""
+    """What stays the same in all steps.
+
+    Attributes:
+        prior: (parameters,) deviations of the normal prior around 0.
+        design: What the exponents multiply, of n rows.
+        target: What the sums should be.
+    """
 
     prior: Array
     design: DesignMatrix
@@ -50,7 +62,14 @@ class _Problem:
 
 @dataclass(frozen=True)
 class _State:
-    """Where m members are: ``theta`` (m, parameters), their sums, the damping (m,), and the residual aimed at (m,)."""
+    """Where m members are between two steps.
+
+    Attributes:
+        theta: (m, parameters) their parameters.
+        sums: Their sums at these parameters.
+        damping: (m,) by which the prior's precision is enlarged in the next step.
+        sigma: (m,) the residual that is aimed at, in units of the logarithms.
+    """
 
     theta: Array
     sums: LogSums
@@ -58,7 +77,7 @@ class _State:
     sigma: Array
 
     def weight(self, target: Target) -> Array:
-        """(m, n) what squares of misfits count in the log posterior."""
+        """(m, n) weights 1 / sigma^2 of the squared misfits; 0 for rows that a member does not see."""
         return target.seen / self.sigma[:, None] ** 2
 
 
@@ -99,12 +118,14 @@ def descend(
 
 
 def _step(problem: _Problem, state: _State) -> Array:
-    """(m, parameters) what each member's parameters are lowered by.
+    """Solve (J' W J + D) step = gradient for every member, as the module says.
 
-    It solves (J' W J + D) step = gradient, as the module says.
+    Args:
+        problem: Prior, design and target.
+        state: Where the members are.
 
     Returns:
-        (m, parameters) the step.
+        (m, parameters) what is to be subtracted from the members' parameters.
     """
     jacobian = slopes(problem.design, state.sums.products)
     curvature = _damped_curvature(problem, state, jacobian)
@@ -124,7 +145,7 @@ def _damped_curvature(problem: _Problem, state: _State, jacobian: Array) -> Arra
 
 
 def _gradient(problem: _Problem, state: _State, jacobian: Array) -> Array:
-    """(m, parameters) slope of half the sum of squares, of misfits and of the prior."""
+    """(m, parameters) slope of the negative log posterior: half the weighted squares of misfits and prior."""
     misfit = state.sums.value - problem.target.value
     weighted = state.weight(problem.target) * misfit
     of_data = np.matmul(weighted[:, None], jacobian)[:, 0]
@@ -138,9 +159,10 @@ def _is_better(
     proposed: Array,
     sums: LogSums,
 ) -> Array:
-    """(m,) whether members are more probable at the proposed parameters than where they are."""
+    """(m,) whether members are more probable at proposed parameters (m, parameters) than where they are."""
     before = problem.target.squared_misfits(state.sums)
     after = problem.target.squared_misfits(sums)
+    # Twice the gain in the log posterior: falls of the weighted squares
     gain_of_data = state.weight(problem.target) * (before - after)
     gain_of_prior = (state.theta**2 - proposed**2) / problem.prior**2
     return np.asarray(gain_of_data.sum(1) + gain_of_prior.sum(1) > 0)
@@ -152,14 +174,14 @@ def _moved(
     sums: LogSums,
     better: Array,
 ) -> _State:
-    """Members that got better go to the proposed parameters and are damped less; the others stay."""
+    """Move the members that got ``better`` (m,) and damp them less; the others stay and are damped more."""
     damping = np.where(better, state.damping / DAMPING_FALL, state.damping * DAMPING_RISE)
-    of_member = better[:, None]
-    of_term = np.repeat(better, TERMS_PER_LAYER)
-    value = np.where(of_member, sums.value, state.sums.value)
-    products = np.where(of_term, sums.products, state.sums.products)
+    member_better = better[:, None]
+    term_better = np.repeat(better, TERMS_PER_LAYER)  # products have an axis of m * terms
+    value = np.where(member_better, sums.value, state.sums.value)
+    products = np.where(term_better, sums.products, state.sums.products)
     return _State(
-        theta=np.where(of_member, proposed, state.theta),
+        theta=np.where(member_better, proposed, state.theta),
         sums=LogSums(value, products),
         damping=np.clip(damping, *DAMPING_BOUNDS),
         sigma=state.sigma,
@@ -167,20 +189,26 @@ def _moved(
 
 
 def _next_sigma(target: Target, state: _State) -> Array:
-    """(m,) the residual to aim at next.
+    """Compute the residual to aim at in the next step.
 
-    It falls to what was reached, but not faster than ``RESIDUAL_DECAY`` a step, and never rises.
+    It falls to the residual that was reached, but by at most a factor ``RESIDUAL_DECAY`` a step, and
+    never below ``MIN_RELATIVE_RESIDUAL`` of the target's deviation. Above that it never rises.
+
+    Args:
+        target: What the sums should be.
+        state: Where the members are.
 
     Returns:
-        (m,) in units of the target.
+        (m,) in units of the target's logarithms.
     """
-    lowest = RESIDUAL_DECAY * state.sigma
-    aim = np.minimum(state.sigma, np.maximum(_reached(target, state), lowest))
-    return np.maximum(MIN_RELATIVE_RESIDUAL * target.spread, aim)
+    lowest_next = RESIDUAL_DECAY * state.sigma
+    not_too_fast = np.maximum(_residual(target, state), lowest_next)
+    never_rising = np.minimum(state.sigma, not_too_fast)
+    return np.maximum(MIN_RELATIVE_RESIDUAL * target.spread, never_rising)
 
 
-def _reached(target: Target, state: _State) -> Array:
-    """(m,) the root mean square of the misfits of the rows that each member sees."""
+def _residual(target: Target, state: _State) -> Array:
+    """(m,) root mean square misfit of each member over the rows that it sees."""
     squares = target.seen * target.squared_misfits(state.sums)
     rows_seen = np.maximum(target.seen.sum(1), 1.0)
     return np.asarray(np.sqrt(squares.sum(1) / rows_seen))

@@ -21,14 +21,20 @@ LEAST_SPREAD = 1e-300
 
 @dataclass(frozen=True)
 class Posynomials:
-    """Several fits of one standardised target, a unit of which is ``unit`` in logarithms: ``theta`` (members, parameters)."""
+    """An ensemble of posynomials ("members") fitted to one standardised target.
+
+    Attributes:
+        layout: Which features belong to which layer.
+        theta: (members, parameters) packed as ``split_parameters`` reads them.
+        unit: How much of the logarithm one unit of the standardised target is.
+    """
 
     layout: FeatureLayout
     theta: Array
     unit: float
 
     def __call__(self, encoded: Array) -> Array:
-        """Predict by every member.
+        """Predict rows with every member.
 
         Args:
             encoded: (n, k) encoded rows.
@@ -40,7 +46,7 @@ class Posynomials:
         return (sums.value.T - _level(self.layout)) / self.unit
 
     def only(self, members: slice) -> Posynomials:
-        """Choose members.
+        """Choose some of the members.
 
         Args:
             members: Which of them.
@@ -52,11 +58,14 @@ class Posynomials:
 
     @property
     def shares(self) -> Array:
-        """(members, d) how much of a member's spread is each feature's, by its squared exponents."""
+        """(members, d) which share of a member's variance is due to each of d features; rows sum to 1.
+
+        A feature counts with its squared exponents times the variance of what they multiply.
+        """
         powers = split_parameters(self.theta, len(self.layout.segments)).powers
-        found = (powers**2).sum(2) @ self.layout.shares
-        total = found.sum(1, keepdims=True)
-        return np.asarray(found / np.maximum(total, LEAST_SPREAD))
+        of_feature = (powers**2).sum(2) @ self.layout.shares
+        total = of_feature.sum(1, keepdims=True)
+        return np.asarray(of_feature / np.maximum(total, LEAST_SPREAD))
 
 
 def parameter_count(layout: FeatureLayout) -> int:
@@ -68,6 +77,7 @@ def parameter_count(layout: FeatureLayout) -> int:
     Returns:
         How many there are.
     """
+    # Each gene of the layers has two exponents: in a layer, and in the one before
     exponents = len(layout.single) + 2 * len(layout.groups)
     return TERMS_PER_LAYER * (1 + len(layout.segments) + exponents)
 
@@ -102,5 +112,5 @@ def fit(task: Task, seen: Array) -> Posynomials:
 
 
 def _level(layout: FeatureLayout) -> float:
-    """The logarithm of the sum at parameters of zero."""
+    """The logarithm of the sum where all parameters are zero: of as many ones as there are products."""
     return math.log(layout.depth * TERMS_PER_LAYER)

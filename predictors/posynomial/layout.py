@@ -13,16 +13,20 @@ from predictors.schema import Array, Feature, Schema
 
 MIN_LAYERS = 3  # layers of which a group must have more
 TERMS_PER_LAYER = 4  # products a layer
-# Most stretches of layers that have a b of their own: in a network of hundreds of layers
+# Most segments of layers that have an offset b of their own: in a network of hundreds of layers
 # neighbours share one.
 MAX_SEGMENTS = 12
 
 
 @dataclass(frozen=True)
 class DesignMatrix:
-    """What exponents multiply: of no layer ``single`` (n, p), of each ``per_layer`` (n, layers, p').
+    """The logarithms of genes that the exponents of a posynomial multiply, of n rows.
 
-    active_mask: (n, layers) whether a layer is. segments: (s, layers).
+    Attributes:
+        single: (n, p) of the genes that belong to no layer.
+        per_layer: (n, layers, p') of the genes that every layer has, of a layer and of the one before.
+        active_mask: (n, layers) whether the network has this layer.
+        segments: (s, layers) 1 where a layer lies in a segment, else 0.
     """
 
     single: Array
@@ -32,7 +36,7 @@ class DesignMatrix:
 
     @property
     def parameters(self) -> tuple[int, int, int]:
-        """How many a, b and exponents there are."""
+        """How many offsets a, offsets of segments b, and exponents a posynomial has."""
         exponents = self.single.shape[1] + self.per_layer.shape[2]
         return (
             TERMS_PER_LAYER,
@@ -46,10 +50,10 @@ class _OrdinalLevels:
     """The levels that ordinal features can have.
 
     Attributes:
-        columns: Of the features among the encoded ones, (ordinals,).
-        counts: How many levels each has, (ordinals,).
-        table: Logarithm of each level at its rank, which counts from 1, (ordinals, most levels + 2); the first and the last
-            level stand there twice.
+        columns: (ordinals,) the encoded column of each ordinal.
+        counts: (ordinals,) how many levels each has.
+        table: (ordinals, most levels + 2) at index r the logarithm of the level of rank r, where ranks count from 1. Index 0
+            repeats the first level, and what is beyond the last level repeats it.
     """
 
     columns: NDArray[np.intp]
@@ -57,27 +61,33 @@ class _OrdinalLevels:
     table: Array
 
     def interpolated(self, encoded: Array) -> Array:
-        """Logarithms of ordinals, linear between levels; 0 where inactive.
+        """Compute the logarithms of ordinals, linear between two levels.
 
         Args:
-            encoded: Rank over number of levels; 0 where the feature is inactive, (n, ordinals).
+            encoded: (n, ordinals) rank over number of levels; 0 where the feature is inactive.
 
         Returns:
-            Logarithms, (n, ordinals).
+            (n, ordinals) logarithms; 0 where the feature is inactive.
         """
         rank = encoded * self.counts
-        low = np.minimum(rank.astype(np.intp), self.counts)
-        share = rank - low
+        rank_below = np.minimum(rank.astype(np.intp), self.counts)
+        fraction = rank - rank_below
         ordinal = np.arange(len(self.columns))
-        below = self.table[ordinal, low]
-        above = self.table[ordinal, low + 1]
-        between = below * (1.0 - share) + above * share
-        return np.where(rank > 0, between, 0.0)
+        log_below = self.table[ordinal, rank_below]
+        log_above = self.table[ordinal, rank_below + 1]
+        interpolated = log_below * (1.0 - fraction) + log_above * fraction
+        return np.where(rank > 0, interpolated, 0.0)
 
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """Which encoded columns belong to which layer. shift, scale: (k,) what numerics are standardised by."""
+    """Which encoded columns belong to which layer, and what their exponents multiply.
+
+    Attributes:
+        schema: The features that rows are encoded by.
+        shift: (k,) means of the encoded columns, which numerics are centred by.
+        scale: (k,) deviations of the encoded columns, which numerics are divided by.
+    """
 
     schema: Schema
     shift: Array
@@ -98,34 +108,37 @@ class FeatureLayout:
 
     @cached_property
     def groups(self) -> list[list[int]]:
-        """What layers share: for each, the feature of every layer in order."""
-        found: dict[str, list[int]] = {}
+        """The genes that every layer has: for each, the indices of its features, layer by layer.
+
+        A gene of fewer layers than the longest group cannot be put beside it and belongs to no layer.
+        """
+        members: dict[str, list[int]] = {}
         for j, feature in enumerate(self.schema.features):
             if feature.group and feature.kind == "ordinal":
-                found.setdefault(feature.group, []).append(j)
-        longest = max(map(len, found.values()), default=0)
-        if longest <= MIN_LAYERS:
+                members.setdefault(feature.group, []).append(j)
+        layers = max(map(len, members.values()), default=0)
+        if layers <= MIN_LAYERS:
             return []
-        return [group for group in found.values() if len(group) == longest]
+        return [group for group in members.values() if len(group) == layers]
 
     @property
     def depth(self) -> int:
-        """How many layers there are; one where nothing is shared."""
+        """How many layers there are; one where layers share no gene."""
         if self.groups:
             return len(self.groups[0])
         return 1
 
     @cached_property
     def segments(self) -> Array:
-        """(segments, layers) 1 where a layer lies in a segment."""
-        n = min(self.depth, MAX_SEGMENTS)
-        segment_of_layer = np.arange(self.depth) * n // self.depth
-        lies_in = np.arange(n)[:, None] == segment_of_layer
+        """(segments, layers) 1 where a layer lies in a segment; segments are about equally long."""
+        n_segments = min(self.depth, MAX_SEGMENTS)
+        segment_of_layer = np.arange(self.depth) * n_segments // self.depth
+        lies_in = np.arange(n_segments)[:, None] == segment_of_layer
         return np.asarray(lies_in, dtype=np.float64)
 
     @cached_property
     def single(self) -> NDArray[np.intp]:
-        """Encoded columns of the features that no group holds."""
+        """(p,) encoded columns of the features that are in no group."""
         grouped = []
         for group in self.groups:
             grouped.extend(group)
@@ -137,13 +150,13 @@ class FeatureLayout:
         return np.searchsorted(self.schema.owners, np.arange(len(self.schema.features)))
 
     def __call__(self, encoded: Array) -> DesignMatrix:
-        """Compute what the sums of rows are made of.
+        """Compute what the exponents multiply, for rows.
 
         Args:
             encoded: (n, k) encoded rows.
 
         Returns:
-            What the exponents multiply, and which layers there are.
+            The logarithms of genes, and which layers each row has.
         """
         x = self._logarithms(encoded)
         return DesignMatrix(
@@ -151,27 +164,29 @@ class FeatureLayout:
         )
 
     def _per_layer(self, x: Array) -> Array:
-        """(n, layers, p') what each group has at a layer, and at the layer before it."""
+        """(n, layers, p') two columns a group: its gene in this layer, and in the layer before (0 for the first)."""
+        # An empty block, so that there is something to join where there is no group
         blocks = [np.zeros((len(x), self.depth, 0))]
         for group in self.groups:
-            own = x[:, self.column[group]]
-            of_layer_before = np.zeros_like(own)
-            of_layer_before[:, 1:] = own[:, :-1]
-            blocks.append(own[..., None])
+            of_layer = x[:, self.column[group]]
+            of_layer_before = np.zeros_like(of_layer)
+            of_layer_before[:, 1:] = of_layer[:, :-1]
+            blocks.append(of_layer[..., None])
             blocks.append(of_layer_before[..., None])
         return np.concatenate(blocks, axis=2)
 
     def _active(self, encoded: Array) -> NDArray[np.bool_]:
-        """(n, layers) whether a layer is there: whether any of its genes is active."""
+        """(n, layers) whether a row's network has a layer: whether any gene of the layer is active."""
         active = np.zeros((len(encoded), self.depth), bool)
         for group in self.groups:
             active |= encoded[:, self.column[group]] > 0
-        # Where nothing is shared or no layer is there, the first term says what the rest costs.
+        # Without groups, or where a row has no layer at all, the first layer stands for the whole
+        # network: the sum must have a term.
         active[:, 0] |= ~active.any(1)
         return active
 
     def _logarithms(self, encoded: Array) -> Array:
-        """(n, k): ordinals as centred logarithms, numerics standardised, nominals as they are."""
+        """(n, k) encoded rows with ordinals as centred logarithms and numerics standardised; nominals stay 0 or 1."""
         standardised = (encoded - self.shift) / self.scale
         x = np.where(self.schema.column_kinds == "numeric", standardised, encoded)
         columns = self._levels.columns
@@ -180,7 +195,7 @@ class FeatureLayout:
 
     @cached_property
     def _levels(self) -> _OrdinalLevels:
-        """The levels of all ordinals."""
+        """The levels of all ordinals, gathered from the schema."""
         ordinals = []
         logarithms = []
         for j, feature in enumerate(self.schema.features):
@@ -192,21 +207,26 @@ class FeatureLayout:
 
     @cached_property
     def shares(self) -> Array:
-        """(p, d) how much of what each exponent multiplies is each feature's, by its variance."""
-        one = np.diag([_variance(feature) for feature in self.schema.features])
-        blocks = [one[self.schema.owners[self.single]]]
+        """(exponents, d) the variance of what each exponent multiplies, in the column of the feature it is due to.
+
+        A gene of the layers counts for the features of all layers alike.
+        """
+        by_feature = np.diag([_variance(feature) for feature in self.schema.features])
+        blocks = [by_feature[self.schema.owners[self.single]]]
         for group in self.groups:
-            mean = one[group].mean(0, keepdims=True)
+            mean = by_feature[group].mean(0, keepdims=True)
             blocks += [mean, mean]  # of a layer, and of the one before it
         return np.concatenate(blocks)
 
 
 def _padded_table(rows: list[Array]) -> Array:
-    """Rows of different lengths as one table, the ends of each repeated: one before, the rest after."""
+    """(rows, longest + 2) rows of different lengths, with the first entry repeated once before and the last one after."""
     longest = max(map(len, rows), default=0)
     padded = []
     for row in rows:
-        padded.append(np.pad(row, (1, longest + 1 - len(row)), "edge"))
+        n_before = 1
+        n_after = longest + 1 - len(row)
+        padded.append(np.pad(row, (n_before, n_after), "edge"))
     return np.reshape(padded, (len(rows), longest + 2))
 
 
@@ -217,7 +237,8 @@ def log_levels(feature: Feature) -> Array:
         feature: An ordinal.
 
     Returns:
-        (levels,) logarithms; centred ranks where a level has no logarithm.
+        (levels,) logarithms less their mean; where the least level is not positive and has no
+        logarithm, equal steps from -1 to 1 instead.
     """
     values = np.asarray(feature.values, dtype=np.float64)
     if values[0] > 0:
@@ -228,10 +249,11 @@ def log_levels(feature: Feature) -> Array:
 
 
 def _variance(feature: Feature) -> float:
-    """Of what an exponent multiplies, where every level is as frequent as any other."""
-    if feature.kind == "numeric":
+    """Variance of what a feature's exponent multiplies, where all levels are equally frequent."""
+    if feature.kind == "numeric":  # it is standardised
         return 1.0
-    n = max(len(feature.values), 1)
-    if feature.kind == "nominal" and n > 1:
-        return (n - 1) / n**2
+    n_levels = max(len(feature.values), 1)
+    if feature.kind == "nominal" and n_levels > 1:
+        # Of a column that is 1 with probability 1 / n_levels, else 0
+        return (n_levels - 1) / n_levels**2
     return float(log_levels(feature).var())

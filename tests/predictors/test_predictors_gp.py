@@ -30,8 +30,8 @@ def task() -> Task:
 @pytest.fixture
 def hyper(task: Task) -> gp.Hyper:
     sizes = KernelFeatures.of(task.schema, task.encoded).sizes
-    assert len(sizes.local) == 2
-    lengthscale = np.random.default_rng(0).normal(0.5, 0.3, sum(sizes.local))
+    assert len(sizes.lengthscales) == 2
+    lengthscale = np.random.default_rng(0).normal(0.5, 0.3, sum(sizes.lengthscales))
     return gp.Hyper(
         lengthscale, np.array([-0.3, -0.8]), np.array([0.2, -0.4, 0.1, -0.2, 0.3]), -3.0
     )
@@ -54,20 +54,20 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
     """The same kernel, put together from gpytorch's parts."""
     kernel_features = KernelFeatures.of(task.schema, task.encoded)
     data = kernel_features.inputs(task.encoded)
-    columns = [*(p.points for p in data.local), data.linear]
+    columns = [*(p.points for p in data.matern), data.linear]
     starts = np.cumsum([0] + [c.shape[1] for c in columns])
     kernel = gpytorch.kernels.ConstantKernel()
     kernel.constant = torch.tensor([1.0])
-    for part, start, scale in zip(data.local, starts, hyper.scale, strict=False):
+    for part, start, scale in zip(data.matern, starts, hyper.log_matern_variances, strict=False):
         width = part.points.shape[1]
         matern = gpytorch.kernels.MaternKernel(
             nu=2.5, ard_num_dims=width, active_dims=start + np.arange(width)
         )
-        matern.lengthscale = torch.tensor(np.exp(hyper.lengthscale)[part.owners])
+        matern.lengthscale = torch.tensor(np.exp(hyper.log_lengthscales)[part.owners])
         local = gpytorch.kernels.ScaleKernel(matern)
         local.outputscale = torch.tensor(np.exp(scale))
         kernel = kernel + local
-    for g, weight in enumerate(np.exp(hyper.linear)):
+    for g, weight in enumerate(np.exp(hyper.log_linear_variances)):
         linear = gpytorch.kernels.LinearKernel(
             active_dims=starts[-2] + np.flatnonzero(data.group == g)
         )
@@ -76,7 +76,7 @@ def test_posterior_and_likelihood_are_gpytorchs(task: Task, hyper: gp.Hyper) -> 
 
     class Exact(gpytorch.models.ExactGP):
         def __init__(self) -> None:
-            noise = torch.tensor(np.exp(hyper.noise) + task.noise_variance + 1e-8)
+            noise = torch.tensor(np.exp(hyper.log_noise_variance) + task.noise_variance + 1e-8)
             likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(noise=noise)
             x = torch.tensor(np.concatenate(columns, axis=1))
             super().__init__(x[:30], torch.tensor(task.y[:30]), likelihood)

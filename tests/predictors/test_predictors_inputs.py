@@ -37,7 +37,7 @@ def test_the_coarse_part_knows_no_single_layer() -> None:
     encoded = SCHEMA.encode(
         [ONE, ONE | {"layer0_bits": 2, "layer2_bits": 8}, ONE | {"width0": 2}, ONE | {"kind0": "b"}]
     )
-    fine, coarse = KernelFeatures.of(SCHEMA, encoded).inputs(encoded).local
+    fine, coarse = KernelFeatures.of(SCHEMA, encoded).inputs(encoded).matern
     assert coarse.points.shape[1] == 1 + 2 * 4 + 5 + 1
     np.testing.assert_array_equal(coarse.points[0], coarse.points[1])
     assert (fine.points[0] != fine.points[1]).any()
@@ -52,7 +52,7 @@ def test_shares_name_whose_each_column_is() -> None:
     kernel_features = KernelFeatures.of(SCHEMA, SCHEMA.encode([ONE, ONE | {"layer3_bits": 4}]))
     for shares, width in (
         (kernel_features.linear_shares, None),
-        (kernel_features.local_shares, sum(kernel_features.sizes.local)),
+        (kernel_features.lengthscale_shares, sum(kernel_features.sizes.lengthscales)),
     ):
         np.testing.assert_allclose(shares.sum(1), 1.0)
         assert width is None or len(shares) == width
@@ -66,7 +66,7 @@ def test_without_groups_there_is_neither_coarse_part_nor_total() -> None:
     plain = Schema(tuple(Feature(f.name, f.kind, f.values) for f in SCHEMA.features))
     kernel_features = KernelFeatures.of(plain, plain.encode([ONE, ONE | {"layer3_bits": 4}]))
     data = kernel_features.inputs(plain.encode([ONE]))
-    assert len(data.local) == 1
+    assert len(data.matern) == 1
     assert set(data.group) == {0, 1, 2}
     assert kernel_features.sizes.ends == [14, 15, 18]
     assert "group" not in plain.to_dict()["features"][0]
