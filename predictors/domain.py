@@ -1,4 +1,4 @@
-"""What a model has seen of each feature, and rows that it should not be asked about."""
+"""The range of each feature that a model was fitted to, and checks of rows against it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from predictors.errors import PredictorError, shortened
 from predictors.schema import Array, Feature, Schema, is_dicts
 
-#: A value is far away when it is beyond what was seen by more than so many times the seen range.
+#: A value is far away when it lies outside of the seen range by more than this many times the range.
 FAR_RANGES = 1.0
-#: A gene that was active in so many rows is taken to be always active.
+#: A feature that no row lacked among at least this many is taken to be present in every row.
 TELLING_ROWS = 20
 
 
@@ -46,7 +46,7 @@ def seen_ranges(schema: Schema, table: Array) -> dict[str, list[float | bool]]:
         By feature the least and the largest code, and whether it was missing in some row. A
         feature that was always missing has 0 and 0.
     """
-    found: dict[str, list[float | bool]] = {}
+    ranges: dict[str, list[float | bool]] = {}
     for feature, column in zip(schema.features, table.T, strict=True):
         present = column[~np.isnan(column)]
         low = high = 0.0
@@ -54,8 +54,8 @@ def seen_ranges(schema: Schema, table: Array) -> dict[str, list[float | bool]]:
             low = float(present.min())
             high = float(present.max())
         was_missing = bool(len(present) < len(column))
-        found[feature.name] = [low, high, was_missing]
-    return found
+        ranges[feature.name] = [low, high, was_missing]
+    return ranges
 
 
 def check_rows(
@@ -81,19 +81,29 @@ def check_rows(
     if not isinstance(seen, Mapping):
         seen = {}
     if is_dicts(X):
-        tells = metadata.get("rows", 0) >= TELLING_ROWS
-        _check_keys(schema, seen if tells else {}, X)
+        enough_rows = metadata.get("rows", 0) >= TELLING_ROWS
+        _check_keys(schema, seen if enough_rows else {}, X)
     for feature, column in zip(schema.features, table.T, strict=True):
-        entry = seen.get(feature.name)
-        if feature.kind == "nominal" or not _is_entry(entry):
+        seen_range = seen.get(feature.name)
+        if feature.kind == "nominal" or not _is_seen_range(seen_range):
             continue
-        far = _far(entry, column)
-        if far is not None:
-            warnings.warn(f"feature {feature.name!r}: {far}", OutsideWarning, stacklevel=4)
+        problem = _far_values(seen_range, column)
+        if problem is not None:
+            # The stack level makes the warning point at the caller of Model.predict.
+            warnings.warn(f"feature {feature.name!r}: {problem}", OutsideWarning, stacklevel=4)
 
 
 def _check_keys(schema: Schema, seen: Mapping[str, Any], rows: Any) -> None:
-    """Refuse the first row that lacks a feature which every row of the fit had."""
+    """Refuse the first row (a dict) that lacks the key of a feature which every row of the fit had.
+
+    Args:
+        schema: The features.
+        seen: What ``seen_ranges`` found; empty where too few rows were seen to tell.
+        rows: The rows, as dicts.
+
+    Raises:
+        PredictorError: On the first such row.
+    """
     always = [feature.name for feature in schema.features if _was_always_there(feature, seen)]
     for number, row in enumerate(rows):
         lacking = [name for name in always if name not in row]
@@ -104,32 +114,34 @@ def _check_keys(schema: Schema, seen: Mapping[str, Any], rows: Any) -> None:
 
 
 def _was_always_there(feature: Feature, seen: Mapping[str, Any]) -> bool:
-    entry = seen.get(feature.name)
-    if _is_entry(entry):
-        return not entry[2]
+    """Whether every row of the fit had a feature, as far as that is known."""
+    seen_range = seen.get(feature.name)
+    if _is_seen_range(seen_range):
+        _, _, was_missing = seen_range
+        return not was_missing
     return feature.kind == "numeric"  # these are seldom genes, which may be inactive
 
 
-def _far(entry: Sequence[float], column: Array) -> str | None:
-    """What is wrong with a column of values, in words; None where nothing is."""
-    low = float(entry[0])
-    high = float(entry[1])
+def _far_values(seen_range: Sequence[float], column: Array) -> str | None:
+    """Say in words that values of a column (n,) are far from the seen range; None where none is."""
+    low = float(seen_range[0])
+    high = float(seen_range[1])
     far = _is_far(column, low, high)
     if not far.any():
         return None
-    value = float(column[int(np.argmax(far))])
+    first_far = float(column[int(np.argmax(far))])
     return (
-        f"{value:.4g} is far from the {low:.4g} to {high:.4g} that the model was fitted to "
+        f"{first_far:.4g} is far from the {low:.4g} to {high:.4g} that the model was fitted to "
         f"({int(far.sum())} of {len(column)} rows): do not trust what it predicts there"
     )
 
 
 def _is_far(column: Array, low: float, high: float) -> NDArray[np.bool_]:
     """(n,) whether each value is far from a seen range; NaN, an inactive gene, never is."""
-    seen = (high - low) or abs(high)
-    reach = FAR_RANGES * seen
+    width = (high - low) or abs(high)  # where only one value was seen: its size
+    allowed = FAR_RANGES * width
     with np.errstate(invalid="ignore"):
-        return (column < low - reach) | (column > high + reach)
+        return (column < low - allowed) | (column > high + allowed)
 
 
 def unknown_levels(feature: Feature, values: list[Any]) -> None:
@@ -149,11 +161,11 @@ def _joined(values: Iterable[Any]) -> str:
     return ", ".join(map(str, values))
 
 
-def _is_entry(entry: Any) -> TypeGuard[Sequence[float]]:
-    """Whether it is what `seen_ranges` finds of a feature; files of others may hold anything."""
-    if not isinstance(entry, (list, tuple)) or len(entry) != 3:
+def _is_seen_range(value: Any) -> TypeGuard[Sequence[float]]:
+    """Whether a value is what ``seen_ranges`` gives for a feature; a bundle from elsewhere may hold anything."""
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
         return False
-    return all(map(_is_finite, entry))
+    return all(map(_is_finite, value))
 
 
 def _is_finite(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""``extend``: the same model told of more rows, in a fraction of the time that fitting takes."""
+"""``extend``: the same model given more rows, in a fraction of the time that fitting takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _EXTEND_FUNCTIONS: dict[str, Callable[[Any, Task], Any]] = {
     "gp": gp.extend,
     "hybrid": hybrid.extend,
     "posynomial": gp.extend,
-    "xgboost": lambda _, task: boosted.fit(task).core,  # trees cannot be told more, only grown anew
+    "xgboost": lambda _, task: (
+        boosted.fit(task).core
+    ),  # trees cannot take more rows: they are grown anew
 }
 
 
@@ -30,11 +32,11 @@ def extend(
     *,
     seed: int = 0,
 ) -> Model:
-    """Tell a model more measurements, in a fraction of the time that fitting takes.
+    """Give a model more measurements, in a fraction of the time that fitting takes.
 
-    Choice of kind, hyper-parameters, standardisation and calibration stay as they were found; trees
-    are grown anew. Fit anew when there are some tens of per cent more rows. Only for models fitted
-    without ``noise``.
+    The kind, hyper-parameters, standardisation and calibration stay as they were found; boosted trees
+    are grown anew, but those of a hybrid stay. Fit anew when there are some tens of per cent more
+    rows. Only for models fitted without ``noise``.
 
     Args:
         model: A fitted model.
@@ -68,22 +70,23 @@ def extend(
     noise_variance = np.zeros(len(target))
     standardised = _standardised(model, encoded, target)
     task = Task(model.schema, encoded, standardised, noise_variance, seed)
-    told = {"rows": len(target), "data": fingerprint(encoded, target)}
-    return replace(model, core=_extended(model, task), metadata={**model.metadata, **told})
+    of_all_rows = {"rows": len(target), "data": fingerprint(encoded, target)}
+    metadata = {**model.metadata, **of_all_rows}
+    return replace(model, core=_extended(model, task), metadata=metadata)
 
 
 def _standardised(model: Model, encoded: Array, target: Array) -> Array:
-    """(n,) targets as the model's core knows them: less its mean function, in its units."""
-    rest = target
+    """(n,) targets in the standardised units of the model's core, less its mean function."""
+    modelled = target
     if model.schema.log:
-        rest = np.log(target)
+        modelled = np.log(target)
     if model.base is not None:
-        rest = rest - model.base(model.schema, encoded)
-    return (rest - model.location) / model.scale
+        modelled = modelled - model.base(model.schema, encoded)
+    return (modelled - model.location) / model.scale
 
 
 def _extended(model: Model, task: Task) -> Core:
-    """The model's core told of all rows of ``task``."""
+    """The model's core, given all rows of ``task``."""
     if isinstance(model.core, ExtensibleCore):
         return model.core.extended(task)
     extended: Core = _EXTEND_FUNCTIONS[model.kind](model.core, task)

@@ -23,8 +23,8 @@ _ERROR_TO_REPLACE_GP = 0.97  # another kind must beat the process by 3 % to repl
 # that share genes is two to three times as close as a Gaussian process of the same held-out
 # error.
 _POSYNOMIAL_ALLOWANCE = 1.6
-_ROWS_PULLING_TO_ONE = 4.0  # how many rows the expectation of a slope of 1 counts as
-_BUILDS_ON_GP = ("gp", "hybrid", "posynomial")  # kinds that fit the plain process too
+_ROWS_PULLING_TO_ONE = 4.0  # how many rows the prior expectation of a slope of 1 counts as
+_BUILDS_ON_GP = ("gp", "hybrid", "posynomial")  # kinds that need a plain Gaussian process
 
 
 def fit(
@@ -80,10 +80,10 @@ def fit(
         chosen = kinds_.find(kind)
     schema = settled_schema(X, targets(y), schema, log)
     data = Measurements.of(X, y, schema, noise=noise, seed=seed)
-    plain = _fit(data, chosen, None)
+    without_mean = _fit(data, chosen, None)
     if mean is None:
-        return plain
-    return _with_mean(data, chosen, plain, mean)
+        return without_mean
+    return _with_mean(data, chosen, without_mean, mean)
 
 
 def fit_kinds(
@@ -95,7 +95,9 @@ def fit_kinds(
     noise: Any = None,
     seed: int = 0,
 ) -> dict[str, Model]:
-    """Fit several kinds to the same rows. Each model is the one that ``fit`` gives; the process is fitted once.
+    """Fit several kinds to the same rows; each model is the one that ``fit`` gives.
+
+    The plain Gaussian process that several kinds need is fitted only once.
 
     Args:
         X: n rows, as for ``fit``.
@@ -112,21 +114,27 @@ def fit_kinds(
         PredictorError: As ``fit``.
     """
     data = Measurements.of(X, y, schema, noise=noise, seed=seed)
-    plain = None
+    gp_fit = None
     if sum(kind in _BUILDS_ON_GP for kind in kinds) > 1:
-        plain = gp.fit(_Standardised.of(data, None).task)
-    found: dict[str, Model] = {}
+        gp_fit = gp.fit(_Standardised.of(data, None).task)
+    models: dict[str, Model] = {}
     for kind in kinds:
         if kind == "auto":
-            found[kind] = _fit(data, None, None)
+            models[kind] = _fit(data, None, None)
         else:
-            found[kind] = _fit(data, kinds_.find(kind), None, plain)
-    return found
+            models[kind] = _fit(data, kinds_.find(kind), None, gp_fit)
+    return models
 
 
 @dataclass(frozen=True)
 class _Standardised:
-    """A task whose targets are (modelled - ``location``) / ``scale``."""
+    """A regression task whose targets have mean 0 and deviation 1.
+
+    Attributes:
+        task: The rows, with targets (modelled target - mean function - location) / scale.
+        location: Mean of the modelled targets less the mean function.
+        scale: Their standard deviation; 1 where they are constant.
+    """
 
     task: Task
     location: float
@@ -134,15 +142,15 @@ class _Standardised:
 
     @classmethod
     def of(cls, data: Measurements, base: Base | None) -> _Standardised:
-        """Standardise what ``base`` leaves of the modelled targets; constant ones are only centred."""
-        rest = data.modelled
+        """Standardise the modelled targets less the mean function ``base``; without one when None."""
+        residual = data.modelled
         if base is not None:
-            rest = rest - base(data.schema, data.encoded)
-        location = float(rest.mean())
-        scale = float(rest.std())
-        if not (scale > 1e-12 * (1.0 + abs(location))):
+            residual = residual - base(data.schema, data.encoded)
+        location = float(residual.mean())
+        scale = float(residual.std())
+        if not (scale > 1e-12 * (1.0 + abs(location))):  # constant but for rounding
             scale = 1.0
-        y = (rest - location) / scale
+        y = (residual - location) / scale
         variance = data.noise_variance / scale**2
         task = Task(
             data.schema,
@@ -159,18 +167,22 @@ def _fit(
     data: Measurements,
     kind: SurrogateKind | None,
     base: Base | None,
-    plain: Fitted | None = None,
+    gp_fit: Fitted | None = None,
 ) -> Model:
-    """Fit one kind, or with None the best of the built-in ones, to what ``base`` leaves.
+    """Fit one kind, or choose among the built-in ones.
 
-    ``plain``: the process fitted to the same task, where it is there already.
+    Args:
+        data: The rows and measurements.
+        kind: The kind; None for the built-in one with the smallest held-out error, after allowances.
+        base: The mean function, whose residual is fitted; None for none.
+        gp_fit: The plain Gaussian process fitted to the same task, where there is one already.
 
     Returns:
-        The model of the kind with the smallest held-out error.
+        The model.
     """
     standardised = _Standardised.of(data, base)
-    fits = _fits(standardised.task, kind, plain)
-    errors = {name: _error(standardised, fitted) for name, fitted in fits.items()}
+    fits = _fits(standardised.task, kind, gp_fit)
+    errors = {name: _held_out_rmse(standardised, fitted) for name, fitted in fits.items()}
     best = _best(errors, standardised.scale, data.schema)
     n_features = len(data.schema.features)
     return Model(
@@ -189,34 +201,52 @@ def _fit(
 def _fits(
     task: Task,
     kind: SurrogateKind | None,
-    plain: Fitted | None,
+    gp_fit: Fitted | None,
 ) -> dict[str, Fitted]:
-    """The fits that are chosen among: of one kind, or of all the built-in ones."""
+    """The fits to choose among, by name of the kind: one if a kind is given, else of all built-in ones."""
     if kind is None:
-        return _candidates(task)
-    if kind is BUILT_IN_KINDS["gp"] and plain is not None:
-        return {kind.name: plain}
-    return {kind.name: kind.fit(replace(task, gp_fit=plain))}
+        return _built_in_fits(task)
+    if kind is BUILT_IN_KINDS["gp"] and gp_fit is not None:
+        return {kind.name: gp_fit}
+    return {kind.name: kind.fit(replace(task, gp_fit=gp_fit))}
 
 
-def _error(standardised: _Standardised, fitted: Fitted) -> float:
+def _held_out_rmse(standardised: _Standardised, fitted: Fitted) -> float:
     """The held-out root mean square error, in modelled units."""
     squares = (fitted.held_out - standardised.task.y) ** 2
     return float(np.sqrt(np.mean(squares))) * standardised.scale
 
 
 def _best(errors: dict[str, float], scale: float, schema: Schema) -> str:
-    """The kind of the smallest held-out error, after allowances; ``scale`` is the error of the mean."""
+    """The kind with the smallest held-out error, each divided by its kind's allowance.
 
-    def allowed_error(kind: str) -> float:
+    Args:
+        errors: Held-out error by kind, in modelled units.
+        scale: Standard deviation of the targets: the error of always predicting their mean.
+        schema: The features.
+
+    Returns:
+        The name of the kind.
+    """
+
+    def comparable_error(kind: str) -> float:
         better_than_mean = errors[kind] < scale
         return errors[kind] / _allowance(kind, better_than_mean, schema)
 
-    return min(errors, key=allowed_error)
+    return min(errors, key=comparable_error)
 
 
 def _metadata(data: Measurements, error: float) -> dict[str, Any]:
-    """What a model knows of its fit."""
+    """What a model remembers of its fit.
+
+    Args:
+        data: The rows and measurements.
+        error: Held-out root mean square error, in modelled units.
+
+    Returns:
+        How many rows there were, the error, a fingerprint of the data, and the range of every
+        feature.
+    """
     return {
         "rows": len(data.y),
         "error": error,
@@ -225,32 +255,35 @@ def _metadata(data: Measurements, error: float) -> dict[str, Any]:
     }
 
 
-def _candidates(task: Task) -> dict[str, Fitted]:
-    """The fit of every built-in kind that is not the plain process again; the others build on it.
+def _built_in_fits(task: Task) -> dict[str, Fitted]:
+    """Fit every built-in kind.
 
-    A kind that cannot be fitted to these targets (its equations have no solution in floating point, as those of a
-    posynomial for targets that hardly vary) loses the selection.
+    Left out are kinds that fall back to the plain Gaussian process for this task, and kinds that cannot be fitted to it: their
+    equations have no solution in floating point, as those of a posynomial for targets that hardly vary.
+
+    Args:
+        task: The standardised rows.
 
     Returns:
         Fits by name of their kind, that of the plain process first.
     """
-    plain = gp.fit(task)
-    found = {"gp": plain}
+    gp_fit = gp.fit(task)
+    fits = {"gp": gp_fit}
     for name, kind in BUILT_IN_KINDS.items():
         if name == "gp":
             continue
         try:
-            candidate = kind.fit(replace(task, gp_fit=plain))
+            fitted = kind.fit(replace(task, gp_fit=gp_fit))
         except np.linalg.LinAlgError:
             continue
-        if candidate is not plain and np.isfinite(candidate.held_out).all():
-            found[name] = candidate
-    return found
+        if fitted is not gp_fit and np.isfinite(fitted.held_out).all():
+            fits[name] = fitted
+    return fits
 
 
-def _allowance(kind: str, better: bool, schema: Schema) -> float:
-    """How many times the process's held-out error a kind may have and still be taken; ``better``: than the mean's."""
-    if kind == "posynomial" and better and shared(schema):
+def _allowance(kind: str, better_than_mean: bool, schema: Schema) -> float:
+    """How many times the plain process's held-out error a kind may have and still be preferred to it."""
+    if kind == "posynomial" and better_than_mean and shared(schema):
         return _POSYNOMIAL_ALLOWANCE
     if kind == "gp":
         return 1.0
@@ -260,31 +293,51 @@ def _allowance(kind: str, better: bool, schema: Schema) -> float:
 def _with_mean(
     data: Measurements,
     kind: SurrogateKind | None,
-    plain: Model,
+    without_mean: Model,
     old: Model,
 ) -> Model:
-    """The better of ``plain`` and a model of what the old one leaves, by held-out error."""
+    """Fit a model with an older one as mean function, and keep it if its held-out error is smaller.
+
+    Args:
+        data: The rows and measurements.
+        kind: The kind; None for the best built-in one.
+        without_mean: The model of the same rows without a mean function.
+        old: The older model.
+
+    Returns:
+        The better of the two models, with the reason in its ``selection_reason``.
+    """
     for name in old.schema.names:
         if name not in data.schema.names:
-            return _told(plain, f"older model dropped: rows lack {name!r}")
-    older = Base(old, 1.0, 0.0)(data.schema, data.encoded)
-    line = _line(older, data.modelled)
-    candidate = _fit(data, kind, Base.of(old, line, data.schema, data.encoded))
-    with_old = candidate.metadata["error"]
-    without = plain.metadata["error"]
-    if with_old < without:
-        return _told(candidate, f"older model as mean: error {with_old:.3g}, {without:.3g} without")
-    why = f"older model dropped: error {with_old:.3g} with, {without:.3g} without"
-    return _told(plain, why)
+            return _with_reason(without_mean, f"older model dropped: rows lack {name!r}")
+    old_predictions = Base(old, 1.0, 0.0)(data.schema, data.encoded)
+    line = _line(old_predictions, data.modelled)
+    with_mean = _fit(data, kind, Base.of(old, line, data.schema, data.encoded))
+    error_with = with_mean.metadata["error"]
+    error_without = without_mean.metadata["error"]
+    if error_with < error_without:
+        reason = f"older model as mean: error {error_with:.3g}, {error_without:.3g} without"
+        return _with_reason(with_mean, reason)
+    reason = f"older model dropped: error {error_with:.3g} with, {error_without:.3g} without"
+    return _with_reason(without_mean, reason)
 
 
-def _told(model: Model, more: str) -> Model:
-    """The model with one more reason in its line on how it was chosen."""
-    return replace(model, selection_reason=f"{model.selection_reason}; {more}")
+def _with_reason(model: Model, reason: str) -> Model:
+    """Add a reason to the line that says how the model was chosen."""
+    return replace(model, selection_reason=f"{model.selection_reason}; {reason}")
 
 
 def _line(x: Array, y: Array) -> tuple[float, float]:
-    """Slope and intercept of y on x; the slope is pulled towards 1 with the weight of a few rows."""
+    """Slope and intercept of a regression of y (n,) on x (n,), the slope shrunk towards 1.
+
+    Args:
+        x: (n,) predictions of the older model.
+        y: (n,) modelled targets.
+
+    Returns:
+        Slope and intercept. The slope is that of n rows and ``_ROWS_PULLING_TO_ONE`` more that lie on
+        a line of slope 1; it is 1 where x is constant.
+    """
     variance = float(x.var())
     if not variance > 0:
         return 1.0, float(y.mean() - x.mean())
@@ -297,13 +350,13 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
 
 
 def _selection_reason(
-    asked: SurrogateKind | None,
+    requested: SurrogateKind | None,
     best: str,
     errors: dict[str, float],
     schema: Schema,
 ) -> str:
     """Say in one line how the kind was chosen."""
-    if asked is not None:
+    if requested is not None:
         return f"{best} (no other kind was tried)"
     unit = f" {schema.unit}".rstrip()
     if schema.log:

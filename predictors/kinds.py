@@ -78,7 +78,7 @@ def find(kind: str | SurrogateKind) -> SurrogateKind:
 
 
 def plugin(fit: Callable[[Any, Any], Any], name: str = "") -> SurrogateKind:
-    """Make a kind of a function of your own.
+    """Make a kind of surrogate out of a function of your own that fits a model.
 
     Args:
         fit: From encoded rows (n, k) and standardised targets (n,) to an object whose ``predict(X)``
@@ -106,11 +106,12 @@ def plugin(fit: Callable[[Any, Any], Any], name: str = "") -> SurrogateKind:
     """
     from predictors.interfaces import external
 
-    called = name or getattr(fit, "__name__", type(fit).__name__)
-    return SurrogateKind(called, partial(external.fit, called, fit))
+    kind_name = name or getattr(fit, "__name__", type(fit).__name__)
+    return SurrogateKind(kind_name, partial(external.fit, kind_name, fit))
 
 
 def _of_botorch(kind: str) -> SurrogateKind:
+    """Look up the kind ``botorch:NAME``; BoTorch, which may be absent, is imported only here."""
     try:
         from predictors.interfaces import botorch_models
     except ImportError as error:
@@ -121,6 +122,7 @@ def _of_botorch(kind: str) -> SurrogateKind:
 
 
 def _of_plugin(point: EntryPoint) -> SurrogateKind:
+    """Load a kind from an entry point, which names a kind or a function as ``plugin`` takes it."""
     try:
         loaded = point.load()
     except (ImportError, AttributeError) as error:

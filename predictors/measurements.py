@@ -13,7 +13,16 @@ from predictors.schema import Array, Schema, infer
 
 @dataclass(frozen=True)
 class Measurements:
-    """Checked rows: codes ``table`` (n, d) and ``encoded`` (n, k), ``y`` and ``noise_variance``, each (n,)."""
+    """Rows and measurements of a fit, checked and encoded.
+
+    Attributes:
+        schema: The features and the target.
+        table: (n, d) codes of the rows.
+        encoded: (n, k) encoded rows.
+        y: (n,) measurements, in their own units.
+        noise_variance: (n,) given noise variances, in modelled units squared; 0 where not known.
+        seed: Of everything random in a fit.
+    """
 
     schema: Schema
     table: Array
@@ -68,7 +77,7 @@ class Measurements:
 
 
 def targets(y: Any) -> Array:
-    """Check measurements.
+    """Turn measurements into an array, and check them.
 
     Args:
         y: What was passed for them.
@@ -132,17 +141,17 @@ def _spans_decade(y: Array) -> bool:
 
 
 def _variances(noise: Any, y: Array, log: bool) -> Array:
-    """Given measurement variances (n,) in modelled units; log: relative errors (first order)."""
+    """(n,) variances of the measurements in modelled units, from standard deviations in units of y; 0 when None."""
     if noise is None:
         return np.zeros(len(y))
     deviation = _checked_deviations(noise, y)
     if log:
-        deviation = deviation / y
+        deviation = deviation / y  # of log y, to first order
     return deviation**2
 
 
 def _checked_deviations(noise: Any, y: Array) -> Array:
-    """(n,) finite standard deviations, not negative, in units of y."""
+    """``noise`` as (n,) standard deviations in units of y; refuse negative and infinite ones."""
     deviation = np.broadcast_to(np.asarray(noise, dtype=np.float64), y.shape)
     if not np.isfinite(deviation).all() or (deviation < 0).any():
         wrong = "is negative or not finite"

@@ -16,12 +16,12 @@ from predictors.schema import Array, Schema
 
 
 def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
-    """Compute how much each feature matters to a model, by as many measures as its kind has.
+    """Compute how much each feature matters to a model, by every measure that its kind has.
 
-    "ard" (process): variance of the linear part's contribution plus that of the Matern parts to
-    first order, s * var(x) / lengthscale^2. "gain" (trees): total loss reduction of a feature's
-    splits. "shap" (trees, with rows ``X``): mean absolute SHAP value (Lundberg & Lee, 2017, as
-    XGBoost computes it).
+    "ard" (Gaussian process; short for automatic relevance determination): variance of the linear
+    parts' contribution plus that of the Matern parts to first order, v * var(x) / lengthscale^2 with
+    the part's variance v. "gain" (trees): total loss reduction of a feature's splits. "shap" (trees,
+    with rows ``X``): mean absolute SHAP value (Lundberg & Lee, 2017, as XGBoost computes it).
 
     Args:
         model: A fitted model. BoTorch's and plug-ins have no measure; a hybrid has those of both.
@@ -43,16 +43,16 @@ def importances(model: Model, X: Any = None) -> dict[str, dict[str, float]]:
         ['depth', 'rows']
     """
     core = model.core
-    found: dict[str, Array] = {}
+    by_measure: dict[str, Array] = {}
     if isinstance(core, GaussianProcess):
-        found["ard"] = _relevance(core)
+        by_measure["ard"] = _explained_variances(core)
     if isinstance(core, Boosted):
-        found |= _of_trees(core.members, model.schema, X)
+        by_measure |= _of_trees(core.members, model.schema, X)
     if isinstance(core, Hybrid):
-        found["ard"] = _relevance(core.process)
-        found |= _of_trees((core.booster,), model.schema, X)
+        by_measure["ard"] = _explained_variances(core.process)
+        by_measure |= _of_trees((core.booster,), model.schema, X)
     importances = {}
-    for measure, values in found.items():
+    for measure, values in by_measure.items():
         importances[measure] = dict(zip(model.schema.names, _shares(values), strict=True))
     return importances
 
@@ -62,27 +62,27 @@ def _of_trees(
     schema: Schema,
     X: Any,
 ) -> dict[str, Array]:
-    """Gain and, with rows, SHAP values of boosters together, each (d,)."""
+    """Compute "gain" and, where rows ``X`` are given, "shap" of each feature, (d,), summed over the boosters."""
     owners = schema.owners
     gains = [_gain(booster, len(owners)) for booster in boosters]
-    found = {"gain": _by(owners, np.sum(gains, axis=0))}
+    by_measure = {"gain": _summed_by_feature(owners, np.sum(gains, axis=0))}
     if X is not None:
         encoded = schema.encode(X)
-        values = [_shap(booster, encoded) for booster in boosters]
-        found["shap"] = _by(owners, np.sum(values, axis=0))
-    return found
+        values = [_mean_absolute_shap(booster, encoded) for booster in boosters]
+        by_measure["shap"] = _summed_by_feature(owners, np.sum(values, axis=0))
+    return by_measure
 
 
 def contributions(model: Model, X: Any) -> Array:
-    """Compute how much each feature moves each prediction of trees: exact SHAP values, by TreeSHAP.
+    """Compute how much each feature moves each prediction of boosted trees, as exact SHAP values.
 
     Args:
         model: A fitted model of kind "xgboost".
         X: n rows, as ``Schema.table`` takes them.
 
     Returns:
-        (n, d) in modelled units, those of y or of log y: a row's values and the mean prediction sum
-        to its prediction (Lundberg & Lee, 2017).
+        (n, d) in modelled units, those of y or of log y. A row's values sum to its prediction less
+        the mean prediction (TreeSHAP: Lundberg & Lee, 2017).
 
     Raises:
         PredictorError: When the model has no trees alone, or ``X`` has unknown columns or levels.
@@ -105,37 +105,37 @@ def contributions(model: Model, X: Any) -> Array:
     data = xgboost.DMatrix(model.schema.encode(X), nthread=1)
     total = np.zeros((data.num_row(), len(owners)))
     for member in members:
+        # The last column is XGBoost's bias term: the mean prediction
         total += member.predict(data, pred_contribs=True)[:, :-1]
     of_columns = total * (model.scale / len(members))
-    found = np.zeros((len(total), len(model.schema.names)))
-    for column, owner in enumerate(owners):
-        found[:, owner] += of_columns[:, column]
-    return found
+    of_features = np.zeros((len(total), len(model.schema.names)))
+    for column, feature in enumerate(owners):
+        of_features[:, feature] += of_columns[:, column]
+    return of_features
 
 
-def _relevance(process: GaussianProcess) -> Array:
-    """(d,) prior variance that each feature accounts for, over the training rows."""
+def _explained_variances(process: GaussianProcess) -> Array:
+    """(d,) variance over the training rows that each feature accounts for: "ard" before it is normalised."""
     features = process.kernel_features
     of_columns = process.slopes**2 * process.train.linear.var(axis=0)
-    straight = of_columns @ features.linear_shares
-    curved = _matern_variances(process) @ features.lengthscale_shares
-    return np.asarray(straight + curved)
+    of_linear_parts = of_columns @ features.linear_shares
+    of_matern_parts = _matern_variances(process) @ features.lengthscale_shares
+    return np.asarray(of_linear_parts + of_matern_parts)
 
 
 def _matern_variances(process: GaussianProcess) -> Array:
-    """(lengthscales,) s * var(x) / lengthscale^2, summed over the columns that share a lengthscale."""
-    lengths = np.exp(process.hyper.log_lengthscales)
-    found = np.zeros(len(lengths))
-    for scale, part in zip(
-        np.exp(process.hyper.log_matern_variances), process.train.matern, strict=True
-    ):
-        of_columns = scale * part.points.var(axis=0) / lengths[part.owners] ** 2
-        np.add.at(found, part.owners, of_columns)
-    return found
+    """(lengthscales,) v * var(x) / lengthscale^2, summed over the columns x that share a lengthscale."""
+    lengthscales = np.exp(process.hyper.log_lengthscales)
+    variances = np.exp(process.hyper.log_matern_variances)
+    by_lengthscale = np.zeros(len(lengthscales))
+    for variance, part in zip(variances, process.train.matern, strict=True):
+        of_columns = variance * part.points.var(axis=0) / lengthscales[part.owners] ** 2
+        np.add.at(by_lengthscale, part.owners, of_columns)
+    return by_lengthscale
 
 
-def _by(owners: NDArray[np.intp], values: Array) -> Array:
-    """Sum of ``values`` (k,) over the columns of each feature, (d,)."""
+def _summed_by_feature(owners: NDArray[np.intp], values: Array) -> Array:
+    """(d,) sums of ``values`` (k,) over the encoded columns of each feature; ``owners`` (k,) is the feature of each."""
     return np.asarray(np.bincount(owners, values), dtype=np.float64)
 
 
@@ -145,16 +145,18 @@ def _gain(booster: Any, width: int) -> Array:
     return np.array([float(gains.get(f"f{j}", 0.0)) for j in range(width)])
 
 
-def _shap(booster: Any, encoded: Array) -> Array:
+def _mean_absolute_shap(booster: Any, encoded: Array) -> Array:
+    """(k,) mean over rows (n, k) of the absolute SHAP value of each encoded column."""
     import xgboost
 
     data = xgboost.DMatrix(encoded, nthread=1)
     contributions = booster.predict(data, pred_contribs=True)
-    of_columns = np.abs(contributions[:, :-1])
+    of_columns = np.abs(contributions[:, :-1])  # the last column is the mean prediction
     return np.asarray(of_columns.mean(axis=0), dtype=np.float64)
 
 
 def _shares(values: Array) -> list[float]:
+    """Divide values by their sum; all zeros where the sum is not positive."""
     total = float(values.sum())
     if not total > 0:
         return [0.0] * len(values)

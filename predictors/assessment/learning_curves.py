@@ -14,7 +14,7 @@ from predictors.core import folds
 from predictors.schema import Schema
 
 MAX_EXTRA_ROWS = 100_000
-# The slope of log(1 - tau) in the log of the rows, above which a curve does not fall
+# Where the slope of log(1 - tau) over log(rows) is above this, a curve does not fall
 FLAT_SLOPE = -0.05
 LEAST_GAP = 1e-6
 
@@ -29,9 +29,10 @@ def grow_forward(
     seed: int = 0,
     log: bool | None = None,
 ) -> dict[int, Scores]:
-    """Train on the first rows that a search met, predict all that it met later.
+    """Score a kind that is trained on the first rows of a search on all rows that came later.
 
-    The honest test of a surrogate in a search, whose later rows are unlike its first.
+    This is what a surrogate does in a search, whose later rows are unlike its first; random folds
+    would flatter it.
 
     Args:
         X: Rows in the order in which they were met, as for ``predictors.fit``.
@@ -59,12 +60,12 @@ def grow_forward(
         [(6, 6), (9, 3)]
     """
     data = Rows.of(X, y, schema, log=log)
-    order = np.arange(len(data.y))
-    found = {}
-    for n in sizes:
-        if 2 <= n < len(order) - 1:
-            found[n] = data.held_out(kind, order[:n], order[n:], seed)
-    return found
+    rows = np.arange(len(data.y))
+    scores = {}
+    for size in sizes:
+        if 2 <= size < len(rows) - 1:
+            scores[size] = data.held_out(kind, rows[:size], rows[size:], seed)
+    return scores
 
 
 def learning_curve(
@@ -77,7 +78,7 @@ def learning_curve(
     seed: int = 0,
     log: bool | None = None,
 ) -> dict[int, Scores]:
-    """Score on a fixed fifth of the rows, trained on growing random parts of the others.
+    """Score a kind on a fixed random fifth of the rows, trained on ever more of the others.
 
     Args:
         X: Rows, as for ``predictors.fit``.
@@ -103,53 +104,55 @@ def learning_curve(
         [5, 9]
     """
     data = Rows.of(X, y, schema, log=log)
-    rest, test = next(iter(folds(len(data.y), 5, seed)))
-    order = np.random.default_rng(seed + 1).permutation(rest)
+    train, test = next(iter(folds(len(data.y), 5, seed)))
+    shuffled = np.random.default_rng(seed + 1).permutation(train)
     if not sizes:
-        sizes = [max(4, len(rest) * eighths // 8) for eighths in (1, 2, 4, 8)]
-    found = {}
-    for n in sizes:
-        if n <= len(rest):
-            found[n] = data.held_out(kind, order[:n], test, seed)
-    return found
+        sizes = [max(4, len(train) * eighths // 8) for eighths in (1, 2, 4, 8)]
+    scores = {}
+    for size in sizes:
+        if size <= len(train):
+            scores[size] = data.held_out(kind, shuffled[:size], test, seed)
+    return scores
 
 
 def more_samples(
     curve: Sequence[tuple[int, float]],
     tau: float = GOOD_TAU,
 ) -> int | None:
-    """Estimate how many more rows reach a rank correlation.
+    """Estimate how many more rows a surrogate needs to reach a rank correlation.
 
-    1 - tau is taken to fall as a power of the rows.
+    The gap 1 - tau is taken to fall as a power of the rows trained on: log(1 - tau) is a straight line
+    over log(rows), which is continued from the curve's last point.
 
     Args:
         curve: Pairs of rows trained on and Kendall's tau, at least one.
         tau: The correlation to be reached.
 
     Returns:
-        About how many rows beyond the curve's largest. 0 when reached, None when the curve does not
-        fall, has one point only, or points beyond 100,000 rows.
+        About how many rows beyond the largest of the curve. 0 when the correlation is reached, None
+        when the curve does not rise, has one size only, or would need 100,000 rows and more.
 
     Examples:
         >>> import predictors
         >>> predictors.more_samples([(25, 0.6), (50, 0.7), (100, 0.8)])
         301
     """
-    last_n, last_tau = max(curve)
+    most_rows, last_tau = max(curve)
     if last_tau >= tau:
         return 0
-    slope = _power(curve)
-    if slope is None or slope > FLAT_SLOPE:
+    exponent = _gap_exponent(curve)
+    if exponent is None or exponent > FLAT_SLOPE:
         return None
-    wanted_share_of_gap = (1.0 - tau) / (1.0 - last_tau)
-    need = float(last_n * wanted_share_of_gap ** (1.0 / slope))
-    if need < MAX_EXTRA_ROWS:
-        return math.ceil(need - last_n)
+    # gap = constant * rows^exponent, solved for the rows at which the wanted gap is reached
+    gap_ratio = (1.0 - tau) / (1.0 - last_tau)
+    rows_needed = float(most_rows * gap_ratio ** (1.0 / exponent))
+    if rows_needed < MAX_EXTRA_ROWS:
+        return math.ceil(rows_needed - most_rows)
     return None
 
 
-def _power(curve: Sequence[tuple[int, float]]) -> float | None:
-    """The power of the rows that 1 - tau goes with; None for rows of one number alone."""
+def _gap_exponent(curve: Sequence[tuple[int, float]]) -> float | None:
+    """The exponent in 1 - tau ~ rows^exponent by least squares of logarithms; None where all points have as many rows."""
     rows = np.array([n for n, _ in curve], float)
     if len(set(rows)) < 2:
         return None

@@ -24,7 +24,14 @@ MAX_JUDGED_ROWS = 500
 
 @dataclass(frozen=True)
 class Rows:
-    """Codes (n, d) under one schema, so that folds can be taken from any kind of input."""
+    """Rows and measurements under one schema, so that folds can be taken from any kind of input.
+
+    Attributes:
+        schema: The features and the target.
+        table: (n, d) codes of the rows.
+        y: (n,) measurements.
+        noise: (n,) standard deviations of the measurements in units of y; None when not known.
+    """
 
     schema: Schema
     table: Array
@@ -90,7 +97,8 @@ class Rows:
         """
         models = self._fitted(kinds, np.asarray(train), seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OutsideWarning)  # held-out rows are what they are
+            # Held-out rows may well be outside of what was trained on: that is part of the test
+            warnings.simplefilter("ignore", OutsideWarning)
             return {kind: model.predict(self.table[test]) for kind, model in models.items()}
 
     def _fitted(
@@ -99,7 +107,7 @@ class Rows:
         train: Any,
         seed: int,
     ) -> dict[str, Model]:
-        """Models of some rows, or of so many of them as a fit may see."""
+        """Fit kinds to the rows numbered ``train``, or to ``MAX_JUDGED_ROWS`` of them; gives models by kind."""
         seen = _sampled(train, seed)
         noise = None
         if self.noise is not None:
@@ -140,7 +148,7 @@ class Rows:
 
 
 def _sampled(rows: Any, seed: int) -> Any:
-    """Row numbers, or of more than a fit may see so many of them, chosen at random."""
+    """All of these row numbers, or ``MAX_JUDGED_ROWS`` of them, drawn at random, where there are more."""
     if len(rows) <= MAX_JUDGED_ROWS:
         return rows
     shuffled = np.random.default_rng(seed).permutation(rows)

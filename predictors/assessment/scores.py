@@ -69,8 +69,8 @@ class Report(Scores):
     log: bool = False
 
     def __repr__(self) -> str:
-        told = [f"{name}={value:.4g}" for name, value in self._figures().items()]
-        return f"Report({self.verdict}: {', '.join(told)}; {self.next_step})"
+        figures = [f"{name}={value:.4g}" for name, value in self._figures().items()]
+        return f"Report({self.verdict}: {', '.join(figures)}; {self.next_step})"
 
     def _repr_html_(self) -> str:
         """A table of one row for notebooks."""
@@ -83,6 +83,7 @@ class Report(Scores):
         return f"<p><b>{escape(self.verdict)}</b>: {escape(self.next_step)}</p>{table}"
 
     def _figures(self) -> dict[str, float]:
+        """The scores by name, without what is made of them."""
         return {each.name: getattr(self, each.name) for each in fields(Scores)}
 
 
@@ -125,7 +126,7 @@ def _squared_deviations(y: Array) -> float:
 
 
 def _r2(y: Array, error: Array) -> float:
-    """The share of the variance that is explained; NaN where ``y`` is constant."""
+    """1 - sum of squared errors / sum of squares around the mean of ``y``; NaN where ``y`` is constant."""
     total = _squared_deviations(y)
     if total <= 0:
         return math.nan
@@ -133,7 +134,7 @@ def _r2(y: Array, error: Array) -> float:
 
 
 def _kendall_tau(y: Array, mean: Array) -> float:
-    """The rank correlation; NaN where ``y`` is constant, 0 where the prediction alone is."""
+    """Kendall's tau-b between ``y`` and the predicted ``mean``; NaN where y is constant, 0 where only the mean is."""
     from scipy.stats import kendalltau
 
     if _squared_deviations(y) == 0:
@@ -144,15 +145,16 @@ def _kendall_tau(y: Array, mean: Array) -> float:
 
 
 def choose(reports: Mapping[str, Report]) -> str:
-    """Choose among kinds: a better verdict first, then the smaller held-out error in modelled units.
+    """Choose the best kind: that with the better verdict, and of equal ones that with the smaller error.
 
-    In units of y the largest values alone would decide for a target that is modelled as its logarithm.
+    The error is in modelled units. For a target whose logarithm is modelled, the error in units of y
+    would be decided by the largest values alone.
 
     Args:
         reports: Kind to report, of the same rows; at least one.
 
     Returns:
-        The kind.
+        The name of the chosen kind.
 
     Examples:
         >>> import predictors
@@ -162,11 +164,11 @@ def choose(reports: Mapping[str, Report]) -> str:
         >>> predictors.choose(reports)
         'gp'
     """
-    return min(reports, key=lambda kind: _order(reports[kind]))
+    return min(reports, key=lambda kind: _sort_key(reports[kind]))
 
 
-def _order(report: Report) -> tuple[int, float]:
-    """What reports are sorted by, the best first."""
+def _sort_key(report: Report) -> tuple[int, float]:
+    """Verdict and error, to sort the best report to the front; an unknown error sorts last."""
     error = report.error
     if not math.isfinite(error):
         error = math.inf
@@ -174,7 +176,10 @@ def _order(report: Report) -> tuple[int, float]:
 
 
 def judge(scores: Scores, more: int | None) -> tuple[str, str]:
-    """Judge a surrogate: rank correlation decides, and intervals that lie make any of them weak.
+    """Judge a surrogate by its rank correlation, and by whether its intervals can be trusted.
+
+    Tau below ``USABLE_TAU`` is UNUSABLE, below ``GOOD_TAU`` WEAK. Above it is OK, but WEAK where the 90 %
+    intervals cover less than ``LEAST_COVERAGE`` of the measurements.
 
     Args:
         scores: Its held-out scores.
@@ -186,6 +191,7 @@ def judge(scores: Scores, more: int | None) -> tuple[str, str]:
     if not math.isfinite(scores.kendall_tau):
         step = "the measurements do not vary: check the evaluator, or drop this objective"
         return "UNUSABLE", step
+    # What leads the next step where the correlation is too low
     if more is None:
         how_many = "more samples alone will not do"
     else:

@@ -117,48 +117,63 @@ def _reports(
     seed: int,
     progress: Progress | None,
 ) -> dict[str, Report]:
-    """Cross-validate kinds, and judge each by its scores and a short learning curve."""
+    """Cross-validate kinds, and judge each by its scores and a short learning curve.
+
+    Args:
+        data: The rows and measurements.
+        kinds: Names of kinds, or kinds.
+        folds: How many folds.
+        seed: Of the folds and the fits.
+        progress: Called with the number of splits that are done, and of all; may be None.
+
+    Returns:
+        Report by the name of the kind.
+    """
     n = len(data.y)
-    parts = [*split(n, folds, seed), *_curve_parts(n, seed)]
-    judged = {kind: _HeldOut(np.empty(n), np.empty(n), []) for kind in kinds}
-    for number, (train, test) in enumerate(parts, 1):
-        found = data.predict(kinds, train, test, seed)
-        for kind, prediction in found.items():
+    # The folds first, then two smaller training sets for the learning curve
+    splits = [*split(n, folds, seed), *_curve_splits(n, seed)]
+    held_out = {kind: _HeldOut(np.empty(n), np.empty(n), []) for kind in kinds}
+    for number, (train, test) in enumerate(splits, 1):
+        predictions = data.predict(kinds, train, test, seed)
+        for kind, prediction in predictions.items():
             if number <= folds:
-                judged[kind].take(test, prediction)
+                held_out[kind].keep(test, prediction)
             else:
                 tau = score(data.y[test], prediction).kendall_tau
-                judged[kind].curve.append((len(train), tau))
+                held_out[kind].curve.append((len(train), tau))
         if progress is not None:
-            progress(number, len(parts))
+            progress(number, len(splits))
     reports: dict[str, Report] = {}
-    for kind, held_out in judged.items():
-        reports[getattr(kind, "name", kind)] = _report(data, held_out, folds)
+    for kind, of_kind in held_out.items():
+        reports[getattr(kind, "name", kind)] = _report(data, of_kind, folds)
     return reports
 
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """Held-out predictions of a kind, in modelled units: ``mean`` and ``std``, each (n,).
+    """What cross-validation has found of one kind so far.
 
-    ``curve`` holds the tau of fewer rows: pairs of rows trained on and tau.
+    Attributes:
+        mean: (n,) held-out means, in modelled units; filled fold by fold.
+        std: (n,) held-out standard deviations, in modelled units.
+        curve: Points of the learning curve: rows trained on, and Kendall's tau.
     """
 
     mean: Array
     std: Array
     curve: list[tuple[int, float]]
 
-    def take(self, test: Any, prediction: Prediction) -> None:
-        """Keep what was predicted for the rows ``test`` of a fold."""
+    def keep(self, test: Any, prediction: Prediction) -> None:
+        """Write down what was predicted for the rows ``test`` of a fold."""
         self.mean[test] = prediction.modelled_mean
         self.std[test] = prediction.modelled_std
 
 
 def _report(data: Rows, held_out: _HeldOut, folds: int) -> Report:
-    """Judge a kind by its held-out predictions, and by the tau of fewer rows."""
+    """Make the report of a kind from its held-out predictions and its learning curve."""
     log = data.schema.log
     scores = score(data.y, Prediction(held_out.mean, held_out.std, log))
-    n_trained = min(len(data.y) * (folds - 1) // folds, MAX_JUDGED_ROWS)
+    n_trained = min(len(data.y) * (folds - 1) // folds, MAX_JUDGED_ROWS)  # rows of a fold's fit
     curve = [point for point in held_out.curve if math.isfinite(point[1])]
     curve.append((n_trained, scores.kendall_tau))
     more = more_samples(curve)
@@ -183,9 +198,10 @@ def _modelled_error(data: Rows, mean: Array) -> float:
     return float(np.sqrt(np.mean((mean - target) ** 2)))
 
 
-def _curve_parts(n: int, seed: int) -> list[tuple[Any, Any]]:
-    """A quarter and a half of the rows, each with the others to be tested on."""
-    order = np.random.default_rng(seed + 1).permutation(n)
+def _curve_splits(n: int, seed: int) -> list[tuple[Any, Any]]:
+    """Row numbers to train on, a random quarter and a random half of n, each with the others to be tested on."""
+    shuffled = np.random.default_rng(seed + 1).permutation(n)
+    # With very many rows, sizes are such that the folds' fits are still the largest of the curve
     rows = min(n, 5 * MAX_JUDGED_ROWS // 4)
     sizes = sorted({max(4, rows // 4), max(4, rows // 2)})
-    return [(order[:size], order[size:]) for size in sizes]
+    return [(shuffled[:size], shuffled[size:]) for size in sizes]

@@ -59,7 +59,7 @@ def train(
 
 
 def outputs(booster: Any, encoded: Array) -> Array:
-    """Predict by one booster.
+    """Predict rows with one booster.
 
     Args:
         booster: As ``train`` returns it.
@@ -107,17 +107,22 @@ def parse(data: bytes, n_features: int) -> Any:
 
 @dataclass(frozen=True)
 class Boosted:
-    """``members``: boosters that each left out one fold. ``noise``: the held-out error that their spread leaves over.
+    """An ensemble of K boosters ("members"), each trained on all rows but those of one fold.
 
     The members' mean is the prediction. Their covariance is the delete-a-group jackknife's, (K - 1) / K times the sum
     of squared deviations (Shao & Wu, 1989), since members that share most rows differ less than refits would.
+
+    Attributes:
+        members: The XGBoost boosters.
+        noise: Variance of one measurement, in standardised units: what of the held-out squared error the members'
+            variance does not explain.
     """
 
     members: tuple[Any, ...]
     noise: float
 
     def each(self, encoded: Array) -> Array:
-        """Predict by every member.
+        """Predict rows with every member.
 
         Args:
             encoded: (..., k) encoded rows.
@@ -177,10 +182,19 @@ class Boosted:
 
 
 def _jackknife(each: Array) -> tuple[Array, Array]:
-    """Mean over members (axis 0), and deviations whose squares sum to the jackknife's variance."""
-    members = len(each)
+    """Mean (...) over the predictions of K members (K, ...), and their deviations (K, ...) times sqrt((K - 1) / K).
+
+    The squares of these deviations sum to the jackknife's variance.
+
+    Args:
+        each: (K, ...) predictions of every member.
+
+    Returns:
+        Mean (...), and scaled deviations (K, ...).
+    """
+    n_members = len(each)
     mean = each.mean(0)
-    return mean, (each - mean) * np.sqrt((members - 1) / members)
+    return mean, (each - mean) * np.sqrt((n_members - 1) / n_members)
 
 
 def _member_name(number: int) -> str:
@@ -200,7 +214,8 @@ def restore(schema: Schema, state: State) -> Boosted:
     Raises:
         PredictorError: When ``Boosted.state`` cannot have written it.
     """
-    n_members = max(len(state.boosters), 2)  # one alone has no spread
+    # An ensemble of one has no spread: a state that holds one or none lacks boosters
+    n_members = max(len(state.boosters), 2)
     names = [_member_name(number) for number in range(n_members)]
     checks.boosters(state, names)
     noise = checks.number(state, "noise", 0.0)
@@ -221,32 +236,32 @@ def fit(task: Task) -> Fitted:
     weight = 1.0 / (UNEXPLAINED_VARIANCE + task.noise_variance)
     held_out = np.empty(len(task))
     members = []
-    for rows, test in task.folds(ENSEMBLE_SIZE):
-        member = train(task.encoded[rows], task.y[rows], task.seed, weight[rows])
+    for seen, test in task.folds(ENSEMBLE_SIZE):
+        member = train(task.encoded[seen], task.y[seen], task.seed, weight[seen])
         held_out[test] = outputs(member, task.encoded[test])
         members.append(member)
-    error = float(np.mean((task.y - held_out) ** 2))
-    core = _with_noise(Boosted(tuple(members), 0.0), task, error)
-    errors = partial(_later_errors, task, error)
+    squared_error = float(np.mean((task.y - held_out) ** 2))
+    core = _with_noise(Boosted(tuple(members), noise=0.0), task, squared_error)
+    errors = partial(_later_errors, task, squared_error)
     return Fitted(core, held_out, partial(forward_errors, len(task), errors))
 
 
-def _with_noise(ensemble: Boosted, task: Task, error: float) -> Boosted:
-    """The ensemble with what its spread leaves over of the held-out squared error."""
+def _with_noise(ensemble: Boosted, task: Task, squared_error: float) -> Boosted:
+    """Set the noise to the mean held-out ``squared_error`` less the members' mean variance, but above a floor."""
     _, variance = ensemble.mean_and_variance(task.encoded)
-    unexplained = error - float(variance.mean())
-    noise = max(unexplained, LEAST_NOISE_SHARE * error, LEAST_NOISE)
+    unexplained = squared_error - float(variance.mean())
+    noise = max(unexplained, LEAST_NOISE_SHARE * squared_error, LEAST_NOISE)
     return replace(ensemble, noise=noise)
 
 
 def _later_errors(
     task: Task,
-    error: float,
-    past: slice,
-    rest: slice,
+    squared_error: float,
+    earlier: slice,
+    later: slice,
 ) -> Array:
-    """Errors of later rows under one booster of earlier rows, in units of the held-out error."""
-    booster = train(task.encoded[past], task.y[past], task.seed)
-    predicted = outputs(booster, task.encoded[rest])
-    deviation = np.sqrt(max(error, LEAST_SQUARED_ERROR))
-    return np.asarray((task.y[rest] - predicted) / deviation)
+    """(later rows,) errors of one booster trained on the earlier rows, over the root of the held-out ``squared_error``."""
+    booster = train(task.encoded[earlier], task.y[earlier], task.seed)
+    predicted = outputs(booster, task.encoded[later])
+    deviation = np.sqrt(max(squared_error, LEAST_SQUARED_ERROR))
+    return np.asarray((task.y[later] - predicted) / deviation)

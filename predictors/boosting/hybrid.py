@@ -26,7 +26,13 @@ _RIDGE_PENALTIES = np.logspace(-4, 2, 13)
 
 @dataclass(frozen=True)
 class Hybrid:
-    """``weight`` x ``booster`` + ``process``."""
+    """The sum of boosted trees, times a weight, and a Gaussian process.
+
+    Attributes:
+        booster: The XGBoost booster.
+        weight: What its predictions are multiplied by, from 0 to 1.
+        process: The process on what the weighted trees leave of the target.
+    """
 
     booster: Any
     weight: float
@@ -38,7 +44,7 @@ class Hybrid:
         return self.process.noise
 
     def _trees(self, encoded: Array) -> Array:
-        """The trees' share of the mean (...) at encoded rows (..., k)."""
+        """(...) what the weighted trees add to the mean at encoded rows (..., k)."""
         shape = encoded.shape[:-1]
         if not self.weight:
             return np.zeros(shape)
@@ -46,7 +52,7 @@ class Hybrid:
         return self.weight * predicted.reshape(shape)
 
     def mean(self, encoded: Array) -> Array:
-        """Compute the sum of the process's mean and the trees' share.
+        """Compute the sum of the process's mean and the weighted trees' prediction.
 
         Args:
             encoded: (n, k) encoded rows.
@@ -65,11 +71,11 @@ class Hybrid:
         Returns:
             Mean and variance, each (n,), in standardised units.
         """
-        mean, var = self.process.mean_and_variance(encoded)
-        return mean + self._trees(encoded), var
+        mean, variance = self.process.mean_and_variance(encoded)
+        return mean + self._trees(encoded), variance
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Compute the joint belief; the trees add nothing to the covariance.
+        """Compute the joint normal distribution of the function; the trees add nothing to the covariance.
 
         Args:
             encoded: (..., q, k) encoded rows.
@@ -113,10 +119,11 @@ def restore(schema: Schema, state: State) -> Hybrid:
 
 
 def extend(core: Hybrid, task: Task) -> Hybrid:
-    """Tell the process more rows; the trees stay.
+    """Condition the process on more rows; the trees stay as they are.
 
-    They did not see the new rows, so that their residual there is as honest as the out-of-fold one
-    of the first rows.
+    The process is fitted to what trees that did not see a row leave there. For the first rows that is
+    the out-of-fold residual, which is computed back from the process; the new rows have not been seen
+    by the trees at all.
 
     Args:
         core: The hybrid.
@@ -128,17 +135,17 @@ def extend(core: Hybrid, task: Task) -> Hybrid:
     Raises:
         numpy.linalg.LinAlgError: As ``gp.condition``.
     """
-    old = len(core.process.alpha)
-    first = gp.targets(core.process, task.noise_variance[:old])
-    rest = task.y[old:] - core._trees(task.encoded[old:])
-    residual = replace(task, y=np.concatenate([first, rest]))
+    n_old = len(core.process.alpha)
+    old_residual = gp.targets(core.process, task.noise_variance[:n_old])
+    new_residual = task.y[n_old:] - core._trees(task.encoded[n_old:])
+    residual = replace(task, y=np.concatenate([old_residual, new_residual]))
     return replace(core, process=gp.extend(core.process, residual))
 
 
 def fit(task: Task) -> Fitted:
     """Fit linear mean, trees and process, as the module says.
 
-    Costs two processes (one where ``task`` has a ``gp_fit``), five ridge regressions and six
+    It fits two processes (one where ``task`` has a ``gp_fit``), five ridge regressions and six
     boosters.
 
     Args:
@@ -154,20 +161,21 @@ def fit(task: Task) -> Fitted:
     residual = task.y - _ridge_held_out(task)
     trees_held_out = _trees_held_out(task, residual)
     weight = _best_weight(residual, trees_held_out)
-    share_of_trees = weight * trees_held_out
+    explained_by_trees = weight * trees_held_out
     plain = task.gp_fit or gp.fit(task)
     assert isinstance(plain.core, gp.GaussianProcess)
-    rest = gp.fit(replace(task, y=task.y - share_of_trees), plain.core.hyper)
-    assert isinstance(rest.core, gp.GaussianProcess)
-    held_out = rest.held_out + share_of_trees
+    left_by_trees = replace(task, y=task.y - explained_by_trees)
+    of_rest = gp.fit(left_by_trees, plain.core.hyper)
+    assert isinstance(of_rest.core, gp.GaussianProcess)
+    held_out = of_rest.held_out + explained_by_trees
     booster = boosted.train(task.encoded, residual, task.seed)
-    if _error(task, plain.held_out) <= _error(task, held_out):
+    if _squared_error(task, plain.held_out) <= _squared_error(task, held_out):
         return replace(plain, core=Hybrid(booster, 0.0, plain.core))
-    return Fitted(Hybrid(booster, weight, rest.core), held_out, rest.forward)
+    return Fitted(Hybrid(booster, weight, of_rest.core), held_out, of_rest.forward)
 
 
 def _trees_held_out(task: Task, residual: Array) -> Array:
-    """(n,) what trees of the other folds predict of the residual (n,) of the linear mean."""
+    """(n,) out-of-fold predictions, by trees, of the residual (n,) that the linear mean leaves."""
     held_out = np.zeros(len(task))
     for train, test in task.folds():
         booster = boosted.train(task.encoded[train], residual[train], task.seed)
@@ -176,19 +184,21 @@ def _trees_held_out(task: Task, residual: Array) -> Array:
 
 
 def _best_weight(residual: Array, predicted: Array) -> float:
-    """The weight within [0, 1] at which predictions leave the least squares of the residual."""
-    explained = float(residual @ predicted)
-    size = float(predicted @ predicted)
-    return min(max(explained / max(size, 1e-12), 0.0), 1.0)
+    """The weight within [0, 1] that minimises |residual - weight * predicted|^2, both (n,)."""
+    inner_product = float(residual @ predicted)
+    squared_norm = float(predicted @ predicted)
+    least_squares = inner_product / max(squared_norm, 1e-12)
+    return min(max(least_squares, 0.0), 1.0)
 
 
-def _error(task: Task, held_out: Array) -> float:
+def _squared_error(task: Task, held_out: Array) -> float:
+    """Mean squared error of held-out predictions (n,) of the task's targets."""
     return float(np.mean((task.y - held_out) ** 2))
 
 
 def _ridge_held_out(task: Task) -> Array:
-    """Out-of-fold predictions of a ridge regression, its penalty chosen within each fold by leave-one-out; (n,)."""
-    if len(task) < _MIN_RIDGE_ROWS:
+    """(n,) out-of-fold predictions of a ridge regression, whose penalty each fold chooses by leave-one-out."""
+    if len(task) < _MIN_RIDGE_ROWS:  # the linear mean is then 0
         return np.zeros(len(task))
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import cross_val_predict
