@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from predictors.schema import Array, Schema
 
 Rows = NDArray[np.intp]
-_FORWARD_CUTS = (0.5, 0.75, 1.0)
-_NORMAL_QUANTILE_95 = 1.6448536269514722
-_MIN_TELLING_ERRORS = 8
+_FORWARD_CUTS = (
+    0.5,
+    0.75,
+    1.0,
+)  # shares of the rows at which they are cut into earlier and later ones
+_NORMAL_QUANTILE_95 = 1.6448536269514722  # 90 % of a normal lie within so many deviations
+_MIN_TELLING_ERRORS = 8  # with fewer errors their quantile says nothing
 _MAX_STD_SCALE = 3.0
 
 
@@ -73,10 +77,10 @@ class Core(Protocol):
 
 @runtime_checkable
 class ExtensibleCore(Protocol):
-    """A surrogate of others that takes more rows by itself."""
+    """A surrogate of somebody else's that brings its own way of taking in more rows."""
 
     def extended(self, task: Task) -> Core:
-        """Tell the surrogate more rows.
+        """Make the same surrogate for more rows.
 
         Args:
             task: All rows, of which the first are its own, in the units that it was fitted in.
@@ -98,9 +102,16 @@ class State:
 
 @dataclass(frozen=True)
 class Task:
-    """A standardised regression task: ``encoded`` (n, k), ``y`` (n,), given noise variances ``noise_variance`` (n,).
+    """A standardised regression task.
 
-    ``gp_fit``: the plain process fitted to it, when there is one already. ``scale``: one unit of y in modelled units.
+    Attributes:
+        schema: The features that the rows are encoded by.
+        encoded: (n, k) encoded rows.
+        y: (n,) standardised targets.
+        noise_variance: (n,) given noise variances, in standardised units; 0 where not known.
+        seed: Of everything random in a fit.
+        gp_fit: The plain Gaussian process fitted to this task, where there is one already.
+        scale: How many modelled units (those of the measurements, or of their logarithm) one unit of y is.
     """
 
     schema: Schema
@@ -167,8 +178,8 @@ class Fitted:
     Attributes:
         core: The core, fitted to all rows.
         held_out: (n,) what cores that did not see a row predict there, standardised.
-        forward: Gives standardised errors on later rows of a core fitted to earlier ones; called only for the kind that is
-            chosen.
+        forward: Computes the standardised errors that cores fitted to earlier rows make on later ones. It takes time, and
+            is called only for the kind that is chosen.
     """
 
     core: Core
@@ -182,7 +193,7 @@ def folds(n: int, k: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
     Args:
         n: How many rows there are.
         k: How many folds; n where there are fewer rows.
-        seed: Of the order in which rows are dealt out.
+        seed: Of the random order in which rows are put into folds.
 
     Yields:
         Row numbers to train on, and to test on, each in ascending order.
@@ -204,10 +215,10 @@ def forward(n: int) -> Iterator[tuple[slice, slice]]:
     Yields:
         The earlier rows, and the later ones that they are to predict.
     """
-    cuts = [round(c * n) for c in _FORWARD_CUTS]
-    for past, end in pairwise(cuts):
-        if past >= 4 and end > past:
-            yield slice(0, past), slice(past, end)
+    cuts = [round(share * n) for share in _FORWARD_CUTS]
+    for cut, end in pairwise(cuts):
+        if cut >= 4 and end > cut:
+            yield slice(0, cut), slice(cut, end)
 
 
 def forward_errors(n: int, errors: Callable[[slice, slice], Array]) -> Array:
@@ -241,7 +252,7 @@ def as_rows(encoded: Array) -> Array:
 
 
 def column_scales(columns: Array) -> Array:
-    """Compute what columns are divided by to be standardised.
+    """Compute the numbers that columns are divided by to be standardised.
 
     Args:
         columns: (n, k) numbers.
@@ -255,12 +266,13 @@ def column_scales(columns: Array) -> Array:
 
 
 def calibrated_std_scale(z: Array, n: int, d: int) -> float:
-    """Compute the factor by which every standard deviation is widened.
+    """Compute the factor by which every predicted standard deviation is multiplied.
 
-    Two causes: point estimates of about d hyper-parameters from n rows understate the error by
-    about sqrt(1 + d / n), and a search moves away from what it has seen, which only errors on later
-    rows show. The factor is the root mean square of the first and of what makes 90 % intervals hold
-    90 % of ``z``, never less than the first.
+    Predictions are too sure for two reasons. Point estimates of about d hyper-parameters from n rows
+    understate the error by a factor of about sqrt(1 + d / n). And a search moves away from what it has
+    seen, which only errors on later rows show: the factor f that makes 90 % intervals hold 90 % of
+    ``z``. The result is the root mean square of the first factor and of f, or the first where f is
+    smaller.
 
     Args:
         z: Standardised errors on the later rows of forward splits; with fewer than eight only the
@@ -271,10 +283,11 @@ def calibrated_std_scale(z: Array, n: int, d: int) -> float:
     Returns:
         The factor, within [1, 3].
     """
-    least = 1.0 + d / n
-    seen = least
+    # Squares of the two factors
+    of_estimates = 1.0 + d / n
+    of_later_rows = of_estimates
     if len(z) >= _MIN_TELLING_ERRORS:
         quantile_90 = float(np.quantile(np.abs(z), 0.9))
-        seen = (quantile_90 / _NORMAL_QUANTILE_95) ** 2
-    mean_square = 0.5 * (least + max(seen, least))
+        of_later_rows = (quantile_90 / _NORMAL_QUANTILE_95) ** 2
+    mean_square = 0.5 * (of_estimates + max(of_later_rows, of_estimates))
     return float(np.clip(np.sqrt(mean_square), 1.0, _MAX_STD_SCALE))

@@ -18,7 +18,7 @@ from predictors.model import Model
 
 
 class _JointModel(BotorchModel):  # type: ignore[misc]
-    """Independent outputs, each a joint Gaussian over encoded rows in the modelled units of its predictor."""
+    """A BoTorch model with one independent output a predictor, each jointly normal in the predictor's modelled units."""
 
     def __init__(self, models: Sequence[Model]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class PredictorModel(_JointModel):
     def fantasize(
         self, X: Tensor, sampler: Any, observation_noise: Tensor | None = None, **_: Any
     ) -> ConditionedModel:
-        """Imagine measurements of rows, and tell the predictors of each.
+        """Imagine measurements of rows, and condition the predictors on them.
 
         Args:
             X: (..., q', k) encoded rows.
@@ -125,10 +125,10 @@ class PredictorModel(_JointModel):
 
 
 class ConditionedModel(_JointModel):
-    """Predictors told of observations, imagined or real, without being fitted again.
+    """Predictors conditioned on observations, imagined or real, without being fitted again.
 
-    ``X`` (..., q', k) are encoded rows, ``Y`` (f, ..., q', m) what was observed there in modelled units, f times over.
-    Mean and covariance are those of the predictors' joint Gaussian, conditional on each of the f observations, so that a
+    ``X`` (..., q', k) are encoded rows, ``Y`` (f, ..., q', m) f alternatives of what was observed there, in modelled units.
+    Mean and covariance are those of the predictors' joint normal distribution, conditional on each alternative, so that a
     posterior has the shape (f, ..., q, m).
     """
 
@@ -152,24 +152,29 @@ class ConditionedModel(_JointModel):
         encoded: Any,
         observed: Any,
     ) -> tuple[Any, Any]:
-        """Mean (f, ..., q) and covariance (..., q, q) of a model given ``observed`` (f, ..., q').
+        """Condition a model on what was observed.
 
-        The joint belief about the rows that are asked about, first, and those that were observed is
-        split into its blocks, and conditioned (Rasmussen & Williams, 2006, eq. 2.22 to 2.24).
+        The joint normal distribution of the q rows that are to be predicted and the q' rows that were
+        observed is split into blocks and conditioned (Rasmussen & Williams, 2006, eq. 2.22 to 2.24).
+
+        Args:
+            model: The predictor of one output.
+            encoded: (..., q, k) rows to be predicted.
+            observed: (f, ..., q') f alternatives of what was observed at the model's own rows.
 
         Returns:
             Mean (f, ..., q) and covariance (..., q, q).
         """
         q = encoded.shape[-2]
         mean, covariance = model.joint(_joined(encoded, self._encoded))
-        prior_mean, prior_of_observed = mean[..., :q], mean[..., q:]
-        prior = covariance[..., :q, :q]
+        prior_mean, prior_mean_of_observed = mean[..., :q], mean[..., q:]
+        prior_covariance = covariance[..., :q, :q]
         cross = covariance[..., :q, q:]
-        of_observed = _widened(covariance[..., q:, q:], model.noise_variance)
+        of_observed = _with_noise(covariance[..., q:, q:], model.noise_variance)
         weights = np.linalg.solve(of_observed, covariance[..., q:, :q])  # (..., q', q)
-        surprise = observed - prior_of_observed
-        moved = np.einsum("...ij,...i->...j", weights, surprise)
-        return prior_mean + moved, prior - cross @ weights
+        surprise = observed - prior_mean_of_observed
+        mean_shift = np.einsum("...ij,...i->...j", weights, surprise)
+        return prior_mean + mean_shift, prior_covariance - cross @ weights
 
 
 def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> PredictorModel:
@@ -196,7 +201,7 @@ def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> Pred
         >>> predictors.botorch_model(model).posterior(encoded).mean.shape
         torch.Size([12, 1])
     """
-    listed = _listed(models)
+    listed = _as_list(models)
     if not listed:
         raise PredictorError("botorch_model", "no models", "pass at least one fitted predictor")
     schema = listed[0].schema
@@ -207,7 +212,7 @@ def botorch_model(models: Model | Sequence[Model] | Mapping[str, Model]) -> Pred
     return PredictorModel(listed)
 
 
-def _listed(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[Model]:
+def _as_list(models: Model | Sequence[Model] | Mapping[str, Model]) -> list[Model]:
     if isinstance(models, Model):
         return [models]
     if isinstance(models, Mapping):
@@ -221,40 +226,41 @@ def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _joined(first: Any, second: Any) -> Any:
-    """Rows (..., q, k) and then rows (..., q', k), whose leading dimensions are broadcast."""
+    """(..., q + q', k) rows (..., q, k) and then rows (..., q', k), whose leading dimensions are broadcast."""
     lead = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
     parts = [np.broadcast_to(rows, (*lead, *rows.shape[-2:])) for rows in (first, second)]
     return np.concatenate(parts, axis=-2)
 
 
-def _widened(covariance: Any, noise: float) -> Any:
-    """A covariance (..., q', q') of observations: with their noise, and what keeps it solvable without any."""
+def _with_noise(covariance: Any, noise: float) -> Any:
+    """The covariance (..., q, q) of observations: that of the function, plus the noise variance on the diagonal."""
     q = covariance.shape[-1]
     largest_trace = np.trace(covariance, axis1=-2, axis2=-1).max()
-    least = 1e-8 * largest_trace / q
-    return covariance + (noise + least) * np.eye(q)
+    jitter = 1e-8 * largest_trace / q  # keeps it invertible where there is no noise
+    return covariance + (noise + jitter) * np.eye(q)
 
 
 def _noise(model: Model, observation_noise: bool | Tensor) -> float:
-    """What is added to the variance of a model's function."""
+    """The noise variance of a model where observation noise is asked for, else 0."""
     if bool(observation_noise):
         return model.noise_variance
     return 0.0
 
 
 def _gaussian(mean: Any, covariance: Any, noise: float) -> MultivariateNormal:
-    """A joint normal of rows, of mean (..., q) and covariance (..., q, q)."""
+    """A joint normal with mean (f, ..., q) and covariance (..., q, q), plus the noise variance, as gpytorch has it."""
     variance = np.diagonal(covariance, axis1=-2, axis2=-1)
     # Repeated rows and small ensembles make the covariance singular, which gpytorch's Cholesky would warn about.
-    extra = 1e-8 * variance.mean() + 1e-12 + noise
-    widened = covariance + extra * np.eye(covariance.shape[-1])
+    on_diagonal = 1e-8 * variance.mean() + 1e-12 + noise
+    widened = covariance + on_diagonal * np.eye(covariance.shape[-1])
+    # gpytorch wants a covariance for every mean
     shape = (*mean.shape[:-1], *widened.shape[-2:])
     for_each_mean = np.broadcast_to(widened, shape).copy()
     return MultivariateNormal(torch.tensor(mean), torch.tensor(for_each_mean))
 
 
 def _posterior(normals: list[MultivariateNormal], transform: Any) -> Any:
-    """The posterior of independent outputs, as ``transform`` leaves it."""
+    """Join the normals of independent outputs into one BoTorch posterior, and apply a transform unless it is None."""
     joint = normals[0]
     if len(normals) > 1:
         joint = MultitaskMultivariateNormal.from_independent_mvns(normals)

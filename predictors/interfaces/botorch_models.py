@@ -52,7 +52,14 @@ _MIN_VARIANCE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class BotorchCore:
-    """A fitted BoTorch model as a core. ``noise``: variance of one measurement around the function."""
+    """A fitted BoTorch model as a core.
+
+    Attributes:
+        maker: Makes models of this kind, for other rows.
+        inputs: Maps encoded rows to the model's inputs.
+        model: The BoTorch model, with one output.
+        noise: Variance of one measurement around the function, in standardised units.
+    """
 
     maker: ModelMaker
     inputs: ModelInputs
@@ -87,14 +94,14 @@ class BotorchCore:
         return mean, variance
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Compute the joint belief about the function.
+        """Compute the joint normal distribution of the function at rows.
 
         Args:
             encoded: (..., q, k) encoded rows.
 
         Returns:
-            Mean (..., q) and covariance (..., q, q); of samples where the posterior has no
-            covariance of its own.
+            Mean (..., q) and covariance (..., q, q) in standardised units. Where the posterior has
+            no covariance of its own, it is that of samples.
         """
         with torch.no_grad():
             posterior = self.model.posterior(self.inputs(encoded))
@@ -122,7 +129,7 @@ class BotorchCore:
 
 
 def botorch(model: ModelFactory, name: str = "") -> SurrogateKind:
-    """Make a kind of a BoTorch model of your own.
+    """Make a kind of surrogate out of a BoTorch model of your own.
 
     Args:
         model: A class or a function that takes ``train_X`` (n, p) and ``train_Y`` (n, 1), both double tensors, and
@@ -139,8 +146,8 @@ def botorch(model: ModelFactory, name: str = "") -> SurrogateKind:
         >>> predictors.botorch(SingleTaskGP).name
         'botorch:SingleTaskGP'
     """
-    called = name or BOTORCH_PREFIX + getattr(model, "__name__", type(model).__name__)
-    return SurrogateKind(called, partial(fit, ModelMaker(called, model)))
+    kind_name = name or BOTORCH_PREFIX + getattr(model, "__name__", type(model).__name__)
+    return SurrogateKind(kind_name, partial(fit, ModelMaker(kind_name, model)))
 
 
 def named(name: str) -> SurrogateKind:
@@ -205,18 +212,18 @@ def _later_errors(
     maker: ModelMaker,
     inputs: ModelInputs,
     task: Task,
-    past: slice,
-    rest: slice,
+    earlier: slice,
+    later: slice,
 ) -> Array:
-    """Standardised errors of later rows under a model that was fitted to earlier rows alone."""
-    location = float(task.y[past].mean())
-    scale = float(task.y[past].std()) or 1.0
-    model = maker.fitted(inputs, task.part(past).standardised(location, scale))
-    later = inputs(task.encoded[rest])
-    mean, variance = marginals(model, later)
-    total = variance + noise_of(model, later[:_NOISE_ROWS])
-    error = (task.y[rest] - location) / scale - mean
-    return error / np.sqrt(total)
+    """(later rows,) errors of a model fitted to the earlier rows alone, over their predicted deviations."""
+    location = float(task.y[earlier].mean())
+    scale = float(task.y[earlier].std()) or 1.0
+    model = maker.fitted(inputs, task.part(earlier).standardised(location, scale))
+    later_inputs = inputs(task.encoded[later])
+    mean, variance = marginals(model, later_inputs)
+    of_measurement = variance + noise_of(model, later_inputs[:_NOISE_ROWS])
+    error = (task.y[later] - location) / scale - mean
+    return error / np.sqrt(of_measurement)
 
 
 def marginals(model: Any, inputs: Tensor) -> tuple[Array, Array]:
@@ -253,9 +260,9 @@ def noise_of(model: Any, inputs: Tensor) -> float:
         The variance in standardised units, at least 1e-8.
     """
     with torch.no_grad():
-        alone = model.posterior(inputs).variance
-        measured = model.posterior(inputs, observation_noise=True).variance
-    return max(float((measured - alone).mean()), 1e-8)
+        of_function = model.posterior(inputs).variance
+        of_measurement = model.posterior(inputs, observation_noise=True).variance
+    return max(float((of_measurement - of_function).mean()), 1e-8)
 
 
 def _moments_of(posterior: Any) -> tuple[Tensor, Tensor]:
@@ -277,7 +284,7 @@ def _moments_of(posterior: Any) -> tuple[Tensor, Tensor]:
 
 
 def _sampled_covariance(posterior: Any) -> Tensor:
-    """(..., q, q) covariance of samples of a posterior, always the same ones."""
+    """(..., q, q) covariance of samples of a posterior of q rows; a fixed seed draws the same ones every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         samples = posterior.rsample(torch.Size([_COVARIANCE_SAMPLES])).squeeze(-1)

@@ -37,10 +37,10 @@ class ExternalModel:
 
     Attributes:
         name: The kind's name, for messages.
-        fit_function: Fits it to other rows.
-        fitted: What it returned for these.
-        noise: Variance of one measurement around the function.
-        lengthscale: Distance of encoded rows over which predictions err alike.
+        fit_function: The plug-in's function that fits rows.
+        fitted: The object that it returned for the training rows.
+        noise: Variance of one measurement around the function, in standardised units.
+        lengthscale: Distance of encoded rows at which the correlation of errors has fallen to exp(-1/2).
     """
 
     name: str
@@ -79,7 +79,9 @@ class ExternalModel:
         return mean, std**2 + _MIN_VARIANCE
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Join the plug-in's predictions: near rows are taken to err alike.
+        """Make a joint distribution of the plug-in's predictions, which it gives row by row.
+
+        Errors are taken to be correlated by exp(-(distance / lengthscale)^2 / 2), as the module says.
 
         Args:
             encoded: (..., q, k) encoded rows.
@@ -93,8 +95,8 @@ class ExternalModel:
         shape = encoded.shape[:-1]
         mean, std = predict(self.name, self.fitted, as_rows(encoded))
         std = std.reshape(shape)
-        squares = _squared_distances(encoded)
-        correlation = np.exp(-0.5 * squares / self.lengthscale**2)
+        squared_distances = _squared_distances(encoded)
+        correlation = np.exp(-0.5 * squared_distances / self.lengthscale**2)
         covariance = correlation * std[..., :, None] * std[..., None, :]
         diagonal = range(shape[-1])
         covariance[..., diagonal, diagonal] += _MIN_VARIANCE
@@ -137,7 +139,7 @@ def cannot_store(name: str) -> PredictorError:
 
 
 def predict(name: str, fitted: Any, encoded: Array) -> tuple[Array, Array]:
-    """Ask what a plug-in fitted for its prediction, and check it.
+    """Predict rows with what a plug-in fitted, and check the prediction.
 
     Args:
         name: The kind's name, for messages.
@@ -218,7 +220,20 @@ def _fitted(name: str, fit_function: FitFunction, task: Task) -> Any:
 
 
 def _called(name: str, what: str, function: Callable[..., Any], *arguments: Array) -> Any:
-    """What a function of a plug-in returns. Raises PredictorError for whatever it raises."""
+    """Call a function of a plug-in; whatever it raises becomes a PredictorError that names the line.
+
+    Args:
+        name: The kind's name, for messages.
+        what: What the function is called, for messages.
+        function: The function.
+        *arguments: Its arguments.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        PredictorError: When the function raises anything.
+    """
     try:
         return function(*arguments)
     except PredictorError:
@@ -256,13 +271,13 @@ def _held_out(
 def _later_errors(
     core: ExternalModel,
     task: Task,
-    past: slice,
-    rest: slice,
+    earlier: slice,
+    later: slice,
 ) -> Array:
-    """Standardised errors of later rows under a fit to earlier rows alone."""
-    fitted = _fitted(core.name, core.fit_function, task.part(past))
-    mean, std = predict(core.name, fitted, task.encoded[rest])
-    error = task.y[rest] - mean
+    """(later rows,) errors of a fit to the earlier rows alone, over their predicted deviations."""
+    fitted = _fitted(core.name, core.fit_function, task.part(earlier))
+    mean, std = predict(core.name, fitted, task.encoded[later])
+    error = task.y[later] - mean
     return error / np.sqrt(std**2 + core.noise)
 
 
@@ -270,7 +285,7 @@ def median_distance(encoded: Array) -> float:
     """Compute the median distance of different rows.
 
     Args:
-        encoded: (n, k) encoded rows, of which the first 300 are looked at.
+        encoded: (n, k) encoded rows, of which only the first 300 count.
 
     Returns:
         The distance; 1 where no two rows differ.
@@ -283,7 +298,8 @@ def median_distance(encoded: Array) -> float:
 
 
 def _squared_distances(rows: Array) -> Array:
-    """Between rows (..., n, k), as (..., n, n)."""
+    """(..., n, n) squared distances between rows (..., n, k)."""
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b; rounding may leave a little less than 0
     norms = (rows**2).sum(-1)
     products = rows @ np.swapaxes(rows, -1, -2)
     squares = norms[..., :, None] + norms[..., None, :] - 2.0 * products

@@ -60,9 +60,10 @@ class ModelInputs:
             The map from encoded rows to inputs.
         """
         numeric = schema.column_kinds == "numeric"
-        range_ = np.ptp(encoded, axis=0)
+        largest_difference = np.ptp(encoded, axis=0)
+        varies = largest_difference > 0
         low = np.where(numeric, encoded.min(axis=0), 0.0)
-        span = np.where(numeric & (range_ > 0), range_, 1.0)
+        span = np.where(numeric & varies, largest_difference, 1.0)
         return cls(schema, low, span, categorical)
 
     @property
@@ -88,9 +89,10 @@ class ModelInputs:
         return torch.tensor(scaled, dtype=torch.double)
 
     def _level_numbers(self, scaled: Array) -> Array:
-        """One column a feature; a nominal's level counts from 1, with 0 where it is inactive."""
+        """(..., d) one column a feature, of scaled columns (..., k); levels count from 1, 0 is an inactive nominal."""
         columns = []
         for j, feature in enumerate(self.schema.features):
+            # A nominal's one-hot columns times 1, 2, ... sum to the number of its level
             block = scaled[..., self.schema.owners == j]
             if feature.kind == "nominal":
                 level_numbers = np.arange(1.0, block.shape[-1] + 1.0)
@@ -145,7 +147,7 @@ class ModelMaker:
             return self.factory(train_x, train_y, **optional)
 
     def _optional(self, inputs: ModelInputs, task: Task) -> dict[str, Any]:
-        """What the factory is called with beside inputs and targets."""
+        """The keyword arguments for the factory, of those that it takes: see ``factory``."""
         optional: dict[str, Any] = {}
         if inputs.categorical:
             optional["cat_dims"] = inputs.categorical_columns
@@ -179,6 +181,7 @@ class ModelMaker:
         return model.eval()
 
     def _fit_hyperparameters(self, model: Any, seed: int) -> None:
+        """Set a model's hyper-parameters to those of the largest marginal likelihood."""
         objective = ExactMarginalLogLikelihood(model.likelihood, model)
         with _seeded(seed):
             warnings.simplefilter("ignore")  # retries after a failed step
@@ -189,7 +192,7 @@ class ModelMaker:
                 raise PredictorError(f"kind {self.name!r}", wrong, "use kind gp") from None
 
     def like(self, model: Any, inputs: ModelInputs, task: Task) -> Any:
-        """Make a model of other rows with the hyper-parameters that another model has.
+        """Make a model of other rows that has the hyper-parameters of a fitted model.
 
         Args:
             model: The fitted model whose hyper-parameters are taken over.
@@ -204,24 +207,31 @@ class ModelMaker:
             PredictorError: As ``fitted``.
         """
         new = self.make(inputs, task)
-        own = new.state_dict()
-        hyper = {}
+        new_state = new.state_dict()
+        hyperparameters = {}
         for name, value in model.state_dict().items():
-            # The means and scales that training rows were standardised with
+            # A transform holds the mean and scale of its own training rows, no hyper-parameters
             if "transform" in name:
                 continue
-            if name not in own or own[name].shape != value.shape:
+            if name not in new_state or new_state[name].shape != value.shape:
                 return self.fitted(inputs, task)
-            hyper[name] = value
-        new.load_state_dict(own | hyper)
+            hyperparameters[name] = value
+        new.load_state_dict(new_state | hyperparameters)
         return new.eval()
 
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Torch's random numbers begin at a seed within, and go on as if nothing had been drawn after.
+    """Run a block with torch's random numbers started at a seed.
 
-    Filters of warnings that are set within end with it, too.
+    Afterwards the random numbers go on as if nothing had been drawn, and filters of warnings are what
+    they were before.
+
+    Args:
+        seed: Where the random numbers start.
+
+    Yields:
+        Nothing.
     """
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from predictors.fitting import fit
 from predictors.schema import Schema, is_dicts, is_frame
 
+# What scikit-learn is asked to leave as it is: the types of values, and NaN, which is an inactive gene
 _AS_IS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
 
 
@@ -118,12 +119,12 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _numbers(rows: Any) -> Any:
-    """An object array that holds only numbers as floats; everything else as it is."""
-    if getattr(rows, "dtype", np.dtype(float)).kind != "O":
+    """Turn an object array that holds only numbers into floats; give everything else back as it is."""
+    if getattr(rows, "dtype", np.dtype(float)).kind != "O":  # no array of objects
         return rows
-    kinds = {type(value) for value in rows.flat}
-    if any(issubclass(kind, (dict, list, set)) for kind in kinds):
+    types = {type(value) for value in rows.flat}
+    if any(issubclass(type_, (dict, list, set)) for type_ in types):
         raise TypeError("argument must be a string or a number, not a container")
-    if any(issubclass(kind, str) for kind in kinds):
+    if any(issubclass(type_, str) for type_ in types):
         return rows
     return rows.astype(np.float64)

@@ -30,10 +30,18 @@ ROOT_JITTERS = (1e-9, 1e-7, 1e-5)
 
 @dataclass(frozen=True)
 class Model:
-    """What ``fit`` returns.
+    """A fitted predictor: what ``fit`` returns.
 
-    ``selection_reason``: one line on how the kind was chosen. ``metadata``: rows, error, data fingerprint.
-    ``location`` and ``scale`` standardise the modelled target; ``std_scale`` multiplies every standard deviation.
+    Attributes:
+        kind: Name of the kind of surrogate.
+        schema: The features and the target. The modelled target is that target, or its logarithm.
+        core: The surrogate of the standardised target.
+        location: Mean of the modelled target; it is standardised by (target - location) / scale.
+        scale: Standard deviation of the modelled target.
+        std_scale: What every predicted standard deviation is multiplied by.
+        base: An older model that is the mean function, or None.
+        selection_reason: One line on how the kind was chosen.
+        metadata: How many rows there were, the held-out error, a fingerprint of the data.
 
     Examples:
         >>> import predictors
@@ -62,12 +70,12 @@ class Model:
             return renamed(self, name, _OLD_NAMES)
 
     def __repr__(self) -> str:
-        told = [f"kind={self.kind!r}", f"target={self.schema.target!r}"]
-        told.append(f"features={len(self.schema.features)}")
+        parts = [f"kind={self.kind!r}", f"target={self.schema.target!r}"]
+        parts.append(f"features={len(self.schema.features)}")
         for name in ("rows", "error"):
             if name in self.metadata:
-                told.append(f"{name}={self.metadata[name]:.4g}")
-        return f"Model({', '.join(told)})"
+                parts.append(f"{name}={self.metadata[name]:.4g}")
+        return f"Model({', '.join(parts)})"
 
     def predict(self, X: Any, *, noise: bool = True) -> Prediction:
         """Predict measurements, or the function behind them.
@@ -104,8 +112,8 @@ class Model:
             PredictorError: On unknown columns or levels.
         """
         target = np.asarray(y, dtype=np.float64)
-        data = fingerprint(self.schema.encode(X), target)
-        return self.metadata.get("data") == data
+        digest = fingerprint(self.schema.encode(X), target)
+        return self.metadata.get("data") == digest
 
     def sample(self, X: Any, n_samples: int, seed: int = 0) -> Array:
         """Draw joint samples of the noise-free function at rows.
@@ -170,11 +178,11 @@ class Model:
         variance = standard_variance * self._variance_scale
         if self.base is None:
             return mean, variance
-        older, added = self.base.mean_and_variance(self.schema, encoded)
-        return mean + older, variance + added
+        base_mean, added_variance = self.base.mean_and_variance(self.schema, encoded)
+        return mean + base_mean, variance + added_variance
 
     def joint(self, encoded: Array) -> tuple[Array, Array]:
-        """Compute the joint Gaussian belief about the noise-free function.
+        """Compute the joint normal distribution of the noise-free function at rows.
 
         Args:
             encoded: (..., q, k) rows encoded by the model's schema.
@@ -187,9 +195,9 @@ class Model:
         covariance = standard_covariance * self._variance_scale
         if self.base is None:
             return mean, covariance
-        older = self.base(self.schema, encoded)
-        added = self.base.added(self.schema, encoded)
-        return mean + older, covariance + added
+        base_mean = self.base(self.schema, encoded)
+        added_covariance = self.base.added_covariance(self.schema, encoded)
+        return mean + base_mean, covariance + added_covariance
 
     @property
     def noise_variance(self) -> float:
@@ -203,12 +211,22 @@ class Model:
 
 
 def _root(covariance: Array) -> Array:
-    """A matrix R (n, n) with R R' = covariance, which may be singular: repeated rows, few ensemble members."""
+    """A matrix R (n, n) with R R' = ``covariance`` (n, n).
+
+    The covariance may be singular, as for repeated rows and for few ensemble members: its Cholesky
+    factor is tried with more and more on the diagonal, then its eigenvectors are taken.
+
+    Args:
+        covariance: (n, n) symmetric matrix.
+
+    Returns:
+        (n, n) root.
+    """
     from scipy.linalg import LinAlgError, cholesky
 
-    size = max(float(np.diag(covariance).mean()), 1e-300)
+    mean_variance = max(float(np.diag(covariance).mean()), 1e-300)
     for jitter in ROOT_JITTERS:
-        widened = covariance + jitter * size * np.eye(len(covariance))
+        widened = covariance + jitter * mean_variance * np.eye(len(covariance))
         try:
             return np.asarray(cholesky(widened, lower=True))
         except LinAlgError:

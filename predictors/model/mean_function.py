@@ -19,11 +19,18 @@ LEAST_POSITIVE = 1e-300
 
 @dataclass(frozen=True)
 class Base:
-    """An older model as mean function: its modelled prediction times ``slope`` plus ``intercept``.
+    """An older model as mean function of a new one: slope * older model's prediction + intercept.
 
-    ``fitted_variance``: the older model's mean variance at the new model's rows.
-    Its error there is part of what the new model has learned from; where it is less sure than that,
-    the difference is added to the new model's variance.
+    Where the older model is less sure than it was at the new model's training rows, the difference is
+    added to the new model's variance. Its error at these rows is part of what the new model learned
+    from, and is not counted twice.
+
+    Attributes:
+        model: The older model.
+        slope: What its prediction, in the new model's modelled units, is multiplied by.
+        intercept: What is added then.
+        fitted_variance: The older model's mean variance at the new model's training rows, in its own
+            modelled units squared; infinite where no variance is to be added.
     """
 
     model: Model
@@ -84,42 +91,55 @@ class Base:
         """
         shape = encoded.shape[:-1]
         rows = self._rows(schema, as_rows(encoded))
-        older, variance = self.model.latent_posterior(rows)
-        in_units, derivative = self._units(schema, older)
-        mean = self.slope * in_units + self.intercept
+        older_mean, variance = self.model.latent_posterior(rows)
+        in_new_units, derivative = self._in_new_units(schema, older_mean)
+        mean = self.slope * in_new_units + self.intercept
+        # To first order a change of units multiplies a deviation by its derivative
         stretch = self.slope * derivative
         added = stretch**2 * np.maximum(variance - self.fitted_variance, 0.0)
         return mean.reshape(shape), added.reshape(shape)
 
-    def added(self, schema: Schema, encoded: Array) -> Array:
-        """Compute the covariance that the mean function adds, correlated as the older model is.
+    def added_covariance(self, schema: Schema, encoded: Array) -> Array:
+        """Compute the covariance that the mean function adds.
+
+        Its diagonal is the added variance; its correlations are those of the older model's posterior.
 
         Args:
             schema: The new model's features, which include all of the older one's.
             encoded: (..., q, k) rows encoded by ``schema``.
 
         Returns:
-            (..., q, q) covariance, whose diagonal is the variance of ``mean_and_variance``.
+            (..., q, q) covariance in the new model's modelled units squared.
         """
         shape = encoded.shape[:-1]
         if math.isinf(self.fitted_variance):
             return np.zeros((*shape, shape[-1]))
         rows = self._rows(schema, as_rows(encoded))
         _, covariance = self.model.joint(rows.reshape(*shape, -1))
-        _, added = self.mean_and_variance(schema, encoded)
+        _, added_variance = self.mean_and_variance(schema, encoded)
         variance = np.diagonal(covariance, axis1=-2, axis2=-1)
-        share = np.sqrt(added / np.maximum(variance, LEAST_POSITIVE))
-        return covariance * share[..., :, None] * share[..., None, :]
+        ratio = np.sqrt(added_variance / np.maximum(variance, LEAST_POSITIVE))
+        return covariance * ratio[..., :, None] * ratio[..., None, :]
 
     def _rows(self, schema: Schema, encoded: Array) -> Array:
         """Rows of the new model, encoded by the older model's schema."""
-        older = self.model.schema
-        where = [schema.names.index(name) for name in older.names]
-        table = schema.decode(encoded)[:, where]
-        return older.encode_table(recode(schema, older, table))
+        older_schema = self.model.schema
+        columns = [schema.names.index(name) for name in older_schema.names]
+        table = schema.decode(encoded)[:, columns]
+        return older_schema.encode_table(recode(schema, older_schema, table))
 
-    def _units(self, schema: Schema, mean: Array) -> tuple[Array, Array]:
-        """The older model's prediction in the new one's modelled units, and the derivative of that change of units."""
+    def _in_new_units(self, schema: Schema, mean: Array) -> tuple[Array, Array]:
+        """Bring the older model's prediction to the new model's modelled units.
+
+        Either may model the target itself or its logarithm.
+
+        Args:
+            schema: That of the new model.
+            mean: (n,) predictions in the older model's modelled units.
+
+        Returns:
+            (n,) in the new model's units, and (n,) the derivative of this change of units.
+        """
         if self.model.schema.log == schema.log:
             return mean, np.ones_like(mean)
         if schema.log:
@@ -131,6 +151,9 @@ class Base:
 def recode(new: Schema, old: Schema, table: Array) -> Array:
     """Translate codes of one schema into those of another.
 
+    Codes of numbers are the numbers themselves and stay; a nominal's code is the index of its level,
+    which another schema may list in another order.
+
     Args:
         new: The schema that the codes are of.
         old: The schema that they are wanted for; ``new`` has all its features.
@@ -139,18 +162,18 @@ def recode(new: Schema, old: Schema, table: Array) -> Array:
     Returns:
         (n, d) codes with nominal indices translated; NaN where ``old`` lacks the level.
     """
-    out = table.copy()
+    recoded = table.copy()
     for j, feature in enumerate(old.features):
         if feature.kind == "nominal":
-            levels = new.features[new.names.index(feature.name)].values
-            inactive = len(levels)
-            position = np.nan_to_num(table[:, j], nan=inactive).astype(int)
-            out[:, j] = _translation(feature, levels)[position]
-    return out
+            new_levels = new.features[new.names.index(feature.name)].values
+            inactive = len(new_levels)
+            new_index = np.nan_to_num(table[:, j], nan=inactive).astype(int)
+            recoded[:, j] = _old_indices(feature, new_levels)[new_index]
+    return recoded
 
 
-def _translation(feature: Feature, levels: tuple[Any, ...]) -> Array:
-    """(levels + 1,) a feature's index of each of some levels; NaN where it lacks one, and at the end."""
-    index = {level: float(i) for i, level in enumerate(feature.values)}
-    translated = [index.get(level, np.nan) for level in levels]
+def _old_indices(old_feature: Feature, new_levels: tuple[Any, ...]) -> Array:
+    """(levels + 1,) the old index of each new level; NaN for levels that it lacks, and at the end for inactive genes."""
+    old_index = {level: float(i) for i, level in enumerate(old_feature.values)}
+    translated = [old_index.get(level, np.nan) for level in new_levels]
     return np.array([*translated, np.nan])

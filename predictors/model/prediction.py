@@ -16,7 +16,12 @@ _OLD_NAMES = {"centre": "modelled_mean", "spread": "modelled_std"}
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for n rows. ``modelled_mean`` and ``modelled_std`` (n,) are in modelled units: those of y, or of log y.
+    """Predictions for n rows.
+
+    Attributes:
+        modelled_mean: (n,) means in modelled units: those of y, or of log y where ``log``.
+        modelled_std: (n,) standard deviations in modelled units.
+        log: Whether the logarithm of y is modelled.
 
     Examples:
         >>> import predictors
@@ -73,16 +78,16 @@ class Prediction:
         """
         from scipy.stats import norm
 
-        reach = float(norm.ppf(0.5 + 0.5 * level)) * self.modelled_std
-        lower = self.modelled_mean - reach
-        upper = self.modelled_mean + reach
+        half_width = float(norm.ppf(0.5 + 0.5 * level)) * self.modelled_std
+        lower = self.modelled_mean - half_width
+        upper = self.modelled_mean + half_width
         if self.log:
             return np.exp(lower), np.exp(upper)
         return lower, upper
 
 
 def _log_normal_std(log_mean: Array, log_variance: Array) -> Array:
-    """(n,) standard deviation of what has a normal logarithm of this mean and variance."""
+    """(n,) standard deviation of a log-normal variable whose logarithm has this mean and variance, each (n,)."""
     mean = np.exp(log_mean + 0.5 * log_variance)
     relative = np.sqrt(np.expm1(log_variance))
     return np.asarray(mean * relative)

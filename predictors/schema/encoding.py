@@ -54,16 +54,16 @@ def _level_indices(feature: Feature, column: Any, closed: bool) -> Array:
     # Imported here, since it needs this package's classes.
     from predictors.domain import unknown_levels
 
-    index = _index_by_level(feature)
-    found = np.array([_index_of(value, index) for value in column])
-    unknown = np.flatnonzero(found == _UNKNOWN_LEVEL)
+    index_by_level = _index_by_level(feature)
+    indices = np.array([_index_of(value, index_by_level) for value in column])
+    unknown = np.flatnonzero(indices == _UNKNOWN_LEVEL)
     if not len(unknown):
-        return found
+        return indices
     if closed:
         _refuse(feature, column[unknown[0]])
     unknown_levels(feature, [column[i] for i in unknown])
-    found[unknown] = np.nan
-    return found
+    indices[unknown] = np.nan
+    return indices
 
 
 def _index_by_level(feature: Feature) -> dict[Any, float]:
@@ -74,6 +74,7 @@ def _index_by_level(feature: Feature) -> dict[Any, float]:
 
 
 def _index_of(value: Any, index: dict[Any, float]) -> float:
+    """The index of a value; NaN where it is missing, ``_UNKNOWN_LEVEL`` where it is none of the levels."""
     if value != value:  # NaN, as a data frame has for what is missing
         return index.get(value, math.nan)
     return index.get(value, _UNKNOWN_LEVEL)
@@ -94,9 +95,9 @@ def check_codes(feature: Feature, column: Array, *, closed: bool) -> None:
         _refuse(feature, "inf")
     if not closed or feature.kind == "numeric":
         return
-    bad = ~(np.isnan(column) | np.isin(column, _level_codes(feature)))
-    if bad.any():
-        _refuse(feature, column[int(np.argmax(bad))])
+    unknown = ~(np.isnan(column) | np.isin(column, _level_codes(feature)))
+    if unknown.any():
+        _refuse(feature, column[int(np.argmax(unknown))])
 
 
 def _level_codes(feature: Feature) -> Array:
@@ -128,6 +129,7 @@ def encoded_columns(feature: Feature, column: Array) -> Array:
         indices = np.arange(len(feature.values))
         return np.asarray(column[:, None] == indices, dtype=np.float64)
     levels = _level_codes(feature)
+    # A value between two levels of an ordinal gets a rank between theirs
     rank = np.interp(column, levels, _ranks(len(levels)))
     return np.where(np.isnan(column), 0.0, rank)[:, None]
 

@@ -65,7 +65,7 @@ def _present_values(column: list[Any]) -> list[Any]:
 
 
 def _most_levels(levels: set[Any], n_rows: int) -> int:
-    """How many distinct numbers may still be levels of an ordinal."""
+    """How many distinct numbers a column of ``n_rows`` may have and still be taken for an ordinal."""
     most = MAX_LEVELS
     if all(float(value).is_integer() for value in levels):
         most = MAX_INTEGER_LEVELS

@@ -24,8 +24,13 @@ NUMBER_TYPES = "fiub"  # numpy's letters of floats, integers and booleans
 class Schema:
     """Features in order, and the target with its unit.
 
-    ``log``: the target is positive and modelled as its logarithm. ``closed``: a value that is not among a feature's
-    levels is refused; inferred schemas are open and interpolate between levels (ordinal) or ignore it (nominal).
+    Attributes:
+        features: The features, which are the columns of a table of rows.
+        target: Name of what is predicted.
+        unit: Its unit.
+        log: Whether the target is positive and modelled as its logarithm.
+        closed: Whether a value that is not among a feature's levels is refused. An open schema, as ``infer`` makes it,
+            interpolates between the levels of an ordinal, and takes an unknown level of a nominal for inactive.
 
     Examples:
         >>> import predictors
@@ -182,35 +187,36 @@ class Schema:
             raise PredictorError("schema", wrong, "save the model again") from None
 
     def difference(self, other: Schema) -> str:
-        """Say in words what differs in another schema, for refusing a file of another space.
+        """Say in words how another schema differs from this one, for refusing a file of another space.
 
         Args:
-            other: The schema that is compared with this one, which is what is expected.
+            other: The other schema; this one is what is expected.
 
         Returns:
             Up to four differences, and how many more there are; empty when nothing differs.
         """
-        found = []
-        for what in ("target", "unit", "log"):
-            mine, theirs = getattr(self, what), getattr(other, what)
-            if mine != theirs:
-                found.append(f"{what} is {theirs!r}, expected {mine!r}")
-        found += self._feature_differences(other)
-        if not found and self.names != other.names:
-            found.append("features are in another order")
-        return shortened(found)
+        differences = []
+        for field_name in ("target", "unit", "log"):
+            expected = getattr(self, field_name)
+            actual = getattr(other, field_name)
+            if expected != actual:
+                differences.append(f"{field_name} is {actual!r}, expected {expected!r}")
+        differences += self._feature_differences(other)
+        if not differences and self.names != other.names:
+            differences.append("features are in another order")
+        return shortened(differences)
 
     def _feature_differences(self, other: Schema) -> list[str]:
-        """In words which features another schema lacks, adds or has otherwise."""
-        found = [f"lacks {name!r}" for name in self.names if name not in other.names]
-        found += [f"adds {name!r}" for name in other.names if name not in self.names]
-        theirs = {feature.name: feature for feature in other.features}
+        """Say which features another schema lacks, which it has beside ours, and which differ; a phrase each."""
+        differences = [f"lacks {name!r}" for name in self.names if name not in other.names]
+        differences += [f"adds {name!r}" for name in other.names if name not in self.names]
+        by_name = {feature.name: feature for feature in other.features}
         for feature in self.features:
-            other_feature = theirs.get(feature.name, feature)
+            other_feature = by_name.get(feature.name, feature)
             if other_feature != feature:
-                told = f"{_words(other_feature)}, expected {_words(feature)}"
-                found.append(f"{feature.name!r} is {told}")
-        return found
+                both = f"{_words(other_feature)}, expected {_words(feature)}"
+                differences.append(f"{feature.name!r} is {both}")
+        return differences
 
     def _from_columns(self, columns: Mapping[str, Any]) -> Array:
         """Turn columns by name into codes (n, d)."""
@@ -221,7 +227,7 @@ class Schema:
         return np.stack(coded, axis=1)
 
     def _check_columns(self, columns: Mapping[str, Any]) -> None:
-        """Refuse columns of which one is missing."""
+        """Refuse columns where that of a feature is missing."""
         for name in self.names:
             if name not in columns:
                 needed = ", ".join(self.names)

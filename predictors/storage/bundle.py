@@ -61,16 +61,16 @@ def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> No
         True
     """
     members: dict[str, bytes] = {}
-    described = describe(model, members)
+    description = describe(model, members)  # which also fills the members
     manifest = {
         "format": FORMAT_VERSION,
         "licence": licence,
         "versions": _versions(),
-        "model": described,
+        "model": description,
         "members": _listing(members),
     }
-    written = json.dumps(manifest, indent=1, sort_keys=True).encode()
-    archive = _pack({_MANIFEST_NAME: written} | members)
+    manifest_bytes = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    archive = _pack({_MANIFEST_NAME: manifest_bytes} | members)
     _write(Path(path), _seal(archive))
 
 
@@ -154,7 +154,7 @@ def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _check_description(manifest: Mapping[str, Any]) -> None:
-    """Refuse a manifest whose words are not of the types that its readers print."""
+    """Refuse a manifest whose schema, metadata or text fields are not of the types that readers rely on."""
     model = manifest["model"]
     checks.schema_size(Schema.from_dict(model["schema"]))
     checks.metadata(model["facts"])
@@ -167,7 +167,19 @@ def _check_description(manifest: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _refusing(where: str) -> Iterator[None]:
-    """Turns whatever a parser raises on content that only a forger can have sealed into a line about the file."""
+    """Run a block that parses a file; whatever it raises becomes a PredictorError about the file.
+
+    The file's checksum holds, so that only a forged file gets here with content that cannot be parsed.
+
+    Args:
+        where: The file, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        PredictorError: When the block raises anything.
+    """
     try:
         yield
     except PredictorError as error:
@@ -199,13 +211,13 @@ def bundles(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
         ...     list(predictors.bundles(folder))
         ['latency.cimpred']
     """
-    found: dict[str, dict[str, Any]] = {}
+    manifests: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(directory).glob("*.cimpred")):
         try:
-            found[path.name] = inspect(path)
+            manifests[path.name] = inspect(path)
         except PredictorError as error:
-            found[path.name] = {"error": str(error)}
-    return found
+            manifests[path.name] = {"error": str(error)}
+    return manifests
 
 
 def _pack(members: Mapping[str, bytes]) -> bytes:
@@ -219,13 +231,13 @@ def _pack(members: Mapping[str, bytes]) -> bytes:
 
 
 def _seal(archive: bytes) -> bytes:
-    """Write the sha256 of all bytes before it into that room."""
+    """Write the sha256 of all bytes before the seal over the blanks that ``_pack`` left for it."""
     body = archive[:-_SEAL_SIZE]
     return body + _SEAL_MARK + _sha256(body).encode()
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file under another name and rename it, so that it is whole or not there."""
+    """Write a file under a temporary name, then rename it: a crash leaves the old file or the new one, never half."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -240,7 +252,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Manifest and members of a file whose seal, sizes and digests all hold."""
+    """Read manifest and members (name to bytes) of a file; refuse one whose seal, sizes or digests do not hold."""
     where = str(path)
     data = _read(Path(path))
     _check_seal(where, data)
@@ -248,13 +260,13 @@ def _open(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, bytes
         members = _unpack(data)
         manifest = json.loads(members.pop(_MANIFEST_NAME))
         is_whole = manifest["members"] == _listing(members)
-        number = int(manifest["format"])
+        file_format = int(manifest["format"])
     except PredictorError as error:
         raise PredictorError(where, str(error), SAVE_AGAIN) from None
     except Exception as error:
         raise _malformed(where, error) from None
-    if not 1 <= number <= FORMAT_VERSION:
-        wrong = f"has format {number}, this release reads up to {FORMAT_VERSION}"
+    if not 1 <= file_format <= FORMAT_VERSION:
+        wrong = f"has format {file_format}, this release reads up to {FORMAT_VERSION}"
         raise PredictorError(where, wrong, "upgrade predictors")
     if not is_whole:
         raise PredictorError(where, "members do not match the manifest", _COPY_AGAIN)
@@ -285,7 +297,7 @@ def _read(path: Path) -> bytes:
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
-    """Read the members of an archive that are few, small and not compressed."""
+    """Read the members of an archive, name to bytes; refuse too many, too large or compressed ones."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         _check_entries(entries)
@@ -311,10 +323,11 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    """Name and version of every installed package that may have had a part in a model."""
+    installed = {}
     for package in _RECORDED_PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -39,7 +39,7 @@ def schema_size(schema: Schema) -> None:
 
 
 def _table_entries(schema: Schema) -> dict[str, int]:
-    """Numbers in the largest tables that a schema makes necessary, by what there may be too many of."""
+    """How many entries the largest tables of a schema would have, by what there would be too many of."""
     n_features = len(schema.features)
     levels = [len(feature.values) for feature in schema.features]
     levels_of_groups = [levels[group[0]] for group in shared(schema)]
@@ -52,7 +52,7 @@ def _table_entries(schema: Schema) -> dict[str, int]:
 
 
 def metadata(values: Any) -> dict[str, Any]:
-    """Check what a model knows of its fit.
+    """Check the metadata that a bundle holds of a model's fit.
 
     Args:
         values: Where they are there, ``rows`` is a count, ``error`` a finite number, ``data`` a
@@ -93,15 +93,15 @@ def process_state(schema: Schema, state: State) -> None:
     columns = len(schema.owners)
     columns_and_totals = columns + len(shared(schema))
     n_rows = len(_array(arrays, "alpha", 1))
-    _shape(arrays, "shift", (columns_and_totals,))
-    _shape(arrays, "scale", (columns_and_totals,))
-    _shape(arrays, "encoded", (n_rows, columns))
-    _shape(arrays, "whiten", (n_rows, n_rows))
-    _in_range("theta", _array(arrays, "theta", 1), MAX_LOG_HYPERPARAMETER)
+    _check_shape(arrays, "shift", (columns_and_totals,))
+    _check_shape(arrays, "scale", (columns_and_totals,))
+    _check_shape(arrays, "encoded", (n_rows, columns))
+    _check_shape(arrays, "whiten", (n_rows, n_rows))
+    _check_range("theta", _array(arrays, "theta", 1), MAX_LOG_HYPERPARAMETER)
     if n_rows == 0 or (arrays["scale"] <= 0).any():
         _refuse("no rows, or a scale that is not positive")
     if "products" in arrays:
-        _posynomials(schema, state)
+        _check_posynomials(schema, state)
 
 
 def hyperparameter_count(theta: Array, expected: int) -> None:
@@ -162,7 +162,8 @@ def number(
     return value
 
 
-def _posynomials(schema: Schema, state: State) -> None:
+def _check_posynomials(schema: Schema, state: State) -> None:
+    """Refuse an ensemble of posynomials with a wrong shape, or numbers out of range."""
     theta = _array(state.arrays, "products", 2)
     number(state, "unit", np.finfo(float).tiny)
     members, parameters = theta.shape
@@ -170,10 +171,11 @@ def _posynomials(schema: Schema, state: State) -> None:
     layout = FeatureLayout(schema, np.zeros(columns), np.ones(columns))
     if not 1 <= members <= MAX_ENSEMBLE_SIZE or parameters != parameter_count(layout):
         _refuse(f"products of shape {theta.shape}")
-    _in_range("products", theta, MAX_POSYNOMIAL_PARAMETER)
+    _check_range("products", theta, MAX_POSYNOMIAL_PARAMETER)
 
 
 def _array(arrays: Mapping[str, Array], name: str, dimensions: int) -> Array:
+    """Look up an array by name; refuse one that is missing, not finite, or of other dimensions or type."""
     array = arrays.get(name)
     if array is None or array.ndim != dimensions or array.dtype != np.float64:
         _refuse(f"no array {name} of {dimensions} dimensions")
@@ -182,20 +184,23 @@ def _array(arrays: Mapping[str, Array], name: str, dimensions: int) -> Array:
     return array
 
 
-def _shape(
+def _check_shape(
     arrays: Mapping[str, Array],
     name: str,
     expected: tuple[int, ...],
 ) -> None:
-    found = _array(arrays, name, len(expected)).shape
-    if found != expected:
-        _refuse(f"an array {name} of shape {found} instead of {expected}")
+    """Refuse an array of another shape than the expected one."""
+    shape = _array(arrays, name, len(expected)).shape
+    if shape != expected:
+        _refuse(f"an array {name} of shape {shape} instead of {expected}")
 
 
-def _in_range(name: str, values: Array, most: float) -> None:
+def _check_range(name: str, values: Array, most: float) -> None:
+    """Refuse an array of which a number is larger than ``most`` or less than -``most``."""
     if (np.abs(values) > most).any():
         _refuse(f"an array {name} out of range")
 
 
 def _refuse(what: str) -> NoReturn:
+    """Refuse the model, which holds ``what``."""
     raise PredictorError("model", f"holds {what}", "save the model again")

@@ -23,7 +23,7 @@ from predictors.storage import checks
 
 MAX_LOG_PREDICTION = 700.0  # beyond, its exponential is no number
 MAX_PREDICTION = 1e150
-MAX_BASES = 4  # older models under one another
+MAX_BASES = 4  # older models, each the mean function of the next
 SAVE_AGAIN = "save the model again"
 _BASE_PREFIX = "base/"
 _RESTORE_FUNCTIONS: dict[str, Callable[[Schema, State], Core]] = {
@@ -141,6 +141,7 @@ def build(
 
 
 def _built_schema(described: Mapping[str, Any]) -> Schema:
+    """Build the schema; refuse one that is too large, or that does not match its fingerprint."""
     schema = Schema.from_dict(described["schema"])
     checks.schema_size(schema)
     if schema.fingerprint() != described["schema_sha256"]:
@@ -153,6 +154,7 @@ def _built_state(
     members: Mapping[str, bytes],
     prefix: str,
 ) -> State:
+    """Gather the numbers, arrays and boosters of a core from the description and the members."""
     from safetensors.numpy import load as unpack_arrays
 
     arrays = {}
@@ -169,6 +171,7 @@ def _built_base(
     members: Mapping[str, bytes],
     prefix: str,
 ) -> Base:
+    """Build a mean function, with the older model in it."""
     return Base(
         model=build(described["model"], members, prefix),
         slope=_finite(described["slope"]),
@@ -178,7 +181,7 @@ def _built_base(
 
 
 def _try_out(model: Model) -> None:
-    """Predict two rows, which proves that arrays, trees and schema fit together: now, and not in a search."""
+    """Predict two rows, so that a model whose parts do not fit together is refused now and not in a search."""
     columns = len(model.schema.owners)
     corners = np.stack([np.zeros(columns), np.ones(columns)])
     mean, variance = model.latent_posterior(corners)
@@ -192,7 +195,7 @@ def _try_out(model: Model) -> None:
 
 
 def _fitted_variance(described: Mapping[str, Any]) -> float:
-    """Of an older model; infinite, and then not in the file, where it adds none."""
+    """``Base.fitted_variance``; where the file has none it is infinite, which JSON cannot hold."""
     value = described.get("known")
     if value is None:
         return math.inf
