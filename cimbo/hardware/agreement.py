@@ -1,4 +1,4 @@
-"""How ratios modelled over reported lie."""
+"""Summary statistics of the ratios of modelled to reported figures of chips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Agreement:
-    """How ratios modelled/reported of n points lie: median, share within a factor of two, geometric spread."""
+    """Summary of ``n`` ratios of a modelled to a reported figure.
+
+    Attributes:
+        n: Number of ratios.
+        median: Geometric median, exp(median(log ratio)); 1 where the model is right on the whole.
+        within_2x: Fraction of the ratios between 1/2 and 2.
+        spread: Geometric standard deviation, exp(std(log ratio)); 1 where all ratios are the same.
+    """
 
     n: int
     median: float
@@ -27,7 +34,7 @@ class Agreement:
             ratios: Modelled over reported, all positive, (n,).
 
         Returns:
-            How they lie; of no ratios, everything but ``n`` is not a number.
+            Their summary. Without any ratio ``n`` is 0 and the other figures are NaN.
         """
         if not len(ratios):
             return cls(0, math.nan, math.nan, math.nan)
@@ -37,10 +44,10 @@ class Agreement:
         return cls(len(logs), float(np.exp(np.median(logs))), float(np.mean(within)), spread)
 
     def to_json(self) -> dict[str, Any]:
-        """Write the figures for JSON, which has no word for what is not a number.
+        """Write the figures for JSON, which cannot express NaN.
 
         Returns:
-            Every attribute by name; None for what is not finite.
+            Every attribute by name; None instead of NaN or infinity.
         """
         values = {"median": self.median, "within_2x": self.within_2x, "spread": self.spread}
         known = {name: value if math.isfinite(value) else None for name, value in values.items()}

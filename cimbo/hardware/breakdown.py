@@ -1,4 +1,4 @@
-"""Why a network costs what it costs on a chip: per layer, by bound, and what each knob is worth. Data only."""
+"""Why a network costs what it costs on a chip: by layer, by bottleneck, and what each gene is worth."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,30 +13,31 @@ from cimbo.workloads.layers import Workload
 
 
 def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """Explain what a network costs on a chip: by bound, by layer, and by gene.
+    """Explain what a network costs on a chip: by bottleneck, by layer, and by gene.
 
     Args:
         workload: The network.
         chip: Genes of one chip; those left out have their defaults.
 
     Returns:
-        What ``simulate`` says, and besides it:
+        Everything that ``simulate`` returns, and besides it:
 
-        ``time_by_bound_ms``: each bound's layers together. ``time_by_kind_ms``: each kind of layers
-        together. ``energy_by_part_uj``: energy of each part of the chip. ``layers``: each with
-        ``latency_ms`` and its shares of time and energy, too. ``knobs``: for every gene with
-        neighbouring values, an entry for each such value, with latency, energy and area over those
-        of the chip as it is.
+        ``time_by_bound_ms``: time of the layers that each resource bounds ("compute", "DRAM", ...).
+        ``time_by_kind_ms``: time of the layers of each kind ("conv", "linear", ...).
+        ``energy_by_part_uj``: energy of each part of the chip.
+        ``layers``: every layer has ``latency_ms``, ``time_share`` and ``energy_share``, too.
+        ``knobs``: an entry for each gene and each value next to the present one in the gene's
+        range, with the latency, energy and area of the chip so changed, over those of the chip.
 
     Raises:
-        BadInput: Where the chip is none, naming the gene.
+        BadInput: Where the genes describe no chip, naming the gene.
     """
     result = simulate(workload, chip)
-    milliseconds = result["clock_ns"] * 1e-6
+    cycle_ms = result["clock_ns"] * 1e-6
     by_bound: dict[str, float] = dict.fromkeys(BOUND_NAMES, 0.0)
     by_kind: dict[str, float] = defaultdict(float)
     for layer in result["layers"]:
-        layer["latency_ms"] = layer["cycles"] * milliseconds
+        layer["latency_ms"] = layer["cycles"] * cycle_ms
         layer["time_share"] = layer["cycles"] / result["cycles"]
         layer["energy_share"] = sum(layer["energy_uj"].values()) / result["energy_uj"]
         by_bound[layer["bound"]] += layer["latency_ms"]
@@ -50,16 +51,23 @@ def explain(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _knobs(workload: Workload, chip: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry for each gene and each neighbouring value: what changing only it does to the three metrics."""
-    now = dict(DEFAULT_GENES) | dict(chip)
-    moves = []
+    """What changing one gene to a neighbouring value does to latency, energy and area.
+
+    Returns:
+        One entry for each gene and neighbouring value: ``gene``, ``from``, ``to``, and the three
+        metrics as factors over those of the unchanged chip.
+    """
+    present = dict(DEFAULT_GENES) | dict(chip)
+    changes = []
     for choice in chip_choices(extended=True):
-        for value in choice.values_beside(now[choice.name]):
-            moves.append((choice.name, value))
-    batch = simulate_batch(workload, [now] + [now | {name: value} for name, value in moves])
+        for value in choice.values_beside(present[choice.name]):
+            changes.append((choice.name, value))
+    # The unchanged chip is the first of the batch, so change i has index i + 1.
+    chips = [present] + [present | {name: value} for name, value in changes]
+    costs = simulate_batch(workload, chips)
     metrics = ("latency_ms", "energy_uj", "area_mm2")
     knobs = []
-    for index, (name, value) in enumerate(moves, 1):
-        factors = {metric: float(batch[metric][index] / batch[metric][0]) for metric in metrics}
-        knobs.append({"gene": name, "from": now[name], "to": value} | factors)
+    for index, (name, value) in enumerate(changes, 1):
+        factors = {metric: float(costs[metric][index] / costs[metric][0]) for metric in metrics}
+        knobs.append({"gene": name, "from": present[name], "to": value} | factors)
     return knobs

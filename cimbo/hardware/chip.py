@@ -115,11 +115,11 @@ REPLACED_GENES: dict[str, str] = {
 
 
 def refuse_replaced_gene(where: str, name: str) -> None:
-    """Tell what a gene of an earlier release is called now, and in which unit it is given.
+    """Refuse a gene of an earlier release with a message that says what to give instead.
 
     Args:
         where: Where the gene stands, for the message.
-        name: The gene.
+        name: Name of any gene; present ones pass.
 
     Raises:
         BadInput: Where it is one of ``REPLACED_GENES``.
@@ -163,16 +163,17 @@ REQUIRED_GENES = tuple(name for name in CORE_GENES if name not in DEFAULT_GENES)
 
 
 def is_chip(properties: Iterable[str]) -> bool:
-    """Tell whether these are the properties of a chip as cimbo describes one.
+    """Tell whether a set of names can be the genes of a chip.
 
-    A chip has every gene without a default, and no property that is no gene.
+    It must contain every gene that has no default, and nothing that is not a gene.
 
     Args:
-        properties: Names of the properties. Their values are not looked at.
+        properties: The names.
 
     Returns:
-        True where they are.
+        True where they can.
     """
-    named = frozenset(properties)
+    names = frozenset(properties)
     required = CORE_GENES.keys() - DEFAULT_GENES.keys()
-    return required <= named <= CORE_GENES.keys() | DEFAULT_GENES.keys()
+    allowed = CORE_GENES.keys() | DEFAULT_GENES.keys()
+    return required <= names <= allowed

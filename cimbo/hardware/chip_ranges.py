@@ -71,34 +71,40 @@ RANGE_REASONS: dict[tuple[str, str], str] = {
 
 
 def chip_choices(extended: bool = False) -> list[Choice]:
-    """Lists the genes of the search.
+    """List the genes of a chip that a search varies, each with its values.
 
-    Converters exist only where arrays are not digital.
+    The gene ``adc_bits`` is active only where arrays are not digital: digital ones have no
+    converters.
 
     Args:
-        extended: Nine genes more, and all families of arrays, instead of the eleven core genes.
+        extended: False: the eleven genes of ``CORE_GENES``. True: those of ``EXTENDED_GENES``, too,
+            and all families of arrays.
 
     Returns:
         The genes, those of ``CORE_GENES`` first.
     """
     genes = CORE_GENES | (EXTENDED_GENES if extended else {})
-    analog = [family for family in genes["array"] if family != "digital_sram"]
-    gates = {"adc_bits": {"array": analog}}
-    return [Choice(name, values, gates.get(name)) for name, values in genes.items()]
+    analog_families = [family for family in genes["array"] if family != "digital_sram"]
+    conditions = {"adc_bits": {"array": analog_families}}
+    return [Choice(name, values, conditions.get(name)) for name, values in genes.items()]
 
 
 def range_reason(gene: str, end: str, value: Any) -> str | None:
-    """Says why a gene goes no further than ``value``.
+    """Say why a gene cannot go beyond the value at which the range of a study ends.
 
     Args:
         gene: Name of the gene.
-        end: ``SMALLEST`` or ``LARGEST``.
-        value: Where the space of a study ends.
+        end: Which end of the range: ``SMALLEST_VALUE`` or ``LARGEST_VALUE``.
+        value: The study's value at that end.
 
     Returns:
-        A reason; None where a study may widen the range, or has narrowed it.
+        A reason; None where the range may be widened, because the end is a mere choice or because
+        the study has a narrower range than the default one.
     """
     values = EXTENDED_GENES.get(gene, CORE_GENES.get(gene))
-    if values is None or value != (min(values) if end == SMALLEST_VALUE else max(values)):
+    if values is None:
+        return None
+    default_end = min(values) if end == SMALLEST_VALUE else max(values)
+    if value != default_end:
         return None
     return RANGE_REASONS.get((gene, end))

@@ -20,7 +20,8 @@ from cimbo.hardware.rows import Floats, Indices, select
 class ChipTable:
     """Genes of n chips, checked and complete; each column of shape (n,).
 
-    Words are columns of numbers, the index of the word in its list (CELL_FAMILIES, ...); ``rows_active`` is never 0.
+    A gene whose values are words is a column of indices into its list of words (CELL_FAMILIES, ...).
+    ``rows_active`` is never 0: where a gene says 0 for "all", it is the number of rows.
     Names and units are those of the genes: see ``DEFAULT_GENES`` and docs/reference.md.
     """
 
@@ -93,7 +94,7 @@ class ChipTable:
         return chosen
 
     def by_family(self, values: Mapping[Family, Any]) -> Floats:
-        """Picks each chip's value by the family of its arrays.
+        """Pick each chip's value by the family of its arrays.
 
         Args:
             values: A number, or an array (n,), for every family.
@@ -102,18 +103,18 @@ class ChipTable:
             Values, (n,).
 
         Raises:
-            KeyError: Where a family has none: whoever adds one is told each law that it lacks.
+            KeyError: Where a family has no value, so that a new family cannot be forgotten in a law.
         """
         each = [np.broadcast_to(values[family], self.array.shape) for family in CELL_FAMILIES]
         chosen: Floats = np.choose(self.array, each)
         return chosen
 
     def of_cell(self, quantity: str, usual: Any) -> Floats:
-        """Gives each chip a figure of its cell.
+        """Look up a figure of the cell that each chip is built of.
 
         Args:
             quantity: One of ``cells.QUANTITY_UNITS``.
-            usual: Figures of the families' own cells, (n,), where a chip names no cell of its own.
+            usual: Figures for chips that name no cell, which have that of their family, (n,).
 
         Returns:
             Figures, (n,).
@@ -150,21 +151,22 @@ class ChipTable:
 
 
 def chip_table(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> ChipTable:
-    """Check chips and complete them, as ``columns`` does; words become their indices.
+    """Check chips, fill in the defaults, and turn words into their indices.
 
     Args:
-        chips: One chip, a list of chips, or a mapping of columns.
+        chips: One chip, a list of chips, or a mapping from genes to columns of values.
 
     Returns:
         The chips, each column (n,).
 
     Raises:
-        BadInput: Where a value is none, naming the chip and the gene.
+        BadInput: Where a value is not allowed, naming the chip and the gene.
     """
     table = columns(chips)
-    for name, known in GENE_WORDS.items():
-        place = {word: index for index, word in enumerate(known)}
-        if name == "cell":  # a user may have cells of their own
-            place = {word: cell_index(word) for word in set(table[name].tolist())}
-        table[name] = np.array([place[word] for word in table[name].tolist()])
+    for name, allowed in GENE_WORDS.items():
+        if name == "cell":  # not only the shipped cells, also those of a user's files
+            index_of = {word: cell_index(word) for word in set(table[name].tolist())}
+        else:
+            index_of = {word: index for index, word in enumerate(allowed)}
+        table[name] = np.array([index_of[word] for word in table[name].tolist()])
     return ChipTable(**{field.name: table[field.name] for field in fields(ChipTable)})

@@ -1,4 +1,7 @@
-"""Copies of layers in macros that nothing else needs, so that several input vectors are computed at once."""
+"""Copies of a layer's weights in spare macros, each of which takes a part of the input vectors.
+
+Arrays of shape (rows,) have one element for each distinct layer shape of each (network, chip) pair.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,50 @@ from cimbo.hardware.grid import Grid
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.tiling import Tiling
 
-# Halvings of the logarithm of a time: the result is within about 1e-4 of the best
+# Each step halves the ratio of the interval's ends on a logarithmic scale. The ends are at most a
+# factor of 1e4 apart, so what is left after all steps is 1e4 ** 2**-18, some 1 + 4e-5.
 BISECTION_STEPS = 18
 
 
 def balanced_copies(tiling: Tiling, grid: Grid, capacity: Floats) -> Floats:
-    """Copy layers so that the slowest stage is as fast as the tiles allow.
+    """Copy layers so that the slowest stage of each pipeline is as fast as the tiles allow.
 
-    Bisects for the time that every stage keeps: a stage that needs longer is copied. No stage is
-    made faster than the macros together can work.
+    For each pair, bisects for the least time limit that all stages can keep: every layer gets the
+    copies that it needs to keep the limit, and a limit is possible if the tiles of all copies fit
+    the chip.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
-        grid: The rows of each pair.
-        capacity: Tiles that there is room for, (rows,).
+        grid: Which rows belong to which pair.
+        capacity: Tiles of weights that the row's chip has room for, (rows,).
 
     Returns:
-        Copies of each layer, at least 1, (rows,).
+        Copies of each layer, itself included, so at least 1, (rows,).
     """
     layers = tiling.layers
     static = ~layers.is_dynamic
-    alone = layers.positions * tiling.vector_cycles * static
-    together = grid.total(alone * tiling.tiles) / tiling.chip.macros
-    longest = grid.rows(np.maximum.reduceat(alone, grid.starts))
-    low, high = np.minimum(np.maximum(together, longest * 1e-4), longest), longest
+    single_copy_cycles = layers.positions * tiling.vector_cycles * static
+    # Even with perfect balance all macros together need this long.
+    balanced_cycles = grid.total(single_copy_cycles * tiling.tiles) / tiling.chip.macros
+    slowest_cycles = grid.rows(np.maximum.reduceat(single_copy_cycles, grid.starts))
+    lower_limit = np.maximum(balanced_cycles, slowest_cycles * 1e-4)
+    low, high = np.minimum(lower_limit, slowest_cycles), slowest_cycles
     for _ in range(BISECTION_STEPS):
         middle = np.sqrt(low * high)
-        wanted = _copies_within(tiling, alone, middle)
-        fits = grid.total(wanted * tiling.tiles * static) <= capacity
+        copies = _copies_within(tiling, single_copy_cycles, middle)
+        fits = grid.total(copies * tiling.tiles * static) <= capacity
         low, high = np.where(fits, low, middle), np.where(fits, middle, high)
-    return _copies_within(tiling, alone, high)
+    return _copies_within(tiling, single_copy_cycles, high)
 
 
-def _copies_within(tiling: Tiling, alone: Floats, most: Floats) -> Floats:
-    """Copies of each layer that need no longer than ``most`` cycles."""
-    vectors = np.maximum(np.floor(most / np.maximum(tiling.vector_cycles, 1)), 1)
-    copies = np.ceil(tiling.layers.positions / vectors)
-    return np.where(alone > 0, np.clip(copies, 1, tiling.layers.positions), 1)
+def _copies_within(tiling: Tiling, single_copy_cycles: Floats, limit: Floats) -> Floats:
+    """Least copies of each layer with which it takes no more than ``limit`` cycles, (rows,).
+
+    A layer of no cycles (one of attention, whose operand is not stored) has one copy.
+
+    Returns:
+        Copies, at least 1, (rows,).
+    """
+    vectors_each = np.maximum(np.floor(limit / np.maximum(tiling.vector_cycles, 1)), 1)
+    copies = np.ceil(tiling.layers.positions / vectors_each)
+    return np.where(single_copy_cycles > 0, np.clip(copies, 1, tiling.layers.positions), 1)

@@ -55,51 +55,65 @@ def spread_of(family: str) -> Spread:
     Raises:
         ValueError: For a name that is no family.
     """
-    at = CELL_FAMILIES.index(FAMILY_ALIASES.get(family, family))
+    index = CELL_FAMILIES.index(FAMILY_ALIASES.get(family, family))
     return Spread(
-        *(float(constant(f"error_bar.{name}")[at]) for name in ("area", "cycle", "energy"))
+        area=float(constant("error_bar.area")[index]),
+        cycle=float(constant("error_bar.cycle")[index]),
+        energy=float(constant("error_bar.energy")[index]),
     )
 
 
 def error_bars(workload: Workload, chip: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Finds what a network's costs on a chip are if the arrays are off by one standard deviation to either side.
+    """Work out a network's costs on a chip if the model of the arrays is off by one standard deviation.
 
-    Each cause varies alone, the schedule being the one that is best for the chip as modelled; their
-    effects, as logarithms, add in squares.
+    Area, cycle and energy of the arrays are varied one at a time, by one standard deviation to
+    either side. The chip keeps the schedule that is best for it as modelled. The errors are taken
+    as independent: the squares of the logarithms of their effects are added.
 
     Args:
         workload: The network.
         chip: Genes of one chip.
 
     Returns:
-        Least and most area_mm2, latency_ms and energy_uj; some two of three chips should lie between.
+        Lower and upper end of area_mm2, latency_ms and energy_uj; about two of three chips should
+        lie between them.
 
     Raises:
-        BadInput: Where the chip is none, naming the gene.
+        BadInput: Where the genes describe no chip, naming the gene.
     """
     costs = _varied_costs(workload, chip)
     return {metric: _between(costs[metric]) for metric in COSTS_WITH_BARS}
 
 
 def merit_bars(workload: Workload, chip: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Finds the same of figures of merit, from the costs that they are made of.
+    """Work out figures of merit if the model of the arrays is off by one standard deviation.
+
+    The arrays are varied as in ``error_bars``; each variant's figures follow from its costs.
 
     Args:
         workload: The network.
         chip: Genes of one chip.
 
     Returns:
-        Least and most power_w, w_per_mm2, tops_per_w and tops_per_mm2.
+        Lower and upper end of power_w, w_per_mm2, tops_per_w and tops_per_mm2.
 
     Raises:
-        BadInput: Where the chip is none, naming the gene.
+        BadInput: Where the genes describe no chip, naming the gene.
     """
     figures = _merits(_varied_costs(workload, chip), workload.macs)
     return {name: _between(values) for name, values in figures.items()}
 
 
 def _merits(costs: Mapping[str, Any], macs: int) -> dict[str, Floats]:
-    """Figures of merit (n,) of ``n`` costs, in their order."""
+    """Figures of merit by name, (n,) each.
+
+    Args:
+        costs: energy_uj, interval_ms and area_mm2, (n,) each.
+        macs: Multiply-accumulates of the network.
+
+    Returns:
+        power_w, w_per_mm2, tops_per_w and tops_per_mm2.
+    """
     watts = costs["energy_uj"] * 1e-3 / costs["interval_ms"]
     tera_operations = 2e-12 * macs
     area = costs["area_mm2"]
@@ -112,13 +126,21 @@ def _merits(costs: Mapping[str, Any], macs: int) -> dict[str, Floats]:
 
 
 def _varied_costs(workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Costs of the chip as modelled, of it with each factor least, and of it with each most, (1 + 2 * causes,)."""
-    own = {**DEFAULT_GENES, **chip}
-    return same_schedule_costs(workload, [own, *_varied(own, -1), *_varied(own, 1)])
+    """Costs of a chip and of its variants, columns of shape (1 + 2 * causes,).
+
+    First the chip as modelled, then with each cause of ``VARIED_CAUSES`` one standard deviation
+    lower, then with each one standard deviation higher.
+
+    Returns:
+        Costs as ``simulate_batch`` names them.
+    """
+    complete = {**DEFAULT_GENES, **chip}
+    chips = [complete, *_varied(complete, -1), *_varied(complete, 1)]
+    return same_schedule_costs(workload, chips)
 
 
 def _varied(chip: Mapping[str, Any], sign: int) -> Iterator[dict[str, Any]]:
-    """The chip with one factor after another by a standard deviation lower (-1) or higher (+1)."""
+    """Yield the chip with one cause after another a standard deviation lower (sign -1) or higher (+1)."""
     spread = spread_of(chip["array"])
     for name in VARIED_CAUSES:
         factor = f"{name}_factor"
@@ -126,37 +148,42 @@ def _varied(chip: Mapping[str, Any], sign: int) -> Iterator[dict[str, Any]]:
 
 
 def _between(values: Floats) -> tuple[float, float]:
-    """Least and most of a figure, of its values in the order of ``_varied_costs``."""
+    """Lower and upper end of a figure, from its values in the order of ``_varied_costs``."""
     value = float(values[0])
-    effects = np.log(values[1:] / value).reshape(2, len(VARIED_CAUSES))
-    less = np.minimum(effects.min(axis=0), 0)
-    more = np.maximum(effects.max(axis=0), 0)
-    return value * math.exp(-math.hypot(*less)), value * math.exp(math.hypot(*more))
+    log_effects = np.log(values[1:] / value).reshape(2, len(VARIED_CAUSES))
+    # Of either sign of a cause, one may lower the figure and the other may raise it.
+    lowering = np.minimum(log_effects.min(axis=0), 0)
+    raising = np.maximum(log_effects.max(axis=0), 0)
+    return value * math.exp(-math.hypot(*lowering)), value * math.exp(math.hypot(*raising))
 
 
 def draw_factors(
     families: list[str], rng: np.random.Generator, common: float = 0.75
 ) -> dict[str, np.ndarray]:
-    """Draws what n chips' figures are off by.
+    """Draw log-normal factors by which the model may be off for each of n chips.
+
+    A factor is spread**z. Its standard normal z is a sum of two parts: one that all chips of a
+    family share, since a constant that is wrong is wrong for all of them, and one of the chip alone.
 
     Args:
-        families: Of each chip's arrays, (n,).
+        families: Family of each chip's arrays, (n,).
         rng: Source of randomness.
-        common: Share of the variance that all chips of a family have in common: a constant that is wrong is wrong for all.
+        common: Fraction of the variance of z that is shared.
 
     Returns:
         The genes ``ERROR_FACTORS``, (n,) each.
     """
-    found = {}
+    family_of_chip = [FAMILY_ALIASES.get(family, family) for family in families]
+    factors = {}
     for name in ("area", "cycle", "energy", "leakage"):
-        shared = dict(zip(CELL_FAMILIES, rng.normal(size=len(CELL_FAMILIES)).tolist(), strict=True))
+        draws = rng.normal(size=len(CELL_FAMILIES)).tolist()
+        family_draws = dict(zip(CELL_FAMILIES, draws, strict=True))
+        shared = np.array([family_draws[family] for family in family_of_chip])
         own = rng.normal(size=len(families))
-        known = [FAMILY_ALIASES.get(family, family) for family in families]
-        together = np.array([shared[family] for family in known])
-        normal = np.sqrt(common) * together + np.sqrt(1 - common) * own
+        z = np.sqrt(common) * shared + np.sqrt(1 - common) * own
         if name == "leakage":
             spreads = np.full(len(families), LEAKAGE_SPREAD)
         else:
             spreads = np.array([getattr(spread_of(family), name) for family in families])
-        found[f"{name}_factor"] = np.exp(np.log(spreads) * normal)
-    return found
+        factors[f"{name}_factor"] = np.exp(np.log(spreads) * z)
+    return factors

@@ -1,4 +1,7 @@
-"""Countable events of a schedule; a chip's energies an event turn them into energy (:mod:`cimbo.hardware.cost_model`)."""
+"""Countable events of a schedule; a chip's energies an event turn them into energy (:mod:`cimbo.hardware.cost_model`).
+
+A *row* is one distinct layer shape of one (network, chip) pair; arrays of shape (rows,) have one element for each.
+"""
 
 from __future__ import annotations
 
@@ -67,29 +70,31 @@ EVENT_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(Events))
 
 
 def count_events(tiling: Tiling, plan: Schedule) -> Events:
-    """Counts the events of each row.
+    """Count the events of each row.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
         plan: The schedule of each row.
 
     Returns:
-        Columns of shape (rows,).
+        Counts, columns of shape (rows,).
     """
     layers, operands = tiling.layers, tiling.precision
     on_array = ~plan.on_unit
-    vectors = layers.positions * operands.input_steps * layers.groups * on_array
-    results = vectors * layers.outputs_each
+    # Input steps of all vectors, weight-column results of these steps, and the sums of macros that
+    # each result consists of.
+    vector_steps = layers.positions * operands.input_steps * layers.groups * on_array
+    results = vector_steps * layers.outputs_each
     sums = results * tiling.row_tiles * tiling.row_steps
     full, half = np.zeros_like(sums), np.zeros_like(sums)
     if tiling.has_digital:
-        full, half = _tree_events(tiling, vectors)
+        full, half = _tree_events(tiling, vector_steps)
     spilled_out = tiling.spills * tiling.output_bits
     partial_sums = plan.partial_sum_bits * on_array
-    drives = vectors * layers.reduction * tiling.column_tiles
+    drives = vector_steps * layers.reduction * tiling.column_tiles
     busy = operands.activity_share
     loaded = plan.loaded_bits * plan.loads
-    from_dram = loaded * ~layers.is_dynamic
+    from_dram = loaded * ~layers.is_dynamic  # attention's operand comes from the chip itself
     return Events(
         conversions=sums * operands.slices,
         drives=drives,
@@ -120,31 +125,42 @@ def count_events(tiling: Tiling, plan: Schedule) -> Events:
     )
 
 
-def _tree_events(tiling: Tiling, vectors: Floats) -> tuple[Floats, Floats]:
-    """Live and half-live one-bit adders of digital arrays: full row tiles, and the last one with what remains."""
-    full, half = np.zeros_like(vectors), np.zeros_like(vectors)
-    where = np.flatnonzero(tiling.chip.is_digital)
-    layers, chip = select(tiling.layers, where), select(tiling.chip, where)
-    held_bits = tiling.precision.held_bits[where]
-    joined = np.ceil(held_bits / chip.tree_bits)
-    whole = np.floor(layers.reduction / chip.rows_active)
-    rest = layers.reduction - whole * chip.rows_active
+def _tree_events(tiling: Tiling, vector_steps: Floats) -> tuple[Floats, Floats]:
+    """Count one-bit adders of digital arrays that see two live operands, or one.
+
+    The rows of a weight column are added up in groups of ``rows_active``, each by one pass through
+    the tree; the last group may have fewer rows, so not all inputs of the tree are live.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        vector_steps: Input steps of all vectors, (rows,).
+
+    Returns:
+        Adders of two live operands, and of one, (rows,) each; 0 for arrays that are not digital.
+    """
+    full, half = np.zeros_like(vector_steps), np.zeros_like(vector_steps)
+    digital = np.flatnonzero(tiling.chip.is_digital)
+    layers, chip = select(tiling.layers, digital), select(tiling.chip, digital)
+    held_bits = tiling.precision.held_bits[digital]
+    trees_per_weight = np.ceil(held_bits / chip.tree_bits)
+    whole_groups = np.floor(layers.reduction / chip.rows_active)
+    rest = layers.reduction - whole_groups * chip.rows_active
     depth = np.ceil(np.log2(chip.rows_active)).astype(int)
     starts, adders = tree_adders_by_live_inputs(int(depth.max(initial=0)))
-    at_full = starts[depth] + chip.rows_active.astype(int)
-    at_rest = starts[depth] + rest.astype(int)
-    counts = whole * adders[:, at_full] + adders[:, at_rest]
-    trees = vectors[where] * layers.outputs_each * chip.dac_bits * joined
+    of_whole_group = adders[:, starts[depth] + chip.rows_active.astype(int)]
+    of_rest = adders[:, starts[depth] + rest.astype(int)]
+    counts = whole_groups * of_whole_group + of_rest
+    trees = vector_steps[digital] * layers.outputs_each * chip.dac_bits * trees_per_weight
     # Adders of level l are as wide as what the tree adds up, and l bits more.
-    width = held_bits / joined
-    full[where] = trees * (width * counts[0] + counts[1])
-    half[where] = trees * (width * counts[2] + counts[3])
+    width = held_bits / trees_per_weight
+    full[digital] = trees * (width * counts[0] + counts[1])
+    half[digital] = trees * (width * counts[2] + counts[3])
     return full, half
 
 
 @lru_cache(maxsize=16)
 def tree_adders_by_live_inputs(deepest: int) -> tuple[Indices, Floats]:
-    """Count adders of trees that see two live operands, and those that see only one.
+    """Tabulate, for adder trees of all depths, how many adders see two live operands or only one.
 
     Level l joins nodes in pairs. With m live inputs, ceil(m / 2^l) nodes of the level carry data: each full pair is one live
     adder, an odd one out passes through a half-live one (zigzag-dse's classes).
@@ -153,12 +169,14 @@ def tree_adders_by_live_inputs(deepest: int) -> tuple[Indices, Floats]:
         deepest: Levels of the deepest tree.
 
     Returns:
-        Where the entries of each depth begin, (deepest + 1,), a tree of depth d having those of 0 to 2^d live inputs; and
-        by entry the live adders, the same each times its level, the half-live ones, and these times their level, (4, entries).
+        First, the index of the entry of each depth's tree without live inputs, (deepest + 1,): the
+        entry of depth d and m live inputs (0 to 2^d) is ``starts[d] + m``.
+        Second, four counts for each entry, (4, entries): live adders, the sum of their levels,
+        half-live adders, the sum of their levels.
     """
     starts, entries = [], []
     for depth in range(deepest + 1):
-        starts.append(sum(2**less + 1 for less in range(depth)))
+        starts.append(sum(2**smaller + 1 for smaller in range(depth)))
         live = np.arange(2**depth + 1)
         counts = np.zeros((4, live.size))
         for level in range(depth):

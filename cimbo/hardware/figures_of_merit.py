@@ -15,28 +15,31 @@ from cimbo.hardware.one_run import simulate
 from cimbo.workloads.layers import Workload
 
 DENSEST_W_MM2 = 0.5
-"""Power a mm2 beyond which a chip needs more than air and a heat sink; assumed, a usual limit of mobile and edge chips."""
+"""Power density in W/mm2 above which air and a heat sink do not cool a chip; assumed, a usual limit of edge chips."""
 
 
 @dataclass(frozen=True)
 class FiguresOfMerit:
-    """Of one network on one chip, two operations a multiply-accumulate of ``weight_bits`` x ``act_bits``.
+    """Figures of merit of one network on one chip.
+
+    TOPS are tera-operations a second, two operations a multiply-accumulate of ``weight_bits`` x
+    ``act_bits``. "Delivered" means: while the network runs, over the time between two results.
 
     Attributes:
         power_w: Energy of a run over the time between two results.
-        w_per_mm2: The same over area.
-        tops: Delivered.
-        tops_per_w: Delivered, of the chip with its DRAM.
-        tops_per_mm2: Delivered, of the chip.
-        macro_tops_per_w: Of a macro alone at full use and the chip's activity.
-        macro_tops_per_mm2: Of a macro alone at full use.
-        dram_gb_s_needed: Traffic of a run over that time.
-        dram_gb_s: Of the channels.
-        utilisation: Multiply-accumulates over what the chip could do in that time.
+        w_per_mm2: ``power_w`` over the area of the chip.
+        tops: TOPS delivered.
+        tops_per_w: TOPS delivered per watt of the chip and its DRAM.
+        tops_per_mm2: TOPS delivered per area of the chip.
+        macro_tops_per_w: TOPS per watt of one macro alone at full use, at the chip's activity.
+        macro_tops_per_mm2: TOPS per area of one macro alone at full use.
+        dram_gb_s_needed: DRAM traffic of a run over the time between two results.
+        dram_gb_s: Bandwidth of all DRAM channels.
+        utilisation: Multiply-accumulates of a run over those that the chip could do in that time.
         macro_height_mm: Area of a macro over its width.
         macro_width_mm: Assumed width of a macro: that of a rectangle of its area whose width is to its height
             as columns are to the mean of rows and columns. No layout is drawn.
-        notes: What a floor plan would stumble over, in sentences; empty where nothing.
+        notes: Sentences on what makes the chip hard to build or cool; empty where there is nothing.
     """
 
     power_w: float
@@ -63,7 +66,7 @@ class FiguresOfMerit:
 
 
 def figures_of_merit(workload: Workload, chip: Mapping[str, Any]) -> FiguresOfMerit:
-    """Derives them from one simulation.
+    """Derive the figures of merit of a network on a chip from one simulation.
 
     Args:
         workload: The network.
@@ -73,21 +76,23 @@ def figures_of_merit(workload: Workload, chip: Mapping[str, Any]) -> FiguresOfMe
         The figures.
 
     Raises:
-        BadInput: Where the chip is none, naming the gene.
+        BadInput: Where the genes describe no chip, naming the gene.
     """
-    cost, part = simulate(workload, chip), one_circuit(chip)
-    table, geometry = part.table, part.macro.geometry
+    cost, circuit = simulate(workload, chip), one_circuit(chip)
+    table, geometry = circuit.table, circuit.macro.geometry
     seconds, joules = cost["interval_ms"] * 1e-3, cost["energy_uj"] * 1e-6
     tops = 2e-12 * workload.macs / seconds
     area = cost["area_mm2"]
-    macro_mm2 = sum(float(values[0]) for values in part.macro.areas.values()) * 1e-6
+    macro_mm2 = sum(float(values[0]) for values in circuit.macro.areas.values()) * 1e-6
+    # Steps in which a macro multiplies all its weights once: the bits of an input, the columns that
+    # share a converter and the groups of rows that are on at once follow one another.
     steps = float(geometry.input_steps[0] * geometry.share[0])
     steps *= float(np.ceil(table.rows[0] / table.rows_active[0]))
-    macs = float(table.rows[0] * geometry.weight_columns[0])
-    macro_pj = float(invocation_pj(part.macro, table)[0]) * steps
-    macro_ns = steps * float(part.clock_ns[0])
-    dram_pj = float(part.energies["dram_energy"][0])
-    dram_bits = cost["energy_parts_uj"]["dram"] * 1e6 / dram_pj
+    macro_macs = float(table.rows[0] * geometry.weight_columns[0])
+    macro_pj = float(invocation_pj(circuit.macro, table)[0]) * steps
+    macro_ns = steps * float(circuit.clock_ns[0])
+    pj_per_dram_bit = float(circuit.energies["dram_energy"][0])
+    dram_bits = cost["energy_parts_uj"]["dram"] * 1e6 / pj_per_dram_bit
     width = float(np.sqrt(2 * macro_mm2 * table.cols[0] / (table.cols[0] + table.rows[0])))
     return FiguresOfMerit(
         power_w=joules / seconds,
@@ -95,8 +100,8 @@ def figures_of_merit(workload: Workload, chip: Mapping[str, Any]) -> FiguresOfMe
         tops=tops,
         tops_per_w=2e-12 * workload.macs / joules,
         tops_per_mm2=tops / area,
-        macro_tops_per_w=2 * macs / macro_pj,
-        macro_tops_per_mm2=2e-3 * macs / macro_ns / macro_mm2,
+        macro_tops_per_w=2 * macro_macs / macro_pj,  # operations a pJ are TOPS/W
+        macro_tops_per_mm2=2e-3 * macro_macs / macro_ns / macro_mm2,
         dram_gb_s_needed=dram_bits / 8e9 / seconds,
         dram_gb_s=float(dram_gb_s(table)[0]),
         utilisation=cost["utilisation"],
@@ -106,17 +111,26 @@ def figures_of_merit(workload: Workload, chip: Mapping[str, Any]) -> FiguresOfMe
     )
 
 
-def _notes(w_per_mm2: float, stacked: float, cost: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(w_per_mm2: float, pitch_stack: float, cost: Mapping[str, Any]) -> tuple[str, ...]:
+    """Sentences on what makes a chip hard to build or cool.
+
+    Args:
+        w_per_mm2: Power density.
+        pitch_stack: How many times wider a converter is than its columns, rounded up.
+        cost: The chip's simulation.
+
+    Returns:
+        The sentences; none where there is nothing to say.
+    """
     notes = []
     if w_per_mm2 > DENSEST_W_MM2:
         notes.append(
             f"{w_per_mm2:.2g} W/mm2 need more than air: the limit taken is {DENSEST_W_MM2}"
         )
-    if stacked > 1:
+    if pitch_stack > 1:
         notes.append(
-            f"converters are wider than the columns they serve and stand {stacked:.0f} deep"
+            f"converters are wider than the columns they serve and stand {pitch_stack:.0f} deep"
         )
-    parts = cost["area_parts_mm2"]
-    if parts["dram_interface"] > 0.5 * cost["area_mm2"]:
+    if cost["area_parts_mm2"]["dram_interface"] > 0.5 * cost["area_mm2"]:
         notes.append("more than half of the chip is DRAM interface")
     return tuple(notes)

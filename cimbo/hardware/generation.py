@@ -1,4 +1,8 @@
-"""Costs of a whole request to a language model, out of those of its prompt and of a mean step of its token loop."""
+"""Costs of a whole request to a language model, from those of its two phases.
+
+A request is one run over the prompt and a loop of steps, each of which generates one token. The
+loop is represented by a *mean step*, whose costs are the average over all steps.
+"""
 
 from __future__ import annotations
 
@@ -32,25 +36,28 @@ Counts = NDArray[np.int64] | int
 def request_costs(
     prompt: Columns, step: Columns, tokens: Counts, batch: Counts
 ) -> dict[str, NDArray[Any]]:
-    """Adds up a run over prompts and ``tokens`` steps of a token for each of them.
+    """Add the costs of one run over the prompt and of ``tokens`` steps of one token each.
 
     Args:
-        prompt: Columns of ``simulate_batch`` of the runs over prompts, (n,) each.
-        step: The same of mean steps.
-        tokens: Steps of each pair, (n,) or one for all.
-        batch: Sequences at once, likewise.
+        prompt: Costs of the runs over prompts as ``simulate_batch`` returns them, (n,) each.
+        step: Costs of mean steps, in the same form.
+        tokens: Number of steps of each (network, chip) pair, (n,) or one number for all.
+        batch: Sequences that are generated at once, (n,) or one number for all.
 
     Returns:
-        The columns of the whole request, (n,) each; besides them ``GENERATION_METRICS``: of the steps alone tokens of all
-        sequences a second, and energy and bytes over the DRAM for each of them; and the time that the prompt takes.
+        The same columns for the whole request, (n,) each, and ``GENERATION_METRICS``: from the
+        steps alone, tokens of all sequences per second, and energy and DRAM traffic per token; and
+        the time to the first token, which is that of the prompt.
     """
+    # What does not add up (area, clock, ...) is the same in both phases.
     total: dict[str, Any] = dict(step)
     for name, value in step.items():
         if name in SUMMED_COSTS or name.startswith("energy_uj."):
             total[name] = prompt[name] + tokens * value
-    work = prompt["utilisation"] * prompt["cycles"] + tokens * step["utilisation"] * step["cycles"]
+    prompt_busy = prompt["utilisation"] * prompt["cycles"]
+    step_busy = step["utilisation"] * step["cycles"]
     return total | {
-        "utilisation": work / total["cycles"],
+        "utilisation": (prompt_busy + tokens * step_busy) / total["cycles"],
         "resident": prompt["resident"] & step["resident"],
         "is_bound": prompt["is_bound"] | step["is_bound"],
         "tokens_per_s": 1e3 * batch / step["interval_ms"],
@@ -61,27 +68,32 @@ def request_costs(
 
 
 def loop_layers(layers: list[dict[str, Any]], frequencies: list[float]) -> list[dict[str, Any]]:
-    """The layers of all steps together: of a mean step's, those of one name are one layer at several lengths of the cache.
+    """Add up each layer of the token loop over all steps.
+
+    The cache grows during the loop, so the mean step lists an attention layer several times under
+    one name, each with another length of the cache. They are merged into one entry here.
 
     Args:
-        layers: As ``simulate`` gives them of a mean step.
-        frequencies: How often each of them runs in all steps.
+        layers: The mean step's layers as ``simulate`` returns them.
+        frequencies: How often each of them runs in all steps together.
 
     Returns:
-        One entry a name, in order, with cycles and energies of all steps; what bounds the longest of them bounds it.
+        One entry for each name, in order, called "token.NAME": cycles and energy of all steps, and
+        as ``bound`` that of the variant that takes the most cycles.
     """
-    found: dict[str, dict[str, Any]] = {}
+    totals: dict[str, dict[str, Any]] = {}
     longest: dict[str, float] = {}
     for layer, frequency in zip(layers, frequencies, strict=True):
         name = f"token.{layer['name']}"
         cycles = layer["cycles"] * frequency
-        energy = {part: value * frequency for part, value in layer["energy_uj"].items()}
-        own = found.setdefault(name, {**layer, "name": name, "cycles": 0.0, "energy_uj": {}})
-        used = own["utilisation"] * own["cycles"] + layer["utilisation"] * cycles
-        own["cycles"] += cycles
-        own["utilisation"] = used / own["cycles"]
-        own["energy_uj"] = {part: own["energy_uj"].get(part, 0.0) + e for part, e in energy.items()}
+        total = totals.setdefault(name, {**layer, "name": name, "cycles": 0.0, "energy_uj": {}})
+        # The utilisation of the entry is the mean over its cycles.
+        busy_cycles = total["utilisation"] * total["cycles"] + layer["utilisation"] * cycles
+        total["cycles"] += cycles
+        total["utilisation"] = busy_cycles / total["cycles"]
+        for part, value in layer["energy_uj"].items():
+            total["energy_uj"][part] = total["energy_uj"].get(part, 0.0) + value * frequency
         if cycles > longest.get(name, 0.0):
             longest[name] = cycles
-            own["bound"] = layer["bound"]
-    return list(found.values())
+            total["bound"] = layer["bound"]
+    return list(totals.values())

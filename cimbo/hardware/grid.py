@@ -1,4 +1,9 @@
-"""Which rows belong to which (network, chip) pair, and sums over a pair's rows."""
+"""Which rows belong to which (network, chip) pair, and sums over a pair's rows.
+
+A *row* is one distinct layer shape of one pair. A layer that occurs several times in its network is
+one row with a ``count``. The rows of a pair stand together, so sums over a pair are sums over a run
+of consecutive rows.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +21,21 @@ ROWS_IN_FLIGHT = 6_000  # some hundred columns of them stay in a core's caches
 
 
 class Grid:
-    """The rows of some pairs: which pair each belongs to, and sums over a pair's rows, each shape by its count."""
+    """The rows of some (network, chip) pairs.
+
+    Attributes:
+        lengths: Rows of each pair, (pairs,).
+        starts: Index of the first row of each pair, (pairs,).
+        network: Index of the pair that each row belongs to, (rows,).
+        layers: Shapes of the layers, columns of shape (rows,).
+    """
 
     def __init__(self, shapes: Sequence[Floats], pairs: int) -> None:
-        """Lays out the rows of ``pairs`` pairs.
+        """Lay out the rows of all pairs one after the other.
 
         Args:
-            shapes: Columns of ``Workload.unique``, (columns, shapes) each: one for all pairs, or one for each.
+            shapes: Layer shapes of networks as ``Workload.unique`` gives them, (columns, shapes)
+                each: those of one network that all pairs share, or one array for each pair.
             pairs: Number of pairs.
         """
         lengths = np.array([array.shape[1] for array in shapes])
@@ -30,12 +43,10 @@ class Grid:
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         self.network = np.repeat(np.arange(pairs), self.lengths)
         if len(shapes) == 1:
-            stacked = shapes[0]
+            columns = np.tile(shapes[0], pairs)
         else:
-            stacked = np.concatenate(shapes, axis=1)
-        self.layers = LayerRows.from_columns(
-            np.tile(stacked, pairs) if len(shapes) == 1 else stacked
-        )
+            columns = np.concatenate(shapes, axis=1)
+        self.layers = LayerRows.from_columns(columns)
 
     def some(self, pairs: Bools) -> Grid:
         """Take the rows of some of the pairs; these pairs are numbered anew, from 0.
@@ -46,7 +57,7 @@ class Grid:
         Returns:
             A grid of those pairs alone.
         """
-        chosen = object.__new__(Grid)
+        chosen = object.__new__(Grid)  # filled below instead of by __init__
         chosen.lengths = self.lengths[pairs]
         chosen.starts = np.concatenate([[0], np.cumsum(chosen.lengths)[:-1]])
         chosen.network = np.repeat(np.arange(chosen.lengths.size), chosen.lengths)
@@ -94,17 +105,19 @@ def spans(shapes: Sequence[Floats], size: int) -> Iterator[slice]:
     A chunk has at most ROWS_IN_FLIGHT rows, but always one pair or more.
 
     Args:
-        shapes: Columns of ``Workload.unique``, (columns, shapes) each: one for all pairs, or one
-            for each.
+        shapes: Layer shapes of networks as ``Workload.unique`` gives them, (columns, shapes) each:
+            those of one network that all pairs share, or one array for each pair.
         size: Number of pairs.
 
     Yields:
         The pairs of each chunk, as a slice.
     """
-    ends = np.cumsum(np.broadcast_to([each.shape[1] for each in shapes], (size,)))
+    lengths = np.broadcast_to([columns.shape[1] for columns in shapes], (size,))
+    rows_until = np.cumsum(lengths)  # rows of all pairs up to and with each pair
     start = 0
     while start < size:
-        before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + ROWS_IN_FLIGHT, side="right")), start + 1)
+        rows_before = rows_until[start - 1] if start else 0
+        fitting = np.searchsorted(rows_until, rows_before + ROWS_IN_FLIGHT, side="right")
+        stop = max(int(fitting), start + 1)
         yield slice(start, stop)
         start = stop

@@ -58,10 +58,18 @@ def event_energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Float
         geometry: Sizes of their arrays.
 
     Returns:
-        pJ an event, (n,), by name. ``drive_energy`` and ``row_energy``: one input on one word line with the cells of
-        all columns. ``array_energy``: one pulse into a macro. ``conversion_energy`` and ``bitline_energy``: one sum of a
-        slice. ``adder_energy``, ``half_adder_energy``: one bit added in a tree. ``shift_energy``: a weight's sum put together.
-        ``accumulator_energy``: a sum added to those before it. ``write_energy``: one bit written.
+        pJ an event, (n,), by name:
+
+        ``drive_energy``: the DAC puts one input on a word line.
+        ``row_energy``: that input goes along the word line through the cells of all columns; of it
+        ``word_line_energy`` for the line, ``cell_energy`` for the cells.
+        ``array_energy``: the control lines of a macro switch, once an input step.
+        ``conversion_energy``, ``bitline_energy``: the sum of one column (or of several that are
+        summed before) is converted, and the bit lines are discharged for it.
+        ``adder_energy``, ``half_adder_energy``: a one-bit adder of a tree adds two live operands, or one.
+        ``shift_energy``: the sum of a weight column is put together from its parts.
+        ``accumulator_energy``: that sum is added to those of earlier steps.
+        ``write_energy``: one bit is written into a cell.
     """
     per_ff = PicojoulesPerFemtofarad.of(table)
     return (
@@ -75,8 +83,15 @@ def event_energies(table: ChipTable, geometry: ArrayGeometry) -> dict[str, Float
 def _conversion(
     table: ChipTable, geometry: ArrayGeometry, per_ff: PicojoulesPerFemtofarad
 ) -> dict[str, Floats]:
-    """Of reading the sum of a column, or of several that are summed before; nothing in digital arrays."""
+    """Energy of reading the sum of a column, or of several columns that are summed before, pJ (n,).
+
+    It is 0 in digital arrays, whose sums are formed by adders.
+
+    Returns:
+        ``conversion_energy`` and ``bitline_energy``.
+    """
     converter = adc_capacitance(table.adc_bits, table.converter) * per_ff.analog
+    # A column that waits for a shared converter holds its sum on a capacitor.
     sample = np.where(geometry.share > 1, constant("column.sample_capacitance"), 0) * per_ff.analog
     units = weighing_units(table.columns_summed, table.cell_bits, table.weight_bits)
     weighing = constant("column.ratio_capacitance") * units * per_ff.analog
@@ -92,7 +107,7 @@ def _conversion(
 def _drive(
     table: ChipTable, geometry: ArrayGeometry, per_ff: PicojoulesPerFemtofarad
 ) -> dict[str, Floats]:
-    """Of an input that goes along a row: its DAC, the word line, the cells of all columns; and of the macro's control lines."""
+    """Energy of an input that goes along a row of cells, and of the macro's control lines, pJ (n,)."""
     dac = np.where(table.dac_bits > 1, constant("dac.energy") * table.dac_bits, 0) * per_ff.analog
     word_line = constant("array.word_line_capacitance") * table.dac_bits * per_ff.analog
     cell = _cell_capacitance(table, geometry) * table.activity
@@ -124,7 +139,7 @@ def _cell_capacitance(table: ChipTable, geometry: ArrayGeometry) -> Floats:
 def _addition(
     table: ChipTable, geometry: ArrayGeometry, per_ff: PicojoulesPerFemtofarad
 ) -> dict[str, Floats]:
-    """Of digital sums: in trees, of a weight's parts, and of what follows one another."""
+    """Energy of digital additions: in adder trees, behind them, and in accumulators, pJ (n,)."""
     adder = constant("logic.adder_capacitance")
     flipflop = constant("logic.flipflop_capacitance")
     switched = per_ff.gates * table.activity
@@ -137,7 +152,14 @@ def _addition(
 
 
 def _write(table: ChipTable, geometry: ArrayGeometry) -> Floats:
-    """Of a bit of a cell, whose constants are in pJ at 28 nm and the usual supply."""
+    """Energy of writing one bit into a cell, pJ (n,).
+
+    The constants hold for 28 nm and the nominal supply; energy scales with the node and with the
+    square of the supply.
+
+    Returns:
+        pJ a bit, (n,).
+    """
     sram, rram = constant("sram_cell.write_energy"), constant("rram_cell.write_energy")
     energy = table.of_cell("write_energy", np.where(geometry.is_rram, rram, sram))
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2

@@ -13,7 +13,8 @@ from cimbo.hardware.cost_model import energy_by_part, one_circuit, pair_costs, t
 from cimbo.hardware.generation import loop_layers, request_costs
 from cimbo.hardware.grid import Grid
 from cimbo.hardware.pipeline import STAGE_BOUNDS, busy_stages
-from cimbo.hardware.plan import Plan, plan_pairs, rows_run
+from cimbo.hardware.plan import Plan, plan_pairs
+from cimbo.hardware.plan_rows import rows_run
 from cimbo.hardware.plan_scores import PlanInputs
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.schedule_table import BOUND_NAMES, Schedule
@@ -22,79 +23,89 @@ from cimbo.workloads.layers import TokenLoop, Workload
 
 
 def simulate(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """Evaluates one network on one chip.
+    """Evaluate one network on one chip.
 
     Args:
         workload: The network.
-        chip: Its genes; those left out have their defaults.
+        chip: Genes of the chip; those left out have their defaults.
 
     Returns:
-        latency_ms and energy_uj of a run of the whole batch, by a schedule that exists, and latency_ms_low and
-        energy_uj_low, between which and these the best one lies; dram_bytes of the run, inferences_per_s,
-        energy_per_inference_uj, area_mm2, cycles, clock_ns, utilisation, leakage_mw, resident, is_bound, energy_parts_uj,
-        area_parts_mm2, peak_tops, warnings, and ``layers`` with name, kind, cycles, bound, utilisation and energy_uj by
-        part, in order. Where the network generates tokens, these are of the whole request, with layers "prompt.NAME" and
-        "token.NAME", and ``GENERATION_METRICS`` beside them.
+        The costs by name. Of a run of the whole batch: ``latency_ms``, ``energy_uj`` by a schedule
+        that the chip can run; ``latency_ms_low``, ``energy_uj_low``, lower bounds of the best
+        schedule; ``dram_bytes``, ``cycles`` (of the arrays), ``utilisation`` (0 to 1).
+        Of the chip: ``area_mm2``, ``clock_ns``, ``leakage_mw``, ``peak_tops``.
+        ``inferences_per_s`` and ``energy_per_inference_uj``; ``resident``: whether all weights stay
+        on the chip; ``is_bound``: whether the lower bounds differ from the costs;
+        ``energy_parts_uj`` and ``area_parts_mm2`` by part; ``warnings``; and ``layers``, in order,
+        each with name, kind, cycles, bound, utilisation and energy_uj by part.
+        Where the network generates tokens, costs are those of the whole request, layers are named
+        "prompt.NAME" and "token.NAME", and ``GENERATION_METRICS`` are added.
 
     Raises:
-        BadInput: Where the chip is none, naming the gene.
+        BadInput: Where the genes describe no chip, naming the gene.
     """
     if workload.loop is None:
-        one = _simulate_run(workload, chip)
-        return one | throughput(one, workload.batch)
+        costs = _simulate_run(workload, chip)
+        return costs | throughput(costs, workload.batch)
     return _simulate_request(workload, workload.loop, chip)
 
 
 def _simulate_request(
     workload: Workload, loop: TokenLoop, chip: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Costs of a whole request: a run over the prompt, and the mean step once for each token."""
     prompt, step = _simulate_run(workload, chip), _simulate_run(loop.step, chip)
     total = request_costs(prompt, step, loop.tokens, workload.batch)
     parts = {}
     for name, value in step["energy_parts_uj"].items():
         parts[name] = prompt["energy_parts_uj"][name] + loop.tokens * value
-    of_prompt = [{**layer, "name": f"prompt.{layer['name']}"} for layer in prompt["layers"]]
+    prompt_layers = [{**layer, "name": f"prompt.{layer['name']}"} for layer in prompt["layers"]]
     frequencies = [layer.frequency * loop.tokens for layer in loop.step.layers]
-    of_tokens = loop_layers(step["layers"], frequencies)
+    token_layers = loop_layers(step["layers"], frequencies)
     return (
         total
         | throughput(total, workload.batch)
         | {
             "energy_parts_uj": parts,
             "warnings": list(dict.fromkeys([*prompt["warnings"], *step["warnings"]])),
-            "layers": of_prompt + of_tokens,
+            "layers": prompt_layers + token_layers,
         }
     )
 
 
 def _simulate_run(workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
-    """One run, whatever loop may follow it."""
-    part = one_circuit(chip)
-    shapes, where = workload.unique
-    plan = plan_pairs(PlanInputs.of(part), Grid([shapes], 1))
-    costs = pair_costs(part, plan.sums)
-    one: dict[str, Any] = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
+    """Costs of one run of a network's layers, without the token loop that may follow it."""
+    circuit = one_circuit(chip)
+    # Layers of equal shape are computed once, as one row: row_of_layer[i] is that of layer i.
+    shapes, row_of_layer = workload.unique
+    plan = plan_pairs(PlanInputs.of(circuit), Grid([shapes], 1))
+    costs = pair_costs(circuit, plan.sums)
+    result: dict[str, Any] = {name: float(getattr(costs, name)[0]) for name in SCALAR_RESULTS}
     run, counts = rows_run(plan)
-    waiting = float(plan.sums.interval[0] / plan.sums.cycles[0])
     if plan.stages is not None:
-        one["pipeline"] = _stages(workload, where, plan, run)
-    return one | {
-        "peak_tops": 2e-3 * float(part.peak_macs[0] / part.clock_ns[0]),
+        result["pipeline"] = _stages(workload, row_of_layer, plan, run)
+    # In a pipeline the chip leaks for all stages at once, so each layer has a part of that.
+    leaking_fraction = float(plan.sums.interval[0] / plan.sums.cycles[0])
+    parts_of_layers = (circuit, plan.tiling, run, counts)
+    return result | {
+        "peak_tops": 2e-3 * float(circuit.peak_macs[0] / circuit.clock_ns[0]),
         "resident": bool(costs.resident[0]),
         "is_bound": bool(costs.is_bound[0]),
         "energy_parts_uj": {k: float(v[0]) for k, v in costs.energy_parts_uj.items()},
-        "area_parts_mm2": {k: float(v[0]) for k, v in part.area_parts.items()},
-        "warnings": _warnings(workload, where, run),
-        "layers": _layers(workload, where, (part, plan.tiling, run, counts), waiting),
+        "area_parts_mm2": {k: float(v[0]) for k, v in circuit.area_parts.items()},
+        "warnings": _warnings(workload, row_of_layer, run),
+        "layers": _layers(workload, row_of_layer, parts_of_layers, leaking_fraction),
     }
 
 
-def _stages(workload: Workload, where: Sequence[int], plan: Plan, run: Schedule) -> dict[str, Any]:
-    """What a pipeline waits for: the bottleneck stage, its resource, and how busy every resource is."""
+def _stages(
+    workload: Workload, row_of_layer: Sequence[int], plan: Plan, run: Schedule
+) -> dict[str, Any]:
+    """Describe a pipeline: its bottleneck stage, the resource that bounds it, and how busy each is."""
     assert plan.stages is not None
     bound, cycles = busy_stages(plan.tiling, run, plan.stages, 0)
-    of_layers = [float(cycles[shape]) for shape in where]
-    longest = int(np.argmax(of_layers))
+    layer_cycles = [float(cycles[row]) for row in row_of_layer]
+    longest = int(np.argmax(layer_cycles))
     interval = float(plan.stages.interval[0])
     busy = plan.stages.busy[:, 0] / interval
     return {
@@ -103,7 +114,7 @@ def _stages(workload: Workload, where: Sequence[int], plan: Plan, run: Schedule)
         "bottleneck": workload.layers[longest].name,
         "bound": bound,
         "busy": dict(zip(STAGE_BOUNDS, busy.tolist(), strict=True)),
-        "copies": [float(run.copies[shape]) for shape in where],
+        "copies": [float(run.copies[row]) for row in row_of_layer],
         "dram_bits": float(plan.stages.dram_bits[0]),
     }
 
@@ -126,38 +137,49 @@ SCALAR_RESULTS = (
 
 def _layers(
     workload: Workload,
-    where: Sequence[int],
+    row_of_layer: Sequence[int],
     of: tuple[Circuit, Tiling, Schedule, Floats],
-    leaking: float,
+    leaking_fraction: float,
 ) -> list[dict[str, Any]]:
-    """``leaking``: share of a layer's cycles in which the chip leaks for it alone, and not for stages beside it."""
-    part, tiling, run, counts = of
-    energy = energy_by_part(part, counts, run.cycles * leaking)
-    microjoules = np.array(list(energy.values())) * 1e-6
-    energies = [dict(zip(energy, values, strict=True)) for values in microjoules.T.tolist()]
+    """Describe each layer of a network: cycles, bottleneck, utilisation, energy by part.
+
+    Args:
+        workload: The network.
+        row_of_layer: For each of its layers the row that it is computed as.
+        of: The chip's circuit; of each row its tiles, its schedule, and its events, (fields, rows).
+        leaking_fraction: Fraction of a layer's cycles in which the chip leaks for it alone, and not
+            for the stages that work beside it.
+
+    Returns:
+        One entry for each layer, in order of execution.
+    """
+    circuit, tiling, run, counts = of
+    picojoules = energy_by_part(circuit, counts, run.cycles * leaking_fraction)
+    microjoules = np.array(list(picojoules.values())) * 1e-6
+    energies = [dict(zip(picojoules, values, strict=True)) for values in microjoules.T.tolist()]
     bounds = [BOUND_NAMES[index] for index in run.bottlenecks().tolist()]
     cycles = run.cycles.tolist()
-    used = (
-        tiling.layers.macs * tiling.precision.mac_share / (run.cycles * part.peak_macs[0])
-    ).tolist()
+    macs = tiling.layers.macs * tiling.precision.mac_share
+    utilisations = (macs / (run.cycles * circuit.peak_macs[0])).tolist()
     layers = []
-    for layer, shape in zip(workload.layers, where, strict=True):
+    for layer, row in zip(workload.layers, row_of_layer, strict=True):
         layers.append(
             {
                 "name": layer.name,
                 "kind": layer.kind,
-                "cycles": cycles[shape],
-                "bound": bounds[shape],
-                "utilisation": used[shape],
-                "energy_uj": energies[shape].copy(),
+                "cycles": cycles[row],
+                "bound": bounds[row],
+                "utilisation": utilisations[row],
+                "energy_uj": energies[row].copy(),
             }
         )
     return layers
 
 
-def _warnings(workload: Workload, where: Sequence[int], run: Schedule) -> list[str]:
-    pairs = zip(workload.layers, where, strict=True)
-    names = [layer.name for layer, shape in pairs if run.is_bound[shape]]
+def _warnings(workload: Workload, row_of_layer: Sequence[int], run: Schedule) -> list[str]:
+    """Name the layers whose partial sums and activations do not fit the buffer, in one warning."""
+    rows = zip(workload.layers, row_of_layer, strict=True)
+    names = [layer.name for layer, row in rows if run.is_bound[row]]
     if not names:
         return []
     text = (

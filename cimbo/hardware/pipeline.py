@@ -7,6 +7,8 @@ what all stages share - macros for attention's operands, buffer, network, vector
 Tiles are dealt to macros in the order of how long an inference keeps them busy, longest first, so that the first macro is the
 fullest. Activations between stages are buffered twice, one being written while the other is read; what the buffer cannot hold
 goes to the DRAM and back.
+
+A *row* is one distinct layer shape of one (network, chip) pair; arrays of shape (rows,) have one element for each.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Pipeline:
         interval: Cycles of the arrays between two results.
         busy: Cycles that each resource (STAGE_BOUNDS) needs for one inference, (resources, pairs).
         dram_bits: Bits over the DRAM for one inference.
-        tile_busy: Cycles that one of its tiles is busy for, of each row, (rows,).
+        tile_busy: Cycles for which one inference keeps each tile of a row busy, (rows,).
     """
 
     interval: Floats
@@ -41,30 +43,31 @@ class Pipeline:
 
 
 def pipeline(tiling: Tiling, run: Schedule, grid: Grid) -> Pipeline:
-    """Finds how often pipelines give a result where every layer's weights stay.
+    """Work out how often pipelines give a result, if every layer's weights stay on the chip.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
         run: The schedule of each layer alone, with its copies.
-        grid: The rows of each pair.
+        grid: Which rows belong to which pair.
 
     Returns:
-        Of every pair; what it says is true where weights fit.
+        The pipeline of every pair; meaningful only for pairs whose weights fit the chip.
     """
     layers = tiling.layers
     vectors = np.ceil(layers.positions / run.copies)
     tile_busy = vectors * tiling.vector_cycles * ~layers.is_dynamic
-    on_arrays = layers.is_dynamic & ~run.on_unit
-    held = tiling.input_bits + tiling.output_bits
-    if tiling.has_dynamic:
-        operand = tiling.weight_bits if tiling.cache is None else 0
-        held = held + layers.is_dynamic * operand
-    excess = np.maximum(grid.sums(held) - tiling.chip.buffer_bits[grid.starts], 0)
+    attention_on_arrays = layers.is_dynamic & ~run.on_unit
+    # Activations of all stages are in the buffer at once. With a KV cache, attention's operand
+    # streams from the cache instead.
+    held_bits = tiling.input_bits + tiling.output_bits
+    if tiling.has_dynamic and tiling.cache is None:
+        held_bits = held_bits + layers.is_dynamic * tiling.weight_bits
+    excess = np.maximum(grid.sums(held_bits) - tiling.chip.buffer_bits[grid.starts], 0)
     dram_bits = np.maximum(grid.sums(run.io_bits), excess)
     busy = np.stack(
         [
             _fullest_macro(tiling, run.copies, grid),
-            grid.sums(on_arrays * run.cycles),
+            grid.sums(attention_on_arrays * run.cycles),
             grid.sums(run.buffer),
             grid.sums(run.noc),
             grid.sums(run.vector),
@@ -75,52 +78,62 @@ def pipeline(tiling: Tiling, run: Schedule, grid: Grid) -> Pipeline:
 
 
 def _fullest_macro(tiling: Tiling, copies: Floats, grid: Grid) -> Floats:
-    """Cycles that the first macro computes for one inference when tiles are dealt longest first, (pairs,).
+    """Cycles that the fullest macro computes for one inference, (pairs,).
 
-    Where the vectors of a layer are no multiple of its copies, the first copies have one vector more than the others.
+    The tiles of a pair are sorted by how long they are busy and dealt to its macros in turn, so the
+    first macro, which gets tiles 0, m, 2m, ... of m macros, is the fullest. A group of n tiles that
+    are equally busy and stand behind k others gives it ceil((k + n) / m) - ceil(k / m) tiles.
+
+    Where the vectors of a layer are no multiple of its copies, some copies have one vector more
+    than the others: each row makes two groups of tiles.
 
     Returns:
-        (pairs,) cycles.
+        Cycles of the arrays, (pairs,).
     """
     layers = tiling.layers
     static = ~layers.is_dynamic
     vectors = np.floor(layers.positions / copies)
-    longer = layers.positions - vectors * copies
+    longer_copies = layers.positions - vectors * copies
     tiles = tiling.tiles * layers.count * static
-    number = np.concatenate([tiles * longer, tiles * (copies - longer)])
+    # From here on, two groups of tiles for each row, (2 * rows,).
+    number = np.concatenate([tiles * longer_copies, tiles * (copies - longer_copies)])
     busy = np.concatenate([vectors + 1, vectors]) * np.tile(tiling.vector_cycles * static, 2)
     pair = np.tile(grid.network, 2)
-    order = np.lexsort((-busy, pair))
+    order = np.lexsort((-busy, pair))  # by pair, then longest first
     starts = 2 * grid.starts
-    in_order = number[order]
-    dealt = np.cumsum(in_order)
-    before = np.repeat(dealt[starts] - in_order[starts], 2 * grid.lengths)
+    sorted_number = number[order]
+    # Tiles up to and with each group, of all pairs, less those of the pairs before its own.
+    dealt = np.cumsum(sorted_number)
+    earlier_pairs = np.repeat(dealt[starts] - sorted_number[starts], 2 * grid.lengths)
+    dealt_in_pair = dealt - earlier_pairs
     macros = np.tile(tiling.chip.macros, 2)[order]
-    end = np.ceil((dealt - before) / macros)
-    start = np.ceil((dealt - before - in_order) / macros)
-    load: Floats = np.add.reduceat((end - start) * busy[order], starts)
-    return load
+    with_group = np.ceil(dealt_in_pair / macros)
+    without_group = np.ceil((dealt_in_pair - sorted_number) / macros)
+    cycles: Floats = np.add.reduceat((with_group - without_group) * busy[order], starts)
+    return cycles
 
 
-def busy_stages(tiling: Tiling, run: Schedule, found: Pipeline, pair: int) -> tuple[str, Floats]:
-    """Find what the interval of a pair waits for, and how long each layer's stage keeps that busy.
+def busy_stages(
+    tiling: Tiling, run: Schedule, pipelines: Pipeline, pair: int
+) -> tuple[str, Floats]:
+    """Find the busiest resource of a pair's pipeline, and how long each layer keeps it busy.
 
     Args:
         tiling: The tiles of the pair's rows, columns of shape (rows,).
         run: The schedule of each of these rows.
-        found: The pipelines, of this pair and perhaps others; ``tile_busy`` is of the rows in
+        pipelines: The pipelines, of this pair and perhaps others; ``tile_busy`` is of the rows in
             ``tiling``.
-        pair: Position of the pair in ``found``.
+        pair: Position of the pair in ``pipelines``.
 
     Returns:
         The busiest resource, one of ``STAGE_BOUNDS``, and cycles of the arrays for which each row
         keeps it busy, (rows,).
     """
-    bound = STAGE_BOUNDS[int(np.argmax(found.busy[:, pair]))]
-    on_arrays = tiling.layers.is_dynamic & ~run.on_unit
+    bound = STAGE_BOUNDS[int(np.argmax(pipelines.busy[:, pair]))]
+    attention_on_arrays = tiling.layers.is_dynamic & ~run.on_unit
     cycles = {
-        "compute": found.tile_busy,
-        "attention arrays": on_arrays * run.cycles,
+        "compute": pipelines.tile_busy,
+        "attention arrays": attention_on_arrays * run.cycles,
         "buffer": run.buffer,
         "NoC": run.noc,
         "vector": run.vector,

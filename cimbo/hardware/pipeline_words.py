@@ -1,6 +1,10 @@
-"""Words of a chip's genes about layers that work side by side (:mod:`cimbo.hardware.pipeline`)."""
+"""Values of the genes ``execution`` and ``duplication``; see :mod:`cimbo.hardware.pipeline`."""
 
 EXECUTION_MODES = ("layer_by_layer", "pipelined")
 DUPLICATION_GOALS = ("latency", "bottleneck", "none", "given")
-"""What spare macros hold copies of: layers so that their summed time is least, the slowest stages, nothing, or as many of each
-layer as the user gives."""
+"""What macros that the weights leave free hold copies of.
+
+``latency``: the layers whose copies shorten the summed time of all layers most; ``bottleneck``: the
+slowest layers, since they set the pace of a pipeline; ``none``: nothing; ``given``: as many copies
+of each layer as the user gives.
+"""

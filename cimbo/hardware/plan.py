@@ -1,9 +1,13 @@
-"""What each (network, chip) pair runs: every way to keep or reload its weights, and the best of them by its criterion."""
+"""What each (network, chip) pair runs: every way to keep or reload its weights, and the best of them by its criterion.
+
+A *row* is one distinct layer shape of one pair. *Cycles and events* come as one array (1 + events, rows): cycles in the first
+line, the counts of ``EVENT_FIELDS`` in the others. Every way to run has two schedules: the high one, which the chip can run,
+and the low one, a lower bound of its costs (:class:`cimbo.hardware.schedule_table.Interval`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +16,7 @@ from cimbo.hardware.grid import Grid
 from cimbo.hardware.pipeline import Pipeline, pipeline
 from cimbo.hardware.plan_scores import PlanInputs, pair_score, row_scores
 from cimbo.hardware.residency import Residency, capacity, partly
-from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, overwrite, select
+from cimbo.hardware.rows import Bools, ChipRows, Floats, Indices, select
 from cimbo.hardware.schedule import schedule
 from cimbo.hardware.schedule_table import Interval, Schedule
 from cimbo.hardware.tiling import Tiling, tile
@@ -26,11 +30,11 @@ class PlanSums:
     """Sums over the networks of some pairs, (pairs,) each.
 
     Attributes:
-        cycles: Of the schedule that exists.
-        interval: Cycles between two results; fewer than the former where layers work side by side.
-        counts: Its events, (fields, pairs).
-        cycles_low: Of the one that may be too good.
-        counts_low: Its events, (fields, pairs).
+        cycles: Cycles of the high schedule.
+        interval: Cycles between two results; fewer than ``cycles`` where layers work side by side.
+        counts: Events of the high schedule, (events, pairs).
+        cycles_low: Cycles of the low schedule.
+        counts_low: Events of the low schedule, (events, pairs).
         macs: Multiply-accumulates, in units of one at the chip's own bits.
         resident: Whether all weights stay on the chip.
         is_bound: Whether the two schedules differ.
@@ -48,7 +52,13 @@ class PlanSums:
 
 @dataclass(frozen=True)
 class _Variant:
-    """One way to run some rows: both schedules, and cycles above events of each, (1 + fields, rows)."""
+    """One way to run some rows.
+
+    Attributes:
+        schedules: The low and the high schedule; the same object where they do not differ.
+        low: Cycles and events of the low schedule, (1 + events, rows).
+        high: Cycles and events of the high schedule; the same object where they do not differ.
+    """
 
     schedules: Interval
     low: Floats
@@ -73,11 +83,18 @@ class _Variant:
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """A way to run some rows, those rows and the share of their layers that run so, and which pairs (pairs,) take it."""
+class ResidencyChoice:
+    """A way to run some rows, which some of the pairs have chosen.
+
+    Attributes:
+        variant: How these rows run.
+        rows: Indices of the rows, (chosen rows,).
+        share: Fraction of each row's equal layers that run so, (chosen rows,).
+        chosen: True for each pair that has chosen it, (pairs,).
+    """
 
     variant: _Variant
-    where: Indices
+    rows: Indices
     share: Floats
     chosen: Bools
 
@@ -87,29 +104,29 @@ class Plan:
     """What some pairs run.
 
     Attributes:
-        tiling: Rows of the pairs.
-        reloaded: All rows, with weights loaded at each inference.
-        choices: Ways in which weights stay; a later one takes precedence.
-        sums: What the pairs cost so.
-        stages: The pipelines of those pairs that are some; None where none is.
+        tiling: The tiles of all rows.
+        reloaded: How all rows run if weights are loaded at each inference.
+        choices: Ways in which weights stay; of those that a pair has chosen, the last one counts.
+        sums: Cycles and events of the pairs, run so.
+        stages: The pipelines of the pairs that run as one; None where no pair does.
     """
 
     tiling: Tiling
     reloaded: _Variant
-    choices: tuple[_Choice, ...]
+    choices: tuple[ResidencyChoice, ...]
     sums: PlanSums
     stages: Pipeline | None = None
 
 
 def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
-    """Tiles of every row of a grid.
+    """Lay out the weights of every row of a grid.
 
     Args:
-        chip_columns: What schedules depend on of each pair's chip, (len(CHIP_FIELDS), pairs).
+        chip_columns: The fields of ``ChipRows`` of each pair's chip, (len(CHIP_FIELDS), pairs).
         grid: The rows.
 
     Returns:
-        Columns of shape (rows,).
+        The tiles, columns of shape (rows,).
     """
     return tile(grid.layers, ChipRows.from_columns(grid.rows(chip_columns)))
 
@@ -117,12 +134,13 @@ def tile_grid(chip_columns: Floats, grid: Grid) -> Tiling:
 def plan_pairs(given: PlanInputs, grid: Grid, *, follow_first: bool = False) -> Plan:
     """Choose what each pair runs.
 
-    Weights are reloaded, some of them kept, or all: whatever is best by the pair's criterion. A
-    chip that is to run as a pipeline keeps all weights wherever they fit.
+    Three ways are tried: all weights are reloaded at each inference; single layers' weights stay;
+    all weights stay, where they fit. The best by the pair's criterion is taken. A chip that is to
+    run as a pipeline keeps all weights wherever they fit.
 
     Args:
         given: What is known of each pair's chip, (..., pairs).
-        grid: The rows of these pairs.
+        grid: Which rows belong to which pair.
         follow_first: Whether every pair keeps the weights that the first one does; their networks
             are then the same, and so are the tiles of their chips.
 
@@ -133,30 +151,37 @@ def plan_pairs(given: PlanInputs, grid: Grid, *, follow_first: bool = False) -> 
     reloaded = _variant(tiling, None)
     best = _Best.of(given, grid, reloaded)
     choices = []
-    in_stages = None
+    stages = None
     for residency in (partly(tiling, grid.network), capacity(tiling, grid)):
-        where = np.flatnonzero(residency.is_kept)
-        if not where.size:
+        rows = np.flatnonzero(residency.is_kept)
+        if not rows.size:
             continue
-        kept = _variant(select(tiling, where), select(residency, where))
-        single = ~residency.fits[where]
-        if single.all():  # layers stay one by one, where that is better for them
-            others = row_scores(given, grid, (reloaded.high[:, where], where), best.high)
-            own = row_scores(given, grid, (kept.high, where), best.high)
-            worth = own <= others * TIE_FACTOR
+        kept = _variant(select(tiling, rows), select(residency, rows))
+        if not residency.fits[rows].any():  # single layers stay: each only where it gains by it
+            reloaded_score = row_scores(given, grid, (reloaded.high[:, rows], rows), best.high)
+            kept_score = row_scores(given, grid, (kept.high, rows), best.high)
+            gains = kept_score <= reloaded_score * TIE_FACTOR
             if follow_first:
-                worth = _as_first(worth, grid.starts.size)
-            where, kept = where[worth], kept.select(worth)
-        elif tiling.chip.is_pipelined[where].any():
-            in_stages = _pipelined(select(tiling, where), grid, kept, residency)
-        other = (reloaded, kept, where)
-        best, chosen = best.improved(given, grid, other, residency, follow_first=follow_first)
-        choices.append(_Choice(kept, where, residency.share[where], chosen))
+                gains = _as_first(gains, grid.starts.size)
+            rows, kept = rows[gains], kept.select(gains)
+        elif tiling.chip.is_pipelined[rows].any():
+            stages = _pipelined(select(tiling, rows), grid, kept, residency)
+        exchange = (reloaded, kept, rows)
+        best, chosen = best.improved(given, grid, exchange, residency, follow_first=follow_first)
+        choices.append(ResidencyChoice(kept, rows, residency.share[rows], chosen))
+    sums = _plan_sums(tiling, grid, best, stages)
+    if stages is None:
+        return Plan(tiling, reloaded, tuple(choices), sums)
+    return Plan(tiling, reloaded, tuple(choices), sums, stages.pipeline)
+
+
+def _plan_sums(tiling: Tiling, grid: Grid, best: _Best, stages: _Stages | None) -> PlanSums:
+    """What each pair's plan costs: the sums of its best way to run, with what a pipeline changes."""
     interval, counts = best.high[0], best.high[1:]
-    if in_stages is not None:
+    if stages is not None:
         interval, counts = interval.copy(), counts.copy()
-        _run_in_stages(in_stages, interval, counts)
-    sums = PlanSums(
+        _run_in_stages(stages, interval, counts)
+    return PlanSums(
         cycles=best.high[0],
         interval=interval,
         counts=counts,
@@ -166,16 +191,17 @@ def plan_pairs(given: PlanInputs, grid: Grid, *, follow_first: bool = False) -> 
         resident=best.resident,
         is_bound=best.is_bound,
     )
-    if in_stages is None:
-        stages = None
-    else:
-        stages = in_stages.pipeline
-    return Plan(tiling, reloaded, tuple(choices), sums, stages)
 
 
 @dataclass(frozen=True)
 class _Stages:
-    """Pairs whose weights fit, which of those run as pipelines, (fitting pairs,), and the pipelines of all of them."""
+    """The pipelines of the pairs whose weights fit their chips.
+
+    Attributes:
+        pairs: Indices of these pairs, (fitting pairs,).
+        is_pipelined: Whether each of them is to run as a pipeline, (fitting pairs,).
+        pipeline: The pipelines of all of them.
+    """
 
     pairs: Indices
     is_pipelined: Bools
@@ -183,26 +209,48 @@ class _Stages:
 
 
 def _pipelined(tiling: Tiling, grid: Grid, kept: _Variant, residency: Residency) -> _Stages:
-    """The pipelines of the pairs whose weights fit; ``tiling`` and ``kept`` are of their rows."""
-    fits = residency.fits[grid.starts]
-    some = grid.some(fits)
-    found = pipeline(tiling, kept.schedules.high, some)
-    return _Stages(np.flatnonzero(fits), tiling.chip.is_pipelined[some.starts] > 0, found)
+    """Work out the pipelines of the pairs whose weights fit.
+
+    Args:
+        tiling: The tiles of these pairs' rows.
+        grid: Which rows belong to which pair, of all pairs.
+        kept: How these pairs' rows run with weights that stay.
+        residency: Which weights stay, of all rows.
+
+    Returns:
+        The pipelines of these pairs.
+    """
+    fits = residency.fits[grid.starts]  # of each pair: all its rows have the same value
+    fitting_grid = grid.some(fits)
+    pipelines = pipeline(tiling, kept.schedules.high, fitting_grid)
+    is_pipelined = tiling.chip.is_pipelined[fitting_grid.starts] > 0
+    return _Stages(np.flatnonzero(fits), is_pipelined, pipelines)
 
 
 def _run_in_stages(stages: _Stages, interval: Floats, counts: Floats) -> None:
-    """Writes what pipelines change into cycles between results (pairs,) and events (fields, pairs)."""
-    pairs, chosen = stages.pairs[stages.is_pipelined], stages.is_pipelined
-    interval[pairs] = stages.pipeline.interval[chosen]
+    """Write what pipelines change into cycles between results, (pairs,), and events, (events, pairs).
+
+    What a pipeline moves over the DRAM besides its layers' own traffic also passes the buffer.
+    """
+    pairs = stages.pairs[stages.is_pipelined]
+    interval[pairs] = stages.pipeline.interval[stages.is_pipelined]
     dram, stored = EVENT_FIELDS.index("dram"), EVENT_FIELDS.index("stored")
-    more = stages.pipeline.dram_bits[chosen] - counts[dram, pairs]
-    counts[dram, pairs] += more
-    counts[stored, pairs] += more
+    more_bits = stages.pipeline.dram_bits[stages.is_pipelined] - counts[dram, pairs]
+    counts[dram, pairs] += more_bits
+    counts[stored, pairs] += more_bits
 
 
 @dataclass(frozen=True)
 class _Best:
-    """The best found for each pair: sums of both schedules, (1 + fields, pairs), score, and what holds, (pairs,)."""
+    """The best way to run that was found for each pair.
+
+    Attributes:
+        high: Cycles and events of the high schedule, (1 + events, pairs).
+        low: Cycles and events of the low schedule, (1 + events, pairs).
+        score: What the pair's criterion gives for ``high``; less is better, (pairs,).
+        resident: Whether all weights stay on the chip, (pairs,).
+        is_bound: Whether the two schedules differ, (pairs,).
+    """
 
     high: Floats
     low: Floats
@@ -246,7 +294,7 @@ class _Best:
 
         Args:
             given: The pairs' chips, (..., pairs).
-            grid: The rows of these pairs.
+            grid: Which rows belong to which pair.
             other: How all rows run as a base, how some rows run instead, and which rows these are.
             residency: Which weights stay so, and for which share of a row's layers, of all rows.
             follow_first: Whether every pair takes what is better for the first.
@@ -254,22 +302,22 @@ class _Best:
         Returns:
             The better of the two for each pair, and which pairs take the other way, (pairs,).
         """
-        base, kept, where = other
-        one = base.high is base.low and kept.high is kept.low
-        taken = where, residency.share[where]
-        high = _exchanged(grid, (base.high, kept.high), taken)
-        if one:
+        base, kept, rows = other
+        share = residency.share[rows]
+        high = _exchanged(grid, (base.high, kept.high), (rows, share))
+        if base.high is base.low and kept.high is kept.low:
             low = high
         else:
-            low = _exchanged(grid, (base.low, kept.low), taken)
+            low = _exchanged(grid, (base.low, kept.low), (rows, share))
         score = pair_score(given, high)
-        concerned = np.bincount(grid.network[where], minlength=grid.starts.size) > 0
-        asked = (given.is_pipelined > 0) & residency.fits[grid.starts]
-        chosen = concerned & (asked | (score <= self.score * TIE_FACTOR))
+        has_such_rows = np.bincount(grid.network[rows], minlength=grid.starts.size) > 0
+        must_keep = (given.is_pipelined > 0) & residency.fits[grid.starts]
+        chosen = has_such_rows & (must_keep | (score <= self.score * TIE_FACTOR))
         if follow_first:
             chosen = _as_first(chosen, chosen.size)
+        # Of a row whose layers do not all run in the other way, some still run in the base way.
         bound = base.schedules.low.is_bound.copy()
-        bound[where] = kept.schedules.low.is_bound | (bound[where] & (taken[1] < 1))
+        bound[rows] = kept.schedules.low.is_bound | (bound[rows] & (share < 1))
         better = _Best(
             high=np.where(chosen, high, self.high),
             low=np.where(chosen, low, self.low),
@@ -281,11 +329,12 @@ class _Best:
 
 
 def _as_first(chosen: Bools, pairs: int) -> Bools:
-    """What is chosen for the first of some pairs of equal length, for all of them."""
+    """Choose for all pairs what is chosen for the first; all pairs have as many elements of ``chosen``."""
     return np.tile(chosen[: chosen.size // pairs], pairs)
 
 
 def _variant(tiling: Tiling, residency: Residency | None) -> _Variant:
+    """Schedule rows with weights that stay as ``residency`` says (None: all reloaded); count events."""
     schedules = schedule(tiling, residency)
     low = _cycles_and_events(tiling, schedules.low)
     if schedules.high is schedules.low:
@@ -297,79 +346,32 @@ def _variant(tiling: Tiling, residency: Residency | None) -> _Variant:
 
 
 def _cycles_and_events(tiling: Tiling, plan: Schedule) -> Floats:
+    """Cycles, and below them the counts of all events, (1 + events, rows)."""
     return np.concatenate([plan.cycles[None], count_events(tiling, plan).stacked()])
 
 
 def _exchanged(
     grid: Grid, variants: tuple[Floats, Floats], taken: tuple[Indices, Floats]
 ) -> Floats:
-    """Sums over each pair, (1 + fields, pairs), with some rows, or a share of their layers, run in the second way."""
-    where, share = taken
-    rows = variants[0].copy()
-    rows[:, where] = _mixed(rows[:, where], variants[1], share)
-    return grid.sums(rows)
-
-
-def _mixed(usual: Floats, other: Floats, share: Floats) -> Floats:
-    """What layers that are alike cost on average where a share of them runs in the other way."""
-    return np.where(share == 1, other, usual + share * (other - usual))
-
-
-def _mean_schedule(run: Schedule, choice: _Choice) -> Schedule:
-    """What the rows of a choice run on average over their layers."""
-    usual, other = select(run, choice.where), choice.variant.schedules.high
-    if (choice.share == 1).all():
-        return other
-    mean: dict[str, Any] = {}
-    for field in fields(Schedule):
-        before, after = getattr(usual, field.name), getattr(other, field.name)
-        is_number = after.dtype == float
-        if is_number:
-            mean[field.name] = _mixed(before, after, choice.share)
-        else:
-            mean[field.name] = after
-    return Schedule(**mean)
-
-
-def rows_run(plan: Plan) -> tuple[Schedule, Floats]:
-    """Get the schedule and the events of each layer of one network on one chip.
-
-    A row stands for layers of equal sizes. Where some of them run in another way than the others,
-    the row has their average.
+    """Sum cycles and events over each pair, with some rows run in another way.
 
     Args:
-        plan: The plan of a single pair of network and chip.
+        grid: Which rows belong to which pair.
+        variants: Cycles and events of all rows in the usual way, (1 + events, rows), and of some
+            rows in the other way, (1 + events, some rows).
+        taken: Which rows these are, and the fraction of their equal layers that run in the other
+            way, (some rows,) each.
 
     Returns:
-        The schedule of every row, and its events in the order of EVENT_FIELDS, (fields, rows).
+        Sums, (1 + events, pairs).
     """
-    run, counts = plan.reloaded.schedules.high, plan.reloaded.high[1:].copy()
-    # A later choice takes precedence.
-    for choice in reversed(plan.choices):
-        if choice.chosen.all():
-            where, share = choice.where, choice.share
-            overwrite(run, where, _mean_schedule(run, choice))
-            counts[:, where] = _mixed(counts[:, where], choice.variant.high[1:], share)
-            break
-    if plan.stages is not None:
-        _spill_to_owners(plan, counts)
-    return run, counts
+    usual, other = variants
+    rows, share = taken
+    values = usual.copy()
+    values[:, rows] = mean_over_layers(values[:, rows], other, share)
+    return grid.sums(values)
 
 
-def _spill_to_owners(plan: Plan, counts: Floats) -> None:
-    """Writes what a pipeline moves over the DRAM into its layers' events, (fields, rows).
-
-    Layers share what the buffer cannot hold by the activations that each has in it; where a pipeline moves less than its
-    layers would alone, by what these move.
-    """
-    layers = plan.tiling.layers
-    dram, stored = EVENT_FIELDS.index("dram"), EVENT_FIELDS.index("stored")
-    more = float(plan.sums.counts[dram, 0] - np.sum(counts[dram] * layers.count))
-    if more > 0:
-        owned = plan.tiling.input_bits + plan.tiling.output_bits
-    else:
-        owned = counts[dram].copy()
-    whole = float(np.sum(owned * layers.count))
-    if whole > 0:
-        counts[dram] += more * owned / whole
-        counts[stored] += more * owned / whole
+def mean_over_layers(usual: Floats, other: Floats, share: Floats) -> Floats:
+    """Mean over equal layers, a fraction ``share`` of which runs in the other way; exact where it is 1."""
+    return np.where(share == 1, other, usual + share * (other - usual))

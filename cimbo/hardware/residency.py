@@ -1,4 +1,8 @@
-"""Which weights stay on a chip between inferences, and what the room that is left is for."""
+"""Which weights stay on a chip between inferences, and what the room that they leave is used for.
+
+A *row* is one distinct layer shape of one (network, chip) pair; arrays of shape (rows,) have one
+element for each. A *tile* is a part of a layer's weights that fills one macro.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,11 @@ class Residency:
 
     Attributes:
         fits: Whether all static weights of the row's network fit its chip at once.
-        is_kept: Whether the row runs otherwise than with reloaded weights: its weights stay, or those of its whole network
-            do.
-        share: Share of the row's layers, which are alike, that run so; 1 but where only some of them fit.
-        copies: Copies of the layer that the spare tiles hold, itself included.
+        is_kept: Whether the row is scheduled anew, because its weights stay or those of its whole
+            network do; elsewhere it runs as with weights that are reloaded at each inference.
+        share: A row stands for several equal layers. Fraction of them whose weights stay; below 1
+            only where there is room for some of them, not for all.
+        copies: Copies of the layer's weights on the chip, itself included.
         free_macros: Macros left for attention's operands.
     """
 
@@ -34,52 +39,69 @@ class Residency:
 
 
 def capacity(tiling: Tiling, grid: Grid) -> Residency:
-    """Finds which networks fit their chips at once, and what the tiles left over are for.
+    """Find which networks fit their chips as a whole, and what the spare tiles hold.
 
-    Spare tiles go to copies of layers in proportion to sqrt(positions * tiles), which minimises the summed time
-    positions / copies, or as the chip's ``duplication`` says; with attention, half of them hold its operands.
+    With attention in the network, half of the spare tiles are left to its operands. The others hold
+    copies of layers, as the chip's gene ``duplication`` says.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
-        grid: The rows of each pair.
+        grid: Which rows belong to which pair.
 
     Returns:
         Columns of shape (rows,).
     """
-    static, total = ~tiling.layers.is_dynamic, grid.total
-    left = tiling.chip.capacity_tiles - total(static * tiling.tiles)
-    for_copies = left
+    static = ~tiling.layers.is_dynamic
+    spare = tiling.chip.capacity_tiles - grid.total(static * tiling.tiles)
+    for_copies = spare
     if tiling.has_dynamic:
-        has_attention = total(tiling.layers.is_dynamic) > 0
-        for_copies = np.where(has_attention, np.floor(left / 2), left)
-    weight = np.sqrt(tiling.layers.positions * tiling.tiles) * static
-    share = weight / np.maximum(total(weight), 1e-300)
-    copies = 1 + np.floor(np.maximum(for_copies, 0) * share / tiling.tiles)
-    kind = tiling.chip.duplication
-    if kind.any():
-        room = tiling.chip.capacity_tiles - left + np.maximum(for_copies, 0)
-        copies = np.where(kind == DUPLICATION_GOALS.index("none"), 1.0, copies)
-        is_given = kind == DUPLICATION_GOALS.index("given")
-        given = np.maximum(tiling.layers.copies, 1)
-        copies = np.where(is_given, np.where(static, given, 1.0), copies)
-        by_stage = kind == DUPLICATION_GOALS.index("bottleneck")
-        copies = np.where(by_stage, balanced_copies(tiling, grid, room), copies)
-    free = np.minimum(tiling.chip.macros, np.maximum(left - for_copies, 0))
-    fits = left >= 0
+        has_attention = grid.total(tiling.layers.is_dynamic) > 0
+        for_copies = np.where(has_attention, np.floor(spare / 2), spare)
+    copies = _copies(tiling, grid, np.maximum(for_copies, 0))
+    free_macros = np.minimum(tiling.chip.macros, np.maximum(spare - for_copies, 0))
+    fits = spare >= 0
     if tiling.layers.copies.any():
-        needed = np.where(static, copies - 1, 0) * tiling.tiles
-        fits &= (kind != DUPLICATION_GOALS.index("given")) | (total(needed) <= for_copies)
-    return Residency(fits, fits, np.ones(fits.shape), copies, free)
+        # Copies that a user asked for must fit, too.
+        needed = grid.total(np.where(static, copies - 1, 0) * tiling.tiles)
+        is_given = tiling.chip.duplication == DUPLICATION_GOALS.index("given")
+        fits &= ~is_given | (needed <= for_copies)
+    return Residency(fits, fits, np.ones(fits.shape), copies, free_macros)
+
+
+def _copies(tiling: Tiling, grid: Grid, spare_tiles: Floats) -> Floats:
+    """Copies of each layer, itself included, by the goal that its chip has for copies, (rows,).
+
+    For the least summed time sum(positions / copies) with sum(copies * tiles) given, a Lagrange
+    multiplier makes copies proportional to sqrt(positions / tiles), so the tiles of a layer's
+    copies are proportional to sqrt(positions * tiles).
+
+    Returns:
+        Copies, at least 1, (rows,).
+    """
+    static = ~tiling.layers.is_dynamic
+    weight = np.sqrt(tiling.layers.positions * tiling.tiles) * static
+    fraction = weight / np.maximum(grid.total(weight), 1e-300)
+    copies = 1 + np.floor(spare_tiles * fraction / tiling.tiles)
+    goal = tiling.chip.duplication
+    if not goal.any():  # all chips have the first goal, "latency"
+        return copies
+    copies = np.where(goal == DUPLICATION_GOALS.index("none"), 1.0, copies)
+    given = np.where(static, np.maximum(tiling.layers.copies, 1), 1.0)
+    copies = np.where(goal == DUPLICATION_GOALS.index("given"), given, copies)
+    room = grid.total(static * tiling.tiles) + spare_tiles
+    balanced = balanced_copies(tiling, grid, room)
+    return np.where(goal == DUPLICATION_GOALS.index("bottleneck"), balanced, copies)
 
 
 def partly(tiling: Tiling, network: Indices) -> Residency:
-    """Finds which layers can stay while the rest of their network is loaded in turn.
+    """Find which layers' weights can stay while the rest of their network is loaded in turn.
 
-    In order of how few input vectors share a load of their weights, as long as one plane of every macro is left for loads.
+    Loading pays off least for a layer with few input vectors, so those with fewest stay. One weight
+    context (plane) of every macro is left for the layers that are loaded.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
-        network: Number of the network, in order, of each row, (rows,).
+        network: Index of the pair that each row belongs to, ascending, (rows,).
 
     Returns:
         Columns of shape (rows,).
@@ -91,12 +113,13 @@ def partly(tiling: Tiling, network: Indices) -> Residency:
 
 
 def _share_kept(tiling: Tiling, network: Indices) -> Floats:
-    """Share of each row's layers that are kept.
+    """Fraction of each row's equal layers whose weights stay, 0 to 1, (rows,).
 
-    Those of fewest positions come first, as long as their tiles fit all planes of their chip but one.
+    Within each pair, layers stay in order of rising positions while there is room for their tiles
+    in all planes of the chip but one.
 
     Returns:
-        (n,) shares, 0 to 1.
+        Fractions, (rows,).
     """
     layers, chip = tiling.layers, tiling.chip
     share = np.zeros(network.shape)
@@ -104,15 +127,20 @@ def _share_kept(tiling: Tiling, network: Indices) -> Floats:
     rows = np.flatnonzero((room > 0) & ~layers.is_dynamic)
     if not rows.size:
         return share
-    network, count = network[rows], layers.count[rows]
-    each = tiling.tiles[rows]
-    tiles = each * count
-    ties = (layers.vector_ops[rows], tiling.input_bits[rows], tiling.weight_bits[rows], each)
-    order = np.lexsort((*ties, layers.positions[rows], network))
-    running = np.cumsum(tiles[order])
-    first = np.flatnonzero(np.diff(network[order], prepend=-1))
-    before = np.repeat(running[first] - tiles[order][first], np.diff(np.append(first, order.size)))
+    pair, count = network[rows], layers.count[rows]
+    layer_tiles = tiling.tiles[rows]
+    row_tiles = layer_tiles * count
+    # The last key sorts first. Ties are broken by what does not depend on the order of the rows.
+    ties = (layers.vector_ops[rows], tiling.input_bits[rows], tiling.weight_bits[rows], layer_tiles)
+    order = np.lexsort((*ties, layers.positions[rows], pair))
+    sorted_tiles = row_tiles[order]
+    # Tiles of the rows that come before each row, of all pairs, ...
+    before = np.cumsum(sorted_tiles) - sorted_tiles
+    # ... less those of the pairs that come before its pair, so of its own pair alone.
+    pair_start = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    pair_lengths = np.diff(np.append(pair_start, order.size))
+    before_in_pair = before - np.repeat(before[pair_start], pair_lengths)
     left = np.zeros(rows.shape)
-    left[order] = room[rows[order]] - (running - before - tiles[order])
-    share[rows] = np.clip(np.floor(left / each), 0, count) / count
+    left[order] = room[rows[order]] - before_in_pair
+    share[rows] = np.clip(np.floor(left / layer_tiles), 0, count) / count
     return share

@@ -49,7 +49,7 @@ class LayerRows:
         input_ones: Share of the bits of inputs that are one; 0: as the chip has it.
         weight_ones: Share of the bits of the stationary operand that are one, likewise.
         copies: Copies that a user gives the layer; 0: one.
-        count: How often the layer occurs in its network.
+        count: How often the layer occurs in its network; broken where it runs in some steps only.
     """
 
     positions: Floats
@@ -205,13 +205,13 @@ CHIP_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ChipRows))
 
 
 def select(table: TableT, where: slice | Indices | Bools) -> TableT:
-    """Take some rows of every column of a table, and of the tables within it.
+    """Take some rows of every array of a table, and of the dataclasses within it.
 
-    What else the table has stays as it is.
+    Fields that are neither arrays nor dataclasses stay as they are.
 
     Args:
         table: A dataclass whose arrays have rows as their last axis.
-        where: The rows: a slice, indices, or a mask.
+        where: The rows to take: a slice, indices, or a mask.
 
     Returns:
         A table of the same type with those rows.
@@ -236,7 +236,7 @@ def select(table: TableT, where: slice | Indices | Bools) -> TableT:
 
 
 def joined_columns(tables: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """Put tables of columns below one another.
+    """Concatenate tables of the same columns.
 
     Args:
         tables: Tables with the same names, whose columns are of shape (n_i,).

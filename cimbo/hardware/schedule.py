@@ -23,17 +23,18 @@ from cimbo.hardware.vector_unit import vector_unit_work, with_vector_unit
 
 
 def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
-    """Schedules every layer with its network's weights resident, or reloaded at each inference.
+    """Schedule every layer, with weights that stay on the chip or are reloaded at each inference.
 
-    cycles = load + steady with one plane (a macro cannot be written while it computes), the larger with several;
-    steady is the slowest of arrays, DRAM, buffer, NoC and vector unit, which work side by side.
+    A layer takes load + steady cycles where a macro has one plane, since it cannot be written while
+    it computes, and max(load, steady) where it has several. "load" is the time to load weights;
+    "steady" that of the slowest of arrays, DRAM, buffer, NoC and vector unit, which work side by side.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
-        residency: Where the weights stay; None: they are reloaded.
+        residency: Which weights stay on the chip; None: all are reloaded.
 
     Returns:
-        A schedule that may be too good and one that exists, columns of shape (rows,).
+        A lower bound of the schedule and one that the chip can run, columns of shape (rows,).
     """
     work = _array_work(tiling, residency)
     if tiling.has_dynamic:
@@ -43,30 +44,38 @@ def schedule(tiling: Tiling, residency: Residency | None) -> Interval:
     needs_list = np.ones(work.cycles.shape, bool)
     if unit is not None:
         needs_list = _least_cycles(tiling, work) <= unit.cycles
-    passed = passes(tiling, work.macros, work.passes, needs_list)
-    traffic = _traffic(tiling, passed)
+    all_passes = passes(tiling, work.macros, work.passes, needs_list)
+    traffic = _traffic(tiling, all_passes)
     inputs = _pass_inputs(tiling, work, traffic)
-    fixed = passed.total(_streaming, inputs)
-    cost: PassCost = _loading_early if tiling.has_zigzag_counting else _loading
-    load_once = (work.loaded_bits > 0) * passed.total(cost, inputs)
-    low = _spilled(tiling, (work, traffic, passed), (load_once, fixed))
+    streaming = all_passes.total(_streaming, inputs)
+    loading: PassCost = _loading_early if tiling.has_zigzag_counting else _loading
+    load_once = (work.loaded_bits > 0) * all_passes.total(loading, inputs)
+    low = _spilled(tiling, (work, traffic, all_passes), (load_once, streaming))
     if low.is_bound.any():
-        high = _sums_spilled(tiling, (low, passed), (load_once, fixed))
+        high = _sums_spilled(tiling, (low, all_passes), (load_once, streaming))
     else:
         high = low
-    if unit is not None:
-        same = high is low
-        low = with_vector_unit(tiling, (low, unit), work.available)
-        if same:
-            high = low
-        else:
-            high = with_vector_unit(tiling, (high, unit), work.available)
-    return Interval(low, high)
+    if unit is None:
+        return Interval(low, high)
+    low_or_unit = with_vector_unit(tiling, (low, unit), work.available)
+    if high is low:
+        return Interval(low_or_unit, low_or_unit)
+    return Interval(low_or_unit, with_vector_unit(tiling, (high, unit), work.available))
 
 
 @dataclass(frozen=True)
 class _ArrayWork:
-    """Macros at work in each row, (rows,): how many are free for it and used, copies, passes, cycles, bits of a load."""
+    """The arrays' work of each row, each column of shape (rows,).
+
+    Attributes:
+        available: Macros that are free for the layer; for attention this may be none.
+        macros: Macros that the schedule counts with: ``available``, but at least one.
+        copies: Copies of the layer's tiles at work.
+        passes: Times that the macros are filled with tiles until all had their turn.
+        cycles_once: Cycles of the arrays in one pass.
+        cycles: Cycles of the arrays in all passes.
+        loaded_bits: Bits of weights that one inference loads; 0 where they stay.
+    """
 
     available: Floats
     macros: Floats
@@ -78,6 +87,7 @@ class _ArrayWork:
 
 
 def _array_work(tiling: Tiling, residency: Residency | None) -> _ArrayWork:
+    """Share the macros out: copies if the tiles leave macros free, several passes if they do not fit."""
     layers, chip = tiling.layers, tiling.chip
     available, most_copies, loaded = chip.macros, np.asarray(np.inf), tiling.weight_bits
     if residency is not None:
@@ -93,7 +103,14 @@ def _array_work(tiling: Tiling, residency: Residency | None) -> _ArrayWork:
 
 
 def _least_cycles(tiling: Tiling, work: _ArrayWork) -> Floats:
-    """Cycles that the arrays need at least, (rows,): where the vector unit is faster still, passes need no list."""
+    """Lower bound of the arrays' cycles, (rows,).
+
+    Where the vector unit is faster even than this, it takes the layer, and its passes on the arrays
+    need not be listed.
+
+    Returns:
+        Cycles, (rows,).
+    """
     if tiling.has_zigzag_counting:
         return work.cycles
     chip = tiling.chip
@@ -107,7 +124,19 @@ def _least_cycles(tiling: Tiling, work: _ArrayWork) -> Floats:
 
 @dataclass(frozen=True)
 class _Traffic:
-    """Bits that move in each row, and the cycles that buffer, NoC and vector unit take for them, (rows,)."""
+    """Traffic of each row, and the cycles that it takes, each column of shape (rows,).
+
+    Attributes:
+        read_bits: Bits of inputs read from the buffer.
+        sent_bits: Bits of results, and of partial sums between PEs, over the NoC.
+        partial_sum_bits: Bits of partial sums that wait in the buffer.
+        is_bound: Whether inputs and partial sums do not fit the buffer together.
+        moved_bits: All bits over the NoC.
+        summing: Cycles of the buffer's port for inputs and waiting sums.
+        buffer: Cycles of the buffer.
+        noc: Cycles of the NoC.
+        vector: Cycles of the vector unit.
+    """
 
     read_bits: Floats
     sent_bits: Floats
@@ -120,35 +149,47 @@ class _Traffic:
     vector: Floats
 
 
-def _traffic(tiling: Tiling, passed: Passes) -> _Traffic:
-    """Partial sums of row tiles in other PEs cross the NoC; those of one PE do not."""
+def _traffic(tiling: Tiling, all_passes: Passes) -> _Traffic:
+    """Work out the traffic of each row while its inputs stream through the arrays.
+
+    Partial sums of row tiles in other PEs cross the NoC; those within one PE do not.
+
+    Returns:
+        The traffic, columns of shape (rows,).
+    """
     layers, chip = tiling.layers, tiling.chip
-    read = tiling.new_input_bits * passed.input_reads
-    sums = layers.positions * layers.outputs_each * layers.groups
+    read = tiling.new_input_bits * all_passes.input_reads
+    results = layers.positions * layers.outputs_each * layers.groups
     other_pes = np.ceil(tiling.row_tiles / chip.macros_per_pe) - 1
-    sent = tiling.output_bits + sums * constant("noc.partial_sum") * other_pes
-    waiting = sums * constant("buffer.partial_sum") * passed.round_trips
+    sent = tiling.output_bits + results * constant("noc.partial_sum") * other_pes
+    waiting = results * constant("buffer.partial_sum") * all_passes.round_trips
     # If inputs and partial sums do not fit the buffer, a schedule has to move sums to the
     # DRAM or load weights again.
-    held = tiling.input_bits + sums * constant("buffer.partial_sum")
+    held = tiling.input_bits + results * constant("buffer.partial_sum")
     moved = read + sent
     summing = (read + waiting) / chip.buffer_bw
-    through = _through(tiling, read, tiling.output_bits)
+    port_bits = _port_bits(tiling, read, tiling.output_bits)
     return _Traffic(
         read_bits=read,
         sent_bits=sent,
         partial_sum_bits=waiting,
-        is_bound=(passed.round_trips > 0) & (held > chip.buffer_bits),
+        is_bound=(all_passes.round_trips > 0) & (held > chip.buffer_bits),
         moved_bits=moved,
         summing=summing,
-        buffer=np.maximum(through / chip.buffer_bw, summing),
+        buffer=np.maximum(port_bits / chip.buffer_bw, summing),
         noc=moved / chip.noc_bw,
         vector=layers.vector_ops / chip.vector_lanes,
     )
 
 
-def _through(tiling: Tiling, read: Floats, written: Floats) -> Floats:
-    """Bits that take the buffer's time: reads and writes share its port, where they are not counted as ZigZag counts them."""
+def _port_bits(tiling: Tiling, read: Floats, written: Floats) -> Floats:
+    """Bits that take the time of the buffer's port, (rows,).
+
+    Reads and writes share the port; ZigZag counts them as if they were at the same time.
+
+    Returns:
+        Bits, (rows,).
+    """
     both = read + written
     if not tiling.has_zigzag_counting:
         return both
@@ -156,13 +197,19 @@ def _through(tiling: Tiling, read: Floats, written: Floats) -> Floats:
 
 
 def _pass_inputs(tiling: Tiling, work: _ArrayWork, traffic: _Traffic) -> PassInputs:
-    """Weights arrive over DRAM and buffer, run-time operands over buffer and NoC."""
+    """Gather what the cost of a pass depends on, besides the pass.
+
+    Weights arrive over DRAM and buffer, run-time operands over buffer and NoC: the narrower of the
+    two links counts. As ZigZag counts, weights bypass the buffer.
+
+    Returns:
+        Columns of shape (rows,).
+    """
     chip = tiling.chip
     link = np.where(tiling.layers.is_dynamic, chip.noc_bw, chip.dram_bw)
     narrowest = np.minimum(link, chip.buffer_bw)
     counting = chip.zigzag_counting > 0
-    past_the_buffer = np.where(counting, link, narrowest)
-    transfer = work.loaded_bits / past_the_buffer
+    transfer = work.loaded_bits / np.where(counting, link, narrowest)
     if tiling.cache is not None:
         transfer = np.maximum(transfer, _cache_reads(tiling, tiling.cache))
     return PassInputs(
@@ -183,13 +230,13 @@ def _pass_inputs(tiling: Tiling, work: _ArrayWork, traffic: _Traffic) -> PassInp
 
 
 def _cache_reads(tiling: Tiling, cache: CacheTraffic) -> Floats:
-    """Cycles in which what the operand takes from the cache arrives from outside the buffer."""
+    """Cycles in which the operand's cached elements arrive from DRAM or embedded DRAM, (rows,)."""
     chip = tiling.chip
     return np.maximum(cache.dram_read / chip.dram_bw, cache.edram_read / chip.edram_bw)
 
 
 def _streaming(given: PassInputs, each: Pass) -> Floats:
-    """Cycles of a pass while inputs stream in and results out."""
+    """Cycles of a pass while inputs stream in and results out; the slowest resource counts."""
     read = given.new_input_bits * each.inputs
     written = given.output_bits * each.results
     port = np.where(given.is_zigzag_counting, np.maximum(read, written), read + written)
@@ -199,14 +246,14 @@ def _streaming(given: PassInputs, each: Pass) -> Floats:
 
 
 def _loading(given: PassInputs, each: Pass) -> Floats:
-    """Weights arrive while rows are written in step."""
+    """Cycles in which a pass loads its weights: they arrive while rows are written, so the slower counts."""
     rows = np.minimum(each.rows, given.busiest_rows)
     writing = np.ceil(rows / given.rows_written) * given.row_write_cycles
     return np.maximum(given.transfer_cycles * each.weights, writing)
 
 
 def _loading_early(given: PassInputs, each: Pass) -> Floats:
-    """As ZigZag counts it, the last vector of the pass before is still being computed when a load begins."""
+    """Cycles of loading as ZigZag counts them: a load begins while the last vector is still computed."""
     return np.maximum(_loading(given, each) - given.vector_overlap, 0)
 
 
@@ -215,35 +262,37 @@ def _spilled(
     at_work: tuple[_ArrayWork, _Traffic, Passes],
     cycles: tuple[Floats, Floats],
 ) -> Schedule:
-    """Activations beyond the buffer: weights again for every chunk of inputs, or inputs again for every column pass.
+    """Schedule each row on the arrays, with activations that exceed the buffer going to the DRAM.
 
-    In the latter order the buffer keeps what it can of the inputs; only the rest is fetched again.
+    There are two orders, the faster of which is taken. Chunks first: inputs are cut into chunks that
+    fit the buffer, and weights are loaded again for each. Columns first: weights are loaded once,
+    and inputs are fetched again for every pass over columns; the buffer keeps what it can of them.
 
     Args:
         tiling: The tiles, columns of shape (rows,).
-        at_work: Macros, traffic and passes of each row.
-        cycles: Of one load of the weights, and of streaming, (rows,) each.
+        at_work: The arrays' work, the traffic and the passes of each row.
+        cycles: Cycles of one load of the weights, and of streaming all inputs, (rows,) each.
 
     Returns:
-        The schedule on the arrays.
+        The schedule on the arrays, as if partial sums fitted the buffer.
     """
-    work, traffic, passed = at_work
-    load_once, fixed = cycles
+    work, traffic, all_passes = at_work
+    load_once, streaming = cycles
     dram_bw = tiling.chip.dram_bw
-    refetched = np.maximum(tiling.input_bits - tiling.chip.buffer_bits, 0) * (
-        passed.input_reads - 1
-    )
+    rereads = all_passes.input_reads - 1
+    refetched = np.maximum(tiling.input_bits - tiling.chip.buffer_bits, 0) * rereads
+    # Bits over the DRAM in either order.
     by_chunk = tiling.spills * tiling.working_set_bits
     if tiling.cache is not None:
         by_chunk = by_chunk + tiling.cache.dram_written
-        fixed = np.maximum(fixed, tiling.cache.edram_written / tiling.chip.edram_bw)
+        streaming = np.maximum(streaming, tiling.cache.edram_written / tiling.chip.edram_bw)
     by_column = by_chunk + tiling.spills * refetched
     combine = partial(_combine, tiling)
-    columns_first = combine(load_once, np.maximum(fixed, by_column / dram_bw))
-    chunks_first = combine(load_once * tiling.chunks, np.maximum(fixed, by_chunk / dram_bw))
-    again = chunks_first < columns_first
-    loads = np.where(again, tiling.chunks, 1)
-    io_bits = np.where(again, by_chunk, by_column)
+    columns_first = combine(load_once, np.maximum(streaming, by_column / dram_bw))
+    chunks_first = combine(load_once * tiling.chunks, np.maximum(streaming, by_chunk / dram_bw))
+    is_chunks_first = chunks_first < columns_first
+    loads = np.where(is_chunks_first, tiling.chunks, 1)
+    io_bits = np.where(is_chunks_first, by_chunk, by_column)
     edram_bits = np.zeros(loads.shape)
     if tiling.cache is not None:
         io_bits = io_bits + tiling.cache.dram_read * loads
@@ -274,40 +323,49 @@ def _spilled(
 def _sums_spilled(
     tiling: Tiling, on_arrays: tuple[Schedule, Passes], cycles: tuple[Floats, Floats]
 ) -> Schedule:
-    """What a chip can do where sums do not fit: the faster of two schedules that are valid for any buffer.
+    """Replace the schedule of rows whose partial sums may not fit the buffer by one that is always possible.
 
-    Either every sum that waits goes to the DRAM and comes back, and inputs are fetched for each column pass; or inputs are
-    cut into parts small enough to fit half the buffer with their sums, and weights are loaded for every part.
+    The faster of two such schedules is taken. Sums out: every sum that waits goes to the DRAM and
+    comes back, and inputs are fetched for each column pass. In parts: inputs are cut into parts that
+    fill at most half the buffer with their sums, and weights are loaded for every part.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        on_arrays: The schedule as if partial sums fitted, and the passes of each row.
+        cycles: Cycles of one load of the weights, and of streaming all inputs, (rows,) each.
 
     Returns:
-        The faster schedule of each pair.
+        The schedule that the chip can run; rows whose sums fit are as before.
     """
-    low, passed = on_arrays
-    load_once, fixed = cycles
+    low, all_passes = on_arrays
+    load_once, streaming = cycles
     chip, layers = tiling.chip, tiling.layers
     combine = partial(_combine, tiling)
-    spilled = low.is_bound
-    round_trip = 2 * low.partial_sum_bits
-    again = np.maximum(passed.input_reads - 1, 0) * tiling.input_bits
-    by_sum = tiling.input_bits + tiling.output_bits + again + round_trip
-    sums_out = combine(load_once, np.maximum(fixed, by_sum / chip.dram_bw))
-    sums = layers.positions * layers.outputs_each * layers.groups * constant("buffer.partial_sum")
-    parts = np.ceil(2 * (tiling.input_bits + sums) / chip.buffer_bits)
+    # Bits over the DRAM if sums go out, and the time that this takes.
+    refetched = np.maximum(all_passes.input_reads - 1, 0) * tiling.input_bits
+    out_bits = tiling.input_bits + tiling.output_bits + refetched + 2 * low.partial_sum_bits
+    sums_out = combine(load_once, np.maximum(streaming, out_bits / chip.dram_bw))
+    # The same for inputs in parts.
+    results = layers.positions * layers.outputs_each * layers.groups
+    sum_bits = results * constant("buffer.partial_sum")
+    parts = np.ceil(2 * (tiling.input_bits + sum_bits) / chip.buffer_bits)
     parts = np.clip(parts, tiling.chunks, layers.positions)
-    once = tiling.spills * tiling.working_set_bits
-    from_cache = np.zeros(once.shape)
+    part_bits = tiling.spills * tiling.working_set_bits
+    cache_bits = np.zeros(part_bits.shape)
     if tiling.cache is not None:
-        by_sum, once = by_sum + tiling.cache.dram_written, once + tiling.cache.dram_written
-        from_cache = tiling.cache.dram_read
-    in_parts = combine(load_once * parts, np.maximum(fixed, once / chip.dram_bw))
-    by_part = in_parts < sums_out
-    slowest = np.maximum(np.minimum(sums_out, in_parts), low.cycles)
-    loads = np.where(spilled & by_part, parts, np.where(spilled, 1, low.loads))
-    spilled_bits = np.where(by_part, once, by_sum) + from_cache * loads
+        out_bits = out_bits + tiling.cache.dram_written
+        part_bits = part_bits + tiling.cache.dram_written
+        cache_bits = tiling.cache.dram_read
+    in_parts = combine(load_once * parts, np.maximum(streaming, part_bits / chip.dram_bw))
+    is_in_parts = in_parts < sums_out
+    cycles_spilled = np.maximum(np.minimum(sums_out, in_parts), low.cycles)
+    spilled = low.is_bound
+    loads = np.where(spilled, np.where(is_in_parts, parts, 1), low.loads)
+    spilled_bits = np.where(is_in_parts, part_bits, out_bits) + cache_bits * loads
     io_bits = np.where(spilled, spilled_bits, low.io_bits)
     return replace(
         low,
-        cycles=np.where(spilled, slowest, low.cycles),
+        cycles=np.where(spilled, cycles_spilled, low.cycles),
         load=load_once * loads,
         loads=loads,
         io_bits=io_bits,
@@ -316,6 +374,7 @@ def _sums_spilled(
 
 
 def _combine(tiling: Tiling, load: Floats, steady: Floats) -> Floats:
-    one_plane = tiling.chip.planes <= 1
-    together: Floats = np.maximum(load, steady) + one_plane * np.minimum(load, steady)
-    return together
+    """Cycles of loading and computing together: a sum with one plane a macro, else the larger of the two."""
+    has_one_plane = tiling.chip.planes <= 1
+    cycles: Floats = np.maximum(load, steady) + has_one_plane * np.minimum(load, steady)
+    return cycles

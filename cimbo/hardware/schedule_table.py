@@ -1,4 +1,7 @@
-"""What a schedule of every layer consists of, and the interval of two schedules that the best one lies in."""
+"""The records of a schedule: cycles and traffic of every layer, and a lower and an upper schedule.
+
+A *row* is one distinct layer shape of one (network, chip) pair; arrays have one element a row.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ BOUND_NAMES = ("compute", "weight load", "DRAM", "buffer", "NoC", "vector")
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule of each row, each column of shape (rows,); cycles are the arrays' own.
+    """A schedule of each row, each column of shape (rows,); a cycle is one of the arrays.
 
     Attributes:
-        cycles: Cycles of the layer.
-        compute: Of the arrays alone.
-        load: Of loading weights.
-        dram: Of activations to and from the DRAM.
-        buffer: Of the buffer.
-        noc: Of the network between processing elements.
-        vector: Of the vector unit.
+        cycles: Cycles that the layer takes with everything that it waits for.
+        compute: Cycles that the arrays alone would take.
+        load: Cycles that loading weights alone would take.
+        dram: Cycles that moving activations to and from the DRAM alone would take.
+        buffer: Cycles that reads and writes of the buffer alone would take.
+        noc: Cycles that the network between processing elements alone would take.
+        vector: Cycles that the vector unit alone would take.
         copies: Copies of the layer's tiles at work.
         loaded_bits: Bits of weights or run-time operands in one load.
         loads: How often they are loaded.
@@ -57,7 +60,7 @@ class Schedule:
         """Find what takes longest in each row.
 
         Returns:
-            Indices into BOUNDS, (rows,).
+            Indices into BOUND_NAMES, (rows,).
         """
         times = [self.compute, self.load, self.dram, self.buffer, self.noc, self.vector]
         slowest: Indices = np.argmax(np.stack(times), axis=0)
@@ -68,9 +71,12 @@ class Schedule:
 class Interval:
     """Two schedules of each row, between which the best one lies.
 
-    Where inputs and partial sums do not fit the buffer together, the low one lets them fit all the same; the high one is
-    a schedule that exists, in which sums go to the DRAM and back, or weights come again for every part of the inputs.
-    Elsewhere both are one.
+    They differ only where inputs and partial sums do not fit the buffer together.
+
+    Attributes:
+        low: A lower bound: costs as if inputs and partial sums fitted the buffer.
+        high: A schedule that the chip can run: sums go to the DRAM and back, or weights are loaded
+            again for every part of the inputs.
     """
 
     low: Schedule

@@ -27,14 +27,17 @@ LARGEST_RATIO = 1e9
 
 
 def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
-    """Work out what the model says of one invocation of one macro of each published chip.
+    """Model the area, cycle and energy of one macro of each published chip.
+
+    Where a paper's figures include more than the macro, the modelled ones are scaled up by the
+    fitted constants of data/constants.toml, so that both are of the same thing.
 
     Args:
         points: The chips, all of them expressible in genes.
 
     Returns:
-        By name, (n,) each: ``area`` in mm2, ``cycle`` in ns, ``energy`` in pJ; with what else the
-        reported figures include.
+        By name, (n,) each: ``area`` of a macro in mm2, ``cycle`` in ns, and ``energy`` of one
+        invocation of the macro in pJ.
 
     Raises:
         BadInput: Where a point's genes describe no chip.
@@ -42,18 +45,25 @@ def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
     table = chip_table([point.genes for point in points])
     circuit = macro_circuit(table)
     area = np.sum([circuit.areas[part] for part in MACRO_AREA_PARTS], axis=0) * 1e-6
-    more = {}
-    for name in ("area", "energy"):
-        more[name] = np.array([_more(point, name) for point in points])
+    area_factors = np.array([_surroundings_factor(point, "area") for point in points])
+    energy_factors = np.array([_surroundings_factor(point, "energy") for point in points])
     return {
-        "area": area * more["area"],
+        "area": area * area_factors,
         "cycle": circuit.cycle_ns,
-        "energy": invocation_pj(circuit, table) * more["energy"],
+        "energy": invocation_pj(circuit, table) * energy_factors,
     }
 
 
-def _more(point: PublishedPoint, quantity: str) -> float:
-    """What a reported figure includes besides macros, as a factor: the rest of a processor, or of a digital chip."""
+def _surroundings_factor(point: PublishedPoint, quantity: str) -> float:
+    """Reported figure of a chip over that of its macros alone: 1 unless it covers what surrounds them.
+
+    Args:
+        point: The chip.
+        quantity: ``area`` or ``energy``.
+
+    Returns:
+        The factor.
+    """
     if point.group == "digital":
         return float(constant(f"published.digital_{quantity}"))
     if point.is_processor:
@@ -62,15 +72,18 @@ def _more(point: PublishedPoint, quantity: str) -> float:
 
 
 def compare_table(file: Path) -> dict[str, Any]:
-    """Maps a table of published chips and compares what the model says with what they report.
+    """Compare what the model says of published chips with what they report.
 
     Args:
         file: A CSV file with the columns of UIUC-IMC-Benchmarking, or of genes; see `read_table`.
 
     Returns:
-        By group (sram, digital, envm) and quantity (area, cycle, energy) the agreement of the ratios modelled/reported;
-        ``not_expressible``: rows and why; ``rows``: every other row with its genes, figures and ratios, and why a figure is
-        left out (``left_out``). Every number is finite; what there is none of is None.
+        ``sram``, ``digital``, ``envm``: for each quantity (area, cycle, energy) the summary of the
+        ratios modelled/reported of these chips (see `Agreement`).
+        ``not_expressible``: chips that the genes cannot describe, and why.
+        ``rows``: every other chip with its genes, modelled and reported figures, their ratios, and
+        ``left_out``: reported figures that are not compared, and why.
+        Every number is finite; a figure that does not exist is None.
 
     Raises:
         BadInput: Where the file is no such table, or lacks a column that its chips need.
@@ -78,24 +91,24 @@ def compare_table(file: Path) -> dict[str, Any]:
     points = read_table(file)
     expressible = [point for point in points if point.reason is None]
     figures = modelled(expressible) if expressible else {}
-    rows = [_row(point, figures, at) for at, point in enumerate(expressible)]
-    answer: dict[str, Any] = {group: _agreements(rows, group) for group in CHIP_GROUPS}
-    left_out = [_left_out(point) for point in points if point.reason is not None]
-    return answer | {"not_expressible": left_out, "rows": rows}
+    rows = [_row(point, figures, index) for index, point in enumerate(expressible)]
+    comparison: dict[str, Any] = {group: _agreements(rows, group) for group in CHIP_GROUPS}
+    not_expressible = [_left_out(point) for point in points if point.reason is not None]
+    return comparison | {"not_expressible": not_expressible, "rows": rows}
 
 
 def _agreements(rows: Sequence[Mapping[str, Any]], group: str) -> dict[str, dict[str, Any]]:
-    """How well the model agrees with a group of chips, by quantity."""
-    own = [row["ratio"] for row in rows if row["group"] == group]
+    """Summary of the ratios modelled/reported of a group of chips, by quantity."""
+    ratios_of_chips = [row["ratio"] for row in rows if row["group"] == group]
     agreements = {}
     for quantity in COMPARED_QUANTITIES:
-        ratios = [ratio[quantity] for ratio in own if quantity in ratio]
+        ratios = [ratio[quantity] for ratio in ratios_of_chips if quantity in ratio]
         agreements[quantity] = Agreement.of(ratios).to_json()
     return agreements
 
 
 def _left_out(point: PublishedPoint) -> dict[str, Any]:
-    """A row of the table that is no chip of the space, and why."""
+    """A published chip that the genes cannot describe, and why, for the result."""
     return {
         "line": point.line,
         "index": point.index,
@@ -104,10 +117,19 @@ def _left_out(point: PublishedPoint) -> dict[str, Any]:
     }
 
 
-def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> dict[str, Any]:
-    """One chip: what is modelled of it, what it reports, and the ratios."""
-    ours = {name: float(values[at]) for name, values in figures.items()}
-    ratios, left_out = _ratios(ours, point.reported)
+def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], index: int) -> dict[str, Any]:
+    """One published chip for the result: what is modelled of it, what it reports, and the ratios.
+
+    Args:
+        point: The chip.
+        figures: Modelled figures of all chips, (n,) each, as ``modelled`` returns them.
+        index: The chip's position in them.
+
+    Returns:
+        Names and values, as ``compare_table`` describes them.
+    """
+    own_figures = {name: float(values[index]) for name, values in figures.items()}
+    ratios, left_out = _ratios(own_figures, point.reported)
     return {
         "line": point.line,
         "index": point.index,
@@ -115,7 +137,7 @@ def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> d
         "group": point.group,
         "is_processor": point.is_processor,
         "genes": dict(point.genes),
-        "modelled": ours,
+        "modelled": own_figures,
         "reported": dict(point.reported),
         "ratio": ratios,
         "left_out": left_out,
@@ -123,14 +145,18 @@ def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], at: int) -> d
 
 
 def _ratios(
-    ours: Mapping[str, float], reported: Mapping[str, float]
+    modelled_figures: Mapping[str, float], reported: Mapping[str, float]
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Modelled over reported, by quantity; and why a quantity is left out."""
+    """Compare modelled with reported figures, both by quantity.
+
+    Returns:
+        Modelled over reported by quantity, and for quantities that are left out the reason.
+    """
     ratios, left_out = {}, {}
-    for name, said in reported.items():
-        ratio = ours[name] / said
+    for name, value in reported.items():
+        ratio = modelled_figures[name] / value
         if 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
             ratios[name] = ratio
         else:
-            left_out[name] = f"{said:g} is no {name} that a macro has"
+            left_out[name] = f"{value:g} is no {name} that a macro has"
     return ratios, left_out

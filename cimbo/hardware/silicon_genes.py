@@ -1,4 +1,4 @@
-"""Published chips described by genes of the space: a CSV with a column a gene, and one for each reported figure."""
+"""Reads published chips from a CSV file with one column for each gene and each reported figure."""
 
 from __future__ import annotations
 
@@ -44,16 +44,17 @@ def has_genes(file: Path) -> bool:
 
 
 def read_described(file: Path) -> list[PublishedPoint]:
-    """Read chips that are described by genes.
+    """Read published chips that a table describes by genes of the search space.
 
     Args:
-        file: A CSV file. Lines that begin with # are left out. Columns: any gene of a chip (``array``, ``rows``,
+        file: A CSV file. Lines that begin with # are left out. Columns: any gene of a chip (``array``, ``records``,
             ``cols``, ``adc_bits``, ...), the reported ``area_mm2`` of one macro, ``cycle_ns`` and ``energy_pj`` of one
             invocation of it, and, if wanted, ``chip`` (its name), ``citation``, ``group`` and ``is_processor`` (1
-            where area and energy are of more than macros). An empty cell says nothing.
+            where area and energy are of more than macros). An empty cell leaves the gene at its default or the figure
+            unreported.
 
     Returns:
-        Its rows, in order; one whose genes make no chip says why.
+        The chips, in order. One whose genes describe no valid chip has the reason instead.
 
     Raises:
         BadInput: Where the file cannot be read or has an unknown column, naming it.
@@ -62,13 +63,13 @@ def read_described(file: Path) -> list[PublishedPoint]:
         lines = _lines(file)
     except OSError as error:
         raise unreadable(file, error, "give a CSV file") from None
-    rows = csv.DictReader([line.text for line in lines])
+    records = csv.DictReader([line.text for line in lines])
     known = {*GENE_WORDS, *NUMBER_GENES, *OTHER_COLUMNS, *REPORTED_COLUMNS.values()}
-    for name in rows.fieldnames or ():
+    for name in records.fieldnames or ():
         if name not in known:
             todo = "give genes of a chip, chip, citation, area_mm2, cycle_ns or energy_pj"
             raise BadInput(file, f"has an unknown column {name!r}", todo)
-    return [_point(line.number, row) for line, row in zip(lines[1:], rows, strict=True)]
+    return [_point(line.number, row) for line, row in zip(lines[1:], records, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,14 @@ class _Line:
 
 
 def _lines(file: Path) -> list[_Line]:
-    """The lines of a file that are no comments. Raises ValueError where there is none."""
+    """The lines of a file that are neither blank nor comments.
+
+    Raises:
+        ValueError: Where there is none.
+
+    Returns:
+        The lines, with their numbers in the file.
+    """
     lines = []
     for number, text in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
         if text.strip() and not text.startswith(COMMENT_MARK):
@@ -89,7 +97,15 @@ def _lines(file: Path) -> list[_Line]:
 
 
 def _point(line: int, row: Mapping[str, str | None]) -> PublishedPoint:
-    """A row as a chip, or with the reason why it is none."""
+    """Make a chip of one record of the table.
+
+    Args:
+        line: Number of the record's line in the file.
+        row: The record's cells by column.
+
+    Returns:
+        The chip; where its genes are not valid, without them but with the reason.
+    """
     words = {name: (word or "").strip() for name, word in row.items() if name is not None}
     index = words.get("chip") or f"line {line}"
     title = words.get("citation", "")
@@ -102,7 +118,7 @@ def _point(line: int, row: Mapping[str, str | None]) -> PublishedPoint:
                 genes[name] = word
             elif word and name in NUMBER_GENES:
                 genes[name] = _number(name, word)
-        chip_table(genes)
+        chip_table(genes)  # raises BadInput where the genes make no chip
         for quantity, column in REPORTED_COLUMNS.items():
             if words.get(column):
                 reported[quantity] = _figure(column, words[column])
@@ -114,7 +130,7 @@ def _point(line: int, row: Mapping[str, str | None]) -> PublishedPoint:
 
 
 def _number(name: str, word: str) -> float:
-    """A number gene, whole where it is written as a whole number. Raises BadInput for a word."""
+    """Read a number gene: an int where it is written as a whole number. Raises BadInput for a word."""
     number = _figure(name, word)
     if number.is_integer() and "." not in word:
         return int(number)
@@ -122,7 +138,7 @@ def _number(name: str, word: str) -> float:
 
 
 def _figure(name: str, word: str) -> float:
-    """A finite number. Raises BadInput for anything else."""
+    """Read a finite number. Raises BadInput for anything else."""
     try:
         number = float(word)
     except ValueError:

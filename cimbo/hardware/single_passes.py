@@ -24,14 +24,14 @@ from cimbo.hardware.tiling import Tiling
 
 @dataclass(frozen=True)
 class Pass:
-    """Passes of one kind, each column of shape (rows,), or one pass of each element of a list.
+    """Passes, each column with one element for each kind of pass of a row, or for each pass of a list.
 
     Attributes:
-        number: How many of them there are.
-        rows: Weight rows in each.
-        inputs: Share of all inputs that it reads.
-        results: Share of all results that it completes.
-        weights: Share of all weights that it holds.
+        number: How many passes of the kind there are; 1 in a list.
+        rows: Weight rows in a pass.
+        inputs: Share of all inputs that a pass reads.
+        results: Share of all results that a pass completes.
+        weights: Share of all weights that a pass holds.
     """
 
     number: Floats | int
@@ -72,9 +72,10 @@ def list_passes(tiling: Tiling, macros: Floats, number: Floats, rows: Indices) -
     """
     count = number[rows].astype(int)
     row_of = np.repeat(np.arange(rows.size), count)
-    at = rows[row_of]
-    tiles = _Tiles.of(tiling, at)
-    span = _Span.of(tiles, index=_counted_up(count), macros=macros[at])
+    row_of_pass = rows[row_of]
+    tiles = _Tiles.of(tiling, row_of_pass)
+    span = _Span.of(tiles, index=_counted_up(count), macros=macros[row_of_pass])
+    # All tiles of a pass are counted as full, then what short and ragged ones lack is taken off.
     held_rows = (span.end - span.first) * tiles.rows - span.strips * tiles.short_rows
     ragged_rows = _ragged_tiles(span, tiles) * tiles.rows - span.groups * tiles.short_rows
     weights = held_rows * tiles.width - ragged_rows * tiles.missing_width
@@ -90,7 +91,7 @@ def list_passes(tiling: Tiling, macros: Floats, number: Floats, rows: Indices) -
 
 
 def _counted_up(number: Indices) -> Indices:
-    """0, 1, ... of each row's ``number`` of passes, one row after the other."""
+    """Number the passes of each row from 0: [2, 3] gives [0, 1, 0, 1, 2]."""
     before = np.cumsum(number) - number
     return np.arange(number.sum()) - np.repeat(before, number)
 
@@ -122,19 +123,19 @@ class _Tiles:
     missing_width: Floats
 
     @classmethod
-    def of(cls, tiling: Tiling, at: Indices) -> _Tiles:
-        """Take those of rows ``at`` of a tiling, one for each pass."""
-        height, width = tiling.row_tiles[at], tiling.strip_width[at]
+    def of(cls, tiling: Tiling, row_of_pass: Indices) -> _Tiles:
+        """Take the tiles of the rows ``row_of_pass`` of a tiling, one row for each pass."""
+        height, width = tiling.row_tiles[row_of_pass], tiling.strip_width[row_of_pass]
         return cls(
-            number=tiling.tiles[at],
+            number=tiling.tiles[row_of_pass],
             height=height,
-            group=height * tiling.column_tiles[at],
-            groups=tiling.layers.groups[at],
-            rows=tiling.tile_rows[at],
-            short_rows=tiling.short_rows[at],
-            strip_rows=tiling.all_rows[at],
+            group=height * tiling.column_tiles[row_of_pass],
+            groups=tiling.layers.groups[row_of_pass],
+            rows=tiling.tile_rows[row_of_pass],
+            short_rows=tiling.short_rows[row_of_pass],
+            strip_rows=tiling.all_rows[row_of_pass],
             width=width,
-            missing_width=width - tiling.ragged_width[at],
+            missing_width=width - tiling.ragged_width[row_of_pass],
         )
 
 
@@ -175,8 +176,14 @@ class _Span:
 
 
 def _rows_read(span: _Span, tiles: _Tiles) -> Floats:
-    """Rows of inputs that each pass reads: all strips of a group read the same ones, so at most those of one strip a group."""
-    # Where a group ends in the pass: some tiles of the group that it enters, whole groups, some of the one that it leaves.
+    """Input elements (weight rows) that each pass reads, (passes,).
+
+    All strips of a group read the same inputs, so of each group at most those of one strip count.
+
+    Returns:
+        Elements, (passes,).
+    """
+    # A pass in which a group ends: a part of the first group, whole groups, a part of the last.
     entered = np.minimum(tiles.group - span.into, tiles.height)
     left = np.minimum(span.out, tiles.height)
     across = entered + (span.groups - 1) * tiles.height + left
@@ -190,9 +197,11 @@ def _rows_read(span: _Span, tiles: _Tiles) -> Floats:
 
 
 def _ragged_tiles(span: _Span, tiles: _Tiles) -> Floats:
-    """Tiles of ragged strips in each pass: of the last strip of each group.
+    """Tiles of each pass that belong to a ragged strip, the last of its group, (passes,).
 
-    Those of all groups up to its end, less those up to its beginning.
+    They are counted from the begin of the layer: those before the end of the pass, less those before
+    its begin. Every group that ended has ``height`` of them; in an unfinished one, they are what
+    goes beyond its first (group - height) tiles.
 
     Returns:
         Tiles, (passes,).

@@ -2,6 +2,8 @@
 
 A tile is what one macro holds at once. Groups that fit together share a tile, block-diagonally. Tiles lie column strip by
 column strip, group by group: a strip is a group's row tiles of the same columns, whose sums make its results.
+
+A *row* of an array is one distinct layer shape of one (network, chip) pair; arrays of shape (rows,) have one element for each.
 """
 
 from __future__ import annotations
@@ -26,14 +28,14 @@ class Tiling:
         precision: Operands as the layers have them on these chips.
         row_tiles: Tiles on top of each other in a group.
         column_tiles: Tiles side by side in a group.
-        tile_rows: Rows of weights in a tile, but for the last of a strip.
+        tile_rows: Word lines in use in a tile, but for the last of a strip.
         packed: Groups that share a tile.
         tiles: Tiles of the layer.
-        short_rows: Rows that the last tile of a strip lacks.
-        busiest_rows: Rows in use in the fullest macro.
-        row_steps: Activations, one after the other, that those rows take.
-        all_rows: Rows of weights over all groups.
-        strip_width: Share of a group's outputs in a column strip.
+        short_rows: Word lines that the last tile of a strip lacks.
+        busiest_rows: Word lines in use in the fullest macro.
+        row_steps: Steps in which those are switched on, ``rows_active`` at a time.
+        all_rows: Weight rows (elements of an input vector) over all groups.
+        strip_width: Fraction of a group's outputs in a column strip.
         ragged_width: The same for its last strip.
         weight_bits: Bits of the stationary operand of the layer, all elements together.
         input_bits: Bits of its inputs, counted once.
@@ -82,7 +84,7 @@ class Tiling:
 
 
 def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
-    """Lays the weights of each row's layer out on its chip's macros.
+    """Lay the weights of each row's layer out on its chip's macros.
 
     Args:
         layers: Shapes, columns of shape (rows,).
@@ -95,20 +97,21 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
     operands = precision(layers, chip)
     weight_columns = operands.weight_columns
     column_tiles = np.ceil(layers.outputs_each / weight_columns)
-    fitting = np.minimum(
+    # Groups that fit a macro block-diagonally: each takes rows and columns of its own.
+    fitting_groups = np.minimum(
         np.floor(chip.rows / layers.reduction),
         np.floor(weight_columns / layers.outputs_each),
     )
-    packed = np.where(chip.packing > 0, np.clip(fitting, 1, layers.groups), 1)
+    packed = np.where(chip.packing > 0, np.clip(fitting_groups, 1, layers.groups), 1)
     strip_width = np.minimum(weight_columns / layers.outputs_each, 1)
     has_dynamic = bool(layers.is_dynamic.any())
-    has_counting = bool(chip.zigzag_counting.any())
+    has_zigzag_counting = bool(chip.zigzag_counting.any())
     weights = layers.reduction * layers.outputs_each * layers.groups
     weight_bits = weights * operands.weight_bits
     input_bits = layers.inputs * operands.act_bits
     output_bits = layers.outputs * operands.output_bits
     new_inputs = layers.new_inputs
-    if has_counting:  # windows are read whole each time
+    if has_zigzag_counting:  # windows are read whole each time
         new_inputs = np.where(chip.zigzag_counting > 0, layers.reduction, new_inputs)
     working_set = input_bits + output_bits + layers.is_dynamic * weight_bits
     cache = None
@@ -141,34 +144,40 @@ def tile(layers: LayerRows, chip: ChipRows) -> Tiling:
         spills=chunks > 1,
         cache=cache,
         has_dynamic=has_dynamic,
-        has_zigzag_counting=has_counting,
+        has_zigzag_counting=has_zigzag_counting,
         has_digital=bool(chip.is_digital.any()),
     )
 
 
 def _row_tiles(layers: LayerRows, chip: ChipRows) -> tuple[Floats, Floats]:
-    """Tiles on top of each other, and rows of weights in each of them."""
+    """Cut the weight rows of each layer into tiles.
+
+    Returns:
+        Tiles on top of each other, and weight rows in each of them, (rows,) each.
+    """
     row_tiles = np.ceil(layers.reduction / chip.rows)
     tile_rows = np.minimum(chip.rows, layers.reduction)
-    divided = (layers.kernel > 1) & (row_tiles > 1) & (chip.whole_kernels > 0)
-    chosen = np.flatnonzero(divided)
+    # Convolutions that need several tiles, on chips whose macros hold whole sides of a kernel.
+    is_by_kernel = (layers.kernel > 1) & (row_tiles > 1) & (chip.whole_kernels > 0)
+    chosen = np.flatnonzero(is_by_kernel)
     chosen = chosen[layers.reduction[chosen] % layers.kernel[chosen] ** 2 == 0]
     if not chosen.size:
         return row_tiles, tile_rows
+    # Few (rows, reduction, kernel) differ, so each is computed once; packed into one integer, they
+    # sort much faster than as triples.
     rows = chip.rows[chosen].astype(int)
     reduction = layers.reduction[chosen].astype(int)
     kernel = layers.kernel[chosen].astype(int)
-    _, first, index = np.unique(
-        (rows << 44) | (reduction << 12) | kernel, return_index=True, return_inverse=True
-    )
+    packed_triples = (rows << 44) | (reduction << 12) | kernel
+    _, first, index = np.unique(packed_triples, return_index=True, return_inverse=True)
     tiles = []
-    for at in first:
-        tiles.append(whole_kernel_tiles(int(rows[at]), int(reduction[at]), int(kernel[at])))
+    for row in first:
+        tiles.append(whole_kernel_tiles(int(rows[row]), int(reduction[row]), int(kernel[row])))
     row_tiles[chosen] = np.array(tiles)[index]
     even = layers.reduction[chosen] / row_tiles[chosen]
     whole = np.ceil(even)
-    # Of many small tiles several are short, one for each side of the kernel: then all count as if they held an even share,
-    # for no single last tile can lack more rows than it has.
+    # Usually the last tile lacks the few rows that are missing. If more are missing than it has,
+    # several tiles are short: then all count as if they held an even, perhaps broken, number.
     missing = whole * row_tiles[chosen] - layers.reduction[chosen]
     tile_rows[chosen] = np.where(missing > whole, even, whole)
     return row_tiles, tile_rows
@@ -176,12 +185,16 @@ def _row_tiles(layers: LayerRows, chip: ChipRows) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=4096)
 def whole_kernel_tiles(rows: int, reduction: int, kernel: int) -> int:
-    """Counts the row tiles of a convolution whose macros hold whole kernel sides of an even share of the channels each.
+    """Count the row tiles of a convolution if each macro holds an even share of channels and window.
 
-    So every macro is fed by one regular walk over channels and window, as mappers of loop nests (ZigZag, Timeloop)
-    have it; a chip that cuts the window anywhere needs a walk of its own for each. Of the divisors that fit, ZigZag
-    takes those that use most rows: 96 of 128 with 64 channels of 3 x 3. Against it, layers of ResNet-50 on 128 rows and
-    2 MiB of buffer: 7 x 7 with 3 channels 1.000, 3 x 3 with 64 channels 1.000 (cut anywhere: 0.667 and 0.836).
+    A macro then takes c channels x p positions of the window, where c divides the number of
+    channels (or ``rows``, if there are more channels) and p is a product of divisors of the two
+    sides of the window. So every macro is fed by one regular walk over channels and window, as
+    mappers of loop nests (ZigZag, Timeloop) have it. Of the pairs (c, p) that fit, the one that
+    uses most rows is taken, as ZigZag does: 96 of 128 rows with 64 channels of 3 x 3.
+
+    Cycles over ZigZag's for layers of ResNet-50 on 128 rows and 2 MiB of buffer: 1.000 for 7 x 7
+    with 3 channels and for 3 x 3 with 64 channels (0.667 and 0.836 if windows are cut anywhere).
 
     Args:
         rows: Word lines of a macro.
@@ -189,20 +202,22 @@ def whole_kernel_tiles(rows: int, reduction: int, kernel: int) -> int:
         kernel: Side of the window.
 
     Returns:
-        Tiles when the rows used of a macro are a product of divisors: of the channels (of ``rows`` itself where there
-        are more) and of each side of the kernel.
+        Number of tiles on top of each other.
     """
     channels = reduction // kernel**2
-    sides = set()
-    for one in _divisors(kernel):
-        for other in _divisors(kernel):
-            sides.add(one * other)
-    shares = _divisors(min(channels, rows))
-    _, share, positions = max(
-        (share * side, share, side) for share in shares for side in sides if share * side <= rows
-    )
-    return -(-channels // share) * (kernel**2 // positions)
+    window_parts = set()
+    for height in _divisors(kernel):
+        for width in _divisors(kernel):
+            window_parts.add(height * width)
+    fitting = []
+    for channel_part in _divisors(min(channels, rows)):
+        for window_part in window_parts:
+            if channel_part * window_part <= rows:
+                fitting.append((channel_part * window_part, channel_part, window_part))
+    # Most rows first; of equal ones the most channels.
+    _, best_channels, best_window = max(fitting)
+    return -(-channels // best_channels) * (kernel**2 // best_window)
 
 
 def _divisors(number: int) -> list[int]:
-    return [each for each in range(1, number + 1) if number % each == 0]
+    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
