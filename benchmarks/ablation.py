@@ -1,9 +1,11 @@
-"""What each choice of the proposal loop is worth: the loop with one choice changed, equal budget.
+"""What each choice of the search is worth: the search with one choice changed, on generated problems of the set ``train``.
 
-    OMP_NUM_THREADS=1 python benchmarks/ablation.py [--problem NAME] [--budget N] [--seeds N]     # writes ablation.json
+    OMP_NUM_THREADS=1 python benchmarks/ablation.py [--problems train-02 ...] [--variants ...] [--budget 100]
 
-Shares of the best hypervolume known (see problems.py) after half and all of the budget, median over the seeds, and CPU seconds
-of overhead an evaluation. With few seeds differences under 0.05 say nothing.
+Shares are the true hypervolume of the largest known after half and all of the budget, see ``cimbo/benchmarking/generated``.
+Every metric is learned unless the variant says otherwise. Each search is written to ablation.json as soon as it is made, and
+is not made again. The summary pairs each variant with the search as it is on the same problem: mean difference after all
+evaluations, and its 95 % interval (Student's t over problems).
 """
 
 from __future__ import annotations
@@ -11,127 +13,186 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
-from problems import PROBLEMS, Problem
+from scipy.stats import t as student_t
 
-from cimbo.optimizer import surrogates
+from cimbo.benchmarking import generated
+from cimbo.benchmarking.generated import GeneratedProblem
+from cimbo.optimizer import modelled_units, surrogates
 from cimbo.optimizer.evolution import Effort
-from cimbo.optimizer.recommend import N_PER_ROUND, Search, State, recommend
-from cimbo.optimizer.surrogates import SurrogateFactory, View
-from cimbo.problem import objectives
+from cimbo.optimizer.recommend import Search, State, recommend
+from cimbo.optimizer.surrogates import SurrogateFactory
+from cimbo.problem.space import Params
+
+RESULTS_FILE = Path(__file__).with_suffix(".json")
+# Every sixth problem of the set, chosen before any search was made.
+PROBLEM_NAMES = ("train-02", "train-08", "train-14", "train-20", "train-26", "train-32")
+UNCHANGED = "as it is"
+CONFIDENCE = 0.95
+Runs = dict[str, dict[str, dict[str, float]]]  # problem -> variant -> shares and seconds
 
 
 @dataclass(frozen=True)
 class Variant:
-    """``cheap``: latency is computed. ``views``: accuracy is known to depend on fewer genes. ``log``: costs on a log scale.
+    """The search with a choice made otherwise.
 
-    ``shared``: genes that layers share by name are learned in total too. ``each``: how long the acquisition's list is.
+    Attributes:
+        kind: Of the surrogates.
+        batch: Designs chosen at a time.
+        effort: Of the search for candidates; None as it is.
+        patches: What nobody can configure: where it stands, and what takes its place.
+        n_initial: Designs before the first surrogate.
+        is_latency_known: Latency is computed, without noise.
+        seed: Of the search.
     """
 
     kind: str = "auto"
     batch: int = 5
     effort: Effort | None = None
-    log: bool = True
-    shared: bool = True
-    each: int = N_PER_ROUND
-    initial: int = 10
-    cheap: bool = False
-    views: Callable[[Problem], dict[str, View]] = lambda _: {}
+    patches: tuple[tuple[str, Any], ...] = ()
+    n_initial: int = 10
+    is_latency_known: bool = False
+    seed: int = 0
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The choices that nobody can configure, made otherwise."""
-        with mock.patch("cimbo.optimizer.recommend.N_PER_ROUND", self.each), ExitStack() as changed:
-            if not self.log:
-                changed.enter_context(
-                    mock.patch.object(surrogates, "logarithmic", return_value=False)
-                )
-            if not self.shared:
-                changed.enter_context(
-                    mock.patch("predictors.gp.inputs.MAX_UNPOOLED_FEATURES", 10**6)
-                )
+        """Make the choices that nobody can configure otherwise."""
+        with ExitStack() as changed:
+            for place, changed_value in self.patches:
+                changed.enter_context(mock.patch(place, changed_value))
             yield
 
 
-def factorised(problem: Problem) -> dict[str, View]:
-    """Accuracy depends on the network, and on the two chip genes that make the converter clip."""
-    network = {c.name for c in problem.space.architecture} | {"resolution"} & set(
-        problem.space.names
-    )
-    return {"accuracy": View(frozenset(network | {"rows", "adc_bits"}))}
+def _never_logarithmic(*_: Any) -> bool:
+    return False
 
 
 VARIANTS = {
-    "as it is": Variant(),
+    UNCHANGED: Variant(),
+    "as it is, another seed": Variant(seed=1),
     "surrogate: process": Variant(kind="gp"),
-    "surrogate: hybrid": Variant(kind="hybrid"),
-    "surrogate: xgboost": Variant(kind="xgboost"),
-    "surrogate: posynomial whatever its error": Variant(kind="posynomial"),
-    "no logarithm": Variant(log=False),
-    "no coarse part nor totals": Variant(shared=False),
-    "half as long a list for the acquisition": Variant(each=N_PER_ROUND // 2),
-    "20 designs first": Variant(initial=20),
+    "no logarithm": Variant(patches=((f"{surrogates.__name__}.logarithmic", _never_logarithmic),)),
+    "no coarse part nor totals": Variant(
+        patches=(("predictors.gp.inputs.MAX_UNPOOLED_FEATURES", 10**6),)
+    ),
     "candidates: mutants and random designs only": Variant(effort=Effort(100, 0)),
-    "candidates: 40 generations": Variant(effort=Effort(100, 40)),
-    "batch of 1": Variant(batch=1),
+    "20 designs first": Variant(n_initial=20),
     "batch of 10": Variant(batch=10),
-    "accuracy factorised": Variant(views=factorised),
-    "latency computed": Variant(cheap=True),
+    "surrogate: xgboost": Variant(kind="xgboost"),
+    "collapsed designs not drawn in": Variant(
+        patches=((f"{modelled_units.__name__}.COLLAPSE_DEVIATIONS", np.inf),)
+    ),
+    "latency computed": Variant(is_latency_known=True),
 }
 
 
-def run(problem: Problem, variant: Variant, budget: int, seed: int) -> tuple[float, float, float]:
-    """Share after half and all of the budget, CPU seconds an evaluation."""
-    space = problem.space
-    cheap = {"latency_ms": problem.cheap["latency_ms"]} if variant.cheap else {}
-    factory = SurrogateFactory(space, variant.kind, variant.views(problem), cheap)
-    search = Search(
-        objectives.Problem(space, problem.objectives), factory, variant.initial, {}, variant.effort
-    )
-    designs, metrics, spent = [], [], 0.0
+def run(problem: GeneratedProblem, variant: Variant, budget: int) -> dict[str, float]:
+    """Search one problem.
+
+    Args:
+        problem: What is searched.
+        variant: How.
+        budget: How many evaluations.
+
+    Returns:
+        The shares after ``half`` and all (``full``) of the budget, and CPU seconds an evaluation.
+    """
+    space = problem.problem.space
+
+    def latency_ms(designs: list[Params]) -> Any:
+        return problem.true_metrics(space.rows(designs))["latency_ms"]
+
+    computed = {"latency_ms": latency_ms} if variant.is_latency_known else {}
+    factory = SurrogateFactory(space, variant.kind, {}, computed)
+    search = Search(problem.problem, factory, variant.n_initial, {}, variant.effort)
+    designs: list[Params] = []
+    measured: list[dict[str, float]] = []
+    spent_s = 0.0
     while len(designs) < budget:
-        start = time.process_time()
-        found = recommend(
-            search,
-            State.of(space, designs, metrics),
-            min(variant.batch, budget - len(designs)),
-            seed=seed,
+        started = time.process_time()
+        n = min(variant.batch, budget - len(designs))
+        state = State.of(space, designs, measured)
+        found = [c.params for c in recommend(search, state, n, seed=variant.seed).candidates]
+        spent_s += time.process_time() - started
+        designs += found
+        measured += problem.measure(found)
+    return {
+        "half": round(problem.share(designs[: budget // 2]), 4),
+        "full": round(problem.share(designs), 4),
+        "overhead_s": round(spent_s / budget, 3),
+    }
+
+
+def summary(runs: Runs, variants: list[str]) -> dict[str, Any]:
+    """Pair each variant with the search as it is.
+
+    Args:
+        runs: All searches.
+        variants: Those that are compared.
+
+    Returns:
+        The problems on which all of them ran, and by variant the median shares, CPU seconds an
+        evaluation, and the mean difference with its interval.
+    """
+    problems = [p for p, found in runs.items() if all(v in found for v in variants)]
+    rows = {}
+    for variant in variants:
+        half, full, seconds = (
+            np.array([runs[p][variant][key] for p in problems])
+            for key in ("half", "full", "overhead_s")
         )
-        spent += time.process_time() - start
-        designs += [c.params for c in found.candidates]
-        metrics += [problem.evaluate(c.params) for c in found.candidates]
-    return problem.share(metrics[: budget // 2]), problem.share(metrics), spent / budget
+        gaps = full - np.array([runs[p][UNCHANGED]["full"] for p in problems])
+        rows[variant] = {
+            "half": round(float(np.median(half)), 3),
+            "full": round(float(np.median(full)), 3),
+            "overhead_s": round(float(np.median(seconds)), 3),
+            "difference": round(float(gaps.mean()), 3),
+            "interval": round(_interval(gaps), 3),
+            "better": int((gaps > 0).sum()),
+        }
+    return {"problems": problems, "variants": rows}
+
+
+def _interval(gaps: np.ndarray[Any, Any]) -> float:
+    """Half the width of the confidence interval of a mean, by Student's t."""
+    n = len(gaps)
+    if n < 2:
+        return float("inf")
+    quantile = float(student_t.ppf((1.0 + CONFIDENCE) / 2.0, n - 1))
+    return quantile * float(gaps.std(ddof=1)) / n**0.5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--problem", default="chain-36", choices=list(PROBLEMS))
+    """Make the searches that are asked for and not known, problem by problem, and the summary."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--problems", nargs="+", default=list(PROBLEM_NAMES))
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--budget", type=int, default=100)
-    parser.add_argument("--seeds", type=int, default=1)
     asked = parser.parse_args()
-    table = {}
-    for name, variant in VARIANTS.items():
-        with variant.applied():
-            runs = [
-                run(PROBLEMS[asked.problem], variant, asked.budget, seed)
-                for seed in range(asked.seeds)
-            ]
-        half, full, spent = (round(float(np.median(v)), 3) for v in zip(*runs, strict=True))
-        table[name] = {"half": half, "full": full, "overhead_s": spent}
-        print(f"{name:45} {half:.3f} {full:.3f} {spent:.3f} s", flush=True)
-        answer = {
-            "problem": asked.problem,
-            "budget": asked.budget,
-            "seeds": asked.seeds,
-            "variants": table,
-        }
-        (Path(__file__).parent / "ablation.json").write_text(json.dumps(answer, indent=1) + "\n")
+    document: dict[str, Any] = {"budget": asked.budget, "runs": {}}
+    if RESULTS_FILE.exists():
+        known = json.loads(RESULTS_FILE.read_text())
+        if known["budget"] == asked.budget:
+            document = known
+    runs: Runs = document["runs"]
+    for name in asked.problems:
+        found = runs.setdefault(name, {})
+        for variant in asked.variants:
+            if variant in found:
+                continue
+            with VARIANTS[variant].applied():
+                found[variant] = run(generated.generated(name), VARIANTS[variant], asked.budget)
+            print(f"{name} {variant:45} {found[variant]}", flush=True)
+            if all(v in found for v in asked.variants):
+                document["summary"] = summary(runs, asked.variants)
+            RESULTS_FILE.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Further measurements of a design. Its row never changes; they stand beside it, and a reader sees the mean of all."""
+"""Further measurements of a design. Its row never changes; they stand beside it, and a reader sees the mean of all.
+
+Where measurements state fidelities, the mean is of those at the highest one: a design that was measured on a part first and in
+full later is what the full measurement says.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, is_text, list_of, mapping_of
 
@@ -164,10 +169,24 @@ def _with_mean(row: Record, further: list[Metrics]) -> Record:
     names: dict[str, None] = {}
     for metrics in every:
         names |= dict.fromkeys(metrics)
+    counted = _at_highest_fidelity(every)
     means = {}
     for name in names:
-        means[name] = _mean(_values(name, every))
+        means[name] = _mean(_values(name, counted) or _values(name, every))
     return replace(row, metrics=means, extra={**row.extra, REPLICATES_FIELD: every})
+
+
+def _at_highest_fidelity(every: Sequence[Metrics]) -> list[Metrics]:
+    """The measurements of a design whose fidelity none of the others exceeds."""
+    fidelities = [_fidelity(metrics) for metrics in every]
+    highest = max(fidelities, default=1.0)
+    return [m for m, fidelity in zip(every, fidelities, strict=True) if fidelity == highest]
+
+
+def _fidelity(metrics: Metrics) -> float:
+    """The lowest fidelity that a measurement states of any metric; 1 where it states none."""
+    stated = [value for name, value in metrics.items() if name.endswith(FIDELITY_SUFFIX)]
+    return min(stated, default=1.0)
 
 
 def _values(name: str, every: Iterable[Metrics]) -> list[float]:
@@ -203,7 +222,7 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for record in records:
-        every = _measurements(record)
+        every = _at_highest_fidelity(_measurements(record))
         for name in record.metrics:
             values = _values(name, every)
             if len(values) > 1:
@@ -231,6 +250,6 @@ def noise_of_means(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
             deviations[name] = value
     if not deviations:
         return {}
-    counts = [len(_measurements(record)) or 1 for record in records]
+    counts = [len(_at_highest_fidelity(_measurements(record))) or 1 for record in records]
     roots = np.sqrt(np.array(counts, float))
     return {name: value / roots for name, value in deviations.items()}

@@ -119,6 +119,20 @@ def test_partial_measurements_make_neither_front_nor_hypervolume():
     assert study.hypervolume() == pytest.approx(30.0 * 21.0)
 
 
+def test_a_design_that_is_measured_in_full_later_is_what_the_full_measurement_says():
+    study = Study.open(None, space=SPACE, objectives=OBJECTIVES)
+    design = study.ask(1)[0]
+    part = {"accuracy": 80.0, "accuracy_fidelity": 0.04, "accuracy_std": 2.0, "latency_ms": 9.0}
+    study.tell(design, part)
+    assert not study.pareto()
+    study.tell(design, {"accuracy": 82.0, "latency_ms": 9.0, "accuracy_fidelity": 1.0})
+    (best,) = study.pareto()
+    assert best.metrics["accuracy"] == 82.0
+    assert len(best.extra["replicates"]) == 2
+    study.tell(design, {"accuracy": 83.0, "latency_ms": 9.0})
+    assert study.pareto()[0].metrics["accuracy"] == 82.5
+
+
 @given(seen=st.integers(2, TOTAL), share=st.floats(0.0, 1.0), more=st.integers(1, TOTAL))
 def test_deviations_fall_with_images_and_end_at_zero(seen: int, share: float, more: int):
     later = min(seen + more, TOTAL)
